@@ -1,0 +1,82 @@
+# Everything a person or CI does here. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+
+##@ Two commands
+.PHONY: run test
+run: $(RUNTIME) ## Set up what is missing and serve on 127.0.0.1:5000 with the bundled model
+	@echo "Serving on http://127.0.0.1:5000 (key 123321 unless .env says otherwise). Ctrl-C stops it."
+	@exec $(BIN)/python -m service
+
+test: check test-fast test-slow ## Set up what is missing, check the code, run all tests
+
+##@ Working on it
+.PHONY: check test-fast test-slow format
+check: $(DEV) ## Lint, types and the rooms' import laws
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-fast: $(DEV) ## Tests that take seconds
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(DEV) ## The live server, fuzzing, memory
+	$(BIN)/pytest -m slow
+
+format: $(DEV) ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+##@ The model
+.PHONY: train
+train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
+	$(BIN)/python -m model.train
+
+##@ Upkeep
+.PHONY: setup lock clean help
+setup: $(DEV) ## Only install
+
+lock: $(DEV) ## Resolve the locked dependencies anew
+	$(BIN)/pip install --quiet "uv==0.13.8"
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --group train --group load --group dev \
+	  --constraints requirements.lock --output-file requirements-dev.lock
+
+LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+
+clean: ## Remove what was installed or made
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*##/ {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Debian ships python3 without its venv module: add it where we may, else name it.
+$(BIN)/python:
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	  echo "Python 3.11 or newer is needed: $$($(PYTHON) --version). Set PYTHON=..." >&2; exit 1; fi
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing python3-venv"; apt-get update -qq; apt-get install -y -qq python3-venv; \
+	  else echo "Missing: the venv module (Debian: apt-get install python3-venv)" >&2; exit 1; fi; fi
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock | $(BIN)/python
+	@echo "Installing what the service needs (locked, hashes checked)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	@echo "Installing what the tests need (locked, hashes checked)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
