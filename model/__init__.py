@@ -1,0 +1,11 @@
+"""The scoring room: a request in, probabilities out; training; the model files' life.
+
+May import: stdlib, numpy, catboost, msgspec; pandas where whole tables are handled.
+Never: flask, prometheus_client, sentry_sdk, the environment.
+One scorer is one folder (`model/regno/` first); no scorer imports another.
+Importing anything here starts nothing and reads no file.
+"""
+
+from model.errors import InvalidRequest, ModelRefused, ScoringError, TooManyRows
+
+__all__ = ["InvalidRequest", "ModelRefused", "ScoringError", "TooManyRows"]

@@ -1,0 +1,39 @@
+"""What can go wrong in this room.
+
+    ScoringError
+    ├── InvalidRequest      the caller's fault: one field, one reason
+    │   └── TooManyRows     an array longer than this door takes
+    └── ModelRefused        the model file's fault: it is not served
+
+No HTTP status here: the door that calls decides what each means to its client.
+"""
+
+
+class ScoringError(Exception):
+    """Root of everything this room raises on purpose."""
+
+
+class InvalidRequest(ScoringError):
+    """A request that can't be scored.
+
+    `field` names the offending field ("" when the body as a whole is at fault);
+    `reason` says what is wrong in words that never repeat the value, since values
+    are personal data.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.field = field
+        self.reason = reason
+
+
+class TooManyRows(InvalidRequest):
+    """An array of more rows than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("", f"an array may hold at most {limit} rows")
+        self.limit = limit
+
+
+class ModelRefused(ScoringError):
+    """A file that is no model, or a model that this project can't serve truthfully."""

@@ -1,0 +1,15 @@
+"""The scorer of number-plate disagreements: `pick_regno`.
+
+May import: model's errors and wire format, stdlib, numpy, catboost, msgspec; pandas,
+matplotlib and tqdm where models are trained. Never another scorer.
+request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is the
+notebook's door. simulate → training → evaluate → card make the bundled model.
+"""
+
+from model.regno.features import Row
+from model.regno.pick import pick_regno
+from model.regno.request import Reading
+from model.regno.schema import components
+from model.regno.scorer import BUNDLED, RegnoScorer, Score
+
+__all__ = ["BUNDLED", "Reading", "RegnoScorer", "Row", "Score", "components", "pick_regno"]

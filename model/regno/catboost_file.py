@@ -1,0 +1,107 @@
+"""A `.cbm` file, loaded and examined. The only module on the scoring road that imports CatBoost."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from catboost import CatBoost, CatBoostError
+
+from model.errors import ModelRefused
+from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, Row
+
+# CatBoost swaps process-wide log streams around every public predict. Two predicts at once
+# race on them and leave lines such as `Object info sizes: 1 41` on stdout, where the logs
+# are. Threads gain nothing here anyway (a process scores one batch at a time), so all
+# models of a process share this lock.
+_one_predict_at_a_time: Final = threading.Lock()
+
+# CatBoost takes whole numbers as categories, but no fractions.
+_MAY_BE_CATEGORICAL: Final = frozenset(
+    (*CATEGORICAL, *TEXT, "direction", "ai_len", "cam_len", "hour")
+)
+
+
+class BinaryModel:
+    """A binary classifier with its declared features.
+
+    `features` are (name, kind) pairs in the model's own order; `sha256` is that of the file
+    it came from, "" when it came from none.
+    """
+
+    def __init__(self, model: CatBoost, sha256: str = "") -> None:
+        """Raises ModelRefused, naming what is wrong."""
+        self.sha256 = sha256
+        self._model = model
+        names: Sequence[str] = model.feature_names_
+        self.features = list(zip(names, _kinds(model, len(names)), strict=True))
+        _check_binary(model)
+        _check_kinds(self.features)
+
+    @classmethod
+    def load(cls, path: Path) -> "BinaryModel":
+        """The model in a .cbm file. Raises ModelRefused, naming what is wrong."""
+        blob = _read(path)
+        return cls(_parse(blob), hashlib.sha256(blob).hexdigest())
+
+    def probabilities(self, rows: Sequence[Row]) -> list[list[float]]:
+        """[negative, positive] for each row; rows are in the order of `features`."""
+        with _one_predict_at_a_time:
+            # One thread: a batch is small, and the other cores have their own workers.
+            scores = self._model.predict(rows, prediction_type="Probability", thread_count=1)
+        pairs: list[list[float]] = scores.tolist()
+        return pairs
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelRefused(f"it can't be read: {error.strerror}") from error
+
+
+def _parse(blob: bytes) -> CatBoost:
+    if not blob:
+        raise ModelRefused("it is empty")
+    model = CatBoost()
+    try:
+        model.load_model(blob=blob)
+    except CatBoostError as error:
+        raise ModelRefused(f"it is no CatBoost model: {error}") from error
+    return model
+
+
+def _kinds(model: CatBoost, count: int) -> list[str]:
+    kinds = ["numeric"] * count
+    indices: tuple[tuple[str, Callable[[], list[int]]], ...] = (
+        ("categorical", model.get_cat_feature_indices),
+        ("text", model.get_text_feature_indices),
+        ("embedding", model.get_embedding_feature_indices),
+    )
+    for kind, get in indices:
+        for index in get():
+            kinds[index] = kind
+    return kinds
+
+
+def _check_binary(model: CatBoost) -> None:
+    classes = len(model.classes_)
+    if classes != 2:
+        what = f"a classifier of {classes} classes" if classes else "no classifier"
+        raise ModelRefused(f"it is {what}; a binary classifier is wanted")
+
+
+def _check_kinds(features: list[tuple[str, str]]) -> None:
+    """Each declared kind must be able to hold what the contract computes for that name."""
+    unknown = [name for name, _ in features if name not in NAMES]
+    if unknown:
+        raise ModelRefused(f"it wants features that are not known: {', '.join(unknown)}")
+    able = {
+        "numeric": frozenset(NUMERIC),
+        "categorical": _MAY_BE_CATEGORICAL,
+        "text": frozenset((*CATEGORICAL, *TEXT)),
+    }
+    for name, kind in features:
+        if name not in able.get(kind, ()):
+            raise ModelRefused(f"it declares {name} as {kind}, which its values are not")

@@ -1,0 +1,18 @@
+"""The golden requests: simulated readings that every model scores before it serves."""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from model.regno.request import Reading, decode_custom
+from model.wire import RequestDecoder
+
+PATH: Final = Path(__file__).with_name("golden.jsonl")
+
+
+@cache
+def readings() -> list[Reading]:
+    """The golden requests of `golden.jsonl`, one JSON object a line."""
+    decode = RequestDecoder(Reading, decode_custom).decode
+    golden = [decode(line) for line in PATH.read_bytes().splitlines()]
+    return [reading for reading in golden if isinstance(reading, Reading)]

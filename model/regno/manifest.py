@@ -1,0 +1,62 @@
+"""What is known about a model file: the manifest that lies beside it as `manifest.json`."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from model.errors import ModelRefused
+
+FILE_NAME: Final = "manifest.json"
+
+
+class Feature(Struct):
+    """One declared feature: `kind` is numeric, categorical or text."""
+
+    name: str
+    kind: str
+
+
+class Manifest(Struct):
+    """A model's papers.
+
+    `vocabularies` holds, for each categorical feature, the values seen in training;
+    `golden` the positive probabilities of the golden requests, in their order.
+    """
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    features: list[Feature]
+    vocabularies: dict[str, list[str]]
+    golden: list[float]
+    training: dict[str, Any]
+    libraries: dict[str, str]
+    metrics: dict[str, Any]
+
+
+def beside(model: Path, sha256: str) -> Manifest | None:
+    """The manifest of a model file, None when it has none.
+
+    A manifest that names another file is another model's and is left alone.
+    Raises ModelRefused when the manifest is unreadable or was written for other bytes.
+    """
+    path = model.with_name(FILE_NAME)
+    if not path.exists():
+        return None
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError, UnicodeError) as error:
+        raise ModelRefused(f"its manifest {path} can't be read: {error}") from error
+    if manifest.file != model.name:
+        return None
+    if manifest.sha256 != sha256:
+        raise ModelRefused(f"its manifest {path} was written for other bytes: the SHA-256 differs")
+    return manifest
+
+
+def write(manifest: Manifest, path: Path) -> None:
+    """Write a manifest as indented JSON."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")

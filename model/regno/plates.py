@@ -1,0 +1,41 @@
+"""Plate formats: which kind of registration plate a reading looks like.
+
+The category names, the leading space of ` lk_taxi_r_pricep` among them, are the
+strings the models were trained on. They are part of the contract: never tidy them.
+"""
+
+import re
+from typing import Final
+
+UNKNOWN: Final = "unknown"
+
+# `L` is one capital of А–Я as a code-point range: Ё lies outside it, and so does every
+# Latin look-alike. `\d` is any Unicode decimal digit, as in the customer's own patterns.
+_L = "[А-Я]"
+
+FORMATS: Final[tuple[tuple[str, str], ...]] = (
+    ("private car", rf"{_L}\d{{3}}{_L}{{2}}\d{{2,3}}"),
+    (" lk_taxi_r_pricep", rf"{_L}{{2}}\d{{5,6}}"),
+    ("lk_pricep_r_transit", rf"{_L}{{2}}\d{{6,7}}"),
+    ("lk_moto_tract", rf"\d{{4}}{_L}{{2}}\d{{2,3}}"),
+    ("some", rf"{_L}\d{{4}}{_L}{{2}}"),
+    ("lk_transit", rf"{_L}{{2}}\d{{3}}{_L}\d{{2,3}}"),
+    # Latin T or Cyrillic Т.
+    ("lk_export", rf"[TТ]{_L}{{2}}\d{{5,6}}"),
+    ("lk_mvd_avto", rf"{_L}\d{{6,7}}"),
+    ("lk_mvd_moto", rf"\d{{4}}{_L}\d{{2,3}}"),
+    ("lk_mvd_pricep", rf"\d{{3}}{_L}\d{{2,3}}"),
+    # Latin CD, Cyrillic С with D, D alone, Latin T, Cyrillic Т.
+    ("lk_diplomat", r"\d{3}(?:CD|СD|D|T|Т)\d{3,6}"),
+)
+
+# One alternation instead of eleven attempts. `fullmatch` keeps "the first format that
+# matches the whole string wins": an alternative that matches only a prefix is backtracked.
+_ANY = re.compile("|".join(f"({pattern})" for _, pattern in FORMATS))
+_CATEGORY: Final = (UNKNOWN, *(category for category, _ in FORMATS))
+
+
+def category(reading: str) -> str:
+    """The plate format of a reading, `unknown` if it is none of them."""
+    match = _ANY.fullmatch(reading)
+    return _CATEGORY[match.lastindex or 0] if match else UNKNOWN

@@ -1,0 +1,149 @@
+"""One request: the ten named fields, decoded and validated in one step.
+
+`Reading` is both the validator and the source of the OpenAPI schema. Fields are taken by
+name. Numbers may come as strings and score lists as strings holding a JSON list, because
+that is what clients in the field send.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+# Calendar dates that exist, so that the published pattern admits nothing the service refuses.
+_LEAP_YEAR = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+_DATE = (
+    r"(?:(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    rf"|{_LEAP_YEAR}-02-29)"
+)
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
+_OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
+TIME_PATTERN: Final = rf"^{_DATE}(?:[ T]{_TIME}{_OFFSET}?)?$"
+
+# JSON's own number grammar within the field's range: what the lax decoder takes from a string.
+_ZERO = r"-?0(?:\.0+)?"
+PERCENT_PATTERN: Final = rf"^(?:{_ZERO}|[1-9]?[0-9](?:\.[0-9]+)?|100(?:\.0+)?)$"
+UNIT_PATTERN: Final = rf"^(?:{_ZERO}|0\.[0-9]+|1(?:\.0+)?)$"
+_NUMBER = r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?"
+_WS = r"[ \t\r\n]*"
+SCORES_PATTERN: Final = rf"^{_WS}\[{_WS}(?:{_NUMBER}{_WS}(?:,{_WS}{_NUMBER}{_WS})*)?\]{_WS}$"
+
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+class WallClock:
+    """When the plate was read, by the clock on the wall as written: no zone is applied.
+
+    A plain class, since msgspec would decode a NamedTuple or a dataclass in its own way.
+    """
+
+    __slots__ = ("hour", "month", "weekday")
+
+    def __init__(self, moment: datetime) -> None:
+        self.hour = moment.hour
+        self.weekday = _WEEKDAYS[moment.weekday()]
+        self.month = _MONTHS[moment.month - 1]
+
+
+class Scores(list[float]):
+    """Confidences in order, any length, finite."""
+
+
+class Reading(Struct, gc=False):
+    """Two readings of one number plate and what the two readers thought of them."""
+
+    regno_recognize: Annotated[str, Meta(description="The camera's reading.")]
+    afts_regno_ai: Annotated[str, Meta(description="The network's reading.")]
+    recognition_accuracy: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="The camera's confidence, per cent.",
+            extra_json_schema={"type": ["number", "string"], "pattern": PERCENT_PATTERN},
+        ),
+    ]
+    afts_regno_ai_score: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="The network's confidence.",
+            extra_json_schema={"type": ["number", "string"], "pattern": UNIT_PATTERN},
+        ),
+    ]
+    afts_regno_ai_char_scores: Annotated[
+        Scores, Meta(description="The network's confidence per character, in order.")
+    ]
+    afts_regno_ai_length_scores: Annotated[
+        Scores, Meta(description="The network's confidence per plate length.")
+    ]
+    camera_type: Annotated[str, Meta(description="How the camera is mounted.")]
+    camera_class: Annotated[str, Meta(description="The camera's product line.")]
+    time_check: Annotated[WallClock, Meta(description="When the plate was read, wall clock.")]
+    direction: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1,
+            description="0 towards the camera, 1 away from it.",
+            extra_json_schema={"type": ["integer", "string"], "pattern": "^[01]$"},
+        ),
+    ]
+
+
+FIELDS: Final[tuple[str, ...]] = Reading.__struct_fields__
+
+_time = re.compile(TIME_PATTERN)
+_scores_decoder = msgspec.json.Decoder(list[float])
+
+
+def parse_wall_clock(text: object) -> WallClock:
+    """`YYYY-MM-DD HH:MM[:SS[.f]]`, `T` or a space between, date alone, `Z` or an offset.
+
+    Raises ValueError when `text` is not such a time.
+    """
+    # `$` would let a trailing newline through: fullmatch does not.
+    if not isinstance(text, str) or not _time.fullmatch(text):
+        raise ValueError("not a readable time such as 2021-08-01 09:02:59")
+    return WallClock(datetime.fromisoformat(text))
+
+
+def parse_scores(value: object) -> Scores:
+    """A list of finite numbers, or a string holding the JSON of one.
+
+    Raises ValueError naming no element: the values are not for error texts.
+    """
+    try:
+        if isinstance(value, str):
+            return Scores(_scores_decoder.decode(value))
+        return Scores(msgspec.convert(value, list[float]))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError("must be a list of finite numbers, or a string holding one") from error
+
+
+def decode_custom(kind: type, value: object) -> Any:
+    """msgspec's `dec_hook` for the two field types of our own."""
+    return parse_wall_clock(value) if kind is WallClock else parse_scores(value)
+
+
+def describe_custom(kind: type) -> dict[str, Any]:
+    """msgspec's `schema_hook` for the same two types."""
+    if kind is WallClock:
+        return {"type": "string", "pattern": TIME_PATTERN}
+    return {"type": ["array", "string"], "items": {"type": "number"}, "pattern": SCORES_PATTERN}
+
+
+def from_fields(**fields: object) -> Reading:
+    """A `Reading` from Python values, by the rules of the HTTP body.
+
+    Raises msgspec.ValidationError.
+    """
+    return msgspec.convert(fields, Reading, strict=False, dec_hook=decode_custom)

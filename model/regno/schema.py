@@ -1,0 +1,16 @@
+"""JSON Schema of the request and of the score, made from the types that validate."""
+
+from typing import Any
+
+import msgspec
+
+from model.regno.request import Reading, describe_custom
+from model.regno.scorer import Score
+
+
+def components(ref_template: str) -> dict[str, Any]:
+    """Schemas by type name: `Reading` and `Score`. `ref_template` holds `{name}`."""
+    _, schemas = msgspec.json.schema_components(
+        (Reading, Score), schema_hook=describe_custom, ref_template=ref_template
+    )
+    return schemas

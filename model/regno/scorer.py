@@ -1,0 +1,107 @@
+"""The regno scorer: requests in, probabilities out."""
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from model.errors import InvalidRequest, ModelRefused
+from model.regno import golden, manifest
+from model.regno.catboost_file import BinaryModel
+from model.regno.features import Row, in_order_of
+from model.regno.manifest import Manifest
+from model.regno.request import Reading, decode_custom
+from model.wire import RequestDecoder
+
+BUNDLED: Final = Path(__file__).with_name("regno.cbm")
+_SAME: Final = 1e-12
+
+
+class Score(Struct, gc=False):
+    """How probably the camera's (`negative`) or the network's (`positive`) reading is right."""
+
+    negative: float
+    positive: float
+
+
+class RegnoScorer:
+    """One loaded model. Immutable: to serve another model, load another scorer."""
+
+    name: Final = "regno"
+
+    def __init__(self, model: BinaryModel, papers: Manifest | None = None) -> None:
+        """A scorer of a model and, if it has any, its manifest."""
+        self._model = model
+        self.manifest = papers
+        self.sha256 = model.sha256
+        self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
+        self._to_row = in_order_of([name for name, _ in model.features])
+        self._guards = self._category_guards()
+
+    @classmethod
+    def load(cls, path: Path = BUNDLED) -> "RegnoScorer":
+        """The scorer of a .cbm file and the manifest beside it.
+
+        Raises ModelRefused, naming the file and what is wrong with it.
+        """
+        try:
+            model = BinaryModel.load(path)
+            return cls(model, manifest.beside(path, model.sha256))
+        except ModelRefused as reason:
+            raise ModelRefused(f"{path} is refused: {reason}") from reason
+
+    def _category_guards(self) -> list[tuple[int, str, frozenset[str]]]:
+        """(index in the row, feature, known values) of each feature with a vocabulary."""
+        known = self.manifest.vocabularies if self.manifest else {}
+        return [
+            (index, name, frozenset(known[name]))
+            for index, (name, kind) in enumerate(self._model.features)
+            if kind == "categorical" and name in known
+        ]
+
+    @property
+    def knows_categories(self) -> bool:
+        """Whether `unseen` can tell anything: only a manifest holds vocabularies."""
+        return bool(self._guards)
+
+    @staticmethod
+    def decoder(max_rows: int) -> Callable[[bytes], Reading | list[Reading | InvalidRequest]]:
+        """The function that reads bodies: one object, or an array of at most `max_rows`."""
+        return RequestDecoder(Reading, decode_custom, max_rows).decode
+
+    def features(self, readings: Sequence[Reading]) -> list[Row]:
+        """The model's rows, one for each reading."""
+        return list(map(self._to_row, readings))
+
+    def unseen(self, row: Row) -> list[str]:
+        """The categorical features whose value in this row the model never saw."""
+        return [name for index, name, known in self._guards if row[index] not in known]
+
+    def predict(self, rows: Sequence[Row]) -> list[Score]:
+        """One score for each row."""
+        if not rows:
+            return []
+        return [Score(negative, positive) for negative, positive in self._model.probabilities(rows)]
+
+    def score(self, readings: Sequence[Reading]) -> list[Score]:
+        """One score for each reading: `features`, then `predict`."""
+        return self.predict(self.features(readings))
+
+    def warm(self) -> None:
+        """Score the golden requests, so that no caller pays for first-time work.
+
+        Raises ModelRefused when a score is no probability, or is not the manifest's.
+        """
+        scores = self.score(golden.readings())
+        if not all(
+            isfinite(s.positive) and abs(s.positive + s.negative - 1) < 1e-9 for s in scores
+        ):
+            raise ModelRefused("its scores are no probabilities")
+        expected = self.manifest.golden if self.manifest else []
+        for number, (score, want) in enumerate(zip(scores, expected, strict=False)):
+            if abs(score.positive - want) > _SAME:
+                raise ModelRefused(
+                    f"golden row {number} scores {score.positive!r}, its manifest says {want!r}"
+                )
