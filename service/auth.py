@@ -1,0 +1,115 @@
+"""API keys: who is calling.
+
+Keys are held as SHA-256 digests only, and compared in constant time.
+"""
+
+import hmac
+import logging
+import re
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from service.settings import EXAMPLE_KEY, Settings, SettingsError, is_loopback, variable
+
+_ENTRY_SEPARATOR: Final = re.compile(r"[,\s]+")
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_RELOAD_SECONDS: Final = 1.0
+
+log = logging.getLogger("gunicorn.error")
+
+
+class BadKeys(ValueError):
+    """Keys that can't be used; the text names no key."""
+
+
+class KeyRing:
+    """The callers' keys: those of the settings and those of the keys file.
+
+    The file is looked at once a second at most, and read again when it has changed. A file
+    that can't be read or holds no usable key leaves the keys of the last good one in force.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError when there is no key, or an example key on an open address."""
+        self._open = not is_loopback(settings.host)
+        self._path = Path(settings.api_keys_file) if settings.api_keys_file else None
+        try:
+            self._fixed = parse(settings.api_keys, example_allowed=not self._open)
+        except BadKeys as error:
+            raise SettingsError(variable("api_keys"), str(error)) from None
+        self._digests = self._fixed
+        self._stamp: tuple[int, int, int] | None = None
+        self._next_look = 0.0
+        if self._path:
+            self._load_first()
+
+    def name_of(self, key: str) -> str | None:
+        """The name of the caller that this key belongs to, None if it is nobody's."""
+        if self._path and time.monotonic() >= self._next_look:
+            self._look_again()
+        digest = sha256(key.encode("latin-1", "replace")).digest()
+        found = None
+        # No early end: how long it takes must not tell how far a guess came.
+        for known, name in self._digests.items():
+            if hmac.compare_digest(known, digest):
+                found = name
+        return found
+
+    def _load_first(self) -> None:
+        try:
+            self._read_file()
+        except (OSError, BadKeys) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise SettingsError(variable("api_keys_file"), f"{self._path}: {reason}") from None
+
+    def _look_again(self) -> None:
+        self._next_look = time.monotonic() + _RELOAD_SECONDS
+        try:
+            if self._read_file():
+                log.info("The API keys file has changed: %d keys in force", len(self._digests))
+        except (OSError, BadKeys) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            log.warning("The API keys file can't be used, the old keys stay: %s", reason)
+
+    def _read_file(self) -> bool:
+        """Whether the file was read: False when it has not changed since."""
+        path = self._path
+        if path is None:
+            return False
+        status = path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        keys = parse(_uncommented(path.read_text()), example_allowed=not self._open)
+        if not keys:
+            raise BadKeys("it holds no key")
+        self._digests = {**self._fixed, **keys}
+        return True
+
+
+def parse(text: str, *, example_allowed: bool) -> dict[bytes, str]:
+    """SHA-256 digest → name, of `name:key` pairs or bare keys between commas or blanks.
+
+    A bare key is named after its place: key-1, key-2, …
+    Raises BadKeys.
+    """
+    keys: dict[bytes, str] = {}
+    for place, entry in enumerate(filter(None, _ENTRY_SEPARATOR.split(text)), start=1):
+        name, colon, key = entry.partition(":")
+        if not colon:
+            name, key = f"key-{place}", entry
+        if not _NAME.fullmatch(name):
+            raise BadKeys(f"the name of entry {place} may hold letters, digits, . _ - only")
+        if not key or not key.isascii():
+            raise BadKeys(f"the key of entry {place} must be ASCII and not empty")
+        if key == EXAMPLE_KEY and not example_allowed:
+            raise BadKeys("the example key may serve on loopback only: make one of your own")
+        keys[sha256(key.encode()).digest()] = name
+    return keys
+
+
+def _uncommented(text: str) -> str:
+    return "\n".join(line.partition("#")[0] for line in text.splitlines())

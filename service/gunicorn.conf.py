@@ -1,0 +1,80 @@
+"""gunicorn's process settings and hooks, nothing else.
+
+Run by `python -m service`, or by gunicorn itself: `gunicorn -c service/gunicorn.conf.py`.
+"""
+
+import gc
+from typing import Any
+
+import msgspec
+
+from service import cpus, workdir
+from service.settings import (
+    Settings,
+    SettingsError,
+    export_for_libraries,
+    load,
+    stop,
+    unknown_variables,
+)
+
+
+def _load() -> Settings:
+    try:
+        return load()
+    except SettingsError as error:
+        stop(error)
+
+
+_settings = _load()
+# Before anything imports prometheus_client or numpy.
+export_for_libraries(workdir.metrics_folder())
+
+wsgi_app = "service.wsgi:app"
+bind = _settings.bind
+workers = _settings.workers or cpus.available()
+worker_class = "service.worker.ScoringWorker"
+logger_class = "service.logs.JsonLogger"
+loglevel = _settings.log_level
+accesslog = "-"
+keepalive = _settings.keepalive
+graceful_timeout = _settings.graceful_timeout
+# Libraries and model are loaded once and shared; a lost worker is replaced by a fork.
+preload_app = True
+# Heartbeats on a disk can stall with it, and the arbiter then kills a healthy worker.
+worker_tmp_dir = workdir.memory() and str(workdir.memory())
+# Its default place is in $HOME, which a read-only container does not have.
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Check what only gunicorn knows: the addresses that it will really listen on."""
+    from service.auth import KeyRing
+
+    for name in unknown_variables():
+        server.log.warning("%s is not a setting: nothing reads it", name)
+    try:
+        for address in server.cfg.address:
+            host = address[0] if isinstance(address, tuple) else "unix:"
+            KeyRing(msgspec.structs.replace(_settings, host=host))
+    except SettingsError as error:
+        stop(error)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Keep the collector off what the workers share, or its marks would copy every page."""
+    gc.freeze()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Warm the model before this worker takes its first connection."""
+    from service.wsgi import slot
+
+    slot.warm_up()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Drop a dead worker's live gauges."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

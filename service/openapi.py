@@ -1,0 +1,154 @@
+"""The OpenAPI document, made from the types that validate."""
+
+from typing import Any, Final
+
+from model.regno import components
+
+_REF: Final = "#/components/schemas/{name}"
+_JSON: Final = "application/json"
+_EXAMPLE: Final = {
+    "regno_recognize": "А939НО196",
+    "afts_regno_ai": "А939НО190",
+    "recognition_accuracy": 6.4,
+    "afts_regno_ai_score": 0.8689166903495789,
+    "afts_regno_ai_char_scores": "[0.9998925924301147, 0.9999872446060181, 0.9999798536300659, "
+    "0.9999990463256836, 0.9988356232643127, 0.9998175501823425, 1.0, 0.999994158744812, "
+    "0.8702163696289062]",
+    "afts_regno_ai_length_scores": "[3.2404470773350624e-10, 3.236617363011618e-10, "
+    "3.2367283853140805e-10, 3.2651523151905337e-10, 3.234087164738497e-10, "
+    "3.259402747701756e-10, 3.2362224011706076e-10, 4.545459564297971e-09, "
+    "2.996458192683349e-08, 1.0, 3.2479344214131345e-10]",
+    "camera_type": "Стационарная",
+    "camera_class": "Астра-Трафик",
+    "time_check": "2021-08-01 09:02:59",
+    "direction": 0,
+}
+
+
+def document() -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Plate scoring",
+            "version": "1",
+            "description": "A camera and a neural network read the same number plate "
+            "differently. POST /reg/ says how probably the network is right.",
+        },
+        "paths": {
+            "/reg/": {"post": _score()},
+            "/": {"get": _get("Address and key are right", "home", secured=True)},
+            "/healthz": {"get": _get("This worker answers", "healthz")},
+            "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
+        },
+        "components": {
+            "schemas": {**components(_REF), **_envelopes()},
+            "headers": _headers(),
+            "responses": _error_responses(),
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    }
+
+
+def _score() -> dict[str, Any]:
+    reading = {"$ref": _REF.format(name="Reading")}
+    return {
+        "operationId": "post_reg",
+        "summary": "Score one reading, or an array of them",
+        "security": [{"key": []}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                _JSON: {
+                    "schema": {"anyOf": [reading, {"type": "array", "items": {}}]},
+                    "examples": {"one": {"value": _EXAMPLE}, "many": {"value": [_EXAMPLE]}},
+                }
+            },
+        },
+        "responses": {
+            "200": _ok("ScoreReply", "One score, or a list in the order of the rows", scored=True),
+            **_errors("400", "401", "413", "415", "500"),
+        },
+    }
+
+
+def _get(
+    summary: str, name: str, *, secured: bool = False, extra: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"200": _ok("TextReply", summary), **_errors(*extra)},
+    }
+    if secured:
+        operation["security"] = [{"key": []}]
+        operation["responses"].update(_errors("401"))
+    return operation
+
+
+def _ok(schema: str, description: str, *, scored: bool = False) -> dict[str, Any]:
+    names = ["X-Request-Id", "X-Model-Version"]
+    if scored:
+        names += ["Server-Timing", "X-Score-Warnings"]
+    return {
+        "description": description,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "content": {_JSON: {"schema": {"$ref": _REF.format(name=schema)}}},
+    }
+
+
+def _errors(*statuses: str) -> dict[str, Any]:
+    return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
+
+
+def _envelopes() -> dict[str, Any]:
+    score = {"$ref": _REF.format(name="Score")}
+    failed = {
+        "type": "object",
+        "properties": {"error": {"type": "string"}},
+        "required": ["error"],
+        "additionalProperties": False,
+    }
+    rows = {"type": "array", "items": {"anyOf": [score, failed]}}
+    return {
+        "ScoreReply": _envelope({"anyOf": [score, rows]}, "ok", "partial"),
+        "TextReply": _envelope({"type": "string"}, "ok"),
+        "ErrorReply": _envelope({"type": "string"}, "fail"),
+    }
+
+
+def _envelope(body: dict[str, Any], *statuses: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"body": body, "status": {"enum": list(statuses)}},
+        "required": ["body", "status"],
+        "additionalProperties": False,
+    }
+
+
+def _headers() -> dict[str, Any]:
+    described = {
+        "X-Request-Id": "The caller's id of the request, or one that was made",
+        "X-Model-Version": "Version of the model that serves",
+        "Server-Timing": "Milliseconds spent in decode, features and predict",
+        "X-Score-Warnings": "What makes the scores doubtful, such as unseen-category:camera_class",
+    }
+    return {
+        name: {"description": text, "schema": {"type": "string"}}
+        for name, text in described.items()
+    }
+
+
+def _error_responses() -> dict[str, Any]:
+    described = {
+        "400": "Not JSON, or a field is missing, of the wrong type or out of range",
+        "401": "The x-api-key header is missing or wrong",
+        "413": "The body is too long, or the array has too many rows",
+        "415": "The body is not declared as JSON in UTF-8",
+        "500": "An internal error; the text holds the request id",
+        "503": "Not ready",
+    }
+    content = {_JSON: {"schema": {"$ref": _REF.format(name="ErrorReply")}}}
+    return {status: {"description": text, "content": content} for status, text in described.items()}

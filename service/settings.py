@@ -1,0 +1,165 @@
+"""The one typed settings object, and the only reader of the environment.
+
+Each setting is the environment variable `SCORING_` plus the field's name in capitals. A
+`.env` file in the working directory fills in what the environment does not set. An empty
+value counts as not set. A bad value stops the start and names the variable.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal, NoReturn
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta, Struct
+
+PREFIX: Final = "SCORING_"
+EXAMPLE_KEY: Final = "123321"
+
+
+class SettingsError(Exception):
+    """A setting that can't be used: `variable` is its name in the environment."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable}: {reason}")
+        self.variable = variable
+
+
+class Settings(Struct, frozen=True):
+    """How this process serves. `service.settings.load` makes one."""
+
+    host: Annotated[str, Meta(description="Address to listen on, or unix:/path of a socket.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port to listen on.")] = 5000
+    workers: Annotated[
+        int, Meta(ge=0, le=512, description="Worker processes; 0: one for each CPU of the quota.")
+    ] = 0
+    model: Annotated[str, Meta(description="The .cbm file to serve; empty: the bundled one.")] = ""
+    api_keys: Annotated[
+        str,
+        Meta(description="Keys of callers, separated by commas: name:key pairs or bare keys."),
+    ] = ""
+    api_keys_file: Annotated[
+        str, Meta(description="File of such keys, one a line; read again when it changes.")
+    ] = ""
+    max_body: Annotated[
+        int, Meta(ge=1024, description="Greatest body of a single request, in bytes.")
+    ] = 64 * 1024
+    max_array_body: Annotated[
+        int, Meta(ge=1024, description="Greatest body of an array of requests, in bytes.")
+    ] = 16 * 1024 * 1024
+    max_rows: Annotated[int, Meta(ge=1, description="Greatest number of rows in an array.")] = (
+        10_000
+    )
+    unseen: Annotated[
+        Literal["accept", "reject"],
+        Meta(description="A category the model never saw: accept (and say so) or reject (400)."),
+    ] = "accept"
+    metrics_token: Annotated[
+        str, Meta(description="Bearer token that GET /metrics asks for; empty: no such page.")
+    ] = ""
+    keepalive: Annotated[
+        int,
+        Meta(ge=1, description="Seconds an idle connection stays open; above the balancer's own."),
+    ] = 75
+    graceful_timeout: Annotated[
+        int, Meta(ge=1, description="Seconds that requests in flight get to end on a stop.")
+    ] = 30
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least severe line that is logged."),
+    ] = "info"
+
+    def __repr__(self) -> str:
+        """Names and values, secrets masked."""
+        secret = ("api_keys", "metrics_token")
+        shown = (
+            f"{name}={'***' if name in secret and value else repr(value)}"
+            for name, value in msgspec.structs.asdict(self).items()
+        )
+        return f"Settings({', '.join(shown)})"
+
+    @property
+    def bind(self) -> str:
+        """The address in gunicorn's form."""
+        if self.host.startswith("unix:"):
+            return self.host
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
+    """The settings from an environment (this process's own by default) over a `.env` file.
+
+    Raises SettingsError.
+    """
+    given = _given(os.environ if environ is None else environ, dotenv)
+    try:
+        settings = msgspec.convert(
+            {field: given[variable(field)] for field in FIELDS if variable(field) in given},
+            Settings,
+            strict=False,
+        )
+    except msgspec.ValidationError as error:
+        raise _explain(error) from None  # the text of the cause may hold a secret
+    if not settings.api_keys and not settings.api_keys_file:
+        settings = msgspec.structs.replace(settings, api_keys=f"example:{EXAMPLE_KEY}")
+    return settings
+
+
+def unknown_variables(
+    environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
+) -> list[str]:
+    """Variables that carry the prefix and set nothing: misspelt, or of another version."""
+    known = {variable(field) for field in FIELDS}
+    return sorted(_given(os.environ if environ is None else environ, dotenv).keys() - known)
+
+
+def _given(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+    merged = {**dotenv_values(dotenv), **environ}
+    return {name: value for name, value in merged.items() if name.startswith(PREFIX) and value}
+
+
+def _explain(error: msgspec.ValidationError) -> SettingsError:
+    reason, _, path = str(error).partition(" - at `$.")
+    return SettingsError(variable(path.rstrip("`")), reason.replace("`", ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; a Unix socket counts as such."""
+    if host.startswith("unix:") or host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def export_for_libraries(metrics_dir: Path) -> None:
+    """Set what libraries read from the environment themselves, before they are imported.
+
+    prometheus_client chooses its multi-process storage at import. The numeric libraries
+    start a thread for each core at import: threads that a fork would cut off, and that
+    a worker which scores on one core has no use for.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_dir)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def stop(error: SettingsError) -> NoReturn:
+    """End the process before it serves, saying which setting is at fault."""
+    sys.stderr.write(f"Not started. {error}\n")
+    sys.exit(os.EX_CONFIG)

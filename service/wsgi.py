@@ -1,0 +1,45 @@
+"""The WSGI entry: settings → scorer → app. The only module that does something when imported.
+
+gunicorn imports it once in the master, before the workers are forked, so that they share
+the libraries' and the model's memory. Nothing is predicted there: CatBoost's threads would
+not survive the fork.
+"""
+
+from pathlib import Path
+
+from flask import Flask
+
+from model import ModelRefused
+from model.regno import BUNDLED, RegnoScorer
+from service.app import create_app
+from service.auth import KeyRing
+from service.metrics import Metrics
+from service.settings import Settings, SettingsError, load, stop, variable
+from service.slots import Slot
+
+
+def load_scorer(settings: Settings) -> RegnoScorer:
+    """The scorer that the settings name. Raises SettingsError."""
+    try:
+        scorer = RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
+    except ModelRefused as reason:
+        raise SettingsError(variable("model"), str(reason)) from reason
+    if settings.unseen == "reject" and not scorer.knows_categories:
+        raise SettingsError(
+            variable("unseen"),
+            "reject needs the categories that the model has seen: put its manifest.json beside it",
+        )
+    return scorer
+
+
+def build() -> tuple[Flask, Slot]:
+    """The app and the slot of its model. Stops the process when a setting can't be used."""
+    try:
+        settings = load()
+        slot = Slot(load_scorer(settings))
+        return create_app(settings, slot, KeyRing(settings), Metrics()), slot
+    except SettingsError as error:
+        stop(error)
+
+
+app, slot = build()
