@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from gunicorn.http.errors import ParseException
+
 from service.errors import Refused
 
 _JSON: Final = frozenset(("application/json", "text/json"))
@@ -23,12 +25,20 @@ def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> byt
     if length is not None and length > array_limit:
         raise _too_long(array_limit)
     # Without a length the body is chunked: the server ends the stream where the body ends.
-    body: bytes = environ["wsgi.input"].read(array_limit + 1 if length is None else length)
+    body = _read(environ["wsgi.input"], array_limit + 1 if length is None else length)
     if length is not None and len(body) < length:
         raise Refused(400, "the body ends before its Content-Length")
     limit = array_limit if body.lstrip(b' \t\r\n"')[:1] == b"[" else single_limit
     if len(body) > limit:
         raise _too_long(limit)
+    return body
+
+
+def _read(stream: Any, size: int) -> bytes:
+    try:
+        body: bytes = stream.read(size)
+    except (ParseException, OSError):
+        raise Refused(400, "the body ends early, or its chunks are not valid") from None
     return body
 
 

@@ -49,19 +49,20 @@ class JsonLogger(Logger):  # type: ignore[misc]
         record: Record | None = environ.get(ENVIRON_KEY)
         if record is None or not self._access_to_stdout:
             return
+        status = getattr(resp, "status_code", 500)  # unset when the app never answered
         line = {
             "time": _timestamp(datetime.now(UTC)),
-            "level": "info" if resp.status_code < 500 else "error",
+            "level": "info" if status < 500 else "error",
             "logger": "access",
             "request_id": record.request_id,
             "method": environ["REQUEST_METHOD"],
             "route": record.route,
-            "status": resp.status_code,
+            "status": status,
             "ms": round(request_time.total_seconds() * 1e3, 3),
             "key": record.key_name,
             "model_version": record.model_version,
             "rows": record.rows,
-            "warnings": record.warnings,
+            "warnings": list(record.warnings),
         }
         sys.stdout.write(_encode(line).decode() + "\n")
         sys.stdout.flush()

@@ -3,7 +3,7 @@
 It travels in the WSGI environ. Nothing in it is personal data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 ENVIRON_KEY: Final = "scoring.record"
@@ -21,6 +21,7 @@ class Record:
         "request_id",
         "route",
         "rows",
+        "wait_seconds",
         "warnings",
     )
 
@@ -30,8 +31,13 @@ class Record:
         self.key_name = ""
         self.model_version = ""
         self.rows = 0
-        self.warnings: tuple[str, ...] = ()
-        self.decode_seconds = self.features_seconds = self.predict_seconds = 0.0
+        self.warnings: dict[str, None] = {}  # a set that keeps the order
+        self.decode_seconds = self.features_seconds = 0.0
+        self.wait_seconds = self.predict_seconds = 0.0
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Note what makes a score doubtful; each kind is told once."""
+        self.warnings.update(dict.fromkeys(warnings))
 
 
 def record_of(environ: Mapping[str, Any]) -> Record:

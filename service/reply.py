@@ -5,7 +5,17 @@ from typing import Any, Literal
 import msgspec
 from flask import Response
 
-_encode = msgspec.json.Encoder().encode
+from model import InvalidRequest
+
+
+def _encode_fault(value: object) -> dict[str, str]:
+    """msgspec's `enc_hook`: a row that could not be scored, in its place in the list."""
+    if isinstance(value, InvalidRequest):
+        return {"error": str(value)}
+    raise NotImplementedError(type(value).__name__)
+
+
+_encode = msgspec.json.Encoder(enc_hook=_encode_fault).encode
 
 
 class Envelope(msgspec.Struct):

@@ -1,19 +1,29 @@
 """Where the live scorer is."""
 
 from model.regno import RegnoScorer
+from service.batching import Batcher
+
+
+class Live:
+    """A scorer that serves, and the batcher of its single rows."""
+
+    def __init__(self, scorer: RegnoScorer) -> None:
+        self.scorer = scorer
+        self.batcher = Batcher(scorer)
+        self.version = scorer.version
 
 
 class Slot:
-    """Holds the scorer that serves. A request reads `current` once, so it never sees two.
+    """Holds what serves. A request reads `current` once, so it never sees two.
 
     To serve another, assign `current`: one reference, changed at once.
     """
 
     def __init__(self, scorer: RegnoScorer) -> None:
-        self.current = scorer
+        self.current = Live(scorer)
         self.warm = False
 
     def warm_up(self) -> None:
         """Score the golden rows in this process; ready from then on. Raises ModelRefused."""
-        self.current.warm()
+        self.current.scorer.warm()
         self.warm = True

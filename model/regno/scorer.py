@@ -71,8 +71,12 @@ class RegnoScorer:
         """The function that reads bodies: one object, or an array of at most `max_rows`."""
         return RequestDecoder(Reading, decode_custom, max_rows).decode
 
-    def features(self, readings: Sequence[Reading]) -> list[Row]:
-        """The model's rows, one for each reading."""
+    def row(self, reading: Reading) -> Row:
+        """The features of a reading, in the model's order."""
+        return self._to_row(reading)
+
+    def rows(self, readings: Sequence[Reading]) -> list[Row]:
+        """The same for many readings."""
         return list(map(self._to_row, readings))
 
     def unseen(self, row: Row) -> list[str]:
@@ -86,8 +90,8 @@ class RegnoScorer:
         return [Score(negative, positive) for negative, positive in self._model.probabilities(rows)]
 
     def score(self, readings: Sequence[Reading]) -> list[Score]:
-        """One score for each reading: `features`, then `predict`."""
-        return self.predict(self.features(readings))
+        """One score for each reading: `rows`, then `predict`."""
+        return self.predict(self.rows(readings))
 
     def warm(self) -> None:
         """Score the golden requests, so that no caller pays for first-time work.

@@ -1,9 +1,10 @@
 """POST /reg/: one reading or an array of them in, probabilities out."""
 
-from collections.abc import Sequence
+from itertools import chain
 from time import perf_counter
-from typing import Any
+from typing import Final
 
+import gevent
 from flask import Blueprint, Response, request
 
 from model import InvalidRequest
@@ -14,7 +15,11 @@ from service.guard import require_key
 from service.metrics import Metrics
 from service.record import Record, record_of
 from service.settings import Settings
-from service.slots import Slot
+from service.slots import Live, Slot
+
+# An array is scored in slices of so many rows, some milliseconds each, and the requests
+# that arrived meanwhile are served between two slices.
+SLICE_ROWS: Final = 256
 
 
 class RegRoute:
@@ -29,83 +34,79 @@ class RegRoute:
 
     def post(self) -> Response:
         """Read, score, reply; raises InvalidRequest or Refused."""
-        record = record_of(request.environ)
-        scorer = self._slot.current
-        record.model_version = scorer.version
-        text = body.read(request.environ, *self._limits)
+        environ = request.environ
+        record = record_of(environ)
+        live = self._slot.current
+        record.model_version = live.version
+        text = body.read(environ, *self._limits)
         began = perf_counter()
         decoded = self._decode(text)
         record.decode_seconds = perf_counter() - began
         if isinstance(decoded, list):
-            response = self._many(scorer, decoded, record)
+            response = self._array(live, decoded, record)
         else:
-            response = self._one(scorer, decoded, record)
-        self._describe(response, record)
+            response = self._single(live, decoded, record)
+        _describe(response, record)
         return response
 
-    def _one(self, scorer: RegnoScorer, reading: Reading, record: Record) -> Response:
-        (result,) = self._score(scorer, [reading], record)
-        if isinstance(result, InvalidRequest):
-            raise result
-        return reply.ok(result)
+    def _single(self, live: Live, reading: Reading, record: Record) -> Response:
+        began = perf_counter()
+        row = live.scorer.row(reading)
+        refused = self._check(live, row, record)
+        queued = perf_counter()
+        record.features_seconds = queued - began
+        if refused:
+            raise refused
+        prediction = live.batcher.predict(row)
+        record.rows = 1
+        record.wait_seconds = prediction.began - queued
+        record.predict_seconds = prediction.ended - prediction.began
+        return reply.ok(prediction.score)
 
-    def _many(
-        self, scorer: RegnoScorer, items: list[Reading | InvalidRequest], record: Record
-    ) -> Response:
-        readings = [item for item in items if not isinstance(item, InvalidRequest)]
-        scored = iter(self._score(scorer, readings, record))
-        results = [item if isinstance(item, InvalidRequest) else next(scored) for item in items]
-        rows: list[Any] = [
-            {"error": str(result)} if isinstance(result, InvalidRequest) else result
-            for result in results
-        ]
+    def _array(self, live: Live, items: list[Reading | InvalidRequest], record: Record) -> Response:
+        slices = (items[at : at + SLICE_ROWS] for at in range(0, len(items), SLICE_ROWS))
+        results = list(chain.from_iterable(self._slice(live, part, record) for part in slices))
         partial = any(isinstance(result, InvalidRequest) for result in results)
-        return reply.ok(rows, partial=partial)
+        return reply.ok(results, partial=partial)
 
-    def _score(
-        self, scorer: RegnoScorer, readings: Sequence[Reading], record: Record
-    ) -> Sequence[Score | InvalidRequest]:
-        """A score for each reading, or why there is none."""
-        began = perf_counter()
-        rows = scorer.features(readings)
-        unseen = [scorer.unseen(row) for row in rows]
-        record.features_seconds = perf_counter() - began
-        record.rows = len(rows)
-        if any(unseen):
-            self._note(unseen, record)
-            if self._reject_unseen:
-                return self._score_seen(scorer, rows, unseen)
-        began = perf_counter()
-        scores = scorer.predict(rows)
-        record.predict_seconds = perf_counter() - began
-        return scores
-
-    @staticmethod
-    def _score_seen(
-        scorer: RegnoScorer, rows: list[Row], unseen: list[list[str]]
+    def _slice(
+        self, live: Live, items: list[Reading | InvalidRequest], record: Record
     ) -> list[Score | InvalidRequest]:
-        scores = iter(
-            scorer.predict([row for row, names in zip(rows, unseen, strict=True) if not names])
-        )
-        return [
-            InvalidRequest(names[0], "holds a value the model never saw") if names else next(scores)
-            for names in unseen
-        ]
+        """Each item's score or fault, in order."""
+        began = perf_counter()
+        rows = live.scorer.rows([item for item in items if isinstance(item, Reading)])
+        checked = [(row, self._check(live, row, record)) for row in rows]
+        featured = perf_counter()
+        scores = iter(live.scorer.predict([row for row, refused in checked if not refused]))
+        ended = perf_counter()
+        record.rows += len(rows)
+        record.features_seconds += featured - began
+        record.predict_seconds += ended - featured
+        outcomes = iter([refused or next(scores) for _, refused in checked])
+        gevent.sleep(0)
+        return [item if isinstance(item, InvalidRequest) else next(outcomes) for item in items]
 
-    def _note(self, unseen: list[list[str]], record: Record) -> None:
-        names = [name for row in unseen for name in row]
-        record.warnings = tuple(f"unseen-category:{name}" for name in dict.fromkeys(names))
-        self._metrics.count_unseen(names)
+    def _check(self, live: Live, row: Row, record: Record) -> InvalidRequest | None:
+        """Note what makes a row's score doubtful; the fault if that is to be refused."""
+        unseen = live.scorer.unseen(row)
+        if not unseen:
+            return None
+        record.warn(f"unseen-category:{name}" for name in unseen)
+        self._metrics.count_unseen(unseen)
+        if self._reject_unseen:
+            return InvalidRequest(unseen[0], "holds a value that the model never saw")
+        return None
 
-    @staticmethod
-    def _describe(response: Response, record: Record) -> None:
-        response.headers["Server-Timing"] = (
-            f"decode;dur={record.decode_seconds * 1e3:.3f}, "
-            f"features;dur={record.features_seconds * 1e3:.3f}, "
-            f"predict;dur={record.predict_seconds * 1e3:.3f}"
-        )
-        if record.warnings:
-            response.headers["X-Score-Warnings"] = ", ".join(record.warnings)
+
+def _describe(response: Response, record: Record) -> None:
+    response.headers["Server-Timing"] = (
+        f"decode;dur={record.decode_seconds * 1e3:.3f}, "
+        f"features;dur={record.features_seconds * 1e3:.3f}, "
+        f"wait;dur={record.wait_seconds * 1e3:.3f}, "
+        f"predict;dur={record.predict_seconds * 1e3:.3f}"
+    )
+    if record.warnings:
+        response.headers["X-Score-Warnings"] = ", ".join(record.warnings)
 
 
 def blueprint(slot: Slot, keys: KeyRing, settings: Settings, metrics: Metrics) -> Blueprint:
