@@ -35,6 +35,9 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle = IdleConnections()
+        # gunicorn looks a setting up in two steps of Python, dozens of times a request. Its
+        # lookup runs only for what is no plain attribute; a worker's settings don't change.
+        self.cfg.__dict__.update({name: s.get() for name, s in self.cfg.settings.items()})
 
     def patch(self) -> None:
         """Turn the listening sockets into gevent's, and patch nothing else.

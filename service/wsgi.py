@@ -21,15 +21,9 @@ from service.slots import Slot
 def load_scorer(settings: Settings) -> RegnoScorer:
     """The scorer that the settings name. Raises SettingsError."""
     try:
-        scorer = RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
+        return RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
-    if settings.unseen == "reject" and not scorer.knows_categories:
-        raise SettingsError(
-            variable("unseen"),
-            "reject needs the categories that the model has seen: put its manifest.json beside it",
-        )
-    return scorer
 
 
 def build() -> tuple[Flask, Slot]:

@@ -47,6 +47,12 @@ class BinaryModel:
         blob = _read(path)
         return cls(_parse(blob), hashlib.sha256(blob).hexdigest())
 
+    def uses(self, feature: str) -> bool:
+        """Whether any tree splits on a feature."""
+        names = [name for name, _ in self.features]
+        importance: float = self._model.get_feature_importance(thread_count=1)[names.index(feature)]
+        return importance > 0
+
     def probabilities(self, rows: Sequence[Row]) -> list[list[float]]:
         """[negative, positive] for each row; rows are in the order of `features`."""
         with _one_predict_at_a_time:

@@ -13,6 +13,7 @@ from model.regno.catboost_file import BinaryModel
 from model.regno.features import Row, in_order_of
 from model.regno.manifest import Manifest
 from model.regno.request import Reading, decode_custom
+from model.regno.vocabulary import Vocabulary, asked, listed
 from model.wire import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
@@ -38,7 +39,7 @@ class RegnoScorer:
         self.sha256 = model.sha256
         self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
-        self._guards = self._category_guards()
+        self._vocabulary = self._learn_vocabulary()
 
     @classmethod
     def load(cls, path: Path = BUNDLED) -> "RegnoScorer":
@@ -52,19 +53,10 @@ class RegnoScorer:
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
 
-    def _category_guards(self) -> list[tuple[int, str, frozenset[str]]]:
-        """(index in the row, feature, known values) of each feature with a vocabulary."""
-        known = self.manifest.vocabularies if self.manifest else {}
-        return [
-            (index, name, frozenset(known[name]))
-            for index, (name, kind) in enumerate(self._model.features)
-            if kind == "categorical" and name in known
-        ]
-
-    @property
-    def knows_categories(self) -> bool:
-        """Whether `unseen` can tell anything: only a manifest holds vocabularies."""
-        return bool(self._guards)
+    def _learn_vocabulary(self) -> Vocabulary:
+        if self.manifest:
+            return listed(self._model, self.manifest.vocabularies)
+        return asked(self._model, self.rows(golden.readings()))
 
     @staticmethod
     def decoder(max_rows: int) -> Callable[[bytes], Reading | list[Reading | InvalidRequest]]:
@@ -81,7 +73,7 @@ class RegnoScorer:
 
     def unseen(self, row: Row) -> list[str]:
         """The categorical features whose value in this row the model never saw."""
-        return [name for index, name, known in self._guards if row[index] not in known]
+        return self._vocabulary.unseen(row)
 
     def predict(self, rows: Sequence[Row]) -> list[Score]:
         """One score for each row."""
