@@ -17,6 +17,8 @@ def blueprint() -> Blueprint:
     def openapi() -> Response:
         return Response(text, content_type="application/json")
 
-    ui = get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Plate scoring"})
+    ui = get_swaggerui_blueprint(
+        "/docs", "/openapi.json", config={"app_name": "Plate scoring", "validatorUrl": None}
+    )
     routes.register_blueprint(ui)
     return routes

@@ -1,0 +1,164 @@
+"""The model card and its reliability plot, both made from the manifest alone.
+
+The sections follow Mitchell et al., Model Cards for Model Reporting (FAT* 2019).
+"""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from math import isnan
+from typing import Any, Final
+
+from matplotlib.figure import Figure
+
+from model.regno.manifest import Manifest
+
+PLOT_NAME: Final = "reliability.png"
+_MEASURES: Final = {
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "brier": "Brier",
+    "log_loss": "Log loss",
+    "calibration_error": "ECE",
+}
+_CONTENDERS: Final = {
+    "model": "**this model**",
+    "always_network": "always the network",
+    "score_over_half": "the network if its score > 0.5",
+    "score_itself": "the network's score taken as the probability",
+}
+_ABOUT: Final = """\
+# Model card: {version}
+
+**Trained on SIMULATED readings.** No real plate, camera or network had a part in this model.
+It shows the service working and makes its tests meaningful; its probabilities say nothing
+about any real camera.
+
+## What it is
+
+A binary classifier. A traffic camera and a neural network read the same Russian number plate
+and disagree; `positive` is the probability that the network's reading is the true one,
+`negative` its complement. `negative` is not the probability that the camera is right: in some
+rows neither reader is.
+
+- CatBoost, {trees} symmetric trees of depth {depth}; {size:.2f} MB; SHA-256 `{sha256}`
+- {features} features: {numeric} numeric, {categorical} categorical, {text} text;
+  `foreign_sym` is always missing
+- made with {libraries}
+
+## Intended use
+
+Trying, testing and load-testing the service. To decide about real plates, train a model on
+real, labelled disagreements and put its file in this one's place. Not for fines, not for
+identifying anyone, not for plates of other countries.
+
+## How it was made
+
+`python -m model.train --rows {rows} --seed {seed}`. The simulator (`simulate.py`) draws a true
+plate, a passage (camera, time, direction, dirt) and both readers' errors, and keeps the rows
+on which the readings differ. The label is 1 when the network's reading is the true plate;
+rows that neither read right count as 0. The first {train_rows} rows trained the model and the
+last {held_out_rows} were held out; step size and regularisation had been chosen on readings of
+another seed. The same seed gives the same predictions on the same kind of machine; the file's
+bytes differ each time, since CatBoost writes random ids and the time into it.
+"""
+_LIMITS: Final = """\
+## Limits
+
+- The held-out rows come from the same simulator: these figures measure how well the model
+  learnt the simulator, not how it would do on a street.
+- Every rate in the simulator (errors, look-alikes, night, winter, regions) is an assumption.
+- Values of a categorical feature outside the manifest's vocabularies were never seen; CatBoost
+  accepts them silently and the score is then a guess.
+- Readings that agree never occur in training: the score of such a row has no meaning.
+- The two readers' errors are independent but for how hard the plate is to read. Real readers
+  that see the same picture share more errors than that.
+"""
+
+
+def text(manifest: Manifest, size: int) -> str:
+    """The card in Markdown of a model file of `size` bytes."""
+    parts = (_about(manifest, size), _figures(manifest.metrics), _LIMITS)
+    return "\n".join(parts)
+
+
+def _about(manifest: Manifest, size: int) -> str:
+    kinds = [feature.kind for feature in manifest.features]
+    made_with = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
+    return _ABOUT.format(
+        version=manifest.version,
+        sha256=manifest.sha256,
+        size=size / 1e6,
+        trees=manifest.training["parameters"]["iterations"],
+        depth=manifest.training["parameters"]["depth"],
+        features=len(kinds),
+        numeric=kinds.count("numeric"),
+        categorical=kinds.count("categorical"),
+        text=kinds.count("text"),
+        libraries=made_with,
+        rows=manifest.training["rows"],
+        seed=manifest.training["seed"],
+        train_rows=manifest.training["train_rows"],
+        held_out_rows=manifest.training["held_out_rows"],
+    )
+
+
+def _figures(metrics: Mapping[str, Any]) -> str:
+    contenders = {name: metrics["contenders"][key] for key, name in _CONTENDERS.items()}
+    share = metrics["positive_share"]
+    return f"""\
+## Figures on the held-out rows
+
+The network was right in {share:.1%} of them. Higher is better for AUC and accuracy, lower for
+the rest. ECE is the expected calibration error over ten bins of equal width. Log loss is in
+nats, of probabilities clipped to 1e-15 from 0 and 1: without that, both hard rules would have
+an infinite one.
+
+{_markdown_table("", contenders, _MEASURES)}
+
+![Foretold probability against the share that came true]({PLOT_NAME})
+
+### By product line of the camera
+
+{_markdown_table("camera_class", metrics["by_camera_class"], _SLICE_MEASURES)}
+"""
+
+
+_SLICE_MEASURES: Final = {"rows": "Rows", "positive_share": "Network right", **_MEASURES}
+
+
+def _markdown_table(
+    corner: str, rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]
+) -> str:
+    head = f"| {corner} | {' | '.join(columns.values())} |"
+    rule = "|---|" + "---:|" * len(columns)
+    body = (
+        f"| {name} | {' | '.join(_figure(row[column]) for column in columns)} |"
+        for name, row in rows.items()
+    )
+    return "\n".join((head, rule, *body))
+
+
+def _figure(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return "–" if isnan(value) else f"{value:.4f}"
+
+
+def plot(bins: Sequence[Mapping[str, float]]) -> bytes:
+    """A PNG of foretold probability against observed share; bins as in the manifest's metrics."""
+    figure = Figure(figsize=(4.5, 4.5), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")
+    foretold = [b["mean_probability"] for b in bins]
+    observed = [b["observed_share"] for b in bins]
+    axes.plot(foretold, observed, marker="o", color="tab:blue", label="model, held-out rows")
+    for b in bins:
+        place = (b["mean_probability"], b["observed_share"])
+        axes.annotate(str(b["rows"]), place, (6, -10), textcoords="offset points", fontsize=7)
+    axes.set(xlabel="Foretold probability", xlim=(-0.05, 1.12))
+    axes.set(ylabel="Share in which the network was right")
+    axes.set_title("Reliability; numbers are rows per bin", fontsize=10)
+    axes.legend(loc="upper left")
+    png = BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    return png.getvalue()
