@@ -5,18 +5,17 @@ as a JSON string. The fast road is one msgspec call for the whole body. Only a b
 this call refuses, or that may repeat a key, is read a second time, row by row.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from model.careful_json import NOT_JSON, TOO_DEEP, CarefulReader
 from model.errors import InvalidRequest, TooManyRows
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_WHITESPACE: Final = re.compile(r"[ \t\r\n]*")
 _KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 _KINDS: Final = {
     "float": "a number",
@@ -31,10 +30,8 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _MISMATCH = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`| (.+))")
 _AT = re.compile(r"(.*) - at `\$(?:\[\d+\])?\.?(\w*)[^`]*`", re.DOTALL)
 
-NOT_JSON: Final = "the body is not JSON"
-TOO_DEEP: Final = "the body is nested too deeply"
-REPEATED: Final = "the body names a field twice"
 NOT_ROWS: Final = "the body must be an object or an array of objects"
+NOT_A_ROW: Final = "the row must be an object"
 
 
 class RequestDecoder(Generic[T]):
@@ -44,7 +41,7 @@ class RequestDecoder(Generic[T]):
         self, kind: type[T], hook: Callable[[type, object], Any], max_rows: int = 10_000
     ) -> None:
         self._max_rows = max_rows
-        self._width = len(kind.__struct_fields__)
+        self._fields = frozenset(kind.__struct_fields__)
         self._body = msgspec.json.Decoder(
             kind | list[kind] | str,  # type: ignore[valid-type]
             strict=False,
@@ -59,17 +56,25 @@ class RequestDecoder(Generic[T]):
         """
         try:
             value = self._body.decode(body)
-        except msgspec.ValidationError as error:
-            if _is_array(body):
-                return self._row_by_row(body)
-            raise explain(error) from error
-        except (msgspec.DecodeError, UnicodeError) as error:
-            raise InvalidRequest("", NOT_JSON) from error
         except RecursionError as error:
             raise InvalidRequest("", TOO_DEEP) from error
+        except (msgspec.DecodeError, UnicodeError) as error:
+            if body.lstrip(b" \t\r\n")[:1] == b"[":
+                return self._row_by_row(body)
+            raise self._fault(_text(body), error) from error
         if isinstance(value, str):
             return self._encoded_twice(value)
         return self._without_repeats(body, value)
+
+    def _fault(self, text: str, error: Exception) -> InvalidRequest:
+        """Why msgspec refused one object."""
+        if isinstance(error, msgspec.ValidationError):
+            return explain(error)
+        try:
+            CarefulReader(self._fields).check(text)
+        except InvalidRequest as fault:
+            return fault
+        return InvalidRequest("", NOT_JSON)
 
     def _encoded_twice(self, text: str) -> T | list[T | InvalidRequest]:
         body = text.encode()
@@ -89,103 +94,41 @@ class RequestDecoder(Generic[T]):
         rows = value if isinstance(value, list) else None
         if rows is not None and len(rows) > self._max_rows:
             raise TooManyRows(self._max_rows)
-        expected = self._width * (1 if rows is None else len(rows))
+        expected = len(self._fields) * (1 if rows is None else len(rows))
         if len(_KEY_ENDS.findall(body)) == expected:
             return value
         if rows is not None:
             return self._row_by_row(body)
-        _parse_once(body.decode())
+        CarefulReader(self._fields).check(_text(body))
         return value
 
     def _row_by_row(self, body: bytes) -> list[T | InvalidRequest]:
         rows: list[T | InvalidRequest] = []
-        try:
-            for text, fault in _elements(body.decode()):
-                if len(rows) == self._max_rows:
-                    raise TooManyRows(self._max_rows)
-                rows.append(fault or self._one(text))
-        except UnicodeError as error:
-            raise InvalidRequest("", NOT_JSON) from error
+        for text, fault in CarefulReader(self._fields).elements(_text(body)):
+            if len(rows) == self._max_rows:
+                raise TooManyRows(self._max_rows)
+            rows.append(fault or self._one(text))
         return rows
 
     def _one(self, text: str) -> T | InvalidRequest:
         try:
             value = self._row.decode(text)
             if isinstance(value, str):
-                _parse_once(value)
-                value = self._row.decode(value)
+                text = value
+                CarefulReader(self._fields).check(text)
+                value = self._row.decode(text)
         except InvalidRequest as fault:
             return fault
-        except msgspec.ValidationError as error:
-            return explain(error)
-        except (msgspec.DecodeError, UnicodeError):
-            return InvalidRequest("", "the row is not JSON")
-        if isinstance(value, str):
-            return InvalidRequest("", "the row must be an object")
-        return value  # type: ignore[no-any-return]
+        except (msgspec.DecodeError, UnicodeError) as error:
+            return self._fault(text, error)
+        return InvalidRequest("", NOT_A_ROW) if isinstance(value, str) else value
 
 
-def _is_array(body: bytes) -> bool:
-    return body.lstrip(b" \t\r\n")[:1] == b"["
-
-
-def _refuse_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    seen = dict(pairs)
-    if len(seen) != len(pairs):
-        raise InvalidRequest("", REPEATED)
-    return seen
-
-
-_scanner = json.JSONDecoder(object_pairs_hook=_refuse_repeats)
-
-
-def _parse_once(text: str) -> None:
-    """Read a whole text with the careful parser. Raises InvalidRequest."""
-    for _, fault in _elements(f"[{text}]"):
-        if fault:
-            raise fault
-
-
-def _elements(text: str) -> Iterator[tuple[str, InvalidRequest | None]]:
-    """Each element of an array, one at a time: a hostile array is never held whole.
-
-    Yields the element's text and, if an object in it repeats a key, the fault.
-    Raises InvalidRequest when the array itself can't be read.
-    """
-    at = _skip(text, _skip(text, 0) + 1)
-    if text[at : at + 1] == "]":
-        _end(text, at)
-        return
-    while True:
-        end, fault = _element(text, at)
-        yield text[at:end], fault
-        at = _skip(text, end)
-        if text[at : at + 1] != ",":
-            break
-        at = _skip(text, at + 1)
-    _end(text, at)
-
-
-def _element(text: str, at: int) -> tuple[int, InvalidRequest | None]:
+def _text(body: bytes) -> str:
     try:
-        return _scanner.raw_decode(text, at)[1], None
-    except InvalidRequest as fault:
-        # The repeated key is this row's own fault: find where the row ends and go on.
-        return json.JSONDecoder().raw_decode(text, at)[1], fault
-    except RecursionError as error:
-        raise InvalidRequest("", TOO_DEEP) from error
-    except ValueError as error:
+        return body.decode()
+    except UnicodeError as error:
         raise InvalidRequest("", NOT_JSON) from error
-
-
-def _end(text: str, at: int) -> None:
-    if text[at : at + 1] != "]" or _skip(text, at + 1) != len(text):
-        raise InvalidRequest("", NOT_JSON)
-
-
-def _skip(text: str, at: int) -> int:
-    match = _WHITESPACE.match(text, at)
-    return match.end() if match else at
 
 
 def explain(error: msgspec.ValidationError) -> InvalidRequest:
@@ -206,5 +149,5 @@ def _mismatch(wanted: str, got: str | None, bound: str | None) -> str:
     if bound:
         return f"must be {bound}"
     if "|" in wanted:
-        return NOT_ROWS
+        return NOT_ROWS if "array" in wanted else NOT_A_ROW
     return f"must be {_KINDS.get(wanted, wanted)}, not {_KINDS.get(got or '', got)}"
