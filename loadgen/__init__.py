@@ -1,0 +1,6 @@
+"""Load: the load generator and the benchmark.
+
+May import: the standard library, locust; for the benchmark also psutil and matplotlib.
+Never: `service` or `model`. What is here speaks HTTP, as any client does, and starts the
+servers it measures as programs. The rivals in `bench/rivals/` import what they serve with.
+"""

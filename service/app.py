@@ -14,6 +14,7 @@ from service.slots import Slot
 def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) -> Flask:
     """The app behind its door. Builds nothing that lives longer than itself."""
     app = Flask(__name__, static_folder=None)
+    app.extensions["slot"] = slot  # for the worker, which answers what never reaches the app
     errors.register(app)
     app.register_blueprint(reg.blueprint(slot, keys, settings, metrics))
     app.register_blueprint(ops.home(keys))

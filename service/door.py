@@ -61,4 +61,5 @@ def _route(environ: "WSGIEnvironment") -> str:
     """The route's template. Flask clears the request after the call: this is for during it."""
     request = environ.get("werkzeug.request")
     rule = request.url_rule if request is not None else None
-    return rule.rule if rule is not None else "unmatched"
+    # `/reg/` and `/reg` are one route with two spellings.
+    return rule.rule.rstrip("/") or "/" if rule is not None else "unmatched"

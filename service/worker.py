@@ -131,7 +131,8 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            f"X-Request-Id: {uuid4().hex}\r\n\r\n"
+            f"X-Request-Id: {uuid4().hex}\r\n"
+            f"X-Model-Version: {self.wsgi.extensions['slot'].current.version}\r\n\r\n"
         )
         with suppress(OSError):
             client.sendall(head.encode() + body)

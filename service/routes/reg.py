@@ -110,9 +110,13 @@ def _describe(response: Response, record: Record) -> None:
 
 
 def blueprint(slot: Slot, keys: KeyRing, settings: Settings, metrics: Metrics) -> Blueprint:
-    """`/reg/`, and `/reg` without a redirect, which would lose the body."""
+    """`/reg/`, and `/reg` without a redirect, which would lose the body.
+
+    Two rules, since one with `strict_slashes=False` answers GET /reg with 404, not 405.
+    """
     routes = Blueprint("reg", __name__)
     require_key(routes, keys)
     route = RegRoute(slot, settings, metrics)
-    routes.add_url_rule("/reg/", "post_reg", route.post, methods=["POST"], strict_slashes=False)
+    for rule in ("/reg/", "/reg"):
+        routes.add_url_rule(rule, "post_reg", route.post, methods=["POST"])
     return routes
