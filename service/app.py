@@ -1,6 +1,7 @@
 """The Flask app, wired in reading order from parts that are given."""
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.routing import MapAdapter
 
 from service import errors
 from service.auth import KeyRing
@@ -11,9 +12,33 @@ from service.settings import Settings
 from service.slots import Slot
 
 
+class App(Flask):
+    """Flask, with what its routing works out anew for each request taken as it is."""
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Bind the routes to a request's own address.
+
+        Flask's way first compares server names and subdomains, none of which are used
+        here: a twentieth of the cost of a small request.
+        """
+        if request is None:
+            return None
+        environ = request.environ
+        return MapAdapter(
+            self.url_map,
+            server_name=environ.get("HTTP_HOST") or environ["SERVER_NAME"],
+            script_name=environ["SCRIPT_NAME"],
+            subdomain="",
+            url_scheme=environ["wsgi.url_scheme"],
+            path_info=request.path,
+            default_method=environ["REQUEST_METHOD"],
+            query_args=environ["QUERY_STRING"],
+        )
+
+
 def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) -> Flask:
     """The app behind its door. Builds nothing that lives longer than itself."""
-    app = Flask(__name__, static_folder=None)
+    app = App(__name__, static_folder=None)
     app.extensions["slot"] = slot  # for the worker, which answers what never reaches the app
     errors.register(app)
     app.register_blueprint(reg.blueprint(slot, keys, settings, metrics))

@@ -6,9 +6,9 @@ A WSGI wrapper rather than Flask hooks: it also covers replies that no view made
 
 import re
 from collections.abc import Iterable
+from secrets import token_hex
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from service.metrics import Metrics
 from service.record import ENVIRON_KEY, Record
@@ -54,7 +54,7 @@ class Door:
 
 def _request_id(environ: "WSGIEnvironment") -> str:
     given: str = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _SENSIBLE_ID.fullmatch(given) else uuid4().hex
+    return given if _SENSIBLE_ID.fullmatch(given) else token_hex(16)
 
 
 def _route(environ: "WSGIEnvironment") -> str:

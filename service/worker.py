@@ -4,9 +4,9 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
+from secrets import token_hex
 from time import monotonic, perf_counter
 from typing import Any, Final
-from uuid import uuid4
 
 import gevent
 import msgspec
@@ -131,7 +131,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            f"X-Request-Id: {uuid4().hex}\r\n"
+            f"X-Request-Id: {token_hex(16)}\r\n"
             f"X-Model-Version: {self.wsgi.extensions['slot'].current.version}\r\n\r\n"
         )
         with suppress(OSError):
