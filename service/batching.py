@@ -4,7 +4,7 @@ One CatBoost call has a fixed cost of about as much as ten rows, so under load m
 share a call; alone, a request pays one turn of the event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,8 +31,10 @@ class Batcher:
     predicts them all. A row that can't be predicted fails alone.
     """
 
-    def __init__(self, scorer: RegnoScorer) -> None:
+    def __init__(self, scorer: RegnoScorer, count_batch: Callable[[int], None]) -> None:
+        """`count_batch` is told the number of rows of each call."""
         self._scorer = scorer
+        self._count_batch = count_batch
         self._waiting: list[tuple[greenlet, Row]] = []
         self._turn: Any = None
 
@@ -61,6 +63,7 @@ class Batcher:
         began = perf_counter()
         results = self._results([row for _, row in batch])
         ended = perf_counter()
+        self._count_batch(len(batch))
         for (waiter, _), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
                 waiter.throw(result)

@@ -25,6 +25,10 @@ BUCKETS: Final = (
 )
 
 
+# The attributes of a record that hold the seconds of a stage, less their suffix.
+STAGES: Final = ("decode", "features", "wait", "predict", "encode")
+
+
 class Metrics:
     """The service's own series, in a registry of their own."""
 
@@ -44,6 +48,19 @@ class Metrics:
             registry=self.registry,
         )
         self._rows = Counter("scoring_rows", "Rows scored.", registry=self.registry)
+        stages = Counter(
+            "scoring_stage_seconds",
+            "Time that scored requests spent in each stage; batched ones share a predict.",
+            ("stage",),
+            registry=self.registry,
+        )
+        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._batch_rows = Histogram(
+            "scoring_batch_rows",
+            "Rows predicted in one call.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self.registry,
+        )
         self._unseen = Counter(
             "scoring_unseen_categories",
             "Values of a categorical feature that the model never saw.",
@@ -68,6 +85,12 @@ class Metrics:
         bound[1].observe(seconds)
         if record.rows:
             self._rows.inc(record.rows)
+            for stage, counter in self._stages.items():
+                counter.inc(getattr(record, f"{stage}_seconds"))
+
+    def count_batch(self, rows: int) -> None:
+        """Count one call of predict."""
+        self._batch_rows.observe(rows)
 
     def count_unseen(self, features: Iterable[str]) -> None:
         """Count one unseen value for each feature named."""

@@ -14,6 +14,7 @@ class Record:
 
     __slots__ = (
         "decode_seconds",
+        "encode_seconds",
         "features_seconds",
         "key_name",
         "model_version",
@@ -33,7 +34,7 @@ class Record:
         self.rows = 0
         self.warnings: dict[str, None] = {}  # a set that keeps the order
         self.decode_seconds = self.features_seconds = 0.0
-        self.wait_seconds = self.predict_seconds = 0.0
+        self.wait_seconds = self.predict_seconds = self.encode_seconds = 0.0
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Note what makes a score doubtful; each kind is told once."""

@@ -2,14 +2,15 @@
 
 from model.regno import RegnoScorer
 from service.batching import Batcher
+from service.metrics import Metrics
 
 
 class Live:
     """A scorer that serves, and the batcher of its single rows."""
 
-    def __init__(self, scorer: RegnoScorer) -> None:
+    def __init__(self, scorer: RegnoScorer, metrics: Metrics) -> None:
         self.scorer = scorer
-        self.batcher = Batcher(scorer)
+        self.batcher = Batcher(scorer, metrics.count_batch)
         self.version = scorer.version
 
 
@@ -19,8 +20,8 @@ class Slot:
     To serve another, assign `current`: one reference, changed at once.
     """
 
-    def __init__(self, scorer: RegnoScorer) -> None:
-        self.current = Live(scorer)
+    def __init__(self, scorer: RegnoScorer, metrics: Metrics) -> None:
+        self.current = Live(scorer, metrics)
         self.warm = False
 
     def warm_up(self) -> None:

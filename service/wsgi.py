@@ -30,8 +30,9 @@ def build() -> tuple[Flask, Slot]:
     """The app and the slot of its model. Stops the process when a setting can't be used."""
     try:
         settings = load()
-        slot = Slot(load_scorer(settings))
-        return create_app(settings, slot, KeyRing(settings), Metrics()), slot
+        metrics = Metrics()
+        slot = Slot(load_scorer(settings), metrics)
+        return create_app(settings, slot, KeyRing(settings), metrics), slot
     except SettingsError as error:
         stop(error)
 

@@ -58,16 +58,22 @@ class RegRoute:
         if refused:
             raise refused
         prediction = live.batcher.predict(row)
+        resumed = perf_counter()
         record.rows = 1
-        record.wait_seconds = prediction.began - queued
         record.predict_seconds = prediction.ended - prediction.began
-        return reply.ok(prediction.score)
+        record.wait_seconds = resumed - queued - record.predict_seconds
+        response = reply.ok(prediction.score)
+        record.encode_seconds = perf_counter() - resumed
+        return response
 
     def _array(self, live: Live, items: list[Reading | InvalidRequest], record: Record) -> Response:
         slices = (items[at : at + SLICE_ROWS] for at in range(0, len(items), SLICE_ROWS))
         results = list(chain.from_iterable(self._slice(live, part, record) for part in slices))
         partial = any(isinstance(result, InvalidRequest) for result in results)
-        return reply.ok(results, partial=partial)
+        began = perf_counter()
+        response = reply.ok(results, partial=partial)
+        record.encode_seconds = perf_counter() - began
+        return response
 
     def _slice(
         self, live: Live, items: list[Reading | InvalidRequest], record: Record
