@@ -23,11 +23,15 @@ _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?"
 _OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 TIME_PATTERN: Final = rf"^{_DATE}(?:[ T]{_TIME}{_OFFSET}?)?$"
 
-# JSON's own number grammar within the field's range: what the lax decoder takes from a string.
+# Numbers in strings, as programs write them: plain decimals, and exponents of what is small.
+# The decoder also reads the rest of JSON's number grammar, such as "1e1".
 _ZERO = r"-?0(?:\.0+)?"
-PERCENT_PATTERN: Final = rf"^(?:{_ZERO}|[1-9]?[0-9](?:\.[0-9]+)?|100(?:\.0+)?)$"
-UNIT_PATTERN: Final = rf"^(?:{_ZERO}|0\.[0-9]+|1(?:\.0+)?)$"
-_NUMBER = r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?"
+_SMALL = r"[0-9](?:\.[0-9]+)?[eE]-[0-9]{1,3}"
+PERCENT_PATTERN: Final = rf"^(?:{_ZERO}|[1-9]?[0-9](?:\.[0-9]+)?|100(?:\.0+)?|{_SMALL})$"
+UNIT_PATTERN: Final = rf"^(?:{_ZERO}|0\.[0-9]+|1(?:\.0+)?|{_SMALL})$"
+DIRECTION_PATTERN: Final = rf"^(?:{_ZERO}|1(?:\.0+)?)$"
+_EXPONENT = r"(?:[eE](?:-[0-9]{1,3}|\+?[0-9]{1,2}))?"
+_NUMBER = rf"-?(?:0|[1-9][0-9]{{0,14}})(?:\.[0-9]{{1,20}})?{_EXPONENT}"
 _WS = r"[ \t\r\n]*"
 SCORES_PATTERN: Final = rf"^{_WS}\[{_WS}(?:{_NUMBER}{_WS}(?:,{_WS}{_NUMBER}{_WS})*)?\]{_WS}$"
 
@@ -94,7 +98,7 @@ class Reading(Struct, gc=False):
             ge=0,
             le=1,
             description="0 towards the camera, 1 away from it.",
-            extra_json_schema={"type": ["integer", "string"], "pattern": "^[01]$"},
+            extra_json_schema={"type": ["integer", "string"], "pattern": DIRECTION_PATTERN},
         ),
     ]
 

@@ -7,7 +7,7 @@ several different rows, is nonsense to the model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, TypeAlias
 
 from model.regno.catboost_file import BinaryModel
@@ -58,13 +58,11 @@ def asked(model: BinaryModel, contexts: Sequence[Row]) -> Vocabulary:
 
 
 def _question(model: BinaryModel, contexts: Sequence[Row], index: int) -> Callable[[Value], bool]:
-    def with_value(value: Value) -> list[Row]:
-        return [(*row[:index], value, *row[index + 1 :]) for row in contexts]
+    def scores_with(value: Value) -> list[list[float]]:
+        return model.probabilities([(*row[:index], value, *row[index + 1 :]) for row in contexts])
 
-    nonsense = with_value(_NONSENSE)
+    @cache
+    def of_nonsense() -> list[list[float]]:  # when first asked: nothing is predicted at load
+        return scores_with(_NONSENSE)
 
-    def knows(value: Value) -> bool:
-        scores = model.probabilities([*with_value(value), *nonsense])
-        return scores[: len(contexts)] != scores[len(contexts) :]
-
-    return knows
+    return lambda value: scores_with(value) != of_nonsense()
