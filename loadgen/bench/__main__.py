@@ -1,0 +1,46 @@
+"""`python -m loadgen.bench`: measure, show, write; the exit code tells whether all was well.
+
+0: measured without errors. 1: a target had errors, or scores differ. 2: something is missing.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+from loadgen.bench import machine, options, picture, report, run
+from loadgen.bench.errors import CannotStart, WrongAnswers
+
+
+def main() -> int:
+    """Run the benchmark that the command line describes."""
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        return _bench(options.parse())
+    except CannotStart as error:
+        sys.stderr.write(f"Not measured. {error}\n")
+        return 2
+    except WrongAnswers as error:
+        sys.stderr.write(f"Not measured: the answers are wrong. {error}\n")
+        return 1
+
+
+def _bench(chosen: options.Options) -> int:
+    about = machine.describe()
+    results = run.run(chosen)
+    about["load_average_after"] = machine.load_average()
+    content = report.as_json(chosen, about, results)
+    sys.stdout.write(report.as_text(content))
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    report.write(content, chosen.out / "bench.json")
+    picture.draw(content, chosen.out / "bench.png")
+    sys.stdout.write(f"\nWritten: {chosen.out / 'bench.json'}, {chosen.out / 'bench.png'}\n")
+    return 1 if content["errors"] else 0
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    # An exception, so that every server's `finally` stops it.
+    sys.exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The command line."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from loadgen.bench.targets import TARGETS
+
+ROOT: Final = Path(__file__).parents[2]
+_FULL: Final[dict[str, Any]] = {
+    "rounds": 5,
+    "seconds": 3,
+    "connections": (1, 8, 16, 64, 256),
+    "bulk": (10, 100, 1000, 10_000),
+}
+_QUICK: Final[dict[str, Any]] = {
+    "rounds": 1,
+    "seconds": 1,
+    "connections": (1, 16),
+    "bulk": (10, 100),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is measured, how long, on what. Paths are absolute; durations in whole seconds."""
+
+    targets: tuple[str, ...]
+    model: Path
+    rows: Path
+    workers: int
+    connections: tuple[int, ...]
+    bulk: tuple[int, ...]
+    bulk_connections: int
+    rounds: int
+    seconds: int
+    sample: int
+    env: dict[str, str]
+    out: Path
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """The options of a command line, by default this process's own. Exits on a bad one."""
+    given = vars(_parser().parse_args(arguments))
+    preset = _QUICK if given.pop("quick") else _FULL
+    for name, value in preset.items():
+        given[name] = value if given[name] is None else given[name]
+    given["env"] = dict(given["env"])
+    for name in ("model", "rows", "out"):
+        given[name] = given[name].resolve()
+    return Options(**given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadgen.bench",
+        description="Measure the service beside its rivals: same rows, same model, same machine.",
+    )
+    _add_what(parser)
+    _add_how_long(parser)
+    return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--targets", type=_names, default=tuple(TARGETS), metavar="NAME,NAME",
+        help=f"which of {', '.join(TARGETS)}; all by default")  # fmt: skip
+    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+        help="the .cbm file that all targets serve; the bundled one by default")  # fmt: skip
+    add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
+        help="CSV of requests: its columns are the ten fields")  # fmt: skip
+    add("--workers", type=_positive, default=2, help="worker processes of each target [2]")
+    add("--env", type=_assignment, action="append", default=[], metavar="NAME=VALUE",
+        help="set this in the service's environment; may be repeated")  # fmt: skip
+    add("--out", type=Path, default=ROOT / "build", metavar="DIR",
+        help="where bench.json and bench.png go [build]")  # fmt: skip
+
+
+def _add_how_long(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--quick", action="store_true",
+        help="small: 1 round, 1 s, 1 and 16 connections, arrays of 10 and 100")  # fmt: skip
+    add("--rounds", type=_positive, help="times that each target is measured [5]")
+    add("--seconds", type=_positive, help="length of each measurement [3]")
+    add("--connections", type=_numbers, metavar="N,N",
+        help="open keep-alive connections [1,8,16,64,256]")  # fmt: skip
+    add("--bulk", type=_numbers, metavar="N,N",
+        help="rows in an array, for the bulk road of the service [10,100,1000,10000]; "
+        "'' measures none")  # fmt: skip
+    add("--bulk-connections", type=_positive, default=4,
+        help="connections that send arrays [4]: twice the usual workers, since of as many as "
+        "workers all may well end up at one of them")  # fmt: skip
+    add("--sample", type=_positive, default=100,
+        help="rows on which all answers are compared first [100]")  # fmt: skip
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, text.split(",")))
+    unknown = [name for name in names if name not in TARGETS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(TARGETS)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    # Ascending: a target that is still busy with what a measurement left behind is waited for,
+    # and the greatest leaves the most.
+    return tuple(sorted({_positive(part) for part in filter(None, text.split(","))}))
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError("write NAME=VALUE")
+    return name, value

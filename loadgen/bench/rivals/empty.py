@@ -1,0 +1,28 @@
+"""The floor: the service's own server and Flask around a route that scores nothing.
+
+What the service takes beyond this is its own doing: validation, features, the prediction,
+metrics and logs.
+"""
+
+import gc
+import hmac
+import json
+
+from flask import Flask, Response, request
+
+_REPLY = json.dumps({"body": {"negative": 0.5, "positive": 0.5}, "status": "ok"})
+
+
+def create_app(key: str) -> Flask:
+    """An app that checks the key, decodes the JSON and gives a fixed reply."""
+    app = Flask(__name__, static_folder=None)
+
+    @app.post("/reg/")
+    def reg() -> Response:
+        if not hmac.compare_digest(request.headers.get("x-api-key", "").encode(), key.encode()):
+            return Response(status=401)
+        json.loads(request.get_data())
+        return Response(_REPLY, content_type="application/json")
+
+    gc.freeze()  # as the service does before it forks its workers
+    return app

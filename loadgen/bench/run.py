@@ -1,0 +1,154 @@
+"""The course of a run: check all, then measure each in every round, one at a time."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from math import ceil
+from pathlib import Path
+from time import perf_counter
+from typing import Final, NamedTuple
+
+from loadgen.bench import check, client, rows, wrk
+from loadgen.bench.errors import CannotStart
+from loadgen.bench.measure import Measurement, Task, measure
+from loadgen.bench.options import Options
+from loadgen.bench.server import Server, running, settle
+from loadgen.bench.targets import KEY, TARGETS, Target
+
+_WARM_UP_SECONDS: Final = 1
+_WARM_UP_CONNECTIONS: Final = 16
+# What is under way when wrk stops is not counted: so many long requests make that little.
+_BULK_REQUESTS: Final = 20
+BULK_TARGET: Final = "service"
+
+
+class Results(NamedTuple):
+    """All measurements, and by how much the scores differ at most on `checked` rows."""
+
+    measurements: list[Measurement]
+    difference: float
+    checked: int
+
+
+class Files(NamedTuple):
+    """The folder of a run, and in it the bodies of single rows and of arrays by size."""
+
+    folder: Path
+    singles: Path
+    arrays: dict[int, Path]
+
+
+def run(options: Options) -> Results:
+    """Measure what the options ask for. Raises CannotStart or WrongAnswers."""
+    targets = [TARGETS[name] for name in options.targets]
+    _require(targets, options)
+    readings = rows.read(options.rows)
+    sample = readings[: options.sample]
+    first = rows.singles(sample[:1])[0]
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        files = _prepare(Path(name), readings, options)
+        difference = _compare(targets, options, files, sample)
+        measurements = [
+            measurement
+            for number in range(options.rounds)
+            for measurement in _round(rotated(targets, number), options, files, first, number)
+        ]
+    return Results(measurements, difference, len(sample))
+
+
+def rotated(targets: Sequence[Target], number: int) -> list[Target]:
+    """The targets in the order of a round, so that each of them is first in its turn."""
+    first = number % len(targets)
+    return [*targets[first:], *targets[:first]]
+
+
+def _require(targets: Sequence[Target], options: Options) -> None:
+    wrk.require()
+    for target in targets:
+        target.require()
+    if not options.model.is_file():
+        raise CannotStart(f"There is no model at {options.model}")
+
+
+def _prepare(folder: Path, readings: list[rows.Row], options: Options) -> Files:
+    singles = wrk.write_bodies(rows.singles(readings), folder / "singles")
+    sizes = options.bulk if BULK_TARGET in options.targets else ()
+    arrays = {
+        size: wrk.write_bodies(rows.arrays(readings, size), folder / f"arrays-{size}")
+        for size in sizes
+    }
+    return Files(folder, singles, arrays)
+
+
+def _compare(
+    targets: Sequence[Target], options: Options, files: Files, readings: Sequence[rows.Row]
+) -> float:
+    """The greatest difference between the scores that the targets give the same rows."""
+    bodies = rows.singles(readings)
+    scores: dict[str, list[float]] = {}
+    for target in targets:
+        _tell(f"checking the answers of {target.name}")
+        with running(target, options, files.folder, bodies[0]) as server:
+            check.refuses_strangers(server, bodies[0])
+            answers = check.positives(server, bodies)
+            if target.name == BULK_TARGET:
+                array = rows.array(readings)
+                scores[f"{target.name}, in an array"] = check.positives_of_array(server, array)
+        if target.scores:
+            scores[target.name] = answers
+    return check.greatest_difference(scores)
+
+
+def _round(
+    targets: Sequence[Target], options: Options, files: Files, body: bytes, number: int
+) -> Iterator[Measurement]:
+    """All targets anew, all at once, but loaded one at a time.
+
+    They take turns at every load, so that what is compared lies seconds apart.
+    """
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(running(target, options, files.folder, body)) for target in targets
+        ]
+        for server in servers:
+            wrk.run(server.port, files.singles, _WARM_UP_CONNECTIONS, _WARM_UP_SECONDS)
+            settle(server.pid)
+        for connections in options.connections:
+            for server in servers:
+                task = Task(number, files.singles, 1, connections, options.seconds)
+                yield _told(server, task, options)
+        for server in servers:
+            if server.name == BULK_TARGET:
+                yield from _bulk(server, options, files, number)
+
+
+def _bulk(server: Server, options: Options, files: Files, number: int) -> Iterator[Measurement]:
+    for size, path in files.arrays.items():
+        seconds = max(options.seconds, ceil(_BULK_REQUESTS * _time_of_one(server, path)))
+        task = Task(number, path, size, options.bulk_connections, seconds)
+        yield _told(server, task, options)
+
+
+def _time_of_one(server: Server, bodies: Path) -> float:
+    """Seconds that the first body of a file takes alone."""
+    with bodies.open("rb") as file:
+        body = file.readline()
+    began = perf_counter()
+    client.post(server.port, body, KEY)
+    return perf_counter() - began
+
+
+def _told(server: Server, task: Task, options: Options) -> Measurement:
+    measurement = measure(server, task)
+    load = f"arrays of {task.rows}" if task.rows > 1 else f"{task.connections} connections"
+    _tell(
+        f"round {task.round + 1}/{options.rounds}  {server.name}, {load}: "
+        f"{measurement.rps * task.rows:,.0f} rows/s, {measurement.errors} errors"
+    )
+    return measurement
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
