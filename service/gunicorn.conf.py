@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from service import cpus, workdir
+from service.board import board
 from service.settings import (
     Settings,
     SettingsError,
@@ -27,6 +28,8 @@ def _load() -> Settings:
 
 
 _settings = _load()
+# Made before the first fork, so that all workers see it.
+board()
 # Before anything imports prometheus_client or numpy.
 export_for_libraries(workdir.metrics_folder())
 
@@ -62,7 +65,11 @@ def on_starting(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Keep the collector off what the workers share, or its marks would copy every page."""
+    """Give the worker its place; keep the collector off what the workers share.
+
+    The collector's marks would copy every page.
+    """
+    worker.place = board().take()
     gc.freeze()
 
 
@@ -74,7 +81,8 @@ def post_worker_init(worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Drop a dead worker's live gauges."""
+    """Free a dead worker's place, and drop its live gauges."""
     from prometheus_client import multiprocess
 
+    board().leave(worker.place)
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

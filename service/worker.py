@@ -12,17 +12,14 @@ import gevent
 import msgspec
 from gevent import socket
 from gevent.pool import Pool
-from gevent.server import StreamServer
 from gunicorn.http import errors, wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
+from service.accepting import FairServer
+from service.board import board
 from service.idle import IdleConnections
 from service.reply import Envelope
 from service.response import OnePieceResponse
-
-# Connections taken in one turn of the loop. One, as gunicorn has it, makes the last of many
-# new connections wait for as many batches; all would let one worker take what two could share.
-_ACCEPT_AT_ONCE: Final = 8
 
 # After a stop begins, how long an idle connection stays open for a request that its client
 # may just be sending: that one is still answered, with `Connection: close`.
@@ -30,11 +27,18 @@ _LINGER_SECONDS: Final = 1.0
 
 
 class ScoringWorker(GeventWorker):  # type: ignore[misc]
-    """One greenlet for each connection, one operating-system thread for all of them."""
+    """One greenlet for each connection, one operating-system thread for all of them.
+
+    `place` is this worker's place on the board; the master sets it before the fork.
+    """
+
+    place: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle = IdleConnections()
+        self._board = board()
+        self._connections = Pool(self.worker_connections)
         # gunicorn looks a setting up in two steps of Python, dozens of times a request. Its
         # lookup runs only for what is no plain attribute; a worker's settings don't change.
         self.cfg.__dict__.update({name: s.get() for name, s in self.cfg.settings.items()})
@@ -52,22 +56,22 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop, then let what is in flight end."""
-        connections = Pool(self.worker_connections)
-        servers = [self._server(listener, connections) for listener in self.sockets]
+        servers = [self._server(listener) for listener in self.sockets]
         while self.alive:
             self._tick()
         for server in servers:
             server.close()
         deadline = monotonic() + self.cfg.graceful_timeout
-        while len(connections) and monotonic() < deadline:
+        while len(self._connections) and monotonic() < deadline:
             self._tick()
-        connections.kill(timeout=1)
+        self._connections.kill(timeout=1)
 
-    def _server(self, listener: Any, connections: Pool) -> StreamServer:
+    def _server(self, listener: Any) -> FairServer:
         listener.setblocking(1)
         handle = partial(self.handle, listener)
-        server = StreamServer(listener, handle=handle, spawn=connections)
-        server.max_accept = _ACCEPT_AT_ONCE
+        server = FairServer(
+            listener, handle=handle, spawn=self._connections, board=self._board, place=self.place
+        )
         server.start()
         return server
 
@@ -76,6 +80,14 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         self.notify()
         self._idle.close(self.cfg.keepalive if self.alive else _LINGER_SECONDS)
         gevent.sleep(1.0 if self.alive else 0.1)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection from its first request to its end."""
+        self._board.publish(self.place, len(self._connections))
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._board.publish(self.place, len(self._connections) - 1)
 
     def timeout_ctx(self) -> IdleConnections:
         """What gunicorn enters while a connection waits for its next request."""

@@ -26,7 +26,7 @@ TIME_PATTERN: Final = rf"^{_DATE}(?:[ T]{_TIME}{_OFFSET}?)?$"
 # Numbers in strings, as programs write them: plain decimals, and exponents of what is small.
 # The decoder also reads the rest of JSON's number grammar, such as "1e1".
 _ZERO = r"-?0(?:\.0+)?"
-_SMALL = r"[0-9](?:\.[0-9]+)?[eE]-[0-9]{1,3}"
+_SMALL = r"[0-9](?:\.[0-9]+)?[eE]-0{0,2}[1-9][0-9]{0,2}"
 PERCENT_PATTERN: Final = rf"^(?:{_ZERO}|[1-9]?[0-9](?:\.[0-9]+)?|100(?:\.0+)?|{_SMALL})$"
 UNIT_PATTERN: Final = rf"^(?:{_ZERO}|0\.[0-9]+|1(?:\.0+)?|{_SMALL})$"
 DIRECTION_PATTERN: Final = rf"^(?:{_ZERO}|1(?:\.0+)?)$"

@@ -1,0 +1,50 @@
+"""The workers' board: what each worker of this server lets the others see, in shared memory.
+
+The master makes it before the first fork, gives each worker a place on it, and takes the
+place back when the worker is gone.
+"""
+
+import mmap
+from functools import cache
+from typing import Final
+
+_VACANT: Final = -1
+_INT: Final = 4
+# More than a server has workers, the two generations that a reload overlaps included.
+_PLACES: Final = 128
+
+
+class Board:
+    """One place for each worker, holding the number of its open connections."""
+
+    def __init__(self, places: int) -> None:
+        self._connections = memoryview(mmap.mmap(-1, places * _INT)).cast("i")
+        for place in range(places):
+            self._connections[place] = _VACANT
+
+    def take(self) -> int:
+        """A vacant place; the last one is shared when there is none left."""
+        last = len(self._connections) - 1
+        place = next((i for i, n in enumerate(self._connections) if n == _VACANT), last)
+        self._connections[place] = 0
+        return place
+
+    def leave(self, place: int) -> None:
+        """Make a place vacant."""
+        self._connections[place] = _VACANT
+
+    def publish(self, place: int, connections: int) -> None:
+        """Tell the others how many connections are open here."""
+        self._connections[place] = connections
+
+    def least(self, place: int) -> int | None:
+        """The fewest connections that another worker has; None if there is no other."""
+        everyone = self._connections.tolist()
+        everyone[place] = _VACANT
+        return min((n for n in everyone if n != _VACANT), default=None)
+
+
+@cache
+def board() -> Board:
+    """The one board of this server; a reload of its configuration keeps it."""
+    return Board(_PLACES)
