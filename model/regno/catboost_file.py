@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 from catboost import CatBoost, CatBoostError, Pool
@@ -42,10 +43,14 @@ class BinaryModel:
         _check_kinds(self.features)
 
     @classmethod
-    def load(cls, path: Path) -> "BinaryModel":
-        """The model in a .cbm file. Raises ModelRefused, naming what is wrong."""
-        blob = _read(path)
+    def parse(cls, blob: bytes) -> "BinaryModel":
+        """The model in the bytes of a .cbm file. Raises ModelRefused, naming what is wrong."""
         return cls(_parse(blob), hashlib.sha256(blob).hexdigest())
+
+    @classmethod
+    def load(cls, path: Path) -> "BinaryModel":
+        """The model in a .cbm file. Raises ModelRefused."""
+        return cls.parse(read(path))
 
     def uses(self, feature: str) -> bool:
         """Whether any tree splits on a feature."""
@@ -66,7 +71,8 @@ class BinaryModel:
         return pairs
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """The bytes of a file. Raises ModelRefused."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -77,10 +83,16 @@ def _parse(blob: bytes) -> CatBoost:
     if not blob:
         raise ModelRefused("it is empty")
     model = CatBoost()
-    try:
-        model.load_model(blob=blob)
-    except CatBoostError as error:
-        raise ModelRefused(f"it is no CatBoost model: {error}") from error
+    # From a file, though the bytes are here: CatBoost's loader of bytes reads past the end
+    # of a truncated model and takes the process with it; its loader of files refuses one.
+    with NamedTemporaryFile(suffix=".cbm") as copy:
+        copy.write(blob)
+        copy.flush()
+        try:
+            model.load_model(copy.name)
+        except CatBoostError as error:
+            reason = str(error).replace(copy.name, "the file")
+            raise ModelRefused(f"it is no CatBoost model: {reason}") from error
     return model
 
 

@@ -1,6 +1,7 @@
 """The regno scorer: requests in, probabilities out."""
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from model.errors import InvalidRequest, ModelRefused
 from model.regno import golden, manifest
-from model.regno.catboost_file import BinaryModel
+from model.regno.catboost_file import BinaryModel, read
 from model.regno.features import Row, in_order_of
 from model.regno.manifest import Manifest
 from model.regno.request import Reading, decode_custom
@@ -50,8 +51,10 @@ class RegnoScorer:
         Raises ModelRefused, naming the file and what is wrong with it.
         """
         try:
-            model = BinaryModel.load(path)
-            return cls(model, manifest.beside(path, model.sha256))
+            blob = read(path)
+            # The manifest first: CatBoost may crash on a damaged file, a hash does not.
+            papers = manifest.beside(path, sha256(blob).hexdigest())
+            return cls(BinaryModel.parse(blob), papers)
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
 
