@@ -118,6 +118,10 @@ def _check_binary(model: CatBoost) -> None:
 
 def _check_kinds(features: list[tuple[str, str]]) -> None:
     """Each declared kind must be able to hold what the contract computes for that name."""
+    if [name for name, _ in features] == [str(place) for place in range(len(features))]:
+        # CatBoost's stand-ins for missing names; taken at their word, they would be the
+        # features of the digits 0, 1, 2, …
+        raise ModelRefused("its features have no names, so what they are is not known")
     unknown = [name for name, _ in features if name not in NAMES]
     if unknown:
         raise ModelRefused(f"it wants features that are not known: {', '.join(unknown)}")

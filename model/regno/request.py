@@ -7,6 +7,7 @@ that is what clients in the field send.
 
 import re
 from datetime import datetime
+from math import isfinite
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -106,6 +107,7 @@ class Reading(Struct, gc=False):
 FIELDS: Final[tuple[str, ...]] = Reading.__struct_fields__
 
 _time = re.compile(TIME_PATTERN)
+_BAD_SCORES: Final = "must be a list of finite numbers, or a string holding one"
 _scores_decoder = msgspec.json.Decoder(list[float])
 
 
@@ -128,9 +130,12 @@ def parse_scores(value: object) -> Scores:
     try:
         if isinstance(value, str):
             return Scores(_scores_decoder.decode(value))
-        return Scores(msgspec.convert(value, list[float]))
+        scores = Scores(msgspec.convert(value, list[float]))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError("must be a list of finite numbers, or a string holding one") from error
+        raise ValueError(_BAD_SCORES) from error
+    if not all(map(isfinite, scores)):  # no JSON holds these, but a notebook's list may
+        raise ValueError(_BAD_SCORES)
+    return scores
 
 
 def decode_custom(kind: type, value: object) -> Any:

@@ -54,7 +54,7 @@ class RegnoScorer:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
             papers = manifest.beside(path, sha256(blob).hexdigest())
-            return cls(BinaryModel.parse(blob), papers)
+            return cls(_agreeing(BinaryModel.parse(blob), papers), papers)
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
 
@@ -106,3 +106,9 @@ class RegnoScorer:
                 raise ModelRefused(
                     f"golden row {number} scores {score.positive!r}, its manifest says {want!r}"
                 )
+
+
+def _agreeing(model: BinaryModel, papers: Manifest | None) -> BinaryModel:
+    if papers and [(feature.name, feature.kind) for feature in papers.features] != model.features:
+        raise ModelRefused("its manifest lists other features than the model declares")
+    return model
