@@ -25,10 +25,10 @@ check: $(DEV) ## Lint, types and the rooms' import laws
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-fast: $(DEV) ## Tests that take seconds
+test-fast: $(DEV) tools ## Tests that take seconds
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(DEV) ## The live server, fuzzing, memory
+test-slow: $(DEV) tools ## The live server, fuzzing, memory
 	$(BIN)/pytest -m slow
 
 format: $(DEV) ## Format the code and mend what ruff can mend
@@ -38,6 +38,20 @@ format: $(DEV) ## Format the code and mend what ruff can mend
 .PHONY: train
 train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
 	$(BIN)/python -m model.train
+
+loadgen/data/rows.csv: model/regno/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
+	$(BIN)/python -m model.simulate $@
+
+##@ Measuring
+.PHONY: bench bench-quick profile
+bench: $(DEV) tools ## The service against its rivals, 15 minutes; ARGS=--help lists the flags
+	$(BIN)/python -m loadgen.bench $(ARGS)
+
+bench-quick: $(DEV) tools ## The same in a minute, to see that it runs
+	$(BIN)/python -m loadgen.bench --quick $(ARGS)
+
+profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
+	$(BIN)/python -m loadgen.profile $(ARGS)
 
 ##@ Upkeep
 .PHONY: setup lock clean help
@@ -59,6 +73,15 @@ clean: ## Remove what was installed or made
 help: ## This list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*##/ {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# What tests and measurements use beside Python.
+.PHONY: tools
+tools:
+	@missing=""; for tool in wrk curl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing$$missing"; apt-get update -qq; apt-get install -y -qq $$missing >/dev/null; \
+	  else echo "Missing:$$missing (Debian: apt-get install$$missing)" >&2; exit 1; fi; fi
 
 # Debian ships python3 without its venv module: add it where we may, else name it.
 $(BIN)/python:

@@ -65,11 +65,7 @@ def on_starting(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give the worker its place; keep the collector off what the workers share.
-
-    The collector's marks would copy every page.
-    """
-    worker.place = board().take()
+    """Keep the collector off what the workers share: its marks would copy every page."""
     gc.freeze()
 
 

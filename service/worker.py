@@ -29,15 +29,15 @@ _LINGER_SECONDS: Final = 1.0
 class ScoringWorker(GeventWorker):  # type: ignore[misc]
     """One greenlet for each connection, one operating-system thread for all of them.
 
-    `place` is this worker's place on the board; the master sets it before the fork.
+    `place` is this worker's place on the board. It is taken here, in the master, before the
+    fork; `child_exit` of the configuration gives it back.
     """
-
-    place: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle = IdleConnections()
         self._board = board()
+        self.place = self._board.take()
         self._connections = Pool(self.worker_connections)
         # gunicorn looks a setting up in two steps of Python, dozens of times a request. Its
         # lookup runs only for what is no plain attribute; a worker's settings don't change.
