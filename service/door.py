@@ -38,7 +38,7 @@ class Door:
         def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             nonlocal status_sent
             status_sent = status[:3]
-            record.route = _route(environ)
+            record.route = record.route or _route(environ)
             if not record.model_version:
                 record.model_version = self._slot.current.version
             headers.append(("X-Request-Id", record.request_id))

@@ -1,14 +1,14 @@
 """From exceptions to replies, in one table. No reply repeats an exception's text.
 
 400  InvalidRequest: the field and the reason      413  TooManyRows, bodies over the limit
-4xx  what Flask raises while routing (404, 405)    500  everything else: a fixed text
+4xx  Refused, and what Flask raises while routing  500  everything else: a fixed text
 """
 
 import logging
 import traceback
 from typing import TYPE_CHECKING, Final
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from model import InvalidRequest, TooManyRows
@@ -16,7 +16,8 @@ from service import reply
 from service.record import record_of
 
 if TYPE_CHECKING:
-    from werkzeug.sansio.response import Response as SansioResponse
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.sansio.response import Response
 
 log = logging.getLogger("gunicorn.error")
 
@@ -38,38 +39,38 @@ class Refused(Exception):
 
 def register(app: Flask) -> None:
     """Answer every exception of this app in the envelope."""
-    app.register_error_handler(InvalidRequest, _invalid)
-    app.register_error_handler(Refused, _refused)
+    for kind in (InvalidRequest, Refused):
+        app.register_error_handler(kind, lambda error: answer(error, request.environ))
     app.register_error_handler(HTTPException, _http)
     # 500, not Exception: Flask then still sends its got_request_exception signal.
     app.register_error_handler(500, _unexpected)
 
 
-def _invalid(error: InvalidRequest) -> Response:
-    return reply.fail(413 if isinstance(error, TooManyRows) else 400, str(error))
+def answer(error: BaseException, environ: "WSGIEnvironment") -> reply.Reply:
+    """The reply to an exception that came out of a route."""
+    if isinstance(error, InvalidRequest):
+        return reply.fail(413 if isinstance(error, TooManyRows) else 400, str(error))
+    if isinstance(error, Refused):
+        refusal = reply.fail(error.status, error.reason)
+        refusal.headers.extend(error.headers.items())
+        return refusal
+    request_id = record_of(environ).request_id
+    log_exception(error, request_id)
+    return reply.fail(500, f"internal error, request {request_id}")
 
 
-def _refused(error: Refused) -> Response:
-    response = reply.fail(error.status, error.reason)
-    response.headers.update(error.headers)
-    return response
-
-
-def _http(error: HTTPException) -> "Response | SansioResponse":
+def _http(error: HTTPException) -> "reply.Reply | Response":
     status = error.code or 500
     if error.response is not None or status < 400:  # redirects carry a reply of their own
         return error.get_response()
     response = reply.fail(status, _TEXTS.get(status, error.name.lower()))
-    for name, value in error.get_headers(request.environ):
-        if name not in ("Content-Type", "Content-Length"):
-            response.headers[name] = value
+    kept = (h for h in error.get_headers() if h[0] not in ("Content-Type", "Content-Length"))
+    response.headers.extend(kept)
     return response
 
 
-def _unexpected(error: InternalServerError) -> Response:
-    request_id = record_of(request.environ).request_id
-    log_exception(error.original_exception or error, request_id)
-    return reply.fail(500, f"internal error, request {request_id}")
+def _unexpected(error: InternalServerError) -> reply.Reply:
+    return answer(error.original_exception or error, request.environ)
 
 
 def log_exception(error: BaseException, request_id: str) -> None:

@@ -28,7 +28,7 @@ class Record:
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
-        self.route = "unmatched"
+        self.route = ""
         self.key_name = ""
         self.model_version = ""
         self.rows = 0

@@ -1,10 +1,11 @@
 """GET / with a key; GET /healthz and GET /readyz without."""
 
-from flask import Blueprint, Response
+from flask import Blueprint
 
 from service import reply
 from service.auth import KeyRing
 from service.guard import require_key
+from service.reply import Reply
 from service.slots import Slot
 
 
@@ -21,11 +22,11 @@ def probes(slot: Slot) -> Blueprint:
     routes = Blueprint("probes", __name__)
 
     @routes.get("/healthz")
-    def healthz() -> Response:
+    def healthz() -> Reply:
         return reply.ok("alive")
 
     @routes.get("/readyz")
-    def readyz() -> Response:
+    def readyz() -> Reply:
         return reply.ok("ready") if slot.warm else reply.fail(503, "the model is not warm yet")
 
     return routes

@@ -2,20 +2,24 @@
 
 from itertools import chain
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import gevent
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
 from model import InvalidRequest
 from model.regno import Reading, RegnoScorer, Row, Score
 from service import body, reply
 from service.auth import KeyRing
-from service.guard import require_key
+from service.guard import admit
 from service.metrics import Metrics
 from service.record import Record, record_of
+from service.reply import Reply
 from service.settings import Settings
 from service.slots import Live, Slot
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 # An array is scored in slices of so many rows, some milliseconds each, and the requests
 # that arrived meanwhile are served between two slices.
@@ -25,17 +29,24 @@ SLICE_ROWS: Final = 256
 class RegRoute:
     """Scores bodies with the slot's live model."""
 
-    def __init__(self, slot: Slot, settings: Settings, metrics: Metrics) -> None:
+    rules: Final = ("/reg/", "/reg")
+
+    def __init__(self, slot: Slot, keys: KeyRing, settings: Settings, metrics: Metrics) -> None:
         self._slot = slot
+        self._keys = keys
         self._limits = (settings.max_body, settings.max_array_body)
         self._decode = RegnoScorer.decoder(settings.max_rows)
         self._reject_unseen = settings.unseen == "reject"
         self._metrics = metrics
 
-    def post(self) -> Response:
-        """Read, score, reply; raises InvalidRequest or Refused."""
-        environ = request.environ
+    def post(self, environ: "WSGIEnvironment") -> Reply:
+        """Check the key, read, score, reply; raises InvalidRequest or Refused.
+
+        Needs nothing of Flask's but the environ: this is the express lane's view.
+        """
         record = record_of(environ)
+        record.route = "/reg"
+        admit(environ, self._keys)
         live = self._slot.current
         record.model_version = live.version
         text = body.read(environ, *self._limits)
@@ -49,7 +60,7 @@ class RegRoute:
         _describe(response, record)
         return response
 
-    def _single(self, live: Live, reading: Reading, record: Record) -> Response:
+    def _single(self, live: Live, reading: Reading, record: Record) -> Reply:
         began = perf_counter()
         row = live.scorer.row(reading)
         refused = self._check(live, row, record)
@@ -66,7 +77,7 @@ class RegRoute:
         record.encode_seconds = perf_counter() - resumed
         return response
 
-    def _array(self, live: Live, items: list[Reading | InvalidRequest], record: Record) -> Response:
+    def _array(self, live: Live, items: list[Reading | InvalidRequest], record: Record) -> Reply:
         slices = (items[at : at + SLICE_ROWS] for at in range(0, len(items), SLICE_ROWS))
         results = list(chain.from_iterable(self._slice(live, part, record) for part in slices))
         partial = any(isinstance(result, InvalidRequest) for result in results)
@@ -104,25 +115,24 @@ class RegRoute:
         return None
 
 
-def _describe(response: Response, record: Record) -> None:
-    response.headers["Server-Timing"] = (
+def _describe(response: Reply, record: Record) -> None:
+    timing = (
         f"decode;dur={record.decode_seconds * 1e3:.3f}, "
         f"features;dur={record.features_seconds * 1e3:.3f}, "
         f"wait;dur={record.wait_seconds * 1e3:.3f}, "
         f"predict;dur={record.predict_seconds * 1e3:.3f}"
     )
+    response.headers.append(("Server-Timing", timing))
     if record.warnings:
-        response.headers["X-Score-Warnings"] = ", ".join(record.warnings)
+        response.headers.append(("X-Score-Warnings", ", ".join(record.warnings)))
 
 
-def blueprint(slot: Slot, keys: KeyRing, settings: Settings, metrics: Metrics) -> Blueprint:
+def blueprint(route: RegRoute) -> Blueprint:
     """`/reg/`, and `/reg` without a redirect, which would lose the body.
 
     Two rules, since one with `strict_slashes=False` answers GET /reg with 404, not 405.
     """
     routes = Blueprint("reg", __name__)
-    require_key(routes, keys)
-    route = RegRoute(slot, settings, metrics)
-    for rule in ("/reg/", "/reg"):
-        routes.add_url_rule(rule, "post_reg", route.post, methods=["POST"])
+    for rule in route.rules:
+        routes.add_url_rule(rule, "post_reg", lambda: route.post(request.environ), methods=["POST"])
     return routes
