@@ -52,7 +52,7 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app.extensions["slot"] = slot  # for the worker, which answers what never reaches the app
     errors.register(app)
     scoring = reg.RegRoute(slot, keys, settings, metrics)
-    app.express = {("POST", rule): scoring.post for rule in scoring.rules}
+    app.express = {("POST", path): scoring.post for path in ("/reg/", "/reg")}
     app.register_blueprint(reg.blueprint(scoring))
     app.register_blueprint(ops.home(keys))
     app.register_blueprint(ops.probes(slot))

@@ -29,8 +29,6 @@ SLICE_ROWS: Final = 256
 class RegRoute:
     """Scores bodies with the slot's live model."""
 
-    rules: Final = ("/reg/", "/reg")
-
     def __init__(self, slot: Slot, keys: KeyRing, settings: Settings, metrics: Metrics) -> None:
         self._slot = slot
         self._keys = keys
@@ -133,6 +131,10 @@ def blueprint(route: RegRoute) -> Blueprint:
     Two rules, since one with `strict_slashes=False` answers GET /reg with 404, not 405.
     """
     routes = Blueprint("reg", __name__)
-    for rule in route.rules:
-        routes.add_url_rule(rule, "post_reg", lambda: route.post(request.environ), methods=["POST"])
+
+    @routes.post("/reg/")
+    @routes.post("/reg")
+    def post_reg() -> Reply:
+        return route.post(request.environ)
+
     return routes
