@@ -12,9 +12,10 @@ from gevent.server import StreamServer
 
 from service.board import Board
 
-# How long a worker that has more than another leaves a new connection to it. The other may
-# be in the middle of a batch; after this one connection is taken all the same.
-_PATIENCE_SECONDS: Final = 0.005
+# A worker that has more connections than another leaves new ones to it, and looks again so
+# often, for so long: the other may be in the middle of a batch, or ill.
+_LOOK_SECONDS: Final = 0.001
+_LOOKS: Final = 10
 
 
 class FairServer(StreamServer):
@@ -24,25 +25,29 @@ class FairServer(StreamServer):
         super().__init__(*args, **kwargs)
         self._board = board
         self._place = place
-        self._patient = True
+        self._looks = 0
 
     def do_read(self) -> Any:
         """The next connection, or None to leave it to another worker for now."""
-        if self._patient and self._is_crowded():
-            self._patient = False
-            self.stop_accepting()
-            self._timer = self.loop.timer(_PATIENCE_SECONDS)
-            self._timer.start(self._look_again)
+        mine = len(self.pool) if self.pool is not None else 0
+        if self._looks < _LOOKS and self._is_crowded(mine):
+            self._looks += 1
+            self._pause()
             return None
-        self._patient = True
+        self._looks = 0
+        self._board.publish(self._place, mine + 1)
         return super().do_read()
+
+    def _is_crowded(self, mine: int) -> bool:
+        least = self._board.least(self._place)
+        # One or a tenth more is no matter, and lets a burst in faster.
+        return least is not None and mine > least + 1 + least // 10
+
+    def _pause(self) -> None:
+        self.stop_accepting()
+        self._timer = self.loop.timer(_LOOK_SECONDS)
+        self._timer.start(self._look_again)
 
     def _look_again(self) -> None:
         if self.started:
             self.start_accepting()
-
-    def _is_crowded(self) -> bool:
-        least = self._board.least(self._place)
-        mine = len(self.pool) if self.pool is not None else 0
-        # A tenth more is no matter, and lets a burst in faster.
-        return least is not None and mine > least + least // 10

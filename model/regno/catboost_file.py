@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import pandas as pd
 from catboost import CatBoost, CatBoostError, Pool
 
 from model.errors import ModelRefused
@@ -60,15 +62,24 @@ class BinaryModel:
 
     def probabilities(self, rows: Sequence[Row]) -> list[list[float]]:
         """[negative, positive] for each row; rows are in the order of `features`."""
+        pairs: list[list[float]] = self._predict(rows).tolist()
+        return pairs
+
+    def probabilities_of_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """[negative, positive] for each row of a table with the columns of `features`."""
+        return self._predict(table)
+
+    def _predict(self, rows: Sequence[Row] | pd.DataFrame) -> np.ndarray[Any, Any]:
         with _one_predict_at_a_time:
             # A Pool of our own: predict() on a bare list first walks it in Python, which
             # doubles the cost of a batch. One thread: the other cores have their own workers.
             pool = Pool(
                 rows, cat_features=self._categorical, text_features=self._text, thread_count=1
             )
-            scores = self._model.predict(pool, prediction_type="Probability", thread_count=1)
-        pairs: list[list[float]] = scores.tolist()
-        return pairs
+            scores: np.ndarray[Any, Any] = self._model.predict(
+                pool, prediction_type="Probability", thread_count=1
+            )
+        return scores
 
 
 def read(path: Path) -> bytes:

@@ -1,46 +1,108 @@
 """What depends on single characters, for many readings at once.
 
-Readings become a matrix of character codes, one row each. The rare reading longer than the
-matrix is wide is computed by the row road, so that one huge text can't widen it for all.
+Readings become a matrix of character codes, a row each. It is only so wide: one huge text
+must not widen it for all.
 """
 
 import re
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import numpy as np
+import pandas as pd
 
-from model.regno.features import SYMBOLS, least_of_symbols
-from model.regno.plates import UNKNOWN, category
+from model.regno.features import SYMBOLS
+from model.regno.plates import FORMATS, UNKNOWN, category
+from model.regno.ragged import Lists
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
+FORMAT_NAMES: Final = (UNKNOWN, *(name for name, _ in FORMATS))
+_FORMAT_CODE: Final = {name: code for code, name in enumerate(FORMAT_NAMES)}
+_SYMBOL_CODE: Final = {symbol: code for code, symbol in enumerate(SYMBOLS)}
 _WIDTH: Final = 16
-_CODES: Final = 0x110000
-# Longer than any plate format, and as many character classes as 64 bits hold at 4 bits each.
+_ALL_CODES: Final = 0x110000
+# A format has at most eleven characters, so that twelve tell one from anything longer.
 _SHAPE: Final = 12
-# The characters that a plate format names one by one; the rest of its characters are classes.
+_SHAPE_BITS: Final = 4
+# Characters that a format names singly; its others are named by these two classes.
 _NAMED: Final = "СТTCD"
+_CLASSES: Final = (r"\d", "[А-Я]", *_NAMED)
+_OTHER: Final = len(_CLASSES) + 1
 
 
-def least_scores(readings: Sequence[str], scores: Sequence[Sequence[float]]) -> Array:
-    """The least score of each symbol in each reading, 1 where it doesn't occur.
+def least_scores(readings: Sequence[str], scores: Lists) -> dict[str, Array]:
+    """For each symbol its least score in each reading, 1 where it does not occur, shape (n,).
 
-    `scores` are paired with the characters from the left. Shape (symbols, readings), in the
-    order of `SYMBOLS`.
+    Characters and scores are paired from the left, up to the shorter of the two.
     """
-    least = np.full((len(readings), len(SYMBOLS) + 1), np.inf)
-    rows = np.arange(len(readings))
-    symbols, values = _symbol_numbers(readings), _matrix(scores)
-    # By position: within one no row occurs twice, and the first of equal scores stays.
-    for position in range(values.shape[1]):
-        symbol, value = symbols[:, position], values[:, position]
-        before = least[rows, symbol]
-        least[rows, symbol] = np.where(value < before, value, before)
+    values = scores.matrix(_WIDTH, np.inf)
+    symbols = _symbol_codes()[_character_codes(readings)[:, : values.shape[1]]]
+    # The last row is for all characters that are no symbols.
+    least = np.full((len(SYMBOLS) + 1, len(readings)), np.inf)
+    places = symbols * len(readings) + np.arange(len(readings))[:, None]
+    np.minimum.at(least.reshape(-1), places.reshape(-1), values.reshape(-1))
+    _add_long(least, readings, scores)
     least[np.isinf(least)] = 1
-    for row in (row for row, reading in enumerate(readings) if len(reading) > _WIDTH):
-        found = least_of_symbols(readings[row], scores[row])
-        least[row, :-1] = [found.get(symbol, 1) for symbol in SYMBOLS]
-    return np.ascontiguousarray(least[:, :-1].T)
+    return dict(zip(SYMBOLS, least, strict=False))
+
+
+def _add_long(least: Array, readings: Sequence[str], scores: Lists) -> None:
+    """What lies beyond the matrix."""
+    for row, reading in enumerate(readings):
+        if len(reading) > _WIDTH:
+            for symbol, score in zip(reading[_WIDTH:], scores.row(row)[_WIDTH:], strict=False):
+                code = _SYMBOL_CODE.get(symbol)
+                if code is not None and score < least[code, row]:
+                    least[code, row] = score
+
+
+def format_codes(readings: Sequence[str]) -> Array:
+    """The plate format of each reading as an index into `FORMAT_NAMES`, shape (n,).
+
+    Readings are told apart by the classes of their characters. A format is looked up once
+    for each such shape, by the same function that serves single readings.
+    """
+    which, shapes = pd.factorize(_shapes(readings))
+    example = np.empty(len(shapes), dtype=np.intp)
+    example[which] = np.arange(len(readings))
+    codes = [_FORMAT_CODE[category(readings[row])] for row in example.tolist()]
+    return np.array(codes)[which]
+
+
+def _shapes(readings: Sequence[str]) -> Array:
+    """A number for each reading; readings of equal numbers match the same formats."""
+    lengths = np.fromiter(map(len, readings), dtype=np.intp, count=len(readings))
+    classes = np.zeros((len(readings), _WIDTH), dtype=np.uint8)
+    # By length and not by code, since a reading may hold the code 0.
+    present = np.arange(_SHAPE) < lengths[:, None]
+    codes = _character_codes(readings)[:, :_SHAPE]
+    np.multiply(_character_classes()[codes], present, out=classes[:, :_SHAPE])
+    pairs = classes[:, 0::2] | classes[:, 1::2] << _SHAPE_BITS
+    return pairs.view(np.uint64).reshape(-1)
+
+
+def _character_codes(readings: Sequence[str]) -> Array:
+    """The code of each character, 0 beyond a reading's end, shape (n, _WIDTH)."""
+    texts = np.array(readings, dtype=f"U{_WIDTH}")
+    return texts.view(np.uint32).reshape(len(readings), _WIDTH)
+
+
+@cache
+def _symbol_codes() -> Array:
+    """For each character code an index into `SYMBOLS`, their number for all others."""
+    codes = np.full(_ALL_CODES, len(SYMBOLS), dtype=np.intp)
+    codes[[ord(symbol) for symbol in SYMBOLS]] = range(len(SYMBOLS))
+    return codes
+
+
+@cache
+def _character_classes() -> Array:
+    """For each character code its class, never 0."""
+    everything = np.arange(_ALL_CODES, dtype=np.uint32).tobytes()
+    text = everything.decode("utf-32-le", "surrogatepass")
+    classes = np.full(_ALL_CODES, _OTHER, dtype=np.uint8)
+    for number, pattern in enumerate(_CLASSES, start=1):
+        classes[[match.start() for match in re.finditer(pattern, text)]] = number
+    return classes

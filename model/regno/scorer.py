@@ -4,16 +4,19 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from math import isfinite
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import pandas as pd
 from msgspec import Struct
 
 from model.errors import InvalidRequest, ModelRefused
 from model.regno import golden, manifest
 from model.regno.catboost_file import BinaryModel, read
-from model.regno.features import Row, in_order_of
+from model.regno.features import CATEGORICAL, Row, in_order_of
 from model.regno.manifest import Manifest
 from model.regno.request import Reading, decode_custom
+from model.regno.table import TableMaker
 from model.regno.vocabulary import Vocabulary, asked, listed
 from model.wire import RequestDecoder
 
@@ -21,6 +24,8 @@ BUNDLED: Final = Path(__file__).with_name("regno.cbm")
 _SAME: Final = 1e-12
 # Different rows in which a bare model is asked whether it knows a value.
 _CONTEXTS: Final = 8
+# From so many readings on, columns are quicker than rows.
+_MANY: Final = 400
 
 
 class Score(Struct, gc=False):
@@ -42,6 +47,7 @@ class RegnoScorer:
         self.sha256 = model.sha256
         self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
+        self.table = TableMaker(model.features)
         self._vocabulary = self._learn_vocabulary()
 
     @classmethod
@@ -89,6 +95,30 @@ class RegnoScorer:
     def score(self, readings: Sequence[Reading]) -> list[Score]:
         """One score for each reading: `rows`, then `predict`."""
         return self.predict(self.rows(readings))
+
+    def score_many(self, readings: Sequence[Reading]) -> list[Score]:
+        """The same scores as `score`, quicker when there are some hundred readings."""
+        if len(readings) < _MANY:
+            return self.score(readings)
+        pairs = self.predict_table(self.table.of_readings(readings)).tolist()
+        return [Score(negative, positive) for negative, positive in pairs]
+
+    def predict_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """[negative, positive] for each row of a table that `self.table` made."""
+        return self._model.probabilities_of_table(table)
+
+    def unseen_in_table(self, table: pd.DataFrame) -> dict[str, int]:
+        """For each categorical feature with values that the model never saw, their rows."""
+        row: list[Any] = [""] * table.shape[1]
+        counts = {}
+        for at, (name, kind) in enumerate(self._model.features):
+            if kind == "categorical" and name in CATEGORICAL:
+                column: Any = table[name].array
+                rows = np.bincount(column.codes, minlength=len(column.categories))
+                for value, count in zip(column.categories, rows.tolist(), strict=True):
+                    if count and name in self.unseen([*row[:at], value, *row[at + 1 :]]):
+                        counts[name] = counts.get(name, 0) + count
+        return counts
 
     def warm(self) -> None:
         """Score the golden requests, so that no caller pays for first-time work.

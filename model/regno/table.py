@@ -6,25 +6,29 @@ quick, and CatBoost takes a DataFrame of such columns quicker than rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
-from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from model.regno.characters import least_scores, plate_formats
+from model.regno.characters import FORMAT_NAMES, format_codes, least_scores
 from model.regno.features import CATEGORICAL, SYMBOLS, TEXT
-from model.regno.request import MONTHS, WEEKDAYS, Reading
+from model.regno.ragged import Lists
+from model.regno.request import Reading, WallClock
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
 _STRINGS: Final = frozenset((*CATEGORICAL, *TEXT))
-_fields = attrgetter(*Reading.__struct_fields__)
-_clock = attrgetter("weekday", "month", "hour")
+# The first of January 2024 was a Monday. Wall-clock times bear no zone.
+WEEKDAYS: Final = [WallClock(datetime(2024, 1, 1 + day)).weekday for day in range(7)]  # noqa: DTZ001
+MONTHS: Final = [WallClock(datetime(2024, 1 + month, 1)).month for month in range(12)]  # noqa: DTZ001
 _WEEKDAY: Final = {name: code for code, name in enumerate(WEEKDAYS)}
 _MONTH: Final = {name: code for code, name in enumerate(MONTHS)}
+_fields = attrgetter(*Reading.__struct_fields__)
+_clock = attrgetter("weekday", "month", "hour")
 
 
 class Columns(NamedTuple):
@@ -98,22 +102,18 @@ def _column(parts: "_Parts", name: str, kind: str) -> Any:
         return values
     if kind == "categorical":
         return values if isinstance(values, pd.Categorical) else _categorical(values)
-    # A dtype must be named: pandas would make a string array of plain objects.
     return pd.Series(np.asarray(values, dtype=object), dtype=object)
 
 
-def _categorical(values: Sequence[str]) -> pd.Categorical:
-    codes, distinct = pd.factorize(_objects(values))
+def _categorical(values: Sequence[str]) -> Any:
+    codes, distinct = pd.factorize(np.fromiter(values, dtype=object, count=len(values)))
     return _coded(codes, distinct)
 
 
-def _coded(codes: Array, names: Sequence[str]) -> pd.Categorical:
-    kinds = pd.Index(names, dtype=object)
-    return pd.Categorical.from_codes(codes, categories=kinds)  # type: ignore[arg-type]
-
-
-def _objects(values: Sequence[str]) -> Array:
-    return np.fromiter(values, dtype=object, count=len(values))
+def _coded(codes: Array, names: Any) -> Any:
+    # A dtype must be named: pandas would make a string array of plain objects.
+    kinds: Any = pd.Series(names, dtype=object)
+    return pd.Categorical.from_codes(codes, categories=kinds)
 
 
 class _Parts:
@@ -124,41 +124,29 @@ class _Parts:
         self.count = len(columns.camera)
 
     @cached_property
-    def character_extremes(self) -> tuple[Array, Array]:
-        """The least and the greatest character score of each row."""
-        flat, starts = _flat(self.columns.character_scores)
-        return np.minimum.reduceat(flat, starts), np.maximum.reduceat(flat, starts)
-
-    @cached_property
-    def greatest_length_score(self) -> Array:
-        flat, starts = _flat(self.columns.length_scores)
-        return np.maximum.reduceat(flat, starts)
+    def character_scores(self) -> Lists:
+        return Lists(self.columns.character_scores)
 
     @cached_property
     def symbols(self) -> Mapping[str, Array]:
-        """The least score of each symbol."""
-        scores = [row or (0.0,) for row in self.columns.character_scores]
-        return dict(zip(SYMBOLS, least_scores(self.columns.network, scores), strict=True))
-
-
-def _flat(lists: Sequence[Sequence[float]]) -> tuple[Array, Array]:
-    """All numbers in one array, and where each list begins in it; an empty list is [0]."""
-    lists = [row or (0.0,) for row in lists]
-    lengths = np.fromiter(map(len, lists), dtype=np.intp, count=len(lists))
-    flat = np.fromiter(chain.from_iterable(lists), dtype=float, count=int(lengths.sum()))
-    return flat, np.cumsum(lengths) - lengths
+        return least_scores(self.columns.network, self.character_scores)
 
 
 def _lengths(texts: Sequence[str]) -> Array:
     return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
-def _spaced(texts: Sequence[str]) -> Array:
-    return np.fromiter(map(" ".join, texts), dtype=object, count=len(texts))
+def _spaced(texts: Sequence[str]) -> Sequence[str]:
+    """Each text with a space between its characters; all at once where none hinders it."""
+    joined = "\n".join(texts)
+    if joined.count("\n") == len(texts) - 1 and all(texts):
+        # Replacing nothing by a space puts one between all characters, in a single call.
+        return joined.replace("", " ")[1:-1].split(" \n ")
+    return list(map(" ".join, texts))
 
 
-def _formats(texts: Sequence[str]) -> pd.Categorical:
-    return _coded(*plate_formats(texts))
+def _formats(texts: Sequence[str]) -> Any:
+    return _coded(format_codes(texts), FORMAT_NAMES)
 
 
 def _symbol(symbol: str) -> Callable[[_Parts], Array]:
@@ -169,9 +157,9 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     "afts_regno_ai_score": lambda parts: parts.columns.confidence,
     "direction": lambda parts: parts.columns.direction,
     "recognition_accuracy": lambda parts: parts.columns.accuracy,
-    "max_sym_score": lambda parts: parts.character_extremes[1],
-    "min_sym_score": lambda parts: parts.character_extremes[0],
-    "max_len_score": lambda parts: parts.greatest_length_score,
+    "max_sym_score": lambda parts: parts.character_scores.greatest(),
+    "min_sym_score": lambda parts: parts.character_scores.least(),
+    "max_len_score": lambda parts: Lists(parts.columns.length_scores).greatest(),
     "ai_len": lambda parts: _lengths(parts.columns.network),
     "cam_len": lambda parts: _lengths(parts.columns.camera),
     "foreign_sym": lambda parts: np.full(parts.count, np.nan),
