@@ -45,6 +45,9 @@ class App(Flask):
             reply = errors.answer(error, environ)
         return reply(environ, start_response)
 
+    def log_exception(self, exc_info: object) -> None:
+        """Say nothing: `errors` logs what may be told, Flask would log the exception's text."""
+
 
 def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) -> Flask:
     """The app behind its door. Builds nothing that lives longer than itself."""

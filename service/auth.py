@@ -37,10 +37,13 @@ class KeyRing:
         self._path = Path(settings.api_keys_file) if settings.api_keys_file else None
         try:
             self._fixed = parse(settings.api_keys, example_allowed=not self._open)
+            if settings.api_keys and not self._fixed:
+                raise BadKeys("it holds no key")  # noqa: TRY301 - told as the others are
         except BadKeys as error:
             raise SettingsError(variable("api_keys"), str(error)) from None
         self._digests = self._fixed
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
+        self._complaint = ""
         self._next_look = 0.0
         if self._path:
             self._load_first()
@@ -60,17 +63,23 @@ class KeyRing:
     def _load_first(self) -> None:
         try:
             self._read_file()
-        except (OSError, BadKeys) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise SettingsError(variable("api_keys_file"), f"{self._path}: {reason}") from None
+        except (OSError, ValueError) as error:
+            reason = f"{self._path}: {_reason(error)}"
+            raise SettingsError(variable("api_keys_file"), reason) from None
 
     def _look_again(self) -> None:
         self._next_look = time.monotonic() + _RELOAD_SECONDS
         try:
             if self._read_file():
+                self._complaint = ""
                 log.info("The API keys file has changed: %d keys in force", len(self._digests))
-        except (OSError, BadKeys) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
+        except (OSError, ValueError) as error:
+            self._complain(_reason(error))
+
+    def _complain(self, reason: str) -> None:
+        """Say once what is wrong with the file, not once a second."""
+        if reason != self._complaint:
+            self._complaint = reason
             log.warning("The API keys file can't be used, the old keys stay: %s", reason)
 
     def _read_file(self) -> bool:
@@ -79,11 +88,12 @@ class KeyRing:
         if path is None:
             return False
         status = path.stat()
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        # The time of the last change of rights too: a file may become readable.
+        stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return False
         self._stamp = stamp
-        keys = parse(_uncommented(path.read_text()), example_allowed=not self._open)
+        keys = parse(_uncommented(path.read_text("utf-8")), example_allowed=not self._open)
         if not keys:
             raise BadKeys("it holds no key")
         self._digests = {**self._fixed, **keys}
@@ -109,6 +119,12 @@ def parse(text: str, *, example_allowed: bool) -> dict[bytes, str]:
             raise BadKeys("the example key may serve on loopback only: make one of your own")
         keys[sha256(key.encode()).digest()] = name
     return keys
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or "it can't be read"
+    return str(error) if isinstance(error, BadKeys) else "it is not UTF-8 text"
 
 
 def _uncommented(text: str) -> str:

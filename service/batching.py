@@ -66,7 +66,7 @@ class Batcher:
         self._count_batch(len(batch))
         for (waiter, _), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
-                waiter.throw(result)
+                waiter.throw(type(result), result, result.__traceback__)
             else:
                 waiter.switch(Prediction(result, began, ended))
 

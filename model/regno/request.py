@@ -72,7 +72,7 @@ class Reading(Struct, gc=False):
             ge=0,
             le=100,
             description="The camera's confidence, per cent.",
-            extra_json_schema={"type": ["number", "string"], "pattern": PERCENT_PATTERN},
+            extra_json_schema={"pattern": PERCENT_PATTERN},
         ),
     ]
     afts_regno_ai_score: Annotated[
@@ -81,7 +81,7 @@ class Reading(Struct, gc=False):
             ge=0,
             le=1,
             description="The network's confidence.",
-            extra_json_schema={"type": ["number", "string"], "pattern": UNIT_PATTERN},
+            extra_json_schema={"pattern": UNIT_PATTERN},
         ),
     ]
     afts_regno_ai_char_scores: Annotated[
@@ -99,7 +99,7 @@ class Reading(Struct, gc=False):
             ge=0,
             le=1,
             description="0 towards the camera, 1 away from it.",
-            extra_json_schema={"type": ["integer", "string"], "pattern": DIRECTION_PATTERN},
+            extra_json_schema={"pattern": DIRECTION_PATTERN},
         ),
     ]
 

@@ -13,4 +13,7 @@ def components(ref_template: str) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(
         (Reading, Score), schema_hook=describe_custom, ref_template=ref_template
     )
+    for field in schemas["Reading"]["properties"].values():
+        if "pattern" in field and field["type"] in ("number", "integer"):
+            field["type"] = [field["type"], "string"]  # msgspec itself tells of the number only
     return schemas
