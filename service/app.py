@@ -56,7 +56,7 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     errors.register(app)
     scoring = reg.RegRoute(slot, keys, settings, metrics)
     app.express = {("POST", path): scoring.post for path in ("/reg/", "/reg")}
-    app.register_blueprint(reg.blueprint(scoring))
+    app.register_blueprint(reg.blueprint(scoring, keys))
     app.register_blueprint(ops.home(keys))
     app.register_blueprint(ops.probes(slot))
     app.register_blueprint(docs.blueprint())

@@ -92,8 +92,9 @@ class KeyRing:
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return False
-        self._stamp = stamp
-        keys = parse(_uncommented(path.read_text("utf-8")), example_allowed=not self._open)
+        text = path.read_text("utf-8")
+        self._stamp = stamp  # now: what could not be read may be readable in a second
+        keys = parse(_uncommented(text), example_allowed=not self._open)
         if not keys:
             raise BadKeys("it holds no key")
         self._digests = {**self._fixed, **keys}

@@ -11,7 +11,7 @@ from model import InvalidRequest
 from model.regno import Reading, RegnoScorer, Row, Score
 from service import body, reply
 from service.auth import KeyRing
-from service.guard import admit
+from service.guard import admit, require_key
 from service.metrics import Metrics
 from service.record import Record, record_of
 from service.reply import Reply
@@ -125,12 +125,13 @@ def _describe(response: Reply, record: Record) -> None:
         response.headers.append(("X-Score-Warnings", ", ".join(record.warnings)))
 
 
-def blueprint(route: RegRoute) -> Blueprint:
+def blueprint(route: RegRoute, keys: KeyRing) -> Blueprint:
     """`/reg/`, and `/reg` without a redirect, which would lose the body.
 
     Two rules, since one with `strict_slashes=False` answers GET /reg with 404, not 405.
     """
     routes = Blueprint("reg", __name__)
+    require_key(routes, keys)
 
     @routes.post("/reg/")
     @routes.post("/reg")
