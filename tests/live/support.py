@@ -1,0 +1,155 @@
+"""Connections to the live server that open once and are never opened again unasked."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from prometheus_client.mmap_dict import MmapedDict
+
+from tests.support.server import KEY, KEY_HEADER, Server, eventually
+
+JSON: Final = "application/json"
+
+
+class Reply(NamedTuple):
+    """A reply that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+    def assert_refused(self) -> None:
+        """It must be a 4xx in the envelope, marked like every other reply."""
+        assert 400 <= self.status < 500, self
+        assert self.headers["content-type"] == JSON
+        assert self.headers["x-request-id"]
+        assert self.headers["x-model-version"]
+        envelope = self.json()
+        assert envelope.keys() == {"body", "status"}
+        assert isinstance(envelope["body"], str)
+        assert envelope["body"]
+        assert envelope["status"] == "fail"
+
+
+def whole(response: HTTPResponse) -> Reply:
+    """Read a reply to its end."""
+    body = response.read()
+    return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, body)
+
+
+class Connection(HTTPConnection):
+    """One kept-alive connection. A connection that the server dropped stays dropped: it raises."""
+
+    auto_open = 0
+
+    def __init__(self, server: Server) -> None:
+        super().__init__("localhost")
+        self.sock = server.connect()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = KEY_HEADER,
+    ) -> Reply:
+        """Send a request, read the reply."""
+        kind = {} if body is None else {"Content-Type": JSON}
+        self.request(method, path, body=body, headers={**kind, **headers})
+        return whole(self.getresponse())
+
+    def score(self, body: bytes) -> Reply:
+        """POST /reg/."""
+        return self.ask("POST", "/reg/", body)
+
+
+@contextmanager
+def started(folder: Path, **settings: str) -> Iterator[Server]:
+    """A ready server that the test stops itself; it is stopped here only when the test fails."""
+    server = Server(
+        folder, {f"SCORING_{name.upper()}": value for name, value in settings.items()}, ()
+    )
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def connections(server: Server, count: int) -> Iterator[list[Connection]]:
+    """So many connections at once, each of which has had its first request answered."""
+    opened: list[Connection] = []
+    try:
+        for _ in range(count):
+            opened.append(Connection(server))
+            assert opened[-1].ask("GET", "/healthz").status == 200
+        yield opened
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def head(length: int | None = None, *lines: str, target: str = "/reg/") -> bytes:
+    """The head of a POST, with a Content-Length if one is given."""
+    stated = () if length is None else (f"Content-Length: {length}",)
+    fixed = ("Host: localhost", f"x-api-key: {KEY}", f"Content-Type: {JSON}")
+    return "\r\n".join((f"POST {target} HTTP/1.1", *fixed, *stated, *lines, "", "")).encode()
+
+
+def posted(body: bytes) -> bytes:
+    """A whole POST /reg/."""
+    return head(len(body)) + body
+
+
+def chunked(body: bytes, size: int = 100) -> bytes:
+    """A whole POST /reg/ whose body comes in chunks."""
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return head(None, "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n"
+
+
+def exchange(server: Server, raw: bytes, *, then_end: bool = False) -> Reply:
+    """Send bytes on a connection of their own, read one reply. `then_end` sends a FIN as well."""
+    with server.connect() as sock:
+        sock.sendall(raw)
+        if then_end:
+            sock.shutdown(1)
+        response = HTTPResponse(sock, method="POST")
+        try:
+            response.begin()
+            return whole(response)
+        finally:
+            response.close()
+
+
+def answered(server: Server) -> dict[int, float]:
+    """How many requests each worker has answered, from the counters it keeps in a file."""
+    return {
+        pid: sum(
+            value
+            for folder in server.metrics_folders()
+            for file in folder.glob(f"counter_{pid}.db")
+            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+            if json.loads(key)[1] == "scoring_http_requests_total"
+        )
+        for pid in server.pids()
+    }
+
+
+def wait_until_all_answer(server: Server) -> None:
+    """Readiness is each worker's own, and /readyz is answered by one: wait for both."""
+
+    def shared() -> bool:
+        with connections(server, 8):
+            served = answered(server)
+            return len(served) == 2 and min(served.values()) > 0
+
+    eventually(shared, "both workers answer")

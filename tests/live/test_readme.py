@@ -1,0 +1,69 @@
+"""The README's example call, as a reader would run it, gives the README's reply."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.server import free_port, serving
+
+README = (ROOT / "README.md").read_text()
+
+
+def _block(language: str, after: int = 0) -> tuple[str, int]:
+    """The first fenced block of a language, and where it ends."""
+    found = re.compile(rf"```{language}\n(.*?)```", re.DOTALL).search(README, after)
+    assert found, f"no {language} block"
+    return found[1], found.end()
+
+
+def _call() -> tuple[str, str]:
+    """The call and its reply."""
+    call, end = _block("sh")
+    reply, _ = _block("json", end)
+    return call, reply
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    assert README.index("make run") < README.index("make test") < README.index("curl ")
+
+
+def test_the_call_is_the_customers() -> None:
+    call, _ = _call()
+    assert call.startswith("curl -L -X POST 'localhost:5000/reg/'")
+    assert "-H 'x-api-key: 123321'" in call
+    assert '"regno_recognize": "А939НО196"' in call
+
+
+def test_the_call_gives_the_reply(tmp_path: Path) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    call, reply = _call()
+    port = free_port()
+    with serving(tmp_path, host="127.0.0.1", port=str(port)):
+        ran = subprocess.run(
+            ["bash", "-c", call.replace("localhost:5000", f"localhost:{port}")],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    answer, told = json.loads(ran.stdout), json.loads(reply)
+    assert answer["status"] == told["status"] == "ok"
+    assert answer["body"] == pytest.approx(told["body"], abs=1e-12, rel=0)
+
+
+def test_the_readme_says_plainly_what_the_model_was_trained_on() -> None:
+    assert re.search(r"trained on simulated", README, re.IGNORECASE)
+    assert "SCORING_MODEL" in README
+
+
+def test_every_file_that_the_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert missing == []

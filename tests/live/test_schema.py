@@ -1,0 +1,31 @@
+"""The served document and the live server agree, in every check that schemathesis has."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import KEY, free_port, serving
+
+pytestmark = pytest.mark.slow
+
+
+def test_schemathesis_finds_no_fault(tmp_path: Path) -> None:
+    port = free_port()
+    with serving(tmp_path, host="127.0.0.1", port=str(port)):
+        ran = subprocess.run(
+            [
+                *(str(Path(sys.executable).with_name("schemathesis")), "run"),
+                f"http://127.0.0.1:{port}/openapi.json",
+                *("--header", f"x-api-key: {KEY}", "--checks", "all"),
+                *("--max-examples", "100", "--seed", "1", "--generation-database", "none"),
+                "--no-color",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=570,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr

@@ -1,0 +1,202 @@
+"""The real server starts, shares its work, survives its workers, and leaves nothing behind."""
+
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from model.regno import RegnoScorer
+from model.regno.request import from_fields
+from tests.live.support import (
+    JSON,
+    Connection,
+    answered,
+    connections,
+    started,
+    wait_until_all_answer,
+    whole,
+)
+from tests.support.paths import GOLDEN, lines
+from tests.support.server import KEY_HEADER, Server, eventually, free_port, refused, serving
+from tests.support.strategies import VALID
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def _port_of_its_own() -> dict[str, str]:
+    return {"host": "127.0.0.1", "port": str(free_port())}
+
+
+def test_it_starts_scores_and_stops_leaving_nothing(
+    tmp_path: Path, scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    with serving(tmp_path) as server, server.client() as client:
+        wait_until_all_answer(server)
+        pids, folders = server.pids(), server.metrics_folders()
+        assert len(pids) == 2
+        assert len(folders) == 1
+        assert folders <= set(SHARED_MEMORY.glob("scoring-metrics-*"))
+        assert client.get("/readyz").json() == {"body": "ready", "status": "ok"}
+        (score,) = scorer.score([from_fields(**request_body)])
+        assert client.post("/reg/", json=request_body).json() == {
+            "body": {"negative": score.negative, "positive": score.positive},
+            "status": "ok",
+        }
+    assert server.process.returncode == 0
+    assert not [pid for pid in (*pids, server.process.pid) if psutil.pid_exists(pid)]
+    # Only its own: servers of other tests may run meanwhile.
+    assert not folders & set(SHARED_MEMORY.glob("scoring-metrics-*"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "stderr", "stdout"]
+    assert list(server.folder.iterdir()) == []
+
+
+def test_every_golden_row_scores_the_same_as_in_this_process(
+    live: Server, scorer: RegnoScorer
+) -> None:
+    requests = [line["request"] for line in lines(GOLDEN)]
+    expected = [
+        {"negative": score.negative, "positive": score.positive}
+        for score in scorer.score([from_fields(**request) for request in requests])
+    ]
+    with live.client() as client:
+        singles = [client.post("/reg/", json=request).json()["body"] for request in requests]
+        assert singles == expected
+        assert client.post("/reg/", json=requests).json() == {"body": expected, "status": "ok"}
+
+
+def test_both_workers_get_work_from_eight_connections(live: Server) -> None:
+    wait_until_all_answer(live)
+    before = answered(live)
+    for _ in range(5):
+        with connections(live, 8) as opened:
+            for connection in opened * 9:
+                assert connection.score(VALID).status == 200
+    after = answered(live)
+    worked = [after[pid] - before[pid] for pid in live.pids()]
+    assert len(worked) == 2
+    assert sum(worked) == 5 * 8 * 10
+    # One worker answers all that one connection sends: so each had ten connections at least.
+    assert min(worked) >= 100
+
+
+def test_a_killed_worker_is_replaced_and_serves_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        wait_until_all_answer(server)
+        victim, survivor = server.workers()
+        victim.kill()
+        eventually(lambda: victim.pid not in server.pids(), "the dead worker is noticed")
+        eventually(lambda: len(server.pids()) == 2, "another worker is started")
+        assert survivor.pid in server.pids()
+        (newcomer,) = set(server.pids()) - {survivor.pid}
+
+        def newcomer_answers() -> bool:
+            with connections(server, 8) as opened:
+                assert {connection.score(VALID).status for connection in opened} == {200}
+            return answered(server)[newcomer] > 0
+
+        eventually(newcomer_answers, "the new worker answers")
+        with server.client() as client:
+            assert client.get("/readyz").status_code == 200
+
+
+def test_keys_are_rotated_while_it_serves(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("# callers\nfield:old-secret\n")
+
+    def statuses(connection: Connection) -> tuple[int, int]:
+        old, new = (
+            connection.ask("POST", "/reg/", VALID, {"x-api-key": key}).status
+            for key in ("old-secret", "new-secret")
+        )
+        return old, new
+
+    with serving(tmp_path / "server", api_keys_file=str(keys)) as server:
+        wait_until_all_answer(server)
+        pids = server.pids()
+        with connections(server, 8) as opened:
+            assert {statuses(connection) for connection in opened} == {(200, 401)}
+            keys.write_text("field:old-secret\noffice:new-secret\n")
+            eventually(lambda: {*map(statuses, opened)} == {(200, 200)}, "both keys open")
+            keys.write_text("office:new-secret\n")
+            eventually(lambda: {*map(statuses, opened)} == {(401, 200)}, "the old key is shut out")
+            keys.write_text("# nothing\n")
+            eventually(
+                lambda: (
+                    {*map(statuses, opened)} == {(401, 200)}
+                    and server.output().count("the old keys stay") >= 2
+                ),
+                "both workers have refused the empty file",
+            )
+            assert {statuses(connection) for connection in opened} == {(401, 200)}
+        assert server.pids() == pids
+        assert "secret" not in server.output()
+        assert {"field", "office", ""} <= {line.get("key", "") for line in server.log()}
+
+
+@pytest.mark.slow
+def test_a_second_server_on_the_same_port_refuses_to_start(tmp_path: Path) -> None:
+    address = _port_of_its_own()
+    (tmp_path / "second").mkdir()
+    with serving(tmp_path / "first", **address) as server:
+        pids = server.pids()
+        second = refused(tmp_path / "second", **address, workers="2")
+        assert second.returncode == 1
+        assert "in use" in second.stdout
+        assert second.stderr == ""
+        assert list((tmp_path / "second").iterdir()) == []
+        assert server.pids() == pids
+        with closing(Connection(server)) as connection:
+            assert connection.score(VALID).status == 200
+
+
+def _stop_takes(server: Server) -> float:
+    began = time.monotonic()
+    assert server.stop() == 0
+    return time.monotonic() - began
+
+
+def test_idle_kept_alive_connections_do_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with started(tmp_path) as server, connections(server, 8) as opened:
+        assert {connection.score(VALID).status for connection in opened} == {200}
+        assert _stop_takes(server) < 10
+        for connection in opened:
+            assert connection.sock.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /reg/ HTTP/1.1\r\nHost: "], ids=["nothing", "half a head"]
+)
+def test_a_connection_that_sent_little_does_not_hold_up_the_stop(
+    tmp_path: Path, sent: bytes
+) -> None:
+    with started(tmp_path) as server, server.connect() as silent, connections(server, 1):
+        silent.sendall(sent)
+        assert _stop_takes(server) < 10
+        assert silent.recv(1) == b""
+
+
+def test_a_request_in_flight_is_answered_before_the_stop(tmp_path: Path) -> None:
+    with started(tmp_path) as server, connections(server, 1) as (connection,):
+        connection.putrequest("POST", "/reg/")
+        for name, value in KEY_HEADER.items():
+            connection.putheader(name, value)
+        connection.putheader("Content-Type", JSON)
+        connection.putheader("Content-Length", str(len(VALID)))
+        connection.endheaders(VALID[:50])
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: not server.socket.exists(), "the listening socket is gone")
+        connection.send(VALID[50:])
+        reply = whole(connection.getresponse())
+        assert reply.status == 200
+        assert reply.json()["status"] == "ok"
+        assert server.process.wait(30) == 0
+
+
+def test_the_example_key_opens_nothing_when_keys_are_given(tmp_path: Path) -> None:
+    with serving(tmp_path, api_keys="field:other") as server, closing(Connection(server)) as opened:
+        assert opened.ask("GET", "/", headers=KEY_HEADER).status == 401
+        assert opened.ask("GET", "/", headers={"x-api-key": "other"}).status == 200

@@ -1,0 +1,94 @@
+"""`pick_regno` with the customer's signature, for a notebook."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catboost import CatBoost
+
+from model import InvalidRequest, ModelRefused
+from model.regno import BUNDLED, RegnoScorer, pick_regno
+from model.regno.request import from_fields
+from tests.support import toys
+
+_ARGUMENTS = {
+    "camera_regno": "regno_recognize",
+    "nn_regno": "afts_regno_ai",
+    "camera_score": "recognition_accuracy",
+    "nn_score": "afts_regno_ai_score",
+    "nn_sym_scores": "afts_regno_ai_char_scores",
+    "nn_len_scores": "afts_regno_ai_length_scores",
+    "camera_type": "camera_type",
+    "camera_class": "camera_class",
+    "time_check": "time_check",
+    "direction": "direction",
+}
+
+
+def _pick(request: dict[str, Any], model: Any) -> dict[str, float]:
+    arguments = [request[field] for field in _ARGUMENTS.values()]
+    return pick_regno(*arguments, model)  # type: ignore[call-arg]  # ten of them
+
+
+def test_the_signature_is_the_customers() -> None:
+    assert [*inspect.signature(pick_regno).parameters] == [*_ARGUMENTS, "model"]
+
+
+def test_a_scorer_a_catboost_model_and_a_path_give_the_same(
+    scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    (score,) = scorer.score([from_fields(**request_body)])
+    expected = {"negative": score.negative, "positive": score.positive}
+    loaded = CatBoost().load_model(str(BUNDLED))
+    for model in (scorer, loaded, BUNDLED, str(BUNDLED)):
+        assert _pick(request_body, model) == expected
+
+
+def test_the_customers_rows_give_the_customers_probabilities(
+    customer_model: Path, conformance: list[dict[str, Any]]
+) -> None:
+    model = CatBoost().load_model(str(customer_model))
+    for line in conformance[:20]:
+        result = _pick(line["request"], model)
+        assert result == pytest.approx(line["body"], abs=1e-12, rel=0)
+
+
+def test_arguments_may_be_named_and_lists_may_be_lists(
+    scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    named = {name: request_body[field] for name, field in _ARGUMENTS.items()}
+    as_text = {**named, "nn_sym_scores": "[0.5, 0.25]", "camera_score": "6.5", "direction": "1"}
+    as_values = {**named, "nn_sym_scores": [0.5, 0.25], "camera_score": 6.5, "direction": 1}
+    assert pick_regno(**as_text, model=scorer) == pick_regno(**as_values, model=scorer)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("time_check", "yesterday"),
+        ("nn_score", 1.5),
+        ("nn_score", float("nan")),
+        ("camera_score", float("inf")),
+        ("nn_sym_scores", [float("nan")]),
+        ("nn_len_scores", [float("inf")]),
+        ("nn_sym_scores", "0.5"),
+        ("direction", 3),
+        ("camera_regno", None),
+    ],
+)
+def test_a_bad_argument_is_refused_by_the_name_of_its_field(
+    argument: str, value: object, scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    named = {name: request_body[field] for name, field in _ARGUMENTS.items()}
+    with pytest.raises(InvalidRequest) as caught:
+        pick_regno(**{**named, argument: value}, model=scorer)
+    assert caught.value.field == _ARGUMENTS[argument]
+
+
+def test_a_model_of_another_kind_is_refused(request_body: dict[str, Any]) -> None:
+    regression = toys.train(toys.NUMERIC_PAIR, loss_function="RMSE")
+    with pytest.raises(ModelRefused, match="no classifier"):
+        _pick(request_body, regression)
+    with pytest.raises(ModelRefused, match=r"none\.cbm is refused"):
+        _pick(request_body, "none.cbm")

@@ -1,0 +1,279 @@
+"""Keys: who may call, under which name, and how they change without a restart."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from service import auth
+from service.auth import BadKeys, KeyRing, parse
+from service.settings import Settings, SettingsError
+from tests.conftest import AppMaker
+from tests.support.server import refused
+
+
+def _ring(keys: str = "", *, file: Path | None = None, host: str = "127.0.0.1") -> KeyRing:
+    return KeyRing(Settings(api_keys=keys, api_keys_file=str(file or ""), host=host))
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets forward, in the place of `time`."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(auth, "time", clock)
+    return clock
+
+
+def test_each_of_several_keys_has_its_name() -> None:
+    ring = _ring("first:k1, second:k2\nthird:k3 , bare,other")
+    names = [ring.name_of(key) for key in ("k1", "k2", "k3", "bare", "other")]
+    assert names == ["first", "second", "third", "key-4", "key-5"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["", " ", "k", "k11", "K1", "first", "first:k1", "k1,k2", "k1, k1", " k1", "k1 ", "é", "\x00"],
+)
+def test_nothing_but_the_very_key_opens(wrong: str) -> None:
+    assert _ring("first:k1,second:k2").name_of(wrong) is None
+
+
+def test_a_key_may_hold_colons() -> None:
+    assert _ring("partner:a:b:c").name_of("a:b:c") == "partner"
+
+
+def test_keys_are_held_as_digests_only() -> None:
+    ring = _ring("partner:wL9xQ")
+    assert "wL9xQ" not in repr(vars(ring))
+
+
+@pytest.mark.parametrize(
+    "text", ["na me:k", "имя:k", "a/b:k", ":k", "name:", "name:ключ", "x" * 65 + ":k"]
+)
+def test_unusable_entries_are_refused_by_their_place(text: str) -> None:
+    with pytest.raises(BadKeys, match=r"entry [12]"):
+        parse(text.replace("na me", "a\x07b"), example_allowed=True)
+
+
+def test_a_refusal_of_keys_tells_no_key() -> None:
+    with pytest.raises(SettingsError) as caught:
+        _ring("good:wL9x-1,bad name!:wL9x-2,b@d:wL9x-3")
+    assert caught.value.variable == "SCORING_API_KEYS"
+    assert "wL9x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keys", [",", " ", ", ,"])
+def test_settings_without_any_key_are_refused(keys: str) -> None:
+    with pytest.raises(SettingsError, match="SCORING_API_KEYS"):
+        _ring(keys)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "example.org"])
+@pytest.mark.parametrize("keys", ["example:123321", "123321", "mine:k,other:123321"])
+def test_the_example_key_is_refused_off_loopback(host: str, keys: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"SCORING_API_KEYS: .*loopback"):
+        _ring(keys, host=host)
+    file = tmp_path / "keys"
+    file.write_text(keys)
+    with pytest.raises(SettingsError, match=r"SCORING_API_KEYS_FILE: .*loopback"):
+        _ring(file=file, host=host)
+    assert _ring("mine:k", host=host).name_of("k") == "mine"
+
+
+@pytest.mark.parametrize("content", ["", "\n", "# only a comment\n", "b@d:k\n", b"\xff\xfe\x00"])
+def test_a_keys_file_that_cannot_be_used_stops_the_start(
+    content: str | bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(SettingsError) as caught:
+        _ring(file=file)
+    assert caught.value.variable == "SCORING_API_KEYS_FILE"
+
+
+def test_a_missing_keys_file_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"SCORING_API_KEYS_FILE: .*No such file"):
+        _ring(file=tmp_path / "none")
+    with pytest.raises(SettingsError, match=r"SCORING_API_KEYS_FILE: .*directory"):
+        _ring(file=tmp_path)
+
+
+def test_a_keys_file_has_a_key_a_line_and_comments(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# callers\nfirst:k1  # since spring\n\n  second:k2\nthird:k3,bare\r\n")
+    ring = _ring("fixed:k0", file=file)
+    names = [ring.name_of(key) for key in ("k0", "k1", "k2", "k3", "bare")]
+    assert names == ["fixed", "first", "second", "third", "key-4"]
+    assert ring.name_of("since") is None
+
+
+class TestRotation:
+    """One ring over one file, while the file changes under it."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        # No two contents of a test are of one length: a clock tick may not part their times.
+        file = tmp_path / "keys"
+        file.write_text("# the first\nold:k1\n")
+        return file
+
+    @pytest.fixture
+    def ring(self, file: Path, clock: Clock) -> KeyRing:
+        assert clock
+        return _ring("fixed:k0", file=file)
+
+    @pytest.fixture
+    def names(self, ring: KeyRing, clock: Clock) -> Callable[[], list[str | None]]:
+        """The names of the fixed, the old and the new key, a while later."""
+
+        def look() -> list[str | None]:
+            clock.now += 10
+            return [ring.name_of(key) for key in ("k0", "k1", "k2")]
+
+        return look
+
+    def test_new_keys_come_into_force_and_old_ones_go(
+        self, file: Path, names: Callable[[], list[str | None]]
+    ) -> None:
+        assert names() == ["fixed", "old", None]
+        file.write_text("old:k1\nnew:k2\n")
+        assert names() == ["fixed", "old", "new"]
+        file.write_text("new:k2\n")
+        assert names() == ["fixed", None, "new"]
+
+    def test_the_file_is_looked_at_once_a_second_at_most(
+        self, file: Path, ring: KeyRing, clock: Clock
+    ) -> None:
+        clock.now += 10
+        assert ring.name_of("k2") is None
+        file.write_text("new:k2\n")
+        clock.now += 0.5
+        assert ring.name_of("k2") is None
+        clock.now += 1
+        assert ring.name_of("k2") == "new"
+
+    def test_a_file_put_in_its_place_is_read(
+        self, file: Path, names: Callable[[], list[str | None]]
+    ) -> None:
+        other = file.with_name("next")
+        other.write_text("new:k2\n")
+        other.replace(file)
+        assert names() == ["fixed", None, "new"]
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"# nothing\n", b"b@d:k2\n", b"new:\n", b"new:k2\xff\n"]
+    )
+    def test_a_file_that_cannot_be_used_leaves_the_old_keys_until_it_is_mended(
+        self,
+        content: bytes,
+        file: Path,
+        names: Callable[[], list[str | None]],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        file.write_bytes(content)
+        with caplog.at_level(logging.WARNING):
+            assert names() == ["fixed", "old", None]
+        assert "the old keys stay" in caplog.text
+        assert "k2" not in caplog.text
+        file.write_text("# mended\nnew:k2\n")
+        assert names() == ["fixed", None, "new"]
+
+    def test_a_lost_file_leaves_the_old_keys_until_it_is_back(
+        self, file: Path, names: Callable[[], list[str | None]]
+    ) -> None:
+        file.unlink()
+        assert names() == ["fixed", "old", None]
+        file.mkdir()
+        assert names() == ["fixed", "old", None]
+        file.rmdir()
+        file.write_text("new:k2\n")
+        assert names() == ["fixed", None, "new"]
+
+    def test_a_file_that_could_not_be_read_once_is_read_when_it_can_be(
+        self,
+        file: Path,
+        names: Callable[[], list[str | None]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        # Root may read everything: the missing permission has to be played.
+        file.write_text("new:k2\n")
+        with monkeypatch.context() as forbidden:
+
+            def refuse(*_: object, **__: object) -> str:
+                raise PermissionError(13, "Permission denied")
+
+            forbidden.setattr(Path, "read_text", refuse)
+            forbidden.setattr(Path, "read_bytes", refuse)
+            forbidden.setattr(Path, "open", refuse)
+            assert names() == ["fixed", "old", None]
+        assert names() == ["fixed", None, "new"]
+
+    def test_the_example_key_does_not_come_in_by_rotation_on_an_open_address(
+        self, file: Path, clock: Clock
+    ) -> None:
+        ring = _ring(file=file, host="0.0.0.0")
+        file.write_text("new:k2\nexample:123321\n")
+        clock.now += 10
+        assert [ring.name_of(key) for key in ("k1", "k2", "123321")] == ["old", None, None]
+
+
+@pytest.fixture
+def door(make_app: AppMaker) -> FlaskClient:
+    return make_app(api_keys="first:k1,second:k2").test_client()
+
+
+@pytest.mark.parametrize("key", ["k1", "k2"])
+def test_a_key_in_the_header_opens_the_door(key: str, door: FlaskClient) -> None:
+    reply = door.get("/", headers={"x-api-key": key})
+    assert (reply.status_code, reply.json) == (200, {"body": "ok", "status": "ok"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        *({"x-api-key": wrong} for wrong in ("", "k3", "k1,k2", "k1, k1", "first", "K1", "k1;")),
+        {"Authorization": "Bearer k1"},
+        {"Cookie": "x-api-key=k1"},
+    ],
+)
+@pytest.mark.parametrize("address", ["/", "/reg/", "/reg", "/?x-api-key=k1"])
+def test_a_missing_or_wrong_key_is_a_401(
+    headers: dict[str, str], address: str, door: FlaskClient
+) -> None:
+    method = "POST" if "reg" in address else "GET"
+    reply = door.open(address, method=method, headers=headers, data=b"{}")
+    assert reply.status_code == 401
+    assert reply.json == {"body": "the x-api-key header is missing or wrong", "status": "fail"}
+    assert "WWW-Authenticate" in reply.headers
+
+
+def test_the_server_does_not_start_with_the_example_key_on_an_open_address(tmp_path: Path) -> None:
+    ran = refused(tmp_path, host="0.0.0.0", port="5999")
+    assert ran.returncode == 78
+    assert "Not started. SCORING_API_KEYS: " in ran.stderr
+    assert "123321" not in ran.stderr + ran.stdout
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0", "127.0.0.1:0,0.0.0.0:0"])
+def test_gunicorns_own_bind_does_not_open_an_address_to_the_example_key(
+    bind: str, tmp_path: Path
+) -> None:
+    arguments = [part for address in bind.split(",") for part in ("--bind", address)]
+    ran = refused(tmp_path, *arguments)
+    assert ran.returncode == 78
+    assert "Not started. SCORING_API_KEYS: " in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "Listening at" not in ran.stdout

@@ -1,0 +1,250 @@
+"""What every reply carries, which routes ask for a key, and what is refused at the door."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from model.regno import RegnoScorer
+from tests.conftest import AppMaker
+
+_REQUESTS = [
+    *(("GET", address) for address in ("/", "/healthz", "/readyz", "/openapi.json", "/docs/")),
+    *(("GET", address) for address in ("/nowhere", "/reg", "/reg/", "/docs/none", "/docs")),
+    *(("POST", address) for address in ("/reg/", "/reg", "/healthz", "/nowhere")),
+    *(("PUT", "/reg/"), ("HEAD", "/healthz"), ("OPTIONS", "/reg/"), ("BREW", "/reg/")),
+]
+
+# The routes that answer without a key, and why.
+_OPEN = {
+    "/healthz": "probes have no key",
+    "/readyz": "probes have no key",
+    "/openapi.json": "the document is no secret",
+    "/docs/": "shows the document",
+    "/docs/<path:path>": "the files of the page",
+    "/docs/dist/<path:path>": "the files of the page",
+    "/metrics": "asks for a bearer token of its own",
+}
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+@pytest.mark.parametrize(("method", "address"), _REQUESTS)
+def test_every_reply_names_the_request_and_the_model(  # noqa: PLR0913
+    method: str,
+    address: str,
+    *,
+    with_key: bool,
+    client: FlaskClient,
+    key: dict[str, str],
+    scorer: RegnoScorer,
+) -> None:
+    reply = client.open(address, method=method, headers=key if with_key else {})
+    assert reply.status_code < 500
+    assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
+    assert reply.headers["X-Model-Version"] == scorer.version
+    assert len(reply.headers.get_all("X-Request-Id")) == 1
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+@pytest.mark.parametrize(("method", "address"), _REQUESTS)
+def test_every_error_is_in_the_envelope(
+    method: str, address: str, *, with_key: bool, client: FlaskClient, key: dict[str, str]
+) -> None:
+    reply = client.open(address, method=method, headers=key if with_key else {})
+    if reply.status_code >= 400 and method != "HEAD":
+        assert reply.content_type == "application/json"
+        assert reply.json
+        assert set(reply.json) == {"body", "status"}
+        assert reply.json["status"] == "fail"
+        assert isinstance(reply.json["body"], str)
+
+
+@pytest.mark.parametrize("sensible", ["a", "Abc-1.2:3_4", "x" * 128, "0" * 32])
+def test_a_sensible_request_id_is_echoed(sensible: str, client: FlaskClient) -> None:
+    reply = client.get("/healthz", headers={"X-Request-Id": sensible})
+    assert reply.headers["X-Request-Id"] == sensible
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        *(
+            "",
+            " ",
+            "x" * 129,
+            "a b",
+            'a"b',
+            "a,b",
+            "a\\nb",
+            "{}",
+            "А939НО196",
+            "a\x7f",
+            "a\x1b[31m",
+        ),
+        *('1","level":"error', "<script>", "%0d%0aSet-Cookie: x", "a/b", "a\tb"),
+    ],
+)
+def test_any_other_request_id_is_replaced(hostile: str, client: FlaskClient) -> None:
+    environ = {"HTTP_X_REQUEST_ID": hostile.encode().decode("latin-1")}
+    reply = client.get("/healthz", environ_overrides=environ)
+    assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
+
+
+def test_made_request_ids_differ(client: FlaskClient) -> None:
+    made = {client.get("/healthz").headers["X-Request-Id"] for _ in range(50)}
+    assert len(made) == 50
+
+
+def test_every_route_but_the_named_ones_asks_for_a_key(
+    make_app: AppMaker, key: dict[str, str]
+) -> None:
+    app = make_app(metrics_token="t0ken")
+    client = app.test_client()
+    seen = set()
+    for rule in app.url_map.iter_rules():
+        if rule.rule in _OPEN:
+            seen.add(rule.rule)
+            continue
+        for method in rule.methods or ():
+            address = re.sub("<[^>]*>", "x", rule.rule)
+            reply = client.open(address, method=method)
+            assert reply.status_code == 401, (method, address)
+            assert client.open(address, method=method, headers=key).status_code != 401
+    assert seen == {rule for rule in _OPEN if rule in _rules(app)}
+    assert "/reg/" in _rules(app)
+
+
+def _rules(app: Flask) -> set[str]:
+    return {rule.rule for rule in app.url_map.iter_rules()}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "t0ken"}, {"x-api-key": "123321"}],
+)
+def test_the_metrics_page_asks_for_its_own_token(
+    headers: dict[str, str], make_app: AppMaker
+) -> None:
+    client = make_app(metrics_token="t0ken").test_client()
+    reply = client.get("/metrics", headers=headers)
+    assert reply.status_code == 401
+    assert reply.json == {"body": "the bearer token is missing or wrong", "status": "fail"}
+    assert client.get("/metrics", headers={"Authorization": "Bearer t0ken"}).status_code == 200
+
+
+def test_without_a_token_there_is_no_metrics_page(client: FlaskClient, key: dict[str, str]) -> None:
+    assert client.get("/metrics", headers=key).status_code == 404
+
+
+def test_metrics_name_the_key_and_never_hold_it(
+    make_app: AppMaker, request_body: dict[str, Any]
+) -> None:
+    client = make_app(metrics_token="t0ken", api_keys="partner:wL9xQ").test_client()
+    strange = {**request_body, "camera_class": "Неведомая"}
+    for body in (request_body, strange, [strange, strange]):
+        client.post("/reg/", json=body, headers={"x-api-key": "wL9xQ"})
+    page = client.get("/metrics", headers={"Authorization": "Bearer t0ken"}).text
+    assert 'key="partner"' in page
+    assert "wL9xQ" not in page
+    assert "scoring_rows_total 4.0" in page
+    assert 'scoring_unseen_categories_total{feature="camera_class"} 3.0' in page
+    assert "Неведомая" not in page
+
+
+def test_strange_methods_and_addresses_make_no_new_series(make_app: AppMaker) -> None:
+    client = make_app(metrics_token="t0ken").test_client()
+    for number in range(20):
+        client.open(f"/nowhere/{number}", method=f"BREW{number}")
+    page = client.get("/metrics", headers={"Authorization": "Bearer t0ken"}).text
+    counters = [
+        line for line in page.splitlines() if line.startswith("scoring_http_requests_total")
+    ]
+    assert len(counters) == 1
+    assert counters[0].endswith(" 20.0")
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "allowed"),
+    [
+        ("GET", "/reg/", {"POST", "OPTIONS"}),
+        ("GET", "/reg", {"POST", "OPTIONS"}),
+        ("DELETE", "/reg/", {"POST", "OPTIONS"}),
+        ("POST", "/", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", "/healthz", {"GET", "HEAD", "OPTIONS"}),
+        ("PUT", "/openapi.json", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_wrong_method_is_a_405_that_says_which_are_right(
+    method: str, address: str, allowed: set[str], client: FlaskClient, key: dict[str, str]
+) -> None:
+    reply = client.open(address, method=method, headers=key)
+    assert reply.status_code == 405
+    assert set(re.split(", ?", reply.headers["Allow"])) == allowed
+    assert reply.json == {"body": "this method is not allowed at this address", "status": "fail"}
+
+
+@pytest.mark.parametrize("address", ["/nowhere", "/reg/1", "/REG/", "/docs/none.js"])
+def test_an_unknown_address_is_a_404(
+    address: str, client: FlaskClient, key: dict[str, str]
+) -> None:
+    reply = client.post(address, json={}, headers=key)
+    assert reply.status_code in {404, 405} if address.startswith("/docs") else {404}
+    assert reply.json
+    assert reply.json["status"] == "fail"
+
+
+def test_the_home_page_says_ok_to_a_key(client: FlaskClient, key: dict[str, str]) -> None:
+    assert client.get("/", headers=key).json == {"body": "ok", "status": "ok"}
+
+
+def test_probes_answer_without_a_key(client: FlaskClient) -> None:
+    assert client.get("/healthz").json == {"body": "alive", "status": "ok"}
+    assert client.get("/readyz").json == {"body": "ready", "status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(
+            "application/json",
+            "application/json; charset=utf-8",
+            'application/json;charset="UTF-8"',
+        ),
+        *(
+            "APPLICATION/JSON",
+            "text/json",
+            "application/vnd.api+json",
+            "application/json; charset=utf8",
+        ),
+    ],
+)
+def test_kinds_of_json_are_taken(
+    kind: str, client: FlaskClient, key: dict[str, str], request_body: dict[str, Any]
+) -> None:
+    reply = client.post("/reg/", data=json.dumps(request_body), content_type=kind, headers=key)
+    assert reply.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json"),
+        *("application/xml", "application/json; charset=cp1251", "application/json;charset=utf-16"),
+        *("application/jsonx", "*/*", "image/json+", "application/json, text/plain"),
+    ],
+)
+def test_any_other_kind_is_a_415(
+    kind: str, client: FlaskClient, key: dict[str, str], request_body: dict[str, Any]
+) -> None:
+    reply = client.post("/reg/", data=json.dumps(request_body), content_type=kind, headers=key)
+    assert reply.status_code == 415
+    assert reply.json
+    assert reply.json["status"] == "fail"
+
+
+def test_a_compressed_body_is_a_415(client: FlaskClient, key: dict[str, str]) -> None:
+    headers = {**key, "Content-Encoding": "gzip", "Content-Type": "application/json"}
+    assert client.post("/reg/", data=b"\x1f\x8b", headers=headers).status_code == 415

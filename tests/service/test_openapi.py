@@ -1,0 +1,168 @@
+"""The document is valid, made from the types that validate, and true of the replies."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+
+from model.regno import RegnoScorer
+from model.regno.request import FIELDS
+from service.openapi import document
+from tests.support.strategies import VALID, requests
+
+_decode = RegnoScorer.decoder(10)
+
+
+@pytest.fixture
+def served(client: FlaskClient) -> dict[str, Any]:
+    reply = client.get("/openapi.json")
+    assert reply.content_type == "application/json"
+    assert reply.json
+    found: dict[str, Any] = reply.json
+    return found
+
+
+def _validator(name: str) -> OAS31Validator:
+    schemas = document()["components"]["schemas"]
+    return OAS31Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
+    )
+
+
+def test_the_document_is_valid_openapi(served: dict[str, Any]) -> None:
+    validate(served)
+    assert served["openapi"].startswith("3.1")
+
+
+def test_the_document_is_public_and_the_key_is_described(served: dict[str, Any]) -> None:
+    scheme = {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    assert served["components"]["securitySchemes"]["key"] == scheme
+    asking = {
+        path for path, item in served["paths"].items() for op in item.values() if "security" in op
+    }
+    assert asking == {"/", "/reg/"}
+
+
+def test_every_field_is_described_and_required(served: dict[str, Any]) -> None:
+    reading = served["components"]["schemas"]["Reading"]
+    assert tuple(reading["properties"]) == FIELDS
+    assert set(reading["required"]) == set(FIELDS)
+    assert all(field["description"] for field in reading["properties"].values())
+    score = served["components"]["schemas"]["Score"]
+    assert set(score["required"]) == {"negative", "positive"}
+
+
+_TYPES = {
+    "regno_recognize": ["string"],
+    "afts_regno_ai": ["string"],
+    "recognition_accuracy": ["number", "string"],
+    "afts_regno_ai_score": ["number", "string"],
+    "afts_regno_ai_char_scores": ["array", "string"],
+    "afts_regno_ai_length_scores": ["array", "string"],
+    "camera_type": ["string"],
+    "camera_class": ["string"],
+    "time_check": ["string"],
+    "direction": ["integer", "string"],
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_has_the_types_that_it_is_read_from(field: str, served: dict[str, Any]) -> None:
+    kinds = served["components"]["schemas"]["Reading"]["properties"][field]["type"]
+    assert ([kinds] if isinstance(kinds, str) else kinds) == _TYPES[field]
+
+
+def test_ranges_are_those_of_the_contract(served: dict[str, Any]) -> None:
+    fields = served["components"]["schemas"]["Reading"]["properties"]
+    bounds = {name: (f.get("minimum"), f.get("maximum")) for name, f in fields.items()}
+    assert bounds["recognition_accuracy"] == (0, 100)
+    assert bounds["afts_regno_ai_score"] == (0, 1)
+    assert bounds["direction"] == (0, 1)
+
+
+@given(requests(confidences=st.floats(-1e6, 1e6)))
+def test_every_request_of_the_contract_is_in_the_document(request: dict[str, Any]) -> None:
+    _validator("Reading").validate(request)
+
+
+def test_the_example_of_the_document_is_scored(
+    served: dict[str, Any], client: FlaskClient, key: dict[str, str]
+) -> None:
+    content = served["paths"]["/reg/"]["post"]["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        reply = client.post("/reg/", json=example["value"], headers=key)
+        assert reply.status_code == 200
+        _validator("ScoreReply").validate(reply.json)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"[{}]", b"[" + VALID + b",1]", VALID])
+def test_scores_are_as_documented(body: bytes, client: FlaskClient, key: dict[str, str]) -> None:
+    reply = client.post("/reg/", data=body, content_type="application/json", headers=key)
+    assert reply.status_code == 200
+    _validator("ScoreReply").validate(reply.json)
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status"),
+    [("POST", "/reg/", 401), ("GET", "/", 401), ("PUT", "/reg/", 405), ("GET", "/none", 404)],
+)
+def test_errors_are_as_documented(
+    method: str, address: str, status: int, client: FlaskClient
+) -> None:
+    reply = client.open(address, method=method)
+    assert reply.status_code == status
+    _validator("ErrorReply").validate(reply.json)
+
+
+def test_the_statuses_of_the_score_are_documented(served: dict[str, Any]) -> None:
+    statuses = set(served["paths"]["/reg/"]["post"]["responses"])
+    assert {"200", "400", "401", "413", "415", "500"} <= statuses
+
+
+class _Links(HTMLParser):
+    """The addresses that a page makes a browser load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"script", "link", "img", "iframe"}:
+            self.found += [value for name, value in attrs if name in {"src", "href"} and value]
+
+
+def test_the_page_shows_the_document_with_files_of_its_own(client: FlaskClient) -> None:
+    page = client.get("/docs/")
+    assert page.status_code == 200
+    assert page.content_type.startswith("text/html")
+    links = _Links()
+    links.feed(page.text)
+    assert any(link.endswith(".js") for link in links.found)
+    for link in links.found:
+        assert not re.match("(?:[a-z]+:)?//", link), link
+        asset = client.get(f"/docs/{link}" if not link.startswith("/") else link)
+        assert asset.status_code == 200, link
+        asset.close()
+    assert "/openapi.json" in page.text
+
+
+def test_the_page_and_its_own_scripts_load_nothing_from_elsewhere(client: FlaskClient) -> None:
+    page = client.get("/docs/").text
+    assert not re.findall(r"https?://(?!localhost/)", page)
+    with client.get("/docs/index.css") as style:
+        assert not re.findall(r"url\(\s*['\"]?https?:", style.get_data(as_text=True))
+        assert "@import" not in style.get_data(as_text=True)
+    with client.get("/docs/swagger-ui.css") as style:
+        assert not re.findall(r"url\(\s*['\"]?(?:https?:)?//", style.get_data(as_text=True))
+        assert "@import" not in style.get_data(as_text=True)
+
+
+def test_the_page_asks_no_validator_on_the_net(client: FlaskClient) -> None:
+    page = client.get("/docs/").text
+    assert re.search(r'"validatorUrl": *null', page)

@@ -1,0 +1,192 @@
+"""Settings come from the environment over a .env file; a bad one stops the start by its name."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.settings import FIELDS, Settings, SettingsError, is_loopback, load, variable
+from service.settings import unknown_variables as unknown
+from tests.support.paths import ROOT
+from tests.support.server import refused
+
+_SECRETS: dict[str, Any] = {"api_keys": "partner:wL9x", "metrics_token": "wL9x-token"}
+
+
+@pytest.fixture
+def dotenv(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def test_the_defaults_serve_on_loopback_with_the_example_key(dotenv: Path) -> None:
+    settings = load({}, dotenv)
+    assert settings.bind == "127.0.0.1:5000"
+    assert settings.api_keys == "example:123321"
+    assert settings.unseen == "accept"
+    assert settings.workers == 0
+
+
+_GOOD: dict[str, tuple[str, Any]] = {
+    "host": ("10.0.0.1", "10.0.0.1"),
+    "port": ("8080", 8080),
+    "workers": ("3", 3),
+    "model": ("some.cbm", "some.cbm"),
+    "api_keys": ("a:b,c:d", "a:b,c:d"),
+    "api_keys_file": ("/run/keys", "/run/keys"),
+    "max_body": ("2048", 2048),
+    "max_array_body": ("4096", 4096),
+    "max_rows": ("7", 7),
+    "unseen": ("reject", "reject"),
+    "metrics_token": ("t", "t"),
+    "keepalive": ("5", 5),
+    "graceful_timeout": ("6", 6),
+    "log_level": ("debug", "debug"),
+}
+
+
+def test_every_setting_has_an_example_here() -> None:
+    assert set(_GOOD) == set(FIELDS)
+
+
+@pytest.mark.parametrize("field", _GOOD)
+def test_a_setting_is_read_from_its_variable(field: str, dotenv: Path) -> None:
+    text, value = _GOOD[field]
+    assert getattr(load({variable(field): text}, dotenv), field) == value
+
+
+@pytest.mark.parametrize("field", _GOOD)
+def test_a_setting_is_read_from_dotenv(field: str, dotenv: Path) -> None:
+    text, value = _GOOD[field]
+    dotenv.write_text(f"# a comment\n{variable(field)}={text}\n")
+    assert getattr(load({}, dotenv), field) == value
+
+
+@pytest.mark.parametrize("field", _GOOD)
+def test_the_environment_wins_over_dotenv(field: str, dotenv: Path) -> None:
+    text, value = _GOOD[field]
+    dotenv.write_text(f"{variable(field)}=nonsense\n")
+    assert getattr(load({variable(field): text}, dotenv), field) == value
+
+
+@pytest.mark.parametrize("field", _GOOD)
+def test_an_empty_value_counts_as_not_set(field: str, dotenv: Path) -> None:
+    dotenv.write_text(f"{variable(field)}=\n")
+    assert load({variable(field): ""}, dotenv) == load({}, dotenv.with_name("none"))
+
+
+_BAD = [
+    *(("port", value) for value in ("0", "65536", "-1", "x", "5000.5", "1e3x", "true", "null")),
+    *(("workers", value) for value in ("-1", "513", "two", "1.5")),
+    *(("max_body", value) for value in ("0", "1023", "64k", "-1")),
+    *(("max_array_body", value) for value in ("0", "1023", "16M")),
+    *(("max_rows", value) for value in ("0", "-5", "many")),
+    *(("unseen", value) for value in ("ACCEPT", "ignore", "1")),
+    *(("keepalive", value) for value in ("0", "-1", "long")),
+    *(("graceful_timeout", value) for value in ("0", "x")),
+    *(("log_level", value) for value in ("INFO", "verbose", "20")),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), _BAD)
+def test_a_bad_value_names_its_variable(field: str, value: str, dotenv: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({variable(field): value}, dotenv)
+    assert caught.value.variable == variable(field)
+    assert str(caught.value).startswith(f"{variable(field)}: ")
+    assert len(str(caught.value)) > len(variable(field)) + 2
+
+
+def test_secrets_are_masked_when_settings_are_shown() -> None:
+    shown = repr(Settings(**_SECRETS))
+    assert "wL9x" not in shown
+    assert "api_keys='***'" in shown.replace("=***", "='***'")
+    assert "host='127.0.0.1'" in shown
+    assert "wL9x" not in str(Settings(**_SECRETS))
+
+
+def test_no_secret_comes_out_with_a_bad_neighbour(dotenv: Path) -> None:
+    given = {variable(field): value for field, value in _SECRETS.items()}
+    with pytest.raises(SettingsError) as caught:
+        load({**given, "SCORING_PORT": "wL9x-port"}, dotenv)
+    assert "wL9x" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_other_variables_are_let_be_and_misspelt_ones_are_told(dotenv: Path) -> None:
+    dotenv.write_text("SCORING_HOSTT=x\nOTHER=y\n")
+    environ = {"SCORING_KEEP_ALIVE": "5", "HOME": "/root", "SCORING_PORT": "80"}
+    assert load(environ, dotenv).port == 80
+    assert unknown(environ, dotenv) == ["SCORING_HOSTT", "SCORING_KEEP_ALIVE"]
+
+
+def test_a_keys_file_alone_takes_the_example_key_out_of_force(dotenv: Path) -> None:
+    assert load({"SCORING_API_KEYS_FILE": "/run/keys"}, dotenv).api_keys == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"),
+    [
+        ("0.0.0.0", "0.0.0.0:5000"),
+        ("::1", "[::1]:5000"),
+        ("localhost", "localhost:5000"),
+        ("unix:/run/scoring.sock", "unix:/run/scoring.sock"),
+    ],
+)
+def test_the_address_is_in_gunicorns_form(host: str, bind: str) -> None:
+    assert Settings(host=host).bind == bind
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.8.8.8", "localhost", "::1", "[::1]")),
+        ("unix:/run/s", True),
+        *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", "", "0", "*")),
+    ],
+)
+def test_only_loopback_and_sockets_are_this_machine(host: str, *, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def _example() -> list[tuple[str, str, str]]:
+    """(prose, variable, value) of each setting in .env.example."""
+    blocks = (ROOT / ".env.example").read_text().strip().split("\n\n")
+    rows = []
+    for block in blocks:
+        prose, assignment = block.split("\n")
+        assert prose.startswith("# ")
+        name, equals, value = assignment.partition("=")
+        assert equals
+        rows.append((prose.removeprefix("# "), name, value))
+    return rows
+
+
+def test_the_example_file_tells_every_setting_with_its_default_and_its_prose() -> None:
+    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+    defaults = {"api_keys": "example:123321"}
+    expected = [
+        (
+            schema[field]["description"],
+            variable(field),
+            str(defaults.get(field, schema[field]["default"])),
+        )
+        for field in FIELDS
+    ]
+    assert _example() == expected
+
+
+def test_the_example_file_changes_nothing(dotenv: Path) -> None:
+    assert load({}, ROOT / ".env.example") == load({}, dotenv)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("port", "http"), ("unseen", "maybe"), ("model", "none.cbm"), ("api_keys_file", "none")],
+)
+def test_the_server_does_not_start_on_a_bad_value(name: str, value: str, tmp_path: Path) -> None:
+    ran = refused(tmp_path, **{name: value})
+    assert ran.returncode == 78
+    assert ran.stderr.startswith(f"Not started. SCORING_{name.upper()}: ")
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []

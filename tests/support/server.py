@@ -1,0 +1,195 @@
+"""The real server, as an operator starts it: `python -m service` in a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+
+from tests.support.paths import ROOT
+
+KEY: Final = "123321"
+KEY_HEADER: Final = {"x-api-key": KEY}
+_PATIENCE: Final = 60.0
+_GLANCE: Final = 0.02
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = _PATIENCE) -> None:
+    """Return as soon as a condition holds; fail, naming it, when it never does."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(_GLANCE)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with only the given settings, and `folder` for temporary files."""
+    inherited = os.environ  # noqa: TID251 - to clean it
+    kept = {k: v for k, v in inherited.items() if not k.startswith("SCORING_")}
+    return {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **settings}
+
+
+class Server:
+    """A running server. Its working folder is its own, so that no `.env` is near."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        arguments: tuple[str, ...] = (),
+        dotenv: str = "",
+    ) -> None:
+        self.folder = folder / "run"
+        self.folder.mkdir(parents=True)
+        if dotenv:
+            (self.folder / ".env").write_text(dotenv)
+        self.socket = self.folder / "s"
+        self.port = int(settings.get("SCORING_PORT", "0"))
+        self.settings = {"SCORING_HOST": f"unix:{self.socket}", "SCORING_WORKERS": "2", **settings}
+        self._out = folder / "stdout"
+        self._err = folder / "stderr"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", *(("--", *arguments) if arguments else ())],
+                cwd=self.folder,
+                env=environment(self.folder, self.settings),
+                stdout=out,
+                stderr=err,
+            )
+
+    @property
+    def url(self) -> str:
+        """Where clients of `client` find it."""
+        return f"http://127.0.0.1:{self.port}" if self.port else "http://scoring"
+
+    def client(self, **headers: str) -> httpx.Client:
+        """A client with the key; close it."""
+        # verify=False: there is no TLS here, and loading certificates would take most of the time.
+        uds = None if self.port else str(self.socket)
+        transport = httpx.HTTPTransport(uds=uds, verify=False)
+        named = {**KEY_HEADER, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return httpx.Client(transport=transport, base_url=self.url, headers=named, timeout=30)
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for what no honest client sends; close it."""
+        connection = socket.socket(socket.AF_INET if self.port else socket.AF_UNIX)
+        connection.settimeout(20)
+        try:
+            connection.connect(("127.0.0.1", self.port) if self.port else str(self.socket))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def wait_ready(self) -> None:
+        """Wait until /readyz answers 200 and all workers are there."""
+
+        def ready() -> bool:
+            assert self.process.poll() is None, self.errors() + self.output()
+            try:
+                self.connect().close()
+            except OSError:  # nobody listens yet
+                return False
+            with self.client() as client:
+                return client.get("/readyz").status_code == 200
+
+        eventually(ready, "/readyz answers 200")
+        wanted = int(self.settings["SCORING_WORKERS"])
+        eventually(lambda: len(self.pids()) == wanted, "all workers are there")
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes, oldest first."""
+        return sorted(psutil.Process(self.process.pid).children(), key=lambda p: p.pid)
+
+    def pids(self) -> list[int]:
+        """The process ids of the workers."""
+        return [worker.pid for worker in self.workers()]
+
+    def metrics_folders(self) -> set[Path]:
+        """The folders that the workers keep their metrics in."""
+        opened = [Path(file.path) for w in self.workers() for file in w.open_files()]
+        return {path.parent for path in opened if path.parent.name.startswith("scoring-metrics-")}
+
+    def output(self) -> str:
+        """What it has written to stdout so far."""
+        return self._out.read_text()
+
+    def errors(self) -> str:
+        """What it has written to stderr so far."""
+        return self._err.read_text()
+
+    def log(self) -> list[dict[str, Any]]:
+        """Its log so far; a line that is not JSON fails."""
+        return [json.loads(line) for line in self.output().splitlines()]
+
+    def stop(self) -> int:
+        """Send TERM and wait for the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            for worker in self.workers():
+                worker.kill()
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def stop_cleanly(self) -> None:
+        """Send TERM; it must exit with 0 and leave nothing: no process, no file, no socket."""
+        workers, metrics = self.workers(), self.metrics_folders()
+        assert workers, "no workers were running"
+        assert metrics, "no worker had opened its metrics"
+        assert self.stop() == 0, self.errors() + self.output()
+        assert not [worker for worker in workers if worker.is_running()]
+        assert not [folder for folder in metrics if folder.exists()]
+        assert list(self.folder.iterdir()) == []
+        assert self.errors() == ""
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
+    """A ready server on a Unix socket (or `SCORING_PORT` of loopback), stopped cleanly at the end.
+
+    `arguments` are gunicorn's own; `settings` are variables without their prefix.
+    """
+    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
+    server = Server(folder, named, arguments)
+    try:
+        server.wait_ready()
+        yield server
+    except BaseException:
+        server.stop()
+        raise
+    server.stop_cleanly()
+
+
+def refused(folder: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a server that is expected to end by itself before it serves."""
+    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "service", *(("--", *arguments) if arguments else ())],
+        cwd=folder,
+        env=environment(folder, named),
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )

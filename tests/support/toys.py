@@ -1,0 +1,54 @@
+"""Small CatBoost models, trained in a blink, with whatever features a test wants."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from catboost import CatBoost, Pool
+
+from tests.support.paths import GOLDEN, lines
+
+NUMERIC_PAIR = ("hour", "afts_regno_ai_score")
+
+
+def table(names: Sequence[str]) -> list[list[Any]]:
+    """The golden features of these names, as rows; 0 for a name that is no feature."""
+    features = [line["features"] for line in lines(GOLDEN)]
+    return [[_value(row.get(name, 0)) for name in names] for row in features]
+
+
+def _value(value: object) -> object:
+    return float("nan") if value is None else value
+
+
+def pool(names: Sequence[str], cat: Sequence[str] = (), text: Sequence[str] = ()) -> Pool:
+    """The golden rows, with a label that leans on the network's score."""
+    scores = [line["features"]["afts_regno_ai_score"] for line in lines(GOLDEN)]
+    return Pool(
+        table(names),
+        label=[int(score > 0.5) for score in scores],
+        feature_names=list(names),
+        cat_features=list(cat),
+        text_features=list(text),
+    )
+
+
+def train(
+    names: Sequence[str],
+    *,
+    cat: Sequence[str] = (),
+    text: Sequence[str] = (),
+    log_cout: object = None,
+    **options: Any,
+) -> CatBoost:
+    """A model of a few trees; a binary classifier unless `options` want something else."""
+    quick = {"loss_function": "Logloss", "iterations": 3, "depth": 3, "verbose": False}
+    model = CatBoost({**quick, **options, "thread_count": 1, "allow_writing_files": False})
+    return model.fit(pool(names, cat, text), log_cout=log_cout)
+
+
+def save(model: CatBoost, folder: Path, name: str = "toy.cbm") -> Path:
+    """Write a model into a folder; where it is."""
+    path = folder / name
+    model.save_model(str(path))
+    return path

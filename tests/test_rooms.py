@@ -1,0 +1,143 @@
+"""The rooms keep their laws; `make check` runs the import contracts, here is the rest."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+
+_ROOMS = ("model", "service", "loadgen")
+_MODULES = sorted(
+    path
+    for room in _ROOMS
+    for path in (ROOT / room).rglob("*.py")
+    if "__pycache__" not in path.parts
+)
+# Configuration and scripts: run, not imported.
+_RUN = {"service/gunicorn.conf.py", "service/wsgi.py"}
+
+_PROBE = """
+import importlib, json, os, sys, threading
+before, files = dict(os.environ), sorted(os.listdir("."))
+sys.stdout.flush()
+importlib.import_module(sys.argv[1])
+print(json.dumps({
+    "threads": [thread.name for thread in threading.enumerate()],
+    "changed": {k: v for k, v in os.environ.items() if before.get(k) != v},
+    "lost": sorted(before.keys() - os.environ.keys()),
+    "children": open(f"/proc/self/task/{os.getpid()}/children").read(),
+    "files": sorted(set(os.listdir(".")) - set(files)),
+    "listening": sum(line.split()[3] == "0A" for line in open("/proc/self/net/tcp")),
+}))
+"""
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _importable() -> list[str]:
+    names = [_name(path) for path in _MODULES if _name(path) not in _RUN]
+    plain = (name.removesuffix(".py").replace("/", ".") for name in names)
+    return sorted({name.removesuffix(".__init__") for name in plain})
+
+
+def test_there_are_modules_to_look_at() -> None:
+    assert {"model.regno.scorer", "service.app", "model", "service"} <= set(_importable())
+
+
+@pytest.mark.parametrize("room", ["model", "service"])
+def test_importing_all_of_a_room_starts_nothing(room: str, tmp_path: Path) -> None:
+    """One process imports the whole room: a module that starts something is seen all the same."""
+    names = [
+        name for name in _importable() if name.split(".")[0] == room and "__main__" not in name
+    ]
+    assert len(names) > 10
+    (tmp_path / "whole_room.py").write_text("".join(f"import {name}\n" for name in names))
+    found = _import("whole_room", tmp_path)
+    assert found["threads"] == ["MainThread"]
+    assert found["changed"] == {}
+    assert found["lost"] == []
+    assert found["children"].strip() == ""
+    assert found["files"] in ([], ["__pycache__"])
+
+
+def _import(name: str, folder: Path) -> dict[str, Any]:
+    ran = subprocess.run(
+        [sys.executable, "-B", "-c", _PROBE, name],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}:{folder}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ran.stderr == ""
+    found: dict[str, Any] = json.loads(ran.stdout)  # nothing else was printed
+    return found
+
+
+_DOORS = {"environ", "environb", "getenv", "putenv"}
+
+
+def _touches_environment(path: Path) -> bool:
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Attribute(value=ast.Name(id="os"), attr=name) if name in _DOORS:
+                return True
+            case ast.ImportFrom(module="os", names=names) if {n.name for n in names} & _DOORS:
+                return True
+    return False
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    touching = {_name(path) for path in _MODULES if _touches_environment(path)}
+    assert touching - {name for name in touching if name.startswith("loadgen/")} == {
+        "service/settings.py"
+    }
+
+
+@pytest.mark.parametrize("room", ["model", "model/regno", "service", "loadgen"])
+def test_a_rooms_law_stands_at_its_door(room: str) -> None:
+    law = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text())) or ""
+    assert "import" in law
+    assert "Never" in law or "never" in law
+    assert len(law.splitlines()) <= 10
+
+
+@pytest.mark.parametrize("path", _MODULES, ids=_name)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    if path.read_text().strip():
+        assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_the_service_takes_only_public_names_of_the_model() -> None:
+    for path in _MODULES:
+        if _name(path).startswith("service/"):
+            inner = {name for name in _imports(path) if name.startswith("model")}
+            assert inner <= {"model", "model.regno"}, _name(path)
+
+
+def test_no_scorer_imports_another() -> None:
+    scorers = {path.parent.name for path in (ROOT / "model").glob("*/scorer.py")}
+    assert "regno" in scorers
+    for scorer in scorers:
+        for path in (ROOT / "model" / scorer).rglob("*.py"):
+            others = scorers - {scorer}
+            used = {n.split(".")[1] for n in _imports(path) if n.startswith("model.")}
+            assert not used & others, _name(path)
