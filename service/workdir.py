@@ -3,6 +3,8 @@
 import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -21,6 +23,8 @@ def metrics_folder() -> Path:
     """One new folder for the life of the master: a reload of the configuration keeps it."""
     folder = Path(tempfile.mkdtemp(prefix="scoring-metrics-", dir=memory()))
     atexit.register(_remove, folder, os.getpid())
+    # Until gunicorn takes the signals over, a second later: die by TERM, but in an orderly way.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     return folder
 
 

@@ -2,32 +2,49 @@
 
 from pathlib import Path
 
-from tests.support.server import Server, eventually, serving
+import pytest
+
+from tests.live.support import Connection, connections, wait_until_all_answer
+from tests.support.server import KEY, eventually, serving
+from tests.support.strategies import VALID
+
+pytestmark = pytest.mark.slow
+
+OLD, NEW = "old-secret", "new-secret"
 
 
-def _statuses(server: Server, key: str) -> set[int]:
-    """What several fresh connections get: enough for both workers to have their say."""
-    found = set()
-    for _ in range(12):
-        with server.client(x_api_key=key) as client:
-            found.add(client.get("/").status_code)
-    return found
+def _statuses(opened: list[Connection]) -> set[tuple[int, int]]:
+    """What the old and the new key get, on connections that both workers share."""
+    return {
+        (
+            connection.ask("POST", "/reg/", VALID, {"x-api-key": OLD}).status,
+            connection.ask("POST", "/reg/", VALID, {"x-api-key": NEW}).status,
+        )
+        for connection in opened
+    }
 
 
 def test_keys_rotate_without_a_restart(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
-    keys.write_text("old:k1\n")
+    keys.write_text(f"# callers\nfield:{OLD}\n")
     with serving(tmp_path / "server", api_keys_file=str(keys)) as server:
+        wait_until_all_answer(server)
         pids = server.pids()
-        assert _statuses(server, "k1") == {200}
-        assert _statuses(server, "k2") == {401}
-        assert _statuses(server, "123321") == {401}
-        keys.write_text("new:k2\n")
-        eventually(lambda: _statuses(server, "k2") == {200}, "the new key is in force")
-        eventually(lambda: _statuses(server, "k1") == {401}, "the old key is not")
-        keys.write_bytes(b"\xff\xfe")
-        told = "the old keys stay"
-        eventually(lambda: {200} == _statuses(server, "k2") and told in server.output(), told)
+        with connections(server, 8) as opened:
+            assert _statuses(opened) == {(200, 401)}
+            assert opened[0].ask("GET", "/", headers={"x-api-key": KEY}).status == 401
+            keys.write_text(f"field:{OLD}\noffice:{NEW}\n")
+            eventually(lambda: _statuses(opened) == {(200, 200)}, "both keys open")
+            keys.write_text(f"office:{NEW}\n")
+            eventually(lambda: _statuses(opened) == {(401, 200)}, "the old key is shut out")
+            for told, useless in enumerate((b"# nothing\n", b"\xff\xfe"), start=1):
+                keys.write_bytes(useless)
+
+                def both_say_so(told: int = told) -> bool:
+                    assert _statuses(opened) == {(401, 200)}, "the keys of the last good file"
+                    return server.output().count("the old keys stay") >= 2 * told
+
+                eventually(both_say_so, "both workers say that the file can't be used")
         assert server.pids() == pids
-    for key in ("k1", "k2"):
-        assert key not in server.output()
+        assert "secret" not in server.output()
+        assert {"field", "office"} <= {line.get("key") for line in server.log()}

@@ -103,40 +103,6 @@ def test_a_killed_worker_is_replaced_and_serves_again(tmp_path: Path) -> None:
             assert client.get("/readyz").status_code == 200
 
 
-def test_keys_are_rotated_while_it_serves(tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    keys.write_text("# callers\nfield:old-secret\n")
-
-    def statuses(connection: Connection) -> tuple[int, int]:
-        old, new = (
-            connection.ask("POST", "/reg/", VALID, {"x-api-key": key}).status
-            for key in ("old-secret", "new-secret")
-        )
-        return old, new
-
-    with serving(tmp_path / "server", api_keys_file=str(keys)) as server:
-        wait_until_all_answer(server)
-        pids = server.pids()
-        with connections(server, 8) as opened:
-            assert {statuses(connection) for connection in opened} == {(200, 401)}
-            keys.write_text("field:old-secret\noffice:new-secret\n")
-            eventually(lambda: {*map(statuses, opened)} == {(200, 200)}, "both keys open")
-            keys.write_text("office:new-secret\n")
-            eventually(lambda: {*map(statuses, opened)} == {(401, 200)}, "the old key is shut out")
-            keys.write_text("# nothing\n")
-            eventually(
-                lambda: (
-                    {*map(statuses, opened)} == {(401, 200)}
-                    and server.output().count("the old keys stay") >= 2
-                ),
-                "both workers have refused the empty file",
-            )
-            assert {statuses(connection) for connection in opened} == {(401, 200)}
-        assert server.pids() == pids
-        assert "secret" not in server.output()
-        assert {"field", "office", ""} <= {line.get("key", "") for line in server.log()}
-
-
 @pytest.mark.slow
 def test_a_second_server_on_the_same_port_refuses_to_start(tmp_path: Path) -> None:
     address = _port_of_its_own()

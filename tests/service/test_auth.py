@@ -164,6 +164,13 @@ class TestRotation:
         clock.now += 1
         assert ring.name_of("k2") == "new"
 
+    def test_a_file_that_did_not_change_is_not_read_again(
+        self, names: Callable[[], list[str | None]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO):
+            assert names() == names() == ["fixed", "old", None]
+        assert caplog.text == ""
+
     def test_a_file_put_in_its_place_is_read(
         self, file: Path, names: Callable[[], list[str | None]]
     ) -> None:

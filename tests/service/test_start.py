@@ -1,0 +1,78 @@
+"""The service as a process: what it reads when it starts, and what its workers share."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.server import Server, eventually, refused, serving
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def test_dotenv_is_read_from_the_working_folder(tmp_path: Path) -> None:
+    server = Server(tmp_path, {}, dotenv="SCORING_API_KEYS=partner:k1\n")
+    try:
+        server.wait_ready()
+        with server.client(x_api_key="k1") as client:
+            assert client.get("/").status_code == 200
+        with server.client() as client:
+            assert client.get("/").status_code == 401
+        (server.folder / ".env").unlink()
+    except BaseException:
+        server.stop()
+        raise
+    server.stop_cleanly()
+
+
+def test_a_file_that_is_no_model_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    junk = tmp_path / "junk.cbm"
+    junk.write_bytes(b"junk")
+    ran = refused(folder, model=str(junk))
+    assert ran.returncode == 78
+    assert ran.stderr.startswith(f"Not started. SCORING_MODEL: {junk} is refused: ")
+    assert "Traceback" not in ran.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_metrics_add_up_over_the_workers_and_a_misspelt_setting_is_told(
+    tmp_path: Path, request_body: dict[str, Any]
+) -> None:
+    with serving(tmp_path, metrics_token="t0ken", api_kees="a:b") as server:
+        for _ in range(40):
+            with server.client() as client:
+                assert client.post("/reg/", json=request_body).status_code == 200
+        with server.client(Authorization="Bearer t0ken") as client:
+            page = client.get("/metrics").text
+    counted = [line for line in page.splitlines() if line.startswith("scoring_rows_total")]
+    assert [float(line.split()[-1]) for line in counted] == [40.0]
+    messages = [line["message"] for line in server.log() if "message" in line]
+    assert "SCORING_API_KEES is not a setting: nothing reads it" in messages
+
+
+def test_a_header_with_an_underscore_is_no_key(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, server.connect() as connection:
+        head = b"GET / HTTP/1.1\r\nHost: x\r\nx_api_key: 123321\r\nConnection: close\r\n\r\n"
+        connection.sendall(head)
+        assert b" 401 " in connection.recv(4096).split(b"\r\n")[0]
+
+
+def _folders() -> set[Path]:
+    places = (SHARED_MEMORY, Path("/tmp"))
+    return {folder for place in places for folder in place.glob("scoring-metrics-*")}
+
+
+def test_a_stop_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    before = _folders()
+    server = Server(tmp_path, {})
+    eventually(
+        lambda: bool(_folders() - before or list(server.folder.iterdir())), "it has made its folder"
+    )
+    server.stop()
+
+    def nothing_left() -> bool:
+        # Servers of others may have come meanwhile: the folders of those that serve hold files.
+        return all(list(folder.iterdir()) for folder in _folders() - before)
+
+    eventually(nothing_left, "its folder is gone", seconds=5)
+    assert list(server.folder.iterdir()) == []
