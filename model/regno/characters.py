@@ -32,13 +32,20 @@ _CLASSES: Final = (r"\d", "[А-Я]", *_NAMED)
 _OTHER: Final = len(_CLASSES) + 1
 
 
-def least_scores(readings: Sequence[str], scores: Lists) -> dict[str, Array]:
+def character_codes(readings: Sequence[str]) -> Array:
+    """The codes of the first characters, 0 beyond a reading's end, shape (n, some width)."""
+    texts = np.array(readings, dtype=f"U{_WIDTH}")
+    return texts.view(np.uint32).reshape(len(readings), _WIDTH)
+
+
+def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[str, Array]:
     """For each symbol its least score in each reading, 1 where it does not occur, shape (n,).
 
+    `codes` are the readings' `character_codes`.
     Characters and scores are paired from the left, up to the shorter of the two.
     """
     values = scores.matrix(_WIDTH, np.inf)
-    symbols = _symbol_codes()[_character_codes(readings)[:, : values.shape[1]]]
+    symbols = _symbol_codes()[codes[:, : values.shape[1]]]
     # The last row is for all characters that are no symbols.
     least = np.full((len(SYMBOLS) + 1, len(readings)), np.inf)
     places = symbols * len(readings) + np.arange(len(readings))[:, None]
@@ -58,35 +65,29 @@ def _add_long(least: Array, readings: Sequence[str], scores: Lists) -> None:
                     least[code, row] = score
 
 
-def format_codes(readings: Sequence[str]) -> Array:
+def format_codes(readings: Sequence[str], codes: Array) -> Array:
     """The plate format of each reading as an index into `FORMAT_NAMES`, shape (n,).
 
+    `codes` are the readings' `character_codes`.
     Readings are told apart by the classes of their characters. A format is looked up once
     for each such shape, by the same function that serves single readings.
     """
-    which, shapes = pd.factorize(_shapes(readings))
+    which, shapes = pd.factorize(_shapes(readings, codes))
     example = np.empty(len(shapes), dtype=np.intp)
     example[which] = np.arange(len(readings))
-    codes = [_FORMAT_CODE[category(readings[row])] for row in example.tolist()]
-    return np.array(codes)[which]
+    formats = [_FORMAT_CODE[category(readings[row])] for row in example.tolist()]
+    return np.array(formats)[which]
 
 
-def _shapes(readings: Sequence[str]) -> Array:
+def _shapes(readings: Sequence[str], codes: Array) -> Array:
     """A number for each reading; readings of equal numbers match the same formats."""
     lengths = np.fromiter(map(len, readings), dtype=np.intp, count=len(readings))
     classes = np.zeros((len(readings), _WIDTH), dtype=np.uint8)
     # By length and not by code, since a reading may hold the code 0.
     present = np.arange(_SHAPE) < lengths[:, None]
-    codes = _character_codes(readings)[:, :_SHAPE]
-    np.multiply(_character_classes()[codes], present, out=classes[:, :_SHAPE])
+    np.multiply(_character_classes()[codes[:, :_SHAPE]], present, out=classes[:, :_SHAPE])
     pairs = classes[:, 0::2] | classes[:, 1::2] << _SHAPE_BITS
     return pairs.view(np.uint64).reshape(-1)
-
-
-def _character_codes(readings: Sequence[str]) -> Array:
-    """The code of each character, 0 beyond a reading's end, shape (n, _WIDTH)."""
-    texts = np.array(readings, dtype=f"U{_WIDTH}")
-    return texts.view(np.uint32).reshape(len(readings), _WIDTH)
 
 
 @cache

@@ -110,7 +110,7 @@ class RegnoScorer:
     def unseen_in_table(self, table: pd.DataFrame) -> dict[str, int]:
         """For each categorical feature with values that the model never saw, their rows."""
         row: list[Any] = [""] * table.shape[1]
-        counts = {}
+        counts: dict[str, int] = {}
         for at, (name, kind) in enumerate(self._model.features):
             if kind == "categorical" and name in CATEGORICAL:
                 column: Any = table[name].array

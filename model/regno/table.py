@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from model.regno.characters import FORMAT_NAMES, format_codes, least_scores
+from model.regno.characters import FORMAT_NAMES, character_codes, format_codes, least_scores
 from model.regno.features import CATEGORICAL, SYMBOLS, TEXT
 from model.regno.ragged import Lists
 from model.regno.request import Reading, WallClock
@@ -129,7 +129,18 @@ class _Parts:
 
     @cached_property
     def symbols(self) -> Mapping[str, Array]:
-        return least_scores(self.columns.network, self.character_scores)
+        return least_scores(self.columns.network, self.network_codes, self.character_scores)
+
+    @cached_property
+    def network_codes(self) -> Array:
+        return character_codes(self.columns.network)
+
+    def camera_formats(self) -> Any:
+        camera = self.columns.camera
+        return _coded(format_codes(camera, character_codes(camera)), FORMAT_NAMES)
+
+    def network_formats(self) -> Any:
+        return _coded(format_codes(self.columns.network, self.network_codes), FORMAT_NAMES)
 
 
 def _lengths(texts: Sequence[str]) -> Array:
@@ -143,10 +154,6 @@ def _spaced(texts: Sequence[str]) -> Sequence[str]:
         # Replacing nothing by a space puts one between all characters, in a single call.
         return joined.replace("", " ")[1:-1].split(" \n ")
     return list(map(" ".join, texts))
-
-
-def _formats(texts: Sequence[str]) -> Any:
-    return _coded(format_codes(texts), FORMAT_NAMES)
 
 
 def _symbol(symbol: str) -> Callable[[_Parts], Array]:
@@ -169,8 +176,8 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     "camera_class": lambda parts: _categorical(parts.columns.camera_class),
     "weekday": lambda parts: _coded(parts.columns.weekday, WEEKDAYS),
     "month": lambda parts: _coded(parts.columns.month, MONTHS),
-    "regno_template": lambda parts: _formats(parts.columns.camera),
-    "regno_template_ai": lambda parts: _formats(parts.columns.network),
+    "regno_template": _Parts.camera_formats,
+    "regno_template_ai": _Parts.network_formats,
     "afts_regno_ai_text": lambda parts: _spaced(parts.columns.network),
     "regno_recognize_text": lambda parts: _spaced(parts.columns.camera),
 }

@@ -1,0 +1,59 @@
+"""A CSV file cut into blocks of whole rows, without parsing it."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO, Final, NamedTuple
+
+from model.bulk.errors import TableRefused
+
+_HEADER_BYTES: Final = 1 << 20
+_QUOTED_LINES: Final = 10_000
+
+
+class Block(NamedTuple):
+    """Whole rows of a file as its bytes; `line` (from 1) is the file's line they begin at."""
+
+    text: bytes
+    line: int
+
+
+def read_header(file: BinaryIO) -> bytes:
+    """The first line with its end. Raises TableRefused when there is none of sensible length."""
+    header = file.readline(_HEADER_BYTES)
+    if not header:
+        raise TableRefused("it is empty")
+    if len(header) == _HEADER_BYTES:
+        raise TableRefused("its first line is no header: it is too long")
+    return header
+
+
+def blocks(file: BinaryIO, lines: int) -> Iterator[Block]:
+    """The rest of the file after its header, in blocks of `lines` lines or a few more.
+
+    A block ends where a row ends: at a line end with an even number of quotes before it.
+    There is always a block, if only an empty one.
+    Raises TableRefused when a quoted cell seems to have no end.
+    """
+    at = 2
+    while True:
+        block = list(islice(file, lines))
+        text = b"".join(block)
+        if text.count(b'"') % 2:
+            block += _to_even_quotes(file, at + len(block))
+            text = b"".join(block)
+        if text or at == 2:
+            yield Block(text, at)
+        if not text:
+            return
+        at += len(block)
+
+
+def _to_even_quotes(file: BinaryIO, at: int) -> list[bytes]:
+    more: list[bytes] = []
+    for line in islice(file, _QUOTED_LINES):
+        more.append(line)
+        if line.count(b'"') % 2:
+            return more
+    if len(more) == _QUOTED_LINES:
+        raise TableRefused(f"a quote before line {at} has no partner")
+    return more

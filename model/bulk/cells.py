@@ -1,0 +1,122 @@
+"""The cells of a block of CSV, column by column, and the text of each row as it was.
+
+The quick road takes blocks whose quotes are all of the simple kind: around a whole cell, none
+inside, no line end inside. All others take the road of Python's csv module.
+"""
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from model.bulk.blocks import Block
+from model.bulk.errors import TableRefused
+
+_END: Final = "\0the block ends here"
+_UNREADABLE: Final = "the row is not readable CSV"
+
+
+class Cells(NamedTuple):
+    """`n` rows: the bytes of each without its line end, and columns of `n` cells each.
+
+    `faults` tells for rows that can't be read why; their cells are empty, and their bytes
+    hold as many cells as the header nevertheless.
+    """
+
+    rows: Sequence[bytes]
+    columns: Sequence[Sequence[bytes]]
+    faults: dict[int, str]
+
+
+def read_cells(block: Block, width: int) -> Cells:
+    """The cells of a block whose header has `width` of them.
+
+    Line ends may be those of Unix or Windows; empty lines are no rows.
+    Raises TableRefused when a quoted cell does not end.
+    """
+    text = block.text if block.text.endswith(b"\n") else block.text + b"\n"
+    return _quick(text.replace(b"\r\n", b"\n"), width) or _careful(text, width, block.line)
+
+
+def _quick(text: bytes, width: int) -> Cells | None:
+    """None when the block is not of the simple kind."""
+    rows = text.split(b"\n")
+    rows.pop()
+    pieces = text.split(b'"')
+    quoted = pieces[1::2]
+    # Each quoted cell becomes one quote; and a line end a cell of its own behind the row's.
+    cells = b'"'.join(pieces[0::2]).replace(b"\n", b",\n,").split(b",")
+    cells.pop()
+    step = width + 1
+    if b"\r" in text or len(cells) != len(rows) * step or cells[width::step] != [b"\n"] * len(rows):
+        return None
+    columns = _columns(cells, quoted, step)
+    return Cells(rows, columns, {}) if columns else None
+
+
+def _columns(cells: list[bytes], quoted: list[bytes], step: int) -> list[Sequence[bytes]] | None:
+    """None when some quote is not around a whole cell."""
+    columns: list[Sequence[bytes]] = [cells[at::step] for at in range(step - 1)]
+    count = len(columns[0])
+    counts = [column.count(b'"') for column in columns]
+    if sum(counts) != len(quoted):
+        return None
+    if all(number in {0, count} for number in counts):
+        places = [at for at, number in enumerate(counts) if number]
+        for number, at in enumerate(places):
+            columns[at] = quoted[number :: len(places)]
+        return columns
+    contents = iter(quoted)
+    filled = [next(contents) if cell == b'"' else cell for cell in cells]
+    return [filled[at::step] for at in range(step - 1)]
+
+
+def _careful(text: bytes, width: int, line: int) -> Cells:
+    rows, table, faults = [], [], {}
+    for row, cells in _records(text, line):
+        if cells is not None and len(cells) == width:
+            rows.append(_bytes(row))
+            table.append(list(map(_bytes, cells)))
+            continue
+        faults[len(rows)] = _UNREADABLE if cells is None else _miscounted(len(cells), width)
+        rows.append(_bytes(_row_of([row] if cells is None else cells, width)))
+        table.append([b""] * width)
+    columns = list(zip(*table, strict=True)) if table else [()] * width
+    return Cells(rows, columns, faults)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
+def _miscounted(cells: int, width: int) -> str:
+    return f"the row has {cells} cells, the header {width}"
+
+
+def _row_of(cells: Sequence[str], width: int) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow([*cells, *[""] * width][:width])
+    return out.getvalue()
+
+
+def _records(text: bytes, line: int) -> Iterator[tuple[str, list[str] | None]]:
+    """Each row's text and its cells, None when they can't be read."""
+    csv.field_size_limit(sys.maxsize)
+    # Bytes that are no UTF-8 go through unharmed: `surrogateescape` gives them back.
+    decoded = text.decode(errors="surrogateescape")
+    lines = io.StringIO(f"{decoded}{_END}\n", newline="\n").readlines()
+    reader = csv.reader(lines)
+    while True:
+        begin = reader.line_num
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            cells = None
+        if cells == [_END]:
+            return
+        if reader.line_num == len(lines):
+            raise TableRefused(f"a quote at or after line {line + begin} has no partner")
+        if cells != []:
+            row = "".join(lines[begin : reader.line_num])
+            yield row.removesuffix("\n").removesuffix("\r"), cells

@@ -1,0 +1,81 @@
+"""Worker processes: blocks in, outcomes out in the same order, few of either held at a time."""
+
+import gc
+import multiprocessing
+import resource
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from importlib import import_module
+from os import getpid
+from typing import Final, NamedTuple
+
+from model.bulk.blocks import Block
+from model.bulk.outcome import Outcome
+
+# Blocks under way for each process: one being scored, one waiting so that none idles.
+_AHEAD: Final = 2
+_LISTS: Final = 200_000
+
+
+class Work(NamedTuple):
+    """Whose `score_block` does the work, and what it needs besides blocks.
+
+    `module` is a scorer's module by name, since only workers may load it; `model` is the
+    path of its model file, "" for its own; `header` is the first line of the input.
+    """
+
+    module: str
+    model: str
+    header: bytes
+
+
+class Done(NamedTuple):
+    """A block's outcome and the worker that made it, with its peak memory so far in bytes."""
+
+    size: int
+    outcome: Outcome
+    process: int
+    peak_memory: int
+
+
+def scored(work: Work, blocks: Iterable[Block], processes: int) -> Iterator[Done]:
+    """The outcomes of blocks, in their order.
+
+    Raises what reading or scoring a block raises, and BrokenProcessPool when a worker dies.
+    """
+    # Fresh processes: a fork would copy the parent's locks, which its threads may hold.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=(work.module,))
+    waiting: deque[Future[Done]] = deque()
+    try:
+        for block in blocks:
+            waiting.append(pool.submit(_score, work, block))
+            if len(waiting) >= processes * _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def peak_memory() -> int:
+    """The most memory that this process ever held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _start(module: str) -> None:
+    # Ctrl-C reaches every process of the terminal; the parent ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A block makes lists by the ten thousand, none in a cycle: looking for cycles among them
+    # would take longer than decoding them.
+    gc.set_threshold(_LISTS)
+    import_module(module)
+
+
+def _score(work: Work, block: Block) -> Done:
+    outcome = import_module(work.module).score_block(work.model, work.header, block)
+    return Done(len(block.text), outcome, getpid(), peak_memory())

@@ -1,0 +1,181 @@
+"""Cells of a CSV file, all of them UTF-8 text, checked and turned into the columns of a table.
+
+The checks of whole columns accept what clients normally send. Each row that they do not
+accept is read by `model.regno.request`, whose rules alone decide.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import compress
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+import numpy as np
+
+from model.errors import InvalidRequest
+from model.regno.csv_times import hours, weekdays_and_months
+from model.regno.request import FIELDS, Reading, from_fields, parse_scores
+from model.regno.table import Columns
+from model.wire import explain
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Column: TypeAlias = Sequence[bytes]
+
+_numbers_decoder = msgspec.json.Decoder(list[float])
+_lists_decoder = msgspec.json.Decoder(list[tuple[list[float]]])
+_DIRECTIONS: Final = {b"0": 0, b"1": 1}
+_NOT_UTF8: Final = "must be UTF-8 text"
+
+
+class Checked(NamedTuple):
+    """`n` rows, sorted by what became of them.
+
+    `usual` says which rows `columns` holds, in order, shape (n,); `columns` is None when
+    there is none. `unusual` are the readings of other rows, and `faults` tells what is wrong
+    with the rest, as "field: reason".
+    """
+
+    usual: Array
+    columns: Columns | None
+    unusual: dict[int, Reading]
+    faults: dict[int, str]
+
+
+def check(cells: Sequence[Column], faults: dict[int, str]) -> Checked:
+    """Check columns of cells, one for each of `FIELDS` in their order, of equal lengths.
+
+    There must be at least one row. Rows that have a fault already are left out.
+    """
+    usual, columns = _columns(cells, list(faults))
+    unusual, found = {}, dict(faults)
+    for row in np.flatnonzero(~usual).tolist():
+        if row not in faults:
+            try:
+                unusual[row] = _reading([column[row] for column in cells])
+            except InvalidRequest as fault:
+                found[row] = str(fault)
+    return Checked(usual, columns, unusual, found)
+
+
+def _reading(cells: Column) -> Reading:
+    fields = {}
+    for name, cell in zip(FIELDS, cells, strict=True):
+        try:
+            fields[name] = cell.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(name, _NOT_UTF8) from error
+    try:
+        return from_fields(**fields)
+    except msgspec.ValidationError as error:
+        raise explain(error) from error
+
+
+def _columns(cells: Sequence[Column], faulty: list[int]) -> tuple[Array, Columns | None]:
+    """Which rows the quick checks accept, and their columns."""
+    _, _, accuracy, confidence, characters, lengths, _, _, times, direction = cells
+    camera, network, camera_type, camera_class = map(_texts, (*cells[:2], *cells[6:8]))
+    accuracies, confidences = _numbers(accuracy), _numbers(confidence)
+    directions = np.array([_DIRECTIONS.get(cell, -1) for cell in direction])
+    weekdays, months = weekdays_and_months(times)
+    clock_hours = hours(times)
+    character_lists, length_lists = _lists(characters), _lists(lengths)
+    usual = (accuracies >= 0) & (accuracies <= 100) & (confidences >= 0) & (confidences <= 1)
+    usual &= (directions >= 0) & (weekdays >= 0) & (clock_hours >= 0)
+    for column in (camera, network, camera_type, camera_class, character_lists, length_lists):
+        usual &= _present(column)
+    usual[faulty] = False
+    keep = _keeper(usual)
+    if not usual.any():
+        return usual, None
+    return usual, Columns(
+        camera=keep(camera),
+        network=keep(network),
+        accuracy=accuracies[usual],
+        confidence=confidences[usual],
+        character_scores=keep(character_lists),
+        length_scores=keep(length_lists),
+        camera_type=keep(camera_type),
+        camera_class=keep(camera_class),
+        weekday=weekdays[usual],
+        month=months[usual],
+        hour=clock_hours[usual],
+        direction=directions[usual],
+    )
+
+
+def _keeper(usual: Array) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    if usual.all():
+        return lambda column: column
+    flags = usual.tolist()
+    return lambda column: list(compress(column, flags))
+
+
+class _Holed(list[Any]):
+    """A column in which None stands for what can't be read."""
+
+
+def _present(column: Sequence[Any]) -> Array | bool:
+    if isinstance(column, _Holed):
+        return np.array([value is not None for value in column])
+    return True
+
+
+def _texts(column: Column) -> Sequence[Any]:
+    """The text of each cell, None where it is not UTF-8."""
+    try:
+        texts = b"\n".join(column).decode().split("\n")
+    except UnicodeDecodeError:
+        return _Holed(map(_text, column))
+    return texts if len(texts) == len(column) else [cell.decode() for cell in column]
+
+
+def _text(cell: bytes) -> str | None:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _numbers(column: Column) -> Array:
+    """What JSON's grammar makes of each cell, NaN where it makes no number, shape (n,)."""
+    joined = b",".join(column)
+    # A cell of two numbers would make the count wrong, since none can make up for it. Blanks
+    # are for the row road, which may not take them.
+    if not any(blank in joined for blank in (b" ", b"\t", b"\r", b"\n")):
+        try:
+            numbers = _numbers_decoder.decode(b"[" + joined + b"]")
+        except (msgspec.DecodeError, UnicodeError):
+            pass
+        else:
+            if len(numbers) == len(column):
+                return np.array(numbers)
+    return np.array([_number(cell) for cell in column])
+
+
+def _number(cell: bytes) -> float:
+    try:
+        return float(msgspec.convert(cell.decode(), float, strict=False))
+    except (msgspec.ValidationError, UnicodeError):
+        return np.nan
+
+
+def _lists(column: Column) -> Sequence[Any]:
+    """The score list of each cell, None where it holds none.
+
+    All are decoded in one call. Each cell stands in brackets of its own and must be exactly
+    one list in them: a cell with stray brackets can't pass by borrowing its neighbour's,
+    since it would leave a row of two lists, or one row too many.
+    """
+    try:
+        rows = _lists_decoder.decode(b"[[" + b"],[".join(column) + b"]]")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _Holed(map(_list, column))
+    if len(rows) != len(column):
+        return _Holed(map(_list, column))
+    return [row[0] for row in rows]
+
+
+def _list(cell: bytes) -> Sequence[float] | None:
+    try:
+        return parse_scores(cell.decode())
+    except ValueError:
+        return None

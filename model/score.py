@@ -1,0 +1,199 @@
+"""Score a CSV file of readings: `python -m model.score --help`."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, Final, NoReturn
+
+from tqdm import tqdm
+
+from model.bulk.blocks import blocks, read_header
+from model.bulk.errors import TableRefused
+from model.bulk.output import STREAM, whole_file
+from model.bulk.workers import Done, Work, peak_memory, scored
+from model.errors import ModelRefused
+
+SCORER: Final = "model.regno.bulk"
+# More rows at a time are not quicker: the working set outgrows the processor's caches.
+_CHUNK_ROWS: Final = 5_000
+
+_DESCRIPTION: Final = """\
+Score each row of a CSV file that has the ten fields of a reading as columns, in any order.
+The output has the rows as they were, in their order, and three columns more: `negative` and
+`positive`, the probabilities that the camera's and the network's reading is right, and
+`error`, which says as "field: reason" why a row has no scores. Bad rows do not stop the run.
+The output appears when all is done; a run that fails or is stopped leaves nothing behind.
+"""
+_EPILOG: Final = """\
+exit status: 0 done (even with bad rows), 2 wrong usage, 65 the input is no such table or the
+model is refused, 66 the input can't be read, 70 a worker died, 73 the output can't be
+created, 74 it can't be written, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+
+class Summary:
+    """What a run amounted to, for its last line."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._rows = self._bad = 0
+        self._unseen: Counter[str] = Counter()
+        self._peaks: dict[int, int] = {}
+
+    def add(self, done: Done) -> None:
+        """Count one block."""
+        self._rows += done.outcome.rows
+        self._bad += done.outcome.bad
+        self._unseen.update(done.outcome.unseen)
+        self._peaks[done.process] = done.peak_memory
+
+    def text(self) -> str:
+        """The line."""
+        seconds = time.monotonic() - self._began
+        unseen = ", ".join(f"{name} {count}" for name, count in sorted(self._unseen.items()))
+        memory = (peak_memory() + sum(self._peaks.values())) / 2**20
+        return (
+            f"{self._rows} rows in {seconds:.2f} s ({self._rows / seconds:.0f} rows/s); "
+            f"bad rows: {self._bad}; rows with unseen categories: {unseen or 'none'}; "
+            f"peak memory of {1 + len(self._peaks)} processes: {memory:.0f} MiB"
+        )
+
+
+class _Stop(Exception):
+    """A message for the user and the exit status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Score a file as the command line says. Returns the exit status."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        summary = _run(options)
+    except _Stop as stop:
+        sys.stderr.write(f"{options.prog}: {stop}\n")
+        return stop.status
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{options.prog}: stopped\n")
+        return 130
+    sys.stderr.write(f"{summary.text()}\n")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m model.score",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(prog=parser.prog)
+    parser.add_argument("input", type=Path, help="CSV file in UTF-8; - is standard input")
+    parser.add_argument("output", type=Path, help="CSV file to write; - is standard output")
+    parser.add_argument("--model", type=Path, help="a .cbm file (default: the bundled model)")
+    parser.add_argument(
+        "--processes", type=_positive, default=_cpus(), help="default: one for each CPU"
+    )
+    parser.add_argument(
+        "--chunk-rows",
+        type=_positive,
+        default=_CHUNK_ROWS,
+        help=f"rows scored at a time; more take more memory (default: {_CHUNK_ROWS})",
+    )
+    parser.add_argument("--no-progress", action="store_true", help="draw no progress bar")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _cpus() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise _Stop(143, "terminated")
+
+
+def _run(options: argparse.Namespace) -> Summary:
+    with _failing(66, options.input), _source(options.input) as source:
+        size = None if options.input == STREAM else os.fstat(source.fileno()).st_size
+        with _failing(73, options.output), whole_file(options.output) as target:
+            bar = tqdm(
+                total=size,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                disable=True if options.no_progress else None,
+            )
+            with bar, _refusals(options.input), _failing(74, options.output):
+                return _score(options, source, target, bar)
+
+
+def _score(
+    options: argparse.Namespace, source: BinaryIO, target: BinaryIO, bar: "tqdm[NoReturn]"
+) -> Summary:
+    summary = Summary()
+    header = read_header(source)
+    bar.update(len(header))
+    work = Work(SCORER, "" if options.model is None else str(options.model), header)
+    waiting = blocks(source, options.chunk_rows)
+    for number, done in enumerate(scored(work, waiting, options.processes)):
+        if number == 0:
+            target.write(done.outcome.header)
+        target.write(done.outcome.text)
+        summary.add(done)
+        bar.update(done.size)
+    return summary
+
+
+@contextmanager
+def _source(path: Path) -> Iterator[BinaryIO]:
+    if path == STREAM:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as file:
+        yield file
+
+
+@contextmanager
+def _failing(status: int, path: Path) -> Iterator[None]:
+    """Failures of the operating system within end the run with this status."""
+    try:
+        yield
+    except OSError as error:
+        raise _Stop(status, f"{path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except TableRefused as error:
+        raise _Stop(65, f"{path} is refused: {error}") from error
+    except ModelRefused as error:
+        raise _Stop(65, str(error)) from error
+    except BrokenProcessPool as error:
+        raise _Stop(70, "a worker process died; was there memory enough?") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
