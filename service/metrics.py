@@ -6,7 +6,7 @@ instead of some eighty Python calls.
 """
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final
 
@@ -92,10 +92,10 @@ class Metrics:
         """Count one call of predict."""
         self._batch_rows.observe(rows)
 
-    def count_unseen(self, features: Iterable[str]) -> None:
-        """Count one unseen value for each feature named."""
-        for feature in features:
-            self._unseen.labels(feature).inc()
+    def count_unseen(self, rows: Mapping[str, int]) -> None:
+        """Count the rows in which a feature has an unseen value."""
+        for feature, count in rows.items():
+            self._unseen.labels(feature).inc(count)
 
     def serve(self, app: Flask, token: str) -> None:
         """Answer GET /metrics to who bears the token; without a token there is no such page."""

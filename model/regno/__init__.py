@@ -10,6 +10,6 @@ from model.regno.features import Row
 from model.regno.pick import pick_regno
 from model.regno.request import Reading
 from model.regno.schema import components
-from model.regno.scorer import BUNDLED, RegnoScorer, Score
+from model.regno.scorer import BUNDLED, MANY, RegnoScorer, Score
 
-__all__ = ["BUNDLED", "Reading", "RegnoScorer", "Row", "Score", "components", "pick_regno"]
+__all__ = ["BUNDLED", "MANY", "Reading", "RegnoScorer", "Row", "Score", "components", "pick_regno"]

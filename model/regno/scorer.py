@@ -25,7 +25,7 @@ _SAME: Final = 1e-12
 # Different rows in which a bare model is asked whether it knows a value.
 _CONTEXTS: Final = 8
 # From so many readings on, columns are quicker than rows.
-_MANY: Final = 400
+MANY: Final = 400
 
 
 class Score(Struct, gc=False):
@@ -98,9 +98,13 @@ class RegnoScorer:
 
     def score_many(self, readings: Sequence[Reading]) -> list[Score]:
         """The same scores as `score`, quicker when there are some hundred readings."""
-        if len(readings) < _MANY:
+        if len(readings) < MANY:
             return self.score(readings)
-        pairs = self.predict_table(self.table.of_readings(readings)).tolist()
+        return self.score_table(self.table.of_readings(readings))
+
+    def score_table(self, table: pd.DataFrame) -> list[Score]:
+        """One score for each row of a table that `self.table` made."""
+        pairs = self.predict_table(table).tolist()
         return [Score(negative, positive) for negative, positive in pairs]
 
     def predict_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:

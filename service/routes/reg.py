@@ -8,7 +8,7 @@ import gevent
 from flask import Blueprint, request
 
 from model import InvalidRequest
-from model.regno import Reading, RegnoScorer, Row, Score
+from model.regno import MANY, Reading, RegnoScorer, Row, Score
 from service import body, reply
 from service.auth import KeyRing
 from service.guard import admit, require_key
@@ -21,9 +21,9 @@ from service.slots import Live, Slot
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# An array is scored in slices of so many rows, some milliseconds each, and the requests
+# An array is scored in slices of so many rows, some ten milliseconds each, and the requests
 # that arrived meanwhile are served between two slices.
-SLICE_ROWS: Final = 256
+SLICE_ROWS: Final = 1000
 
 
 class RegRoute:
@@ -61,7 +61,7 @@ class RegRoute:
     def _single(self, live: Live, reading: Reading, record: Record) -> Reply:
         began = perf_counter()
         row = live.scorer.row(reading)
-        refused = self._check(live, row, record)
+        refused = self._check(live.scorer, row, record)
         queued = perf_counter()
         record.features_seconds = queued - began
         if refused:
@@ -88,29 +88,51 @@ class RegRoute:
         self, live: Live, items: list[Reading | InvalidRequest], record: Record
     ) -> list[Score | InvalidRequest]:
         """Each item's score or fault, in order."""
-        began = perf_counter()
-        rows = live.scorer.rows([item for item in items if isinstance(item, Reading)])
-        checked = [(row, self._check(live, row, record)) for row in rows]
-        featured = perf_counter()
-        scores = iter(live.scorer.predict([row for row, refused in checked if not refused]))
-        ended = perf_counter()
-        record.rows += len(rows)
-        record.features_seconds += featured - began
-        record.predict_seconds += ended - featured
-        outcomes = iter([refused or next(scores) for _, refused in checked])
+        readings = [item for item in items if isinstance(item, Reading)]
+        record.rows += len(readings)
+        # A table has no rows to refuse one by one.
+        by = self._by_rows if self._reject_unseen or len(readings) < MANY else self._by_table
+        outcomes = iter(by(live.scorer, readings, record))
         gevent.sleep(0)
         return [item if isinstance(item, InvalidRequest) else next(outcomes) for item in items]
 
-    def _check(self, live: Live, row: Row, record: Record) -> InvalidRequest | None:
+    def _by_rows(
+        self, scorer: RegnoScorer, readings: list[Reading], record: Record
+    ) -> list[Score | InvalidRequest]:
+        began = perf_counter()
+        checked = [(row, self._check(scorer, row, record)) for row in scorer.rows(readings)]
+        featured = perf_counter()
+        scores = iter(scorer.predict([row for row, refused in checked if not refused]))
+        record.features_seconds += featured - began
+        record.predict_seconds += perf_counter() - featured
+        return [refused or next(scores) for _, refused in checked]
+
+    def _by_table(
+        self, scorer: RegnoScorer, readings: list[Reading], record: Record
+    ) -> list[Score]:
+        began = perf_counter()
+        table = scorer.table.of_readings(readings)
+        self._note(scorer.unseen_in_table(table), record)
+        featured = perf_counter()
+        scores = scorer.score_table(table)
+        record.features_seconds += featured - began
+        record.predict_seconds += perf_counter() - featured
+        return scores
+
+    def _check(self, scorer: RegnoScorer, row: Row, record: Record) -> InvalidRequest | None:
         """Note what makes a row's score doubtful; the fault if that is to be refused."""
-        unseen = live.scorer.unseen(row)
+        unseen = scorer.unseen(row)
         if not unseen:
             return None
-        record.warn(f"unseen-category:{name}" for name in unseen)
-        self._metrics.count_unseen(unseen)
+        self._note(dict.fromkeys(unseen, 1), record)
         if self._reject_unseen:
             return InvalidRequest(unseen[0], "holds a value that the model never saw")
         return None
+
+    def _note(self, unseen: dict[str, int], record: Record) -> None:
+        """Tell of the rows whose value of a feature the model never saw."""
+        record.warn(f"unseen-category:{name}" for name in unseen)
+        self._metrics.count_unseen(unseen)
 
 
 def _describe(response: Reply, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""Bodies that were valid once: bytes flipped, cut, spliced; JSON taken apart and put together wrong."""
+"""Bodies that were valid once: flipped, cut, spliced, or JSON put together wrong."""
 
 import json
 from typing import Any

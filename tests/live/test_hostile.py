@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.live.support import exchange, posted
 from tests.support.server import KEY, Server
 from tests.support.strategies import VALID
 
@@ -122,6 +123,61 @@ def test_many_rows_with_new_categories_are_answered_in_time(http: httpx.Client) 
     reply = http.post("/reg/", json=rows)
     assert reply.status_code == 200
     assert len(reply.json()["body"]) == 2000
+
+
+_FIELD = b'"camera_type": "'
+_NUMBER = b'"recognition_accuracy": '
+
+
+def _spoilt(at: bytes, put: bytes) -> bytes:
+    assert VALID.count(at) == 1
+    return VALID.replace(at, put)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x00",
+        b"\xef\xbb\xbf" + VALID,
+        VALID.decode().encode("utf-16"),
+        VALID + VALID,
+        VALID[:-1],
+        _spoilt(_NUMBER, _NUMBER + b"1, " + _NUMBER),
+        VALID[:-1] + b', "x": 1, "x": 2}',
+        _spoilt(_FIELD, _FIELD + b"\\ud800"),
+        _spoilt(_FIELD, _FIELD + b"\\udc00\\ud800"),
+        _spoilt(_FIELD, _FIELD + b"\xed\xa0\x80"),
+        _spoilt(_FIELD, _FIELD + b"\xff"),
+        _spoilt(_NUMBER, _NUMBER + b"1e999, " + b'"x": '),
+        _spoilt(_NUMBER, _NUMBER + b'"1e999", ' + b'"x": '),
+        _spoilt(_NUMBER, _NUMBER + b"-1e999, " + b'"x": '),
+        _spoilt(_NUMBER, _NUMBER + b"NaN, " + b'"x": '),
+        _spoilt(_NUMBER, _NUMBER + b"Infinity, " + b'"x": '),
+        _spoilt(_NUMBER, _NUMBER + b"1" * 5000 + b', "x": '),
+        _spoilt(_FIELD, b'"x": ' + b"[" * 20_000 + b"]" * 20_000 + b", " + _FIELD),
+        _spoilt(_FIELD, b'"x": ' + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b", " + _FIELD),
+        _spoilt(_NUMBER, _NUMBER + b"[" * 20_000 + b"]" * 20_000 + b', "x": '),
+        b"[" * 20_000 + b"]" * 20_000,
+        b"[" * 500_000,
+        json.dumps("[" * 30_000).encode(),
+    ],
+    ids=lambda body: repr(body[:20] + b".." + body[-20:]) + str(len(body)),
+)
+def test_a_body_that_is_no_request_is_a_400(body: bytes, live: Server) -> None:
+    exchange(live, posted(body)).assert_refused()
+    assert exchange(live, posted(body)).status == 400
+
+
+def test_a_refused_body_that_nobody_read_is_no_second_request(live: Server) -> None:
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    refused = posted(smuggled).replace(f"x-api-key: {KEY}".encode(), b"x-api-key: no")
+    with live.connect() as connection:
+        connection.sendall(refused)
+        assert _status(_reply(connection)) == 401
+        connection.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        reply = _reply(connection)
+        assert reply == b"" or _status(reply) == 404
 
 
 @pytest.mark.parametrize("sent", [0, 1, 100, len(VALID) - 1])

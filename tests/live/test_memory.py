@@ -1,14 +1,17 @@
 """A worker's memory: bounded after 10,000 requests, and not growing over the next 10,000."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
+from tests.live.support import Connection, head
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import Server, serving
+from tests.support.server import Server, eventually, serving
+from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
 
@@ -20,13 +23,12 @@ _BODIES = [line["request"] for line in lines(GOLDEN)]
 
 def _send(server: Server, count: int) -> None:
     """So many requests over one kept connection; every category is sometimes new."""
-    with server.client() as client:
+    with closing(Connection(server)) as connection:
         for number in range(count):
             body = {**_BODIES[number % len(_BODIES)]}
             if number % 50 == 0:
                 body["camera_class"] = f"new {number}"
-            status = client.post("/reg/", json=body).status_code
-            assert status == 200
+            assert connection.score(json.dumps(body).encode()).status == 200
 
 
 def _load(server: Server) -> None:
@@ -53,14 +55,24 @@ def test_a_worker_stays_below_its_bound_and_does_not_grow(tmp_path: Path) -> Non
     assert after_second - after_first < 5
 
 
-def test_a_client_that_reads_nothing_costs_nothing(tmp_path: Path) -> None:
-    with serving(tmp_path, workers="1") as server:
-        with server.client() as client:
-            client.post("/reg/", json=_BODIES).raise_for_status()
+def test_clients_that_go_away_in_the_middle_cost_nothing(tmp_path: Path) -> None:
+    begun = head(len(VALID)) + VALID[:100]
+    with serving(tmp_path, workers="1") as server, closing(Connection(server)) as steady:
+
+        def go_away(times: int) -> None:
+            for _ in range(times):
+                with server.connect() as connection:
+                    connection.sendall(begun)
+            eventually(lambda: _open_connections(server) == 1, "the others are gone")
+            assert steady.score(VALID).status == 200
+
+        go_away(200)
         before = _resident(server)
-        for _ in range(200):
-            with server.connect() as connection:
-                connection.sendall(b"POST /reg/ HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
-        with server.client() as client:
-            assert isinstance(client.get("/"), httpx.Response)
+        go_away(1000)
         assert _resident(server) - before < 5
+
+
+def _open_connections(server: Server) -> int:
+    (worker,) = server.workers()
+    listening = 1
+    return len(worker.net_connections("unix")) - listening
