@@ -52,6 +52,7 @@ class App(Flask):
 def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) -> Flask:
     """The app behind its door. Builds nothing that lives longer than itself."""
     app = App(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     app.extensions["slot"] = slot  # for the worker, which answers what never reaches the app
     errors.register(app)
     scoring = reg.RegRoute(slot, keys, settings, metrics)

@@ -13,6 +13,7 @@ import msgspec
 from gevent import socket
 from gevent.pool import Pool
 from gunicorn.http import errors, wsgi
+from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
 from service.accepting import FairServer
@@ -24,6 +25,11 @@ from service.response import OnePieceResponse
 # After a stop begins, how long an idle connection stays open for a request that its client
 # may just be sending: that one is still answered, with `Connection: close`.
 _LINGER_SECONDS: Final = 1.0
+
+# Of a body that nobody wants: what is read to keep the connection, and what to end it kindly.
+_WORTH_READING: Final = 64 * 1024
+_PIECE: Final = 64 * 1024
+_PIECES_DROPPED: Final = 256
 
 
 class ScoringWorker(GeventWorker):  # type: ignore[misc]
@@ -102,7 +108,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         if not self.alive:
             response.force_close()
         try:
-            self._respond(response, environ)
+            self._respond(response, environ, req)
         except OSError:
             raise  # the client has gone: gunicorn's loop closes the connection quietly
         except Exception:
@@ -115,11 +121,15 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             elapsed = timedelta(seconds=perf_counter() - began)
             self.log.access(response, req, environ, elapsed)
         if response.should_close():
+            if _unread(req):
+                _drop_rest(sock)
             raise StopIteration  # how gunicorn's loop is told to close the connection
 
-    def _respond(self, response: OnePieceResponse, environ: dict[str, Any]) -> None:
+    def _respond(self, response: OnePieceResponse, environ: dict[str, Any], req: Any) -> None:
         chunks: Any = self.wsgi(environ, response.start_response)
         try:
+            if _unread(req):
+                response.force_close()
             if isinstance(chunks, wsgi.FileWrapper):
                 response.write_file(chunks)
             else:
@@ -148,6 +158,31 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         )
         with suppress(OSError):
             client.sendall(head.encode() + body)
+
+
+def _unread(req: Any) -> bool:
+    """Whether a refused request's body waits to be read, and is too long to be read for nothing.
+
+    To keep the connection, gunicorn would read it all, without end if it has none, and
+    without a turn for others.
+    """
+    reader = req.body.reader
+    if isinstance(reader, ChunkedReader):
+        return reader.parser is not None
+    return getattr(reader, "length", 0) > _WORTH_READING
+
+
+def _drop_rest(client: Any) -> None:
+    """Read some of a refused body, and let others have their turns.
+
+    A close with bytes unread resets the connection, and the client never sees the reply.
+    """
+    with suppress(OSError, gevent.Timeout), gevent.Timeout(_LINGER_SECONDS):
+        client.shutdown(socket.SHUT_WR)
+        for _ in range(_PIECES_DROPPED):
+            if not client.recv(_PIECE):
+                break
+            gevent.sleep(0)
 
 
 def _parse_status(exc: BaseException) -> int:

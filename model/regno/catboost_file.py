@@ -35,6 +35,8 @@ class BinaryModel:
 
     def __init__(self, model: CatBoost, sha256: str = "") -> None:
         """Raises ModelRefused, naming what is wrong."""
+        if not model.is_fitted():
+            raise ModelRefused("it is not trained")
         self.sha256 = sha256
         self._model = model
         names: Sequence[str] = model.feature_names_

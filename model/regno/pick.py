@@ -1,12 +1,14 @@
 """`pick_regno` as the data scientist calls it in a notebook."""
 
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from catboost import CatBoost
 
 from model.regno.catboost_file import BinaryModel
-from model.regno.request import from_fields
+from model.regno.request import Reading, from_fields
 from model.regno.scorer import RegnoScorer
 from model.wire import explain
 
@@ -27,11 +29,12 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
     """{"negative": …, "positive": …}: how probably the network's reading is the one to keep.
 
     `model` is a loaded RegnoScorer or CatBoost model, or the path of a .cbm file, which is
-    then loaded for this one call. The rules of the HTTP body hold for all arguments.
+    then loaded for this one call. The rules of the HTTP body hold for all arguments; values
+    of numpy and pandas are taken as what they hold.
     Raises InvalidRequest, naming the field, or ModelRefused.
     """
     try:
-        reading = from_fields(
+        reading = _reading(
             regno_recognize=camera_regno,
             afts_regno_ai=nn_regno,
             recognition_accuracy=camera_score,
@@ -46,6 +49,17 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
     except msgspec.ValidationError as error:
         raise explain(error) from error
     return msgspec.structs.asdict(_scorer(model).score([reading])[0])
+
+
+def _reading(**fields: object) -> Reading:
+    return from_fields(**{name: _plain(value) for name, value in fields.items()})
+
+
+def _plain(value: object) -> object:
+    """Python's own value of what tables and arrays hold."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else value
 
 
 def _scorer(model: RegnoScorer | CatBoost | str | Path) -> RegnoScorer:

@@ -44,6 +44,10 @@ _MONTHS: Final = (
 )
 
 
+# No reading, name or list comes near it; one row of megabytes would hold up all others.
+LONGEST: Final = 1000
+
+
 class WallClock:
     """When the plate was read, by the clock on the wall as written: no zone is applied.
 
@@ -65,8 +69,8 @@ class Scores(list[float]):
 class Reading(Struct, gc=False):
     """Two readings of one number plate and what the two readers thought of them."""
 
-    regno_recognize: Annotated[str, Meta(description="The camera's reading.")]
-    afts_regno_ai: Annotated[str, Meta(description="The network's reading.")]
+    regno_recognize: Annotated[str, Meta(max_length=LONGEST, description="The camera's reading.")]
+    afts_regno_ai: Annotated[str, Meta(max_length=LONGEST, description="The network's reading.")]
     recognition_accuracy: Annotated[
         float,
         Meta(
@@ -91,8 +95,8 @@ class Reading(Struct, gc=False):
     afts_regno_ai_length_scores: Annotated[
         Scores, Meta(description="The network's confidence per plate length.")
     ]
-    camera_type: Annotated[str, Meta(description="How the camera is mounted.")]
-    camera_class: Annotated[str, Meta(description="The camera's product line.")]
+    camera_type: Annotated[str, Meta(max_length=LONGEST, description="How the camera is mounted.")]
+    camera_class: Annotated[str, Meta(max_length=LONGEST, description="The camera's product line.")]
     time_check: Annotated[WallClock, Meta(description="When the plate was read, wall clock.")]
     direction: Annotated[
         int,
@@ -130,11 +134,16 @@ def parse_scores(value: object) -> Scores:
     """
     try:
         if isinstance(value, str):
-            return Scores(_scores_decoder.decode(value))
-        scores = Scores(msgspec.convert(value, list[float]))
+            scores = Scores(_scores_decoder.decode(value))
+        else:
+            scores = Scores(msgspec.convert(value, list[float]))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ValueError(_BAD_SCORES) from error
-    if not all(map(isfinite, scores)):  # no JSON holds these, but a notebook's list may
+    if len(scores) > LONGEST:
+        raise ValueError(f"must hold at most {LONGEST} numbers")
+    if not isinstance(value, str) and not all(
+        map(isfinite, scores)
+    ):  # no JSON holds these, but a notebook's list may
         raise ValueError(_BAD_SCORES)
     return scores
 
@@ -148,7 +157,12 @@ def describe_custom(kind: type) -> dict[str, Any]:
     """msgspec's `schema_hook` for the same two types."""
     if kind is WallClock:
         return {"type": "string", "pattern": TIME_PATTERN}
-    return {"type": ["array", "string"], "items": {"type": "number"}, "pattern": SCORES_PATTERN}
+    return {
+        "type": ["array", "string"],
+        "items": {"type": "number"},
+        "maxItems": LONGEST,
+        "pattern": SCORES_PATTERN,
+    }
 
 
 def from_fields(**fields: object) -> Reading:

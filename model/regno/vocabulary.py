@@ -4,10 +4,15 @@ CatBoost scores a category that it never saw without a word, as if it were any o
 one, and that flips decisions. A manifest lists what was seen in training. A bare .cbm holds
 only hashes, but it can be asked: a value that scores exactly like nonsense, in every one of
 several different rows, is nonsense to the model.
+
+One kind of feature can't be asked about. CatBoost gives a feature of two values one split,
+"is it this one", and the other value then scores like nonsense though it is well known. So a
+model is asked about a feature only if it tells two values of the contract from nonsense.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cached_property
+from time import monotonic
 from typing import Final, TypeAlias
 
 from model.regno.catboost_file import BinaryModel
@@ -15,13 +20,23 @@ from model.regno.features import Row, Value
 
 Guard: TypeAlias = tuple[int, str, Callable[[Value], bool]]
 
-# Only what clients send is asked about. The other categories are computed here from closed
-# lists: a month that a model never saw is no fault of anybody's data.
-ASKED: Final = ("camera_type", "camera_class")
+# Only what clients send is asked about, by the values that the contract names. The other
+# categories are computed here from closed lists: a month that a model never saw is no fault
+# of anybody's data.
+ASKED: Final = {
+    "camera_type": ("Стационарная", "Передвижная"),
+    "camera_class": (
+        *("Астра-Трафик", "Стрелка-Плюс", "Стрелка-М", "Стрелка-360", "Стрелка"),
+        *("Форсаж", "АвтоУраган-ВСМ2", "Стрит Фалькон"),
+    ),
+}
 # No JSON client's category begins so: U+0000 is no part of any name.
 _NONSENSE: Final = "\0never seen"
-# Answers kept for each feature; an attacker's endless new values push out no memory.
+# A question is a predict of its own, and clients may send any number of new values: so many
+# are asked a second, so many answers remembered. The rest have the benefit of the doubt.
+_A_SECOND: Final = 50
 _REMEMBERED: Final = 1024
+_LONGEST: Final = 200
 
 
 class Vocabulary:
@@ -50,19 +65,62 @@ def asked(model: BinaryModel, contexts: Sequence[Row]) -> Vocabulary:
     """By asking the model, once for each value; `contexts` are rows in its order."""
     return Vocabulary(
         [
-            (index, name, lru_cache(_REMEMBERED)(_question(model, contexts, index)))
+            (index, name, _Question(model, contexts, index, ASKED[name]))
             for index, (name, kind) in enumerate(model.features)
             if kind == "categorical" and name in ASKED and model.uses(name)
         ]
     )
 
 
-def _question(model: BinaryModel, contexts: Sequence[Row], index: int) -> Callable[[Value], bool]:
-    def scores_with(value: Value) -> list[list[float]]:
-        return model.probabilities([(*row[:index], value, *row[index + 1 :]) for row in contexts])
+class _Question:
+    """Whether the model knows a value of the feature at `index`."""
 
-    @cache
-    def of_nonsense() -> list[list[float]]:  # when first asked: nothing is predicted at load
-        return scores_with(_NONSENSE)
+    def __init__(
+        self, model: BinaryModel, contexts: Sequence[Row], index: int, named: Sequence[str]
+    ) -> None:
+        self._named = named
+        self._model = model
+        self._contexts = contexts
+        self._index = index
+        self._answers: dict[Value, bool] = {}
+        self._second = self._asked = 0
 
-    return lambda value: scores_with(value) != of_nonsense()
+    def __call__(self, value: Value) -> bool:
+        answer = self._answers.get(value)
+        if answer is not None:
+            return answer
+        if not self._can_tell:
+            return True
+        if len(str(value)) > _LONGEST:
+            return False
+        if not self._may_ask():
+            return True
+        if len(self._answers) >= _REMEMBERED:
+            self._answers.clear()
+        answer = self._answers[value] = self._is_told(value)
+        return answer
+
+    def _may_ask(self) -> bool:
+        second = int(monotonic())
+        if second != self._second:
+            self._second, self._asked = second, 0
+        self._asked += 1
+        return self._asked <= _A_SECOND
+
+    # Worked out when first asked: nothing is predicted at load.
+    @cached_property
+    def _can_tell(self) -> bool:
+        return sum(map(self._is_told, self._named)) >= 2
+
+    def _is_told(self, value: Value) -> bool:
+        return self._scores_with(value) != self._of_nonsense
+
+    @cached_property
+    def _of_nonsense(self) -> list[list[float]]:
+        return self._scores_with(_NONSENSE)
+
+    def _scores_with(self, value: Value) -> list[list[float]]:
+        at = self._index
+        return self._model.probabilities(
+            [(*row[:at], value, *row[at + 1 :]) for row in self._contexts]
+        )

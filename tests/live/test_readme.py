@@ -52,9 +52,7 @@ def test_the_call_gives_the_reply(tmp_path: Path) -> None:
             timeout=30,
             check=True,
         )
-    answer, told = json.loads(ran.stdout), json.loads(reply)
-    assert answer["status"] == told["status"] == "ok"
-    assert answer["body"] == pytest.approx(told["body"], abs=1e-12, rel=0)
+    assert json.loads(ran.stdout) == json.loads(reply)
 
 
 def test_the_readme_says_plainly_what_the_model_was_trained_on() -> None:

@@ -1,9 +1,12 @@
 """`pick_regno` with the customer's signature, for a notebook."""
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from catboost import CatBoost
 
@@ -92,3 +95,22 @@ def test_a_model_of_another_kind_is_refused(request_body: dict[str, Any]) -> Non
         _pick(request_body, regression)
     with pytest.raises(ModelRefused, match=r"none\.cbm is refused"):
         _pick(request_body, "none.cbm")
+
+
+def test_values_of_numpy_and_pandas_are_what_they_hold(
+    scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    scores = np.array(json.loads(request_body["afts_regno_ai_char_scores"]))
+    held = {
+        **request_body,
+        "recognition_accuracy": np.float64(request_body["recognition_accuracy"]),
+        "direction": np.int64(request_body["direction"]),
+        "afts_regno_ai_char_scores": scores,
+        "time_check": pd.Timestamp(request_body["time_check"]),
+    }
+    assert _pick(held, scorer) == _pick(request_body, scorer)
+
+
+def test_an_untrained_model_is_refused(request_body: dict[str, Any]) -> None:
+    with pytest.raises(ModelRefused, match="not trained"):
+        _pick(request_body, CatBoost())

@@ -1,0 +1,27 @@
+"""A body that nobody wants holds nobody up, and its client still gets the answer."""
+
+import socket
+
+from tests.support.server import Server
+
+_LONG = 15_000_000
+
+
+def _refused(live: Server) -> bytes:
+    head = (
+        b"POST /reg/ HTTP/1.1\r\nHost: x\r\nx-api-key: no\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % _LONG
+    )
+    reply = b""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(live.socket))
+        client.sendall(head + b"x" * _LONG)
+        while piece := client.recv(65536):
+            reply += piece
+    return reply
+
+
+def test_a_long_body_with_a_wrong_key_gets_its_answer_and_an_end(live: Server) -> None:
+    reply = _refused(live)
+    assert reply.startswith(b"HTTP/1.1 401 ")
+    assert b"\r\nConnection: close\r\n" in reply
