@@ -96,8 +96,9 @@ def _miscounted(cells: int, width: int) -> str:
 
 def _row_of(cells: Sequence[str], width: int) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow([*cells, *[""] * width][:width])
-    return out.getvalue()
+    # The writer puts quotes around those line ends only that are its own.
+    csv.writer(out, lineterminator="\r\n").writerow([*cells, *[""] * width][:width])
+    return out.getvalue().removesuffix("\r\n")
 
 
 def _records(text: bytes, line: int) -> Iterator[tuple[str, list[str] | None]]:

@@ -265,7 +265,7 @@ def test_headers_that_are_refused(header: bytes, message: str) -> None:
 def test_a_quote_without_partner_is_refused() -> None:
     line = _csv(_samples(1)).splitlines()[1]
     with pytest.raises(TableRefused, match="a quote at or after line 7 has no partner"):
-        score_block("", HEADER, Block(b'"' + line + b"\n", 7))
+        score_block("", HEADER, Block(line + b',"x\n', 7))
     with pytest.raises(TableRefused, match="a quote before line 12 has no partner"):
         list(blocks(io.BytesIO(b'"\n' + b"a\n" * 20_000), 10))
 

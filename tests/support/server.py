@@ -155,9 +155,10 @@ class Server:
     def stop_cleanly(self) -> None:
         """Send TERM; it must exit with 0 and leave nothing: no process, no file, no socket."""
         workers, metrics = self.workers(), self.metrics_folders()
+        code = self.stop()  # first of all: a failed assertion must not leave a server behind
         assert workers, "no workers were running"
         assert metrics, "no worker had opened its metrics"
-        assert self.stop() == 0, self.errors() + self.output()
+        assert code == 0, self.errors() + self.output()
         assert not [worker for worker in workers if worker.is_running()]
         assert not [folder for folder in metrics if folder.exists()]
         assert list(self.folder.iterdir()) == []
