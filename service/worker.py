@@ -29,7 +29,7 @@ _LINGER_SECONDS: Final = 1.0
 # Of a body that nobody wants: what is read to keep the connection, and what to end it kindly.
 _WORTH_READING: Final = 64 * 1024
 _PIECE: Final = 64 * 1024
-_PIECES_DROPPED: Final = 256
+_DROPPED: Final = 16 * 1024 * 1024
 
 
 class ScoringWorker(GeventWorker):  # type: ignore[misc]
@@ -179,9 +179,9 @@ def _drop_rest(client: Any) -> None:
     """
     with suppress(OSError, gevent.Timeout), gevent.Timeout(_LINGER_SECONDS):
         client.shutdown(socket.SHUT_WR)
-        for _ in range(_PIECES_DROPPED):
-            if not client.recv(_PIECE):
-                break
+        dropped = 0
+        while dropped < _DROPPED and (piece := client.recv(_PIECE)):
+            dropped += len(piece)
             gevent.sleep(0)
 
 
