@@ -6,6 +6,7 @@ value counts as not set. A bad value stops the start and names the variable.
 """
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -88,8 +89,8 @@ class Settings(Struct, frozen=True):
         """The address in gunicorn's form."""
         if self.host.startswith("unix:"):
             return self.host
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        host = self.host.strip("[]")
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
@@ -114,6 +115,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
         )
     except msgspec.ValidationError as error:
         raise _explain(error) from None  # the text of the cause may hold a secret
+    _check_host(settings.host)
     if not settings.api_keys and not settings.api_keys_file:
         settings = msgspec.structs.replace(settings, api_keys=f"example:{EXAMPLE_KEY}")
     return settings
@@ -127,8 +129,22 @@ def unknown_variables(
     return sorted(_given(os.environ if environ is None else environ, dotenv).keys() - known)
 
 
+def _check_host(host: str) -> None:
+    if host.startswith("unix:"):
+        if host == "unix:":
+            raise SettingsError(variable("host"), "unix: is followed by no path")
+        return
+    try:
+        socket.getaddrinfo(host.strip("[]"), None)
+    except OSError as error:
+        raise SettingsError(variable("host"), f"{host}: {error.strerror}") from error
+
+
 def _given(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
-    merged = {**dotenv_values(dotenv), **environ}
+    try:
+        merged = {**dotenv_values(dotenv), **environ}
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from error
     return {name: value for name, value in merged.items() if name.startswith(PREFIX) and value}
 
 

@@ -190,3 +190,19 @@ def test_the_server_does_not_start_on_a_bad_value(name: str, value: str, tmp_pat
     assert ran.stderr.startswith(f"Not started. SCORING_{name.upper()}: ")
     assert "Traceback" not in ran.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["unix:", "no-such-host.invalid", "300.1.1.1"])
+def test_a_host_that_cannot_be_listened_on_is_refused_by_name(host: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="SCORING_HOST"):
+        load({"SCORING_HOST": host}, tmp_path / "none.env")
+
+
+def test_an_address_in_brackets_is_taken(tmp_path: Path) -> None:
+    assert load({"SCORING_HOST": "[::1]"}, tmp_path / "none.env").bind == "[::1]:5000"
+
+
+def test_a_dotenv_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.env").write_bytes(b"SCORING_PORT=\xff\n")
+    with pytest.raises(SettingsError, match=r"bad\.env"):
+        load({}, tmp_path / "bad.env")
