@@ -7,15 +7,18 @@ import hmac
 import logging
 import re
 import time
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from service.settings import EXAMPLE_KEY, Settings, SettingsError, is_loopback, variable
 
 _ENTRY_SEPARATOR: Final = re.compile(r"[,\s]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _RELOAD_SECONDS: Final = 1.0
+_COMMENT: Final = re.compile(r"(?:^|\s)#.*")
+_NOT_THE_EXAMPLE: Final = "the example key may serve on loopback only: make one of your own"
 
 log = logging.getLogger("gunicorn.error")
 
@@ -47,6 +50,26 @@ class KeyRing:
         self._next_look = 0.0
         if self._path:
             self._load_first()
+
+    def judge(
+        self, addresses: Iterable[tuple[Any, ...] | str | bytes], *, strict: bool = False
+    ) -> None:
+        """Take the example key out of force when a socket at one of the addresses is open.
+
+        Addresses are those of `getsockname`. The settings' host is not the last word: gunicorn
+        may be given others, or sockets by systemd. `strict` raises SettingsError instead.
+        """
+        hosts = [address[0] for address in addresses if isinstance(address, tuple)]
+        if all(map(is_loopback, hosts)):
+            return
+        self._open = True
+        if sha256(EXAMPLE_KEY.encode()).digest() not in self._digests:
+            return
+        if strict:
+            raise SettingsError(variable("api_keys"), _NOT_THE_EXAMPLE)
+        log.error("The example key is not in force: %s", _NOT_THE_EXAMPLE)
+        for keys in (self._fixed, self._digests):
+            keys.pop(sha256(EXAMPLE_KEY.encode()).digest(), None)
 
     def name_of(self, key: str) -> str | None:
         """The name of the caller that this key belongs to, None if it is nobody's."""
@@ -117,7 +140,7 @@ def parse(text: str, *, example_allowed: bool) -> dict[bytes, str]:
         if not key or not key.isascii():
             raise BadKeys(f"the key of entry {place} must be ASCII and not empty")
         if key == EXAMPLE_KEY and not example_allowed:
-            raise BadKeys("the example key may serve on loopback only: make one of your own")
+            raise BadKeys(_NOT_THE_EXAMPLE)
         keys[sha256(key.encode()).digest()] = name
     return keys
 
@@ -129,4 +152,4 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _uncommented(text: str) -> str:
-    return "\n".join(line.partition("#")[0] for line in text.splitlines())
+    return "\n".join(_COMMENT.sub("", line) for line in text.splitlines())

@@ -1,11 +1,15 @@
 """Reading a request body: its kind, its size, its end."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Final
 
 from gunicorn.http.errors import ParseException
 
 from service.errors import Refused
+
+# Where the server puts the context that ends a wait for a body.
+WAIT: Final = "scoring.wait"
 
 _JSON: Final = frozenset(("application/json", "text/json"))
 _UTF8: Final = frozenset(("utf-8", "utf8", "us-ascii"))
@@ -14,8 +18,8 @@ _UTF8: Final = frozenset(("utf-8", "utf8", "us-ascii"))
 def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> bytes:
     """The whole body, at most `single_limit` bytes, or `array_limit` if it is an array.
 
-    Raises Refused: 415 when it is not JSON in UTF-8, 413 when it is too long, 400 when it
-    ends before its Content-Length.
+    Raises Refused: 415 when it is not JSON in UTF-8, 413 when it is too long, 408 when it
+    is too slow, 400 when it ends before its Content-Length.
     """
     _check_type(environ.get("CONTENT_TYPE", ""))
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
@@ -25,7 +29,7 @@ def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> byt
     if length is not None and length > array_limit:
         raise _too_long(array_limit)
     # Without a length the body is chunked: the server ends the stream where the body ends.
-    body = _read(environ["wsgi.input"], array_limit + 1 if length is None else length)
+    body = _read(environ, array_limit + 1 if length is None else length)
     if length is not None and len(body) < length:
         raise Refused(400, "the body ends before its Content-Length")
     limit = array_limit if body.lstrip(b' \t\r\n"')[:1] == b"[" else single_limit
@@ -34,9 +38,12 @@ def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> byt
     return body
 
 
-def _read(stream: Any, size: int) -> bytes:
+def _read(environ: Mapping[str, Any], size: int) -> bytes:
     try:
-        body: bytes = stream.read(size)
+        with environ.get(WAIT) or nullcontext():
+            body: bytes = environ["wsgi.input"].read(size)
+    except TimeoutError:
+        raise Refused(408, "the body took too long to come") from None
     except (ParseException, OSError):
         raise Refused(400, "the body ends early, or its chunks are not valid") from None
     return body

@@ -4,25 +4,28 @@ Run by `python -m service`, or by gunicorn itself: `gunicorn -c service/gunicorn
 """
 
 import gc
+import sys
 from typing import Any
 
-import msgspec
+from gunicorn.arbiter import Arbiter
 
+from model import ModelRefused
 from service import cpus, workdir
 from service.board import board
 from service.settings import (
     Settings,
     SettingsError,
     export_for_libraries,
-    load,
+    of_this_server,
     stop,
     unknown_variables,
+    variable,
 )
 
 
 def _load() -> Settings:
     try:
-        return load()
+        return of_this_server()
     except SettingsError as error:
         stop(error)
 
@@ -58,8 +61,7 @@ def on_starting(server: Any) -> None:
         server.log.warning("%s is not a setting: nothing reads it", name)
     try:
         for address in server.cfg.address:
-            host = address[0] if isinstance(address, tuple) else "unix:"
-            KeyRing(msgspec.structs.replace(_settings, host=host))
+            KeyRing(_settings).judge([address], strict=True)
     except SettingsError as error:
         stop(error)
 
@@ -70,10 +72,15 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Warm the model before this worker takes its first connection."""
-    from service.wsgi import slot
+    """Judge the keys by the real sockets, and warm the model, before the first connection."""
+    from service.wsgi import keys, slot
 
-    slot.warm_up()
+    keys.judge([listener.getsockname() for listener in worker.sockets])
+    try:
+        slot.warm_up()
+    except ModelRefused as reason:
+        worker.log.critical("%s: the model is refused: %s", variable("model"), str(reason))
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)  # which tells the arbiter not to try again
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -2,7 +2,7 @@
 
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import gevent
 
@@ -12,7 +12,7 @@ class _IdleTooLong(BaseException):
 
 
 class IdleConnections:
-    """The connections that wait for a request, and since when.
+    """The connections that wait for something of their client, and since when.
 
     One object for all connections, entered at each wait: two dictionary operations, where
     a timer for each wait costs several microseconds of every request.
@@ -41,3 +41,18 @@ class IdleConnections:
         for connection, since in list(self._since.items()):
             if since <= limit:
                 connection.kill(_IdleTooLong, block=False)
+
+
+class UnfinishedBodies(IdleConnections):
+    """The connections that wait for the rest of a body; a wait that is ended is a TimeoutError."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        """The body is here, or it took too long."""
+        if super().__exit__(kind, error, trace):
+            raise TimeoutError
+        return False

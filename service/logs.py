@@ -24,6 +24,8 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end. Exceptions are told by type: texts may hold plates."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(_without_text(value) for value in record.args)
         line: dict[str, Any] = {
             "time": _timestamp(record.created),
             "level": record.levelname.lower(),
@@ -52,9 +54,12 @@ class JsonLogger(Logger):  # type: ignore[misc]
         if record is None or not self._access_to_stdout:
             return
         status = getattr(resp, "status_code", 500)  # unset when the app never answered
+        level = logging.INFO if status < 500 else logging.ERROR
+        if not self.error_log.isEnabledFor(level):
+            return
         line = {
             "time": _timestamp(time()),
-            "level": "info" if status < 500 else "error",
+            "level": logging.getLevelName(level).lower(),
             "logger": "access",
             "request_id": record.request_id,
             "method": environ["REQUEST_METHOD"],
@@ -68,6 +73,11 @@ class JsonLogger(Logger):  # type: ignore[misc]
         }
         sys.stdout.write(_encode(line).decode() + "\n")
         sys.stdout.flush()
+
+
+def _without_text(value: object) -> object:
+    """gunicorn logs its exceptions whole, and some hold what the client sent."""
+    return type(value).__name__ if isinstance(value, BaseException) else value
 
 
 def _timestamp(moment: float) -> str:

@@ -73,12 +73,12 @@ class Metrics:
 
     def observe(self, record: Record, method: str, status: str, seconds: float) -> None:
         """Count one answered request; `status` is the three digits."""
-        labels = (record.route, method, status, record.key_name)
+        named = method if method in METHODS else "other"
+        labels = (record.route, named, status, record.key_name)
         bound = self._bound.get(labels)
         if bound is None:
-            named = method if method in METHODS else "other"
             bound = self._bound[labels] = (
-                self._requests.labels(record.route, named, status, record.key_name),
+                self._requests.labels(*labels),
                 self._duration.labels(record.route),
             )
         bound[0].inc()

@@ -69,7 +69,7 @@ def _score() -> dict[str, Any]:
         },
         "responses": {
             "200": _ok("ScoreReply", "One score, or a list in the order of the rows", scored=True),
-            **_errors("400", "401", "413", "415", "500"),
+            **_errors("400", "401", "408", "413", "415", "500"),
         },
     }
 
@@ -145,6 +145,7 @@ def _error_responses() -> dict[str, Any]:
     described = {
         "400": "Not JSON, or a field is missing, of the wrong type or out of range",
         "401": "The x-api-key header is missing or wrong",
+        "408": "The body took too long to come",
         "413": "The body is too long, or the array has too many rows",
         "415": "The body is not declared as JSON in UTF-8",
         "500": "An internal error; the text holds the request id",

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, NoReturn
@@ -121,6 +122,17 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     return settings
 
 
+@cache
+def of_this_server() -> Settings:
+    """The settings that the server started with: a reload replaces its workers, not these.
+
+    The app is loaded once, before the workers. Were a reload to read settings anew, half of
+    them would be new, and a bad value would end a server that serves.
+    Raises SettingsError.
+    """
+    return load()
+
+
 def unknown_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
 ) -> list[str]:
@@ -142,10 +154,16 @@ def _check_host(host: str) -> None:
 
 def _given(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
     try:
-        merged = {**dotenv_values(dotenv), **environ}
+        sources = (dotenv_values(dotenv), environ)
     except (OSError, UnicodeError) as error:
         raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from error
-    return {name: value for name, value in merged.items() if name.startswith(PREFIX) and value}
+    # An empty value is none: it does not hide that of the file either.
+    return {
+        name: value
+        for source in sources
+        for name, value in source.items()
+        if name.startswith(PREFIX) and value
+    }
 
 
 def _explain(error: msgspec.ValidationError) -> SettingsError:

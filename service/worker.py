@@ -16,15 +16,20 @@ from gunicorn.http import errors, wsgi
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
+from service import body
 from service.accepting import FairServer
 from service.board import board
-from service.idle import IdleConnections
+from service.idle import IdleConnections, UnfinishedBodies
 from service.reply import Envelope
 from service.response import OnePieceResponse
 
 # After a stop begins, how long an idle connection stays open for a request that its client
 # may just be sending: that one is still answered, with `Connection: close`.
 _LINGER_SECONDS: Final = 1.0
+
+# How long a body may take to come, while the server runs and once it is to stop.
+_BODY_SECONDS: Final = 20.0
+_LAST_BODY_SECONDS: Final = 5.0
 
 # Of a body that nobody wants: what is read to keep the connection, and what to end it kindly.
 _WORTH_READING: Final = 64 * 1024
@@ -42,6 +47,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle = IdleConnections()
+        self._bodies = UnfinishedBodies()
         self._board = board()
         self.place = self._board.take()
         self._connections = Pool(self.worker_connections)
@@ -85,6 +91,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         """Tell the arbiter that this worker lives, and close idle connections."""
         self.notify()
         self._idle.close(self.cfg.keepalive if self.alive else _LINGER_SECONDS)
+        self._bodies.close(_BODY_SECONDS if self.alive else _LAST_BODY_SECONDS)
         gevent.sleep(1.0 if self.alive else 0.1)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
@@ -105,6 +112,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         response, environ = wsgi.create(
             req, sock, addr, listener_name, self.cfg, response_class=OnePieceResponse
         )
+        environ[body.WAIT] = self._bodies
         if not self.alive:
             response.force_close()
         try:
@@ -128,7 +136,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
     def _respond(self, response: OnePieceResponse, environ: dict[str, Any], req: Any) -> None:
         chunks: Any = self.wsgi(environ, response.start_response)
         try:
-            if _unread(req):
+            if _unread(req) or response.status_code == HTTPStatus.REQUEST_TIMEOUT:
                 response.force_close()
             if isinstance(chunks, wsgi.FileWrapper):
                 response.write_file(chunks)
@@ -149,15 +157,15 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         status = _parse_status(exc)
         log = self.log.warning if status < 500 else self.log.error
         log("A request was answered %d: %s", status, type(exc).__name__)
-        body = msgspec.json.encode(Envelope(HTTPStatus(status).phrase.lower(), "fail"))
+        text = msgspec.json.encode(Envelope(HTTPStatus(status).phrase.lower(), "fail"))
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
             f"X-Request-Id: {token_hex(16)}\r\n"
             f"X-Model-Version: {self.wsgi.extensions['slot'].current.version}\r\n\r\n"
         )
         with suppress(OSError):
-            client.sendall(head.encode() + body)
+            client.sendall(head.encode() + text)
 
 
 def _unread(req: Any) -> bool:

@@ -14,7 +14,7 @@ from model.regno import BUNDLED, RegnoScorer
 from service.app import create_app
 from service.auth import KeyRing
 from service.metrics import Metrics
-from service.settings import Settings, SettingsError, load, stop, variable
+from service.settings import Settings, SettingsError, of_this_server, stop, variable
 from service.slots import Slot
 
 
@@ -26,15 +26,19 @@ def load_scorer(settings: Settings) -> RegnoScorer:
         raise SettingsError(variable("model"), str(reason)) from reason
 
 
-def build() -> tuple[Flask, Slot]:
-    """The app and the slot of its model. Stops the process when a setting can't be used."""
+def build() -> tuple[Flask, Slot, KeyRing]:
+    """The app, the slot of its model and the keys.
+
+    Stops the process when a setting can't be used.
+    """
     try:
-        settings = load()
+        settings = of_this_server()
+        keys = KeyRing(settings)
         metrics = Metrics()
         slot = Slot(load_scorer(settings), metrics)
-        return create_app(settings, slot, KeyRing(settings), metrics), slot
+        return create_app(settings, slot, keys, metrics), slot, keys
     except SettingsError as error:
         stop(error)
 
 
-app, slot = build()
+app, slot, keys = build()

@@ -59,6 +59,8 @@ def _plain(value: object) -> object:
     """Python's own value of what tables and arrays hold."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(element) for element in value]
     return value.isoformat(sep=" ") if isinstance(value, datetime) else value
 
 

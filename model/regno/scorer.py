@@ -1,6 +1,7 @@
 """The regno scorer: requests in, probabilities out."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from hashlib import sha256
 from math import isfinite
 from pathlib import Path
@@ -48,7 +49,6 @@ class RegnoScorer:
         self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
         self.table = TableMaker(model.features)
-        self._vocabulary = self._learn_vocabulary()
 
     @classmethod
     def load(cls, path: Path = BUNDLED) -> "RegnoScorer":
@@ -64,7 +64,8 @@ class RegnoScorer:
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
 
-    def _learn_vocabulary(self) -> Vocabulary:
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
         if self.manifest:
             return listed(self._model, self.manifest.vocabularies)
         return asked(self._model, self.rows(golden.readings()[:_CONTEXTS]))

@@ -33,7 +33,8 @@ ASKED: Final = {
 # No JSON client's category begins so: U+0000 is no part of any name.
 _NONSENSE: Final = "\0never seen"
 # A question is a predict of its own, and clients may send any number of new values: so many
-# are asked a second, so many answers remembered. The rest have the benefit of the doubt.
+# are asked a second, so many unknown values remembered. The rest count as unseen: what can't
+# be judged is not to be trusted, and the values of honest traffic are few and soon known.
 _A_SECOND: Final = 50
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 200
@@ -82,23 +83,22 @@ class _Question:
         self._model = model
         self._contexts = contexts
         self._index = index
-        self._answers: dict[Value, bool] = {}
+        self._known: set[Value] = set()
+        self._unknown: set[Value] = set()
         self._second = self._asked = 0
 
     def __call__(self, value: Value) -> bool:
-        answer = self._answers.get(value)
-        if answer is not None:
-            return answer
-        if not self._can_tell:
+        if value in self._known or not self._can_tell:
             return True
-        if len(str(value)) > _LONGEST:
+        if value in self._unknown or len(str(value)) > _LONGEST or not self._may_ask():
             return False
-        if not self._may_ask():
+        if self._is_told(value):
+            self._known.add(value)
             return True
-        if len(self._answers) >= _REMEMBERED:
-            self._answers.clear()
-        answer = self._answers[value] = self._is_told(value)
-        return answer
+        if len(self._unknown) >= _REMEMBERED:
+            self._unknown.clear()
+        self._unknown.add(value)
+        return False
 
     def _may_ask(self) -> bool:
         second = int(monotonic())

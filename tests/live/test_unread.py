@@ -1,6 +1,8 @@
-"""A body that nobody wants holds nobody up, and its client still gets the answer."""
+"""Bodies that nobody wants, and bodies that never come, hold nobody up."""
 
 import socket
+
+import pytest
 
 from tests.support.server import Server
 
@@ -25,3 +27,18 @@ def test_a_long_body_with_a_wrong_key_gets_its_answer_and_an_end(live: Server) -
     reply = _refused(live)
     assert reply.startswith(b"HTTP/1.1 401 ")
     assert b"\r\nConnection: close\r\n" in reply
+
+
+@pytest.mark.slow
+def test_a_body_that_does_not_come_ends_in_a_408(live: Server) -> None:
+    head = (
+        b"POST /reg/ HTTP/1.1\r\nHost: x\r\nx-api-key: 123321\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(live.socket))
+        client.sendall(head)
+        reply = client.recv(65536)
+        assert reply.startswith(b"HTTP/1.1 408 ")
+        assert client.recv(1) == b""
