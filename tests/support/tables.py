@@ -1,0 +1,80 @@
+"""CSV tables for the bulk road, and what their rows must come to."""
+
+import csv
+import io
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from model.bulk.blocks import Block
+from model.regno import RegnoScorer
+from model.regno.bulk import score_block
+from model.regno.request import FIELDS, from_fields
+from model.regno.simulate import simulate
+from model.wire import explain
+from tests.support.paths import ROOT
+
+HEADER = ",".join(FIELDS).encode() + b"\n"
+
+
+def run(
+    *arguments: object, given: bytes | None = None, expect: int = 0
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "model.score", "--no-progress", *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=ROOT, input=given, capture_output=True, check=False, timeout=120
+    )
+    assert done.returncode == expect, done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+def samples(count: int, seed: int = 3) -> list[dict[str, Any]]:
+    return [dict(sample.request) for sample in simulate(count, seed)]
+
+
+def as_csv(
+    rows: Iterable[Mapping[str, object]], names: Sequence[str] = FIELDS, **how: Any
+) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, **{"lineterminator": "\n", **how})
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def read(text: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"), newline="")))
+
+
+def expected(scorer: RegnoScorer, row: Mapping[str, object]) -> dict[str, object]:
+    """What one row must come to, by the road of single requests."""
+    try:
+        reading = from_fields(**{name: str(row[name]) for name in FIELDS})
+    except msgspec.ValidationError as error:
+        return {"negative": None, "positive": None, "error": str(explain(error))}
+    return {**msgspec.structs.asdict(scorer.score([reading])[0]), "error": ""}
+
+
+def assert_scored(
+    scorer: RegnoScorer, rows: Sequence[Mapping[str, object]], out: Sequence[Mapping[str, str]]
+) -> None:
+    assert len(out) == len(rows)
+    for row, got in zip(rows, out, strict=True):
+        assert {name: got[name] for name in row} == {k: str(v) for k, v in row.items()}
+        scores = {
+            name: float(got[name]) if got[name] else None for name in ("negative", "positive")
+        }
+        assert {**scores, "error": got["error"]} == expected(scorer, row)
+
+
+def in_process(text: bytes) -> list[dict[str, str]]:
+    header, _, rest = text.partition(b"\n")
+    outcome = score_block("", header + b"\n", Block(rest, 2))
+    return read(outcome.header + outcome.text)
+
+
+# What a row may hold that is unusual or wrong.
