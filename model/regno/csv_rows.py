@@ -13,7 +13,7 @@ import numpy as np
 
 from model.errors import InvalidRequest
 from model.regno.csv_times import hours, weekdays_and_months
-from model.regno.request import FIELDS, Reading, from_fields, parse_scores
+from model.regno.request import FIELDS, LONGEST, Reading, from_fields, parse_scores
 from model.regno.table import Columns
 from model.wire import explain
 
@@ -82,6 +82,8 @@ def _columns(cells: Sequence[Column], faulty: list[int]) -> tuple[Array, Columns
     usual &= (directions >= 0) & (weekdays >= 0) & (clock_hours >= 0)
     for column in (camera, network, camera_type, camera_class, character_lists, length_lists):
         usual &= _present(column)
+    for cell_column in cells:
+        usual &= _short(cell_column)
     usual[faulty] = False
     keep = _keeper(usual)
     if not usual.any():
@@ -117,6 +119,14 @@ def _present(column: Sequence[Any]) -> Array | bool:
     if isinstance(column, _Holed):
         return np.array([value is not None for value in column])
     return True
+
+
+def _short(column: Column) -> Array | bool:
+    """Where a cell is too short to break the rule on lengths, be it a text or a list."""
+    # In bytes, of which no character and no number of a list takes less than one.
+    if max(map(len, column)) <= LONGEST:
+        return True
+    return np.array([len(cell) <= LONGEST for cell in column])
 
 
 def _texts(column: Column) -> Sequence[Any]:

@@ -15,7 +15,7 @@ from model.bulk.blocks import Block
 from model.bulk.output import whole_file
 from model.regno import RegnoScorer
 from model.regno.bulk import score_block
-from model.regno.request import FIELDS
+from model.regno.request import FIELDS, LONGEST
 from tests.support.paths import ROOT
 from tests.support.server import eventually
 from tests.support.tables import (
@@ -68,6 +68,14 @@ CHANGES: list[dict[str, object]] = [
     {"afts_regno_ai": "А\n001АА\r\n77"},
     {"camera_class": "Астра, трафик\0"},
     {"camera_type": "Новая"},
+    {"regno_recognize": "А" * LONGEST},
+    {"regno_recognize": "А" * (LONGEST + 1)},
+    {"afts_regno_ai": "0" * (LONGEST + 1)},
+    {"camera_class": "я" * (LONGEST + 1)},
+    {"camera_type": "я" * (LONGEST + 1)},
+    {"afts_regno_ai_char_scores": str([1] * LONGEST)},
+    {"afts_regno_ai_char_scores": str([1] * (LONGEST + 1))},
+    {"afts_regno_ai_length_scores": str([1] * (LONGEST + 1)).replace(" ", "")},
 ]
 
 
@@ -84,8 +92,8 @@ def test_the_same_scores_as_for_single_requests(scorer: RegnoScorer, tmp_path: P
 
 
 def test_bad_rows_do_not_stop_the_run(scorer: RegnoScorer) -> None:
-    rows = [{**row, **change} for row, change in zip(samples(38), CHANGES, strict=True)]
-    mixed = [row for pair in zip(rows, samples(38, 4), strict=True) for row in pair]
+    rows = [{**row, **change} for row, change in zip(samples(len(CHANGES)), CHANGES, strict=True)]
+    mixed = [row for pair in zip(rows, samples(len(CHANGES), 4), strict=True) for row in pair]
     done = run("-", "-", "--processes", 1, given=as_csv(mixed))
     assert_scored(scorer, mixed, read(done.stdout))
     bad = sum(1 for row in mixed if expected(scorer, row)["error"])
@@ -93,7 +101,7 @@ def test_bad_rows_do_not_stop_the_run(scorer: RegnoScorer) -> None:
     assert "camera_type 1" in done.stderr.decode()
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: str(change)[:60])
 def test_each_oddity_among_usual_rows(scorer: RegnoScorer, change: dict[str, object]) -> None:
     rows = samples(3)
     rows[1] |= change
