@@ -24,6 +24,7 @@ from model.errors import ModelRefused
 SCORER: Final = "model.regno.bulk"
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
 _CHUNK_ROWS: Final = 5_000
+_BUFFER: Final = 1 << 20
 
 _DESCRIPTION: Final = """\
 Score each row of a CSV file that has the ten fields of a reading as columns, in any order.
@@ -154,7 +155,9 @@ def _score(
     summary = Summary()
     header = read_header(source)
     bar.update(len(header))
-    work = Work(SCORER, "" if options.model is None else str(options.model), header)
+    model = "" if options.model is None else str(options.model)
+    shareable = options.input != STREAM and options.input.is_file()
+    work = Work(SCORER, model, header, str(options.input) if shareable else "")
     waiting = blocks(source, options.chunk_rows)
     for number, done in enumerate(scored(work, waiting, options.processes)):
         if number == 0:
@@ -170,7 +173,7 @@ def _source(path: Path) -> Iterator[BinaryIO]:
     if path == STREAM:
         yield sys.stdin.buffer
         return
-    with path.open("rb") as file:
+    with path.open("rb", buffering=_BUFFER) as file:
         yield file
 
 

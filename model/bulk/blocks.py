@@ -1,6 +1,7 @@
 """A CSV file cut into blocks of whole rows, without parsing it."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO, Final, NamedTuple
 
@@ -14,6 +15,14 @@ class Block(NamedTuple):
     """Whole rows of a file as its bytes; `line` (from 1) is the file's line they begin at."""
 
     text: bytes
+    line: int
+
+
+class Span(NamedTuple):
+    """Where a block lies in its file: `size` bytes from `at` on. For other processes to read."""
+
+    at: int
+    size: int
     line: int
 
 
@@ -46,6 +55,22 @@ def blocks(file: BinaryIO, lines: int) -> Iterator[Block]:
         if not text:
             return
         at += len(block)
+
+
+def spans(header: bytes, found: Iterable[Block]) -> Iterator[Span]:
+    """Where the blocks of a file lie that begins with a header."""
+    at = len(header)
+    for block in found:
+        yield Span(at, len(block.text), block.line)
+        at += len(block.text)
+
+
+def read_span(file: BinaryIO, span: Span) -> Block:
+    """The block at a place of a file. Raises TableRefused when the file became shorter."""
+    text = os.pread(file.fileno(), span.size, span.at)
+    if len(text) < span.size:
+        raise TableRefused("it changed while it was read")
+    return Block(text, span.line)
 
 
 def _to_even_quotes(file: BinaryIO, at: int) -> list[bytes]:

@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from os import getpid
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
-from model.bulk.blocks import Block
+from model.bulk.blocks import Block, Span, read_span, spans
 from model.bulk.outcome import Outcome
 
 # Blocks under way for each process: one being scored, one waiting so that none idles.
@@ -26,12 +27,14 @@ class Work(NamedTuple):
     """Whose `score_block` does the work, and what it needs besides blocks.
 
     `module` is a scorer's module by name, since only workers may load it; `model` is the
-    path of its model file, "" for its own; `header` is the first line of the input.
+    path of its model file, "" for its own; `header` is the first line of the input; `file`
+    is the path of the input, "" when it is a stream that only one process can read.
     """
 
     module: str
     model: str
     header: bytes
+    file: str
 
 
 class Done(NamedTuple):
@@ -46,6 +49,9 @@ class Done(NamedTuple):
 def scored(work: Work, blocks: Iterable[Block], processes: int) -> Iterator[Done]:
     """The outcomes of blocks, in their order.
 
+    The workers read the blocks of a file themselves: half the parent's work would be to
+    hand them over.
+
     Raises what reading or scoring a block raises, and BrokenProcessPool when a worker dies.
     """
     # Fresh processes: a fork would copy the parent's locks, which its threads may hold.
@@ -53,8 +59,8 @@ def scored(work: Work, blocks: Iterable[Block], processes: int) -> Iterator[Done
     pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=(work.module,))
     waiting: deque[Future[Done]] = deque()
     try:
-        for block in blocks:
-            waiting.append(pool.submit(_score, work, block))
+        for parcel in spans(work.header, blocks) if work.file else blocks:
+            waiting.append(pool.submit(_score, work, parcel))
             if len(waiting) >= processes * _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -83,6 +89,12 @@ def _start(module: str) -> None:
     import_module(module)
 
 
-def _score(work: Work, block: Block) -> Done:
+@lru_cache(1)
+def _opened(path: str) -> BinaryIO:
+    return Path(path).open("rb")
+
+
+def _score(work: Work, parcel: Block | Span) -> Done:
+    block = read_span(_opened(work.file), parcel) if isinstance(parcel, Span) else parcel
     outcome = import_module(work.module).score_block(work.model, work.header, block)
     return Done(len(block.text), outcome, getpid(), peak_memory())

@@ -33,7 +33,8 @@ def score_block(model: str, header: bytes, block: Block) -> Outcome:
     cells = read_cells(block, width)
     if not cells.rows:
         return Outcome(_scored_header(header), b"", 0, 0, {})
-    checked = check([cells.columns[at] for at in places], cells.faults)
+    columns = [cells.columns[at] for at in places]
+    checked = check(columns, cells.faults, max(map(len, cells.rows)))
     scores, unseen = _scores(scorer, checked)
     text = _text(cells.rows, scores, checked.faults, _line_end(header))
     return Outcome(_scored_header(header), text, len(cells.rows), len(checked.faults), unseen)

@@ -13,6 +13,7 @@ import numpy as np
 
 from model.errors import InvalidRequest
 from model.regno.csv_times import hours, weekdays_and_months
+from model.regno.ragged import Lists
 from model.regno.request import FIELDS, LONGEST, Reading, from_fields, parse_scores
 from model.regno.table import Columns
 from model.wire import explain
@@ -21,7 +22,9 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Column: TypeAlias = Sequence[bytes]
 
 _numbers_decoder = msgspec.json.Decoder(list[float])
-_lists_decoder = msgspec.json.Decoder(list[tuple[list[float]]])
+# No control character is part of JSON but in the escape of a string.
+_BETWEEN: Final = b"\x1e"
+_BOUNDARY: Final = b"]\x1e["
 _DIRECTIONS: Final = {b"0": 0, b"1": 1}
 _NOT_UTF8: Final = "must be UTF-8 text"
 
@@ -40,12 +43,13 @@ class Checked(NamedTuple):
     faults: dict[int, str]
 
 
-def check(cells: Sequence[Column], faults: dict[int, str]) -> Checked:
+def check(cells: Sequence[Column], faults: dict[int, str], longest: int) -> Checked:
     """Check columns of cells, one for each of `FIELDS` in their order, of equal lengths.
 
-    There must be at least one row. Rows that have a fault already are left out.
+    There must be at least one row, and none of more than `longest` bytes. Rows that have a
+    fault already are left out.
     """
-    usual, columns = _columns(cells, list(faults))
+    usual, columns = _columns(cells, list(faults), longest)
     unusual, found = {}, dict(faults)
     for row in np.flatnonzero(~usual).tolist():
         if row not in faults:
@@ -69,7 +73,9 @@ def _reading(cells: Column) -> Reading:
         raise explain(error) from error
 
 
-def _columns(cells: Sequence[Column], faulty: list[int]) -> tuple[Array, Columns | None]:
+def _columns(
+    cells: Sequence[Column], faulty: list[int], longest: int
+) -> tuple[Array, Columns | None]:
     """Which rows the quick checks accept, and their columns."""
     _, _, accuracy, confidence, characters, lengths, _, _, times, direction = cells
     camera, network, camera_type, camera_class = map(_texts, (*cells[:2], *cells[6:8]))
@@ -77,13 +83,15 @@ def _columns(cells: Sequence[Column], faulty: list[int]) -> tuple[Array, Columns
     directions = np.array([_DIRECTIONS.get(cell, -1) for cell in direction])
     weekdays, months = weekdays_and_months(times)
     clock_hours = hours(times)
-    character_lists, length_lists = _lists(characters), _lists(lengths)
+    (character_lists, whole), (length_lists, whole_too) = _lists(characters), _lists(lengths)
     usual = (accuracies >= 0) & (accuracies <= 100) & (confidences >= 0) & (confidences <= 1)
     usual &= (directions >= 0) & (weekdays >= 0) & (clock_hours >= 0)
-    for column in (camera, network, camera_type, camera_class, character_lists, length_lists):
+    usual &= whole & whole_too
+    for column in (camera, network, camera_type, camera_class):
         usual &= _present(column)
-    for cell_column in cells:
-        usual &= _short(cell_column)
+    if longest > LONGEST:
+        for cell_column in cells:
+            usual &= _short(cell_column)
     usual[faulty] = False
     keep = _keeper(usual)
     if not usual.any():
@@ -93,8 +101,8 @@ def _columns(cells: Sequence[Column], faulty: list[int]) -> tuple[Array, Columns
         network=keep(network),
         accuracy=accuracies[usual],
         confidence=confidences[usual],
-        character_scores=keep(character_lists),
-        length_scores=keep(length_lists),
+        character_scores=character_lists.only(usual),
+        length_scores=length_lists.only(usual),
         camera_type=keep(camera_type),
         camera_class=keep(camera_class),
         weekday=weekdays[usual],
@@ -121,11 +129,9 @@ def _present(column: Sequence[Any]) -> Array | bool:
     return True
 
 
-def _short(column: Column) -> Array | bool:
+def _short(column: Column) -> Array:
     """Where a cell is too short to break the rule on lengths, be it a text or a list."""
     # In bytes, of which no character and no number of a list takes less than one.
-    if max(map(len, column)) <= LONGEST:
-        return True
     return np.array([len(cell) <= LONGEST for cell in column])
 
 
@@ -168,20 +174,35 @@ def _number(cell: bytes) -> float:
         return np.nan
 
 
-def _lists(column: Column) -> Sequence[Any]:
-    """The score list of each cell, None where it holds none.
+def _lists(column: Column) -> tuple[Lists, Array | bool]:
+    """The score list of each cell, and which cells hold one; in place of others is [0]."""
+    return _plain_lists(column) or _any_lists(column)
 
-    All are decoded in one call. Each cell stands in brackets of its own and must be exactly
-    one list in them: a cell with stray brackets can't pass by borrowing its neighbour's,
-    since it would leave a row of two lists, or one row too many.
-    """
+
+def _plain_lists(column: Column) -> tuple[Lists, bool] | None:
+    """None when a cell is anything but one list that has numbers and no blanks around it."""
+    joined = _BETWEEN.join(column)
+    # With a bracket on each side of each boundary and one pair for each cell, no cell with
+    # stray brackets can pass by borrowing its neighbour's.
+    pairs = {joined.count(bracket) for bracket in (b"[", b"]")}
+    inner = joined[1:-1].split(_BOUNDARY)
+    if pairs != {len(column)} or len(inner) != len(column) or joined[:1] + joined[-1:] != b"[]":
+        return None
     try:
-        rows = _lists_decoder.decode(b"[[" + b"],[".join(column) + b"]]")
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _Holed(map(_list, column))
-    if len(rows) != len(column):
-        return _Holed(map(_list, column))
-    return [row[0] for row in rows]
+        numbers = _numbers_decoder.decode(b"[" + b",".join(inner) + b"]")
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    lengths = np.array([cell.count(b",") for cell in inner]) + 1
+    # Of an empty list, or of a quote that hides commas, there are fewer numbers.
+    if lengths.sum() != len(numbers):
+        return None
+    return Lists(np.array(numbers), lengths), True
+
+
+def _any_lists(column: Column) -> tuple[Lists, Array]:
+    lists = [_list(cell) for cell in column]
+    whole = np.array([numbers is not None for numbers in lists])
+    return Lists.of([numbers or () for numbers in lists]), whole
 
 
 def _list(cell: bytes) -> Sequence[float] | None:

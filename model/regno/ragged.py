@@ -10,33 +10,46 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 
 class Lists:
-    """`n` lists of floats; an empty one counts as [0]. There must be at least one list."""
+    """`n` lists of floats, none of them empty; there must be at least one list."""
 
-    def __init__(self, lists: Sequence[Sequence[float]]) -> None:
+    def __init__(self, numbers: Array, lengths: Array) -> None:
+        """`numbers` are those of all lists in a row, `lengths` (n,) how many each has."""
+        self._numbers = numbers
+        self._lengths = lengths
+        self._starts = np.cumsum(lengths) - lengths
+
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[float]]) -> "Lists":
+        """The same of Python's lists; an empty one counts as [0]."""
         if not all(lists):
             lists = [numbers or (0.0,) for numbers in lists]
-        self._lengths = np.fromiter(map(len, lists), dtype=np.intp, count=len(lists))
-        total = int(self._lengths.sum())
-        self._flat = np.fromiter(chain.from_iterable(lists), dtype=float, count=total)
-        self._starts = np.cumsum(self._lengths) - self._lengths
+        lengths = np.fromiter(map(len, lists), dtype=np.intp, count=len(lists))
+        total = int(lengths.sum())
+        numbers = np.fromiter(chain.from_iterable(lists), dtype=float, count=total)
+        return cls(numbers, lengths)
+
+    def only(self, wanted: Array) -> "Lists":
+        """The lists at which `wanted` (n,) is true, of which there must be one."""
+        numbers = self._numbers[np.repeat(wanted, self._lengths)]
+        return Lists(numbers, self._lengths[wanted])
 
     def least(self) -> Array:
         """The least number of each list, shape (n,)."""
-        least: Array = np.minimum.reduceat(self._flat, self._starts)
+        least: Array = np.minimum.reduceat(self._numbers, self._starts)
         return least
 
     def greatest(self) -> Array:
         """The greatest number of each list, shape (n,)."""
-        greatest: Array = np.maximum.reduceat(self._flat, self._starts)
+        greatest: Array = np.maximum.reduceat(self._numbers, self._starts)
         return greatest
 
     def row(self, index: int) -> Array:
         """The numbers of one list."""
         start = self._starts[index]
-        return self._flat[start : start + self._lengths[index]]
+        return self._numbers[start : start + self._lengths[index]]
 
     def matrix(self, width: int, fill: float) -> Array:
         """The lists cut or filled to a width, shape (n, the longest's length or `width`)."""
         places = np.arange(min(width, self._lengths.max()))
-        at = np.minimum(self._starts[:, None] + places, len(self._flat) - 1)
-        return np.where(places < self._lengths[:, None], self._flat[at], fill)
+        at = np.minimum(self._starts[:, None] + places, len(self._numbers) - 1)
+        return np.where(places < self._lengths[:, None], self._numbers[at], fill)

@@ -42,8 +42,8 @@ class Columns(NamedTuple):
     network: Sequence[str]
     accuracy: Array
     confidence: Array
-    character_scores: Sequence[Sequence[float]]
-    length_scores: Sequence[Sequence[float]]
+    character_scores: Lists
+    length_scores: Lists
     camera_type: Sequence[str]
     camera_class: Sequence[str]
     weekday: Array
@@ -64,8 +64,8 @@ def columns_of(readings: Sequence[Reading]) -> Columns:
         network,
         np.array(accuracy, dtype=float),
         np.array(confidence, dtype=float),
-        characters,
-        lengths,
+        Lists.of(characters),
+        Lists.of(lengths),
         camera_type,
         camera_class,
         np.array([_WEEKDAY[name] for name in weekday]),
@@ -124,12 +124,8 @@ class _Parts:
         self.count = len(columns.camera)
 
     @cached_property
-    def character_scores(self) -> Lists:
-        return Lists(self.columns.character_scores)
-
-    @cached_property
     def symbols(self) -> Mapping[str, Array]:
-        return least_scores(self.columns.network, self.network_codes, self.character_scores)
+        return least_scores(self.columns.network, self.network_codes, self.columns.character_scores)
 
     @cached_property
     def network_codes(self) -> Array:
@@ -164,9 +160,9 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     "afts_regno_ai_score": lambda parts: parts.columns.confidence,
     "direction": lambda parts: parts.columns.direction,
     "recognition_accuracy": lambda parts: parts.columns.accuracy,
-    "max_sym_score": lambda parts: parts.character_scores.greatest(),
-    "min_sym_score": lambda parts: parts.character_scores.least(),
-    "max_len_score": lambda parts: Lists(parts.columns.length_scores).greatest(),
+    "max_sym_score": lambda parts: parts.columns.character_scores.greatest(),
+    "min_sym_score": lambda parts: parts.columns.character_scores.least(),
+    "max_len_score": lambda parts: parts.columns.length_scores.greatest(),
     "ai_len": lambda parts: _lengths(parts.columns.network),
     "cam_len": lambda parts: _lengths(parts.columns.camera),
     "foreign_sym": lambda parts: np.full(parts.count, np.nan),

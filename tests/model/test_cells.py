@@ -67,6 +67,6 @@ def test_a_quote_without_partner_is_refused() -> None:
 
 def test_faults_that_are_known_stay() -> None:
     cells = read_cells(Block(as_csv(samples(2)).partition(b"\n")[2], 2), 10)
-    checked = check(cells.columns, {1: "known"})
+    checked = check(cells.columns, {1: "known"}, 1000)
     assert checked.usual.tolist() == [True, False]
     assert checked.faults == {1: "known"}

@@ -1,9 +1,11 @@
 """The features of a reading by name, written plainly from their description."""
 
+import json
 import math
 import re
 from datetime import datetime
-from typing import Final, Protocol, TypeAlias
+from types import SimpleNamespace
+from typing import Any, Final, Protocol, TypeAlias
 
 Value: TypeAlias = float | int | str
 
@@ -39,6 +41,18 @@ class Reading(Protocol):
     camera_class: str
     time_check: datetime
     direction: int
+
+
+def reading_of(fields: dict[str, Any]) -> Reading:
+    """The reading in a request's ten fields, whose lists are JSON text."""
+    return SimpleNamespace(
+        **{
+            **fields,
+            "afts_regno_ai_char_scores": json.loads(fields["afts_regno_ai_char_scores"]),
+            "afts_regno_ai_length_scores": json.loads(fields["afts_regno_ai_length_scores"]),
+            "time_check": datetime.fromisoformat(fields["time_check"]),
+        }
+    )
 
 
 def features(reading: Reading) -> dict[str, Value]:

@@ -1,15 +1,12 @@
 """The first way that comes to mind: Flask, the model read from disk and a DataFrame each time."""
 
-import json
-from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 from catboost import CatBoostClassifier
 from flask import Flask, abort, request
 
-from loadgen.bench.rivals.features import features
+from loadgen.bench.rivals.features import features, reading_of
 
 
 def create_app(key: str, model_path: str) -> Flask:
@@ -20,7 +17,7 @@ def create_app(key: str, model_path: str) -> Flask:
     def reg() -> dict[str, Any]:
         if request.headers.get("x-api-key") != key:
             abort(401)
-        values = features(_reading(request.get_json()))
+        values = features(reading_of(request.get_json()))
         model = CatBoostClassifier()
         model.load_model(model_path)
         table = pd.DataFrame([values])[model.feature_names_]
@@ -28,14 +25,3 @@ def create_app(key: str, model_path: str) -> Flask:
         return {"body": {"negative": negative, "positive": positive}, "status": "ok"}
 
     return app
-
-
-def _reading(fields: dict[str, Any]) -> SimpleNamespace:
-    return SimpleNamespace(
-        **{
-            **fields,
-            "afts_regno_ai_char_scores": json.loads(fields["afts_regno_ai_char_scores"]),
-            "afts_regno_ai_length_scores": json.loads(fields["afts_regno_ai_length_scores"]),
-            "time_check": datetime.fromisoformat(fields["time_check"]),
-        }
-    )
