@@ -17,9 +17,8 @@ from typing import Final, NamedTuple
 from loadgen.bench import options, rows, usage, wrk
 from loadgen.bench.errors import CannotStart
 from loadgen.bench.server import running
-from loadgen.bench.targets import TARGETS
+from loadgen.bench.targets import METRICS_TOKEN, TARGETS
 
-_TOKEN: Final = "token-of-the-profile"  # noqa: S105 - of a server that lives for seconds
 _STAGE: Final = re.compile(r'^scoring_stage_seconds_total\{stage="(\w+)"\} (\S+)$', re.MULTILINE)
 _ROWS: Final = re.compile(r"^scoring_batch_rows_sum (\S+)$", re.MULTILINE)
 _BATCHES: Final = re.compile(r"^scoring_batch_rows_count (\S+)$", re.MULTILINE)
@@ -39,7 +38,7 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=64, help="kept alive [64]")
     parser.add_argument("--seconds", type=int, default=10, help="of load [10]")
     arguments, rest = parser.parse_known_args()
-    chosen = options.parse(["--env", f"SCORING_METRICS_TOKEN={_TOKEN}", *rest])
+    chosen = options.parse(rest)
     try:
         sys.stdout.write(_profile(chosen, arguments.connections, arguments.seconds))
     except CannotStart as error:
@@ -63,7 +62,7 @@ def _profile(chosen: options.Options, connections: int, seconds: int) -> str:
 
 def _read(port: int) -> Reading:
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {_TOKEN}"}
+        f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}
     )
     with urllib.request.urlopen(request) as reply:  # noqa: S310 - an address of our own
         text = reply.read().decode()

@@ -74,7 +74,8 @@ class CarefulReader:
         for name, value in pairs:
             if value is _NOT_FINITE or (isinstance(value, list) and _NOT_FINITE in value):
                 told = name if name in self._fields else ""
-                self._fault = self._fault or InvalidRequest(told, "must be a finite number")
+                fault = InvalidRequest(told, "must be a finite number", "range")
+                self._fault = self._fault or fault
 
 
 def _skip(text: str, at: int) -> int:

@@ -8,6 +8,12 @@
 No HTTP status here: the door that calls decides what each means to its client.
 """
 
+from typing import Final
+
+# missing field; wrong JSON type; number out of range; text too long; category that
+# the model never saw; text that can't be read as what it should be; too many rows.
+KINDS: Final = ("missing", "type", "range", "length", "unseen", "unreadable", "count")
+
 
 class ScoringError(Exception):
     """Root of everything this room raises on purpose."""
@@ -18,20 +24,21 @@ class InvalidRequest(ScoringError):
 
     `field` names the offending field ("" when the body as a whole is at fault);
     `reason` says what is wrong in words that never repeat the value, since values
-    are personal data.
+    are personal data; `kind` is one of `KINDS`, for counting.
     """
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, kind: str = "unreadable") -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
         self.field = field
         self.reason = reason
+        self.kind = kind
 
 
 class TooManyRows(InvalidRequest):
     """An array of more rows than `limit`."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__("", f"an array may hold at most {limit} rows")
+        super().__init__("", f"an array may hold at most {limit} rows", "count")
         self.limit = limit
 
 

@@ -21,7 +21,9 @@ import numpy as np
 
 from model.regno import card, evaluate, manifest, training
 from model.regno.catboost_file import BinaryModel
-from model.regno.features import all_features
+from model.regno.drift import Variable
+from model.regno.features import NAMES, all_features
+from model.regno.reference import reference
 from model.regno.request import from_fields
 from model.regno.simulate import Sample, simulate
 
@@ -125,6 +127,7 @@ def _papers(
         },
         libraries=_libraries(),
         metrics=_metrics(model, held_out),
+        reference=_reference(model, held_out),
     )
 
 
@@ -145,6 +148,12 @@ def _metrics(model: BinaryModel, held_out: Sequence[Sample]) -> dict[str, Any]:
         "by_camera_class": evaluate.slices(labels, probabilities, lines),
         "reliability": [b._asdict() for b in bins],
     }
+
+
+def _reference(model: BinaryModel, held_out: Sequence[Sample]) -> list[Variable]:
+    rows = training.table(held_out)
+    positives = [positive for _, positive in model.probabilities(rows)]
+    return reference(NAMES, rows, positives, model.importances())
 
 
 def _write(papers: manifest.Manifest, folder: Path) -> None:

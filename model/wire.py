@@ -137,17 +137,19 @@ def explain(error: msgspec.ValidationError) -> InvalidRequest:
     if located := _AT.fullmatch(message):
         message, field = located.groups()
     if missing := _MISSING.fullmatch(message):
-        return InvalidRequest(missing[1], "is missing")
+        return InvalidRequest(missing[1], "is missing", "missing")
     if message == "Number out of range":
-        return InvalidRequest(field, "must be a finite number")
+        return InvalidRequest(field, "must be a finite number", "range")
     if mismatch := _MISMATCH.fullmatch(message):
-        message = _mismatch(*mismatch.groups())
+        wanted, got, bound = mismatch.groups()
+        if bound:
+            kind = "length" if bound.startswith("of length") else "range"
+            return InvalidRequest(field, f"must be {bound}", kind)
+        return InvalidRequest(field, _mismatch(wanted, got), "type")
     return InvalidRequest(field, message)
 
 
-def _mismatch(wanted: str, got: str | None, bound: str | None) -> str:
-    if bound:
-        return f"must be {bound}"
+def _mismatch(wanted: str, got: str | None) -> str:
     if "|" in wanted:
         return NOT_ROWS if "array" in wanted else NOT_A_ROW
     return f"must be {_KINDS.get(wanted, wanted)}, not {_KINDS.get(got or '', got)}"

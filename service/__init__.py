@@ -2,6 +2,11 @@
 
 May import: flask, gunicorn, gevent, and the public names of `model`.
 Never: catboost, numpy, pandas; the environment outside `settings.py`.
+sentry_sdk and opentelemetry are for `sentry.py` and `spans.py` alone, imported when set up.
 `wsgi.py` is the only module with a side effect: it builds settings → scorers → app.
 Importing anything else starts nothing.
 """
+
+from typing import Final
+
+VERSION: Final = "0.1.0"

@@ -54,6 +54,7 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app = App(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     app.extensions["slot"] = slot  # for the worker, which answers what never reaches the app
+    app.extensions["metrics"] = metrics  # for the worker, which counts what it reports
     errors.register(app)
     scoring = reg.RegRoute(slot, keys, settings, metrics)
     app.express = {("POST", path): scoring.post for path in ("/reg/", "/reg")}
@@ -61,6 +62,17 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app.register_blueprint(ops.home(keys))
     app.register_blueprint(ops.probes(slot))
     app.register_blueprint(docs.blueprint())
+    if settings.metrics_token and not settings.metrics_bind:
+        metrics.serve(app, settings.metrics_token)
+    app.wsgi_app = Door(app.wsgi_app, slot, metrics)  # type: ignore[assignment]
+    return app
+
+
+def create_metrics_app(settings: Settings, slot: Slot, metrics: Metrics) -> Flask:
+    """What is served at the address of the metrics: their page and the probes, nothing else."""
+    app = Flask(__name__, static_folder=None)
+    errors.register(app)
+    app.register_blueprint(ops.probes(slot))
     metrics.serve(app, settings.metrics_token)
     app.wsgi_app = Door(app.wsgi_app, slot, metrics)  # type: ignore[assignment]
     return app

@@ -71,6 +71,11 @@ class KeyRing:
         for keys in (self._fixed, self._digests):
             keys.pop(sha256(EXAMPLE_KEY.encode()).digest(), None)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the callers that have keys now."""
+        return sorted(set(self._digests.values()))
+
     def name_of(self, key: str) -> str | None:
         """The name of the caller that this key belongs to, None if it is nobody's."""
         if self._path and time.monotonic() >= self._next_look:

@@ -31,10 +31,12 @@ class Batcher:
     predicts them all. A row that can't be predicted fails alone.
     """
 
-    def __init__(self, scorer: RegnoScorer, count_batch: Callable[[int], None]) -> None:
-        """`count_batch` is told the number of rows of each call."""
+    def __init__(
+        self, scorer: RegnoScorer, scored: Callable[[Sequence[Row], Sequence[Score]], None]
+    ) -> None:
+        """`scored` is told the rows of each call that have scores, and these."""
         self._scorer = scorer
-        self._count_batch = count_batch
+        self._scored = scored
         self._waiting: list[tuple[greenlet, Row]] = []
         self._turn: Any = None
 
@@ -63,12 +65,20 @@ class Batcher:
         began = perf_counter()
         results = self._results([row for _, row in batch])
         ended = perf_counter()
-        self._count_batch(len(batch))
+        self._tell(batch, results)
         for (waiter, _), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
                 waiter.throw(type(result), result, result.__traceback__)
             else:
                 waiter.switch(Prediction(result, began, ended))
+
+    def _tell(
+        self, batch: "list[tuple[greenlet, Row]]", results: Sequence[Score | Exception]
+    ) -> None:
+        pairs = zip(batch, results, strict=True)
+        good = [(row, score) for (_, row), score in pairs if isinstance(score, Score)]
+        if good:
+            self._scored(*map(list, zip(*good, strict=True)))
 
     def _results(self, rows: list[Row]) -> Sequence[Score | Exception]:
         try:

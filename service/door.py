@@ -11,7 +11,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from service.metrics import Metrics
-from service.record import ENVIRON_KEY, Record
+from service.privacy import may_be_plate
+from service.record import ENVIRON_KEY, Record, method_of, route_of
 from service.slots import Slot
 
 if TYPE_CHECKING:
@@ -27,18 +28,20 @@ class Door:
     def __init__(self, app: "WSGIApplication", slot: Slot, metrics: Metrics) -> None:
         self._app = app
         self._slot = slot
-        self._metrics = metrics
+        self._http = metrics.http
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """The WSGI interface."""
         began = perf_counter()
         record = environ[ENVIRON_KEY] = Record(_request_id(environ))
         status_sent = "500"
+        http = self._http
+        http.in_flight += 1
 
         def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             nonlocal status_sent
             status_sent = status[:3]
-            record.route = record.route or _route(environ)
+            record.route = record.route or route_of(environ)
             if not record.model_version:
                 record.model_version = self._slot.current.version
             headers.append(("X-Request-Id", record.request_id))
@@ -48,18 +51,14 @@ class Door:
         try:
             return self._app(environ, start_response)
         finally:
-            seconds = perf_counter() - began
-            self._metrics.observe(record, environ["REQUEST_METHOD"], status_sent, seconds)
+            http.in_flight -= 1
+            labels = (record.route, method_of(environ), status_sent, record.key_name)
+            http.observe(labels, perf_counter() - began)
 
 
 def _request_id(environ: "WSGIEnvironment") -> str:
     given: str = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _SENSIBLE_ID.fullmatch(given) else token_hex(16)
-
-
-def _route(environ: "WSGIEnvironment") -> str:
-    """The route's template. Flask clears the request after the call: this is for during it."""
-    request = environ.get("werkzeug.request")
-    rule = request.url_rule if request is not None else None
-    # `/reg/` and `/reg` are one route with two spellings.
-    return rule.rule.rstrip("/") or "/" if rule is not None else "unmatched"
+    if not _SENSIBLE_ID.fullmatch(given) or may_be_plate(given):
+        return token_hex(16)
+    key = environ.get("HTTP_X_API_KEY")
+    return token_hex(16) if key and key in given else given

@@ -6,14 +6,16 @@
 
 import logging
 import traceback
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from model import InvalidRequest, TooManyRows
 from service import reply
-from service.record import record_of
+from service.record import Record, record_of
+from service.reports import reports
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -54,9 +56,15 @@ def answer(error: BaseException, environ: "WSGIEnvironment") -> reply.Reply:
         refusal = reply.fail(error.status, error.reason)
         refusal.headers.extend(error.headers.items())
         return refusal
-    request_id = record_of(environ).request_id
-    log_exception(error, request_id)
-    return reply.fail(500, f"internal error, request {request_id}")
+    record = record_of(environ)
+    tell(error, record, environ)
+    return reply.fail(500, f"internal error, request {record.request_id}")
+
+
+def tell(error: BaseException, record: Record, environ: Mapping[str, Any] | None = None) -> None:
+    """Log an unexpected error and report it. Outside a request there is no environ."""
+    log_exception(error, record.request_id)
+    reports.send(error, record, environ or {})
 
 
 def _http(error: HTTPException) -> "reply.Reply | Response":

@@ -5,13 +5,15 @@ Run by `python -m service`, or by gunicorn itself: `gunicorn -c service/gunicorn
 
 import gc
 import sys
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
 
 from model import ModelRefused
 from service import cpus, workdir
 from service.board import board
+from service.reports import reports
 from service.settings import (
     Settings,
     SettingsError,
@@ -21,13 +23,20 @@ from service.settings import (
     unknown_variables,
     variable,
 )
+from service.traces import traces
+
+if TYPE_CHECKING:
+    from service.slots import Slot
 
 
 def _load() -> Settings:
     try:
-        return of_this_server()
+        settings = of_this_server()
+        reports.preload(settings)
+        traces.preload(settings)
     except SettingsError as error:
         stop(error)
+    return settings
 
 
 _settings = _load()
@@ -36,11 +45,15 @@ board()
 # Before anything imports prometheus_client or numpy.
 export_for_libraries(workdir.metrics_folder())
 
+from service.metrics import Metrics, places  # noqa: E402 - see above
+
+places.use_places()
+
 wsgi_app = "service.wsgi:app"
-bind = _settings.bind
+bind = [_settings.bind, _settings.metrics_bind] if _settings.metrics_bind else [_settings.bind]
 workers = _settings.workers or cpus.available()
 worker_class = "service.worker.ScoringWorker"
-logger_class = "service.logs.JsonLogger"
+logger_class = "service.logs.ServerLogger"
 loglevel = _settings.log_level
 accesslog = "-"
 keepalive = _settings.keepalive
@@ -60,10 +73,14 @@ def on_starting(server: Any) -> None:
     for name in unknown_variables():
         server.log.warning("%s is not a setting: nothing reads it", name)
     try:
-        for address in server.cfg.address:
-            KeyRing(_settings).judge([address], strict=True)
+        KeyRing(_settings).judge(_public(server.cfg.address), strict=True)
     except SettingsError as error:
         stop(error)
+
+
+def _public(addresses: list[Any]) -> list[Any]:
+    """The addresses at which keys are asked for."""
+    return [address for address in addresses if address[:2] != _settings.metrics_address]
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -71,21 +88,43 @@ def pre_fork(server: Any, worker: Any) -> None:
     gc.freeze()
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Go on with the metrics of whoever had this worker's place before."""
+    places.take(worker.place)
+
+
 def post_worker_init(worker: Any) -> None:
     """Judge the keys by the real sockets, and warm the model, before the first connection."""
-    from service.wsgi import keys, slot
+    from service.wsgi import app, keys, slot
 
-    keys.judge([listener.getsockname() for listener in worker.sockets])
+    metrics: Metrics = app.extensions["metrics"]
+    reports.start(_settings, metrics.count_report)
+    traces.start(_settings, app)
+    keys.judge(_public([listener.getsockname() for listener in worker.sockets]))
     try:
         slot.warm_up()
     except ModelRefused as reason:
+        metrics.scoring.loaded("refused")
         worker.log.critical("%s: the model is refused: %s", variable("model"), str(reason))
         sys.exit(Arbiter.WORKER_BOOT_ERROR)  # which tells the arbiter not to try again
+    metrics.scoring.loaded("loaded")
+    metrics.scoring.live(slot.current.version, str(worker.place), serves=True)
+    metrics.vitals.start(str(worker.place), worker.cfg.workers)
+    worker.each_second = partial(_publish, metrics, slot)
+
+
+def _publish(metrics: Metrics, slot: "Slot", sockets: list[Any]) -> None:
+    metrics.publish(sockets)
+    slot.current.behaviour.publish()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Send what reports and spans still wait, each for two seconds at most."""
+    reports.stop()
+    traces.stop()
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """Free a dead worker's place, and drop its live gauges."""
-    from prometheus_client import multiprocess
-
+    places.leave(worker.place)
     board().leave(worker.place)
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,52 +1,60 @@
-"""Log lines: JSON, one a line, on stdout. gunicorn's own lines have the same form.
+"""The log: one line for each request, and gunicorn's own lines in the same form, on stdout.
 
 The access line is written by the server after the reply is sent, not by a view. It tells
 of the request only what `service.record` holds: no body, no header but the request id.
 """
 
 import logging
+import os
 import sys
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import timedelta
 from time import time
-from typing import Any
+from typing import Any, Final
 
-import msgspec
 from gunicorn.glogging import Logger
+from msgspec import UNSET
 
-from service.record import ENVIRON_KEY, Record
+from service.log_forms import Access, Form, HumanForm, JsonForm, timestamp
+from service.record import ENVIRON_KEY, Record, method_of
+from service.settings import Settings, of_this_server
 
-_encode = msgspec.json.Encoder().encode
-
-
-class JsonFormatter(logging.Formatter):
-    """A log record as one JSON line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end. Exceptions are told by type: texts may hold plates."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(_without_text(value) for value in record.args)
-        line: dict[str, Any] = {
-            "time": _timestamp(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info and record.exc_info[0]:
-            line["exception"] = record.exc_info[0].__name__
-        return _encode(line).decode()
+_HASHES: Final = 1 << 32
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_NAMES: Final = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 
 
-class JsonLogger(Logger):  # type: ignore[misc]
+class Lines(logging.Handler):
+    """Writes lines to a file descriptor, each in one call: workers share it and must not mix."""
+
+    def __init__(self, descriptor: int, form: Form) -> None:
+        super().__init__()
+        self.form = form
+        self._descriptor = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message."""
+        self.write(self.form.message(record))
+
+    def write(self, line: bytes) -> None:
+        """Write a line. A log that nobody takes must not end the request that it tells of."""
+        try:  # noqa: SIM105 - `suppress` costs three times what the call does
+            os.write(self._descriptor, line)
+        except OSError:
+            pass
+
+
+class ServerLogger(Logger):  # type: ignore[misc]
     """gunicorn's logger with this project's form."""
 
     def setup(self, cfg: Any) -> None:
-        """Send gunicorn's error log to stdout as JSON too."""
+        """Send gunicorn's error log, and what libraries warn of, to stdout."""
         super().setup(cfg)
+        settings = of_this_server()
         self._access_to_stdout = self.access_log_enabled
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(JsonFormatter())
-        self.error_log.handlers = [handler]
+        self.lines = lines_of(settings, sys.stdout.fileno())
+        self.share = settings.log_sample
+        self.error_log.handlers = [self.lines]
+        logging.getLogger().handlers = [self.lines]
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
         """Write one request's line. `req` is unused: it holds what must not be logged."""
@@ -54,38 +62,45 @@ class JsonLogger(Logger):  # type: ignore[misc]
         if record is None or not self._access_to_stdout:
             return
         status = getattr(resp, "status_code", 500)  # unset when the app never answered
-        level = logging.INFO if status < 500 else logging.ERROR
+        level = _level(status, record)
         if not self.error_log.isEnabledFor(level):
             return
-        line = {
-            "time": _timestamp(time()),
-            "level": logging.getLevelName(level).lower(),
-            "logger": "access",
-            "request_id": record.request_id,
-            "method": environ["REQUEST_METHOD"],
-            "route": record.route,
-            "status": status,
-            "ms": round(request_time.total_seconds() * 1e3, 3),
-            "key": record.key_name,
-            "model_version": record.model_version,
-            "rows": record.rows,
-            "warnings": list(record.warnings),
-        }
-        sys.stdout.write(_encode(line).decode() + "\n")
-        sys.stdout.flush()
+        common = status < 300 and level == logging.INFO
+        if common and not self._is_of_the_sample(record.request_id):
+            return
+        line = Access(
+            timestamp(time()),
+            _NAMES[level],
+            "access",
+            record.request_id,
+            method_of(environ),
+            record.route,
+            status,
+            request_time / _MILLISECOND,
+            record.key_name,
+            record.model_version,
+            record.rows,
+            list(record.warnings),
+            self.share if common and self.share < 1 else UNSET,
+        )
+        self.lines.write(self.lines.form.access(line))
+
+    def _is_of_the_sample(self, request_id: str) -> bool:
+        """Whether a line is kept: by a hash of the id, so that a retry shares its fate.
+
+        Python's own hash is keyed anew at each start: nobody can choose an id that stays unseen.
+        """
+        return self.share == 1 or hash(request_id) % _HASHES < self.share * _HASHES
 
 
-def _without_text(value: object) -> object:
-    """gunicorn logs its exceptions whole, and some hold what the client sent."""
-    return type(value).__name__ if isinstance(value, BaseException) else value
+def lines_of(settings: Settings, descriptor: int) -> Lines:
+    """Lines in the form that the settings ask for."""
+    terminal = os.isatty(descriptor)
+    human = settings.log_form == "human" or (settings.log_form == "auto" and terminal)
+    return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
 
 
-def _timestamp(moment: float) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    second, fraction = divmod(moment, 1)
-    return f"{_to_the_second(int(second))}.{int(fraction * 1000):03}Z"
-
-
-@lru_cache(maxsize=1)
-def _to_the_second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _level(status: int, record: Record) -> int:
+    if status >= 500:
+        return logging.ERROR
+    return logging.WARNING if status >= 400 or record.warnings else logging.INFO

@@ -8,6 +8,12 @@ from typing import Any, Final
 
 ENVIRON_KEY: Final = "scoring.record"
 
+# The attributes of a record that hold the seconds of a stage, less their suffix.
+STAGES: Final = ("decode", "features", "wait", "predict", "encode")
+
+# The methods that are told by name: the server lets any word pass, a plate in Latin letters too.
+METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+
 
 class Record:
     """Filled in as the request goes through the rooms; times are seconds."""
@@ -45,3 +51,17 @@ def record_of(environ: Mapping[str, Any]) -> Record:
     """The record of the request with this environ."""
     record: Record = environ[ENVIRON_KEY]
     return record
+
+
+def method_of(environ: Mapping[str, Any]) -> str:
+    """The request's method, `other` if it is none of the known ones."""
+    method: str = environ["REQUEST_METHOD"]
+    return method if method in METHODS else "other"
+
+
+def route_of(environ: Mapping[str, Any]) -> str:
+    """The route's template. Flask clears the request after the call: this is for during it."""
+    request = environ.get("werkzeug.request")
+    rule = request.url_rule if request is not None else None
+    # `/reg/` and `/reg` are one route with two spellings.
+    return rule.rule.rstrip("/") or "/" if rule is not None else "unmatched"

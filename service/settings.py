@@ -6,6 +6,7 @@ value counts as not set. A bad value stops the start and names the variable.
 """
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -13,12 +14,17 @@ from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, NoReturn
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
+from service import VERSION
+
 PREFIX: Final = "SCORING_"
+# What Sentry takes as the name of an environment or a release.
+_NAME: Final = r"^[A-Za-z0-9._+@-]{0,64}\Z"
 EXAMPLE_KEY: Final = "123321"
 
 
@@ -62,7 +68,18 @@ class Settings(Struct, frozen=True):
         Meta(description="A category the model never saw: accept (and say so) or reject (400)."),
     ] = "accept"
     metrics_token: Annotated[
-        str, Meta(description="Bearer token that GET /metrics asks for; empty: no such page.")
+        str,
+        Meta(
+            description="Bearer token that GET /metrics asks for. Empty: there is no such page, "
+            "or it is open to all who reach SCORING_METRICS_BIND."
+        ),
+    ] = ""
+    metrics_bind: Annotated[
+        str,
+        Meta(
+            description="Address of its own for GET /metrics, such as 127.0.0.1:9100; empty: it "
+            "is at the public one, if there is a token."
+        ),
     ] = ""
     keepalive: Annotated[
         int,
@@ -75,15 +92,54 @@ class Settings(Struct, frozen=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least severe line that is logged."),
     ] = "info"
+    log_form: Annotated[
+        Literal["auto", "json", "human"],
+        Meta(description="Form of the log; auto: human on a terminal, else json."),
+    ] = "auto"
+    log_sample: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Share of the 2xx lines that is logged; others always are."),
+    ] = 1.0
+    sentry_dsn: Annotated[
+        str, Meta(description="DSN of the Sentry project that gets errors; empty: none does.")
+    ] = ""
+    otlp_endpoint: Annotated[
+        str,
+        Meta(description="OTLP/HTTP collector that gets traces, http://host:4318; empty: none."),
+    ] = ""
+    environment: Annotated[
+        str,
+        Meta(pattern=_NAME, description="What Sentry and traces call this installation."),
+    ] = "production"
+    release: Annotated[
+        str,
+        Meta(pattern=_NAME, description="What they call this version; empty: the project's own."),
+    ] = ""
 
     def __repr__(self) -> str:
         """Names and values, secrets masked."""
-        secret = ("api_keys", "metrics_token")
+        secret = ("api_keys", "metrics_token", "sentry_dsn")
         shown = (
             f"{name}={'***' if name in secret and value else repr(value)}"
             for name, value in msgspec.structs.asdict(self).items()
         )
         return f"Settings({', '.join(shown)})"
+
+    @property
+    def version(self) -> str:
+        """What reports and traces call this version."""
+        return self.release or VERSION
+
+    @property
+    def metrics_kept(self) -> bool:
+        """Whether there is a place where metrics can be read; without one none are kept."""
+        return bool(self.metrics_token or self.metrics_bind)
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """The IP address and the port of `metrics_bind`."""
+        host, _, port = self.metrics_bind.rpartition(":")
+        return (host.strip("[]"), int(port)) if self.metrics_bind else None
 
     @property
     def bind(self) -> str:
@@ -117,6 +173,9 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     except msgspec.ValidationError as error:
         raise _explain(error) from None  # the text of the cause may hold a secret
     _check_host(settings.host)
+    _check_metrics_bind(settings)
+    _check_sentry_dsn(settings.sentry_dsn)
+    _check_otlp_endpoint(settings.otlp_endpoint)
     if not settings.api_keys and not settings.api_keys_file:
         settings = msgspec.structs.replace(settings, api_keys=f"example:{EXAMPLE_KEY}")
     return settings
@@ -150,6 +209,47 @@ def _check_host(host: str) -> None:
         socket.getaddrinfo(host.strip("[]"), None)
     except OSError as error:
         raise SettingsError(variable("host"), f"{host}: {error.strerror}") from error
+
+
+def _check_metrics_bind(settings: Settings) -> None:
+    try:
+        address = settings.metrics_address
+        if address is None:
+            return
+        ip_address(address[0])
+    except ValueError:
+        reason = "its form is an IP address and a port, such as 127.0.0.1:9100"
+        raise SettingsError(variable("metrics_bind"), reason) from None
+    if not 1 <= address[1] <= 65535:
+        raise SettingsError(variable("metrics_bind"), "the port must be 1 to 65535")
+    if address[1] == settings.port and not settings.host.startswith("unix:"):
+        raise SettingsError(variable("metrics_bind"), "it needs a port other than SCORING_PORT")
+
+
+def _check_sentry_dsn(dsn: str) -> None:
+    """Its form only, as the SDK reads it, without the SDK: that takes a while to import."""
+    parts = _web_address("sentry_dsn", dsn)
+    project = parts.path.rpartition("/")[2]
+    if dsn and not (parts.username and re.fullmatch("[0-9]+", project)):
+        raise SettingsError(variable("sentry_dsn"), "its form is https://key@host/project-number")
+
+
+def _check_otlp_endpoint(endpoint: str) -> None:
+    parts = _web_address("otlp_endpoint", endpoint)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise SettingsError(variable("otlp_endpoint"), "its form is http://host:port")
+
+
+def _web_address(field: str, text: str) -> SplitResult:
+    """The parts of an address. The reason does not repeat the text: a DSN holds a key."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no port, brackets that do not close
+        raise SettingsError(variable(field), "it is no web address") from None
+    if text and not usable:
+        raise SettingsError(variable(field), "it is no http:// or https:// address")
+    return parts
 
 
 def _given(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:

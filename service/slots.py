@@ -1,6 +1,9 @@
 """Where the live scorer is."""
 
-from model.regno import RegnoScorer
+from collections.abc import Sequence
+from typing import Any
+
+from model.regno import Reading, RegnoScorer, Row, Score
 from service.batching import Batcher
 from service.metrics import Metrics
 
@@ -10,8 +13,28 @@ class Live:
 
     def __init__(self, scorer: RegnoScorer, metrics: Metrics) -> None:
         self.scorer = scorer
-        self.batcher = Batcher(scorer, metrics.count_batch)
+        self.behaviour = metrics.behaviour(scorer)
+        self.batcher = Batcher(scorer, self._scored)
+        self._metrics = metrics.scoring
         self.version = scorer.version
+
+    def _scored(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
+        self._metrics.batch(len(rows))
+        self.scored(rows, scores)
+
+    def scored(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
+        """Count rows that have got their scores, before anybody is told them."""
+        self._metrics.scored(len(rows))
+        self.behaviour.scored(self.scorer.classes_of(rows), scores)
+        self.behaviour.rows(rows, scores)
+
+    def scored_table(
+        self, readings: Sequence[Reading], table: Any, scores: Sequence[Score]
+    ) -> None:
+        """The same for readings that were scored as a table."""
+        self._metrics.scored(len(readings))
+        self.behaviour.scored((reading.camera_class for reading in readings), scores)
+        self.behaviour.table(table, scores)
 
 
 class Slot:

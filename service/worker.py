@@ -6,12 +6,13 @@ from functools import partial
 from http import HTTPStatus
 from secrets import token_hex
 from time import monotonic, perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 import msgspec
 from gevent import socket
 from gevent.pool import Pool
+from gevent.server import StreamServer
 from gunicorn.http import errors, wsgi
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
@@ -19,9 +20,15 @@ from gunicorn.workers.ggevent import GeventWorker
 from service import body
 from service.accepting import FairServer
 from service.board import board
+from service.errors import tell
 from service.idle import IdleConnections, UnfinishedBodies
+from service.record import ENVIRON_KEY, Record
 from service.reply import Envelope
 from service.response import OnePieceResponse
+from service.settings import of_this_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # After a stop begins, how long an idle connection stays open for a request that its client
 # may just be sending: that one is still answered, with `Connection: close`.
@@ -30,6 +37,8 @@ _LINGER_SECONDS: Final = 1.0
 # How long a body may take to come, while the server runs and once it is to stop.
 _BODY_SECONDS: Final = 20.0
 _LAST_BODY_SECONDS: Final = 5.0
+
+_METRICS_CONNECTIONS: Final = 16
 
 # Of a body that nobody wants: what is read to keep the connection, and what to end it kindly.
 _WORTH_READING: Final = 64 * 1024
@@ -50,6 +59,10 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         self._bodies = UnfinishedBodies()
         self._board = board()
         self.place = self._board.take()
+        # What else is to be done then, with the sockets that are listened on; the
+        # configuration says.
+        self.each_second: Callable[[list[Any]], None] = lambda _sockets: None
+        self._metrics_address = of_this_server().metrics_address
         self._connections = Pool(self.worker_connections)
         # gunicorn looks a setting up in two steps of Python, dozens of times a request. Its
         # lookup runs only for what is no plain attribute; a worker's settings don't change.
@@ -68,6 +81,8 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop, then let what is in flight end."""
+        hub: Any = gevent.get_hub()
+        hub.print_exception = _tell_uncaught
         servers = [self._server(listener) for listener in self.sockets]
         while self.alive:
             self._tick()
@@ -78,20 +93,29 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             self._tick()
         self._connections.kill(timeout=1)
 
-    def _server(self, listener: Any) -> FairServer:
+    def _server(self, listener: Any) -> StreamServer:
         listener.setblocking(1)
-        handle = partial(self.handle, listener)
-        server = FairServer(
-            listener, handle=handle, spawn=self._connections, board=self._board, place=self.place
-        )
+        if self._is_for_metrics(listener.getsockname()):
+            # Few, and not among those of callers: they are let in when all places are taken.
+            handle = partial(super().handle, listener)
+            server = StreamServer(listener, handle=handle, spawn=_METRICS_CONNECTIONS)
+        else:
+            handle = partial(self.handle, listener)
+            server = FairServer(
+                *(listener, handle), spawn=self._connections, board=self._board, place=self.place
+            )
         server.start()
         return server
+
+    def _is_for_metrics(self, name: Any) -> bool:
+        return self._metrics_address is not None and name[:2] == self._metrics_address
 
     def _tick(self) -> None:
         """Tell the arbiter that this worker lives, and close idle connections."""
         self.notify()
         self._idle.close(self.cfg.keepalive if self.alive else _LINGER_SECONDS)
         self._bodies.close(_BODY_SECONDS if self.alive else _LAST_BODY_SECONDS)
+        self.each_second(self.sockets if self.alive else [])
         gevent.sleep(1.0 if self.alive else 0.1)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
@@ -113,17 +137,20 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             req, sock, addr, listener_name, self.cfg, response_class=OnePieceResponse
         )
         environ[body.WAIT] = self._bodies
+        app = self.wsgi
+        if self._is_for_metrics(listener_name):
+            app = self.wsgi.extensions["metrics_app"]
         if not self.alive:
             response.force_close()
         try:
-            self._respond(response, environ, req)
+            self._respond(app, response, environ, req)
         except OSError:
             raise  # the client has gone: gunicorn's loop closes the connection quietly
-        except Exception:
+        except Exception as error:
             if not response.headers_sent:
                 raise
             # A reply that has begun can't become another: end the connection instead.
-            self.log.exception("Error while a reply was being sent")
+            tell(error, environ[ENVIRON_KEY], environ)
             raise StopIteration from None
         finally:
             elapsed = timedelta(seconds=perf_counter() - began)
@@ -133,8 +160,10 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
                 _drop_rest(sock)
             raise StopIteration  # how gunicorn's loop is told to close the connection
 
-    def _respond(self, response: OnePieceResponse, environ: dict[str, Any], req: Any) -> None:
-        chunks: Any = self.wsgi(environ, response.start_response)
+    def _respond(
+        self, app: Any, response: OnePieceResponse, environ: dict[str, Any], req: Any
+    ) -> None:
+        chunks: Any = app(environ, response.start_response)
         try:
             if _unread(req) or response.status_code == HTTPStatus.REQUEST_TIMEOUT:
                 response.force_close()
@@ -155,17 +184,25 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         """
         del req, addr
         status = _parse_status(exc)
-        log = self.log.warning if status < 500 else self.log.error
-        log("A request was answered %d: %s", status, type(exc).__name__)
+        record = Record(token_hex(16))
+        self.log.warning("A request was answered %d: %s", status, type(exc).__name__)
+        if status >= 500 and isinstance(exc, Exception):  # not what ends a greenlet
+            tell(exc, record)
         text = msgspec.json.encode(Envelope(HTTPStatus(status).phrase.lower(), "fail"))
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
-            f"X-Request-Id: {token_hex(16)}\r\n"
+            f"X-Request-Id: {record.request_id}\r\n"
             f"X-Model-Version: {self.wsgi.extensions['slot'].current.version}\r\n\r\n"
         )
         with suppress(OSError):
             client.sendall(head.encode() + text)
+
+
+def _tell_uncaught(context: object, kind: type, error: BaseException, trace: object) -> None:
+    """What gevent does with an error that no greenlet caught: its own way prints the text."""
+    del context, kind, trace
+    tell(error, Record(token_hex(16)))
 
 
 def _unread(req: Any) -> bool:

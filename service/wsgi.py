@@ -11,7 +11,7 @@ from flask import Flask
 
 from model import ModelRefused
 from model.regno import BUNDLED, RegnoScorer
-from service.app import create_app
+from service.app import create_app, create_metrics_app
 from service.auth import KeyRing
 from service.metrics import Metrics
 from service.settings import Settings, SettingsError, of_this_server, stop, variable
@@ -34,11 +34,14 @@ def build() -> tuple[Flask, Slot, KeyRing]:
     try:
         settings = of_this_server()
         keys = KeyRing(settings)
-        metrics = Metrics()
+        metrics = Metrics(keys.names, kept=settings.metrics_kept)
         slot = Slot(load_scorer(settings), metrics)
-        return create_app(settings, slot, keys, metrics), slot, keys
+        app = create_app(settings, slot, keys, metrics)
+        if settings.metrics_bind:
+            app.extensions["metrics_app"] = create_metrics_app(settings, slot, metrics)
     except SettingsError as error:
         stop(error)
+    return app, slot, keys
 
 
 app, slot, keys = build()

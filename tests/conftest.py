@@ -53,13 +53,14 @@ def scorer() -> RegnoScorer:
 def make_app(settings: Settings, scorer: RegnoScorer) -> AppMaker:
     """Makes a warm app; each setting can be given, and another scorer."""
 
-    def make(scorer: RegnoScorer = scorer, **changed: Any) -> Flask:
+    def make(scorer: RegnoScorer = scorer, *, metrics_kept: bool = True, **changed: Any) -> Flask:
         values = {name: getattr(settings, name) for name in settings.__struct_fields__}
         chosen = Settings(**{**values, **changed})
-        metrics = Metrics()
+        keys = KeyRing(chosen)
+        metrics = Metrics(keys.names, kept=metrics_kept)
         slot = Slot(scorer, metrics)
         slot.warm_up()
-        return create_app(chosen, slot, KeyRing(chosen), metrics)
+        return create_app(chosen, slot, keys, metrics)
 
     return make
 

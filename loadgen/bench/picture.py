@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from loadgen.bench import machine
 from loadgen.bench.targets import TARGETS
 
-_COLOURS: Final = dict(zip(TARGETS, ("#1f77b4", "#9e9e9e", "#2ca02c", "#d62728"), strict=True))
+_COLOURS: Final = dict(
+    zip(TARGETS, ("#1f77b4", "#9467bd", "#9e9e9e", "#2ca02c", "#d62728"), strict=True)
+)
 
 
 def draw(content: dict[str, Any], path: Path) -> None:

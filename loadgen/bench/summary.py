@@ -26,6 +26,8 @@ class Wanted(NamedTuple):
 WANTED: Final = (
     Wanted("rps", "service", "fastapi", 16),
     Wanted("rps", "service", "fastapi", 64),
+    Wanted("rps", "service", "unobserved", 16),
+    Wanted("rps", "service", "unobserved", 64),
     Wanted("rps", "service", "empty", 16),
     Wanted("rps", "service", "empty", 64),
     Wanted("rps", "service", "prototype", 1),

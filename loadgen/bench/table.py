@@ -151,10 +151,11 @@ def _compare(scored: Path, expected: Sequence[float]) -> None:
 
 def _report(rounds: Sequence[Round], rows: int) -> str:
     seconds = [found.seconds for found in rounds]
+    peak = max(found.peak_mib for found in rounds)
     lines = [
         f"\n{machine.in_words(machine.describe())}\n",
-        f"{rows:,} rows, {rows / median(seconds):,.0f} rows/s, peak memory of all processes "
-        + f"{max(found.peak_mib for found in rounds)} MiB; medians of {len(rounds)} rounds\n",
+        f"{rows:,} rows, {rows / median(seconds):,.0f} rows/s, medians of {len(rounds)} rounds",
+        f"peak memory of all processes {peak} MiB\n",
         f"{'seconds':32} {'median':>7}  each round",
         _line("model.score", seconds),
         *(_line(f"bare CatBoost, {name}", [r.bare[name] for r in rounds]) for name in _THREADS),

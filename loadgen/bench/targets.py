@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from loadgen.bench.errors import CannotStart
 
 KEY: Final = "key-of-the-benchmark"
+METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that live for seconds
 _PACKAGE: Final = "loadgen.bench.rivals"
 # The service's own settings where they concern the server, not the scoring.
 _SAME_SERVER: Final = (
@@ -72,8 +73,15 @@ def _service_environment(port: int, setup: Setup) -> dict[str, str]:
         "SCORING_WORKERS": str(setup.workers),
         "SCORING_MODEL": str(setup.model),
         "SCORING_API_KEYS": f"bench:{KEY}",
+        "SCORING_METRICS_TOKEN": METRICS_TOKEN,
         **setup.env,
     }
+
+
+def _unobserved_environment(port: int, setup: Setup) -> dict[str, str]:
+    # Without a place to read metrics none are kept; access lines are of level info and warning.
+    nothing = {"SCORING_METRICS_TOKEN": "", "SCORING_LOG_LEVEL": "error"}
+    return {**_service_environment(port, setup), **nothing}
 
 
 def _empty(port: int, setup: Setup) -> list[str]:
@@ -105,6 +113,7 @@ TARGETS: Final = {
     target.name: target
     for target in (
         Target("service", ("gunicorn", "catboost"), _service, _service_environment),
+        Target("unobserved", ("gunicorn", "catboost"), _service, _unobserved_environment),
         Target("empty", ("gunicorn", "gevent", "flask"), _empty, scores=False),
         Target("fastapi", _FASTAPI_NEEDS, _fastapi, _fastapi_environment),
         Target("prototype", ("gunicorn", "flask", "catboost", "pandas"), _prototype),

@@ -8,8 +8,19 @@ notebook's door. simulate → training → evaluate → card make the bundled mo
 
 from model.regno.features import Row
 from model.regno.pick import pick_regno
-from model.regno.request import Reading
+from model.regno.request import FIELDS, Reading
 from model.regno.schema import components
-from model.regno.scorer import BUNDLED, MANY, RegnoScorer, Score
+from model.regno.scorer import BUNDLED, MANY, PLATES, RegnoScorer, Score
 
-__all__ = ["BUNDLED", "MANY", "Reading", "RegnoScorer", "Row", "Score", "components", "pick_regno"]
+__all__ = [
+    "BUNDLED",
+    "FIELDS",
+    "MANY",
+    "PLATES",
+    "Reading",
+    "RegnoScorer",
+    "Row",
+    "Score",
+    "components",
+    "pick_regno",
+]

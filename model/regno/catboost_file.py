@@ -56,11 +56,14 @@ class BinaryModel:
         """The model in a .cbm file. Raises ModelRefused."""
         return cls.parse(read(path))
 
+    def importances(self) -> dict[str, float]:
+        """How much each feature moves the score, in per cent (PredictionValuesChange)."""
+        values = self._model.get_feature_importance(thread_count=1)
+        return {name: float(v) for (name, _), v in zip(self.features, values, strict=True)}
+
     def uses(self, feature: str) -> bool:
         """Whether any tree splits on a feature."""
-        names = [name for name, _ in self.features]
-        importance: float = self._model.get_feature_importance(thread_count=1)[names.index(feature)]
-        return importance > 0
+        return self.importances()[feature] > 0
 
     def probabilities(self, rows: Sequence[Row]) -> list[list[float]]:
         """[negative, positive] for each row; rows are in the order of `features`."""

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from model.errors import ModelRefused
+from model.regno.drift import Variable
 
 FILE_NAME: Final = "manifest.json"
 
@@ -22,7 +23,8 @@ class Manifest(Struct):
     """A model's papers.
 
     `vocabularies` holds, for each categorical feature, the values seen in training;
-    `golden` the positive probabilities of the golden requests, in their order.
+    `golden` the positive probabilities of the golden requests, in their order; `reference`
+    how the held-out rows are distributed, for drift.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Manifest(Struct):
     training: dict[str, Any]
     libraries: dict[str, str]
     metrics: dict[str, Any]
+    reference: list[Variable] = []
 
 
 def beside(model: Path, sha256: str) -> Manifest | None:

@@ -39,3 +39,15 @@ def category(reading: str) -> str:
     """The plate format of a reading, `unknown` if it is none of them."""
     match = _ANY.fullmatch(reading)
     return _CATEGORY[match.lastindex or 0] if match else UNKNOWN
+
+
+# Latin letters that a person takes for the Cyrillic ones of a plate.
+_LOOKALIKES: Final = frozenset("ABEKMHOPCTYXaekmhopctyx")
+
+
+def has_lookalikes(reading: str) -> bool:
+    """Whether a reading has Latin letters where Cyrillic ones are meant.
+
+    Some formats do have Latin letters: what is of a format is as it should be.
+    """
+    return not _LOOKALIKES.isdisjoint(reading) and category(reading) == UNKNOWN

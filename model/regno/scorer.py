@@ -14,14 +14,18 @@ from msgspec import Struct
 from model.errors import InvalidRequest, ModelRefused
 from model.regno import golden, manifest
 from model.regno.catboost_file import BinaryModel, read
+from model.regno.drift import DriftCounter
 from model.regno.features import CATEGORICAL, Row, in_order_of
 from model.regno.manifest import Manifest
+from model.regno.plates import has_lookalikes
 from model.regno.request import Reading, decode_custom
 from model.regno.table import TableMaker
-from model.regno.vocabulary import Vocabulary, asked, listed
+from model.regno.vocabulary import ASKED, Vocabulary, asked, listed
 from model.wire import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
+# The fields that hold a plate.
+PLATES: Final = ("regno_recognize", "afts_regno_ai")
 _SAME: Final = 1e-12
 # Different rows in which a bare model is asked whether it knows a value.
 _CONTEXTS: Final = 8
@@ -49,6 +53,8 @@ class RegnoScorer:
         self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
         self.table = TableMaker(model.features)
+        names = [name for name, _ in model.features]
+        self._class_at = names.index("camera_class") if "camera_class" in names else None
 
     @classmethod
     def load(cls, path: Path = BUNDLED) -> "RegnoScorer":
@@ -70,6 +76,30 @@ class RegnoScorer:
             return listed(self._model, self.manifest.vocabularies)
         return asked(self._model, self.rows(golden.readings()[:_CONTEXTS]))
 
+    @property
+    def camera_classes(self) -> Sequence[str]:
+        """The camera classes of the manifest, without one those that the contract names."""
+        listed = self.manifest.vocabularies if self.manifest else ASKED
+        return listed.get("camera_class", ())
+
+    @property
+    def watched_categories(self) -> list[str]:
+        """The categorical features whose unseen values can be told."""
+        told = self.manifest.vocabularies if self.manifest else ASKED
+        return [
+            name for name, kind in self._model.features if kind == "categorical" and name in told
+        ]
+
+    def classes_of(self, rows: Sequence[Row]) -> list[str]:
+        """The camera class of each row, "" if the model does not take it."""
+        at = self._class_at
+        return [""] * len(rows) if at is None else [str(row[at]) for row in rows]
+
+    def drift_counter(self) -> DriftCounter:
+        """A new counter by the manifest's reference; without one it counts nothing."""
+        reference = self.manifest.reference if self.manifest else []
+        return DriftCounter([name for name, _ in self._model.features], reference)
+
     @staticmethod
     def decoder(max_rows: int) -> Callable[[bytes], Reading | list[Reading | InvalidRequest]]:
         """The function that reads bodies: one object, or an array of at most `max_rows`."""
@@ -86,6 +116,12 @@ class RegnoScorer:
     def unseen(self, row: Row) -> list[str]:
         """The categorical features whose value in this row the model never saw."""
         return self._vocabulary.unseen(row)
+
+    def lookalikes(self, reading: Reading) -> list[str]:
+        """The fields that have Latin letters where Cyrillic ones are meant."""
+        if not (has_lookalikes(reading.regno_recognize) or has_lookalikes(reading.afts_regno_ai)):
+            return []
+        return [name for name in PLATES if has_lookalikes(getattr(reading, name))]
 
     def predict(self, rows: Sequence[Row]) -> list[Score]:
         """One score for each row."""

@@ -35,7 +35,7 @@ class RegRoute:
         self._limits = (settings.max_body, settings.max_array_body)
         self._decode = RegnoScorer.decoder(settings.max_rows)
         self._reject_unseen = settings.unseen == "reject"
-        self._metrics = metrics
+        self._metrics = metrics.scoring
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
         """Check the key, read, score, reply; raises InvalidRequest or Refused.
@@ -48,25 +48,37 @@ class RegRoute:
         live = self._slot.current
         record.model_version = live.version
         text = body.read(environ, *self._limits)
+        try:
+            response = self._score(live, text, record)
+        except InvalidRequest as fault:
+            self._metrics.refused(fault)
+            raise
+        self._metrics.stages(record)
+        _describe(response, record)
+        return response
+
+    def _score(self, live: Live, text: bytes, record: Record) -> Reply:
         began = perf_counter()
         decoded = self._decode(text)
         record.decode_seconds = perf_counter() - began
         if isinstance(decoded, list):
-            response = self._array(live, decoded, record)
-        else:
-            response = self._single(live, decoded, record)
-        _describe(response, record)
-        return response
+            return self._array(live, decoded, record)
+        return self._single(live, decoded, record)
 
     def _single(self, live: Live, reading: Reading, record: Record) -> Reply:
         began = perf_counter()
         row = live.scorer.row(reading)
-        refused = self._check(live.scorer, row, record)
+        refused = self._check(live, row, record)
+        live.behaviour.lookalikes(live.scorer.lookalikes(reading))
         queued = perf_counter()
         record.features_seconds = queued - began
         if refused:
             raise refused
-        prediction = live.batcher.predict(row)
+        try:
+            prediction = live.batcher.predict(row)
+        except Exception:
+            self._metrics.failed(1)
+            raise
         resumed = perf_counter()
         record.rows = 1
         record.predict_seconds = prediction.ended - prediction.began
@@ -90,49 +102,63 @@ class RegRoute:
         """Each item's score or fault, in order."""
         readings = [item for item in items if isinstance(item, Reading)]
         record.rows += len(readings)
+        for item in items:
+            if isinstance(item, InvalidRequest):
+                self._metrics.refused(item)
+            else:
+                live.behaviour.lookalikes(live.scorer.lookalikes(item))
         # A table has no rows to refuse one by one.
         by = self._by_rows if self._reject_unseen or len(readings) < MANY else self._by_table
-        outcomes = iter(by(live.scorer, readings, record))
+        try:
+            outcomes = iter(by(live, readings, record))
+        except Exception:
+            self._metrics.failed(len(readings))
+            raise
         gevent.sleep(0)
         return [item if isinstance(item, InvalidRequest) else next(outcomes) for item in items]
 
     def _by_rows(
-        self, scorer: RegnoScorer, readings: list[Reading], record: Record
+        self, live: Live, readings: list[Reading], record: Record
     ) -> list[Score | InvalidRequest]:
         began = perf_counter()
-        checked = [(row, self._check(scorer, row, record)) for row in scorer.rows(readings)]
+        checked = [(row, self._check(live, row, record)) for row in live.scorer.rows(readings)]
         featured = perf_counter()
-        scores = iter(scorer.predict([row for row, refused in checked if not refused]))
+        rows = [row for row, refused in checked if not refused]
+        found = live.scorer.predict(rows)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
+        live.scored(rows, found)
+        for _, refused in checked:
+            if refused:
+                self._metrics.refused(refused)
+        scores = iter(found)
         return [refused or next(scores) for _, refused in checked]
 
-    def _by_table(
-        self, scorer: RegnoScorer, readings: list[Reading], record: Record
-    ) -> list[Score]:
+    def _by_table(self, live: Live, readings: list[Reading], record: Record) -> list[Score]:
         began = perf_counter()
-        table = scorer.table.of_readings(readings)
-        self._note(scorer.unseen_in_table(table), record)
+        table = live.scorer.table.of_readings(readings)
+        self._note(live, live.scorer.unseen_in_table(table), record)
         featured = perf_counter()
-        scores = scorer.score_table(table)
+        scores = live.scorer.score_table(table)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
+        live.scored_table(readings, table, scores)
         return scores
 
-    def _check(self, scorer: RegnoScorer, row: Row, record: Record) -> InvalidRequest | None:
+    def _check(self, live: Live, row: Row, record: Record) -> InvalidRequest | None:
         """Note what makes a row's score doubtful; the fault if that is to be refused."""
-        unseen = scorer.unseen(row)
+        unseen = live.scorer.unseen(row)
         if not unseen:
             return None
-        self._note(dict.fromkeys(unseen, 1), record)
+        self._note(live, dict.fromkeys(unseen, 1), record)
         if self._reject_unseen:
-            return InvalidRequest(unseen[0], "holds a value that the model never saw")
+            return InvalidRequest(unseen[0], "holds a value that the model never saw", "unseen")
         return None
 
-    def _note(self, unseen: dict[str, int], record: Record) -> None:
+    def _note(self, live: Live, unseen: dict[str, int], record: Record) -> None:
         """Tell of the rows whose value of a feature the model never saw."""
         record.warn(f"unseen-category:{name}" for name in unseen)
-        self._metrics.count_unseen(unseen)
+        live.behaviour.unseen(unseen)
 
 
 def _describe(response: Reply, record: Record) -> None:

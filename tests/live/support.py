@@ -71,10 +71,10 @@ class Connection(HTTPConnection):
 
 
 @contextmanager
-def started(folder: Path, **settings: str) -> Iterator[Server]:
+def started(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
     """A ready server that the test stops itself; it is stopped here only when the test fails."""
     server = Server(
-        folder, {f"SCORING_{name.upper()}": value for name, value in settings.items()}, ()
+        folder, {f"SCORING_{name.upper()}": value for name, value in settings.items()}, arguments
     )
     try:
         server.wait_ready()
@@ -131,16 +131,16 @@ def exchange(server: Server, raw: bytes, *, then_end: bool = False) -> Reply:
 
 
 def answered(server: Server) -> dict[int, float]:
-    """How many requests each worker has answered, from the counters it keeps in a file."""
+    """How many requests each worker and its predecessors answered, from the file it counts in."""
     return {
-        pid: sum(
+        worker.pid: sum(
             value
-            for folder in server.metrics_folders()
-            for file in folder.glob(f"counter_{pid}.db")
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+            for path in {Path(file.path) for file in worker.open_files()}
+            if path.name.startswith("counter_")
+            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path))  # type: ignore[no-untyped-call]
             if json.loads(key)[1] == "scoring_http_requests_total"
         )
-        for pid in server.pids()
+        for worker in server.workers()
     }
 
 

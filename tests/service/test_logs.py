@@ -1,56 +1,240 @@
-"""The log is JSON, one object a line, and tells names: no plate, no key, no exception's text."""
+"""The log is one line a record, in JSON or columns: no plate, no key, no exception's text."""
 
 import json
 import logging
+import os
 import sys
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from select import PIPE_BUF
+from types import SimpleNamespace
 from typing import Any
 
-from service.logs import JsonFormatter
-from tests.support.server import serving
+import pytest
 
-PLATE = "Х777ХХ799"
+from service.log_forms import Form, HumanForm, JsonForm, timestamp
+from service.logs import Lines, ServerLogger, lines_of
+from service.record import ENVIRON_KEY, Record
+from service.settings import Settings
+
+PLATE = "Х777УК799"
+FORMS = [JsonForm(), HumanForm(colour=False)]
+CLEAR, YELLOW, RED = "\x1b[0m", "\x1b[33m", "\x1b[31m"
 
 
-def test_a_line_tells_an_exception_by_its_type_only() -> None:
+def _message(
+    text: str, *arguments: object, level: int = logging.INFO, error: Any = None
+) -> logging.LogRecord:
+    return logging.LogRecord("gunicorn.error", level, "f", 1, text, arguments, error)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_exception_is_told_by_its_type_only(form: Form) -> None:
     try:
         int(PLATE)
-    except ValueError:
-        record = logging.LogRecord("x", logging.ERROR, "f", 1, "it %s", ("broke",), sys.exc_info())
-    line = json.loads(JsonFormatter().format(record))
-    assert line["message"] == "it broke"
-    assert line["level"] == "error"
-    assert line["exception"] == "ValueError"
-    assert PLATE not in str(line)
+    except ValueError as error:
+        with_trace = form.message(_message("it %s", "broke", error=sys.exc_info())).decode()
+        as_argument = form.message(_message("it broke: %s", error)).decode()
+    for line in (with_trace, as_argument):
+        assert "it broke" in line
+        assert "ValueError" in line
+        assert PLATE not in line
+        assert "invalid literal" not in line
 
 
-def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
-    message = 'a\n{"level":"error"}\r\n"'
-    record = logging.LogRecord("x", logging.INFO, "f", 1, message, (), None)
-    line = JsonFormatter().format(record)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_plate_in_a_message_is_taken_out(form: Form) -> None:
+    line = form.message(_message("%s is not a setting", f"SCORING_{PLATE}")).decode()
+    assert PLATE not in line
+    assert "[plate]" in line
+
+
+HOSTILE = [
+    'a\n{"level":"error"}\r\n"',
+    "\x1b[2J\x1b[31mred\x07\x08\x7f",
+    "next\x85line\x0bfeed\x0cform\x1c\x1d\x1e",
+    "a\u2028b\u2029c",
+    "\u202eturned\u2066\u200f",
+    "\x9b31mC1",
+    "lone \udc80 surrogate",
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_breaks_a_line_or_moves_a_cursor(text: str, form: Form) -> None:
+    line = form.message(_message("%s", text)).decode()
+    assert line.endswith("\n")
     assert len(line.splitlines()) == 1
-    assert json.loads(line)["message"] == message
+    assert line[:-1].isprintable() or (isinstance(form, JsonForm) and "\x7f" in line)
 
 
-def test_the_servers_log_tells_the_keys_name_and_neither_plate_nor_key(
-    tmp_path: Path, request_body: dict[str, Any]
+@pytest.mark.parametrize("text", HOSTILE)
+def test_json_gives_the_text_back(text: str) -> None:
+    assert json.loads(JsonForm().message(_message("%s", text)))["message"] == text
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("character", ["a", "я", "\n", "\x1b", "🚗", '"'])
+def test_a_line_is_never_longer_than_what_a_pipe_takes_whole(character: str, form: Form) -> None:
+    for length in (PIPE_BUF // 8, PIPE_BUF - 100, PIPE_BUF, 100_000):
+        line = form.message(_message("%s", character * length))
+        assert len(line) <= PIPE_BUF
+
+
+def test_a_message_with_a_wrong_number_of_arguments_is_told_as_it_is() -> None:
+    assert json.loads(JsonForm().message(_message("%s of %s", "one")))["message"] == "%s of %s"
+
+
+@pytest.fixture
+def record() -> Record:
+    record = Record("id-1")
+    record.route, record.key_name, record.model_version, record.rows = "/reg", "partner", "v7", 3
+    return record
+
+
+Log = Callable[..., list[str]]
+
+
+@pytest.fixture
+def log(record: Record) -> Iterator[Log]:
+    """Logs answered requests and gives the lines."""
+    reader, writer = os.pipe()
+
+    def answer(form: Form, *statuses: int, share: float = 1.0, method: str = "POST") -> list[str]:
+        logger = ServerLogger.__new__(ServerLogger)
+        logger.error_log = logging.getLogger("tests.access")
+        logger.error_log.setLevel(logging.INFO)
+        logger.lines, logger.share, logger._access_to_stdout = Lines(writer, form), share, True
+        environ = {ENVIRON_KEY: record, "REQUEST_METHOD": method}
+        for number, status in enumerate(statuses):
+            if share < 1:
+                record.request_id = f"id-{number}"
+            reply = SimpleNamespace(status_code=status)
+            logger.access(reply, None, environ, timedelta(microseconds=1234))
+        os.write(writer, b"\n")
+        return os.read(reader, 1 << 20).decode().splitlines()[:-1]
+
+    yield answer
+    os.close(reader)
+    os.close(writer)
+
+
+def test_an_answered_request_is_one_json_object(log: Log) -> None:
+    (line,) = log(JsonForm(), 200)
+    told = json.loads(line)
+    assert told.pop("time").endswith("Z")
+    assert told == {
+        "level": "info",
+        "logger": "access",
+        "request_id": "id-1",
+        "method": "POST",
+        "route": "/reg",
+        "status": 200,
+        "ms": 1.234,
+        "key": "partner",
+        "model_version": "v7",
+        "rows": 3,
+        "warnings": [],
+    }
+
+
+def test_levels_follow_the_status_and_the_warnings(log: Log, record: Record) -> None:
+    lines = [json.loads(line)["level"] for line in log(JsonForm(), 200, 302, 404, 500, 503)]
+    assert lines == ["info", "info", "warning", "error", "error"]
+    record.warn(["unseen-category:camera_class"])
+    (line,) = log(JsonForm(), 200)
+    assert json.loads(line)["level"] == "warning"
+    assert json.loads(line)["warnings"] == ["unseen-category:camera_class"]
+
+
+@pytest.mark.parametrize("method", ["X777XX799", "BREW", "get"])
+def test_a_method_that_a_client_made_up_is_not_told(method: str, log: Log) -> None:
+    (line,) = log(JsonForm(), 405, method=method)
+    assert json.loads(line)["method"] == "other"
+
+
+def test_of_good_lines_the_share_is_kept_and_says_so(log: Log) -> None:
+    lines = [json.loads(line) for line in log(JsonForm(), *[200] * 4000, share=0.05)]
+    assert {line["sampled"] for line in lines} == {0.05}
+    # 200 expected; the deviation is 14, and ids are hashed anew in each run of the tests.
+    assert 120 < len(lines) < 280
+    assert 2400 < sum(1 / line["sampled"] for line in lines) < 5600
+
+
+def test_one_id_is_always_kept_or_never(log: Log) -> None:
+    kept = {json.loads(line)["request_id"] for line in log(JsonForm(), *[200] * 200, share=0.5)}
+    again = {json.loads(line)["request_id"] for line in log(JsonForm(), *[200] * 200, share=0.5)}
+    assert kept == again
+    assert 50 < len(kept) < 150
+
+
+def test_no_share_of_good_lines_leaves_the_others(log: Log, record: Record) -> None:
+    statuses = [200, 201, 204, 302, 400, 404, 500]
+    lines = [json.loads(line) for line in log(JsonForm(), *statuses, share=0.0)]
+    assert [line["status"] for line in lines] == [302, 400, 404, 500]
+    assert not [line for line in lines if "sampled" in line]
+    record.warn(["unseen-category:camera_type"])
+    assert len(log(JsonForm(), 200, share=0.0)) == 1
+
+
+def test_columns_for_a_person(log: Log, record: Record) -> None:
+    good, bad = log(HumanForm(colour=False), 200, 400)
+    assert good[12:] == " info     POST    /reg         200     1.234 ms     3 rows  partner"
+    assert bad[12:] == " warning  POST    /reg         400     1.234 ms     3 rows  partner  id-1"
+    record.warn(["unseen-category:camera_class"])
+    (warned,) = log(HumanForm(colour=False), 200)
+    assert warned.endswith(" partner      unseen-category:camera_class  id-1")
+    told = HumanForm(colour=False).message(_message("Booting worker %d", 7)).decode()
+    assert told[12:] == " info     gunicorn.error: Booting worker 7\n"
+
+
+def test_colours_for_what_is_wrong(log: Log) -> None:
+    good, bad, broken = log(HumanForm(colour=True), 200, 400, 500)
+    assert "\x1b" not in good
+    assert bad.startswith(YELLOW)
+    assert broken.startswith(RED)
+    assert bad.endswith(CLEAR)
+    assert broken.endswith(CLEAR)
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1627808579.25, "2021-08-01T09:02:59.250Z"),
+        (1627808579.9999, "2021-08-01T09:02:59.999Z"),
+        (1627808580.0625, "2021-08-01T09:03:00.062Z"),
+    ],
+)
+def test_times_are_in_utc_with_milliseconds(moment: float, told: str) -> None:
+    assert timestamp(moment) == told
+
+
+@pytest.mark.parametrize(
+    ("setting", "terminal", "form"),
+    [
+        ("auto", True, HumanForm),
+        ("auto", False, JsonForm),
+        ("json", True, JsonForm),
+        ("human", False, HumanForm),
+    ],
+)
+def test_the_form_is_as_set_or_fits_where_it_goes(
+    setting: Any, form: type, *, terminal: bool
 ) -> None:
-    planted = {**request_body, "regno_recognize": PLATE, "camera_class": "Тайная"}
-    with serving(tmp_path, api_keys="partner:wL9xQ") as server:
-        with server.client(x_api_key="wL9xQ", x_request_id="planted-1") as client:
-            wrong = {**planted, "direction": PLATE}
-            replies = [
-                client.post("/reg/", json=planted),
-                client.post("/reg/", json=wrong),
-                client.post("/reg/?plate=X777", content=b"X777XX"),
-            ]
-        with server.client(x_api_key="wL9xQ-wrong") as client:
-            assert client.get("/").status_code == 401
-    assert [reply.status_code for reply in replies] == [200, 400, 415]
-    told = [line for line in server.log() if line.get("request_id") == "planted-1"]
-    assert [line["status"] for line in told] == [200, 400, 415]
-    assert {line["key"] for line in told} == {"partner"}
-    assert told[0]["rows"] == 1
-    assert "unseen-category:camera_class" in told[0]["warnings"]
-    for secret in ("wL9x", PLATE, "X777", "Тайная"):
-        assert secret not in server.output() + server.errors()
+    reader, writer = os.openpty() if terminal else os.pipe()
+    try:
+        assert type(lines_of(Settings(log_form=setting), writer).form) is form
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_log_that_nobody_reads_ends_nothing() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    Lines(writer, JsonForm()).write(b"a line\n")
+    os.close(writer)
+    Lines(writer, JsonForm()).write(b"a line\n")

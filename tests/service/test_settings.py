@@ -1,5 +1,6 @@
 """Settings come from the environment over a .env file; a bad one stops the start by its name."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from service.settings import unknown_variables as unknown
 from tests.support.paths import ROOT
 from tests.support.server import refused
 
-_SECRETS: dict[str, Any] = {"api_keys": "partner:wL9x", "metrics_token": "wL9x-token"}
+_DSN = "https://wL9x@errors.example/17"
+_SECRETS: dict[str, Any] = {
+    "api_keys": "partner:wL9x",
+    "metrics_token": "wL9x-token",
+    "sentry_dsn": _DSN,
+}
 
 
 @pytest.fixture
@@ -39,9 +45,16 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "max_rows": ("7", 7),
     "unseen": ("reject", "reject"),
     "metrics_token": ("t", "t"),
+    "metrics_bind": ("127.0.0.1:9100", "127.0.0.1:9100"),
     "keepalive": ("5", 5),
     "graceful_timeout": ("6", 6),
     "log_level": ("debug", "debug"),
+    "log_form": ("human", "human"),
+    "log_sample": ("0.25", 0.25),
+    "sentry_dsn": (_DSN, _DSN),
+    "otlp_endpoint": ("http://collector:4318", "http://collector:4318"),
+    "environment": ("test-2", "test-2"),
+    "release": ("1.2.3+a", "1.2.3+a"),
 }
 
 
@@ -85,6 +98,14 @@ _BAD = [
     *(("keepalive", value) for value in ("0", "-1", "long")),
     *(("graceful_timeout", value) for value in ("0", "x")),
     *(("log_level", value) for value in ("INFO", "verbose", "20")),
+    *(("log_form", value) for value in ("JSON", "text")),
+    *(("log_sample", value) for value in ("-0.1", "1.1", "10%", "nan")),
+    *(("sentry_dsn", value) for value in ("yes", "https://errors.example/1", "https://k@h/", "1")),
+    *(("sentry_dsn", value) for value in ("https://k@h/name", "ftp://k@h/1", "https://k@h:x/1")),
+    *(("otlp_endpoint", value) for value in ("collector:4318", "http://", "grpc://h:4317")),
+    *(("otlp_endpoint", value) for value in ("http://u:p@h", "http://h:99999", "http://h?x=1")),
+    *(("environment", value) for value in ("a b", "a/b", "я", "x" * 65)),
+    *(("release", value) for value in ("a\nb", "a/b")),
 ]
 
 
@@ -95,6 +116,19 @@ def test_a_bad_value_names_its_variable(field: str, value: str, dotenv: Path) ->
     assert caught.value.variable == variable(field)
     assert str(caught.value).startswith(f"{variable(field)}: ")
     assert len(str(caught.value)) > len(variable(field)) + 2
+
+
+@pytest.mark.parametrize("dsn", ["https://wL9x@host:port/1", "wL9x", "https://wL9x@host/"])
+def test_a_bad_dsn_is_not_repeated(dsn: str, dotenv: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"SCORING_SENTRY_DSN": dsn}, dotenv)
+    assert "wL9x" not in str(caught.value)
+
+
+def test_the_release_is_the_projects_version_unless_another_is_given() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert Settings().version == project["version"]
+    assert Settings(release="7").version == "7"
 
 
 def test_secrets_are_masked_when_settings_are_shown() -> None:
@@ -182,7 +216,10 @@ def test_the_example_file_changes_nothing(dotenv: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("port", "http"), ("unseen", "maybe"), ("model", "none.cbm"), ("api_keys_file", "none")],
+    [
+        *(("port", "http"), ("unseen", "maybe"), ("model", "none.cbm"), ("api_keys_file", "none")),
+        *(("sentry_dsn", "https://errors.example"), ("otlp_endpoint", "collector")),
+    ],
 )
 def test_the_server_does_not_start_on_a_bad_value(name: str, value: str, tmp_path: Path) -> None:
     ran = refused(tmp_path, **{name: value})

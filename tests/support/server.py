@@ -18,6 +18,7 @@ import psutil
 from tests.support.paths import ROOT
 
 KEY: Final = "123321"
+METRICS_TOKEN: Final = "token-of-the-tests"
 KEY_HEADER: Final = {"x-api-key": KEY}
 _PATIENCE: Final = 60.0
 _GLANCE: Final = 0.02
@@ -62,7 +63,8 @@ class Server:
             (self.folder / ".env").write_text(dotenv)
         self.socket = self.folder / "s"
         self.port = int(settings.get("SCORING_PORT", "0"))
-        self.settings = {"SCORING_HOST": f"unix:{self.socket}", "SCORING_WORKERS": "2", **settings}
+        usual = {"HOST": f"unix:{self.socket}", "WORKERS": "2", "METRICS_TOKEN": METRICS_TOKEN}
+        self.settings = {**{f"SCORING_{name}": value for name, value in usual.items()}, **settings}
         self._out = folder / "stdout"
         self._err = folder / "stderr"
         with self._out.open("wb") as out, self._err.open("wb") as err:

@@ -40,7 +40,8 @@ def _table(model: CatBoostClassifier, path: Path) -> pd.DataFrame:
     made = [features(reading_of(row)) for row in rows.read(path)]
     table = pd.DataFrame(made)[model.feature_names_]
     categorical = [model.feature_names_[at] for at in model.get_cat_feature_indices()]
-    return table.astype(dict.fromkeys(categorical, "category"))
+    typed: pd.DataFrame = table.astype(dict.fromkeys(categorical, "category"))
+    return typed
 
 
 def _pool(model: CatBoostClassifier, table: pd.DataFrame) -> Pool:

@@ -1,0 +1,113 @@
+"""How the readings of now compare with those that the model was measured on: bins and counts.
+
+Each variable, a feature or the score, is cut into bins, and a manifest holds what share of
+the held-out rows fell into each. Here the rows of now are counted by the same bins. The
+population stability index, the sum over bins of (now - then) * ln(now / then), is left to
+whoever adds up the counts of all processes: it can't be averaged.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+from msgspec import Struct
+
+from model.regno.features import Row
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Counts: TypeAlias = dict[tuple[str, str], int]
+
+# The variable that is no feature: the probability that the network's reading is right.
+SCORE: Final = "positive"
+BEYOND: Final = "+Inf"
+OTHER: Final = "other"
+# So many rows are counted at once: a tenth of the cost of counting each when it comes.
+_AT_ONCE: Final = 512
+
+
+class Variable(Struct, frozen=True):
+    """A feature or the score, its bins, and what the reference rows have in each.
+
+    A number has `bounds`, the greatest value of each bin in rising order; what is beyond the
+    last or missing is in one bin more. A category has `values`, and one bin for all others.
+    `shares` are those of the bins, in order, of which there is one more than bounds or
+    values. `importance` is the feature's share of the model's, 0 for the score.
+    """
+
+    name: str
+    shares: list[float]
+    importance: float
+    bounds: list[float] = []
+    values: list[str] = []
+
+    @property
+    def bins(self) -> list[str]:
+        """The names of the bins, in order."""
+        if self.values:
+            return [*self.values, OTHER]
+        return [*(f"{bound:g}" for bound in self.bounds), BEYOND]
+
+    def count(self, column: Iterable[Any]) -> list[int]:
+        """How many values of a column fall into each bin."""
+        if self.values:
+            found = Counter(column)
+            counts = [found.pop(value, 0) for value in self.values]
+            return [*counts, found.total()]
+        places = np.searchsorted(self.bounds, np.asarray(column, dtype=float))
+        counted: list[int] = np.bincount(places, minlength=len(self.bounds) + 1).tolist()
+        return counted
+
+
+class DriftCounter:
+    """Counts scored rows by the bins of a reference."""
+
+    def __init__(self, features: Sequence[str], reference: Sequence[Variable]) -> None:
+        """`features` are the names of a row's elements, in order."""
+        self.reference = reference
+        self._columns = [
+            (variable, features.index(variable.name))
+            for variable in reference
+            if variable.name in features
+        ]
+        self._score = [variable for variable in reference if variable.name == SCORE]
+        self._rows: list[Row] = []
+        self._positives: list[float] = []
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add_rows(self, rows: Sequence[Row], positives: Sequence[float]) -> None:
+        """Note rows and their scores. They are kept until there are enough to count at once."""
+        if not self.reference:
+            return
+        self._rows += rows
+        self._positives += positives
+        if len(self._rows) >= _AT_ONCE:
+            self._count_rows()
+
+    def add_table(self, table: pd.DataFrame, positives: Sequence[float]) -> None:
+        """Count the rows of a table that has the features as columns."""
+        for variable, index in self._columns:
+            self._add(variable, table.iloc[:, index])
+        for variable in self._score:
+            self._add(variable, positives)
+
+    def take(self) -> Counts:
+        """The rows by (variable, bin) since the last time; bins without rows are left out."""
+        if self._rows:
+            self._count_rows()
+        counts, self._counts = self._counts, Counter()
+        return dict(counts)
+
+    def _count_rows(self) -> None:
+        columns = list(zip(*self._rows, strict=True))
+        for variable, index in self._columns:
+            self._add(variable, columns[index])
+        for variable in self._score:
+            self._add(variable, self._positives)
+        self._rows, self._positives = [], []
+
+    def _add(self, variable: Variable, column: Iterable[Any]) -> None:
+        for name, count in zip(variable.bins, variable.count(column), strict=True):
+            if count:
+                self._counts[variable.name, name] += count

@@ -1,0 +1,13 @@
+"""What the service tells Prometheus, true over all workers.
+
+Each worker writes its values to files in shared memory; a scrape adds them up. The files are
+named after the worker's place, not its process: a successor goes on counting where the last
+one stopped, so there are never more files than places.
+
+http: requests; scoring: rows, stages, models; behaviour: what the model sees and says;
+vitals: the processes; places: the files; page: GET /metrics. `Metrics` holds the series.
+"""
+
+from service.metrics.metrics import Metrics
+
+__all__ = ["Metrics"]

@@ -1,0 +1,129 @@
+"""What the model sees and says: scores, bands, unseen categories, look-alikes, drift."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from model.regno import PLATES, RegnoScorer, Row, Score
+from service.metrics.histogram import BulkHistogram
+
+BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+# Below the first the camera is believed, above the second the network.
+CAMERA_BELOW: Final = 0.3
+NETWORK_ABOVE: Final = 0.7
+BANDS: Final = ("camera", "unsure", "network")
+_OTHER: Final = "other"
+
+
+def band(positive: float) -> str:
+    """Whom a score believes."""
+    if positive < CAMERA_BELOW:
+        return "camera"
+    return "network" if positive > NETWORK_ABOVE else "unsure"
+
+
+class BehaviourMetrics:
+    """The series; `Behaviour` fills them for one scorer."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        self.positive = BulkHistogram(
+            "scoring_positive",
+            "Scores: how probably the network's reading is right.",
+            buckets=BOUNDS,
+            registry=registry,
+        )
+        self.decisions = counter(
+            "scoring_decisions", "Rows by whom the score believes.", "band", "camera_class"
+        )
+        self.unseen = counter(
+            "scoring_unseen_categories",
+            "Rows whose value of a categorical feature the model never saw.",
+            "feature",
+        )
+        self.lookalikes = counter(
+            "scoring_lookalike_readings",
+            "Readings with Latin letters where Cyrillic ones are meant.",
+            "field",
+        )
+        self.drift = counter(
+            "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
+        )
+        self.reference = Gauge(
+            "scoring_drift_reference_ratio",
+            "The share of each bin among the rows that the model was measured on.",
+            ("variable", "bin"),
+            multiprocess_mode="max",
+            registry=registry,
+        )
+        self.importance = Gauge(
+            "scoring_drift_importance_ratio",
+            "Each feature's share of the model's importance; 0 for the score itself.",
+            ("variable",),
+            multiprocess_mode="max",
+            registry=registry,
+        )
+
+
+class Behaviour:
+    """Counts what one scorer sees and says."""
+
+    def __init__(self, metrics: BehaviourMetrics, scorer: RegnoScorer) -> None:
+        self._metrics = metrics
+        self._classes = frozenset(scorer.camera_classes)
+        self._decisions = {
+            (side, camera_class): metrics.decisions.labels(side, camera_class)
+            for side in BANDS
+            for camera_class in (*sorted(self._classes), _OTHER)
+        }
+        self._lookalikes = {field: metrics.lookalikes.labels(field) for field in PLATES}
+        for feature in scorer.watched_categories:
+            metrics.unseen.labels(feature)
+        self._drift = scorer.drift_counter()
+        self._bind_drift()
+
+    def scored(self, classes: Iterable[str], scores: Sequence[Score]) -> None:
+        """Count scores and whom they believe; `classes` are the camera classes of the rows."""
+        positives = [score.positive for score in scores]
+        self._metrics.positive.observe_many(positives)
+        known = self._classes
+        believed: dict[tuple[str, str], int] = {}
+        for name, positive in zip(classes, positives, strict=True):
+            who = band(positive), name if name in known else _OTHER
+            believed[who] = believed.get(who, 0) + 1
+        for who, count in believed.items():
+            self._decisions[who].inc(count)
+
+    def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
+        """Note rows for drift."""
+        self._drift.add_rows(rows, [score.positive for score in scores])
+
+    def table(self, table: Any, scores: Sequence[Score]) -> None:
+        """Count the rows of a table for drift."""
+        self._drift.add_table(table, [score.positive for score in scores])
+
+    def unseen(self, rows: Mapping[str, int]) -> None:
+        """Count the rows in which a feature has an unseen value."""
+        for feature, count in rows.items():
+            self._metrics.unseen.labels(feature).inc(count)
+
+    def lookalikes(self, fields: Iterable[str]) -> None:
+        """Count the readings of one row that have look-alike letters."""
+        for field in fields:
+            self._lookalikes[field].inc()
+
+    def publish(self) -> None:
+        """Write what was noted for drift."""
+        for bin_of, count in self._drift.take().items():
+            self._bins[bin_of].inc(count)
+
+    def _bind_drift(self) -> None:
+        self._bins = {}
+        for variable in self._drift.reference:
+            self._metrics.importance.labels(variable.name).set(variable.importance)
+            for name, share in zip(variable.bins, variable.shares, strict=True):
+                self._metrics.reference.labels(variable.name, name).set(share)
+                self._bins[variable.name, name] = self._metrics.drift.labels(variable.name, name)

@@ -1,0 +1,95 @@
+"""Requests by route, method and status, counted at the door."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, Final, TypeAlias
+
+from gevent import get_hub
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from service.metrics.histogram import BulkHistogram
+
+Labels: TypeAlias = tuple[str, str, str, str]
+
+# From half a millisecond. The latency targets of monitoring/slo.toml must stay bounds: a
+# share between two bounds is a guess.
+BUCKETS: Final = (
+    *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01),
+    *(0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_WITH_KEY: Final = ("/reg", "/")
+# What is there at 0 before it first happens: without it the first failure of a kind is no
+# increase that Prometheus could see.
+_EXPECTED: Final = (
+    *product(("/reg",), ("POST",), ("200", "400", "401", "408", "413", "415", "500")),
+    *product(("/", "/healthz", "/readyz", "/metrics"), ("GET",), ("200",)),
+    ("unmatched", "GET", "404"),
+)
+
+
+class HttpMetrics:
+    """Counts and durations. Routes are templates, so that no address makes a series of its own."""
+
+    def __init__(self, registry: CollectorRegistry, key_names: Iterable[str]) -> None:
+        self.in_flight = 0
+        self._requests = Counter(
+            "scoring_http_requests",
+            "Requests answered.",
+            ("route", "method", "status", "key"),
+            registry=registry,
+        )
+        self._duration = BulkHistogram(
+            "scoring_http_request_duration_seconds",
+            "From the request's head being read to its reply being ready.",
+            ("route", "method", "status"),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._in_flight = Gauge(
+            "scoring_http_requests_in_flight",
+            "Requests that are being answered.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        # Bound children, since .labels() locks and builds strings; routes, methods, statuses
+        # and key names are few, so this stays small.
+        self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
+        self._answered: dict[Labels, list[float]] = {}
+        self._turn: Any = None
+        for expected in _EXPECTED:
+            with_key = expected[0] in _WITH_KEY and expected[2] != "401"
+            for key in tuple(key_names) if with_key else ("",):
+                self._bind((*expected, key))
+
+    def observe(self, labels: Labels, seconds: float) -> None:
+        """Note one answered request: its route, method, status and key's name.
+
+        It is written before the event loop's turn ends, together with all others of the turn.
+        """
+        if not self._answered:
+            self._end_turn()
+        self._answered.setdefault(labels, []).append(seconds)
+
+    def publish(self) -> None:
+        """Write what was noted, and how many requests are in flight now."""
+        self.write()
+        self._in_flight.set(self.in_flight)
+
+    def _end_turn(self) -> None:
+        if self._turn is None:  # not in __init__: the master has no loop, its workers have
+            loop: Any = get_hub().loop
+            self._turn = loop.timer(0.0, priority=loop.MINPRI)  # as in service.batching
+        self._turn.start(self.write, update=False)
+
+    def write(self) -> None:
+        """Write what was noted."""
+        answered, self._answered = self._answered, {}
+        for labels, durations in answered.items():
+            requests, duration = self._bound.get(labels) or self._bind(labels)
+            requests.inc(len(durations))
+            duration.observe_many(durations)
+
+    def _bind(self, labels: Labels) -> tuple[Counter, BulkHistogram]:
+        bound = self._requests.labels(*labels), self._duration.labels(*labels[:3])
+        self._bound[labels] = bound
+        return bound

@@ -1,0 +1,53 @@
+"""All series of this server, in a registry of their own."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask
+from prometheus_client import CollectorRegistry, Counter
+
+from model.regno import RegnoScorer
+from service.metrics import page
+from service.metrics.behaviour import Behaviour, BehaviourMetrics
+from service.metrics.http import HttpMetrics
+from service.metrics.scoring import ScoringMetrics
+from service.metrics.silence import SilentBehaviour, SilentHttp, SilentScoring
+from service.metrics.vitals import VitalSigns
+
+
+class Metrics:
+    """Made once in the master, so that each worker's files begin with every series at 0."""
+
+    def __init__(self, key_names: Iterable[str] = (), *, kept: bool = True) -> None:
+        """`key_names` are those of the callers; unless `kept`, requests and rows go uncounted."""
+        self._kept = kept
+        self.registry = CollectorRegistry()
+        self.http = (HttpMetrics if kept else SilentHttp)(self.registry, key_names)
+        self.scoring = (ScoringMetrics if kept else SilentScoring)(self.registry)
+        self.vitals = VitalSigns(self.registry)
+        self._behaviours = BehaviourMetrics(self.registry)
+        reports = Counter(
+            "scoring_error_reports",
+            "Reports of errors: taken by Sentry, or dropped here or on the way.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._error_reports = {result: reports.labels(result) for result in ("sent", "dropped")}
+
+    def behaviour(self, scorer: RegnoScorer) -> Behaviour:
+        """The counters of what a scorer sees and says."""
+        return (Behaviour if self._kept else SilentBehaviour)(self._behaviours, scorer)
+
+    def count_report(self, result: str) -> None:
+        """Count one report of an error, `sent` or `dropped`."""
+        self._error_reports[result].inc()
+
+    def serve(self, app: Flask, token: str) -> None:
+        """Answer GET /metrics to who bears the token, to everybody if it is empty."""
+        page.serve(app, self.registry, token, self.http.write)
+
+    def publish(self, sockets: Iterable[Any]) -> None:
+        """Write what need not be written with each request: once a second is soon enough."""
+        self.http.publish()
+        self.scoring.publish()
+        self.vitals.publish(sockets)

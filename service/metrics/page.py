@@ -1,0 +1,52 @@
+"""GET /metrics, which prometheus-flask-exporter serves.
+
+It merges the workers' files, some ten milliseconds of work, in a thread beside the event loop
+that scores. Its own per-request hooks stay off: `service.door` times each
+request with two bound updates instead of some eighty Python calls.
+"""
+
+import hmac
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Flask, copy_current_request_context, request
+from gevent import get_hub
+from prometheus_client import CollectorRegistry
+from prometheus_flask_exporter import PrometheusMetrics
+
+from service.errors import Refused
+
+
+def serve(app: Flask, registry: CollectorRegistry, token: str, write: Callable[[], None]) -> None:
+    """Answer GET /metrics to who bears the token, to everybody if there is none.
+
+    `write` is called first, to write what this process has only noted so far.
+    """
+    exporter = PrometheusMetrics.for_app_factory(
+        path="/metrics",
+        export_defaults=False,
+        registry=registry,
+        metrics_decorator=_guarded(f"Bearer {token}".encode() if token else b"", write),
+    )
+    exporter.init_app(app)
+
+
+def _guarded(
+    expected: bytes, write: Callable[[], None]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What asks for the credentials, if any are expected, and merges beside the event loop."""
+
+    def guard(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def guarded(*args: object, **kwargs: object) -> Any:
+            given = request.headers.get("Authorization", "").encode()
+            if expected and not hmac.compare_digest(given, expected):
+                challenge = {"WWW-Authenticate": "Bearer"}
+                raise Refused(401, "the bearer token is missing or wrong", challenge)
+            write()
+            return get_hub().threadpool.apply(copy_current_request_context(view), args, kwargs)
+
+        return guarded
+
+    return guard

@@ -1,0 +1,95 @@
+"""Rows, the stages they go through, batches, and the models that serve."""
+
+from collections import Counter as Tally
+from itertools import product
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from model import KINDS, InvalidRequest
+from model.regno import FIELDS
+from service.record import STAGES, Record
+
+_RESULTS: Final = ("scored", "refused", "failed")
+_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class ScoringMetrics:
+    """What became of rows, and where the time went."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        rows = Counter(
+            "scoring_rows", "Rows by what became of them.", ("result",), registry=registry
+        )
+        self._rows = {result: rows.labels(result) for result in _RESULTS}
+        self._refused = Counter(
+            "scoring_rows_refused",
+            "Rows that could not be scored, by what was wrong with which field.",
+            ("reason", "field"),
+            registry=registry,
+        )
+        for kind, field in product(KINDS, ("", *FIELDS)):
+            self._refused.labels(kind, field)
+        self._requests = Counter(
+            "scoring_scored_requests", "Requests that got scores.", registry=registry
+        )
+        stages = Counter(
+            "scoring_stage_seconds",
+            "Time that scored requests spent in each stage; batched ones share a predict.",
+            ("stage",),
+            registry=registry,
+        )
+        self._stages = [(f"{stage}_seconds", stages.labels(stage)) for stage in STAGES]
+        self._waiting: Tally[str] = Tally()
+        self._batch_rows = Histogram(
+            "scoring_batch_rows", "Rows predicted in one call.", buckets=_BATCHES, registry=registry
+        )
+        self._live = Gauge(
+            "scoring_model_live",
+            "1 for the version that a worker serves, 0 for those it served before.",
+            ("version", "worker"),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        loads = Counter("scoring_model_loads", "Models loaded.", ("result",), registry=registry)
+        self._loads = {result: loads.labels(result) for result in ("loaded", "refused")}
+
+    def scored(self, rows: int) -> None:
+        """Count rows that got scores."""
+        self._rows["scored"].inc(rows)
+
+    def failed(self, rows: int) -> None:
+        """Count rows that should have got scores."""
+        self._rows["failed"].inc(rows)
+
+    def refused(self, fault: InvalidRequest) -> None:
+        """Count a row that can't be scored, and why."""
+        self._rows["refused"].inc()
+        # A field that is none of the contract's is the client's own word.
+        self._refused.labels(fault.kind, fault.field if fault.field in FIELDS else "").inc()
+
+    def batch(self, rows: int) -> None:
+        """Count one call of predict."""
+        self._batch_rows.observe(rows)
+
+    def stages(self, record: Record) -> None:
+        """Add the times of a scored request. They wait for `publish`: a sum has no hurry."""
+        waiting = self._waiting
+        waiting["requests"] += 1
+        for name, _ in self._stages:
+            waiting[name] += getattr(record, name)
+
+    def publish(self) -> None:
+        """Write the times that wait."""
+        waiting, self._waiting = self._waiting, Tally()
+        self._requests.inc(waiting["requests"])
+        for name, counter in self._stages:
+            counter.inc(waiting[name])
+
+    def loaded(self, result: str) -> None:
+        """Count a model as `loaded` or `refused`."""
+        self._loads[result].inc()
+
+    def live(self, version: str, worker: str, *, serves: bool) -> None:
+        """Show that a worker serves a version, or no longer does."""
+        self._live.labels(version, worker).set(int(serves))

@@ -1,0 +1,53 @@
+"""Where nobody can read metrics, none are kept: the same calls, at no cost."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from model import InvalidRequest
+from model.regno import Row, Score
+from service.metrics.behaviour import Behaviour
+from service.metrics.http import HttpMetrics, Labels
+from service.metrics.scoring import ScoringMetrics
+from service.record import Record
+
+
+class SilentHttp(HttpMetrics):
+    """Counts no requests."""
+
+    def observe(self, labels: Labels, seconds: float) -> None:
+        """Nothing."""
+
+
+class SilentScoring(ScoringMetrics):
+    """Counts no rows, batches or stages."""
+
+    def scored(self, rows: int) -> None:
+        """Nothing."""
+
+    def refused(self, fault: InvalidRequest) -> None:
+        """Nothing."""
+
+    def batch(self, rows: int) -> None:
+        """Nothing."""
+
+    def stages(self, record: Record) -> None:
+        """Nothing."""
+
+
+class SilentBehaviour(Behaviour):
+    """Counts nothing that the model sees or says."""
+
+    def scored(self, classes: Iterable[str], scores: Sequence[Score]) -> None:
+        """Nothing."""
+
+    def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
+        """Nothing."""
+
+    def table(self, table: Any, scores: Sequence[Score]) -> None:
+        """Nothing."""
+
+    def unseen(self, rows: Mapping[str, int]) -> None:
+        """Nothing."""
+
+    def lookalikes(self, fields: Iterable[str]) -> None:
+        """Nothing."""

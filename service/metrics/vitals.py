@@ -1,0 +1,79 @@
+"""The processes: memory, CPU, who is up, what waits at the listening socket."""
+
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from time import process_time
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+_STATM: Final = Path("/proc/self/statm")
+# Of Linux' struct tcp_info: eight bytes, then 32-bit numbers, of which `tcpi_unacked` is the
+# fifth. For a listening socket the kernel puts the length of its accept queue there.
+_UNACKED: Final = struct.Struct("=8x16xI")
+
+
+class VitalSigns:
+    """One worker's, in files that its successor takes over."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, mode: Any, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, multiprocess_mode=mode, registry=registry)
+
+        self._memory = gauge(
+            "scoring_process_resident_memory_bytes",
+            "Resident memory of a worker, pages it shares with others included.",
+            "livesum",
+            "worker",
+        )
+        self._up = gauge("scoring_worker_up", "1 while a worker serves.", "livesum", "worker")
+        self._configured = gauge(
+            "scoring_workers_configured", "Workers that the server should have.", "livemax"
+        )
+        self._queue = gauge(
+            "scoring_accept_queue_length", "Connections that no worker accepted yet.", "livemax"
+        )
+        self._cpu = Counter(
+            "scoring_process_cpu_seconds",
+            "CPU time of a worker and those that had its place before.",
+            ("worker",),
+            registry=registry,
+        )
+        self._starts = Counter(
+            "scoring_worker_starts", "Workers started: first, after a crash, on a reload.",
+            registry=registry,
+        )  # fmt: skip
+        self._worker = ""
+        self._counted = 0.0
+
+    def start(self, worker: str, configured: int) -> None:
+        """A worker begins to serve."""
+        self._worker = worker
+        self._counted = process_time()
+        self._starts.inc()
+        self._up.labels(worker).set(1)
+        self._configured.set(configured)
+
+    def publish(self, sockets: Iterable[Any]) -> None:
+        """Show how this worker is now."""
+        self._memory.labels(self._worker).set(_resident_bytes())
+        used = process_time()
+        self._cpu.labels(self._worker).inc(used - self._counted)
+        self._counted = used
+        self._queue.set(max(map(_queue_length, sockets), default=0))
+
+
+def _resident_bytes() -> int:
+    if not _STATM.exists():  # not Linux
+        return 0
+    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _queue_length(listener: Any) -> int:
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(socket, "TCP_INFO"):
+        return 0
+    info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.size)
+    return int(_UNACKED.unpack(info)[0])

@@ -1,0 +1,168 @@
+"""The real server's log where it really goes: a file, a pipe that workers share, a terminal."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.live.support import Connection, connections, exchange, head
+from tests.support.server import Server, environment, serving
+from tests.support.strategies import VALID
+
+pytestmark = pytest.mark.slow
+
+_ESCAPE = "\x1b[31m\u2028\x9b"
+
+
+class Reader:
+    """Takes in what a descriptor gives, until its other end is closed."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._read = b""
+        self._thread = Thread(target=self._take)
+        self._thread.start()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                piece = os.read(self._descriptor, 65536)
+            except OSError:  # how a terminal ends
+                return
+            if not piece:
+                return
+            self._read += piece
+
+    def text(self) -> str:
+        """All that has come so far."""
+        return self._read.decode()
+
+    def whole(self) -> str:
+        """All there ever was."""
+        self._thread.join()
+        return self.text()
+
+
+class WritingTo(Server):
+    """A server whose stdout is a descriptor of the test's, which is closed here."""
+
+    def __init__(self, descriptor: int, folder: Path, **settings: str) -> None:
+        self.socket, self.port = folder / "s", 0
+        self.settings = {"SCORING_HOST": f"unix:{self.socket}", "SCORING_WORKERS": "2", **settings}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service"],
+            cwd=folder,
+            env=environment(folder, self.settings),
+            stdout=descriptor,
+        )
+        os.close(descriptor)
+
+
+@contextmanager
+def _writing_to(descriptor: int, folder: Path, **settings: str) -> Iterator[WritingTo]:
+    server = WritingTo(descriptor, folder, **settings)
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        assert server.stop() == 0
+
+
+def test_on_a_terminal_it_is_columns_with_colours_and_no_escape_of_a_clients(
+    tmp_path: Path,
+) -> None:
+    terminal, end = os.openpty()
+    reader = Reader(terminal)
+    hostile = {f"SCORING_X_{_ESCAPE}": "1"}
+    with _writing_to(end, tmp_path, **hostile) as server, connections(server, 1) as (opened,):
+        assert opened.score(VALID).status == 200
+        assert opened.ask("GET", "/nowhere", headers={"X-Request-Id": "lost-1"}).status == 404
+        assert opened.ask("GET", "/%1b%5b31m").status == 404
+        assert exchange(server, b"\x1b[2J / HTTP/1.1\r\n\r\n", then_end=True).status == 400
+    text = reader.whole()
+    os.close(terminal)
+    lines = text.replace("\r\n", "\n").splitlines()
+    assert re.search(
+        r"^\d\d:\d\d:\d\d\.\d{3} info     POST    /reg +200 +\d+\.\d{3} ms +1 rows  example$",
+        text.replace("\r\n", "\n"),
+        re.MULTILINE,
+    )
+    (lost,) = [line for line in lines if "lost-1" in line]
+    assert lost.startswith("\x1b[33m")
+    assert lost.endswith("\x1b[0m")
+    assert " warning  GET     unmatched    404 " in lost
+    assert any(re.search(r" info     gunicorn\.error: Booting worker", line) for line in lines)
+    (misspelt,) = [line for line in lines if "is not a setting" in line]
+    assert r"SCORING_X_\x1b[31m\u2028\x9b is not a setting" in misspelt
+    ours = re.sub(r"\x1b\[(?:33m|31m|0m)", "", "".join(lines))
+    assert ours.isprintable()
+
+
+def test_off_a_terminal_it_is_one_json_object_a_line_whatever_is_sent(tmp_path: Path) -> None:
+    with serving(tmp_path, **{f"X_{_ESCAPE}": "1"}) as server:
+        for field in (b"X-Request-Id", b"User-Agent", b"Traceparent", b"Referer"):
+            for value in (b'"}\r\n', "\u2028".encode(), b"\xc2\x9b31m", b'","level":"error'):
+                raw = b"GET / HTTP/1.1\r\nHost: x\r\n" + field + b": " + value + b"\r\n\r\n"
+                assert exchange(server, raw).status in {400, 401}
+        assert exchange(server, b"\x1b[2J / HTTP/1.1\r\n\r\n", then_end=True).status == 400
+        assert exchange(server, head(0, target="/%0a%1b%5b31m")).status == 404
+        output = server.output()
+    assert not re.search("[^ -~\n]", output)
+    assert len(output.splitlines()) == output.count("\n")
+    assert {"time", "level", "logger"} <= set.intersection(*map(set, server.log()))
+    assert any("is not a setting" in line.get("message", "") for line in server.log())
+
+
+def test_workers_that_share_a_pipe_do_not_mix_their_lines(tmp_path: Path) -> None:
+    incoming, outgoing = os.pipe()
+    reader = Reader(incoming)
+    with _writing_to(outgoing, tmp_path) as server, connections(server, 8) as opened:
+        asking = [Thread(target=_ask_often, args=(connection,)) for connection in opened]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+    lines = [json.loads(line) for line in reader.whole().splitlines()]
+    os.close(incoming)
+    ids = [line["request_id"] for line in lines if line.get("route") == "/"]
+    assert len(ids) == len(set(ids)) == 8 * 100
+
+
+def _ask_often(connection: Connection) -> None:
+    for _ in range(100):
+        assert connection.ask("GET", "/").status == 200
+
+
+def test_a_log_that_nobody_reads_any_more_ends_no_connection(tmp_path: Path) -> None:
+    incoming, outgoing = os.pipe()
+    with _writing_to(outgoing, tmp_path) as server, connections(server, 1) as (opened,):
+        os.close(incoming)
+        for _ in range(20):  # on one connection, which is not opened again
+            assert opened.ask("GET", "/").status == 200
+
+
+def test_the_levels_and_the_share_are_settings(
+    tmp_path: Path, request_body: dict[str, Any]
+) -> None:
+    with (
+        serving(tmp_path, log_sample="0", log_level="info") as server,
+        server.client(x_request_id="told") as client,
+    ):
+        for address, status in (("/", 200), ("/healthz", 200), ("/nowhere", 404), ("/docs", 308)):
+            assert client.get(address).status_code == status
+        doubtful = {**request_body, "camera_class": "new"}
+        assert client.post("/reg/", json=doubtful).status_code == 200
+    told = [line["status"] for line in server.log() if line.get("request_id") == "told"]
+    assert told == [404, 308, 200]
+    with serving(tmp_path / "2", log_level="warning") as server, connections(server, 4) as opened:
+        for connection in opened:
+            assert connection.ask("GET", "/nowhere").status == 404
+    assert [line.get("status") for line in server.log()] == [404] * 4

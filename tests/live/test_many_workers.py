@@ -1,0 +1,161 @@
+"""The metrics of two workers are one truth, whatever becomes of the workers."""
+
+import re
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.support import connections, head, wait_until_all_answer
+from tests.support.server import METRICS_TOKEN, Server, eventually, free_port, serving
+from tests.support.strategies import VALID
+
+_TOKEN = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+
+
+def value(server: Server, sample: str, **headers: str) -> float:
+    """A sample of the page, by its name and labels as they are written there."""
+    with server.client(**_TOKEN, **headers) as client:
+        page = client.get("/metrics").raise_for_status().text
+    (found,) = re.findall(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
+    return float(found)
+
+
+def has(server: Server, sample: str, wanted: float) -> bool:
+    return value(server, sample) == wanted
+
+
+STARTS = "scoring_worker_starts_total"
+GOOD = 'scoring_http_requests_total{key="example",method="POST",route="/reg",status="200"}'
+ROWS = 'scoring_rows_total{result="scored"}'
+SCORES = "scoring_positive_count"
+
+
+def send(server: Server, rounds: int) -> None:
+    """Eight times as many requests, over connections of both workers."""
+    with connections(server, 8) as opened:
+        for connection in opened * rounds:
+            assert connection.score(VALID).status == 200
+
+
+def counts(server: Server) -> tuple[float, float, float]:
+    return value(server, GOOD), value(server, ROWS), value(server, SCORES)
+
+
+def test_counts_are_exact_over_workers_that_are_killed_and_reloaded(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        wait_until_all_answer(server)
+        begun = value(server, GOOD)
+        send(server, 20)
+        assert counts(server) == (begun + 160,) * 3
+        server.workers()[0].kill()
+        eventually(lambda: value(server, "scoring_worker_starts_total") == 3, "a successor starts")
+        eventually(lambda: len(server.pids()) == 2, "there are two workers again")
+        assert counts(server) == (begun + 160,) * 3
+        send(server, 20)
+        assert counts(server) == (begun + 320,) * 3
+        files = len(metrics_files(server))
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: value(server, "scoring_worker_starts_total") == 5, "both are replaced")
+        eventually(lambda: len(server.pids()) == 2, "the old workers are gone")
+        send(server, 20)
+        assert counts(server) == (begun + 480,) * 3
+        # The two generations of a reload overlap, no more.
+        assert len(metrics_files(server)) <= 2 * files
+
+
+def metrics_files(server: Server) -> list[Path]:
+    """Those that the workers keep their values in."""
+    (folder,) = server.metrics_folders()
+    return list(folder.glob("*.db"))
+
+
+def test_many_crashes_leave_no_more_files_and_no_dead_series(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        wait_until_all_answer(server)
+        files = sorted(path.name for path in metrics_files(server))
+        for crash in range(1, 5):
+            server.workers()[-1].kill()
+            eventually(partial(has, server, STARTS, 2 + crash), "a successor starts")
+        eventually(lambda: up(server) == ["0", "1"], "two workers are up")
+        assert sorted(path.name for path in metrics_files(server)) == files
+
+
+def up(server: Server) -> list[str]:
+    """The places of the workers that are up."""
+    with server.client(**_TOKEN) as client:
+        page = client.get("/metrics").text
+    found = re.findall(r'^scoring_worker_up{worker="(\d+)"} 1.0$', page, re.MULTILINE)
+    return sorted(found)
+
+
+def test_a_restart_begins_at_zero(tmp_path: Path) -> None:
+    for number in range(2):
+        with serving(tmp_path / str(number)) as server:
+            assert value(server, ROWS) == 0
+            send(server, 2)
+            assert value(server, ROWS) == 16
+
+
+def test_processes_and_the_model_are_told_by_worker(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        wait_until_all_answer(server)
+        eventually(lambda: up(server) == ["0", "1"], "both workers are up")
+        assert value(server, "scoring_workers_configured") == 2
+        assert value(server, 'scoring_model_loads_total{result="loaded"}') == 2
+        for worker in "01":
+            memory = f'scoring_process_resident_memory_bytes{{worker="{worker}"}}'
+            assert 20e6 < value(server, memory) < 400e6
+
+
+def test_a_request_whose_body_is_awaited_is_in_flight(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, server.connect() as sock:
+        sock.sendall(head(len(VALID)))
+        name = "scoring_http_requests_in_flight"
+        eventually(lambda: value(server, name) == 1, "it is in flight")
+        sock.sendall(VALID)
+        eventually(lambda: value(server, name) == 0, "it is answered")
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Any:
+    """A server whose metrics have an address of their own, and that address."""
+    port = free_port()
+    settings = {"metrics_bind": f"127.0.0.1:{port}", "host": "127.0.0.1", "port": str(free_port())}
+    with serving(tmp_path, metrics_token="", **settings) as server:
+        yield server, port
+
+
+def test_metrics_at_an_address_of_their_own(apart: tuple[Server, int]) -> None:
+    server, port = apart
+    with server.client() as client:
+        assert client.get("/metrics").status_code == 404
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        assert "scoring_rows_total" in client.get("/metrics").text
+        assert client.get("/healthz").status_code == 200
+        for path in ("/", "/reg/", "/docs/", "/openapi.json"):
+            reply = client.post(path, content=VALID, headers={"x-api-key": "123321"})
+            assert reply.status_code in (404, 405), path
+
+
+def test_connections_that_wait_are_told_even_when_all_places_are_taken(tmp_path: Path) -> None:
+    port = free_port()
+    settings = {"metrics_bind": f"127.0.0.1:{port}", "host": "127.0.0.1", "port": str(free_port())}
+
+    def queue() -> float:
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=_TOKEN).text
+        return float(page.partition("\nscoring_accept_queue_length ")[2].partition("\n")[0])
+
+    arguments = ("--worker-connections", "1", "--workers", "1")
+    with serving(tmp_path, *arguments, workers="1", **settings) as server:
+        eventually(lambda: queue() == 0, "none waits")
+        with server.connect() as holder:
+            holder.sendall(head(len(VALID)))
+            waiting = [server.connect() for _ in range(5)]
+            eventually(lambda: queue() == 5, "five wait")
+        for sock in waiting:
+            sock.close()
+        eventually(lambda: queue() == 0, "none waits any more")

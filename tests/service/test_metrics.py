@@ -1,0 +1,211 @@
+"""What /metrics tells of requests, rows and the model, of one process."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from model.regno import RegnoScorer
+from model.regno.request import from_fields
+from service.metrics.behaviour import BOUNDS, band
+from service.metrics.http import BUCKETS
+from tests.conftest import AppMaker
+from tests.support.paths import ROOT
+
+KEY = {"x-api-key": "123321"}
+TOKEN = {"Authorization": "Bearer t0ken"}
+
+
+@pytest.fixture
+def client(make_app: AppMaker) -> FlaskClient:
+    return make_app(metrics_token="t0ken").test_client()
+
+
+def page(client: FlaskClient) -> str:
+    publish(client)
+    return client.get("/metrics", headers=TOKEN).text
+
+
+def publish(client: FlaskClient) -> None:
+    """What a worker does once a second."""
+    client.application.extensions["metrics"].publish(())
+    client.application.extensions["slot"].current.behaviour.publish()
+
+
+def values(client: FlaskClient, name: str) -> dict[str, float]:
+    """The samples of a name that are not 0, by their labels."""
+    found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", page(client), re.MULTILINE)
+    return {labels: float(value) for labels, value in found if float(value)}
+
+
+def send(client: FlaskClient, body: Any) -> int:
+    return client.post("/reg/", json=body, headers=KEY).status_code
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "field"),
+    [
+        ({"direction": None}, "type", "direction"),
+        ({"direction": 7}, "range", "direction"),
+        ({"recognition_accuracy": 1e999}, "range", "recognition_accuracy"),
+        ({"camera_type": "x" * 1001}, "length", "camera_type"),
+        ({"time_check": "yesterday"}, "unreadable", "time_check"),
+    ],
+)
+def test_a_refused_row_is_counted_by_reason_and_field(
+    client: FlaskClient,
+    request_body: dict[str, Any],
+    change: dict[str, Any],
+    reason: str,
+    field: str,
+) -> None:
+    assert send(client, request_body | change) == 400
+    assert send(client, [request_body, request_body | change]) == 200
+    labels = f'field="{field}",reason="{reason}"'
+    assert values(client, "scoring_rows_refused_total") == {labels: 2.0}
+    assert values(client, "scoring_rows_total") == {'result="refused"': 2.0, 'result="scored"': 1.0}
+
+
+def test_a_missing_field_and_no_json_are_told_apart(
+    client: FlaskClient, request_body: dict[str, Any]
+) -> None:
+    del request_body["direction"]
+    assert send(client, request_body) == 400
+    assert client.post("/reg/", data=b"{", headers=KEY, content_type="application/json")
+    assert values(client, "scoring_rows_refused_total") == {
+        'field="direction",reason="missing"': 1.0,
+        'field="",reason="unreadable"': 1.0,
+    }
+
+
+def test_an_unknown_field_of_a_client_is_no_label(
+    client: FlaskClient, request_body: dict[str, Any]
+) -> None:
+    text = '{"А001АА77": 1, "А001АА77": 2}'
+    client.post("/reg/", data=text.encode(), headers=KEY, content_type="application/json")
+    send(client, {**request_body, "А001АА77": 1})
+    assert "А001АА77" not in page(client)
+
+
+def test_an_array_that_is_too_long_counts_once(
+    make_app: AppMaker, request_body: dict[str, Any]
+) -> None:
+    client = make_app(metrics_token="t0ken", max_rows=2).test_client()
+    assert send(client, [request_body] * 3) == 413
+    assert values(client, "scoring_rows_refused_total") == {'field="",reason="count"': 1.0}
+
+
+def test_a_rejected_unseen_category_counts_as_refused_and_as_unseen(
+    make_app: AppMaker, request_body: dict[str, Any]
+) -> None:
+    client = make_app(metrics_token="t0ken", unseen="reject").test_client()
+    strange = {**request_body, "camera_class": "Неведомая"}
+    assert send(client, strange) == 400
+    assert send(client, [strange, request_body]) == 200
+    assert values(client, "scoring_rows_refused_total") == {
+        'field="camera_class",reason="unseen"': 2.0
+    }
+    assert values(client, "scoring_unseen_categories_total") == {'feature="camera_class"': 2.0}
+
+
+@pytest.mark.parametrize("rows", [1, 7, 500])
+def test_every_score_is_counted_by_value_band_and_class(
+    client: FlaskClient, scorer: RegnoScorer, request_body: dict[str, Any], rows: int
+) -> None:
+    (score,) = scorer.score([from_fields(**request_body)])
+    positive, side = score.positive, band(score.positive)
+    camera_class = request_body["camera_class"]
+    assert send(client, request_body if rows == 1 else [request_body] * rows) == 200
+    assert values(client, "scoring_positive_count") == {"": rows}
+    assert values(client, "scoring_positive_sum") == {"": pytest.approx(positive * rows)}
+    buckets = values(client, "scoring_positive_bucket")
+    assert set(buckets) == {f'le="{b}"' for b in BOUNDS if positive <= b} | {'le="+Inf"'}
+    assert set(buckets.values()) == {rows}
+    assert values(client, "scoring_decisions_total") == {
+        f'band="{side}",camera_class="{camera_class}"': rows
+    }
+    assert values(client, "scoring_rows_total") == {'result="scored"': rows}
+    assert sum(values(client, "scoring_drift_rows_total").values()) == rows * 39
+
+
+def test_classes_that_the_model_never_saw_share_one_label(
+    client: FlaskClient, request_body: dict[str, Any]
+) -> None:
+    for number in range(3):
+        send(client, {**request_body, "camera_class": f"Новая-{number}"})
+    (labels,) = values(client, "scoring_decisions_total")
+    assert 'camera_class="other"' in labels
+
+
+def test_lookalike_letters_are_counted_but_not_those_of_a_format(
+    client: FlaskClient, request_body: dict[str, Any]
+) -> None:
+    latin = {**request_body, "regno_recognize": "A939HO196", "afts_regno_ai": "001CD178"}
+    send(client, latin)
+    send(client, [latin, request_body])
+    assert values(client, "scoring_lookalike_readings_total") == {'field="regno_recognize"': 2.0}
+
+
+def test_stages_add_up_to_less_than_the_request(
+    client: FlaskClient, request_body: dict[str, Any]
+) -> None:
+    for _ in range(5):
+        send(client, request_body)
+    assert values(client, "scoring_scored_requests_total") == {"": 5.0}
+    stages = values(client, "scoring_stage_seconds_total")
+    assert len(stages) == 5
+    durations = values(client, "scoring_http_request_duration_seconds_sum")
+    whole = durations['method="POST",route="/reg",status="200"']
+    assert 0 < sum(stages.values()) < whole
+
+
+def test_requests_in_flight_are_none_when_none_is(
+    client: FlaskClient, request_body: dict[str, Any]
+) -> None:
+    send(client, request_body)
+    send(client, {})
+    assert "scoring_http_requests_in_flight 0.0" in page(client)
+
+
+def test_everything_is_there_at_0_before_it_happens(client: FlaskClient) -> None:
+    text = page(client)
+    for sample in (
+        'scoring_http_requests_total{key="example",method="POST",route="/reg",status="500"}',
+        'scoring_rows_total{result="failed"}',
+        'scoring_rows_refused_total{field="",reason="unreadable"}',
+        'scoring_decisions_total{band="unsure",camera_class="other"}',
+        'scoring_unseen_categories_total{feature="camera_class"}',
+        'scoring_lookalike_readings_total{field="afts_regno_ai"}',
+        'scoring_model_loads_total{result="refused"}',
+        'scoring_error_reports_total{result="dropped"}',
+        'scoring_drift_rows_total{bin="other",variable="camera_class"}',
+        'scoring_http_request_duration_seconds_bucket{le="0.05",method="POST",route="/reg",status="500"}',
+    ):
+        assert f"{sample} 0.0\n" in text, sample
+
+
+def test_each_latency_target_is_a_bound_of_the_histogram() -> None:
+    slo = tomllib.loads((ROOT / "monitoring/slo.toml").read_text())
+    assert slo["objective"]["latency_seconds"] in BUCKETS
+    assert slo["load_test"]["p99_ms"] / 1e3 in BUCKETS
+
+
+@pytest.mark.parametrize(
+    ("positive", "side"),
+    [(0.0, "camera"), (0.29, "camera"), (0.3, "unsure"), (0.7, "unsure"), (0.71, "network")],
+)
+def test_bands(positive: float, side: str) -> None:
+    assert band(positive) == side
+
+
+def test_without_a_place_to_read_them_no_requests_are_counted(
+    make_app: AppMaker, request_body: dict[str, Any]
+) -> None:
+    client = make_app(metrics_kept=False).test_client()
+    send(client, request_body)
+    registry = client.application.extensions["metrics"].registry
+    publish(client)
+    for name in ("scoring_rows_total", "scoring_scored_requests_total", "scoring_positive_count"):
+        assert not registry.get_sample_value(name, {"result": "scored"} if "rows" in name else {})
