@@ -6,11 +6,12 @@ share a call; alone, a request pays one turn of the event loop.
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gevent import get_hub, getcurrent
 
 from model.regno import RegnoScorer, Row, Score
+from service.turns import EndOfTurn
 
 if TYPE_CHECKING:
     from greenlet import greenlet
@@ -38,47 +39,36 @@ class Batcher:
         self._scorer = scorer
         self._scored = scored
         self._waiting: list[tuple[greenlet, Row]] = []
-        self._turn: Any = None
+        self._turn = EndOfTurn(self._flush)
 
     def predict(self, row: Row) -> Prediction:
         """The score of one row; the calling greenlet sleeps until its batch is done."""
-        hub = get_hub()
         if not self._waiting:
-            self._start_turn(hub.loop)
+            self._turn.wait()
         self._waiting.append((getcurrent(), row))
-        prediction: Prediction = hub.switch()
+        prediction: Prediction = get_hub().switch()
         return prediction
-
-    def _start_turn(self, loop: Any) -> None:
-        """Predict in the loop's next turn, after all sockets that are ready by then.
-
-        A timer of least priority and no delay comes after the turn's sockets. The loop's
-        callbacks would come before them, again and again: a client whose next request is
-        there at once would then be served for as long as it likes, and others starve.
-        """
-        if self._turn is None:  # not in __init__: the master has no loop, its workers have
-            self._turn = loop.timer(0.0, priority=loop.MINPRI)
-        self._turn.start(self._flush, update=False)
 
     def _flush(self) -> None:
         batch, self._waiting = self._waiting, []
         began = perf_counter()
-        results = self._results([row for _, row in batch])
+        rows = [row for _, row in batch]
+        results = self._results(rows)
         ended = perf_counter()
-        self._tell(batch, results)
+        self._tell(rows, results)
         for (waiter, _), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
                 waiter.throw(type(result), result, result.__traceback__)
             else:
                 waiter.switch(Prediction(result, began, ended))
 
-    def _tell(
-        self, batch: "list[tuple[greenlet, Row]]", results: Sequence[Score | Exception]
-    ) -> None:
-        pairs = zip(batch, results, strict=True)
-        good = [(row, score) for (_, row), score in pairs if isinstance(score, Score)]
-        if good:
-            self._scored(*map(list, zip(*good, strict=True)))
+    def _tell(self, rows: Sequence[Row], results: Sequence[Score | Exception]) -> None:
+        scores = [result for result in results if isinstance(result, Score)]
+        if len(scores) < len(rows):
+            pairs = zip(rows, results, strict=True)
+            rows = [row for row, result in pairs if isinstance(result, Score)]
+        if scores:
+            self._scored(rows, scores)
 
     def _results(self, rows: list[Row]) -> Sequence[Score | Exception]:
         try:

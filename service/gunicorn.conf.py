@@ -119,7 +119,8 @@ def _publish(metrics: Metrics, slot: "Slot", sockets: list[Any]) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Send what reports and spans still wait, each for two seconds at most."""
+    """Write the last lines; send what reports and spans still wait, for two seconds at most."""
+    worker.log.lines.flush()
     reports.stop()
     traces.stop()
 

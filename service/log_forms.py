@@ -124,8 +124,14 @@ def told(record: logging.LogRecord) -> str:
 
 def timestamp(moment: float) -> str:
     """ISO 8601 in UTC with milliseconds, of seconds since the epoch."""
-    second = int(moment)
-    return f"{_to_the_second(second)}.{int((moment - second) * 1000):03}Z"
+    return _to_the_millisecond(int(moment * 1000))
+
+
+# Busy workers answer several requests a millisecond.
+@lru_cache(maxsize=1)
+def _to_the_millisecond(moment: int) -> str:
+    second, millisecond = divmod(moment, 1000)
+    return f"{_to_the_second(second)}.{millisecond:03}Z"
 
 
 @lru_cache(maxsize=1)

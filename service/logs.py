@@ -6,8 +6,9 @@ of the request only what `service.record` holds: no body, no header but the requ
 
 import logging
 import os
+import select
 import sys
-from datetime import timedelta
+from contextlib import suppress
 from time import time
 from typing import Any, Final
 
@@ -17,30 +18,49 @@ from msgspec import UNSET
 from service.log_forms import Access, Form, HumanForm, JsonForm, timestamp
 from service.record import ENVIRON_KEY, Record, method_of
 from service.settings import Settings, of_this_server
+from service.turns import EndOfTurn
 
 _HASHES: Final = 1 << 32
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _NAMES: Final = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 
 
 class Lines(logging.Handler):
-    """Writes lines to a file descriptor, each in one call: workers share it and must not mix."""
+    """Writes lines to a file descriptor, each in one piece: workers share it and must not mix."""
 
     def __init__(self, descriptor: int, form: Form) -> None:
         super().__init__()
         self.form = form
         self._descriptor = descriptor
+        self._waiting: list[bytes] = []
+        self._turn = EndOfTurn(self.flush)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message."""
-        self.write(self.form.message(record))
+        self.flush()
+        self._write(self.form.message(record))
 
-    def write(self, line: bytes) -> None:
-        """Write a line. A log that nobody takes must not end the request that it tells of."""
-        try:  # noqa: SIM105 - `suppress` costs three times what the call does
-            os.write(self._descriptor, line)
-        except OSError:
-            pass
+    def write_soon(self, line: bytes) -> None:
+        """Write a line before the event loop's turn ends, together with others of the turn."""
+        if not self._waiting:
+            self._turn.wait()
+        self._waiting.append(line)
+
+    def flush(self) -> None:
+        """Write the lines that wait, as many at once as a pipe takes in one piece."""
+        waiting, self._waiting = self._waiting, []
+        piece = b""
+        for line in waiting:
+            if len(piece) + len(line) > select.PIPE_BUF:
+                self._write(piece)
+                piece = b""
+            piece += line
+        if piece:
+            self._write(piece)
+
+    def _write(self, lines: bytes) -> None:
+        # A log that nobody takes must not end the request that it tells of.
+        with suppress(OSError):
+            os.write(self._descriptor, lines)
 
 
 class ServerLogger(Logger):  # type: ignore[misc]
@@ -56,8 +76,11 @@ class ServerLogger(Logger):  # type: ignore[misc]
         self.error_log.handlers = [self.lines]
         logging.getLogger().handlers = [self.lines]
 
-    def access(self, resp: Any, req: Any, environ: Any, request_time: timedelta) -> None:
-        """Write one request's line. `req` is unused: it holds what must not be logged."""
+    def access(self, resp: Any, req: Any, environ: Any, request_time: float) -> None:
+        """Write one request's line. `req` is unused: it holds what must not be logged.
+
+        `request_time` is in seconds; gunicorn's own workers would give a timedelta.
+        """
         record: Record | None = environ.get(ENVIRON_KEY)
         if record is None or not self._access_to_stdout:
             return
@@ -76,14 +99,14 @@ class ServerLogger(Logger):  # type: ignore[misc]
             method_of(environ),
             record.route,
             status,
-            request_time / _MILLISECOND,
+            request_time * 1e3,
             record.key_name,
             record.model_version,
             record.rows,
             list(record.warnings),
             self.share if common and self.share < 1 else UNSET,
         )
-        self.lines.write(self.lines.form.access(line))
+        self.lines.write_soon(self.lines.form.access(line))
 
     def _is_of_the_sample(self, request_id: str) -> bool:
         """Whether a line is kept: by a hash of the id, so that a retry shares its fate.

@@ -1,7 +1,6 @@
 """The gunicorn worker: gevent's, without monkey-patching, and lean where it was measured."""
 
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from secrets import token_hex
@@ -153,8 +152,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             tell(error, environ[ENVIRON_KEY], environ)
             raise StopIteration from None
         finally:
-            elapsed = timedelta(seconds=perf_counter() - began)
-            self.log.access(response, req, environ, elapsed)
+            self.log.access(response, req, environ, perf_counter() - began)
         if response.should_close():
             if _unread(req):
                 _drop_rest(sock)

@@ -25,6 +25,9 @@ BEYOND: Final = "+Inf"
 OTHER: Final = "other"
 # So many rows are counted at once: a tenth of the cost of counting each when it comes.
 _AT_ONCE: Final = 512
+# Of so many rows since the last time, all are counted; of more, an even sample of about that
+# size. A share of an hour's rows is known well enough by a million of them.
+_SAMPLE: Final = 256
 
 
 class Variable(Struct, frozen=True):
@@ -75,29 +78,47 @@ class DriftCounter:
         self._rows: list[Row] = []
         self._positives: list[float] = []
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._seen = 0
+        self._stride = 1
 
     def add_rows(self, rows: Sequence[Row], positives: Sequence[float]) -> None:
         """Note rows and their scores. They are kept until there are enough to count at once."""
         if not self.reference:
             return
-        self._rows += rows
-        self._positives += positives
+        sample = self._sample(len(rows))
+        self._rows += rows[sample]
+        self._positives += positives[sample]
         if len(self._rows) >= _AT_ONCE:
             self._count_rows()
 
     def add_table(self, table: pd.DataFrame, positives: Sequence[float]) -> None:
         """Count the rows of a table that has the features as columns."""
+        if not self.reference:
+            return
+        sample = self._sample(len(table))
+        sampled = table.iloc[sample]
         for variable, index in self._columns:
-            self._add(variable, table.iloc[:, index])
+            self._add(variable, sampled.iloc[:, index])
         for variable in self._score:
-            self._add(variable, positives)
+            self._add(variable, positives[sample])
 
     def take(self) -> Counts:
-        """The rows by (variable, bin) since the last time; bins without rows are left out."""
+        """The rows by (variable, bin) since the last time; bins without rows are left out.
+
+        Each row of a sample counts for all that it stands for: processes sample as they are
+        busy, and their counts must still add up.
+        """
         if self._rows:
             self._count_rows()
         counts, self._counts = self._counts, Counter()
+        self._stride, self._seen = max(1, self._seen // _SAMPLE), 0
         return dict(counts)
+
+    def _sample(self, rows: int) -> slice:
+        """Every so-many-th row, counted on over calls."""
+        start = -self._seen % self._stride
+        self._seen += rows
+        return slice(start, None, self._stride)
 
     def _count_rows(self) -> None:
         columns = list(zip(*self._rows, strict=True))
@@ -110,4 +131,4 @@ class DriftCounter:
     def _add(self, variable: Variable, column: Iterable[Any]) -> None:
         for name, count in zip(variable.bins, variable.count(column), strict=True):
             if count:
-                self._counts[variable.name, name] += count
+                self._counts[variable.name, name] += count * self._stride

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from gevent import get_hub
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.metrics.histogram import BulkHistogram
+from service.turns import EndOfTurn
 
 Labels: TypeAlias = tuple[str, str, str, str]
 
@@ -55,7 +55,7 @@ class HttpMetrics:
         # and key names are few, so this stays small.
         self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
         self._answered: dict[Labels, list[float]] = {}
-        self._turn: Any = None
+        self._turn = EndOfTurn(self.write)
         for expected in _EXPECTED:
             with_key = expected[0] in _WITH_KEY and expected[2] != "401"
             for key in tuple(key_names) if with_key else ("",):
@@ -67,19 +67,13 @@ class HttpMetrics:
         It is written before the event loop's turn ends, together with all others of the turn.
         """
         if not self._answered:
-            self._end_turn()
+            self._turn.wait()
         self._answered.setdefault(labels, []).append(seconds)
 
     def publish(self) -> None:
         """Write what was noted, and how many requests are in flight now."""
         self.write()
         self._in_flight.set(self.in_flight)
-
-    def _end_turn(self) -> None:
-        if self._turn is None:  # not in __init__: the master has no loop, its workers have
-            loop: Any = get_hub().loop
-            self._turn = loop.timer(0.0, priority=loop.MINPRI)  # as in service.batching
-        self._turn.start(self.write, update=False)
 
     def write(self) -> None:
         """Write what was noted."""

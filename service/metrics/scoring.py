@@ -1,16 +1,18 @@
 """Rows, the stages they go through, batches, and the models that serve."""
 
-from collections import Counter as Tally
 from itertools import product
+from operator import attrgetter
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model import KINDS, InvalidRequest
 from model.regno import FIELDS
+from service.metrics.histogram import BulkHistogram
 from service.record import STAGES, Record
 
 _RESULTS: Final = ("scored", "refused", "failed")
+_times_of = attrgetter(*(f"{stage}_seconds" for stage in STAGES))
 _BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -39,9 +41,10 @@ class ScoringMetrics:
             ("stage",),
             registry=registry,
         )
-        self._stages = [(f"{stage}_seconds", stages.labels(stage)) for stage in STAGES]
-        self._waiting: Tally[str] = Tally()
-        self._batch_rows = Histogram(
+        self._stages = [stages.labels(stage) for stage in STAGES]
+        self._times: list[tuple[float, ...]] = []
+        self._sizes: list[int] = []
+        self._batch_rows = BulkHistogram(
             "scoring_batch_rows", "Rows predicted in one call.", buckets=_BATCHES, registry=registry
         )
         self._live = Gauge(
@@ -69,22 +72,21 @@ class ScoringMetrics:
         self._refused.labels(fault.kind, fault.field if fault.field in FIELDS else "").inc()
 
     def batch(self, rows: int) -> None:
-        """Count one call of predict."""
-        self._batch_rows.observe(rows)
+        """Note the rows of one call of predict."""
+        self._sizes.append(rows)
 
     def stages(self, record: Record) -> None:
-        """Add the times of a scored request. They wait for `publish`: a sum has no hurry."""
-        waiting = self._waiting
-        waiting["requests"] += 1
-        for name, _ in self._stages:
-            waiting[name] += getattr(record, name)
+        """Note the times of a scored request."""
+        self._times.append(_times_of(record))
 
     def publish(self) -> None:
-        """Write the times that wait."""
-        waiting, self._waiting = self._waiting, Tally()
-        self._requests.inc(waiting["requests"])
-        for name, counter in self._stages:
-            counter.inc(waiting[name])
+        """Write the times and the sizes of batches: they have less hurry than counts."""
+        times, self._times = self._times, []
+        sizes, self._sizes = self._sizes, []
+        self._batch_rows.observe_many(sizes)
+        self._requests.inc(len(times))
+        for counter, seconds in zip(self._stages, zip(*times, strict=True), strict=False):
+            counter.inc(sum(seconds))
 
     def loaded(self, result: str) -> None:
         """Count a model as `loaded` or `refused`."""
