@@ -24,6 +24,8 @@ check: $(DEV) ## Lint, types and the rooms' import laws
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m monitoring.rules --check
+	$(BIN)/python -m monitoring.grafana --check
 
 test-fast: $(DEV) tools ## Tests that take seconds
 	$(BIN)/pytest -m "not slow"
@@ -42,13 +44,27 @@ train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
 loadgen/data/rows.csv: model/regno/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
 	$(BIN)/python -m model.simulate $@
 
+##@ Monitoring
+.PHONY: rules dashboards look
+rules: $(DEV) ## Make the Prometheus rules anew from monitoring/slo.toml
+	$(BIN)/python -m monitoring.rules
+
+dashboards: $(DEV) ## Make the Grafana dashboards anew
+	$(BIN)/python -m monitoring.grafana
+
+look: $(DEV) tools ## Draw the dashboards as PNG, of the real service under some load
+	$(BIN)/python -m monitoring.look $(ARGS)
+
 ##@ Measuring
-.PHONY: bench bench-quick profile
+.PHONY: bench bench-quick bench-table profile
 bench: $(DEV) tools ## The service against its rivals, 15 minutes; ARGS=--help lists the flags
 	$(BIN)/python -m loadgen.bench $(ARGS)
 
 bench-quick: $(DEV) tools ## The same in a minute, to see that it runs
 	$(BIN)/python -m loadgen.bench --quick $(ARGS)
+
+bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, beside bare CatBoost
+	$(BIN)/python -m loadgen.bench.table $(ARGS)
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
 	$(BIN)/python -m loadgen.profile $(ARGS)
@@ -60,7 +76,8 @@ setup: $(DEV) ## Only install
 lock: $(DEV) ## Resolve the locked dependencies anew
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --output-file requirements.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --group train --group load --group dev \
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --group train --group load \
+	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -77,10 +94,14 @@ help: ## This list
 # What tests and measurements use beside Python.
 .PHONY: tools
 tools:
-	@missing=""; for tool in wrk curl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=""; for pair in wrk=wrk curl=curl prometheus=prometheus \
+	  prometheus-alertmanager=prometheus-alertmanager chromium=chromium; do \
+	  command -v $${pair%=*} >/dev/null || missing="$$missing $${pair#*=}"; done; \
+	if ! fc-list 2>/dev/null | grep -qi inter; then missing="$$missing fontconfig fonts-inter"; fi; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing$$missing"; apt-get update -qq; apt-get install -y -qq $$missing >/dev/null; \
+	    echo "Installing$$missing"; apt-get update -qq; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "Missing:$$missing (Debian: apt-get install$$missing)" >&2; exit 1; fi; fi
 
 # Debian ships python3 without its venv module: add it where we may, else name it.

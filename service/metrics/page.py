@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_flask_exporter import PrometheusMetrics
 
 from service.errors import Refused
+from service.record import record_of
 
 
 def serve(app: Flask, registry: CollectorRegistry, token: str, write: Callable[[], None]) -> None:
@@ -44,6 +45,8 @@ def _guarded(
             if expected and not hmac.compare_digest(given, expected):
                 challenge = {"WWW-Authenticate": "Bearer"}
                 raise Refused(401, "the bearer token is missing or wrong", challenge)
+            # Now: the copy of the context takes the request, and its route, with it when it ends.
+            record_of(request.environ).route = "/metrics"
             write()
             return get_hub().threadpool.apply(copy_current_request_context(view), args, kwargs)
 

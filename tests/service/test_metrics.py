@@ -186,6 +186,13 @@ def test_everything_is_there_at_0_before_it_happens(client: FlaskClient) -> None
         assert f"{sample} 0.0\n" in text, sample
 
 
+def test_the_page_is_counted_as_what_it_is(client: FlaskClient) -> None:
+    page(client)
+    assert values(client, "scoring_http_requests_total") == {
+        'key="",method="GET",route="/metrics",status="200"': 1.0
+    }
+
+
 def test_each_latency_target_is_a_bound_of_the_histogram() -> None:
     slo = tomllib.loads((ROOT / "monitoring/slo.toml").read_text())
     assert slo["objective"]["latency_seconds"] in BUCKETS

@@ -1,0 +1,152 @@
+"""Where notifications go, from the environment over a `.env` file.
+
+Each setting is the variable `ALERTMANAGER_` plus the field's name in capitals. An empty value
+counts as not set. Messages name the variable, and never its value: an address may hold a key.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta, Struct
+
+PREFIX: Final = "ALERTMANAGER_"
+_ADDRESS: Final = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
+_HOST_PORT: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
+
+
+class SettingsError(Exception):
+    """A setting that is missing or can't be used; the text begins with its variable."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{variable(field)}: {reason}")
+
+
+class Settings(Struct, frozen=True):
+    """The receivers. `load` makes one."""
+
+    webhook_url: Annotated[str, Meta(description="Where notifications are posted as JSON.")] = ""
+    webhook_url_file: Annotated[
+        str, Meta(description="File with that address, if it holds a secret; read when rendered.")
+    ] = ""
+    webhook_token_file: Annotated[
+        str, Meta(description="Absolute path of a bearer token for it; read by Alertmanager.")
+    ] = ""
+    email_to: Annotated[str, Meta(description="Addresses to mail to, separated by commas.")] = ""
+    email_from: Annotated[str, Meta(description="The sender of the mails.")] = ""
+    smtp_host: Annotated[str, Meta(description="The mail server, host:port.")] = ""
+    smtp_user: Annotated[str, Meta(description="Its user, if it wants one.")] = ""
+    smtp_password_file: Annotated[
+        str, Meta(description="Absolute path of the user's password; read by Alertmanager.")
+    ] = ""
+    smtp_tls: Annotated[
+        bool, Meta(description="Whether mail goes only to a server that offers STARTTLS.")
+    ] = True
+
+
+FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
+    """The settings, with the webhook's address already read from its file.
+
+    Raises SettingsError.
+    """
+    given = _given(environ, dotenv)
+    fields = {field: given[variable(field)] for field in FIELDS if variable(field) in given}
+    try:
+        settings = msgspec.convert(fields, Settings, strict=False)
+    except msgspec.ValidationError:  # only a truth value can be of the wrong type
+        raise SettingsError("smtp_tls", "is neither true nor false") from None
+    settings = _with_webhook_url(settings)
+    if not settings.webhook_url and not settings.email_to:
+        other = variable("email_to")
+        raise SettingsError("webhook_url", f"nobody would be told: set it, or {other}")
+    _check_webhook(settings)
+    _check_email(settings)
+    return settings
+
+
+def unknown_variables(
+    environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
+) -> list[str]:
+    """Variables that carry the prefix and set nothing: misspelt, most likely."""
+    return sorted(_given(environ, dotenv).keys() - {variable(field) for field in FIELDS})
+
+
+def _given(environ: Mapping[str, str] | None, dotenv: Path) -> dict[str, str]:
+    # The one place of this room that reads the environment.
+    own = os.environ if environ is None else environ  # noqa: TID251
+    sources = (dotenv_values(dotenv), own)
+    return {
+        name: value
+        for source in sources
+        for name, value in source.items()
+        if name.startswith(PREFIX) and value
+    }
+
+
+def _with_webhook_url(settings: Settings) -> Settings:
+    path = settings.webhook_url_file
+    if not path:
+        return settings
+    if settings.webhook_url:
+        raise SettingsError("webhook_url_file", f"{variable('webhook_url')} is set too")
+    try:
+        url = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise SettingsError("webhook_url_file", f"{path} can't be read") from error
+    if not url:
+        raise SettingsError("webhook_url_file", f"{path} is empty")
+    return msgspec.structs.replace(settings, webhook_url=url)
+
+
+def _check_webhook(settings: Settings) -> None:
+    _check_path(settings, "webhook_token_file")
+    if not settings.webhook_url:
+        if settings.webhook_token_file:
+            raise SettingsError("webhook_token_file", f"{variable('webhook_url')} is not set")
+        return
+    try:
+        parts = urlsplit(settings.webhook_url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none
+        usable = False
+    if not usable or any(character.isspace() for character in settings.webhook_url):
+        field = "webhook_url_file" if settings.webhook_url_file else "webhook_url"
+        raise SettingsError(field, "is no http:// or https:// address")
+
+
+def _check_email(settings: Settings) -> None:
+    _check_path(settings, "smtp_password_file")
+    if not settings.email_to:
+        for field in ("email_from", "smtp_host", "smtp_user", "smtp_password_file"):
+            if getattr(settings, field):
+                raise SettingsError("email_to", f"is missing, though {variable(field)} is set")
+        return
+    if not all(_ADDRESS.fullmatch(address.strip()) for address in settings.email_to.split(",")):
+        raise SettingsError("email_to", "is no list of addresses such as ops@example.org")
+    if not _ADDRESS.fullmatch(settings.email_from):
+        raise SettingsError("email_from", "is missing or no address; mail needs a sender")
+    if not _HOST_PORT.fullmatch(settings.smtp_host):
+        raise SettingsError("smtp_host", "is missing or not host:port; mail needs a server")
+    if bool(settings.smtp_user) != bool(settings.smtp_password_file):
+        missing = "smtp_password_file" if settings.smtp_user else "smtp_user"
+        raise SettingsError(missing, "is missing: user and password go together")
+
+
+def _check_path(settings: Settings, field: str) -> None:
+    """Alertmanager may run elsewhere, so whether the file is there can't be told here."""
+    path = getattr(settings, field)
+    if path and not path.startswith("/"):
+        raise SettingsError(field, "is no absolute path")

@@ -1,0 +1,100 @@
+"""Drift: how far inputs and scores have moved from those of the training."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.stat import Panel as Number
+from grafana_foundation_sdk.builders.table import Panel as Table
+from grafana_foundation_sdk.builders.timeseries import Panel as Graph
+
+from monitoring.grafana.build.looks import column, limited, or_say, ordered
+from monitoring.grafana.build.panels import (
+    BAD,
+    DOUBTFUL,
+    GOOD,
+    Panel,
+    Steps,
+    cells,
+    graph,
+    grid,
+    now,
+    number,
+    over_time,
+    threshold_steps,
+)
+from monitoring.grafana.build.selectors import CHOSEN
+from monitoring.slo import Drift
+
+_NONE: Final = "No reference, or too few rows"
+
+
+def weighted_now(limits: Drift) -> Number:
+    """All features in one figure."""
+    words = (
+        "Population stability index of the last hour against the training, the mean of all "
+        f"features weighted by importance: below {limits.warn:g} no change to speak of, above "
+        f"{limits.alert:g} another population."
+    )
+    asked = now("scoring:drift_psi_weighted:1h")
+    panel = number("Drift of the inputs", "none", words, asked, _steps(limits))
+    return or_say(panel.decimals(3), _NONE)
+
+
+def panels(limits: Drift) -> list[Panel]:
+    """What has moved, how far, and into which values."""
+    moved = (_most(limits), _variables(limits))
+    into = (_bins("Scores by bin", "positive"), _bins("Values of $feature", "$feature"))
+    return [
+        *(panel.span(12).height(8) for panel in moved),
+        *(panel.span(12).height(12) for panel in into),
+    ]
+
+
+def _steps(limits: Drift) -> Steps:
+    return ((None, GOOD), (limits.warn, DOUBTFUL), (limits.alert, BAD))
+
+
+def _most(limits: Drift) -> Graph:
+    words = (
+        "Population stability index of the last hour against the training: the eight variables "
+        f"that have moved most. Above {limits.alert:g} it is another population: choose it above, "
+        "and see which values have come or gone."
+    )
+    moved_most = "scoring:drift_psi:1h and topk(8, scoring:drift_psi:1h @ end())"
+    panel = graph("What has moved most", "none", words, over_time(moved_most, "{{variable}}"))
+    return or_say(limited(panel, limits.alert), _NONE)
+
+
+def _variables(limits: Drift) -> Table:
+    words = (
+        "The index of every variable, beside what it weighs in the model. positive is the score "
+        "itself. A great index with a small weight changes little."
+    )
+    asked = [
+        cells("max by (variable) (scoring:drift_psi:1h)"),
+        cells(f"max by (variable) (scoring_drift_importance_ratio{{{CHOSEN}}})"),
+    ]
+    columns = {"variable": "variable", "A": "index", "B": "weight"}
+    table = ordered(grid("By variable", "none", words, asked, columns), "index", descending=True)
+    table.thresholds(threshold_steps(_steps(limits)))
+    column(table, "variable", unit="string", width=200)
+    column(table, "index", decimals=3, cell={"type": "color-text"})
+    column(table, "weight", unit="percentunit", decimals=1)
+    return or_say(table, _NONE)
+
+
+def _bins(title: str, variable: str) -> Table:
+    words = (
+        "The share of rows in the last hour (now) beside that in training, by upper bound or "
+        "category, the shares that have grown most on top."
+    )
+    selector = f'{{variable="{variable}",{CHOSEN}}}'
+    rows = f"increase(scoring_drift_rows_total{selector}[1h])"
+    share = f"sum by (bin) ({rows}) / scalar(sum({rows}))"
+    usual = f"max by (bin) (scoring_drift_reference_ratio{selector})"
+    asked = [cells(expr) for expr in (usual, share, f"{share} - {usual}")]
+    columns = {"bin": "bin", "A": "training", "B": "now", "C": "change"}
+    table = grid(title, "percentunit", words, asked, columns)
+    column(ordered(table, "change", descending=True), "bin", unit="string", width=180)
+    for head in ("training", "now", "change"):
+        column(table, head, decimals=1)
+    return or_say(table, _NONE)

@@ -1,0 +1,84 @@
+"""The dashboard *Model*: which one serves, what it says, and what it was never trained on."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.table import Panel as Table
+from grafana_foundation_sdk.builders.timeseries import Panel as Graph
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from monitoring.grafana.build import drift, scores
+from monitoring.grafana.build.frame import Section, dashboard, variable
+from monitoring.grafana.build.looks import coloured, counted, limited, stacked, stepped
+from monitoring.grafana.build.panels import BAD, GOOD, Panel, cells, graph, grid, over_time
+from monitoring.grafana.build.selectors import CHOSEN, happened, rate
+from monitoring.slo import Drift, Slo
+
+_SCORED: Final = f"""scalar(sum({rate("scoring_rows_total", f'result="scored",{CHOSEN}')}))"""
+_SERVED: Final = f"sum by (version) (scoring_model_live{{{CHOSEN}}}) > 0"
+
+
+def build(slo: Slo) -> Dashboard:
+    """The dashboard, with the bounds of drift as its limits."""
+    at_a_glance: list[Panel] = [_versions(), *scores.figures(), drift.weighted_now(slo.drift)]
+    return dashboard(
+        "model",
+        "Scoring: model",
+        "Which model serves, the scores it gives, what it was never trained on, and drift.",
+        [
+            Section("Now", [panel.height(5) for panel in at_a_glance]),
+            Section("Scores", [*scores.panels(), _workers_by_version(), _loads()]),
+            Section("Inputs", [_unseen(slo.drift), _latin(), _refused()]),
+            Section("Drift", drift.panels(slo.drift)),
+        ],
+        variable("camera_class", "Camera class", "scoring_decisions_total, camera_class"),
+        variable("feature", "Drift of", "scoring_drift_reference_ratio, variable", "camera_class"),
+    )
+
+
+def _versions() -> Table:
+    words = "The version each worker serves. More than one for long: a rollout that got stuck."
+    columns = {"version": "version", "A": "served by"}
+    return grid("Models that serve", "suffix:workers", words, [cells(_SERVED)], columns)
+
+
+def _workers_by_version() -> Graph:
+    words = "A rollout shows as one colour taking the place of another."
+    asked = over_time(_SERVED, "{{version}}")
+    return stepped(stacked(graph("Workers by model", "suffix:workers", words, asked)))
+
+
+def _loads() -> Graph:
+    words = (
+        "Models that workers loaded, at their start or in a swap, and files that they refused. A "
+        "refusal leaves the old model in force."
+    )
+    asked = over_time(happened("scoring_model_loads_total", "result"), "{{result}}")
+    panel = counted(graph("Model loads", "short", words, asked))
+    return coloured(panel, {"loaded": GOOD, "refused": BAD})
+
+
+def _unseen(limits: Drift) -> Graph:
+    words = (
+        "The share of scored rows with a value that training never saw: such a score is hardly "
+        "to be trusted. A new camera class means that it is time to train."
+    )
+    rows = f"sum by (feature) ({rate('scoring_unseen_categories_total')})"
+    asked = over_time(f"{rows} / {_SCORED}", "{{feature}}")
+    return limited(graph("Unseen categories", "percentunit", words, asked), limits.unseen_ratio)
+
+
+def _latin() -> Graph:
+    words = (
+        "The share of scored rows in which a reading holds Latin letters that look like Cyrillic "
+        "ones: a reader's settings have changed."
+    )
+    rows = f"sum by (field) ({rate('scoring_lookalike_readings_total')})"
+    asked = over_time(f"{rows} / {_SCORED}", "{{field}}")
+    return graph("Latin letters in plates", "percentunit", words, asked)
+
+
+def _refused() -> Graph:
+    words = "Which field was missing, unreadable or out of range; body: the request as a whole."
+    rows = f"sum by (field) ({rate('scoring_rows_refused_total')}) > 0"
+    asked = over_time(f'label_replace({rows}, "field", "body", "field", "")', "{{field}}")
+    return graph("Refused rows by field", "suffix:rows/s", words, asked)

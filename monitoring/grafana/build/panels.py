@@ -1,0 +1,132 @@
+"""The kinds of panel the dashboards are made of; none comes without unit and description."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias, TypeVar
+
+from grafana_foundation_sdk.builders import common, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models import common as shapes
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    Threshold,
+    ThresholdsMode,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+Panel: TypeAlias = timeseries.Panel | stat.Panel | table.Panel
+_Kind = TypeVar("_Kind", timeseries.Panel, stat.Panel, table.Panel)
+
+# The uid that provisioning/datasources gives it.
+SOURCE: Final = DataSourceRef(type_val="prometheus", uid="prometheus")
+
+GOOD: Final = "green"
+DOUBTFUL: Final = "orange"
+BAD: Final = "red"
+NEUTRAL: Final = "blue"
+
+# A colour from each value up; the first has no value: it is the colour of all below.
+Steps: TypeAlias = Sequence[tuple[float | None, str]]
+PLAIN: Final[Steps] = ((None, NEUTRAL),)
+
+
+def over_time(expr: str, legend: str = "") -> Dataquery:
+    """A query of the whole time that is shown; `legend` may hold labels as {{label}}."""
+    return Dataquery().expr(expr).range().legend_format(legend or "__auto")
+
+
+def now(expr: str, legend: str = "") -> Dataquery:
+    """A query of the last moment alone."""
+    return Dataquery().expr(expr).instant().legend_format(legend or "__auto")
+
+
+def cells(expr: str) -> Dataquery:
+    """A query of the last moment for a table: a row for each series, a column for each label."""
+    return now(expr).format(PromQueryFormat.TABLE)
+
+
+def graph(title: str, unit: str, description: str, *queries: Dataquery) -> timeseries.Panel:
+    """Lines over time, from zero up."""
+    legend = common.VizLegendOptions().show_legend(show_legend=True)
+    panel = (
+        timeseries.Panel()
+        .min(0)
+        .color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+        .line_width(1)
+        .show_points(shapes.VisibilityMode.NEVER)
+        .legend(
+            legend.display_mode(shapes.LegendDisplayMode.LIST).placement(
+                shapes.LegendPlacement.BOTTOM
+            )
+        )
+        .tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI))
+    )
+    return _described(panel, title, unit, description, queries).span(8).height(8)
+
+
+def number(
+    title: str, unit: str, description: str, query: Dataquery, steps: Steps = PLAIN
+) -> stat.Panel:
+    """One figure, coloured by its value."""
+    panel = (
+        stat.Panel()
+        .thresholds(threshold_steps(steps))
+        .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
+        .color_mode(shapes.BigValueColorMode.VALUE)
+        .graph_mode(shapes.BigValueGraphMode.NONE)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    )
+    return _described(panel, title, unit, description, (query,)).span(4).height(4)
+
+
+def grid(
+    title: str,
+    unit: str,
+    description: str,
+    queries: Sequence[Dataquery],
+    columns: Mapping[str, str],
+) -> table.Panel:
+    """A table of labels and values.
+
+    `columns` are those to show, in order, with their heads. A value is named by the letter of
+    its query, A being the first.
+    """
+    fields = {_field(name, len(queries)): head for name, head in columns.items()}
+    order = {name: place for place, name in enumerate(fields)}
+    steps = {
+        "merge": {},
+        "filterFieldsByName": {"include": {"names": list(fields)}},
+        "organize": {"indexByName": order, "renameByName": fields, "excludeByName": {}},
+    }
+    panel = (
+        table.Panel()
+        .thresholds(threshold_steps(PLAIN))
+        .cell_height(shapes.TableCellHeight.SM)
+        .override_by_regexp("/.*/", [DynamicConfigValue(id_val="custom.minWidth", value=50)])
+        .transformations([DataTransformerConfig(id_val=k, options=v) for k, v in steps.items()])
+    )
+    return _described(panel, title, unit, description, queries).span(8).height(8)
+
+
+def _field(name: str, queries: int) -> str:
+    """How Grafana calls a column: values are told apart by query when there are several."""
+    is_value = len(name) == 1
+    return name if not is_value else f"Value #{name}" if queries > 1 else "Value"
+
+
+def threshold_steps(steps: Steps) -> ThresholdsConfig:
+    """Colours by value, as a panel takes them."""
+    listed = [Threshold(value=value, color=color) for value, color in steps]
+    return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(listed)
+
+
+def _described(
+    panel: _Kind, title: str, unit: str, description: str, queries: Sequence[Dataquery]
+) -> _Kind:
+    panel.title(title).unit(unit).description(description).datasource(SOURCE)
+    for place, query in enumerate(queries):
+        panel.with_target(query.ref_id(chr(ord("A") + place)).datasource(SOURCE))
+    return panel

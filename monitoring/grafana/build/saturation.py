@@ -1,0 +1,59 @@
+"""What runs full before the service fails: on *Service*, and during a test on *Load test*."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.timeseries import Panel as Graph
+
+from monitoring.grafana.build.looks import coloured, counted, limited
+from monitoring.grafana.build.panels import BAD, DOUBTFUL, Panel, graph, over_time
+from monitoring.grafana.build.selectors import CHOSEN, happened, rate
+from monitoring.slo import Saturation
+
+_NAME: Final = "{{instance}}"
+_CONFIGURED: Final = f"sum by (instance) (scoring_workers_configured{{{CHOSEN}}})"
+
+
+def panels(limits: Saturation) -> list[Panel]:
+    """Processor, requests in flight, waiting connections; the lines are where alerts begin."""
+    return [_processor(limits), _in_flight(limits), _waiting()]
+
+
+def _processor(limits: Saturation) -> Graph:
+    words = (
+        "Processor time of the workers, as a share of one core for each. At 100 % requests "
+        "wait: add workers or machines."
+    )
+    used = f"sum by (instance) ({rate('scoring_process_cpu_seconds_total')})"
+    panel = graph("Processor", "percentunit", words, over_time(f"{used} / {_CONFIGURED}", _NAME))
+    return limited(panel, limits.cpu_ratio).axis_soft_max(1)
+
+
+def _in_flight(limits: Saturation) -> Graph:
+    words = (
+        "Requests begun and not yet answered. It is rate × latency: when it grows at an even "
+        "rate, the service has become slower."
+    )
+    begun = f"sum by (instance) (scoring_http_requests_in_flight{{{CHOSEN}}})"
+    asked = over_time(f"{begun} / {_CONFIGURED}", _NAME)
+    panel = graph("Requests in flight, by worker", "short", words, asked)
+    return limited(panel, limits.in_flight_per_worker)
+
+
+def _waiting() -> Graph:
+    words = (
+        "Connections that no worker has accepted yet. Above 0 for long: the workers don't come "
+        "to it."
+    )
+    asked = over_time(f"sum by (instance) (scoring_accept_queue_length{{{CHOSEN}}})", _NAME)
+    return graph("Connections waiting", "short", words, asked).axis_soft_max(10)
+
+
+def error_reports() -> Graph:
+    """What goes to Sentry, and what does not get there."""
+    words = (
+        "Reports of unexpected errors to Sentry: sent, or dropped because it was full, slow or "
+        "away. Each is a 500 or a row that failed."
+    )
+    asked = over_time(happened("scoring_error_reports_total", "result"), "{{result}}")
+    panel = counted(graph("Error reports", "short", words, asked))
+    return coloured(panel, {"sent": DOUBTFUL, "dropped": BAD})

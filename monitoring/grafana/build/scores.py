@@ -1,0 +1,85 @@
+"""What the model says: figures of the last minutes, decisions, scores, camera classes."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.stat import Panel as Number
+from grafana_foundation_sdk.builders.timeseries import Panel as Graph
+
+from monitoring.grafana.build.looks import coloured, stacked
+from monitoring.grafana.build.panels import DOUBTFUL, NEUTRAL, Panel, graph, now, number, over_time
+from monitoring.grafana.build.selectors import CHOSEN, mean, quantile, rate
+
+_DECISIONS: Final = "scoring_decisions_total"
+# The instances and the camera classes chosen above the dashboard.
+_CLASSES: Final = f'{CHOSEN},camera_class=~"$camera_class"'
+_NETWORK: Final = f'{_CLASSES},band="network"'
+_BANDS: Final = {"network": NEUTRAL, "unsure": DOUBTFUL, "camera": "purple"}
+
+
+def figures() -> list[Panel]:
+    """How much is scored, and which way the scores point."""
+    return [
+        number(
+            "Rows scored",
+            "suffix:rows/s",
+            "Over the last five minutes.",
+            now(f'sum(rate(scoring_rows_total{{result="scored",{CHOSEN}}}[5m]))'),
+        ),
+        _share("For the network", "network", "above 0.7: the network's reading is the one to keep"),
+        _share("Unsure", "unsure", "from 0.3 to 0.7: neither reading is to be trusted"),
+    ]
+
+
+def _share(title: str, band: str, meaning: str) -> Number:
+    words = (
+        f"The share of rows with a score {meaning}. Of the chosen camera classes, over the last "
+        "five minutes."
+    )
+    of_band = f'sum(rate({_DECISIONS}{{{_CLASSES},band="{band}"}}[5m]))'
+    of_all = f"sum(rate({_DECISIONS}{{{_CLASSES}}}[5m]))"
+    return number(title, "percentunit", words, now(f"{of_band} / {of_all}"))
+
+
+def panels() -> list[Panel]:
+    """The same over time, and by camera class."""
+    return [_decisions(), _scores(), _network_by_class(), _rows_by_class()]
+
+
+def _decisions() -> Graph:
+    words = (
+        "What scores mean for the caller: camera below 0.3, network above 0.7, unsure between. "
+        "Of the chosen camera classes."
+    )
+    decided = rate(_DECISIONS, _CLASSES)
+    asked = over_time(f"sum by (band) ({decided}) / scalar(sum({decided}))", "{{band}}")
+    return coloured(stacked(graph("Decisions", "percentunit", words, asked)).max(1), _BANDS)
+
+
+def _scores() -> Graph:
+    words = (
+        "The probability that the network's reading is the one to keep: its mean, and the score "
+        "that 10, 50 and 90 % of rows stay under. All camera classes."
+    )
+    asked = [over_time(quantile(q, "scoring_positive"), f"p{q * 100:g}") for q in (0.1, 0.5, 0.9)]
+    asked.append(over_time(mean("scoring_positive"), "mean"))
+    return graph("Scores", "none", words, *asked).max(1)
+
+
+def _network_by_class() -> Graph:
+    words = (
+        "The share of rows with a score above 0.7 over five minutes. A class that leaves the "
+        "others has new hardware, new settings, or dirt on its lens."
+    )
+    network, decided = (
+        f"sum by (camera_class) (rate({_DECISIONS}{{{selector}}}[5m]))"
+        for selector in (_NETWORK, _CLASSES)
+    )
+    asked = over_time(f"{network} / {decided}", "{{camera_class}}")
+    return graph("For the network, by camera class", "percentunit", words, asked).max(1)
+
+
+def _rows_by_class() -> Graph:
+    words = "Scored rows; other: classes that the model never saw."
+    by_class = f"sum by (camera_class) ({rate(_DECISIONS, _CLASSES)})"
+    asked = over_time(by_class, "{{camera_class}}")
+    return stacked(graph("Rows by camera class", "suffix:rows/s", words, asked))

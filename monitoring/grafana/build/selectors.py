@@ -1,0 +1,32 @@
+"""What most queries have in common."""
+
+from typing import Final
+
+# The instances chosen above the dashboard.
+CHOSEN: Final = 'instance=~"$instance"'
+# The requests that the objectives are about.
+REG: Final = f'route="/reg",method="POST",{CHOSEN}'
+# As long as it must be to hold two scrapes, as short as the zoom allows.
+WINDOW: Final = "[$__rate_interval]"
+
+
+def rate(counter: str, selector: str = CHOSEN) -> str:
+    """How often a counter counts in a second."""
+    return f"rate({counter}{{{selector}}}{WINDOW})"
+
+
+def quantile(share: float, histogram: str, selector: str = CHOSEN) -> str:
+    """The value that a share of a histogram's observations stays under."""
+    return f"histogram_quantile({share}, sum by (le) ({rate(f'{histogram}_bucket', selector)}))"
+
+
+def mean(histogram: str, selector: str = CHOSEN) -> str:
+    """The mean of a histogram's observations."""
+    total, count = (rate(f"{histogram}_{part}", selector) for part in ("sum", "count"))
+    return f"sum({total}) / sum({count})"
+
+
+def happened(counter: str, label: str) -> str:
+    """How often it counted in each interval, by a label: whole numbers, unlike increase()."""
+    added, chosen = f"sum by ({label})", f"{counter}{{{CHOSEN}}}"
+    return f"clamp_min({added} ({chosen}) - {added} ({chosen} offset $__interval), 0)"

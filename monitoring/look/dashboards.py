@@ -1,0 +1,115 @@
+"""The committed dashboards, and their queries as Grafana would send them."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from monitoring.look.errors import CannotLook
+from monitoring.look.prometheus import Prometheus, Span
+
+FOLDER: Final = Path(__file__).parents[1] / "grafana" / "dashboards"
+_LABEL_VALUES: Final = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")
+
+
+class Query(NamedTuple):
+    """One query of a panel, with its variables still in it."""
+
+    panel: int
+    title: str
+    ref: str
+    expr: str
+    legend: str
+    instant: bool
+    table: bool
+
+
+class Variable(NamedTuple):
+    """A variable with what is chosen: `text` is shown, `value` goes into queries."""
+
+    name: str
+    label: str
+    text: str
+    value: str
+
+
+def load(name: str) -> dict[str, Any]:
+    """A committed dashboard."""
+    content: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_bytes())
+    return content
+
+
+def names() -> list[str]:
+    """The names of the committed dashboards."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Its panels, headings aside."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def queries(dashboard: Mapping[str, Any]) -> Iterator[Query]:
+    """Every query of every panel."""
+    for panel in panels(dashboard):
+        for target in panel["targets"]:
+            yield Query(
+                panel["id"],
+                panel["title"],
+                target["refId"],
+                target["expr"],
+                target.get("legendFormat", ""),
+                bool(target.get("instant")),
+                target.get("format") == "table",
+            )
+
+
+def variables(dashboard: Mapping[str, Any], prometheus: Prometheus, span: Span) -> list[Variable]:
+    """Each variable as it is when the dashboard is opened. Raises CannotLook."""
+    return [
+        _chosen(variable, values(variable, prometheus, span))
+        for variable in dashboard["templating"]["list"]
+    ]
+
+
+def values(variable: Mapping[str, Any], prometheus: Prometheus, span: Span) -> list[str]:
+    """What can be chosen for a variable. Raises CannotLook."""
+    query = variable["query"]
+    match = _LABEL_VALUES.fullmatch(query)
+    if match is None:
+        raise CannotLook(f"{query}: only label_values(selector, label) is understood")
+    return prometheus.label_values(match["label"], match["selector"], span)
+
+
+def _chosen(variable: Mapping[str, Any], offered: list[str]) -> Variable:
+    """All values, or the one that the dashboard names, or the first."""
+    name, label = variable["name"], variable["label"]
+    if variable["includeAll"]:
+        return Variable(name, label, "All", f"({'|'.join(map(_escaped, offered))})")
+    named = variable["current"]["text"]
+    one = named if named in offered else next(iter(offered), "")
+    return Variable(name, label, one, one)
+
+
+def _escaped(value: str) -> str:
+    """A value as a pattern inside a string of PromQL, which wants each backslash doubled."""
+    return re.sub(r"[\\$^*{}\[\]'+?.()|]", lambda found: rf"\\{found[0]}", value)
+
+
+def filled_in(expr: str, chosen: list[Variable], span: Span, scrape_seconds: float) -> str:
+    """A query with its variables replaced, those of Grafana itself too."""
+    # Grafana's rule: a window that always holds two points, however far one zooms in.
+    window = max(span.step + scrape_seconds, 4 * scrape_seconds)
+    known = {variable.name: variable.value for variable in chosen}
+    known["__rate_interval"] = f"{round(window)}s"
+    known["__interval"] = f"{round(span.step)}s"
+    return re.sub(r"\$(\w+)", lambda found: known.get(found[1], found[0]), expr)
+
+
+def ask(
+    query: Query, chosen: list[Variable], prometheus: Prometheus, span: Span, scrape_seconds: float
+) -> Any:
+    """What Prometheus answers to a query. Raises CannotLook."""
+    expr = filled_in(query.expr, chosen, span, scrape_seconds)
+    return prometheus.at(expr, span.end) if query.instant else prometheus.over(expr, span)

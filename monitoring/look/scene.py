@@ -1,0 +1,106 @@
+"""The scene to look at: the service, and a Prometheus that scrapes it and evaluates the rules."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import yaml
+
+from monitoring.look.errors import CannotLook
+from monitoring.look.processes import free_port, running
+from monitoring.look.prometheus import Prometheus
+
+ROOT: Final = Path(__file__).parents[2]
+# Two callers, as the panels by caller have it.
+KEYS: Final = ("key-of-the-cameras", "key-of-the-archive")
+# Real use has 15 s; here nobody wants to wait for the second point of a line.
+SCRAPE_SECONDS: Final = 1
+_RULES: Final = ROOT / "monitoring" / "prometheus" / "rules"
+_TOKEN: Final = "token-of-the-scene"  # noqa: S105 - of a server that lives for minutes
+_WORKERS: Final = 2
+_PATIENCE_SECONDS: Final = 30.0
+
+
+class Scene(NamedTuple):
+    """What runs: the service's port on loopback, its master's process id, its Prometheus."""
+
+    port: int
+    master: int
+    prometheus: Prometheus
+
+    def reload(self) -> None:
+        """Have the service replace its workers, as a rollout does."""
+        os.kill(self.master, signal.SIGHUP)
+
+
+@contextmanager
+def playing(folder: Path) -> Iterator[Scene]:
+    """Service and Prometheus, ready and empty; stopped at the end. Raises CannotLook."""
+    port, prometheus_port = free_port(), free_port()
+    url = f"http://127.0.0.1:{prometheus_port}"
+    service = (sys.executable, "-m", "service")
+    ready = f"http://127.0.0.1:{port}/readyz"
+    with (
+        running(service, folder / "service", ready, _settings(port)) as master,
+        running(
+            _prometheus(folder, port, prometheus_port), folder / "prometheus", f"{url}/-/ready"
+        ),
+    ):
+        prometheus = Prometheus(url)
+        _wait_for_a_scrape(prometheus)
+        yield Scene(port, master.pid, prometheus)
+
+
+def _wait_for_a_scrape(prometheus: Prometheus) -> None:
+    """Prometheus takes some seconds to begin; what happens before it never sees."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not prometheus.at('up{job="scoring"} == 1', time.time())["result"]:
+        if time.monotonic() > deadline:
+            raise CannotLook("Prometheus can't scrape the service")
+        time.sleep(0.1)
+
+
+def _settings(port: int) -> dict[str, str]:
+    return {
+        "PYTHONPATH": str(ROOT),
+        "SCORING_PORT": str(port),
+        "SCORING_WORKERS": str(_WORKERS),
+        "SCORING_API_KEYS": f"cameras:{KEYS[0]},archive:{KEYS[1]}",
+        "SCORING_METRICS_TOKEN": _TOKEN,
+        "SCORING_LOG_LEVEL": "warning",
+    }
+
+
+def _prometheus(folder: Path, target: int, port: int) -> tuple[str, ...]:
+    """The command; its configuration, and the rules as often evaluated as scraped, are written."""
+    rules = folder / "rules"
+    rules.mkdir(parents=True)
+    for path in sorted(_RULES.glob("*.yml")):
+        groups = yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
+        often = [{name: v for name, v in group.items() if name != "interval"} for group in groups]
+        (rules / path.name).write_text(yaml.safe_dump({"groups": often}), encoding="utf-8")
+    config = folder / "prometheus.yml"
+    config.write_text(yaml.safe_dump(_config(target)), encoding="utf-8")
+    return (
+        "prometheus",
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    )
+
+
+def _config(target: int) -> dict[str, object]:
+    often = f"{SCRAPE_SECONDS}s"
+    timing = {"scrape_interval": often, "scrape_timeout": often, "evaluation_interval": often}
+    scoring = {
+        "job_name": "scoring",
+        "authorization": {"credentials": _TOKEN},
+        "static_configs": [{"targets": [f"127.0.0.1:{target}"]}],
+    }
+    return {"global": timing, "rule_files": ["rules/*.yml"], "scrape_configs": [scoring]}

@@ -1,0 +1,112 @@
+"""Alerts on the model: a swap that failed, versions mixed, inputs and scores unlike training."""
+
+from typing import Final
+
+from monitoring.rules.promql import Alerts, Group, Rule, group, number, percent
+from monitoring.slo import Slo
+
+# Longer than the hour's window: one odd array is not enough, nor that the hour after a swap
+# still holds scores of the version before. What drifts slightly must do so for long.
+_LEVELS: Final = (("major", "alert", "90m"), ("moderate", "warn", "6h"))
+
+_INDEX: Final = '{{ printf "%.2f" $value }}'
+
+
+def groups(slo: Slo) -> list[Group]:
+    """All alerts of this kind."""
+    alerts = Alerts(slo.runbook)
+    made = (_loads, _unseen, _input_drift, _score_shift)
+    return [group("scoring-model", [rule for make in made for rule in make(slo, alerts)])]
+
+
+def _loads(slo: Slo, alerts: Alerts) -> list[Rule]:
+    mixed = slo.process.versions_mixed_for
+    return [
+        alerts.make(
+            "ModelLoadFailed",
+            'sum by (instance) (increase(scoring_model_loads_total{result="refused"}[1h])) > 0',
+            severity="ticket",
+            summary="{{ $labels.instance }} refused a new model",
+            description=(
+                "{{ $labels.instance }} refused a model file in the last hour "
+                "({{ $value | humanize }} times, each worker counts) and serves the one it had."
+            ),
+        ),
+        alerts.make(
+            "ModelVersionsMixed",
+            "count(count by (version) (scoring_model_live == 1)) > 1",
+            severity="ticket",
+            sustained=mixed,
+            summary="{{ $value }} model versions are live",
+            description=(
+                f"For {mixed}, requests have been scored by more than one version:"
+                "{{ range query `count by (version) (scoring_model_live == 1)` }}"
+                " {{ .Labels.version }} in {{ .Value }} workers;{{ end }}"
+                " the same reading may be decided either way."
+            ),
+        ),
+    ]
+
+
+def _unseen(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """Of the rows that were scored, or would have been were unseen values accepted."""
+    judged = (
+        'sum(increase(scoring_rows_total{result="scored"}[30m]))\n'
+        '  + (sum(increase(scoring_rows_refused_total{reason="unseen"}[30m])) or vector(0))'
+    )
+    return [
+        alerts.make(
+            "UnseenCategories",
+            "sum by (feature) (increase(scoring_unseen_categories_total[30m]))\n"
+            f"/ on () group_left () (\n  {judged} >= {slo.traffic.min_rows}\n)"
+            f" > {number(slo.drift.unseen_ratio)}",
+            severity="ticket",
+            sustained="45m",
+            summary="{{ $value | humanizePercentage }} of {{ $labels.feature }} is unknown",
+            description=(
+                "Over 30m, {{ $value | humanizePercentage }} of the rows held a value of "
+                "{{ $labels.feature }} that the model never saw in training; "
+                f"{percent(slo.drift.unseen_ratio)} is the limit. Their scores mean little."
+            ),
+        )
+    ]
+
+
+def _input_drift(slo: Slo, alerts: Alerts) -> list[Rule]:
+    weights = "max by (variable) (scoring_drift_importance_ratio)"
+    worst = f"topk(3, scoring:drift_psi:1h * on (variable) {weights})"
+    return [
+        alerts.make(
+            "InputDrift",
+            f"scoring:drift_psi_weighted:1h > {number(getattr(slo.drift, limit))}",
+            severity="ticket",
+            sustained=sustained,
+            summary=f"Inputs differ from training ({level}): {_INDEX}",
+            description=(
+                f"For {sustained}, the stability index weighted by importance has been above "
+                f"{number(getattr(slo.drift, limit))}, now {_INDEX}. "
+                f"Most of it comes from:{{{{ range query `{worst}` }}}}"
+                " {{ .Labels.variable }} {{ .Value | printf `%.2f` }}{{ end }}."
+            ),
+            level=level,
+        )
+        for level, limit, sustained in _LEVELS
+    ]
+
+
+def _score_shift(slo: Slo, alerts: Alerts) -> list[Rule]:
+    return [
+        alerts.make(
+            "ScoreShift",
+            f'scoring:drift_psi:1h{{variable="positive"}} > {number(getattr(slo.drift, limit))}',
+            severity="ticket",
+            sustained=sustained,
+            summary=f"Scores differ from training ({level}): {_INDEX}",
+            description=(
+                f"For {sustained}, the stability index of the scores has been above "
+                f"{number(getattr(slo.drift, limit))}, now {_INDEX}."
+            ),
+            level=level,
+        )
+        for level, limit, sustained in _LEVELS
+    ]

@@ -1,0 +1,140 @@
+"""Alerts on the processes: scrapes that fail, workers that die or are full, memory that grows."""
+
+from typing import Final
+
+from monitoring.rules.promql import Alerts, Group, Rule, group, number
+from monitoring.slo import Slo
+
+_UP: Final = 'up{job="scoring"}'
+_VALUE: Final = '{{ printf "%.2f" $value }}'
+_CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
+
+
+def groups(slo: Slo) -> list[Group]:
+    """All alerts of this kind."""
+    alerts = Alerts(slo.runbook)
+    made = (_target, _workers, _saturated, _memory)
+    return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
+
+
+def _target(slo: Slo, alerts: Alerts) -> list[Rule]:
+    outages = slo.process.outages
+    return [
+        alerts.make(
+            "ScoringTargetDown",
+            f"{_UP} == 0 or absent({_UP})",
+            severity="page",
+            sustained=slo.process.scrapes_missing_for,
+            summary='{{ or $labels.instance "The service" }} does not answer scrapes',
+            description=(
+                'Prometheus has had no metrics from {{ or $labels.instance "any instance" }} for '
+                f"{slo.process.scrapes_missing_for}: it is down, unreachable, has no target, or "
+                "refuses the bearer token."
+            ),
+        ),
+        alerts.make(
+            "ScoringTargetFlapping",
+            f"changes({_UP}[15m]) >= {2 * outages}",
+            severity="page",
+            summary="{{ $labels.instance }} keeps going down and coming back",
+            description=(
+                "{{ $labels.instance }} changed between up and down {{ $value }} times in 15m, "
+                f"that is {outages} outages or more, each too short for ScoringTargetDown."
+            ),
+        ),
+    ]
+
+
+def _workers(slo: Slo, alerts: Alerts) -> list[Rule]:
+    limits = slo.process
+    starts = "sum by (instance) (increase(scoring_worker_starts_total[{}]))"
+    crash_loop = "WorkerCrashLoop"
+    return [
+        # A rolling restart starts each worker once and is over: no such stretch, no such number.
+        alerts.make(
+            crash_loop,
+            starts.format("10m") + " > 0",
+            severity="page",
+            sustained=limits.restarts_go_on_for,
+            summary="Workers of {{ $labels.instance }} start again and again",
+            description=(
+                "{{ $labels.instance }} has been starting workers for "
+                f"{limits.restarts_go_on_for}, {{{{ $value | humanize }}}} in the last 10m."
+            ),
+            pace="steady",
+        ),
+        alerts.make(
+            crash_loop,
+            f"{starts.format('5m')} > {limits.restarts_per_worker} * {_CONFIGURED}",
+            severity="page",
+            summary="Workers of {{ $labels.instance }} die as soon as they start",
+            description=(
+                "{{ $labels.instance }} started {{ $value | humanize }} workers in 5m, more than "
+                f"{limits.restarts_per_worker} for each that it should have."
+            ),
+            pace="rapid",
+        ),
+        alerts.make(
+            "WorkersMissing",
+            f"(sum by (instance) (scoring_worker_up) or 0 * {_CONFIGURED}) < {_CONFIGURED}",
+            severity="ticket",
+            sustained=limits.workers_missing_for,
+            summary="Workers of {{ $labels.instance }} are missing: {{ $value }} up",
+            description=(
+                "{{ $labels.instance }} has had fewer workers than configured for "
+                f"{limits.workers_missing_for}; now {{{{ $value }}}}."
+            ),
+        ),
+    ]
+
+
+def _saturated(slo: Slo, alerts: Alerts) -> list[Rule]:
+    limits = slo.saturation
+    cpu = "sum by (instance) (rate(scoring_process_cpu_seconds_total[5m]))"
+    queue = "max by (instance) (avg_over_time(scoring_accept_queue_length[5m]))"
+    in_flight = "sum by (instance) (avg_over_time(scoring_http_requests_in_flight[5m]))"
+    exprs = {
+        "cpu": (f"{cpu}\n/ {_CONFIGURED} > {number(limits.cpu_ratio)}", "cores a worker"),
+        "accept_queue": (f"{queue} >= 1", "connections waiting to be accepted"),
+        "in_flight": (
+            f"{in_flight}\n/ {_CONFIGURED} > {limits.in_flight_per_worker}",
+            "requests in flight a worker",
+        ),
+    }
+    return [
+        alerts.make(
+            "ScoringSaturated",
+            expr,
+            severity="ticket",
+            sustained=limits.sustained,
+            summary=f"{{{{ $labels.instance }}}} is full: {_VALUE} {unit}",
+            description=(
+                f"For {limits.sustained}, {{{{ $labels.instance }}}} has had on average "
+                f"{_VALUE} {unit} (means of 5m)."
+            ),
+            resource=resource,
+        )
+        for resource, (expr, unit) in exprs.items()
+    ]
+
+
+def _memory(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """Against the most of an hour long ago, so that neither a start nor a spike is growth."""
+    resident = "scoring_process_resident_memory_bytes"
+    limits = slo.process
+    return [
+        alerts.make(
+            "MemoryGrowth",
+            f"min_over_time({resident}[30m])"
+            f" > {number(limits.memory_growth)} * max_over_time({resident}[1h] offset 6h)\n"
+            f"and min_over_time({resident}[30m]) > {limits.memory_floor_bytes}",
+            severity="ticket",
+            sustained="15m",
+            summary="Worker {{ $labels.worker }} of {{ $labels.instance }} grows",
+            description=(
+                "Worker {{ $labels.worker }} of {{ $labels.instance }} holds at least "
+                "{{ $value | humanize1024 }}B, "
+                f"{number(limits.memory_growth)} times the most it held six hours ago."
+            ),
+        )
+    ]

@@ -1,0 +1,100 @@
+"""Alerts on the requests themselves: none, turned away, refused, failed.
+
+A share over a window stays high for as long as the window after a single burst. Where a burst
+is no reason to alert, an alert is sustained for longer than its window.
+"""
+
+from typing import Final
+
+from monitoring.rules.promql import SCORING, Alerts, Group, Rule, group, number, percent
+from monitoring.slo import Slo
+
+_REQUESTS: Final = "scoring_http_requests_total"
+_SCORED: Final = "scoring_scored_requests_total"
+_ROWS: Final = "scoring_rows_total"
+
+
+def groups(slo: Slo) -> list[Group]:
+    """All alerts of this kind."""
+    made = (_no_traffic, _overload_shedding, _refused_inputs, _rows_failed)
+    return [group("scoring-traffic", [make(slo, Alerts(slo.runbook)) for make in made])]
+
+
+def _no_traffic(slo: Slo, alerts: Alerts) -> Rule:
+    """Counts what was scored, so that a flood of wrong keys is a silence too.
+
+    A quiet night comes slowly and comes every day; a silence is expected when neither the time
+    before nor the same time yesterday had the usual number of requests.
+    """
+    window, usual = slo.traffic.silent_for, slo.traffic.expected_requests
+    return alerts.make(
+        "NoTraffic",
+        f"sum(increase({_SCORED}[{window}])) == 0\n"
+        f"and (sum(increase({_SCORED}[{window}] offset {window})) >= {usual}\n"
+        f"  or sum(increase({_SCORED}[{window}] offset 1d)) >= {usual})",
+        severity="page",
+        summary=f"No request was scored for {window}",
+        description=(
+            f"The service is up and scored nothing in {window}, though at least {usual} requests "
+            f"were scored in the {window} before that, or at this time yesterday."
+        ),
+    )
+
+
+def _overload_shedding(slo: Slo, alerts: Alerts) -> Rule:
+    shed = f'{_REQUESTS}{{{SCORING},status=~"429|503"}}[5m]'
+    return alerts.make(
+        "OverloadShedding",
+        f"sum(rate({shed})) / (sum(rate({_REQUESTS}{{{SCORING}}}[5m])) > 0)"
+        f" > {number(slo.traffic.shed_ratio)}\n"
+        f"and sum(increase({shed})) >= {slo.traffic.min_bad_requests}",
+        severity="page",
+        sustained="10m",
+        summary="{{ $value | humanizePercentage }} of the requests are turned away",
+        description=(
+            "Over 5m, {{ $value | humanizePercentage }} of the scoring requests were answered "
+            f"with 429 or 503; {percent(slo.traffic.shed_ratio)} is the limit."
+        ),
+    )
+
+
+def _refused_inputs(slo: Slo, alerts: Alerts) -> Rule:
+    most = "topk(1, sum by (reason, field) (increase(scoring_rows_refused_total[15m])))"
+    return alerts.make(
+        "RefusedInputs",
+        _share_of_rows("refused", "15m", f">= {slo.traffic.min_rows}")
+        + f" > {number(slo.traffic.refused_ratio)}",
+        severity="ticket",
+        sustained="30m",
+        summary="{{ $value | humanizePercentage }} of the rows are refused",
+        description=(
+            "Over 15m, {{ $value | humanizePercentage }} of the rows were refused; "
+            f"{percent(slo.traffic.refused_ratio)} is the limit. Most often:"
+            f"{{{{ range query `{most}` }}}}"
+            " {{ .Labels.reason }} {{ .Labels.field }} ({{ .Value | humanize }} rows)"
+            "{{ end }}."
+        ),
+    )
+
+
+def _rows_failed(slo: Slo, alerts: Alerts) -> Rule:
+    """A row that fails inside an array makes no 5xx, so no objective sees it."""
+    failed = f'sum(increase({_ROWS}{{result="failed"}}[30m]))'
+    return alerts.make(
+        "RowsFailed",
+        _share_of_rows("failed", "30m", "> 0") + f" > {number(slo.traffic.failed_ratio)}\n"
+        f"and {failed} >= {slo.traffic.min_bad_requests}",
+        severity="ticket",
+        summary="{{ $value | humanizePercentage }} of the rows fail",
+        description=(
+            "Over 30m, scoring failed for {{ $value | humanizePercentage }} of the rows, in single "
+            f"requests and inside arrays; {percent(slo.traffic.failed_ratio)} is the limit."
+        ),
+    )
+
+
+def _share_of_rows(result: str, window: str, enough: str) -> str:
+    return (
+        f'sum(increase({_ROWS}{{result="{result}"}}[{window}]))\n'
+        f"/ (sum(increase({_ROWS}[{window}])) {enough})"
+    )

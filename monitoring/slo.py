@@ -1,0 +1,159 @@
+"""The reader of `slo.toml`: typed, and plain about what is wrong in it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+PATH: Final = Path(__file__).with_name("slo.toml")
+
+# A length of time as Prometheus writes it, in one unit.
+Duration = Annotated[str, Meta(pattern="^[1-9][0-9]*[smhd]$")]
+# A share strictly between nothing and all.
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SloError(Exception):
+    """A number that can't be used; the text names the file and the place in it."""
+
+
+class _Table(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: a misspelt key is refused, not ignored."""
+
+
+class Objective(_Table, frozen=True):
+    """What is promised, over which window."""
+
+    window: Duration
+    availability: Share
+    latency: Share
+    latency_seconds: Positive
+
+
+class Burn(_Table, frozen=True, rename={"sustained": "for"}):
+    """One pair of windows, and how much faster than allowed the budget burns in both."""
+
+    severity: Literal["page", "ticket"]
+    factor: Positive
+    long: Duration
+    short: Duration
+    sustained: Duration
+
+
+class Traffic(_Table, frozen=True):
+    """When the requests themselves look wrong."""
+
+    min_bad_requests: Count
+    silent_for: Duration
+    expected_requests: Count
+    shed_ratio: Share
+    refused_ratio: Share
+    failed_ratio: Share
+    min_rows: Count
+
+
+class Saturation(_Table, frozen=True, rename={"sustained": "for"}):
+    """When the workers are at their limit; the CPU's share is of one core for each worker."""
+
+    cpu_ratio: Share
+    in_flight_per_worker: Count
+    sustained: Duration
+
+
+class Process(_Table, frozen=True):
+    """When the processes themselves look wrong."""
+
+    scrapes_missing_for: Duration
+    outages: Count
+    restarts_go_on_for: Duration
+    restarts_per_worker: Count
+    workers_missing_for: Duration
+    memory_growth: Annotated[float, Meta(gt=1)]
+    memory_floor_bytes: Count
+    versions_mixed_for: Duration
+
+
+class Drift(_Table, frozen=True):
+    """When the inputs or the scores are no longer those of the training."""
+
+    warn: Positive
+    alert: Positive
+    min_share: Share
+    min_rows: Count
+    unseen_ratio: Share
+    calendar_variables: tuple[str, ...]
+
+
+class LoadTest(_Table, frozen=True):
+    """What a load test must show to pass; read by the load generator."""
+
+    target_requests_per_second: Positive
+    min_rate_ratio: Share
+    min_requests: Count
+    max_error_ratio: Share
+    p50_ms: Positive
+    p95_ms: Positive
+    p99_ms: Positive
+
+
+class Slo(_Table, frozen=True):
+    """The whole file."""
+
+    runbook: Annotated[str, Meta(min_length=1)]
+    objective: Objective
+    burn: Annotated[tuple[Burn, ...], Meta(min_length=1)]
+    traffic: Traffic
+    saturation: Saturation
+    process: Process
+    drift: Drift
+    load_test: LoadTest
+
+
+def seconds(duration: str) -> int:
+    """The seconds of a duration such as "5m"."""
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def load(path: Path = PATH) -> Slo:
+    """Read the file and check it. Raises SloError."""
+    try:
+        with path.open("rb") as file:
+            slo = msgspec.convert(tomllib.load(file), Slo)
+    except OSError as error:
+        raise SloError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SloError(f"{path}: is no TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise SloError(f"{path}: {_explain(str(error))}") from error
+    if wrong := _contradiction(slo):
+        raise SloError(f"{path}: {wrong}")
+    return slo
+
+
+def _explain(message: str) -> str:
+    """msgspec's "reason - at `$.table.key`" with the place first and without its `$.`."""
+    reason, _, place = message.partition(" - at ")
+    return f"{place.strip('`').removeprefix('$.') or 'the file'}: {reason}"
+
+
+def _contradiction(slo: Slo) -> str:
+    """What two numbers say against each other; empty when they agree."""
+    for number, burn in enumerate(slo.burn):
+        if seconds(burn.short) >= seconds(burn.long):
+            return f"burn[{number}].short: {burn.short} is not shorter than long, {burn.long}"
+        for name in ("availability", "latency"):
+            budget = 1 - getattr(slo.objective, name)
+            if burn.factor * budget >= 1:
+                return f"burn[{number}].factor: {burn.factor} × {name}'s budget is never exceeded"
+    if slo.drift.warn >= slo.drift.alert:
+        return f"drift.warn: {slo.drift.warn} is not below drift.alert, {slo.drift.alert}"
+    limits = (slo.load_test.p50_ms, slo.load_test.p95_ms, slo.load_test.p99_ms)
+    if sorted(limits) != list(limits):
+        return "load_test.p50_ms: p50, p95 and p99 must not fall"
+    return ""

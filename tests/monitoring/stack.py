@@ -1,0 +1,135 @@
+"""A Prometheus, an Alertmanager and somebody who is told, for the length of a test."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.monitoring.tools import tool
+from tests.support.server import eventually, free_port
+
+Notification = dict[str, Any]
+
+
+class Webhook:
+    """Somebody who is told: keeps what is posted to its address, with the credentials."""
+
+    def __init__(self) -> None:
+        self.notifications: list[Notification] = []
+        self.authorizations: list[str] = []
+        webhook = self
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                webhook.authorizations.append(self.headers.get("Authorization", ""))
+                webhook.notifications.append(json.loads(body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = HTTPServer(("127.0.0.1", 0), Receiver)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/alerts"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def about(self, alert: str) -> list[Notification]:
+        """The notifications whose group is that of an alert."""
+        return [n for n in self.notifications if n["groupLabels"]["alertname"] == alert]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@contextmanager
+def webhook() -> Iterator[Webhook]:
+    """A receiver on a free port."""
+    receiver = Webhook()
+    try:
+        yield receiver
+    finally:
+        receiver.close()
+
+
+@contextmanager
+def alertmanager(folder: Path, config: dict[str, Any]) -> Iterator[str]:
+    """A ready Alertmanager; gives its address. Groups wait a second, so that a test need not."""
+    for route in (config["route"], *config["route"]["routes"]):
+        route |= {"group_wait": "1s", "group_interval": "1s"}
+    path = folder / "alertmanager.yml"
+    path.write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    with _running(
+        [
+            *(tool("prometheus-alertmanager"), f"--config.file={path}"),
+            *(f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address="),
+            f"--web.listen-address={address}",
+        ],
+        folder / "alertmanager.log",
+        ready=f"http://{address}/-/ready",
+    ):
+        yield f"http://{address}"
+
+
+@contextmanager
+def prometheus(folder: Path, config: dict[str, Any]) -> Iterator[str]:
+    """A ready Prometheus with its configuration and data in a folder; gives its address."""
+    path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    with _running(
+        [
+            *(tool("prometheus"), f"--config.file={path}"),
+            *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"),
+        ],
+        folder / "prometheus.log",
+        ready=f"http://{address}/-/ready",
+    ):
+        yield f"http://{address}"
+
+
+def query(address: str, expr: str) -> list[dict[str, Any]]:
+    """The samples of an instant query."""
+    reply = httpx.get(f"{address}/api/v1/query", params={"query": expr}).json()
+    assert reply["status"] == "success", reply
+    samples: list[dict[str, Any]] = reply["data"]["result"]
+    return samples
+
+
+@contextmanager
+def _running(command: list[str], log: Path, ready: str) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        eventually(_answers(ready, process, log), f"{ready} answers")
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _answers(url: str, process: "subprocess.Popen[bytes]", log: Path) -> Callable[[], bool]:
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return httpx.get(url).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    return answers

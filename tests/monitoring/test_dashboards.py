@@ -1,0 +1,167 @@
+"""The dashboards are current, whole, and what Grafana's own types allow."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitoring import slo
+from monitoring.grafana import files
+from monitoring.look import dashboards, schema
+from monitoring.look.dashboards import Variable, filled_in
+from monitoring.look.prometheus import Span
+from tests.support.paths import ROOT
+
+GRAFANA = ROOT / "monitoring" / "grafana"
+PANELS = [
+    pytest.param(panel, id=f"{name}: {panel['title']}")
+    for name in dashboards.names()
+    for panel in dashboards.panels(dashboards.load(name))
+]
+
+
+def test_the_issues_dashboards_are_there() -> None:
+    titles = {name: dashboards.load(name)["title"] for name in dashboards.names()}
+    assert titles == {
+        "service": "Scoring: service",
+        "model": "Scoring: model",
+        "workers": "Scoring: workers",
+        "load": "Scoring: load test",
+    }
+
+
+def test_the_committed_json_is_current() -> None:
+    assert files.stale(files.make(slo.load())) == []
+
+
+def test_check_tells_what_is_not_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = files.make(slo.load())
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    files.write(made)
+    assert files.stale(made) == []
+    (tmp_path / "service.json").write_text("{}")
+    (tmp_path / "load.json").unlink()
+    (tmp_path / "of-old.json").write_text("{}")
+    assert files.stale(made) == ["load.json", "of-old.json", "service.json"]
+    files.write(made)
+    assert files.stale(made) == []
+
+
+def test_the_command_checks() -> None:
+    command = [sys.executable, "-m", "monitoring.grafana", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_limits_come_from_the_objectives(tmp_path: Path) -> None:
+    text = slo.PATH.read_text()
+    changes = {
+        "latency_seconds = 0.05": ("latency_seconds = 0.1", "service.json"),
+        "p99_ms = 25": ("p99_ms = 33", "load.json"),
+        "alert = 0.25": ("alert = 0.31", "model.json"),
+        "cpu_ratio = 0.9": ("cpu_ratio = 0.83", "workers.json"),
+    }
+    made = files.make(slo.load())
+    for number, (old, (new, name)) in enumerate(changes.items()):
+        assert text.count(old) == 1
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text.replace(old, new))
+        changed = files.make(slo.load(path))
+        assert changed[name] != made[name], new
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_has_a_unit_and_a_description(panel: dict[str, Any]) -> None:
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert len(panel["description"]) > 20
+    assert panel["description"].endswith(".")
+    assert panel["targets"]
+    assert panel["datasource"] == {"type": "prometheus", "uid": "prometheus"}
+
+
+@pytest.mark.parametrize("name", dashboards.names())
+def test_panels_stand_beside_each_other(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboards.load(name)["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert max(x for x, _ in cells) < 24, panel["title"]
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+@pytest.mark.parametrize("name", dashboards.names())
+def test_ids_titles_and_references_are_unique(name: str) -> None:
+    dashboard = dashboards.load(name)
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert ids == sorted(set(ids))
+    titles = [panel["title"] for panel in dashboards.panels(dashboard)]
+    assert len(titles) == len(set(titles))
+    asked = [(query.panel, query.ref) for query in dashboards.queries(dashboard)]
+    assert len(asked) == len(set(asked))
+
+
+def test_instance_and_camera_class_can_be_chosen() -> None:
+    chosen = {
+        name: [variable["name"] for variable in dashboards.load(name)["templating"]["list"]]
+        for name in dashboards.names()
+    }
+    assert all(names[0] == "instance" for names in chosen.values())
+    assert "camera_class" in chosen["model"]
+
+
+def test_variables_are_filled_in_as_grafana_does() -> None:
+    chosen = [
+        Variable("instance", "", "All", r"(a\\.b|c)"),
+        Variable("feature", "", "hour", "hour"),
+    ]
+    expr = 'rate(m{instance=~"$instance",variable="$feature"}[$__rate_interval])'
+    filled = filled_in(expr, chosen, Span(0, 60, 5), 15)
+    assert filled == r'rate(m{instance=~"(a\\.b|c)",variable="hour"}[60s])'
+    assert "[75s]" in filled_in(expr, chosen, Span(0, 60, 60), 15)
+
+
+@pytest.mark.parametrize("name", dashboards.names())
+def test_every_variable_of_a_dashboard_is_used_and_every_used_one_is_there(name: str) -> None:
+    dashboard = dashboards.load(name)
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    asked = "".join(query.expr for query in dashboards.queries(dashboard))
+    assert set(re.findall(r"\$(\w+)", asked)) - {"__interval", "__rate_interval"} == variables
+
+
+def test_the_data_source_knows_how_often_prometheus_scrapes() -> None:
+    source = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())
+    [prometheus] = source["datasources"]
+    scraped = yaml.safe_load((ROOT / "monitoring/prometheus/prometheus.yml").read_text())
+    assert prometheus["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
+    assert prometheus["uid"] == "prometheus"
+
+
+def test_the_dashboards_are_what_grafanas_types_allow() -> None:
+    assert schema.complaints(GRAFANA.glob("dashboards/*.json")) == []
+
+
+def test_grafanas_types_find_what_is_wrong(tmp_path: Path) -> None:
+    dashboard = dashboards.load("service")
+    number, graph = (
+        next(panel for panel in dashboards.panels(dashboard) if panel["type"] == kind)
+        for kind in ("stat", "timeseries")
+    )
+    dashboard["graphTooltip"] = 7
+    number["gridPos"]["w"] = "6"
+    number["options"]["textmode"] = "value"
+    graph["fieldConfig"]["defaults"]["custom"]["stacking"] = {"mode": "pile"}
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(dashboard))
+    said = "\n".join(schema.complaints([path]))
+    for wrong in ("graphTooltip", "gridPos/w", "textmode", "stacking/mode"):
+        assert wrong in said

@@ -1,0 +1,126 @@
+"""`make look` as a person runs it: the pictures are there, and show what they should."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from monitoring.look import dashboards, draw, processes
+from monitoring.look.errors import CannotLook
+from monitoring.look.prometheus import Prometheus, Span
+from tests.support.paths import ROOT
+
+# No load generator: these panels are empty, and say so.
+EMPTY = {
+    "load": {
+        *("Achieved of target", "p50", "p95", "p99", "Failed", "Lateness"),
+        *("Failures", "Generator's lateness"),
+    }
+}
+
+
+def look(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "monitoring.look", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of the pictures, and what was said meanwhile."""
+    folder = tmp_path_factory.mktemp("look")
+    done = look("--out", str(folder), "--seconds", "20", "--rate", "100")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.mark.slow
+def test_it_tells_how_far_it_is(drawn: tuple[Path, str]) -> None:
+    folder, said = drawn
+    for name in dashboards.names():
+        panels = len(dashboards.panels(dashboards.load(name)))
+        full = panels - len(EMPTY.get(name, ()))
+        assert f"Drawn: {folder / name}.png, {full} of {panels} panels have data" in said
+    assert re.search(r"Replies: \d+ × 200, ", said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", dashboards.names())
+def test_every_panel_with_data_shows_colour(drawn: tuple[Path, str], name: str) -> None:
+    """Lines, figures and areas are coloured; titles, axes and tables are grey."""
+    dashboard = dashboards.load(name)
+    with Image.open(drawn[0] / f"{name}.png") as image:
+        picture = image.convert("RGB")
+    for panel in dashboards.panels(dashboard):
+        if panel["type"] == "table":
+            continue
+        assert (_coloured(picture.crop(_corners(panel))) > 20) == (
+            panel["title"] not in EMPTY.get(name, ())
+        ), panel["title"]
+
+
+def _coloured(picture: Image.Image) -> int:
+    """How many pixels are neither black nor white nor grey."""
+    found: Any = picture.getcolors(picture.width * picture.height)
+    return sum(count for count, colour in found if max(colour) - min(colour) > 60)
+
+
+def _corners(panel: dict[str, Any]) -> tuple[int, int, int, int]:
+    left, top, width, height = draw.box(panel)
+    return left, top, left + width, top + height
+
+
+@pytest.mark.slow
+def test_the_page_can_be_opened_by_itself(drawn: tuple[Path, str]) -> None:
+    folder, _ = drawn
+    page = (folder / "service.html").read_text()
+    found = re.search(r"window\.look = (.*);</script>", page)
+    assert found
+    look = json.loads(found[1])
+    assert look["dashboard"] == dashboards.load("service")
+    assert {path.name for path in folder.iterdir()} == {
+        *("page.js", "page.css"),
+        *(f"{name}.{kind}" for name in dashboards.names() for kind in ("html", "png")),
+    }
+
+
+def test_help_says_what_it_does() -> None:
+    done = look("--help")
+    assert done.returncode == 0
+    for word in ("--out", "--seconds", "--rate", "dashboards"):
+        assert word in done.stdout
+
+
+def test_a_dashboard_that_is_not_there_is_named() -> None:
+    done = look("service", "sevrice")
+    assert done.returncode == 2
+    assert "no such dashboard: sevrice" in done.stderr
+
+
+def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CannotLook, match="no-such-program is not installed"),
+        processes.running(("no-such-program",), tmp_path, "http://127.0.0.1:1/"),
+    ):
+        pass
+
+
+def test_a_program_that_ends_is_quoted(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", "raise SystemExit('no luck today')")
+    with (
+        pytest.raises(CannotLook, match="no luck today"),
+        processes.running(command, tmp_path, "http://127.0.0.1:1/"),
+    ):
+        pass
+
+
+def test_no_prometheus_is_told() -> None:
+    port = processes.free_port()
+    with pytest.raises(CannotLook, match="does not answer"):
+        Prometheus(f"http://127.0.0.1:{port}").over("up", Span(0, 1, 1))

@@ -1,0 +1,71 @@
+"""Rules, dashboards and runbook speak of what the service really exports, and of all of it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.server import KEY_HEADER, METRICS_TOKEN, serving
+
+MONITORING = ROOT / "monitoring"
+# Names of the service's own series; those of recording rules have colons.
+_NAME = re.compile(r"(?<![\w:])scoring_[a-z_]+(?![\w:])")
+_PARTS = ("_bucket", "_sum", "_count", "_total", "_created")
+
+# What no rule, panel or page of the runbook uses, with the reason.
+UNUSED: dict[str, str] = {}
+
+
+def family(name: str) -> str:
+    """A sample's metric, without what its parts are called."""
+    for part in _PARTS:
+        name = name.removesuffix(part)
+    return name
+
+
+def sources() -> list[Path]:
+    rules = [*MONITORING.glob("prometheus/rules/*.yml"), *MONITORING.glob("prometheus/*.yml")]
+    return [*rules, *MONITORING.glob("grafana/dashboards/*.json"), MONITORING / "RUNBOOK.md"]
+
+
+@pytest.fixture(scope="module")
+def page(
+    tmp_path_factory: pytest.TempPathFactory, request_bodies: list[dict[str, Any]]
+) -> Iterator[str]:
+    """The metrics of a service that answered good, bad and unseen requests."""
+    with serving(tmp_path_factory.mktemp("names")) as server:
+        with server.client(**KEY_HEADER) as client:
+            for body in (*request_bodies, request_bodies, {}, []):
+                client.post("/reg/", json=body)
+        with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
+            yield client.get("/metrics").text
+
+
+@pytest.fixture(scope="module")
+def request_bodies() -> list[dict[str, Any]]:
+    golden = (ROOT / "model/regno/golden.jsonl").read_text(encoding="utf-8").splitlines()
+    bodies = [json.loads(line) for line in golden]
+    return [*bodies, {**bodies[0], "camera_class": "Неведомая"}]
+
+
+def exported(page: str) -> set[str]:
+    """The samples that the page has."""
+    return {re.split(r"[{ ]", line)[0] for line in page.splitlines() if not line.startswith("#")}
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.name)
+def test_every_name_that_is_used_is_exported(path: Path, page: str) -> None:
+    used = set(_NAME.findall(path.read_text(encoding="utf-8")))
+    known = exported(page) | {family(name) for name in exported(page)}
+    assert used <= known, sorted(used - known)
+
+
+def test_every_metric_is_used_or_its_absence_is_explained(page: str) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in sources()]
+    used = {family(name) for text in texts for name in _NAME.findall(text)}
+    metrics = {family(name) for name in exported(page) if name.startswith("scoring_")}
+    assert metrics - used == set(UNUSED)

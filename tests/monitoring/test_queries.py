@@ -1,0 +1,171 @@
+"""Every query of the dashboards, asked of a Prometheus that scraped the service under load."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from monitoring.look import dashboards, scene, traffic
+from monitoring.look.dashboards import Query, Variable
+from monitoring.look.prometheus import Prometheus, Span
+from monitoring.look.scene import SCRAPE_SECONDS
+from tests.support.server import eventually
+
+pytestmark = pytest.mark.slow
+
+LOAD_GENERATOR = "comes with the load generator"
+# Queries that this scene can't answer, by dashboard, panel and letter, and why.
+UNANSWERED = {
+    ("load", "Achieved of target", "A"): LOAD_GENERATOR,
+    ("load", "p50", "A"): LOAD_GENERATOR,
+    ("load", "p95", "A"): LOAD_GENERATOR,
+    ("load", "p99", "A"): LOAD_GENERATOR,
+    ("load", "Failed", "A"): LOAD_GENERATOR,
+    ("load", "Lateness", "A"): LOAD_GENERATOR,
+    ("load", "Rate", "A"): LOAD_GENERATOR,
+    ("load", "Rate", "B"): LOAD_GENERATOR,
+    ("load", "Latency", "A"): LOAD_GENERATOR,
+    ("load", "Latency", "B"): LOAD_GENERATOR,
+    ("load", "Latency", "C"): LOAD_GENERATOR,
+    ("load", "Failures", "A"): LOAD_GENERATOR,
+    ("load", "Generator's lateness", "A"): LOAD_GENERATOR,
+}
+QUERIES = [
+    (name, query)
+    for name in dashboards.names()
+    for query in dashboards.queries(dashboards.load(name))
+]
+IDS = [f"{name}: {query.title} {query.ref}" for name, query in QUERIES]
+RELOADED = "sum(changes(scoring_worker_starts_total[1m])) > 0"
+# The last rule to hold: drift needs a thousand rows.
+LAST = "scoring:drift_psi_weighted:1h"
+
+
+class Played(NamedTuple):
+    """A Prometheus after the load, the time of the load, and the replies by status."""
+
+    prometheus: Prometheus
+    span: Span
+    replies: Counter[str]
+
+    def variables(self, name: str) -> list[Variable]:
+        """Those of a dashboard, as they are when it is opened."""
+        return dashboards.variables(dashboards.load(name), self.prometheus, self.span)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Load with a reload in it, until all rules have something to say."""
+    with scene.playing(tmp_path_factory.mktemp("scene")) as stage:
+        began = time.time()
+        with traffic.flowing(stage.port, rate=120) as replies:
+            eventually(lambda: sum(replies.values()) > 600, "600 requests")
+            stage.reload()
+            for expr in (RELOADED, LAST):
+                _wait_until_it_has_held(stage.prometheus, expr, seconds=5)
+        yield Played(stage.prometheus, Span(began, time.time(), SCRAPE_SECONDS), replies)
+
+
+def _wait_until_it_has_held(prometheus: Prometheus, expr: str, seconds: float) -> None:
+    eventually(lambda: bool(prometheus.at(expr, time.time() - seconds)["result"]), expr)
+
+
+def answer(played: Played, name: str, query: Query) -> Any:
+    chosen = played.variables(name)
+    return dashboards.ask(query, chosen, played.prometheus, played.span, SCRAPE_SECONDS)
+
+
+def numbers(data: Any) -> list[float]:
+    series = [{"value": data["result"]}] if data["resultType"] == "scalar" else data["result"]
+    points = [point for one in series for point in one.get("values") or [one["value"]]]
+    return [float(text) for _, text in points if not math.isnan(float(text))]
+
+
+@pytest.mark.parametrize(("name", "query"), QUERIES, ids=IDS)
+def test_a_query_returns_data(played: Played, name: str, query: Query) -> None:
+    found = numbers(answer(played, name, query))
+    reason = UNANSWERED.get((name, query.title, query.ref))
+    assert bool(found) == (reason is None), reason
+    assert all(math.isfinite(number) for number in found)
+
+
+def test_no_exception_is_for_a_query_that_is_gone() -> None:
+    assert UNANSWERED.keys() <= {(name, query.title, query.ref) for name, query in QUERIES}
+
+
+@pytest.mark.parametrize("name", dashboards.names())
+def test_marks_in_time_are_found(played: Played, name: str) -> None:
+    """The reload: two models loaded, two workers started."""
+    for mark in dashboards.load(name)["annotations"]["list"]:
+        assert numbers(played.prometheus.over(mark["expr"], played.span)), mark["name"]
+
+
+def test_variables_offer_what_there_is(played: Played) -> None:
+    variables = {variable["name"]: variable for variable in _variables("model")}
+    instance, camera_class, feature = (
+        dashboards.values(variables[name], played.prometheus, played.span)
+        for name in ("instance", "camera_class", "feature")
+    )
+    assert len(instance) == 1
+    assert {"Стрелка-М", "other"} <= set(camera_class)
+    assert {"camera_class", "positive"} <= set(feature)
+    chosen = {variable.name: variable for variable in played.variables("model")}
+    assert chosen["feature"].value == "camera_class"
+    assert chosen["camera_class"].text == "All"
+
+
+def _variables(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = dashboards.load(name)["templating"]["list"]
+    return found
+
+
+def labels(played: Played, name: str, title: str, label: str) -> set[str]:
+    """The values of a label among a panel's series that are ever above zero."""
+    [query] = [q for q in dashboards.queries(dashboards.load(name)) if q.title == title]
+    series = answer(played, name, query)["result"]
+    return {
+        one["metric"].get(label, "")
+        for one in series
+        if any(float(text) > 0 for _, text in one["values"])
+    }
+
+
+def test_the_load_shows_where_it_should(played: Played) -> None:
+    """What the callers did is what the panels tell of."""
+    assert played.replies["broken"] < 20  # connections that the reload closed
+    statuses = {status for status in played.replies if status not in {"broken", "404"}}
+    assert statuses == {"200", "400", "401"}
+    assert labels(played, "service", "Requests by status", "status") == statuses
+    callers = labels(played, "service", "Requests by caller", "key")
+    assert callers == {"cameras", "archive", "none"}
+    assert labels(played, "service", "Other addresses", "route") >= {"/", "/healthz", "unmatched"}
+    refused = labels(played, "service", "Why rows are refused", "reason")
+    assert refused == {"missing", "type", "range", "unreadable"}
+    assert labels(played, "service", "Rows by outcome", "result") == {"scored", "refused"}
+    assert labels(played, "model", "Unseen categories", "feature") == {"camera_class"}
+    assert labels(played, "model", "Latin letters in plates", "field") == {"regno_recognize"}
+    assert "other" in labels(played, "model", "Rows by camera class", "camera_class")
+
+
+def test_shares_add_up(played: Played) -> None:
+    dashboard = dashboards.load("model")
+    [query] = [query for query in dashboards.queries(dashboard) if query.title == "Decisions"]
+    last = [float(one["values"][-1][1]) for one in answer(played, "model", query)["result"]]
+    assert len(last) == 3
+    assert sum(last) == pytest.approx(1)
+    training, now, change = (
+        _by_bin(answer(played, "model", query))
+        for query in dashboards.queries(dashboard)
+        if query.title == "Values of $feature"
+    )
+    assert sum(training.values()) == pytest.approx(1, abs=1e-3)
+    assert sum(now.values()) == pytest.approx(1)
+    assert change["other"] == pytest.approx(now["other"] - training["other"])
+    assert now["other"] > training["other"]
+
+
+def _by_bin(data: Any) -> dict[str, float]:
+    return {one["metric"]["bin"]: float(one["value"][1]) for one in data["result"]}
