@@ -5,14 +5,22 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 import yaml
 
 from monitoring import rules, slo
 from monitoring.alertmanager.config import config
-from monitoring.alertmanager.settings import FIELDS, SettingsError, load, unknown_variables
+from monitoring.alertmanager.settings import (
+    FIELDS,
+    Settings,
+    SettingsError,
+    load,
+    unknown_variables,
+)
 from monitoring.alertmanager.settings import variable as named
 from tests.monitoring.tools import run
+from tests.support.example import example
 from tests.support.paths import ROOT
 from tests.support.server import environment
 
@@ -218,3 +226,12 @@ def test_the_command_reads_the_dotenv_of_its_folder(tmp_path: Path) -> None:
     assert made.returncode == 0
     assert "http://file.example/" in made.stdout
     assert not (ROOT / "alertmanager.yml").exists()
+
+
+def test_the_example_file_tells_every_setting_with_its_default_and_its_prose() -> None:
+    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+    expected = [
+        (schema[field]["description"], named(field), str(schema[field]["default"]).lower())
+        for field in FIELDS
+    ]
+    assert example("ALERTMANAGER_") == expected

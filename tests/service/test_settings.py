@@ -7,8 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.settings import FIELDS, Settings, SettingsError, is_loopback, load, variable
+from service.settings import (
+    FIELDS,
+    PREFIX,
+    Settings,
+    SettingsError,
+    is_loopback,
+    load,
+    variable,
+)
 from service.settings import unknown_variables as unknown
+from tests.support.example import example
 from tests.support.paths import ROOT
 from tests.support.server import refused
 
@@ -183,19 +192,6 @@ def test_only_loopback_and_sockets_are_this_machine(host: str, *, loopback: bool
     assert is_loopback(host) is loopback
 
 
-def _example() -> list[tuple[str, str, str]]:
-    """(prose, variable, value) of each setting in .env.example."""
-    blocks = (ROOT / ".env.example").read_text().strip().split("\n\n")
-    rows = []
-    for block in blocks:
-        prose, assignment = block.split("\n")
-        assert prose.startswith("# ")
-        name, equals, value = assignment.partition("=")
-        assert equals
-        rows.append((prose.removeprefix("# "), name, value))
-    return rows
-
-
 def test_the_example_file_tells_every_setting_with_its_default_and_its_prose() -> None:
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     defaults = {"api_keys": "example:123321"}
@@ -207,7 +203,7 @@ def test_the_example_file_tells_every_setting_with_its_default_and_its_prose() -
         )
         for field in FIELDS
     ]
-    assert _example() == expected
+    assert example(PREFIX) == expected
 
 
 def test_the_example_file_changes_nothing(dotenv: Path) -> None:
