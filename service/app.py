@@ -64,15 +64,21 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app.register_blueprint(docs.blueprint())
     if settings.metrics_token and not settings.metrics_bind:
         metrics.serve(app, settings.metrics_token)
-    app.wsgi_app = Door(app.wsgi_app, slot, metrics)  # type: ignore[assignment]
+    app.wsgi_app = Door(app.wsgi_app, slot, metrics, _secrets(settings, keys))  # type: ignore[assignment]
     return app
 
 
-def create_metrics_app(settings: Settings, slot: Slot, metrics: Metrics) -> Flask:
+def create_metrics_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) -> Flask:
     """What is served at the address of the metrics: their page and the probes, nothing else."""
     app = Flask(__name__, static_folder=None)
     errors.register(app)
     app.register_blueprint(ops.probes(slot))
     metrics.serve(app, settings.metrics_token)
-    app.wsgi_app = Door(app.wsgi_app, slot, metrics)  # type: ignore[assignment]
+    app.wsgi_app = Door(app.wsgi_app, slot, metrics, _secrets(settings, keys))  # type: ignore[assignment]
     return app
+
+
+def _secrets(settings: Settings, keys: KeyRing) -> Callable[[str], bool]:
+    """Whether a text is a caller's key, or holds the metrics' token."""
+    token = settings.metrics_token
+    return lambda text: keys.name_of(text) is not None or bool(token and token in text)

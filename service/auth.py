@@ -12,7 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from service.settings import EXAMPLE_KEY, Settings, SettingsError, is_loopback, variable
+from service.addresses import is_loopback
+from service.settings import EXAMPLE_KEY, Settings, SettingsError, variable
 
 _ENTRY_SEPARATOR: Final = re.compile(r"[,\s]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -5,7 +5,7 @@ A WSGI wrapper rather than Flask hooks: it also covers replies that no view made
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from secrets import token_hex
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -25,15 +25,23 @@ _SENSIBLE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Door:
     """Gives each request its record, each reply its headers, and counts it."""
 
-    def __init__(self, app: "WSGIApplication", slot: Slot, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        slot: Slot,
+        metrics: Metrics,
+        is_secret: Callable[[str], bool],
+    ) -> None:
+        """`is_secret` tells whether a text that a client chose is or holds a key."""
         self._app = app
+        self._is_secret = is_secret
         self._slot = slot
         self._http = metrics.http
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """The WSGI interface."""
         began = perf_counter()
-        record = environ[ENVIRON_KEY] = Record(_request_id(environ))
+        record = environ[ENVIRON_KEY] = Record(self._request_id(environ))
         status_sent = "500"
         http = self._http
         http.in_flight += 1
@@ -55,10 +63,9 @@ class Door:
             labels = (record.route, method_of(environ), status_sent, record.key_name)
             http.observe(labels, perf_counter() - began)
 
-
-def _request_id(environ: "WSGIEnvironment") -> str:
-    given: str = environ.get("HTTP_X_REQUEST_ID", "")
-    if not _SENSIBLE_ID.fullmatch(given) or may_be_plate(given):
-        return token_hex(16)
-    key = environ.get("HTTP_X_API_KEY")
-    return token_hex(16) if key and key in given else given
+    def _request_id(self, environ: "WSGIEnvironment") -> str:
+        given: str = environ.get("HTTP_X_REQUEST_ID", "")
+        if not _SENSIBLE_ID.fullmatch(given) or may_be_plate(given) or self._is_secret(given):
+            return token_hex(16)
+        key = environ.get("HTTP_X_API_KEY")
+        return token_hex(16) if key and key in given else given

@@ -50,7 +50,7 @@ from service.metrics import Metrics, places  # noqa: E402 - see above
 places.use_places()
 
 wsgi_app = "service.wsgi:app"
-bind = [_settings.bind, _settings.metrics_bind] if _settings.metrics_bind else [_settings.bind]
+bind = _settings.binds
 workers = _settings.workers or cpus.available()
 worker_class = "service.worker.ScoringWorker"
 logger_class = "service.logs.ServerLogger"
@@ -85,7 +85,15 @@ def _public(addresses: list[Any]) -> list[Any]:
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Keep the collector off what the workers share: its marks would copy every page."""
+    _tell_configured(server)
     gc.freeze()
+
+
+def _tell_configured(server: Any) -> None:
+    """How many workers there should be: only the master knows, since TTIN and TTOU change it."""
+    from service.wsgi import app
+
+    app.extensions["metrics"].vitals.configured(server.num_workers)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -109,7 +117,7 @@ def post_worker_init(worker: Any) -> None:
         sys.exit(Arbiter.WORKER_BOOT_ERROR)  # which tells the arbiter not to try again
     metrics.scoring.loaded("loaded")
     metrics.scoring.live(slot.current.version, str(worker.place), serves=True)
-    metrics.vitals.start(str(worker.place), worker.cfg.workers)
+    metrics.vitals.start(str(worker.place))
     worker.each_second = partial(_publish, metrics, slot)
 
 
@@ -119,7 +127,8 @@ def _publish(metrics: Metrics, slot: "Slot", sockets: list[Any]) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Write the last lines; send what reports and spans still wait, for two seconds at most."""
+    """Write the last counts and lines; send the reports and spans that wait, for two seconds."""
+    worker.each_second([])
     worker.log.lines.flush()
     reports.stop()
     traces.stop()
@@ -129,3 +138,4 @@ def child_exit(server: Any, worker: Any) -> None:
     """Free a dead worker's place, and drop its live gauges."""
     places.leave(worker.place)
     board().leave(worker.place)
+    _tell_configured(server)

@@ -28,6 +28,8 @@ _LAYOUTS: Final = (
 )
 # As a word: what is part of a longer number or of a hash is no plate.
 _PLATE: Final = re.compile(rf"(?<![^\W_])(?:{'|'.join(_LAYOUTS)})(?![^\W_])")
+_CAR: Final = re.compile(rf"(?i:{_L}\d{{3}}{_L}{{2}}\d{{2,3}})")
+_SEPARATORS: Final = re.compile(r"[ ._:-]+")
 # UUIDs, with dashes or without: they hold no plate, whatever they spell.
 _UUID: Final = re.compile(r"(?i:[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})")
 
@@ -39,4 +41,7 @@ def scrub(text: str) -> str:
 
 def may_be_plate(identifier: str) -> bool:
     """Whether an id that a client chose may hold a plate."""
-    return _UUID.fullmatch(identifier) is None and _PLATE.search(identifier) is not None
+    if _UUID.fullmatch(identifier):
+        return False
+    # Also within longer words, and with any separators: an id may be made of a plate and a time.
+    return bool(_PLATE.search(identifier) or _CAR.search(_SEPARATORS.sub("", identifier)))

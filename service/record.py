@@ -11,6 +11,10 @@ ENVIRON_KEY: Final = "scoring.record"
 # The attributes of a record that hold the seconds of a stage, less their suffix.
 STAGES: Final = ("decode", "features", "wait", "predict", "encode")
 
+_ROUTES: Final = frozenset(
+    ("/", "/reg", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
+)
+
 # The methods that are told by name: the server lets any word pass, a plate in Latin letters too.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 
@@ -63,5 +67,8 @@ def route_of(environ: Mapping[str, Any]) -> str:
     """The route's template. Flask clears the request after the call: this is for during it."""
     request = environ.get("werkzeug.request")
     rule = request.url_rule if request is not None else None
+    # Where the method is wrong there is no rule, but the address is one of ours all the same.
+    path: str = rule.rule if rule is not None else environ["PATH_INFO"]
     # `/reg/` and `/reg` are one route with two spellings.
-    return rule.rule.rstrip("/") or "/" if rule is not None else "unmatched"
+    known = path.rstrip("/") or "/"
+    return known if rule is not None or known in _ROUTES else "unmatched"

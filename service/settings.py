@@ -6,21 +6,17 @@ value counts as not set. A bad value stops the start and names the variable.
 """
 
 import os
-import re
-import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal, NoReturn
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from dotenv import dotenv_values
 from msgspec import Meta, Struct
 
-from service import VERSION
+from service import VERSION, addresses
 
 PREFIX: Final = "SCORING_"
 # What Sentry takes as the name of an environment or a release.
@@ -44,7 +40,7 @@ class Settings(Struct, frozen=True):
     )
     port: Annotated[int, Meta(ge=1, le=65535, description="TCP port to listen on.")] = 5000
     workers: Annotated[
-        int, Meta(ge=0, le=512, description="Worker processes; 0: one for each CPU of the quota.")
+        int, Meta(ge=0, le=64, description="Worker processes; 0: one for each CPU of the quota.")
     ] = 0
     model: Annotated[str, Meta(description="The .cbm file to serve; empty: the bundled one.")] = ""
     api_keys: Annotated[
@@ -70,8 +66,9 @@ class Settings(Struct, frozen=True):
     metrics_token: Annotated[
         str,
         Meta(
+            pattern="^[!-~]*$",
             description="Bearer token that GET /metrics asks for. Empty: there is no such page, "
-            "or it is open to all who reach SCORING_METRICS_BIND."
+            "or it is open to all who reach SCORING_METRICS_BIND.",
         ),
     ] = ""
     metrics_bind: Annotated[
@@ -138,16 +135,15 @@ class Settings(Struct, frozen=True):
     @property
     def metrics_address(self) -> tuple[str, int] | None:
         """The IP address and the port of `metrics_bind`."""
-        host, _, port = self.metrics_bind.rpartition(":")
-        return (host.strip("[]"), int(port)) if self.metrics_bind else None
+        return addresses.ip_and_port(self.metrics_bind) if self.metrics_bind else None
 
     @property
-    def bind(self) -> str:
-        """The address in gunicorn's form."""
-        if self.host.startswith("unix:"):
-            return self.host
+    def binds(self) -> list[str]:
+        """The addresses to listen on in gunicorn's form: the public one, that of the metrics."""
         host = self.host.strip("[]")
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        public = host if host.startswith("unix:") else addresses.joined(host, self.port)
+        metrics = self.metrics_address
+        return [public, addresses.joined(*metrics)] if metrics else [public]
 
 
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
@@ -172,10 +168,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
         )
     except msgspec.ValidationError as error:
         raise _explain(error) from None  # the text of the cause may hold a secret
-    _check_host(settings.host)
-    _check_metrics_bind(settings)
-    _check_sentry_dsn(settings.sentry_dsn)
-    _check_otlp_endpoint(settings.otlp_endpoint)
+    _check_addresses(settings)
     if not settings.api_keys and not settings.api_keys_file:
         settings = msgspec.structs.replace(settings, api_keys=f"example:{EXAMPLE_KEY}")
     return settings
@@ -200,56 +193,21 @@ def unknown_variables(
     return sorted(_given(os.environ if environ is None else environ, dotenv).keys() - known)
 
 
-def _check_host(host: str) -> None:
-    if host.startswith("unix:"):
-        if host == "unix:":
-            raise SettingsError(variable("host"), "unix: is followed by no path")
-        return
-    try:
-        socket.getaddrinfo(host.strip("[]"), None)
-    except OSError as error:
-        raise SettingsError(variable("host"), f"{host}: {error.strerror}") from error
-
-
-def _check_metrics_bind(settings: Settings) -> None:
-    try:
-        address = settings.metrics_address
-        if address is None:
-            return
-        ip_address(address[0])
-    except ValueError:
-        reason = "its form is an IP address and a port, such as 127.0.0.1:9100"
-        raise SettingsError(variable("metrics_bind"), reason) from None
-    if not 1 <= address[1] <= 65535:
-        raise SettingsError(variable("metrics_bind"), "the port must be 1 to 65535")
-    if address[1] == settings.port and not settings.host.startswith("unix:"):
+def _check_addresses(settings: Settings) -> None:
+    checks: dict[str, Callable[[str], object]] = {
+        "host": addresses.check_host,
+        "metrics_bind": lambda text: text and addresses.ip_and_port(text),
+        "sentry_dsn": addresses.check_sentry_dsn,
+        "otlp_endpoint": addresses.check_otlp_endpoint,
+    }
+    for field, check in checks.items():
+        try:
+            check(getattr(settings, field))
+        except ValueError as reason:
+            raise SettingsError(variable(field), str(reason)) from None
+    metrics, public = settings.metrics_address, settings.host
+    if metrics and metrics[1] == settings.port and not public.startswith("unix:"):
         raise SettingsError(variable("metrics_bind"), "it needs a port other than SCORING_PORT")
-
-
-def _check_sentry_dsn(dsn: str) -> None:
-    """Its form only, as the SDK reads it, without the SDK: that takes a while to import."""
-    parts = _web_address("sentry_dsn", dsn)
-    project = parts.path.rpartition("/")[2]
-    if dsn and not (parts.username and re.fullmatch("[0-9]+", project)):
-        raise SettingsError(variable("sentry_dsn"), "its form is https://key@host/project-number")
-
-
-def _check_otlp_endpoint(endpoint: str) -> None:
-    parts = _web_address("otlp_endpoint", endpoint)
-    if parts.username is not None or parts.query or parts.fragment:
-        raise SettingsError(variable("otlp_endpoint"), "its form is http://host:port")
-
-
-def _web_address(field: str, text: str) -> SplitResult:
-    """The parts of an address. The reason does not repeat the text: a DSN holds a key."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no port, brackets that do not close
-        raise SettingsError(variable(field), "it is no web address") from None
-    if text and not usable:
-        raise SettingsError(variable(field), "it is no http:// or https:// address")
-    return parts
 
 
 def _given(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
@@ -269,16 +227,6 @@ def _given(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
 def _explain(error: msgspec.ValidationError) -> SettingsError:
     reason, _, path = str(error).partition(" - at `$.")
     return SettingsError(variable(path.rstrip("`")), reason.replace("`", ""))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; a Unix socket counts as such."""
-    if host.startswith("unix:") or host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def export_for_libraries(metrics_dir: Path) -> None:

@@ -14,16 +14,13 @@ class Live:
     def __init__(self, scorer: RegnoScorer, metrics: Metrics) -> None:
         self.scorer = scorer
         self.behaviour = metrics.behaviour(scorer)
-        self.batcher = Batcher(scorer, self._scored)
+        self.batcher = Batcher(scorer, self.scored)
         self._metrics = metrics.scoring
         self.version = scorer.version
 
-    def _scored(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
-        self._metrics.batch(len(rows))
-        self.scored(rows, scores)
-
     def scored(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
-        """Count rows that have got their scores, before anybody is told them."""
+        """Count rows that one call has scored, before anybody is told the scores."""
+        self._metrics.batch(len(rows))
         self._metrics.scored(len(rows))
         self.behaviour.scored(self.scorer.classes_of(rows), scores)
         self.behaviour.rows(rows, scores)
@@ -32,6 +29,7 @@ class Live:
         self, readings: Sequence[Reading], table: Any, scores: Sequence[Score]
     ) -> None:
         """The same for readings that were scored as a table."""
+        self._metrics.batch(len(readings))
         self._metrics.scored(len(readings))
         self.behaviour.scored((reading.camera_class for reading in readings), scores)
         self.behaviour.table(table, scores)

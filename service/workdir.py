@@ -1,16 +1,21 @@
 """The folder in which the workers keep their metrics: made by the master, gone with it."""
 
 import atexit
+import fcntl
 import os
 import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - memory, not a place for secrets
+
+_PREFIX: Final = "scoring-metrics-"
+_LOCK: Final = "in-use"
 
 
 def memory() -> Path | None:
@@ -21,7 +26,9 @@ def memory() -> Path | None:
 @cache
 def metrics_folder() -> Path:
     """One new folder for the life of the master: a reload of the configuration keeps it."""
-    folder = Path(tempfile.mkdtemp(prefix="scoring-metrics-", dir=memory()))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory()))
+    _sweep(folder.parent)
+    _lock(folder)
     atexit.register(_remove, folder, os.getpid())
     # Until gunicorn takes the signals over, a second later: die by TERM, but in an orderly way.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -31,3 +38,17 @@ def metrics_folder() -> Path:
 def _remove(folder: Path, master: int) -> None:
     if os.getpid() == master:  # workers inherit the registration
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path) -> None:
+    """Hold a lock as long as this process or one of its workers lives, however they end."""
+    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what servers left that were killed outright."""
+    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(OSError), lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)

@@ -5,6 +5,7 @@ from functools import partial
 from http import HTTPStatus
 from secrets import token_hex
 from time import monotonic, perf_counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -175,6 +176,13 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             if hasattr(chunks, "close"):
                 chunks.close()
 
+    def _count_unparsed(self, record: Record, status: int) -> None:
+        """What never reached the door, and so has neither a count nor a line."""
+        labels = (record.route, "other", str(status), "")
+        self.wsgi.extensions["metrics"].http.observe(labels, 0.0)
+        environ = {ENVIRON_KEY: record, "REQUEST_METHOD": "other"}
+        self.log.access(SimpleNamespace(status_code=status), None, environ, 0.0)
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no HTTP, or broke outside the app, in the envelope.
 
@@ -183,7 +191,9 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         del req, addr
         status = _parse_status(exc)
         record = Record(token_hex(16))
-        self.log.warning("A request was answered %d: %s", status, type(exc).__name__)
+        record.route = "unmatched"
+        self.log.warning("Request %s was refused: %s", record.request_id, type(exc).__name__)
+        self._count_unparsed(record, status)
         if status >= 500 and isinstance(exc, Exception):  # not what ends a greenlet
             tell(exc, record)
         text = msgspec.json.encode(Envelope(HTTPStatus(status).phrase.lower(), "fail"))

@@ -38,7 +38,7 @@ def build() -> tuple[Flask, Slot, KeyRing]:
         slot = Slot(load_scorer(settings), metrics)
         app = create_app(settings, slot, keys, metrics)
         if settings.metrics_bind:
-            app.extensions["metrics_app"] = create_metrics_app(settings, slot, metrics)
+            app.extensions["metrics_app"] = create_metrics_app(settings, slot, keys, metrics)
     except SettingsError as error:
         stop(error)
     return app, slot, keys

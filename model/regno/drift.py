@@ -25,8 +25,8 @@ BEYOND: Final = "+Inf"
 OTHER: Final = "other"
 # So many rows are counted at once: a tenth of the cost of counting each when it comes.
 _AT_ONCE: Final = 512
-# Of so many rows since the last time, all are counted; of more, an even sample of about that
-# size. A share of an hour's rows is known well enough by a million of them.
+# Of so many rows since the last time, all are counted; of more, a random sample of about that
+# size: every so-many-th row would fall in step with cameras that take turns.
 _SAMPLE: Final = 256
 
 
@@ -79,15 +79,16 @@ class DriftCounter:
         self._positives: list[float] = []
         self._counts: Counter[tuple[str, str]] = Counter()
         self._seen = 0
-        self._stride = 1
+        self._stands_for = 1
+        self._random = np.random.default_rng()
 
     def add_rows(self, rows: Sequence[Row], positives: Sequence[float]) -> None:
         """Note rows and their scores. They are kept until there are enough to count at once."""
         if not self.reference:
             return
-        sample = self._sample(len(rows))
-        self._rows += rows[sample]
-        self._positives += positives[sample]
+        for row in self._sample(len(rows)):
+            self._rows.append(rows[row])
+            self._positives.append(positives[row])
         if len(self._rows) >= _AT_ONCE:
             self._count_rows()
 
@@ -95,12 +96,12 @@ class DriftCounter:
         """Count the rows of a table that has the features as columns."""
         if not self.reference:
             return
-        sample = self._sample(len(table))
+        sample = list(self._sample(len(table)))
         sampled = table.iloc[sample]
         for variable, index in self._columns:
             self._add(variable, sampled.iloc[:, index])
         for variable in self._score:
-            self._add(variable, positives[sample])
+            self._add(variable, [positives[row] for row in sample])
 
     def take(self) -> Counts:
         """The rows by (variable, bin) since the last time; bins without rows are left out.
@@ -111,14 +112,16 @@ class DriftCounter:
         if self._rows:
             self._count_rows()
         counts, self._counts = self._counts, Counter()
-        self._stride, self._seen = max(1, self._seen // _SAMPLE), 0
+        self._stands_for, self._seen = max(1, self._seen // _SAMPLE), 0
         return dict(counts)
 
-    def _sample(self, rows: int) -> slice:
-        """Every so-many-th row, counted on over calls."""
-        start = -self._seen % self._stride
+    def _sample(self, rows: int) -> Iterable[int]:
+        """The rows to count, each with the same chance."""
         self._seen += rows
-        return slice(start, None, self._stride)
+        if self._stands_for == 1:
+            return range(rows)
+        chosen = self._random.random(rows) * self._stands_for < 1
+        return np.flatnonzero(chosen).tolist()
 
     def _count_rows(self) -> None:
         columns = list(zip(*self._rows, strict=True))
@@ -131,4 +134,4 @@ class DriftCounter:
     def _add(self, variable: Variable, column: Iterable[Any]) -> None:
         for name, count in zip(variable.bins, variable.count(column), strict=True):
             if count:
-                self._counts[variable.name, name] += count * self._stride
+                self._counts[variable.name, name] += count * self._stands_for

@@ -9,7 +9,6 @@ RECEIVER: Final = "operators"
 # (what fires, what is then not told, on equal labels): one cause, one notification. A page
 # whose cause is another page would only be read in the wrong order.
 _INHIBITIONS: Final = (
-    ('alertname="ScoringTargetDown"', 'alertname="NoTraffic"', ("service",)),
     (
         'alertname="ScoringTargetDown"',
         'alertname=~"WorkersMissing|WorkerCrashLoop|ScoringTargetFlapping|ScoringSaturated"',

@@ -23,20 +23,27 @@ def groups(slo: Slo) -> list[Group]:
 def _no_traffic(slo: Slo, alerts: Alerts) -> Rule:
     """Counts what was scored, so that a flood of wrong keys is a silence too.
 
-    A quiet night comes slowly and comes every day; a silence is expected when neither the time
-    before nor the same time yesterday had the usual number of requests.
+    What is usual is what the same time a week ago had: nights and Sundays are quiet, and an
+    outage does not become usual within days. Who has no week of history is compared with
+    yesterday, who has not even that with the time just before.
     """
     window, usual = slo.traffic.silent_for, slo.traffic.expected_requests
+    now, before, yesterday, last_week = (
+        f"sum(increase({_SCORED}[{window}]{offset}))"
+        for offset in ("", f" offset {window}", " offset 1d", " offset 1w")
+    )
     return alerts.make(
         "NoTraffic",
-        f"sum(increase({_SCORED}[{window}])) == 0\n"
-        f"and (sum(increase({_SCORED}[{window}] offset {window})) >= {usual}\n"
-        f"  or sum(increase({_SCORED}[{window}] offset 1d)) >= {usual})",
+        f"{now} == 0\n"
+        f"and ({last_week} >= {usual}\n"
+        f"  or ({yesterday} >= {usual} unless {last_week})\n"
+        f"  or ({before} >= {usual} unless {yesterday}))",
         severity="page",
         summary=f"No request was scored for {window}",
         description=(
             f"The service is up and scored nothing in {window}, though at least {usual} requests "
-            f"were scored in the {window} before that, or at this time yesterday."
+            f"are usual: as many were scored at this time a week ago (or yesterday, or just "
+            f"before, as far as there is history)."
         ),
     )
 

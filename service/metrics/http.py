@@ -21,8 +21,10 @@ _WITH_KEY: Final = ("/reg", "/")
 # What is there at 0 before it first happens: without it the first failure of a kind is no
 # increase that Prometheus could see.
 _EXPECTED: Final = (
-    *product(("/reg",), ("POST",), ("200", "400", "401", "408", "413", "415", "500")),
+    *product(("/reg",), ("POST",), ("200", "400", "401", "408", "413", "415", "429", "500", "503")),
     *product(("/", "/healthz", "/readyz", "/metrics"), ("GET",), ("200",)),
+    ("/metrics", "GET", "401"),
+    ("/reg", "GET", "405"),
     ("unmatched", "GET", "404"),
 )
 
@@ -57,7 +59,7 @@ class HttpMetrics:
         self._answered: dict[Labels, list[float]] = {}
         self._turn = EndOfTurn(self.write)
         for expected in _EXPECTED:
-            with_key = expected[0] in _WITH_KEY and expected[2] != "401"
+            with_key = expected[0] in _WITH_KEY and expected[2] not in ("401", "405")
             for key in tuple(key_names) if with_key else ("",):
                 self._bind((*expected, key))
 

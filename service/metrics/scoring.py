@@ -13,7 +13,7 @@ from service.record import STAGES, Record
 
 _RESULTS: Final = ("scored", "refused", "failed")
 _times_of = attrgetter(*(f"{stage}_seconds" for stage in STAGES))
-_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class ScoringMetrics:

@@ -49,13 +49,16 @@ class VitalSigns:
         self._worker = ""
         self._counted = 0.0
 
-    def start(self, worker: str, configured: int) -> None:
+    def configured(self, workers: int) -> None:
+        """Show how many workers there should be."""
+        self._configured.set(workers)
+
+    def start(self, worker: str) -> None:
         """A worker begins to serve."""
         self._worker = worker
         self._counted = process_time()
         self._starts.inc()
         self._up.labels(worker).set(1)
-        self._configured.set(configured)
 
     def publish(self, sockets: Iterable[Any]) -> None:
         """Show how this worker is now."""

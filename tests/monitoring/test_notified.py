@@ -97,13 +97,14 @@ def test_a_cause_keeps_its_consequences_quiet_and_nothing_else(tmp_path: Path) -
         _alert("LatencyBurnFast", "page", long="1h"),
     ]
     consequences = [
-        _alert("NoTraffic", "page"),
         _alert("WorkersMissing", "ticket", instance="a"),
         _alert("ScoringSaturated", "ticket", instance="a", resource="cpu"),
         _alert("LatencyBurnSlow", "ticket", long="1d"),
         _alert("InputDrift", "ticket", level="moderate"),
     ]
     others = [
+        # One dead instance says nothing of the traffic of all.
+        _alert("NoTraffic", "page"),
         _alert("WorkersMissing", "ticket", instance="b"),
         _alert("InputDrift", "ticket", level="major"),
         _alert("ScoreShift", "ticket", level="moderate"),
@@ -115,13 +116,12 @@ def test_a_cause_keeps_its_consequences_quiet_and_nothing_else(tmp_path: Path) -
     ):
         _post(manager, causes + consequences + others)
         told = {"ScoringTargetDown", "LatencyBurnFast", "WorkersMissing", "InputDrift"}
-        told |= {"ScoreShift", "AvailabilityBurnSlow"}
+        told |= {"ScoreShift", "AvailabilityBurnSlow", "NoTraffic"}
         eventually(lambda: all(receiver.about(name) for name in told), "causes are told")
         # When a later group has been told, the earlier ones have had their turn.
         _post(manager, [_alert("ModelLoadFailed", "ticket")])
         eventually(lambda: bool(receiver.about("ModelLoadFailed")), "a later alert is told")
         assert _inhibited(manager) == {
-            ("NoTraffic", ""),
             ("WorkersMissing", "a"),
             ("ScoringSaturated", "a"),
             ("LatencyBurnSlow", ""),

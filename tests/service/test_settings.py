@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from service.addresses import is_loopback
 from service.settings import (
     FIELDS,
     PREFIX,
     Settings,
     SettingsError,
-    is_loopback,
     load,
     variable,
 )
@@ -36,7 +36,7 @@ def dotenv(tmp_path: Path) -> Path:
 
 def test_the_defaults_serve_on_loopback_with_the_example_key(dotenv: Path) -> None:
     settings = load({}, dotenv)
-    assert settings.bind == "127.0.0.1:5000"
+    assert settings.binds == ["127.0.0.1:5000"]
     assert settings.api_keys == "example:123321"
     assert settings.unseen == "accept"
     assert settings.workers == 0
@@ -177,7 +177,7 @@ def test_a_keys_file_alone_takes_the_example_key_out_of_force(dotenv: Path) -> N
     ],
 )
 def test_the_address_is_in_gunicorns_form(host: str, bind: str) -> None:
-    assert Settings(host=host).bind == bind
+    assert Settings(host=host).binds == [bind]
 
 
 @pytest.mark.parametrize(
@@ -232,10 +232,37 @@ def test_a_host_that_cannot_be_listened_on_is_refused_by_name(host: str, tmp_pat
 
 
 def test_an_address_in_brackets_is_taken(tmp_path: Path) -> None:
-    assert load({"SCORING_HOST": "[::1]"}, tmp_path / "none.env").bind == "[::1]:5000"
+    assert load({"SCORING_HOST": "[::1]"}, tmp_path / "none.env").binds == ["[::1]:5000"]
 
 
 def test_a_dotenv_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.env").write_bytes(b"SCORING_PORT=\xff\n")
     with pytest.raises(SettingsError, match=r"bad\.env"):
         load({}, tmp_path / "bad.env")
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("127.0.0.1:9100", ("127.0.0.1", 9100)),
+        ("[::1]:9100", ("::1", 9100)),
+        ("[0:0:0:0:0:0:0:1]:9100", ("::1", 9100)),
+    ],
+)
+def test_the_address_of_the_metrics(given: str, address: tuple[str, int], dotenv: Path) -> None:
+    assert load({"SCORING_METRICS_BIND": given}, dotenv).metrics_address == address
+
+
+@pytest.mark.parametrize(
+    "given", ["9100", ":9100", "localhost:9100", "::1:9100", "[127.0.0.1]:9100", "127.0.0.1:0",
+              "127.0.0.1:65536", "127.0.0.1:x", "127.0.0.1:5000", "[::1:9100"]
+)  # fmt: skip
+def test_a_bad_address_of_the_metrics_is_refused(given: str, dotenv: Path) -> None:
+    with pytest.raises(SettingsError, match="SCORING_METRICS_BIND"):
+        load({"SCORING_METRICS_BIND": given}, dotenv)
+
+
+@pytest.mark.parametrize("token", ["токен", "tok ", "a b"])
+def test_a_token_that_no_header_can_carry_is_refused(token: str, dotenv: Path) -> None:
+    with pytest.raises(SettingsError, match="SCORING_METRICS_TOKEN"):
+        load({"SCORING_METRICS_TOKEN": token}, dotenv)

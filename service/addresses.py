@@ -1,0 +1,76 @@
+"""Whether the addresses among the settings can be used. Reasons are raised as ValueError."""
+
+import re
+import socket
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+
+def check_host(host: str) -> None:
+    """An address to listen on: of an interface, or unix:/path."""
+    if host.startswith("unix:"):
+        if host == "unix:":
+            raise ValueError("unix: is followed by no path")
+        return
+    try:
+        socket.getaddrinfo(host.strip("[]"), None)
+    except OSError as error:
+        raise ValueError(f"{host}: {error.strerror}") from error
+
+
+def ip_and_port(text: str) -> tuple[str, int]:
+    """The IP address, in its usual spelling, and the port of `127.0.0.1:9100` or `[::1]:9100`."""
+    host, _, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        known, number = ip_address(bare), int(port)
+    except ValueError:
+        known, number = None, 0
+    if known is None or host != (f"[{bare}]" if known.version == 6 else bare):
+        reason = "its form is an IP address and a port, 127.0.0.1:9100 or [::1]:9100"
+        raise ValueError(reason)
+    if not 1 <= number <= 65535:
+        raise ValueError("the port must be 1 to 65535")
+    return known.compressed, number
+
+
+def joined(host: str, port: int) -> str:
+    """An address and a port as one text, in gunicorn's form."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; a Unix socket counts as such."""
+    if host.startswith("unix:") or host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_sentry_dsn(dsn: str) -> None:
+    """Its form only, as the SDK reads it, without the SDK: that takes a while to import."""
+    parts = _web_address(dsn)
+    project = parts.path.rpartition("/")[2]
+    if dsn and not (parts.username and re.fullmatch("[0-9]+", project)):
+        raise ValueError("its form is https://key@host/project-number")
+
+
+def check_otlp_endpoint(endpoint: str) -> None:
+    """The base address of a collector."""
+    parts = _web_address(endpoint)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("its form is http://host:port")
+
+
+def _web_address(text: str) -> SplitResult:
+    """The parts of an address. The reason does not repeat the text: a DSN holds a key."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no port, brackets that do not close
+        raise ValueError("it is no web address") from None
+    if text and not usable:
+        raise ValueError("it is no http:// or https:// address")
+    return parts
