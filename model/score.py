@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, NoReturn
 
 from tqdm import tqdm
 
-from model.bulk.blocks import blocks, read_header
+from model.bulk.blocks import blocks, identity, read_header
 from model.bulk.errors import TableRefused
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import Done, Work, peak_memory, scored
@@ -156,8 +156,9 @@ def _score(
     header = read_header(source)
     bar.update(len(header))
     model = "" if options.model is None else str(options.model)
-    shareable = options.input != STREAM and options.input.is_file()
-    work = Work(SCORER, model, header, str(options.input) if shareable else "")
+    work = Work(SCORER, model, header)
+    if _is_shareable(options.input, source):
+        work = work._replace(file=str(options.input), state=identity(source))
     waiting = blocks(source, options.chunk_rows)
     for number, done in enumerate(scored(work, waiting, options.processes)):
         if number == 0:
@@ -166,6 +167,16 @@ def _score(
         summary.add(done)
         bar.update(done.size)
     return summary
+
+
+def _is_shareable(path: Path, source: BinaryIO) -> bool:
+    """Whether worker processes that open the path get the file that is read here."""
+    # /dev/fd/3 and /proc/self/fd/3 are other files, or none, in another process.
+    of_a_process = path.absolute().parts[1:2] in (("dev",), ("proc",))
+    if path == STREAM or of_a_process or not path.is_file():
+        return False
+    with path.open("rb") as again:
+        return identity(again) == identity(source)
 
 
 @contextmanager

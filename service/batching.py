@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gevent import get_hub, getcurrent
 
 from model.regno import RegnoScorer, Row, Score
+from service.errors import log_exception
 from service.turns import EndOfTurn
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class Batcher:
         rows = [row for _, row in batch]
         results = self._results(rows)
         ended = perf_counter()
-        self._tell(rows, results)
+        try:
+            self._tell(rows, results)
+        except Exception as error:  # noqa: BLE001 - whoever waits must be woken, whatever happens
+            log_exception(error, "of a batch")
         for (waiter, _), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
                 waiter.throw(type(result), result, result.__traceback__)

@@ -25,12 +25,15 @@ def main() -> int:
 
 
 def _bench(chosen: options.Options) -> int:
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"{chosen.out}: {error.strerror}") from error
     about = machine.describe()
     results = run.run(chosen)
     about["load_average_after"] = machine.load_average()
     content = report.as_json(chosen, about, results)
     sys.stdout.write(report.as_text(content))
-    chosen.out.mkdir(parents=True, exist_ok=True)
     report.write(content, chosen.out / "bench.json")
     picture.draw(content, chosen.out / "bench.png")
     sys.stdout.write(f"\nWritten: {chosen.out / 'bench.json'}, {chosen.out / 'bench.png'}\n")

@@ -48,6 +48,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     for name, value in preset.items():
         given[name] = value if given[name] is None else given[name]
     given["env"] = dict(given["env"])
+    if not given["connections"]:
+        _parser().error("--connections: name at least one number")
     for name in ("model", "rows", "out"):
         given[name] = given[name].resolve()
     return Options(**given)
@@ -71,7 +73,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="the .cbm file that all targets serve; the bundled one by default")  # fmt: skip
     add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
         help="CSV of requests: its columns are the ten fields")  # fmt: skip
-    add("--workers", type=_positive, default=2, help="worker processes of each target [2]")
+    add("--workers", type=positive, default=2, help="worker processes of each target [2]")
     add("--env", type=_assignment, action="append", default=[], metavar="NAME=VALUE",
         help="set this in the service's environment; may be repeated")  # fmt: skip
     add("--out", type=Path, default=ROOT / "build", metavar="DIR",
@@ -82,17 +84,17 @@ def _add_how_long(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--quick", action="store_true",
         help="small: 1 round, 1 s, 1 and 16 connections, arrays of 10 and 100")  # fmt: skip
-    add("--rounds", type=_positive, help="times that each target is measured [5]")
-    add("--seconds", type=_positive, help="length of each measurement [3]")
+    add("--rounds", type=positive, help="times that each target is measured [5]")
+    add("--seconds", type=positive, help="length of each measurement [3]")
     add("--connections", type=_numbers, metavar="N,N",
         help="open keep-alive connections [1,8,16,64,256]")  # fmt: skip
     add("--bulk", type=_numbers, metavar="N,N",
         help="rows in an array, for the bulk road of the service [10,100,1000,10000]; "
         "'' measures none")  # fmt: skip
-    add("--bulk-connections", type=_positive, default=4,
+    add("--bulk-connections", type=positive, default=4,
         help="connections that send arrays [4]: twice the usual workers, since of as many as "
         "workers all may well end up at one of them")  # fmt: skip
-    add("--sample", type=_positive, default=100,
+    add("--sample", type=positive, default=100,
         help="rows on which all answers are compared first [100]")  # fmt: skip
 
 
@@ -104,7 +106,8 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of at least 1, for argparse."""
     number = int(text)
     if number < 1:
         raise ValueError(text)
@@ -114,7 +117,7 @@ def _positive(text: str) -> int:
 def _numbers(text: str) -> tuple[int, ...]:
     # Ascending: a target that is still busy with what a measurement left behind is waited for,
     # and the greatest leaves the most.
-    return tuple(sorted({_positive(part) for part in filter(None, text.split(","))}))
+    return tuple(sorted({positive(part) for part in filter(None, text.split(","))}))
 
 
 def _assignment(text: str) -> tuple[str, str]:

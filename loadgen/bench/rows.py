@@ -29,6 +29,8 @@ def read(path: Path) -> list[Row]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [_typed(row, path) for row in csv.DictReader(file)]
+    except ValueError as error:
+        raise CannotStart(f"{path} holds a number that is none") from error
     except OSError as error:
         raise CannotStart(f"The rows can't be read: {path}: {error.strerror}") from error
     if not rows:

@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
@@ -17,7 +18,9 @@ from loadgen.bench.server import Server, running, settle
 from loadgen.bench.targets import KEY, TARGETS, Target
 
 _WARM_UP_SECONDS: Final = 1
-_WARM_UP_CONNECTIONS: Final = 16
+_WARM_UP_CONNECTIONS: Final = 64
+# Rows whose scores are compared meanwhile.
+_UNDER_LOAD: Final = 16
 # What is under way when wrk stops is not counted: so many long requests make that little.
 _BULK_REQUESTS: Final = 20
 BULK_TARGET: Final = "service"
@@ -45,14 +48,17 @@ def run(options: Options) -> Results:
     _require(targets, options)
     readings = rows.read(options.rows)
     sample = readings[: options.sample]
-    first = rows.singles(sample[:1])[0]
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         files = _prepare(Path(name), readings, options)
-        difference = _compare(targets, options, files, sample)
+        compared = _compare(targets, options, files, sample)
+        difference = check.greatest_difference(compared)
+        under_load = _UnderLoad(
+            rows.singles(sample[:_UNDER_LOAD]), next(iter(compared.values()), [])
+        )
         measurements = [
             measurement
             for number in range(options.rounds)
-            for measurement in _round(rotated(targets, number), options, files, first, number)
+            for measurement in _round(rotated(targets, number), options, files, under_load, number)
         ]
     return Results(measurements, difference, len(sample))
 
@@ -81,10 +87,17 @@ def _prepare(folder: Path, readings: list[rows.Row], options: Options) -> Files:
     return Files(folder, singles, arrays)
 
 
+class _UnderLoad(NamedTuple):
+    """Bodies, and their scores, that are asked for while a target is warmed up."""
+
+    bodies: list[bytes]
+    scores: list[float]
+
+
 def _compare(
     targets: Sequence[Target], options: Options, files: Files, readings: Sequence[rows.Row]
-) -> float:
-    """The greatest difference between the scores that the targets give the same rows."""
+) -> dict[str, list[float]]:
+    """The scores that the targets give the same rows, each asked alone."""
     bodies = rows.singles(readings)
     scores: dict[str, list[float]] = {}
     for target in targets:
@@ -97,11 +110,15 @@ def _compare(
                 scores[f"{target.name}, in an array"] = check.positives_of_array(server, array)
         if target.scores:
             scores[target.name] = answers
-    return check.greatest_difference(scores)
+    return scores
 
 
 def _round(
-    targets: Sequence[Target], options: Options, files: Files, body: bytes, number: int
+    targets: Sequence[Target],
+    options: Options,
+    files: Files,
+    under_load: _UnderLoad,
+    number: int,
 ) -> Iterator[Measurement]:
     """All targets anew, all at once, but loaded one at a time.
 
@@ -109,10 +126,11 @@ def _round(
     """
     with ExitStack() as stack:
         servers = [
-            stack.enter_context(running(target, options, files.folder, body)) for target in targets
+            stack.enter_context(running(target, options, files.folder, under_load.bodies[0]))
+            for target in targets
         ]
-        for server in servers:
-            wrk.run(server.port, files.singles, _WARM_UP_CONNECTIONS, _WARM_UP_SECONDS)
+        for target, server in zip(targets, servers, strict=True):
+            _warm_up(target, server, files, under_load)
             settle(server.pid)
         for connections in options.connections:
             for server in servers:
@@ -121,6 +139,19 @@ def _round(
         for server in servers:
             if server.name == BULK_TARGET:
                 yield from _bulk(server, options, files, number)
+
+
+def _warm_up(target: Target, server: Server, files: Files, under_load: _UnderLoad) -> None:
+    """Load a target for a moment; it must score rows then as it does alone."""
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(
+            wrk.run, server.port, files.singles, _WARM_UP_CONNECTIONS, _WARM_UP_SECONDS
+        )
+        if target.scores:
+            answers = check.positives(server, under_load.bodies)
+            expected = under_load.scores[: len(answers)]
+            check.greatest_difference({"alone": expected, f"{target.name} under load": answers})
+        load.result()
 
 
 def _bulk(server: Server, options: Options, files: Files, number: int) -> Iterator[Measurement]:

@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 from loadgen.bench import machine
 from loadgen.bench.check import TOLERANCE
 from loadgen.bench.errors import CannotStart, WrongAnswers
-from loadgen.bench.options import ROOT
+from loadgen.bench.options import ROOT, positive
 
 _PEAK: Final = re.compile(r"peak memory of (\d+) processes: (\d+) MiB")
 # CatBoost's threads: its own choice, which is one for each core, and one alone.
@@ -61,8 +61,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--rows-wanted", type=int, default=1_000_000, metavar="N", help="in the file [1000000]")
-    add("--rounds", type=int, default=5, metavar="N", help="times that it is scored [5]")
+    add(
+        "--rows-wanted", type=positive, default=1_000_000, metavar="N", help="in the file [1000000]"
+    )
+    add("--rounds", type=positive, default=5, metavar="N", help="times that it is scored [5]")
     add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
         help="a .cbm file; the bundled one by default")  # fmt: skip
     add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
@@ -79,7 +81,7 @@ def _rounds(options: argparse.Namespace) -> Iterator[Round]:
             for number in range(options.rounds):
                 _progress(f"round {number + 1}/{options.rounds}")
                 yield _round(bare, options.model, given, scored)
-                _compare(scored, expected)
+                _compare(scored, expected, options.rows_wanted)
 
 
 def _write(path: Path, sample: Path, wanted: int) -> tuple[int, int]:
@@ -88,6 +90,7 @@ def _write(path: Path, sample: Path, wanted: int) -> tuple[int, int]:
         header, _, body = sample.read_bytes().partition(b"\n")
     except OSError as error:
         raise CannotStart(f"The rows can't be read: {sample}: {error.strerror}") from error
+    body = body if body.endswith(b"\n") else body + b"\n"
     count = body.count(b"\n")
     times = max(1, -(-wanted // max(count, 1)))
     with path.open("wb") as file:
@@ -140,13 +143,16 @@ def _round(bare: "subprocess.Popen[str]", model: Path, given: Path, scored: Path
     return Round(taken, seconds, int(peak[2]))
 
 
-def _compare(scored: Path, expected: Sequence[float]) -> None:
+def _compare(scored: Path, expected: Sequence[float], rows: int) -> None:
+    number = -1
     with scored.open("rb") as file:
         next(file)
         for number, (line, want) in enumerate(zip(file, cycle(expected), strict=False)):
             # The last three cells are negative, positive and the error, here none.
             if not abs(float(line.rsplit(b",", 2)[1]) - want) <= TOLERANCE:
                 raise WrongAnswers(f"Row {number} is not scored {want!r}")
+    if number + 1 != rows:
+        raise WrongAnswers(f"{number + 1} of {rows} rows were scored")
 
 
 def _report(rounds: Sequence[Round], rows: int) -> str:

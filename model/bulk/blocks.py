@@ -1,6 +1,9 @@
 """A CSV file cut into blocks of whole rows, without parsing it."""
 
+import csv
+import io
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO, Final, NamedTuple
@@ -8,6 +11,7 @@ from typing import BinaryIO, Final, NamedTuple
 from model.bulk.errors import TableRefused
 
 _HEADER_BYTES: Final = 1 << 20
+_NEXT: Final = "the next row"
 _QUOTED_LINES: Final = 10_000
 
 
@@ -39,7 +43,7 @@ def read_header(file: BinaryIO) -> bytes:
 def blocks(file: BinaryIO, lines: int) -> Iterator[Block]:
     """The rest of the file after its header, in blocks of `lines` lines or a few more.
 
-    A block ends where a row ends: at a line end with an even number of quotes before it.
+    A block ends where a row ends: at a line end that is in no quoted cell.
     There is always a block, if only an empty one.
     Raises TableRefused when a quoted cell seems to have no end.
     """
@@ -47,8 +51,12 @@ def blocks(file: BinaryIO, lines: int) -> Iterator[Block]:
     while True:
         block = list(islice(file, lines))
         text = b"".join(block)
-        if text.count(b'"') % 2:
-            block += _to_even_quotes(file, at + len(block))
+        # A line with an even number of quotes neither opens a cell nor closes one.
+        while any(line.count(b'"') % 2 for line in block) and not _is_whole(text):
+            more = _to_next_quote(file, at + len(block))
+            if not more:
+                break
+            block += more
             text = b"".join(block)
         if text or at == 2:
             yield Block(text, at)
@@ -65,6 +73,21 @@ def spans(header: bytes, found: Iterable[Block]) -> Iterator[Span]:
         at += len(block.text)
 
 
+class Identity(NamedTuple):
+    """Which file this is, and in which state: equal only while nobody replaces or writes it."""
+
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+
+
+def identity(file: BinaryIO) -> Identity:
+    """The identity of an open file."""
+    status = os.fstat(file.fileno())
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 def read_span(file: BinaryIO, span: Span) -> Block:
     """The block at a place of a file. Raises TableRefused when the file became shorter."""
     text = os.pread(file.fileno(), span.size, span.at)
@@ -73,11 +96,23 @@ def read_span(file: BinaryIO, span: Span) -> Block:
     return Block(text, span.line)
 
 
-def _to_even_quotes(file: BinaryIO, at: int) -> list[bytes]:
+def _is_whole(text: bytes) -> bool:
+    """Whether no quoted cell is open at the end; a quote within a bare cell opens none."""
+    decoded = text.decode(errors="surrogateescape")
+    lines = io.StringIO(f"{decoded}{_NEXT}\n", newline="\n").readlines()
+    csv.field_size_limit(sys.maxsize)
+    try:
+        *_, last = csv.reader(lines)
+    except csv.Error:
+        return False
+    return last == [_NEXT]
+
+
+def _to_next_quote(file: BinaryIO, at: int) -> list[bytes]:
     more: list[bytes] = []
     for line in islice(file, _QUOTED_LINES):
         more.append(line)
-        if line.count(b'"') % 2:
+        if b'"' in line:
             return more
     if len(more) == _QUOTED_LINES:
         raise TableRefused(f"a quote before line {at} has no partner")

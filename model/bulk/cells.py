@@ -115,7 +115,7 @@ def _records(text: bytes, line: int) -> Iterator[tuple[str, list[str] | None]]:
             cells = next(reader, None)
         except csv.Error:
             cells = None
-        if cells == [_END]:
+        if cells == [_END] and reader.line_num == len(lines):
             return
         if reader.line_num == len(lines):
             raise TableRefused(f"a quote at or after line {line + begin} has no partner")

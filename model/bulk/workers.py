@@ -15,7 +15,8 @@ from os import getpid
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from model.bulk.blocks import Block, Span, read_span, spans
+from model.bulk.blocks import Block, Identity, Span, identity, read_span, spans
+from model.bulk.errors import TableRefused
 from model.bulk.outcome import Outcome
 
 # Blocks under way for each process: one being scored, one waiting so that none idles.
@@ -28,13 +29,15 @@ class Work(NamedTuple):
 
     `module` is a scorer's module by name, since only workers may load it; `model` is the
     path of its model file, "" for its own; `header` is the first line of the input; `file`
-    is the path of the input, "" when it is a stream that only one process can read.
+    is the path of the input and `state` its identity when it was opened, "" and None when it
+    is a stream that only one process can read.
     """
 
     module: str
     model: str
     header: bytes
-    file: str
+    file: str = ""
+    state: Identity | None = None
 
 
 class Done(NamedTuple):
@@ -91,10 +94,22 @@ def _start(module: str) -> None:
 
 @lru_cache(1)
 def _opened(path: str) -> BinaryIO:
-    return Path(path).open("rb")
+    try:
+        return Path(path).open("rb")
+    except OSError as error:
+        raise TableRefused(f"a worker can't read it: {error.strerror}") from error
+
+
+def _read(work: Work, span: Span) -> Block:
+    file = _opened(work.file)
+    block = read_span(file, span)
+    # After reading: what was read before a change is what the parent cut.
+    if identity(file) != work.state:
+        raise TableRefused("it changed while it was read")
+    return block
 
 
 def _score(work: Work, parcel: Block | Span) -> Done:
-    block = read_span(_opened(work.file), parcel) if isinstance(parcel, Span) else parcel
+    block = _read(work, parcel) if isinstance(parcel, Span) else parcel
     outcome = import_module(work.module).score_block(work.model, work.header, block)
     return Done(len(block.text), outcome, getpid(), peak_memory())

@@ -299,6 +299,8 @@ def test_a_small_file_is_measured_beside_bare_catboost() -> None:
 def test_wrong_scores_in_a_file_are_found(tmp_path: Path) -> None:
     scored = tmp_path / "out.csv"
     scored.write_text("a,negative,positive,error\n1,0.75,0.25,\n2,0.5,0.5,\n")
-    table._compare(scored, [0.25, 0.5])
+    table._compare(scored, [0.25, 0.5], 2)
     with pytest.raises(WrongAnswers, match="Row 1"):
-        table._compare(scored, [0.25, 0.6])
+        table._compare(scored, [0.25, 0.6], 2)
+    with pytest.raises(WrongAnswers, match="2 of 4 rows"):
+        table._compare(scored, [0.25, 0.5], 4)

@@ -62,3 +62,13 @@ def test_an_error_keeps_its_type(scorer: RegnoScorer) -> None:
     batcher = Batcher(scorer, lambda _rows, _scores: None)
     with pytest.raises(Exception, match="feature"):
         raise together(batcher, [()])[0]
+
+
+def test_a_fault_in_counting_costs_nobody_a_score(
+    scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    def fail(_rows: Sequence[Row], _scores: Sequence[Score]) -> None:
+        raise RuntimeError
+
+    row = scorer.row(from_fields(**request_body))
+    assert together(Batcher(scorer, fail), [row] * 3) == scorer.predict([row]) * 3
