@@ -4,6 +4,12 @@ Each worker writes its values to files in shared memory; a scrape adds them up. 
 named after the worker's place, not its process: a successor goes on counting where the last
 one stopped, so there are never more files than places.
 
+What is written when:
+- rows, scores, decisions, unseen, look-alikes: before the caller has its reply;
+- requests and their durations: when the event loop's turn ends, just after the reply;
+- stages, batches, drift, in flight, processes: each second, and when a worker ends.
+A worker that is killed outright loses what it had not written.
+
 http: requests; scoring: rows, stages, models; behaviour: what the model sees and says;
 vitals: the processes; places: the files; page: GET /metrics. `Metrics` holds the series.
 """

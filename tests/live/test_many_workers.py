@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.live.support import connections, head, wait_until_all_answer
+from tests.live.support import connections, exchange, head, started, wait_until_all_answer
 from tests.support.server import METRICS_TOKEN, Server, eventually, free_port, serving
 from tests.support.strategies import VALID
 
@@ -159,3 +159,50 @@ def test_connections_that_wait_are_told_even_when_all_places_are_taken(tmp_path:
         for sock in waiting:
             sock.close()
         eventually(lambda: queue() == 0, "none waits any more")
+
+
+def test_the_last_counts_are_written_before_a_worker_goes(tmp_path: Path) -> None:
+    names = ("scoring_scored_requests_total", "scoring_batch_rows_sum", ROWS)
+    with serving(tmp_path) as server:
+        wait_until_all_answer(server)
+        send(server, 5)
+        server.process.send_signal(signal.SIGHUP)
+        eventually(partial(has, server, STARTS, 4), "both are replaced")
+        eventually(lambda: len(server.pids()) == 2, "the old workers are gone")
+        assert [value(server, name) for name in names] == [40.0] * 3
+
+
+def test_how_many_workers_there_should_be_follows_the_signals(tmp_path: Path) -> None:
+    name = "scoring_workers_configured"
+    with serving(tmp_path) as server:
+        eventually(partial(has, server, name, 2), "two at first")
+        server.process.send_signal(signal.SIGTTIN)
+        eventually(partial(has, server, name, 3), "one more")
+        server.process.send_signal(signal.SIGTTOU)
+        eventually(partial(has, server, name, 2), "one less")
+        eventually(lambda: len(server.pids()) == 2, "and it is gone")
+
+
+def test_folders_of_killed_servers_are_swept(tmp_path: Path) -> None:
+    with started(tmp_path / "killed") as killed:
+        (folder,) = killed.metrics_folders()
+        with serving(tmp_path / "other") as other:
+            assert folder.exists(), "of a server that lives"
+            assert other.metrics_folders() != {folder}
+        workers = killed.workers()
+        killed.process.kill()
+        for worker in workers:
+            worker.kill()
+            worker.wait(20)
+        with serving(tmp_path / "next"):
+            eventually(lambda: not folder.exists(), "it is swept")
+
+
+def test_what_is_no_http_has_a_line_and_a_count(tmp_path: Path) -> None:
+    sample = 'scoring_http_requests_total{key="",method="other",route="unmatched",status="400"}'
+    with serving(tmp_path) as server:
+        reply = exchange(server, b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+        assert reply.status == 400
+        eventually(partial(has, server, sample, 1), "it is counted")
+        lines = [line for line in server.log() if line.get("status") == 400]
+        assert [line["request_id"] for line in lines] == [reply.headers["x-request-id"]]

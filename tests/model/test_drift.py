@@ -118,3 +118,16 @@ def test_a_reference_has_bins_of_about_equal_shares() -> None:
 
 def _tally(rows: list[tuple[float, str]]) -> Counter[str]:
     return Counter(row[1] for row in rows)
+
+
+def test_a_busy_second_is_sampled_at_random_and_counts_still_add_up() -> None:
+    counter = DriftCounter(["camera_type"], [CATEGORY])
+    turns = [("a",), ("b",)] * 5_000
+    counter.add_rows(turns, [0.5] * len(turns))
+    assert counter.take() == {("camera_type", "a"): 5_000, ("camera_type", "b"): 5_000}
+    counter.add_rows(turns, [0.5] * len(turns))
+    sampled = counter.take()
+    # 256 of 10,000 each stand for 39: half of them a, give or take six standard deviations.
+    assert 3_000 < sampled["camera_type", "a"] < 7_000
+    assert 3_000 < sampled["camera_type", "b"] < 7_000
+    assert all(count % 39 == 0 for count in sampled.values())

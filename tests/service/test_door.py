@@ -85,6 +85,9 @@ def test_a_sensible_request_id_is_echoed(sensible: str, client: FlaskClient) -> 
             "a\x1b[31m",
         ),
         *('1","level":"error', "<script>", "%0d%0aSet-Cookie: x", "a/b", "a\tb"),
+        # Plates in Latin letters, in longer words too, and a caller's key.
+        *("A939HO196", "reqA939HO196", "A939HO196v1", "20211121A939HO196", "A--939--HO--196"),
+        "123321",
     ],
 )
 def test_any_other_request_id_is_replaced(hostile: str, client: FlaskClient) -> None:

@@ -216,3 +216,27 @@ def test_without_a_place_to_read_them_no_requests_are_counted(
     publish(client)
     for name in ("scoring_rows_total", "scoring_scored_requests_total", "scoring_positive_count"):
         assert not registry.get_sample_value(name, {"result": "scored"} if "rows" in name else {})
+
+
+def test_the_page_can_not_be_filtered_and_says_so(client: FlaskClient) -> None:
+    reply = client.get("/metrics?name[]=scoring_rows_total", headers=TOKEN)
+    assert (reply.status_code, reply.json) == (
+        400,
+        {"body": "name[]: the page can't be filtered", "status": "fail"},
+    )
+
+
+def test_a_wrong_method_is_counted_at_its_address(client: FlaskClient) -> None:
+    assert client.get("/reg/", headers=KEY).status_code == 405
+    assert values(client, "scoring_http_requests_total") == {
+        'key="",method="GET",route="/reg",status="405"': 1.0
+    }
+
+
+@pytest.mark.parametrize("rows", [3, 1000])
+def test_the_rows_of_a_call_are_counted_for_arrays_too(
+    client: FlaskClient, request_body: dict[str, Any], rows: int
+) -> None:
+    send(client, [request_body] * rows)
+    assert values(client, "scoring_batch_rows_sum") == {"": rows}
+    assert values(client, "scoring_batch_rows_count") == {"": 1.0}
