@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from math import isfinite
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,6 +123,16 @@ class RegnoScorer:
         if not (has_lookalikes(reading.regno_recognize) or has_lookalikes(reading.afts_regno_ai)):
             return []
         return [name for name in PLATES if has_lookalikes(getattr(reading, name))]
+
+    def count_lookalikes(self, readings: Sequence[Reading]) -> dict[str, int]:
+        """For each field with such letters, in how many of the readings it has them."""
+        counts = {}
+        for name in PLATES:
+            plates = list(map(attrgetter(name), readings))
+            # All at once first: hardly any reading has one.
+            if has_lookalikes("".join(plates)):
+                counts[name] = sum(map(has_lookalikes, plates))
+        return {name: count for name, count in counts.items() if count}
 
     def predict(self, rows: Sequence[Row]) -> list[Score]:
         """One score for each row."""

@@ -110,10 +110,10 @@ class Behaviour:
         for feature, count in rows.items():
             self._metrics.unseen.labels(feature).inc(count)
 
-    def lookalikes(self, fields: Iterable[str]) -> None:
-        """Count the readings of one row that have look-alike letters."""
-        for field in fields:
-            self._lookalikes[field].inc()
+    def lookalikes(self, rows: Mapping[str, int]) -> None:
+        """Count the rows in which a field has look-alike letters."""
+        for field, count in rows.items():
+            self._lookalikes[field].inc(count)
 
     def publish(self) -> None:
         """Write what was noted for drift."""

@@ -49,5 +49,5 @@ class SilentBehaviour(Behaviour):
     def unseen(self, rows: Mapping[str, int]) -> None:
         """Nothing."""
 
-    def lookalikes(self, fields: Iterable[str]) -> None:
+    def lookalikes(self, rows: Mapping[str, int]) -> None:
         """Nothing."""

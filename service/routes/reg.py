@@ -69,7 +69,7 @@ class RegRoute:
         began = perf_counter()
         row = live.scorer.row(reading)
         refused = self._check(live, row, record)
-        live.behaviour.lookalikes(live.scorer.lookalikes(reading))
+        live.behaviour.lookalikes(dict.fromkeys(live.scorer.lookalikes(reading), 1))
         queued = perf_counter()
         record.features_seconds = queued - began
         if refused:
@@ -105,8 +105,7 @@ class RegRoute:
         for item in items:
             if isinstance(item, InvalidRequest):
                 self._metrics.refused(item)
-            else:
-                live.behaviour.lookalikes(live.scorer.lookalikes(item))
+        live.behaviour.lookalikes(live.scorer.count_lookalikes(readings))
         # A table has no rows to refuse one by one.
         by = self._by_rows if self._reject_unseen or len(readings) < MANY else self._by_table
         try:
