@@ -44,6 +44,9 @@ train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
 loadgen/data/rows.csv: model/regno/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
 	$(BIN)/python -m model.simulate $@
 
+loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | $(DEV) ## Rows with known scores
+	$(BIN)/python -m model.golden $@
+
 ##@ Monitoring
 .PHONY: rules dashboards look
 rules: $(DEV) ## Make the Prometheus rules anew from monitoring/slo.toml

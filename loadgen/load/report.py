@@ -1,11 +1,12 @@
 """What a run came to, as a table for people and as JSON for programs."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from loadgen.load.verdict import Check, Judgement, Outcome, greatest_held, overall
 
-_SHARES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
+_ENDS_OF_A_SEARCH: Final = (Outcome.BROKEN, Outcome.HELD)
+_SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
 class Run(NamedTuple):
@@ -25,11 +26,11 @@ class Run(NamedTuple):
     def outcome(self) -> Outcome:
         """What is said of the whole.
 
-        Steps up to the knee end with one that breaks: that it was found is what must hold.
+        Steps up to the knee end with one that breaks: that it was found is what must hold. It
+        was not if it is the generator that gave way.
         """
-        if self.seeks_knee and self.knee is not None:
-            return Outcome.HELD
-        return overall(self.judgements)
+        found = self.knee is not None and self.judgements[-1].outcome in _ENDS_OF_A_SEARCH
+        return Outcome.HELD if found else overall(self.judgements)
 
     @property
     def knee(self) -> float | None:

@@ -143,6 +143,10 @@ def test_a_search_for_the_knee_holds_if_it_found_one(
     assert run(*steps(*right), seeks_knee=True).outcome is outcome
 
 
+def test_a_search_that_the_generator_ended_found_no_knee() -> None:
+    assert run(judged(), judged(cpu=1.0), seeks_knee=True).outcome is Outcome.GENERATOR_LAGGED
+
+
 def run(*judgements: Judgement, seeks_knee: bool = False) -> report.Run:
     return report.Run("ramp500", seeks_knee, judgements, [], 12, {})
 
