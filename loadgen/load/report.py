@@ -12,7 +12,8 @@ _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 class Run(NamedTuple):
     """A finished run: the shape's name, whether it sought the knee, what was judged, each second.
 
-    `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known.
+    `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known,
+    `generators_lost` the processes that went away before the end.
     """
 
     shape: str
@@ -21,14 +22,17 @@ class Run(NamedTuple):
     seconds: Sequence[dict[str, Any]]
     golden: int
     about: dict[str, Any]
+    generators_lost: int = 0
 
     @property
     def outcome(self) -> Outcome:
         """What is said of the whole.
 
         Steps up to the knee end with one that breaks: that it was found is what must hold. It
-        was not if it is the generator that gave way.
+        was not if it is the generator that gave way; one that was lost sent nothing any more.
         """
+        if self.generators_lost:
+            return Outcome.GENERATOR_LAGGED
         found = self.knee is not None and self.judgements[-1].outcome in _ENDS_OF_A_SEARCH
         return Outcome.HELD if found else overall(self.judgements)
 
@@ -44,6 +48,8 @@ def as_text(run: Run) -> str:
     if run.knee is not None:
         blocks.append(f"Greatest rate that held: {run.knee:,.0f} requests a second\n")
     blocks.append(f"Golden rows among the replies, exact to the last digits: {run.golden:,}\n")
+    if run.generators_lost:
+        blocks.append(f"Generators that went away: {run.generators_lost}\n")
     return "\n".join(blocks)
 
 
