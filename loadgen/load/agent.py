@@ -60,6 +60,7 @@ class Agent:
         self._ready.clear()
         self._tickets = iter(())
         gevent.killall(self._greenlets)
+        gc.unfreeze()
         self._hand_over()
 
     def now(self) -> float:
