@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any, Final
 import gevent
 
 from loadgen.load import judging, pages
+from loadgen.load.histogram import Histogram
 from loadgen.load.limits import Limits, read
 from loadgen.load.report import Run, as_text
 from loadgen.load.shapes import Shape
 from loadgen.load.tally import Tally
-from loadgen.load.timetable import planned
-from loadgen.load.verdict import Judgement, Outcome
+from loadgen.load.timetable import bounds, planned
+from loadgen.load.verdict import Judgement, Outcome, judge
 
 # Enough for the message to reach every generator before the first request is due.
 LEAD_SECONDS: Final = 1.0
@@ -25,10 +27,15 @@ _WHOLE_AFTER: Final = 1.2
 
 
 class Conductor:
-    """What is known of a run as a whole. `generators_left` says how many still send."""
+    """What is known of a run as a whole. `generators_left` says how many still send.
+
+    `latency` and `failures` are those of all its seconds, kept so that a scrape adds nothing up.
+    """
 
     def __init__(self, out: Path, generators_left: Callable[[], int]) -> None:
         self.tally = Tally()
+        self.latency = Histogram()
+        self.failures: Counter[str] = Counter()
         self.shape: Shape | None = None
         self._limits = read()
         self._out = out
@@ -36,11 +43,19 @@ class Conductor:
         self._generators = 0
         self._started = 0.0
         self._told = 0
+        self._judged = 0
+
+    def take(self, tally: Tally) -> None:
+        """Add what a generator has counted since it delivered last."""
+        self.tally.merge(tally)
+        self.latency.merge(tally.all_latencies())
+        for second in tally.seconds.values():
+            self.failures.update(second.failures)
 
     def begin(self, shape: Shape) -> float:
         """Forget the run before; the moment of the wall clock at which this one starts."""
         self.tally = Tally()
-        self.shape, self._told = shape, 0
+        self.shape, self._told, self._judged = shape, 0, 0
         self._generators = self._generators_left()
         self._started = time.time() + LEAD_SECONDS
         return self._started
@@ -92,9 +107,12 @@ class Conductor:
         return past > judging.SETTLE_SECONDS and done >= sum(planned(shape.stages))
 
     def _broke(self, shape: Shape, limits: Limits) -> bool:
-        upto = self.now() - judging.SETTLE_SECONDS
-        judged = judging.judgements(self.tally, shape, limits, upto)
-        return bool(judged) and judged[-1].outcome is not Outcome.HELD
+        """Whether a step that has ended just now broke; each is looked at once."""
+        if bounds(shape.stages)[self._judged][1] + judging.SETTLE_SECONDS > self.now():
+            return False
+        figures = judging.figures(self.tally, shape, self._judged)
+        self._judged = min(self._judged + 1, len(shape.stages) - 1)
+        return judge(figures, limits, shape.generator).outcome is not Outcome.HELD
 
 
 def _upto_first_broken(judged: Sequence[Judgement]) -> list[Judgement]:

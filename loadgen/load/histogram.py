@@ -16,7 +16,8 @@ class Histogram(Struct):
 
     def add(self, seconds: float, times: int = 1) -> None:
         """Count a value so many times; below zero is zero."""
-        step = max(0, math.ceil(seconds * 1000 * _STEPS_PER_MS))
+        # Less what the arithmetic adds: 2 ms is in the step that ends at 2 ms.
+        step = max(0, math.ceil(seconds * 1000 * _STEPS_PER_MS - 1e-6))
         self.steps[step] = self.steps.get(step, 0) + times
 
     def merge(self, other: "Histogram") -> None:

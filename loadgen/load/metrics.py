@@ -1,6 +1,5 @@
 """The generator's own metrics, for the dashboard *Load test*: read from the tally when asked."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -55,7 +54,7 @@ class LoadCollector(Collector):
             yield GaugeMetricFamily(f"loadgen_{name}", words, value)
 
     def _latencies(self) -> Metric:
-        times = self._conductor.tally.all_latencies()
+        times = self._conductor.latency
         counts = zip(_BOUNDS, times.cumulative(_BOUNDS), strict=True)
         buckets = [*((str(bound), float(n)) for bound, n in counts), ("+Inf", float(times.count))]
         words = "From the moment that a request was due to the end of its reply"
@@ -64,12 +63,9 @@ class LoadCollector(Collector):
         )
 
     def _failures(self) -> Metric:
-        reasons: Counter[str] = Counter()
-        for second in self._conductor.tally.seconds.values():
-            reasons.update(second.failures)
         words = "Replies other than expected, broken connections and timeouts"
         family = CounterMetricFamily("loadgen_failures", words, labels=["reason"])
-        for reason, count in {"none": 0, **reasons}.items():
+        for reason, count in {"none": 0, **self._conductor.failures}.items():
             family.add_metric([reason], count)
         return family
 

@@ -139,7 +139,7 @@ class Head(Session):
 
     def deliver(self, tally: Tally) -> None:
         """To the conductor, in this process."""
-        self.conductor.tally.merge(tally)
+        self.conductor.take(tally)
 
     def _listen(self) -> None:
         self.runner.register_message(_TALLY, lambda msg, **_: self.deliver(unpacked(msg.data)))

@@ -23,13 +23,14 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file: a misspelt key is refused, not ignored."""
 
 
-class Stage(_Table, frozen=True, rename={"start": "from"}):
+class Stage(_Table, frozen=True, rename={"start": "from", "given_name": "name"}):
     """A stretch of whole seconds at one rate, or on the way from `start` to it."""
 
     seconds: Seconds
     rate: Rate
     start: Annotated[float, Meta(ge=0)] | None = None
     judged: bool = False
+    given_name: str = ""
 
     @property
     def began_at(self) -> float:
@@ -39,7 +40,7 @@ class Stage(_Table, frozen=True, rename={"start": "from"}):
     @property
     def name(self) -> str:
         """What tables call it."""
-        return f"{self.rate:g} requests a second"
+        return self.given_name or f"{self.rate:g} requests a second"
 
 
 class Steps(_Table, frozen=True, rename={"start": "from"}):
