@@ -47,7 +47,7 @@ def as_text(run: Run) -> str:
     blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.judgements)]
     if run.knee is not None:
         blocks.append(f"Greatest rate that held: {run.knee:,.0f} requests a second\n")
-    blocks.append(f"Golden rows among the replies, exact to the last digits: {run.golden:,}\n")
+    blocks.append(f"Rows whose exact score is known, and came back so: {run.golden:,}\n")
     if run.generators_lost:
         blocks.append(f"Generators that went away: {run.generators_lost}\n")
     return "\n".join(blocks)

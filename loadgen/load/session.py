@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import gevent
+import msgspec
 from gevent.event import Event
 
 from loadgen.bench import rows
@@ -92,11 +93,10 @@ class Session:
         """The shape that is chosen now; on the web page it may change from run to run."""
         return shapes.named(self.options.shape, Path(self.options.shapes))
 
-    def begin(self, start: float, share: tuple[int, int]) -> None:
-        """Send a share of the shape from a moment on."""
-        key = self.options.api_key
-        deck = mix.deck(self.shape.mix, self.rows, self.golden, key)
-        self.agent.begin(self.shape, deck, start, share)
+    def begin(self, shape: Shape, start: float, share: tuple[int, int]) -> None:
+        """Send a share of a shape from a moment on."""
+        deck = mix.deck(shape.mix, self.rows, self.golden, self.options.api_key)
+        self.agent.begin(shape, deck, start, share)
 
     def deliver(self, tally: Tally) -> None:
         """Where the agent's counts go."""
@@ -116,8 +116,9 @@ class Worker(Session):
         self.runner.send_message(_TALLY, packed(tally))
 
     def _on_timetable(self, msg: Any, **_rest: Any) -> None:
-        self.options.shape = msg.data["shape"]
-        self.begin(msg.data["start"], (msg.data["index"], msg.data["count"]))
+        # The shape itself, not its name: the master's file may be another than the worker's.
+        shape = msgspec.convert(msg.data["shape"], Shape)
+        self.begin(shape, msg.data["start"], (msg.data["index"], msg.data["count"]))
 
 
 class Head(Session):
@@ -145,7 +146,7 @@ class Head(Session):
         self.runner.register_message(_TALLY, lambda msg, **_: self.deliver(unpacked(msg.data)))
         events = self.environment.events
         events.spawning_complete.add_listener(lambda **_: self._start())
-        events.test_stop.add_listener(lambda **_: self.agent.end())
+        events.test_stop.add_listener(lambda **_: self._on_stop())
         events.quitting.add_listener(lambda **_: self._on_quitting())
 
     @property
@@ -163,25 +164,39 @@ class Head(Session):
         # Users that a person adds while a run goes on take part in it.
         if self._course is None or self._course.ready():
             self._course = gevent.spawn(self._conduct, self.shape)
+            # Its error is printed; without it nothing would end the run, and there is no verdict.
+            self._course.link_exception(lambda _: gevent.spawn(self._leave))
 
     def _conduct(self, shape: Shape) -> None:
         start = self.conductor.begin(shape)
         if self._is_master:
             self._send_timetables(shape, start)
         else:
-            self.begin(start, (0, 1))
+            self.begin(shape, start, (0, 1))
         self.conductor.watch(shape)
         about = {"url": self.environment.host, "date": time.strftime("%F %T", time.gmtime(start))}
         outcome = self.conductor.conclude(shape, about)
         self.environment.process_exit_code = EXIT_CODES[outcome]
         self._concluded.set()
-        gevent.spawn(self.runner.quit if self.options.headless else self.runner.stop)
+        gevent.spawn(self._leave)
+
+    def _leave(self) -> None:
+        if self.options.headless:
+            self.runner.quit()
+        else:
+            self.runner.stop()
 
     def _send_timetables(self, shape: Shape, start: float) -> None:
-        senders = self._senders()
+        senders, plain = self._senders(), msgspec.to_builtins(shape)
         for index, client in enumerate(senders):
-            told = {"shape": shape.name, "start": start, "index": index, "count": len(senders)}
+            told = {"shape": plain, "start": start, "index": index, "count": len(senders)}
             self.runner.send_message(_TIMETABLE, told, client)
+
+    def _on_stop(self) -> None:
+        self.agent.end()
+        if self._course is not None and not self._course.ready():
+            self._course.kill(block=False)
+            sys.stdout.write("\nStopped before its end: no verdict\n")
 
     def _on_quitting(self) -> None:
         # Whatever ended it, a run without a verdict is no success.
