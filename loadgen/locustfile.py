@@ -60,9 +60,10 @@ class Caller(FastHttpUser):
         return Done(ask.kind, due, ended, wrong, is_golden(ask, model))
 
     def _fault(self, call: Call, reply: Any, model: str | None) -> str | None:
-        if not reply.status_code:
-            return f"{call.ask.kind}: {type(reply.error).__name__}"
-        return fault(call.ask, reply.status_code, reply.content, model)
+        broken = reply.request_meta["exception"]
+        if broken is not None:  # refused, reset, timed out, or ended in the middle of the body
+            return f"{call.ask.kind}: {type(broken).__name__}"
+        return fault(call.ask, reply.status_code, reply.content or b"", model)
 
 
 @events.init_command_line_parser.add_listener

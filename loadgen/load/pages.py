@@ -63,6 +63,7 @@ def _plots(rows: Sequence[dict[str, Any]]) -> str:
     _draw(times, rows, {"p50": "#1f77b4", "p95": "#9467bd", "p99": "#d97706"})
     times.set_yscale("log")
     times.yaxis.set_major_formatter("{x:g}")
+    times.yaxis.set_minor_formatter("{x:g}")
     times.set_ylabel("latency from when due, ms")
     _draw(own, rows, {"late": "#555555"})
     own.set_ylabel("generator late, ms")
@@ -77,5 +78,5 @@ def _draw(axes: Any, rows: Sequence[dict[str, Any]], colours: dict[str, str]) ->
     for name, colour in colours.items():
         values = [float("nan") if row[name] is None else row[name] for row in rows]
         axes.plot(seconds, values, label=name, color=colour, linewidth=1.4)
-    axes.legend(loc="upper right", ncols=len(colours))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(colours), frameon=False)
     axes.grid(alpha=0.3)

@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -11,7 +10,7 @@ import gevent
 import msgspec
 from gevent.event import Event
 
-from loadgen.bench import rows
+from loadgen.bench import machine, rows
 from loadgen.bench.errors import CannotStart
 from loadgen.load import metrics, mix, shapes
 from loadgen.load.agent import Agent
@@ -168,13 +167,13 @@ class Head(Session):
             self._course.link_exception(lambda _: gevent.spawn(self._leave))
 
     def _conduct(self, shape: Shape) -> None:
+        about = {"url": self.environment.host, "generator": machine.in_words(machine.describe())}
         start = self.conductor.begin(shape)
         if self._is_master:
             self._send_timetables(shape, start)
         else:
             self.begin(shape, start, (0, 1))
         self.conductor.watch(shape)
-        about = {"url": self.environment.host, "date": time.strftime("%F %T", time.gmtime(start))}
         outcome = self.conductor.conclude(shape, about)
         self.environment.process_exit_code = EXIT_CODES[outcome]
         self._concluded.set()

@@ -2,8 +2,10 @@
 
 import json
 import os
+import socketserver
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,6 +135,36 @@ def test_nobody_at_the_address_breaks(tmp_path: Path) -> None:
     code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
     assert code == 1, said
     assert "single: ConnectionRefusedError" in said
+
+
+class HalfReplies(socketserver.StreamRequestHandler):
+    """Sends a head and a first byte, and hangs up."""
+
+    def handle(self) -> None:
+        length = 0
+        for line in iter(self.rfile.readline, b"\r\n"):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        self.rfile.read(length)
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+
+@pytest.mark.slow
+def test_half_a_reply_is_a_failure_like_any_other(tmp_path: Path) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HalfReplies) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            shapes = shapes_file(tmp_path, seconds=2, rate=20)
+            code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
+        finally:
+            server.shutdown()
+            thread.join()
+    (stage,) = written(tmp_path)["stages"]
+    assert code == 1, said
+    assert sum(stage["failures"].values()) == stage["sent"] == 40
+    assert all(reason.startswith("single: ") for reason in stage["failures"]), said
 
 
 @pytest.mark.slow
