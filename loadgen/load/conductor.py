@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from loadgen.load.report import Run, as_text
 from loadgen.load.shapes import Shape
 from loadgen.load.tally import Tally
 from loadgen.load.timetable import bounds, planned
-from loadgen.load.verdict import Judgement, Outcome, judge
+from loadgen.load.verdict import Judgement, Outcome, is_over, judge
 
 # Enough for the message to reach every generator before the first request is due.
 LEAD_SECONDS: Final = 1.0
@@ -43,7 +43,7 @@ class Conductor:
         self._generators = 0
         self._started = 0.0
         self._told = 0
-        self._judged = 0
+        self._steps: list[Judgement] = []
 
     def take(self, tally: Tally) -> None:
         """Add what a generator has counted since it delivered last."""
@@ -55,7 +55,7 @@ class Conductor:
     def begin(self, shape: Shape) -> float:
         """Forget the run before; the moment of the wall clock at which this one starts."""
         self.tally = Tally()
-        self.shape, self._told, self._judged = shape, 0, 0
+        self.shape, self._told, self._steps = shape, 0, []
         self._generators = self._generators_left()
         self._started = time.time() + LEAD_SECONDS
         return self._started
@@ -72,16 +72,15 @@ class Conductor:
             while self._told + _WHOLE_AFTER <= self.now() and self._told < shape.seconds:
                 _tell(judging.line(judging.row(self.tally, shape, self._told)))
                 self._told += 1
-            if shape.seeks_knee and self._broke(shape, limits):
+            if shape.seeks_knee and self._past_the_knee(shape, limits):
                 return
 
     def conclude(self, shape: Shape, about: dict[str, Any]) -> Outcome:
         """Judge, print the verdict, write the files."""
         limits = self._limits[shape.limits]
         upto = self.now() - judging.SETTLE_SECONDS
-        judged = judging.judgements(self.tally, shape, limits, upto)
-        if shape.seeks_knee:
-            judged = _upto_first_broken(judged)
+        # Of a search what ended it is already judged; more may have ended since.
+        judged = self._steps or judging.judgements(self.tally, shape, limits, upto)
         run = Run(
             shape=shape.name,
             seeks_knee=shape.seeks_knee,
@@ -106,20 +105,15 @@ class Conductor:
         done = sum(second.done for second in self.tally.seconds.values()) if past > 0 else 0
         return past > judging.SETTLE_SECONDS and done >= sum(planned(shape.stages))
 
-    def _broke(self, shape: Shape, limits: Limits) -> bool:
-        """Whether a step that has ended just now broke; each is looked at once."""
-        if bounds(shape.stages)[self._judged][1] + judging.SETTLE_SECONDS > self.now():
+    def _past_the_knee(self, shape: Shape, limits: Limits) -> bool:
+        """Look at a step that has ended just now, each once."""
+        number = len(self._steps)
+        ended = bounds(shape.stages)[number : number + 1]
+        if not ended or ended[0][1] + judging.SETTLE_SECONDS > self.now():
             return False
-        figures = judging.figures(self.tally, shape, self._judged)
-        self._judged = min(self._judged + 1, len(shape.stages) - 1)
-        return judge(figures, limits, shape.generator).outcome is not Outcome.HELD
-
-
-def _upto_first_broken(judged: Sequence[Judgement]) -> list[Judgement]:
-    number = next(
-        (n for n, one in enumerate(judged, 1) if one.outcome is not Outcome.HELD), len(judged)
-    )
-    return list(judged[:number])
+        figures = judging.figures(self.tally, shape, number)
+        self._steps.append(judge(figures, limits, shape.generator))
+        return is_over(self._steps)
 
 
 def _tell(text: str) -> None:

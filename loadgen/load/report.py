@@ -28,7 +28,7 @@ class Run(NamedTuple):
     def outcome(self) -> Outcome:
         """What is said of the whole.
 
-        Steps up to the knee end with one that breaks: that it was found is what must hold. It
+        Steps up to the knee end with some that break: that it was found is what must hold. It
         was not if it is the generator that gave way; one that was lost sent nothing any more.
         """
         if self.generators_lost:

@@ -26,6 +26,7 @@ EXIT_CODES: Final = {
     Outcome.NOTHING_RAN: 3,
     Outcome.GENERATOR_LAGGED: 4,
 }
+_MISSES_IN_A_ROW: Final = 2
 # Of several stages the first of these that any of them has is the outcome of all.
 _GRAVEST_FIRST: Final = (
     *(Outcome.NOTHING_RAN, Outcome.GENERATOR_LAGGED, Outcome.BROKEN, Outcome.HELD),
@@ -96,13 +97,19 @@ def overall(judgements: Sequence[Judgement]) -> Outcome:
 
 
 def greatest_held(judgements: Sequence[Judgement]) -> float | None:
-    """The knee: the greatest rate before the first stage that did not hold."""
-    held = None
-    for judgement in judgements:
-        if judgement.outcome is not Outcome.HELD:
-            break
-        held = judgement.figures.target
-    return held
+    """The knee: the greatest rate that held."""
+    held = (one.figures.target for one in judgements if one.outcome is Outcome.HELD)
+    return max(held, default=None)
+
+
+def is_over(judgements: Sequence[Judgement]) -> bool:
+    """Whether a search has gone past the knee: that is when two steps in a row did not hold.
+
+    One may have met with what else runs on the machine for a moment; the next is harder.
+    """
+    last = judgements[-_MISSES_IN_A_ROW:]
+    missed = [one for one in last if one.outcome is not Outcome.HELD]
+    return len(missed) == _MISSES_IN_A_ROW
 
 
 def _of_service(figures: Figures, limits: Limits) -> list[Check]:

@@ -42,21 +42,21 @@ def second(number: int, rate: int, took: float = 0.002, fault: str | None = None
     return tally
 
 
-def test_a_search_ends_at_the_first_step_that_breaks_and_tells_the_one_before(
+def test_a_search_ends_when_two_steps_in_a_row_break_and_tells_the_one_before(
     conductor: At, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     knee = shapes.named("knee")
     conductor.begin(knee)
-    for number in range(3 * STAGE_SECONDS):
+    for number in range(5 * STAGE_SECONDS):
         rate = 300 + number // STAGE_SECONDS * 100
         conductor.take(second(number, rate, took=0.002 if rate < 500 else 0.2))
-    conductor.moment = 3 * STAGE_SECONDS + judging.SETTLE_SECONDS
+    conductor.moment = 5 * STAGE_SECONDS + judging.SETTLE_SECONDS
     conductor.watch(knee)
     assert conductor.conclude(knee, {}) is Outcome.HELD
     assert "Greatest rate that held: 400 requests a second" in capsys.readouterr().out
     content = json.loads((tmp_path / "knee.json").read_text(encoding="utf-8"))
     assert content["knee"] == 400
-    assert [stage["outcome"] for stage in content["stages"]] == ["held", "held", "broken"]
+    assert [stage["outcome"] for stage in content["stages"]] == ["held", "held", "broken", "broken"]
 
 
 def test_a_run_that_lost_a_generator_is_no_verdict(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from loadgen.load.verdict import (
     Judgement,
     Outcome,
     greatest_held,
+    is_over,
     judge,
     overall,
 )
@@ -128,10 +129,16 @@ def steps(*right: int) -> list[Judgement]:
     ]
 
 
-def test_the_knee_is_the_last_rate_before_the_first_that_broke() -> None:
+def test_the_knee_is_the_greatest_rate_that_held() -> None:
     assert greatest_held(steps(500, 600, 300)) == 600
-    assert greatest_held(steps(500, 300, 700)) == 500
+    assert greatest_held(steps(500, 300, 700)) == 700
     assert greatest_held(steps(100)) is None
+
+
+def test_a_search_is_over_when_two_steps_in_a_row_did_not_hold() -> None:
+    assert is_over(steps(500, 300, 300))
+    assert not is_over(steps(500, 300, 700))
+    assert not is_over(steps(100))
 
 
 @pytest.mark.parametrize(
