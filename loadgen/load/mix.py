@@ -28,7 +28,7 @@ _GOLDEN_EVERY: Final = 10
 class Mix(Struct, frozen=True, forbid_unknown_fields=True):
     """Weights of the kinds of requests, and how many rows an array has."""
 
-    single: Weight = 1
+    single: Weight = 0
     array: Weight = 0
     bad: Weight = 0
     wrong_key: Weight = 0

@@ -61,7 +61,7 @@ def test_the_golden_file_is_that_of_the_bundled_model() -> None:
 
 def test_without_golden_rows_there_is_still_a_deck(tmp_path: Path) -> None:
     assert mix.read_golden(tmp_path / "none.jsonl") == []
-    assert not any(ask.model for ask in mix.deck(Mix(), ROWS, [], "k"))
+    assert not any(ask.model for ask in mix.deck(Mix(single=1), ROWS, [], "k"))
 
 
 @pytest.mark.parametrize("text", ["{", '{"model": "a"}', "[]"])

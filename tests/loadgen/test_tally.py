@@ -20,7 +20,7 @@ ASKS: Final = [Ask("single", b"{}", {})]
 def shape(*stages: Stage, **values: Any) -> Shape:
     usual = {
         "name": "made-up", "about": "", "limits": "load_test", "connections": 4,
-        "seeks_knee": False, "mix": Mix(),
+        "seeks_knee": False, "mix": Mix(single=1),
         "generator": Generator(max_lateness_p99_ms=10, max_cpu=0.9, timeout_seconds=3),
     }  # fmt: skip
     return Shape(**{**usual, **values, "stages": stages})
