@@ -44,6 +44,9 @@ train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
 loadgen/data/rows.csv: model/regno/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
 	$(BIN)/python -m model.simulate $@
 
+loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | $(DEV) ## Rows with known scores
+	$(BIN)/python -m model.golden $@
+
 ##@ Monitoring
 .PHONY: rules dashboards look
 rules: $(DEV) ## Make the Prometheus rules anew from monitoring/slo.toml
@@ -68,6 +71,19 @@ bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, beside bare
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
 	$(BIN)/python -m loadgen.profile $(ARGS)
+
+##@ Load
+.PHONY: load load-ui chaos
+SHAPE ?= smoke
+URL ?=
+load: $(DEV) ## SHAPE=ramp500: load a service and judge it; URL= of one that runs, else one is started
+	$(BIN)/python -m loadgen.load --shape $(SHAPE) $(if $(URL),--url $(URL)) $(ARGS)
+
+load-ui: $(DEV) ## The same by hand, on Locust's page at 127.0.0.1:8089
+	$(BIN)/python -m loadgen.load --ui --shape $(SHAPE) $(if $(URL),--url $(URL)) $(ARGS)
+
+chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and count who notices
+	$(BIN)/python -m loadgen.chaos $(ARGS)
 
 ##@ Upkeep
 .PHONY: setup lock clean help

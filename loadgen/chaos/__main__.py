@@ -1,0 +1,111 @@
+"""`python -m loadgen.chaos`: hold a safe rate, disturb the service, count who notices.
+
+The exit code is that of the load test: 0 if every stage kept what clients are promised.
+"""
+
+import argparse
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from loadgen.bench.errors import CannotStart
+from loadgen.bench.server import Server
+from loadgen.chaos.disturbances import DISTURBANCES
+from loadgen.load import command, shapes
+from loadgen.load.command import Aim
+from loadgen.load.errors import BadFile
+from loadgen.load.shapes import Shape
+from loadgen.load.timetable import bounds
+
+_SECOND: Final = re.compile(r"^ *(\d+) s  target")
+_INTO_THE_STAGE: Final = 2
+_STOP_SECONDS: Final = 20.0
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Disturb the service as the shape says. Returns the exit status."""
+    signal.signal(signal.SIGTERM, _end)
+    arguments = command.parser("python -m loadgen.chaos", __doc__ or "", "chaos").parse_args(given)
+    try:
+        shape = shapes.named(arguments.shape, arguments.shapes)
+        with command.service(arguments) as aim:
+            return _hold(arguments, shape, aim)
+    except (CannotStart, BadFile) as error:
+        sys.stderr.write(f"Not measured. {error}\n")
+        return 2
+
+
+def _hold(arguments: argparse.Namespace, shape: Shape, aim: Aim) -> int:
+    flags = ("--users", str(shape.connections), "--spawn-rate", str(shape.connections))
+    line = command.locust(arguments, aim.url, *flags, *command.headless(arguments.out))
+    with subprocess.Popen(
+        line, env=command.environment(aim.key), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, text=True, cwd=command.ROOT,
+    ) as process:  # fmt: skip
+        try:
+            told = _follow(process, shape, aim.server)
+            code = process.wait(_STOP_SECONDS)
+        finally:
+            process.kill()
+    if code in {0, 1, 4}:
+        sys.stdout.write(_table(arguments.out / f"{shape.name}.json", told))
+    return code
+
+
+def _follow(
+    process: "subprocess.Popen[str]", shape: Shape, server: Server | None
+) -> dict[str, str]:
+    """Pass on what is printed, and disturb when the seconds of a stage come by."""
+    moments = {
+        begin + _INTO_THE_STAGE: stage.name
+        for stage, (begin, _) in zip(shape.stages, bounds(shape.stages), strict=True)
+        if stage.name in DISTURBANCES
+    }
+    under_way: dict[str, Future[str]] = {}
+    with ThreadPoolExecutor() as pool:
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            second = _SECOND.match(line)
+            # The line of a second comes when it is over.
+            name = moments.get(int(second[1]) + 1) if second else None
+            if name and server:
+                sys.stdout.write(f"       {name}\n")
+                under_way[name] = pool.submit(DISTURBANCES[name], server)
+    return {name: _words(future) for name, future in under_way.items()}
+
+
+def _words(future: "Future[str]") -> str:
+    error = future.exception()
+    return f"FAILED: {error}" if error else future.result()
+
+
+def _table(path: Path, told: dict[str, str]) -> str:
+    """Failed requests and latency of each stage, beside what was done."""
+    stages = json.loads(path.read_text(encoding="utf-8"))["stages"]
+    head = f"{'':22} {'requests':>9} {'failed':>7} {'p50, ms':>8} {'p99, ms':>8} {'max':>8}"
+    return "\n".join(["", head, *(_row(stage, told) for stage in stages), ""])
+
+
+def _row(stage: dict[str, Any], told: dict[str, str]) -> str:
+    times = (stage["latency_ms"][name] for name in ("p50", "p99", "p100"))
+    return (
+        f"{stage['name']:22} {stage['sent']:9,} {sum(stage['failures'].values()):7,} "
+        + " ".join(f"{'-' if value is None else format(value, '.1f'):>8}" for value in times)
+        + f"  {told.get(stage['name'], '')}"
+    )
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""What is done to a service that runs: each returns a few words on how that went."""
+
+import os
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Final
+
+import psutil
+
+from loadgen.bench.errors import CannotStart
+from loadgen.bench.server import Server
+from loadgen.bench.targets import KEY, METRICS_TOKEN
+
+_PATIENCE: Final = 30.0
+_GLANCE: Final = 0.02
+# Shorter than a stage less the two seconds before it: the next one begins undisturbed.
+_LASTS: Final = 9.0
+_SCRAPE_EVERY: Final = 0.1
+_SLOW_CLIENTS: Final = 50
+_DRIP_EVERY: Final = 0.5
+
+
+def kill_a_worker(server: Server) -> str:
+    """Kill one with -9, as the kernel does when memory is short."""
+    before = _workers(server)
+    began = time.monotonic()
+    os.kill(before[0], signal.SIGKILL)
+    _wait_for(lambda: _replaced(server, before[:1], len(before)), "a new worker")
+    return f"replaced within {time.monotonic() - began:.1f} s"
+
+
+def reload_all(server: Server) -> str:
+    """HUP: all workers are replaced at once, each when its requests have ended."""
+    before = _workers(server)
+    began = time.monotonic()
+    os.kill(server.pid, signal.SIGHUP)
+    _wait_for(lambda: _replaced(server, before, len(before)), "new workers")
+    return f"{len(before)} workers replaced within {time.monotonic() - began:.1f} s"
+
+
+def restart_in_turn(server: Server) -> str:
+    """TERM to one worker after the other, each when the one before has a successor."""
+    before = _workers(server)
+    began = time.monotonic()
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+        _wait_for(lambda pid=pid: _replaced(server, [pid], len(before)), "a successor")  # type: ignore[misc]
+    return f"{len(before)} workers in turn within {time.monotonic() - began:.1f} s"
+
+
+def scrape_often(server: Server) -> str:
+    """Read the metrics ten times a second; as often as they come, if that is less."""
+    until, count = time.monotonic() + _LASTS, 0
+    bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+    page = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers=bearer)
+    while time.monotonic() < until:
+        due = time.monotonic() + _SCRAPE_EVERY
+        with urllib.request.urlopen(page, timeout=_PATIENCE) as reply:  # noqa: S310 - of our own
+            reply.read()
+        count += 1
+        time.sleep(max(0.0, due - time.monotonic()))
+    return f"{count} scrapes in {_LASTS:g} s"
+
+
+def hold_connections(server: Server) -> str:
+    """Clients that send a body a byte at a time, and never all of it."""
+    head = (
+        "POST /reg/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"x-api-key: {KEY}\r\nContent-Length: 1000\r\n\r\n"
+    )
+    until = time.monotonic() + _LASTS
+    with ExitStack() as stack:
+        address = ("127.0.0.1", server.port)
+        clients = [
+            stack.enter_context(socket.create_connection(address)) for _ in range(_SLOW_CLIENTS)
+        ]
+        for client in clients:
+            client.sendall(head.encode())
+        while time.monotonic() < until:
+            for client in clients:
+                with suppress(OSError):  # the service may have had enough of it
+                    client.sendall(b" ")
+            time.sleep(_DRIP_EVERY)
+    return f"{_SLOW_CLIENTS} of them for {_LASTS:g} s"
+
+
+# By the names of the stages in shapes.toml.
+DISTURBANCES: Final[dict[str, Callable[[Server], str]]] = {
+    "worker killed": kill_a_worker,
+    "HUP": reload_all,
+    "rolling restart": restart_in_turn,
+    "ten scrapes a second": scrape_often,
+    "slow clients": hold_connections,
+}
+
+
+def _workers(server: Server) -> list[int]:
+    return sorted(process.pid for process in psutil.Process(server.pid).children())
+
+
+def _replaced(server: Server, old: list[int], wanted: int) -> bool:
+    now = _workers(server)
+    return len(now) >= wanted and not set(old) & set(now)
+
+
+def _wait_for(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise CannotStart(f"there was no {what} within {_PATIENCE:g} s")
+        time.sleep(_GLANCE)

@@ -1,0 +1,98 @@
+"""`python -m loadgen.load`: load a service by a shape and say whether it held.
+
+0: it held. 1: broken. 2: something is missing. 3: nothing ran. 4: no verdict, since the generator
+itself was too slow.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from loadgen.bench.errors import CannotStart
+from loadgen.load import command, shapes
+from loadgen.load.command import Aim
+from loadgen.load.errors import BadFile
+
+_STOP_SECONDS = 20.0
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run the load test that the command line describes. Returns the exit status."""
+    signal.signal(signal.SIGTERM, _end)
+    arguments = _arguments(given)
+    try:
+        shapes.named(arguments.shape, arguments.shapes)
+        with _aim(arguments) as aim:
+            return _run(arguments, aim)
+    except (CannotStart, BadFile) as error:
+        sys.stderr.write(f"Not started. {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = command.parser("python -m loadgen.load", __doc__ or "", "smoke")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--url", default="", help="a service that runs, its key in LOADGEN_API_KEY; "
+        "without it one is started")  # fmt: skip
+    add("--processes", type=int, default=1, metavar="N",
+        help="generators on this machine [1]; more than one have a master")  # fmt: skip
+    add("--metrics-port", type=int, default=0, metavar="PORT",
+        help="where the generator's own metrics are [none]")  # fmt: skip
+    add("--ui", action="store_true", help="Locust's page on 127.0.0.1:8089; no verdict on exit")
+    return parser.parse_args(given)
+
+
+@contextmanager
+def _aim(arguments: argparse.Namespace) -> Iterator[Aim]:
+    if arguments.url:
+        yield Aim(arguments.url.rstrip("/"), None)
+    else:
+        with command.service(arguments) as aim:
+            yield aim
+
+
+def _run(arguments: argparse.Namespace, aim: Aim) -> int:
+    shape = shapes.named(arguments.shape, arguments.shapes)
+    users = max(shape.connections, arguments.processes)
+    flags = ["--users", str(users), "--spawn-rate", str(min(100, users))]
+    if arguments.metrics_port:
+        flags += ["--metrics-port", str(arguments.metrics_port)]
+    if arguments.processes > 1:
+        flags += ["--processes", str(arguments.processes)]
+    flags += ("--web-host", "127.0.0.1") if arguments.ui else command.headless(arguments.out)
+    process = subprocess.Popen(
+        command.locust(arguments, aim.url, *flags),
+        env=command.environment(aim.key),
+        stdin=subprocess.DEVNULL,
+        cwd=command.ROOT,
+    )
+    try:
+        return process.wait()
+    finally:
+        _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    # An exception, so that the service and Locust are stopped on the way out.
+    sys.exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

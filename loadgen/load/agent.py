@@ -1,0 +1,116 @@
+"""One generator process: it hands out what is due, and counts what comes of it."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import gevent
+from gevent.event import Event
+
+from loadgen.load.mix import Ask
+from loadgen.load.shapes import Shape
+from loadgen.load.tally import Done, Tally
+from loadgen.load.timetable import share_of
+
+# How often the process looks how late it wakes, and how often it delivers what it has counted.
+_PROBE_SECONDS: Final = 0.02
+_DELIVER_SECONDS: Final = 0.5
+
+
+class Call(NamedTuple):
+    """A request that is due now: when it was due, and what it is."""
+
+    due: float
+    ask: Ask
+
+
+class Agent:
+    """The share of a timetable that one process sends.
+
+    Its users take the next due request whenever they are free, and wait until it is due. That
+    they are all busy is the service's doing and goes into the latency; that one wakes late is
+    the generator's, and is counted apart.
+    """
+
+    def __init__(self, deliver: Callable[[Tally], None]) -> None:
+        self._deliver = deliver
+        self._ready = Event()
+        self._deck: Sequence[Ask] = ()
+        self._tickets: Iterator[tuple[int, float]] = iter(())
+        self._started = 0.0
+        self._tally = Tally()
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
+
+    def begin(
+        self, shape: Shape, deck: Sequence[Ask], start: float, share: tuple[int, int]
+    ) -> None:
+        """Send one of so many shares of a shape, from a moment of the wall clock on."""
+        self._deck = deck
+        self._tickets = share_of(shape.stages, *share)
+        self._started = time.perf_counter() + (start - time.time())
+        # The deck never becomes garbage: looking through it again and again makes requests late.
+        gc.collect()
+        gc.freeze()
+        self._greenlets = [gevent.spawn(self._probe), gevent.spawn(self._report)]
+        self._ready.set()
+
+    def end(self) -> None:
+        """Stop handing out; deliver what is counted."""
+        self._ready.clear()
+        self._tickets = iter(())
+        gevent.killall(self._greenlets)
+        gc.unfreeze()
+        self._hand_over()
+
+    def now(self) -> float:
+        """Seconds since the timetable began."""
+        return time.perf_counter() - self._started
+
+    def calls(self) -> Iterator[Call]:
+        """Requests for one user, each at the time that it is due, or later if there was no user."""
+        self._ready.wait()
+        for number, due in self._tickets:
+            self._wait(due)
+            self._tally.at(due).sent += 1
+            yield Call(due, self._deck[number % len(self._deck)])
+
+    def rest(self) -> None:
+        """Wait until Locust ends the user: there is nothing more to send."""
+        Event().wait()
+
+    def done(self, done: Done) -> None:
+        """Count a request that came to its end."""
+        self._tally.add(done)
+
+    def _wait(self, due: float) -> None:
+        if due <= self.now():
+            return
+        while (ahead := due - self.now()) > 0:
+            gevent.sleep(ahead)
+        self._tally.at(due).late.add(self.now() - due)
+
+    def _probe(self) -> None:
+        """How late the process wakes, told also while no user waits for anything to be due."""
+        while True:
+            wanted = self.now() + _PROBE_SECONDS
+            gevent.sleep(_PROBE_SECONDS)
+            now = self.now()
+            if now >= 0:
+                self._tally.at(now).late.add(now - wanted)
+
+    def _report(self) -> None:
+        used, at = time.process_time(), time.perf_counter()
+        while True:
+            gevent.sleep(_DELIVER_SECONDS)
+            spent, passed = time.process_time() - used, time.perf_counter() - at
+            used, at = used + spent, at + passed
+            if self.now() >= 0:
+                second = self._tally.at(self.now())
+                second.cpu = max(second.cpu, spent / passed)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        tally, self._tally = self._tally, Tally()
+        if tally.seconds:
+            self._deliver(tally)

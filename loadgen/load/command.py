@@ -1,0 +1,89 @@
+"""How Locust is started, and the service before it if there is no address of one."""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from loadgen.bench import options as bench_options
+from loadgen.bench import rows
+from loadgen.bench.server import Server, running
+from loadgen.bench.targets import KEY, TARGETS
+from loadgen.load import shapes
+
+ROOT: Final = Path(__file__).parents[2]
+_LOCUSTFILE: Final = ROOT / "loadgen/locustfile.py"
+
+
+class Aim(NamedTuple):
+    """What is loaded: its address and the key, and its processes if they are ours."""
+
+    url: str
+    key: str | None
+    server: Server | None = None
+
+
+def parser(program: str, words: str, shape: str) -> argparse.ArgumentParser:
+    """The options that all programs of load have."""
+    made = argparse.ArgumentParser(prog=program, description=words)
+    add = made.add_argument
+    add("--shape", default=shape, help=f"a shape of --shapes [{shape}]")
+    add("--shapes", type=Path, default=shapes.PATH, metavar="PATH",
+        help="file of shapes [loadgen/load/shapes.toml]")  # fmt: skip
+    add("--rows", type=Path, default=None, metavar="PATH",
+        help="CSV of readings [LOADGEN_ROWS, else loadgen/data/rows.csv]")  # fmt: skip
+    add("--out", type=Path, default=ROOT / "build/load", metavar="DIR",
+        help="folder of the verdict's files [build/load]")  # fmt: skip
+    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+        help="what the started service serves; the bundled model by default")  # fmt: skip
+    add("--workers", type=int, default=2, help="of the started service [2]")
+    return made
+
+
+def row_file(arguments: argparse.Namespace) -> Path:
+    """The CSV of readings: by option, by LOADGEN_ROWS, or the bundled one."""
+    named = os.environ.get("LOADGEN_ROWS", "")  # noqa: TID251 - documented for Locust, too
+    given: Path | None = arguments.rows or (Path(named) if named else None)
+    return (given or ROOT / "loadgen/data/rows.csv").resolve()
+
+
+@contextmanager
+def service(arguments: argparse.Namespace) -> Iterator[Aim]:
+    """The service on a port of its own, as the benchmark starts it. Raises CannotStart."""
+    given = row_file(arguments)
+    chosen = bench_options.parse(
+        ["--model", str(arguments.model), "--rows", str(given), "--workers", str(arguments.workers)]
+    )
+    first = rows.singles(rows.read(given)[:1])[0]
+    sys.stderr.write("Starting the service\n")
+    with (
+        tempfile.TemporaryDirectory(prefix="load-") as folder,
+        running(TARGETS["service"], chosen, Path(folder), first) as server,
+    ):
+        yield Aim(f"http://127.0.0.1:{server.port}", KEY, server)
+
+
+def locust(arguments: argparse.Namespace, url: str, *more: str) -> list[str]:
+    """The command line of Locust for these options."""
+    return [
+        *(sys.executable, "-m", "locust", "--locustfile", str(_LOCUSTFILE), "--host", url),
+        *("--shape", arguments.shape, "--shapes", str(arguments.shapes.resolve())),
+        *("--rows", str(row_file(arguments)), "--out", str(arguments.out.resolve())),
+        *("--loglevel", "WARNING", *more),
+    ]
+
+
+def headless(out: Path) -> Sequence[str]:
+    """Flags of a run without the page; Locust's own tables go to a file, not before ours."""
+    out.mkdir(parents=True, exist_ok=True)
+    return ("--headless", "--only-summary", "--json-file", str(out.resolve() / "locust"))
+
+
+def environment(key: str | None) -> dict[str, str]:
+    """This process's environment with the key: in a command line all could read it."""
+    inherited = dict(os.environ)  # noqa: TID251 - handed on
+    return {**inherited, **({"LOADGEN_API_KEY": key} if key else {})}

@@ -1,0 +1,121 @@
+"""The course of a run: begin it in every generator, tell each second, judge, end."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from math import ceil
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+
+from loadgen.load import judging, pages
+from loadgen.load.histogram import Histogram
+from loadgen.load.limits import Limits, read
+from loadgen.load.report import Run, as_text
+from loadgen.load.shapes import Shape
+from loadgen.load.tally import Tally
+from loadgen.load.timetable import bounds, planned
+from loadgen.load.verdict import Judgement, Outcome, is_over, judge
+
+# Enough for the message to reach every generator before the first request is due.
+LEAD_SECONDS: Final = 1.0
+_TICK: Final = 0.1
+# A generator delivers twice a second: by then a second is whole.
+_WHOLE_AFTER: Final = 1.2
+
+
+class Conductor:
+    """What is known of a run as a whole. `generators_left` says how many still send.
+
+    `latency` and `failures` are those of all its seconds, kept so that a scrape adds nothing up.
+    """
+
+    def __init__(self, out: Path, generators_left: Callable[[], int]) -> None:
+        self.tally = Tally()
+        self.latency = Histogram()
+        self.failures: Counter[str] = Counter()
+        self.shape: Shape | None = None
+        self._limits = read()
+        self._out = out
+        self._generators_left = generators_left
+        self._generators = 0
+        self._started = 0.0
+        self._told = 0
+        self._steps: list[Judgement] = []
+
+    def take(self, tally: Tally) -> None:
+        """Add what a generator has counted since it delivered last."""
+        self.tally.merge(tally)
+        self.latency.merge(tally.all_latencies())
+        for second in tally.seconds.values():
+            self.failures.update(second.failures)
+
+    def begin(self, shape: Shape) -> float:
+        """Forget the run before; the moment of the wall clock at which this one starts."""
+        self.tally = Tally()
+        self.shape, self._told, self._steps = shape, 0, []
+        self._generators = self._generators_left()
+        self._started = time.time() + LEAD_SECONDS
+        return self._started
+
+    def now(self) -> float:
+        """Seconds since the timetable began, below zero before."""
+        return time.time() - self._started
+
+    def watch(self, shape: Shape) -> None:
+        """Return when there is nothing more to wait for."""
+        limits = self._limits[shape.limits]
+        while not self._over(shape):
+            gevent.sleep(_TICK)
+            while self._told + _WHOLE_AFTER <= self.now() and self._told < shape.seconds:
+                _tell(judging.line(judging.row(self.tally, shape, self._told)))
+                self._told += 1
+            if shape.seeks_knee and self._past_the_knee(shape, limits):
+                return
+
+    def conclude(self, shape: Shape, about: dict[str, Any]) -> Outcome:
+        """Judge, print the verdict, write the files."""
+        limits = self._limits[shape.limits]
+        upto = self.now() - judging.SETTLE_SECONDS
+        # Of a search what ended it is already judged; more may have ended since.
+        judged = self._steps or judging.judgements(self.tally, shape, limits, upto)
+        run = Run(
+            shape=shape.name,
+            seeks_knee=shape.seeks_knee,
+            judgements=judged,
+            seconds=self._rows(shape),
+            golden=sum(second.golden for second in self.tally.seconds.values()),
+            about={**about, "limits": shape.limits, "generators": self._generators},
+            generators_lost=max(0, self._generators - self._generators_left()),
+        )
+        _tell("\n" + as_text(run))
+        _tell("Written: " + ", ".join(map(str, pages.write(run, self._out))))
+        return run.outcome
+
+    def _rows(self, shape: Shape) -> list[dict[str, Any]]:
+        last = min(shape.seconds, ceil(max(0.0, self.now())))
+        return [judging.row(self.tally, shape, number) for number in range(last)]
+
+    def _over(self, shape: Shape) -> bool:
+        past = self.now() - shape.seconds
+        if past > shape.generator.timeout_seconds + judging.SETTLE_SECONDS:
+            return True
+        done = sum(second.done for second in self.tally.seconds.values()) if past > 0 else 0
+        return past > judging.SETTLE_SECONDS and done >= sum(planned(shape.stages))
+
+    def _past_the_knee(self, shape: Shape, limits: Limits) -> bool:
+        """Look at a step that has ended just now, each once."""
+        number = len(self._steps)
+        ended = bounds(shape.stages)[number : number + 1]
+        if not ended or ended[0][1] + judging.SETTLE_SECONDS > self.now():
+            return False
+        figures = judging.figures(self.tally, shape, number)
+        self._steps.append(judge(figures, limits, shape.generator))
+        return is_over(self._steps)
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

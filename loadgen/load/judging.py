@@ -1,0 +1,74 @@
+"""From what was counted to the figures of stages and the rows of plots."""
+
+from typing import Any, Final
+
+from loadgen.load.limits import Limits
+from loadgen.load.shapes import Shape
+from loadgen.load.tally import UNANSWERED, UNSENT, Tally
+from loadgen.load.timetable import bounds, planned, rate_at
+from loadgen.load.verdict import Figures, Judgement, judge
+
+# A stage can be judged when its last requests have had this long to come back.
+SETTLE_SECONDS: Final = 2
+
+
+def judgements(tally: Tally, shape: Shape, limits: Limits, upto: float) -> list[Judgement]:
+    """The judged stages that had ended at a moment, in their order."""
+    ends = bounds(shape.stages)
+    return [
+        judge(figures(tally, shape, number), limits, shape.generator)
+        for number, stage in enumerate(shape.stages)
+        if stage.judged and ends[number][1] <= upto
+    ]
+
+
+def figures(tally: Tally, shape: Shape, number: int) -> Figures:
+    """What a stage came to; what was not sent or not answered counts, with the longest wait."""
+    begin, end = bounds(shape.stages)[number]
+    stage, due = shape.stages[number], planned(shape.stages)[number]
+    seen = tally.between(begin, end)
+    lost = {UNSENT: due - seen.sent, UNANSWERED: seen.sent - seen.done}
+    if due > seen.done:
+        seen.scored.add(shape.generator.timeout_seconds, due - seen.done)
+    return Figures(
+        name=stage.name,
+        target=(stage.began_at + stage.rate) / 2,
+        seconds=stage.seconds,
+        planned=due,
+        sent=seen.sent,
+        right=seen.right,
+        failures={**seen.failures, **{why: count for why, count in lost.items() if count > 0}},
+        latency=seen.scored,
+        lateness=seen.late,
+        cpu=tally.cpu(begin, end),
+    )
+
+
+def row(tally: Tally, shape: Shape, number: int) -> dict[str, Any]:
+    """One second, for the line of progress and for plots; times in ms."""
+    second = tally.seconds.get(number) or tally.between(0, 0)
+    return {
+        "second": number,
+        "target": round(rate_at(shape.stages, number + 0.5), 1),
+        "sent": second.sent,
+        "right": second.right,
+        "failed": sum(second.failures.values()),
+        "p50": second.scored.percentile_ms(0.5),
+        "p95": second.scored.percentile_ms(0.95),
+        "p99": second.scored.percentile_ms(0.99),
+        "late": second.late.percentile_ms(0.99),
+        "cpu": round(second.cpu, 3),
+    }
+
+
+def line(row: dict[str, Any]) -> str:
+    """A second as one line of progress."""
+    times = "  ".join(f"{name} {_ms(row[name])}" for name in ("p50", "p99", "late"))
+    return (
+        f"{row['second']:4} s  target {row['target']:6,.0f}/s  right {row['right']:6,}  "
+        f"failed {row['failed']:4,}  {times} ms  cpu {row['cpu']:4.0%}"
+    )
+
+
+def _ms(value: float | None) -> str:
+    return f"{'-':>6}" if value is None else f"{value:6.1f}"

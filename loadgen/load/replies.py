@@ -1,0 +1,82 @@
+"""Whether a reply is right: its body, not only its status."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from loadgen.load.mix import Ask
+
+# Scores are sums of the same numbers in the same order; only the last digits may differ.
+_TOLERANCE: Final = 1e-9
+
+
+class _Score(Struct):
+    negative: float
+    positive: float
+
+
+class _One(Struct):
+    body: _Score
+    status: str
+
+
+class _Many(Struct):
+    body: list[_Score]
+    status: str
+
+
+class _Refused(Struct):
+    body: str
+    status: str
+
+
+_ONE: Final = msgspec.json.Decoder(_One)
+_MANY: Final = msgspec.json.Decoder(_Many)
+_REFUSED: Final = msgspec.json.Decoder(_Refused)
+
+
+def fault(ask: Ask, status: int, body: bytes, model: str | None) -> str | None:
+    """What is wrong with a reply, in a few words that are the same for the same fault; or None.
+
+    `model` is the version that the reply names.
+    """
+    if status != ask.status:
+        return f"{ask.kind}: status {status}, not {ask.status}"
+    try:
+        reason = _refused(body) if ask.status != 200 else _scored(ask, body, model)
+    except msgspec.DecodeError:  # of which ValidationError is one
+        return f"{ask.kind}: a body of another form"
+    return reason and f"{ask.kind}: {reason}"
+
+
+def is_golden(ask: Ask, model: str | None) -> bool:
+    """Whether the exact score is known: for the row, and for the model that scored it."""
+    return bool(ask.model) and ask.model == model
+
+
+def _refused(body: bytes) -> str | None:
+    reply = _REFUSED.decode(body)
+    return None if reply.status == "fail" and reply.body else "refused without a reason"
+
+
+def _scored(ask: Ask, body: bytes, model: str | None) -> str | None:
+    reply: _One | _Many
+    if ask.kind == "array":
+        reply = _MANY.decode(body)
+        scores = reply.body
+    else:
+        reply = _ONE.decode(body)
+        scores = [reply.body]
+    if reply.status != "ok" or len(scores) != ask.rows:
+        return "not all rows are scored"
+    if not all(_adds_up(score) for score in scores):
+        return "probabilities that do not add to 1"
+    if is_golden(ask, model) and abs(scores[0].positive - ask.positive) > _TOLERANCE:
+        return "a golden row has another score"
+    return None
+
+
+def _adds_up(score: _Score) -> bool:
+    within = 0 <= score.positive <= 1 and 0 <= score.negative <= 1
+    return within and abs(score.positive + score.negative - 1) <= _TOLERANCE

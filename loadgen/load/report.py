@@ -1,0 +1,110 @@
+"""What a run came to, as a table for people and as JSON for programs."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from loadgen.load.verdict import Check, Judgement, Outcome, greatest_held, overall
+
+_ENDS_OF_A_SEARCH: Final = (Outcome.BROKEN, Outcome.HELD)
+_SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
+
+
+class Run(NamedTuple):
+    """A finished run: the shape's name, whether it sought the knee, what was judged, each second.
+
+    `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known,
+    `generators_lost` the processes that went away before the end.
+    """
+
+    shape: str
+    seeks_knee: bool
+    judgements: Sequence[Judgement]
+    seconds: Sequence[dict[str, Any]]
+    golden: int
+    about: dict[str, Any]
+    generators_lost: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is said of the whole.
+
+        Steps up to the knee end with some that break: that it was found is what must hold. It
+        was not if it is the generator that gave way; one that was lost sent nothing any more.
+        """
+        if self.generators_lost:
+            return Outcome.GENERATOR_LAGGED
+        found = self.knee is not None and self.judgements[-1].outcome in _ENDS_OF_A_SEARCH
+        return Outcome.HELD if found else overall(self.judgements)
+
+    @property
+    def knee(self) -> float | None:
+        """The greatest rate that held, if it was sought."""
+        return greatest_held(self.judgements) if self.seeks_knee else None
+
+
+def as_text(run: Run) -> str:
+    """The verdict as a table, the whole in its first line."""
+    blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.judgements)]
+    if run.knee is not None:
+        blocks.append(f"Greatest rate that held: {run.knee:,.0f} requests a second\n")
+    blocks.append(f"Rows whose exact score is known, and came back so: {run.golden:,}\n")
+    if run.generators_lost:
+        blocks.append(f"Generators that went away: {run.generators_lost}\n")
+    return "\n".join(blocks)
+
+
+def _block(judgement: Judgement) -> str:
+    figures = judgement.figures
+    failures = sorted(figures.failures.items(), key=lambda pair: -pair[1])
+    return "\n".join(
+        [
+            f"{figures.name}, {figures.seconds:g} s: {judgement.outcome.value}",
+            *(_line(check) for check in judgement.checks),
+            *(f"  {count:,} failed: {reason}" for reason, count in failures[:8]),
+            "",
+        ]
+    )
+
+
+def _line(check: Check) -> str:
+    value = "-" if check.value is None else _number(check.value)
+    sign = "≤" if check.sign == "<=" else "≥"
+    judged = "ok" if check.holds else "MISSED"
+    return f"  {check.name:30} {value:>10}  {sign} {_number(check.limit):>8}  {judged}"
+
+
+def _number(value: float) -> str:
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """The same and more, as plain values."""
+    return {
+        "shape": run.shape,
+        "outcome": run.outcome.value,
+        "knee": run.knee,
+        "golden_rows": run.golden,
+        "about": run.about,
+        "stages": [_stage(judgement) for judgement in run.judgements],
+        "seconds": list(run.seconds),
+    }
+
+
+def _stage(judgement: Judgement) -> dict[str, Any]:
+    figures = judgement.figures
+    return {
+        "name": figures.name,
+        "outcome": judgement.outcome.value,
+        "target": figures.target,
+        "seconds": figures.seconds,
+        "planned": figures.planned,
+        "sent": figures.sent,
+        "right": figures.right,
+        "failures": figures.failures,
+        "latency_ms": {f"p{s * 100:g}": figures.latency.percentile_ms(s) for s in _SHARES},
+        "lateness_ms": {f"p{s * 100:g}": figures.lateness.percentile_ms(s) for s in _SHARES},
+        "cpu": figures.cpu,
+        "checks": [{**check._asdict(), "holds": check.holds} for check in judgement.checks],
+    }

@@ -1,0 +1,203 @@
+"""One Locust process of a load test: what it is told, its agent, and who conducts."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import gevent
+import msgspec
+from gevent.event import Event
+
+from loadgen.bench import machine, rows
+from loadgen.bench.errors import CannotStart
+from loadgen.load import metrics, mix, shapes
+from loadgen.load.agent import Agent
+from loadgen.load.conductor import Conductor
+from loadgen.load.errors import BadFile
+from loadgen.load.shapes import Shape
+from loadgen.load.tally import Tally, packed, unpacked
+from loadgen.load.verdict import EXIT_CODES, Outcome
+
+_ROOT: Final = Path(__file__).parents[2]
+_TIMETABLE: Final = "timetable"
+_TALLY: Final = "tally"
+
+
+def add_arguments(parser: Any) -> None:
+    """Our own options, each an environment variable too; on the web page only the shape."""
+    add = parser.add_argument
+    names = _names()
+    add("--shape", env_var="LOADGEN_SHAPE", default=names[0], choices=names,
+        help="what is sent and how it is judged: loadgen/load/shapes.toml")  # fmt: skip
+    for name, default, words in (
+        ("rows", str(_ROOT / "loadgen/data/rows.csv"), "CSV of readings to send"),
+        ("shapes", str(shapes.PATH), "another file of shapes"),
+        ("api-key", "", "key of the service"),
+        ("out", str(_ROOT / "build/load"), "folder of the verdict's files"),
+        ("metrics-port", "0", "port of the generator's own metrics; 0: none"),
+    ):
+        variable = "LOADGEN_" + name.upper().replace("-", "_")
+        add(f"--{name}", env_var=variable, default=default, help=words, include_in_web_ui=False)
+
+
+def _names() -> list[str]:
+    """The shapes to choose from, which must be known before all options are read."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--shapes", default=os.environ.get("LOADGEN_SHAPES"))  # noqa: TID251
+    given = first.parse_known_args()[0].shapes
+    try:
+        return list(shapes.read(Path(given) if given else shapes.PATH))
+    except BadFile as error:
+        _refuse(error)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    # Locust logs what a listener raises, and goes on; it does not catch this.
+    sys.stderr.write(f"Not started. {error}\n")
+    sys.exit(2)
+
+
+def create(environment: Any, runner: Any, *, is_worker: bool) -> None:
+    """Make this process a worker, or the one that conducts. Ends it, with 2, if it can't be."""
+    try:
+        environment.loadgen = (
+            Worker(environment, runner) if is_worker else Head(environment, runner)
+        )
+    except (BadFile, CannotStart, ValueError, OSError) as error:
+        _refuse(error)
+
+
+def of(environment: Any) -> "Session":
+    """The session of this process."""
+    session: Session = environment.loadgen
+    return session
+
+
+class Session:
+    """What all processes have: rows, golden rows, a key, and an agent."""
+
+    def __init__(self, environment: Any, runner: Any) -> None:
+        self.environment = environment
+        self.runner = runner
+        self.options = environment.parsed_options
+        self.rows = rows.read(Path(self.options.rows))
+        self.golden = mix.read_golden()
+        self.timeout = self.shape.generator.timeout_seconds
+        self.agent = Agent(self.deliver)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that is chosen now; on the web page it may change from run to run."""
+        return shapes.named(self.options.shape, Path(self.options.shapes))
+
+    def begin(self, shape: Shape, start: float, share: tuple[int, int]) -> None:
+        """Send a share of a shape from a moment on."""
+        deck = mix.deck(shape.mix, self.rows, self.golden, self.options.api_key)
+        self.agent.begin(shape, deck, start, share)
+
+    def deliver(self, tally: Tally) -> None:
+        """Where the agent's counts go."""
+        raise NotImplementedError
+
+
+class Worker(Session):
+    """A process that sends what the master tells it to."""
+
+    def __init__(self, environment: Any, runner: Any) -> None:
+        super().__init__(environment, runner)
+        runner.register_message(_TIMETABLE, self._on_timetable)
+        environment.events.test_stop.add_listener(lambda **_: self.agent.end())
+
+    def deliver(self, tally: Tally) -> None:
+        """To the master."""
+        self.runner.send_message(_TALLY, packed(tally))
+
+    def _on_timetable(self, msg: Any, **_rest: Any) -> None:
+        # The shape itself, not its name: the master's file may be another than the worker's.
+        shape = msgspec.convert(msg.data["shape"], Shape)
+        self.begin(shape, msg.data["start"], (msg.data["index"], msg.data["count"]))
+
+
+class Head(Session):
+    """The process that conducts: alone it sends, too; as a master its workers do."""
+
+    def __init__(self, environment: Any, runner: Any) -> None:
+        super().__init__(environment, runner)
+        if not self.options.api_key:
+            raise CannotStart("LOADGEN_API_KEY, the key of the service, is not set")
+        self.conductor = Conductor(Path(self.options.out), self._generators_left)
+        self._concluded = Event()
+        self._course: Any = None
+        if self.options.num_users is None:
+            self.options.num_users = self.shape.connections
+            self.options.spawn_rate = min(100, self.shape.connections)
+        if int(self.options.metrics_port):
+            metrics.publish(self.conductor, int(self.options.metrics_port))
+        self._listen()
+
+    def deliver(self, tally: Tally) -> None:
+        """To the conductor, in this process."""
+        self.conductor.take(tally)
+
+    def _listen(self) -> None:
+        self.runner.register_message(_TALLY, lambda msg, **_: self.deliver(unpacked(msg.data)))
+        events = self.environment.events
+        events.spawning_complete.add_listener(lambda **_: self._start())
+        events.test_stop.add_listener(lambda **_: self._on_stop())
+        events.quitting.add_listener(lambda **_: self._on_quitting())
+
+    @property
+    def _is_master(self) -> bool:
+        return hasattr(self.runner, "clients")
+
+    def _senders(self) -> list[Any]:
+        clients = self.runner.clients
+        return sorted(client.id for client in clients.running + clients.spawning)
+
+    def _generators_left(self) -> int:
+        return len(self._senders()) if self._is_master else 1
+
+    def _start(self) -> None:
+        # Users that a person adds while a run goes on take part in it.
+        if self._course is None or self._course.ready():
+            self._course = gevent.spawn(self._conduct, self.shape)
+            # Its error is printed; without it nothing would end the run, and there is no verdict.
+            self._course.link_exception(lambda _: gevent.spawn(self._leave))
+
+    def _conduct(self, shape: Shape) -> None:
+        about = {"url": self.environment.host, "generator": machine.in_words(machine.describe())}
+        start = self.conductor.begin(shape)
+        if self._is_master:
+            self._send_timetables(shape, start)
+        else:
+            self.begin(shape, start, (0, 1))
+        self.conductor.watch(shape)
+        outcome = self.conductor.conclude(shape, about)
+        self.environment.process_exit_code = EXIT_CODES[outcome]
+        self._concluded.set()
+        gevent.spawn(self._leave)
+
+    def _leave(self) -> None:
+        if self.options.headless:
+            self.runner.quit()
+        else:
+            self.runner.stop()
+
+    def _send_timetables(self, shape: Shape, start: float) -> None:
+        senders, plain = self._senders(), msgspec.to_builtins(shape)
+        for index, client in enumerate(senders):
+            told = {"shape": plain, "start": start, "index": index, "count": len(senders)}
+            self.runner.send_message(_TIMETABLE, told, client)
+
+    def _on_stop(self) -> None:
+        self.agent.end()
+        if self._course is not None and not self._course.ready():
+            self._course.kill(block=False)
+            sys.stdout.write("\nStopped before its end: no verdict\n")
+
+    def _on_quitting(self) -> None:
+        # Whatever ended it, a run without a verdict is no success.
+        if not self._concluded.is_set() and self.options.headless:
+            self.environment.process_exit_code = EXIT_CODES[Outcome.NOTHING_RAN]

@@ -1,0 +1,137 @@
+"""The reader of `shapes.toml`: typed, and plain about what is wrong in it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from loadgen.load.errors import BadFile
+from loadgen.load.limits import LimitsName
+from loadgen.load.mix import Mix
+from loadgen.load.verdict import GeneratorLimits
+
+PATH: Final = Path(__file__).with_name("shapes.toml")
+
+Rate = Annotated[float, Meta(gt=0, le=100_000)]
+Seconds = Annotated[int, Meta(ge=1)]
+Connections = Annotated[int, Meta(ge=1, le=10_000)]
+
+
+class _Table(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: a misspelt key is refused, not ignored."""
+
+
+class Stage(_Table, frozen=True, rename={"start": "from", "given_name": "name"}):
+    """A stretch of whole seconds at one rate, or on the way from `start` to it."""
+
+    seconds: Seconds
+    rate: Rate
+    start: Annotated[float, Meta(ge=0)] | None = None
+    judged: bool = False
+    given_name: str = ""
+
+    @property
+    def began_at(self) -> float:
+        """The rate of its first moment."""
+        return self.rate if self.start is None else self.start
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.given_name or f"{self.rate:g} requests a second"
+
+
+class Steps(_Table, frozen=True, rename={"start": "from"}):
+    """Stages of ever greater rates, each judged."""
+
+    start: Rate
+    to: Rate
+    by: Rate
+    seconds: Seconds
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that they stand for."""
+        count = int((self.to - self.start) / self.by) + 1
+        rates = (self.start + number * self.by for number in range(count))
+        return tuple(Stage(self.seconds, rate, judged=True) for rate in rates)
+
+
+class Generator(GeneratorLimits, frozen=True, forbid_unknown_fields=True):
+    """Its limits, and how long it waits for a reply."""
+
+    timeout_seconds: Annotated[float, Meta(gt=0)]
+
+
+class _Shape(_Table, frozen=True):
+    about: str
+    limits: LimitsName
+    connections: Connections
+    stages: tuple[Stage, ...] = ()
+    steps: Steps | None = None
+    mix: Mix | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.stages) == bool(self.steps):
+            raise ValueError("a shape has either stages or steps")
+        if self.steps and self.steps.to < self.steps.start:
+            raise ValueError("steps go up: `to` is less than `from`")
+        if self.stages and not any(stage.judged for stage in self.stages):
+            raise ValueError("no stage is judged, so there would be no verdict")
+
+
+class _File(_Table, frozen=True):
+    generator: Generator
+    mix: Mix
+    shape: dict[str, _Shape]
+
+
+class Shape(Struct, frozen=True):
+    """A course of arrivals, what is sent, and what it is held to."""
+
+    name: str
+    about: str
+    limits: LimitsName
+    connections: int
+    stages: tuple[Stage, ...]
+    seeks_knee: bool
+    mix: Mix
+    generator: Generator
+
+    @property
+    def seconds(self) -> int:
+        """How long it lasts."""
+        return sum(stage.seconds for stage in self.stages)
+
+
+def read(path: Path = PATH) -> dict[str, Shape]:
+    """The shapes by name. Raises BadFile."""
+    try:
+        content = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadFile(f"{path}: {error}") from error
+    return {name: _shape(name, shape, content) for name, shape in content.shape.items()}
+
+
+def named(name: str, path: Path = PATH) -> Shape:
+    """One shape. Raises BadFile, naming those that there are."""
+    shapes = read(path)
+    if name not in shapes:
+        raise BadFile(f"{path}: there is no shape {name!r}, but {', '.join(shapes)}")
+    return shapes[name]
+
+
+def _shape(name: str, shape: _Shape, file: _File) -> Shape:
+    return Shape(
+        name,
+        shape.about,
+        shape.limits,
+        shape.connections,
+        shape.steps.stages() if shape.steps else shape.stages,
+        shape.steps is not None,
+        shape.mix or file.mix,
+        file.generator,
+    )

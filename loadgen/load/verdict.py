@@ -1,0 +1,153 @@
+"""Whether a service held: figures in, a verdict out. Nothing here measures or prints."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
+
+from loadgen.load.histogram import Histogram
+from loadgen.load.limits import Limits
+
+
+class Outcome(Enum):
+    """What can be said after a run."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    NOTHING_RAN = "nothing ran"
+    GENERATOR_LAGGED = "no verdict: the generator lagged"
+
+
+# 2 is for what can't start, as in all programs here.
+EXIT_CODES: Final = {
+    Outcome.HELD: 0,
+    Outcome.BROKEN: 1,
+    Outcome.NOTHING_RAN: 3,
+    Outcome.GENERATOR_LAGGED: 4,
+}
+_MISSES_IN_A_ROW: Final = 2
+# Of several stages the first of these that any of them has is the outcome of all.
+_GRAVEST_FIRST: Final = (
+    *(Outcome.NOTHING_RAN, Outcome.GENERATOR_LAGGED, Outcome.BROKEN, Outcome.HELD),
+)
+
+
+class GeneratorLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """From where on it is the generator that is measured: lateness, and CPU of one process."""
+
+    max_lateness_p99_ms: float
+    max_cpu: float
+
+
+class Figures(Struct, frozen=True):
+    """What one stage came to.
+
+    `target` is in requests a second, `planned` how many the timetable holds, `right` how many
+    came back as expected while it lasted, `cpu` the share of a core of the busiest generator.
+    """
+
+    name: str
+    target: float
+    seconds: float
+    planned: int
+    sent: int
+    right: int
+    failures: dict[str, int]
+    latency: Histogram
+    lateness: Histogram
+    cpu: float
+
+
+class Check(NamedTuple):
+    """One line of the table: a value beside its limit."""
+
+    name: str
+    value: float | None
+    sign: Literal["<=", ">="]
+    limit: float
+    of_generator: bool = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether the value is within the limit; what was not measured is not."""
+        if self.value is None:
+            return False
+        return self.value <= self.limit if self.sign == "<=" else self.value >= self.limit
+
+
+class Judgement(NamedTuple):
+    """One stage with what is said of it."""
+
+    figures: Figures
+    checks: tuple[Check, ...]
+    outcome: Outcome
+
+
+def judge(figures: Figures, limits: Limits, generator: GeneratorLimits) -> Judgement:
+    """Hold a stage to the limits; a generator that lagged makes that worthless."""
+    checks = (*_of_service(figures, limits), *_of_generator(figures, generator))
+    return Judgement(figures, checks, _outcome(figures, checks))
+
+
+def overall(judgements: Sequence[Judgement]) -> Outcome:
+    """The outcome of a run: the gravest of its stages'."""
+    found = {judgement.outcome for judgement in judgements} or {Outcome.NOTHING_RAN}
+    return next(outcome for outcome in _GRAVEST_FIRST if outcome in found)
+
+
+def greatest_held(judgements: Sequence[Judgement]) -> float | None:
+    """The knee: the greatest rate that held."""
+    held = (one.figures.target for one in judgements if one.outcome is Outcome.HELD)
+    return max(held, default=None)
+
+
+def is_over(judgements: Sequence[Judgement]) -> bool:
+    """Whether a search has gone past the knee: that is when two steps in a row did not hold.
+
+    One may have met with what else runs on the machine for a moment; the next is harder.
+    """
+    last = judgements[-_MISSES_IN_A_ROW:]
+    missed = [one for one in last if one.outcome is not Outcome.HELD]
+    return len(missed) == _MISSES_IN_A_ROW
+
+
+def _of_service(figures: Figures, limits: Limits) -> list[Check]:
+    failed = sum(figures.failures.values())
+    return [
+        Check("requests", figures.sent, ">=", limits.min_requests),
+        Check(
+            "right replies a second",
+            figures.right / figures.seconds,
+            ">=",
+            limits.min_rate_ratio * figures.target,
+        ),
+        *(
+            Check(f"p{share * 100:g}, ms", figures.latency.percentile_ms(share), "<=", limit)
+            for share, limit in sorted(limits.percentiles_ms.items())
+        ),
+        Check("share failed", failed / max(figures.planned, 1), "<=", limits.max_error_ratio),
+    ]
+
+
+def _of_generator(figures: Figures, limits: GeneratorLimits) -> list[Check]:
+    late = figures.lateness.percentile_ms(0.99)
+    return [
+        Check(
+            "generator's lateness p99, ms",
+            late,
+            "<=",
+            limits.max_lateness_p99_ms,
+            of_generator=True,
+        ),
+        Check("generator's CPU, of a core", figures.cpu, "<=", limits.max_cpu, of_generator=True),
+    ]
+
+
+def _outcome(figures: Figures, checks: Sequence[Check]) -> Outcome:
+    if not figures.sent:
+        return Outcome.NOTHING_RAN
+    missed = [check for check in checks if not check.holds]
+    if any(check.of_generator for check in missed):
+        return Outcome.GENERATOR_LAGGED
+    return Outcome.BROKEN if missed else Outcome.HELD

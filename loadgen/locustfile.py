@@ -1,0 +1,77 @@
+"""Locust's part of a load test: users, processes, messages between them, the web page.
+
+By hand: `LOADGEN_API_KEY=… python -m locust -f loadgen/locustfile.py --headless -H URL --shape
+smoke`; with `--master --expect-workers 2`, and twice `--worker`, by several processes.
+"""
+
+from typing import Any
+
+from locust import FastHttpUser, events, stats, task
+from locust.env import Environment
+from locust.runners import WorkerRunner
+
+from loadgen.load import session
+from loadgen.load.agent import Call
+from loadgen.load.replies import fault, is_golden
+from loadgen.load.tally import Done
+
+
+def _tenths(milliseconds: float) -> float:
+    """Locust rounds to two digits, which is 10 ms at 100."""
+    return round(milliseconds, 1)
+
+
+stats.bucket_response_time = _tenths
+
+
+class Caller(FastHttpUser):
+    """One connection: it sends what is due next, as long as anything is."""
+
+    concurrency = 1
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        # No cookies are set, and no status is an error before the reply has been looked at.
+        self.client.client.cookiejar = None
+        self.client.client.valid_response_codes = frozenset(range(100, 600))
+
+    @task
+    def send(self) -> None:
+        """All calls of a run."""
+        agent = session.of(self.environment).agent
+        for call in agent.calls():
+            agent.done(self._send(call))
+        agent.rest()
+
+    def _send(self, call: Call) -> Done:
+        due, ask = call
+        with self.client.post(
+            "/reg/", data=ask.body, headers=ask.headers, name=ask.kind, catch_response=True
+        ) as reply:
+            ended = session.of(self.environment).agent.now()
+            model = reply.headers.get("x-model-version") if reply.headers else None
+            wrong = self._fault(call, reply, model)
+            # From when it was due, here too: Locust's own page must not say otherwise.
+            reply.request_meta["response_time"] = (ended - due) * 1000
+            if wrong:
+                reply.failure(wrong)
+            else:
+                reply.success()
+        return Done(ask.kind, due, ended, wrong, is_golden(ask, model))
+
+    def _fault(self, call: Call, reply: Any, model: str | None) -> str | None:
+        broken = reply.request_meta["exception"]
+        if broken is not None:  # refused, reset, timed out, or ended in the middle of the body
+            return f"{call.ask.kind}: {type(broken).__name__}"
+        return fault(call.ask, reply.status_code, reply.content or b"", model)
+
+
+@events.init_command_line_parser.add_listener
+def _arguments(parser: Any) -> None:
+    session.add_arguments(parser)
+
+
+@events.init.add_listener
+def _init(environment: Environment, runner: Any, **_rest: Any) -> None:
+    session.create(environment, runner, is_worker=isinstance(runner, WorkerRunner))
+    Caller.network_timeout = Caller.connection_timeout = session.of(environment).timeout

@@ -1,0 +1,58 @@
+"""Disturbances under load, as `make chaos` runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadgen.chaos.disturbances import DISTURBANCES
+from loadgen.load import shapes
+from tests.support.paths import ROOT
+
+
+def test_every_disturbance_has_its_stage() -> None:
+    named = {stage.given_name for stage in shapes.named("chaos").stages}
+    assert set(DISTURBANCES) <= named
+
+
+SHORT = """
+[generator]
+max_lateness_p99_ms = 200
+max_cpu = 0.95
+timeout_seconds = 5
+[mix]
+single = 1
+[shape.chaos]
+about = "for a test"
+limits = "objective"
+connections = 16
+stages = [
+    { name = "nothing", seconds = 4, rate = 50, judged = true },
+    { name = "worker killed", seconds = 8, rate = 50, judged = true },
+    { name = "rolling restart", seconds = 12, rate = 50, judged = true },
+]
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_at_most_what_it_was_at(tmp_path: Path) -> None:
+    path = tmp_path / "shapes.toml"
+    path.write_text(SHORT, encoding="utf-8")
+    arguments = ["--shapes", str(path), "--out", str(tmp_path)]
+    finished = subprocess.run(
+        [sys.executable, "-m", "loadgen.chaos", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    said = finished.stdout + finished.stderr
+    stages = {
+        stage["name"]: sum(stage["failures"].values())
+        for stage in json.loads((tmp_path / "chaos.json").read_text(encoding="utf-8"))["stages"]
+    }
+    assert "replaced within" in said
+    assert "2 workers in turn within" in said
+    assert "FAILED" not in said
+    assert stages["nothing"] == 0, said
+    assert stages["worker killed"] <= 3, said
+    assert stages["rolling restart"] == 0, said

@@ -1,0 +1,138 @@
+"""What a run leaves behind and tells: its files, its metrics, the course of a search."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from loadgen.load import judging, pages, shapes
+from loadgen.load.conductor import LEAD_SECONDS, Conductor
+from loadgen.load.metrics import LoadCollector
+from loadgen.load.report import Run
+from loadgen.load.tally import Done, Tally
+from loadgen.load.verdict import EXIT_CODES, Outcome
+from tests.support.paths import ROOT
+
+STAGE_SECONDS: Final = 6
+
+
+class At(Conductor):
+    """A conductor whose clock stands where it is set."""
+
+    moment = 0.0
+
+    def now(self) -> float:
+        return self.moment
+
+
+@pytest.fixture
+def conductor(tmp_path: Path) -> At:
+    return At(tmp_path, lambda: 1)
+
+
+def second(number: int, rate: int, took: float = 0.002, fault: str | None = None) -> Tally:
+    tally = Tally()
+    for turn in range(rate):
+        due = number + turn / rate
+        tally.at(due).sent += 1
+        tally.at(due).late.add(0.0005)
+        tally.add(Done("single", due, due + took, fault, golden=turn % 10 == 0))
+    return tally
+
+
+def test_a_search_ends_when_two_steps_in_a_row_break_and_tells_the_one_before(
+    conductor: At, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knee = shapes.named("knee")
+    conductor.begin(knee)
+    for number in range(5 * STAGE_SECONDS):
+        rate = 300 + number // STAGE_SECONDS * 100
+        conductor.take(second(number, rate, took=0.002 if rate < 500 else 0.2))
+    conductor.moment = 5 * STAGE_SECONDS + judging.SETTLE_SECONDS
+    conductor.watch(knee)
+    assert conductor.conclude(knee, {}) is Outcome.HELD
+    assert "Greatest rate that held: 400 requests a second" in capsys.readouterr().out
+    content = json.loads((tmp_path / "knee.json").read_text(encoding="utf-8"))
+    assert content["knee"] == 400
+    assert [stage["outcome"] for stage in content["stages"]] == ["held", "held", "broken", "broken"]
+
+
+def test_a_run_that_lost_a_generator_is_no_verdict(tmp_path: Path) -> None:
+    left = [2]
+    conductor = At(tmp_path, lambda: left[0])
+    smoke = shapes.named("smoke")
+    conductor.begin(smoke)
+    left[0] = 1
+    conductor.moment = 60
+    assert conductor.conclude(smoke, {}) is Outcome.GENERATOR_LAGGED
+
+
+def test_nothing_starts_before_all_generators_can_know(conductor: At) -> None:
+    assert LEAD_SECONDS >= 1
+    conductor.begin(shapes.named("smoke"))
+    assert Conductor.now(conductor) == pytest.approx(-LEAD_SECONDS, abs=0.1)
+
+
+# Metrics
+
+
+def metrics(conductor: Conductor) -> str:
+    registry = CollectorRegistry()
+    registry.register(LoadCollector(conductor))
+    return generate_latest(registry).decode()
+
+
+def test_the_metrics_are_those_that_the_dashboard_asks_for(conductor: At) -> None:
+    dashboard = (ROOT / "monitoring/grafana/dashboards/load.json").read_text(encoding="utf-8")
+    page = metrics(conductor)
+    for name in (
+        *("loadgen_target_requests_per_second", "loadgen_achieved_requests_per_second"),
+        *("loadgen_lateness_seconds", "loadgen_client_latency_seconds_bucket"),
+        *("loadgen_client_latency_seconds_count", "loadgen_failures_total"),
+    ):
+        assert name in dashboard
+        assert f"\n{name}" in page
+
+
+def test_rates_and_failures_are_told_as_they_come(conductor: At) -> None:
+    conductor.begin(shapes.named("smoke"))
+    for number in range(8, 10):
+        conductor.take(second(number, 100, fault="single: status 503, not 200"))
+    for number in range(10, 14):
+        conductor.take(second(number, 100))
+    conductor.moment = 14.2
+    page = metrics(conductor)
+    assert "loadgen_target_requests_per_second 100.0" in page
+    assert "loadgen_achieved_requests_per_second 80.0" in page
+    assert 'loadgen_failures_total{reason="single: status 503, not 200"} 200.0' in page
+    assert 'loadgen_client_latency_seconds_bucket{le="0.002"} 600.0' in page
+
+
+def test_after_a_run_no_rate_is_told(conductor: At) -> None:
+    conductor.begin(shapes.named("smoke"))
+    conductor.take(second(19, 100))
+    conductor.moment = 60
+    assert "loadgen_target_requests_per_second 0.0" in metrics(conductor)
+    assert "loadgen_achieved_requests_per_second 0.0" in metrics(conductor)
+
+
+# The page
+
+
+def rows(*more: dict[str, Any]) -> list[dict[str, Any]]:
+    usual = {"target": 100.0, "right": 100, "failed": 0, "late": 0.1}
+    times = {"p50": 2.0, "p95": 3.0, "p99": None}
+    return [{"second": n, **usual, **times} for n in range(5)] + list(more)
+
+
+def test_the_page_shows_verdict_and_plots_and_escapes_what_it_is_told(tmp_path: Path) -> None:
+    run = Run("smoke", False, [], rows(), 0, {"url": "http://<b>"})  # noqa: FBT003
+    data, page = pages.write(run, tmp_path)
+    assert json.loads(data.read_text(encoding="utf-8"))["outcome"] == "nothing ran"
+    text = page.read_text(encoding="utf-8")
+    assert "nothing ran" in text
+    assert text.count("<svg") == 1
+    assert "http://&lt;b&gt;" in text
+    assert EXIT_CODES[run.outcome] == 3

@@ -1,0 +1,179 @@
+"""What is counted, what an agent hands out and when, and what stages make of it."""
+
+import time
+from typing import Any, Final
+
+import gevent
+import pytest
+
+from loadgen.load import judging, limits
+from loadgen.load.agent import Agent
+from loadgen.load.mix import Ask, Kind, Mix
+from loadgen.load.shapes import Generator, Shape, Stage
+from loadgen.load.tally import UNANSWERED, UNSENT, Done, Second, Tally, packed, unpacked
+from loadgen.load.verdict import Outcome
+
+LIMITS: Final = limits.read()["load_test"]
+ASKS: Final = [Ask("single", b"{}", {})]
+
+
+def shape(*stages: Stage, **values: Any) -> Shape:
+    usual = {
+        "name": "made-up", "about": "", "limits": "load_test", "connections": 4,
+        "seeks_knee": False, "mix": Mix(single=1),
+        "generator": Generator(max_lateness_p99_ms=10, max_cpu=0.9, timeout_seconds=3),
+    }  # fmt: skip
+    return Shape(**{**usual, **values, "stages": stages})
+
+
+def done(due: float, took: float, kind: Kind = "single", fault: str | None = None) -> Done:
+    return Done(kind, due, due + took, fault, golden=False)
+
+
+# Counting
+
+
+def test_latency_belongs_to_the_second_it_was_due_in_and_rate_to_that_of_the_reply() -> None:
+    tally = Tally()
+    tally.add(done(1.9, 0.4))
+    assert tally.seconds[1].scored.percentile_ms(1.0) == pytest.approx(400, abs=0.1)
+    assert (tally.seconds[1].done, tally.seconds[1].right) == (1, 0)
+    assert tally.seconds[2].right == 1
+
+
+def test_what_is_refused_does_not_water_down_the_times_of_scores() -> None:
+    tally = Tally()
+    tally.add(done(0, 0.02))
+    tally.add(done(0, 0.001, "bad"))
+    tally.add(done(0, 0.001, "wrong_key"))
+    assert tally.seconds[0].scored.percentile_ms(0.5) == 20
+    assert tally.seconds[0].right == 3
+    assert tally.all_latencies().count == 3
+
+
+def test_failures_are_counted_by_reason_and_are_not_right() -> None:
+    tally = Tally()
+    for _ in range(3):
+        tally.add(done(0, 0.01, fault="single: status 503, not 200"))
+    assert tally.seconds[0].failures == {"single: status 503, not 200": 3}
+    assert tally.seconds[0].right == 0
+
+
+def test_tallies_of_several_generators_add_up_after_their_journey() -> None:
+    one, other = Tally(), Tally()
+    for tally, cpu in ((one, 0.2), (other, 0.7)):
+        tally.add(done(0, 0.01, fault="x"))
+        tally.at(0).cpu = cpu
+    one.merge(unpacked(packed(other)))
+    assert one.seconds[0].failures == {"x": 2}
+    assert one.seconds[0].scored.count == 2
+    assert one.seconds[0].cpu == 0.7
+
+
+# Stages
+
+
+def filled(seconds: int, rate: int, took: float = 0.002, late: float = 0.0) -> Tally:
+    tally = Tally()
+    for number in range(seconds * rate):
+        due = number / rate
+        tally.at(due).sent += 1
+        tally.at(due).late.add(late)
+        tally.add(done(due, took))
+    return tally
+
+
+def test_a_stage_is_judged_by_its_own_seconds() -> None:
+    course = shape(Stage(2, 500.0, start=1.0), Stage(4, 500.0, judged=True))
+    tally = filled(6, 500)
+    tally.add(done(0.5, 2.9, fault="in the ramp"))
+    (judged,) = judging.judgements(tally, course, LIMITS, upto=6)
+    assert judged.figures.sent == judged.figures.planned == 2000
+    assert judged.outcome is Outcome.HELD
+
+
+def test_a_stage_is_not_judged_before_it_has_ended() -> None:
+    course = shape(Stage(3, 500.0, judged=True), Stage(3, 500.0, judged=True))
+    assert len(judging.judgements(filled(6, 500), course, LIMITS, upto=5.9)) == 1
+
+
+def test_what_was_never_sent_or_answered_counts_as_failed_and_slowest() -> None:
+    course = shape(Stage(4, 500.0, judged=True))
+    tally = filled(3, 500)
+    tally.at(3.0).sent += 100
+    figures = judging.figures(tally, course, 0)
+    assert figures.failures == {UNSENT: 400, UNANSWERED: 100}
+    assert figures.latency.percentile_ms(0.99) == 3000
+
+
+def test_without_any_request_nothing_ran() -> None:
+    course = shape(Stage(4, 500.0, judged=True))
+    (judged,) = judging.judgements(Tally(), course, LIMITS, upto=9)
+    assert judged.outcome is Outcome.NOTHING_RAN
+
+
+def test_a_late_generator_is_known_from_its_counts() -> None:
+    course = shape(Stage(4, 500.0, judged=True))
+    (judged,) = judging.judgements(filled(4, 500, late=0.05), course, LIMITS, upto=9)
+    assert judged.outcome is Outcome.GENERATOR_LAGGED
+
+
+def test_the_line_of_a_second_tells_target_and_replies() -> None:
+    course = shape(Stage(4, 500.0, judged=True))
+    line = judging.line(judging.row(filled(1, 500, took=0.0), course, 0))
+    assert "target    500/s" in line
+    assert "right    500" in line
+    empty = judging.line(judging.row(Tally(), course, 3))
+    assert empty.count(" - ") == 3
+
+
+# Agents
+
+
+def serve(agent: Agent, takes: float, due: list[float]) -> None:
+    """What one user does: each call takes so long."""
+    for call in agent.calls():
+        due.append(call.due)
+        gevent.sleep(takes)
+        agent.done(done(call.due, agent.now() - call.due))
+
+
+def run(rate: float, users: int, takes: float = 0.0) -> tuple[Second, list[list[float]]]:
+    """One second of a level rate, with a few users."""
+    total = Tally()
+    agent = Agent(total.merge)
+    agent.begin(shape(Stage(1, rate, judged=True)), ASKS, time.time(), (0, 1))
+    dues: list[list[float]] = [[] for _ in range(users)]
+    gevent.joinall([gevent.spawn(serve, agent, takes, due) for due in dues], timeout=10)
+    agent.end()
+    return total.between(0, 9), dues
+
+
+def test_users_share_the_timetable_and_send_nothing_early() -> None:
+    seen, dues = run(50, users=3)
+    assert sorted(due for share in dues for due in share) == [n / 50 for n in range(50)]
+    assert all(dues)
+    assert seen.sent == seen.done == 50
+    assert min(seen.scored.steps) >= 0
+
+
+def test_what_had_to_wait_for_a_free_user_is_slow_and_not_late() -> None:
+    seen, _ = run(40, users=1, takes=0.05)
+    # Forty calls of 50 ms take 2 s; the last was due after 0.975 s.
+    assert (seen.scored.percentile_ms(1.0) or 0) >= 1000
+    assert seen.sent == 40
+    assert (seen.late.percentile_ms(0.5) or 0) < 25
+
+
+def test_a_generator_that_can_not_run_is_late() -> None:
+    total = Tally()
+    agent = Agent(total.merge)
+    agent.begin(shape(Stage(1, 50.0, judged=True)), ASKS, time.time(), (0, 1))
+    user = gevent.spawn(serve, agent, 0.0, [])
+    gevent.sleep(0.1)
+    time.sleep(0.2)  # what a process without a core does; no other greenlet runs meanwhile
+    user.join()
+    agent.end()
+    late = total.between(0, 9).late
+    assert (late.percentile_ms(1.0) or 0) >= 150
+    assert total.at(0).cpu < 0.9

@@ -1,0 +1,224 @@
+"""The verdict's own logic: nothing here sends anything."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadgen.load import limits, report
+from loadgen.load.errors import BadFile
+from loadgen.load.histogram import Histogram, merged
+from loadgen.load.verdict import (
+    EXIT_CODES,
+    Figures,
+    GeneratorLimits,
+    Judgement,
+    Outcome,
+    greatest_held,
+    is_over,
+    judge,
+    overall,
+)
+
+LIMITS = limits.read()
+GENERATOR = GeneratorLimits(max_lateness_p99_ms=10, max_cpu=0.9)
+
+
+def times(**counts_by_ms: int) -> Histogram:
+    histogram = Histogram()
+    for name, count in counts_by_ms.items():
+        histogram.add(int(name.removeprefix("ms")) / 1000, count)
+    return histogram
+
+
+def figures(**values: Any) -> Figures:
+    usual: dict[str, Any] = {
+        "name": "500/s", "target": 500.0, "seconds": 60.0, "planned": 30_000, "sent": 30_000,
+        "right": 30_000, "failures": {}, "latency": times(ms2=29_000, ms12=1_000),
+        "lateness": times(ms1=30_000), "cpu": 0.3,
+    }  # fmt: skip
+    return Figures(**(usual | values))
+
+
+def judged(**values: Any) -> Judgement:
+    return judge(figures(**values), LIMITS["load_test"], GENERATOR)
+
+
+def missed(judgement: Judgement) -> list[str]:
+    return [check.name for check in judgement.checks if not check.holds]
+
+
+def test_a_quick_service_holds() -> None:
+    judgement = judged()
+    assert judgement.outcome is Outcome.HELD
+    assert missed(judgement) == []
+
+
+def test_nothing_sent_is_no_success() -> None:
+    nothing = {"sent": 0, "right": 0, "latency": Histogram(), "lateness": Histogram()}
+    assert judged(**nothing).outcome is Outcome.NOTHING_RAN
+
+
+def test_all_refused_breaks_rate_and_errors() -> None:
+    judgement = judged(right=0, failures={"status 503": 30_000})
+    assert judgement.outcome is Outcome.BROKEN
+    assert missed(judgement) == ["right replies a second", "share failed"]
+
+
+def test_half_slow_breaks_the_median_and_all_above() -> None:
+    judgement = judged(latency=times(ms2=14_999, ms200=15_001))
+    assert judgement.outcome is Outcome.BROKEN
+    assert missed(judgement) == ["p50, ms", "p95, ms", "p99, ms"]
+
+
+def test_a_few_slow_ones_break_only_the_tail() -> None:
+    assert missed(judged(latency=times(ms2=29_600, ms26=400))) == ["p99, ms"]
+
+
+def test_a_late_generator_gives_no_verdict_however_well_the_service_did() -> None:
+    judgement = judged(lateness=times(ms1=29_000, ms30=1_000))
+    assert judgement.outcome is Outcome.GENERATOR_LAGGED
+
+
+def test_a_generator_at_its_cpu_limit_gives_no_verdict_even_of_a_slow_service() -> None:
+    judgement = judged(cpu=0.97, latency=times(ms200=30_000), right=10_000)
+    assert judgement.outcome is Outcome.GENERATOR_LAGGED
+
+
+def test_too_few_requests_are_no_proof() -> None:
+    few = judged(planned=999, sent=999, right=999, seconds=999 / 500)
+    assert few.outcome is Outcome.BROKEN
+    assert missed(few) == ["requests"]
+
+
+@pytest.mark.parametrize(("right", "outcome"), [(29_400, Outcome.HELD), (29_399, Outcome.BROKEN)])
+def test_98_of_100_of_the_target_rate_are_the_least(right: int, outcome: Outcome) -> None:
+    assert judged(right=right).outcome is outcome
+
+
+@pytest.mark.parametrize(("failed", "outcome"), [(30, Outcome.HELD), (31, Outcome.BROKEN)])
+def test_one_failure_in_a_thousand_is_the_most(failed: int, outcome: Outcome) -> None:
+    judgement = judged(right=30_000 - failed, failures={"timeout": failed})
+    assert judgement.outcome is outcome
+
+
+def test_the_promise_to_clients_is_looser_than_the_load_test() -> None:
+    slower = figures(latency=times(ms40=30_000))
+    assert judge(slower, LIMITS["load_test"], GENERATOR).outcome is Outcome.BROKEN
+    assert judge(slower, LIMITS["objective"], GENERATOR).outcome is Outcome.HELD
+
+
+def test_the_gravest_stage_is_the_outcome_of_the_run() -> None:
+    broken = judged(right=0)
+    assert overall([]) is Outcome.NOTHING_RAN
+    assert overall([judged(), broken]) is Outcome.BROKEN
+    assert overall([broken, judged(cpu=1.0)]) is Outcome.GENERATOR_LAGGED
+
+
+def test_only_a_run_that_held_ends_with_zero() -> None:
+    assert {outcome for outcome, code in EXIT_CODES.items() if code == 0} == {Outcome.HELD}
+    assert len(set(EXIT_CODES.values())) == len(Outcome)
+    assert 2 not in EXIT_CODES.values()
+
+
+def steps(*right: int) -> list[Judgement]:
+    return [
+        judged(name=f"{rate}/s", target=float(rate), right=60 * got, planned=60 * rate)
+        for rate, got in zip((500, 600, 700), right, strict=False)
+    ]
+
+
+def test_the_knee_is_the_greatest_rate_that_held() -> None:
+    assert greatest_held(steps(500, 600, 300)) == 600
+    assert greatest_held(steps(500, 300, 700)) == 700
+    assert greatest_held(steps(100)) is None
+
+
+def test_a_search_is_over_when_two_steps_in_a_row_did_not_hold() -> None:
+    assert is_over(steps(500, 300, 300))
+    assert not is_over(steps(500, 300, 700))
+    assert not is_over(steps(100))
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"), [((500, 300), Outcome.HELD), ((100,), Outcome.BROKEN)]
+)
+def test_a_search_for_the_knee_holds_if_it_found_one(
+    right: tuple[int, ...], outcome: Outcome
+) -> None:
+    assert run(*steps(*right), seeks_knee=True).outcome is outcome
+
+
+def test_a_search_that_the_generator_ended_found_no_knee() -> None:
+    assert run(judged(), judged(cpu=1.0), seeks_knee=True).outcome is Outcome.GENERATOR_LAGGED
+
+
+def run(*judgements: Judgement, seeks_knee: bool = False) -> report.Run:
+    return report.Run("ramp500", seeks_knee, judgements, [], 12, {})
+
+
+def test_the_table_names_each_miss_and_why() -> None:
+    text = report.as_text(run(judged(right=0, failures={"status 503": 30_000})))
+    assert text.startswith("ramp500: broken\n")
+    (rate,) = [line for line in text.splitlines() if "right replies" in line]
+    assert rate.split()[-4:] == ["0", "≥", "490", "MISSED"]
+    assert "30,000 failed: status 503" in text
+
+
+def test_the_table_tells_the_knee() -> None:
+    text = report.as_text(run(*steps(500, 600, 300), seeks_knee=True))
+    assert "Greatest rate that held: 600 requests a second" in text
+
+
+def test_the_json_holds_outcome_checks_and_percentiles() -> None:
+    content = json.loads(json.dumps(report.as_json(run(judged(cpu=0.95)))))
+    (stage,) = content["stages"]
+    assert content["outcome"] == "no verdict: the generator lagged"
+    assert stage["latency_ms"]["p99"] == 12
+    assert [check["name"] for check in stage["checks"] if not check["holds"]] == [
+        "generator's CPU, of a core"
+    ]
+
+
+# Histograms and files
+
+
+def test_percentiles_are_steps_of_a_tenth_of_a_millisecond_rounded_up() -> None:
+    histogram = Histogram()
+    for microseconds in range(1, 1001):
+        histogram.add(microseconds * 1e-5)
+    assert histogram.percentile_ms(0.5) == 5.0
+    assert histogram.percentile_ms(0.99) == 9.9
+    assert histogram.percentile_ms(1.0) == 10.0
+    histogram.add(0.01001, 1000)
+    assert histogram.percentile_ms(0.9) == 10.1
+
+
+def test_no_values_have_no_percentile() -> None:
+    assert Histogram().percentile_ms(0.5) is None
+
+
+def test_histograms_add_up() -> None:
+    together = merged([times(ms1=3), times(ms1=1, ms20=4)])
+    assert together.count == 8
+    assert together.cumulative([0.001, 0.0199, 0.02]) == [4, 4, 8]
+    assert together.seconds() == pytest.approx(0.084)
+
+
+def test_the_limits_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "slo.toml"
+    text = limits.PATH.read_text(encoding="utf-8")
+    path.write_text(text.replace("p99_ms = 25", "p99_ms = 33"), encoding="utf-8")
+    assert limits.read(path)["load_test"].percentiles_ms[0.99] == 33
+    assert limits.read()["objective"].percentiles_ms == {0.99: 50}
+
+
+@pytest.mark.parametrize("text", ["[load_test", "[load_test]\np50_ms = 1\n"])
+def test_a_bad_file_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "slo.toml"
+    path.write_text(text)
+    with pytest.raises(BadFile, match=r"slo\.toml"):
+        limits.read(path)
+    with pytest.raises(BadFile, match="No such file"):
+        limits.read(tmp_path / "none.toml")
