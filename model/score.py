@@ -79,15 +79,14 @@ class _Stop(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score a file as the command line says. Returns the exit status."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    stopped = Stopped()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stopped)
     try:
-        summary = _run(options)
+        summary = _run(options, stopped)
     except _Stop as stop:
         sys.stderr.write(f"{options.prog}: {stop}\n")
         return stop.status
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{options.prog}: stopped\n")
-        return 130
     sys.stderr.write(f"{summary.text()}\n")
     return 0
 
@@ -130,11 +129,28 @@ def _cpus() -> int:
         return os.cpu_count() or 1
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise _Stop(143, "terminated")
+class Stopped:
+    """The handler of signals that end a run. It raises, and remembers.
+
+    Python drops what is raised in a callback of its own, in the middle of which a signal may
+    come: so the run looks again between two blocks.
+    """
+
+    def __init__(self) -> None:
+        self._by: int | None = None
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """A signal has come."""
+        self._by = number
+        self.check()
+
+    def check(self) -> None:
+        """Raise _Stop when one has come."""
+        if self._by is not None:
+            raise _Stop(128 + self._by, "stopped")
 
 
-def _run(options: argparse.Namespace) -> Summary:
+def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
     with _failing(66, options.input), _source(options.input) as source:
         size = None if options.input == STREAM else os.fstat(source.fileno()).st_size
         with _failing(73, options.output), whole_file(options.output) as target:
@@ -146,11 +162,15 @@ def _run(options: argparse.Namespace) -> Summary:
                 disable=True if options.no_progress else None,
             )
             with bar, _refusals(options.input), _failing(74, options.output):
-                return _score(options, source, target, bar)
+                return _score(options, source, target, bar, stopped)
 
 
 def _score(
-    options: argparse.Namespace, source: BinaryIO, target: BinaryIO, bar: "tqdm[NoReturn]"
+    options: argparse.Namespace,
+    source: BinaryIO,
+    target: BinaryIO,
+    bar: "tqdm[NoReturn]",
+    stopped: Stopped,
 ) -> Summary:
     summary = Summary()
     header = read_header(source)
@@ -166,6 +186,7 @@ def _score(
         target.write(done.outcome.text)
         summary.add(done)
         bar.update(done.size)
+        stopped.check()
     return summary
 
 
