@@ -68,7 +68,7 @@ def route_of(environ: Mapping[str, Any]) -> str:
     request = environ.get("werkzeug.request")
     rule = request.url_rule if request is not None else None
     # Where the method is wrong there is no rule, but the address is one of ours all the same.
-    path: str = rule.rule if rule is not None else environ["PATH_INFO"]
+    path: str = rule.rule if rule is not None else environ.get("PATH_INFO", "unmatched")
     # `/reg/` and `/reg` are one route with two spellings.
     known = path.rstrip("/") or "/"
     return known if rule is not None or known in _ROUTES else "unmatched"

@@ -236,4 +236,4 @@ def _assert_all_roads_were_taken(server: Server, collector: Collector, page: str
     assert {line["key"] for line in told} == {"", "partner"}
     assert len(collector.spans()) > 200
     assert sum("Internal error" in line.get("message", "") for line in server.log()) > 5
-    assert sum("was answered" in line.get("message", "") for line in server.log()) >= 8
+    assert sum("was refused" in line.get("message", "") for line in server.log()) >= 8
