@@ -193,8 +193,9 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         record = Record(token_hex(16))
         record.route = "unmatched"
         self.log.warning("Request %s was refused: %s", record.request_id, type(exc).__name__)
-        self._count_unparsed(record, status)
-        if status >= 500 and isinstance(exc, Exception):  # not what ends a greenlet
+        if status < 500:
+            self._count_unparsed(record, status)
+        elif isinstance(exc, Exception):  # the door has counted it; and not what ends a greenlet
             tell(exc, record)
         text = msgspec.json.encode(Envelope(HTTPStatus(status).phrase.lower(), "fail"))
         head = (

@@ -1,13 +1,11 @@
 """The numbers of the verdict, out of the one file that the alerts are made from."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
-import msgspec
 from msgspec import Meta, Struct
 
-from loadgen.load.errors import BadFile
+from loadgen.load.tables import read_toml
 
 # Read, not imported: the generator knows no other room, and stands alone in its container.
 PATH: Final = Path(__file__).parents[2] / "monitoring/slo.toml"
@@ -53,12 +51,7 @@ class _File(Struct, frozen=True):
 
 def read(path: Path = PATH) -> dict[LimitsName, Limits]:
     """The limits by name. Raises BadFile."""
-    try:
-        content = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
-    except OSError as error:
-        raise BadFile(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise BadFile(f"{path}: {error}") from error
+    content = read_toml(path, _File)
     return {"load_test": _of_test(content.load_test), "objective": _of_promise(content)}
 
 

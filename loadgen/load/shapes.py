@@ -1,15 +1,14 @@
 """The reader of `shapes.toml`: typed, and plain about what is wrong in it."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
 from loadgen.load.errors import BadFile
 from loadgen.load.limits import LimitsName
 from loadgen.load.mix import Mix
+from loadgen.load.tables import read_toml
 from loadgen.load.verdict import GeneratorLimits
 
 PATH: Final = Path(__file__).with_name("shapes.toml")
@@ -107,12 +106,7 @@ class Shape(Struct, frozen=True):
 
 def read(path: Path = PATH) -> dict[str, Shape]:
     """The shapes by name. Raises BadFile."""
-    try:
-        content = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File)
-    except OSError as error:
-        raise BadFile(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise BadFile(f"{path}: {error}") from error
+    content = read_toml(path, _File)
     return {name: _shape(name, shape, content) for name, shape in content.shape.items()}
 
 

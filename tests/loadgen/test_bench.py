@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loadgen.bench import check, options, picture, report, rows, summary, table, usage, wrk
+from loadgen.bench import check, options, picture, report, rows, summary, usage, wrk
 from loadgen.bench.errors import CannotStart, WrongAnswers
 from loadgen.bench.measure import Measurement
 from loadgen.bench.run import Results, rotated
@@ -275,32 +275,3 @@ def test_a_quick_run_measures_every_target_without_errors(tmp_path: Path) -> Non
 
 def ratio_names(content: dict[str, Any]) -> set[str]:
     return {found["name"] for found in content["ratios"]}
-
-
-# The file
-
-
-@pytest.mark.slow
-def test_a_small_file_is_measured_beside_bare_catboost() -> None:
-    rows_of = ("--rows", str(ROOT / "loadgen/data/rows.csv"), "--rows-wanted", "2500")
-    done = subprocess.run(
-        [sys.executable, "-m", "loadgen.bench.table", *rows_of, "--rounds", "2"],
-        capture_output=True, text=True, cwd=ROOT, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "3,000 rows, " in done.stdout
-    lines = [line.split("  ") for line in done.stdout.splitlines() if "÷" in line]
-    assert [line[0] for line in lines] == [
-        *("model.score ÷ bare, all threads", "model.score ÷ bare, one thread")
-    ]
-    assert all(float(value) > 0 for line in lines for value in line[-2:])
-
-
-def test_wrong_scores_in_a_file_are_found(tmp_path: Path) -> None:
-    scored = tmp_path / "out.csv"
-    scored.write_text("a,negative,positive,error\n1,0.75,0.25,\n2,0.5,0.5,\n")
-    table._compare(scored, [0.25, 0.5], 2)
-    with pytest.raises(WrongAnswers, match="Row 1"):
-        table._compare(scored, [0.25, 0.6], 2)
-    with pytest.raises(WrongAnswers, match="2 of 4 rows"):
-        table._compare(scored, [0.25, 0.5], 4)

@@ -11,11 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.bulk.blocks import Block, blocks, identity, read_header
-from model.bulk.cells import _END
-from model.bulk.errors import TableRefused
-from model.bulk.output import whole_file
-from model.bulk.workers import Work, scored
+from model.bulk.blocks import Block
 from model.regno import RegnoScorer
 from model.regno.bulk import score_block
 from model.regno.request import FIELDS, LONGEST
@@ -223,31 +219,10 @@ def test_a_stopped_run_leaves_nothing(tmp_path: Path, how: signal.Signals, statu
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
-def test_the_output_may_replace_the_input_and_keeps_its_mode(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_bytes(b"old")
-    path.chmod(0o640)
-    with whole_file(path) as file:
-        file.write(b"new")
-        assert path.read_bytes() == b"old"
-    assert path.read_bytes() == b"new"
-    assert path.stat().st_mode & 0o777 == 0o640
-
-
-def test_a_link_stays_a_link_and_a_device_a_device(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    for path in (tmp_path / "link", Path("/dev/null")):
-        with whole_file(path) as file:
-            file.write(b"text")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "file").read_bytes() == b"text"
-    assert Path("/dev/null").is_char_device()
-
-
 def test_the_customers_table(
     customer: Path, customer_model: Path, customer_scorer: RegnoScorer
 ) -> None:
-    table = customer / "customer" / "test_data.csv"
+    (table,) = customer.glob("customer/*.csv")
     done = run(table, "-", "--model", customer_model)
     assert_scored(customer_scorer, read(table.read_bytes()), read(done.stdout))
 
@@ -265,46 +240,3 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         peaks.append(int(found[1]))
     assert peaks[1] < 600
     assert peaks[1] < peaks[0] * 1.15
-
-
-@pytest.mark.parametrize("rows_at_a_time", [1, 2, 3, 5000])
-def test_a_stray_quote_is_no_matter_wherever_blocks_end(
-    scorer: RegnoScorer, tmp_path: Path, rows_at_a_time: int
-) -> None:
-    rows = samples(6)
-    rows[0]["camera_class"] = "Стрелка"
-    rows[1]["regno_recognize"] = "x\ny"
-    text = as_csv(rows).replace("Стрелка".encode(), 'Стрелка5"'.encode(), 1)
-    rows[0]["camera_class"] = 'Стрелка5"'
-    (tmp_path / "in.csv").write_bytes(text)
-    arguments = (tmp_path / "in.csv", tmp_path / "out.csv", "--chunk-rows", rows_at_a_time)
-    done = run(*arguments, "--processes", 1)
-    assert "6 rows in " in done.stderr.decode(), done.stderr.decode()
-    assert_scored(scorer, rows, read((tmp_path / "out.csv").read_bytes()))
-
-
-def test_a_row_that_reads_like_the_end_of_a_block_is_a_bad_row() -> None:
-    lines = as_csv(samples(4)).splitlines(keepends=True)
-    lines.insert(2, f"{_END}\n".encode())
-    outcome = score_block("", lines[0], Block(b"".join(lines[1:]), 2))
-    assert (outcome.rows, outcome.bad) == (5, 1)
-
-
-def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "in.csv"
-    path.write_bytes(as_csv(samples(50)))
-    with path.open("rb") as file:
-        header = read_header(file)
-        work = Work("model.regno.bulk", "", header, str(path), identity(file))
-        (tmp_path / "new.csv").write_bytes(as_csv(samples(50)[::-1]))
-        (tmp_path / "new.csv").replace(path)
-        with pytest.raises(TableRefused, match="changed while"):
-            list(scored(work, blocks(file, 10), 1))
-
-
-def test_a_descriptor_of_this_process_is_read_by_it(scorer: RegnoScorer, tmp_path: Path) -> None:
-    rows = samples(20)
-    (tmp_path / "in.csv").write_bytes(as_csv(rows))
-    done = run("/dev/stdin", tmp_path / "out.csv", given=as_csv(rows))
-    assert done.returncode == 0, done.stderr
-    assert_scored(scorer, rows, read((tmp_path / "out.csv").read_bytes()))
