@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final
 
 _VACANT: Final = -1
+_CLOSED: Final = -2
 _INT: Final = 4
 # More than a server has workers, the two generations that a reload overlaps included.
 _PLACES: Final = 128
@@ -35,13 +36,18 @@ class Board:
 
     def publish(self, place: int, connections: int) -> None:
         """Tell the others how many connections are open here."""
-        self._connections[place] = connections
+        if self._connections[place] != _CLOSED:
+            self._connections[place] = connections
+
+    def close(self, place: int) -> None:
+        """Tell the others that this worker takes no more: none shall leave connections to it."""
+        self._connections[place] = _CLOSED
 
     def least(self, place: int) -> int | None:
-        """The fewest connections that another worker has; None if there is no other."""
+        """The fewest connections that another open worker has; None if there is no other."""
         everyone = self._connections.tolist()
         everyone[place] = _VACANT
-        return min((n for n in everyone if n != _VACANT), default=None)
+        return min((n for n in everyone if n >= 0), default=None)
 
 
 @cache

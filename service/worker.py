@@ -86,6 +86,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         servers = [self._server(listener) for listener in self.sockets]
         while self.alive:
             self._tick()
+        self._board.close(self.place)
         for server in servers:
             server.close()
         deadline = monotonic() + self.cfg.graceful_timeout

@@ -1,6 +1,7 @@
 """What is done to a service that runs: each returns a few words on how that went."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -16,7 +17,8 @@ from loadgen.bench.server import Server
 from loadgen.bench.targets import KEY, METRICS_TOKEN
 
 _PATIENCE: Final = 30.0
-_GLANCE: Final = 0.02
+_GLANCE: Final = 0.05
+_UP: Final = re.compile(r"^scoring_worker_up\{.*\} 1\.0$", re.MULTILINE)
 # Shorter than a stage less the two seconds before it: the next one begins undisturbed.
 _LASTS: Final = 9.0
 _SCRAPE_EVERY: Final = 0.1
@@ -29,7 +31,7 @@ def kill_a_worker(server: Server) -> str:
     before = _workers(server)
     began = time.monotonic()
     os.kill(before[0], signal.SIGKILL)
-    _wait_for(lambda: _replaced(server, before[:1], len(before)), "a new worker")
+    _wait_for_successors(server, before[:1], len(before))
     return f"replaced within {time.monotonic() - began:.1f} s"
 
 
@@ -38,7 +40,7 @@ def reload_all(server: Server) -> str:
     before = _workers(server)
     began = time.monotonic()
     os.kill(server.pid, signal.SIGHUP)
-    _wait_for(lambda: _replaced(server, before, len(before)), "new workers")
+    _wait_for_successors(server, before, len(before))
     return f"{len(before)} workers replaced within {time.monotonic() - began:.1f} s"
 
 
@@ -48,19 +50,16 @@ def restart_in_turn(server: Server) -> str:
     began = time.monotonic()
     for pid in before:
         os.kill(pid, signal.SIGTERM)
-        _wait_for(lambda pid=pid: _replaced(server, [pid], len(before)), "a successor")  # type: ignore[misc]
+        _wait_for_successors(server, [pid], len(before))
     return f"{len(before)} workers in turn within {time.monotonic() - began:.1f} s"
 
 
 def scrape_often(server: Server) -> str:
     """Read the metrics ten times a second; as often as they come, if that is less."""
     until, count = time.monotonic() + _LASTS, 0
-    bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
-    page = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers=bearer)
     while time.monotonic() < until:
         due = time.monotonic() + _SCRAPE_EVERY
-        with urllib.request.urlopen(page, timeout=_PATIENCE) as reply:  # noqa: S310 - of our own
-            reply.read()
+        _metrics(server)
         count += 1
         time.sleep(max(0.0, due - time.monotonic()))
     return f"{count} scrapes in {_LASTS:g} s"
@@ -102,14 +101,23 @@ def _workers(server: Server) -> list[int]:
     return sorted(process.pid for process in psutil.Process(server.pid).children())
 
 
-def _replaced(server: Server, old: list[int], wanted: int) -> bool:
-    now = _workers(server)
-    return len(now) >= wanted and not set(old) & set(now)
+def _metrics(server: Server) -> str:
+    bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+    page = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers=bearer)
+    with urllib.request.urlopen(page, timeout=_PATIENCE) as reply:  # noqa: S310 - of our own
+        text: str = reply.read().decode()
+    return text
 
 
-def _wait_for(holds: Callable[[], bool], what: str) -> None:
+def _wait_for_successors(server: Server, old: list[int], wanted: int) -> None:
+    """Until the old are gone and as many as wanted serve, which is later than that they run."""
     deadline = time.monotonic() + _PATIENCE
-    while not holds():
+    while set(old) & set(_workers(server)) or _serving(server) < wanted:
         if time.monotonic() > deadline:
-            raise CannotStart(f"there was no {what} within {_PATIENCE:g} s")
+            raise CannotStart(f"no {wanted} workers served within {_PATIENCE:g} s")
         time.sleep(_GLANCE)
+
+
+def _serving(server: Server) -> int:
+    """How many workers have warmed up and accept, by the service's own word."""
+    return len(_UP.findall(_metrics(server)))

@@ -22,8 +22,8 @@ from loadgen.load.verdict import Judgement, Outcome, is_over, judge
 # Enough for the message to reach every generator before the first request is due.
 LEAD_SECONDS: Final = 1.0
 _TICK: Final = 0.1
-# A generator delivers twice a second: by then a second is whole.
-_WHOLE_AFTER: Final = 1.2
+# A generator delivers twice a second: half a second after its end a second is whole.
+_WHOLE_AFTER: Final = 1.6
 
 
 class Conductor:

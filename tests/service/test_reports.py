@@ -145,10 +145,17 @@ def started() -> Iterator[list[str]]:
 
 
 def _calls_of_a_good_request(app: Flask, body: dict[str, Any], key: dict[str, str]) -> int:
-    """How many Python functions are entered for a POST /reg/, which is scored."""
+    """How many Python functions are entered for a POST /reg/, which is scored.
+
+    The fewest of some: what is done once a second, or for garbage, falls into one of them.
+    """
     client = app.test_client()
     assert client.post("/reg/", json=body, headers=key).status_code == 200  # binds what is lazy
     gevent.idle()  # so that nothing of other apps waits for its turn
+    return min(_calls(lambda: client.post("/reg/", json=body, headers=key)) for _ in range(5))
+
+
+def _calls(post: Callable[[], Any]) -> int:
     counted = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
@@ -159,7 +166,7 @@ def _calls_of_a_good_request(app: Flask, body: dict[str, Any], key: dict[str, st
     threads = threading.active_count()
     sys.setprofile(count)
     try:
-        reply = client.post("/reg/", json=body, headers=key)
+        reply = post()
     finally:
         sys.setprofile(None)
     assert reply.status_code == 200
