@@ -39,9 +39,15 @@ class Caller(FastHttpUser):
     def send(self) -> None:
         """All calls of a run."""
         agent = session.of(self.environment).agent
+        self._wait_at_most(agent.begun().generator.timeout_seconds)
         for call in agent.calls():
             agent.done(self._send(call))
         agent.rest()
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """As the run's shape says, which a worker learns with its start; it connects later."""
+        arguments = self.client.client.clientpool.client_args
+        arguments.update(network_timeout=seconds, connection_timeout=seconds)
 
     def _send(self, call: Call) -> Done:
         due, ask = call
@@ -62,7 +68,8 @@ class Caller(FastHttpUser):
     def _fault(self, call: Call, reply: Any, model: str | None) -> str | None:
         broken = reply.request_meta["exception"]
         if broken is not None:  # refused, reset, timed out, or ended in the middle of the body
-            return f"{call.ask.kind}: {type(broken).__name__}"
+            cause = getattr(broken, "original", None) or broken
+            return f"{call.ask.kind}: {type(cause).__name__}"
         return fault(call.ask, reply.status_code, reply.content or b"", model)
 
 
@@ -74,4 +81,3 @@ def _arguments(parser: Any) -> None:
 @events.init.add_listener
 def _init(environment: Environment, runner: Any, **_rest: Any) -> None:
     session.create(environment, runner, is_worker=isinstance(runner, WorkerRunner))
-    Caller.network_timeout = Caller.connection_timeout = session.of(environment).timeout

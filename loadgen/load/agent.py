@@ -36,6 +36,7 @@ class Agent:
     def __init__(self, deliver: Callable[[Tally], None]) -> None:
         self._deliver = deliver
         self._ready = Event()
+        self._shape: Shape
         self._deck: Sequence[Ask] = ()
         self._tickets: Iterator[tuple[int, float]] = iter(())
         self._started = 0.0
@@ -46,7 +47,7 @@ class Agent:
         self, shape: Shape, deck: Sequence[Ask], start: float, share: tuple[int, int]
     ) -> None:
         """Send one of so many shares of a shape, from a moment of the wall clock on."""
-        self._deck = deck
+        self._shape, self._deck = shape, deck
         self._tickets = share_of(shape.stages, *share)
         self._started = time.perf_counter() + (start - time.time())
         # The deck never becomes garbage: looking through it again and again makes requests late.
@@ -67,9 +68,13 @@ class Agent:
         """Seconds since the timetable began."""
         return time.perf_counter() - self._started
 
+    def begun(self) -> Shape:
+        """The shape of the run, when it has begun; until then the calling user waits."""
+        self._ready.wait()
+        return self._shape
+
     def calls(self) -> Iterator[Call]:
         """Requests for one user, each at the time that it is due, or later if there was no user."""
-        self._ready.wait()
         for number, due in self._tickets:
             self._wait(due)
             self._tally.at(due).sent += 1

@@ -84,7 +84,6 @@ class Session:
         self.options = environment.parsed_options
         self.rows = rows.read(Path(self.options.rows))
         self.golden = mix.read_golden()
-        self.timeout = self.shape.generator.timeout_seconds
         self.agent = Agent(self.deliver)
 
     @property

@@ -21,7 +21,7 @@ GENERATOR = """
 [generator]
 max_lateness_p99_ms = {late}
 max_cpu = 0.95
-timeout_seconds = 3
+timeout_seconds = {timeout}
 [mix]
 {mix}
 [shape.{name}]
@@ -37,7 +37,7 @@ def shapes_file(folder: Path, **values: Any) -> Path:
     # Lateness is not what these tests are of, and their machine may be busy: hence the 100 ms.
     usual = {
         "name": "made", "mix": "single = 1", "limits": "load_test", "connections": 64,
-        "rate": 100, "seconds": 12, "late": 100,
+        "rate": 100, "seconds": 12, "late": 100, "timeout": 3,
     }  # fmt: skip
     path = folder / "shapes.toml"
     path.write_text(GENERATOR.format(**{**usual, **values}), encoding="utf-8")
@@ -115,6 +115,35 @@ def test_two_workers_share_one_timetable(tmp_path: Path) -> None:
     assert stage["sent"] == stage["planned"] == 1200
     assert stage["failures"] == {}
     assert code in {0, 1}, said  # how quick the double is on a busy machine is not the question
+
+
+@pytest.mark.slow
+def test_generators_by_hand_do_as_the_master_says(tmp_path: Path) -> None:
+    """Its shape is what counts, the time to wait for a reply too; the worker's own file differs."""
+    port = str(free_port())
+    shapes = shapes_file(tmp_path, seconds=8, timeout=1)
+    (tmp_path / "other").mkdir()
+    others = shapes_file(tmp_path / "other", rate=1, timeout=60)
+    with double(every=4, stall=2) as url:
+        master = locust("--master", "--master-bind-port", port, "--expect-workers", "1",
+                        "--headless", "-H", url, "--shapes", str(shapes),
+                        "--out", str(tmp_path / "out"))  # fmt: skip
+        worker = locust("--worker", "--master-port", port, "--shapes", str(others))
+        with master, worker:
+            said, _ = master.communicate(timeout=60)
+            worker.wait(20)
+    (stage,) = written(tmp_path)["stages"]
+    assert master.returncode == 1, said
+    assert stage["planned"] == 800
+    assert set(stage["failures"]) == {"single: TimeoutError"}, said
+
+
+def locust(*arguments: str) -> "subprocess.Popen[str]":
+    line = [sys.executable, "-m", "locust", "-f", "loadgen/locustfile.py", "--shape", "made"]
+    return subprocess.Popen(
+        [*line, "--loglevel", "ERROR", *arguments], cwd=ROOT, text=True,
+        env=environment(LOADGEN_API_KEY="k"), stdout=subprocess.PIPE,
+    )  # fmt: skip
 
 
 @pytest.mark.slow
