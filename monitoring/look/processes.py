@@ -58,9 +58,10 @@ def running(
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's own, without settings of a service that somebody runs by hand."""
+    """This process's own, without settings of a service or a load that somebody runs by hand."""
     inherited = os.environ  # noqa: TID251 - to clean it
-    kept = {name: value for name, value in inherited.items() if not name.startswith("SCORING_")}
+    foreign = ("SCORING_", "LOADGEN_", "LOCUST_")
+    kept = {name: value for name, value in inherited.items() if not name.startswith(foreign)}
     return {**kept, **settings}
 
 

@@ -20,6 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 KEYS: Final = ("key-of-the-cameras", "key-of-the-archive")
 # Real use has 15 s; here nobody wants to wait for the second point of a line.
 SCRAPE_SECONDS: Final = 1
+_SHAPES: Final = Path(__file__).with_name("shapes.toml")
 _RULES: Final = ROOT / "monitoring" / "prometheus" / "rules"
 _TOKEN: Final = "token-of-the-scene"  # noqa: S105 - of a server that lives for minutes
 _WORKERS: Final = 2
@@ -40,20 +41,33 @@ class Scene(NamedTuple):
 
 @contextmanager
 def playing(folder: Path) -> Iterator[Scene]:
-    """Service and Prometheus, ready and empty; stopped at the end. Raises CannotLook."""
-    port, prometheus_port = free_port(), free_port()
+    """Service, load generator and Prometheus, ready; stopped at the end. Raises CannotLook."""
+    port, loadgen, prometheus_port = free_port(), free_port(), free_port()
     url = f"http://127.0.0.1:{prometheus_port}"
     service = (sys.executable, "-m", "service")
     ready = f"http://127.0.0.1:{port}/readyz"
+    watching = _prometheus(folder, {"scoring": port, "loadgen": loadgen}, prometheus_port)
     with (
         running(service, folder / "service", ready, _settings(port)) as master,
+        running(watching, folder / "prometheus", f"{url}/-/ready"),
         running(
-            _prometheus(folder, port, prometheus_port), folder / "prometheus", f"{url}/-/ready"
+            _generator(folder, port, loadgen), folder / "loadgen",
+            f"http://127.0.0.1:{loadgen}/metrics",
+            {"PYTHONPATH": str(ROOT), "LOADGEN_API_KEY": KEYS[1]},
         ),
-    ):
+    ):  # fmt: skip
         prometheus = Prometheus(url)
         _wait_for_a_scrape(prometheus)
         yield Scene(port, master.pid, prometheus)
+
+
+def _generator(folder: Path, port: int, metrics_port: int) -> tuple[str, ...]:
+    """The load test whose metrics the dashboard of that name shows; it outlasts the scene."""
+    return (
+        *(sys.executable, "-m", "loadgen.load", "--shape", "look", "--shapes", str(_SHAPES)),
+        *("--url", f"http://127.0.0.1:{port}", "--metrics-port", str(metrics_port)),
+        *("--out", str(folder / "load")),
+    )
 
 
 def _wait_for_a_scrape(prometheus: Prometheus) -> None:
@@ -76,7 +90,7 @@ def _settings(port: int) -> dict[str, str]:
     }
 
 
-def _prometheus(folder: Path, target: int, port: int) -> tuple[str, ...]:
+def _prometheus(folder: Path, targets: dict[str, int], port: int) -> tuple[str, ...]:
     """The command; its configuration, and the rules as often evaluated as scraped, are written."""
     rules = folder / "rules"
     rules.mkdir(parents=True)
@@ -85,7 +99,7 @@ def _prometheus(folder: Path, target: int, port: int) -> tuple[str, ...]:
         often = [{name: v for name, v in group.items() if name != "interval"} for group in groups]
         (rules / path.name).write_text(yaml.safe_dump({"groups": often}), encoding="utf-8")
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump(_config(target)), encoding="utf-8")
+    config.write_text(yaml.safe_dump(_config(targets)), encoding="utf-8")
     return (
         "prometheus",
         f"--config.file={config}",
@@ -95,12 +109,15 @@ def _prometheus(folder: Path, target: int, port: int) -> tuple[str, ...]:
     )
 
 
-def _config(target: int) -> dict[str, object]:
+def _config(targets: dict[str, int]) -> dict[str, object]:
     often = f"{SCRAPE_SECONDS}s"
     timing = {"scrape_interval": often, "scrape_timeout": often, "evaluation_interval": often}
-    scoring = {
-        "job_name": "scoring",
-        "authorization": {"credentials": _TOKEN},
-        "static_configs": [{"targets": [f"127.0.0.1:{target}"]}],
-    }
-    return {"global": timing, "rule_files": ["rules/*.yml"], "scrape_configs": [scoring]}
+    jobs = [
+        {
+            "job_name": name,
+            "authorization": {"credentials": _TOKEN},
+            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+        }
+        for name, port in targets.items()
+    ]
+    return {"global": timing, "rule_files": ["rules/*.yml"], "scrape_configs": jobs}
