@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from flask import Flask
 
 from service import errors
+from service.admission import Admission
 from service.auth import KeyRing
+from service.board import board
 from service.door import Door
 from service.metrics import Metrics
 from service.routes import docs, ops, reg
 from service.settings import Settings
+from service.shedding import Glance
 from service.slots import Slot
 
 if TYPE_CHECKING:
@@ -56,15 +59,19 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app.extensions["slot"] = slot  # for the worker, which answers what never reaches the app
     app.extensions["metrics"] = metrics  # for the worker, which counts what it reports
     errors.register(app)
-    scoring = reg.RegRoute(slot, keys, settings, metrics)
+    admission = Admission(settings, metrics.http.shed)
+    scoring = reg.RegRoute(slot, keys, settings, metrics, admission)
     app.express = {("POST", path): scoring.post for path in ("/reg/", "/reg")}
     app.register_blueprint(reg.blueprint(scoring, keys))
     app.register_blueprint(ops.home(keys))
-    app.register_blueprint(ops.probes(slot))
+    app.register_blueprint(ops.probes(slot, board()))
     app.register_blueprint(docs.blueprint())
     if settings.metrics_token and not settings.metrics_bind:
         metrics.serve(app, settings.metrics_token)
-    app.wsgi_app = Door(app.wsgi_app, slot, metrics, _secrets(settings, keys))  # type: ignore[assignment]
+    door = Door(app.wsgi_app, slot, metrics, _secrets(settings, keys))
+    app.extensions["admission"] = admission
+    app.extensions["glance"] = Glance(admission, door, keys)  # for the worker, as above
+    app.wsgi_app = door  # type: ignore[assignment]
     return app
 
 
@@ -72,7 +79,7 @@ def create_metrics_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: M
     """What is served at the address of the metrics: their page and the probes, nothing else."""
     app = Flask(__name__, static_folder=None)
     errors.register(app)
-    app.register_blueprint(ops.probes(slot))
+    app.register_blueprint(ops.probes(slot, board()))
     metrics.serve(app, settings.metrics_token)
     app.wsgi_app = Door(app.wsgi_app, slot, metrics, _secrets(settings, keys))  # type: ignore[assignment]
     return app

@@ -19,6 +19,7 @@ class Board:
     """One place for each worker, holding the number of its open connections."""
 
     def __init__(self, places: int) -> None:
+        self._stopping = mmap.mmap(-1, 1)
         self._connections = memoryview(mmap.mmap(-1, places * _INT)).cast("i")
         for place in range(places):
             self._connections[place] = _VACANT
@@ -29,6 +30,15 @@ class Board:
         place = next((i for i, n in enumerate(self._connections) if n == _VACANT), last)
         self._connections[place] = 0
         return place
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is about to stop: it still serves, but is no longer ready."""
+        return self._stopping[0] != 0
+
+    def begin_stop(self) -> None:
+        """Tell all workers that the server is about to stop."""
+        self._stopping[0] = 1
 
     def leave(self, place: int) -> None:
         """Make a place vacant."""

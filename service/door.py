@@ -5,8 +5,8 @@ A WSGI wrapper rather than Flask hooks: it also covers replies that no view made
 """
 
 import re
-from collections.abc import Callable, Iterable
-from secrets import token_hex
+from collections.abc import Callable, Iterable, Mapping
+from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,9 +63,19 @@ class Door:
             labels = (record.route, method_of(environ), status_sent, record.key_name)
             http.observe(labels, perf_counter() - began)
 
-    def _request_id(self, environ: "WSGIEnvironment") -> str:
+    def refused(self, environ: Mapping[str, str], status: str, key_name: str) -> tuple[str, str]:
+        """Count a scoring request that was refused outside; its id and the model's version."""
+        self._http.observe(("/reg", "POST", status, key_name), 0.0)
+        return self._request_id(environ), self._slot.current.version
+
+    def _request_id(self, environ: Mapping[str, str]) -> str:
         given: str = environ.get("HTTP_X_REQUEST_ID", "")
         if not _SENSIBLE_ID.fullmatch(given) or may_be_plate(given) or self._is_secret(given):
-            return token_hex(16)
+            return _new_id()
         key = environ.get("HTTP_X_API_KEY")
-        return token_hex(16) if key and key in given else given
+        return _new_id() if key and key in given else given
+
+
+def _new_id() -> str:
+    """128 random bits: unique, not secret. Each worker has its own sequence after the fork."""
+    return f"{getrandbits(128):032x}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.arbiter import Arbiter
 
 from model import ModelRefused
-from service import cpus, workdir
+from service import cpus, draining, workdir
 from service.board import board
 from service.reports import reports
 from service.settings import (
@@ -76,6 +76,11 @@ def on_starting(server: Any) -> None:
         KeyRing(_settings).judge(_public(server.cfg.address), strict=True)
     except SettingsError as error:
         stop(error)
+
+
+def when_ready(server: Any) -> None:
+    """Let a stop begin with the readiness. gunicorn looks its reactions up by name."""
+    server.handle_term = partial(draining.stop, server, _settings.drain_seconds)
 
 
 def _public(addresses: list[Any]) -> list[Any]:

@@ -58,6 +58,15 @@ def _score() -> dict[str, Any]:
         "operationId": "post_reg",
         "summary": "Score one reading, or an array of them",
         "security": [{"key": []}],
+        "parameters": [
+            {
+                "name": "X-Request-Timeout-Ms",
+                "in": "header",
+                "description": "How long the caller waits: a reply that can't come in time is "
+                "refused at once, with 429",
+                "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
+            }
+        ],
         "requestBody": {
             "required": True,
             "content": {
@@ -69,7 +78,7 @@ def _score() -> dict[str, Any]:
         },
         "responses": {
             "200": _ok("ScoreReply", "One score, or a list in the order of the rows", scored=True),
-            **_errors("400", "401", "408", "413", "415", "500"),
+            **_errors("400", "401", "408", "413", "415", "429", "500"),
         },
     }
 
@@ -148,6 +157,7 @@ def _error_responses() -> dict[str, Any]:
         "408": "The body took too long to come",
         "413": "The body is too long, or the array has too many rows",
         "415": "The body is not declared as JSON in UTF-8",
+        "429": "Too much to do; Retry-After says in how many seconds to come again",
         "500": "An internal error; the text holds the request id",
         "503": "Not ready",
     }

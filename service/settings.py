@@ -63,6 +63,19 @@ class Settings(Struct, frozen=True):
         Literal["accept", "reject"],
         Meta(description="A category the model never saw: accept (and say so) or reject (400)."),
     ] = "accept"
+    max_waiting: Annotated[
+        int,
+        Meta(ge=0, le=10_000, description="Requests that may wait in each worker; more get 429."),
+    ] = 128
+    max_wait_ms: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=600_000,
+            description="Longest wait before a request is scored, in ms; else it gets 429. "
+            "A caller's own X-Request-Timeout-Ms goes before it.",
+        ),
+    ] = 150
     metrics_token: Annotated[
         str,
         Meta(
@@ -82,6 +95,15 @@ class Settings(Struct, frozen=True):
         int,
         Meta(ge=1, description="Seconds an idle connection stays open; above the balancer's own."),
     ] = 75
+    drain_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=300,
+            description="Seconds from a stop's begin, when /readyz turns 503, to the end of "
+            "accepting: what balancers need to see it.",
+        ),
+    ] = 0
     graceful_timeout: Annotated[
         int, Meta(ge=1, description="Seconds that requests in flight get to end on a stop.")
     ] = 30

@@ -1,29 +1,29 @@
 """The gunicorn worker: gevent's, without monkey-patching, and lean where it was measured."""
 
+import errno
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from secrets import token_hex
 from time import monotonic, perf_counter
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
-import msgspec
 from gevent import socket
 from gevent.pool import Pool
 from gevent.server import StreamServer
-from gunicorn.http import errors, wsgi
+from gunicorn.http import get_parser, wsgi
 from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.ggevent import GeventWorker
 
-from service import body
+from service import body, unparsed
 from service.accepting import FairServer
+from service.admission import SEEN
 from service.board import board
 from service.errors import tell
 from service.idle import IdleConnections, UnfinishedBodies
 from service.record import ENVIRON_KEY, Record
-from service.reply import Envelope
 from service.response import OnePieceResponse
 from service.settings import of_this_server
 
@@ -39,6 +39,9 @@ _BODY_SECONDS: Final = 20.0
 _LAST_BODY_SECONDS: Final = 5.0
 
 _METRICS_CONNECTIONS: Final = 16
+
+# How a connection breaks that a client has left.
+_GONE: Final = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN))
 
 # Of a body that nobody wants: what is read to keep the connection, and what to end it kindly.
 _WORTH_READING: Final = 64 * 1024
@@ -64,6 +67,8 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         self.each_second: Callable[[list[Any]], None] = lambda _sockets: None
         self._metrics_address = of_this_server().metrics_address
         self._connections = Pool(self.worker_connections)
+        self._glance: Any = None
+        self._loop: Any = None
         # gunicorn looks a setting up in two steps of Python, dozens of times a request. Its
         # lookup runs only for what is no plain attribute; a worker's settings don't change.
         self.cfg.__dict__.update({name: s.get() for name, s in self.cfg.settings.items()})
@@ -81,7 +86,9 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop, then let what is in flight end."""
+        self._glance = self.wsgi.extensions["glance"]
         hub: Any = gevent.get_hub()
+        self._loop = hub.loop
         hub.print_exception = _tell_uncaught
         servers = [self._server(listener) for listener in self.sockets]
         while self.alive:
@@ -123,9 +130,53 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         """Serve one connection from its first request to its end."""
         self._board.publish(self.place, len(self._connections))
         try:
-            super().handle(listener, client, addr)
+            self._converse(listener.getsockname(), client, addr)
+        except (NoMoreData, StopIteration):
+            pass  # the client ended it, or it is to be closed
+        except OSError as error:
+            if error.errno not in _GONE:
+                tell(error, Record(token_hex(16)))
+        except BaseException as error:  # noqa: BLE001 - of this connection alone
+            self.handle_error(None, client, addr, error)
         finally:
+            client.close()
             self._board.publish(self.place, len(self._connections) - 1)
+
+    def _converse(self, listener_name: Any, client: Any, addr: Any) -> None:
+        """One request after the other: gunicorn's loop, less the protocols not spoken here.
+
+        The bytes come before the parser, so that a worker with too much to do can refuse them
+        without it.
+        """
+        parser = get_parser(self.cfg, client, addr)
+        while self._first_bytes(client, parser):
+            request = None
+            with self._idle:
+                request = next(parser)
+            if request is None:
+                return  # it took too long
+            request.proxy_protocol_info = {}
+            self.handle_request(listener_name, request, client, addr)
+
+    def _first_bytes(self, client: Any, parser: Any) -> bool:
+        """Wait for those of a request that is to be parsed; false when no more will come."""
+        data = b""
+        with self._idle:
+            if not parser.finish_body():
+                return False
+            if parser.unreader.buf.getbuffer().nbytes:
+                return True  # they came together with the request before
+        while True:
+            with self._idle:
+                data = client.recv(_PIECE)
+            refusal = self._glance.refusal(data) if self.alive else None
+            if refusal is None:
+                break
+            if client.send(refusal) < len(refusal):
+                return False  # a client that reads nothing gets no more
+            data = b""
+        parser.unreader.unread(data)
+        return bool(data)
 
     def timeout_ctx(self) -> IdleConnections:
         """What gunicorn enters while a connection waits for its next request."""
@@ -138,10 +189,11 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             req, sock, addr, listener_name, self.cfg, response_class=OnePieceResponse
         )
         environ[body.WAIT] = self._bodies
+        environ[SEEN] = self._loop.now()
         app = self.wsgi
         if self._is_for_metrics(listener_name):
             app = self.wsgi.extensions["metrics_app"]
-        if not self.alive:
+        if not self.alive or self._board.stopping:
             response.force_close()
         try:
             self._respond(app, response, environ, req)
@@ -177,36 +229,13 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             if hasattr(chunks, "close"):
                 chunks.close()
 
-    def _count_unparsed(self, record: Record, status: int) -> None:
-        """What never reached the door, and so has neither a count nor a line."""
-        labels = (record.route, "other", str(status), "")
-        self.wsgi.extensions["metrics"].http.observe(labels, 0.0)
-        environ = {ENVIRON_KEY: record, "REQUEST_METHOD": "other"}
-        self.log.access(SimpleNamespace(status_code=status), None, environ, 0.0)
-
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no HTTP, or broke outside the app, in the envelope.
+        """Answer what is no HTTP, or broke outside the app.
 
         gunicorn's own version logs and echoes the offending text, which may hold a plate.
         """
         del req, addr
-        status = _parse_status(exc)
-        record = Record(token_hex(16))
-        record.route = "unmatched"
-        self.log.warning("Request %s was refused: %s", record.request_id, type(exc).__name__)
-        if status < 500:
-            self._count_unparsed(record, status)
-        elif isinstance(exc, Exception):  # the door has counted it; and not what ends a greenlet
-            tell(exc, record)
-        text = msgspec.json.encode(Envelope(HTTPStatus(status).phrase.lower(), "fail"))
-        head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
-            f"X-Request-Id: {record.request_id}\r\n"
-            f"X-Model-Version: {self.wsgi.extensions['slot'].current.version}\r\n\r\n"
-        )
-        with suppress(OSError):
-            client.sendall(head.encode() + text)
+        unparsed.answer(client, exc, self.wsgi, self.log)
 
 
 def _tell_uncaught(context: object, kind: type, error: BaseException, trace: object) -> None:
@@ -238,11 +267,3 @@ def _drop_rest(client: Any) -> None:
         while dropped < _DROPPED and (piece := client.recv(_PIECE)):
             dropped += len(piece)
             gevent.sleep(0)
-
-
-def _parse_status(exc: BaseException) -> int:
-    if not isinstance(exc, errors.ParseException):
-        return 500
-    if isinstance(exc, errors.LimitRequestLine):
-        return 414
-    return 431 if isinstance(exc, errors.LimitRequestHeaders) else 400

@@ -1,5 +1,6 @@
 """Requests by route, method and status, counted at the door."""
 
+from collections import Counter as Counted
 from collections.abc import Iterable
 from itertools import product
 from typing import Final, TypeAlias
@@ -17,6 +18,8 @@ BUCKETS: Final = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01),
     *(0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
+# No room to wait in, no time to wait so long, an array while single rows wait.
+SHED_REASONS: Final = ("full", "deadline", "array")
 _WITH_KEY: Final = ("/reg", "/")
 # What is there at 0 before it first happens: without it the first failure of a kind is no
 # increase that Prometheus could see.
@@ -53,6 +56,14 @@ class HttpMetrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        shed = Counter(
+            "scoring_requests_shed",
+            "Scoring requests refused with 429 since there was too much to do.",
+            ("reason",),
+            registry=registry,
+        )
+        self._shed = {reason: shed.labels(reason) for reason in SHED_REASONS}
+        self._refused: Counted[str] = Counted()
         # Bound children, since .labels() locks and builds strings; routes, methods, statuses
         # and key names are few, so this stays small.
         self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
@@ -72,6 +83,10 @@ class HttpMetrics:
             self._turn.wait()
         self._answered.setdefault(labels, []).append(seconds)
 
+    def shed(self, reason: str) -> None:
+        """Count a request that was refused under load."""
+        self._refused[reason] += 1
+
     def publish(self) -> None:
         """Write what was noted, and how many requests are in flight now."""
         self.write()
@@ -80,6 +95,9 @@ class HttpMetrics:
     def write(self) -> None:
         """Write what was noted."""
         answered, self._answered = self._answered, {}
+        refused, self._refused = self._refused, Counted()
+        for reason, count in refused.items():
+            self._shed[reason].inc(count)
         for labels, durations in answered.items():
             requests, duration = self._bound.get(labels) or self._bind(labels)
             requests.inc(len(durations))

@@ -17,6 +17,9 @@ class SilentHttp(HttpMetrics):
     def observe(self, labels: Labels, seconds: float) -> None:
         """Nothing."""
 
+    def shed(self, reason: str) -> None:
+        """Nothing."""
+
 
 class SilentScoring(ScoringMetrics):
     """Counts no rows, batches or stages."""

@@ -4,6 +4,7 @@ from flask import Blueprint
 
 from service import reply
 from service.auth import KeyRing
+from service.board import Board
 from service.guard import require_key
 from service.reply import Reply
 from service.slots import Slot
@@ -17,8 +18,8 @@ def home(keys: KeyRing) -> Blueprint:
     return routes
 
 
-def probes(slot: Slot) -> Blueprint:
-    """`/healthz`: this worker answers. `/readyz`: its model is loaded and warmed."""
+def probes(slot: Slot, board: Board) -> Blueprint:
+    """`/healthz`: this worker answers. `/readyz`: it is warm, and the server not about to stop."""
     routes = Blueprint("probes", __name__)
 
     @routes.get("/healthz")
@@ -27,6 +28,8 @@ def probes(slot: Slot) -> Blueprint:
 
     @routes.get("/readyz")
     def readyz() -> Reply:
+        if board.stopping:
+            return reply.fail(503, "the server is about to stop")
         return reply.ok("ready") if slot.warm else reply.fail(503, "the model is not warm yet")
 
     return routes

@@ -10,6 +10,7 @@ from flask import Blueprint, request
 from model import InvalidRequest
 from model.regno import MANY, Reading, RegnoScorer, Row, Score
 from service import body, reply
+from service.admission import Admission
 from service.auth import KeyRing
 from service.guard import admit, require_key
 from service.metrics import Metrics
@@ -29,7 +30,15 @@ SLICE_ROWS: Final = 1000
 class RegRoute:
     """Scores bodies with the slot's live model."""
 
-    def __init__(self, slot: Slot, keys: KeyRing, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        keys: KeyRing,
+        settings: Settings,
+        metrics: Metrics,
+        admission: Admission,
+    ) -> None:
+        self._admission = admission
         self._slot = slot
         self._keys = keys
         self._limits = (settings.max_body, settings.max_array_body)
@@ -47,9 +56,12 @@ class RegRoute:
         admit(environ, self._keys)
         live = self._slot.current
         record.model_version = live.version
+        # By its stated length first, so that who is refused need not be read.
+        self._admission.check(environ, int(environ.get("CONTENT_LENGTH") or 0))
         text = body.read(environ, *self._limits)
         try:
-            response = self._score(live, text, record)
+            with self._admission.check(environ, len(text)):
+                response = self._score(live, text, record)
         except InvalidRequest as fault:
             self._metrics.refused(fault)
             raise

@@ -1,0 +1,226 @@
+"""Who is let in under load: few at a time, few that wait, and nobody for whom it is too late.
+
+A worker scores some requests at once, which fill a batch; others wait in a room, first come
+first served. Who finds the room full, or would wait longer than it has time, is refused at
+once with 429: a reply that comes too late is work for nothing, and makes all others late.
+Arrays have a slot and a room of their own, and give way as soon as single rows wait.
+"""
+
+from collections.abc import Callable, Mapping
+from random import choice
+from time import time
+from typing import Any, Final
+
+from gevent.lock import Semaphore
+
+from service.errors import Refused
+from service.metrics.http import SHED_REASONS
+from service.settings import Settings
+
+# Where the worker puts the moment at which its turn of the event loop saw the request's bytes.
+SEEN: Final = "scoring.seen"
+
+# Enough to fill a batch. More at once would only make each turn of the event loop longer, and
+# with it the time until somebody new is looked at: half a millisecond for each.
+_SLOTS: Final = 32
+# An array is scored in slices, between which single rows have their turn: two at once would
+# make them wait for two slices.
+_ARRAY_SLOTS: Final = 1
+# Beyond this many bytes a body counts as an array, whatever it is: a single row has 500-900.
+ARRAY_BYTES: Final = 2048
+# Arrays are refused once single rows have filled this share of their room, or of their time.
+_GIVE_WAY: Final = 0.25
+# An array may wait as long as so many of its own size take, if that is longer than usual.
+_AS_LONG_AS: Final = 2.0
+# Scoring takes about so long for a byte of an array, until it has been measured.
+_SECONDS_A_BYTE: Final = 1.2e-7
+_FORGET: Final = 0.98
+_LONGEST_MS: Final = 600_000
+# Of a clock beside ours: a start in the future, or longer ago, tells nothing.
+_OLDEST_START: Final = 60.0
+_RETRY_SECONDS: Final = ("1", "2", "3")
+
+FULL, DEADLINE, ARRAY = SHED_REASONS
+TEXTS: Final = {
+    FULL: "too many requests are waiting",
+    DEADLINE: "this request could not be answered in time",
+    ARRAY: "arrays give way to single rows now",
+}
+
+
+class Lane:
+    """Some slots and a room of requests that wait for one."""
+
+    def __init__(self, slots: int, room: int) -> None:
+        self._semaphore = Semaphore(slots)
+        self._room = room
+        self.waiting = 0
+        # What the last ones waited, and behind how many: their quotient is the pace.
+        self._waited, self._places = 0.0, 1.0
+
+    @property
+    def taken(self) -> bool:
+        """Whether a newcomer would have to wait: a slot that is just free is for who waits."""
+        return self.waiting > 0 or self._semaphore.locked()
+
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer would find no place, neither a slot nor in the room."""
+        return self.waiting >= self._room and self.taken
+
+    @property
+    def wait_ahead(self) -> float:
+        """Seconds that a newcomer will wait, by the pace of those before."""
+        if not self.taken:
+            return 0.0
+        return (self.waiting + 1) * self._waited / self._places
+
+    @property
+    def fullness(self) -> float:
+        """The share of the room that is taken."""
+        return self.waiting / max(self._room, 1)
+
+    def enter(self) -> None:
+        """Take a slot, after all who came before."""
+        if not self.taken:
+            self._semaphore.acquire()
+            return
+        self.waiting += 1
+        place, began = self.waiting, time()
+        try:
+            self._semaphore.acquire()
+        finally:
+            self.waiting -= 1
+        self._waited = _FORGET * self._waited + time() - began
+        self._places = _FORGET * self._places + place
+
+    def leave(self) -> None:
+        """Give the slot back."""
+        self._semaphore.release()
+
+
+class Admission:
+    """Lets requests in, or refuses them with 429 and a word on when to come again."""
+
+    def __init__(self, settings: Settings, shed: Callable[[str], None]) -> None:
+        """`shed` is told the reason of each refusal."""
+        self._shed = shed
+        self._patience = settings.max_wait_ms / 1000
+        self._singles = Lane(_SLOTS, settings.max_waiting)
+        self._arrays = Lane(_ARRAY_SLOTS, settings.max_waiting // 8)
+        self._seconds_a_byte = _SECONDS_A_BYTE
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody might be refused."""
+        return self._singles.taken or self._arrays.taken
+
+    def closed_to(self, size: int) -> str | None:
+        """Why a body of so many bytes would be refused now, however patient its client is."""
+        single = size <= ARRAY_BYTES
+        if not single and self._give_way():
+            return ARRAY
+        lane = self._singles if single else self._arrays
+        if lane.full:
+            return FULL
+        return DEADLINE if lane.wait_ahead > self._patience_of(size) else None
+
+    def check(self, environ: Mapping[str, Any], size: int) -> "Ticket":
+        """A ticket for a body of so many bytes. Raises Refused when it can't be used in time.
+
+        Raises Refused with 400 when the client's deadline can't be read.
+        """
+        arrived, given = _arrival(environ), _timeout(environ)
+        takes = size * self._seconds_a_byte if size > ARRAY_BYTES else 0.0
+        deadline = arrived + (self._patience_of(size) + takes if given is None else given)
+        reason = self.closed_to(size)
+        if reason is None and given is not None:
+            lane = self._lane(size)
+            if time() + lane.wait_ahead + takes > deadline:
+                reason = DEADLINE
+                # Nobody would ever show that an estimate is wrong if all were refused by it.
+                self._seconds_a_byte *= _FORGET
+        if reason is not None:
+            raise self.refusal(reason)
+        return Ticket(self, self._lane(size), deadline - takes, size)
+
+    def refusal(self, reason: str) -> Refused:
+        """The reply to one that is not let in; it is counted."""
+        self.count(reason)
+        return Refused(429, TEXTS[reason], {"Retry-After": retry_after()})
+
+    def count(self, reason: str) -> None:
+        """Note that a request was refused."""
+        self._shed(reason)
+
+    def measured(self, size: int, seconds: float) -> None:
+        """An array of so many bytes had a slot for so long."""
+        self._seconds_a_byte += (1 - _FORGET) * 5 * (seconds / size - self._seconds_a_byte)
+
+    def _lane(self, size: int) -> Lane:
+        return self._singles if size <= ARRAY_BYTES else self._arrays
+
+    def _patience_of(self, size: int) -> float:
+        return max(self._patience, _AS_LONG_AS * size * self._seconds_a_byte)
+
+    def _give_way(self) -> bool:
+        singles = self._singles
+        return singles.fullness > _GIVE_WAY or singles.wait_ahead > _GIVE_WAY * self._patience
+
+
+class Ticket:
+    """One request's place in a lane: a context that waits for a slot, and gives it back."""
+
+    __slots__ = ("_admission", "_began", "_lane", "_latest", "_size")
+
+    def __init__(self, admission: Admission, lane: Lane, latest: float, size: int) -> None:
+        """`latest` is the moment of the wall clock until which it makes sense to begin."""
+        self._admission = admission
+        self._lane = lane
+        self._latest = latest
+        self._size = size
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        """Wait for a slot. Raises Refused when it has become too late."""
+        self._lane.enter()
+        self._began = time()
+        if self._began > self._latest:
+            self._lane.leave()
+            raise self._admission.refusal(DEADLINE)
+
+    def __exit__(self, *_: object) -> None:
+        """Give the slot to the next."""
+        self._lane.leave()
+        if self._size > ARRAY_BYTES:
+            self._admission.measured(self._size, time() - self._began)
+
+
+def retry_after() -> str:
+    """When to come again: not all at the same moment."""
+    return choice(_RETRY_SECONDS)  # noqa: S311 - no secret
+
+
+def _arrival(environ: Mapping[str, Any]) -> float:
+    """When the edge saw the request, else when the worker did."""
+    now = time()
+    stated = environ.get("HTTP_X_REQUEST_START", "")
+    if stated.startswith("t="):
+        try:
+            ago = now - float(stated[2:])
+        except ValueError:
+            ago = -1.0
+        if 0 <= ago <= _OLDEST_START:
+            return now - ago
+    seen: float = environ.get(SEEN, now)
+    return seen
+
+
+def _timeout(environ: Mapping[str, Any]) -> float | None:
+    """The seconds that the client gives, None if it does not say."""
+    stated = environ.get("HTTP_X_REQUEST_TIMEOUT_MS")
+    if stated is None:
+        return None
+    if not (stated.isascii() and stated.isdigit() and 1 <= int(stated[:7]) <= _LONGEST_MS):
+        raise Refused(400, f"X-Request-Timeout-Ms must be a whole number of ms, 1 to {_LONGEST_MS}")
+    return int(stated) / 1000

@@ -1,0 +1,90 @@
+"""Refusing at a glance: under load most requests get their 429 before they are parsed.
+
+To parse a head and call the app costs a fifth of a millisecond. At that price refusals would
+themselves be the overload; by a look at the raw bytes they cost some 30 µs.
+"""
+
+import re
+from typing import Final, TypeAlias
+
+from service.admission import TEXTS, Admission, retry_after
+from service.auth import KeyRing
+from service.door import Door
+from service.reply import fail
+
+# The head of a plain request. Whatever else there is, another method or address, chunks, two
+# lengths, half a request, is for the parser.
+_HEAD: Final = re.compile(
+    rb"POST /reg/? HTTP/1\.1\r\n((?:[!#-'*+.0-9A-Z^-z|~-]+:[^\r\n]*\r\n)+)\r\n"
+)
+_NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_LONGEST_NUMBER: Final = 8
+
+Fields: TypeAlias = dict[bytes, bytes]
+
+
+def _fixed(reason: str) -> tuple[bytes, bytes]:
+    """What is the same in all replies of a reason: the begin of the head, and the body."""
+    body = fail(429, TEXTS[reason]).body
+    return (
+        b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n"
+        b"Connection: keep-alive\r\nContent-Length: %d\r\n" % len(body),
+        body,
+    )
+
+
+_FIXED: Final = {reason: _fixed(reason) for reason in TEXTS}
+
+
+class Glance:
+    """Tells from the bytes that came whether their request would be refused, and the reply."""
+
+    def __init__(self, admission: Admission, door: Door, keys: KeyRing) -> None:
+        self._admission = admission
+        self._door = door
+        self._keys = keys
+
+    def refusal(self, data: bytes) -> bytes | None:
+        """The reply to a whole request that is not let in now; None if it is to be parsed."""
+        if not self._admission.busy:
+            return None
+        head = _HEAD.match(data)
+        fields = _fields(head[1]) if head else None
+        if head is None or fields is None:
+            return None
+        size = int(fields[b"content-length"])
+        if head.end() + size != len(data):
+            return None
+        reason = self._admission.closed_to(size)
+        return self._reply(fields, reason) if reason else None
+
+    def _reply(self, fields: Fields, reason: str) -> bytes:
+        self._admission.count(reason)
+        key = fields.get(b"x-api-key", b"").decode("latin-1")
+        given_id = fields.get(b"x-request-id", b"").decode("latin-1")
+        environ = {"HTTP_X_REQUEST_ID": given_id, "HTTP_X_API_KEY": key}
+        request_id, version = self._door.refused(environ, "429", self._keys.name_of(key) or "")
+        varying = (
+            f"X-Request-Id: {request_id}\r\nX-Model-Version: {version}\r\n"
+            f"Retry-After: {retry_after()}\r\n\r\n"
+        )
+        head, body = _FIXED[reason]
+        return b"%b%b%b" % (head, varying.encode(), body)
+
+
+def _fields(head: bytes) -> Fields | None:
+    """The fields by name; None unless all are plain, each is there once and the length is known."""
+    lines = head.split(b"\r\n")[:-1]
+    fields = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        fields[name.lower()] = value.strip(b" \t")
+    length = fields.get(b"content-length", b"")
+    if (
+        len(fields) < len(lines)
+        or not _NOT_PLAIN.isdisjoint(fields)
+        or fields.get(b"connection", b"keep-alive").lower() != b"keep-alive"
+        or not (length.isdigit() and len(length) <= _LONGEST_NUMBER)
+    ):
+        return None
+    return fields
