@@ -17,6 +17,10 @@ run: $(RUNTIME) ## Set up what is missing and serve on 127.0.0.1:5000 with the b
 
 test: check test-fast test-slow ## Set up what is missing, check the code, run all tests
 
+.PHONY: doctor
+doctor: $(RUNTIME) ## Check this machine and the settings for every known trap; ARGS=--help
+	@$(BIN)/python -m service.doctor $(ARGS)
+
 ##@ Working on it
 .PHONY: check test-fast test-slow format
 check: $(DEV) ## Lint, types and the rooms' import laws

@@ -7,7 +7,7 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -123,7 +123,7 @@ class KeyRing:
             return False
         text = path.read_text("utf-8")
         self._stamp = stamp  # now: what could not be read may be readable in a second
-        keys = parse(_uncommented(text), example_allowed=not self._open)
+        keys = parse(uncommented(text), example_allowed=not self._open)
         if not keys:
             raise BadKeys("it holds no key")
         self._digests = {**self._fixed, **keys}
@@ -133,10 +133,21 @@ class KeyRing:
 def parse(text: str, *, example_allowed: bool) -> dict[bytes, str]:
     """SHA-256 digest → name, of `name:key` pairs or bare keys between commas or blanks.
 
-    A bare key is named after its place: key-1, key-2, …
     Raises BadKeys.
     """
     keys: dict[bytes, str] = {}
+    for name, key in entries(text):
+        if key == EXAMPLE_KEY and not example_allowed:
+            raise BadKeys(_NOT_THE_EXAMPLE)
+        keys[sha256(key.encode()).digest()] = name
+    return keys
+
+
+def entries(text: str) -> Iterator[tuple[str, str]]:
+    """The (name, key) pairs of a text; a bare key is named after its place: key-1 and so on.
+
+    Raises BadKeys.
+    """
     for place, entry in enumerate(filter(None, _ENTRY_SEPARATOR.split(text)), start=1):
         name, colon, key = entry.partition(":")
         if not colon:
@@ -145,10 +156,7 @@ def parse(text: str, *, example_allowed: bool) -> dict[bytes, str]:
             raise BadKeys(f"the name of entry {place} may hold letters, digits, . _ - only")
         if not key or not key.isascii():
             raise BadKeys(f"the key of entry {place} must be ASCII and not empty")
-        if key == EXAMPLE_KEY and not example_allowed:
-            raise BadKeys(_NOT_THE_EXAMPLE)
-        keys[sha256(key.encode()).digest()] = name
-    return keys
+        yield name, key
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -157,5 +165,6 @@ def _reason(error: OSError | ValueError) -> str:
     return str(error) if isinstance(error, BadKeys) else "it is not UTF-8 text"
 
 
-def _uncommented(text: str) -> str:
+def uncommented(text: str) -> str:
+    """The text of a keys file without its comments."""
     return "\n".join(_COMMENT.sub("", line) for line in text.splitlines())

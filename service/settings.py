@@ -215,6 +215,11 @@ def unknown_variables(
     return sorted(_given(os.environ if environ is None else environ, dotenv).keys() - known)
 
 
+def of_others(*names: str) -> dict[str, str]:
+    """Those of these variables that are set: other programs' own, which matter here too."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
 def _check_addresses(settings: Settings) -> None:
     checks: dict[str, Callable[[str], object]] = {
         "host": addresses.check_host,

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Final
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - memory, not a place for secrets
 
-_PREFIX: Final = "scoring-metrics-"
-_LOCK: Final = "in-use"
+PREFIX: Final = "scoring-metrics-"
+LOCK: Final = "in-use"
 
 
 def memory() -> Path | None:
@@ -26,7 +27,7 @@ def memory() -> Path | None:
 @cache
 def metrics_folder() -> Path:
     """One new folder for the life of the master: a reload of the configuration keeps it."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory()))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=memory()))
     _sweep(folder.parent)
     _lock(folder)
     atexit.register(_remove, folder, os.getpid())
@@ -42,13 +43,18 @@ def _remove(folder: Path, master: int) -> None:
 
 def _lock(folder: Path) -> None:
     """Hold a lock as long as this process or one of its workers lives, however they end."""
-    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what servers left that were killed outright."""
-    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+    for folder in left_over(parent):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def left_over(parent: Path) -> Iterator[Path]:
+    """What servers left that were killed outright; each is locked until the next is asked for."""
+    for lock in parent.glob(f"{PREFIX}*/{LOCK}"):
         with suppress(OSError), lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
+            yield lock.parent
