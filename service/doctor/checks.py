@@ -87,7 +87,7 @@ def _of_addresses(machine: Machine, settings: Settings, dotenv: Path) -> tuple[C
         partial(ports.metrics_address, machine, settings),
         partial(ports.borrowed_ports, machine, settings),
         partial(sense.reach, machine, settings),
-        partial(edge.edge, settings, dotenv),
+        partial(edge.edge, machine, settings, dotenv),
         partial(remote.sentry, settings),
         partial(remote.traces, settings),
     )
@@ -109,10 +109,10 @@ def _of_machine(machine: Machine, wanted: int) -> tuple[Check, ...]:
 def _of_model(
     machine: Machine, wanted: int, settings: Settings, examined: model.Examined
 ) -> tuple[Check, ...]:
-    path = Path(examined.path)
+    path, places = Path(examined.path), of_others("TMPDIR", "TEMP", "TMP")
     return (
         partial(memory.memory, machine, wanted, examined.resident),
-        partial(folders.temporary_folder, folders.temporary(), path),
+        partial(folders.temporary_folder, folders.temporary(), path, places.values()),
         partial(files.model_file, path),
         partial(model.model, examined, bundled=not settings.model),
     )

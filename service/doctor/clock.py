@@ -27,7 +27,7 @@ def clock(
     now: datetime | None = None,
     state: Callable[[], int] = kernel_state,
 ) -> Iterator[Finding]:
-    """Whether the time is plausible, beside an installed file's too, and whether anybody keeps it."""
+    """Whether the time is plausible, also beside a file installed, and whether it is kept right."""
     now = now or datetime.now(UTC)
     written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     if now.year not in _YEARS:

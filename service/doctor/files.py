@@ -17,12 +17,12 @@ TOKEN_FILE: Final = PROJECT / "monitoring" / "prometheus" / "metrics_token"
 
 def rights(machine: Machine, settings: Settings, dotenv: Path) -> Iterator[Finding]:
     """The rights of each file that matters and is there."""
-    secrets = {".env": dotenv, "metrics token file": TOKEN_FILE}
+    found = {".env": dotenv, "metrics token file": TOKEN_FILE}
     if settings.api_keys_file:
-        secrets["keys file"] = Path(settings.api_keys_file)
-    for name, path in secrets.items():
+        found["keys file"] = Path(settings.api_keys_file)
+    for name, path in found.items():
         if path.exists():
-            yield _secret(name, path, machine)
+            yield secret(name, path, machine)
 
 
 def model_file(path: Path) -> Iterator[Finding]:
@@ -75,7 +75,8 @@ def others_may(path: Path) -> int:
     return real.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
 
 
-def _secret(name: str, path: Path, machine: Machine) -> Finding:
+def secret(name: str, path: Path, machine: Machine) -> Finding:
+    """Whether other users are kept out of a file."""
     mode = f"{path} ({stat.S_IMODE(path.stat().st_mode):04o})"
     given = others_may(path)
     if given & stat.S_IWOTH:

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,8 @@ def left_over_metrics(parent: Path | None) -> Iterator[Finding]:
         yield ok("left-over metrics", "none")
 
 
-def temporary_folder(folder: Path | None, model: Path) -> Iterator[Finding]:
-    """Whether the model can be copied to where CatBoost reads it from."""
+def temporary_folder(folder: Path | None, model: Path, named: Collection[str]) -> Iterator[Finding]:
+    """Whether the model can be copied to a folder; some are `named` in variables."""
     if folder is None:
         found = "none can be written to: the model can't be loaded"
         yield fail("temporary folder", found, "mount a tmpfs at /tmp, or set TMPDIR")
@@ -76,7 +76,7 @@ def temporary_folder(folder: Path | None, model: Path) -> Iterator[Finding]:
     if free < needed:
         found = f"{folder} has {free:,} bytes free, the model needs {needed:,}"
         yield fail("temporary folder", found, "make room there, or set TMPDIR")
-    elif folder == Path.cwd():
+    elif folder == Path.cwd() and str(folder) not in named:
         found = "it is the working folder: none of the usual ones can be written to"
         yield warn("temporary folder", found, "mount a tmpfs at /tmp, or set TMPDIR")
     else:

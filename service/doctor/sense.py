@@ -9,7 +9,7 @@ import msgspec
 from service.addresses import is_loopback
 from service.doctor.finding import Finding, ok, unknown, warn
 from service.doctor.machine import Machine
-from service.settings import FIELDS, Settings, variable
+from service.settings import FIELDS, PREFIX, Settings, variable
 
 # Other programs' variables that change this server.
 FOREIGN: Final = {
@@ -31,9 +31,9 @@ def unknown_settings(names: list[str]) -> Iterator[Finding]:
     if not names:
         yield ok("names", "every SCORING_ variable is a setting")
         return
-    known = [variable(field) for field in FIELDS]
-    close = [difflib.get_close_matches(name, known, 1) for name in names]
-    meant = [f"{name}: {best[0]}?" for name, best in zip(names, close, strict=True) if best]
+    bare = [name.removeprefix(PREFIX).lower() for name in names]
+    close = [difflib.get_close_matches(name, FIELDS, 1) for name in bare]
+    meant = [f"{n}: {variable(best[0])}?" for n, best in zip(names, close, strict=True) if best]
     mend = f"is it meant so? {', '.join(meant)}" if meant else "python -m service --help lists all"
     yield warn("names", f"nothing reads {', '.join(names)}", mend)
 

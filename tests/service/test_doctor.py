@@ -1,0 +1,296 @@
+"""The doctor through its door: a process, its report, its exit code, and who is left in peace."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model.regno import BUNDLED
+from service.doctor.checks import told
+from service.doctor.finding import LEVELS
+from service.doctor.limits import CONNECTIONS, OTHER_FILES
+from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined
+from tests.support.server import environment, free_port, serving
+
+_JSON = "--json"
+_SECRET = "wL9x-secret"
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A report on the defaults, with a port of its own."""
+    return examined(tmp_path_factory.mktemp("usual"), _JSON, port=str(free_port()))
+
+
+def test_the_defaults_do_not_fail(usual: Report) -> None:
+    assert usual.code == 0
+    assert usual.errors == ""
+    assert usual.told["counts"]["fail"] == 0
+    assert sum(usual.told["counts"].values()) == len(usual.told["findings"]) > 25
+    assert tuple(usual.told["counts"]) == LEVELS
+
+
+def test_whatever_is_not_fine_can_be_mended(usual: Report) -> None:
+    wrong = [f for f in usual.told["findings"] if f["level"] in ("warn", "fail")]
+    assert wrong
+    assert all(finding["mend"] for finding in wrong)
+
+
+@pytest.mark.parametrize("name", ["keys", "metrics", "model"])
+def test_the_defaults_are_warned_of(name: str, usual: Report) -> None:
+    assert usual.level(name) == "warn"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Python", "packages", "address", "names", "environment", "quotes", "arrays", "Sentry"),
+        *("traces", "keep-alive", "key strength", "key names", "temporary folder", "model file"),
+    ],
+)
+def test_the_defaults_pass(name: str, usual: Report) -> None:
+    assert usual.level(name) == "ok"
+
+
+def test_the_report_for_people_has_a_line_each_and_the_mend_below(tmp_path: Path) -> None:
+    report = examined(tmp_path, port=str(free_port()), keepalive="5")
+    assert report.code == 0
+    lines = report.text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("! keep-alive  "))
+    assert lines[at].endswith("kept 5 s here, 60 s by the proxy in front")
+    assert lines[at + 1].strip().startswith("SCORING_KEEPALIVE=75")
+    assert {line[0] for line in lines[:-2]} <= set("✓!✗? ")
+    starts = {line.index(line[2:].split("  ")[-1].strip()) for line in lines[:-2] if line[0] == "✓"}
+    assert len(starts) == 1, "what was found stands in one column"
+    assert lines[-1].split(" findings: ")[0] == str(sum(line[0] != " " for line in lines[:-2]))
+    assert "\x1b" not in report.text
+
+
+def _on_a_terminal(folder: Path, **others: str) -> str:
+    mine, theirs = pty.openpty()
+    environ = environment(folder, {"SCORING_LOG_LEVEL": "loud", **others})
+    command = [sys.executable, "-m", "service.doctor"]
+    subprocess.run(command, cwd=folder, env=environ, stdout=theirs, timeout=60, check=False)
+    os.close(theirs)
+    text = os.read(mine, 65536).decode()
+    os.close(mine)
+    return text
+
+
+def test_there_is_colour_on_a_terminal_alone_and_only_if_it_is_wanted(tmp_path: Path) -> None:
+    assert "\x1b[31m✗\x1b[0m settings" in _on_a_terminal(tmp_path)
+    assert "✗ settings" in _on_a_terminal(tmp_path, NO_COLOR="1")
+
+
+@pytest.mark.parametrize("arguments", [(), (_JSON,)])
+def test_settings_that_cannot_be_read_are_named(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    report = examined(tmp_path, *arguments, port="http")
+    assert report.code == 78
+    assert "SCORING_PORT: " in report.text
+    if arguments:
+        assert report.level("settings") == "fail"
+
+
+def test_a_warning_fails_when_it_should(tmp_path: Path) -> None:
+    port = str(free_port())
+    assert examined(tmp_path, _JSON, "--strict", port=port).code == 1
+
+
+def test_help_tells_the_flags_and_the_exit_codes(tmp_path: Path) -> None:
+    report = examined(tmp_path, "--help")
+    assert report.code == 0
+    assert all(word in report.text for word in ("--json", "--strict", "78"))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_example_key_on_an_open_address_fails(host: str, tmp_path: Path) -> None:
+    report = examined(tmp_path, _JSON, host=host, port=str(free_port()))
+    assert report.code == 1
+    assert report.level("keys") == "fail"
+    assert "loopback only" in report["keys"]["found"]
+
+
+@pytest.mark.slow
+def test_a_keys_file_that_all_may_read_fails(tmp_path: Path) -> None:
+    folder = Path("/var/tmp") / f"doctor-{os.getpid()}"  # one that others can get into
+    folder.mkdir(mode=0o755)
+    keys = folder / "keys"
+    try:
+        keys.write_text(f"partner:{GOOD_KEY}\n")
+        keys.chmod(0o646)
+        open_to_all = examined(tmp_path, _JSON, api_keys_file=str(keys), port=str(free_port()))
+        keys.chmod(0o600)
+        closed = examined(tmp_path, _JSON, api_keys_file=str(keys), port=str(free_port()))
+    finally:
+        shutil.rmtree(folder)
+    assert open_to_all.code == 1
+    assert open_to_all.level("keys file") == "fail"
+    assert open_to_all["keys file"]["mend"] == f"chmod 600 {keys}"
+    assert closed.code == 0
+    assert [closed.level(name) for name in ("keys file", "keys")] == ["ok", "ok"]
+
+
+def test_an_empty_keys_file_fails(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# nobody\n")
+    report = examined(tmp_path, _JSON, api_keys_file="keys", port=str(free_port()))
+    assert report.code == 1
+    assert report["keys"]["found"] == "SCORING_API_KEYS_FILE: keys: it holds no key"
+
+
+def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"partner:{GOOD_KEY}\n")
+    keys.chmod(0)
+    port = str(free_port())
+    report = examined(tmp_path, _JSON, through=POWERLESS, api_keys_file=str(keys), port=port)
+    assert (report.code, report.level("keys")) == (1, "fail")
+    assert report["keys"]["found"].endswith("Permission denied")
+    assert report.level("model") == "warn", "the rest is told all the same"
+
+
+@pytest.mark.skipif(
+    int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) < 1024,
+    reason="here every user may listen at every port",
+)
+def test_a_port_that_this_user_may_not_have_fails(tmp_path: Path) -> None:
+    report = examined(tmp_path, _JSON, through=POWERLESS, port="1023")
+    assert (report.code, report.level("address")) == (1, "fail")
+    assert "CAP_NET_BIND_SERVICE" in report["address"]["mend"]
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_names_who_has_it(tmp_path: Path) -> None:
+    with socket.socket() as taken, socket.socket() as metrics:
+        for listener in (taken, metrics):
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+        port, other = taken.getsockname()[1], metrics.getsockname()[1]
+        bind = f"127.0.0.1:{other}"
+        report = examined(tmp_path, _JSON, port=str(port), metrics_bind=bind)
+        assert report.code == 1
+        for name in ("address", "metrics address"):
+            assert report.level(name) == "fail"
+            assert f" is taken by process {os.getpid()} (" in report[name]["found"]
+    again = examined(tmp_path, _JSON, port=str(port), metrics_bind=bind)
+    assert [again.level(name) for name in ("address", "metrics address")] == ["ok", "ok"]
+
+
+def test_an_address_of_another_machine_fails(tmp_path: Path) -> None:
+    report = examined(
+        tmp_path, _JSON, host="203.0.113.1", api_keys=f"partner:{GOOD_KEY}", port=str(free_port())
+    )
+    assert report.code == 1
+    assert report.level("address") == "fail"
+    assert "203.0.113.1" in report["address"]["found"]
+
+
+def test_a_folder_that_is_missing_fails(tmp_path: Path) -> None:
+    report = examined(tmp_path, _JSON, host=f"unix:{tmp_path}/none/s")
+    assert report.code == 1
+    assert report["address"]["mend"] == f"mkdir -p {tmp_path}/none, for the user who serves"
+
+
+@pytest.mark.slow
+def test_few_open_files_fail(tmp_path: Path) -> None:
+    def limited(count: int) -> Report:
+        through = ("prlimit", f"--nofile={count}:{count}")
+        return examined(tmp_path, _JSON, through=through, port=str(free_port()))
+
+    few, enough = limited(100), limited(CONNECTIONS + OTHER_FILES)
+    assert (few.code, few.level("open files")) == (1, "fail")
+    assert "room for 52 connections" in few["open files"]["found"]
+    assert (enough.code, enough.level("open files")) == (0, "ok")
+
+
+@pytest.mark.slow
+def test_a_damaged_model_fails_by_its_manifest(tmp_path: Path) -> None:
+    copy = tmp_path / BUNDLED.name
+    shutil.copy(BUNDLED.with_name("manifest.json"), tmp_path)
+    shutil.copy(BUNDLED, copy)
+    sound = examined(tmp_path, _JSON, model=str(copy), port=str(free_port()))
+    assert (sound.code, sound.level("model")) == (0, "ok")
+    assert "16 golden scores agree" in sound["model"]["found"]
+    blob = bytearray(copy.read_bytes())
+    blob[len(blob) // 2] ^= 0xFF
+    copy.write_bytes(blob)
+    damaged = examined(tmp_path, _JSON, model=str(copy), port=str(free_port()))
+    assert (damaged.code, damaged.level("model")) == (1, "fail")
+    assert "SHA-256 differs" in damaged["model"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [("golden", "golden row 0 scores"), ("features", "other features")]
+)
+def test_a_manifest_of_another_training_fails(change: str, reason: str, tmp_path: Path) -> None:
+    shutil.copy(BUNDLED, tmp_path)
+    papers = json.loads(BUNDLED.with_name("manifest.json").read_text())
+    papers[change] = [papers[change][1], *papers[change][1:]]
+    (tmp_path / "manifest.json").write_text(json.dumps(papers))
+    report = examined(tmp_path, _JSON, model=str(tmp_path / BUNDLED.name), port=str(free_port()))
+    assert (report.code, report.level("model")) == (1, "fail")
+    assert reason in report["model"]["found"]
+
+
+@pytest.mark.slow
+def test_no_secret_is_told(tmp_path: Path) -> None:
+    for arguments in ((), (_JSON,)):
+        report = examined(
+            tmp_path,
+            *arguments,
+            api_keys=f"a:{_SECRET},b:{_SECRET}",
+            metrics_token=_SECRET,
+            sentry_dsn=f"http://{_SECRET}@127.0.0.1:{free_port()}/1",
+            port=str(free_port()),
+        )
+        assert report.code == 0
+        assert _SECRET not in report.text + report.errors
+    assert report.level("key strength") == "warn"
+
+
+@pytest.mark.slow
+def test_a_server_that_runs_is_known_and_left_in_peace(tmp_path: Path) -> None:
+    port = str(free_port())
+    with serving(tmp_path, host="127.0.0.1", port=port) as server:
+        (folder,) = server.metrics_folders()
+        before = {path.name for path in folder.iterdir()}
+        workers = server.pids()
+        report = examined(tmp_path, _JSON, port=port)
+        assert report.level("address") == "ok"
+        assert f"process {server.process.pid} (" in report["address"]["found"]
+        after = {path.name for path in folder.iterdir()}
+        assert before <= after
+        assert all(re.fullmatch(r"\w+_(master|0|1)\.db|in-use", name) for name in after)
+        assert server.pids() == workers
+    lines = [line["message"] for line in server.log() if "message" in line]
+    assert not [line for line in lines if "refused" in line]
+
+
+@pytest.mark.slow
+def test_a_server_on_a_unix_socket_is_known_too(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        report = examined(tmp_path, _JSON, host=f"unix:{server.socket}")
+        assert report.level("address") == "ok"
+        assert f"process {server.process.pid} (" in report["address"]["found"]
+
+
+def test_what_breaks_a_check_breaks_nothing_else() -> None:
+    from functools import partial
+
+    from service.doctor.finding import ok
+
+    def half_read(*, breaks: bool) -> "object":
+        yield ok("first", "told")
+        if breaks:
+            raise PermissionError("/proc/secret")
+
+    (found,) = told(partial(half_read, breaks=True))  # type: ignore[arg-type]
+    assert (found.level, found.name) == ("unknown", "half read")
+    assert found.found == "it can't be told here (PermissionError)"
+    assert told(partial(half_read, breaks=False)) == [ok("first", "told")]  # type: ignore[arg-type]

@@ -1,0 +1,309 @@
+"""What the doctor makes of a machine: limits, control groups, memory, folders, the clock."""
+
+import os
+import resource
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service import workdir
+from service.doctor import clock, files, folders, limits, memory, ports, python, workers
+from service.doctor.machine import Machine
+from service.settings import Settings
+from tests.support.doctor import machine, only
+
+_MIB = 1 << 20
+_V2 = "0::/system.slice/scoring.service\n"
+_V1 = "5:cpu,cpuacct:/unit\n4:memory:/unit\n3:pids:/unit\n0::/\n"
+_SLICE = "sys/fs/cgroup/system.slice"
+
+
+def _meminfo(**kib: int) -> dict[str, str]:
+    usual = {"MemAvailable": 8 << 20, "SwapTotal": 0, "SwapFree": 0}
+    lines = (f"{name}: {value} kB" for name, value in {**usual, **kib}.items())
+    return {"proc/meminfo": "\n".join(lines)}
+
+
+# Version 2 with a limit above, version 1 in the group itself, and a container without a name
+# space of its own, whose group's name exists outside only.
+_TWO_CPUS = [
+    {"proc/self/cgroup": _V2, f"{_SLICE}/cpu.max": "200000 100000", "sys/fs/cgroup/x": ""},
+    {
+        "proc/self/cgroup": _V1,
+        "sys/fs/cgroup/cpu/unit/cpu.cfs_quota_us": "200000",
+        "sys/fs/cgroup/cpu/unit/cpu.cfs_period_us": "100000",
+        "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+        "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+    },
+    {"proc/self/cgroup": "0::/docker/4f2a\n", "sys/fs/cgroup/cpu.max": "200000 100000"},
+]
+
+
+@pytest.mark.parametrize("told", _TWO_CPUS)
+@pytest.mark.parametrize(("wanted", "level"), [(1, "ok"), (2, "ok"), (3, "warn"), (8, "warn")])
+def test_workers_are_held_against_the_quota_wherever_it_is_set(
+    told: dict[str, str], wanted: int, level: str, tmp_path: Path
+) -> None:
+    found = only(workers.workers(machine(tmp_path, told), wanted, cores=8))
+    assert found.level == level
+    assert found.mend == ("SCORING_WORKERS=2" if level == "warn" else "")
+
+
+def test_a_part_of_a_cpu_makes_all_workers_stand_still(tmp_path: Path) -> None:
+    told = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000"}
+    found = only(workers.workers(machine(tmp_path, told), 2, cores=8))
+    assert (found.level, found.mend) == ("warn", "a quota of 2 whole CPUs")
+
+
+def test_without_a_quota_the_cores_count(tmp_path: Path) -> None:
+    told = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000"}
+    assert only(workers.workers(machine(tmp_path, told), 4, cores=4)).level == "ok"
+    assert only(workers.workers(machine(tmp_path, told), 5, cores=4)).level == "warn"
+
+
+_NEEDED = limits.CONNECTIONS + limits.OTHER_FILES
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "level", "mend"),
+    [
+        (_NEEDED, _NEEDED, "ok", ""),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, "ok", ""),
+        (1024, 524288, "warn", f"ulimit -n {_NEEDED}; "),
+        (1024, 1024, "warn", "raise the hard limit, now 1,024; "),
+        (147, resource.RLIM_INFINITY, "fail", f"ulimit -n {_NEEDED}; "),
+        (148, resource.RLIM_INFINITY, "warn", f"ulimit -n {_NEEDED}; "),
+        (16, 16, "fail", "raise the hard limit, now 16; "),
+    ],
+)
+def test_open_files(soft: int, hard: int, level: str, mend: str) -> None:
+    found = only(limits.open_files(soft, hard))
+    assert found.level == level
+    assert found.mend.startswith(mend)
+
+
+@pytest.mark.parametrize(("allowed", "level"), [(128, "warn"), (2047, "warn"), (2048, "ok")])
+def test_the_backlog(allowed: int, level: str, tmp_path: Path) -> None:
+    there = machine(tmp_path, {"proc/sys/net/core/somaxconn": f"{allowed}\n"})
+    assert only(limits.backlog(there)).level == level
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "level"),
+    [("8", "fail"), ("9", "warn"), ("16", "warn"), ("17", "ok"), ("max", "ok")],
+)
+def test_the_processes_of_two_workers(ceiling: str, level: str, tmp_path: Path) -> None:
+    told = {"proc/self/cgroup": _V2, f"{_SLICE}/scoring.service/pids.max": ceiling}
+    assert only(limits.processes(machine(tmp_path, told), 2)).level == level
+
+
+@pytest.mark.parametrize(
+    ("mode", "limit", "level"),
+    [(0, 0, "ok"), (1, 0, "ok"), (2, 2 * 1200 * 1024 - 1, "warn"), (2, 2 * 1200 * 1024, "ok")],
+)
+def test_memory_that_is_promised(mode: int, limit: int, level: str, tmp_path: Path) -> None:
+    told = {"proc/sys/vm/overcommit_memory": str(mode)}
+    told |= _meminfo(CommitLimit=limit, Committed_AS=0)
+    assert only(limits.overcommit(machine(tmp_path, told), 2)).level == level
+
+
+# With 100 MiB for the model: 20 for the server, 40 for each of two workers, twice at a reload.
+@pytest.mark.parametrize(
+    ("mib", "level"), [(199, "fail"), (200, "warn"), (279, "warn"), (280, "ok"), (None, "ok")]
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_memory_limit_of_two_workers(
+    mib: int | None, level: str, version: int, tmp_path: Path
+) -> None:
+    none = "max" if version == 2 else "9223372036854771712"
+    text = none if mib is None else str(mib * _MIB)
+    told = {
+        1: {"proc/self/cgroup": _V1, "sys/fs/cgroup/memory/unit/memory.limit_in_bytes": text},
+        2: {"proc/self/cgroup": _V2, f"{_SLICE}/memory.max": text},
+    }[version]
+    there = machine(tmp_path, {**told, **_meminfo()})
+    assert only(memory.memory(there, 2, 100 * _MIB)).level == level
+
+
+def test_without_a_limit_the_free_memory_counts(tmp_path: Path) -> None:
+    told = {"proc/self/cgroup": _V2, **_meminfo(MemAvailable=100 * 1024)}
+    found = only(memory.memory(machine(tmp_path, told), 2, None))
+    assert (found.level, found.found.split(";")[0]) == ("fail", "100 MiB available")
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "level"), [(0, 0, "ok"), (1000, 800, "ok"), (1000, 799, "warn")]
+)
+def test_swap(total: int, free: int, level: str, tmp_path: Path) -> None:
+    there = machine(tmp_path, _meminfo(SwapTotal=total, SwapFree=free))
+    assert only(memory.swap(there)).level == level
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [
+        (limits.backlog, "backlog"),
+        (lambda there: limits.overcommit(there, 2), "overcommit"),
+        (lambda there: limits.processes(there, 2), "processes"),
+        (lambda there: memory.memory(there, 2, None), "memory"),
+        (memory.swap, "swap"),
+        (lambda there: workers.workers(there, 2, cores=2), "workers"),
+        (lambda there: ports.borrowed_ports(there, Settings()), "ports"),
+    ],
+)
+def test_a_kernel_that_tells_nothing_is_for_the_caller(
+    check: Callable[[Machine], object], name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(OSError, match=r"No such file"):
+        list(check(Machine(tmp_path)))  # type: ignore[call-overload]
+    assert name
+
+
+def _mounted(root: Path, kind: str, folder: Path) -> Machine:
+    text = f"/dev/sda / ext4 rw 0 0\nx {folder} {kind} rw 0 0\nproc /proc proc rw 0 0\n"
+    return machine(root, {"proc/mounts": text})
+
+
+@pytest.mark.parametrize(("kind", "level"), [("tmpfs", "ok"), ("ramfs", "ok"), ("ext4", "warn")])
+def test_the_work_folder_is_in_memory(kind: str, level: str, tmp_path: Path) -> None:
+    there = _mounted(tmp_path / "root", kind, tmp_path)
+    found = only(folders.work_folder(there, 2, tmp_path))
+    assert found.level == level
+
+
+def test_the_work_folder_has_room_and_is_there(tmp_path: Path) -> None:
+    there = _mounted(tmp_path / "root", "tmpfs", tmp_path)
+    crowded = only(folders.work_folder(there, 1 << 40, tmp_path))
+    assert (crowded.level, "SIGBUS" in crowded.mend) == ("fail", True)
+    assert only(folders.work_folder(there, 2, None)).level == "fail"
+
+
+def _old(folder: Path) -> Path:
+    folder.mkdir()
+    ago = time.time() - 7200
+    os.utime(folder, (ago, ago))
+    return folder
+
+
+def test_left_over_metrics(tmp_path: Path) -> None:
+    assert only(folders.left_over_metrics(tmp_path)).found == "none"
+    (tmp_path / f"{workdir.PREFIX}young").mkdir()  # its server may just be starting
+    assert only(folders.left_over_metrics(tmp_path)).found == "none"
+    killed = tmp_path / f"{workdir.PREFIX}killed"
+    killed.mkdir()
+    (killed / workdir.LOCK).touch()
+    found = only(folders.left_over_metrics(tmp_path))
+    assert (found.level, found.found[0]) == ("ok", "1")
+    assert killed.exists(), "the doctor looks and touches nothing"
+    stuck = _old(tmp_path / f"{workdir.PREFIX}stuck")
+    found = only(folders.left_over_metrics(tmp_path))
+    assert (found.level, found.mend) == ("warn", f"rm -r {stuck}")
+
+
+def test_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "model.cbm"
+    model.touch()
+    assert only(folders.temporary_folder(tmp_path, model, [])).level == "ok"
+    assert only(folders.temporary_folder(None, model, [])).level == "fail"
+    os.truncate(model, 1 << 43)  # a hole: it takes no room itself
+    assert only(folders.temporary_folder(tmp_path, model, [])).level == "fail"
+    os.truncate(model, 0)
+    monkeypatch.chdir(tmp_path)
+    assert only(folders.temporary_folder(tmp_path, model, [])).level == "warn"
+    assert only(folders.temporary_folder(tmp_path, model, [str(tmp_path)])).level == "ok"
+
+
+_RANGE = {"proc/sys/net/ipv4/ip_local_port_range": "32768\t60999\n"}
+_RESERVED = "proc/sys/net/ipv4/ip_local_reserved_ports"
+
+
+@pytest.mark.parametrize(
+    ("port", "reserved", "level"),
+    [
+        (5000, "", "ok"),
+        (32767, "", "ok"),
+        (32768, "", "warn"),
+        (60999, "", "warn"),
+        (40000, "40000", "ok"),
+        (40000, "8080,39000-41000", "ok"),
+        (40000, "40001", "warn"),
+    ],
+)
+def test_a_port_that_outgoing_connections_take(
+    port: int, reserved: str, level: str, tmp_path: Path
+) -> None:
+    there = machine(tmp_path, {**_RANGE, _RESERVED: f"{reserved}\n"})
+    assert only(ports.borrowed_ports(there, Settings(port=port))).level == level
+    bind = Settings(host="unix:/run/s", metrics_bind=f"127.0.0.1:{port}")
+    assert only(ports.borrowed_ports(there, bind)).level == level
+
+
+def test_the_path_of_a_socket(tmp_path: Path) -> None:
+    def level(path: Path) -> str:
+        return only(ports.address(Machine(), Settings(host=f"unix:{path}"))).level
+
+    path = tmp_path / "s"
+    assert level(path) == "ok"
+    assert level(tmp_path / "none" / "s") == "fail"
+    assert level(tmp_path / ("x" * 108)) == "fail"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        taken = only(ports.address(Machine(), Settings(host=f"unix:{path}")))
+        assert (taken.level, f"process {os.getpid()} " in taken.found) == ("fail", True)
+    assert level(path) == "ok"  # left over: a start replaces it
+    path.unlink()
+    path.touch()
+    assert level(path) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [((3, 10, 14), "fail"), ((3, 11, 0), "ok"), ((3, 13, 1), "ok")]
+)
+def test_the_version_of_python(version: tuple[int, ...], level: str) -> None:
+    assert only(python.python(version)).level == level
+
+
+def test_the_packages_are_those_that_were_tested(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    assert only(python.packages(lock)).level == "unknown"
+    assert only(python.packages()).level == "ok"
+    lock.write_text("gunicorn==1.0 \\\n    --hash=sha256:0\n")
+    other = only(python.packages(lock))
+    assert other.level == "warn"
+    assert other.found.endswith(", tested 1.0")
+    lock.write_text("no-such-package==1.0 \\\nelsewhere==1 ; sys_platform == 'win32' \\\n")
+    missing = only(python.packages(lock))
+    assert (missing.level, missing.found) == ("fail", "not installed: no-such-package")
+
+
+@pytest.mark.parametrize(
+    ("now", "state", "level"),
+    [
+        (datetime(1970, 1, 2, tzinfo=UTC), 0, "fail"),
+        (datetime(2106, 2, 7, tzinfo=UTC), 0, "fail"),
+        (datetime(2026, 6, 1, tzinfo=UTC), 0, "warn"),
+        (datetime(2026, 7, 2, tzinfo=UTC), 0, "ok"),
+        (datetime(2026, 7, 2, tzinfo=UTC), 5, "warn"),
+        (datetime(2026, 7, 2, tzinfo=UTC), -1, "unknown"),
+    ],
+)
+def test_the_clock(now: datetime, state: int, level: str, tmp_path: Path) -> None:
+    file = tmp_path / "installed.py"
+    file.touch()
+    written = datetime(2026, 7, 1, tzinfo=UTC).timestamp()
+    os.utime(file, (written, written))
+    assert only(clock.clock(file, now, lambda: state)).level == level
+
+
+def test_the_kernel_tells_of_its_clock() -> None:
+    assert clock.kernel_state() in range(-1, 6)
+
+
+def test_the_user() -> None:
+    assert only(files.user(0)).level == "warn"
+    assert only(files.user(1000)).level == "ok"

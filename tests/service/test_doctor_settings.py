@@ -1,0 +1,387 @@
+"""What the doctor makes of keys, of files with secrets, and of settings that don't fit together."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.doctor import edge, files, keys, model, remote, sense
+from service.doctor.finding import Finding
+from service.doctor.machine import Machine
+from service.settings import Settings
+from tests.support.doctor import GOOD_KEY, machine, only
+from tests.support.server import free_port
+
+_HERE = Machine()
+_OTHER_KEY = GOOD_KEY[::-1]
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can get into; pytest's own they can't."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        *("123322", "short", "fifteen-chars-x", "aaaaaaaaaaaaaaaaaaaaaaaa", "abcdefghijklmnopqrst"),
+        *("0123456789abcdef", "abcdabcdabcdabcdabcd", "1111222233334444", "zyxwvutsrqponmlkjihg"),
+    ],
+)
+def test_a_key_that_is_easily_guessed(weak: str) -> None:
+    assert keys.is_weak(weak)
+    settings = Settings(api_keys=f"partner:{weak}")
+    found = only(keys.key_strength(settings))
+    assert (found.level, "partner" in found.found, weak in found.found) == ("warn", True, False)
+
+
+@pytest.mark.parametrize(
+    "strong", [GOOD_KEY, "9f86d081884c7d659a2feaa0c55ad015", "kX7-pQ2_vM9z.R4t"]
+)
+def test_a_key_that_is_not(strong: str) -> None:
+    assert not keys.is_weak(strong)
+    assert only(keys.key_strength(Settings(api_keys=f"partner:{strong}"))).level == "ok"
+
+
+def test_a_weak_key_on_an_open_address_fails() -> None:
+    settings = Settings(host="0.0.0.0", api_keys="partner:short")
+    assert only(keys.key_strength(settings)).level == "fail"
+
+
+def test_keys_of_the_file_are_looked_at_too(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"a:{GOOD_KEY} # the first\nb:short\n")
+    found = only(keys.key_strength(Settings(api_keys_file=str(path))))
+    assert (found.level, found.found[-1]) == ("warn", "b")
+    assert only(keys.keys(Settings(api_keys_file=str(path)))).level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "told"),
+    [
+        (f"a:{GOOD_KEY},b:{_OTHER_KEY}", "ok", ""),
+        (f"a:{GOOD_KEY},b:{GOOD_KEY}", "warn", "under: a, b"),
+        (f"a:{GOOD_KEY},a:{_OTHER_KEY}", "warn", "more than one key: a"),
+        (f"a:{GOOD_KEY},a:{GOOD_KEY}", "warn", "under: a"),
+    ],
+)
+def test_each_caller_has_one_key(given: str, level: str, told: str) -> None:
+    found = only(keys.key_names(Settings(api_keys=given)))
+    assert found.level == level
+    assert found.found.endswith(told)
+
+
+def test_a_key_in_the_settings_and_in_the_file_would_outlive_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"a:{GOOD_KEY}\n")
+    settings = Settings(api_keys=f"a:{GOOD_KEY}", api_keys_file=str(path))
+    assert only(keys.key_names(settings)).level == "warn"
+
+
+@pytest.mark.parametrize(
+    ("settings", "level"),
+    [
+        (Settings(), "warn"),
+        (Settings(metrics_token=GOOD_KEY), "ok"),
+        (Settings(metrics_bind="127.0.0.1:9100"), "ok"),
+        (Settings(metrics_bind="0.0.0.0:9100"), "warn"),
+        (Settings(metrics_bind="0.0.0.0:9100", metrics_token=GOOD_KEY), "ok"),
+        (Settings(metrics_bind="0.0.0.0:9100", metrics_token="short"), "fail"),
+        (Settings(host="0.0.0.0", metrics_token="short"), "fail"),
+        (Settings(metrics_token="short"), "warn"),
+        (Settings(metrics_token=GOOD_KEY, api_keys=f"a:{GOOD_KEY}"), "warn"),
+    ],
+)
+def test_who_may_read_the_metrics(settings: Settings, level: str) -> None:
+    assert only(keys.metrics(settings)).level == level
+
+
+@pytest.mark.parametrize(
+    ("mode", "level", "in_container"),
+    [
+        (0o600, "ok", "ok"),
+        (0o640, "ok", "ok"),
+        (0o644, "fail", "warn"),
+        (0o602, "fail", "fail"),
+        (0o666, "fail", "fail"),
+    ],
+)
+def test_the_rights_of_secrets(
+    mode: int, level: str, in_container: str, open_folder: Path, tmp_path: Path
+) -> None:
+    dotenv = open_folder / ".env"
+    dotenv.touch()
+    dotenv.chmod(mode)
+    outside, inside = (
+        machine(tmp_path / "a", {"x": ""}),
+        machine(tmp_path / "b", {".dockerenv": ""}),
+    )
+    found = {f.name: f for f in files.rights(outside, Settings(), dotenv)}
+    assert found[".env"].level == level
+    assert only(f for f in files.rights(inside, Settings(), dotenv) if f.name == ".env").level == (
+        in_container
+    )
+    open_folder.chmod(0o700)
+    assert files.secret("x", dotenv, outside).level == "ok", "nobody else gets as far as the file"
+
+
+def test_a_model_file_that_all_may_change(open_folder: Path) -> None:
+    path = open_folder / "model.cbm"
+    path.touch(0o644)
+    assert only(files.model_file(path)).level == "ok"
+    path.chmod(0o666)
+    assert only(files.model_file(path)).level == "fail"
+
+
+def test_prometheus_has_the_token_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "metrics_token"
+    assert list(files.token_agrees(Settings(metrics_token="t"), path)) == []
+    path.write_text("t\n")
+    assert list(files.token_agrees(Settings(), path)) == []
+    assert only(files.token_agrees(Settings(metrics_token="t"), path)).level == "ok"
+    assert only(files.token_agrees(Settings(metrics_token="u"), path)).level == "fail"
+
+
+def test_a_dotenv_that_is_not_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert only(files.dotenv_place(Path(".env"), project)).level == "ok"
+    (project / ".env").touch()
+    assert only(files.dotenv_place(Path(".env"), project)).level == "warn"
+    monkeypatch.chdir(project)
+    assert only(files.dotenv_place(Path(".env"), project)).level == "ok"
+
+
+def test_a_variable_that_nothing_reads() -> None:
+    assert only(sense.unknown_settings([])).level == "ok"
+    found = only(sense.unknown_settings(["SCORING_API_KEES", "SCORING_QQQQ"]))
+    assert found.level == "warn"
+    assert found.mend == "is it meant so? SCORING_API_KEES: SCORING_API_KEYS?"
+    assert only(sense.unknown_settings(["SCORING_QQQQ"])).mend.startswith(
+        "python -m service --help"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({}, "ok"),
+        ({"OMP_NUM_THREADS": "1"}, "ok"),
+        ({"OMP_NUM_THREADS": "8"}, "warn"),
+        ({"GUNICORN_CMD_ARGS": "--bind=0.0.0.0:80"}, "warn"),
+    ],
+)
+def test_other_programs_variables(given: dict[str, str], level: str) -> None:
+    found = only(sense.foreign_settings(given))
+    assert found.level == level
+    assert "0.0.0.0" not in found.found
+
+
+def test_quotation_marks_in_a_value() -> None:
+    assert only(sense.quotes(Settings(metrics_token="tok'en"))).level == "ok"
+    found = only(sense.quotes(Settings(metrics_token='"token"')))
+    assert (found.level, "SCORING_METRICS_TOKEN" in found.found) == ("warn", True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "inside", "outside"),
+    [
+        (Settings(), "warn", "ok"),
+        (Settings(host="0.0.0.0"), "ok", "ok"),
+        (Settings(host="unix:/run/s"), "ok", "ok"),
+        (Settings(host="0.0.0.0", metrics_bind="127.0.0.1:9100"), "warn", "ok"),
+    ],
+)
+@pytest.mark.parametrize(
+    "mark", [".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io/x"]
+)
+def test_loopback_in_a_container_is_reached_by_nobody(
+    settings: Settings, inside: str, outside: str, mark: str, tmp_path: Path
+) -> None:
+    assert only(sense.reach(machine(tmp_path / "in", {mark: ""}), settings)).level == inside
+    assert only(sense.reach(machine(tmp_path / "out", {}), settings)).level == outside
+
+
+def test_an_array_of_all_rows_fits() -> None:
+    assert only(sense.arrays(Settings())).level == "ok"
+    found = only(sense.arrays(Settings(max_rows=100_000)))
+    assert (found.level, found.mend) == ("warn", "SCORING_MAX_ARRAY_BODY=90000000")
+
+
+@pytest.mark.parametrize(
+    ("settings", "terminal", "level"),
+    [
+        (Settings(), False, "ok"),
+        (Settings(log_form="human"), True, "ok"),
+        (Settings(log_form="human"), False, "warn"),
+        (Settings(log_sample=0), False, "warn"),
+        (Settings(log_level="error"), False, "warn"),
+        (Settings(log_sample=0, metrics_token="t"), False, "ok"),
+    ],
+)
+def test_the_log_tells_somebody_something(
+    settings: Settings, *, terminal: bool, level: str
+) -> None:
+    assert only(sense.log(settings, terminal=terminal)).level == level
+
+
+@pytest.mark.parametrize(
+    ("mark", "seconds", "level"),
+    [
+        ("x", 30, "ok"),
+        (".dockerenv", 5, "ok"),
+        (".dockerenv", 6, "unknown"),
+        ("var/run/secrets/kubernetes.io/x", 25, "ok"),
+        ("var/run/secrets/kubernetes.io/x", 26, "unknown"),
+    ],
+)
+def test_a_supervisor_waits_for_the_stop(
+    mark: str, seconds: int, level: str, tmp_path: Path
+) -> None:
+    there = machine(tmp_path, {mark: ""})
+    assert only(sense.stop_period(there, Settings(graceful_timeout=seconds))).level == level
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(59, "warn"), (60, "warn"), (61, "ok")])
+def test_the_proxy_lets_go_first(seconds: int, level: str, tmp_path: Path) -> None:
+    settings = Settings(keepalive=seconds)
+    found = next(edge.edge(_HERE, settings, tmp_path / "none.env", package="no_such_edge"))
+    assert (found.name, found.level) == ("keep-alive", level)
+
+
+_EDGE = """
+from types import SimpleNamespace
+class SettingsError(Exception): ...
+def load(*, dotenv):
+    if "bad" in dotenv.name:
+        raise SettingsError("EDGE_LISTEN: is no port")
+    return SimpleNamespace(max_body=4096, certificate_key="{key}", client_keys_file="")
+def unknown_variables(*, dotenv):
+    return ["EDGE_LISSEN"] if "odd" in dotenv.name else []
+"""
+
+
+def _with_an_edge(tmp_path: Path, dotenv: str, **settings: int) -> dict[str, Finding]:
+    found = edge.edge(_HERE, Settings(**settings), Path(dotenv), package="an_edge")  # type: ignore[arg-type]
+    assert tmp_path
+    return {finding.name: finding for finding in found}
+
+
+def test_the_projects_own_edge_is_asked(
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = open_folder / "edge.key"
+    key.touch(0o600)
+    package = tmp_path / "an_edge"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "config.py").write_text("SERVICE_IDLE_SECONDS = 80\n")
+    (package / "settings.py").write_text(_EDGE.replace("{key}", str(key)))
+    monkeypatch.syspath_prepend(tmp_path)
+    found = _with_an_edge(tmp_path, ".env", max_array_body=4096, keepalive=81)
+    assert {name: finding.level for name, finding in found.items()} == {
+        "keep-alive": "ok",
+        "edge bodies": "ok",
+        "edge certificate key": "ok",
+    }
+    key.chmod(0o666)
+    found = _with_an_edge(tmp_path, "odd.env", max_array_body=4097, keepalive=80)
+    assert {name: finding.level for name, finding in found.items()} == {
+        "keep-alive": "warn",
+        "edge": "warn",
+        "edge bodies": "warn",
+        "edge certificate key": "fail",
+    }
+    assert found["keep-alive"].mend.startswith("SCORING_KEEPALIVE=95")
+    assert _with_an_edge(tmp_path, "bad.env")["edge"].level == "fail"
+
+
+@pytest.fixture
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "getproxies", dict)
+
+
+@pytest.mark.usefixtures("_no_proxy")
+def test_somebody_takes_reports_and_traces() -> None:
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        place = f"127.0.0.1:{taker.getsockname()[1]}"
+        settings = Settings(sentry_dsn=f"http://key@{place}/1", otlp_endpoint=f"http://{place}")
+        assert only(remote.sentry(settings)) == Finding(
+            "ok", "Sentry", f"{place} takes connections"
+        )
+        assert only(remote.traces(settings, wanted=("json",))).level == "ok"
+
+
+@pytest.mark.usefixtures("_no_proxy")
+def test_nobody_does() -> None:
+    place = f"127.0.0.1:{free_port()}"
+    settings = Settings(sentry_dsn=f"http://key@{place}/1", otlp_endpoint=f"http://{place}")
+    assert only(remote.sentry(settings)).level == "warn"
+    assert only(remote.traces(settings, wanted=("json",))).level == "warn"
+    nameless = Settings(sentry_dsn="https://key@errors.invalid/1")
+    assert only(remote.sentry(nameless)).level == "warn"
+
+
+def test_nothing_is_wanted() -> None:
+    assert only(remote.sentry(Settings())).found == "off"
+    assert only(remote.traces(Settings())).found == "off"
+
+
+def test_behind_a_proxy_it_can_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "getproxies", lambda: {"http": "http://proxy:3128"})
+    settings = Settings(sentry_dsn="http://key@errors.example/1")
+    assert only(remote.sentry(settings)).level == "unknown"
+
+
+def test_traces_need_their_packages() -> None:
+    settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
+    found = only(remote.traces(settings, wanted=("no_such_sdk.trace",)))
+    assert (found.level, found.mend.split()[0]) == ("fail", "pip")
+
+
+def _examined(**changed: object) -> model.Examined:
+    sound: dict[str, object] = {"path": "/none/m.cbm", "version": "v", "golden": 16}
+    return model.Examined(**{**sound, **changed})  # type: ignore[arg-type]
+
+
+def test_the_model_and_what_vouches_for_it(tmp_path: Path) -> None:
+    assert only(model.model(_examined(), bundled=False)).level == "ok"
+    assert only(model.model(_examined(), bundled=True)).level == "warn"
+    assert only(model.model(_examined(refused="no"), bundled=True)).level == "fail"
+    for golden in (None, 0):
+        assert only(model.model(_examined(golden=golden), bundled=False)).level == "warn"
+    (tmp_path / "manifest.json").touch()
+    stranger = _examined(golden=None, path=str(tmp_path / "m.cbm"))
+    assert "names another file" in only(model.model(stranger, bundled=False)).found
+
+
+def test_a_model_that_ends_the_process_is_a_finding() -> None:
+    examination = model.Examination("")
+    examination._process.kill()  # as a fault in native code would
+    examined = examination.outcome()
+    assert examined.refused.endswith("loading it ended the process (signal 9)")
+    assert only(model.model(examined, bundled=True)).level == "fail"
+
+
+def test_a_model_that_takes_for_ever_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "m.cbm")  # which nobody ever writes to
+    monkeypatch.setattr(model, "_PATIENCE", 0.1)
+    assert (
+        model.Examination(str(tmp_path / "m.cbm")).outcome().refused
+        == "it is not loaded after 0.1 s"
+    )
