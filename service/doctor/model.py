@@ -59,9 +59,7 @@ class Examination:
         code = self._process.returncode
         if code:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return Examined(
-                self._path, refused=f"{self._path}: loading it ended the process ({how})"
-            )
+            return Examined(self._path, refused=f"loading it ended the process ({how})")
         return msgspec.json.decode(told, type=Examined)
 
 

@@ -182,6 +182,17 @@ def test_a_port_that_is_taken_names_who_has_it(tmp_path: Path) -> None:
     assert [again.level(name) for name in ("address", "metrics address")] == ["ok", "ok"]
 
 
+@pytest.mark.skipif(not POWERLESS, reason="this user sees all processes of its own")
+def test_a_port_may_be_taken_by_somebody_unseen(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        report = examined(tmp_path, _JSON, through=POWERLESS, port=port)
+    assert report.level("address") == "fail"
+    assert report["address"]["found"].endswith("taken by a process that this user can't see")
+
+
 def test_an_address_of_another_machine_fails(tmp_path: Path) -> None:
     report = examined(
         tmp_path, _JSON, host="203.0.113.1", api_keys=f"partner:{GOOD_KEY}", port=str(free_port())
