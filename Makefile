@@ -51,6 +51,11 @@ loadgen/data/rows.csv: model/regno/simulate.py | $(DEV) ## Simulated rows for lo
 loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | $(DEV) ## Rows with known scores
 	$(BIN)/python -m model.golden $@
 
+##@ The edge
+.PHONY: certs
+certs: ## Certificates to try TLS and client certificates with, into build/certs
+	@service/edge/certs.sh build/certs
+
 ##@ Monitoring
 .PHONY: rules dashboards look
 rules: $(DEV) ## Make the Prometheus rules anew from monitoring/slo.toml
@@ -111,16 +116,22 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*##/ {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What tests and measurements use beside Python.
+# What tests and measurements use beside Python. Debian starts the servers that it installs,
+# unless this file says not to.
+NO_START := /usr/sbin/policy-rc.d
 .PHONY: tools
 tools:
-	@missing=""; for pair in wrk=wrk curl=curl prometheus=prometheus \
-	  prometheus-alertmanager=prometheus-alertmanager chromium=chromium; do \
+	@missing=""; PATH="$$PATH:/usr/sbin"; for pair in wrk=wrk curl=curl prometheus=prometheus \
+	  prometheus-alertmanager=prometheus-alertmanager chromium=chromium nginx=nginx-light \
+	  openssl=openssl; do \
 	  command -v $${pair%=*} >/dev/null || missing="$$missing $${pair#*=}"; done; \
 	if ! fc-list 2>/dev/null | grep -qi inter; then missing="$$missing fontconfig fonts-inter"; fi; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing$$missing"; apt-get update -qq; \
+	    echo "Installing$$missing"; \
+	    if [ ! -e $(NO_START) ]; then trap 'rm -f $(NO_START)' EXIT; \
+	      printf '#!/bin/sh\nexit 101\n' >$(NO_START); chmod +x $(NO_START); fi; \
+	    apt-get update -qq; \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "Missing:$$missing (Debian: apt-get install$$missing)" >&2; exit 1; fi; fi
 

@@ -98,11 +98,12 @@ def _touches_environment(path: Path) -> bool:
 def test_only_the_settings_read_the_environment() -> None:
     touching = {_name(path) for path in _MODULES if _touches_environment(path)}
     assert touching - {name for name in touching if name.startswith("loadgen/")} == {
-        "service/settings.py"
+        "service/settings.py",
+        "service/edge/settings.py",
     }
 
 
-@pytest.mark.parametrize("room", ["model", "model/regno", "service", "loadgen"])
+@pytest.mark.parametrize("room", ["model", "model/regno", "service", "service/edge", "loadgen"])
 def test_a_rooms_law_stands_at_its_door(room: str) -> None:
     law = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text())) or ""
     assert "import" in law

@@ -43,7 +43,7 @@ def free_port() -> int:
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with only the given settings, and `folder` for temporary files."""
     inherited = os.environ  # noqa: TID251 - to clean it
-    kept = {k: v for k, v in inherited.items() if not k.startswith("SCORING_")}
+    kept = {k: v for k, v in inherited.items() if not k.startswith(("SCORING_", "EDGE_"))}
     return {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **settings}
 
 

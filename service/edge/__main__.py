@@ -1,0 +1,59 @@
+"""`python -m service.edge [--output FILE]`: print or write nginx's configuration."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from service.edge.config import config
+from service.edge.settings import Settings, SettingsError, load, unknown_variables, variable
+
+
+def main() -> int:
+    """Exit code 0, or 78 for a setting that is missing or can't be used."""
+    output = _parser().parse_args().output
+    try:
+        settings = load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return os.EX_CONFIG
+    for name in unknown_variables():
+        sys.stderr.write(f"{name}: no such setting; it is ignored\n")
+    text = config(settings)
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        _write(output, text)
+    except OSError as error:
+        sys.stderr.write(f"{output}: can't be written: {error.strerror}\n")
+        return os.EX_CANTCREAT
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """In one step: nginx may be told to reload at any time. It holds no secret."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, "utf-8")
+    new.replace(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+    parser = argparse.ArgumentParser(
+        prog="python -m service.edge",
+        description="Make nginx's config. Settings are variables or lines of .env:",
+        epilog="\n".join(
+            f"  {variable(name):28} {field['description']} [{field.get('default', '')}]"
+            for name, field in schema.items()
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, help="file to write instead of standard output")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

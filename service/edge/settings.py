@@ -1,0 +1,267 @@
+"""How the edge serves, from the environment over a `.env` file.
+
+Each setting is the variable `EDGE_` plus the field's name in capitals. An empty value counts as
+not set. Paths are as nginx sees them: it may run elsewhere, so whether they exist is not checked.
+Whatever gets here is written into nginx's configuration: nothing may pass that could end a word.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta, Struct
+
+PREFIX: Final = "EDGE_"
+_ADDRESS: Final = re.compile(
+    r"(?:(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>[0-9]{1,5})", re.ASCII
+)
+_PATH: Final = re.compile(r"/[\w./@+-]*")
+
+
+class SettingsError(Exception):
+    """A setting that is missing or can't be used; the text begins with its variable."""
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"{subject}: {reason}")
+
+
+class Settings(Struct, frozen=True):
+    """What the template is filled with. `load` makes one."""
+
+    listen: Annotated[str, Meta(description="Port, or address:port, that clients connect to.")] = (
+        "8443"
+    )
+    status_listen: Annotated[
+        str,
+        Meta(
+            description="Address:port of the edge's own /healthz and /status (nginx's counts): "
+            "for this machine only."
+        ),
+    ] = "127.0.0.1:8444"
+    upstreams: Annotated[
+        str, Meta(description="The service's addresses, host:port, separated by commas.")
+    ] = "127.0.0.1:5000"
+    certificate: Annotated[
+        str,
+        Meta(
+            description="Certificate chain in PEM; empty: plain HTTP, for behind a balancer "
+            "that ends TLS."
+        ),
+    ] = ""
+    certificate_key: Annotated[str, Meta(description="Its private key in PEM.")] = ""
+    client_certificates: Annotated[
+        Literal["off", "optional", "required"],
+        Meta(description="Certificates of clients: off, optional (beside keys) or required."),
+    ] = "off"
+    client_ca: Annotated[
+        str, Meta(description="Authority that signs clients' certificates, in PEM.")
+    ] = ""
+    client_keys_file: Annotated[
+        str,
+        Meta(
+            description='Lines of `name "key";`: a client whose certificate has this common name '
+            "needs no key, the edge sends this one."
+        ),
+    ] = ""
+    rate_per_key: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="Requests a second for each key; 0: no limit.")
+    ] = 0
+    rate_per_address: Annotated[
+        int,
+        Meta(ge=0, le=1_000_000, description="Requests a second for each address; 0: no limit."),
+    ] = 0
+    burst_seconds: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=60,
+            description="How many seconds' worth of requests may come at once above a rate.",
+        ),
+    ] = 1.0
+    connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65_535,
+            description="Requests in progress for each address, slow ones among them; 0: no limit.",
+        ),
+    ] = 512
+    max_body: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Greatest body in bytes; not below SCORING_MAX_ARRAY_BODY.",
+        ),
+    ] = 16 * 1024 * 1024
+    header_timeout: Annotated[
+        int, Meta(ge=1, le=3600, description="Seconds for the whole head of a request to come.")
+    ] = 10
+    body_timeout: Annotated[
+        int, Meta(ge=1, le=3600, description="Seconds between two pieces of a body.")
+    ] = 10
+    send_timeout: Annotated[
+        int, Meta(ge=1, le=3600, description="Seconds between two pieces that a client takes.")
+    ] = 10
+    reply_timeout: Annotated[
+        int, Meta(ge=5, le=3600, description="Seconds that the service may take to answer.")
+    ] = 30
+    keepalive: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="Seconds an idle connection of a client stays open; above those of a "
+            "balancer in front.",
+        ),
+    ] = 75
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses or networks of balancers in front, separated by commas, whose "
+            "X-Forwarded-For is believed."
+        ),
+    ] = ""
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes of nginx that serve.")] = 2
+    workdir: Annotated[
+        str, Meta(description="Folder for all that nginx writes: its pid, bodies beyond 64 KiB.")
+    ] = "/run/edge"
+    log: Annotated[
+        str,
+        Meta(description="Where the edge tells, in JSON lines, what it answered by itself."),
+    ] = "/dev/stdout"
+
+    @property
+    def tls(self) -> bool:
+        """Whether clients speak TLS with the edge itself."""
+        return bool(self.certificate)
+
+    @property
+    def servers(self) -> list[str]:
+        """The service's addresses, one by one."""
+        return _items(self.upstreams)
+
+    @property
+    def proxies(self) -> list[str]:
+        """The balancers in front, one by one."""
+        return _items(self.trusted_proxies)
+
+    def burst(self, rate: int) -> int:
+        """How many requests may come at once above a rate."""
+        return max(1, round(rate * self.burst_seconds))
+
+
+FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _bad(field: str, reason: str) -> SettingsError:
+    return SettingsError(variable(field), reason)
+
+
+def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
+    """The settings, checked one by one and together. Raises SettingsError."""
+    given = _given(environ, dotenv)
+    fields = {field: given[variable(field)] for field in FIELDS if variable(field) in given}
+    try:
+        settings = msgspec.convert(fields, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$.")
+        raise _bad(path.rstrip("`"), reason.replace("`", "")) from None
+    _check_each(settings)
+    _check_certificates(settings)
+    return settings
+
+
+def unknown_variables(
+    environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
+) -> list[str]:
+    """Variables that carry the prefix and set nothing: misspelt, most likely."""
+    return sorted(_given(environ, dotenv).keys() - {variable(field) for field in FIELDS})
+
+
+def _given(environ: Mapping[str, str] | None, dotenv: Path) -> dict[str, str]:
+    # The one place of this room that reads the environment.
+    own = os.environ if environ is None else environ  # noqa: TID251
+    try:
+        sources = (dotenv_values(dotenv), own)
+    except (OSError, UnicodeError):
+        raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from None
+    return {
+        name: value
+        for source in sources
+        for name, value in source.items()
+        if name.startswith(PREFIX) and value
+    }
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",")] if text else []
+
+
+def _check_each(settings: Settings) -> None:
+    checks: dict[str, Callable[[str], str]] = {
+        "listen": _address_or_port,
+        "status_listen": _address,
+        "upstreams": _address,
+        "trusted_proxies": _network,
+        **dict.fromkeys(("certificate", "certificate_key", "client_ca"), _path),
+        **dict.fromkeys(("client_keys_file", "workdir", "log"), _path),
+    }
+    lists = ("upstreams", "trusted_proxies")
+    for field, complaint in checks.items():
+        text = getattr(settings, field)
+        for item in _items(text) if field in lists else [text] * bool(text):
+            if reason := complaint(item):
+                raise _bad(field, reason)
+    if settings.listen.rpartition(":")[2] == settings.status_listen.rpartition(":")[2]:
+        raise _bad("status_listen", f"it needs a port other than {variable('listen')}")
+
+
+def _address_or_port(text: str) -> str:
+    found = _ADDRESS.fullmatch(text)
+    usable = found and 1 <= int(found["port"]) <= 65535
+    return "" if usable else "is no port and no address:port"
+
+
+def _address(text: str) -> str:
+    usable = ":" in text and not _address_or_port(text)
+    return "" if usable else "its form is host:port, such as 127.0.0.1:5000"
+
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        return "its form is an address or a network, such as 10.0.0.0/8"
+    return ""
+
+
+def _path(text: str) -> str:
+    return "" if _PATH.fullmatch(text) else "is no absolute path of letters, digits and ._@+-"
+
+
+def _check_certificates(settings: Settings) -> None:
+    for one, other in (
+        ("certificate", "certificate_key"),
+        ("certificate_key", "certificate"),
+    ):
+        if getattr(settings, one) and not getattr(settings, other):
+            raise _bad(other, f"is missing, though {variable(one)} is set")
+    if settings.client_certificates == "off":
+        for field in ("client_ca", "client_keys_file"):
+            if getattr(settings, field):
+                raise _bad(field, f"is set, but {variable('client_certificates')} is off")
+        return
+    for field in ("certificate", "client_ca"):
+        if not getattr(settings, field):
+            reason = f"is missing: {variable('client_certificates')} asks for clients' certificates"
+            raise _bad(field, reason)

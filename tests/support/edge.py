@@ -1,0 +1,222 @@
+"""The real nginx with the rendered configuration, as an operator starts it, on loopback."""
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.server import KEY_HEADER, environment, eventually, free_port
+
+_PATIENCE: Final = 60.0
+
+
+class Answer(NamedTuple):
+    """A reply that was read to its end; headers as they came, repeated ones too."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+    def all(self, name: str) -> list[str]:
+        """The values of a header."""
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def assert_refused(self, status: int, reason: str) -> None:
+        """It must be this error, in the service's envelope, with an id of its own."""
+        assert (self.status, self.json()) == (status, {"body": reason, "status": "fail"})
+        assert self.all("Content-Type") == ["application/json"]
+        assert len(self.all("X-Request-Id")) == 1
+        assert self.all("Server") == ["nginx"]
+
+
+def nginx() -> str:
+    """The path of the program; the test fails where there is none."""
+    path = shutil.which("nginx", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin:/usr/local/bin")
+    if path is None:
+        pytest.fail("nginx is missing (Debian: apt-get install nginx-light)")
+    return path
+
+
+def render(folder: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m service.edge` in a folder; settings are variables without their prefix."""
+    named = {f"EDGE_{name.upper()}": value for name, value in settings.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "service.edge", *arguments],
+        cwd=folder,
+        env=environment(folder, named),
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+
+
+def nginx_says(path: Path) -> "subprocess.CompletedProcess[str]":
+    """What `nginx -t` says of a configuration."""
+    return subprocess.run(
+        [nginx(), "-e", "stderr", "-t", "-c", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        check=False,
+    )
+
+
+def make_certificates(folder: Path, client: str = "client") -> Path:
+    """Run what `make certs` runs; the folder."""
+    subprocess.run(
+        [str(ROOT / "service/edge/certs.sh"), str(folder), client], capture_output=True, check=True
+    )
+    return folder
+
+
+class Edge:
+    """A running edge. Its working folder is its own."""
+
+    def __init__(self, folder: Path, user: int | None = None, **settings: str) -> None:
+        """`user` is the number of who it runs as, by default as this process does."""
+        self.folder = folder
+        self.workdir = folder / "work"
+        self.workdir.mkdir(parents=True)
+        self.port, self.status_port = free_port(), free_port()
+        self._given = {
+            "listen": f"127.0.0.1:{self.port}",
+            "status_listen": f"127.0.0.1:{self.status_port}",
+            "workdir": str(self.workdir),
+            **settings,
+        }
+        self.tls = bool(settings.get("certificate"))
+        self.config = folder / "nginx.conf"
+        self.render()
+        self._out, self._err = folder / "stdout", folder / "stderr"
+        # As root, nginx would serve as another user, who may not enter the folders of tests.
+        same_user = " user root;" if os.getuid() == 0 and user is None else ""
+        if user:
+            os.chown(self.workdir, user[1], user[0])
+        with self._out.open("ab") as out, self._err.open("ab") as err:
+            if user:
+                os.fchown(out.fileno(), user, user)
+            self.process = subprocess.Popen(
+                [nginx(), "-e", "stderr", "-g", f"daemon off;{same_user}", "-c", str(self.config)],
+                stdout=out,
+                stderr=err,
+                user=user,
+                group=user,
+                extra_groups=[] if user else None,
+            )
+
+    def render(self, **changed: str) -> None:
+        """Write the configuration, with some settings changed."""
+        self._given |= changed
+        made = render(self.folder, "--output", str(self.config), **self._given)
+        assert (made.returncode, made.stderr) == (0, "")
+
+    def reload(self) -> None:
+        """Have nginx read its configuration again, and wait until old workers go."""
+        before = self.errors().count("gracefully shutting down")
+        self.process.send_signal(signal.SIGHUP)
+        eventually(
+            lambda: self.errors().count("gracefully shutting down") > before, "workers are replaced"
+        )
+
+    def connection(self, context: ssl.SSLContext | None = None) -> HTTPConnection:
+        """A connection that is not open yet; close it."""
+        if context:
+            return HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
+        return HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def ask(
+        self,
+        method: str = "GET",
+        path: str = "/",
+        body: bytes | None = None,
+        headers: Mapping[str, str] = KEY_HEADER,
+        context: ssl.SSLContext | None = None,
+    ) -> Answer:
+        """One request on a connection of its own."""
+        with closing(self.connection(context)) as connection:
+            return exchange(connection, method, path, body, headers)
+
+    def status(self, path: str) -> Answer:
+        """GET from the address that is for this machine only."""
+        with closing(HTTPConnection("127.0.0.1", self.status_port, timeout=30)) as connection:
+            return exchange(connection, "GET", path)
+
+    def wait_ready(self) -> None:
+        """Wait until it answers."""
+
+        def ready() -> bool:
+            assert self.process.poll() is None, self.errors()
+            try:
+                return self.status("/healthz").status == 200
+            except OSError:
+                return False
+
+        eventually(ready, "the edge answers")
+
+    def told(self) -> list[dict[str, Any]]:
+        """The lines of its log so far."""
+        return [json.loads(line) for line in self._out.read_text().splitlines()]
+
+    def errors(self) -> str:
+        """What it has written to stderr so far."""
+        return self._err.read_text()
+
+    def everything(self) -> str:
+        """All that it has ever written and that is still there, but its configuration."""
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path != self.config]
+        return "".join(path.read_text(errors="replace") for path in files)
+
+    def stop(self) -> None:
+        """Send QUIT, and wait until the requests in flight are answered and it has ended."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+        try:
+            assert self.process.wait(_PATIENCE) == 0, self.errors()
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            self.process.wait()
+            raise
+
+
+def exchange(
+    connection: HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = KEY_HEADER,
+) -> Answer:
+    """Send a request, read the reply."""
+    kind = {} if body is None else {"Content-Type": "application/json"}
+    connection.request(method, path, body=body, headers={**kind, **headers})
+    response = connection.getresponse()
+    return Answer(response.status, response.getheaders(), response.read())
+
+
+@contextmanager
+def edge_before(
+    folder: Path, *ports: int, user: int | None = None, **settings: str
+) -> Iterator[Edge]:
+    """A ready edge in front of what listens on these ports of loopback."""
+    upstreams = ",".join(f"127.0.0.1:{port}" for port in ports)
+    edge = Edge(folder, user, **{"upstreams": upstreams, **settings})
+    try:
+        edge.wait_ready()
+        yield edge
+    finally:
+        edge.stop()
