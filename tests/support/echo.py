@@ -11,6 +11,7 @@ from typing import NamedTuple
 class Received(NamedTuple):
     """A request as it came."""
 
+    peer: tuple[str, int]
     method: str
     path: str
     headers: Message
@@ -29,6 +30,7 @@ class Echo:
     def __init__(self) -> None:
         self.port = 0
         self.received: list[Received] = []
+        self.answered = 0
         self.answer: Callable[[Received], Say] = lambda _: _WELL
 
     @property
@@ -47,7 +49,9 @@ def echoing() -> Iterator[Echo]:
 
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            echo.received.append(Received(self.command, self.path, self.headers, body))
+            echo.received.append(
+                Received(self.client_address, self.command, self.path, self.headers, body)
+            )
             said = echo.answer(echo.received[-1])
             if said is None:
                 self.close_connection = True
@@ -59,6 +63,7 @@ def echoing() -> Iterator[Echo]:
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
+            echo.answered += 1
 
         do_GET = do_POST = do_HEAD = do_PUT = _any  # noqa: N815 - names of the base class
 
@@ -68,6 +73,9 @@ def echoing() -> Iterator[Echo]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 128
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing: nginx may end a connection as it likes."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         echo.port = server.server_address[1]

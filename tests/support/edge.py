@@ -88,7 +88,7 @@ def make_certificates(folder: Path, client: str = "client") -> Path:
 class Edge:
     """A running edge. Its working folder is its own."""
 
-    def __init__(self, folder: Path, user: int | None = None, **settings: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], user: int | None = None) -> None:
         """`user` is the number of who it runs as, by default as this process does."""
         self.folder = folder
         self.workdir = folder / "work"
@@ -107,7 +107,7 @@ class Edge:
         # As root, nginx would serve as another user, who may not enter the folders of tests.
         same_user = " user root;" if os.getuid() == 0 and user is None else ""
         if user:
-            os.chown(self.workdir, user[1], user[0])
+            os.chown(self.workdir, user, user)
         with self._out.open("ab") as out, self._err.open("ab") as err:
             if user:
                 os.fchown(out.fileno(), user, user)
@@ -209,14 +209,22 @@ def exchange(
 
 
 @contextmanager
-def edge_before(
-    folder: Path, *ports: int, user: int | None = None, **settings: str
-) -> Iterator[Edge]:
-    """A ready edge in front of what listens on these ports of loopback."""
-    upstreams = ",".join(f"127.0.0.1:{port}" for port in ports)
-    edge = Edge(folder, user, **{"upstreams": upstreams, **settings})
+def running(edge: Edge) -> Iterator[Edge]:
+    """Wait until an edge is ready; stop it at the end."""
     try:
         edge.wait_ready()
         yield edge
     finally:
         edge.stop()
+
+
+def before(*ports: int) -> str:
+    """The setting that names the service's addresses, on loopback."""
+    return ",".join(f"127.0.0.1:{port}" for port in ports)
+
+
+@contextmanager
+def edge_before(folder: Path, *ports: int, **settings: str) -> Iterator[Edge]:
+    """A ready edge in front of what listens on these ports of loopback."""
+    with running(Edge(folder, {"upstreams": before(*ports), **settings})) as edge:
+        yield edge

@@ -1,0 +1,195 @@
+"""What the edge limits: rates, requests in progress, and how slow a client may be."""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.echo import Echo, Say, echoing
+from tests.support.edge import Answer, Edge, edge_before, exchange
+from tests.support.server import eventually
+from tests.support.strategies import VALID
+
+_TOO_MANY = "too many requests"
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    with echoing() as echo:
+        yield echo
+
+
+def many(edge: Edge, count: int, key: str = "", **headers: str) -> list[Answer]:
+    """Requests one after the other on one connection."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    keyed = {"x-api-key": key} if key else {}
+    with closing(edge.connection()) as kept:
+        return [exchange(kept, "POST", "/reg/", VALID, keyed | named) for _ in range(count)]
+
+
+def statuses(answers: list[Answer]) -> list[int]:
+    return [answer.status for answer in answers]
+
+
+def test_one_key_over_its_rate_is_refused_and_another_passes(echo: Echo, tmp_path: Path) -> None:
+    # One a second, and five at once: the figures can't be reached by chance while the test runs.
+    settings = {"rate_per_key": "1", "burst_seconds": "5"}
+    with edge_before(tmp_path / "edge", echo.port, **settings) as edge:
+        greedy = many(edge, 20, "greedy")
+        # The first, and then the burst; a slow machine earns one or two more.
+        passed = statuses(greedy).count(200)
+        assert 6 <= passed <= 8
+        assert statuses(greedy)[:6] == [200] * 6
+        greedy[-1].assert_refused(429, _TOO_MANY)
+        assert greedy[-1].all("Retry-After") == ["1"]
+        assert greedy[0].all("Retry-After") == []
+        assert statuses(many(edge, 6, "modest")) == [200] * 6
+        assert len(echo.received) == passed + 6
+        # The edge's own page is not counted, nor is a request without a key: that is a 401.
+        assert {edge.ask("GET", "/edge/healthz").status for _ in range(10)} == {200}
+        assert statuses(many(edge, 10)) == [200] * 10
+        eventually(lambda: many(edge, 1, "greedy")[0].status == 200, "the rate lets it in again")
+
+
+def test_an_address_over_its_rate_is_refused_whatever_the_key(echo: Echo, tmp_path: Path) -> None:
+    settings = {"rate_per_address": "1", "burst_seconds": "3"}
+    with edge_before(tmp_path / "edge", echo.port, **settings) as edge:
+        answers = [many(edge, 1, f"key-{number}")[0] for number in range(10)]
+        assert 4 <= statuses(answers).count(200) <= 6
+        answers[-1].assert_refused(429, _TOO_MANY)
+
+
+def test_addresses_are_those_that_a_trusted_balancer_names(echo: Echo, tmp_path: Path) -> None:
+    settings = {"rate_per_address": "1", "burst_seconds": "0.1"}
+    trusting = {**settings, "trusted_proxies": "127.0.0.1"}
+    with edge_before(tmp_path / "trusting", echo.port, **trusting) as edge:
+        for number in range(8):
+            # What a client forged stands before what the balancer wrote.
+            chain = f"9.9.9.9, 10.0.0.{number}"
+            assert many(edge, 1, X_Forwarded_For=chain)[0].status == 200
+            assert echo.last.get_all("X-Forwarded-For") == [f"10.0.0.{number}"]
+        assert 429 in statuses(many(edge, 5, X_Forwarded_For="10.0.0.99"))
+    with edge_before(tmp_path / "wary", echo.port, **settings) as edge:
+        refused = [many(edge, 1, X_Forwarded_For=f"10.0.0.{n}")[0].status for n in range(8)]
+        assert 429 in refused
+
+
+def test_one_address_holds_so_many_requests_at_once(echo: Echo, tmp_path: Path) -> None:
+    with (
+        edge_before(tmp_path / "edge", echo.port, connections_per_address="3") as edge,
+        ExitStack() as held,
+    ):
+        for _ in range(3):
+            _begin(held, edge)
+        eventually(lambda: edge.ask("GET", "/").status == 429, "the limit holds")
+        full = edge.ask("GET", "/")
+        full.assert_refused(429, _TOO_MANY)
+        assert full.all("Retry-After") == ["1"]
+        held.close()
+        eventually(lambda: edge.ask("GET", "/").status == 200, "the places are free again")
+
+
+_HEAD = b"POST /reg/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+
+
+def _begin(held: ExitStack, edge: Edge, sent: bytes = _HEAD) -> socket.socket:
+    """A request that does not come to its end."""
+    slow = held.enter_context(socket.create_connection(("127.0.0.1", edge.port), 20))
+    slow.sendall(sent)
+    return slow
+
+
+def test_a_head_has_one_time_limit_however_it_trickles(echo: Echo, tmp_path: Path) -> None:
+    with edge_before(tmp_path / "edge", echo.port, header_timeout="1") as edge, ExitStack() as held:
+        slow = _begin(held, edge, b"POST /reg/ HTTP/1.1\r\n")
+        slow.settimeout(0.05)
+        began = time.monotonic()
+        while True:
+            assert time.monotonic() - began < 10
+            try:
+                slow.sendall(b"a")
+                if slow.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        assert 0.9 <= time.monotonic() - began < 5
+    assert echo.received == []
+
+
+def test_a_body_that_stops_coming_is_given_up_and_logged(echo: Echo, tmp_path: Path) -> None:
+    with edge_before(tmp_path / "edge", echo.port, body_timeout="1") as edge, ExitStack() as held:
+        slow = _begin(held, edge)
+        began = time.monotonic()
+        with suppress(ConnectionResetError):
+            assert slow.recv(1) == b""
+        assert 0.9 <= time.monotonic() - began < 5
+        eventually(lambda: [line["status"] for line in edge.told()] == [408], "it is logged")
+    assert echo.received == []
+
+
+@pytest.mark.slow
+def test_hundreds_of_slow_clients_hold_nobody_up(echo: Echo, tmp_path: Path) -> None:
+    with (
+        edge_before(tmp_path / "edge", echo.port, connections_per_address="0") as edge,
+        ExitStack() as held,
+    ):
+        slow = [_begin(held, edge) for _ in range(300)]
+        slow += [
+            _begin(held, edge, b"POST /reg/ HTTP/1.1\r\nHost: x\r\nX-Slow: ") for _ in range(300)
+        ]
+        longest = 0.0
+        for _ in range(3):
+            for connection in slow:
+                connection.sendall(b"x")
+            began = time.monotonic()
+            with ThreadPoolExecutor(4) as pool:
+                answers = list(pool.map(lambda _: many(edge, 25), range(4)))
+            assert [statuses(part) for part in answers] == [[200] * 25] * 4
+            longest = max(longest, time.monotonic() - began)
+        assert len(echo.received) == 300
+        # An order of magnitude above what they take alone: nobody waited for a slow one.
+        assert longest < 5
+        active = edge.status("/status").body.decode().splitlines()[0]
+        assert int(active.split(":")[1]) >= 600
+
+
+def _silent(seconds: float) -> Say:
+    time.sleep(seconds)
+    return 200, {}, b"late"
+
+
+@pytest.mark.slow
+def test_a_service_that_does_not_answer_is_given_up_and_not_asked_again(tmp_path: Path) -> None:
+    with echoing() as one, echoing() as other:
+        one.answer = other.answer = lambda _: _silent(8)
+        ports = (one.port, other.port)
+        with edge_before(tmp_path / "edge", *ports, reply_timeout="5") as edge:
+            began = time.monotonic()
+            late = edge.ask("POST", "/reg/", VALID)
+            late.assert_refused(504, "the service took too long to answer")
+            assert 4.9 <= time.monotonic() - began < 7
+        assert len(one.received) + len(other.received) == 1
+
+
+def test_a_reply_that_a_client_does_not_take_frees_the_service(echo: Echo, tmp_path: Path) -> None:
+    size = 30_000_000
+    echo.answer = lambda _: (200, {}, b"x" * size)
+    with edge_before(tmp_path / "edge", echo.port, send_timeout="2") as edge, ExitStack() as held:
+        slow = held.enter_context(socket.socket())
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(20)
+        slow.connect(("127.0.0.1", edge.port))
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: echo.answered == 1, "the service is rid of its reply")
+        eventually(lambda: b"Writing: 1 " in edge.status("/status").body, "the client is given up")
+        taken = 0
+        with suppress(ConnectionResetError):
+            while piece := slow.recv(65536):
+                taken += len(piece)
+        assert taken < size // 2
