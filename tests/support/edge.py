@@ -100,7 +100,6 @@ class Edge:
             "workdir": str(self.workdir),
             **settings,
         }
-        self.tls = bool(settings.get("certificate"))
         self.config = folder / "nginx.conf"
         self.render()
         self._out, self._err = folder / "stdout", folder / "stderr"
