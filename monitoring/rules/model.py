@@ -40,7 +40,8 @@ def _loads(slo: Slo, alerts: Alerts) -> list[Rule]:
             summary="{{ $value }} model versions are live",
             description=(
                 f"For {mixed}, requests have been scored by more than one version:"
-                "{{ range query `count by (version) (scoring_model_live == 1)` }}"
+                "{{ range query `count by (version) (scoring_model_live == 1)`"
+                " | sortByLabel `version` }}"
                 " {{ .Labels.version }} in {{ .Value }} workers;{{ end }}"
                 " the same reading may be decided either way."
             ),

@@ -14,8 +14,12 @@ _CONFIGURED: Final = f"sum by (instance) (scoring_workers_configured{{{CHOSEN}}}
 
 
 def panels(limits: Saturation) -> list[Panel]:
-    """Processor, requests in flight, waiting connections; the lines are where alerts begin."""
-    return [_processor(limits), _in_flight(limits), _waiting()]
+    """Processor, requests in flight, what waits outside, what is turned away.
+
+    The lines are where alerts begin.
+    """
+    every = [_processor(limits), _in_flight(limits), _waiting(), _turned_away()]
+    return [panel.span(6) for panel in every]
 
 
 def _processor(limits: Saturation) -> Graph:
@@ -46,6 +50,16 @@ def _waiting() -> Graph:
     )
     asked = over_time(f"sum by (instance) (scoring_accept_queue_length{{{CHOSEN}}})", _NAME)
     return graph("Connections waiting", "short", words, asked).axis_soft_max(10)
+
+
+def _turned_away() -> Graph:
+    words = (
+        "Scoring requests that got 429: their room was full, they would have had to wait too "
+        "long, or they were arrays while single rows waited."
+    )
+    asked = over_time(happened("scoring_requests_shed_total", "reason"), "{{reason}}")
+    panel = counted(graph("Turned away", "short", words, asked))
+    return coloured(panel, {"full": BAD, "deadline": DOUBTFUL, "array": DOUBTFUL})
 
 
 def error_reports() -> Graph:
