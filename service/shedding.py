@@ -4,7 +4,9 @@ To parse a head and call the app costs a fifth of a millisecond. At that price r
 themselves be the overload; by a look at the raw bytes they cost some 30 µs.
 """
 
+import logging
 import re
+from collections import Counter
 from typing import Final, TypeAlias
 
 from service.admission import TEXTS, Admission, retry_after
@@ -43,6 +45,7 @@ class Glance:
         self._admission = admission
         self._door = door
         self._keys = keys
+        self._untold: Counter[str] = Counter()
 
     def refusal(self, data: bytes) -> bytes | None:
         """The reply to a whole request that is not let in now; None if it is to be parsed."""
@@ -58,8 +61,16 @@ class Glance:
         reason = self._admission.closed_to(size)
         return self._reply(fields, reason) if reason else None
 
+    def tell(self, log: logging.Logger) -> None:
+        """One line for all since the last: a line for each would cost more than the refusal."""
+        untold, self._untold = self._untold, Counter()
+        if untold:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(untold.items()))
+            log.warning("%d requests were refused with 429: %s", untold.total(), reasons)
+
     def _reply(self, fields: Fields, reason: str) -> bytes:
         self._admission.count(reason)
+        self._untold[reason] += 1
         key = fields.get(b"x-api-key", b"").decode("latin-1")
         given_id = fields.get(b"x-request-id", b"").decode("latin-1")
         environ = {"HTTP_X_REQUEST_ID": given_id, "HTTP_X_API_KEY": key}

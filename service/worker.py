@@ -123,6 +123,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         self.notify()
         self._idle.close(self.cfg.keepalive if self.alive else _LINGER_SECONDS)
         self._bodies.close(_BODY_SECONDS if self.alive else _LAST_BODY_SECONDS)
+        self._glance.tell(self.log)
         self.each_second(self.sockets if self.alive else [])
         gevent.sleep(1.0 if self.alive else 0.1)
 

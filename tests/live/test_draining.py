@@ -1,0 +1,77 @@
+"""A stop with a grace: balancers see it first, clients lose nothing."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.support import JSON, Connection, started, whole
+from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, serving
+from tests.support.strategies import VALID
+
+HEADERS = {**KEY_HEADER, "Content-Type": JSON}
+
+
+def readiness(server: Server) -> int:
+    with server.client() as client:
+        return client.get("/readyz").status_code
+
+
+@pytest.mark.slow
+def test_it_serves_on_while_it_is_no_longer_ready(tmp_path: Path) -> None:
+    with started(tmp_path, drain_seconds="3") as server, server.client() as client:
+        server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        eventually(lambda: readiness(server) == 503, "the server is not ready")
+        assert client.get("/healthz").status_code == 200
+        while time.monotonic() - began < 2:
+            reply = client.post("/reg/", content=VALID, headers=HEADERS)
+            assert reply.status_code == 200
+            assert reply.headers["connection"] == "close"
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - began >= 3
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_the_grace(tmp_path: Path) -> None:
+    with started(tmp_path, drain_seconds="60") as server:
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: readiness(server) == 503, "the server is not ready")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_what_is_refused_at_a_glance_is_counted_and_told_each_second(tmp_path: Path) -> None:
+    """A worker without a room, whose slots are held by bodies of arrays that it must score."""
+    with serving(tmp_path, workers="1", max_waiting="0", max_wait_ms="1") as server:
+        asked = _flood(server)
+        refused = sum(status == 429 for status in asked)
+        assert set(asked) == {200, 429}
+        eventually(lambda: _told(server) == refused, "all refusals are told")
+        with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
+            page = client.get("/metrics").text
+    samples = dict(line.rsplit(" ", 1) for line in page.splitlines() if line[0] != "#")
+    shed = {name: float(v) for name, v in samples.items() if "requests_shed_total" in name}
+    assert len(shed) == 3
+    assert sum(shed.values()) == refused
+
+
+def _flood(server: Server) -> list[int]:
+    """Sixty connections that send at once, three times; the statuses of their replies."""
+    connections = [Connection(server) for _ in range(60)]
+    statuses = []
+    for _ in range(3):
+        for connection in connections:
+            connection.request("POST", "/reg/", VALID, HEADERS)
+        statuses += [whole(connection.getresponse()).status for connection in connections]
+    for connection in connections:
+        connection.close()
+    return statuses
+
+
+def _told(server: Server) -> int:
+    lines = [line for line in server.log() if "refused with 429" in str(line.get("message"))]
+    access = [line for line in server.log() if line.get("status") == 429]
+    return sum(int(line["message"].split()[0]) for line in lines) + len(access)
