@@ -6,6 +6,7 @@ value counts as not set. A bad value stops the start and names the variable.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -21,6 +22,8 @@ from service import VERSION, addresses
 PREFIX: Final = "SCORING_"
 # What Sentry takes as the name of an environment or a release.
 _NAME: Final = r"^[A-Za-z0-9._+@-]{0,64}\Z"
+# What a header can carry.
+_PRINTABLE: Final = r"^[!-~]*\Z"
 EXAMPLE_KEY: Final = "123321"
 
 
@@ -79,10 +82,13 @@ class Settings(Struct, frozen=True):
     metrics_token: Annotated[
         str,
         Meta(
-            pattern="^[!-~]*$",
+            pattern=_PRINTABLE,
             description="Bearer token that GET /metrics asks for. Empty: there is no such page, "
             "or it is open to all who reach SCORING_METRICS_BIND.",
         ),
+    ] = ""
+    metrics_token_file: Annotated[
+        str, Meta(description="File with that token instead, as containers get it; read once.")
     ] = ""
     metrics_bind: Annotated[
         str,
@@ -190,6 +196,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
         )
     except msgspec.ValidationError as error:
         raise _explain(error) from None  # the text of the cause may hold a secret
+    settings = _with_metrics_token(settings)
     _check_addresses(settings)
     if not settings.api_keys and not settings.api_keys_file:
         settings = msgspec.structs.replace(settings, api_keys=f"example:{EXAMPLE_KEY}")
@@ -218,6 +225,22 @@ def unknown_variables(
 def of_others(*names: str) -> dict[str, str]:
     """Those of these variables that are set: other programs' own, which matter here too."""
     return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def _with_metrics_token(settings: Settings) -> Settings:
+    """With the token of the file, if one is named."""
+    path, name = settings.metrics_token_file, variable("metrics_token_file")
+    if not path:
+        return settings
+    if settings.metrics_token:
+        raise SettingsError(name, f"{variable('metrics_token')} is set too")
+    try:
+        token = Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(name, f"{path} can't be read as text") from error
+    if not re.fullmatch(_PRINTABLE, token) or not token:
+        raise SettingsError(name, f"{path} must hold one token of printable ASCII")
+    return msgspec.structs.replace(settings, metrics_token=token)
 
 
 def _check_addresses(settings: Settings) -> None:

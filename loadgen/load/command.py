@@ -86,4 +86,6 @@ def headless(out: Path) -> Sequence[str]:
 def environment(key: str | None) -> dict[str, str]:
     """This process's environment with the key: in a command line all could read it."""
     inherited = dict(os.environ)  # noqa: TID251 - handed on
-    return {**inherited, **({"LOADGEN_API_KEY": key} if key else {})}
+    # An empty file's name: the key of a service that is started here is not the operator's.
+    ours = {"LOADGEN_API_KEY": key, "LOADGEN_API_KEY_FILE": ""} if key else {}
+    return {**inherited, **ours}

@@ -35,6 +35,7 @@ def add_arguments(parser: Any) -> None:
         ("rows", str(_ROOT / "loadgen/data/rows.csv"), "CSV of readings to send"),
         ("shapes", str(shapes.PATH), "another file of shapes"),
         ("api-key", "", "key of the service"),
+        ("api-key-file", "", "file that holds the key instead"),
         ("out", str(_ROOT / "build/load"), "folder of the verdict's files"),
         ("metrics-port", "0", "port of the generator's own metrics; 0: none"),
     ):
@@ -75,6 +76,20 @@ def of(environment: Any) -> "Session":
     return session
 
 
+def _key(options: Any) -> str:
+    """The key of the service, or of the file that is named. Raises BadFile."""
+    path: str = options.api_key_file
+    if not path:
+        return str(options.api_key)
+    try:
+        key = Path(path).read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        raise BadFile(f"LOADGEN_API_KEY_FILE: {path} can't be read as ASCII text") from error
+    if len(key.split()) != 1:
+        raise BadFile(f"LOADGEN_API_KEY_FILE: {path} must hold one key")
+    return key
+
+
 class Session:
     """What all processes have: rows, golden rows, a key, and an agent."""
 
@@ -82,6 +97,7 @@ class Session:
         self.environment = environment
         self.runner = runner
         self.options = environment.parsed_options
+        self.key = _key(self.options)
         self.rows = rows.read(Path(self.options.rows))
         self.golden = mix.read_golden()
         self.agent = Agent(self.deliver)
@@ -93,7 +109,7 @@ class Session:
 
     def begin(self, shape: Shape, start: float, share: tuple[int, int]) -> None:
         """Send a share of a shape from a moment on."""
-        deck = mix.deck(shape.mix, self.rows, self.golden, self.options.api_key)
+        deck = mix.deck(shape.mix, self.rows, self.golden, self.key)
         self.agent.begin(shape, deck, start, share)
 
     def deliver(self, tally: Tally) -> None:
@@ -124,7 +140,7 @@ class Head(Session):
 
     def __init__(self, environment: Any, runner: Any) -> None:
         super().__init__(environment, runner)
-        if not self.options.api_key:
+        if not self.key:
             raise CannotStart("LOADGEN_API_KEY, the key of the service, is not set")
         self.conductor = Conductor(Path(self.options.out), self._generators_left)
         self._concluded = Event()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.server import eventually, free_port
+from tests.support.server import eventually, free_port, serving
 
 GENERATOR = """
 [generator]
@@ -269,3 +269,28 @@ def test_without_a_key_nothing_is_sent(tmp_path: Path) -> None:
     code, said = load(tmp_path, shapes_file(tmp_path), "--url", url)
     assert code == 2
     assert "LOADGEN_API_KEY" in said
+
+
+@pytest.mark.parametrize("content", [None, "", "two keys", "ключ"])
+def test_a_file_without_a_key_is_named(content: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+    url = f"http://127.0.0.1:{free_port()}"
+    shapes = shapes_file(tmp_path)
+    code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY_FILE=str(file))
+    assert code == 2
+    assert said.startswith(f"Not started. LOADGEN_API_KEY_FILE: {file} ")
+
+
+@pytest.mark.slow
+def test_the_key_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("of-the-file\n")
+    address = {"host": "127.0.0.1", "port": str(free_port()), "api_keys": "a:of-the-file"}
+    with serving(tmp_path / "served", **address) as server:
+        shapes = shapes_file(tmp_path, seconds=2, rate=20, limits="objective")
+        given = {"LOADGEN_API_KEY_FILE": str(tmp_path / "key")}
+        _, said = load(tmp_path, shapes, "--url", server.url, **given)
+    (stage,) = written(tmp_path)["stages"]
+    assert stage["failures"] == {}, said
+    assert stage["right"] == 40

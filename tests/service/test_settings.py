@@ -22,6 +22,7 @@ from tests.support.paths import ROOT
 from tests.support.server import refused
 
 _DSN = "https://wL9x@errors.example/17"
+_TOKEN_FILE = str(ROOT / "tests/support/token.txt")
 _SECRETS: dict[str, Any] = {
     "api_keys": "partner:wL9x",
     "metrics_token": "wL9x-token",
@@ -54,6 +55,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "max_rows": ("7", 7),
     "unseen": ("reject", "reject"),
     "metrics_token": ("t", "t"),
+    "metrics_token_file": (_TOKEN_FILE, _TOKEN_FILE),
     "metrics_bind": ("127.0.0.1:9100", "127.0.0.1:9100"),
     "keepalive": ("5", 5),
     "graceful_timeout": ("6", 6),
@@ -218,6 +220,7 @@ def test_the_example_file_changes_nothing(dotenv: Path) -> None:
     [
         *(("port", "http"), ("unseen", "maybe"), ("model", "none.cbm"), ("api_keys_file", "none")),
         *(("sentry_dsn", "https://errors.example"), ("otlp_endpoint", "collector")),
+        ("metrics_token_file", "none"),
     ],
 )
 def test_the_server_does_not_start_on_a_bad_value(name: str, value: str, tmp_path: Path) -> None:
@@ -269,3 +272,24 @@ def test_a_bad_address_of_the_metrics_is_refused(given: str, dotenv: Path) -> No
 def test_a_token_that_no_header_can_carry_is_refused(token: str, dotenv: Path) -> None:
     with pytest.raises(SettingsError, match="SCORING_METRICS_TOKEN"):
         load({"SCORING_METRICS_TOKEN": token}, dotenv)
+
+
+def test_the_token_may_stand_in_a_file(dotenv: Path) -> None:
+    assert load({"SCORING_METRICS_TOKEN_FILE": _TOKEN_FILE}, dotenv).metrics_token == "wL9x-file"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"two words", b"one\ntwo\n", "токен".encode(), b"\xff"]
+)
+def test_a_file_without_a_usable_token_is_refused(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"^SCORING_METRICS_TOKEN_FILE: "):
+        load({"SCORING_METRICS_TOKEN_FILE": str(file)}, tmp_path / ".env")
+
+
+def test_a_token_and_a_file_of_one_are_a_contradiction(dotenv: Path) -> None:
+    given = {"SCORING_METRICS_TOKEN": "wL9x", "SCORING_METRICS_TOKEN_FILE": _TOKEN_FILE}
+    with pytest.raises(SettingsError, match="SCORING_METRICS_TOKEN_FILE") as caught:
+        load(given, dotenv)
+    assert "wL9x" not in str(caught.value)
