@@ -15,14 +15,14 @@ run: $(RUNTIME) ## Set up what is missing and serve on 127.0.0.1:5000 with the b
 	@echo "Serving on http://127.0.0.1:5000 (key 123321 unless .env says otherwise). Ctrl-C stops it."
 	@exec $(BIN)/python -m service
 
-test: check test-fast test-slow ## Set up what is missing, check the code, run all tests
+test: check test-fast test-slow test-stack ## Set up what is missing, check the code, run all tests
 
 .PHONY: doctor
 doctor: $(RUNTIME) ## Check this machine and the settings for every known trap; ARGS=--help
 	@$(BIN)/python -m service.doctor $(ARGS)
 
 ##@ Working on it
-.PHONY: check test-fast test-slow format
+.PHONY: check test-fast test-slow test-stack format
 check: $(DEV) ## Lint, types and the rooms' import laws
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,10 +32,13 @@ check: $(DEV) ## Lint, types and the rooms' import laws
 	$(BIN)/python -m monitoring.grafana --check
 
 test-fast: $(DEV) tools ## Tests that take seconds
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not stack"
 
 test-slow: $(DEV) tools ## The live server, fuzzing, memory
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not stack"
+
+test-stack: $(DEV) stack-tools ## The system of docker-compose.yml, really run where an engine can be had
+	$(BIN)/pytest -m stack
 
 format: $(DEV) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -94,8 +97,22 @@ load-ui: $(DEV) ## The same by hand, on Locust's page at 127.0.0.1:8089
 chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and count who notices
 	$(BIN)/python -m loadgen.chaos $(ARGS)
 
+##@ The stack
+.PHONY: env up down
+INTO ?= .
+env: $(DEV) ## Make .env, new secrets and certificates to try with; ARGS=--force makes all anew
+	@$(BIN)/python -m service.env $(INTO) $(ARGS)
+	@service/edge/certs.sh $(INTO)/build/certs >/dev/null
+	@install -m 444 -t $(INTO)/secrets/edge $(addprefix $(INTO)/build/certs/,ca.crt server.crt server.key)
+
+up: ## Build what changed, start all of docker-compose.yml, wait until it is healthy
+	docker compose up --build --detach --wait
+
+down: ## Stop it; what Prometheus and Grafana have stays
+	docker compose down
+
 ##@ Upkeep
-.PHONY: setup lock clean help
+.PHONY: setup lock audit clean help
 setup: $(DEV) ## Only install
 
 lock: $(DEV) ## Resolve the locked dependencies anew
@@ -104,6 +121,9 @@ lock: $(DEV) ## Resolve the locked dependencies anew
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --group train --group load \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
+	for image in generator=load alerts=alerts; do \
+	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $${image%=*} \
+	  --constraints requirements-dev.lock --output-file requirements-$${image#*=}.lock; done
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
@@ -134,6 +154,17 @@ tools:
 	    apt-get update -qq; \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "Missing:$$missing (Debian: apt-get install$$missing)" >&2; exit 1; fi; fi
+
+# What the stack's tests need beside that. Without it they say so; nothing else needs it.
+.PHONY: stack-tools
+stack-tools: tools
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  ! { command -v dockerd && command -v mmdebstrap && PATH="$$PATH:/usr/sbin" command -v iptables; } >/dev/null; then \
+	  echo "Installing docker.io iptables mmdebstrap"; \
+	  if [ ! -e $(NO_START) ]; then trap 'rm -f $(NO_START)' EXIT; \
+	    printf '#!/bin/sh\nexit 101\n' >$(NO_START); chmod +x $(NO_START); fi; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends docker.io iptables mmdebstrap >/dev/null; } || true; fi
 
 # Debian ships python3 without its venv module: add it where we may, else name it.
 $(BIN)/python:

@@ -47,6 +47,10 @@ class Settings(Struct, frozen=True):
     smtp_tls: Annotated[
         bool, Meta(description="Whether mail goes only to a server that offers STARTTLS.")
     ] = True
+    nobody: Annotated[
+        bool,
+        Meta(description="Whether it is meant so that nobody is told, if nothing above is set."),
+    ] = False
 
 
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
@@ -66,10 +70,11 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     fields = {field: given[variable(field)] for field in FIELDS if variable(field) in given}
     try:
         settings = msgspec.convert(fields, Settings, strict=False)
-    except msgspec.ValidationError:  # only a truth value can be of the wrong type
-        raise SettingsError("smtp_tls", "is neither true nor false") from None
+    except msgspec.ValidationError as error:  # only a truth value can be of the wrong type
+        field = str(error).rpartition("$.")[2].rstrip("`")
+        raise SettingsError(field, "is neither true nor false") from None
     settings = _with_webhook_url(settings)
-    if not settings.webhook_url and not settings.email_to:
+    if not (settings.webhook_url or settings.email_to or settings.nobody):
         other = variable("email_to")
         raise SettingsError("webhook_url", f"nobody would be told: set it, or {other}")
     _check_webhook(settings)

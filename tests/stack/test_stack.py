@@ -1,0 +1,204 @@
+"""The whole system, really run: what its operators count on. Tests go from top to bottom."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from loadgen.load.verdict import EXIT_CODES, Outcome
+from tests.stack.system import System
+from tests.support.paths import ROOT, lines
+from tests.support.server import eventually
+
+pytestmark = pytest.mark.stack
+
+_SERVERS = ("scoring", "edge", "prometheus", "alertmanager", "grafana")
+
+
+def score(system: System, key: str) -> httpx.Response:
+    golden = lines(ROOT / "model/regno/golden.jsonl")[0]
+    with system.edge() as edge:
+        return edge.post("/reg/", json=golden["request"], headers={"x-api-key": key})
+
+
+def test_all_of_it_is_up_and_healthy(system: System) -> None:
+    containers = system.containers()
+    states = {name: containers[name]["State"]["Health"]["Status"] for name in _SERVERS}
+    assert set(states.values()) == {"healthy"}
+    for name in ("edge-config", "alertmanager-config"):
+        assert containers[name]["State"]["ExitCode"] == 0
+
+
+def test_a_known_row_comes_back_exact_through_tls(system: System) -> None:
+    reply = score(system, system.key("client"))
+    assert reply.status_code == 200, reply.text
+    golden = lines(ROOT / "model/regno/golden.jsonl")[0]
+    assert reply.json()["body"]["positive"] == golden["positive"]
+
+
+def test_the_example_key_and_none_are_refused(system: System) -> None:
+    assert score(system, "123321").status_code == 401
+    assert score(system, "").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/status", "/-/healthy", "/api/health"])
+def test_nothing_but_the_service_is_behind_the_edge(path: str, system: System) -> None:
+    with system.edge() as edge:
+        token = {"Authorization": f"Bearer {system.secret('metrics_token')}"}
+        assert edge.get(path, headers=token).status_code == 404
+
+
+def test_the_edge_reaches_the_service_and_not_what_watches(system: System) -> None:
+    fetch = ("exec", "--no-TTY", "edge", "wget", "-q", "-T", "3", "-O", "-")
+    assert system.compose(*fetch, "http://scoring:5000/healthz").returncode == 0
+    assert system.compose(*fetch, "http://prometheus:9090/-/healthy").returncode != 0
+
+
+def test_every_container_is_confined(system: System) -> None:
+    for name, told in system.containers().items():
+        host, user = told["HostConfig"], told["Config"]["User"]
+        assert user.split(":")[0].isdigit(), name
+        assert int(user.split(":")[0]) > 0, name
+        assert host["ReadonlyRootfs"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert 0 < host["Memory"] <= 2 << 30, name
+
+
+@pytest.mark.parametrize("name", _SERVERS)
+def test_nobody_is_root_and_nothing_can_be_written(name: str, system: System) -> None:
+    shell = ("exec", "--no-TTY", name, "sh", "-c")
+    assert int(system.must(*shell, "id -u")) > 0
+    refused = system.compose(*shell, "touch /etc/x || touch /usr/x || touch /x")
+    assert refused.returncode != 0
+    assert "Read-only file system" in refused.stderr or "Permission denied" in refused.stderr
+    assert "Read-only file system" in system.compose(*shell, "touch /tmp/../x").stderr
+
+
+def test_there_is_a_worker_for_each_cpu_of_the_quota(system: System) -> None:
+    assert system.containers()["scoring"]["HostConfig"]["NanoCpus"] == 10**9
+    eventually(
+        lambda: [one["value"][1] for one in system.prometheus("scoring_workers_configured")]
+        == ["1"],
+        "Prometheus knows of one worker",
+    )
+
+
+def test_the_service_says_who_serves_to_whoever_has_the_token(system: System) -> None:
+    eventually(
+        lambda: all(one["value"][1] == "1" for one in system.prometheus('up{job!="loadgen"}'))
+        and len(system.prometheus('up{job!="loadgen"}')) == 3,
+        "Prometheus reads the service, Alertmanager and itself",
+    )
+
+
+def test_alertmanager_has_our_routes_and_prometheus_has_alertmanager(system: System) -> None:
+    fetch = ("exec", "--no-TTY", "alertmanager", "wget", "-q", "-O", "-")
+    status = json.loads(system.must(*fetch, "http://127.0.0.1:9093/api/v2/status"))
+    assert "name: operators" in status["config"]["original"]
+    url = f"http://127.0.0.1:{system.ports['prometheus']}/api/v1"
+    known = httpx.get(f"{url}/alertmanagers").json()["data"]["activeAlertmanagers"]
+    assert [one["url"] for one in known] == ["http://alertmanager:9093/api/v2/alerts"]
+    rules = httpx.get(f"{url}/rules").json()["data"]["groups"]
+    assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
+    assert len(rules) > 3
+
+
+def test_grafana_has_the_dashboards_and_reaches_prometheus(system: System) -> None:
+    url = f"http://127.0.0.1:{system.ports['grafana']}/api"
+    assert httpx.get(f"{url}/health").json()["database"] == "ok"
+    assert httpx.get(f"{url}/search", auth=("admin", "admin")).status_code == 401
+    admin = ("admin", system.secret("grafana_admin_password"))
+    found = {one["uid"] for one in httpx.get(f"{url}/search", auth=admin).json()}
+    files = (ROOT / "monitoring/grafana/dashboards").glob("*.json")
+    assert found == {json.loads(file.read_text())["uid"] for file in files}
+    asked = httpx.get(f"{url}/datasources/proxy/api/v1/query?query=up", auth=admin)
+    assert asked.json()["status"] == "success"
+
+
+def test_a_new_key_is_in_force_without_a_restart(system: System) -> None:
+    assert score(system, "fresh").status_code == 401
+    file = system.folder / "secrets/api_keys"
+    with file.open("r+") as keys:  # the same file: a new one under its name would not be seen
+        keys.seek(0, os.SEEK_END)
+        keys.write("new:fresh\n")
+    eventually(lambda: score(system, "fresh").status_code == 200, "the new key opens", seconds=10)
+
+
+def test_a_service_that_dies_is_back_behind_the_same_edge(system: System) -> None:
+    before = system.containers()
+    kill = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
+    system.compose("exec", "--no-TTY", "scoring", "python", "-c", kill)
+    eventually(
+        lambda: system.containers()["scoring"]["RestartCount"] == 1, "the engine starts it again"
+    )
+    key = system.key("client")
+    eventually(lambda: score(system, key).status_code == 200, "it scores again")
+    after = system.containers()
+    assert after["edge"]["State"]["StartedAt"] == before["edge"]["State"]["StartedAt"]
+
+
+def test_two_generators_load_it_and_the_exit_code_is_the_verdicts(
+    system: System, tmp_path: Path
+) -> None:
+    done = system.compose("run", "--rm", "--no-TTY", "--use-aliases", "loadgen")
+    system.must("run", "--detach", "--name", "results", "--entrypoint", "sleep", "loadgen", "60")
+    system.engine.docker("cp", "results:/out/smoke.json", str(tmp_path))
+    system.engine.docker("rm", "--force", "results")
+    verdict: dict[str, Any] = json.loads((tmp_path / "smoke.json").read_text())
+    (stage,) = verdict["stages"]
+    assert verdict["about"]["generators"] == 2
+    assert stage["failures"] == {}, done.stdout
+    assert stage["sent"] == stage["planned"]
+    assert verdict["golden_rows"] > 50
+    # How quick it is on a busy machine is not the question.
+    assert done.returncode == EXIT_CODES[Outcome(verdict["outcome"])]
+    assert done.returncode in {0, 1, 4}, done.stdout + done.stderr
+
+
+def test_prometheus_saw_the_load_from_both_ends(system: System) -> None:
+    served = 'max_over_time(sum(rate(scoring_http_requests_total{route="/reg"}[1m]))[3m:5s])'
+    sent = "max_over_time(loadgen_achieved_requests_per_second[3m])"
+    for query, least in ((sent, 80), (served, 10)):
+        eventually(
+            lambda query=query, least=least: any(  # type: ignore[misc]
+                float(one["value"][1]) > least for one in system.prometheus(query)
+            ),
+            query,
+        )
+
+
+def test_a_second_build_without_a_change_takes_all_from_the_cache(system: System) -> None:
+    images = ("plate-scoring", "plate-scoring-loadgen", "plate-scoring-alerts")
+    names = [f"{image}:0.1.0" for image in images]
+    before = system.engine.docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", *names)
+    started = time.monotonic()
+    system.must("--profile", "load", "build")
+    assert time.monotonic() - started < 30
+    after = system.engine.docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", *names)
+    assert after == before
+    sizes = [int(line.split()[1]) // 2**20 for line in after.splitlines()]
+    print("\n".join(f"{name}: {size} MiB" for name, size in zip(names, sizes, strict=True)))
+
+
+def test_images_hold_what_they_need_only(system: System) -> None:
+    look = ("run", "--rm", "--entrypoint", "sh")
+    listing = system.engine.docker(*look, "plate-scoring:0.1.0", "-c", "find /app -type f")
+    files = {line for line in listing.splitlines() if not line.endswith(".pyc")}
+    rooms = {line.split("/")[2] for line in files}
+    assert rooms == {"model", "service"}
+    assert [line for line in files if line.endswith(".cbm")] == ["/app/model/regno/regno.cbm"]
+    for tool in ("gcc", "make", "git"):
+        found = system.engine.docker(*look, "plate-scoring:0.1.0", "-c", f"command -v {tool} || :")
+        assert found == ""
+    cache = "ls /root/.cache /opt/venv/bin/pip 2>/dev/null || :"
+    assert system.engine.docker(*look, "plate-scoring:0.1.0", "-c", cache) == ""
+
+
+def test_a_stop_is_orderly(system: System) -> None:
+    system.must("stop", "--timeout", "30", "scoring")
+    assert system.containers()["scoring"]["State"]["ExitCode"] == 0

@@ -1,0 +1,146 @@
+"""What docker-compose.yml and the Dockerfiles say, as Compose understands it; no engine needed."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitoring.alertmanager import settings as alertmanager
+from service import settings as scoring
+from service.edge import settings as edge
+from tests.stack.system import configuration
+from tests.support.example import example
+from tests.support.paths import ROOT
+
+_DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
+# In containers secrets come as files only.
+_SECRET = {"SCORING_API_KEYS", "SCORING_METRICS_TOKEN"}
+_ONCE = {"edge-config", "alertmanager-config"}
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = configuration(ROOT / ".env.example", "--profile", "load")["services"]
+    return found
+
+
+def test_without_the_load_profile_nothing_loads() -> None:
+    started = configuration(ROOT / ".env.example")["services"].keys()
+    assert started == {"scoring", "edge", "prometheus", "alertmanager", "grafana", *_ONCE}
+
+
+def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert configuration(tmp_path / "empty")["services"].keys() >= {"scoring", "edge"}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "secret"),
+    [
+        ("scoring", scoring, _SECRET),
+        # Its own address is for itself only.
+        ("edge-config", edge, {"EDGE_STATUS_LISTEN"}),
+        ("alertmanager-config", alertmanager, set()),
+    ],
+)
+def test_every_setting_reaches_its_container(
+    name: str, settings: Any, secret: set[str], services: dict[str, Any]
+) -> None:
+    known = {settings.variable(field) for field in settings.FIELDS}
+    assert set(services[name]["environment"]) == known - secret
+
+
+def test_what_the_example_offers_is_what_is_used() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    used = set(re.findall(r"\$\{((?:STACK|LOADGEN)_\w+)", text))
+    offered = {name for prefix in ("STACK_", "LOADGEN_") for _, name, _ in example(prefix)}
+    of_the_generator = {
+        f"LOADGEN_{name}"
+        for name in ("API_KEY", "API_KEY_FILE", "ROWS", "SHAPES", "OUT", "METRICS_PORT")
+    }
+    assert offered == used | of_the_generator
+
+
+def test_the_examples_values_are_the_files_own(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    empty, full = configuration(tmp_path / "empty"), configuration(ROOT / ".env.example")
+    for one in (*empty["services"].values(), *full["services"].values()):
+        one.pop("environment", None)
+    assert empty == full
+
+
+def test_every_container_is_confined(services: dict[str, Any]) -> None:
+    for name, one in services.items():
+        assert one["read_only"] is True, name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert one["logging"]["options"]["max-size"], name
+        assert int(one["mem_limit"]) <= 2 << 30, name
+        assert one["pids_limit"] <= 256, name
+        assert "ulimits" not in one, name
+
+
+def test_what_serves_comes_back_and_what_runs_once_does_not(services: dict[str, Any]) -> None:
+    once = {name for name, one in services.items() if one["restart"] == "no"}
+    assert once == {*_ONCE, "loadgen", "loadgen-worker"}
+    assert {one["restart"] for name, one in services.items() if name not in once} == {
+        "unless-stopped"
+    }
+
+
+def test_only_the_edge_is_published_beyond_loopback(services: dict[str, Any]) -> None:
+    published = {
+        name: [port.get("host_ip") for port in one["ports"]]
+        for name, one in services.items()
+        if "ports" in one
+    }
+    assert published == {"edge": [None], "grafana": ["127.0.0.1"], "prometheus": ["127.0.0.1"]}
+
+
+def test_the_edge_is_on_no_network_with_what_watches(services: dict[str, Any]) -> None:
+    assert services["edge"]["networks"].keys() == {"front"}
+    for name in ("prometheus", "alertmanager", "grafana"):
+        assert services[name]["networks"].keys() == {"watch"}
+    assert all(services[name]["network_mode"] == "none" for name in _ONCE)
+
+
+def test_a_stop_leaves_requests_their_time(services: dict[str, Any], tmp_path: Path) -> None:
+    assert services["scoring"]["stop_grace_period"] == "40s"
+    (tmp_path / "env").write_text("SCORING_GRACEFUL_TIMEOUT=90\n")
+    changed = configuration(tmp_path / "env")["services"]["scoring"]
+    assert changed["stop_grace_period"] == "1m40s"
+
+
+def test_prometheus_keeps_what_the_error_budget_needs(services: dict[str, Any]) -> None:
+    assert "--storage.tsdb.retention.time=35d" in services["prometheus"]["command"]
+
+
+def test_every_image_has_a_version(services: dict[str, Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for one in services.values():
+        name, _, version = one["image"].rpartition(":")
+        ours = name.startswith("plate-scoring")
+        assert version == project["version"] if ours else re.fullmatch(r"v?\d+\.\d+\.\d+.*", version)
+
+
+@pytest.mark.parametrize("path", _DOCKERFILES, ids=lambda path: path.parent.name)
+def test_an_image_is_made_in_stages_and_runs_as_nobody_in_particular(path: Path) -> None:
+    text = path.read_text()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.findall(r"^FROM (.*)$", text, re.M) == [
+        "python:${PYTHON} AS dependencies", "python:${PYTHON}"
+    ]  # fmt: skip
+    assert re.search(r"^ARG PYTHON=3\.11\.\d+-slim-bookworm$", text, re.M)
+    assert f'org.opencontainers.image.version="{version}"' in text
+    assert "--require-hashes" in text
+    user = re.search(r"^USER (\d+):\d+$", text, re.M)
+    assert user
+    assert int(user[1]) > 1000
+
+
+def test_all_images_have_one_base() -> None:
+    assert len(_DOCKERFILES) == 3
+    found = {re.findall(r"^ARG PYTHON=.*$", path.read_text(), re.M)[0] for path in _DOCKERFILES}
+    assert len(found) == 1
