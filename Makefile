@@ -128,6 +128,32 @@ lock: $(DEV) ## Resolve the locked dependencies anew
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
+audit: $(DEV) ## What the service is made of: hashes, dependencies and licences checked, SBOM in build/
+	rm -rf build/audit && $(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	build/audit/bin/pip check --disable-pip-version-check
+	build/audit/bin/pip uninstall --quiet --yes pip setuptools
+	SYFT_CHECK_FOR_APP_UPDATE=false $(BIN)/syft scan --quiet --source-name plate-scoring \
+	  --output cyclonedx-json=build/sbom.cdx.json dir:build/audit
+	@build/audit/bin/python -c "$$LICENCES"
+	@echo "Not checked: known vulnerabilities. Give build/sbom.cdx.json to a scanner that has a database."
+
+# A list of licences; one that is missing, or that would reach this project's own code, fails.
+define LICENCES
+import sys
+from importlib.metadata import distributions
+found = {}
+for one in distributions():
+    told = [one.metadata["License-Expression"] or "", *one.metadata.get_all("Classifier", [])]
+    told = [text.rpartition(" :: ")[2] for text in told if text and ("License ::" in text or "::" not in text)]
+    found[one.name] = told or (one.metadata["License"] or "").strip().splitlines()[:1]
+for name, licences in sorted(found.items()):
+    print(f"{name:28}{', '.join(licences) or 'NONE'}")
+bad = [name for name, licences in found.items() if not licences or any("GPL" in text for text in licences)]
+sys.exit(bad and f"Look at the licences of: {', '.join(sorted(bad))}")
+endef
+export LICENCES
+
 clean: ## Remove what was installed or made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -186,6 +186,18 @@ def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nobody_is_told_only_when_that_is_meant() -> None:
+    receivers = _made(ALERTMANAGER_NOBODY="true")["receivers"]
+    assert receivers == [{"name": "operators"}]
+    assert _made(ALERTMANAGER_NOBODY="true", **_WEBHOOK) == _made(**_WEBHOOK)
+
+
+@pytest.mark.parametrize("name", ["NOBODY", "SMTP_TLS"])
+def test_a_truth_value_that_is_none_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^ALERTMANAGER_{name}: is neither"):
+        _made(**_WEBHOOK, **{f"ALERTMANAGER_{name}": "perhaps"})
+
+
 def test_a_misspelt_variable_is_told(tmp_path: Path) -> None:
     made = _command(tmp_path, _WEBHOOK | {"ALERTMANAGER_EMIAL_TO": "a@b"})
     assert made.returncode == 0

@@ -28,7 +28,9 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def system(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def system(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[System]:
     """The system without load, up and healthy. Nothing of it must stay in the engine."""
     made = configuration(ROOT / ".env.example", "--profile", "load")["services"]
     stand_ins.make(engine, {one["image"] for one in made.values() if not is_ours(one["image"])})
@@ -37,6 +39,7 @@ def system(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         system.must("up", "--detach", "--wait", "--wait-timeout", "120")
         yield system
+        tell_sizes(engine, pytestconfig)
     finally:
         log = system.compose("logs", "--no-color").stdout
         down = system.compose("--profile", "load", "down", "--volumes", "--timeout", "20")
@@ -56,3 +59,11 @@ def build(system: System, services: list[str]) -> None:
     """Build the images side by side: each waits for the network most of the time."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda name: system.must("--profile", "load", "build", name), services))
+
+
+def tell_sizes(engine: Engine, config: pytest.Config) -> None:
+    """How large our images are, on the terminal."""
+    images = engine.docker("images", "--format", "{{.Repository}}: {{.Size}}", "plate-scoring*")
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    assert terminal
+    terminal.write_line("\n" + images.strip())

@@ -6,7 +6,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +59,7 @@ class System:
 
     def compose(self, *arguments: str, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
         """Run Compose; its exit code is the caller's to judge."""
-        environment: Mapping[str, str] = {**self.engine.environment, **self.settings}
+        environment = {**self.engine.environment, **self.settings}
         return subprocess.run(
             [compose_binary(), "--project-name", PROJECT, "--env-file", str(self.folder / ".env"),
              *arguments],

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +83,19 @@ def test_nobody_is_root_and_nothing_can_be_written(name: str, system: System) ->
 def test_there_is_a_worker_for_each_cpu_of_the_quota(system: System) -> None:
     assert system.containers()["scoring"]["HostConfig"]["NanoCpus"] == 10**9
     eventually(
-        lambda: [one["value"][1] for one in system.prometheus("scoring_workers_configured")]
-        == ["1"],
+        lambda: (
+            [one["value"][1] for one in system.prometheus("scoring_workers_configured")] == ["1"]
+        ),
         "Prometheus knows of one worker",
     )
 
 
 def test_the_service_says_who_serves_to_whoever_has_the_token(system: System) -> None:
     eventually(
-        lambda: all(one["value"][1] == "1" for one in system.prometheus('up{job!="loadgen"}'))
-        and len(system.prometheus('up{job!="loadgen"}')) == 3,
+        lambda: (
+            all(one["value"][1] == "1" for one in system.prometheus('up{job!="loadgen"}'))
+            and len(system.prometheus('up{job!="loadgen"}')) == 3
+        ),
         "Prometheus reads the service, Alertmanager and itself",
     )
 
@@ -157,7 +159,6 @@ def test_two_generators_load_it_and_the_exit_code_is_the_verdicts(
     assert stage["failures"] == {}, done.stdout
     assert stage["sent"] == stage["planned"]
     assert verdict["golden_rows"] > 50
-    print(verdict["outcome"])
     # How quick it is on a busy machine is not the question.
     assert done.returncode == EXIT_CODES[Outcome(verdict["outcome"])]
     assert done.returncode in {0, 1, 4}, done.stdout + done.stderr
@@ -178,14 +179,10 @@ def test_prometheus_saw_the_load_from_both_ends(system: System) -> None:
 def test_a_second_build_without_a_change_takes_all_from_the_cache(system: System) -> None:
     images = ("plate-scoring", "plate-scoring-loadgen", "plate-scoring-alerts")
     names = [f"{image}:0.1.0" for image in images]
-    before = system.engine.docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", *names)
-    started = time.monotonic()
+    before = system.engine.docker("image", "inspect", "--format", "{{.Id}}", *names)
     system.must("--profile", "load", "build")
-    assert time.monotonic() - started < 30
-    after = system.engine.docker("image", "inspect", "--format", "{{.Id}} {{.Size}}", *names)
-    assert after == before
-    sizes = [int(line.split()[1]) // 2**20 for line in after.splitlines()]
-    print("\n".join(f"{name}: {size} MiB" for name, size in zip(names, sizes, strict=True)))
+    after = system.engine.docker("image", "inspect", "--format", "{{.Id}}", *names)
+    assert after == before  # a step that had run again would have made another
 
 
 def test_images_hold_what_they_need_only(system: System) -> None:

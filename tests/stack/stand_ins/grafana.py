@@ -37,9 +37,9 @@ def _dashboards() -> list[dict[str, Any]]:
 class Grafana(BaseHTTPRequestHandler):
     """One request."""
 
-    dashboards = [{"uid": one["uid"], "title": one["title"]} for one in _dashboards()]
+    dashboards = tuple({"uid": one["uid"], "title": one["title"]} for one in _dashboards())
     source = _provisioned("datasources")[0]["url"]
-    password = Path(os.environ["GF_SECURITY_ADMIN_PASSWORD__FILE"]).read_text()
+    password = Path(os.path.expandvars("$GF_SECURITY_ADMIN_PASSWORD__FILE")).read_text()
 
     def do_GET(self) -> None:
         if self.path == "/api/health":
