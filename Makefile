@@ -150,7 +150,7 @@ for one in distributions():
 for name, licences in sorted(found.items()):
     print(f"{name:28}{', '.join(licences) or 'NONE'}")
 bad = [name for name, licences in found.items() if not licences or any("GPL" in text for text in licences)]
-sys.exit(bad and f"Look at the licences of: {', '.join(sorted(bad))}")
+sys.exit(f"Look at the licences of: {', '.join(sorted(bad))}" if bad else 0)
 endef
 export LICENCES
 
