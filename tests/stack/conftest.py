@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.stack.system import PROJECT, System, configuration
 from tests.support.paths import ROOT
 
 _REQUIRED = "STACK_REQUIRED"
+_SIZES = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +35,13 @@ def system(
 ) -> Iterator[System]:
     """The system without load, up and healthy. Nothing of it must stay in the engine."""
     made = configuration(ROOT / ".env.example", "--profile", "load")["services"]
-    stand_ins.make(engine, {one["image"] for one in made.values() if not is_ours(one["image"])})
     system = System(engine, tmp_path_factory.mktemp("stack"))
-    build(system, sorted({name for name, one in made.items() if "build" in one}))
+    make_images(system, made)
     try:
         system.must("up", "--detach", "--wait", "--wait-timeout", "120")
         yield system
-        tell_sizes(engine, pytestconfig)
+        form = ("--format", "{{.Repository}}: {{.Size}}")
+        pytestconfig.stash[_SIZES] = engine.docker("images", *form, "plate-scoring*")
     finally:
         log = system.compose("logs", "--no-color").stdout
         down = system.compose("--profile", "load", "down", "--volumes", "--timeout", "20")
@@ -50,20 +52,19 @@ def system(
         assert engine.docker(kind, "ls", *flags, *(["--all"] * (kind == "container"))) == "", kind
 
 
-def is_ours(image: str) -> bool:
-    """Whether an image is built here."""
-    return image.startswith("plate-scoring")
-
-
-def build(system: System, services: list[str]) -> None:
-    """Build the images side by side: each waits for the network most of the time."""
+def make_images(system: System, services: dict[str, Any]) -> None:
+    """All images that the services need, side by side: each waits for the network a lot."""
+    others = {one["image"] for one in services.values() if "plate-scoring" not in one["image"]}
+    ours = {one["image"]: name for name, one in services.items() if "build" in one}
+    stand_ins.make_base(system.engine)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda name: system.must("--profile", "load", "build", name), services))
+        servers = pool.submit(stand_ins.make_servers, system.engine, others)
+        list(pool.map(lambda name: system.must("--profile", "load", "build", name), ours.values()))
+        servers.result()
 
 
-def tell_sizes(engine: Engine, config: pytest.Config) -> None:
-    """How large our images are, on the terminal."""
-    images = engine.docker("images", "--format", "{{.Repository}}: {{.Size}}", "plate-scoring*")
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
-    assert terminal
-    terminal.write_line("\n" + images.strip())
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """How large our images are."""
+    terminalreporter.write(config.stash.get(_SIZES, ""))

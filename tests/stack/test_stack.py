@@ -2,14 +2,13 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from loadgen.load.verdict import EXIT_CODES, Outcome
-from tests.stack.system import System
+from tests.stack.system import PROJECT, System
 from tests.support.paths import ROOT, lines
 from tests.support.server import eventually
 
@@ -146,14 +145,11 @@ def test_a_service_that_dies_is_back_behind_the_same_edge(system: System) -> Non
     assert after["edge"]["State"]["StartedAt"] == before["edge"]["State"]["StartedAt"]
 
 
-def test_two_generators_load_it_and_the_exit_code_is_the_verdicts(
-    system: System, tmp_path: Path
-) -> None:
+def test_two_generators_load_it_and_the_exit_code_is_the_verdicts(system: System) -> None:
     done = system.compose("run", "--rm", "--no-TTY", "--use-aliases", "loadgen")
-    system.must("run", "--detach", "--name", "results", "--entrypoint", "sleep", "loadgen", "60")
-    system.engine.docker("cp", "results:/out/smoke.json", str(tmp_path))
-    system.engine.docker("rm", "--force", "results")
-    verdict: dict[str, Any] = json.loads((tmp_path / "smoke.json").read_text())
+    look = ("run", "--rm", "--volume", f"{PROJECT}_load:/out", "--entrypoint", "cat")
+    written = system.engine.docker(*look, "plate-scoring-loadgen:0.1.0", "/out/smoke.json")
+    verdict: dict[str, Any] = json.loads(written)
     (stage,) = verdict["stages"]
     assert verdict["about"]["generators"] == 2
     assert stage["failures"] == {}, done.stdout

@@ -25,16 +25,23 @@ def base_name() -> str:
     return f"python:{found[1]}"
 
 
-def make(engine: Engine, images: set[str]) -> None:
-    """Make the base, and a stand-in for each image that is a server's, unless they are there."""
-    there = set(engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split())
-    if base_name() not in there:
+def make_base(engine: Engine) -> None:
+    """Make the base image, unless it is there."""
+    if base_name() not in _there(engine):
         _make_base(engine)
-    for image in sorted(images - there):
+
+
+def make_servers(engine: Engine, images: set[str]) -> None:
+    """Make a stand-in for each image of a server, unless it is there. The base must be there."""
+    for image in sorted(images - _there(engine)):
         engine.docker(
             "build", "--quiet", "--build-arg", f"BASE={base_name()}", "--tag", image,
             "--target", _SERVERS[image.partition(":")[0]], str(Path(__file__).parent),
         )  # fmt: skip
+
+
+def _there(engine: Engine) -> set[str]:
+    return set(engine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split())
 
 
 def _make_base(engine: Engine) -> None:
@@ -42,6 +49,7 @@ def _make_base(engine: Engine) -> None:
         archive = f"{folder}/base.tar"
         subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}",
+             "--dpkgopt=force-unsafe-io",
              *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")),
              f"--customize-hook=copy-in {_AUTHORITIES} /etc/ssl/certs",
              '--customize-hook=ln -s /usr/bin/python3 "$1/usr/local/bin/python"',
