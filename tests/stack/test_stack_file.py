@@ -108,9 +108,9 @@ def test_the_edge_is_on_no_network_with_what_watches(services: dict[str, Any]) -
 
 def test_a_stop_leaves_requests_their_time(services: dict[str, Any], tmp_path: Path) -> None:
     assert services["scoring"]["stop_grace_period"] == "40s"
-    (tmp_path / "env").write_text("SCORING_GRACEFUL_TIMEOUT=90\n")
+    (tmp_path / "env").write_text("SCORING_GRACEFUL_TIMEOUT=90\nSCORING_DRAIN_SECONDS=15\n")
     changed = configuration(tmp_path / "env")["services"]["scoring"]
-    assert changed["stop_grace_period"] == "1m40s"
+    assert changed["stop_grace_period"] == "1m55s"
 
 
 def test_prometheus_keeps_what_the_error_budget_needs(services: dict[str, Any]) -> None:
