@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -15,12 +14,6 @@ from tests.support.server import eventually
 from tests.support.strategies import VALID
 
 _TOO_MANY = "too many requests"
-
-
-@pytest.fixture
-def echo() -> Iterator[Echo]:
-    with echoing() as echo:
-        yield echo
 
 
 def many(edge: Edge, count: int, key: str = "", **headers: str) -> list[Answer]:

@@ -3,14 +3,13 @@
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.live.support import started
-from tests.support.echo import Echo, echoing
+from tests.support.echo import Echo
 from tests.support.edge import edge_before, exchange, make_certificates
 from tests.support.server import KEY, KEY_HEADER, eventually, free_port
 from tests.support.strategies import VALID
@@ -32,12 +31,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Certificates of the same names by another authority."""
     return make_certificates(tmp_path_factory.mktemp("others"), "partner")
-
-
-@pytest.fixture
-def echo() -> Iterator[Echo]:
-    with echoing() as echo:
-        yield echo
 
 
 def tls(certificates: Path) -> dict[str, str]:

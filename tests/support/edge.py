@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -227,3 +228,12 @@ def edge_before(folder: Path, *ports: int, **settings: str) -> Iterator[Edge]:
     """A ready edge in front of what listens on these ports of loopback."""
     with running(Edge(folder, {"upstreams": before(*ports), **settings})) as edge:
         yield edge
+
+
+def raw(edge: Edge, sent: bytes) -> Answer:
+    """Bytes on a connection of their own, and one reply."""
+    with socket.create_connection(("127.0.0.1", edge.port), 20) as connection:
+        connection.sendall(sent)
+        response = HTTPResponse(connection)
+        response.begin()
+        return Answer(response.status, response.getheaders(), response.read())

@@ -1,0 +1,77 @@
+"""The id of a request: kept or made at the edge, and the same everywhere."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.edge.config import ID, PLATE, UUID
+from service.privacy import may_be_plate
+from tests.support.echo import Echo
+from tests.support.edge import Edge
+from tests.support.planted import KEY
+from tests.support.server import KEY_HEADER, Server, eventually
+from tests.support.strategies import VALID
+
+PLATE_LATIN = "X777YK799"
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+# Ids and whether they are kept.
+_IDS = {
+    str(uuid4()): True,
+    uuid4().hex: True,
+    "a123bc77-0000-4000-8000-000000000000": True,  # a plate's letters, but a UUID
+    "camera-12.frame:9_b": True,
+    "x" * 128: True,
+    "x" * 129: False,
+    "": False,
+    "two words": False,
+    f"ok {PLATE_LATIN}": False,
+    'quote"': False,
+    "id;drop": False,
+    PLATE_LATIN: False,
+    f"req-{PLATE_LATIN}-1": False,
+    "x-7.7.7-y-k-7-9-9": False,
+    f"id-{KEY}": False,
+}
+
+
+@pytest.mark.parametrize("given_id", _IDS)
+def test_an_id_is_kept_if_it_is_sensible(given_id: str, bare: Edge, echo: Echo) -> None:
+    headers = {"x-api-key": KEY, "X-Request-Id": given_id}
+    for path, upstream in (("/", True), ("/nowhere", False)):
+        [told] = bare.ask("GET", path, headers=headers).all("X-Request-Id")
+        if _IDS[given_id]:
+            assert told == given_id
+        else:
+            assert _HEX.fullmatch(told)
+        if upstream:
+            assert echo.last.get_all("X-Request-Id") == [told]
+
+
+def test_an_id_is_told_once_and_is_that_of_the_services_log(edge: Edge, service: Server) -> None:
+    given_id = str(uuid4())
+    for headers in (KEY_HEADER | {"X-Request-Id": given_id}, KEY_HEADER):
+        reply = edge.ask("POST", "/reg/", VALID, headers)
+        [told] = reply.all("X-Request-Id")
+        assert told == given_id or _HEX.fullmatch(told)
+        eventually(lambda told=told: told in service.output(), "the service logs the id")  # type: ignore[misc]
+
+
+def test_the_services_own_choice_of_an_id_is_what_the_client_gets(bare: Edge, echo: Echo) -> None:
+    echo.answer = lambda _: (200, {"X-Request-Id": "chosen"}, b"{}")
+    assert bare.ask("GET", "/").all("X-Request-Id") == ["chosen"]
+
+
+_PIECES = st.sampled_from([*"ABEKMHOPCTYXDxyzq", *"0123456789", *"._:-", "777", "XK", "X777YK"])
+
+
+@given(st.lists(_PIECES, min_size=1, max_size=12).map("".join))
+def test_the_edge_takes_for_a_plate_what_the_service_does(identifier: str) -> None:
+    """The patterns are written twice, for PCRE and for Python: they must say the same."""
+    assert re.fullmatch(ID, identifier)
+    suspected = not re.fullmatch(UUID, identifier) and bool(re.search(PLATE, identifier))
+    assert suspected == may_be_plate(identifier)
