@@ -135,24 +135,8 @@ audit: $(DEV) ## What the service is made of: hashes, dependencies and licences 
 	build/audit/bin/pip uninstall --quiet --yes pip setuptools
 	SYFT_CHECK_FOR_APP_UPDATE=false $(BIN)/syft scan --quiet --source-name plate-scoring \
 	  --output cyclonedx-json=build/sbom.cdx.json dir:build/audit
-	@build/audit/bin/python -c "$$LICENCES"
+	@build/audit/bin/python .ci/licences.py
 	@echo "Not checked: known vulnerabilities. Give build/sbom.cdx.json to a scanner that has a database."
-
-# A list of licences; one that is missing, or that would reach this project's own code, fails.
-define LICENCES
-import sys
-from importlib.metadata import distributions
-found = {}
-for one in distributions():
-    told = [one.metadata["License-Expression"] or "", *one.metadata.get_all("Classifier", [])]
-    told = [text.rpartition(" :: ")[2] for text in told if text and ("License ::" in text or "::" not in text)]
-    found[one.name] = told or (one.metadata["License"] or "").strip().splitlines()[:1]
-for name, licences in sorted(found.items()):
-    print(f"{name:28}{', '.join(licences) or 'NONE'}")
-bad = [name for name, licences in found.items() if not licences or any("GPL" in text for text in licences)]
-sys.exit(f"Look at the licences of: {', '.join(sorted(bad))}" if bad else 0)
-endef
-export LICENCES
 
 clean: ## Remove what was installed or made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
