@@ -130,19 +130,21 @@ class Admission:
 
         Raises Refused with 400 when the client's deadline can't be read.
         """
-        arrived, given = _arrival(environ), _timeout(environ)
+        now, start, given = time(), _start(environ), _timeout(environ)
         takes = size * self._seconds_a_byte if size > ARRAY_BYTES else 0.0
-        deadline = arrived + (self._patience_of(size) + takes if given is None else given)
+        if given is None:  # patience is for the wait alone, not for a body that comes slowly
+            latest = (start or now) + self._patience_of(size)
+        else:
+            latest = (start or environ.get(SEEN, now)) + given - takes
+        lane = self._lane(size)
         reason = self.closed_to(size)
-        if reason is None and given is not None:
-            lane = self._lane(size)
-            if time() + lane.wait_ahead + takes > deadline:
-                reason = DEADLINE
-                # Nobody would ever show that an estimate is wrong if all were refused by it.
-                self._seconds_a_byte *= _FORGET
+        if reason is None and now + lane.wait_ahead > latest:
+            reason = DEADLINE
+            # Nobody would ever show that an estimate is wrong if all were refused by it.
+            self._seconds_a_byte *= _FORGET
         if reason is not None:
             raise self.refusal(reason)
-        return Ticket(self, self._lane(size), deadline - takes, size)
+        return Ticket(self, lane, latest, size)
 
     def refusal(self, reason: str) -> Refused:
         """The reply to one that is not let in; it is counted."""
@@ -201,19 +203,16 @@ def retry_after() -> str:
     return choice(_RETRY_SECONDS)  # noqa: S311 - no secret
 
 
-def _arrival(environ: Mapping[str, Any]) -> float:
-    """When the edge saw the request, else when the worker did."""
-    now = time()
+def _start(environ: Mapping[str, Any]) -> float | None:
+    """When the edge passed the request on, None if it does not say."""
     stated = environ.get("HTTP_X_REQUEST_START", "")
-    if stated.startswith("t="):
-        try:
-            ago = now - float(stated[2:])
-        except ValueError:
-            ago = -1.0
-        if 0 <= ago <= _OLDEST_START:
-            return now - ago
-    seen: float = environ.get(SEEN, now)
-    return seen
+    if not stated.startswith("t="):
+        return None
+    try:
+        start = float(stated[2:])
+    except ValueError:
+        return None
+    return start if 0 <= time() - start <= _OLDEST_START else None
 
 
 def _timeout(environ: Mapping[str, Any]) -> float | None:

@@ -144,6 +144,13 @@ def test_a_reply_that_comes_too_late_is_refused_before_it_is_scored(
     room.ticket(HTTP_X_REQUEST_TIMEOUT_MS="5000", **late)
 
 
+def test_the_time_that_a_body_takes_to_come_is_not_the_time_it_waits(room: Room) -> None:
+    late: Any = {SEEN: time.time() - 10}
+    with room.ticket(**late):
+        pass
+    assert reason_of(room, HTTP_X_REQUEST_TIMEOUT_MS="500", **late) == "deadline"
+
+
 def test_an_array_that_can_not_be_scored_in_its_time_is_refused(room: Room) -> None:
     assert reason_of(room, 4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="50") == "deadline"
     room.ticket(4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="5000")
