@@ -56,8 +56,8 @@ class RegRoute:
         admit(environ, self._keys)
         live = self._slot.current
         record.model_version = live.version
-        # By its stated length first, so that who is refused need not be read.
-        self._admission.check(environ, int(environ.get("CONTENT_LENGTH") or 0))
+        if self._admission.busy:  # by its stated length: who is refused need not be read
+            self._admission.check(environ, int(environ.get("CONTENT_LENGTH") or 0))
         text = body.read(environ, *self._limits)
         try:
             with self._admission.check(environ, len(text)):
