@@ -11,9 +11,8 @@ from random import choice
 from time import time
 from typing import Any, Final
 
-from gevent.lock import Semaphore
-
 from service.errors import Refused
+from service.lane import Lane
 from service.metrics.http import SHED_REASONS
 from service.settings import Settings
 
@@ -32,9 +31,13 @@ ARRAY_BYTES: Final = 2048
 _GIVE_WAY: Final = 0.25
 # An array may wait as long as so many of its own size take, if that is longer than usual.
 _AS_LONG_AS: Final = 2.0
+# Arrays that wait hold memory: together as much as so many of the greatest, or one of any size.
+_LARGEST_WAITING: Final = 2
 # Scoring takes about so long for a byte of an array, until it has been measured.
 _SECONDS_A_BYTE: Final = 1.2e-7
-_FORGET: Final = 0.98
+# The last array is a tenth of what is thought of the next; a refusal shakes it by a fiftieth.
+_LEARN: Final = 0.1
+_DOUBT: Final = 0.98
 _LONGEST_MS: Final = 600_000
 # Of a clock beside ours: a start in the future, or longer ago, tells nothing.
 _OLDEST_START: Final = 60.0
@@ -48,57 +51,6 @@ TEXTS: Final = {
 }
 
 
-class Lane:
-    """Some slots and a room of requests that wait for one."""
-
-    def __init__(self, slots: int, room: int) -> None:
-        self._semaphore = Semaphore(slots)
-        self._room = room
-        self.waiting = 0
-        # What the last ones waited, and behind how many: their quotient is the pace.
-        self._waited, self._places = 0.0, 1.0
-
-    @property
-    def taken(self) -> bool:
-        """Whether a newcomer would have to wait: a slot that is just free is for who waits."""
-        return self.waiting > 0 or self._semaphore.locked()
-
-    @property
-    def full(self) -> bool:
-        """Whether a newcomer would find no place, neither a slot nor in the room."""
-        return self.waiting >= self._room and self.taken
-
-    @property
-    def wait_ahead(self) -> float:
-        """Seconds that a newcomer will wait, by the pace of those before."""
-        if not self.taken:
-            return 0.0
-        return (self.waiting + 1) * self._waited / self._places
-
-    @property
-    def fullness(self) -> float:
-        """The share of the room that is taken."""
-        return self.waiting / max(self._room, 1)
-
-    def enter(self) -> None:
-        """Take a slot, after all who came before."""
-        if not self.taken:
-            self._semaphore.acquire()
-            return
-        self.waiting += 1
-        place, began = self.waiting, time()
-        try:
-            self._semaphore.acquire()
-        finally:
-            self.waiting -= 1
-        self._waited = _FORGET * self._waited + time() - began
-        self._places = _FORGET * self._places + place
-
-    def leave(self) -> None:
-        """Give the slot back."""
-        self._semaphore.release()
-
-
 class Admission:
     """Lets requests in, or refuses them with 429 and a word on when to come again."""
 
@@ -106,8 +58,9 @@ class Admission:
         """`shed` is told the reason of each refusal."""
         self._shed = shed
         self._patience = settings.max_wait_ms / 1000
-        self._singles = Lane(_SLOTS, settings.max_waiting)
-        self._arrays = Lane(_ARRAY_SLOTS, settings.max_waiting // 8)
+        room = settings.max_waiting
+        self._singles = Lane(_SLOTS, room, (_SLOTS + room) * ARRAY_BYTES)
+        self._arrays = Lane(_ARRAY_SLOTS, room, _LARGEST_WAITING * settings.max_array_body)
         self._seconds_a_byte = _SECONDS_A_BYTE
 
     @property
@@ -121,7 +74,7 @@ class Admission:
         if not single and self._give_way():
             return ARRAY
         lane = self._singles if single else self._arrays
-        if lane.full:
+        if lane.is_full_for(size):
             return FULL
         return DEADLINE if lane.wait_ahead > self._patience_of(size) else None
 
@@ -141,7 +94,7 @@ class Admission:
         if reason is None and now + lane.wait_ahead > latest:
             reason = DEADLINE
             # Nobody would ever show that an estimate is wrong if all were refused by it.
-            self._seconds_a_byte *= _FORGET
+            self._seconds_a_byte *= _DOUBT
         if reason is not None:
             raise self.refusal(reason)
         return Ticket(self, lane, latest, size)
@@ -157,7 +110,7 @@ class Admission:
 
     def measured(self, size: int, seconds: float) -> None:
         """An array of so many bytes had a slot for so long."""
-        self._seconds_a_byte += (1 - _FORGET) * 5 * (seconds / size - self._seconds_a_byte)
+        self._seconds_a_byte += _LEARN * (seconds / size - self._seconds_a_byte)
 
     def _lane(self, size: int) -> Lane:
         return self._singles if size <= ARRAY_BYTES else self._arrays
@@ -185,15 +138,15 @@ class Ticket:
 
     def __enter__(self) -> None:
         """Wait for a slot. Raises Refused when it has become too late."""
-        self._lane.enter()
+        self._lane.enter(self._size)
         self._began = time()
         if self._began > self._latest:
-            self._lane.leave()
+            self._lane.leave(self._size)
             raise self._admission.refusal(DEADLINE)
 
     def __exit__(self, *_: object) -> None:
         """Give the slot to the next."""
-        self._lane.leave()
+        self._lane.leave(self._size)
         if self._size > ARRAY_BYTES:
             self._admission.measured(self._size, time() - self._began)
 

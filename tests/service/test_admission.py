@@ -107,12 +107,25 @@ def test_arrays_have_a_slot_of_their_own(room: Room) -> None:
     assert not room.refused
 
 
+def test_arrays_that_wait_are_bounded_by_their_bytes(settings: Settings) -> None:
+    room = Room(settings, max_array_body=LARGE)
+    room.hold(1, 3 * LARGE)  # one may be of any size
+    assert reason_of(room, LARGE) == "full"
+    room.over.set()
+    gevent.idle()
+    room.over.clear()
+    held = room.hold(2, LARGE)
+    assert reason_of(room, ARRAY_BYTES + 1) == "full"
+    gevent.killall(held)
+    room.ticket(LARGE)
+
+
 def test_who_killed_in_the_room_leaves_no_slot_taken(room: Room) -> None:
     held = room.hold(SLOTS + 3)
     gevent.killall(held)
     room.hold(SLOTS)
     room.ticket()
-    assert not room.admission._singles.waiting
+    assert not room.refused
 
 
 def test_who_would_wait_too_long_is_refused_by_the_pace_of_those_before(
