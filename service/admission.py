@@ -29,8 +29,9 @@ _ARRAY_SLOTS: Final = 1
 ARRAY_BYTES: Final = 2048
 # Arrays are refused once single rows have filled this share of their room, or of their time.
 _GIVE_WAY: Final = 0.25
-# An array may wait as long as so many of its own size take, if that is longer than usual.
-_AS_LONG_AS: Final = 2.0
+# An array may wait so many times as long as a single row, or as long as so many of its own size
+# take: who sends many rows at once waits for them anyway.
+_ARRAY_PATIENCE: Final = 2.0
 # Arrays that wait hold memory: together as much as so many of the greatest, or one of any size.
 _LARGEST_WAITING: Final = 2
 # Scoring takes about so long for a byte of an array, until it has been measured.
@@ -116,7 +117,9 @@ class Admission:
         return self._singles if size <= ARRAY_BYTES else self._arrays
 
     def _patience_of(self, size: int) -> float:
-        return max(self._patience, _AS_LONG_AS * size * self._seconds_a_byte)
+        if size <= ARRAY_BYTES:
+            return self._patience
+        return _ARRAY_PATIENCE * max(self._patience, size * self._seconds_a_byte)
 
     def _give_way(self) -> bool:
         singles = self._singles
