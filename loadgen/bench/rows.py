@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Sequence
 from itertools import cycle, islice
+from math import isfinite
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -27,8 +28,13 @@ def read(path: Path) -> list[Row]:
     Raises CannotStart when there is no such file, no row in it, or a column is missing.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        # Tables made with a spreadsheet begin with a mark that is no part of the first name.
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [_typed(row, path) for row in csv.DictReader(file)]
+    except csv.Error as error:
+        raise CannotStart(f"{path} is no CSV: {error}") from error
+    except UnicodeDecodeError as error:
+        raise CannotStart(f"{path} is not in UTF-8") from error
     except ValueError as error:
         raise CannotStart(f"{path} holds a number that is none") from error
     except OSError as error:
@@ -44,10 +50,17 @@ def _typed(row: dict[str, str], path: Path) -> Row:
         raise CannotStart(f"{path} lacks a value for {', '.join(missing)}")
     return {
         **{name: row[name] for name in FIELDS},
-        "recognition_accuracy": float(row["recognition_accuracy"]),
-        "afts_regno_ai_score": float(row["afts_regno_ai_score"]),
+        "recognition_accuracy": _finite(row["recognition_accuracy"]),
+        "afts_regno_ai_score": _finite(row["afts_regno_ai_score"]),
         "direction": int(row["direction"]),
     }
+
+
+def _finite(text: str) -> float:
+    # JSON has no other numbers: the service would refuse what nobody meant to be bad.
+    if not isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def singles(rows: Sequence[Row]) -> list[bytes]:

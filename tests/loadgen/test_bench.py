@@ -86,6 +86,32 @@ def test_no_rows_are_an_error(tmp_path: Path, text: str | None) -> None:
         rows.read(path)
 
 
+def test_the_mark_of_a_spreadsheet_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "rows.csv", READING)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(rows.read(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"6.4", b"nan", "a number that is none"),
+        (b"6.4", b"six", "a number that is none"),
+        (b"6.4", b"\xff", "not in UTF-8"),
+        (b"6.4", b"6" * 200_000, "no CSV"),
+    ],
+)
+def test_what_no_client_could_send_is_refused(
+    tmp_path: Path, old: bytes, new: bytes, reason: str
+) -> None:
+    path = write_csv(tmp_path / "rows.csv", READING)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    with pytest.raises(CannotStart, match=rf"rows\.csv.* {reason}"):
+        rows.read(path)
+
+
 @pytest.mark.parametrize(("size", "count"), [(10, 32), (1000, 20), (10_000, 2), (30_000, 2)])
 def test_arrays_are_full_and_not_too_many(size: int, count: int) -> None:
     bodies = rows.arrays([{"n": 1}, {"n": 2}, {"n": 3}], size)
