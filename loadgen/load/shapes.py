@@ -14,8 +14,11 @@ from loadgen.load.verdict import GeneratorLimits
 PATH: Final = Path(__file__).with_name("shapes.toml")
 
 Rate = Annotated[float, Meta(gt=0, le=100_000)]
-Seconds = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[int, Meta(ge=1, le=604_800)]
 Connections = Annotated[int, Meta(ge=1, le=10_000)]
+# Of the files that a run leaves, too.
+Name = Annotated[str, Meta(pattern=r"^[\w.-]+$")]
+_MOST_STEPS: Final = 1000
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,17 +53,27 @@ class Steps(_Table, frozen=True, rename={"start": "from"}):
     by: Rate
     seconds: Seconds
 
+    def __post_init__(self) -> None:
+        """Refuse steps that lead nowhere, or are too many."""
+        if self.to < self.start:
+            raise ValueError("steps go up: `to` is less than `from`")
+        if self._count() > _MOST_STEPS:
+            raise ValueError(f"there are more than {_MOST_STEPS:,} steps")
+
     def stages(self) -> tuple[Stage, ...]:
         """The stages that they stand for."""
-        count = int((self.to - self.start) / self.by) + 1
-        rates = (self.start + number * self.by for number in range(count))
+        rates = (self.start + number * self.by for number in range(self._count()))
         return tuple(Stage(self.seconds, rate, judged=True) for rate in rates)
+
+    def _count(self) -> int:
+        # A hair more, for what the division takes from 0.3 / 0.1.
+        return int((self.to - self.start) / self.by + 1e-9) + 1
 
 
 class Generator(GeneratorLimits, frozen=True, forbid_unknown_fields=True):
     """Its limits, and how long it waits for a reply."""
 
-    timeout_seconds: Annotated[float, Meta(gt=0)]
+    timeout_seconds: Annotated[float, Meta(gt=0, le=3600)]
 
 
 class _Shape(_Table, frozen=True):
@@ -74,8 +87,6 @@ class _Shape(_Table, frozen=True):
     def __post_init__(self) -> None:
         if bool(self.stages) == bool(self.steps):
             raise ValueError("a shape has either stages or steps")
-        if self.steps and self.steps.to < self.steps.start:
-            raise ValueError("steps go up: `to` is less than `from`")
         if self.stages and not any(stage.judged for stage in self.stages):
             raise ValueError("no stage is judged, so there would be no verdict")
 
@@ -83,7 +94,7 @@ class _Shape(_Table, frozen=True):
 class _File(_Table, frozen=True):
     generator: Generator
     mix: Mix
-    shape: dict[str, _Shape]
+    shape: dict[Name, _Shape]
 
 
 class Shape(Struct, frozen=True):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from loadgen.load.histogram import Histogram
 from loadgen.load.limits import Limits
@@ -36,8 +36,8 @@ _GRAVEST_FIRST: Final = (
 class GeneratorLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """From where on it is the generator that is measured: lateness, and CPU of one process."""
 
-    max_lateness_p99_ms: float
-    max_cpu: float
+    max_lateness_p99_ms: Annotated[float, Meta(gt=0)]
+    max_cpu: Annotated[float, Meta(gt=0, le=1)]
 
 
 class Figures(Struct, frozen=True):

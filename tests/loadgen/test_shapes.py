@@ -38,6 +38,11 @@ def test_the_knee_is_sought_in_steps_that_are_all_judged() -> None:
     assert all(stage.judged for stage in knee.stages)
 
 
+def test_steps_of_fractions_reach_their_end() -> None:
+    rates = [stage.rate for stage in shapes.Steps(start=0.1, to=0.4, by=0.1, seconds=1).stages()]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
 @pytest.mark.parametrize("name", shapes.read())
 def test_every_judged_stage_sends_enough_to_be_judged(name: str) -> None:
     counts = timetable.planned(shapes.named(name).stages)
@@ -55,6 +60,10 @@ def test_every_judged_stage_sends_enough_to_be_judged(name: str) -> None:
         (("single = 94\narray = 3\nbad = 2\nwrong_key = 1", ""), r"weight above zero"),
         (('limits = "objective"', 'limits = "none"'), r"none"),
         (("[mix]", "[mix"), r"shapes\.toml"),
+        (("by = 100", "by = 0.01"), r"more than 1,000 steps"),
+        (("[shape.smoke]", '[shape."a/smoke"]'), r"shape"),
+        (("max_cpu = 0.9", "max_cpu = nan"), r"max_cpu"),
+        (("timeout_seconds = 10", "timeout_seconds = inf"), r"timeout_seconds"),
     ],
 )
 def test_a_bad_shape_is_told_by_file_and_place(
