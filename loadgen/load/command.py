@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final, NamedTuple
 
 from loadgen.bench import options as bench_options
@@ -27,6 +29,20 @@ class Aim(NamedTuple):
     server: Server | None = None
 
 
+def stop_when_told() -> None:
+    """TERM, or a terminal that is closed, ends this process on the ordinary way out.
+
+    That is by an exception, so that the service and Locust are stopped. `nohup` has its way.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 def parser(program: str, words: str, shape: str) -> argparse.ArgumentParser:
     """The options that all programs of load have."""
     made = argparse.ArgumentParser(prog=program, description=words)
@@ -40,7 +56,7 @@ def parser(program: str, words: str, shape: str) -> argparse.ArgumentParser:
         help="folder of the verdict's files [build/load]")  # fmt: skip
     add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
         help="what the started service serves; the bundled model by default")  # fmt: skip
-    add("--workers", type=int, default=2, help="of the started service [2]")
+    add("--workers", type=bench_options.positive, default=2, help="of the started service [2]")
     return made
 
 
@@ -79,7 +95,6 @@ def locust(arguments: argparse.Namespace, url: str, *more: str) -> list[str]:
 
 def headless(out: Path) -> Sequence[str]:
     """Flags of a run without the page; Locust's own tables go to a file, not before ours."""
-    out.mkdir(parents=True, exist_ok=True)
     return ("--headless", "--only-summary", "--json-file", str(out.resolve() / "locust"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.chaos import __main__ as chaos
 from loadgen.chaos.disturbances import DISTURBANCES
 from loadgen.load import shapes
 from tests.support.paths import ROOT
@@ -15,6 +16,14 @@ from tests.support.paths import ROOT
 def test_every_disturbance_has_its_stage() -> None:
     named = {stage.given_name for stage in shapes.named("chaos").stages}
     assert set(DISTURBANCES) <= named
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "status"),
+    [(0, "replaced within 1.0 s", 0), (0, "FAILED: no 2 workers served", 1), (4, "FAILED: x", 4)],
+)
+def test_a_disturbance_that_did_not_end_is_no_success(code: int, words: str, status: int) -> None:
+    assert chaos.status(code, {"nothing": "", "worker killed": words}) == status
 
 
 SHORT = """
