@@ -51,9 +51,11 @@ class Caller(FastHttpUser):
 
     def _send(self, call: Call) -> Done:
         due, ask = call
+        # Redirected, a POST becomes a GET of something else: that is a reply, and a wrong one.
         with self.client.post(
-            "/reg/", data=ask.body, headers=ask.headers, name=ask.kind, catch_response=True
-        ) as reply:
+            "/reg/", data=ask.body, headers=ask.headers, name=ask.kind, catch_response=True,
+            allow_redirects=False,
+        ) as reply:  # fmt: skip
             ended = session.of(self.environment).agent.now()
             model = reply.headers.get("x-model-version") if reply.headers else None
             wrong = self._fault(call, reply, model)

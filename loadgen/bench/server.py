@@ -38,7 +38,7 @@ def running(target: Target, options: Options, folder: Path, body: bytes) -> Iter
 
     Raises CannotStart with the end of its log.
     """
-    port = _free_port()
+    port = free_port()
     log = folder / f"{target.name}.log"
     with log.open("ab") as out:
         process = _spawn(target, port, options, folder, out)
@@ -63,7 +63,8 @@ def settle(pid: int) -> None:
     raise CannotStart(f"The target was not idle within {_SETTLE_SECONDS:.0f} s")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -10,9 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 from loadgen.bench.errors import CannotStart
+from loadgen.bench.options import positive
+from loadgen.bench.server import free_port
 from loadgen.load import command, shapes
 from loadgen.load.command import Aim
 from loadgen.load.errors import BadFile
@@ -22,7 +23,7 @@ _STOP_SECONDS = 20.0
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run the load test that the command line describes. Returns the exit status."""
-    signal.signal(signal.SIGTERM, _end)
+    command.stop_when_told()
     arguments = _arguments(given)
     try:
         shapes.named(arguments.shape, arguments.shapes)
@@ -41,7 +42,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--url", default="", help="a service that runs, its key in LOADGEN_API_KEY; "
         "without it one is started")  # fmt: skip
-    add("--processes", type=int, default=1, metavar="N",
+    add("--processes", type=positive, default=1, metavar="N",
         help="generators on this machine [1]; more than one have a master")  # fmt: skip
     add("--metrics-port", type=int, default=0, metavar="PORT",
         help="where the generator's own metrics are [none]")  # fmt: skip
@@ -65,7 +66,7 @@ def _run(arguments: argparse.Namespace, aim: Aim) -> int:
     if arguments.metrics_port:
         flags += ["--metrics-port", str(arguments.metrics_port)]
     if arguments.processes > 1:
-        flags += ["--processes", str(arguments.processes)]
+        flags += _processes(arguments.processes)
     flags += ("--web-host", "127.0.0.1") if arguments.ui else command.headless(arguments.out)
     process = subprocess.Popen(
         command.locust(arguments, aim.url, *flags),
@@ -79,6 +80,15 @@ def _run(arguments: argparse.Namespace, aim: Aim) -> int:
         _stop(process)
 
 
+def _processes(count: int) -> list[str]:
+    """A master and so many workers, on a port that no other run has and no other machine sees."""
+    port = str(free_port())
+    return [
+        *("--processes", str(count), "--master-bind-host", "127.0.0.1"),
+        *("--master-bind-port", port, "--master-port", port),
+    ]
+
+
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.terminate()
@@ -87,11 +97,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    # An exception, so that the service and Locust are stopped on the way out.
-    sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

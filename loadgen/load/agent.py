@@ -29,8 +29,8 @@ class Agent:
     """The share of a timetable that one process sends.
 
     Its users take the next due request whenever they are free, and wait until it is due. That
-    they are all busy is the service's doing and goes into the latency; that one wakes late is
-    the generator's, and is counted apart.
+    they are all busy is the service's doing and goes into the latency; that the process wakes
+    late is the generator's, and is counted apart.
     """
 
     def __init__(self, deliver: Callable[[Tally], None]) -> None:
@@ -46,10 +46,10 @@ class Agent:
     def begin(
         self, shape: Shape, deck: Sequence[Ask], start: float, share: tuple[int, int]
     ) -> None:
-        """Send one of so many shares of a shape, from a moment of the wall clock on."""
+        """Send one of so many shares of a shape, from a moment of `time.perf_counter` on."""
         self._shape, self._deck = shape, deck
         self._tickets = share_of(shape.stages, *share)
-        self._started = time.perf_counter() + (start - time.time())
+        self._started = start
         # The deck never becomes garbage: looking through it again and again makes requests late.
         gc.collect()
         gc.freeze()
@@ -89,20 +89,22 @@ class Agent:
         self._tally.add(done)
 
     def _wait(self, due: float) -> None:
-        if due <= self.now():
-            return
         while (ahead := due - self.now()) > 0:
             gevent.sleep(ahead)
-        self._tally.at(due).late.add(self.now() - due)
 
     def _probe(self) -> None:
-        """How late the process wakes, told also while no user waits for anything to be due."""
+        """How late the process wakes, for every moment at which it should have.
+
+        One that stood still for a second missed fifty of them: a share of the time, as what it
+        should have sent meanwhile is a share of the requests. Counted once, it would vanish.
+        """
+        wanted = max(0.0, self.now())
         while True:
-            wanted = self.now() + _PROBE_SECONDS
-            gevent.sleep(_PROBE_SECONDS)
+            self._wait(wanted)
             now = self.now()
-            if now >= 0:
-                self._tally.at(now).late.add(now - wanted)
+            while wanted <= now:
+                self._tally.at(wanted).late.add(now - wanted)
+                wanted += _PROBE_SECONDS
 
     def _report(self) -> None:
         used, at = time.process_time(), time.perf_counter()

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -27,20 +27,20 @@ _WHOLE_AFTER: Final = 1.6
 
 
 class Conductor:
-    """What is known of a run as a whole. `generators_left` says how many still send.
+    """What is known of a run as a whole. `generators` names the processes that send now.
 
     `latency` and `failures` are those of all its seconds, kept so that a scrape adds nothing up.
     """
 
-    def __init__(self, out: Path, generators_left: Callable[[], int]) -> None:
+    def __init__(self, out: Path, generators: Callable[[], Collection[str]]) -> None:
         self.tally = Tally()
         self.latency = Histogram()
         self.failures: Counter[str] = Counter()
         self.shape: Shape | None = None
         self._limits = read()
         self._out = out
-        self._generators_left = generators_left
-        self._generators = 0
+        self._generators = generators
+        self._began_with: frozenset[str] = frozenset()
         self._started = 0.0
         self._told = 0
         self._steps: list[Judgement] = []
@@ -53,16 +53,16 @@ class Conductor:
             self.failures.update(second.failures)
 
     def begin(self, shape: Shape) -> float:
-        """Forget the run before; the moment of the wall clock at which this one starts."""
+        """Forget the run before; the moment of `time.perf_counter` at which this one starts."""
         self.tally = Tally()
         self.shape, self._told, self._steps = shape, 0, []
-        self._generators = self._generators_left()
-        self._started = time.time() + LEAD_SECONDS
+        self._began_with = frozenset(self._generators())
+        self._started = time.perf_counter() + LEAD_SECONDS
         return self._started
 
     def now(self) -> float:
         """Seconds since the timetable began, below zero before."""
-        return time.time() - self._started
+        return time.perf_counter() - self._started
 
     def watch(self, shape: Shape) -> None:
         """Return when there is nothing more to wait for."""
@@ -87,8 +87,8 @@ class Conductor:
             judgements=judged,
             seconds=self._rows(shape),
             golden=sum(second.golden for second in self.tally.seconds.values()),
-            about={**about, "limits": shape.limits, "generators": self._generators},
-            generators_lost=max(0, self._generators - self._generators_left()),
+            about={**about, "limits": shape.limits, "generators": len(self._began_with)},
+            generators_lost=len(self._began_with.difference(self._generators())),
         )
         _tell("\n" + as_text(run))
         _tell("Written: " + ", ".join(map(str, pages.write(run, self._out))))

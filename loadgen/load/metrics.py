@@ -12,6 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from loadgen.bench.errors import CannotStart
 from loadgen.load.conductor import Conductor
 from loadgen.load.timetable import rate_at
 
@@ -71,7 +72,13 @@ class LoadCollector(Collector):
 
 
 def publish(conductor: Conductor, port: int) -> None:
-    """Serve the metrics on a port of all addresses: Prometheus is another machine's."""
+    """Serve the metrics on a port of all addresses: Prometheus is another machine's.
+
+    Raises CannotStart when the port can't be had.
+    """
     registry = CollectorRegistry()
     registry.register(LoadCollector(conductor))
-    start_http_server(port, registry=registry)
+    try:
+        start_http_server(port, registry=registry)
+    except (OSError, OverflowError) as error:
+        raise CannotStart(f"LOADGEN_METRICS_PORT: {port} can't be listened on: {error}") from error

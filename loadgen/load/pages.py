@@ -5,8 +5,10 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
+from loadgen.load.errors import BadFile
 from loadgen.load.report import Run, as_json, as_text
 
 _PAGE: Final = """<!doctype html>
@@ -27,9 +29,17 @@ svg {{ width: 100%; height: auto; }} footer {{ color: #667; font-size: .85rem; }
 """
 
 
+def prepare(folder: Path) -> None:
+    """Make the folder, before a run that could not leave anything there. Raises BadFile."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise BadFile(f"{folder}: {error.strerror}") from error
+
+
 def write(run: Run, folder: Path) -> list[Path]:
     """Write `<shape>.json` and `<shape>.html` into a folder; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     data, page = (folder / f"{run.shape}.{ending}" for ending in ("json", "html"))
     content = json.dumps(as_json(run), ensure_ascii=False, indent=1)
     data.write_text(content + "\n", encoding="utf-8")

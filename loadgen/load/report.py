@@ -86,6 +86,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "outcome": run.outcome.value,
         "knee": run.knee,
         "golden_rows": run.golden,
+        "generators_lost": run.generators_lost,
         "about": run.about,
         "stages": [_stage(judgement) for judgement in run.judgements],
         "seconds": list(run.seconds),

@@ -3,8 +3,12 @@
 import argparse
 import os
 import sys
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 import gevent
 import msgspec
@@ -12,7 +16,7 @@ from gevent.event import Event
 
 from loadgen.bench import machine, rows
 from loadgen.bench.errors import CannotStart
-from loadgen.load import metrics, mix, shapes
+from loadgen.load import metrics, mix, pages, shapes
 from loadgen.load.agent import Agent
 from loadgen.load.conductor import Conductor
 from loadgen.load.errors import BadFile
@@ -37,10 +41,11 @@ def add_arguments(parser: Any) -> None:
         ("api-key", "", "key of the service"),
         ("api-key-file", "", "file that holds the key instead"),
         ("out", str(_ROOT / "build/load"), "folder of the verdict's files"),
-        ("metrics-port", "0", "port of the generator's own metrics; 0: none"),
     ):
         variable = "LOADGEN_" + name.upper().replace("-", "_")
         add(f"--{name}", env_var=variable, default=default, help=words, include_in_web_ui=False)
+    add("--metrics-port", env_var="LOADGEN_METRICS_PORT", type=int, default=0,
+        help="port of the generator's own metrics; 0: none", include_in_web_ui=False)  # fmt: skip
 
 
 def _names() -> list[str]:
@@ -132,7 +137,9 @@ class Worker(Session):
     def _on_timetable(self, msg: Any, **_rest: Any) -> None:
         # The shape itself, not its name: the master's file may be another than the worker's.
         shape = msgspec.convert(msg.data["shape"], Shape)
-        self.begin(shape, msg.data["start"], (msg.data["index"], msg.data["count"]))
+        # Seconds from now on, not a time of day: the clocks of two machines may differ.
+        start = time.perf_counter() + msg.data["starts_in"]
+        self.begin(shape, start, (msg.data["index"], msg.data["count"]))
 
 
 class Head(Session):
@@ -140,16 +147,17 @@ class Head(Session):
 
     def __init__(self, environment: Any, runner: Any) -> None:
         super().__init__(environment, runner)
-        if not self.key:
-            raise CannotStart("LOADGEN_API_KEY, the key of the service, is not set")
-        self.conductor = Conductor(Path(self.options.out), self._generators_left)
+        _check_key(self.key)
+        _check_address(environment.host, needed=self.options.headless)
+        pages.prepare(Path(self.options.out))
+        self.conductor = Conductor(Path(self.options.out), self._senders)
         self._concluded = Event()
         self._course: Any = None
         if self.options.num_users is None:
             self.options.num_users = self.shape.connections
             self.options.spawn_rate = min(100, self.shape.connections)
-        if int(self.options.metrics_port):
-            metrics.publish(self.conductor, int(self.options.metrics_port))
+        if self.options.metrics_port:
+            metrics.publish(self.conductor, self.options.metrics_port)
         self._listen()
 
     def deliver(self, tally: Tally) -> None:
@@ -167,12 +175,11 @@ class Head(Session):
     def _is_master(self) -> bool:
         return hasattr(self.runner, "clients")
 
-    def _senders(self) -> list[Any]:
+    def _senders(self) -> Collection[str]:
+        if not self._is_master:
+            return ("this process",)
         clients = self.runner.clients
         return sorted(client.id for client in clients.running + clients.spawning)
-
-    def _generators_left(self) -> int:
-        return len(self._senders()) if self._is_master else 1
 
     def _start(self) -> None:
         # Users that a person adds while a run goes on take part in it.
@@ -182,7 +189,11 @@ class Head(Session):
             self._course.link_exception(lambda _: gevent.spawn(self._leave))
 
     def _conduct(self, shape: Shape) -> None:
-        about = {"url": self.environment.host, "generator": machine.in_words(machine.describe())}
+        about = {
+            "url": _without_password(self.environment.host),
+            "began": datetime.now(UTC).isoformat(timespec="seconds"),
+            "generator": machine.in_words(machine.describe()),
+        }
         start = self.conductor.begin(shape)
         if self._is_master:
             self._send_timetables(shape, start)
@@ -203,7 +214,8 @@ class Head(Session):
     def _send_timetables(self, shape: Shape, start: float) -> None:
         senders, plain = self._senders(), msgspec.to_builtins(shape)
         for index, client in enumerate(senders):
-            told = {"shape": plain, "start": start, "index": index, "count": len(senders)}
+            ahead = start - time.perf_counter()
+            told = {"shape": plain, "starts_in": ahead, "index": index, "count": len(senders)}
             self.runner.send_message(_TIMETABLE, told, client)
 
     def _on_stop(self) -> None:
@@ -216,3 +228,24 @@ class Head(Session):
         # Whatever ended it, a run without a verdict is no success.
         if not self._concluded.is_set() and self.options.headless:
             self.environment.process_exit_code = EXIT_CODES[Outcome.NOTHING_RAN]
+
+
+def _check_key(key: str) -> None:
+    if not key:
+        raise CannotStart("LOADGEN_API_KEY, the key of the service, is not set")
+    if not key.isprintable():
+        raise CannotStart("LOADGEN_API_KEY holds a character that no header can")
+
+
+def _check_address(url: str | None, *, needed: bool) -> None:
+    """On the web page an address can still be typed; without the page it can't."""
+    if not (url or needed):
+        return
+    parts = urlsplit(url or "")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise CannotStart("The address of the service must be like http://127.0.0.1:8000")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -29,7 +29,7 @@ class At(Conductor):
 
 @pytest.fixture
 def conductor(tmp_path: Path) -> At:
-    return At(tmp_path, lambda: 1)
+    return At(tmp_path, lambda: ["one"])
 
 
 def second(number: int, rate: int, took: float = 0.002, fault: str | None = None) -> Tally:
@@ -60,13 +60,16 @@ def test_a_search_ends_when_two_steps_in_a_row_break_and_tells_the_one_before(
 
 
 def test_a_run_that_lost_a_generator_is_no_verdict(tmp_path: Path) -> None:
-    left = [2]
-    conductor = At(tmp_path, lambda: left[0])
+    sending = ["one", "two"]
+    conductor = At(tmp_path, lambda: sending)
     smoke = shapes.named("smoke")
     conductor.begin(smoke)
-    left[0] = 1
+    # One that came later has no share of the timetable, and is no replacement.
+    sending[1] = "three"
     conductor.moment = 60
     assert conductor.conclude(smoke, {}) is Outcome.GENERATOR_LAGGED
+    content = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
+    assert content["generators_lost"] == 1
 
 
 def test_nothing_starts_before_all_generators_can_know(conductor: At) -> None:

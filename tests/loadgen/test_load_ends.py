@@ -1,0 +1,84 @@
+"""Runs that do not start, and runs that somebody ends."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.load import command, environment, load, shapes_file
+from tests.support.paths import ROOT
+from tests.support.server import free_port
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--shape", "rampe"), "no shape 'rampe', but smoke"),
+        (("--shape", "smoke", "--rows", "/none.csv"), "none.csv"),
+    ],
+)
+def test_what_is_missing_is_named_before_anything_starts(
+    arguments: tuple[str, ...], reason: str
+) -> None:
+    finished = subprocess.run(
+        command(*arguments), cwd=ROOT, env=environment(), capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert finished.returncode == 2
+    assert reason in finished.stderr
+
+
+URL = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "reason"),
+    [
+        (("--url", URL), "", "LOADGEN_API_KEY"),
+        (("--url", URL), "two\nlines", "LOADGEN_API_KEY"),
+        (("--url", "127.0.0.1:8000"), "k", "like http://127.0.0.1:8000"),
+        (("--url", "ftp://127.0.0.1"), "k", "like http://127.0.0.1:8000"),
+        (("--url", URL, "--metrics-port", "99999"), "k", "LOADGEN_METRICS_PORT: 99999"),
+        (("--url", URL, "--out", "/dev/null"), "k", "/dev/null: File exists"),
+    ],
+)
+def test_what_can_not_be_is_refused_before_anything_is_sent(
+    tmp_path: Path, arguments: tuple[str, ...], key: str, reason: str
+) -> None:
+    code, said = load(tmp_path, shapes_file(tmp_path), *arguments, LOADGEN_API_KEY=key)
+    assert code == 2, said
+    assert reason in said
+    assert "Traceback" not in said
+    assert "lines" not in said
+
+
+@pytest.mark.parametrize("content", [None, "", "two keys", "ключ"])
+def test_a_file_without_a_key_is_named(content: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+    url = f"http://127.0.0.1:{free_port()}"
+    shapes = shapes_file(tmp_path)
+    code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY_FILE=str(file))
+    assert code == 2
+    assert said.startswith(f"Not started. LOADGEN_API_KEY_FILE: {file} ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_run_leaves_no_process_behind(tmp_path: Path, number: int) -> None:
+    """Not the service either, which has a session of its own; the status is no success."""
+    arguments = ("--shape", "made", "--shapes", str(shapes_file(tmp_path)), "--out", str(tmp_path))
+    with subprocess.Popen(
+        command(*arguments, "--processes", "2"),
+        cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        next(line for line in process.stdout or () if line.startswith("   1 s"))
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    assert len(started) >= 5  # Locust and two generators, the service and its workers
+    assert process.returncode == 128 + number
+    assert psutil.wait_procs(started, timeout=5)[1] == []

@@ -1,0 +1,95 @@
+"""Whole load tests for tests of them: shapes made to order, a double of the service, a command."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import ROOT
+from tests.support.server import eventually, free_port
+
+GENERATOR = """
+[generator]
+max_lateness_p99_ms = {late}
+max_cpu = 0.95
+timeout_seconds = {timeout}
+[mix]
+{mix}
+[shape.{name}]
+about = "for a test"
+limits = "{limits}"
+connections = {connections}
+stages = [{{ seconds = 2, from = 10, rate = {rate} }},
+          {{ seconds = {seconds}, rate = {rate}, judged = true }}]
+"""
+
+
+def shapes_file(folder: Path, **values: Any) -> Path:
+    # Lateness is not what these tests are of, and their machine may be busy: hence the 100 ms.
+    usual = {
+        "name": "made", "mix": "single = 1", "limits": "load_test", "connections": 64,
+        "rate": 100, "seconds": 12, "late": 100, "timeout": 3,
+    }  # fmt: skip
+    path = folder / "shapes.toml"
+    path.write_text(GENERATOR.format(**{**usual, **values}), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def double(every: float = 10, stall: float = 0) -> Iterator[str]:
+    """The address of a service that stands still for `stall` of each `every` seconds."""
+    port = free_port()
+    arguments = [str(port), str(every), str(stall)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.stalling", *arguments], cwd=ROOT
+    ) as process:
+        try:
+            eventually(lambda: answers(port), "the double listens")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "loadgen.load", *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    inherited = os.environ  # noqa: TID251 - to clean it
+    kept = {k: v for k, v in inherited.items() if not k.startswith(("LOADGEN_", "LOCUST_"))}
+    return {**kept, **more}
+
+
+def load(folder: Path, shapes: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """Run it to its end: exit code, and what it said."""
+    ours = ("--shape", "made", "--shapes", str(shapes), "--out", str(folder / "out"))
+    finished = subprocess.run(
+        command(*ours, *arguments), cwd=ROOT, env=environment(**more), timeout=180,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return finished.returncode, finished.stdout + finished.stderr
+
+
+def written(folder: Path) -> Any:
+    return json.loads((folder / "out/made.json").read_text(encoding="utf-8"))
+
+
+def locust(*arguments: str, **more: str) -> "subprocess.Popen[str]":
+    line = [sys.executable, "-m", "locust", "-f", "loadgen/locustfile.py", "--shape", "made"]
+    return subprocess.Popen(
+        [*line, "--loglevel", "ERROR", *arguments], cwd=ROOT, text=True,
+        env=environment(LOADGEN_API_KEY="k", **more), stdout=subprocess.PIPE,
+    )  # fmt: skip
