@@ -139,6 +139,7 @@ class Worker(Session):
         shape = msgspec.convert(msg.data["shape"], Shape)
         # Seconds from now on, not a time of day: the clocks of two machines may differ.
         start = time.perf_counter() + msg.data["starts_in"]
+        self.key = self.key or msg.data["key"]
         self.begin(shape, start, (msg.data["index"], msg.data["count"]))
 
 
@@ -215,7 +216,13 @@ class Head(Session):
         senders, plain = self._senders(), msgspec.to_builtins(shape)
         for index, client in enumerate(senders):
             ahead = start - time.perf_counter()
-            told = {"shape": plain, "starts_in": ahead, "index": index, "count": len(senders)}
+            told = {
+                "shape": plain,
+                "starts_in": ahead,
+                "key": self.key,
+                "index": index,
+                "count": len(senders),
+            }
             self.runner.send_message(_TIMETABLE, told, client)
 
     def _on_stop(self) -> None:

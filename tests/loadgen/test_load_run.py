@@ -213,6 +213,27 @@ def achieved(port: int) -> float:
 
 
 @pytest.mark.slow
+def test_a_worker_without_a_key_has_the_master_s(tmp_path: Path) -> None:
+    """It may stand in a file that only the master has."""
+    (tmp_path / "key").write_text("of-the-file\n")
+    address = {"host": "127.0.0.1", "port": str(free_port()), "api_keys": "a:of-the-file"}
+    port = str(free_port())
+    files = ("--shapes", str(shapes_file(tmp_path, seconds=2, rate=20)), "--out",
+             str(tmp_path / "out"))  # fmt: skip
+    with serving(tmp_path / "served", **address) as server:
+        master = locust("--master", "--master-bind-port", port, "--expect-workers", "1",
+                        "--headless", "-H", server.url, *files, LOADGEN_API_KEY="",
+                        LOADGEN_API_KEY_FILE=str(tmp_path / "key"))  # fmt: skip
+        worker = locust("--worker", "--master-port", port, *files, LOADGEN_API_KEY="")
+        with master, worker:
+            said, _ = master.communicate(timeout=60)
+            worker.wait(20)
+    (stage,) = written(tmp_path)["stages"]
+    assert stage["failures"] == {}, said
+    assert stage["right"] == 40
+
+
+@pytest.mark.slow
 def test_the_key_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("of-the-file\n")
     address = {"host": "127.0.0.1", "port": str(free_port()), "api_keys": "a:of-the-file"}

@@ -91,5 +91,5 @@ def locust(*arguments: str, **more: str) -> "subprocess.Popen[str]":
     line = [sys.executable, "-m", "locust", "-f", "loadgen/locustfile.py", "--shape", "made"]
     return subprocess.Popen(
         [*line, "--loglevel", "ERROR", *arguments], cwd=ROOT, text=True,
-        env=environment(LOADGEN_API_KEY="k", **more), stdout=subprocess.PIPE,
+        env=environment(**{"LOADGEN_API_KEY": "k", **more}), stdout=subprocess.PIPE,
     )  # fmt: skip
