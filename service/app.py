@@ -58,6 +58,7 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     app.extensions["slot"] = slot  # for the worker, which answers what never reaches the app
     app.extensions["metrics"] = metrics  # for the worker, which counts what it reports
+    keys.count = metrics.count_keys_reload
     errors.register(app)
     admission = Admission(settings, metrics.http.shed)
     scoring = reg.RegRoute(slot, keys, settings, metrics, admission)

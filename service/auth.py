@@ -7,7 +7,7 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,8 @@ class KeyRing:
     """The callers' keys: those of the settings and those of the keys file.
 
     The file is looked at once a second at most, and read again when it has changed. A file
-    that can't be read or holds no usable key leaves the keys of the last good one in force.
+    that can't be read, holds no usable key or is cut off leaves the keys of the last good one
+    in force.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,6 +49,9 @@ class KeyRing:
         self._digests = self._fixed
         self._stamp: tuple[int, ...] | None = None
         self._complaint = ""
+        self._ends_its_lines = False
+        # Told of each look that took the file ("loaded") or found it of no use ("refused").
+        self.count: Callable[[str], None] = lambda _: None
         self._next_look = 0.0
         if self._path:
             self._load_first()
@@ -99,14 +103,18 @@ class KeyRing:
     def _look_again(self) -> None:
         self._next_look = time.monotonic() + _RELOAD_SECONDS
         try:
-            if self._read_file():
-                self._complaint = ""
-                log.info("The API keys file has changed: %d keys in force", len(self._digests))
+            changed = self._read_file()
         except (OSError, ValueError) as error:
             self._complain(_reason(error))
+            return
+        self._complaint = ""
+        if changed:
+            self.count("loaded")
+            log.info("The API keys file has changed: %d keys in force", len(self._digests))
 
     def _complain(self, reason: str) -> None:
-        """Say once what is wrong with the file, not once a second."""
+        """Say once what is wrong with the file, not once a second; count each look."""
+        self.count("refused")
         if reason != self._complaint:
             self._complaint = reason
             log.warning("The API keys file can't be used, the old keys stay: %s", reason)
@@ -122,11 +130,16 @@ class KeyRing:
         if stamp == self._stamp:
             return False
         text = path.read_text("utf-8")
-        self._stamp = stamp  # now: what could not be read may be readable in a second
         keys = parse(uncommented(text), example_allowed=not self._open)
         if not keys:
             raise BadKeys("it holds no key")
+        # A half of a key looks like a key: only the end of its line is missed.
+        ends_its_lines = text.endswith("\n")
+        if self._ends_its_lines and not ends_its_lines:
+            raise BadKeys("its last line has no end, as if it were cut off")
+        self._ends_its_lines = ends_its_lines
         self._digests = {**self._fixed, **keys}
+        self._stamp = stamp
         return True
 
 

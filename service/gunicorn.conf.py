@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 def _load() -> Settings:
     try:
         settings = of_this_server()
+        workdir.metrics_folder()
         reports.preload(settings)
         traces.preload(settings)
     except SettingsError as error:
@@ -61,7 +62,7 @@ graceful_timeout = _settings.graceful_timeout
 # Libraries and model are loaded once and shared; a lost worker is replaced by a fork.
 preload_app = True
 # Heartbeats on a disk can stall with it, and the arbiter then kills a healthy worker.
-worker_tmp_dir = workdir.memory() and str(workdir.memory())
+worker_tmp_dir = str(workdir.metrics_folder().parent)
 # Its default place is in $HOME, which a read-only container does not have.
 control_socket_disable = True
 

@@ -7,33 +7,73 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+from service import cpus
+from service.settings import SettingsError, of_this_server
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - memory, not a place for secrets
 
 PREFIX: Final = "scoring-metrics-"
 LOCK: Final = "in-use"
 
+# Four files of prometheus_client for a worker take 320 to 400 KiB; two generations at a reload.
+WORKER_BYTES: Final = 2 * 512 * 1024
+_MIB: Final = 1 << 20
 
-def memory() -> Path | None:
-    """A file system in memory, where one can be written to."""
-    return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+
+def temporary() -> Path | None:
+    """The folder for temporary files; None if none can be written to."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        return None
+
+
+def places() -> list[Path]:
+    """Where metrics and heartbeats may be kept, the best first: in memory, or on a disk."""
+    memory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+    return [place for place in (memory, temporary()) if place]
 
 
 @cache
 def metrics_folder() -> Path:
-    """One new folder for the life of the master: a reload of the configuration keeps it."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=memory()))
-    _sweep(folder.parent)
+    """One new folder for the life of the master: a reload of the configuration keeps it.
+
+    Raises SettingsError when there is no room. The files are mapped into memory: where they
+    found none later, the kernel would end the process with SIGBUS, without a word.
+    """
+    workers = of_this_server().workers or cpus.available()
+    candidates = places()
+    folder = _made(candidates, workers * WORKER_BYTES)
+    if folder is None:
+        found = ", ".join(f"{place} has {free(place) / _MIB:.1f}" for place in candidates)
+        needed = f"{workers} workers need {workers * WORKER_BYTES / _MIB:g} MiB for their metrics"
+        subject = f"{_SHARED_MEMORY} or TMPDIR"
+        raise SettingsError(subject, f"{needed}: {found or 'neither can be written to'}")
     _lock(folder)
     atexit.register(_remove, folder, os.getpid())
     # Until gunicorn takes the signals over, a second later: die by TERM, but in an orderly way.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     return folder
+
+
+def free(place: Path) -> int:
+    """The bytes that this user may still write there."""
+    return shutil.disk_usage(place).free
+
+
+def _made(candidates: Iterable[Path], needed: int) -> Path | None:
+    for place in candidates:
+        _sweep(place)
+        if free(place) >= needed:
+            with suppress(OSError):  # it may lack inodes
+                return Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    return None
 
 
 def _remove(folder: Path, master: int) -> None:

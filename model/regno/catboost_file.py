@@ -101,15 +101,22 @@ def _parse(blob: bytes) -> CatBoost:
     model = CatBoost()
     # From a file, though the bytes are here: CatBoost's loader of bytes reads past the end
     # of a truncated model and takes the process with it; its loader of files refuses one.
-    with NamedTemporaryFile(suffix=".cbm") as copy:
-        copy.write(blob)
-        copy.flush()
-        try:
-            model.load_model(copy.name)
-        except CatBoostError as error:
-            reason = str(error).replace(copy.name, "the file")
-            raise ModelRefused(f"it is no CatBoost model: {reason}") from error
+    try:
+        with NamedTemporaryFile(suffix=".cbm") as copy:
+            copy.write(blob)
+            copy.flush()
+            _load(model, copy.name)
+    except OSError as error:
+        raise ModelRefused(f"no temporary copy of it can be made: {error.strerror}") from error
     return model
+
+
+def _load(model: CatBoost, path: str) -> None:
+    try:
+        model.load_model(path)
+    except CatBoostError as error:
+        reason = str(error).replace(path, "the file")
+        raise ModelRefused(f"it is no CatBoost model: {reason}") from error
 
 
 def _kinds(model: CatBoost, count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Alerts on the processes: scrapes that fail, workers that die or are full, memory that grows."""
+"""Alerts on the processes: scrapes that fail, workers that die or are full, memory, keys."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_target, _workers, _saturated, _memory)
+    made = (_target, _workers, _saturated, _memory, _keys)
     return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -135,6 +135,25 @@ def _memory(slo: Slo, alerts: Alerts) -> list[Rule]:
                 "Worker {{ $labels.worker }} of {{ $labels.instance }} holds at least "
                 "{{ $value | humanize1024 }}B, "
                 f"{number(limits.memory_growth)} times the most it held six hours ago."
+            ),
+        )
+    ]
+
+
+def _keys(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """Each look at a bad file counts: one that met it half written is over in 5m."""
+    sustained = slo.process.keys_refused_for
+    return [
+        alerts.make(
+            "KeysFileRefused",
+            'sum by (instance) (increase(scoring_keys_reloads_total{result="refused"}[5m])) > 0',
+            severity="ticket",
+            sustained=sustained,
+            summary="{{ $labels.instance }} can't use its keys file",
+            description=(
+                f"For {sustained}, {{{{ $labels.instance }}}} has found no usable keys in its "
+                "file. The former keys stay in force: new ones do not work, and keys that were "
+                "taken back still do."
             ),
         )
     ]

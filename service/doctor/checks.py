@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from service import workdir
 from service.doctor import (
     clock,
     edge,
@@ -100,8 +101,8 @@ def _of_machine(machine: Machine, wanted: int) -> tuple[Check, ...]:
         partial(limits.backlog, machine),
         partial(limits.processes, machine, wanted),
         partial(limits.overcommit, machine, wanted),
-        partial(folders.work_folder, machine, wanted, folders.chosen()),
-        partial(folders.left_over_metrics, folders.chosen()),
+        partial(folders.work_folder, machine, wanted, folders.chosen(wanted)),
+        partial(folders.left_over_metrics, folders.chosen(wanted)),
         partial(memory.swap, machine),
     )
 
@@ -112,7 +113,7 @@ def _of_model(
     path, places = Path(examined.path), of_others("TMPDIR", "TEMP", "TMP")
     return (
         partial(memory.memory, machine, wanted, examined.resident),
-        partial(folders.temporary_folder, folders.temporary(), path, places.values()),
+        partial(folders.temporary_folder, workdir.temporary(), path, places.values()),
         partial(files.model_file, path),
         partial(model.model, examined, bundled=not settings.model),
     )

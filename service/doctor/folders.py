@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,23 +11,15 @@ from service import workdir
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
 
-# Four files of prometheus_client for a worker take 320 to 400 KiB; two generations at a reload.
-_WORKER_BYTES: Final = 2 * 512 * 1024
 _LOCKLESS_SECONDS: Final = 3600
 _MIB: Final = 1 << 20
 
 
-def temporary() -> Path | None:
-    """The folder for temporary files; None if none can be written to."""
-    try:
-        return Path(tempfile.gettempdir())
-    except OSError:
-        return None
-
-
-def chosen() -> Path | None:
-    """The folder that a server would keep heartbeats and metrics in."""
-    return workdir.memory() or temporary()
+def chosen(workers: int) -> Path | None:
+    """The folder that a server would keep heartbeats and metrics in, if any has room for them."""
+    places = workdir.places()
+    roomy = (place for place in places if workdir.free(place) >= workers * workdir.WORKER_BYTES)
+    return next(roomy, places[0] if places else None)
 
 
 def work_folder(machine: Machine, workers: int, folder: Path | None) -> Iterator[Finding]:
@@ -36,11 +27,11 @@ def work_folder(machine: Machine, workers: int, folder: Path | None) -> Iterator
     if folder is None:
         yield fail("work folder", "none can be written to", "mount a tmpfs at /dev/shm")
         return
-    needed = workers * _WORKER_BYTES
-    free = shutil.disk_usage(folder).free
+    needed = workers * workdir.WORKER_BYTES
+    free = workdir.free(folder)
     if free < needed:
         found = f"{folder} has {free / _MIB:.1f} MiB free, {workers} workers need {needed / _MIB:g}"
-        mend = "a full one kills workers (SIGBUS): give it more, as docker's --shm-size does"
+        mend = "the server will not start: give it more, as docker's --shm-size does"
         yield fail("work folder", found, mend)
     elif not machine.is_in_memory(folder):
         found = f"{folder} is on {machine.file_system(folder)}: a stalled disk kills workers"

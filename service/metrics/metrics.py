@@ -33,6 +33,13 @@ class Metrics:
             registry=self.registry,
         )
         self._error_reports = {result: reports.labels(result) for result in ("sent", "dropped")}
+        reloads = Counter(
+            "scoring_keys_reloads",
+            "Looks at the keys file that took new keys from it, or found it of no use.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._keys_reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
 
     def behaviour(self, scorer: RegnoScorer) -> Behaviour:
         """The counters of what a scorer sees and says."""
@@ -41,6 +48,10 @@ class Metrics:
     def count_report(self, result: str) -> None:
         """Count one report of an error, `sent` or `dropped`."""
         self._error_reports[result].inc()
+
+    def count_keys_reload(self, result: str) -> None:
+        """Count a look at the keys file that found it `loaded` anew, or `refused`."""
+        self._keys_reloads[result].inc()
 
     def serve(self, app: Flask, token: str) -> None:
         """Answer GET /metrics to who bears the token, to everybody if it is empty."""

@@ -197,6 +197,47 @@ class TestRotation:
         file.write_text("# mended\nnew:k2\n")
         assert names() == ["fixed", None, "new"]
 
+    @pytest.mark.parametrize("cut", ["old:k1", "old:k1\nnew:k", "# the first\nold:k1\nnew:k2"])
+    def test_a_file_that_is_cut_off_leaves_the_old_keys(
+        self,
+        cut: str,
+        file: Path,
+        names: Callable[[], list[str | None]],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        file.write_text(cut)
+        assert names() == names() == ["fixed", "old", None]
+        assert caplog.text.count("its last line has no end") == 1
+        file.write_text(cut + "\n")
+        assert names() == ["fixed", "old", "new" if "k2" in cut else None]
+
+    def test_a_file_that_never_ended_its_last_line_may_go_on_so(
+        self, file: Path, clock: Clock
+    ) -> None:
+        file.write_text("old:k1")
+        ring = _ring(file=file)
+        file.write_text("new:k22")
+        clock.now += 10
+        assert (ring.name_of("k1"), ring.name_of("k22")) == (None, "new")
+
+    def test_each_look_at_a_bad_file_is_counted_and_told_once(
+        self,
+        file: Path,
+        ring: KeyRing,
+        names: Callable[[], list[str | None]],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        counted: list[str] = []
+        ring.count = counted.append
+        file.write_text("")
+        for _ in range(3):
+            names()
+        file.write_text("new:k2\n")
+        names()
+        names()
+        assert counted == ["refused", "refused", "refused", "loaded"]
+        assert caplog.text.count("can't be used") == 1
+
     def test_a_lost_file_leaves_the_old_keys_until_it_is_back(
         self, file: Path, names: Callable[[], list[str | None]]
     ) -> None:
