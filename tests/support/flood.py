@@ -1,61 +1,126 @@
-"""An open-loop flood: `python -m tests.support.flood PORT RATE SECONDS CONNECTIONS < body`.
+"""An open-loop stream: `python -m tests.support.flood PORT RATE SECONDS CONNECTIONS < body`.
 
-Requests are due at fixed times, whatever the server does; latency counts from then. Prints a
-line of JSON: for each status how many there were and their latencies' percentiles in ms.
+Requests are due at fixed times, whatever the server does. `--fresh` opens a connection for
+each. It ends early on TERM. Prints `ready`, and at the end a line of JSON: a `Told`.
 """
 
 import json
+import signal
+import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import count
+from contextlib import contextmanager
+from itertools import count, pairwise
+from typing import Any, Final
 
 import gevent
-from gevent import socket
+from gevent import select, socket
+from msgspec import Struct, convert
 
+from tests.support.paths import ROOT
 from tests.support.server import KEY
+from tests.support.strategies import VALID
 
-_HEAD = (
+_HEAD: Final = (
     "POST /reg/ HTTP/1.1\r\nHost: flood\r\nContent-Type: application/json\r\n"
     "x-api-key: {key}\r\nContent-Length: {length}\r\n\r\n"
 )
+_UNTIL_STOPPED: Final = 600.0
+
+
+class Latencies(Struct):
+    """How many requests ended in one way, and percentiles of their latencies in ms."""
+
+    count: int
+    due: dict[str, float]
+    """From when they were due: what a client felt, the generator's own lateness included."""
+    sent: dict[str, float]
+    """From when they were sent: what the server took."""
+
+
+class Told(Struct):
+    """What came of a stream. The ways to end: a status, `refused` (no connection), `closed`."""
+
+    ends: dict[str, Latencies]
+    longest_pause: float
+    """Seconds, the longest between two scores."""
+    bodies: list[str]
+    """The different bodies of scores."""
+    achieved: float
+    """Requests a second that were really sent."""
+
+    def counts(self) -> dict[str, int]:
+        """How many requests ended in each way."""
+        return {end: latencies.count for end, latencies in self.ends.items()}
 
 
 class Flood:
     """Connections that take the next due request as soon as they are free."""
 
-    def __init__(self, port: int, rate: float, seconds: float, body: bytes) -> None:
+    def __init__(self, port: int, rate: float, seconds: float, body: bytes, *, kept: bool) -> None:
         self._address = ("127.0.0.1", port)
+        self._kept = kept
         self._request = _HEAD.format(key=KEY, length=len(body)).encode() + body
-        self._began = time.perf_counter() + 0.5
+        self._began = time.perf_counter() + 0.2
+        self._over = False
         self._due = self._timetable(rate, seconds)
-        self.latencies: dict[str, list[float]] = defaultdict(list)
+        self._latencies: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._last: set[Any] = set()  # connections that the server said it would close
+        self._scored_at = [self._began]
+        self._bodies: set[bytes] = set()
 
     def _timetable(self, rate: float, seconds: float) -> Iterator[float]:
         for number in count():
             due = number / rate
-            if due >= seconds:
+            if due >= seconds or self._over:
                 return
             yield self._began + due
 
+    def end(self) -> None:
+        """Send no more."""
+        self._over = True
+
     def connection(self) -> None:
         """Send what is due, until nothing is."""
-        client = socket.create_connection(self._address)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client: Any = None
         for due in self._due:
             ahead = due - time.perf_counter()
             if ahead > 0:
                 gevent.sleep(ahead)
-            client.sendall(self._request)
-            status = self._status(client)
-            self.latencies[status].append((time.perf_counter() - due) * 1e3)
-            if status == "closed":
+            sent = time.perf_counter()
+            try:
+                client = self._opened(client)
+                client.sendall(self._request)
+                end = self._reply(client)
+            except ConnectionRefusedError:
+                end = "refused"
+            except OSError:
+                end = "closed"
+            now = time.perf_counter()
+            self._latencies[end].append((now - due, now - sent))
+            if end == "200":
+                self._scored_at.append(now)
+            done = end in {"closed", "refused"} or client in self._last or not self._kept
+            if client and done:
+                self._last.discard(client)
                 client.close()
-                client = socket.create_connection(self._address)
-        client.close()
+                client = None
+        if client:
+            client.close()
 
-    def _status(self, client: socket.socket) -> str:
+    def _opened(self, client: Any) -> Any:
+        """The connection if it is still open: a server may end one between two requests."""
+        if client:
+            if not select.select([client], [], [], 0)[0]:
+                return client
+            client.close()
+        client = socket.create_connection(self._address)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return client
+
+    def _reply(self, client: Any) -> str:
         received = b""
         while b"\r\n\r\n" not in received:
             piece = client.recv(65536)
@@ -65,27 +130,96 @@ class Flood:
         head, _, body = received.partition(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
         while len(body) < length:
-            body += client.recv(65536)
-        return head[9:12].decode()
+            piece = client.recv(65536)
+            if not piece:
+                return "closed"
+            body += piece
+        if b"\r\nconnection: close" in head.lower():
+            self._last.add(client)
+        status = head[9:12].decode()
+        if status == "200":
+            self._bodies.add(body)
+        return status
+
+    def told(self) -> dict[str, Any]:
+        """What came of it so far."""
+        pauses = (later - one for one, later in pairwise(self._scored_at))
+        ends = {
+            end: {"count": len(both), "due": _percentiles(due), "sent": _percentiles(sent)}
+            for end, both in self._latencies.items()
+            for due, sent in [zip(*both, strict=True)]
+        }
+        total = sum(map(len, self._latencies.values()))
+        return {
+            "ends": ends,
+            "longest_pause": max(pauses, default=0.0),
+            "bodies": sorted(body.decode() for body in self._bodies),
+            "achieved": total / (time.perf_counter() - self._began),
+        }
 
 
-def _percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+def _percentiles(seconds: tuple[float, ...]) -> dict[str, float]:
+    values, shares = sorted(seconds), {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    last = len(values) - 1
+    return {name: round(values[int(share * last)] * 1e3, 2) for name, share in shares.items()}
+
+
+class Stream:
+    """A flood in a process of its own."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def stop(self) -> Told:
+        """End it, if it has not ended by itself: what came of it."""
+        self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> Told:
+        """Wait until all that was due is answered: what came of it."""
+        out, _ = self._process.communicate(timeout=120)
+        assert self._process.returncode == 0
+        return convert(json.loads(out), Told)
+
+
+@contextmanager
+def flooding(  # noqa: PLR0913 - what a load is described by
+    port: int,
+    rate: float,
+    connections: int,
+    *,
+    seconds: float = _UNTIL_STOPPED,
+    body: bytes = VALID,
+    kept: bool = True,
+) -> Iterator[Stream]:
+    """A stream of so many requests a second to a port of loopback, for so long or until stopped."""
+    numbers = [str(number) for number in (port, rate, seconds, connections)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.flood", *numbers, *(() if kept else ("--fresh",))],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdin
+            process.stdin.write(body)
+            process.stdin.close()
+            process.stdin = None
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+            yield Stream(process)
+        finally:
+            process.kill()
 
 
 def main() -> None:
     """Flood, and tell what came of it."""
-    port, rate, seconds, connections = map(float, sys.argv[1:])
-    flood = Flood(int(port), rate, seconds, sys.stdin.buffer.read())
-    gevent.joinall([gevent.spawn(flood.connection) for _ in range(int(connections))])
-    told = {
-        status: {
-            "count": len(values),
-            **{f"p{s * 100:g}": round(_percentile(values, s), 1) for s in (0.5, 0.99, 1.0)},
-        }
-        for status, values in flood.latencies.items()
-    }
-    sys.stdout.write(json.dumps(told) + "\n")
+    port, rate, seconds, connections = map(float, sys.argv[1:5])
+    body = sys.stdin.buffer.read()
+    flood = Flood(int(port), rate, seconds, body, kept="--fresh" not in sys.argv)
+    clients = [gevent.spawn(flood.connection) for _ in range(int(connections))]
+    gevent.signal_handler(signal.SIGTERM, flood.end)
+    print("ready", flush=True)  # noqa: T201 - to who waits for it
+    gevent.joinall(clients, raise_error=True)
+    sys.stdout.write(json.dumps(flood.told()) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,132 @@
+"""Stops, reloads and deaths in a steady stream of 300 requests a second: who notices."""
+
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.live.support import started
+from tests.live.test_many_workers import up, value
+from tests.support.edge import edge_before
+from tests.support.flood import Told, flooding
+from tests.support.server import Server, eventually, free_port, serving
+
+pytestmark = pytest.mark.slow
+
+_RATE = 300
+_CONNECTIONS = 24
+_KEPT = pytest.mark.parametrize("kept", [True, False], ids=["kept", "fresh"])
+
+
+def _address() -> dict[str, str]:
+    return {"host": "127.0.0.1", "port": str(free_port())}
+
+
+def _assert_none_failed(told: Told) -> None:
+    assert told.counts().keys() == {"200"}
+    assert told.ends["200"].count > _RATE
+    assert len(told.bodies) == 1
+
+
+def _all_up(server: Server, starts: int) -> None:
+    """Wait until so many workers have started in all, and two of them serve."""
+    eventually(lambda: _has_started(server, starts), "all have started")
+    eventually(lambda: len(up(server)) == 2, "two serve")
+    eventually(lambda: len(server.pids()) == 2, "the old ones are gone")
+
+
+@_KEPT
+def test_hup_fails_nobody(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    with serving(tmp_path, **_address()) as server:
+        _all_up(server, 2)
+        with flooding(server.port, _RATE, _CONNECTIONS, kept=kept) as stream:
+            time.sleep(1)
+            for generation in (2, 3):
+                server.process.send_signal(signal.SIGHUP)
+                _all_up(server, 2 * generation)
+            time.sleep(0.5)
+            told = stream.stop()
+    _assert_none_failed(told)
+
+
+@_KEPT
+def test_workers_ended_in_turn_fail_nobody(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    with serving(tmp_path, **_address()) as server:
+        _all_up(server, 2)
+        with flooding(server.port, _RATE, _CONNECTIONS, kept=kept) as stream:
+            time.sleep(1)
+            for starts, pid in enumerate(server.pids(), start=3):
+                os.kill(pid, signal.SIGTERM)
+                _all_up(server, starts)
+            time.sleep(0.5)
+            told = stream.stop()
+    _assert_none_failed(told)
+
+
+@_KEPT
+@pytest.mark.parametrize("drain", ["0", "1"])
+def test_term_answers_all_that_was_begun(kept: bool, drain: str, tmp_path: Path) -> None:  # noqa: FBT001
+    with started(tmp_path, **_address(), drain_seconds=drain) as server:
+        _all_up(server, 2)
+        with flooding(server.port, _RATE, _CONNECTIONS, kept=kept) as stream:
+            time.sleep(1)
+            assert server.stop() == 0
+            time.sleep(0.2)
+            told = stream.stop()
+    # What is refused never reached it; not one connection ended without its reply.
+    assert told.counts().keys() == {"200", "refused"}
+    assert told.ends["200"].count > _RATE / 2
+
+
+def test_term_of_one_of_two_services_behind_the_edge_fails_nobody(tmp_path: Path) -> None:
+    ports = [_address() for _ in range(2)]
+    with (
+        started(tmp_path / "0", **ports[0], workers="1", drain_seconds="2") as first,
+        serving(tmp_path / "1", **ports[1], workers="1") as second,
+        edge_before(tmp_path / "edge", first.port, second.port) as edge,
+        flooding(edge.port, _RATE, _CONNECTIONS) as stream,
+    ):
+        time.sleep(1)
+        assert first.stop() == 0
+        time.sleep(0.5)
+        told = stream.stop()
+    _assert_none_failed(told)
+
+
+_GOOD = 'scoring_http_requests_total{key="example",method="POST",route="/reg",status="200"}'
+_ROWS = 'scoring_rows_total{result="scored"}'
+
+
+def test_a_killed_worker_costs_only_what_was_in_flight_in_it(tmp_path: Path) -> None:
+    with serving(tmp_path, **_address()) as server:
+        _all_up(server, 2)
+        with flooding(server.port, _RATE, _CONNECTIONS) as stream:
+            successor_took = []
+            for kill in range(3, 6):
+                time.sleep(0.7)
+                victim = server.workers()[0]
+                began = time.monotonic()
+                victim.kill()
+                eventually(partial(_has_started, server, kill), "a successor starts")
+                successor_took.append(time.monotonic() - began)
+                _all_up(server, kill)
+            told = stream.stop()
+        rows, good = value(server, _ROWS), value(server, _GOOD)
+    counts = told.counts()
+    lost = counts.pop("closed", 0)
+    # Three times, at most all connections of one of two workers were in the middle of a request.
+    assert counts.keys() == {"200"}
+    assert lost <= 3 * _CONNECTIONS // 2
+    assert told.longest_pause < 1
+    assert max(successor_took) < 1
+    assert counts["200"] <= rows <= counts["200"] + lost
+    # Requests are counted as the turn in which they were answered ends.
+    assert counts["200"] - 3 * _CONNECTIONS // 2 <= good <= rows
+    assert len(told.bodies) == 1
+
+
+def _has_started(server: Server, starts: int) -> bool:
+    return value(server, "scoring_worker_starts_total") >= starts
