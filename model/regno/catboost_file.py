@@ -61,6 +61,11 @@ class BinaryModel:
         values = self._model.get_feature_importance(thread_count=1)
         return {name: float(v) for (name, _), v in zip(self.features, values, strict=True)}
 
+    def borders(self) -> dict[str, list[float]]:
+        """For each numeric feature that any tree splits on, the values it is split at, rising."""
+        borders: dict[int, list[float]] = self._model.get_borders()
+        return {self.features[at][0]: list(values) for at, values in borders.items() if values}
+
     def uses(self, feature: str) -> bool:
         """Whether any tree splits on a feature."""
         return self.importances()[feature] > 0

@@ -24,7 +24,8 @@ class Manifest(Struct):
 
     `vocabularies` holds, for each categorical feature, the values seen in training;
     `golden` the positive probabilities of the golden requests, in their order; `reference`
-    how the held-out rows are distributed, for drift.
+    how the held-out rows are distributed, for drift; `borders` where the trees split each
+    numeric feature. Of a model that came without papers, training and metrics are unknown.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Manifest(Struct):
     libraries: dict[str, str]
     metrics: dict[str, Any]
     reference: list[Variable] = []
+    borders: dict[str, list[float]] = {}
 
 
 def beside(model: Path, sha256: str) -> Manifest | None:

@@ -1,6 +1,6 @@
 """The regno scorer: requests in, probabilities out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from math import isfinite
@@ -29,7 +29,7 @@ BUNDLED: Final = Path(__file__).with_name("regno.cbm")
 PLATES: Final = ("regno_recognize", "afts_regno_ai")
 _SAME: Final = 1e-12
 # Different rows in which a bare model is asked whether it knows a value.
-_CONTEXTS: Final = 8
+CONTEXTS: Final = 8
 # From so many readings on, columns are quicker than rows.
 MANY: Final = 400
 
@@ -73,20 +73,24 @@ class RegnoScorer:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        if self.manifest:
-            return listed(self._model, self.manifest.vocabularies)
-        return asked(self._model, self.rows(golden.readings()[:_CONTEXTS]))
+        contexts = self.rows(golden.readings()[:CONTEXTS])
+        told = self._told
+        return Vocabulary([*listed(self._model, told), *asked(self._model, contexts, told)])
+
+    @property
+    def _told(self) -> Mapping[str, Sequence[str]]:
+        """The categories by feature that the manifest tells; a derived one may tell none."""
+        return self.manifest.vocabularies if self.manifest else {}
 
     @property
     def camera_classes(self) -> Sequence[str]:
-        """The camera classes of the manifest, without one those that the contract names."""
-        listed = self.manifest.vocabularies if self.manifest else ASKED
-        return listed.get("camera_class", ())
+        """The camera classes of the manifest, those that the contract names if it has none."""
+        return {**ASKED, **self._told}["camera_class"]
 
     @property
     def watched_categories(self) -> list[str]:
         """The categorical features whose unseen values can be told."""
-        told = self.manifest.vocabularies if self.manifest else ASKED
+        told = {**ASKED, **self._told}
         return [
             name for name, kind in self._model.features if kind == "categorical" and name in told
         ]

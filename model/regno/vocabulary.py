@@ -10,7 +10,7 @@ One kind of feature can't be asked about. CatBoost gives a feature of two values
 model is asked about a feature only if it tells two values of the contract from nonsense.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from time import monotonic
 from typing import Final, TypeAlias
@@ -51,26 +51,44 @@ class Vocabulary:
         return [feature for index, feature, knows in self._guards if not knows(row[index])]
 
 
-def listed(model: BinaryModel, values: Mapping[str, Sequence[str]]) -> Vocabulary:
-    """By the values that a manifest lists for each categorical feature."""
-    return Vocabulary(
-        [
-            (index, name, frozenset(values[name]).__contains__)
-            for index, (name, kind) in enumerate(model.features)
-            if kind == "categorical" and name in values
-        ]
-    )
+def listed(model: BinaryModel, values: Mapping[str, Sequence[str]]) -> list[Guard]:
+    """By the values that a manifest lists for categorical features."""
+    return [
+        (index, name, frozenset(values[name]).__contains__)
+        for index, (name, kind) in enumerate(model.features)
+        if kind == "categorical" and name in values
+    ]
 
 
-def asked(model: BinaryModel, contexts: Sequence[Row]) -> Vocabulary:
-    """By asking the model, once for each value; `contexts` are rows in its order."""
-    return Vocabulary(
-        [
-            (index, name, _Question(model, contexts, index, ASKED[name]))
-            for index, (name, kind) in enumerate(model.features)
-            if kind == "categorical" and name in ASKED and model.uses(name)
-        ]
-    )
+def asked(
+    model: BinaryModel, contexts: Sequence[Row], besides: Collection[str] = ()
+) -> list[Guard]:
+    """By asking the model, once for each value of the features not among `besides`.
+
+    `contexts` are rows in its order.
+    """
+    return [
+        (index, name, _Question(model, contexts, index, ASKED[name]))
+        for index, (name, kind) in enumerate(model.features)
+        if kind == "categorical" and name in ASKED and name not in besides and model.uses(name)
+    ]
+
+
+def known(
+    model: BinaryModel, contexts: Sequence[Row], samples: Mapping[str, Collection[str]]
+) -> dict[str, list[str]]:
+    """The values of samples, by feature, less those that the model can be shown not to know.
+
+    The values that the contract names are tried too: a sample may lack some.
+    """
+    questions = {name: question for _, name, question in asked(model, contexts)}
+    vocabularies = {}
+    for name, values in samples.items():
+        tried = {*values, *ASKED.get(name, ())}
+        question = questions.get(name)
+        knows = question.knows if isinstance(question, _Question) else tried.__contains__
+        vocabularies[name] = sorted(filter(knows, tried))
+    return vocabularies
 
 
 class _Question:
@@ -99,6 +117,10 @@ class _Question:
             self._unknown.clear()
         self._unknown.add(value)
         return False
+
+    def knows(self, value: Value) -> bool:
+        """The same without limits or memory."""
+        return not self._can_tell or self._is_told(value)
 
     def _may_ask(self) -> bool:
         second = int(monotonic())

@@ -1,0 +1,192 @@
+"""Versions of models and which is live: `python -m model.registry --help`."""
+
+import argparse
+import os
+import platform
+import pwd
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from model.errors import ModelRefused
+from model.registry import tables
+from model.registry.errors import Conflict, RegistryError, Unavailable
+from model.registry.incoming import FileUnreadable, incoming
+from model.registry.registry import Moved, Registry, open_registry
+
+_DESCRIPTION: Final = """\
+Keep versions of models, and say which one is live. A registry is a folder, or
+s3://bucket/prefix, whose address and credentials come from the usual AWS_ variables.
+A version never changes. Before a version gets an alias it is loaded and scores the golden
+rows, in a process of its own.
+"""
+_EPILOG: Final = """\
+exit status: 0 done, 1 refused or, by verify, found faulty, 2 wrong usage, 66 the file to add
+can't be read, 69 the registry can't be reached, read or written, 75 others kept changing the
+aliases, 130 Ctrl-C, 143 SIGTERM.
+"""
+_STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (Conflict, 75))
+_DEFAULT: Final = "models"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command. Returns the exit status."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        registry = open_registry(options.models, options.name, options.cache)
+        return int(options.run(registry, options))
+    except KeyboardInterrupt:
+        return _failed(options, 130, "stopped")
+    except ModelRefused as reason:
+        return _failed(options, 1, f"the model is refused: {reason}")
+    except RegistryError as error:
+        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 1)
+        return _failed(options, status, str(error))
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _failed(options: argparse.Namespace, status: int, message: str) -> int:
+    sys.stderr.write(f"{options.prog}: {message}\n")
+    return status
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m model.registry",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=raw,
+    )
+    parser.set_defaults(prog=parser.prog)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[..., int], told: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=told, description=told)
+        sub.set_defaults(run=run)
+        _add_common(sub)
+        return sub
+
+    command("list", _list, "Show all versions and their aliases.")
+    command("history", _history, "Show who changed the aliases, when and why; newest last.")
+    add = command("add", _add, "Examine a .cbm file and store it as a version.")
+    add.add_argument("file", type=Path, help="the model; a manifest.json beside it goes along")
+    add.add_argument("--version", help="default: its manifest's, else one made of its SHA-256")
+    add.add_argument(
+        "--vocabulary-from",
+        type=Path,
+        metavar="CSV",
+        help="readings whose camera types and classes the model knows, if it has no manifest",
+    )
+    promote = command("promote", _promote, "Make a version live; the live one becomes previous.")
+    promote.add_argument("version")
+    shadow = command("shadow", _shadow, "Make a version the shadow; without one, have no shadow.")
+    shadow.add_argument("version", nargs="?", default="")
+    rollback = command("rollback", _rollback, "Make the previous version live again.")
+    for changing in (promote, shadow, rollback):
+        changing.add_argument("--note", default="", help="why, for the history")
+        changing.add_argument(
+            "--force", action="store_true", help="even if it is refused; the history tells why"
+        )
+    command("verify", _verify, "Look for faults in all versions and aliases.")
+    return parser.parse_args(arguments)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        default=_DEFAULT,
+        metavar="DIR",
+        help=f"folder of the registry, or s3://bucket/prefix (default: ./{_DEFAULT})",
+    )
+    parser.add_argument("--name", default="regno", help="which model's versions (default: regno)")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _print(options: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:
+    told = msgspec.json.encode(value).decode() if options.json else text()
+    sys.stdout.write(f"{told}\n" if told else "")
+
+
+def _list(registry: Registry, options: argparse.Namespace) -> int:
+    entries, aliases = registry.versions(), registry.aliases()
+    rows = [
+        {
+            "version": entry.version,
+            "aliases": aliases.of(entry.version),
+            "bytes": entry.size,
+            "added": tables.when(entry.added),
+        }
+        for entry in entries
+    ]
+    told = {"registry": registry.where, "generation": aliases.generation, "versions": rows}
+    _print(options, told, lambda: tables.versions(registry.where, aliases, rows))
+    return 0
+
+
+def _history(registry: Registry, options: argparse.Namespace) -> int:
+    changes = registry.history()
+    _print(options, changes, lambda: tables.history(changes))
+    return 0
+
+
+def _add(registry: Registry, options: argparse.Namespace) -> int:
+    files = incoming(options.file, options.name, options.version, options.vocabulary_from)
+    papers = files.papers()
+    new = registry.add(files)
+    told = {"version": papers.version, "sha256": papers.sha256, "new": new}
+    done = "added" if new else "there already with this model; nothing was changed"
+    _print(options, told, lambda: f"{papers.version}: {done} (SHA-256 {papers.sha256})")
+    return 0
+
+
+def _promote(registry: Registry, options: argparse.Namespace) -> int:
+    return _moved(options, registry.promote(options.version, **_why(options)))
+
+
+def _shadow(registry: Registry, options: argparse.Namespace) -> int:
+    return _moved(options, registry.shadow(options.version, **_why(options)))
+
+
+def _rollback(registry: Registry, options: argparse.Namespace) -> int:
+    return _moved(options, registry.rollback(**_why(options)))
+
+
+def _why(options: argparse.Namespace) -> Mapping[str, Any]:
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container, a user may have a number only
+        user = str(os.getuid())
+    who = f"{user}@{platform.node()}"
+    return {"who": who, "note": options.note, "force": options.force}
+
+
+def _moved(options: argparse.Namespace, moved: Moved) -> int:
+    _print(options, moved._asdict(), lambda: tables.moved(*moved))
+    return 0
+
+
+def _verify(registry: Registry, options: argparse.Namespace) -> int:
+    faults = registry.verify()
+    told = {"registry": registry.where, "faults": [fault._asdict() for fault in faults]}
+    count = len(registry.versions())
+    _print(options, told, lambda: tables.faults(count, faults))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Which versions are live, shadow and previous, and what may become of them.
+
+The file `aliases.json` holds the aliases and the newest changes. Invariants: the live version
+is neither the shadow nor the previous one; each change raises the generation by one.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from model.registry.errors import Damaged, Refused
+
+_KEPT: Final = 500
+
+
+class Aliases(Struct, frozen=True):
+    """Versions by alias, "" for none. `generation` counts the changes that led here."""
+
+    live: str = ""
+    shadow: str = ""
+    previous: str = ""
+    generation: int = 0
+
+    def of(self, version: str) -> list[str]:
+        """The aliases of a version."""
+        names = ("live", "shadow", "previous")
+        return [name for name in names if version and getattr(self, name) == version]
+
+
+class Change(Struct, frozen=True):
+    """One change: what was done by whom and when (UTC), and the aliases after it.
+
+    `forced` is the reason of a refusal that was overridden, "" if there was none.
+    """
+
+    what: str
+    who: str
+    when: str
+    note: str
+    forced: str
+    aliases: Aliases
+
+
+class Book(Struct, frozen=True):
+    """The contents of `aliases.json`; `history` has the newest changes, oldest first."""
+
+    aliases: Aliases = Aliases()
+    history: list[Change] = []
+
+    @classmethod
+    def parse(cls, text: bytes) -> "Book":
+        """The book in a file's bytes; an empty one if there are none. Raises Damaged."""
+        if not text:
+            return cls()
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise Damaged(f"aliases.json can't be read: {error}") from error
+
+    def text(self) -> bytes:
+        """Its bytes."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    def after(self, change: Change) -> "Book":
+        """The book with one change more."""
+        return Book(change.aliases, [*self.history, change][-_KEPT:])
+
+
+def now() -> str:
+    """The time for a change."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def promoted(aliases: Aliases, version: str) -> Aliases:
+    """`version` live, and the one that was live previous; as they are if it is live already."""
+    if aliases.live == version:
+        return aliases
+    shadow = "" if aliases.shadow == version else aliases.shadow
+    return Aliases(version, shadow, aliases.live, aliases.generation + 1)
+
+
+def rolled_back(aliases: Aliases) -> Aliases:
+    """The live and the previous version in each other's place. Raises Refused without one."""
+    if not aliases.previous:
+        raise Refused("there is no previous version to go back to")
+    return promoted(aliases, aliases.previous)
+
+
+def shadowed(aliases: Aliases, version: str) -> Aliases:
+    """`version` as shadow, none if "". Raises Refused for the live one."""
+    if version and version == aliases.live:
+        raise Refused(f"{version} is live: it can't be its own shadow")
+    if aliases.shadow == version:
+        return aliases
+    return Aliases(aliases.live, version, aliases.previous, aliases.generation + 1)

@@ -1,0 +1,23 @@
+"""What can go wrong with a registry, beside models that are refused."""
+
+from model.errors import ScoringError
+
+
+class RegistryError(ScoringError):
+    """Root of these errors."""
+
+
+class Refused(RegistryError):
+    """What was asked for can't be done: no such version, a version that is taken, a bad name."""
+
+
+class Damaged(RegistryError):
+    """What is stored is not what was written: a wrong hash, a missing or unreadable file."""
+
+
+class Unavailable(RegistryError):
+    """The registry can't be reached, read or written now."""
+
+
+class Conflict(RegistryError):
+    """Somebody else changed the aliases meanwhile."""

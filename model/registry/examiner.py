@@ -1,0 +1,37 @@
+"""`python -m model.registry.examiner FILE [CSV]`: the process of `model.registry.examination`.
+
+It loads a model file as it would be served, scores the golden rows, and tells as JSON what it
+found: an `Examined`.
+"""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from model.errors import ModelRefused
+from model.registry.examination import Examined
+
+# By name, as everywhere outside the scorer's folder: it takes a second to import.
+SCORER: Final = "model.regno.papers"
+
+
+def main(path: str, sample: str = "") -> None:
+    """Examine a file; `sample` is a CSV file for the vocabularies of a derived manifest."""
+    # CatBoost writes to standard output: what is told goes where only this module writes.
+    told = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        papers = import_module(SCORER).papers(Path(path), Path(sample) if sample else None)
+        examined = Examined(manifest=msgspec.Raw(msgspec.json.encode(papers)))
+    except ModelRefused as reason:
+        examined = Examined(refused=str(reason.__cause__ or reason))
+    with os.fdopen(told, "wb") as out:
+        out.write(msgspec.json.encode(examined))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

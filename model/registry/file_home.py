@@ -1,0 +1,196 @@
+"""A home in a folder of the file system.
+
+    <folder>/<version>/{model.cbm, manifest.json}
+    <folder>/aliases.json
+    <folder>/.lock, and .<name>.part while something is written
+
+Readers take no lock: what they see was moved into place whole. Writers hold the lock, so
+what they find half written is a dead writer's, and is removed.
+"""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from model.registry.errors import Conflict, Damaged, Unavailable
+from model.registry.homes import (
+    ALIASES,
+    LARGEST,
+    MANIFEST,
+    MODEL,
+    Entry,
+    Files,
+    Stored,
+    is_name,
+    taken,
+    unknown,
+)
+
+_PATIENCE: Final = 30.0
+_GLANCE: Final = 0.05
+_PART: Final = ".part"
+
+
+class FileHome:
+    """A home in `folder`, which the first writer makes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.where = str(folder)
+
+    def entries(self) -> list[Entry]:
+        """See Home."""
+        with self._told():
+            found = [
+                Entry(folder.name, _size(folder / MODEL), (folder / MANIFEST).stat().st_mtime)
+                for folder in self._folders()
+                if (folder / MANIFEST).is_file()
+            ]
+        return sorted(found, key=lambda entry: (entry.added, entry.version))
+
+    def strays(self) -> list[str]:
+        """See Home."""
+        with self._told():
+            return sorted(f.name for f in self._folders() if not (f / MANIFEST).is_file())
+
+    def fetch(self, version: str, *, afresh: bool = False) -> Path:  # noqa: ARG002 - is the home
+        """See Home."""
+        self._files(version).check(version)
+        return self._folder / version
+
+    def add(self, version: str, files: Files) -> bool:
+        """See Home."""
+        files.check(version)
+        with self._locked():
+            place = self._folder / version
+            if (place / MANIFEST).exists():
+                if not self._has(version, files):
+                    raise taken(version)
+                return False
+            part = self._folder / f".{version}{_PART}"
+            part.mkdir()
+            _write(part / MODEL, files.model)
+            _write(part / MANIFEST, files.manifest)
+            _sync(part)
+            if place.exists():  # a stray, which rename would not replace
+                place.rename(self._folder / f".stray.{version}{_PART}")
+            part.rename(place)
+            _sync(self._folder)
+            self._sweep()
+        return True
+
+    def discard(self, version: str) -> None:
+        """Remove a version: for a home that is a copy of another."""
+        with self._locked(), suppress(FileNotFoundError):
+            (self._folder / version).rename(self._folder / f".{version}{_PART}")
+            self._sweep()
+
+    def read(self) -> Stored:
+        """See Home."""
+        with self._told():
+            try:
+                text = (self._folder / ALIASES).read_bytes()
+            except FileNotFoundError:
+                text = b""
+        return Stored(text, sha256(text).hexdigest())
+
+    def write(self, text: bytes, token: str) -> None:
+        """See Home."""
+        with self._locked():
+            if self.read().token != token:
+                raise Conflict("the aliases were changed meanwhile")
+            part = self._folder / f".{ALIASES}{_PART}"
+            _write(part, text)
+            part.replace(self._folder / ALIASES)
+            _sync(self._folder)
+
+    def _folders(self) -> Iterator[Path]:
+        if self._folder.is_dir():
+            yield from (f for f in self._folder.iterdir() if is_name(f.name) and f.is_dir())
+
+    def _files(self, version: str) -> Files:
+        folder = self._folder / version
+        with self._told():
+            if not is_name(version) or not folder.is_dir():
+                raise unknown(version)
+            for name in (MODEL, MANIFEST):
+                size = _size(folder / name)
+                if size < 0:
+                    raise Damaged(f"it has no {name}")
+                if size > LARGEST:
+                    raise Damaged(f"its {name} of {size} bytes is larger than {LARGEST}")
+            return Files((folder / MODEL).read_bytes(), (folder / MANIFEST).read_bytes())
+
+    def _has(self, version: str, files: Files) -> bool:
+        return self._files(version).papers().sha256 == files.papers().sha256
+
+    def _sweep(self) -> None:
+        for left in self._folder.glob(f".*{_PART}"):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Failures of the operating system within are told as this home's."""
+        try:
+            yield
+        except OSError as error:
+            name = error.filename or self._folder
+            raise Unavailable(f"{name}: {error.strerror or error}") from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Within, no other process writes; the kernel frees a dead one's lock."""
+        with self._told():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / ".lock").open("ab") as lock:
+                self._wait_for(lock.fileno())
+                self._sweep()
+                yield
+
+    def _wait_for(self, lock: int) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    reason = (
+                        f"{self._folder}: another process has held its lock for {_PATIENCE:g} s"
+                    )
+                    raise Unavailable(reason) from error
+                time.sleep(_GLANCE)
+            else:
+                return
+
+
+def _size(path: Path) -> int:
+    """The size of a regular file, -1 if there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except FileNotFoundError:
+        return -1
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make names in a folder last through a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,209 @@
+"""A home in a bucket of S3 or of a server that speaks its protocol.
+
+    <prefix>/<name>/<version>/{model.cbm, manifest.json}
+    <prefix>/<name>/aliases.json
+
+The manifest is written last and makes the version. Each object is written on a condition
+(If-None-Match, If-Match), so of two writers one loses and is told. A server that knows no
+conditions takes the last writer's aliases. Address, region and credentials are boto3's
+business: AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and its other variables and files.
+"""
+
+import hashlib
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from model.registry.errors import Conflict, Damaged, Refused, Unavailable
+from model.registry.file_home import FileHome
+from model.registry.homes import (
+    ALIASES,
+    LARGEST,
+    MANIFEST,
+    MODEL,
+    Entry,
+    Files,
+    Stored,
+    is_name,
+    taken,
+    unknown,
+)
+
+# Each request is tried twice: 6 s when nobody answers a connection, 20 s when none replies.
+_CONFIG: Final = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"total_max_attempts": 2, "mode": "standard"},
+    # Servers that are not Amazon's do not all take its newer checksums, which come as trailers.
+    request_checksum_calculation="when_required",
+    response_checksum_validation="when_required",
+)
+# A server that sends a few bytes now and then must not hold anybody up for ever.
+_PATIENCE: Final = 120.0
+_CHUNK: Final = 1 << 20
+_ABSENT: Final = frozenset(("NoSuchKey", "404", "NotFound"))
+_LOST: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict"))
+_NO_CONDITIONS: Final = frozenset(("NotImplemented", "501"))
+
+
+class S3Home:
+    """A home at `s3://bucket/prefix`, with copies of what was fetched in a local folder."""
+
+    def __init__(self, address: str, name: str, cache: Path) -> None:
+        """`address` is what follows s3://."""
+        self._bucket, _, prefix = address.partition("/")
+        if not self._bucket:
+            raise Refused("s3:// needs a bucket: s3://bucket/prefix")
+        self._prefix = "/".join([*filter(None, prefix.split("/")), name, ""])
+        self.where = f"s3://{self._bucket}/{self._prefix.rstrip('/')}"
+        with self._told():
+            self._client: Any = boto3.session.Session().client("s3", config=_CONFIG)
+        place = f"{self._client.meta.endpoint_url} {self.where}"
+        digest = hashlib.sha256(place.encode()).hexdigest()[:12]
+        self._copies = FileHome(cache / f"{self._bucket}-{digest}" / name)
+
+    def entries(self) -> list[Entry]:
+        """See Home."""
+        found = [
+            Entry(
+                version,
+                files[MODEL]["Size"] if MODEL in files else -1,
+                files[MANIFEST]["LastModified"].timestamp(),
+            )
+            for version, files in self._listed().items()
+            if MANIFEST in files
+        ]
+        return sorted(found, key=lambda entry: (entry.added, entry.version))
+
+    def strays(self) -> list[str]:
+        """See Home."""
+        return sorted(version for version, files in self._listed().items() if MANIFEST not in files)
+
+    def fetch(self, version: str, *, afresh: bool = False) -> Path:
+        """See Home. A copy whose hash holds is good without a look at the bucket."""
+        if not afresh:
+            with suppress(Refused, Damaged):
+                return self._copies.fetch(version)
+        files = self._download(version)
+        files.check(version)
+        try:
+            self._copies.add(version, files)
+            return self._copies.fetch(version)
+        except (Refused, Damaged):  # the copy is bad or of a bucket that was since made anew
+            self._copies.discard(version)
+            self._copies.add(version, files)
+            return self._copies.fetch(version)
+
+    def add(self, version: str, files: Files) -> bool:
+        """See Home. What an add that was cut off has left is made whole by the same model's."""
+        files.check(version)
+        new = self._put_once(f"{version}/{MODEL}", files.model)
+        if not new and self._get(f"{version}/{MODEL}")[0] != files.model:
+            if self._has(version, MANIFEST):
+                raise taken(version)
+            raise Refused(
+                f"version {version} has another model and no manifest: its add is under way or "
+                f"was cut off. Take another name, or remove {self.where}/{version}/{MODEL}"
+            )
+        return self._put_once(f"{version}/{MANIFEST}", files.manifest)
+
+    def read(self) -> Stored:
+        """See Home."""
+        try:
+            return Stored(*self._get(ALIASES))
+        except KeyError:
+            return Stored(b"", "")
+
+    def write(self, text: bytes, token: str) -> None:
+        """See Home."""
+        condition = {"IfMatch": token} if token else {"IfNoneMatch": "*"}
+        if not self._put(ALIASES, text, condition):
+            raise Conflict("the aliases were changed meanwhile")
+
+    def _listed(self) -> dict[str, dict[str, Any]]:
+        """For each version its objects by name."""
+        versions: dict[str, dict[str, Any]] = {}
+        with self._told():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            for found in (found for page in pages for found in page.get("Contents", ())):
+                version, _, name = found["Key"].removeprefix(self._prefix).partition("/")
+                if name and is_name(version):
+                    versions.setdefault(version, {})[name] = found
+        return versions
+
+    def _download(self, version: str) -> Files:
+        if not is_name(version):
+            raise unknown(version)
+        try:
+            manifest, _ = self._get(f"{version}/{MANIFEST}")
+        except KeyError as error:
+            raise unknown(version) from error
+        try:
+            return Files(self._get(f"{version}/{MODEL}")[0], manifest)
+        except KeyError as error:
+            raise Damaged(f"it has no {MODEL}") from error
+
+    def _has(self, version: str, name: str) -> bool:
+        return name in self._listed().get(version, ())
+
+    def _get(self, name: str) -> tuple[bytes, str]:
+        """An object and its ETag. Raises KeyError when there is none."""
+        with self._told():
+            reply = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            if reply["ContentLength"] > LARGEST:
+                size = reply["ContentLength"]
+                raise Damaged(f"its {name} of {size} bytes is larger than {LARGEST}")
+            return self._body(name, reply["Body"]), reply["ETag"]
+
+    def _body(self, name: str, stream: Any) -> bytes:
+        deadline = time.monotonic() + _PATIENCE
+        chunks = []
+        with stream:
+            for chunk in stream.iter_chunks(_CHUNK):
+                chunks.append(chunk)
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"{self.where}: {name} took longer than {_PATIENCE:g} s")
+        return b"".join(chunks)
+
+    def _put_once(self, name: str, content: bytes) -> bool:
+        """Write an object; False if there is one."""
+        return self._put(name, content, {"IfNoneMatch": "*"})
+
+    def _put(self, name: str, content: bytes, condition: dict[str, str]) -> bool:
+        """Write an object if the condition holds; whether it did."""
+        checksum = b64encode(hashlib.sha256(content).digest()).decode()
+        what = {"Bucket": self._bucket, "Key": self._prefix + name, "Body": content}
+        with self._told():
+            try:
+                self._client.put_object(**what, **condition, ChecksumSHA256=checksum)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code in _LOST or (code in _ABSENT and "IfMatch" in condition):
+                    return False
+                if code not in _NO_CONDITIONS:
+                    raise
+                self._client.put_object(**what, ChecksumSHA256=checksum)
+        return True
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """boto3's failures within are told as this home's; KeyError: there is no such object."""
+        try:
+            yield
+        except ClientError as error:
+            told = error.response["Error"]
+            if told["Code"] in _ABSENT:
+                raise KeyError(told["Code"]) from error
+            reason = told.get("Message") or told["Code"]
+            raise Unavailable(f"{self.where}: {reason} ({told['Code']})") from error
+        except (BotoCoreError, HTTPClientError) as error:
+            raise Unavailable(f"{self.where}: {error}") from error

@@ -1,0 +1,86 @@
+"""What the command prints for people."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from model.registry.aliases import Aliases, Change
+from model.registry.registry import Fault
+
+
+def when(seconds: float) -> str:
+    """A Unix time as text, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def versions(where: str, aliases: Aliases, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The versions, newest last."""
+    if not rows:
+        return f"{where}: no versions"
+    lines = [
+        (row["version"], ", ".join(row["aliases"]), _size(row["bytes"]), row["added"])
+        for row in rows
+    ]
+    table = _table(("VERSION", "ALIASES", "SIZE", "ADDED"), lines)
+    return f"{table}\n{where}, generation {aliases.generation}"
+
+
+def history(changes: Sequence[Change]) -> str:
+    """The changes of aliases, newest last."""
+    lines = [
+        (
+            str(change.aliases.generation),
+            change.when,
+            change.who,
+            change.what,
+            _or_none(change.aliases.live),
+            _or_none(change.aliases.previous),
+            _or_none(change.aliases.shadow),
+            _remark(change),
+        )
+        for change in changes
+    ]
+    if not lines:
+        return "no changes"
+    names = ("GENERATION", "WHEN", "WHO", "WHAT", "LIVE", "PREVIOUS", "SHADOW", "NOTE")
+    return _table(names, lines)
+
+
+def moved(before: Aliases, after: Aliases) -> str:
+    """What a change has changed."""
+    lines = [
+        f"{alias}: {_or_none(getattr(before, alias))} -> {_or_none(getattr(after, alias))}"
+        for alias in ("live", "shadow", "previous")
+        if getattr(before, alias) != getattr(after, alias)
+    ]
+    if not lines:
+        return f"nothing to change (generation {after.generation})"
+    return "\n".join((*lines, f"generation: {before.generation} -> {after.generation}"))
+
+
+def faults(count: int, found: Sequence[Fault]) -> str:
+    """What verify has found in so many versions."""
+    lines = [f"{fault.what}: {fault.reason}" for fault in found]
+    return "\n".join((*lines, f"versions: {count}, faults: {len(found)}"))
+
+
+def _or_none(version: str) -> str:
+    return version or "none"
+
+
+def _remark(change: Change) -> str:
+    forced = f"FORCED: {change.forced}" if change.forced else ""
+    return "; ".join(filter(None, (change.note, forced)))
+
+
+def _size(count: int) -> str:
+    return "?" if count < 0 else f"{count / 1e6:.2f} MB"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    )
+    return "\n".join(lines)
