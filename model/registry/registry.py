@@ -132,7 +132,7 @@ class Registry:
         ]
 
     def _checked(self, version: str, *, force: bool) -> str:
-        """ "", or the reason why a version that is used all the same should not be."""
+        """Why a version that is used all the same should not be; empty if it may."""
         path = self.fetch(version)
         try:
             self._check(path)
