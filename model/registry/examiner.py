@@ -28,7 +28,9 @@ def main(path: str, sample: str = "") -> None:
         papers = import_module(SCORER).papers(Path(path), Path(sample) if sample else None)
         examined = Examined(manifest=msgspec.Raw(msgspec.json.encode(papers)))
     except ModelRefused as reason:
-        examined = Examined(refused=str(reason.__cause__ or reason))
+        # What loads a file names it, but who asked knows which it is.
+        inner = reason.__cause__
+        examined = Examined(refused=str(inner if isinstance(inner, ModelRefused) else reason))
     with os.fdopen(told, "wb") as out:
         out.write(msgspec.json.encode(examined))
 

@@ -104,7 +104,7 @@ class S3Home:
     def add(self, version: str, files: Files) -> bool:
         """See Home. What an add that was cut off has left is made whole by the same model's."""
         files.check(version)
-        new = self._put_once(f"{version}/{MODEL}", files.model)
+        new = self._put_once(version, MODEL, files.model)
         if not new and self._get(f"{version}/{MODEL}")[0] != files.model:
             if self._has(version, MANIFEST):
                 raise taken(version)
@@ -112,7 +112,7 @@ class S3Home:
                 f"version {version} has another model and no manifest: its add is under way or "
                 f"was cut off. Take another name, or remove {self.where}/{version}/{MODEL}"
             )
-        return self._put_once(f"{version}/{MANIFEST}", files.manifest)
+        return self._put_once(version, MANIFEST, files.manifest)
 
     def read(self) -> Stored:
         """See Home."""
@@ -174,9 +174,12 @@ class S3Home:
                     raise Unavailable(f"{self.where}: {name} took longer than {_PATIENCE:g} s")
         return b"".join(chunks)
 
-    def _put_once(self, name: str, content: bytes) -> bool:
-        """Write an object; False if there is one."""
-        return self._put(name, content, {"IfNoneMatch": "*"})
+    def _put_once(self, version: str, name: str, content: bytes) -> bool:
+        """Write an object of a version; False if there is one."""
+        # A look too: versions must not change where a server knows no conditions either.
+        if self._has(version, name):
+            return False
+        return self._put(f"{version}/{name}", content, {"IfNoneMatch": "*"})
 
     def _put(self, name: str, content: bytes, condition: dict[str, str]) -> bool:
         """Write an object if the condition holds; whether it did."""

@@ -119,11 +119,12 @@ def test_a_version_never_changes(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(
-    "version", ["", ".", "..", "../v", "a/b", ".v", "-v", "live", "aliases.json", "v\n", "é", "v" * 129]
+    "version",
+    ["", ".", "..", "../v", "a/b", ".v", "-v", "live", "aliases.json", "v\n", "é", "v" * 129],
 )
 def test_a_version_needs_a_name_that_is_a_folder_of_its_own(version: str, tmp_path: Path) -> None:
     registry = _registry(tmp_path / "models")
-    with pytest.raises(Refused, match="is no name|is taken"):
+    with pytest.raises(Refused, match=r"is no name|is taken"):
         registry.add(files(version))
     with pytest.raises(Refused, match="there is no version"):
         registry.fetch(version)
@@ -204,7 +205,7 @@ def test_aliases_that_cant_be_read_are_told_and_kept(
 ) -> None:
     (tmp_path / "models" / "aliases.json").write_text(text)
     assert [fault.what for fault in registry.verify()] == ["aliases"]
-    with pytest.raises(Damaged, match="aliases.json can't be read"):
+    with pytest.raises(Damaged, match=r"aliases.json can't be read"):
         registry.promote("v1", who="a")
     assert (tmp_path / "models" / "aliases.json").read_text() == text
 
@@ -237,6 +238,7 @@ def test_a_location_that_is_none_is_refused(location: str) -> None:
         open_registry(location)
 
 
+Step = tuple[str, ...] | tuple[str, str, bytes]
 _VERSIONS = ("v1", "v2", "v3")
 _STEPS = st.lists(
     st.one_of(
@@ -251,7 +253,7 @@ _STEPS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(steps=_STEPS)
 def test_any_steps_keep_the_invariants(
-    steps: list[tuple[str, ...]], tmp_path_factory: pytest.TempPathFactory
+    steps: list[Step], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     registry = _registry(tmp_path_factory.mktemp("any"))
     models: dict[str, bytes] = {}

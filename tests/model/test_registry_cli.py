@@ -1,0 +1,334 @@
+"""`python -m model.registry` as operators run it, with real models."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catboost import CatBoost, Pool
+
+from model.registry import open_registry
+from model.regno import BUNDLED, RegnoScorer
+from model.regno.catboost_file import BinaryModel
+from model.regno.golden import readings
+from tests.support import toys
+from tests.support.paths import ROOT
+from tests.support.registry import as_json, command, files
+from tests.support.server import environment, eventually
+from tests.support.tables import as_csv, samples
+
+BUNDLED_VERSION = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["version"]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """Where a test's registry is."""
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """The bundled model without its manifest."""
+    (tmp_path / "bare").mkdir()
+    path = tmp_path / "bare" / "theirs.cbm"
+    path.write_bytes(BUNDLED.read_bytes())
+    return path
+
+
+@pytest.mark.slow
+def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> None:
+    def run(*arguments: object, expect: int = 0) -> str:
+        return command(tmp_path, *arguments, "--models", models, expect=expect).stdout
+
+    assert run("list") == f"{models}/regno: no versions\n"
+    assert run("add", BUNDLED).startswith(f"{BUNDLED_VERSION}: added (SHA-256 ")
+    assert "there already" in run("add", BUNDLED)
+    assert run("add", bare, "--version", "theirs-1").startswith("theirs-1: added")
+    assert run("promote", BUNDLED_VERSION) == (
+        f"live: none -> {BUNDLED_VERSION}\ngeneration: 0 -> 1\n"
+    )
+    assert run("promote", "theirs-1", "--note", "their cameras") == (
+        f"live: {BUNDLED_VERSION} -> theirs-1\nprevious: none -> {BUNDLED_VERSION}\n"
+        "generation: 1 -> 2\n"
+    )
+    head, first, second, foot = run("list").splitlines()
+    assert head.split() == ["VERSION", "ALIASES", "SIZE", "ADDED"]
+    assert first.split()[:4] == [BUNDLED_VERSION, "previous", "1.60", "MB"]
+    assert second.split()[:4] == ["theirs-1", "live", "1.60", "MB"]
+    assert foot == f"{models}/regno, generation 2"
+    assert run("rollback").startswith(f"live: theirs-1 -> {BUNDLED_VERSION}\n")
+    assert run("shadow", "theirs-1") == "shadow: none -> theirs-1\ngeneration: 3 -> 4\n"
+    assert run("verify") == "versions: 2, faults: 0\n"
+    assert run("history").splitlines()[2].endswith("their cameras")
+
+
+@pytest.mark.slow
+def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
+    def run(*arguments: object) -> Any:
+        return as_json(command(tmp_path, *arguments, "--models", models, "--json"))
+
+    added = run("add", BUNDLED)
+    digest = RegnoScorer.load().sha256
+    assert added == {"version": BUNDLED_VERSION, "sha256": digest, "new": True}
+    moved = run("promote", BUNDLED_VERSION, "--note", "first")
+    assert moved["before"]["generation"] == 0
+    assert moved["after"] == {
+        "live": BUNDLED_VERSION,
+        "shadow": "",
+        "previous": "",
+        "generation": 1,
+    }
+    listed = run("list")
+    assert (listed["registry"], listed["generation"]) == (f"{models}/regno", 1)
+    (version,) = listed["versions"]
+    assert version.pop("added").endswith("Z")
+    assert version == {
+        "version": BUNDLED_VERSION,
+        "aliases": ["live"],
+        "bytes": BUNDLED.stat().st_size,
+    }
+    (change,) = run("history")
+    assert (change["what"], change["note"], change["forced"]) == ("promote", "first", "")
+    assert "@" in change["who"]
+    assert run("verify") == {"registry": f"{models}/regno", "faults": []}
+
+
+def test_a_bare_model_gets_its_manifest_from_the_file(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    command(tmp_path, "add", bare, "--models", models)
+    model = BinaryModel.load(bare)
+    version = f"sha256-{model.sha256[:12]}"
+    path = open_registry(models).fetch(version)
+    assert path.read_bytes() == bare.read_bytes()
+    scorer = RegnoScorer.load(path)
+    papers = scorer.manifest
+    assert papers
+    assert (papers.name, papers.version, papers.file) == ("regno", version, "model.cbm")
+    assert [(f.name, f.kind) for f in papers.features] == model.features
+    assert papers.borders == model.borders()
+    assert 0 < len(papers.borders["afts_regno_ai_score"]) < 255
+    assert papers.golden == [score.positive for score in scorer.score(readings())]
+    assert papers.vocabularies == {}
+    # It lists no categories, so the model itself is asked, as it is without a manifest.
+    assert scorer.watched_categories == RegnoScorer.load(bare).watched_categories
+    row = list(scorer.row(readings()[0]))
+    assert scorer.unseen(row) == []
+    at = [name for name, _ in model.features].index("camera_class")
+    assert scorer.unseen([*row[:at], "no such class", *row[at + 1 :]]) == ["camera_class"]
+
+
+def test_a_sample_gives_the_vocabulary_that_the_model_knows(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    rows = [*samples(40), {**samples(1)[0], "camera_class": "unheard of"}]
+    rows.append({**samples(1)[0], "direction": "sideways"})
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    command(tmp_path, "add", bare, *sample, "--version", "v1", "--models", models)
+    papers = RegnoScorer.load(open_registry(models).fetch("v1")).manifest
+    assert papers
+    trained = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["vocabularies"]
+    assert papers.vocabularies == {n: trained[n] for n in ("camera_class", "camera_type")}
+    assert papers.training == {"vocabularies": {"rows": 42, "unreadable": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"a,b\n1,2\n", "lacks regno_recognize, "),
+        (b"\xff\xfe", "can't be read as CSV in UTF-8"),
+        (b"", "lacks regno_recognize, "),
+    ],
+)
+def test_a_sample_that_is_none_is_refused(
+    text: bytes, reason: str, models: Path, bare: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sample.csv").write_bytes(text)
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    done = command(tmp_path, "add", bare, *sample, "--models", models, expect=1)
+    assert reason in done.stderr
+    assert not models.exists()
+
+
+def test_a_model_with_a_manifest_takes_no_sample(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "sample.csv").write_bytes(as_csv(samples(3)))
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    done = command(tmp_path, "add", BUNDLED, *sample, "--models", models, expect=1)
+    assert "it has a manifest" in done.stderr
+
+
+def _corrupt(folder: Path) -> Path:
+    return _written(folder, b"CBM1" + bytes(64))
+
+
+def _truncated(folder: Path) -> Path:
+    return _written(folder, BUNDLED.read_bytes()[:1_000_000])
+
+
+def _empty(folder: Path) -> Path:
+    return _written(folder, b"")
+
+
+def _foreign(folder: Path) -> Path:
+    return toys.save(toys.train(("hour", "speed")), folder)
+
+
+def _of_three(folder: Path) -> Path:
+    rows = toys.table(toys.NUMERIC_PAIR)
+    labels = [n % 3 for n, _ in enumerate(rows)]
+    pool = Pool(rows, label=labels, feature_names=list(toys.NUMERIC_PAIR))
+    quiet = {"iterations": 2, "verbose": False, "allow_writing_files": False}
+    return toys.save(CatBoost({**quiet, "loss_function": "MultiClass"}).fit(pool), folder)
+
+
+def _regression(folder: Path) -> Path:
+    return toys.save(toys.train(toys.NUMERIC_PAIR, loss_function="RMSE"), folder)
+
+
+def _huge(folder: Path) -> Path:
+    path = _written(folder, b"CBM1")
+    with path.open("r+b") as file:
+        file.truncate(256 * 2**20 + 1)
+    return path
+
+
+def _with_manifest(folder: Path, **changed: object) -> Path:
+    papers = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
+    text = json.dumps({**papers, "file": "given.cbm", **changed})
+    (folder / "manifest.json").write_text(text)
+    return _written(folder, BUNDLED.read_bytes())
+
+
+def _of_other_bytes(folder: Path) -> Path:
+    return _with_manifest(folder, sha256="0" * 64)
+
+
+def _of_other_scores(folder: Path) -> Path:
+    return _with_manifest(folder, golden=[0.5] * 16)
+
+
+def _with_broken_manifest(folder: Path) -> Path:
+    (folder / "manifest.json").write_text("{")
+    return _written(folder, BUNDLED.read_bytes())
+
+
+def _written(folder: Path, content: bytes) -> Path:
+    path = folder / "given.cbm"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_corrupt, "it is no CatBoost model"),
+        (_truncated, "it is no CatBoost model"),
+        (_empty, "it is empty"),
+        (_foreign, "it wants features that are not known: speed"),
+        (_of_three, "it is a classifier of 3 classes"),
+        (_regression, "it is no classifier"),
+        (_huge, "it is larger than 268435456 bytes"),
+        (_of_other_bytes, "was written for other bytes: the SHA-256 differs"),
+        (_of_other_scores, "golden row 0 scores "),
+        (_with_broken_manifest, "can't be read"),
+    ],
+)
+def test_what_cant_be_served_is_refused_by_name(
+    make: Any, reason: str, models: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "given").mkdir()
+    done = command(tmp_path, "add", make(tmp_path / "given"), "--models", models, expect=1)
+    assert done.stderr.startswith("python -m model.registry: the model is refused: ")
+    assert reason in done.stderr
+    assert "/model-" not in done.stderr, "no folder of ours is told"
+    assert not models.exists()
+
+
+@pytest.mark.parametrize("name", ["none.cbm", "."])
+def test_a_file_that_cant_be_read_is_told(name: str, models: Path, tmp_path: Path) -> None:
+    done = command(tmp_path, "add", tmp_path / name, "--models", models, expect=66)
+    assert str(tmp_path / name) in done.stderr
+
+
+def test_a_loader_that_dies_is_a_refusal(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real death: the interpreter of the examining process is one that kills itself."""
+    from model import ModelRefused
+    from model.registry import examination
+
+    suicide = tmp_path / "python"
+    suicide.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    suicide.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(suicide))
+    with pytest.raises(ModelRefused, match=r"loading it ended the process \(signal 11\)"):
+        examination.examine(BUNDLED)
+    assert not models.exists()
+
+
+@pytest.mark.slow
+def test_verify_tells_every_fault_and_ends_in_1(models: Path, tmp_path: Path) -> None:
+    command(tmp_path, "add", BUNDLED, "--models", models)
+    command(tmp_path, "promote", BUNDLED_VERSION, "--models", models)
+    registry = open_registry(models)
+    registry.add(files("junk", b"no model"))
+    path = registry.fetch(BUNDLED_VERSION)
+    blob = path.read_bytes()
+    path.write_bytes(blob[:-1] + bytes([blob[-1] ^ 1]))
+    done = command(tmp_path, "verify", "--models", models, expect=1)
+    *faults, foot = done.stdout.splitlines()
+    assert foot == "versions: 2, faults: 2"
+    assert faults[0].startswith(f"{BUNDLED_VERSION}: model.cbm is not the file that")
+    assert faults[1].startswith("junk: ")
+    done = command(tmp_path, "promote", "junk", "--models", models, expect=1)
+    assert "the model is refused" in done.stderr
+    told = as_json(command(tmp_path, "verify", "--models", models, "--json", expect=1))
+    assert [fault["what"] for fault in told["faults"]] == [BUNDLED_VERSION, "junk"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        ((), 2, "required"),
+        (("promote",), 2, "required"),
+        (("promote", "v1", "--models", "gs://x"), 1, "a registry is a folder or s3://bucket"),
+        (("list", "--name", "../x"), 1, "is no name"),
+        (("rollback", "--models", "none"), 1, "no previous version"),
+        (("list", "--models", "/dev/null"), 69, "Not a directory"),
+    ],
+)
+def test_wrong_use_is_told_by_status_and_reason(
+    arguments: tuple[str, ...], status: int, reason: str, tmp_path: Path
+) -> None:
+    assert reason in command(tmp_path, *arguments, expect=status).stderr
+
+
+def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slow.cbm")  # it waits for a writer
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model.registry", "add", tmp_path / "slow.cbm", "--models", models],
+        cwd=ROOT,
+        env=environment(tmp_path, {}),
+        stderr=subprocess.PIPE,
+    )
+    descriptor = -1
+
+    def opened() -> bool:
+        nonlocal descriptor
+        try:
+            descriptor = os.open(tmp_path / "slow.cbm", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return False
+        return True
+
+    eventually(opened, "it opens the file")
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=30)
+    os.close(descriptor)
+    assert (process.returncode, told) == (143, b"")
+    assert not models.exists()
