@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO, Final, NoReturn
 
 from tqdm import tqdm
@@ -20,6 +19,7 @@ from model.bulk.errors import TableRefused
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import Done, Work, peak_memory, scored
 from model.errors import ModelRefused
+from model.stopping import Stop, Stopped, failing
 
 SCORER: Final = "model.regno.bulk"
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
@@ -68,14 +68,6 @@ class Summary:
         )
 
 
-class _Stop(Exception):
-    """A message for the user and the exit status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score a file as the command line says. Returns the exit status."""
     options = _options(arguments)
@@ -84,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, stopped)
     try:
         summary = _run(options, stopped)
-    except _Stop as stop:
+    except Stop as stop:
         sys.stderr.write(f"{options.prog}: {stop}\n")
         return stop.status
     sys.stderr.write(f"{summary.text()}\n")
@@ -129,31 +121,10 @@ def _cpus() -> int:
         return os.cpu_count() or 1
 
 
-class Stopped:
-    """The handler of signals that end a run. It raises, and remembers.
-
-    Python drops what is raised in a callback of its own, in the middle of which a signal may
-    come: so the run looks again between two blocks.
-    """
-
-    def __init__(self) -> None:
-        self._by: int | None = None
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """A signal has come."""
-        self._by = number
-        self.check()
-
-    def check(self) -> None:
-        """Raise _Stop when one has come."""
-        if self._by is not None:
-            raise _Stop(128 + self._by, "stopped")
-
-
 def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
-    with _failing(66, options.input), _source(options.input) as source:
+    with failing(66, options.input), _source(options.input) as source:
         size = None if options.input == STREAM else os.fstat(source.fileno()).st_size
-        with _failing(73, options.output), whole_file(options.output) as target:
+        with failing(73, options.output), whole_file(options.output) as target:
             bar = tqdm(
                 total=size,
                 unit="B",
@@ -161,7 +132,7 @@ def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
                 unit_divisor=1024,
                 disable=True if options.no_progress else None,
             )
-            with bar, _refusals(options.input), _failing(74, options.output):
+            with bar, _refusals(options.input), failing(74, options.output):
                 return _score(options, source, target, bar, stopped)
 
 
@@ -210,24 +181,15 @@ def _source(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _failing(status: int, path: Path) -> Iterator[None]:
-    """Failures of the operating system within end the run with this status."""
-    try:
-        yield
-    except OSError as error:
-        raise _Stop(status, f"{path}: {error.strerror or error}") from error
-
-
-@contextmanager
 def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except TableRefused as error:
-        raise _Stop(65, f"{path} is refused: {error}") from error
+        raise Stop(65, f"{path} is refused: {error}") from error
     except ModelRefused as error:
-        raise _Stop(65, str(error)) from error
+        raise Stop(65, str(error)) from error
     except BrokenProcessPool as error:
-        raise _Stop(70, "a worker process died; was there memory enough?") from error
+        raise Stop(70, "a worker process died; was there memory enough?") from error
 
 
 if __name__ == "__main__":

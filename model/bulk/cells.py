@@ -22,12 +22,14 @@ class Cells(NamedTuple):
     """`n` rows: the bytes of each without its line end, and columns of `n` cells each.
 
     `faults` tells for rows that can't be read why; their cells are empty, and their bytes
-    hold as many cells as the header nevertheless.
+    hold as many cells as the header nevertheless. `lines` are the file's lines (from 1) at
+    which the rows begin.
     """
 
     rows: Sequence[bytes]
     columns: Sequence[Sequence[bytes]]
     faults: dict[int, str]
+    lines: Sequence[int]
 
 
 def read_cells(block: Block, width: int) -> Cells:
@@ -37,10 +39,11 @@ def read_cells(block: Block, width: int) -> Cells:
     Raises TableRefused when a quoted cell does not end.
     """
     text = block.text if block.text.endswith(b"\n") else block.text + b"\n"
-    return _quick(text.replace(b"\r\n", b"\n"), width) or _careful(text, width, block.line)
+    unix = text.replace(b"\r\n", b"\n")
+    return _quick(unix, width, block.line) or _careful(text, width, block.line)
 
 
-def _quick(text: bytes, width: int) -> Cells | None:
+def _quick(text: bytes, width: int, line: int) -> Cells | None:
     """None when the block is not of the simple kind."""
     rows = text.split(b"\n")
     rows.pop()
@@ -53,7 +56,7 @@ def _quick(text: bytes, width: int) -> Cells | None:
     if b"\r" in text or len(cells) != len(rows) * step or cells[width::step] != [b"\n"] * len(rows):
         return None
     columns = _columns(cells, quoted, step)
-    return Cells(rows, columns, {}) if columns else None
+    return Cells(rows, columns, {}, range(line, line + len(rows))) if columns else None
 
 
 def _columns(cells: list[bytes], quoted: list[bytes], step: int) -> list[Sequence[bytes]] | None:
@@ -74,8 +77,9 @@ def _columns(cells: list[bytes], quoted: list[bytes], step: int) -> list[Sequenc
 
 
 def _careful(text: bytes, width: int, line: int) -> Cells:
-    rows, table, faults = [], [], {}
-    for row, cells in _records(text, line):
+    rows, table, faults, lines = [], [], {}, []
+    for at, row, cells in _records(text, line):
+        lines.append(at)
         if cells is not None and len(cells) == width:
             rows.append(_bytes(row))
             table.append(list(map(_bytes, cells)))
@@ -84,7 +88,7 @@ def _careful(text: bytes, width: int, line: int) -> Cells:
         rows.append(_bytes(_row_of([row] if cells is None else cells, width)))
         table.append([b""] * width)
     columns = list(zip(*table, strict=True)) if table else [()] * width
-    return Cells(rows, columns, faults)
+    return Cells(rows, columns, faults, lines)
 
 
 def _bytes(text: str) -> bytes:
@@ -102,8 +106,8 @@ def _row_of(cells: Sequence[str], width: int) -> str:
     return out.getvalue().removesuffix("\r\n")
 
 
-def _records(text: bytes, line: int) -> Iterator[tuple[str, list[str] | None]]:
-    """Each row's text and its cells, None when they can't be read."""
+def _records(text: bytes, line: int) -> Iterator[tuple[int, str, list[str] | None]]:
+    """The line of each row, its text, and its cells, None when they can't be read."""
     csv.field_size_limit(sys.maxsize)
     # Bytes that are no UTF-8 go through unharmed: `surrogateescape` gives them back.
     decoded = text.decode(errors="surrogateescape")
@@ -121,4 +125,4 @@ def _records(text: bytes, line: int) -> Iterator[tuple[str, list[str] | None]]:
             raise TableRefused(f"a quote at or after line {line + begin} has no partner")
         if cells != []:
             row = "".join(lines[begin : reader.line_num])
-            yield row.removesuffix("\n").removesuffix("\r"), cells
+            yield line + begin, row.removesuffix("\n").removesuffix("\r"), cells

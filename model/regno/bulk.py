@@ -1,6 +1,5 @@
 """A block of a CSV file in, the same rows with their scores out: what a bulk worker does."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,6 +14,7 @@ from model.bulk.blocks import Block
 from model.bulk.cells import read_cells
 from model.bulk.errors import TableRefused
 from model.bulk.outcome import Outcome
+from model.regno.csv_header import column_names, places
 from model.regno.csv_rows import Checked, check
 from model.regno.request import FIELDS
 from model.regno.scorer import BUNDLED, RegnoScorer
@@ -29,11 +29,11 @@ def score_block(model: str, header: bytes, block: Block) -> Outcome:
     line, whose line end all rows get. A row that can't be scored has an error instead.
     Raises TableRefused or ModelRefused.
     """
-    scorer, (width, places) = _scorer(model), _layout(header)
+    scorer, (width, wanted) = _scorer(model), _layout(header)
     cells = read_cells(block, width)
     if not cells.rows:
         return Outcome(_scored_header(header), b"", 0, 0, {})
-    columns = [cells.columns[at] for at in places]
+    columns = [cells.columns[at] for at in wanted]
     checked = check(columns, cells.faults, max(map(len, cells.rows)))
     scores, unseen = _scores(scorer, checked)
     text = _text(cells.rows, scores, checked.faults, _line_end(header))
@@ -59,17 +59,10 @@ def _line_end(header: bytes) -> bytes:
 @lru_cache(1)
 def _layout(header: bytes) -> tuple[int, list[int]]:
     """How many cells a row has, and where each of `FIELDS` is."""
-    try:
-        names = next(csv.reader([header.decode("utf-8-sig")]))
-    except (UnicodeError, csv.Error, StopIteration) as error:
-        raise TableRefused("its first line is no CSV header in UTF-8") from error
-    if missing := [name for name in FIELDS if name not in names]:
-        raise TableRefused(f"its header lacks {', '.join(missing)}")
-    if twice := [name for name in FIELDS if names.count(name) > 1]:
-        raise TableRefused(f"its header names twice: {', '.join(twice)}")
+    names = column_names(header)
     if taken := [name for name in ADDED if name in names]:
         raise TableRefused(f"it already has the output's columns: {', '.join(taken)}")
-    return len(names), [names.index(name) for name in FIELDS]
+    return len(names), places(names, FIELDS)
 
 
 def _scores(scorer: RegnoScorer, checked: Checked) -> tuple[np.ndarray[Any, Any], dict[str, int]]:
