@@ -3,7 +3,9 @@
     ScoringError
     ├── InvalidRequest      the caller's fault: one field, one reason
     │   └── TooManyRows     an array longer than this door takes
-    └── ModelRefused        the model file's fault: it is not served
+    ├── ModelRefused        the model file's fault: it is not served
+    ├── DataRefused         labelled rows that no model can be trained on
+    └── ParametersRefused   hyper-parameters that can't be used
 
 No HTTP status here: the door that calls decides what each means to its client.
 """
@@ -44,3 +46,11 @@ class TooManyRows(InvalidRequest):
 
 class ModelRefused(ScoringError):
     """A file that is no model, or a model that this project can't serve truthfully."""
+
+
+class DataRefused(ScoringError):
+    """Labelled rows from which no model can be trained and measured truthfully."""
+
+
+class ParametersRefused(ScoringError):
+    """A file of hyper-parameters with an unknown key or a value out of bounds."""

@@ -29,6 +29,10 @@ class Stopped:
         self._by = number
         self.check()
 
+    def __bool__(self) -> bool:
+        """Whether one has come."""
+        return self._by is not None
+
     def check(self) -> None:
         """Raise Stop when one has come."""
         if self._by is not None:

@@ -1,177 +1,214 @@
-"""Train the bundled regno model: `python -m model.train --help`.
-
-Writes regno.cbm, manifest.json, MODEL_CARD.md, reliability.png and golden.jsonl. All are
-made aside and moved into place at the end; a model and a manifest of different runs are
-refused at load, should the move itself be cut off.
-"""
+"""Train a regno model: `python -m model.train --help`."""
 
 import argparse
-import json
-import os
-import platform
+import hashlib
+import shutil
+import signal
 import sys
 import time
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
+from tqdm import tqdm
 
-from model.regno import card, evaluate, manifest, training
-from model.regno.catboost_file import BinaryModel
-from model.regno.drift import Variable
-from model.regno.features import NAMES, all_features
-from model.regno.reference import reference
-from model.regno.request import from_fields
-from model.regno.simulate import Sample, simulate
+from model.bulk.errors import TableRefused
+from model.errors import DataRefused, ModelRefused, ParametersRefused
+from model.regno import bundled, candidate, labelled, parameters
+from model.regno.candidate import Job
+from model.regno.labelled import Fault, Labelled
+from model.regno.report import Report, Source
+from model.regno.scorer import RegnoScorer
+from model.regno.split import LEAST_ROWS
+from model.stopping import Stop, Stopped, failing
 
-OUT: Final = Path(__file__).with_name("regno")
-MODEL_NAME: Final = "regno.cbm"
+OUT: Final = Path(bundled.__file__).parent
 ROWS: Final = 90_000
 SEED: Final = 1
-LEAST_ROWS: Final = 200
-# Apart from the training seed, so that the golden requests never change with it.
-GOLDEN_SEED: Final = 20210801
-GOLDEN_ROWS: Final = 16
-# The worked example of the README: the first golden request, so that what people try first
-# is what every model is checked with.
-EXAMPLE: Final = {
-    "regno_recognize": "А939НО196",
-    "afts_regno_ai": "А939НО190",
-    "recognition_accuracy": 6.4,
-    "afts_regno_ai_score": 0.8689166903495789,
-    "afts_regno_ai_char_scores": (
-        "[0.9998925924301147, 0.9999872446060181, 0.9999798536300659, 0.9999990463256836, "
-        "0.9988356232643127, 0.9998175501823425, 1.0, 0.999994158744812, 0.8702163696289062]"
-    ),
-    "afts_regno_ai_length_scores": (
-        "[3.2404470773350624e-10, 3.236617363011618e-10, 3.2367283853140805e-10, "
-        "3.2651523151905337e-10, 3.234087164738497e-10, 3.259402747701756e-10, "
-        "3.2362224011706076e-10, 4.545459564297971e-09, 2.996458192683349e-08, 1.0, "
-        "3.2479344214131345e-10]"
-    ),
-    "camera_type": "Стационарная",
-    "camera_class": "Астра-Трафик",
-    "time_check": "2021-08-01 09:02:59",
-    "direction": 0,
-}
+LABEL: Final = "label"
+_SHOWN_FAULTS: Final = 10
 
+_DESCRIPTION: Final = """\
+Train the regno model, on a CSV file of labelled readings or, without --data, on simulated
+ones: the bundled model with its papers.
 
-def golden_requests() -> list[dict[str, Any]]:
-    """The sixteen golden requests: the worked example and simulated ones, always the same."""
-    simulated = simulate(GOLDEN_ROWS - 1, GOLDEN_SEED)
-    return [dict(EXAMPLE), *(dict(sample.request) for sample in simulated)]
+The file has the ten fields of a reading and a label as columns, in any order; other columns
+are left alone. A label is 1 when the network's reading is the true one, else 0. Rows are
+split by time_check, whatever their order: the oldest train, the next ones say when to stop,
+the newest measure the model. Written are regno.cbm, manifest.json, report.json and REPORT.md.
+The same rows, seed and parameters give the same predictions on the same kind of machine.
+"""
+_EPILOG: Final = """\
+exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
+66 the input can't be read, 73 the output can't be written, 78 the parameters are refused,
+130 Ctrl-C, 143 SIGTERM.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Simulate, train, measure, write; print a summary. Returns the exit status."""
+    """Train as the command line says; print a summary. Returns the exit status."""
     options = _options(arguments)
-    started = time.monotonic()
-    samples = simulate(options.rows, options.seed)
-    cut = options.rows * 4 // 5
-    model = training.train(samples[:cut], options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=options.out, prefix=".train-") as aside:
-        folder = Path(aside)
-        model.save_model(str(folder / MODEL_NAME))
-        papers = _papers(folder / MODEL_NAME, samples[:cut], samples[cut:], options.seed)
-        _write(papers, folder)
-        for path in sorted(folder.iterdir()):
-            os.replace(path, options.out / path.name)  # noqa: PTH105 - the atomic one, by name
-    _summary(papers, options.out, time.monotonic() - started)
+    stopped, before = Stopped(), {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stopped)
+    try:
+        with _refusals(stopped):
+            _own(options, stopped) if options.data else _bundled(options, stopped)
+    except Stop as stop:
+        sys.stderr.write(f"python -m model.train: {stop}\n")
+        return stop.status
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m model.train",
-        description="Train the regno model on simulated readings and write it with its papers.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seed", type=int, default=SEED, help="of the simulation and training")
-    parser.add_argument(
-        "--rows", type=int, default=ROWS, help="readings to simulate; a fifth is held out"
-    )
-    parser.add_argument("--out", type=Path, default=OUT, help="folder to write the files into")
+    add = parser.add_argument
+    add("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
+    add("--out", type=Path, help="folder for what is made; of own rows it must be new or empty")
+    add("--no-progress", action="store_true", help="draw no progress bar")
+    add("--rows", type=int, help=f"readings to simulate; a fifth is held out (default: {ROWS})")
+    own = parser.add_argument_group("on own rows")
+    add = own.add_argument
+    add("--data", type=Path, metavar="FILE", help="CSV file in UTF-8")
+    add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
+    add("--skip-bad", action="store_true", help="leave bad rows out; else they stop the run")
+    add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
+    add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
     options = parser.parse_args(arguments)
-    if options.rows < LEAST_ROWS:
-        parser.error(f"--rows must be at least {LEAST_ROWS}")
-    if options.seed < 0:
-        parser.error("--seed must not be negative")
+    if wrong := _contradiction(options):
+        parser.error(wrong)
     return options
 
 
-def _papers(
-    path: Path, trained: Sequence[Sample], held_out: Sequence[Sample], seed: int
-) -> manifest.Manifest:
-    """The manifest of the model file at `path`, measured as it will be served."""
-    model = BinaryModel.load(path)
-    golden = [all_features(from_fields(**request)) for request in golden_requests()]
-    return manifest.Manifest(
-        name="regno",
-        version=f"regno-sim-{model.sha256[:8]}",
-        file=path.name,
-        sha256=model.sha256,
-        features=[manifest.Feature(name, kind) for name, kind in model.features],
-        vocabularies=training.vocabularies(trained),
-        golden=[positive for _, positive in model.probabilities(golden)],
-        training={
-            "data": "simulated",
-            "rows": len(trained) + len(held_out),
-            "train_rows": len(trained),
-            "held_out_rows": len(held_out),
-            "seed": seed,
-            "parameters": dict(training.PARAMETERS),
-        },
-        libraries=_libraries(),
-        metrics=_metrics(model, held_out),
-        reference=_reference(model, held_out),
-    )
+def _contradiction(options: argparse.Namespace) -> str:
+    """What options say against each other or against sense, "" when nothing."""
+    if options.seed < 0:
+        return "--seed must not be negative"
+    if options.data:
+        if options.rows is not None:
+            return "--rows is of simulated readings, not of --data"
+        return "" if options.out else "--data needs --out"
+    for name in ("label", "skip_bad", "parameters", "against"):
+        if getattr(options, name):
+            return f"--{name.replace('_', '-')} needs --data"
+    if options.rows is not None and options.rows < LEAST_ROWS:
+        return f"--rows must be at least {LEAST_ROWS}"
+    return ""
 
 
-def _libraries() -> dict[str, str]:
-    versions = {name: version(name) for name in ("catboost", "numpy")}
-    return {"python": platform.python_version(), **versions}
-
-
-def _metrics(model: BinaryModel, held_out: Sequence[Sample]) -> dict[str, Any]:
-    probabilities = np.array(model.probabilities(training.table(held_out)))[:, 1]
-    labels = training.labels(held_out)
-    scores = np.array([sample.request["afts_regno_ai_score"] for sample in held_out], dtype=float)
-    lines = np.array([sample.request["camera_class"] for sample in held_out])
-    bins = evaluate.reliability(labels, probabilities)
-    return {
-        "positive_share": float(labels.mean()),
-        "contenders": evaluate.compare(labels, probabilities, scores),
-        "by_camera_class": evaluate.slices(labels, probabilities, lines),
-        "reliability": [b._asdict() for b in bins],
-    }
-
-
-def _reference(model: BinaryModel, held_out: Sequence[Sample]) -> list[Variable]:
-    rows = training.table(held_out)
-    positives = [positive for _, positive in model.probabilities(rows)]
-    return reference(NAMES, rows, positives, model.importances())
-
-
-def _write(papers: manifest.Manifest, folder: Path) -> None:
-    """Everything that lies beside the model file."""
-    manifest.write(papers, folder / manifest.FILE_NAME)
-    size = (folder / papers.file).stat().st_size
-    (folder / "MODEL_CARD.md").write_text(card.text(papers, size), encoding="utf-8")
-    (folder / card.PLOT_NAME).write_bytes(card.plot(papers.metrics["reliability"]))
-    lines = (json.dumps(request, ensure_ascii=False) + "\n" for request in golden_requests())
-    (folder / "golden.jsonl").write_text("".join(lines), encoding="utf-8")
-
-
-def _summary(papers: manifest.Manifest, out: Path, seconds: float) -> None:
-    size = (out / papers.file).stat().st_size
-    print(f"{papers.version}: {size / 1e6:.2f} MB in {out}, {seconds:.0f} s")
+def _bundled(options: argparse.Namespace, stopped: Stopped) -> None:
+    started, out = time.monotonic(), options.out or OUT
+    rows = ROWS if options.rows is None else options.rows
+    with failing(73, out):
+        progress = not options.no_progress
+        papers = bundled.make(out, rows, options.seed, progress=progress, stopped=stopped)
+        size = (out / papers.file).stat().st_size
+    print(f"{papers.version}: {size / 1e6:.2f} MB in {out}, {time.monotonic() - started:.0f} s")
     for name, figures in papers.metrics["contenders"].items():
         shown = ", ".join(f"{key} {value:.4f}" for key, value in figures.items() if key != "rows")
         print(f"  {name}: {shown}")
+
+
+def _own(options: argparse.Namespace, stopped: Stopped) -> None:
+    started = time.monotonic()
+    chosen = parameters.load(options.parameters)
+    against = RegnoScorer.load(options.against) if options.against else None
+    with failing(73, options.out), _new_folder(options.out) as folder:
+        rows, source = _rows(options, stopped)
+        progress = not options.no_progress
+        job = Job(chosen, options.seed, source, against, progress, stopped)
+        made = candidate.make(rows, job, folder)
+        stopped.check()
+    _summary(made, options.out, time.monotonic() - started)
+
+
+def _rows(options: argparse.Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
+    """The good rows. Raises Stop when there are bad ones that are not to be left out."""
+    path, label = options.data, options.label or LABEL
+    with failing(66, path), path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.seek(0, 2)
+        file.seek(0)
+        disable = True if options.no_progress else None
+        with tqdm(total=size, desc="Reading", unit="B", unit_scale=True, disable=disable) as bar:
+
+            def told(size: int) -> None:
+                bar.update(size)
+                stopped.check()
+
+            rows, faults = labelled.read(file, label, told)
+    if faults:
+        _tell(path, faults, len(rows.labels), skipping=options.skip_bad)
+    left_out = Counter(fault.reason for fault in faults)
+    return rows, Source(path.name, digest, label, len(rows.labels), dict(left_out.most_common()))
+
+
+def _tell(path: Path, faults: Sequence[Fault], good: int, *, skipping: bool) -> None:
+    lines = [f"  line {fault.line}: {fault.reason}" for fault in faults[:_SHOWN_FAULTS]]
+    if len(faults) > _SHOWN_FAULTS:
+        lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
+    count = f"{path}: {len(faults)} of {good + len(faults)} rows are bad"
+    if not skipping:
+        raise Stop(65, "\n".join([f"{count}; --skip-bad leaves them out", *lines]))
+    sys.stderr.write("\n".join([f"{count} and left out", *lines, ""]))
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A folder that stands at `path` when the block ends well, and nowhere when it fails."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise Stop(73, f"{path} is there already; name a new or empty folder")
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{time.time_ns()}.part")
+    aside.mkdir()
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _refusals(stopped: Stopped) -> Iterator[None]:
+    try:
+        yield
+    except (TableRefused, DataRefused) as error:
+        raise Stop(65, f"the data is refused: {error}") from error
+    except ModelRefused as error:
+        raise Stop(65, str(error)) from error
+    except ParametersRefused as error:
+        raise Stop(78, str(error)) from error
+    except KeyboardInterrupt:
+        # What CatBoost makes of any signal whose handler raises.
+        stopped.check()
+        raise
+
+
+def _summary(made: Report, out: Path, seconds: float) -> None:
+    parts = ", ".join(f"{name.replace('_', '-')} {p.rows}" for name, p in made.parts.items())
+    print(f"{made.version} in {out}, {seconds:.0f} s; rows: {parts}; trees: {made.trees.kept}")
+    figures = made.contenders["model"]
+    print("  " + ", ".join(f"{key} {value:.4f}" for key, value in figures.items() if key != "rows"))
+    if made.against:
+        for name, found in made.against.measures.items():
+            interval = f"[{found.low:+.4f}, {found.high:+.4f}]"
+            print(
+                f"  {name} against {made.against.version}: {found.difference:+.4f} "
+                f"{interval}: {found.verdict}"
+            )
+    for warning in made.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ The sections follow Mitchell et al., Model Cards for Model Reporting (FAT* 2019)
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from math import isnan
 from typing import Any, Final
 
 from matplotlib.figure import Figure
 
 from model.regno.manifest import Manifest
+from model.regno.markdown import table
 
 PLOT_NAME: Final = "reliability.png"
 _MEASURES: Final = {
@@ -113,35 +113,17 @@ the rest. ECE is the expected calibration error over ten bins of equal width. Lo
 nats, of probabilities clipped to 1e-15 from 0 and 1: without that, both hard rules would have
 an infinite one.
 
-{_markdown_table("", contenders, _MEASURES)}
+{table("", contenders, _MEASURES)}
 
 ![Foretold probability against the share that came true]({PLOT_NAME})
 
 ### By product line of the camera
 
-{_markdown_table("camera_class", metrics["by_camera_class"], _SLICE_MEASURES)}
+{table("camera_class", metrics["by_camera_class"], _SLICE_MEASURES)}
 """
 
 
 _SLICE_MEASURES: Final = {"rows": "Rows", "positive_share": "Network right", **_MEASURES}
-
-
-def _markdown_table(
-    corner: str, rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str]
-) -> str:
-    head = f"| {corner} | {' | '.join(columns.values())} |"
-    rule = "|---|" + "---:|" * len(columns)
-    body = (
-        f"| {name} | {' | '.join(_figure(row[column]) for column in columns)} |"
-        for name, row in rows.items()
-    )
-    return "\n".join((head, rule, *body))
-
-
-def _figure(value: float) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "–" if isnan(value) else f"{value:.4f}"
 
 
 def plot(bins: Sequence[Mapping[str, float]]) -> bytes:

@@ -3,7 +3,7 @@
 `labels` are 0 or 1, `probabilities` lie in 0 to 1; both are arrays of shape (rows,), not empty.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -124,4 +124,16 @@ def slices(
             **measures(labels[groups == group], probabilities[groups == group]),
         }
         for group in np.unique(groups)
+    }
+
+
+def summary(
+    labels: np.ndarray, probabilities: np.ndarray, network_scores: np.ndarray, groups: np.ndarray
+) -> dict[str, Any]:
+    """What a manifest tells of the held-out rows; `groups` are their camera classes."""
+    return {
+        "positive_share": float(labels.mean()),
+        "contenders": compare(labels, probabilities, network_scores),
+        "by_camera_class": slices(labels, probabilities, groups),
+        "reliability": [b._asdict() for b in reliability(labels, probabilities)],
     }

@@ -1,5 +1,7 @@
 """What is known about a model file: the manifest that lies beside it as `manifest.json`."""
 
+import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,3 +67,9 @@ def beside(model: Path, sha256: str) -> Manifest | None:
 def write(manifest: Manifest, path: Path) -> None:
     """Write a manifest as indented JSON."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def libraries() -> dict[str, str]:
+    """The versions that a model is made with."""
+    versions = {name: version(name) for name in ("catboost", "numpy")}
+    return {"python": platform.python_version(), **versions}

@@ -79,7 +79,7 @@ class TableMaker:
     """Makes the DataFrame of a model that declares `features`: (name, kind) in its order."""
 
     def __init__(self, features: Sequence[tuple[str, str]]) -> None:
-        self._features = list(features)
+        self.features = list(features)
 
     def of_readings(self, readings: Sequence[Reading]) -> pd.DataFrame:
         """One row for each reading; there must be at least one."""
@@ -92,7 +92,7 @@ class TableMaker:
         int64, all others float64.
         """
         parts = _Parts(columns)
-        made = {name: _column(parts, name, kind) for name, kind in self._features}
+        made = {name: _column(parts, name, kind) for name, kind in self.features}
         return pd.DataFrame(made, copy=False)
 
 
@@ -114,6 +114,13 @@ def _coded(codes: Array, names: Any) -> Any:
     # A dtype must be named: pandas would make a string array of plain objects.
     kinds: Any = pd.Series(names, dtype=object)
     return pd.Categorical.from_codes(codes, categories=kinds)
+
+
+def as_declared(table: pd.DataFrame, features: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """The table of a model that declares `features`, out of one of all features."""
+    # CatBoost takes text from plain objects only, and categories from them as well.
+    strings = {name: object for name, _ in features if name in _STRINGS}
+    return table[[name for name, _ in features]].astype(strings)
 
 
 class _Parts:

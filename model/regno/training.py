@@ -1,4 +1,4 @@
-"""From simulated readings to a trained CatBoost classifier.
+"""From readings to a trained CatBoost classifier.
 
 The table is built by the same features code that serves, so the two can't drift apart.
 """
@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from catboost import CatBoostClassifier, Pool
 from tqdm import tqdm
 
 from model.regno.features import CATEGORICAL, NAMES, TEXT, Value, all_features
 from model.regno.request import from_fields
 from model.regno.simulate import Sample
+from model.stopping import Stopped
 
 # Symbols and pairs of neighbours. The alphabet is small: nothing is cut off at these sizes,
 # and CatBoost's own defaults would only add hundreds of pair columns to each tree's search.
-_TEXT_PROCESSING: Final = {
+TEXT_PROCESSING: Final = {
     "tokenizers": [{"tokenizer_id": "Space", "delimiter": " "}],
     "dictionaries": [
         {"dictionary_id": "Symbol", "gram_order": "1", "max_dictionary_size": "64"},
@@ -48,20 +50,21 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "leaf_estimation_iterations": 10,
     # Single categories only: combinations would fill the file with their tables.
     "max_ctr_complexity": 1,
-    "text_processing": _TEXT_PROCESSING,
+    "text_processing": TEXT_PROCESSING,
 }
 
 
 class _Progress:
     """CatBoost's callback: one step of the bar for each tree."""
 
-    def __init__(self, bar: "tqdm[Any]") -> None:
+    def __init__(self, bar: "tqdm[Any]", stopped: Stopped) -> None:
         self._bar = bar
+        self._stopped = stopped
 
     def after_iteration(self, _: object) -> bool:
-        """True: go on."""
+        """Whether to go on."""
         self._bar.update()
-        return True
+        return not self._stopped
 
 
 def table(samples: Sequence[Sample]) -> list[list[Value]]:
@@ -82,29 +85,57 @@ def vocabularies(samples: Sequence[Sample]) -> dict[str, list[str]]:
 
 
 def train(
-    samples: Sequence[Sample], seed: int, parameters: Mapping[str, Any] = PARAMETERS
+    samples: Sequence[Sample],
+    seed: int,
+    parameters: Mapping[str, Any] = PARAMETERS,
+    *,
+    progress: bool = True,
+    stopped: Stopped | None = None,
 ) -> CatBoostClassifier:
     """A classifier of `samples`, whose labels must be of both kinds.
 
     The same samples, seed and parameters on the same kind of machine give the same
     predictions to the last bit. The saved bytes differ each time nevertheless: CatBoost
     writes a random model id, the time, and random ids of dictionaries into the file.
-    A progress bar is drawn when standard error is a terminal.
     """
-    pool = Pool(
-        table(samples),
-        labels(samples),
+    rows = pool(table(samples), labels(samples))
+    options = {**parameters, "random_seed": seed, "thread_count": THREADS}
+    return fit(rows, options, progress=progress, stopped=stopped)
+
+
+def pool(rows: Sequence[Sequence[Value]] | pd.DataFrame, marks: np.ndarray) -> Pool:
+    """Rows of features in the order of `features.NAMES`, with their labels, for CatBoost."""
+    return Pool(
+        rows,
+        marks,
         feature_names=list(NAMES),
         cat_features=list(CATEGORICAL),
         text_features=list(TEXT),
     )
+
+
+def fit(
+    rows: Pool,
+    options: Mapping[str, Any],
+    validation: Pool | None = None,
+    *,
+    progress: bool = True,
+    stopped: Stopped | None = None,
+) -> CatBoostClassifier:
+    """A classifier of a pool by CatBoost's options, of which `iterations` must be one.
+
+    With validation rows the trees after the best one are cut off. A progress bar is drawn
+    when standard error is a terminal, unless `progress` is false. Raises what `stopped`
+    raises when it has come.
+    """
+    stopped = stopped or Stopped()
     model = CatBoostClassifier(
-        **parameters,
-        random_seed=seed,
-        thread_count=THREADS,
+        **options,
         allow_writing_files=False,
         verbose=False,
     )
-    with tqdm(total=parameters["iterations"], desc="Training", unit="tree", disable=None) as bar:
-        model.fit(pool, callbacks=[_Progress(bar)])
+    disable = None if progress else True
+    with tqdm(total=options["iterations"], desc="Training", unit="tree", disable=disable) as bar:
+        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, stopped)])
+    stopped.check()
     return model

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from model import train as command
-from model.regno import card, training
+from model.regno import bundled, card, markdown, training
 from model.regno.catboost_file import BinaryModel
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, all_features
 from model.regno.manifest import Manifest
@@ -139,8 +139,8 @@ def test_the_committed_model_declares_the_contracts_features(papers: Manifest) -
 
 def test_the_committed_golden_requests_are_the_simulators() -> None:
     golden = _golden(FOLDER)
-    assert golden == command.golden_requests()
-    assert golden[0] == command.EXAMPLE
+    assert golden == bundled.golden_requests()
+    assert golden[0] == bundled.EXAMPLE
     assert len(golden) == 16
     assert "А939НО196" in (FOLDER / "golden.jsonl").read_text(encoding="utf-8")
 
@@ -172,7 +172,7 @@ def test_the_committed_figures_come_out_again_on_the_held_out_rows() -> None:
     papers = _papers(FOLDER)
     rows, train_rows = papers.training["rows"], papers.training["train_rows"]
     held_out = simulate(rows, papers.training["seed"])[train_rows:]
-    found = command._metrics(BinaryModel.load(FOLDER / papers.file), held_out)
+    found = bundled.metrics(BinaryModel.load(FOLDER / papers.file), held_out)
     assert found["contenders"]["model"] == pytest.approx(papers.metrics["contenders"]["model"])
 
 
@@ -193,7 +193,11 @@ def test_the_plot_is_a_small_picture(papers: Manifest) -> None:
 
 
 def test_a_figure_that_is_no_number_is_a_dash_in_the_card() -> None:
-    assert list(starmap(card._figure, [(float("nan"),), (0.25,), (12,)])) == ["–", "0.2500", "12"]
+    assert list(starmap(markdown.figure, [(float("nan"),), (0.25,), (12,)])) == [
+        "–",
+        "0.2500",
+        "12",
+    ]
 
 
 def test_predictions_are_probabilities() -> None:

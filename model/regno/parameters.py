@@ -1,0 +1,83 @@
+"""The hyper-parameters of training on own rows: `training.toml`, typed and checked."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from model.errors import ParametersRefused
+
+PATH: Final = Path(__file__).with_name("training.toml")
+_MOST_SHARES: Final = 0.9
+
+Share = Annotated[float, Meta(ge=0.01, le=0.8)]
+
+
+class SplitShares(Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of the rows by time; the rest, which is the oldest, trains."""
+
+    validation: Share
+    held_out: Share
+
+
+class CatBoostParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """What CatBoost is given, by its own names, but for `threads`."""
+
+    iterations: Annotated[int, Meta(ge=1, le=100_000)]
+    early_stopping_rounds: Annotated[int, Meta(ge=1, le=100_000)]
+    depth: Annotated[int, Meta(ge=1, le=16)]
+    learning_rate: Annotated[float, Meta(gt=0, le=1)]
+    l2_leaf_reg: Annotated[float, Meta(ge=0)]
+    leaf_estimation_iterations: Annotated[int, Meta(ge=1, le=1000)]
+    max_ctr_complexity: Annotated[int, Meta(ge=1, le=8)]
+    threads: Annotated[int, Meta(ge=1, le=256)]
+
+
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    split: SplitShares
+    catboost: CatBoostParameters
+
+
+def load(path: Path | None = None) -> Parameters:
+    """The parameters of `training.toml`, with those of a file of one's own in their place.
+
+    Raises ParametersRefused, naming the file and the key.
+    """
+    tables = _merged(_read(PATH), _read(path)) if path else _read(PATH)
+    try:
+        parameters = msgspec.convert(tables, Parameters)
+    except msgspec.ValidationError as error:
+        raise ParametersRefused(f"{path or PATH} is refused: {_explain(str(error))}") from error
+    if parameters.split.validation + parameters.split.held_out > _MOST_SHARES:
+        raise ParametersRefused(
+            f"{path or PATH} is refused: split: less than a tenth of the rows is left to train on"
+        )
+    return parameters
+
+
+def _merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Table by table. What is no table stays as it is, for the check to refuse."""
+    merged = {**usual, **own}
+    for name in usual.keys() & own.keys():
+        if isinstance(own[name], dict):
+            merged[name] = {**usual[name], **own[name]}
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParametersRefused(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ParametersRefused(f"{path} is no TOML: {error}") from error
+
+
+def _explain(message: str) -> str:
+    """msgspec's "reason - at `$.table.key`" with the place first and without its `$.`."""
+    reason, _, place = message.partition(" - at ")
+    return f"{place.strip('`').removeprefix('$.') or 'the file'}: {reason}"

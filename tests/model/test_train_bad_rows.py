@@ -1,0 +1,226 @@
+"""Rows that can't be trained on: told by line and field, or left out and counted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.bulk.blocks import Block
+from model.regno.bulk import score_block
+from tests.support.labelled import labelled, report, run, write
+from tests.support.tables import HEADER, as_csv, read
+
+Captured = pytest.CaptureFixture[str]
+BAD: list[tuple[int, dict[str, Any]]] = [
+    (7, {"recognition_accuracy": "101"}),
+    (8, {"time_check": "01.03.2021"}),
+    (40, {"afts_regno_ai_char_scores": "[0.5"}),
+    (41, {"direction": ""}),
+]
+
+
+def _refused(folder: Path, rows: list[dict[str, Any]], captured: Captured) -> str:
+    write(folder / "rows.csv", rows)
+    before = sorted(path.name for path in folder.iterdir())
+    assert run(folder) == 65
+    assert sorted({*before, "tiny.toml"}) == sorted(path.name for path in folder.iterdir())
+    out, errors = captured.readouterr()
+    assert out == ""
+    assert "Traceback" not in errors
+    return errors
+
+
+def _spoilt() -> list[dict[str, Any]]:
+    rows = labelled()
+    for number, change in BAD:
+        rows[number] |= change
+    return rows
+
+
+def test_bad_rows_are_told_by_line_in_the_words_of_scoring(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    rows = _spoilt()
+    told = _refused(tmp_path, rows, capsys)
+    assert "4 of 400 rows are bad; --skip-bad leaves them out" in told
+    spoilt = [{k: v for k, v in rows[n].items() if k != "label"} for n, _ in BAD]
+    block = Block(as_csv(spoilt).partition(b"\n")[2], 2)
+    words = [
+        row["error"]
+        for row in read(score_block("", HEADER, block).header + score_block("", HEADER, block).text)
+    ]
+    # The header is line 1, and row 0 is line 2.
+    lines = [f"  line {n + 2}: {w}" for (n, _), w in zip(BAD, words, strict=True)]
+    assert told.splitlines()[1:] == lines
+    assert all(words)
+
+
+def test_lines_are_the_files_even_after_cells_of_several_lines(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    rows = labelled()
+    rows[0]["camera_class"] = "Астра\nТрафик"
+    rows[9]["label"] = "2"
+    assert "line 12: label: must be 0 or 1" in _refused(tmp_path, rows, capsys)
+
+
+@pytest.mark.parametrize("label", ["", "2", "yes", "0.5", "-1", " 1"])
+def test_a_label_is_0_or_1(tmp_path: Path, capsys: Captured, label: str) -> None:
+    rows = labelled()
+    rows[0]["label"] = label
+    assert "line 2: label: must be 0 or 1" in _refused(tmp_path, rows, capsys)
+
+
+def test_of_many_bad_rows_the_first_ten_are_told(tmp_path: Path, capsys: Captured) -> None:
+    rows = [{**row, "direction": "7"} for row in labelled(250)]
+    told = _refused(tmp_path, rows, capsys)
+    assert "250 of 250 rows are bad" in told
+    assert len(told.splitlines()) == 12
+    assert told.endswith("  and 240 more\n")
+
+
+def test_bad_rows_can_be_left_out_and_are_counted(tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path / "rows.csv", _spoilt())
+    assert run(tmp_path, "--skip-bad") == 0
+    assert "4 of 400 rows are bad and left out" in capsys.readouterr().err
+    found = report(tmp_path / "out")
+    assert found["data"]["rows"] == 396
+    assert sum(found["data"]["left_out"].values()) == 4
+    assert sum(part["rows"] for part in found["parts"].values()) == 396
+    assert "Rows left out: 4." in (tmp_path / "out/REPORT.md").read_text(encoding="utf-8")
+
+
+def test_a_run_without_its_bad_rows_is_that_of_a_file_without_them(tmp_path: Path) -> None:
+    spoilt = _spoilt()
+    good = [row for number, row in enumerate(spoilt) if number not in dict(BAD)]
+    figures = []
+    for name, rows in (("with", spoilt), ("without", good)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "rows.csv", rows)
+        assert run(tmp_path / name, "--skip-bad") == 0
+        figures.append(report(tmp_path / name / "out")["contenders"])
+    assert figures[0] == figures[1]
+
+
+def test_unusual_but_good_rows_keep_their_place(tmp_path: Path) -> None:
+    """They take another road than the rest; labels must go with their own rows."""
+    rows, odd = labelled(), labelled()
+    for row in odd[::3]:
+        row["recognition_accuracy"] = f"{float(row['recognition_accuracy'])!r}"
+        row["afts_regno_ai_char_scores"] = f" {row['afts_regno_ai_char_scores']} "
+        row["time_check"] = row["time_check"] + ".5+03:00"
+    figures = []
+    for name, made in (("usual", rows), ("odd", odd)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "rows.csv", made)
+        assert run(tmp_path / name) == 0
+        found = report(tmp_path / name / "out")
+        figures.append((found["contenders"], found["parts"]))
+    assert figures[0] == figures[1]
+
+
+def test_few_rows_are_refused(tmp_path: Path, capsys: Captured) -> None:
+    assert "it has 199 good rows, at least 200" in _refused(tmp_path, labelled(199), capsys)
+
+
+def test_no_rows_at_all_are_refused(tmp_path: Path, capsys: Captured) -> None:
+    assert "it has 0 good rows" in _refused(tmp_path, [], capsys)
+
+
+def test_labels_of_one_kind_are_refused(tmp_path: Path, capsys: Captured) -> None:
+    rows = [{**row, "label": 1} for row in labelled()]
+    assert "all 400 labels are 1: nothing can be learnt" in _refused(tmp_path, rows, capsys)
+
+
+def test_labels_of_one_kind_in_a_part_are_refused(tmp_path: Path, capsys: Captured) -> None:
+    rows = labelled()
+    for row in rows[340:]:
+        row["label"] = 0
+    told = _refused(tmp_path, rows, capsys)
+    assert "all 60 labels among the held-out rows (2021-03-01" in told
+
+
+@pytest.mark.parametrize("seconds", [1, 2])
+def test_rows_of_one_second_or_two_are_refused(
+    tmp_path: Path, capsys: Captured, seconds: int
+) -> None:
+    rows = labelled()
+    for number, row in enumerate(rows):
+        row["time_check"] = f"2021-03-01 06:00:0{number % seconds}"
+    told = _refused(tmp_path, rows, capsys)
+    assert f"its rows are of {seconds} different seconds by time_check" in told
+
+
+def test_rows_of_one_second_stay_together(tmp_path: Path) -> None:
+    rows = labelled()
+    for row in rows[250:330]:
+        row["time_check"] = rows[250]["time_check"]
+    write(tmp_path / "rows.csv", rows)
+    assert run(tmp_path) == 0
+    parts = report(tmp_path / "out")["parts"]
+    # Row 280 would be the first for validation: the nearest new second is that of row 250.
+    assert [part["rows"] for part in parts.values()] == [250, 90, 60]
+
+
+def test_a_part_too_small_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    rows = labelled()
+    for row in rows[:390]:
+        row["time_check"] = "2021-03-01 06:00:00"
+    told = _refused(tmp_path, rows, capsys)
+    assert "rows among the validation rows" in told
+    assert "at least 20 are needed" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "message"),
+    [
+        (None, 66, "No such file or directory"),
+        (b"", 65, "it is empty"),
+        (b"a,b\n1,2\n", 65, "its header lacks regno_recognize"),
+        (HEADER, 65, "its header lacks label"),
+        (HEADER.replace(b"\n", b",label,label\n"), 65, "its header names twice: label"),
+    ],
+)
+def test_files_that_are_no_such_table(
+    tmp_path: Path, capsys: Captured, content: bytes | None, status: int, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "rows.csv").write_bytes(content)
+    assert run(tmp_path) == status
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_field_of_the_reading_is_no_label(tmp_path: Path, capsys: Captured) -> None:
+    write(tmp_path / "rows.csv", labelled())
+    assert run(tmp_path, "--label", "direction") == 65
+    assert "direction is a field of the reading" in capsys.readouterr().err
+
+
+def test_categories_new_in_the_newest_rows_are_told(tmp_path: Path, capsys: Captured) -> None:
+    rows = labelled()
+    for row in rows[360:]:
+        row["camera_class"] = "Новая"
+    write(tmp_path / "rows.csv", rows)
+    assert run(tmp_path) == 0
+    warning = "camera_class: 40 of 60 held-out rows have a value that no training row has"
+    assert f"warning: {warning}" in capsys.readouterr().err
+    found = report(tmp_path / "out")
+    assert found["unseen"]["camera_class"] == 40
+    assert found["by_camera_class"]["Новая"]["rows"] == 40
+
+
+def test_readings_that_training_has_too_are_counted(tmp_path: Path) -> None:
+    rows = labelled()
+    plates = ("regno_recognize", "afts_regno_ai")
+    for at in (350, 360, 370):
+        rows[at] |= {name: rows[3][name] for name in plates}
+    write(tmp_path / "rows.csv", rows)
+    assert run(tmp_path) == 0
+    assert report(tmp_path / "out")["known_pairs"] == 3
+
+
+def test_plates_all_empty(tmp_path: Path, capsys: Captured) -> None:
+    rows = [{**row, "regno_recognize": "", "afts_regno_ai": ""} for row in labelled()]
+    told = _refused(tmp_path, rows, capsys)
+    assert "afts_regno_ai is empty in all training rows" in told

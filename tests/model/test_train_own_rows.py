@@ -1,0 +1,221 @@
+"""`python -m model.train --data`: own rows in, a model with manifest and report out."""
+
+import csv
+import hashlib
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from model import train
+from model.regno import RegnoScorer, evaluate, golden
+from model.regno.manifest import Manifest
+from model.simulate import main as simulate_command
+from tests.support.labelled import labelled, report, run, scores, write
+from tests.support.paths import ROOT
+from tests.support.server import eventually
+
+MADE = ["REPORT.md", "manifest.json", "regno.cbm", "report.json"]
+ROWS = labelled()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with rows.csv and a run over it in `out`."""
+    folder = tmp_path_factory.mktemp("trained")
+    write(folder / "rows.csv", ROWS)
+    assert run(folder) == 0
+    return folder
+
+
+def test_what_is_made_is_served_as_it_is_told(trained: Path) -> None:
+    out, found = trained / "out", report(trained / "out")
+    assert sorted(path.name for path in out.iterdir()) == MADE
+    assert sorted(path.name for path in trained.iterdir()) == ["out", "rows.csv", "tiny.toml"]
+    scorer = RegnoScorer.load(out / "regno.cbm")
+    scorer.warm()
+    assert (scorer.version, scorer.sha256) == (found["version"], found["sha256"])
+    assert scorer.version == f"regno-{scorer.sha256[:12]}"
+    assert scorer.manifest
+    assert scorer.manifest.golden == [score.positive for score in scorer.score(golden.readings())]
+    assert [variable.name for variable in scorer.manifest.reference][-1] == "positive"
+
+
+def test_the_oldest_train_and_the_newest_are_held_out(trained: Path) -> None:
+    parts = report(trained / "out")["parts"]
+    assert [(part["rows"], part["first"], part["last"]) for part in parts.values()] == [
+        (280, ROWS[0]["time_check"], ROWS[279]["time_check"]),
+        (60, ROWS[280]["time_check"], ROWS[339]["time_check"]),
+        (60, ROWS[340]["time_check"], ROWS[399]["time_check"]),
+    ]
+    assert list(parts) == ["train", "validation", "held_out"]
+
+
+def test_the_figures_are_those_of_the_served_model_on_the_newest_rows(trained: Path) -> None:
+    import numpy as np
+
+    found, newest = report(trained / "out"), ROWS[340:]
+    positives = np.array(scores(trained / "out" / "regno.cbm", newest))
+    labels = np.array([row["label"] for row in newest])
+    assert found["contenders"]["model"] == pytest.approx(evaluate.measures(labels, positives))
+    assert sum(b["rows"] for b in found["reliability"]) == 60
+    assert sum(s["rows"] for s in found["by_camera_class"].values()) == 60
+
+
+def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
+    digest = hashlib.sha256((trained / "rows.csv").read_bytes()).hexdigest()
+    data = {"file": "rows.csv", "sha256": digest, "label": "label", "rows": 400, "left_out": {}}
+    assert report(trained / "out")["data"] == data
+    papers = msgspec.json.decode((trained / "out/manifest.json").read_bytes(), type=Manifest)
+    assert papers.training["data"] == data
+    assert papers.training["parameters"]["catboost"]["depth"] == 3
+    assert papers.training["last"] == ROWS[339]["time_check"]
+    assert papers.vocabularies["month"] == ["March"]
+
+
+def test_no_plate_is_in_what_is_told(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(trained, "--against", trained / "out/regno.cbm", out="told") == 0
+    told = "".join(capsys.readouterr())
+    for name in set(MADE) - {"regno.cbm"}:
+        told += (trained / "told" / name).read_text(encoding="utf-8")
+    plates = {row[name] for row in ROWS for name in ("regno_recognize", "afts_regno_ai")}
+    assert [plate for plate in plates if plate in told] == []
+    assert str(trained) not in (trained / "told" / "report.json").read_text(encoding="utf-8")
+
+
+def test_the_same_rows_and_seed_give_the_same_predictions(trained: Path) -> None:
+    assert run(trained, out="again") == 0
+    assert run(trained, "--seed", 2, out="other") == 0
+    first, again, other = (
+        scores(trained / o / "regno.cbm", ROWS) for o in ("out", "again", "other")
+    )
+    assert first == again
+    assert first != other
+    name = ("version", "sha256")
+    told, twice = (
+        {k: v for k, v in report(trained / o).items() if k not in name} for o in ("out", "again")
+    )
+    assert told == twice
+
+
+def test_the_order_of_the_file_does_not_matter(tmp_path: Path, trained: Path) -> None:
+    mixed = list(ROWS)
+    random.Random(1).shuffle(mixed)
+    write(tmp_path / "rows.csv", mixed)
+    assert run(tmp_path) == 0
+    model = Path("out/regno.cbm")
+    assert scores(tmp_path / model, ROWS) == scores(trained / model, ROWS)
+    assert report(tmp_path / "out")["parts"] == report(trained / "out")["parts"]
+
+
+def test_training_stops_early_and_keeps_the_best_trees(tmp_path: Path, trained: Path) -> None:
+    write(tmp_path / "rows.csv", ROWS)
+    (tmp_path / "tiny.toml").write_text(
+        "[catboost]\niterations = 400\nearly_stopping_rounds = 5\nlearning_rate = 0.5\ndepth = 3\n",
+        encoding="utf-8",
+    )
+    assert run(tmp_path) == 0
+    trees, limited = report(tmp_path / "out")["trees"], report(trained / "out")
+    assert trees["stopped_early"]
+    assert 0 < trees["kept"] < 395
+    assert limited["trees"]["stopped_early"] is False
+    assert "training ended at its limit of 12 trees; more may do better" in limited["warnings"]
+
+
+def test_a_label_column_of_ones_own_name(tmp_path: Path) -> None:
+    rows = [{**row, "верно": f"{row['label']}.0"} for row in ROWS]
+    for row in rows:
+        del row["label"]
+    write(tmp_path / "rows.csv", rows, "верно")
+    assert run(tmp_path, "--label", "верно") == 0
+    assert report(tmp_path / "out")["data"]["label"] == "верно"
+
+
+def test_shares_are_chosen_in_the_parameters(tmp_path: Path) -> None:
+    write(tmp_path / "rows.csv", ROWS)
+    shares = "[split]\nvalidation = 0.1\nheld_out = 0.25\n[catboost]\niterations = 3\n"
+    (tmp_path / "tiny.toml").write_text(shares, encoding="utf-8")
+    assert run(tmp_path) == 0
+    parts = report(tmp_path / "out")["parts"]
+    assert [part["rows"] for part in parts.values()] == [260, 40, 100]
+
+
+def test_simulated_rows_with_labels_can_be_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["simulate", str(tmp_path / "rows.csv"), "--rows", "300", "--labels"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    simulate_command()
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["label"] for row in csv.DictReader(file)} == {"0", "1"}
+    assert run(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--data", "rows.csv"), "--data needs --out"),
+        (("--data", "rows.csv", "--out", "new", "--rows", "300"), "--rows is of simulated"),
+        (("--skip-bad",), "--skip-bad needs --data"),
+        (("--against", "a.cbm"), "--against needs --data"),
+        (("--parameters", "a.toml"), "--parameters needs --data"),
+        (("--label", "truth"), "--label needs --data"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        train.main(options)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_something_is_left_alone(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (trained / "out/regno.cbm").read_bytes()
+    assert run(trained) == 73
+    assert "name a new or empty folder" in capsys.readouterr().err
+    assert (trained / "out/regno.cbm").read_bytes() == before
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    write(tmp_path / "rows.csv", ROWS)
+    (tmp_path / "out").mkdir()
+    assert run(tmp_path) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == MADE
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
+def test_a_stopped_run_leaves_nothing(tmp_path: Path, how: signal.Signals, status: int) -> None:
+    write(tmp_path / "rows.csv", labelled(1000))
+    (tmp_path / "long.toml").write_text(
+        "[catboost]\niterations = 100000\nearly_stopping_rounds = 100000\n", encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "model.train", "--data", "rows.csv", "--out", "out"]
+    command += ["--parameters", "long.toml"]
+    with (tmp_path / "errors").open("wb") as errors:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stderr=errors, env={"PYTHONPATH": str(ROOT)}
+        )
+        eventually(lambda: bool(list(tmp_path.glob(".out.*.part"))), "the run's folder")
+        process.send_signal(how)
+        assert process.wait(timeout=60) == status
+    assert (tmp_path / "errors").read_text(encoding="utf-8") == "python -m model.train: stopped\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["errors", "long.toml", "rows.csv"]
+
+
+def test_no_bar_is_drawn_where_nobody_looks(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(trained, out="quiet") == 0
+    captured = capsys.readouterr()
+    assert "Training" not in captured.err
+    assert re.match(r"regno-[0-9a-f]{12} in .*/quiet, \d+ s; rows: train 280, ", captured.out)

@@ -1,0 +1,56 @@
+"""The hyper-parameters: what stands in the file is used, what is misspelt is refused."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from model.errors import ParametersRefused
+from model.regno import parameters
+from tests.support.labelled import run
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[catboost]\ndepth = 5\n", encoding="utf-8")
+    usual, found = parameters.load(), parameters.load(own)
+    assert found.catboost.depth == 5
+    assert msgspec.structs.replace(found.catboost, depth=usual.catboost.depth) == usual.catboost
+    assert found.split == usual.split
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[catboost]\niteration = 5\n", "catboost: Object contains unknown field `iteration`"),
+        ("[forest]\ndepth = 5\n", "the file: Object contains unknown field `forest`"),
+        ("depth = 5\n", "the file: Object contains unknown field `depth`"),
+        ("catboost = 5\n", "catboost: Expected `object`, got `int`"),
+        ("[catboost]\ndepth = '5'\n", "catboost.depth: Expected `int`, got `str`"),
+        ("[catboost]\ndepth = 17\n", "catboost.depth: Expected `int` <= 16"),
+        ("[catboost]\nlearning_rate = 0.0\n", "catboost.learning_rate: Expected `float` > 0"),
+        ("[catboost]\nl2_leaf_reg = nan\n", "catboost.l2_leaf_reg"),
+        ("[split]\nheld_out = 0.0\n", "split.held_out: Expected `float` >= 0.01"),
+        ("[split]\nheld_out = 0.5\nvalidation = 0.45\n", "less than a tenth of the rows"),
+        ("[catboost\n", "is no TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(text, encoding="utf-8")
+    with pytest.raises(ParametersRefused) as refused:
+        parameters.load(own)
+    assert message in str(refused.value)
+    assert str(own) in str(refused.value)
+
+
+def test_the_command_stops_before_it_reads_a_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tiny.toml").write_text("[catboost]\nlearning_rte = 1\n", encoding="utf-8")
+    assert run(tmp_path) == 78
+    assert "unknown field `learning_rte`" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+    (tmp_path / "tiny.toml").unlink()
+    assert run(tmp_path, "--parameters", tmp_path / "none.toml") == 78
+    assert "none.toml: No such file or directory" in capsys.readouterr().err
