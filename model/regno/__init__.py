@@ -1,9 +1,10 @@
 """The scorer of number-plate disagreements: `pick_regno`.
 
-May import: model's errors and wire format, stdlib, numpy, catboost, msgspec; pandas,
-matplotlib and tqdm where models are trained. Never another scorer.
+May import: model's errors, wire format, blocks and stopping, stdlib, numpy, catboost,
+msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
 request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is the
-notebook's door. simulate → training → evaluate → card make the bundled model.
+notebook's door. simulate → training → evaluate → card make the bundled model (`bundled`);
+labelled → split → training → report make one of own rows (`candidate`).
 """
 
 from model.regno.features import Row

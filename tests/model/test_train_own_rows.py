@@ -2,11 +2,16 @@
 
 import csv
 import hashlib
+import os
+import pty
 import random
 import re
+import select
 import signal
 import subprocess
 import sys
+import termios
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -192,24 +197,59 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == MADE
 
 
-@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.slow
-def test_a_stopped_run_leaves_nothing(tmp_path: Path, how: signal.Signals, status: int) -> None:
-    write(tmp_path / "rows.csv", labelled(1000))
-    (tmp_path / "long.toml").write_text(
-        "[catboost]\niterations = 100000\nearly_stopping_rounds = 100000\n", encoding="utf-8"
-    )
-    command = [sys.executable, "-m", "model.train", "--data", "rows.csv", "--out", "out"]
-    command += ["--parameters", "long.toml"]
-    with (tmp_path / "errors").open("wb") as errors:
-        process = subprocess.Popen(
-            command, cwd=tmp_path, stderr=errors, env={"PYTHONPATH": str(ROOT)}
+class Terminal:
+    """The command on 100,000 trees, with a terminal as its standard error; `shown` is its text."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        write(folder / "rows.csv", labelled(1000))
+        (folder / "long.toml").write_text(
+            "[catboost]\niterations = 100000\nearly_stopping_rounds = 100000\n", encoding="utf-8"
         )
+        command = [sys.executable, "-m", "model.train", "--data", "rows.csv", "--out", "out"]
+        command += ["--parameters", "long.toml", *options]
+        self.shown, (self._screen, keyboard) = "", pty.openpty()
+        termios.tcsetwinsize(keyboard, (24, 80))
+        self.process = subprocess.Popen(
+            command, cwd=folder, stderr=keyboard, env={"PYTHONPATH": str(ROOT)}
+        )
+        os.close(keyboard)
+
+    def shows(self, text: str) -> bool:
+        """Whether the text has been shown so far."""
+        while select.select([self._screen], [], [], 0)[0]:
+            try:
+                self.shown += os.read(self._screen, 65536).decode(errors="replace")
+            except OSError:  # the other end is closed, and all is read
+                break
+        return text in self.shown
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._screen)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_leaves_nothing(tmp_path: Path, how: signal.Signals, status: int) -> None:
+    with closing(Terminal(tmp_path)) as terminal:
+        eventually(lambda: terminal.shows("/100000"), "a tree on the bar")
+        terminal.process.send_signal(how)
+        assert terminal.process.wait(timeout=60) == status
+        assert terminal.shows("python -m model.train: stopped")
+        assert terminal.shown.startswith("\rReading:")
+        assert "Traceback" not in terminal.shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.toml", "rows.csv"]
+
+
+@pytest.mark.slow
+def test_no_bar_is_drawn_if_none_is_wanted(tmp_path: Path) -> None:
+    with closing(Terminal(tmp_path, "--no-progress")) as terminal:
         eventually(lambda: bool(list(tmp_path.glob(".out.*.part"))), "the run's folder")
-        process.send_signal(how)
-        assert process.wait(timeout=60) == status
-    assert (tmp_path / "errors").read_text(encoding="utf-8") == "python -m model.train: stopped\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["errors", "long.toml", "rows.csv"]
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.process.wait(timeout=60) == 143
+        assert terminal.shows("stopped")
+        assert terminal.shown == "python -m model.train: stopped\r\n"
 
 
 def test_no_bar_is_drawn_where_nobody_looks(
