@@ -8,7 +8,7 @@ Arrays have a slot and a room of their own, and give way as soon as single rows 
 
 from collections.abc import Callable, Mapping
 from random import choice
-from time import time
+from time import monotonic, time
 from typing import Any, Final
 
 from service.errors import Refused
@@ -39,7 +39,13 @@ _SECONDS_A_BYTE: Final = 1.2e-7
 # The last array is a tenth of what is thought of the next; a refusal shakes it by a fiftieth.
 _LEARN: Final = 0.1
 _DOUBT: Final = 0.98
+# Bounds of what is learnt: in shorter arrays, what they take beside their bytes shows; one moment
+# in which the machine stood still counts as so many times what was expected; none is so fast.
+_TELLING_BYTES: Final = 64 * 1024
+_AT_MOST: Final = 4
+_FASTEST: Final = _SECONDS_A_BYTE / 8
 _LONGEST_MS: Final = 600_000
+_DIGITS: Final = 7
 # Of a clock beside ours: a start in the future, or longer ago, tells nothing.
 _OLDEST_START: Final = 60.0
 _RETRY_SECONDS: Final = ("1", "2", "3")
@@ -84,21 +90,16 @@ class Admission:
 
         Raises Refused with 400 when the client's deadline can't be read.
         """
-        now, start, given = time(), _start(environ), _timeout(environ)
-        takes = size * self._seconds_a_byte if size > ARRAY_BYTES else 0.0
-        if given is None:  # patience is for the wait alone, not for a body that comes slowly
-            latest = (start or now) + self._patience_of(size)
-        else:
-            latest = (start or environ.get(SEEN, now)) + given - takes
-        lane = self._lane(size)
+        lane, patience = self._lane(size), self._patience_before(environ, size)
         reason = self.closed_to(size)
-        if reason is None and now + lane.wait_ahead > latest:
+        if reason is None and lane.wait_ahead > patience:
             reason = DEADLINE
-            # Nobody would ever show that an estimate is wrong if all were refused by it.
-            self._seconds_a_byte *= _DOUBT
+            if size >= _TELLING_BYTES:
+                # Nobody would ever show that an estimate is wrong if all were refused by it.
+                self._seconds_a_byte = max(_FASTEST, _DOUBT * self._seconds_a_byte)
         if reason is not None:
             raise self.refusal(reason)
-        return Ticket(self, lane, latest, size)
+        return Ticket(self, lane, monotonic() + patience, size)
 
     def refusal(self, reason: str) -> Refused:
         """The reply to one that is not let in; it is counted."""
@@ -111,7 +112,10 @@ class Admission:
 
     def measured(self, size: int, seconds: float) -> None:
         """An array of so many bytes had a slot for so long."""
-        self._seconds_a_byte += _LEARN * (seconds / size - self._seconds_a_byte)
+        if size >= _TELLING_BYTES:
+            known = self._seconds_a_byte
+            took = min(seconds / size, _AT_MOST * known)
+            self._seconds_a_byte = max(_FASTEST, known + _LEARN * (took - known))
 
     def _lane(self, size: int) -> Lane:
         return self._singles if size <= ARRAY_BYTES else self._arrays
@@ -120,6 +124,16 @@ class Admission:
         if size <= ARRAY_BYTES:
             return self._patience
         return _ARRAY_PATIENCE * max(self._patience, size * self._seconds_a_byte)
+
+    def _patience_before(self, environ: Mapping[str, Any], size: int) -> float:
+        """The seconds from now within which it makes sense to begin."""
+        given = _timeout(environ)
+        if given is None:
+            # For the wait alone, not for a body that comes slowly, nor by an edge's clock: where
+            # that is slow by as much, all would be refused.
+            return self._patience_of(size)
+        takes = size * self._seconds_a_byte if size > ARRAY_BYTES else 0.0
+        return given - _age(environ) - takes
 
     def _give_way(self) -> bool:
         singles = self._singles
@@ -132,7 +146,7 @@ class Ticket:
     __slots__ = ("_admission", "_began", "_lane", "_latest", "_size")
 
     def __init__(self, admission: Admission, lane: Lane, latest: float, size: int) -> None:
-        """`latest` is the moment of the wall clock until which it makes sense to begin."""
+        """`latest` is the moment, of the monotonic clock, until which it makes sense to begin."""
         self._admission = admission
         self._lane = lane
         self._latest = latest
@@ -142,7 +156,7 @@ class Ticket:
     def __enter__(self) -> None:
         """Wait for a slot. Raises Refused when it has become too late."""
         self._lane.enter(self._size)
-        self._began = time()
+        self._began = monotonic()
         if self._began > self._latest:
             self._lane.leave(self._size)
             raise self._admission.refusal(DEADLINE)
@@ -151,7 +165,7 @@ class Ticket:
         """Give the slot to the next."""
         self._lane.leave(self._size)
         if self._size > ARRAY_BYTES:
-            self._admission.measured(self._size, time() - self._began)
+            self._admission.measured(self._size, monotonic() - self._began)
 
 
 def retry_after() -> str:
@@ -159,16 +173,19 @@ def retry_after() -> str:
     return choice(_RETRY_SECONDS)  # noqa: S311 - no secret
 
 
-def _start(environ: Mapping[str, Any]) -> float | None:
-    """When the edge passed the request on, None if it does not say."""
+def _age(environ: Mapping[str, Any]) -> float:
+    """The seconds since the edge passed the request on; since its head was here, if none says."""
+    now = time()
     stated = environ.get("HTTP_X_REQUEST_START", "")
-    if not stated.startswith("t="):
-        return None
-    try:
-        start = float(stated[2:])
-    except ValueError:
-        return None
-    return start if 0 <= time() - start <= _OLDEST_START else None
+    if stated.startswith("t="):
+        try:
+            age = now - float(stated[2:])
+        except ValueError:
+            age = -1.0
+        if 0 <= age <= _OLDEST_START:
+            return age
+    seen: float = environ.get(SEEN, now)
+    return now - seen
 
 
 def _timeout(environ: Mapping[str, Any]) -> float | None:
@@ -176,6 +193,7 @@ def _timeout(environ: Mapping[str, Any]) -> float | None:
     stated = environ.get("HTTP_X_REQUEST_TIMEOUT_MS")
     if stated is None:
         return None
-    if not (stated.isascii() and stated.isdigit() and 1 <= int(stated[:7]) <= _LONGEST_MS):
+    digits = stated.isascii() and stated.isdigit() and len(stated) <= _DIGITS
+    if not (digits and 1 <= int(stated) <= _LONGEST_MS):
         raise Refused(400, f"X-Request-Timeout-Ms must be a whole number of ms, 1 to {_LONGEST_MS}")
     return int(stated) / 1000

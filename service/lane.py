@@ -1,12 +1,14 @@
 """Some slots, and a room of requests that wait for one, first come first served."""
 
-from time import time
+from time import monotonic
 from typing import Final
 
 from gevent.lock import Semaphore
 
 # What a wait counts for when the next is over.
 _FORGET: Final = 0.98
+# A pace that nobody's wait has confirmed for so long is none: who is refused by it can't refute it.
+_FRESH_SECONDS: Final = 1.0
 
 
 class Lane:
@@ -20,7 +22,10 @@ class Lane:
         self._bytes = 0
         self._waiting = 0
         # What the last ones waited, and behind how many: their quotient is the pace.
-        self._waited, self._places = 0.0, 1.0
+        # Those who wait for one batch get their slots together, so the first alone tells little.
+        self._slots = float(slots)
+        self._waited, self._places = 0.0, self._slots
+        self._noted = -_FRESH_SECONDS
 
     @property
     def taken(self) -> bool:
@@ -35,7 +40,7 @@ class Lane:
     @property
     def wait_ahead(self) -> float:
         """Seconds that a newcomer will wait, by the pace of those before."""
-        if not self.taken:
+        if not self.taken or not self._is_fresh:
             return 0.0
         return (self._waiting + 1) * self._waited / self._places
 
@@ -52,7 +57,7 @@ class Lane:
             self._semaphore.acquire()
             return
         self._waiting += 1
-        place, began = self._waiting, time()
+        place, began = self._waiting, monotonic()
         try:
             self._semaphore.acquire()
         except BaseException:  # its connection was ended meanwhile
@@ -60,10 +65,20 @@ class Lane:
             raise
         finally:
             self._waiting -= 1
-        self._waited = _FORGET * self._waited + time() - began
-        self._places = _FORGET * self._places + place
+        self._note(place, monotonic() - began)
 
     def leave(self, size: int) -> None:
         """Give the slot back."""
         self._bytes -= size
         self._semaphore.release()
+
+    @property
+    def _is_fresh(self) -> bool:
+        return monotonic() - self._noted < _FRESH_SECONDS
+
+    def _note(self, place: int, waited: float) -> None:
+        # After a calm, all that was learnt before counts as much as one batch.
+        keep = _FORGET if self._is_fresh else min(_FORGET, self._slots / self._places)
+        self._waited = keep * self._waited + waited
+        self._places = keep * self._places + place
+        self._noted = monotonic()

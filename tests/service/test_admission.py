@@ -1,23 +1,19 @@
-"""Who is let in, who waits, who is refused: slots, rooms, deadlines, and a look at the bytes."""
+"""Who is let in, who waits, who is refused: slots, rooms, deadlines, and what is learnt of it."""
 
-import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import gevent
 import msgspec
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from gevent.event import Event
 
 from service.admission import ARRAY_BYTES, SEEN, Admission, Ticket
 from service.errors import Refused
+from service.lane import Lane
 from service.settings import Settings
-from tests.conftest import AppMaker
-from tests.support.server import KEY
 
 SMALL = 700
 LARGE = 50_000
@@ -132,17 +128,107 @@ def test_who_would_wait_too_long_is_refused_by_the_pace_of_those_before(
     settings: Settings,
 ) -> None:
     room = Room(settings, max_wait_ms=40)
-    held = room.hold(SLOTS + 1)
-    gevent.sleep(0.1)  # what the last one has waited when it gets its slot
-    room.over.set()
-    gevent.joinall(held)
-    assert room.refused == {"deadline": 1}  # it was too late for that one itself
-    room.over.clear()
-    room.hold(SLOTS)
+    slow_moment(room)
+    assert room.refused == {"deadline": SLOTS}  # it was too late for those themselves
+    room.hold(2 * SLOTS)
     assert reason_of(room) == "deadline"
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "soon", "", "600001", "９", "99999999999999"])
+def slow_moment(room: Room, size: int = SMALL, slots: int = SLOTS) -> None:
+    """As many as there are slots wait 0.1 s for them."""
+    held = room.hold(2 * slots, size)
+    gevent.sleep(0.1)
+    room.over.set()
+    gevent.joinall(held)
+    room.over.clear()
+
+
+@pytest.mark.parametrize(("size", "slots"), [(SMALL, SLOTS), (4_000, 1)])
+def test_a_slow_moment_is_forgotten_though_nobody_waits_to_refute_it(
+    settings: Settings, size: int, slots: int
+) -> None:
+    room = Room(settings, max_wait_ms=20)
+    slow_moment(room, size, slots)
+    room.hold(slots + slots // 2, size)
+    assert reason_of(room, size) == "deadline"
+    refusals = 1
+    with gevent.Timeout(5):
+        while refused_for_now(room, size):
+            refusals += 1
+            gevent.sleep(0.05)
+    assert 10 < refusals < 30  # a second of them
+
+
+def test_the_first_who_waits_for_a_batch_is_not_taken_for_the_pace() -> None:
+    lane = Lane(SLOTS, 128, 1 << 20)
+    for _ in range(SLOTS):
+        lane.enter(SMALL)
+    waiting = [gevent.spawn(lane.enter, SMALL) for _ in range(SLOTS)]
+    gevent.sleep(0.1)
+    lane.leave(SMALL)
+    gevent.joinall(waiting[:1])
+    assert 0.05 < lane.wait_ahead < 0.2  # as long as the batch took, not so long for each place
+    gevent.killall(waiting)
+
+
+def refused_for_now(room: Room, size: int) -> bool:
+    try:
+        room.ticket(size)
+    except Refused:
+        return True
+    return False
+
+
+def test_one_slow_array_does_not_make_others_seem_slow(room: Room) -> None:
+    room.admission.measured(100_000, seconds=60.0)
+    room.ticket(4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000")
+    for _ in range(30):
+        room.admission.measured(100_000, seconds=0.2)
+    assert reason_of(room, 4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000") == "deadline"
+
+
+def test_short_arrays_tell_nothing_of_long_ones(room: Room) -> None:
+    for _ in range(1000):
+        room.admission.measured(3_000, seconds=0.01)
+    room.ticket(4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000")
+
+
+def test_deadlines_that_can_not_be_met_do_not_make_arrays_seem_quick(room: Room) -> None:
+    for _ in range(2000):
+        refused_for_deadline(room, 10_000_000)
+    assert reason_of(room, 10_000_000, HTTP_X_REQUEST_TIMEOUT_MS="100") == "deadline"
+    for _ in range(100):
+        room.admission.measured(10_000_000, seconds=1.2)
+    assert reason_of(room, 10_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000") == "deadline"
+
+
+def refused_for_deadline(room: Room, size: int) -> None:
+    with pytest.raises(Refused):
+        room.ticket(size, HTTP_X_REQUEST_TIMEOUT_MS="1")
+
+
+def test_without_a_deadline_the_edges_clock_is_not_heeded(room: Room) -> None:
+    """It may be slow by a second, and nobody's wait is that long."""
+    with room.ticket(HTTP_X_REQUEST_START=f"t={time.time() - 1:.3f}"):
+        pass
+    assert not room.refused
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0",
+        "-1",
+        "1.5",
+        "soon",
+        "",
+        "600001",
+        "９",
+        "99999999999999",
+        "0600000000",
+        "0000001" + "0" * 5000,
+    ],
+)
 def test_a_deadline_that_is_none_is_a_bad_request(client: FlaskClient, key: Any, text: str) -> None:
     reply = client.post("/reg/", json={}, headers={**key, "X-Request-Timeout-Ms": text})
     assert reply.status_code == 400
@@ -172,98 +258,3 @@ def test_an_array_that_can_not_be_scored_in_its_time_is_refused(room: Room) -> N
 @pytest.mark.parametrize("start", ["", "t=soon", "t=nan", "1234", "t=99999999999", "t=1"])
 def test_a_start_that_tells_nothing_is_not_heeded(room: Room, start: str) -> None:
     room.ticket(HTTP_X_REQUEST_TIMEOUT_MS="100", HTTP_X_REQUEST_START=start)
-
-
-# At a glance
-
-
-BODY = b'{"regno_recognize": "x"}'
-FIELDS = {
-    "Host": "x",
-    "x-api-key": KEY,
-    "Content-Type": "application/json",
-    "X-Request-Id": "mine-1",
-    "Content-Length": str(len(BODY)),
-}
-
-
-def request(body: bytes = BODY, line: str = "POST /reg/ HTTP/1.1", **changed: str | None) -> bytes:
-    fields = {**FIELDS, **{name.replace("_", "-"): value for name, value in changed.items()}}
-    lines = (f"{name}: {value}" for name, value in fields.items() if value is not None)
-    return "\r\n".join((line, *lines, "", "")).encode("latin-1") + body
-
-
-@pytest.fixture
-def full(make_app: AppMaker) -> Iterator[Flask]:
-    """An app with all slots taken, and no room."""
-    app = make_app(max_waiting=0)
-    admission = app.extensions["admission"]
-    over = Event()
-
-    def hold() -> None:
-        with admission.check({}, SMALL):
-            over.wait()
-
-    held = [gevent.spawn(hold) for _ in range(SLOTS)]
-    gevent.idle()
-    yield app
-    over.set()
-    gevent.joinall(held, raise_error=True)
-
-
-def test_a_request_refused_at_a_glance_gets_what_the_app_would_say(full: Flask) -> None:
-    seen = full.extensions["glance"].refusal(request())
-    assert seen is not None
-    head, _, body = seen.decode().partition("\r\n\r\n")
-    line, *rest = head.split("\r\n")
-    assert line == "HTTP/1.1 429 Too Many Requests"
-    fields = dict(field.split(": ") for field in rest)
-    said = full.test_client().post(
-        "/reg/", data=BODY, headers={name: v for name, v in FIELDS.items() if name != "Host"}
-    )
-    assert json.loads(body) == said.get_json()
-    assert fields.pop("Retry-After") in {"1", "2", "3"}
-    assert fields.pop("Connection") == "keep-alive"
-    assert fields == {name: said.headers[name] for name in fields}
-    assert fields.keys() == set(said.headers.keys()) - {"Retry-After"}
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        request(line="GET /reg/ HTTP/1.1"),
-        request(line="POST /reg/ HTTP/1.0"),
-        request(line="POST /reg/?a=b HTTP/1.1"),
-        request(line="POST /regs HTTP/1.1"),
-        request(line="POST /healthz HTTP/1.1"),
-        request(Content_Length=None),
-        request(Content_Length="+24"),
-        request(Content_Length="24, 24"),
-        request(content_length="24"),
-        request(Transfer_Encoding="chunked"),
-        request(Expect="100-continue"),
-        request(Connection="close"),
-        request(Upgrade="h2c"),
-        request(Host="x\r\nBad Name: x"),
-        request(Folded="x\r\n y"),
-        request(BODY[:-1]),
-        request(BODY + b"P"),
-        request(BODY) + request(BODY),
-        request()[:40],
-        request().replace(b"\r\n", b"\n"),
-        b"",
-    ],
-)
-def test_whatever_is_not_plain_is_for_the_parser(full: Flask, data: bytes) -> None:
-    assert full.extensions["glance"].refusal(data) is None
-
-
-def test_while_there_are_slots_nobody_is_refused_at_a_glance(app: Flask) -> None:
-    assert app.extensions["glance"].refusal(request()) is None
-
-
-def test_a_plate_or_a_key_as_an_id_is_not_repeated(full: Flask) -> None:
-    for secret in (KEY, "A939HO196"):
-        refusal = full.extensions["glance"].refusal(request(X_Request_Id=secret))
-        assert refusal is not None
-        assert secret.encode() not in refusal
