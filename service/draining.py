@@ -31,5 +31,7 @@ def _is_hurried(server: Any, seconds: float) -> bool:
     except queue.Empty:
         return False
     if number == signal.SIGCHLD:
+        # All is still served: a worker that dies now is replaced as ever.
         server.reap_workers()
+        server.manage_workers()
     return number in _IMPATIENT

@@ -43,6 +43,39 @@ def test_a_second_signal_ends_the_grace(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_worker_that_dies_in_the_grace_is_replaced(tmp_path: Path) -> None:
+    with started(tmp_path, workers="1", drain_seconds="60") as server:
+        (worker,) = server.workers()
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: readiness(server) == 503, "the server is not ready")
+        worker.kill()
+        with server.client() as client:
+            reply = client.post("/reg/", content=VALID, headers=HEADERS)
+        assert reply.status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+
+
+@pytest.mark.slow
+def test_in_the_grace_refused_requests_close_their_connections_too(tmp_path: Path) -> None:
+    with started(
+        tmp_path, workers="1", drain_seconds="60", max_waiting="0", max_wait_ms="1"
+    ) as server:
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: readiness(server) == 503, "the server is not ready")
+        connections = [Connection(server) for _ in range(60)]
+        for connection in connections:
+            connection.request("POST", "/reg/", VALID, HEADERS)
+        replies = [whole(connection.getresponse()) for connection in connections]
+        for connection in connections:
+            connection.close()
+        assert {reply.status for reply in replies} == {200, 429}
+        assert {reply.headers["connection"] for reply in replies} == {"close"}
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+
+
+@pytest.mark.slow
 def test_what_is_refused_at_a_glance_is_counted_and_told_each_second(tmp_path: Path) -> None:
     """A worker without a room, whose slots are held by bodies of arrays that it must score."""
     with serving(tmp_path, workers="1", max_waiting="0", max_wait_ms="1") as server:
