@@ -20,6 +20,8 @@ def rights(machine: Machine, settings: Settings, dotenv: Path) -> Iterator[Findi
     found = {".env": dotenv, "metrics token file": TOKEN_FILE}
     if settings.api_keys_file:
         found["keys file"] = Path(settings.api_keys_file)
+    if settings.metrics_token_file:
+        found["token file"] = Path(settings.metrics_token_file)
     for name, path in found.items():
         if path.exists():
             yield secret(name, path, machine)
@@ -75,14 +77,18 @@ def others_may(path: Path) -> int:
     return real.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
 
 
-def secret(name: str, path: Path, machine: Machine) -> Finding:
-    """Whether other users are kept out of a file."""
-    mode = f"{path} ({stat.S_IMODE(path.stat().st_mode):04o})"
+def secret(name: str, path: Path, machine: Machine, uid: int | None = None) -> Finding:
+    """Whether users other than `uid`, who runs this, are kept out of a file."""
+    status = path.stat()
+    mode = f"{path} ({stat.S_IMODE(status.st_mode):04o})"
     given = others_may(path)
     if given & stat.S_IWOTH:
         return fail(name, f"every user may change {mode}", f"chmod 600 {path}")
+    mounted = machine.in_container and status.st_uid != (os.geteuid() if uid is None else uid)
+    if given and mounted:
+        # Orchestrators give secrets so; in a container there are no other users.
+        return ok(name, f"{mode} belongs to somebody outside of this container")
     if given:
-        # Orchestrators mount secrets so; in a container there are no other users.
         tell = warn if machine.in_container else fail
         return tell(name, f"every user may read {mode}", f"chmod 600 {path}, or 640 for a group")
     return ok(name, f"{mode} is kept from other users")

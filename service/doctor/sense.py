@@ -97,13 +97,14 @@ def log(settings: Settings, *, terminal: bool) -> Iterator[Finding]:
 
 
 def stop_period(machine: Machine, settings: Settings) -> Iterator[Finding]:
-    """Whether a supervisor waits as long as requests in flight are given."""
-    needed = settings.graceful_timeout + _FAREWELL
+    """Whether a supervisor waits as long as the drain and requests in flight are given."""
+    needed = settings.drain_seconds + settings.graceful_timeout + _FAREWELL
     usual = _POD if machine.in_pod else _DOCKER
     if machine.in_container and needed > usual:
         key = "terminationGracePeriodSeconds" if machine.in_pod else "stop_grace_period"
         found = f"a stop may take {needed} s; by default {usual} are given, and no more can be told"
-        mend = f"{key}: {needed}{'' if machine.in_pod else 's'}, or less SCORING_GRACEFUL_TIMEOUT"
+        less = "or less SCORING_DRAIN_SECONDS and SCORING_GRACEFUL_TIMEOUT"
+        mend = f"{key}: {needed}{'' if machine.in_pod else 's'}, {less}"
         yield unknown("stop", found, mend)
     else:
         yield ok("stop", f"a stop may take {needed} s: a supervisor must wait so long")

@@ -129,8 +129,19 @@ def test_the_rights_of_secrets(
     assert only(f for f in files.rights(inside, Settings(), dotenv) if f.name == ".env").level == (
         in_container
     )
+    given = {"ok": "ok", "warn": "ok", "fail": "fail"}[in_container]
+    assert files.secret("x", dotenv, inside, uid=os.geteuid() + 1).level == given
     open_folder.chmod(0o700)
     assert files.secret("x", dotenv, outside).level == "ok", "nobody else gets as far as the file"
+
+
+def test_every_file_of_a_secret_is_looked_at(open_folder: Path, tmp_path: Path) -> None:
+    keys, token = open_folder / "keys", open_folder / "token"
+    for path in (keys, token):
+        path.touch(0o644)
+    settings = Settings(api_keys_file=str(keys), metrics_token_file=str(token))
+    found = {f.name: f.level for f in files.rights(machine(tmp_path, {}), settings, tmp_path / "x")}
+    assert found["keys file"] == found["token file"] == "fail"
 
 
 def test_a_model_file_that_all_may_change(open_folder: Path) -> None:
@@ -251,6 +262,8 @@ def test_a_supervisor_waits_for_the_stop(
 ) -> None:
     there = machine(tmp_path, {mark: ""})
     assert only(sense.stop_period(there, Settings(graceful_timeout=seconds))).level == level
+    draining = Settings(graceful_timeout=seconds - 1, drain_seconds=1)
+    assert only(sense.stop_period(there, draining)).level == level
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(59, "warn"), (60, "warn"), (61, "ok")])

@@ -145,6 +145,43 @@ def test_a_service_that_dies_is_back_behind_the_same_edge(system: System) -> Non
     assert after["edge"]["State"]["StartedAt"] == before["edge"]["State"]["StartedAt"]
 
 
+def test_it_comes_back_when_the_edge_is_started_before_the_service(system: System) -> None:
+    """As an engine may do after a restart of the machine: it knows no order."""
+    system.must("stop", "edge", "scoring")
+    containers = system.containers()
+    system.engine.docker("start", containers["edge"]["Id"])
+    system.engine.docker("start", containers["scoring"]["Id"])
+    key = system.key("client")
+    eventually(lambda: answers(system, key), "it scores again")
+
+
+def answers(system: System, key: str) -> bool:
+    try:
+        return score(system, key).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_changed_setting_of_the_edge_is_in_force_after_up(system: System) -> None:
+    key = system.key("client")
+    for longest, status in (("1024", 413), ("16777216", 200)):
+        system.settings["EDGE_MAX_BODY"] = longest
+        system.must("up", "--detach", "--wait", "--wait-timeout", "60")
+        with system.edge() as edge:
+            body = json.dumps(_KNOWN["request"]).ljust(2000)
+            headers = {"x-api-key": key, "content-type": "application/json"}
+            assert edge.post("/reg/", content=body, headers=headers).status_code == status
+
+
+def test_the_doctor_finds_nothing_amiss_in_the_services_container(system: System) -> None:
+    ran = system.compose("exec", "--no-TTY", "scoring", "python", "-m", "service.doctor", "--json")
+    findings = json.loads(ran.stdout)["findings"]
+    amiss = {one["name"]: one for one in findings if one["level"] in {"fail", "warn"}}
+    amiss.pop("clock", None)  # the machine's
+    assert amiss.keys() == {"model"}, amiss
+    assert "simulated" in amiss["model"]["found"]
+
+
 def test_two_generators_load_it_and_the_exit_code_is_the_verdicts(system: System) -> None:
     done = system.compose("run", "--rm", "--no-TTY", "--use-aliases", "loadgen")
     look = ("run", "--rm", "--volume", f"{PROJECT}_load:/out", "--entrypoint", "cat")

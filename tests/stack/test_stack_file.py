@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,20 @@ def test_the_edge_is_on_no_network_with_what_watches(services: dict[str, Any]) -
     for name in ("prometheus", "alertmanager", "grafana"):
         assert services[name]["networks"].keys() == {"watch"}
     assert all(services[name]["network_mode"] == "none" for name in _ONCE)
+
+
+def test_nobody_is_given_the_services_address(services: dict[str, Any]) -> None:
+    front = configuration(ROOT / ".env.example")["networks"]["front"]["ipam"]["config"][0]
+    given = IPv4Network(front["ip_range"])
+    assert given.subnet_of(IPv4Network(front["subnet"]))
+    fixed = services["scoring"]["networks"]["front"]["ipv4_address"]
+    assert {IPv4Address(fixed) in given, IPv4Address(front["gateway"]) in given} == {False}
+
+
+def test_what_reads_a_made_configuration_is_restarted_with_it(services: dict[str, Any]) -> None:
+    for name, one in services.items():
+        for other, needed in one.get("depends_on", {}).items():
+            assert needed.get("restart", False) == (other in _ONCE), (name, other)
 
 
 def test_a_stop_leaves_requests_their_time(services: dict[str, Any], tmp_path: Path) -> None:
