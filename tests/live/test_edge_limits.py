@@ -48,6 +48,15 @@ def test_one_key_over_its_rate_is_refused_and_another_passes(echo: Echo, tmp_pat
         eventually(lambda: many(edge, 1, "greedy")[0].status == 200, "the rate lets it in again")
 
 
+def test_blanks_around_a_key_are_no_other_key(echo: Echo, tmp_path: Path) -> None:
+    settings = {"rate_per_key": "1", "burst_seconds": "3"}
+    with edge_before(tmp_path / "edge", echo.port, **settings) as edge:
+        blanks = [" \t" * number for number in range(10)]
+        answers = [many(edge, 1, f"{some}greedy{some}")[0] for some in blanks]
+        assert 4 <= statuses(answers).count(200) <= 6
+        assert {told.headers["x-api-key"] for told in echo.received} == {"greedy"}
+
+
 def test_an_address_over_its_rate_is_refused_whatever_the_key(echo: Echo, tmp_path: Path) -> None:
     settings = {"rate_per_address": "1", "burst_seconds": "3"}
     with edge_before(tmp_path / "edge", echo.port, **settings) as edge:
