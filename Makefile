@@ -100,8 +100,8 @@ chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and co
 ##@ The stack
 .PHONY: env up down
 INTO ?= .
-env: $(DEV) ## Make .env, new secrets and certificates to try with; ARGS=--force makes all anew
-	@$(BIN)/python -m service.env $(INTO) $(ARGS)
+env: ## Make .env, new secrets and certificates to try with; ARGS=--force makes all anew
+	@$(PYTHON) -m service.env $(INTO) $(ARGS)
 	@service/edge/certs.sh $(INTO)/build/certs >/dev/null
 	@install -m 444 -t $(INTO)/secrets/edge $(addprefix $(INTO)/build/certs/,ca.crt server.crt server.key)
 

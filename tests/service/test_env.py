@@ -17,7 +17,8 @@ _SECRETS = {"api_keys", "loadgen_api_key", "metrics_token", "grafana_admin_passw
 
 def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "service.env", str(folder), *arguments],
+        # Without any package: who only runs the containers has none.
+        [sys.executable, "-S", "-m", "service.env", str(folder), *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
