@@ -2,6 +2,7 @@
 
 import json
 import os
+from secrets import token_urlsafe
 from typing import Any
 
 import httpx
@@ -124,12 +125,13 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(system: System) -> No
 
 
 def test_a_new_key_is_in_force_without_a_restart(system: System) -> None:
-    assert score(system, "fresh").status_code == 401
+    fresh = token_urlsafe(24)
+    assert score(system, fresh).status_code == 401
     file = system.folder / "secrets/api_keys"
     with file.open("r+") as keys:  # the same file: a new one under its name would not be seen
         keys.seek(0, os.SEEK_END)
-        keys.write("new:fresh\n")
-    eventually(lambda: score(system, "fresh").status_code == 200, "the new key opens", seconds=10)
+        keys.write(f"new:{fresh}\n")
+    eventually(lambda: score(system, fresh).status_code == 200, "the new key opens", seconds=10)
 
 
 def test_a_service_that_dies_is_back_behind_the_same_edge(system: System) -> None:
