@@ -75,8 +75,8 @@ class Settings(Struct, frozen=True):
         Meta(
             ge=1,
             le=600_000,
-            description="Longest wait before a request is scored, in ms; else it gets 429. "
-            "A caller's own X-Request-Timeout-Ms goes before it.",
+            description="Longest expected wait, in ms, with which a request is let in; else it "
+            "gets 429. Who is in may wait as long as its own X-Request-Timeout-Ms.",
         ),
     ] = 150
     metrics_token: Annotated[
