@@ -63,7 +63,11 @@ def test_another_client_is_of_the_same_authority(tmp_path: Path) -> None:
 
 def test_make_certs_puts_them_where_git_does_not_look() -> None:
     said = subprocess.run(
-        ["make", "--dry-run", "certs"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "certs"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert said.stdout == "service/edge/certs.sh build/certs\n"
     assert "/build/" in (ROOT / ".gitignore").read_text().splitlines()
