@@ -7,15 +7,18 @@ themselves be the overload; by a look at the raw bytes they cost some 30 µs.
 import logging
 import re
 from collections import Counter
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from service.admission import TEXTS, Admission, retry_after
 from service.auth import KeyRing
 from service.door import Door
 from service.reply import fail
 
+# Of a body that nobody wants: what is read to keep the connection.
+WORTH_READING: Final = 64 * 1024
+
 # The head of a plain request. Whatever else there is, another method or address, chunks, two
-# lengths, half a request, is for the parser.
+# lengths, half a head, is for the parser.
 _HEAD: Final = re.compile(
     rb"POST /reg/? HTTP/1\.1\r\n((?:[!#-'*+.0-9A-Z^-z|~-]+:[^\r\n]*\r\n)+)\r\n"
 )
@@ -38,6 +41,13 @@ def _fixed(reason: str) -> tuple[bytes, bytes]:
 _FIXED: Final = {reason: _fixed(reason) for reason in TEXTS}
 
 
+class Refusal(NamedTuple):
+    """A reply, and how many bytes of the body are still to come before the next request."""
+
+    reply: bytes
+    missing: int
+
+
 class Glance:
     """Tells from the bytes that came whether their request would be refused, and the reply."""
 
@@ -47,8 +57,8 @@ class Glance:
         self._keys = keys
         self._untold: Counter[str] = Counter()
 
-    def refusal(self, data: bytes) -> bytes | None:
-        """The reply to a whole request that is not let in now; None if it is to be parsed."""
+    def refusal(self, data: bytes) -> Refusal | None:
+        """The reply to a request that is not let in now; None if it is to be parsed."""
         if not self._admission.busy:
             return None
         head = _HEAD.match(data)
@@ -56,10 +66,11 @@ class Glance:
         if head is None or fields is None:
             return None
         size = int(fields[b"content-length"])
-        if head.end() + size != len(data):
+        missing = head.end() + size - len(data)
+        if not 0 <= missing <= WORTH_READING:
             return None
         reason = self._admission.closed_to(size)
-        return self._reply(fields, reason) if reason else None
+        return Refusal(self._reply(fields, reason), missing) if reason else None
 
     def tell(self, log: logging.Logger) -> None:
         """One line for all since the last: a line for each would cost more than the refusal."""

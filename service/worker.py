@@ -26,6 +26,7 @@ from service.idle import IdleConnections, UnfinishedBodies
 from service.record import ENVIRON_KEY, Record
 from service.response import OnePieceResponse
 from service.settings import of_this_server
+from service.shedding import WORTH_READING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,7 @@ _METRICS_CONNECTIONS: Final = 16
 # How a connection breaks that a client has left.
 _GONE: Final = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN))
 
-# Of a body that nobody wants: what is read to keep the connection, and what to end it kindly.
-_WORTH_READING: Final = 64 * 1024
+# Of a longer body that nobody wants: what is read to end its connection kindly.
 _PIECE: Final = 64 * 1024
 _DROPPED: Final = 16 * 1024 * 1024
 
@@ -170,14 +170,29 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         while True:
             with self._idle:
                 data = client.recv(_PIECE)
-            refusal = self._glance.refusal(data) if self.alive else None
+            # In a stop each reply closes its connection: the app's own way says so.
+            stays = self.alive and not self._board.stopping
+            refusal = self._glance.refusal(data) if stays else None
             if refusal is None:
                 break
-            if client.send(refusal) < len(refusal):
+            if client.send(refusal.reply) < len(refusal.reply):
                 return False  # a client that reads nothing gets no more
+            if not self._drop(client, refusal.missing):
+                return False
             data = b""
         parser.unreader.unread(data)
         return bool(data)
+
+    def _drop(self, client: Any, missing: int) -> bool:
+        """Read the rest of a refused body; false when it does not come."""
+        while missing:
+            piece = b""
+            with self._idle:
+                piece = client.recv(min(missing, _PIECE))
+            if not piece:
+                return False
+            missing -= len(piece)
+        return True
 
     def timeout_ctx(self) -> IdleConnections:
         """What gunicorn enters while a connection waits for its next request."""
@@ -254,7 +269,7 @@ def _unread(req: Any) -> bool:
     reader = req.body.reader
     if isinstance(reader, ChunkedReader):
         return reader.parser is not None
-    return getattr(reader, "length", 0) > _WORTH_READING
+    return getattr(reader, "length", 0) > WORTH_READING
 
 
 def _drop_rest(client: Any) -> None:

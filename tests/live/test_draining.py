@@ -108,3 +108,27 @@ def _told(server: Server) -> int:
     lines = [line for line in server.log() if "refused with 429" in str(line.get("message"))]
     access = [line for line in server.log() if line.get("status") == 429]
     return sum(int(line["message"].split()[0]) for line in lines) + len(access)
+
+
+@pytest.mark.slow
+def test_what_is_left_of_a_refused_body_is_no_request(tmp_path: Path) -> None:
+    """The rest of a body looks like a request; the one after it is answered, and only that."""
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 20
+    with serving(tmp_path, workers="1", max_waiting="0", max_wait_ms="1") as server:
+        held = [Connection(server) for _ in range(60)]
+        late = Connection(server)
+        for connection in held:
+            connection.request("POST", "/reg/", VALID, HEADERS)
+        late.putrequest("POST", "/reg/")
+        for name, value in {**HEADERS, "Content-Length": str(len(smuggled))}.items():
+            late.putheader(name, value)
+        late.endheaders(smuggled[:10])
+        time.sleep(0.05)  # so that the rest comes apart from the head
+        late.send(smuggled[10:])
+        assert whole(late.getresponse()).status in {400, 429}
+        statuses = {whole(connection.getresponse()).status for connection in held}
+        assert statuses <= {200, 429}
+        late.request("POST", "/reg/", VALID, HEADERS)
+        assert b"positive" in whole(late.getresponse()).body
+        for connection in (*held, late):
+            connection.close()

@@ -50,7 +50,8 @@ def full(make_app: AppMaker) -> Iterator[Flask]:
 def test_a_request_refused_at_a_glance_gets_what_the_app_would_say(full: Flask) -> None:
     seen = full.extensions["glance"].refusal(request())
     assert seen is not None
-    head, _, body = seen.decode().partition("\r\n\r\n")
+    assert seen.missing == 0
+    head, _, body = seen.reply.decode().partition("\r\n\r\n")
     line, *rest = head.split("\r\n")
     assert line == "HTTP/1.1 429 Too Many Requests"
     fields = dict(field.split(": ") for field in rest)
@@ -82,7 +83,6 @@ def test_a_request_refused_at_a_glance_gets_what_the_app_would_say(full: Flask) 
         request(Upgrade="h2c"),
         request(Host="x\r\nBad Name: x"),
         request(Folded="x\r\n y"),
-        request(BODY[:-1]),
         request(BODY + b"P"),
         request(BODY) + request(BODY),
         request()[:40],
@@ -102,4 +102,17 @@ def test_a_plate_or_a_key_as_an_id_is_not_repeated(full: Flask) -> None:
     for secret in (KEY, "A939HO196"):
         refusal = full.extensions["glance"].refusal(request(X_Request_Id=secret))
         assert refusal is not None
-        assert secret.encode() not in refusal
+        assert secret.encode() not in refusal.reply
+
+
+def test_a_body_that_has_not_come_yet_need_not_be_read_to_be_refused(full: Flask) -> None:
+    whole = request(BODY + b" " * 1000, Content_Length=str(len(BODY) + 1000))
+    head = whole.index(b"\r\n\r\n") + 4
+    for came in (head, head + 1, len(whole) - 1):
+        refusal = full.extensions["glance"].refusal(whole[:came])
+        assert refusal is not None
+        assert refusal.missing == len(whole) - came
+
+
+def test_a_body_too_long_to_be_read_for_nothing_is_for_the_parser(full: Flask) -> None:
+    assert full.extensions["glance"].refusal(request(Content_Length="70000")) is None
