@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -153,53 +152,6 @@ def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
     assert (report.code, report.level("keys")) == (1, "fail")
     assert report["keys"]["found"].endswith("Permission denied")
     assert report.level("model") == "warn", "the rest is told all the same"
-
-
-@pytest.mark.skipif(
-    int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) < 1024,
-    reason="here every user may listen at every port",
-)
-def test_a_port_that_this_user_may_not_have_fails(tmp_path: Path) -> None:
-    report = examined(tmp_path, _JSON, through=POWERLESS, port="1023")
-    assert (report.code, report.level("address")) == (1, "fail")
-    assert "CAP_NET_BIND_SERVICE" in report["address"]["mend"]
-
-
-@pytest.mark.slow
-def test_a_port_that_is_taken_names_who_has_it(tmp_path: Path) -> None:
-    with socket.socket() as taken, socket.socket() as metrics:
-        for listener in (taken, metrics):
-            listener.bind(("127.0.0.1", 0))
-            listener.listen()
-        port, other = taken.getsockname()[1], metrics.getsockname()[1]
-        bind = f"127.0.0.1:{other}"
-        report = examined(tmp_path, _JSON, port=str(port), metrics_bind=bind)
-        assert report.code == 1
-        for name in ("address", "metrics address"):
-            assert report.level(name) == "fail"
-            assert f" is taken by process {os.getpid()} (" in report[name]["found"]
-    again = examined(tmp_path, _JSON, port=str(port), metrics_bind=bind)
-    assert [again.level(name) for name in ("address", "metrics address")] == ["ok", "ok"]
-
-
-@pytest.mark.skipif(not POWERLESS, reason="this user sees all processes of its own")
-def test_a_port_may_be_taken_by_somebody_unseen(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        report = examined(tmp_path, _JSON, through=POWERLESS, port=port)
-    assert report.level("address") == "fail"
-    assert report["address"]["found"].endswith("taken by a process that this user can't see")
-
-
-def test_an_address_of_another_machine_fails(tmp_path: Path) -> None:
-    report = examined(
-        tmp_path, _JSON, host="203.0.113.1", api_keys=f"partner:{GOOD_KEY}", port=str(free_port())
-    )
-    assert report.code == 1
-    assert report.level("address") == "fail"
-    assert "203.0.113.1" in report["address"]["found"]
 
 
 def test_a_folder_that_is_missing_fails(tmp_path: Path) -> None:
