@@ -1,7 +1,6 @@
 """A registry's rules: what any order of adds and changes of aliases leaves."""
 
 import json
-import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from model.registry import (
     Files,
     Refused,
     Registry,
-    RegistryError,
     Unavailable,
     open_registry,
 )
@@ -286,51 +284,4 @@ def test_any_steps_keep_the_invariants(
         assert {after.live, after.shadow, after.previous} - {""} <= models.keys()
     assert set(_names(registry)) == models.keys()
     assert all(registry.fetch(v).read_bytes() == model for v, model in models.items())
-    assert registry.verify() == []
-
-
-_EACH = 12
-
-
-def _promote_many(folder: str, mine: list[str]) -> None:
-    registry = _registry(Path(folder))
-    for number in range(_EACH):
-        registry.promote(mine[number % 2], who=mine[0])
-
-
-def _add_shared(folder: str, mine: list[str]) -> None:
-    registry = _registry(Path(folder))
-    for number in range(_EACH):
-        try:
-            registry.add(files(f"shared{number}", mine[0].encode()))
-        except RegistryError as error:
-            assert "another model" in str(error)  # noqa: PT017 - in a process of its own
-
-
-def _in_processes(act: Callable[[str, list[str]], None], folder: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    pairs = [["v1", "v2"], ["v3", "v4"], ["v5", "v6"]]
-    processes = [context.Process(target=act, args=(str(folder), pair)) for pair in pairs]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-
-
-def test_promotions_of_many_processes_are_each_in_the_history(tmp_path: Path) -> None:
-    registry = _registry(tmp_path)
-    for number in range(1, 7):
-        registry.add(files(f"v{number}", b"%d" % number))
-    _in_processes(_promote_many, tmp_path)
-    history = registry.history()
-    assert [change.aliases.generation for change in history] == list(range(1, 3 * _EACH + 1))
-    lives = ["", *(change.aliases.live for change in history)]
-    assert [change.aliases.previous for change in history] == lives[:-1]
-
-
-def test_of_adds_of_one_version_by_many_processes_one_wins(tmp_path: Path) -> None:
-    _in_processes(_add_shared, tmp_path)
-    registry = _registry(tmp_path)
-    assert len(registry.versions()) == _EACH
     assert registry.verify() == []
