@@ -1,9 +1,10 @@
 """Some slots, and a room of requests that wait for one, first come first served."""
 
+from collections import deque
 from time import monotonic
 from typing import Final
 
-from gevent.lock import Semaphore
+from gevent.event import Event
 
 # What a wait counts for when the next is over.
 _FORGET: Final = 0.98
@@ -12,15 +13,19 @@ _FRESH_SECONDS: Final = 1.0
 
 
 class Lane:
-    """Bounded in three ways: how many are in it, how many wait, and their bytes."""
+    """Bounded in three ways: how many are in it, how many wait, and their bytes.
+
+    A slot is handed to who waits longest. A semaphore only wakes it: whoever asks in the same
+    turn of the event loop, as the one does that has just left, would take the slot before it.
+    """
 
     def __init__(self, slots: int, room: int, room_bytes: int) -> None:
         """`room_bytes` is for all bodies in it together; one alone may be of any size."""
-        self._semaphore = Semaphore(slots)
+        self._free = slots
         self._room = room
         self._room_bytes = room_bytes
         self._bytes = 0
-        self._waiting = 0
+        self._queue: deque[Event] = deque()
         # What the last ones waited, and behind how many: their quotient is the pace.
         # Those who wait for one batch get their slots together, so the first alone tells little.
         self._slots = float(slots)
@@ -29,48 +34,54 @@ class Lane:
 
     @property
     def taken(self) -> bool:
-        """Whether a newcomer would have to wait: a slot that is just free is for who waits."""
-        return self._waiting > 0 or self._semaphore.locked()
+        """Whether a newcomer would have to wait: while anybody does, no slot is free."""
+        return self._free == 0
 
     @property
     def fullness(self) -> float:
         """The share of the room that is taken."""
-        return self._waiting / max(self._room, 1)
+        return len(self._queue) / max(self._room, 1)
 
     @property
     def wait_ahead(self) -> float:
         """Seconds that a newcomer will wait, by the pace of those before."""
         if not self.taken or not self._is_fresh:
             return 0.0
-        return (self._waiting + 1) * self._waited / self._places
+        return (len(self._queue) + 1) * self._waited / self._places
 
     def is_full_for(self, size: int) -> bool:
         """Whether a body of so many bytes would find no place, neither a slot nor in the room."""
-        if self._waiting >= self._room and self.taken:
+        if len(self._queue) >= self._room and self.taken:
             return True
         return self._bytes > 0 and self._bytes + size > self._room_bytes
 
     def enter(self, size: int) -> None:
         """Take a slot for a body of so many bytes, after all who came before."""
         self._bytes += size
-        if not self.taken:
-            self._semaphore.acquire()
+        if self._free:
+            self._free -= 1
             return
-        self._waiting += 1
-        place, began = self._waiting, monotonic()
+        turn, began = Event(), monotonic()
+        self._queue.append(turn)
+        place = len(self._queue)
         try:
-            self._semaphore.acquire()
+            turn.wait()
         except BaseException:  # its connection was ended meanwhile
-            self._bytes -= size
+            if turn.is_set():
+                self.leave(size)
+            else:
+                self._queue.remove(turn)
+                self._bytes -= size
             raise
-        finally:
-            self._waiting -= 1
         self._note(place, monotonic() - began)
 
     def leave(self, size: int) -> None:
-        """Give the slot back."""
+        """Hand the slot to the next."""
         self._bytes -= size
-        self._semaphore.release()
+        if self._queue:
+            self._queue.popleft().set()
+        else:
+            self._free += 1
 
     @property
     def _is_fresh(self) -> bool:

@@ -72,7 +72,8 @@ def test_what_ends_a_run_leaves_no_process_behind(tmp_path: Path, number: int) -
     """Not the service either, which has a session of its own; the status is no success."""
     arguments = ("--shape", "made", "--shapes", str(shapes_file(tmp_path)), "--out", str(tmp_path))
     with subprocess.Popen(
-        command(*arguments, "--processes", "2"),
+        # What started these tests may ignore signals, as nohup and a shell's `&` do.
+        ["env", "--default-signal=INT,HUP", *command(*arguments, "--processes", "2")],
         cwd=ROOT, env=environment(), text=True, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         next(line for line in process.stdout or () if line.startswith("   1 s"))

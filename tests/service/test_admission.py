@@ -74,13 +74,19 @@ def test_who_waits_is_served_in_turn(room: Room) -> None:
     assert room.done == list(range(SLOTS + 5))
 
 
-def test_no_newcomer_gets_a_slot_before_who_waits(room: Room) -> None:
-    held = room.hold(SLOTS + 1)
-    room.over.set()
-    gevent.joinall(held[:1])  # its slot is free, and not yet the waiter's
-    late = gevent.spawn(room._hold, 99, SMALL)
-    gevent.joinall([*held, late], raise_error=True)
-    assert room.done[-1] == 99
+def test_who_leaves_and_comes_again_at_once_waits_like_others(settings: Settings) -> None:
+    """A client whose next request is there already must not keep its slot."""
+    room = Room(settings)
+    began: list[str] = []
+
+    def stay(name: str) -> None:
+        for _ in range(3):
+            with room.ticket(LARGE):
+                began.append(name)
+                gevent.sleep(0)
+
+    gevent.joinall([gevent.spawn(stay, name) for name in "abc"], raise_error=True)
+    assert "".join(began) == "abc" * 3
 
 
 def test_a_full_room_refuses(settings: Settings) -> None:
