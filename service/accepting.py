@@ -6,6 +6,10 @@ idles. A socket for each worker (SO_REUSEPORT) would spread them, but drop those
 when a worker ends, and let two servers share a port unnoticed.
 """
 
+import ctypes
+import socket
+import struct
+from contextlib import suppress
 from typing import Any, Final
 
 from gevent.server import StreamServer
@@ -16,6 +20,10 @@ from service.board import Board
 # often, for so long: the other may be in the middle of a batch, or ill.
 _LOOK_SECONDS: Final = 0.001
 _LOOKS: Final = 10
+_SO_ATTACH_FILTER: Final = 26  # Linux; Python has no name for it
+# A packet filter (man 7 socket, "classic" BPF) that drops what begins a connection and lets
+# pass what completes one: load the TCP flags; is SYN among them? then keep nothing; else all.
+_NO_SYN: Final = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 
 
 class FairServer(StreamServer):
@@ -38,6 +46,18 @@ class FairServer(StreamServer):
         self._board.publish(self._place, mine + 1)
         return super().do_read()
 
+    def close(self) -> None:
+        """Listen no more. The last to go in a stop takes all who have connected by then.
+
+        The kernel resets what waits to be accepted when the last listener closes.
+        """
+        if not self.closed and self._board.stopping and self._board.least(self._place) is None:
+            _deafen(self.socket)
+            with suppress(OSError):  # no more open files: the others can't be helped
+                while not self.full() and (connection := self.do_read()):
+                    self.do_handle(*connection)
+        super().close()
+
     def _is_crowded(self, mine: int) -> bool:
         least = self._board.least(self._place)
         # One or a tenth more is no matter, and lets a burst in faster.
@@ -51,3 +71,11 @@ class FairServer(StreamServer):
     def _look_again(self) -> None:
         if self.started:
             self.start_accepting()
+
+
+def _deafen(listener: Any) -> None:
+    """Let nobody begin to connect: who tries now tries again, and is refused once it is closed."""
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _NO_SYN))
+    steps = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(program))
+    with suppress(OSError):  # without it, who comes within the next microseconds is reset
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, steps)

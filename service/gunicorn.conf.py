@@ -104,7 +104,7 @@ def _tell_configured(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """Go on with the metrics of whoever had this worker's place before."""
-    places.take(worker.place)
+    places.take(worker.place, workdir.metrics_folder())
 
 
 def post_worker_init(worker: Any) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from http import HTTPStatus
 from secrets import token_hex
 from time import monotonic, perf_counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -103,12 +104,15 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
 
     def _server(self, listener: Any) -> StreamServer:
         listener.setblocking(1)
-        if self._is_for_metrics(listener.getsockname()):
+        name = listener.getsockname()
+        # Asked for as each connection begins, and the last begin when the listener is closed.
+        named = SimpleNamespace(getsockname=lambda: name)
+        if self._is_for_metrics(name):
             # Few, and not among those of callers: they are let in when all places are taken.
-            handle = partial(super().handle, listener)
+            handle = partial(super().handle, named)
             server = StreamServer(listener, handle=handle, spawn=_METRICS_CONNECTIONS)
         else:
-            handle = partial(self.handle, listener)
+            handle = partial(self.handle, named)
             server = FairServer(
                 *(listener, handle), spawn=self._connections, board=self._board, place=self.place
             )

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from tests.live.support import started
 from tests.live.test_many_workers import up, value
 from tests.support.edge import edge_before
 from tests.support.flood import Told, flooding
-from tests.support.server import Server, eventually, free_port, serving
+from tests.support.server import KEY, Server, eventually, free_port, serving
 
 pytestmark = pytest.mark.slow
 
 _RATE = 300
 _CONNECTIONS = 24
+_REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nx-api-key: %s\r\n\r\n" % KEY.encode()
 _KEPT = pytest.mark.parametrize("kept", [True, False], ids=["kept", "fresh"])
 
 
@@ -79,6 +81,29 @@ def test_term_answers_all_that_was_begun(kept: bool, drain: str, tmp_path: Path)
     # What is refused never reached it; not one connection ended without its reply.
     assert told.counts().keys() == {"200", "refused"}
     assert told.ends["200"].count > _RATE / 2
+
+
+def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path) -> None:
+    with started(tmp_path, **_address(), workers="1") as server, ExitStack() as clients:
+        server.wait_ready()
+        (worker,) = server.workers()
+        worker.suspend()
+        waiting = [clients.enter_context(server.connect()) for _ in range(40)]
+        for client in waiting:
+            client.sendall(_REQUEST)
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: _has_term_before_it(worker.pid), "the worker is told to stop")
+        time.sleep(1)  # until its next tick is due: it closes the listener then
+        worker.resume()
+        for client in waiting:
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert server.process.wait(10) == 0
+
+
+def _has_term_before_it(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    pending = int(status.partition("ShdPnd:")[2].split()[0], 16)
+    return bool(pending >> (signal.SIGTERM - 1) & 1)
 
 
 def test_term_of_one_of_two_services_behind_the_edge_fails_nobody(tmp_path: Path) -> None:

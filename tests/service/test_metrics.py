@@ -2,13 +2,16 @@
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client.mmap_dict import MmapedDict
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
+from service.metrics import places
 from service.metrics.behaviour import BOUNDS, band
 from service.metrics.http import BUCKETS
 from tests.conftest import AppMaker
@@ -240,3 +243,17 @@ def test_the_rows_of_a_call_are_counted_for_arrays_too(
     send(client, [request_body] * rows)
     assert values(client, "scoring_batch_rows_sum") == {"": rows}
     assert values(client, "scoring_batch_rows_count") == {"": 1.0}
+
+
+def test_a_workers_files_are_there_whole_before_anybody_can_merge_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_place", "master")
+    (tmp_path / "counter_master.db").touch()
+    (tmp_path / "gauge_livemax_master.db").touch()
+    (tmp_path / "gauge_livemax_3.db").write_bytes(b"what its former worker counted")
+    places.take(3, tmp_path)
+    path = tmp_path / "counter_3.db"
+    assert list(MmapedDict.read_all_values_from_file(path)) == []  # type: ignore[no-untyped-call]
+    assert (tmp_path / "gauge_livemax_3.db").read_bytes() == b"what its former worker counted"
+    assert not list(tmp_path.glob("*.new"))
