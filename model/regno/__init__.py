@@ -4,10 +4,13 @@ May import: model's errors, wire format, blocks and stopping, stdlib, numpy, cat
 msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
 request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is the
 notebook's door. simulate → training → evaluate → card make the bundled model (`bundled`);
-labelled → split → training → report make one of own rows (`candidate`).
+labelled → split → training → report make one of own rows (`candidate`). parity tells what a
+promotion would change.
 """
 
 from model.regno.features import Row
+from model.regno.golden import readings as golden_readings
+from model.regno.parity import Limits, Parity, compare
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
 from model.regno.schema import components
@@ -18,10 +21,14 @@ __all__ = [
     "FIELDS",
     "MANY",
     "PLATES",
+    "Limits",
+    "Parity",
     "Reading",
     "RegnoScorer",
     "Row",
     "Score",
+    "compare",
     "components",
+    "golden_readings",
     "pick_regno",
 ]
