@@ -11,10 +11,11 @@ from service.auth import KeyRing
 from service.board import board
 from service.door import Door
 from service.metrics import Metrics
-from service.routes import docs, ops, reg
+from service.routes import docs, model, ops, reg
 from service.settings import Settings
 from service.shedding import Glance
 from service.slots import Slot
+from service.swap.whiteboard import whiteboard
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -64,6 +65,8 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     scoring = reg.RegRoute(slot, keys, settings, metrics, admission)
     app.express = {("POST", path): scoring.post for path in ("/reg/", "/reg")}
     app.register_blueprint(reg.blueprint(scoring, keys))
+    operating = model.ModelRoute(settings, slot, board(), whiteboard())
+    app.register_blueprint(model.blueprint(operating, keys, settings.admin_names))
     app.register_blueprint(ops.home(keys))
     app.register_blueprint(ops.probes(slot, board()))
     app.register_blueprint(docs.blueprint())

@@ -12,7 +12,7 @@ _VACANT: Final = -1
 _CLOSED: Final = -2
 _INT: Final = 4
 # More than a server has workers, the two generations that a reload overlaps included.
-_PLACES: Final = 128
+PLACES: Final = 128
 
 
 class Board:
@@ -53,6 +53,10 @@ class Board:
         """Tell the others that this worker takes no more: none shall leave connections to it."""
         self._connections[place] = _CLOSED
 
+    def open_places(self) -> list[int]:
+        """The places of the workers that take connections, or will: they are starting."""
+        return [place for place, n in enumerate(self._connections) if n >= 0]
+
     def least(self, place: int) -> int | None:
         """The fewest connections that another open worker has; None if there is no other."""
         everyone = self._connections.tolist()
@@ -63,4 +67,4 @@ class Board:
 @cache
 def board() -> Board:
     """The one board of this server; a reload of its configuration keeps it."""
-    return Board(_PLACES)
+    return Board(PLACES)

@@ -23,6 +23,7 @@ from service.settings import (
     unknown_variables,
     variable,
 )
+from service.swap.whiteboard import whiteboard
 from service.traces import traces
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def _load() -> Settings:
 
 
 _settings = _load()
-# Made before the first fork, so that all workers see it.
+# Made before the first fork, so that all workers see them.
 board()
+whiteboard()
 # Before anything imports prometheus_client or numpy.
 export_for_libraries(workdir.metrics_folder())
 
@@ -109,6 +111,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Judge the keys by the real sockets, and warm the model, before the first connection."""
+    from service.swap.joining import join
     from service.wsgi import app, keys, slot
 
     metrics: Metrics = app.extensions["metrics"]
@@ -122,14 +125,15 @@ def post_worker_init(worker: Any) -> None:
         worker.log.critical("%s: the model is refused: %s", variable("model"), str(reason))
         sys.exit(Arbiter.WORKER_BOOT_ERROR)  # which tells the arbiter not to try again
     metrics.scoring.loaded("loaded")
-    metrics.scoring.live(slot.current.version, str(worker.place), serves=True)
+    slot.serve_as(str(worker.place))
+    join(_settings, slot, metrics, worker.place)
     metrics.vitals.start(str(worker.place))
     worker.each_second = partial(_publish, metrics, slot)
 
 
 def _publish(metrics: Metrics, slot: "Slot", sockets: list[Any]) -> None:
     metrics.publish(sockets)
-    slot.current.behaviour.publish()
+    slot.publish()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
@@ -144,4 +148,5 @@ def child_exit(server: Any, worker: Any) -> None:
     """Free a dead worker's place, and drop its live gauges."""
     places.leave(worker.place)
     board().leave(worker.place)
+    whiteboard().wipe(worker.place)
     _tell_configured(server)

@@ -37,6 +37,50 @@ class Settings(Struct, frozen=True):
         int, Meta(ge=0, le=64, description="Worker processes; 0: one for each CPU of the quota.")
     ] = 0
     model: Annotated[str, Meta(description="The .cbm file to serve; empty: the bundled one.")] = ""
+    models: Annotated[
+        str,
+        Meta(
+            description="Registry whose live version is served and followed: a folder or "
+            "s3://bucket/prefix (see python -m model.registry); empty: SCORING_MODEL is served."
+        ),
+    ] = ""
+    models_cache: Annotated[
+        str, Meta(description="Folder for copies of models that lie in S3; empty: in the home.")
+    ] = ""
+    models_poll_seconds: Annotated[
+        float, Meta(ge=0.1, le=3600, description="How often each worker looks at the registry.")
+    ] = 1.0
+    max_slowdown: Annotated[
+        float,
+        Meta(gt=0, description="How many times as long as the live model another may take."),
+    ] = 3.0
+    parity_rows: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="Newest readings that each worker keeps in memory, to try a version on "
+            "them before it is promoted.",
+        ),
+    ] = 1000
+    parity_max_flips: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Share of them whose decision at 0.5 may turn round."),
+    ] = 0.02
+    parity_max_flips_in_class: Annotated[
+        float, Meta(ge=0, le=1, description="The same among the rows of one camera class.")
+    ] = 0.1
+    parity_max_difference: Annotated[
+        float, Meta(ge=0, le=1, description="How far their scores may move, on average.")
+    ] = 0.05
+    admins: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._, -]*\Z",
+            description="Names of the keys that may see and change the model, at /model; commas "
+            "between.",
+        ),
+    ] = ""
     api_keys: Annotated[
         str,
         Meta(description="Keys of callers, separated by commas: name:key pairs or bare keys."),
@@ -145,6 +189,11 @@ class Settings(Struct, frozen=True):
     def version(self) -> str:
         """What reports and traces call this version."""
         return self.release or VERSION
+
+    @property
+    def admin_names(self) -> frozenset[str]:
+        """The names in `admins`."""
+        return frozenset(self.admins.replace(",", " ").split())
 
     @property
     def metrics_kept(self) -> bool:

@@ -59,6 +59,8 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
         raise _explain(error) from None  # the text of the cause may hold a secret
     settings = _with_metrics_token(settings)
     _check_addresses(settings)
+    if settings.model and settings.models:
+        raise SettingsError(variable("models"), f"{variable('model')} is set too")
     if not settings.api_keys and not settings.api_keys_file:
         settings = msgspec.structs.replace(settings, api_keys=f"example:{EXAMPLE_KEY}")
     return settings

@@ -1,5 +1,6 @@
-"""Where the live scorer is."""
+"""Where the live scorer is, and how another takes its place."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,14 +39,44 @@ class Live:
 class Slot:
     """Holds what serves. A request reads `current` once, so it never sees two.
 
-    To serve another, assign `current`: one reference, changed at once.
+    `recent` are the newest readings of this worker's requests, in memory only: a version that
+    is to be live is tried on them first.
     """
 
-    def __init__(self, scorer: RegnoScorer, metrics: Metrics) -> None:
-        self.current = Live(scorer, metrics)
+    def __init__(self, scorer: RegnoScorer, metrics: Metrics, recent: int = 0) -> None:
+        """`recent` is how many readings are kept."""
+        self._metrics = metrics
+        self._worker = ""
+        self._former: Live | None = None
+        self.current = self.made(scorer)
+        self.recent: deque[Reading] = deque(maxlen=recent)
         self.warm = False
+
+    def made(self, scorer: RegnoScorer) -> Live:
+        """What could serve with a scorer."""
+        return Live(scorer, self._metrics)
 
     def warm_up(self) -> None:
         """Score the golden rows in this process; ready from then on. Raises ModelRefused."""
         self.current.scorer.warm()
+        self.current.behaviour.show()
         self.warm = True
+
+    def serve_as(self, worker: str) -> None:
+        """Tell the metrics which worker this is, and what it serves."""
+        self._worker = worker
+        self._metrics.scoring.live(self.current.version, worker, serves=True)
+
+    def change(self, live: Live) -> None:
+        """Serve another: one reference, changed at once. Requests in flight end with the former."""
+        self._former, self.current = self.current, live
+        self._former.behaviour.hide()
+        live.behaviour.show()
+        self._metrics.scoring.live(self._former.version, self._worker, serves=False)
+        self._metrics.scoring.live(live.version, self._worker, serves=True)
+
+    def publish(self) -> None:
+        """Write what was noted of the rows; the former model's last ones come after it."""
+        for live in (self._former, self.current):
+            if live:
+                live.behaviour.publish()

@@ -16,10 +16,16 @@ from service.auth import KeyRing
 from service.metrics import Metrics
 from service.settings import Settings, SettingsError, of_this_server, stop, variable
 from service.slots import Slot
+from service.swap.joining import first
 
 
 def load_scorer(settings: Settings) -> RegnoScorer:
-    """The scorer that the settings name. Raises SettingsError."""
+    """The scorer that the settings name, or the live one of their registry.
+
+    Raises SettingsError.
+    """
+    if settings.models:
+        return first(settings)
     try:
         return RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
     except ModelRefused as reason:
@@ -35,7 +41,7 @@ def build() -> tuple[Flask, Slot, KeyRing]:
         settings = of_this_server()
         keys = KeyRing(settings)
         metrics = Metrics(keys.names, kept=settings.metrics_kept)
-        slot = Slot(load_scorer(settings), metrics)
+        slot = Slot(load_scorer(settings), metrics, settings.parity_rows)
         app = create_app(settings, slot, keys, metrics)
         if settings.metrics_bind:
             app.extensions["metrics_app"] = create_metrics_app(settings, slot, keys, metrics)

@@ -8,6 +8,7 @@ A version never changes. All aliases are one file, changed as a whole.
 
 from model.registry.aliases import Aliases, Change
 from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
+from model.registry.examination import examine
 from model.registry.homes import Entry, Files
 from model.registry.registry import Fault, Moved, Registry, open_registry
 
@@ -24,5 +25,6 @@ __all__ = [
     "Registry",
     "RegistryError",
     "Unavailable",
+    "examine",
     "open_registry",
 ]

@@ -160,14 +160,20 @@ class Registry:
         raise Conflict(f"{self.where}: others changed the aliases {_TRIES} times meanwhile")
 
 
-def open_registry(location: str | Path, name: str = "regno", cache: Path | None = None) -> Registry:
+def open_registry(
+    location: str | Path,
+    name: str = "regno",
+    cache: Path | None = None,
+    check: Callable[[Path], object] = examine,
+) -> Registry:
     """The registry of the model `name` at a folder or at s3://bucket/prefix.
 
     `cache` is the folder for copies of what lies elsewhere; by default one in the user's home.
+    `check` raises ModelRefused for a model file that is not to get an alias.
     Nothing is read yet. Raises Refused for a location or name that can't be one, Unavailable
     when what its home needs is not installed.
     """
-    return Registry(_home(str(location), check_name("model", name), cache))
+    return Registry(_home(str(location), check_name("model", name), cache), check)
 
 
 def _home(location: str, name: str, cache: Path | None) -> Home:

@@ -14,6 +14,8 @@ CAMERA_BELOW: Final = 0.3
 NETWORK_ABOVE: Final = 0.7
 BANDS: Final = ("camera", "unsure", "network")
 _OTHER: Final = "other"
+# The share of a bin that the live model's reference does not have.
+_NONE: Final = -1.0
 
 
 def band(positive: float) -> str:
@@ -54,16 +56,17 @@ class BehaviourMetrics:
         )
         self.reference = Gauge(
             "scoring_drift_reference_ratio",
-            "The share of each bin among the rows that the model was measured on.",
+            "The share of each bin among the rows that the live model was measured on; -1: a "
+            "former model's bin.",
             ("variable", "bin"),
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
             registry=registry,
         )
         self.importance = Gauge(
             "scoring_drift_importance_ratio",
             "Each feature's share of the model's importance; 0 for the score itself.",
             ("variable",),
-            multiprocess_mode="max",
+            multiprocess_mode="livemax",
             registry=registry,
         )
 
@@ -83,7 +86,25 @@ class Behaviour:
         for feature in scorer.watched_categories:
             metrics.unseen.labels(feature)
         self._drift = scorer.drift_counter()
-        self._bind_drift()
+        self._bins = {
+            (variable.name, name): metrics.drift.labels(variable.name, name)
+            for variable in self._drift.reference
+            for name in variable.bins
+        }
+
+    def show(self) -> None:
+        """Its model is live: show the reference to measure drift by."""
+        for variable in self._drift.reference:
+            self._metrics.importance.labels(variable.name).set(variable.importance)
+            for name, share in zip(variable.bins, variable.shares, strict=True):
+                self._metrics.reference.labels(variable.name, name).set(share)
+
+    def hide(self) -> None:
+        """It is live no more. Series can't be taken back, but no share of rows is below 0."""
+        for variable in self._drift.reference:
+            self._metrics.importance.labels(variable.name).set(0)
+            for name in variable.bins:
+                self._metrics.reference.labels(variable.name, name).set(_NONE)
 
     def scored(self, classes: Iterable[str], scores: Sequence[Score]) -> None:
         """Count scores and whom they believe; `classes` are the camera classes of the rows."""
@@ -119,11 +140,3 @@ class Behaviour:
         """Write what was noted for drift."""
         for bin_of, count in self._drift.take().items():
             self._bins[bin_of].inc(count)
-
-    def _bind_drift(self) -> None:
-        self._bins = {}
-        for variable in self._drift.reference:
-            self._metrics.importance.labels(variable.name).set(variable.importance)
-            for name, share in zip(variable.bins, variable.shares, strict=True):
-                self._metrics.reference.labels(variable.name, name).set(share)
-                self._bins[variable.name, name] = self._metrics.drift.labels(variable.name, name)

@@ -12,6 +12,7 @@ from service.metrics.behaviour import Behaviour, BehaviourMetrics
 from service.metrics.http import HttpMetrics
 from service.metrics.scoring import ScoringMetrics
 from service.metrics.silence import SilentBehaviour, SilentHttp, SilentScoring
+from service.metrics.swaps import SwapMetrics
 from service.metrics.vitals import VitalSigns
 
 
@@ -24,6 +25,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.http = (HttpMetrics if kept else SilentHttp)(self.registry, key_names)
         self.scoring = (ScoringMetrics if kept else SilentScoring)(self.registry)
+        self.swaps = SwapMetrics(self.registry, self.scoring)
         self.vitals = VitalSigns(self.registry)
         self._behaviours = BehaviourMetrics(self.registry)
         reports = Counter(

@@ -7,14 +7,14 @@ request with two bound updates instead of some eighty Python calls.
 
 import hmac
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from flask import Flask, copy_current_request_context, request
-from gevent import get_hub
 from prometheus_client import CollectorRegistry
 from prometheus_flask_exporter import PrometheusMetrics
 
+from service.beside import beside_the_loop
 from service.errors import Refused
 from service.record import record_of
 
@@ -50,21 +50,9 @@ def _guarded(
             # Now: the copy of the context takes the request, and its route, with it when it ends.
             record_of(request.environ).route = "/metrics"
             write()
-            return _beside_the_loop(copy_current_request_context(view), *args, **kwargs)
+            merge = copy_current_request_context(view)
+            return beside_the_loop(partial(merge, *args, **kwargs))
 
         return guarded
 
     return guard
-
-
-def _beside_the_loop(view: Callable[..., Any], *args: object, **kwargs: object) -> Any:
-    def outcome() -> Any:
-        try:
-            return view(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - gevent would report it here, and Flask again
-            return error
-
-    result = get_hub().threadpool.apply(outcome)
-    if isinstance(result, Exception):
-        raise result
-    return result

@@ -54,3 +54,9 @@ class SilentBehaviour(Behaviour):
 
     def lookalikes(self, rows: Mapping[str, int]) -> None:
         """Nothing."""
+
+    def show(self) -> None:
+        """Nothing."""
+
+    def hide(self) -> None:
+        """Nothing."""

@@ -92,6 +92,7 @@ class RegRoute:
             self._metrics.failed(1)
             raise
         resumed = perf_counter()
+        self._slot.recent.append(reading)
         record.rows = 1
         record.predict_seconds = prediction.ended - prediction.began
         record.wait_seconds = resumed - queued - record.predict_seconds
@@ -125,6 +126,7 @@ class RegRoute:
         except Exception:
             self._metrics.failed(len(readings))
             raise
+        self._slot.recent.extend(readings)
         gevent.sleep(0)
         return [item if isinstance(item, InvalidRequest) else next(outcomes) for item in items]
 

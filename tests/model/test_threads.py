@@ -19,6 +19,7 @@ def _run(model: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         cwd=ROOT,
         capture_output=True,
         text=True,
+        errors="replace",  # without the lock, bytes of anybody's memory come out
         timeout=120,
         check=False,
     )

@@ -1,0 +1,220 @@
+"""One worker's part in a swap: it follows the registry's aliases, together with the others."""
+
+import logging
+import os
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+import gevent
+import msgspec
+from gevent.threadpool import ThreadPool
+from msgspec import Struct
+
+from model import ModelRefused
+from model.registry import Damaged, Refused, Registry, RegistryError
+from service.beside import beside_the_loop
+from service.board import Board
+from service.errors import log_exception
+from service.metrics.swaps import SwapMetrics
+from service.slots import Live, Slot
+from service.swap.loading import Loader
+from service.swap.whiteboard import Note, Order, Target, Whiteboard
+
+T = TypeVar("T")
+
+# While a swap is under way, so often each worker looks at the whiteboard.
+_LOOK_SECONDS: Final = 0.01
+# From an order to its moment: all have seen it by then.
+_NOTICE_SECONDS: Final = 0.05
+# Who is ready waits so long for workers that say nothing: they hang, or can't start.
+_PATIENCE: Final = 10.0
+# A version that was refused is tried again: a disk may have been full.
+_AGAIN: Final = 30.0
+
+log = logging.getLogger("gunicorn.error")
+
+
+class Place(Struct, frozen=True):
+    """Where a worker is among the others."""
+
+    number: int
+    board: Board
+    whiteboard: Whiteboard
+
+
+class Follower:
+    """Serves what all workers of this host have agreed on."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a worker's parts
+        self,
+        registry: Registry,
+        loader: Loader,
+        slot: Slot,
+        place: Place,
+        metrics: SwapMetrics,
+        poll_seconds: float,
+    ) -> None:
+        self._registry = registry
+        self._loader = loader
+        self._slot = slot
+        self._place = place
+        self._metrics = metrics
+        self._poll_seconds = poll_seconds
+        self._threads = ThreadPool(1)
+        self._standby: dict[str, Live] = {}
+        self._next_poll = self._retry_at = self._ready_since = 0.0
+        self._wanted: Target | None = None
+        live = Target(slot.current.version, 0)
+        self._note = Note(place.number, os.getpid(), "serving", live, monotonic())
+
+    def catch_up(self) -> None:
+        """Before the first connection: serve what the others serve by now.
+
+        Raises ModelRefused or RegistryError when that can't be had.
+        """
+        order = self._place.whiteboard.order
+        if order and order.target.version != self._slot.current.version:
+            scorer = self._loader.load(order.target.version, self._slot.current.scorer)
+            self._slot.change(self._slot.made(scorer))
+        self._tell(serving=order.target if order else self._note.serving, since=monotonic())
+
+    def start(self) -> None:
+        """Follow from now on, in a greenlet."""
+        gevent.spawn(self._follow)
+
+    def _follow(self) -> None:
+        while True:
+            try:
+                self._step()
+            except Exception as error:  # noqa: BLE001 - whatever happens, it goes on serving
+                log_exception(error, "of a swap")
+            gevent.sleep(_LOOK_SECONDS if self._is_underway else min(self._poll_seconds, 0.1))
+
+    @property
+    def _is_underway(self) -> bool:
+        order = self._place.whiteboard.order
+        ordered = order is not None and order.target != self._note.serving
+        return ordered or self._note.ready is not None
+
+    def _step(self) -> None:
+        order = self._place.whiteboard.order
+        if order and order.target != self._note.serving:
+            self._obey(order)
+            return
+        if monotonic() >= self._next_poll:
+            self._poll()
+        if self._wanted and self._wanted != self._note.serving:
+            self._prepare(self._wanted)
+            self._propose()
+
+    def _poll(self) -> None:
+        """Look at the aliases."""
+        self._next_poll = monotonic() + self._poll_seconds
+        try:
+            aliases = self._beside(self._registry.aliases)
+        except RegistryError as error:
+            self._complain("unreachable", str(error))
+            return
+        if self._note.state == "unreachable":
+            self._tell(state="serving", reason="")
+        if not aliases.live:
+            self._complain("unreachable", "the registry names no live version")
+            return
+        wanted = Target(aliases.live, aliases.generation)
+        if wanted != self._wanted:
+            self._wanted, self._retry_at = wanted, 0.0
+            if wanted == self._note.serving:
+                self._tell(state="serving", ready=None, refused=None, reason="")
+
+    def _prepare(self, target: Target) -> None:
+        """Have a version ready, if it can be."""
+        if self._note.ready == target or monotonic() < self._retry_at:
+            return
+        self._tell(state="loading", ready=None)
+        if self._has(target):
+            self._ready_since = monotonic()
+            self._tell(state="ready", ready=target, refused=None, reason="")
+
+    def _has(self, target: Target) -> bool:
+        """Load a version unless it is here; false if it can't be had, and the note says why."""
+        version = target.version
+        if version == self.version or version in self._standby:
+            return True
+        if monotonic() < self._retry_at:
+            return False
+        try:
+            scorer = self._beside(self._loader.load, version, self._slot.current.scorer)
+        except (ModelRefused, Damaged, Refused) as reason:
+            self._refuse(target, str(reason))
+        except RegistryError as error:
+            self._retry_at = monotonic() + self._poll_seconds
+            self._complain("unreachable", str(error))
+        else:
+            self._metrics.loaded("loaded")
+            self._standby[version] = self._slot.made(scorer)
+            return True
+        return False
+
+    def _refuse(self, target: Target, reason: str) -> None:
+        self._retry_at = monotonic() + _AGAIN
+        self._metrics.loaded("refused")
+        log.error("Version %s is refused, %s stays: %s", target.version, self.version, reason)
+        self._tell(state="refused", refused=target, reason=reason)
+
+    @property
+    def version(self) -> str:
+        """What this worker serves."""
+        return self._slot.current.version
+
+    def _propose(self) -> None:
+        """Order the swap once all are ready, or those that say anything at all."""
+        target = self._note.ready
+        if target is None or target != self._wanted:
+            return
+        others = [self._place.whiteboard.note(at) for at in self._place.board.open_places()]
+        if any(note and note.refused == target for note in others):
+            return
+        all_ready = all(note and target in (note.ready, note.serving) for note in others)
+        if all_ready or monotonic() > self._ready_since + _PATIENCE:
+            self._place.whiteboard.give(Order(target, monotonic() + _NOTICE_SECONDS))
+
+    def _obey(self, order: Order) -> None:
+        """Serve what is ordered, at its moment; as soon as it can be had if that has passed."""
+        if not self._has(order.target):
+            return
+        gevent.sleep(max(0.0, order.at - monotonic()))
+        self._change(order.target)
+        self._measure(order.target)
+
+    def _change(self, target: Target) -> None:
+        old = self._slot.current
+        if old.version != target.version:
+            self._slot.change(self._standby.pop(target.version))
+            # The one that went stays warm, for a way back; those before it go.
+            self._standby = {old.version: old}
+            log.info("Version %s serves instead of %s", target.version, old.version)
+        self._tell(
+            state="serving", serving=target, since=monotonic(), ready=None, refused=None, reason=""
+        )
+
+    def _measure(self, target: Target) -> None:
+        notes = [self._place.whiteboard.note(at) for at in self._place.board.open_places()]
+        if all(note and note.serving == target for note in notes):
+            since = [note.since for note in notes if note]
+            self._metrics.mixed(max(since) - min(since))
+
+    def _complain(self, state: str, reason: str) -> None:
+        if (state, reason) != (self._note.state, self._note.reason):
+            log.warning("The models' registry is of no use now, %s stays: %s", self.version, reason)
+        self._tell(state=state, reason=reason)
+
+    def _tell(self, **changed: Any) -> None:
+        self._note = msgspec.structs.replace(self._note, **changed)
+        self._place.whiteboard.put(self._place.number, self._note)
+        worker = str(self._place.number)
+        self._metrics.registry_up(worker, up=self._note.state != "unreachable")
+        self._metrics.serving(worker, self._note.serving.generation)
+
+    def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
+        return beside_the_loop(function, *arguments, threads=self._threads)

@@ -1,0 +1,84 @@
+"""Building the parts: the scorer that a server starts with, and each worker's follower."""
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from model import ModelRefused
+from model.registry import Registry, RegistryError, open_registry
+from model.regno import RegnoScorer
+from service import workdir
+from service.board import board
+from service.settings import Settings, SettingsError, variable
+from service.swap.follower import Follower, Place
+from service.swap.loading import Examination, Loader
+from service.swap.whiteboard import Note, Order, Target, whiteboard
+
+if TYPE_CHECKING:
+    from service.metrics import Metrics
+    from service.slots import Slot
+
+# A worker that can't begin is started anew by the master at once; the disk gets a rest.
+_REST_SECONDS: Final = 1.0
+
+log = logging.getLogger("gunicorn.error")
+
+
+def registry_of(settings: Settings) -> Registry:
+    """The registry that the settings name. Raises RegistryError."""
+    cache = Path(settings.models_cache) if settings.models_cache else None
+    return open_registry(settings.models, cache=cache)
+
+
+def loader_of(settings: Settings, registry: Registry) -> Loader:
+    """What loads versions in this worker."""
+    return Loader(registry, Examination(workdir.metrics_folder()), settings.max_slowdown)
+
+
+def first(settings: Settings) -> RegnoScorer:
+    """In the master: the scorer of the live version, which all workers begin with.
+
+    Raises SettingsError.
+    """
+    try:
+        registry = registry_of(settings)
+        aliases = registry.aliases()
+        if not aliases.live:
+            raise SettingsError(
+                variable("models"), f"{registry.where} has no live version: promote one"
+            )
+        scorer = RegnoScorer.load(registry.fetch(aliases.live))
+    except (RegistryError, ModelRefused) as reason:
+        raise SettingsError(variable("models"), str(reason)) from reason
+    target = Target(aliases.live, aliases.generation)
+    whiteboard().give(Order(target, monotonic()))
+    return scorer
+
+
+def join(settings: Settings, slot: "Slot", metrics: "Metrics", number: int) -> None:
+    """In a worker, before its first connection: serve what the others do, and follow with them."""
+    if not settings.models:
+        serving = Target(slot.current.version, 0)
+        whiteboard().put(number, Note(number, os.getpid(), "serving", serving, monotonic()))
+        return
+    registry = registry_of(settings)
+    follower = Follower(
+        registry,
+        loader_of(settings, registry),
+        slot,
+        Place(number, board(), whiteboard()),
+        metrics.swaps,
+        settings.models_poll_seconds,
+    )
+    try:
+        follower.catch_up()
+    except (RegistryError, ModelRefused) as reason:
+        metrics.scoring.loaded("refused")
+        log.critical("The version that this host serves can't be had: %s", reason)
+        time.sleep(_REST_SECONDS)
+        sys.exit(1)
+    follower.start()

@@ -1,0 +1,95 @@
+"""A version out of the registry, fit to serve: fetched, examined, loaded, timed, warm.
+
+All of it runs beside the event loop, in a thread. CatBoost can crash on a damaged file, so that
+a process of its own looks at each model first: one for the host, whose verdict all workers read.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+from model import ModelRefused
+from model.registry import Registry, examine
+from model.regno import RegnoScorer
+
+_ROUNDS: Final = 5
+
+
+class Examination:
+    """The check of a model file, once for each file on this host.
+
+    `folder` is where the verdicts lie, the same for all workers and gone with the server.
+    """
+
+    def __init__(self, folder: Path, check: Callable[[Path], object] = examine) -> None:
+        self._folder = folder
+        self._check = check
+
+    def __call__(self, model: Path) -> None:
+        """Raises ModelRefused, as `check` does, or as it did for another worker."""
+        digest = sha256(model.read_bytes()).hexdigest()
+        with self._alone(digest) as verdict:
+            if not os.fstat(verdict).st_size:
+                os.write(verdict, b"." + self._reason(model).encode())
+            reason = os.pread(verdict, 1 << 16, 1).decode()
+        if reason:
+            raise ModelRefused(reason)
+
+    def _reason(self, model: Path) -> str:
+        try:
+            self._check(model)
+        except ModelRefused as reason:
+            return str(reason)
+        return ""
+
+    @contextmanager
+    def _alone(self, digest: str) -> Iterator[int]:
+        """Within, no other worker has this verdict's file; the kernel frees a dead one's lock."""
+        path = self._folder / f"examined-{digest}"
+        verdict = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(verdict, fcntl.LOCK_EX)
+            yield verdict
+        finally:
+            os.close(verdict)
+
+
+class Loader:
+    """Loads versions of a registry."""
+
+    def __init__(self, registry: Registry, examination: Examination, slowest: float) -> None:
+        """`slowest` is how many times as long as the present model another one may take."""
+        self._registry = registry
+        self._examination = examination
+        self._slowest = slowest
+
+    def load(self, version: str, present: RegnoScorer) -> RegnoScorer:
+        """A warm scorer of a version; `present` is the one that serves.
+
+        Raises ModelRefused with the reason, RegistryError when the version can't be had.
+        """
+        path = self._registry.fetch(version)
+        self._examination(path)
+        scorer = RegnoScorer.load(path)
+        scorer.warm()
+        ratio = _seconds(scorer) / _seconds(present)
+        if ratio > self._slowest:
+            than = f"as {present.version}, which serves; {self._slowest:g} times may be"
+            raise ModelRefused(f"it takes {ratio:.1f} times as long {than}")
+        return scorer
+
+
+def _seconds(scorer: RegnoScorer) -> float:
+    """The time for the golden rows, the best of some rounds: others share the machine."""
+
+    def once() -> float:
+        began = perf_counter()
+        scorer.warm()
+        return perf_counter() - began
+
+    return min(once() for _ in range(_ROUNDS))
