@@ -22,6 +22,7 @@ from service.board import PLACES
 
 T = TypeVar("T")
 
+NAME: Final = "scoring-swap"
 _NOTE_BYTES: Final = 2048
 _HEAD: Final = struct.Struct("II")  # length, checksum
 # All of a note in its bytes, whatever letters the reason has.
@@ -64,11 +65,11 @@ class Note(Struct, frozen=True):
 class Whiteboard:
     """One order, and a note for each place on the workers' board."""
 
-    def __init__(self, places: int = PLACES) -> None:
-        # A file in memory, not a bare map: only a file can be locked.
-        self._file = os.memfd_create("scoring-swap")
-        os.ftruncate(self._file, (1 + places) * _NOTE_BYTES)
-        self._memory = mmap.mmap(self._file, (1 + places) * _NOTE_BYTES)
+    def __init__(self, file: int) -> None:
+        """`file` is the descriptor of one in memory; not a bare map, since only files have locks."""
+        os.ftruncate(file, (1 + PLACES) * _NOTE_BYTES)
+        self._file = file
+        self._memory = mmap.mmap(file, (1 + PLACES) * _NOTE_BYTES)
 
     @property
     def order(self) -> Order | None:
@@ -122,4 +123,4 @@ class Whiteboard:
 @cache
 def whiteboard() -> Whiteboard:
     """The one of this server; a reload of its configuration keeps it."""
-    return Whiteboard()
+    return Whiteboard(os.memfd_create(NAME))

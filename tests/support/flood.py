@@ -46,8 +46,8 @@ class Told(Struct):
     ends: dict[str, Latencies]
     longest_pause: float
     """Seconds, the longest between two scores."""
-    bodies: list[str]
-    """The different bodies of scores."""
+    bodies: list[tuple[str, str]]
+    """The different bodies of scores, each after the version of the model that it names."""
     seconds: float
     """How long it lasted."""
 
@@ -69,7 +69,7 @@ class Flood:
         self._latencies: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self._last: set[Any] = set()  # connections that the server said it would close
         self._scored_at = [self._began]
-        self._bodies: set[bytes] = set()
+        self._bodies: set[tuple[str, str]] = set()
 
     def _timetable(self, rate: float, seconds: float) -> Iterator[float]:
         for number in count():
@@ -138,7 +138,8 @@ class Flood:
             self._last.add(client)
         status = head[9:12].decode()
         if status == "200":
-            self._bodies.add(body)
+            version = head.lower().partition(b"x-model-version: ")[2].split(b"\r\n")[0]
+            self._bodies.add((version.decode(), body.decode()))
         return status
 
     def told(self) -> dict[str, Any]:
@@ -152,7 +153,7 @@ class Flood:
         return {
             "ends": ends,
             "longest_pause": max(pauses, default=0.0),
-            "bodies": sorted(body.decode() for body in self._bodies),
+            "bodies": sorted(self._bodies),
             "seconds": time.perf_counter() - self._began,
         }
 

@@ -1,5 +1,6 @@
 """A real server of S3's protocol: moto, as a process of its own."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,12 +26,25 @@ CREDENTIALS = {
 class Moto:
     """A running server with the bucket `BUCKET`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
         self.settings: Mapping[str, str] = {
             **CREDENTIALS,
             "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
         }
         self.url = f"http://127.0.0.1:{port}"
+
+    def pause(self) -> None:
+        """Take requests, and answer none."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Answer again."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Refuse connections."""
+        self._process.kill()
 
     @property
     def client(self) -> Any:
@@ -55,7 +69,6 @@ class Moto:
 def moto(folder: Path, *, conditions: bool = True) -> Iterator[Moto]:
     """A server; without `conditions` it refuses If-Match and If-None-Match with a 501."""
     port = free_port()
-    server = Moto(port)
     with (folder / "moto.log").open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.moto_process", str(port), str(int(conditions))],
@@ -64,10 +77,12 @@ def moto(folder: Path, *, conditions: bool = True) -> Iterator[Moto]:
             stdout=out,
             stderr=out,
         )
+    server = Moto(port, process)
     try:
         eventually(server.answers, "moto answers")
         server.client.create_bucket(Bucket=BUCKET)
         yield server
     finally:
+        server.resume()
         process.terminate()
         process.wait(10)

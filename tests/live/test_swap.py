@@ -1,0 +1,111 @@
+"""The live model is changed while requests flow: nobody notices but by the version."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.test_many_workers import value
+from tests.support.flood import flooding
+from tests.support.server import Server, eventually
+from tests.support.swapping import (
+    FIRST,
+    SECOND,
+    board_of,
+    following,
+    post,
+    registry_of_two,
+    scored,
+    serves,
+    shown,
+    wait_until_all_serve,
+)
+
+pytestmark = pytest.mark.slow
+
+_RATE = 300
+_CONNECTIONS = 24
+_SWAPS = 50
+
+
+def _memory(server: Server) -> int:
+    return sum(worker.memory_info().rss for worker in server.workers())
+
+
+def test_fifty_swaps_in_a_stream_fail_nobody_and_mix_nothing(tmp_path: Path) -> None:
+    registry = registry_of_two(tmp_path)
+    with following(tmp_path) as server:
+        of_first = scored(server)
+        with flooding(server.port, _RATE, _CONNECTIONS) as stream:
+            after = []
+            for number in range(_SWAPS):
+                version = (SECOND, FIRST)[number % 2]
+                registry.promote(version, who="the tests")
+                wait_until_all_serve(server, version)
+                after.append(_memory(server))
+                if number == 0:
+                    of_second = scored(server)
+            told = stream.stop()
+        assert value(server, "scoring_model_mixed_seconds") < 1
+        assert value(server, 'scoring_model_loads_total{result="refused"}') == 0
+    assert told.counts().keys() == {"200"}
+    # Each body came with the version that makes it, and with no other.
+    assert told.bodies == sorted([of_first, of_second])
+    assert of_first[1] != of_second[1]
+    assert after[-1] < 1.1 * after[4]
+
+
+def test_workers_that_die_at_the_worst_moments_end_in_one_version(tmp_path: Path) -> None:
+    registry = registry_of_two(tmp_path)
+    with following(tmp_path) as server:
+        board = board_of(server)
+        stays, dies = server.workers()
+        # It is ready, and dies while the other is not.
+        stays.suspend()
+        generation = registry.promote(SECOND, who="the tests").after.generation
+        eventually(lambda: any(n["ready"] for n in shown(server)["workers"]), "one is ready")
+        dies.kill()
+        stays.resume()
+        wait_until_all_serve(server, SECOND)
+        # Between the order and its moment; then all of them there.
+        for victims in (1, 2):
+            version = (FIRST, SECOND)[victims - 1]
+            registry.promote(version, who="the tests")
+            generation += 1
+            while (order := board.order) is None or order.target.generation != generation:
+                time.sleep(0.0005)
+            for worker in server.workers()[:victims]:
+                worker.kill()
+            wait_until_all_serve(server, version)
+            assert scored(server)[0] == version
+
+
+def test_a_worker_that_starts_later_serves_what_the_others_do(tmp_path: Path) -> None:
+    registry = registry_of_two(tmp_path)
+    with following(tmp_path) as server:
+        registry.promote(SECOND, who="the tests")
+        wait_until_all_serve(server, SECOND)
+        for worker in server.workers():
+            worker.kill()
+        wait_until_all_serve(server, SECOND)
+        assert scored(server)[0] == SECOND
+
+
+def test_promotions_over_http_ask_for_rights_and_pass_a_gate(tmp_path: Path) -> None:
+    registry_of_two(tmp_path)
+    with following(tmp_path) as server:
+        night = {"x_api_key": "a-key-of-the-night"}
+        for path in ("/model/promote", "/model/rollback"):
+            assert post(server, path, {"version": SECOND}, **night).status_code == 403
+        refusal = post(server, "/model/promote", {"version": SECOND})
+        assert refusal.status_code == 409
+        assert "decided differently" in refusal.json()["body"]
+        assert serves(server, FIRST)
+        done = post(server, "/model/promote", {"version": SECOND, "force": True, "note": "why"})
+        assert done.status_code == 200
+        assert done.json()["body"]["aliases"]["previous"] == FIRST
+        assert done.json()["body"]["parity"]["candidate"] == SECOND
+        wait_until_all_serve(server, SECOND)
+        assert post(server, "/model/rollback").status_code == 200
+        wait_until_all_serve(server, FIRST)
+    assert any("forced" in str(line) for line in server.log())

@@ -1,0 +1,86 @@
+"""A registry with two models that can be served, and questions to a server that follows it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from model.registry import Registry, open_registry
+from model.registry.incoming import incoming
+from model.regno import BUNDLED
+from service.swap.whiteboard import NAME, Whiteboard
+from tests.support import toys
+from tests.support.server import Server, eventually, free_port, serving
+from tests.support.strategies import VALID
+
+FIRST: Final = "first"
+SECOND: Final = "second"
+_NAMES: Final = ("hour", "afts_regno_ai_score", "ai_len", "cam_len")
+
+
+def registry_of_two(folder: Path) -> Registry:
+    """The bundled model as `first`, which is live, and a small one as `second`."""
+    (folder / "made").mkdir()
+    registry = open_registry(folder / "models")
+    small = toys.save(toys.train(_NAMES, iterations=40, depth=4), folder / "made")
+    for version, path in ((FIRST, BUNDLED), (SECOND, small)):
+        registry.add(incoming(path, "regno", version, None))
+    registry.promote(FIRST, who="the tests")
+    return registry
+
+
+@contextmanager
+def following(folder: Path, **settings: str) -> Iterator[Server]:
+    """Two workers that follow the registry in `folder`; the usual key is an admin's."""
+    usual = {
+        "models": str(folder / "models"),
+        "models_poll_seconds": "0.1",
+        "host": "127.0.0.1",
+        "port": str(free_port()),
+        "api_keys": "example:123321,night:a-key-of-the-night",
+        "admins": "example",
+    }
+    with serving(folder / "server", **{**usual, **settings}) as server:
+        yield server
+
+
+def shown(server: Server) -> Any:
+    """What GET /model tells."""
+    with server.client() as client:
+        return client.get("/model").raise_for_status().json()["body"]
+
+
+def serves(server: Server, version: str, workers: int = 2) -> bool:
+    """Whether all workers are there and serve a version."""
+    told = shown(server)["workers"]
+    return [note["serving"]["version"] for note in told] == [version] * workers
+
+
+def wait_until_all_serve(server: Server, version: str) -> None:
+    """Until both workers do."""
+    eventually(lambda: serves(server, version), f"all serve {version}")
+
+
+def scored(server: Server) -> tuple[str, str]:
+    """The version that scored a row, and the reply's body."""
+    with server.client() as client:
+        reply = client.post(
+            "/reg/", content=VALID, headers={"Content-Type": "application/json"}
+        ).raise_for_status()
+    return reply.headers["X-Model-Version"], reply.text
+
+
+def post(server: Server, path: str, body: Any = None, **headers: str) -> httpx.Response:
+    """Ask for a change."""
+    with server.client(**headers) as client:
+        return client.post(path, json={} if body is None else body)
+
+
+def board_of(server: Server) -> Whiteboard:
+    """What the workers tell each other, seen from outside."""
+    descriptors = Path(f"/proc/{server.process.pid}/fd")
+    memory = next(d for d in descriptors.iterdir() if NAME in str(d.readlink()))
+    return Whiteboard(os.open(memory, os.O_RDWR))
