@@ -60,8 +60,20 @@ def test_the_readme_says_plainly_what_the_model_was_trained_on() -> None:
     assert "SCORING_MODEL" in README
 
 
-def test_every_file_that_the_readme_links_to_is_there() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert links
-    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
-    assert missing == []
+PAGES = [ROOT / "README.md", ROOT / "STACK.md", *sorted(ROOT.glob("[!.]*/**/README.md"))]
+PAGES = [page for page in PAGES if not {"node_modules", "build"} & set(page.parts)]
+
+
+def _links(page: Path) -> set[Path]:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    return {(page.parent / link).resolve() for link in links if "://" not in link}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
+    assert _links(page)
+    assert {link for link in _links(page) if not link.exists()} == set()
+
+
+def test_the_readme_leads_to_every_other_page() -> None:
+    assert set(PAGES) - {ROOT / "README.md"} <= _links(ROOT / "README.md")
