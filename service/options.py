@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service import VERSION, addresses
+from service.variables import Variables
 
 PREFIX: Final = "SCORING_"
 # What Sentry takes as the name of an environment or a release.
@@ -16,14 +17,6 @@ _NAME: Final = r"^[A-Za-z0-9._+@-]{0,64}\Z"
 # What a header can carry.
 PRINTABLE: Final = r"^[!-~]*\Z"
 EXAMPLE_KEY: Final = "123321"
-
-
-class SettingsError(Exception):
-    """A setting that can't be used: `variable` is its name in the environment."""
-
-    def __init__(self, variable: str, reason: str) -> None:
-        super().__init__(f"{variable}: {reason}")
-        self.variable = variable
 
 
 class Settings(Struct, frozen=True):
@@ -215,8 +208,5 @@ class Settings(Struct, frozen=True):
 
 
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
-
-
-def variable(field: str) -> str:
-    """The environment variable of a field."""
-    return PREFIX + field.upper()
+VARIABLES: Final = Variables(PREFIX, Settings)
+variable: Final = VARIABLES.name

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
-from dotenv import dotenv_values
 
 from service import addresses
 from service.options import (
@@ -22,10 +21,11 @@ from service.options import (
     FIELDS,
     PREFIX,
     PRINTABLE,
+    VARIABLES,
     Settings,
-    SettingsError,
     variable,
 )
+from service.variables import SettingsError
 
 __all__ = [
     "EXAMPLE_KEY",
@@ -48,15 +48,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
 
     Raises SettingsError.
     """
-    given = _given(os.environ if environ is None else environ, dotenv)
-    try:
-        settings = msgspec.convert(
-            {field: given[variable(field)] for field in FIELDS if variable(field) in given},
-            Settings,
-            strict=False,
-        )
-    except msgspec.ValidationError as error:
-        raise _explain(error) from None  # the text of the cause may hold a secret
+    settings = VARIABLES.read(os.environ if environ is None else environ, dotenv)
     settings = _with_metrics_token(settings)
     _check_addresses(settings)
     if settings.model and settings.models:
@@ -81,8 +73,7 @@ def unknown_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
 ) -> list[str]:
     """Variables that carry the prefix and set nothing: misspelt, or of another version."""
-    known = {variable(field) for field in FIELDS}
-    return sorted(_given(os.environ if environ is None else environ, dotenv).keys() - known)
+    return VARIABLES.unknown(os.environ if environ is None else environ, dotenv)
 
 
 def of_others(*names: str) -> dict[str, str]:
@@ -121,25 +112,6 @@ def _check_addresses(settings: Settings) -> None:
     metrics, public = settings.metrics_address, settings.host
     if metrics and metrics[1] == settings.port and not public.startswith("unix:"):
         raise SettingsError(variable("metrics_bind"), "it needs a port other than SCORING_PORT")
-
-
-def _given(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
-    try:
-        sources = (dotenv_values(dotenv), environ)
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from error
-    # An empty value is none: it does not hide that of the file either.
-    return {
-        name: value
-        for source in sources
-        for name, value in source.items()
-        if name.startswith(PREFIX) and value
-    }
-
-
-def _explain(error: msgspec.ValidationError) -> SettingsError:
-    reason, _, path = str(error).partition(" - at `$.")
-    return SettingsError(variable(path.rstrip("`")), reason.replace("`", ""))
 
 
 def export_for_libraries(metrics_dir: Path) -> None:

@@ -21,20 +21,24 @@ _HEADER = "# Made by `python -m monitoring.alertmanager` from settings. Change t
 
 
 def main() -> int:
-    """Exit code 0, or 78 for a setting that is missing or can't be used."""
+    """Exit code 0, 78 for a bad setting, or 73 for a file that can't be written."""
     output = _parser().parse_args().output
     try:
         settings = load()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
-        return 78
+        return os.EX_CONFIG
     for name in unknown_variables():
         sys.stderr.write(f"{name}: no such setting; it is ignored\n")
     text = _HEADER + yaml.safe_dump(config(settings), sort_keys=False, width=100)
     if output is None:
         sys.stdout.write(text)
-    else:
+        return 0
+    try:
         _write(output, text)
+    except OSError as error:
+        sys.stderr.write(f"{output}: can't be written: {error.strerror}\n")
+        return os.EX_CANTCREAT
     return 0
 
 

@@ -23,8 +23,8 @@ _HOST_PORT: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 class SettingsError(Exception):
     """A setting that is missing or can't be used; the text begins with its variable."""
 
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{variable(field)}: {reason}")
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"{subject}: {reason}")
 
 
 class Settings(Struct, frozen=True):
@@ -61,6 +61,10 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def _bad(field: str, reason: str) -> SettingsError:
+    return SettingsError(variable(field), reason)
+
+
 def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """The settings, with the webhook's address already read from its file.
 
@@ -72,11 +76,11 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
         settings = msgspec.convert(fields, Settings, strict=False)
     except msgspec.ValidationError as error:  # only a truth value can be of the wrong type
         field = str(error).rpartition("$.")[2].rstrip("`")
-        raise SettingsError(field, "is neither true nor false") from None
+        raise _bad(field, "is neither true nor false") from None
     settings = _with_webhook_url(settings)
     if not (settings.webhook_url or settings.email_to or settings.nobody):
         other = variable("email_to")
-        raise SettingsError("webhook_url", f"nobody would be told: set it, or {other}")
+        raise _bad("webhook_url", f"nobody would be told: set it, or {other}")
     _check_webhook(settings)
     _check_email(settings)
     return settings
@@ -92,7 +96,10 @@ def unknown_variables(
 def _given(environ: Mapping[str, str] | None, dotenv: Path) -> dict[str, str]:
     # The one place of this room that reads the environment.
     own = os.environ if environ is None else environ  # noqa: TID251
-    sources = (dotenv_values(dotenv), own)
+    try:
+        sources = (dotenv_values(dotenv), own)
+    except (OSError, UnicodeError):
+        raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from None
     return {
         name: value
         for source in sources
@@ -106,13 +113,13 @@ def _with_webhook_url(settings: Settings) -> Settings:
     if not path:
         return settings
     if settings.webhook_url:
-        raise SettingsError("webhook_url_file", f"{variable('webhook_url')} is set too")
+        raise _bad("webhook_url_file", f"{variable('webhook_url')} is set too")
     try:
         url = Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeError) as error:
-        raise SettingsError("webhook_url_file", f"{path} can't be read") from error
+        raise _bad("webhook_url_file", f"{path} can't be read") from error
     if not url:
-        raise SettingsError("webhook_url_file", f"{path} is empty")
+        raise _bad("webhook_url_file", f"{path} is empty")
     return msgspec.structs.replace(settings, webhook_url=url)
 
 
@@ -120,7 +127,7 @@ def _check_webhook(settings: Settings) -> None:
     _check_path(settings, "webhook_token_file")
     if not settings.webhook_url:
         if settings.webhook_token_file:
-            raise SettingsError("webhook_token_file", f"{variable('webhook_url')} is not set")
+            raise _bad("webhook_token_file", f"{variable('webhook_url')} is not set")
         return
     try:
         parts = urlsplit(settings.webhook_url)
@@ -129,7 +136,7 @@ def _check_webhook(settings: Settings) -> None:
         usable = False
     if not usable or any(character.isspace() for character in settings.webhook_url):
         field = "webhook_url_file" if settings.webhook_url_file else "webhook_url"
-        raise SettingsError(field, "is no http:// or https:// address")
+        raise _bad(field, "is no http:// or https:// address")
 
 
 def _check_email(settings: Settings) -> None:
@@ -137,21 +144,21 @@ def _check_email(settings: Settings) -> None:
     if not settings.email_to:
         for field in ("email_from", "smtp_host", "smtp_user", "smtp_password_file"):
             if getattr(settings, field):
-                raise SettingsError("email_to", f"is missing, though {variable(field)} is set")
+                raise _bad("email_to", f"is missing, though {variable(field)} is set")
         return
     if not all(_ADDRESS.fullmatch(address.strip()) for address in settings.email_to.split(",")):
-        raise SettingsError("email_to", "is no list of addresses such as ops@example.org")
+        raise _bad("email_to", "is no list of addresses such as ops@example.org")
     if not _ADDRESS.fullmatch(settings.email_from):
-        raise SettingsError("email_from", "is missing or no address; mail needs a sender")
+        raise _bad("email_from", "is missing or no address; mail needs a sender")
     if not _HOST_PORT.fullmatch(settings.smtp_host):
-        raise SettingsError("smtp_host", "is missing or not host:port; mail needs a server")
+        raise _bad("smtp_host", "is missing or not host:port; mail needs a server")
     if bool(settings.smtp_user) != bool(settings.smtp_password_file):
         missing = "smtp_password_file" if settings.smtp_user else "smtp_user"
-        raise SettingsError(missing, "is missing: user and password go together")
+        raise _bad(missing, "is missing: user and password go together")
 
 
 def _check_path(settings: Settings, field: str) -> None:
     """Alertmanager may run elsewhere, so whether the file is there can't be told here."""
     path = getattr(settings, field)
     if path and not path.startswith("/"):
-        raise SettingsError(field, "is no absolute path")
+        raise _bad(field, "is no absolute path")

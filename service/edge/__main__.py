@@ -5,10 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-import msgspec
-
 from service.edge.config import config
-from service.edge.settings import Settings, SettingsError, load, unknown_variables, variable
+from service.edge.settings import VARIABLES, SettingsError, load, unknown_variables
 
 
 def main() -> int:
@@ -41,14 +39,10 @@ def _write(path: Path, text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     parser = argparse.ArgumentParser(
         prog="python -m service.edge",
         description="Make nginx's config. Settings are variables or lines of .env:",
-        epilog="\n".join(
-            f"  {variable(name):28} {field['description']} [{field.get('default', '')}]"
-            for name, field in schema.items()
-        ),
+        epilog=VARIABLES.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--output", type=Path, help="file to write instead of standard output")

@@ -12,22 +12,26 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-import msgspec
-from dotenv import dotenv_values
 from msgspec import Meta, Struct
+
+from service.variables import SettingsError, Variables
+
+__all__ = [
+    "FIELDS",
+    "PREFIX",
+    "VARIABLES",
+    "Settings",
+    "SettingsError",
+    "load",
+    "unknown_variables",
+    "variable",
+]
 
 PREFIX: Final = "EDGE_"
 _ADDRESS: Final = re.compile(
     r"(?:(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>[0-9]{1,5})", re.ASCII
 )
 _PATH: Final = re.compile(r"/[\w./@+-]*")
-
-
-class SettingsError(Exception):
-    """A setting that is missing or can't be used; the text begins with its variable."""
-
-    def __init__(self, subject: str, reason: str) -> None:
-        super().__init__(f"{subject}: {reason}")
 
 
 class Settings(Struct, frozen=True):
@@ -156,11 +160,8 @@ class Settings(Struct, frozen=True):
 
 
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
-
-
-def variable(field: str) -> str:
-    """The environment variable of a field."""
-    return PREFIX + field.upper()
+VARIABLES: Final = Variables(PREFIX, Settings)
+variable: Final = VARIABLES.name
 
 
 def _bad(field: str, reason: str) -> SettingsError:
@@ -169,13 +170,7 @@ def _bad(field: str, reason: str) -> SettingsError:
 
 def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """The settings, checked one by one and together. Raises SettingsError."""
-    given = _given(environ, dotenv)
-    fields = {field: given[variable(field)] for field in FIELDS if variable(field) in given}
-    try:
-        settings = msgspec.convert(fields, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise _bad(path.rstrip("`"), reason.replace("`", "")) from None
+    settings = VARIABLES.read(_environment(environ), dotenv)
     _check_each(settings)
     _check_certificates(settings)
     return settings
@@ -185,22 +180,12 @@ def unknown_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
 ) -> list[str]:
     """Variables that carry the prefix and set nothing: misspelt, most likely."""
-    return sorted(_given(environ, dotenv).keys() - {variable(field) for field in FIELDS})
+    return VARIABLES.unknown(_environment(environ), dotenv)
 
 
-def _given(environ: Mapping[str, str] | None, dotenv: Path) -> dict[str, str]:
-    # The one place of this room that reads the environment.
-    own = os.environ if environ is None else environ  # noqa: TID251
-    try:
-        sources = (dotenv_values(dotenv), own)
-    except (OSError, UnicodeError):
-        raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from None
-    return {
-        name: value
-        for source in sources
-        for name, value in source.items()
-        if name.startswith(PREFIX) and value
-    }
+def _environment(given: Mapping[str, str] | None) -> Mapping[str, str]:
+    # The one place of this room that reads it.
+    return os.environ if given is None else given  # noqa: TID251
 
 
 def _items(text: str) -> list[str]:

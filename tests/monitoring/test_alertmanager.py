@@ -113,6 +113,20 @@ def test_the_environment_goes_before_the_file_and_an_empty_value_is_none(tmp_pat
     assert (read.webhook_url, read.smtp_tls) == ("http://own/", False)
 
 
+def test_a_dotenv_that_is_no_text_stops_with_78_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"ALERTMANAGER_NOBODY=\xff")
+    stopped = _command(tmp_path, _WEBHOOK)
+    assert (stopped.returncode, stopped.stdout) == (78, "")
+    assert stopped.stderr == ".env: it can't be read as UTF-8 text\n"
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "alertmanager.yml"
+    stopped = _command(tmp_path, _WEBHOOK, "--output", str(path))
+    assert (stopped.returncode, stopped.stdout) == (73, "")
+    assert stopped.stderr == f"{path}: can't be written: No such file or directory\n"
+
+
 _BAD: Final[list[tuple[dict[str, str], str, str]]] = [
     ({}, "WEBHOOK_URL", "nobody would be told: set it, or ALERTMANAGER_EMAIL_TO"),
     ({"WEBHOOK_URL": "bell.example/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
