@@ -86,13 +86,13 @@ profile: $(DEV) tools ## Where the microseconds of one request go, from the serv
 
 ##@ Load
 .PHONY: load load-ui chaos
-SHAPE ?= smoke
+SHAPE ?=
 URL ?=
 load: $(DEV) ## SHAPE=ramp500: load a service and judge it; URL= of one that runs, else one is started
-	$(BIN)/python -m loadgen.load --shape $(SHAPE) $(if $(URL),--url $(URL)) $(ARGS)
+	$(BIN)/python -m loadgen.load $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
 load-ui: $(DEV) ## The same by hand, on Locust's page at 127.0.0.1:8089
-	$(BIN)/python -m loadgen.load --ui --shape $(SHAPE) $(if $(URL),--url $(URL)) $(ARGS)
+	$(BIN)/python -m loadgen.load --ui $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
 chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and count who notices
 	$(BIN)/python -m loadgen.chaos $(ARGS)

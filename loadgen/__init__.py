@@ -1,7 +1,7 @@
 """Load: the load generator and the benchmark.
 
-May import: the standard library, locust and its gevent, msgspec, prometheus_client, psutil,
-matplotlib.
+May import: the standard library, locust, its gevent and ConfigArgParse, msgspec,
+prometheus_client, psutil, matplotlib.
 Never: `service` or `model`. What is here speaks HTTP, as any client does, and starts the
 servers it measures as programs. The rivals in `bench/rivals/` import what they serve with.
 """

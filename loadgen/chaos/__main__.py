@@ -21,6 +21,7 @@ from loadgen.chaos.disturbances import DISTURBANCES
 from loadgen.load import command, shapes
 from loadgen.load.command import Aim
 from loadgen.load.errors import BadFile
+from loadgen.load.settings import ROOT
 from loadgen.load.shapes import Shape
 from loadgen.load.timetable import bounds
 
@@ -33,7 +34,10 @@ _FAILED: Final = "FAILED"
 def main(given: Sequence[str] | None = None) -> int:
     """Disturb the service as the shape says. Returns the exit status."""
     command.stop_when_told()
-    arguments = command.parser("python -m loadgen.chaos", __doc__ or "", "chaos").parse_args(given)
+    parser = command.parser("python -m loadgen.chaos", __doc__ or "")
+    # No variable: what names its stages after disturbances is hardly what else is loaded.
+    parser.add_argument("--shape", default="chaos", help="a shape of --shapes [chaos]")
+    arguments = parser.parse_args(given)
     try:
         shape = shapes.named(arguments.shape, arguments.shapes)
         with command.service(arguments) as aim:
@@ -50,7 +54,7 @@ def _hold(arguments: argparse.Namespace, shape: Shape, aim: Aim) -> int:
     line = command.locust(arguments, aim.url, *flags, *command.headless(arguments.out))
     with subprocess.Popen(
         line, env=command.environment(aim.key), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, text=True, cwd=command.ROOT,
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
     ) as process:  # fmt: skip
         try:
             told = _follow(process, shape, aim.server)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from loadgen.bench.errors import CannotStart
 from loadgen.bench.options import positive
 from loadgen.bench.server import free_port
-from loadgen.load import command, shapes
+from loadgen.load import command, settings, shapes
 from loadgen.load.command import Aim
 from loadgen.load.errors import BadFile
 
@@ -37,17 +37,17 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    parser = command.parser("python -m loadgen.load", __doc__ or "", "smoke")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = command.parser("python -m loadgen.load", __doc__ or "")
+    settings.add(parser, "shape", "smoke", "a shape of --shapes [smoke]")
+    settings.add(parser, "url", "", "a service that runs, its key in LOADGEN_API_KEY or "
+        "LOADGEN_API_KEY_FILE; without it one is started")  # fmt: skip
+    settings.add_metrics_port(parser)
     add = parser.add_argument
-    add("--url", default="", help="a service that runs, its key in LOADGEN_API_KEY; "
-        "without it one is started")  # fmt: skip
     add("--processes", type=positive, default=1, metavar="N",
         help="generators on this machine [1]; more than one have a master")  # fmt: skip
-    add("--metrics-port", type=int, default=0, metavar="PORT",
-        help="where the generator's own metrics are [none]")  # fmt: skip
     add("--ui", action="store_true", help="Locust's page on 127.0.0.1:8089; no verdict on exit")
-    return parser.parse_args(given)
+    parsed: argparse.Namespace = parser.parse_args(given)
+    return parsed
 
 
 @contextmanager
@@ -63,8 +63,7 @@ def _run(arguments: argparse.Namespace, aim: Aim) -> int:
     shape = shapes.named(arguments.shape, arguments.shapes)
     users = max(shape.connections, arguments.processes)
     flags = ["--users", str(users), "--spawn-rate", str(min(100, users))]
-    if arguments.metrics_port:
-        flags += ["--metrics-port", str(arguments.metrics_port)]
+    flags += ["--metrics-port", str(arguments.metrics_port)]
     if arguments.processes > 1:
         flags += _processes(arguments.processes)
     flags += ("--web-host", "127.0.0.1") if arguments.ui else command.headless(arguments.out)
@@ -72,7 +71,7 @@ def _run(arguments: argparse.Namespace, aim: Aim) -> int:
         command.locust(arguments, aim.url, *flags),
         env=command.environment(aim.key),
         stdin=subprocess.DEVNULL,
-        cwd=command.ROOT,
+        cwd=settings.ROOT,
     )
     try:
         return process.wait()

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from loadgen.bench import options as bench_options
 from loadgen.bench import rows
 from loadgen.bench.server import Server, running
 from loadgen.bench.targets import KEY, TARGETS
-from loadgen.load import shapes
+from loadgen.load import settings
+from loadgen.load.settings import ROOT
 
-ROOT: Final = Path(__file__).parents[2]
 _LOCUSTFILE: Final = ROOT / "loadgen/locustfile.py"
 
 
@@ -43,34 +43,24 @@ def _end(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def parser(program: str, words: str, shape: str) -> argparse.ArgumentParser:
+def parser(program: str, words: str) -> Any:
     """The options that all programs of load have."""
-    made = argparse.ArgumentParser(prog=program, description=words)
-    add = made.add_argument
-    add("--shape", default=shape, help=f"a shape of --shapes [{shape}]")
-    add("--shapes", type=Path, default=shapes.PATH, metavar="PATH",
-        help="file of shapes [loadgen/load/shapes.toml]")  # fmt: skip
-    add("--rows", type=Path, default=None, metavar="PATH",
-        help="CSV of readings [LOADGEN_ROWS, else loadgen/data/rows.csv]")  # fmt: skip
-    add("--out", type=Path, default=ROOT / "build/load", metavar="DIR",
-        help="folder of the verdict's files [build/load]")  # fmt: skip
-    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
-        help="what the started service serves; the bundled model by default")  # fmt: skip
-    add("--workers", type=bench_options.positive, default=2, help="of the started service [2]")
+    made = settings.parser(program, words)
+    settings.add_files(made)
+    made.add_argument(
+        "--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+        help="what the started service serves; the bundled model by default",
+    )  # fmt: skip
+    made.add_argument(
+        "--workers", type=bench_options.positive, default=2, help="of the started service [2]"
+    )
     return made
-
-
-def row_file(arguments: argparse.Namespace) -> Path:
-    """The CSV of readings: by option, by LOADGEN_ROWS, or the bundled one."""
-    named = os.environ.get("LOADGEN_ROWS", "")  # noqa: TID251 - documented for Locust, too
-    given: Path | None = arguments.rows or (Path(named) if named else None)
-    return (given or ROOT / "loadgen/data/rows.csv").resolve()
 
 
 @contextmanager
 def service(arguments: argparse.Namespace) -> Iterator[Aim]:
     """The service on a port of its own, as the benchmark starts it. Raises CannotStart."""
-    given = row_file(arguments)
+    given = arguments.rows.resolve()
     chosen = bench_options.parse(
         ["--model", str(arguments.model), "--rows", str(given), "--workers", str(arguments.workers)]
     )
@@ -88,7 +78,7 @@ def locust(arguments: argparse.Namespace, url: str, *more: str) -> list[str]:
     return [
         *(sys.executable, "-m", "locust", "--locustfile", str(_LOCUSTFILE), "--host", url),
         *("--shape", arguments.shape, "--shapes", str(arguments.shapes.resolve())),
-        *("--rows", str(row_file(arguments)), "--out", str(arguments.out.resolve())),
+        *("--rows", str(arguments.rows.resolve()), "--out", str(arguments.out.resolve())),
         *("--loglevel", "WARNING", *more),
     ]
 

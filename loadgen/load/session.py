@@ -1,7 +1,5 @@
 """One Locust process of a load test: what it is told, its agent, and who conducts."""
 
-import argparse
-import os
 import sys
 import time
 from collections.abc import Collection
@@ -16,7 +14,7 @@ from gevent.event import Event
 
 from loadgen.bench import machine, rows
 from loadgen.bench.errors import CannotStart
-from loadgen.load import metrics, mix, pages, shapes
+from loadgen.load import metrics, mix, pages, settings, shapes
 from loadgen.load.agent import Agent
 from loadgen.load.conductor import Conductor
 from loadgen.load.errors import BadFile
@@ -24,37 +22,27 @@ from loadgen.load.shapes import Shape
 from loadgen.load.tally import Tally, packed, unpacked
 from loadgen.load.verdict import EXIT_CODES, Outcome
 
-_ROOT: Final = Path(__file__).parents[2]
 _TIMETABLE: Final = "timetable"
 _TALLY: Final = "tally"
 
 
 def add_arguments(parser: Any) -> None:
     """Our own options, each an environment variable too; on the web page only the shape."""
-    add = parser.add_argument
     names = _names()
-    add("--shape", env_var="LOADGEN_SHAPE", default=names[0], choices=names,
-        help="what is sent and how it is judged: loadgen/load/shapes.toml")  # fmt: skip
-    for name, default, words in (
-        ("rows", str(_ROOT / "loadgen/data/rows.csv"), "CSV of readings to send"),
-        ("shapes", str(shapes.PATH), "another file of shapes"),
-        ("api-key", "", "key of the service"),
-        ("api-key-file", "", "file that holds the key instead"),
-        ("out", str(_ROOT / "build/load"), "folder of the verdict's files"),
-    ):
-        variable = "LOADGEN_" + name.upper().replace("-", "_")
-        add(f"--{name}", env_var=variable, default=default, help=words, include_in_web_ui=False)
-    add("--metrics-port", env_var="LOADGEN_METRICS_PORT", type=int, default=0,
-        help="port of the generator's own metrics; 0: none", include_in_web_ui=False)  # fmt: skip
+    words = "what is sent and how it is judged: loadgen/load/shapes.toml"
+    settings.add(parser, "shape", names[0], words, choices=names)
+    # Text: a master sends its options to the workers.
+    settings.add_files(parser, kind=str, include_in_web_ui=False)
+    settings.add(parser, "api-key", "", "key of the service", include_in_web_ui=False)
+    words = "file that holds the key instead"
+    settings.add(parser, "api-key-file", "", words, include_in_web_ui=False)
+    settings.add_metrics_port(parser, include_in_web_ui=False)
 
 
 def _names() -> list[str]:
-    """The shapes to choose from, which must be known before all options are read."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--shapes", default=os.environ.get("LOADGEN_SHAPES"))  # noqa: TID251
-    given = first.parse_known_args()[0].shapes
+    """The shapes to choose from."""
     try:
-        return list(shapes.read(Path(given) if given else shapes.PATH))
+        return list(shapes.read(settings.shapes_file()))
     except BadFile as error:
         _refuse(error)
 

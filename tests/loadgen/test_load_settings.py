@@ -1,0 +1,64 @@
+"""A flag goes before its variable, that before the default: for our command and for Locust's."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.example import example
+from tests.support.load import command, environment
+from tests.support.paths import ROOT
+
+_URL = "http://127.0.0.1:1"
+_LOCUST = [sys.executable, "-m", "locust", "-f", "loadgen/locustfile.py", "--headless"]
+_PROGRAMS = pytest.mark.parametrize("program", [command(), _LOCUST], ids=["ours", "locust"])
+# What the service's address is, for the one and the other.
+_ADDRESS = {"LOADGEN_URL": _URL, "LOCUST_HOST": _URL, "LOADGEN_API_KEY": "k"}
+
+
+def refused(program: list[str], *arguments: str, **variables: str) -> str:
+    """What it says when it does not start."""
+    finished = subprocess.run(
+        [*program, *arguments], cwd=ROOT, env=environment(**{**_ADDRESS, **variables}),
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert finished.returncode == 2, finished.stdout + finished.stderr
+    assert "Traceback" not in finished.stderr
+    return finished.stderr
+
+
+_UNUSABLE = [
+    ("shape", "rampe", "rampe"),
+    ("shapes", "/none.toml", "/none.toml: No such file"),
+    ("rows", "/none.csv", "/none.csv: No such file"),
+    ("out", "/dev/null", "/dev/null: File exists"),
+    ("metrics-port", "99999", "LOADGEN_METRICS_PORT: 99999"),
+]
+
+
+@_PROGRAMS
+@pytest.mark.parametrize(("option", "value", "reason"), _UNUSABLE)
+def test_a_variable_is_understood_and_its_flag_goes_before_it(
+    program: list[str], option: str, value: str, reason: str
+) -> None:
+    variable = "LOADGEN_" + option.upper().replace("-", "_")
+    assert reason in refused(program, **{variable: value})
+    other = "0" if option == "metrics-port" else "/other"
+    assert reason in refused(program, f"--{option}", value, **{variable: other})
+
+
+@_PROGRAMS
+def test_an_empty_variable_is_none(program: list[str]) -> None:
+    """All others have their defaults, so that it is the address which is wrong."""
+    empty = {name: "" for _, name, _ in example("LOADGEN_")}
+    given = {**empty, "LOADGEN_URL": "nowhere", "LOCUST_HOST": "nowhere", "LOADGEN_API_KEY": "k"}
+    assert "must be like http://127.0.0.1:8000" in refused(program, **given)
+
+
+def test_help_tells_every_variable_that_the_example_offers() -> None:
+    shown = subprocess.run(
+        command("--help"), cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
+    ).stdout
+    offered = {name for _, name, _ in example("LOADGEN_")}
+    of_compose = {"LOADGEN_WORKERS"}
+    assert {name for name in offered if name not in shown} == of_compose
