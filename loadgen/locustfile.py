@@ -65,7 +65,7 @@ class Caller(FastHttpUser):
                 reply.failure(wrong)
             else:
                 reply.success()
-        return Done(ask.kind, due, ended, wrong, is_golden(ask, model))
+        return Done(ask.kind, due, ended, wrong, is_golden(ask, model), model)
 
     def _fault(self, call: Call, reply: Any, model: str | None) -> str | None:
         broken = reply.request_meta["exception"]

@@ -81,12 +81,14 @@ class Conductor:
         upto = self.now() - judging.SETTLE_SECONDS
         # Of a search what ended it is already judged; more may have ended since.
         judged = self._steps or judging.judgements(self.tally, shape, limits, upto)
+        whole = self.tally.between(0, ceil(max(0.0, self.now())))
         run = Run(
             shape=shape.name,
             seeks_knee=shape.seeks_knee,
             judgements=judged,
             seconds=self._rows(shape),
-            golden=sum(second.golden for second in self.tally.seconds.values()),
+            golden=whole.golden,
+            models=whole.models,
             about={**about, "limits": shape.limits, "generators": len(self._began_with)},
             generators_lost=len(self._began_with.difference(self._generators())),
         )

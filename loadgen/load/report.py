@@ -13,7 +13,8 @@ class Run(NamedTuple):
     """A finished run: the shape's name, whether it sought the knee, what was judged, each second.
 
     `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known,
-    `generators_lost` the processes that went away before the end.
+    `models` right replies by the version they name ("" for none), `generators_lost` the processes
+    that went away before the end.
     """
 
     shape: str
@@ -21,6 +22,7 @@ class Run(NamedTuple):
     judgements: Sequence[Judgement]
     seconds: Sequence[dict[str, Any]]
     golden: int
+    models: dict[str, int]
     about: dict[str, Any]
     generators_lost: int = 0
 
@@ -47,10 +49,25 @@ def as_text(run: Run) -> str:
     blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.judgements)]
     if run.knee is not None:
         blocks.append(f"Greatest rate that held: {run.knee:,.0f} requests a second\n")
-    blocks.append(f"Rows whose exact score is known, and came back so: {run.golden:,}\n")
+    blocks.append(f"Golden rows: {_golden(run)}\n")
+    if len(run.models) > 1:
+        counts = (f"{name or 'none'} {count:,}" for name, count in sorted(run.models.items()))
+        blocks.append(f"Replies by version of the model: {', '.join(counts)}\n")
     if run.generators_lost:
         blocks.append(f"Generators that went away: {run.generators_lost}\n")
     return "\n".join(blocks)
+
+
+def _golden(run: Run) -> str:
+    """Whether scores were held to known ones; where they were not, why."""
+    if run.golden:
+        return f"{run.golden:,} came back with the score that is known"
+    if not run.models:
+        return "not checked, nothing was scored"
+    named = sorted(filter(None, run.models))
+    if not named:
+        return "not checked, the service names no version"
+    return f"not checked, none was sent that is of version {', '.join(named)}"
 
 
 def _block(judgement: Judgement) -> str:
@@ -86,6 +103,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "outcome": run.outcome.value,
         "knee": run.knee,
         "golden_rows": run.golden,
+        "models": run.models,
         "generators_lost": run.generators_lost,
         "about": run.about,
         "stages": [_stage(judgement) for judgement in run.judgements],

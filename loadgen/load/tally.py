@@ -1,6 +1,6 @@
 """What one or many generators have seen, second by second."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,12 +19,14 @@ class Second(Struct):
 
     `sent`, `done`, `failures` and the latencies are of requests due in it, whenever they came
     back; `right` counts the right replies that came back in it; `late` is the generator's own.
+    `models` counts right scores by the version that the reply names, "" if it names none.
     """
 
     sent: int = 0
     done: int = 0
     right: int = 0
     golden: int = 0
+    models: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     scored: Histogram = field(default_factory=Histogram)
     refused: Histogram = field(default_factory=Histogram)
@@ -37,8 +39,8 @@ class Second(Struct):
         self.done += other.done
         self.right += other.right
         self.golden += other.golden
-        for reason, count in other.failures.items():
-            self.failures[reason] = self.failures.get(reason, 0) + count
+        _add_counts(self.models, other.models)
+        _add_counts(self.failures, other.failures)
         self.scored.merge(other.scored)
         self.refused.merge(other.refused)
         self.late.merge(other.late)
@@ -46,13 +48,17 @@ class Second(Struct):
 
 
 class Done(Struct, frozen=True):
-    """A request that came to its end: when it was due and ended, what was wrong with it."""
+    """A request that came to its end: when it was due and ended, what was wrong with it.
+
+    `model` is the version that the reply names, `golden` whether the score was known for it.
+    """
 
     kind: Kind
     due: float
     ended: float
     fault: str | None
     golden: bool = False
+    model: str | None = None
 
 
 class Tally(Struct):
@@ -77,8 +83,10 @@ class Tally(Struct):
         if done.fault is None:
             self.at(done.ended).right += 1
             second.golden += done.golden
+            if done.kind in SCORED:
+                _add_counts(second.models, {done.model or "": 1})
         else:
-            second.failures[done.fault] = second.failures.get(done.fault, 0) + 1
+            _add_counts(second.failures, {done.fault: 1})
 
     def merge(self, other: "Tally") -> None:
         """Add what another one has counted."""
@@ -103,6 +111,12 @@ class Tally(Struct):
 
     def _within(self, begin: int, end: int) -> Iterable[Second]:
         return (self.seconds[n] for n in range(begin, end) if n in self.seconds)
+
+
+def _add_counts(counts: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add to the counts of each name."""
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count
 
 
 def packed(tally: Tally) -> Any:

@@ -131,7 +131,7 @@ def rows(*more: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_the_page_shows_verdict_and_plots_and_escapes_what_it_is_told(tmp_path: Path) -> None:
-    run = Run("smoke", False, [], rows(), 0, {"url": "http://<b>"})  # noqa: FBT003
+    run = Run("smoke", False, [], rows(), 0, {}, {"url": "http://<b>"})  # noqa: FBT003
     data, page = pages.write(run, tmp_path)
     assert json.loads(data.read_text(encoding="utf-8"))["outcome"] == "nothing ran"
     text = page.read_text(encoding="utf-8")

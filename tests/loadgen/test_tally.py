@@ -33,6 +33,17 @@ def done(due: float, took: float, kind: Kind = "single", fault: str | None = Non
 # Counting
 
 
+def test_right_scores_are_counted_by_the_version_that_the_reply_names() -> None:
+    one, other = Tally(), Tally()
+    for due, model in ((0.1, "a"), (0.2, "a"), (0.3, None)):
+        one.add(Done("single", due, due, None, model=model))
+    one.add(Done("bad", 0.4, 0.4, None, model="a"))  # refused, not scored
+    one.add(Done("single", 0.5, 0.5, "single: status 500, not 200", model="a"))
+    other.add(Done("array", 0.6, 0.6, None, model="b"))
+    one.merge(unpacked(packed(other)))
+    assert one.seconds[0].models == {"a": 2, "": 1, "b": 1}
+
+
 def test_latency_belongs_to_the_second_it_was_due_in_and_rate_to_that_of_the_reply() -> None:
     tally = Tally()
     tally.add(done(1.9, 0.4))

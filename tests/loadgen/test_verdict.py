@@ -155,7 +155,7 @@ def test_a_search_that_the_generator_ended_found_no_knee() -> None:
 
 
 def run(*judgements: Judgement, seeks_knee: bool = False) -> report.Run:
-    return report.Run("ramp500", seeks_knee, judgements, [], 12, {})
+    return report.Run("ramp500", seeks_knee, judgements, [], 12, {"1": 120}, {})
 
 
 def test_the_table_names_each_miss_and_why() -> None:
@@ -164,6 +164,29 @@ def test_the_table_names_each_miss_and_why() -> None:
     (rate,) = [line for line in text.splitlines() if "right replies" in line]
     assert rate.split()[-4:] == ["0", "≥", "490", "MISSED"]
     assert "30,000 failed: status 503" in text
+
+
+@pytest.mark.parametrize(
+    ("golden", "models", "told"),
+    [
+        (12, {"1": 120}, "Golden rows: 12 came back with the score that is known\n"),
+        (0, {"": 120}, "Golden rows: not checked, the service names no version\n"),
+        (0, {"2": 9, "1": 3}, "Golden rows: not checked, none was sent that is of version 1, 2\n"),
+        (0, {}, "Golden rows: not checked, nothing was scored\n"),
+    ],
+)
+def test_the_table_tells_of_golden_rows_that_were_not_checked(
+    golden: int, models: dict[str, int], told: str
+) -> None:
+    finished = run(judged())._replace(golden=golden, models=models)
+    assert told in report.as_text(finished)
+    assert report.as_json(finished)["models"] == models
+
+
+def test_the_table_tells_versions_when_they_changed() -> None:
+    several = run(judged())._replace(models={"b": 1_200, "a": 300, "": 2})
+    assert "Replies by version of the model: none 2, a 300, b 1,200\n" in report.as_text(several)
+    assert "Replies by version" not in report.as_text(run(judged()))
 
 
 def test_the_table_tells_the_knee() -> None:
