@@ -6,6 +6,7 @@ smoke`; with `--master --expect-workers 2`, and twice `--worker`, by several pro
 
 from typing import Any
 
+import gevent
 from locust import FastHttpUser, events, stats, task
 from locust.env import Environment
 from locust.runners import WorkerRunner
@@ -31,6 +32,7 @@ class Caller(FastHttpUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        self._patience = 0.0
         # No cookies are set, and no status is an error before the reply has been looked at.
         self.client.client.cookiejar = None
         self.client.client.valid_response_codes = frozenset(range(100, 600))
@@ -45,17 +47,24 @@ class Caller(FastHttpUser):
         agent.rest()
 
     def _wait_at_most(self, seconds: float) -> None:
-        """As the run's shape says, which a worker learns with its start; it connects later."""
+        """As the run's shape says, which a worker learns with its start; it connects later.
+
+        Locust's own time-outs are of each read: a reply that drips would never be late.
+        """
+        self._patience = seconds
         arguments = self.client.client.clientpool.client_args
         arguments.update(network_timeout=seconds, connection_timeout=seconds)
 
     def _send(self, call: Call) -> Done:
         due, ask = call
         # Redirected, a POST becomes a GET of something else: that is a reply, and a wrong one.
-        with self.client.post(
-            "/reg/", data=ask.body, headers=ask.headers, name=ask.kind, catch_response=True,
-            allow_redirects=False,
-        ) as reply:  # fmt: skip
+        with (
+            gevent.Timeout(self._patience, TimeoutError),
+            self.client.post(
+                "/reg/", data=ask.body, headers=ask.headers, name=ask.kind, catch_response=True,
+                allow_redirects=False,
+            ) as reply,
+        ):  # fmt: skip
             ended = session.of(self.environment).agent.now()
             model = reply.headers.get("x-model-version") if reply.headers else None
             wrong = self._fault(call, reply, model)

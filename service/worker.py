@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 # may just be sending: that one is still answered, with `Connection: close`.
 _LINGER_SECONDS: Final = 1.0
 
-# How long a body may take to come, while the server runs and once it is to stop.
+# How long a whole body may take to come, however it is divided, while the server runs and once it
+# is to stop.
 _BODY_SECONDS: Final = 20.0
 _LAST_BODY_SECONDS: Final = 5.0
 
@@ -188,15 +189,11 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         return bool(data)
 
     def _drop(self, client: Any, missing: int) -> bool:
-        """Read the rest of a refused body; false when it does not come."""
-        while missing:
-            piece = b""
-            with self._idle:
-                piece = client.recv(min(missing, _PIECE))
-            if not piece:
-                return False
-            missing -= len(piece)
-        return True
+        """Read the rest of a refused body; false when it does not come, or too slowly."""
+        with suppress(TimeoutError), self._bodies:
+            while missing and (piece := client.recv(min(missing, _PIECE))):
+                missing -= len(piece)
+        return not missing
 
     def timeout_ctx(self) -> IdleConnections:
         """What gunicorn enters while a connection waits for its next request."""

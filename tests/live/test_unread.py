@@ -2,14 +2,20 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from tests.live.support import head
-from tests.support.server import Server
+from tests.support.flood import flooding
+from tests.support.server import Server, free_port, serving
 from tests.support.strategies import VALID
 
 _LONG = 15_000_000
+_BODY_SECONDS = 20
+_FAR_TOO_LONG = 60
 
 
 def _refused(live: Server) -> bytes:
@@ -45,6 +51,62 @@ def test_a_body_that_does_not_come_ends_in_a_408(live: Server) -> None:
         reply = client.recv(65536)
         assert reply.startswith(b"HTTP/1.1 408 ")
         assert client.recv(1) == b""
+
+
+def _drip(client: socket.socket, piece: bytes) -> tuple[bytes, float]:
+    """Send a piece twice a second while it is taken: what came back, and after how long."""
+    client.settimeout(0.5)
+    began, reply = time.monotonic(), b""
+    while time.monotonic() < began + _FAR_TOO_LONG:
+        try:
+            client.sendall(piece)
+            came = client.recv(65536)
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+        if not came:
+            break
+        reply += came
+    return reply, time.monotonic() - began
+
+
+@pytest.mark.slow
+def test_a_body_that_only_drips_has_no_longer(live: Server) -> None:
+    """A piece now and then is never a pause: it is the whole body that has its time."""
+    stated = head(1000), head(None, "Transfer-Encoding: chunked")
+    with live.connect() as whole, live.connect() as chunked, ThreadPoolExecutor() as pool:
+        whole.sendall(stated[0])
+        chunked.sendall(stated[1])
+        ends = list(pool.map(_drip, (whole, chunked), (b" ", b"1\r\n \r\n")))
+    for reply, seconds in ends:
+        assert reply.startswith(b"HTTP/1.1 408 ")
+        assert seconds == pytest.approx(_BODY_SECONDS, abs=4)
+
+
+@pytest.mark.slow
+def test_a_refused_body_that_only_drips_has_no_longer(tmp_path: Path) -> None:
+    rows = b"[" + b",".join([VALID] * 60) + b"]"
+    with serving(tmp_path, host="127.0.0.1", port=str(free_port()), max_waiting="0") as server:
+        with flooding(server.port, 1e6, 64, body=rows):
+            client = _refused_early(server, len(rows))
+        with client:
+            _, seconds = _drip(client, b" ")
+    assert seconds == pytest.approx(_BODY_SECONDS, abs=4)
+
+
+def _refused_early(server: Server, length: int) -> socket.socket:
+    """A connection that got its 429 before it had sent the body."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        client = server.connect()
+        client.settimeout(1)
+        client.sendall(head(length) + b"[")
+        with suppress(TimeoutError):
+            if client.recv(65536).startswith(b"HTTP/1.1 429 "):
+                return client
+        client.close()
+    pytest.fail("no request was refused by its head")
 
 
 @pytest.mark.parametrize("body", [VALID, b"[" + b",".join([VALID] * 10) + b"]"])

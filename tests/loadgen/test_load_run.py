@@ -132,6 +132,17 @@ class Elsewhere(HalfReplies):
     reply = b"HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
+class Drips(HalfReplies):
+    """Sends its reply a byte at a time: each comes soon, and all of them never."""
+
+    def handle(self) -> None:
+        super().handle()
+        with suppress(OSError):  # the client has had enough of it
+            for _ in range(99):
+                time.sleep(0.1)
+                self.wfile.write(b" ")
+
+
 def failures(folder: Path, handler: type[HalfReplies]) -> dict[str, int]:
     """Of the 40 requests of a run that breaks."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
@@ -156,6 +167,13 @@ def test_half_a_reply_is_a_failure_like_any_other(tmp_path: Path) -> None:
     found = failures(tmp_path, HalfReplies)
     assert sum(found.values()) == 40
     assert all(reason.startswith("single: ") for reason in found)
+
+
+@pytest.mark.slow
+def test_a_reply_that_drips_is_late_as_a_whole(tmp_path: Path) -> None:
+    assert failures(tmp_path, Drips) == {"single: TimeoutError": 40}
+    (stage,) = written(tmp_path)["stages"]
+    assert stage["latency_ms"]["p50"] == pytest.approx(3000, abs=300)
 
 
 @pytest.mark.slow
