@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import shlex
 import shutil
 import signal
 import sys
@@ -14,8 +15,10 @@ from typing import Final
 
 from tqdm import tqdm
 
+from model import candidates
 from model.bulk.errors import TableRefused
 from model.errors import DataRefused, ModelRefused, ParametersRefused
+from model.registry import Refused, Registry, RegistryError, Unavailable, open_registry
 from model.regno import bundled, candidate, labelled, parameters
 from model.regno.candidate import Job
 from model.regno.labelled import Fault, Labelled
@@ -28,6 +31,7 @@ OUT: Final = Path(bundled.__file__).parent
 ROWS: Final = 90_000
 SEED: Final = 1
 LABEL: Final = "label"
+NAME: Final = "regno"
 _SHOWN_FAULTS: Final = 10
 
 _DESCRIPTION: Final = """\
@@ -37,13 +41,18 @@ ones: the bundled model with its papers.
 The file has the ten fields of a reading and a label as columns, in any order; other columns
 are left alone. A label is 1 when the network's reading is the true one, else 0. Rows are
 split by time_check, whatever their order: the oldest train, the next ones say when to stop,
-the newest measure the model. Written are regno.cbm, manifest.json, report.json and REPORT.md.
+the newest measure the model. Written are regno.cbm, manifest.json, report.json, REPORT.md and
+reliability.png.
 The same rows, seed and parameters give the same predictions on the same kind of machine.
+
+With --models the new model is compared with the live one of that registry. --add makes it a
+candidate there: a version that serves nobody until it is promoted or made the shadow. The
+registry is named by --models alone, never by a variable of the environment.
 """
 _EPILOG: Final = """\
 exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
-66 the input can't be read, 73 the output can't be written, 78 the parameters are refused,
-130 Ctrl-C, 143 SIGTERM.
+66 the input can't be read, 69 the registry can't be reached, read or written, 73 the output
+can't be written, 78 the parameters are refused, 130 Ctrl-C, 143 SIGTERM.
 """
 
 
@@ -74,7 +83,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
-    add("--out", type=Path, help="folder for what is made; of own rows it must be new or empty")
+    add(
+        "--out",
+        type=Path,
+        help="folder for what is made; of own rows it must be new or empty, "
+        "and is named by the version unless given",
+    )
     add("--no-progress", action="store_true", help="draw no progress bar")
     add("--rows", type=int, help=f"readings to simulate; a fifth is held out (default: {ROWS})")
     own = parser.add_argument_group("on own rows")
@@ -84,6 +98,22 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--skip-bad", action="store_true", help="leave bad rows out; else they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
     add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
+    kept = parser.add_argument_group("with a registry of models")
+    add = kept.add_argument
+    add(
+        "--models",
+        metavar="DIR",
+        help="folder of the registry, or s3://bucket/prefix; its live "
+        "model is compared with, unless --against names another",
+    )
+    add("--add", action="store_true", help="put the new model into it, beside those it has")
+    add("--name", help=f"which model's versions (default: {NAME})")
+    add(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
+    )
     options = parser.parse_args(arguments)
     if wrong := _contradiction(options):
         parser.error(wrong)
@@ -97,13 +127,19 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.data:
         if options.rows is not None:
             return "--rows is of simulated readings, not of --data"
-        return "" if options.out else "--data needs --out"
-    for name in ("label", "skip_bad", "parameters", "against"):
-        if getattr(options, name):
-            return f"--{name.replace('_', '-')} needs --data"
+        return _missing(options, "models", ("add", "name", "cache"))
+    of_data = ("label", "skip_bad", "parameters", "against", "models", "add", "name", "cache")
+    if missing := _missing(options, "data", of_data):
+        return missing
     if options.rows is not None and options.rows < LEAST_ROWS:
         return f"--rows must be at least {LEAST_ROWS}"
     return ""
+
+
+def _missing(options: argparse.Namespace, needed: str, names: Sequence[str]) -> str:
+    """What is said of the first of these options that is given without the needed one."""
+    given = [name for name in names if getattr(options, name) and not getattr(options, needed)]
+    return f"--{given[0].replace('_', '-')} needs --{needed}" if given else ""
 
 
 def _bundled(options: argparse.Namespace, stopped: Stopped) -> None:
@@ -122,14 +158,60 @@ def _bundled(options: argparse.Namespace, stopped: Stopped) -> None:
 def _own(options: argparse.Namespace, stopped: Stopped) -> None:
     started = time.monotonic()
     chosen = parameters.load(options.parameters)
-    against = RegnoScorer.load(options.against) if options.against else None
-    with failing(73, options.out), _new_folder(options.out) as folder:
+    registry = _registry(options)
+    against = _against(options, registry)
+    with _new_folder(options.out) as folder:
         rows, source = _rows(options, stopped)
         progress = not options.no_progress
         job = Job(chosen, options.seed, source, against, progress, stopped)
         made = candidate.make(rows, job, folder)
         stopped.check()
-    _summary(made, options.out, time.monotonic() - started)
+        out = options.out or Path(made.version)
+        folder.replace(out.resolve())
+    _summary(made, out, time.monotonic() - started)
+    if options.add and registry:
+        _add(registry, options, out)
+
+
+def _registry(options: argparse.Namespace) -> Registry | None:
+    """The registry that is named, if any. Raises Stop for a name that can't be one."""
+    if not options.models:
+        return None
+    try:
+        return open_registry(options.models, options.name or NAME, options.cache)
+    except Refused as error:
+        raise Stop(2, str(error)) from error
+
+
+def _against(options: argparse.Namespace, registry: Registry | None) -> RegnoScorer | None:
+    """The model to compare with: of a file, else the registry's live one, else none."""
+    if options.against:
+        return RegnoScorer.load(options.against)
+    if registry is None:
+        return None
+    live = candidates.live(registry)
+    if live is None:
+        sys.stderr.write(f"{registry.where} has no live version to compare with\n")
+    return live
+
+
+def _add(registry: Registry, options: argparse.Namespace, out: Path) -> None:
+    """Add what lies in `out` to the registry. Should that fail, hours of work are not lost."""
+    name, model = options.name or NAME, out / candidate.MODEL
+    try:
+        version = candidates.add(registry, model, name)
+    except (RegistryError, ModelRefused) as error:
+        status = 69 if isinstance(error, Unavailable) else 65
+        again = _command("add", model, options)
+        raise Stop(status, f"{error}\nThe model is in {out}; to add it: {again}") from error
+    print(f"{version} is a candidate in {registry.where}; report: {out / candidate.REPORT_TEXT}")
+    print(f"  to make it live: {_command('promote', version, options)}")
+
+
+def _command(what: str, which: object, options: argparse.Namespace) -> str:
+    """A command of the registry's, as a shell takes it."""
+    named = [options.models, *(("--name", options.name) if options.name else ())]
+    return shlex.join(["python", "-m", "model.registry", what, str(which), "--models", *named])
 
 
 def _rows(options: argparse.Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
@@ -164,19 +246,23 @@ def _tell(path: Path, faults: Sequence[Fault], good: int, *, skipping: bool) -> 
 
 
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """A folder that stands at `path` when the block ends well, and nowhere when it fails."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise Stop(73, f"{path} is there already; name a new or empty folder")
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{time.time_ns()}.part")
-    aside.mkdir()
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def _new_folder(path: Path | None) -> Iterator[Path]:
+    """A folder to be moved to `path` when all is well, and removed if it was not.
+
+    Without a path it is moved somewhere in the working folder.
+    """
+    place = path or Path()
+    with failing(73, place):
+        if path and path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise Stop(73, f"{path} is there already; name a new or empty folder")
+        parent = path.resolve().parent if path else Path.cwd()
+        parent.mkdir(parents=True, exist_ok=True)
+        aside = parent / f".{path.name if path else NAME}.{time.time_ns()}.part"
+        aside.mkdir()
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
@@ -187,6 +273,8 @@ def _refusals(stopped: Stopped) -> Iterator[None]:
         raise Stop(65, f"the data is refused: {error}") from error
     except ModelRefused as error:
         raise Stop(65, str(error)) from error
+    except RegistryError as error:
+        raise Stop(69 if isinstance(error, Unavailable) else 65, str(error)) from error
     except ParametersRefused as error:
         raise Stop(78, str(error)) from error
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from model.regno import card, evaluate, manifest, training
+from model.regno import card, evaluate, manifest, plot, training
 from model.regno.catboost_file import BinaryModel
 from model.regno.drift import Variable
 from model.regno.features import NAMES, all_features
@@ -100,6 +100,7 @@ def _papers(
         libraries=manifest.libraries(),
         metrics=metrics(model, held_out),
         reference=_reference(model, held_out),
+        borders=model.borders(),
     )
 
 
@@ -123,6 +124,6 @@ def _write(papers: manifest.Manifest, folder: Path) -> None:
     manifest.write(papers, folder / manifest.FILE_NAME)
     size = (folder / papers.file).stat().st_size
     (folder / "MODEL_CARD.md").write_text(card.text(papers, size), encoding="utf-8")
-    (folder / card.PLOT_NAME).write_bytes(card.plot(papers.metrics["reliability"]))
+    (folder / plot.FILE_NAME).write_bytes(plot.reliability(papers.metrics["reliability"]))
     lines = (json.dumps(request, ensure_ascii=False) + "\n" for request in golden_requests())
     (folder / "golden.jsonl").write_text("".join(lines), encoding="utf-8")

@@ -8,7 +8,7 @@ import numpy as np
 from catboost import CatBoostClassifier, CatBoostError
 
 from model.errors import DataRefused
-from model.regno import evaluate, golden, manifest, report, report_text, training
+from model.regno import evaluate, golden, manifest, plot, report, report_text, training
 from model.regno.catboost_file import BinaryModel
 from model.regno.features import CATEGORICAL, NAMES, TEXT, all_features
 from model.regno.labelled import Labelled
@@ -55,6 +55,7 @@ def make(rows: Labelled, job: Job, folder: Path) -> Report:
     manifest.write(_papers(model, split, found), folder / manifest.FILE_NAME)
     encoded = msgspec.json.format(msgspec.json.encode(found), indent=2)
     (folder / REPORT).write_bytes(encoded + b"\n")
+    (folder / plot.FILE_NAME).write_bytes(plot.reliability(found.reliability))
     (folder / REPORT_TEXT).write_text(report_text.text(found), encoding="utf-8")
     return found
 
@@ -161,4 +162,5 @@ def _papers(model: BinaryModel, split: Split, found: Report) -> Manifest:
             held_out.labels, positives, scores, report.camera_classes(held_out)
         ),
         reference=reference(NAMES, rows, positives.tolist(), model.importances()),
+        borders=model.borders(),
     )

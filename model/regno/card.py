@@ -1,31 +1,16 @@
-"""The model card and its reliability plot, both made from the manifest alone.
+"""The model card, made from the manifest alone.
 
 The sections follow Mitchell et al., Model Cards for Model Reporting (FAT* 2019).
 """
 
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Mapping
 from typing import Any, Final
 
-from matplotlib.figure import Figure
-
+from model.regno import plot
+from model.regno.headings import CONTENDERS, MEASURES
 from model.regno.manifest import Manifest
 from model.regno.markdown import table
 
-PLOT_NAME: Final = "reliability.png"
-_MEASURES: Final = {
-    "auc": "AUC",
-    "accuracy": "Accuracy",
-    "brier": "Brier",
-    "log_loss": "Log loss",
-    "calibration_error": "ECE",
-}
-_CONTENDERS: Final = {
-    "model": "**this model**",
-    "always_network": "always the network",
-    "score_over_half": "the network if its score > 0.5",
-    "score_itself": "the network's score taken as the probability",
-}
 _ABOUT: Final = """\
 # Model card: {version}
 
@@ -103,7 +88,7 @@ def _about(manifest: Manifest, size: int) -> str:
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
-    contenders = {name: metrics["contenders"][key] for key, name in _CONTENDERS.items()}
+    contenders = {name: metrics["contenders"][key] for key, name in CONTENDERS.items()}
     share = metrics["positive_share"]
     return f"""\
 ## Figures on the held-out rows
@@ -113,9 +98,9 @@ the rest. ECE is the expected calibration error over ten bins of equal width. Lo
 nats, of probabilities clipped to 1e-15 from 0 and 1: without that, both hard rules would have
 an infinite one.
 
-{table("", contenders, _MEASURES)}
+{table("", contenders, MEASURES)}
 
-![Foretold probability against the share that came true]({PLOT_NAME})
+![Foretold probability against the share that came true]({plot.FILE_NAME})
 
 ### By product line of the camera
 
@@ -123,24 +108,4 @@ an infinite one.
 """
 
 
-_SLICE_MEASURES: Final = {"rows": "Rows", "positive_share": "Network right", **_MEASURES}
-
-
-def plot(bins: Sequence[Mapping[str, float]]) -> bytes:
-    """A PNG of foretold probability against observed share; bins as in the manifest's metrics."""
-    figure = Figure(figsize=(4.5, 4.5), dpi=100, layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")
-    foretold = [b["mean_probability"] for b in bins]
-    observed = [b["observed_share"] for b in bins]
-    axes.plot(foretold, observed, marker="o", color="tab:blue", label="model, held-out rows")
-    for b in bins:
-        place = (b["mean_probability"], b["observed_share"])
-        axes.annotate(str(b["rows"]), place, (6, -10), textcoords="offset points", fontsize=7)
-    axes.set(xlabel="Foretold probability", xlim=(-0.05, 1.12))
-    axes.set(ylabel="Share in which the network was right")
-    axes.set_title("Reliability; numbers are rows per bin", fontsize=10)
-    axes.legend(loc="upper left")
-    png = BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    return png.getvalue()
+_SLICE_MEASURES: Final = {"rows": "Rows", "positive_share": "Network right", **MEASURES}

@@ -5,22 +5,11 @@ from typing import Final
 
 import msgspec
 
+from model.regno import plot
+from model.regno.headings import CONTENDERS, MEASURES
 from model.regno.markdown import cell, table
 from model.regno.report import Comparison, Report
 
-_MEASURES: Final = {
-    "auc": "AUC",
-    "accuracy": "Accuracy",
-    "brier": "Brier",
-    "log_loss": "Log loss",
-    "calibration_error": "ECE",
-}
-_CONTENDERS: Final = {
-    "model": "**this model**",
-    "always_network": "always the network",
-    "score_over_half": "the network if its score > 0.5",
-    "score_itself": "the network's score taken as the probability",
-}
 _PARTS: Final = {"rows": "Rows", "positive_share": "Network right", "first": "From", "last": "To"}
 _BINS: Final = {"rows": "Rows", "mean_probability": "Foretold", "observed_share": "Came true"}
 _SLICES: Final = {
@@ -83,7 +72,7 @@ Rows left out: {sum(data.left_out.values())}.
 
 
 def _quality(report: Report) -> str:
-    contenders = {name: report.contenders[key] for key, name in _CONTENDERS.items()}
+    contenders = {name: report.contenders[key] for key, name in CONTENDERS.items()}
     bins = {str(number): found for number, found in enumerate(report.reliability, 1)}
     return f"""\
 ## On the held-out rows
@@ -91,16 +80,18 @@ def _quality(report: Report) -> str:
 Higher is better for AUC and accuracy, lower for the rest. ECE is the expected calibration
 error over ten bins of equal width. Log loss is in nats.
 
-{table("", contenders, _MEASURES)}
+{table("", contenders, MEASURES)}
 
 Reliability, by those bins that hold rows:
 
 {table("Bin", bins, _BINS)}
+
+![Foretold probability against the share that came true]({plot.FILE_NAME})
 """
 
 
 def _against(other: Comparison) -> str:
-    measures = {_MEASURES[name]: _dict(found) for name, found in other.measures.items()}
+    measures = {MEASURES[name]: _dict(found) for name, found in other.measures.items()}
     return f"""\
 ## Against {cell(other.version)}
 

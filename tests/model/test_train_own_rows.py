@@ -18,14 +18,14 @@ import msgspec
 import pytest
 
 from model import train
-from model.regno import RegnoScorer, evaluate, golden
+from model.regno import RegnoScorer, evaluate, golden, plot
 from model.regno.manifest import Manifest
 from model.simulate import main as simulate_command
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.paths import ROOT
 from tests.support.server import eventually
 
-MADE = ["REPORT.md", "manifest.json", "regno.cbm", "report.json"]
+MADE = ["REPORT.md", "manifest.json", "regno.cbm", "reliability.png", "report.json"]
 ROWS = labelled()
 
 
@@ -69,6 +69,10 @@ def test_the_figures_are_those_of_the_served_model_on_the_newest_rows(trained: P
     labels = np.array([row["label"] for row in newest])
     assert found["contenders"]["model"] == pytest.approx(evaluate.measures(labels, positives))
     assert sum(b["rows"] for b in found["reliability"]) == 60
+    drawn = plot.reliability(found["reliability"])
+    assert (trained / "out/reliability.png").read_bytes() == drawn
+    text = (trained / "out/REPORT.md").read_text(encoding="utf-8")
+    assert "](reliability.png)" in text
     assert sum(s["rows"] for s in found["by_camera_class"].values()) == 60
 
 
@@ -86,7 +90,7 @@ def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
 def test_no_plate_is_in_what_is_told(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(trained, "--against", trained / "out/regno.cbm", out="told") == 0
     told = "".join(capsys.readouterr())
-    for name in set(MADE) - {"regno.cbm"}:
+    for name in set(MADE) - {"regno.cbm", "reliability.png"}:
         told += (trained / "told" / name).read_text(encoding="utf-8")
     plates = {row[name] for row in ROWS for name in ("regno_recognize", "afts_regno_ai")}
     assert [plate for plate in plates if plate in told] == []
@@ -164,7 +168,10 @@ def test_simulated_rows_with_labels_can_be_trained_on(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--data", "rows.csv"), "--data needs --out"),
+        (("--data", "rows.csv", "--add"), "--add needs --models"),
+        (("--data", "rows.csv", "--name", "trial"), "--name needs --models"),
+        (("--data", "rows.csv", "--cache", "copies"), "--cache needs --models"),
+        (("--models", "models", "--add"), "--models needs --data"),
         (("--data", "rows.csv", "--out", "new", "--rows", "300"), "--rows is of simulated"),
         (("--skip-bad",), "--skip-bad needs --data"),
         (("--against", "a.cbm"), "--against needs --data"),

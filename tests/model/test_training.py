@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from model import train as command
-from model.regno import bundled, card, markdown, training
+from model.regno import bundled, card, markdown, plot, training
 from model.regno.catboost_file import BinaryModel
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, all_features
 from model.regno.manifest import Manifest
@@ -176,6 +176,10 @@ def test_the_committed_figures_come_out_again_on_the_held_out_rows() -> None:
     assert found["contenders"]["model"] == pytest.approx(papers.metrics["contenders"]["model"])
 
 
+def test_the_committed_borders_are_those_of_the_file(papers: Manifest) -> None:
+    assert papers.borders == BinaryModel.load(FOLDER / papers.file).borders() != {}
+
+
 def test_the_card_says_what_the_manifest_says(papers: Manifest) -> None:
     size = (FOLDER / papers.file).stat().st_size
     text = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
@@ -186,7 +190,7 @@ def test_the_card_says_what_the_manifest_says(papers: Manifest) -> None:
 
 
 def test_the_plot_is_a_small_picture(papers: Manifest) -> None:
-    png = card.plot(papers.metrics["reliability"])
+    png = plot.reliability(papers.metrics["reliability"])
     assert png.startswith(b"\x89PNG")
     assert len(png) < 60_000
     assert (FOLDER / "reliability.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,27 @@
+"""A registry as training sees it: the live model to compare with, and a place for the new one."""
+
+from pathlib import Path
+
+from model.registry import Registry
+from model.registry.incoming import incoming
+from model.regno.scorer import RegnoScorer
+
+
+def live(registry: Registry) -> RegnoScorer | None:
+    """The scorer of the live version, None if there is none.
+
+    Raises RegistryError, and ModelRefused for a version that can't be served.
+    """
+    version = registry.aliases().live
+    return RegnoScorer.load(registry.fetch(version)) if version else None
+
+
+def add(registry: Registry, model: Path, name: str) -> str:
+    """Store a model file and the manifest beside it as a version, which no alias names.
+
+    `name` is that of the registry's model. It is examined first, as it would be served.
+    Returns the version. Raises RegistryError, ModelRefused.
+    """
+    files = incoming(model, name, None, None)
+    registry.add(files)
+    return files.papers().version
