@@ -1,12 +1,12 @@
 """Train a regno model: `python -m model.train --help`."""
 
-import argparse
 import hashlib
 import shlex
 import shutil
 import signal
 import sys
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,41 +24,16 @@ from model.regno.candidate import Job
 from model.regno.labelled import Fault, Labelled
 from model.regno.report import Report, Source
 from model.regno.scorer import RegnoScorer
-from model.regno.split import LEAST_ROWS
 from model.stopping import Stop, Stopped, failing
+from model.train_options import LABEL, NAME, ROWS, parsed
 
 OUT: Final = Path(bundled.__file__).parent
-ROWS: Final = 90_000
-SEED: Final = 1
-LABEL: Final = "label"
-NAME: Final = "regno"
 _SHOWN_FAULTS: Final = 10
-
-_DESCRIPTION: Final = """\
-Train the regno model, on a CSV file of labelled readings or, without --data, on simulated
-ones: the bundled model with its papers.
-
-The file has the ten fields of a reading and a label as columns, in any order; other columns
-are left alone. A label is 1 when the network's reading is the true one, else 0. Rows are
-split by time_check, whatever their order: the oldest train, the next ones say when to stop,
-the newest measure the model. Written are regno.cbm, manifest.json, report.json, REPORT.md and
-reliability.png.
-The same rows, seed and parameters give the same predictions on the same kind of machine.
-
-With --models the new model is compared with the live one of that registry. --add makes it a
-candidate there: a version that serves nobody until it is promoted or made the shadow. The
-registry is named by --models alone, never by a variable of the environment.
-"""
-_EPILOG: Final = """\
-exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
-66 the input can't be read, 69 the registry can't be reached, read or written, 73 the output
-can't be written, 78 the parameters are refused, 130 Ctrl-C, 143 SIGTERM.
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the command line says; print a summary. Returns the exit status."""
-    options = _options(arguments)
+    options = parsed(arguments)
     stopped, before = Stopped(), {}
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, stopped)
@@ -74,75 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.train",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
-    add(
-        "--out",
-        type=Path,
-        help="folder for what is made; of own rows it must be new or empty, "
-        "and is named by the version unless given",
-    )
-    add("--no-progress", action="store_true", help="draw no progress bar")
-    add("--rows", type=int, help=f"readings to simulate; a fifth is held out (default: {ROWS})")
-    own = parser.add_argument_group("on own rows")
-    add = own.add_argument
-    add("--data", type=Path, metavar="FILE", help="CSV file in UTF-8")
-    add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
-    add("--skip-bad", action="store_true", help="leave bad rows out; else they stop the run")
-    add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
-    add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
-    kept = parser.add_argument_group("with a registry of models")
-    add = kept.add_argument
-    add(
-        "--models",
-        metavar="DIR",
-        help="folder of the registry, or s3://bucket/prefix; its live "
-        "model is compared with, unless --against names another",
-    )
-    add("--add", action="store_true", help="put the new model into it, beside those it has")
-    add("--name", help=f"which model's versions (default: {NAME})")
-    add(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
-    )
-    options = parser.parse_args(arguments)
-    if wrong := _contradiction(options):
-        parser.error(wrong)
-    return options
-
-
-def _contradiction(options: argparse.Namespace) -> str:
-    """What options say against each other or against sense, "" when nothing."""
-    if options.seed < 0:
-        return "--seed must not be negative"
-    if options.data:
-        if options.rows is not None:
-            return "--rows is of simulated readings, not of --data"
-        return _missing(options, "models", ("add", "name", "cache"))
-    of_data = ("label", "skip_bad", "parameters", "against", "models", "add", "name", "cache")
-    if missing := _missing(options, "data", of_data):
-        return missing
-    if options.rows is not None and options.rows < LEAST_ROWS:
-        return f"--rows must be at least {LEAST_ROWS}"
-    return ""
-
-
-def _missing(options: argparse.Namespace, needed: str, names: Sequence[str]) -> str:
-    """What is said of the first of these options that is given without the needed one."""
-    given = [name for name in names if getattr(options, name) and not getattr(options, needed)]
-    return f"--{given[0].replace('_', '-')} needs --{needed}" if given else ""
-
-
-def _bundled(options: argparse.Namespace, stopped: Stopped) -> None:
+def _bundled(options: Namespace, stopped: Stopped) -> None:
     started, out = time.monotonic(), options.out or OUT
     rows = ROWS if options.rows is None else options.rows
     with failing(73, out):
@@ -155,7 +62,7 @@ def _bundled(options: argparse.Namespace, stopped: Stopped) -> None:
         print(f"  {name}: {shown}")
 
 
-def _own(options: argparse.Namespace, stopped: Stopped) -> None:
+def _own(options: Namespace, stopped: Stopped) -> None:
     started = time.monotonic()
     chosen = parameters.load(options.parameters)
     registry = _registry(options)
@@ -173,7 +80,7 @@ def _own(options: argparse.Namespace, stopped: Stopped) -> None:
         _add(registry, options, out)
 
 
-def _registry(options: argparse.Namespace) -> Registry | None:
+def _registry(options: Namespace) -> Registry | None:
     """The registry that is named, if any. Raises Stop for a name that can't be one."""
     if not options.models:
         return None
@@ -183,7 +90,7 @@ def _registry(options: argparse.Namespace) -> Registry | None:
         raise Stop(2, str(error)) from error
 
 
-def _against(options: argparse.Namespace, registry: Registry | None) -> RegnoScorer | None:
+def _against(options: Namespace, registry: Registry | None) -> RegnoScorer | None:
     """The model to compare with: of a file, else the registry's live one, else none."""
     if options.against:
         return RegnoScorer.load(options.against)
@@ -195,7 +102,7 @@ def _against(options: argparse.Namespace, registry: Registry | None) -> RegnoSco
     return live
 
 
-def _add(registry: Registry, options: argparse.Namespace, out: Path) -> None:
+def _add(registry: Registry, options: Namespace, out: Path) -> None:
     """Add what lies in `out` to the registry. Should that fail, hours of work are not lost."""
     name, model = options.name or NAME, out / candidate.MODEL
     try:
@@ -208,13 +115,13 @@ def _add(registry: Registry, options: argparse.Namespace, out: Path) -> None:
     print(f"  to make it live: {_command('promote', version, options)}")
 
 
-def _command(what: str, which: object, options: argparse.Namespace) -> str:
+def _command(what: str, which: object, options: Namespace) -> str:
     """A command of the registry's, as a shell takes it."""
     named = [options.models, *(("--name", options.name) if options.name else ())]
     return shlex.join(["python", "-m", "model.registry", what, str(which), "--models", *named])
 
 
-def _rows(options: argparse.Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
+def _rows(options: Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
     """The good rows. Raises Stop when there are bad ones that are not to be left out."""
     path, label = options.data, options.label or LABEL
     with failing(66, path), path.open("rb") as file:

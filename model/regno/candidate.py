@@ -158,9 +158,12 @@ def _papers(model: BinaryModel, split: Split, found: Report) -> Manifest:
             "trees": found.trees.kept,
         },
         libraries=manifest.libraries(),
-        metrics=evaluate.summary(
-            held_out.labels, positives, scores, report.camera_classes(held_out)
-        ),
+        metrics={
+            **evaluate.summary(held_out.labels, positives, scores, report.camera_classes(held_out)),
+            # A registry keeps the manifest only, and whoever promotes should know of these.
+            "against": msgspec.to_builtins(found.against),
+            "warnings": found.warnings,
+        },
         reference=reference(NAMES, rows, positives.tolist(), model.importances()),
         borders=model.borders(),
     )

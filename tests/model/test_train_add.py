@@ -75,6 +75,10 @@ def test_the_papers_go_along_whole(folder: Path, served: Registry) -> None:
     assert stored.borders == BinaryModel.load(folder / "out/regno.cbm").borders() != {}
     assert stored.reference
     assert stored.vocabularies["month"] == ["March"]
+    told = report(folder / "out")
+    assert stored.metrics["against"] == told["against"]
+    assert stored.metrics["against"]["version"] == served.aliases().live
+    assert stored.metrics["warnings"] == told["warnings"] != []
 
 
 def test_the_live_model_is_compared_with(folder: Path, served: Registry) -> None:

@@ -1,0 +1,104 @@
+"""What the command line of `python -m model.train` takes."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from model.regno import parameters
+from model.regno.split import LEAST_ROWS
+
+ROWS: Final = 90_000
+SEED: Final = 1
+LABEL: Final = "label"
+NAME: Final = "regno"
+
+_DESCRIPTION: Final = """\
+Train the regno model, on a CSV file of labelled readings or, without --data, on simulated
+ones: the bundled model with its papers.
+
+The file has the ten fields of a reading and a label as columns, in any order; other columns
+are left alone. A label is 1 when the network's reading is the true one, else 0. Rows are
+split by time_check, whatever their order: the oldest train, the next ones say when to stop,
+the newest measure the model. Written are regno.cbm, manifest.json, report.json, REPORT.md and
+reliability.png.
+The same rows, seed and parameters give the same predictions on the same kind of machine.
+
+With --models the new model is compared with the live one of that registry. --add makes it a
+candidate there: a version that serves nobody until it is promoted or made the shadow. The
+registry is named by --models alone, never by a variable of the environment.
+"""
+_EPILOG: Final = """\
+exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
+66 the input can't be read, 69 the registry can't be reached, read or written, 73 the output
+can't be written, 78 the parameters are refused, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options, which go together; else the command ends with status 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.train",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
+    add(
+        "--out",
+        type=Path,
+        help="folder for what is made; of own rows it must be new or empty, "
+        "and is named by the version unless given",
+    )
+    add("--no-progress", action="store_true", help="draw no progress bar")
+    add("--rows", type=int, help=f"readings to simulate; a fifth is held out (default: {ROWS})")
+    own = parser.add_argument_group("on own rows")
+    add = own.add_argument
+    add("--data", type=Path, metavar="FILE", help="CSV file in UTF-8")
+    add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
+    add("--skip-bad", action="store_true", help="leave bad rows out; else they stop the run")
+    add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
+    add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
+    kept = parser.add_argument_group("with a registry of models")
+    add = kept.add_argument
+    add(
+        "--models",
+        metavar="DIR",
+        help="folder of the registry, or s3://bucket/prefix; its live "
+        "model is compared with, unless --against names another",
+    )
+    add("--add", action="store_true", help="put the new model into it, beside those it has")
+    add("--name", help=f"which model's versions (default: {NAME})")
+    add(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
+    )
+    options = parser.parse_args(arguments)
+    if wrong := _contradiction(options):
+        parser.error(wrong)
+    return options
+
+
+def _contradiction(options: argparse.Namespace) -> str:
+    """What options say against each other or against sense, "" when nothing."""
+    if options.seed < 0:
+        return "--seed must not be negative"
+    if options.data:
+        if options.rows is not None:
+            return "--rows is of simulated readings, not of --data"
+        return _missing(options, "models", ("add", "name", "cache"))
+    of_data = ("label", "skip_bad", "parameters", "against", "models", "add", "name", "cache")
+    if missing := _missing(options, "data", of_data):
+        return missing
+    if options.rows is not None and options.rows < LEAST_ROWS:
+        return f"--rows must be at least {LEAST_ROWS}"
+    return ""
+
+
+def _missing(options: argparse.Namespace, needed: str, names: Sequence[str]) -> str:
+    """What is said of the first of these options that is given without the needed one."""
+    given = [name for name in names if getattr(options, name) and not getattr(options, needed)]
+    return f"--{given[0].replace('_', '-')} needs --{needed}" if given else ""
