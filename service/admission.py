@@ -75,6 +75,11 @@ class Admission:
         """Whether anybody might be refused."""
         return self._singles.taken or self._arrays.taken
 
+    @property
+    def crowded(self) -> bool:
+        """Whether anybody waits: time to leave undone what no caller waits for."""
+        return self._singles.fullness > 0 or self._arrays.fullness > 0
+
     def closed_to(self, size: int) -> str | None:
         """Why a body of so many bytes would be refused now, however patient its client is."""
         single = size <= ARRAY_BYTES

@@ -169,6 +169,19 @@ class Settings(Struct, frozen=True):
         Meta(pattern=_NAME, description="What they call this version; empty: the project's own."),
     ] = ""
 
+    shadow_share: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Share of the rows that the shadow model scores too."),
+    ] = 1.0
+    shadow_room: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Rows that may wait for the shadow model in each worker; more are dropped.",
+        ),
+    ] = 1000
+
     def __repr__(self) -> str:
         """Names and values, secrets masked."""
         secret = ("api_keys", "metrics_token", "sentry_dsn")

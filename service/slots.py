@@ -2,11 +2,14 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.regno import Reading, RegnoScorer, Row, Score
 from service.batching import Batcher
 from service.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.shadow import Shadow
 
 
 class Live:
@@ -49,6 +52,7 @@ class Slot:
         self._worker = ""
         self._former: Live | None = None
         self.current = self.made(scorer)
+        self.shadow: Shadow | None = None
         self.recent: deque[Reading] = deque(maxlen=recent)
         self.warm = False
 

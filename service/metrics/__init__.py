@@ -11,7 +11,8 @@ What is written when:
 A worker that is killed outright loses what it had not written.
 
 http: requests; scoring: rows, stages, models; behaviour: what the model sees and says;
-vitals: the processes; places: the files; page: GET /metrics. `Metrics` holds the series.
+shadow: what a second one would have said; vitals: the processes; places: the files;
+page: GET /metrics. `Metrics` holds the series.
 """
 
 from service.metrics.metrics import Metrics

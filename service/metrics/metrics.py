@@ -11,7 +11,8 @@ from service.metrics import page
 from service.metrics.behaviour import Behaviour, BehaviourMetrics
 from service.metrics.http import HttpMetrics
 from service.metrics.scoring import ScoringMetrics
-from service.metrics.silence import SilentBehaviour, SilentHttp, SilentScoring
+from service.metrics.shadow import ShadowMetrics
+from service.metrics.silence import SilentBehaviour, SilentHttp, SilentScoring, SilentShadow
 from service.metrics.swaps import SwapMetrics
 from service.metrics.vitals import VitalSigns
 
@@ -26,6 +27,7 @@ class Metrics:
         self.http = (HttpMetrics if kept else SilentHttp)(self.registry, key_names)
         self.scoring = (ScoringMetrics if kept else SilentScoring)(self.registry)
         self.swaps = SwapMetrics(self.registry, self.scoring)
+        self.shadow = (ShadowMetrics if kept else SilentShadow)(self.registry)
         self.vitals = VitalSigns(self.registry)
         self._behaviours = BehaviourMetrics(self.registry)
         reports = Counter(
@@ -45,6 +47,7 @@ class Metrics:
 
     def behaviour(self, scorer: RegnoScorer) -> Behaviour:
         """The counters of what a scorer sees and says."""
+        self.shadow.know(scorer.camera_classes)
         return (Behaviour if self._kept else SilentBehaviour)(self._behaviours, scorer)
 
     def count_report(self, result: str) -> None:

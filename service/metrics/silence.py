@@ -8,6 +8,7 @@ from model.regno import Row, Score
 from service.metrics.behaviour import Behaviour
 from service.metrics.http import HttpMetrics, Labels
 from service.metrics.scoring import ScoringMetrics
+from service.metrics.shadow import ShadowMetrics
 from service.record import Record
 
 
@@ -59,4 +60,19 @@ class SilentBehaviour(Behaviour):
         """Nothing."""
 
     def hide(self) -> None:
+        """Nothing."""
+
+
+class SilentShadow(ShadowMetrics):
+    """Compares nothing."""
+
+    def compared(
+        self, classes: Iterable[str], live: Sequence[float], shadow: Sequence[float]
+    ) -> None:
+        """Nothing."""
+
+    def lost(self, result: str, rows: int) -> None:
+        """Nothing."""
+
+    def waiting(self, rows: int) -> None:
         """Nothing."""

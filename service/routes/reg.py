@@ -93,6 +93,8 @@ class RegRoute:
             raise
         resumed = perf_counter()
         self._slot.recent.append(reading)
+        if self._slot.shadow:
+            self._slot.shadow.offer(reading, prediction.score, live.version)
         record.rows = 1
         record.predict_seconds = prediction.ended - prediction.began
         record.wait_seconds = resumed - queued - record.predict_seconds
@@ -122,13 +124,16 @@ class RegRoute:
         # A table has no rows to refuse one by one.
         by = self._by_rows if self._reject_unseen or len(readings) < MANY else self._by_table
         try:
-            outcomes = iter(by(live, readings, record))
+            outcomes = by(live, readings, record)
         except Exception:
             self._metrics.failed(len(readings))
             raise
         self._slot.recent.extend(readings)
+        if self._slot.shadow:
+            self._slot.shadow.offer_all(readings, outcomes, live.version)
         gevent.sleep(0)
-        return [item if isinstance(item, InvalidRequest) else next(outcomes) for item in items]
+        scored = iter(outcomes)
+        return [item if isinstance(item, InvalidRequest) else next(scored) for item in items]
 
     def _by_rows(
         self, live: Live, readings: list[Reading], record: Record

@@ -78,6 +78,8 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "otlp_endpoint": ("http://collector:4318", "http://collector:4318"),
     "environment": ("test-2", "test-2"),
     "release": ("1.2.3+a", "1.2.3+a"),
+    "shadow_share": ("0.1", 0.1),
+    "shadow_room": ("50", 50),
 }
 
 

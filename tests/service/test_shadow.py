@@ -1,0 +1,339 @@
+"""A second model scores live rows beside the first; no caller ever notices."""
+
+import logging
+import random
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import gevent.event
+import msgspec
+import pytest
+from flask.testing import FlaskClient
+
+from model.regno import Reading, RegnoScorer, Score
+from model.regno.request import from_fields
+from service.admission import Admission
+from service.metrics.shadow import BOUNDS, DIRECTIONS
+from service.settings import Settings
+from service.shadow import ROWS, TIME_SHARE, Shadow
+from service.slots import Live, Slot
+from tests.conftest import AppMaker
+from tests.support import toys
+from tests.support.paths import GOLDEN, lines
+from tests.support.planted import PLATE
+
+if TYPE_CHECKING:
+    from service.metrics import Metrics
+
+KEY = {"x-api-key": "123321"}
+BODIES = [line["request"] for line in lines(GOLDEN)]
+MANY_ROWS = 500
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> RegnoScorer:
+    """Another model, of two features and a few trees."""
+    model = toys.train(toys.NUMERIC_PAIR)
+    return RegnoScorer.load(toys.save(model, tmp_path_factory.mktemp("second")))
+
+
+class Beside:
+    """An app with a shadow model, and what is counted there."""
+
+    def __init__(self, client: FlaskClient, shadow: Shadow) -> None:
+        self.client = client
+        self.shadow = shadow
+        self.slot: Slot = client.application.extensions["slot"]
+        self.slot.shadow = shadow
+        self._metrics: Metrics = client.application.extensions["metrics"]
+
+    def post(self, body: Any) -> Any:
+        reply = self.client.post("/reg/", json=body, headers=KEY)
+        assert reply.status_code == 200
+        return reply.get_json()["body"]
+
+    def compared(self) -> None:
+        """Wait until nothing waits."""
+        with gevent.Timeout(20):
+            while self.shadow.waiting:
+                gevent.sleep(0.01)
+
+    def counted(self, name: str) -> dict[tuple[str, ...], float]:
+        """The samples of a name that are not 0, by the values of their labels."""
+        return {
+            tuple(value for _, value in sorted(sample.labels.items())): sample.value
+            for family in self._metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == name and sample.value
+        }
+
+    def rows(self) -> dict[str, float]:
+        """Rows by what became of them."""
+        return {result: n for (result,), n in self.counted("scoring_shadow_rows_total").items()}
+
+
+BesideMaker = Callable[..., Beside]
+
+
+@pytest.fixture
+def beside(make_app: AppMaker, second: RegnoScorer, settings: Settings) -> BesideMaker:
+    """Makes such an app; settings can be given, whether callers wait, and the second model."""
+
+    def make(
+        *, busy: bool = False, scorer: RegnoScorer = second, kept: bool = True, **changed: Any
+    ) -> Beside:
+        app = make_app(metrics_kept=kept)
+        slot: Slot = app.extensions["slot"]
+        shadow = Shadow(
+            scorer,
+            msgspec.structs.replace(settings, **changed),
+            app.extensions["metrics"].shadow,
+            live_version=lambda: slot.current.version,
+            busy=lambda: busy,
+        )
+        return Beside(app.test_client(), shadow)
+
+    return make
+
+
+def readings(bodies: Sequence[dict[str, Any]]) -> list[Reading]:
+    return [from_fields(**body) for body in bodies]
+
+
+def flip(old: Score, new: Score) -> str | None:
+    if (old.positive > 0.5) == (new.positive > 0.5):
+        return None
+    return "to_network" if new.positive > 0.5 else "to_camera"
+
+
+@pytest.mark.parametrize("road", ["single", "rows", "table"])
+def test_differences_and_flips_are_exact(
+    beside: BesideMaker, scorer: RegnoScorer, second: RegnoScorer, road: str
+) -> None:
+    app = beside()
+    bodies = BODIES if road != "table" else (BODIES * MANY_ROWS)[:MANY_ROWS]
+    for body in bodies if road == "single" else [bodies]:
+        app.post(body)
+    app.compared()
+
+    live, shadow = scorer.score(readings(bodies)), second.score(readings(bodies))
+    places = [
+        bisect_left(BOUNDS, new.positive - old.positive)
+        for old, new in zip(live, shadow, strict=True)
+    ]
+    bounds = (*BOUNDS, inf)
+    assert app.counted("scoring_shadow_difference_bucket") == {
+        ("+Inf" if bound == inf else str(bound),): count
+        for place, bound in enumerate(bounds)
+        if (count := sum(found <= place for found in places))
+    }
+    known = scorer.camera_classes
+    classes = [name if (name := body["camera_class"]) in known else "other" for body in bodies]
+    flips = Counter(
+        (name, side)
+        for name, old, new in zip(classes, live, shadow, strict=True)
+        if (side := flip(old, new))
+    )
+    assert {side for _, side in flips} == set(DIRECTIONS)
+    assert app.counted("scoring_shadow_flips_total") == flips
+    assert app.counted("scoring_shadow_compared_rows_total") == Counter(zip(classes, strict=True))
+    assert app.rows() == {"scored": len(bodies)}
+
+
+def test_classes_that_the_live_model_never_saw_share_one_label(beside: BesideMaker) -> None:
+    app = beside()
+    for number in range(3):
+        app.post({**BODIES[0], "camera_class": f"Новая-{number}"})
+    app.compared()
+    assert app.counted("scoring_shadow_compared_rows_total") == {("other",): 3}
+
+
+def test_what_has_no_score_is_not_compared(beside: BesideMaker) -> None:
+    app = beside()
+    app.post([BODIES[0], {**BODIES[1], "direction": None}, BODIES[2]])
+    assert app.client.post("/reg/", json={}, headers=KEY).status_code == 400
+    app.compared()
+    assert app.rows() == {"scored": 2}
+
+
+def test_everything_is_there_at_0_before_it_happens(make_app: AppMaker) -> None:
+    registry = make_app().extensions["metrics"].registry
+    for name, labels in (
+        ("scoring_shadow_rows_total", {"result": "failed"}),
+        ("scoring_shadow_rows_total", {"result": "dropped"}),
+        ("scoring_shadow_flips_total", {"camera_class": "other", "direction": "to_camera"}),
+        ("scoring_shadow_flips_total", {"camera_class": "Стрелка-М", "direction": "to_network"}),
+        ("scoring_shadow_compared_rows_total", {"camera_class": "Стрелка-М"}),
+        ("scoring_shadow_difference_bucket", {"le": "-0.1"}),
+        ("scoring_shadow_queue_rows", {}),
+    ):
+        assert registry.get_sample_value(name, labels) == 0
+
+
+def test_where_no_metrics_are_kept_none_are_counted(beside: BesideMaker) -> None:
+    app = beside(kept=False)
+    app.post(BODIES)
+    app.compared()
+    assert app.rows() == {}
+    assert app.counted("scoring_shadow_difference_bucket") == {}
+
+
+@pytest.mark.parametrize("room", [1, 5, ROWS + 1])
+def test_the_queue_keeps_its_bound_and_the_rest_is_dropped(beside: BesideMaker, room: int) -> None:
+    app = beside(shadow_room=room)
+    app.post((BODIES * MANY_ROWS)[:MANY_ROWS])
+    assert app.shadow.waiting <= room
+    app.compared()
+    assert app.counted("scoring_shadow_queue_rows") == {}
+    found = app.rows()
+    assert room <= found["scored"] < room + ROWS
+    assert found == {"scored": found["scored"], "dropped": MANY_ROWS - found["scored"]}
+
+
+@pytest.mark.parametrize(
+    ("share", "least", "most"), [(0.0, 0, 0), (0.25, 200, 300), (1.0, 1000, 1000)]
+)
+def test_a_share_is_picked(
+    beside: BesideMaker, scorer: RegnoScorer, share: float, least: int, most: int
+) -> None:
+    app = beside(shadow_share=share)
+    random.seed(7)
+    (reading,) = readings(BODIES[:1])
+    (score,) = scorer.score([reading])
+    for _ in range(1000):
+        app.shadow.offer(reading, score, scorer.version)
+    picked = app.shadow.waiting
+    assert least <= picked <= most
+    app.compared()
+    assert app.rows() == ({"scored": picked} if picked else {})
+
+
+def test_while_callers_wait_all_rows_are_dropped(beside: BesideMaker) -> None:
+    app = beside(busy=True)
+    app.post(BODIES)
+    assert app.shadow.waiting == len(BODIES)
+    app.compared()
+    assert app.rows() == {"dropped": len(BODIES)}
+
+
+def test_callers_wait_when_all_slots_are_taken_and_one_more_comes(settings: Settings) -> None:
+    admission = Admission(settings, lambda _reason: None)
+    leave = gevent.event.Event()
+
+    def stay() -> None:
+        with admission.check({}, 100):
+            leave.wait()
+
+    inside: list[Any] = []
+    crowded: list[bool] = []
+    while not admission.busy:
+        inside.append(gevent.spawn(stay))
+        gevent.sleep(0)
+        crowded.append(admission.crowded)
+    inside.append(gevent.spawn(stay))
+    gevent.sleep(0)
+    crowded.append(admission.crowded)
+    leave.set()
+    gevent.joinall(inside, raise_error=True)
+    assert crowded == [False] * (len(inside) - 1) + [True]
+    assert not admission.crowded
+
+
+def test_a_shadow_model_that_fails_is_counted_and_told_once(
+    beside: BesideMaker,
+    second: RegnoScorer,
+    scorer: RegnoScorer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_readings: Sequence[Reading]) -> list[Score]:
+        raise RuntimeError(PLATE)
+
+    app = beside()
+    monkeypatch.setattr(second, "score", fail)
+    with caplog.at_level(logging.INFO):
+        for count in (1, 2):
+            replies = app.post(BODIES)
+            app.compared()
+            assert app.rows() == {"failed": count * len(BODIES)}
+    wanted = [score.positive for score in scorer.score(readings(BODIES))]
+    assert [reply["positive"] for reply in replies] == wanted
+    (told,) = caplog.messages
+    assert "RuntimeError" in told
+    assert f"shadow model {second.version}" in told
+    assert PLATE not in told
+
+
+def test_it_goes_on_after_a_failure(
+    beside: BesideMaker, second: RegnoScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = beside()
+    with monkeypatch.context() as broken:
+        broken.setattr(second, "score", None)
+        app.post(BODIES[0])
+        app.compared()
+    app.post(BODIES[0])
+    app.compared()
+    assert app.rows() == {"failed": 1, "scored": 1}
+
+
+def test_scores_of_a_version_that_no_longer_serves_are_not_compared(
+    beside: BesideMaker, second: RegnoScorer
+) -> None:
+    app = beside()
+    app.post(BODIES)
+    app.slot.current = Live(second, app.client.application.extensions["metrics"])
+    app.post(BODIES[:2])
+    app.compared()
+    assert app.rows() == {"dropped": len(BODIES), "scored": 2}
+    assert app.counted("scoring_shadow_flips_total") == {}
+
+
+def test_a_closed_one_drops_what_waits_and_takes_no_more(beside: BesideMaker) -> None:
+    app = beside()
+    app.post(BODIES)
+    app.shadow.close()
+    app.post(BODIES)
+    gevent.sleep(0.2)
+    assert app.shadow.waiting == 0
+    assert app.rows() == {"dropped": len(BODIES)}
+
+
+def test_a_slow_model_gets_fewer_rows_at_once_and_little_time(
+    beside: BesideMaker, second: RegnoScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[float, int, float]] = []
+    whole = second.score
+
+    def slow(rows: Sequence[Reading]) -> list[Score]:
+        began = time.monotonic()
+        time.sleep(len(rows) * 3e-4)
+        scores = whole(rows)
+        calls.append((began, len(rows), time.monotonic() - began))
+        return scores
+
+    monkeypatch.setattr(second, "score", slow)
+    app = beside()
+    app.post((BODIES * 100)[:100])
+    app.compared()
+    assert [rows for _, rows, _ in calls[:3]] == [ROWS, ROWS // 2, ROWS // 4]
+    for (began, _, took), (then, _, _) in pairwise(calls):
+        assert then - (began + took) >= min(1, took * (1 / TIME_SHARE - 1))
+    assert app.rows() == {"scored": 100}
+
+
+def test_its_version_is_that_of_its_model(beside: BesideMaker, second: RegnoScorer) -> None:
+    assert beside().shadow.version == second.version
+
+
+def test_the_second_model_is_another_one(scorer: RegnoScorer, second: RegnoScorer) -> None:
+    """Else all of the above would prove little."""
+    assert second.version != scorer.version
+    rows = readings(BODIES)
+    assert not {s.positive for s in second.score(rows)} & {s.positive for s in scorer.score(rows)}
