@@ -1,4 +1,4 @@
-"""Alerts on the model: a swap that failed, versions mixed, inputs and scores unlike training."""
+"""Alerts on the model: a swap or a shadow that fails, versions mixed, data unlike training."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _INDEX: Final = '{{ printf "%.2f" $value }}'
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_loads, _unseen, _input_drift, _score_shift)
+    made = (_loads, _unseen, _input_drift, _score_shift, _shadow)
     return [group("scoring-model", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -110,4 +110,22 @@ def _score_shift(slo: Slo, alerts: Alerts) -> list[Rule]:
             level=level,
         )
         for level, limit, sustained in _LEVELS
+    ]
+
+
+def _shadow(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """Its failures touch no caller, so nothing else tells of them."""
+    failed = 'scoring_shadow_rows_total{result="failed"}[30m]'
+    return [
+        alerts.make(
+            "ShadowFailing",
+            f"sum by (instance) (increase({failed})) >= {slo.traffic.min_bad_requests}",
+            severity="ticket",
+            summary="The shadow model of {{ $labels.instance }} fails",
+            description=(
+                "Over 30m, the shadow model of {{ $labels.instance }} failed on "
+                "{{ $value | humanize }} rows. Callers have their scores from the live model; "
+                "what the panels say of the shadow leaves these rows out."
+            ),
+        )
     ]

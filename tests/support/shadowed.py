@@ -1,0 +1,22 @@
+"""The real app with a shadow model beside the live one: `… -- tests.support.shadowed:app`.
+
+Not for import: it builds the app. The shadow is the bundled model, so that its scores differ
+from the live ones only where SCORING_MODEL names another.
+"""
+
+from model.regno import RegnoScorer
+from service.settings import of_this_server
+from service.shadow import Shadow
+from service.wsgi import app, slot
+
+__all__ = ["app"]
+
+_admission = app.extensions["admission"]
+
+slot.shadow = Shadow(
+    RegnoScorer.load(),
+    of_this_server(),
+    app.extensions["metrics"].shadow,
+    live_version=lambda: slot.current.version,
+    busy=lambda: _admission.crowded,
+)
