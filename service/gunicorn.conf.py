@@ -126,7 +126,7 @@ def post_worker_init(worker: Any) -> None:
         sys.exit(Arbiter.WORKER_BOOT_ERROR)  # which tells the arbiter not to try again
     metrics.scoring.loaded("loaded")
     slot.serve_as(str(worker.place))
-    join(_settings, slot, metrics, worker.place)
+    join(_settings, slot, metrics, app.extensions["admission"], worker.place)
     metrics.vitals.start(str(worker.place))
     worker.each_second = partial(_publish, metrics, slot)
 

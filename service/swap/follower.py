@@ -13,12 +13,15 @@ from msgspec import Struct
 
 from model import ModelRefused
 from model.registry import Damaged, Refused, Registry, RegistryError
+from model.regno import RegnoScorer
 from service.beside import beside_the_loop
 from service.board import Board
 from service.errors import log_exception
 from service.metrics.swaps import SwapMetrics
+from service.shadow import Shadow
 from service.slots import Live, Slot
 from service.swap.loading import Loader
+from service.swap.shadowing import Shadowing
 from service.swap.whiteboard import Note, Order, Target, Whiteboard
 
 T = TypeVar("T")
@@ -54,6 +57,7 @@ class Follower:
         place: Place,
         metrics: SwapMetrics,
         poll_seconds: float,
+        make_shadow: Callable[[RegnoScorer], Shadow],
     ) -> None:
         self._registry = registry
         self._loader = loader
@@ -62,6 +66,7 @@ class Follower:
         self._metrics = metrics
         self._poll_seconds = poll_seconds
         self._threads = ThreadPool(1)
+        self._shadowing = Shadowing(slot, self._loaded, make_shadow, metrics.loaded)
         self._standby: dict[str, Live] = {}
         self._next_poll = self._retry_at = self._ready_since = 0.0
         self._wanted: Target | None = None
@@ -121,6 +126,9 @@ class Follower:
         if not aliases.live:
             self._complain("unreachable", "the registry names no live version")
             return
+        self._shadowing.follow(aliases.shadow)
+        if self._shadowing.version != self._note.shadow:
+            self._tell(shadow=self._shadowing.version)
         wanted = Target(aliases.live, aliases.generation)
         if wanted != self._wanted:
             self._wanted, self._retry_at = wanted, 0.0
@@ -144,7 +152,7 @@ class Follower:
         if monotonic() < self._retry_at:
             return False
         try:
-            scorer = self._beside(self._loader.load, version, self._slot.current.scorer)
+            scorer = self._loaded(version)
         except (ModelRefused, Damaged, Refused) as reason:
             self._refuse(target, str(reason))
         except RegistryError as error:
@@ -155,6 +163,10 @@ class Follower:
             self._standby[version] = self._slot.made(scorer)
             return True
         return False
+
+    def _loaded(self, version: str) -> RegnoScorer:
+        """A version's scorer, loaded beside the event loop. Raises as the loader."""
+        return self._beside(self._loader.load, version, self._slot.current.scorer)
 
     def _refuse(self, target: Target, reason: str) -> None:
         self._retry_at = monotonic() + _AGAIN

@@ -14,11 +14,13 @@ from model.regno import RegnoScorer
 from service import workdir
 from service.board import board
 from service.settings import Settings, SettingsError, variable
+from service.shadow import Shadow
 from service.swap.follower import Follower, Place
 from service.swap.loading import Examination, Loader
 from service.swap.whiteboard import Note, Order, Target, whiteboard
 
 if TYPE_CHECKING:
+    from service.admission import Admission
     from service.metrics import Metrics
     from service.slots import Slot
 
@@ -59,7 +61,9 @@ def first(settings: Settings) -> RegnoScorer:
     return scorer
 
 
-def join(settings: Settings, slot: "Slot", metrics: "Metrics", number: int) -> None:
+def join(
+    settings: Settings, slot: "Slot", metrics: "Metrics", admission: "Admission", number: int
+) -> None:
     """In a worker, before its first connection: serve what the others do, and follow with them."""
     if not settings.models:
         serving = Target(slot.current.version, 0)
@@ -73,6 +77,13 @@ def join(settings: Settings, slot: "Slot", metrics: "Metrics", number: int) -> N
         Place(number, board(), whiteboard()),
         metrics.swaps,
         settings.models_poll_seconds,
+        lambda scorer: Shadow(
+            scorer,
+            settings,
+            metrics.shadow,
+            live_version=lambda: slot.current.version,
+            busy=lambda: admission.crowded,
+        ),
     )
     try:
         follower.catch_up()

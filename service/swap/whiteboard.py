@@ -66,7 +66,7 @@ class Whiteboard:
     """One order, and a note for each place on the workers' board."""
 
     def __init__(self, file: int) -> None:
-        """`file` is the descriptor of one in memory; not a bare map, since only files have locks."""
+        """`file` describes one in memory; not a bare map, since only files have locks."""
         os.ftruncate(file, (1 + PLACES) * _NOTE_BYTES)
         self._file = file
         self._memory = mmap.mmap(file, (1 + PLACES) * _NOTE_BYTES)

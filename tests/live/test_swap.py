@@ -109,3 +109,23 @@ def test_promotions_over_http_ask_for_rights_and_pass_a_gate(tmp_path: Path) -> 
         assert post(server, "/model/rollback").status_code == 200
         wait_until_all_serve(server, FIRST)
     assert any("forced" in str(line) for line in server.log())
+
+
+def test_the_shadow_follows_its_alias(tmp_path: Path) -> None:
+    registry = registry_of_two(tmp_path)
+    with following(tmp_path) as server:
+        registry.shadow(SECOND, who="the tests")
+        eventually(lambda: _shadows(server) == [SECOND] * 2, "both have the shadow")
+        for _ in range(20):
+            assert scored(server)[0] == FIRST
+        eventually(
+            lambda: value(server, 'scoring_shadow_rows_total{result="scored"}') == 20,
+            "all compared",
+        )
+        registry.promote(SECOND, who="the tests")
+        eventually(lambda: _shadows(server) == [""] * 2, "what is live is no shadow")
+        wait_until_all_serve(server, SECOND)
+
+
+def _shadows(server: Server) -> list[str]:
+    return [note["shadow"] for note in shown(server)["workers"]]
