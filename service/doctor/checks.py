@@ -18,6 +18,7 @@ from service.doctor import (
     model,
     ports,
     python,
+    registry,
     remote,
     sense,
     workers,
@@ -31,7 +32,8 @@ Check = partial[Iterator[Finding]]
 
 def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
     """What all checks found, here and now."""
-    examination = model.Examination(settings.model)  # first: it takes longest, in its process
+    # First: it takes longest, in its process.
+    examination = model.Examination(registry.live_file(settings))
     machine, wanted = Machine(), workers.count(settings)
     found = _all(
         *_of_installation(),
@@ -115,5 +117,7 @@ def _of_model(
         partial(memory.memory, machine, wanted, examined.resident),
         partial(folders.temporary_folder, workdir.temporary(), path, places.values()),
         partial(files.model_file, path),
-        partial(model.model, examined, bundled=not settings.model),
+        partial(model.model, examined, bundled=not (settings.model or settings.models)),
+        partial(registry.registry, settings),
+        partial(registry.admins, settings),
     )

@@ -1,0 +1,51 @@
+"""The registry of models that is followed, if one is."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from model.registry import RegistryError
+from service.auth import KeyRing
+from service.doctor.finding import Finding, fail, ok, warn
+from service.settings import Settings, SettingsError
+from service.swap.joining import registry_of
+
+
+def live_file(settings: Settings) -> str:
+    """The live version's file; that of the settings if there is no registry, or it can't tell."""
+    if not settings.models:
+        return settings.model
+    try:
+        registry = registry_of(settings)
+        return str(registry.fetch(registry.aliases().live))
+    except RegistryError:
+        return settings.model
+
+
+def registry(settings: Settings) -> Iterator[Finding]:
+    """Whether it can be read, names a live version, and what a way back leads to."""
+    if not settings.models:
+        return
+    try:
+        found = registry_of(settings)
+        aliases = found.aliases()
+        versions = [entry.version for entry in found.versions()]
+    except RegistryError as error:
+        yield fail("registry", str(error), "mend SCORING_MODELS, or what it names")
+        return
+    if aliases.live not in versions:
+        told = f"{found.where}: the live version is {aliases.live or 'none'}, which is not there"
+        yield fail("registry", told, "promote one: python -m model.registry promote --help")
+    elif aliases.previous not in versions:
+        told = f"{aliases.live} is live, and there is no previous version"
+        yield warn("registry", told, "a rollback needs one: keep the version before")
+    else:
+        yield ok("registry", f"{aliases.live} is live, {aliases.previous} the way back")
+
+
+def admins(settings: Settings) -> Iterator[Finding]:
+    """Whether those who may change the model have keys."""
+    with suppress(SettingsError):  # which the check of the keys tells
+        strangers = sorted(settings.admin_names - set(KeyRing(settings).names))
+        if strangers:
+            told = f"no key is called {', '.join(strangers)}"
+            yield warn("admins", told, "name keys in SCORING_ADMINS as among the keys themselves")

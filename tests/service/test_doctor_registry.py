@@ -1,0 +1,46 @@
+"""What the doctor says of the registry, and of who may change the live model."""
+
+import shutil
+from pathlib import Path
+
+from service.doctor import registry
+from service.settings import Settings
+from tests.support.doctor import GOOD_KEY, only
+from tests.support.swapping import FIRST, SECOND, registry_of_two
+
+
+def test_no_registry_is_no_finding() -> None:
+    assert list(registry.registry(Settings())) == []
+    assert registry.live_file(Settings(model="given.cbm")) == "given.cbm"
+
+
+def test_a_registry_with_a_way_back_is_well(tmp_path: Path) -> None:
+    settings = Settings(models=str(tmp_path / "models"))
+    versions = registry_of_two(tmp_path)
+    found = only(registry.registry(settings))
+    assert (found.level, found.found) == (
+        "warn", f"{FIRST} is live, and there is no previous version",
+    )  # fmt: skip
+    versions.promote(SECOND, who="the tests")
+    found = only(registry.registry(settings))
+    assert (found.level, found.found) == ("ok", f"{SECOND} is live, {FIRST} the way back")
+    assert registry.live_file(settings) == str(versions.fetch(SECOND))
+
+
+def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
+    settings = Settings(models=str(tmp_path / "models"))
+    assert only(registry.registry(settings)).level == "fail"
+    registry_of_two(tmp_path)
+    shutil.rmtree(tmp_path / "models" / "regno" / FIRST)
+    found = only(registry.registry(settings))
+    assert found.level == "fail"
+    assert f"the live version is {FIRST}, which is not there" in found.found
+    (tmp_path / "models" / "regno" / "aliases.json").write_text("{")
+    assert only(registry.registry(settings)).level == "fail"
+
+
+def test_an_admin_without_a_key_is_told() -> None:
+    keys = f"ops:{GOOD_KEY}"
+    assert list(registry.admins(Settings(api_keys=keys, admins="ops"))) == []
+    found = only(registry.admins(Settings(api_keys=keys, admins="ops, nihgt")))
+    assert (found.level, found.found) == ("warn", "no key is called nihgt")
