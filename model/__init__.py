@@ -6,6 +6,20 @@ One scorer is one folder (`model/regno/` first); no scorer imports another.
 Importing anything here starts nothing and reads no file.
 """
 
-from model.errors import KINDS, InvalidRequest, ModelRefused, ScoringError, TooManyRows
+from model.errors import (
+    KINDS,
+    InvalidRequest,
+    ModelRefused,
+    NotExplained,
+    ScoringError,
+    TooManyRows,
+)
 
-__all__ = ["KINDS", "InvalidRequest", "ModelRefused", "ScoringError", "TooManyRows"]
+__all__ = [
+    "KINDS",
+    "InvalidRequest",
+    "ModelRefused",
+    "NotExplained",
+    "ScoringError",
+    "TooManyRows",
+]

@@ -5,7 +5,8 @@
     │   └── TooManyRows     an array longer than this door takes
     ├── ModelRefused        the model file's fault: it is not served
     ├── DataRefused         labelled rows that no model can be trained on
-    └── ParametersRefused   hyper-parameters that can't be used
+    ├── ParametersRefused   hyper-parameters that can't be used
+    └── NotExplained        a score whose contributions could not be worked out
 
 No HTTP status here: the door that calls decides what each means to its client.
 """
@@ -54,3 +55,11 @@ class DataRefused(ScoringError):
 
 class ParametersRefused(ScoringError):
     """A file of hyper-parameters with an unknown key or a value out of bounds."""
+
+
+class NotExplained(ScoringError):
+    """Contributions that could not be worked out; not `in_time` if only time was lacking."""
+
+    def __init__(self, reason: str, *, in_time: bool = True) -> None:
+        super().__init__(reason)
+        self.in_time = in_time

@@ -50,11 +50,12 @@ _DIGITS: Final = 7
 _OLDEST_START: Final = 60.0
 _RETRY_SECONDS: Final = ("1", "2", "3")
 
-FULL, DEADLINE, ARRAY = SHED_REASONS
+FULL, DEADLINE, ARRAY, EXPLAIN = SHED_REASONS
 TEXTS: Final = {
     FULL: "too many requests are waiting",
     DEADLINE: "this request could not be answered in time",
     ARRAY: "arrays give way to single rows now",
+    EXPLAIN: "explanations give way to scores now",
 }
 
 
@@ -132,7 +133,7 @@ class Admission:
 
     def _patience_before(self, environ: Mapping[str, Any], size: int) -> float:
         """The seconds from now within which it makes sense to begin."""
-        given = _timeout(environ)
+        given = timeout_of(environ)
         if given is None:
             # For the wait alone, not for a body that comes slowly, nor by an edge's clock: where
             # that is slow by as much, all would be refused.
@@ -193,8 +194,11 @@ def _age(environ: Mapping[str, Any]) -> float:
     return now - seen
 
 
-def _timeout(environ: Mapping[str, Any]) -> float | None:
-    """The seconds that the client gives, None if it does not say."""
+def timeout_of(environ: Mapping[str, Any]) -> float | None:
+    """The seconds that the client gives, None if it does not say.
+
+    Raises Refused with 400 when that can't be read.
+    """
     stated = environ.get("HTTP_X_REQUEST_TIMEOUT_MS")
     if stated is None:
         return None

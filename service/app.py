@@ -11,7 +11,7 @@ from service.auth import KeyRing
 from service.board import board
 from service.door import Door
 from service.metrics import Metrics
-from service.routes import docs, model, ops, reg
+from service.routes import docs, explain, model, ops, reg
 from service.settings import Settings
 from service.shedding import Glance
 from service.slots import Slot
@@ -64,9 +64,12 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     admission = Admission(settings, metrics.http.shed)
     scoring = reg.RegRoute(slot, keys, settings, metrics, admission)
     app.express = {("POST", path): scoring.post for path in ("/reg/", "/reg")}
+    explaining = explain.ExplainRoute(slot, keys, settings, metrics, admission)
+    app.express |= {("POST", path): explaining.post for path in explain.PATHS}
     app.register_blueprint(reg.blueprint(scoring, keys))
     operating = model.ModelRoute(settings, slot, board(), whiteboard())
     app.register_blueprint(model.blueprint(operating, keys, settings.admin_names))
+    app.register_blueprint(explain.blueprint(explaining, keys))
     app.register_blueprint(ops.home(keys))
     app.register_blueprint(ops.probes(slot, board()))
     app.register_blueprint(docs.blueprint())

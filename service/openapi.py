@@ -37,6 +37,7 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             "/reg/": {"post": _score()},
+            "/reg/explain": {"post": _explain()},
             "/": {"get": _get("Address and key are right", "home", secured=True)},
             "/healthz": {"get": _get("This worker answers", "healthz")},
             "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
@@ -53,10 +54,37 @@ def document() -> dict[str, Any]:
 
 
 def _score() -> dict[str, Any]:
-    reading = {"$ref": _REF.format(name="Reading")}
+    text = "One score, or a list in the order of the rows"
     return {
         "operationId": "post_reg",
         "summary": "Score one reading, or an array of them",
+        **_asked(),
+        "responses": {
+            "200": _ok("ScoreReply", text, "Server-Timing", "X-Score-Warnings"),
+            **_errors("400", "401", "408", "413", "415", "429", "500"),
+        },
+    }
+
+
+def _explain() -> dict[str, Any]:
+    text = "One explanation, or a list in the order of the rows"
+    return {
+        "operationId": "post_explain",
+        "summary": "Explain the score of one reading, or of a few in an array",
+        "description": "What each feature did to the score, as SHAP values. Takes tens of "
+        "milliseconds a row, and is refused with 429 while anybody waits for a score.",
+        **_asked(),
+        "responses": {
+            "200": _ok("ExplanationReply", text, "X-Score-Warnings"),
+            **_errors("400", "401", "408", "413", "415", "429", "500"),
+        },
+    }
+
+
+def _asked() -> dict[str, Any]:
+    """What requests with readings have in common."""
+    reading = {"$ref": _REF.format(name="Reading")}
+    return {
         "security": [{"key": []}],
         "parameters": [
             {
@@ -76,10 +104,6 @@ def _score() -> dict[str, Any]:
                 }
             },
         },
-        "responses": {
-            "200": _ok("ScoreReply", "One score, or a list in the order of the rows", scored=True),
-            **_errors("400", "401", "408", "413", "415", "429", "500"),
-        },
     }
 
 
@@ -97,10 +121,8 @@ def _get(
     return operation
 
 
-def _ok(schema: str, description: str, *, scored: bool = False) -> dict[str, Any]:
-    names = ["X-Request-Id", "X-Model-Version"]
-    if scored:
-        names += ["Server-Timing", "X-Score-Warnings"]
+def _ok(schema: str, description: str, *headers: str) -> dict[str, Any]:
+    names = ("X-Request-Id", "X-Model-Version", *headers)
     return {
         "description": description,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
@@ -113,16 +135,21 @@ def _errors(*statuses: str) -> dict[str, Any]:
 
 
 def _envelopes() -> dict[str, Any]:
-    score = {"$ref": _REF.format(name="Score")}
     failed = {
         "type": "object",
         "properties": {"error": {"type": "string"}},
         "required": ["error"],
         "additionalProperties": False,
     }
-    rows = {"type": "array", "items": {"anyOf": [score, failed]}}
+
+    def one_or_many(name: str) -> dict[str, Any]:
+        one = {"$ref": _REF.format(name=name)}
+        rows = {"type": "array", "items": {"anyOf": [one, failed]}}
+        return _envelope({"anyOf": [one, rows]}, "ok", "partial")
+
     return {
-        "ScoreReply": _envelope({"anyOf": [score, rows]}, "ok", "partial"),
+        "ScoreReply": one_or_many("Score"),
+        "ExplanationReply": one_or_many("Explanation"),
         "TextReply": _envelope({"type": "string"}, "ok"),
         "ErrorReply": _envelope({"type": "string"}, "fail"),
     }

@@ -107,6 +107,14 @@ class Settings(Struct, frozen=True):
             "gets 429. Who is in may wait as long as its own X-Request-Timeout-Ms.",
         ),
     ] = 150
+    explain_rows: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Greatest number of rows that POST /reg/explain takes at once.",
+        ),
+    ] = 10
     metrics_token: Annotated[
         str,
         Meta(

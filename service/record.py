@@ -12,7 +12,7 @@ ENVIRON_KEY: Final = "scoring.record"
 STAGES: Final = ("decode", "features", "wait", "predict", "encode")
 
 _ROUTES: Final = frozenset(
-    ("/", "/reg", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
+    ("/", "/reg", "/reg/explain", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 )
 
 # The methods that are told by name: the server lets any word pass, a plate in Latin letters too.

@@ -8,6 +8,8 @@ labelled → split → training → report make one of own rows (`candidate`). p
 promotion would change.
 """
 
+from model.regno.explain import Explanation
+from model.regno.explainer import Explainer
 from model.regno.features import Row
 from model.regno.golden import readings as golden_readings
 from model.regno.parity import Limits, Parity, compare
@@ -21,6 +23,8 @@ __all__ = [
     "FIELDS",
     "MANY",
     "PLATES",
+    "Explainer",
+    "Explanation",
     "Limits",
     "Parity",
     "Reading",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
+from itertools import repeat
 from math import isfinite
 from operator import attrgetter
 from pathlib import Path
@@ -16,6 +17,8 @@ from model.errors import InvalidRequest, ModelRefused
 from model.regno import golden, manifest
 from model.regno.catboost_file import BinaryModel, read
 from model.regno.drift import DriftCounter
+from model.regno.explain import Explanation, explain
+from model.regno.explainer import Explainer
 from model.regno.features import CATEGORICAL, Row, in_order_of
 from model.regno.manifest import Manifest
 from model.regno.plates import has_lookalikes
@@ -147,6 +150,24 @@ class RegnoScorer:
     def score(self, readings: Sequence[Reading]) -> list[Score]:
         """One score for each reading: `rows`, then `predict`."""
         return self.predict(self.rows(readings))
+
+    def explainer(self) -> Explainer:
+        """What works out contributions with this model, in a process of its own."""
+        return Explainer(self._model)
+
+    def explained(
+        self, rows: Sequence[Row], explainer: Explainer, seconds: float
+    ) -> list[Explanation]:
+        """The score of each row and how it came about, within so many seconds.
+
+        `explainer` is one that this scorer made. Raises NotExplained.
+        """
+        if not rows:
+            return []
+        names = [name for name, _ in self._model.features]
+        parts = explainer.contributions(rows, seconds)
+        scores = self.predict(rows)
+        return list(map(explain, repeat(names), rows, scores, parts))
 
     def score_many(self, readings: Sequence[Reading]) -> list[Score]:
         """The same scores as `score`, quicker when there are some hundred readings."""

@@ -18,13 +18,15 @@ BUCKETS: Final = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01),
     *(0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
-# No room to wait in, no time to wait so long, an array while single rows wait.
-SHED_REASONS: Final = ("full", "deadline", "array")
-_WITH_KEY: Final = ("/reg", "/")
+# No room to wait in, no time to wait so long, an array while single rows wait, an explanation
+# while anybody waits.
+SHED_REASONS: Final = ("full", "deadline", "array", "explain")
+_WITH_KEY: Final = ("/reg", "/reg/explain", "/")
 # What is there at 0 before it first happens: without it the first failure of a kind is no
 # increase that Prometheus could see.
 _EXPECTED: Final = (
     *product(("/reg",), ("POST",), ("200", "400", "401", "408", "413", "415", "429", "500", "503")),
+    *product(("/reg/explain",), ("POST",), ("200", "400", "401", "413", "429", "500")),
     *product(("/", "/healthz", "/readyz", "/metrics"), ("GET",), ("200",)),
     ("/metrics", "GET", "401"),
     ("/reg", "GET", "405"),

@@ -101,4 +101,6 @@ def test_what_is_too_much_is_refused_and_soon_forgotten(tmp_path: Path) -> None:
 
 def _shed(server: Server) -> float:
     name = 'scoring_requests_shed_total{{reason="{}"}}'
-    return sum(value(server, name.format(reason)) for reason in ("full", "deadline", "array"))
+    return sum(
+        value(server, name.format(reason)) for reason in ("full", "deadline", "array", "explain")
+    )

@@ -15,6 +15,7 @@ _REQUESTS = [
     *(("GET", address) for address in ("/", "/healthz", "/readyz", "/openapi.json", "/docs/")),
     *(("GET", address) for address in ("/nowhere", "/reg", "/reg/", "/docs/none", "/docs")),
     *(("POST", address) for address in ("/reg/", "/reg", "/healthz", "/nowhere")),
+    *(("POST", "/reg/explain"), ("GET", "/reg/explain"), ("GET", "/reg/explain/")),
     *(("PUT", "/reg/"), ("HEAD", "/healthz"), ("OPTIONS", "/reg/"), ("BREW", "/reg/")),
 ]
 

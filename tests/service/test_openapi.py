@@ -46,7 +46,7 @@ def test_the_document_is_public_and_the_key_is_described(served: dict[str, Any])
     asking = {
         path for path, item in served["paths"].items() for op in item.values() if "security" in op
     }
-    assert asking == {"/", "/reg/"}
+    assert asking == {"/", "/reg/", "/reg/explain"}
 
 
 def test_every_field_is_described_and_required(served: dict[str, Any]) -> None:
@@ -99,6 +99,15 @@ def test_the_example_of_the_document_is_scored(
         reply = client.post("/reg/", json=example["value"], headers=key)
         assert reply.status_code == 200
         _validator("ScoreReply").validate(reply.json)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"[{}]", b"[" + VALID + b",1]", VALID])
+def test_explanations_are_as_documented(
+    body: bytes, client: FlaskClient, key: dict[str, str]
+) -> None:
+    reply = client.post("/reg/explain", data=body, content_type="application/json", headers=key)
+    assert reply.status_code == 200
+    _validator("ExplanationReply").validate(reply.json)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"[{}]", b"[" + VALID + b",1]", VALID])

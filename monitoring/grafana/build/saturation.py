@@ -55,11 +55,13 @@ def _waiting() -> Graph:
 def _turned_away() -> Graph:
     words = (
         "Scoring requests that got 429: their room was full, they would have had to wait too "
-        "long, or they were arrays while single rows waited."
+        "long, or they were arrays while single rows waited, or explanations while anybody did."
     )
     asked = over_time(happened("scoring_requests_shed_total", "reason"), "{{reason}}")
     panel = counted(graph("Turned away", "short", words, asked))
-    return coloured(panel, {"full": BAD, "deadline": DOUBTFUL, "array": DOUBTFUL})
+    return coloured(
+        panel, {"full": BAD, "deadline": DOUBTFUL, "array": DOUBTFUL, "explain": DOUBTFUL}
+    )
 
 
 def error_reports() -> Graph:

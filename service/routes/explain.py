@@ -1,0 +1,119 @@
+"""POST /reg/explain: one reading or a few of them in, and why they score as they do."""
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from flask import Blueprint, request
+
+from model import InvalidRequest
+from model.regno import Explanation, Reading, RegnoScorer, Row
+from service import body, reply
+from service.admission import Admission, timeout_of
+from service.auth import KeyRing
+from service.explaining import Explaining
+from service.guard import admit, require_key
+from service.metrics import Metrics
+from service.record import Record, record_of
+from service.reply import Reply
+from service.settings import Settings
+from service.slots import Live, Slot
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+PATHS: Final = ("/reg/explain", "/reg/explain/")
+
+
+class ExplainRoute:
+    """Explains bodies by the slot's live model. Nothing it sees counts as traffic of the model."""
+
+    def __init__(
+        self,
+        slot: Slot,
+        keys: KeyRing,
+        settings: Settings,
+        metrics: Metrics,
+        admission: Admission,
+    ) -> None:
+        rows = settings.explain_rows
+        self._limits = settings.max_body, min(settings.max_array_body, rows * settings.max_body)
+        self._decode = RegnoScorer.decoder(rows)
+        self._reject_unseen = settings.unseen == "reject"
+        self._explaining = Explaining(admission)
+        self._slot = slot
+        self._keys = keys
+        self._metrics = metrics.scoring
+
+    def post(self, environ: "WSGIEnvironment") -> Reply:
+        """Check the key, read, explain, reply; raises InvalidRequest, Refused or NotExplained.
+
+        Needs nothing of Flask's but the environ: this is the express lane's view.
+        """
+        record = record_of(environ)
+        record.route = PATHS[0]
+        admit(environ, self._keys)
+        live = self._slot.current
+        record.model_version = live.version
+        seconds = timeout_of(environ)
+        self._explaining.check()  # who is refused need not be read
+        text = body.read(environ, *self._limits)
+        try:
+            response = self._explain(live, text, seconds, record)
+        except InvalidRequest as fault:
+            self._metrics.refused(fault)
+            raise
+        if record.warnings:
+            response.headers.append(("X-Score-Warnings", ", ".join(record.warnings)))
+        return response
+
+    def _explain(self, live: Live, text: bytes, seconds: float | None, record: Record) -> Reply:
+        decoded = self._decode(text)
+        if isinstance(decoded, Reading):
+            row = self._row(live, decoded, record)
+            if isinstance(row, InvalidRequest):
+                raise row
+            (explanation,) = self._explained(live, [row], seconds, record)
+            return reply.ok(explanation)
+        items = [self._row(live, item, record) for item in decoded]
+        rows = [item for item in items if not isinstance(item, InvalidRequest)]
+        found = iter(self._explained(live, rows, seconds, record))
+        results = [item if isinstance(item, InvalidRequest) else next(found) for item in items]
+        for fault in items:
+            if isinstance(fault, InvalidRequest):
+                self._metrics.refused(fault)
+        return reply.ok(results, partial=len(rows) < len(items))
+
+    def _row(
+        self, live: Live, item: Reading | InvalidRequest, record: Record
+    ) -> Row | InvalidRequest:
+        """The item's features, or why it is refused: for the reasons that POST /reg/ has."""
+        if isinstance(item, InvalidRequest):
+            return item
+        row = live.scorer.row(item)
+        unseen = live.scorer.unseen(row)
+        record.warn(f"unseen-category:{name}" for name in unseen)
+        if unseen and self._reject_unseen:
+            return InvalidRequest(unseen[0], "holds a value that the model never saw", "unseen")
+        return row
+
+    def _explained(
+        self, live: Live, rows: list[Row], seconds: float | None, record: Record
+    ) -> list[Explanation]:
+        began = perf_counter()
+        explanations = self._explaining.explained(live.scorer, rows, seconds) if rows else []
+        record.rows = len(rows)
+        record.predict_seconds = perf_counter() - began
+        return explanations
+
+
+def blueprint(route: ExplainRoute, keys: KeyRing) -> Blueprint:
+    """`/reg/explain`, with and without a slash at its end."""
+    routes = Blueprint("explain", __name__)
+    require_key(routes, keys)
+
+    @routes.post(PATHS[0])
+    @routes.post(PATHS[1])
+    def post_explain() -> Reply:
+        return route.post(request.environ)
+
+    return routes

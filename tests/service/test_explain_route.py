@@ -1,0 +1,208 @@
+"""POST /reg/explain: what it replies, refuses and counts."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import psutil
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from model import NotExplained
+from model.regno import RegnoScorer
+from service import explaining
+from service.explaining import Explaining
+from tests.conftest import AppMaker
+from tests.support.paths import GOLDEN, lines
+from tests.support.server import KEY_HEADER
+
+Body = dict[str, Any]
+_ROWS: list[Body] = [line["request"] for line in lines(GOLDEN)]
+_TOKEN = "t0ken"
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """The app of a test is dropped, and its explainer's process ends with the connection."""
+    before = set(psutil.Process().children())
+    yield
+    for child in set(psutil.Process().children()) - before:
+        child.kill()
+
+
+def _post(client: FlaskClient, body: object, path: str = "/reg/explain", **headers: str) -> Any:
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    named = {**KEY_HEADER, **headers}
+    return client.post(path, data=data, content_type="application/json", headers=named)
+
+
+def _counted(client: FlaskClient, name: str) -> float:
+    page = client.get("/metrics", headers={"Authorization": f"Bearer {_TOKEN}"}).text
+    (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", page, re.MULTILINE)
+    return float(value)
+
+
+def test_one_row_is_explained_with_the_very_score_of_reg(
+    client: FlaskClient, scorer: RegnoScorer
+) -> None:
+    for row in _ROWS[:4]:
+        score = _post(client, row, "/reg/").json["body"]
+        reply = _post(client, row)
+        assert reply.status_code == 200
+        assert reply.json["status"] == "ok"
+        told = reply.json["body"]
+        assert {side: told[side] for side in score} == score
+        total = told["base"] + sum(each["contribution"] for each in told["features"])
+        assert total == pytest.approx(told["raw"], abs=1e-9)
+        assert reply.headers["X-Model-Version"] == scorer.version
+
+
+def test_an_array_is_explained_row_by_row_in_order(client: FlaskClient) -> None:
+    rows = [_ROWS[0], {**_ROWS[1], "direction": 2}, _ROWS[2]]
+    scores = _post(client, rows, "/reg/").json
+    reply = _post(client, rows, "/reg/explain/").json
+    assert reply["status"] == scores["status"] == "partial"
+    for explanation, score in zip(reply["body"], scores["body"], strict=True):
+        assert score.items() <= explanation.items()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b"{}", 400), ([_ROWS[0]] * 4, 413), ({**_ROWS[0], "direction": 2}, 400)],
+)
+def test_what_reg_refuses_is_refused_likewise(
+    body: object, status: int, make_app: AppMaker
+) -> None:
+    client = make_app(explain_rows=3, max_rows=3).test_client()
+    refused: TestResponse = _post(client, body)
+    expected: TestResponse = _post(client, body, "/reg/")
+    assert refused.status_code == status
+    assert (refused.status_code, refused.json) == (expected.status_code, expected.json)
+
+
+def test_an_empty_array_and_nothing_but_bad_rows_are_answered(client: FlaskClient) -> None:
+    assert _post(client, []).json == {"body": [], "status": "ok"}
+    assert _post(client, [{}]).json == {
+        "body": [{"error": "regno_recognize: is missing"}],
+        "status": "partial",
+    }
+
+
+def test_an_unseen_category_is_told_or_refused_as_the_settings_say(make_app: AppMaker) -> None:
+    row = {**_ROWS[0], "camera_class": "Неведомая"}
+    told = _post(make_app().test_client(), row)
+    assert told.headers["X-Score-Warnings"] == "unseen-category:camera_class"
+    refused = _post(make_app(unseen="reject").test_client(), row)
+    assert refused.status_code == 400
+    assert refused.json["body"] == "camera_class: holds a value that the model never saw"
+
+
+@pytest.mark.parametrize("path", ["/reg/explain", "/reg/explain/"])
+def test_a_key_is_required_and_other_methods_are_not_allowed(
+    path: str, client: FlaskClient, key: dict[str, str]
+) -> None:
+    assert client.post(path, json=_ROWS[0]).status_code == 401
+    assert client.get(path, headers=key).status_code == 405
+
+
+def test_a_callers_own_patience_must_be_readable(client: FlaskClient) -> None:
+    refused = _post(client, _ROWS[0], **{"X-Request-Timeout-Ms": "soon"})
+    assert refused.status_code == 400
+
+
+def test_requests_are_counted_and_their_rows_are_no_traffic_of_the_model(
+    make_app: AppMaker,
+) -> None:
+    client = make_app(metrics_token=_TOKEN).test_client()
+    assert _post(client, _ROWS[0]).status_code == 200
+    gevent.idle()
+    labels = 'key="example",method="POST",route="/reg/explain",status="200"'
+    assert _counted(client, f"scoring_http_requests_total{{{labels}}}") == 1
+    assert _counted(client, 'scoring_rows_total{result="scored"}') == 0
+
+
+def _assert_refused(refused: TestResponse) -> None:
+    assert refused.status_code == 429
+    assert refused.json == {"body": "explanations give way to scores now", "status": "fail"}
+    assert refused.headers["Retry-After"] in {"1", "2", "3"}
+
+
+def test_it_is_refused_while_anybody_waits_and_that_is_counted(make_app: AppMaker) -> None:
+    app = make_app(metrics_token=_TOKEN)
+    client = app.test_client()
+    with app.extensions["admission"].check({}, 50_000):  # an array: the next one would wait
+        _assert_refused(_post(client, _ROWS[0]))
+    app.extensions["metrics"].http.publish()
+    assert _counted(client, 'scoring_requests_shed_total{reason="explain"}') == 1
+    assert _post(client, _ROWS[0]).status_code == 200
+
+
+def test_what_takes_longer_than_the_caller_waits_is_refused(client: FlaskClient) -> None:
+    _assert_refused(_post(client, _ROWS[0], **{"X-Request-Timeout-Ms": "1"}))
+
+
+class Slow(RegnoScorer):
+    """Explains nothing until it may, and notes how many do so at once."""
+
+    def __init__(self, scorer: RegnoScorer) -> None:
+        super().__init__(scorer._model, scorer.manifest)
+        self.at_once: list[int] = []
+        self.running = 0
+
+    def explained(self, *_: Any) -> Any:
+        import time
+
+        self.running += 1
+        self.at_once.append(self.running)
+        time.sleep(0.02)
+        self.running -= 1
+        return []
+
+
+def _asked(app: Flask, slow: Slow, times: int) -> list[int]:
+    made = Explaining(app.extensions["admission"])
+    refused: list[int] = []
+
+    def ask() -> None:
+        try:
+            made.explained(slow, [()], None)
+        except Exception:  # noqa: BLE001 - only 429s are meant, and their number is asserted
+            refused.append(1)
+
+    gevent.joinall([gevent.spawn(ask) for _ in range(times)])
+    return refused
+
+
+def test_one_is_worked_out_at_a_time_and_few_wait(app: Flask, scorer: RegnoScorer) -> None:
+    slow = Slow(scorer)
+    refused = _asked(app, slow, 20)
+    assert slow.at_once == [1] * 9  # one, and the room
+    assert len(refused) == 11
+
+
+def test_an_error_is_a_500_that_tells_nothing(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise NotExplained("Х777УК799")
+
+    monkeypatch.setattr(RegnoScorer, "explained", fail)
+    reply = _post(client, _ROWS[0])
+    assert reply.status_code == 500
+    assert re.fullmatch(r"internal error, request [0-9a-f]{32}", reply.json["body"])
+
+
+def test_its_process_ends_when_nobody_asks(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explaining, "_IDLE_SECONDS", 0.05)
+    before = set(psutil.Process().children())
+    assert _post(client, _ROWS[0]).status_code == 200
+    assert set(psutil.Process().children()) - before
+    with gevent.Timeout(10):
+        while set(psutil.Process().children()) - before:
+            gevent.sleep(0.02)
