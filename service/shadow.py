@@ -2,8 +2,8 @@
 
 Nobody waits for it. A row that has its live score goes into a bounded queue, or is dropped if
 that is full. When the sockets of a turn of the event loop are served, some rows are taken and
-scored in one call; then the shadow model rests for so long that it never takes more than a
-twentieth of the worker's time. As soon as a caller has to wait, all that it had is dropped.
+scored in one call; then the shadow model rests for so long that it takes a twenty-fifth of
+the worker's time at most. As soon as a caller has to wait, all that it had is dropped.
 """
 
 from collections import deque
@@ -29,7 +29,7 @@ GATHER_SECONDS: Final = 0.1
 _LONGEST_SECONDS: Final = 0.003
 # The share of a worker's time, and the longest rest after a call: one may have taken long only
 # since the machine stood still.
-TIME_SHARE: Final = 0.05
+TIME_SHARE: Final = 0.04
 _LONGEST_REST: Final = 1.0
 _LOG_SECONDS: Final = 1.0
 

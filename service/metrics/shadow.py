@@ -38,10 +38,10 @@ class ShadowMetrics:
             buckets=BOUNDS,
             registry=registry,
         )
-        self._compared = counter(
+        self._compared_of = counter(
             "scoring_shadow_compared_rows", "Rows that both models scored.", "camera_class"
         )
-        self._flips = counter(
+        self._flips_of = counter(
             "scoring_shadow_flips",
             "Rows that the two decide differently at one half, by whom the shadow model believes.",
             "camera_class", "direction",
@@ -52,29 +52,30 @@ class ShadowMetrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
-        self._known: frozenset[str] = frozenset()
-        self.know(())
+        # Bound children, since .labels() locks and builds strings.
+        self._compared: dict[str, Counter] = {}
+        self._flips: dict[tuple[str, str], Counter] = {}
+        self.know((_OTHER,))
 
     def know(self, classes: Iterable[str]) -> None:
         """Give these camera classes, those of a live model, series of their own."""
-        self._known |= frozenset(classes)
-        for name in (*sorted(self._known), _OTHER):
-            self._compared.labels(name)
-            for direction in DIRECTIONS:
-                self._flips.labels(name, direction)
+        for name in classes:
+            self._compared[name] = self._compared_of.labels(name)
+            for side in DIRECTIONS:
+                self._flips[name, side] = self._flips_of.labels(name, side)
 
     def compared(
         self, classes: Iterable[str], live: Sequence[float], shadow: Sequence[float]
     ) -> None:
         """Count rows by the scores of both models; `classes` are the rows' camera classes."""
-        names = [name if name in self._known else _OTHER for name in classes]
+        names = [name if name in self._compared else _OTHER for name in classes]
         self._rows["scored"].inc(len(names))
         self._difference.observe_many([new - old for old, new in zip(live, shadow, strict=True)])
         for name in set(names):
-            self._compared.labels(name).inc(names.count(name))
+            self._compared[name].inc(names.count(name))
         for name, old, new in zip(names, live, shadow, strict=True):
             if (old > HALF) != (new > HALF):
-                self._flips.labels(name, DIRECTIONS[new > HALF]).inc()
+                self._flips[name, DIRECTIONS[new > HALF]].inc()
 
     def lost(self, result: str, rows: int) -> None:
         """Count rows that were not compared: `dropped` or `failed`."""

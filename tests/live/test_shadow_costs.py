@@ -1,0 +1,90 @@
+"""What callers lose while a shadow model scores all they send: measured beside a server without."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from loadgen.bench import rows, wrk
+from loadgen.bench.targets import KEY
+from tests.live.test_many_workers import value
+from tests.support.flood import flooding
+from tests.support.paths import ROOT
+from tests.support.server import KEY as OURS
+from tests.support.server import Server, eventually, free_port, serving
+
+pytestmark = pytest.mark.slow
+
+_SHADOWED = "tests.support.shadowed:app"
+_RATE = 500
+_SECONDS = 5
+_ROUNDS = 4
+_ROOM = 60
+
+
+def _rows(server: Server, result: str) -> float:
+    return value(server, f'scoring_shadow_rows_total{{result="{result}"}}')
+
+
+def _started(stack: ExitStack, folder: Path, *arguments: str, **settings: str) -> Server:
+    address = {"host": "127.0.0.1", "port": str(free_port())}
+    keys = f"bench:{KEY},example:{OURS}"
+    return stack.enter_context(
+        serving(folder, *arguments, **address, **settings, api_keys=keys, log_level="error")
+    )
+
+
+def test_at_the_promised_rate_all_are_answered_and_all_are_compared(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = _started(stack, tmp_path, _SHADOWED)
+        with flooding(server.port, _RATE, 32, seconds=_SECONDS) as stream:
+            told = stream.wait()
+        due = _RATE * _SECONDS
+        assert told.counts() == {"200": due}
+        assert due / told.seconds > 0.9 * _RATE
+        eventually(lambda: _rows(server, "scored") + _rows(server, "dropped") == due, "all counted")
+        assert _rows(server, "failed") == 0
+        assert _rows(server, "scored") > 0.9 * due
+        assert server.output() == ""
+
+
+def test_all_that_a_server_can_do_it_does_with_a_shadow_but_for_a_tenth(tmp_path: Path) -> None:
+    singles = rows.singles(rows.read(ROOT / "loadgen/data/rows.csv"))
+    bodies = wrk.write_bodies(singles, tmp_path / "bodies")
+    best = {"plain": 0.0, "shadowed": 0.0}
+    with ExitStack() as stack:
+        servers = {
+            "plain": _started(stack, tmp_path / "plain"),
+            "shadowed": _started(stack, tmp_path / "shadowed", _SHADOWED),
+        }
+        # In turns, and the best of each: what else the machine does only ever takes away.
+        for number in range(_ROUNDS):
+            for name in sorted(servers, reverse=bool(number % 2)):
+                load = wrk.run(servers[name].port, bodies, 32, 2)
+                assert load.errors == 0
+                best[name] = max(best[name], load.requests / load.seconds)
+        assert _rows(servers["shadowed"], "scored") > 0
+    assert best["shadowed"] >= 0.9 * best["plain"], best
+
+
+def test_its_queue_keeps_its_bound_under_load(tmp_path: Path) -> None:
+    singles = rows.singles(rows.read(ROOT / "loadgen/data/rows.csv"))
+    bodies = wrk.write_bodies(singles, tmp_path / "bodies")
+    over, seen = Event(), [0.0]
+    with ExitStack() as stack:
+        server = _started(stack, tmp_path / "server", _SHADOWED, shadow_room=str(_ROOM))
+
+        def watch() -> None:
+            while not over.wait(0.05):
+                seen.append(value(server, "scoring_shadow_queue_rows"))
+
+        watching = Thread(target=watch)
+        watching.start()
+        try:
+            assert wrk.run(server.port, bodies, 32, 3).errors == 0
+        finally:
+            over.set()
+            watching.join()
+        assert 0 < max(seen) <= _ROOM
+        assert _rows(server, "dropped") > 0
