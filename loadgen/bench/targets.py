@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 from loadgen.bench.errors import CannotStart
 
+KEY_NAME: Final = "bench"
 KEY: Final = "key-of-the-benchmark"
 METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that live for seconds
 _PACKAGE: Final = "loadgen.bench.rivals"
@@ -72,7 +73,7 @@ def _service_environment(port: int, setup: Setup) -> dict[str, str]:
         "SCORING_PORT": str(port),
         "SCORING_WORKERS": str(setup.workers),
         "SCORING_MODEL": str(setup.model),
-        "SCORING_API_KEYS": f"bench:{KEY}",
+        "SCORING_API_KEYS": f"{KEY_NAME}:{KEY}",
         "SCORING_METRICS_TOKEN": METRICS_TOKEN,
         **setup.env,
     }

@@ -13,11 +13,14 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from loadgen.bench.errors import CannotStart
 from loadgen.bench.server import Server
+from loadgen.bench.targets import KEY_NAME
 from loadgen.chaos.disturbances import DISTURBANCES
+from loadgen.chaos.versions import registry
 from loadgen.load import command, shapes
 from loadgen.load.command import Aim
 from loadgen.load.errors import BadFile
@@ -40,8 +43,15 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(given)
     try:
         shape = shapes.named(arguments.shape, arguments.shapes)
-        with command.service(arguments) as aim:
-            return _hold(arguments, shape, aim)
+        with TemporaryDirectory(prefix="chaos-") as folder:
+            models = registry(arguments.model.resolve(), Path(folder) / "models")
+            follows = {
+                "SCORING_MODEL": "",
+                "SCORING_MODELS": str(models),
+                "SCORING_ADMINS": KEY_NAME,
+            }
+            with command.service(arguments, follows) as aim:
+                return _hold(arguments, shape, aim)
     except (CannotStart, BadFile) as error:
         sys.stderr.write(f"Not measured. {error}\n")
         return 2

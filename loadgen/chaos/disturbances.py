@@ -1,20 +1,23 @@
 """What is done to a service that runs: each returns a few words on how that went."""
 
+import json
 import os
 import re
 import signal
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
 from loadgen.bench.errors import CannotStart
 from loadgen.bench.server import Server
 from loadgen.bench.targets import KEY, METRICS_TOKEN
+from loadgen.chaos.versions import OTHER
 
 _PATIENCE: Final = 30.0
 _GLANCE: Final = 0.05
@@ -87,11 +90,27 @@ def hold_connections(server: Server) -> str:
     return f"{_SLOW_CLIENTS} of them for {_LASTS:g} s"
 
 
+def swap_the_model(server: Server) -> str:
+    """Promote another version over HTTP, and go back when all workers serve it."""
+    workers, words = len(_workers(server)), []
+    for path, body, name in (
+        ("/model/promote", {"version": OTHER, "note": "chaos"}, "another version"),
+        ("/model/rollback", {"note": "chaos"}, "back"),
+    ):
+        before = _model(server)["version"]
+        began = time.monotonic()
+        _model(server, path, body)
+        _wait_for_another_version(server, before, workers)
+        words.append(f"{name} in all workers within {time.monotonic() - began:.1f} s")
+    return ", ".join(words)
+
+
 # By the names of the stages in shapes.toml.
 DISTURBANCES: Final[dict[str, Callable[[Server], str]]] = {
     "worker killed": kill_a_worker,
     "HUP": reload_all,
     "rolling restart": restart_in_turn,
+    "model swapped": swap_the_model,
     "ten scrapes a second": scrape_often,
     "slow clients": hold_connections,
 }
@@ -107,6 +126,32 @@ def _metrics(server: Server) -> str:
     with urllib.request.urlopen(page, timeout=_PATIENCE) as reply:  # noqa: S310 - of our own
         text: str = reply.read().decode()
     return text
+
+
+def _model(server: Server, path: str = "/model", body: dict[str, str] | None = None) -> Any:
+    """What the service tells of its model, or answers to a change of it. Raises CannotStart."""
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"x-api-key": KEY, "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=_PATIENCE) as reply:  # noqa: S310
+            return json.load(reply)["body"]
+    except urllib.error.HTTPError as error:
+        raise CannotStart(f"{path}: {error.code} {error.read().decode()}") from error
+
+
+def _wait_for_another_version(server: Server, old: str, wanted: int) -> None:
+    """Until so many workers serve another version, all the same."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        serving = [worker["serving"]["version"] for worker in _model(server)["workers"]]
+        if old not in serving and len(serving) == wanted and len(set(serving)) == 1:
+            return
+        if time.monotonic() > deadline:
+            raise CannotStart(f"after {_PATIENCE:g} s the workers served {', '.join(serving)}")
+        time.sleep(_GLANCE)
 
 
 def _wait_for_successors(server: Server, old: list[int], wanted: int) -> None:

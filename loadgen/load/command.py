@@ -5,10 +5,10 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from loadgen.bench import options as bench_options
@@ -58,12 +58,19 @@ def parser(program: str, words: str) -> Any:
 
 
 @contextmanager
-def service(arguments: argparse.Namespace) -> Iterator[Aim]:
-    """The service on a port of its own, as the benchmark starts it. Raises CannotStart."""
+def service(
+    arguments: argparse.Namespace, variables: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Aim]:
+    """The service on a port of its own, as the benchmark starts it. Raises CannotStart.
+
+    `variables` are more of its settings.
+    """
     given = arguments.rows.resolve()
+    more = (word for pair in variables.items() for word in ("--env", "=".join(pair)))
     chosen = bench_options.parse(
-        ["--model", str(arguments.model), "--rows", str(given), "--workers", str(arguments.workers)]
-    )
+        ["--model", str(arguments.model), "--rows", str(given),
+         "--workers", str(arguments.workers), *more]
+    )  # fmt: skip
     first = rows.singles(rows.read(given)[:1])[0]
     sys.stderr.write("Starting the service\n")
     with (

@@ -1,6 +1,7 @@
 """Disturbances under load, as `make chaos` runs them."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,12 +42,15 @@ stages = [
     { name = "nothing", seconds = 4, rate = 50, judged = true },
     { name = "worker killed", seconds = 8, rate = 50, judged = true },
     { name = "rolling restart", seconds = 12, rate = 50, judged = true },
+    { name = "model swapped", seconds = 10, rate = 50, judged = true },
 ]
 """
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_at_most_what_it_was_at(tmp_path: Path) -> None:
+def test_a_killed_worker_costs_at_most_what_it_was_at_and_other_changes_nothing(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "shapes.toml"
     path.write_text(SHORT, encoding="utf-8")
     arguments = ["--shapes", str(path), "--out", str(tmp_path)]
@@ -55,13 +59,15 @@ def test_a_killed_worker_costs_at_most_what_it_was_at(tmp_path: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     said = finished.stdout + finished.stderr
-    stages = {
-        stage["name"]: sum(stage["failures"].values())
-        for stage in json.loads((tmp_path / "chaos.json").read_text(encoding="utf-8"))["stages"]
-    }
+    content = json.loads((tmp_path / "chaos.json").read_text(encoding="utf-8"))
+    stages = {stage["name"]: sum(stage["failures"].values()) for stage in content["stages"]}
     assert "replaced within" in said
     assert "2 workers in turn within" in said
     assert "FAILED" not in said
     assert stages["nothing"] == 0, said
     assert stages["worker killed"] <= 3, said
     assert stages["rolling restart"] == 0, said
+    assert re.search(r"another version in all workers within \S+ s, back in all", said), said
+    assert stages["model swapped"] == 0, said
+    assert len(content["models"]) == 2, said  # it served both
+    assert content["golden_rows"] > 10
