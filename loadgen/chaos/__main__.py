@@ -10,8 +10,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -37,26 +38,36 @@ _FAILED: Final = "FAILED"
 def main(given: Sequence[str] | None = None) -> int:
     """Disturb the service as the shape says. Returns the exit status."""
     command.stop_when_told()
-    parser = command.parser("python -m loadgen.chaos", __doc__ or "")
-    # No variable: what names its stages after disturbances is hardly what else is loaded.
-    parser.add_argument("--shape", default="chaos", help="a shape of --shapes [chaos]")
-    arguments = parser.parse_args(given)
+    arguments = _arguments(given)
     try:
         shape = shapes.named(arguments.shape, arguments.shapes)
-        with TemporaryDirectory(prefix="chaos-") as folder:
-            models = registry(arguments.model.resolve(), Path(folder) / "models")
-            follows = {
-                "SCORING_MODEL": "",
-                "SCORING_MODELS": str(models),
-                "SCORING_ADMINS": KEY_NAME,
-            }
-            with command.service(arguments, follows) as aim:
-                return _hold(arguments, shape, aim)
+        with _service(arguments) as aim:
+            return _hold(arguments, shape, aim)
     except (CannotStart, BadFile) as error:
         sys.stderr.write(f"Not measured. {error}\n")
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    parser = command.parser("python -m loadgen.chaos", __doc__ or "")
+    # No variable: LOADGEN_SHAPE names what is loaded elsewhere, where nothing is disturbed.
+    parser.add_argument("--shape", default="chaos", help="a shape of --shapes [chaos]")
+    parsed: argparse.Namespace = parser.parse_args(given)
+    return parsed
+
+
+@contextmanager
+def _service(arguments: argparse.Namespace) -> Iterator[Aim]:
+    """The service, with a registry that it follows and a key that may change the model."""
+    with TemporaryDirectory(prefix="chaos-") as folder:
+        models = registry(arguments.model.resolve(), Path(folder) / "models")
+        # SCORING_MODEL would be another model than the registry's.
+        follows = {"MODEL": "", "MODELS": str(models), "ADMINS": KEY_NAME}
+        named = {f"SCORING_{name}": value for name, value in follows.items()}
+        with command.service(arguments, named) as aim:
+            yield aim
 
 
 def _hold(arguments: argparse.Namespace, shape: Shape, aim: Aim) -> int:

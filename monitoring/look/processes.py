@@ -36,25 +36,31 @@ def running(
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
-    with log.open("wb") as out:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the programs of the scene
-                command,
-                cwd=folder,
-                env=_environment(settings or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # one process group, so that none outlives this
-            )
-        except FileNotFoundError as error:
-            name = command[0]
-            raise CannotLook(f"{name} is not installed (Debian: apt-get install {name})") from error
+    process = _start(command, folder, log, settings or {})
     try:
         _wait(process, ready, log)
         yield process
     finally:
         _stop(process)
+
+
+def _start(
+    command: Sequence[str], folder: Path, log: Path, settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    try:
+        with log.open("wb") as out:
+            return subprocess.Popen(  # noqa: S603 - the programs of the scene
+                command,
+                cwd=folder,
+                env=_environment(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # one process group, so that none outlives this
+            )
+    except FileNotFoundError as error:
+        name = command[0]
+        raise CannotLook(f"{name} is not installed (Debian: apt-get install {name})") from error
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ _CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_target, _workers, _saturated, _memory, _keys)
+    made = (_target, _restarting, _missing, _saturated, _memory, _keys)
     return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -45,7 +45,7 @@ def _target(slo: Slo, alerts: Alerts) -> list[Rule]:
     ]
 
 
-def _workers(slo: Slo, alerts: Alerts) -> list[Rule]:
+def _restarting(slo: Slo, alerts: Alerts) -> list[Rule]:
     limits = slo.process
     starts = "sum by (instance) (increase(scoring_worker_starts_total[{}]))"
     crash_loop = "WorkerCrashLoop"
@@ -74,6 +74,12 @@ def _workers(slo: Slo, alerts: Alerts) -> list[Rule]:
             ),
             pace="rapid",
         ),
+    ]
+
+
+def _missing(slo: Slo, alerts: Alerts) -> list[Rule]:
+    limits = slo.process
+    return [
         alerts.make(
             "WorkersMissing",
             f"(sum by (instance) (scoring_worker_up) or 0 * {_CONFIGURED}) < {_CONFIGURED}",
