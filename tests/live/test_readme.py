@@ -65,7 +65,7 @@ PAGES = [page for page in PAGES if not {"node_modules", "build"} & set(page.part
 
 
 def _links(page: Path) -> set[Path]:
-    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     return {(page.parent / link).resolve() for link in links if "://" not in link}
 
 
