@@ -14,8 +14,11 @@ No HTTP status here: the door that calls decides what each means to its client.
 from typing import Final
 
 # missing field; wrong JSON type; number out of range; text too long; category that
-# the model never saw; text that can't be read as what it should be; too many rows.
-KINDS: Final = ("missing", "type", "range", "length", "unseen", "unreadable", "count")
+# the model never saw; letters that only look like a plate's; text that can't be read as what
+# it should be; too many rows.
+KINDS: Final = (
+    *("missing", "type", "range", "length", "unseen", "lookalike", "unreadable", "count"),
+)
 
 
 class ScoringError(Exception):

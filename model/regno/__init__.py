@@ -3,15 +3,19 @@
 May import: model's errors, wire format, blocks and stopping, stdlib, numpy, catboost,
 msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
 request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is the
-notebook's door. simulate → training → evaluate → card make the bundled model (`bundled`);
-labelled → split → training → report make one of own rows (`candidate`). parity tells what a
-promotion would change.
+notebook's door. guards (spelling) say what becomes of doubtful readings; detail (decision,
+ranges) tells more of a score. simulate → training → evaluate → card make the bundled model
+(`bundled`); labelled → split → training → report make one of own rows (`candidate`). parity
+tells what a promotion would change.
 """
 
+from model.regno.decision import Costs, Thresholds
+from model.regno.detail import Detail, Detailer
 from model.regno.explain import Explanation
 from model.regno.explainer import Explainer
 from model.regno.features import Row
 from model.regno.golden import readings as golden_readings
+from model.regno.guards import Checked, Guards
 from model.regno.parity import Limits, Parity, compare
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
@@ -23,14 +27,20 @@ __all__ = [
     "FIELDS",
     "MANY",
     "PLATES",
+    "Checked",
+    "Costs",
+    "Detail",
+    "Detailer",
     "Explainer",
     "Explanation",
+    "Guards",
     "Limits",
     "Parity",
     "Reading",
     "RegnoScorer",
     "Row",
     "Score",
+    "Thresholds",
     "compare",
     "components",
     "golden_readings",

@@ -36,6 +36,19 @@ NUMERIC: Final = (
     *SYMBOLS,
 )
 NAMES: Final = (*NUMERIC, *CATEGORICAL, *TEXT)
+# The field of the request that a feature is made of, where it is not one itself.
+_MADE_OF: Final = {
+    **dict.fromkeys(("max_sym_score", "min_sym_score", *SYMBOLS), "afts_regno_ai_char_scores"),
+    "max_len_score": "afts_regno_ai_length_scores",
+    **dict.fromkeys(("hour", "weekday", "month"), "time_check"),
+    **dict.fromkeys(("cam_len", "regno_template", "regno_recognize_text"), "regno_recognize"),
+    **dict.fromkeys(("ai_len", "regno_template_ai", "afts_regno_ai_text"), "afts_regno_ai"),
+}
+
+
+def field_of(feature: str) -> str:
+    """The field of the request that a feature is made of."""
+    return _MADE_OF.get(feature, feature)
 
 
 def all_features(reading: Reading) -> list[Value]:

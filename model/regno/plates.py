@@ -41,8 +41,11 @@ def category(reading: str) -> str:
     return _CATEGORY[match.lastindex or 0] if match else UNKNOWN
 
 
-# Latin letters that a person takes for the Cyrillic ones of a plate.
-_LOOKALIKES: Final = frozenset("ABEKMHOPCTYXaekmhopctyx")
+# The Latin letters that a person takes for Cyrillic ones of a plate, and these.
+TWINS: Final = dict(zip("ABEKMHOPCTYX", "АВЕКМНОРСТУХ", strict=True))
+# Small letters are taken for capitals, which are all that a plate has; b is none of them.
+_LOOKALIKES: Final = TWINS | {latin.lower(): twin for latin, twin in TWINS.items() if latin != "B"}
+_CYRILLIC: Final = str.maketrans(_LOOKALIKES)
 
 
 def has_lookalikes(reading: str) -> bool:
@@ -50,4 +53,9 @@ def has_lookalikes(reading: str) -> bool:
 
     Some formats do have Latin letters: what is of a format is as it should be.
     """
-    return not _LOOKALIKES.isdisjoint(reading) and category(reading) == UNKNOWN
+    return not _LOOKALIKES.keys().isdisjoint(reading) and category(reading) == UNKNOWN
+
+
+def in_cyrillic(reading: str) -> str:
+    """A reading that `has_lookalikes`, with the Cyrillic capitals that are meant."""
+    return reading.translate(_CYRILLIC)

@@ -14,7 +14,7 @@ import pandas as pd
 from msgspec import Struct
 
 from model.errors import InvalidRequest, ModelRefused
-from model.regno import golden, manifest
+from model.regno import golden, manifest, ranges
 from model.regno.catboost_file import BinaryModel, read
 from model.regno.drift import DriftCounter
 from model.regno.explain import Explanation, explain
@@ -24,7 +24,7 @@ from model.regno.manifest import Manifest
 from model.regno.plates import has_lookalikes
 from model.regno.request import Reading, decode_custom
 from model.regno.table import TableMaker
-from model.regno.vocabulary import ASKED, Vocabulary, asked, listed
+from model.regno.vocabulary import ASKED, Vocabulary, asked, known, listed
 from model.wire import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
@@ -76,9 +76,25 @@ class RegnoScorer:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        contexts = self.rows(golden.readings()[:CONTEXTS])
         told = self._told
-        return Vocabulary([*listed(self._model, told), *asked(self._model, contexts, told)])
+        return Vocabulary([*listed(self._model, told), *asked(self._model, self._contexts, told)])
+
+    @cached_property
+    def categories(self) -> Mapping[str, tuple[str, ...]]:
+        """The values known of each category that clients send, as far as they can be told."""
+        untold: dict[str, list[str]] = {name: [] for name in ASKED if name not in self._told}
+        asked_for = known(self._model, self._contexts, untold) if untold else {}
+        found = {**asked_for, **self._told}
+        return {name: tuple(found[name]) for name in ASKED}
+
+    @cached_property
+    def ranges(self) -> list[tuple[int, str, float, float]]:
+        """(index in the row, feature, least, greatest) of the numbers that this model uses."""
+        return ranges.of(self._model)
+
+    @property
+    def _contexts(self) -> Sequence[Row]:
+        return self.rows(golden.readings()[:CONTEXTS])
 
     @property
     def _told(self) -> Mapping[str, Sequence[str]]:

@@ -1,0 +1,53 @@
+"""Whose reading to take: the choice that costs least, by what each mistake costs.
+
+With p the probability that the network is right, the expected costs are
+
+    the network's reading   (1 - p) * network_wrong
+    the camera's reading    p * camera_wrong
+    a manual look           manual
+
+so the network's is cheaper than a look from p = 1 - manual / network_wrong on, the camera's
+up to p = manual / camera_wrong. Where the second is not below the first, a look is never the
+cheapest, and one threshold parts the two: network_wrong / (network_wrong + camera_wrong).
+This is Chow's rule (On optimum recognition error and reject tradeoff, IEEE Transactions on
+Information Theory 16, 1970) with the cost matrix of Elkan (The foundations of cost-sensitive
+learning, IJCAI 2001).
+"""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Decision: TypeAlias = Literal["camera", "network", "manual"]
+
+
+class Costs(Struct, frozen=True):
+    """What it costs to take a reading that is wrong, and to look; in any one unit.
+
+    The two mistakes cost more than nothing.
+    """
+
+    network_wrong: float
+    camera_wrong: float
+    manual: float
+
+
+class Thresholds:
+    """The camera's reading is taken up to `camera`, the network's from `network` on."""
+
+    def __init__(self, costs: Costs) -> None:
+        self.camera = costs.manual / costs.camera_wrong
+        self.network = 1 - costs.manual / costs.network_wrong
+        if self.camera >= self.network:
+            both = costs.network_wrong / (costs.network_wrong + costs.camera_wrong)
+            self.camera = self.network = both
+
+    def decide(self, positive: float) -> Decision:
+        """The cheapest choice for a probability that the network is right."""
+        if positive >= self.network:
+            return "network"
+        return "camera" if positive <= self.camera else "manual"
+
+    def margin(self, positive: float) -> float:
+        """How far a probability is from the nearest threshold."""
+        return min(abs(positive - self.camera), abs(positive - self.network))

@@ -1,0 +1,135 @@
+"""What becomes of values that the model can't judge, by policy."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from model.regno import BUNDLED, Checked, Guards, Reading, RegnoScorer
+from model.regno.catboost_file import BinaryModel
+from model.regno.features import CATEGORICAL, NAMES, field_of
+from model.regno.guards import Policy
+from model.regno.request import FIELDS, from_fields
+from model.regno.scorer import PLATES
+from model.regno.vocabulary import ASKED
+from service import policies
+from tests.support.strategies import requests
+
+Fields = dict[str, Any]
+_FEATURES = (*ASKED, *PLATES)
+_SCORER = RegnoScorer.load()
+
+
+def _settled(policies: dict[str, Policy], reading: Reading, scorer: RegnoScorer) -> Checked:
+    row = scorer.row(reading)
+    doubted = Checked(row, scorer.unseen(row), scorer.lookalikes(reading))
+    return Guards(policies).settle(scorer, reading, doubted)
+
+
+@pytest.fixture
+def known(request_body: Fields) -> Fields:
+    plates = {"regno_recognize": "А939НО196", "afts_regno_ai": "А939НО190"}
+    return {**request_body, **plates, "camera_class": "Стрелка", "camera_type": "Передвижная"}
+
+
+_WRITTEN_OTHERWISE = {
+    "camera_class": "СТРЕЛКА ",
+    "camera_type": "пеpeдвижная",
+    "regno_recognize": "A939HO196",
+    "afts_regno_ai": "a939ho190",
+}
+
+
+@pytest.mark.parametrize("field", _WRITTEN_OTHERWISE)
+def test_normalised_is_scored_as_if_it_had_been_written_right(
+    field: str, scorer: RegnoScorer, known: Fields
+) -> None:
+    other = from_fields(**{**known, field: _WRITTEN_OTHERWISE[field]})
+    right = scorer.row(from_fields(**known))
+    assert scorer.row(other) != right
+    settled = _settled({field: "normalise"}, other, scorer)
+    assert repr(settled.row) == repr(right)  # NaN equals none
+    assert settled.normalised == [field]
+    assert not settled.unseen
+    assert not settled.lookalikes
+    assert settled.fault is None
+
+
+@pytest.mark.parametrize("field", _WRITTEN_OTHERWISE)
+def test_rejected_names_the_field_and_not_the_value(
+    field: str, scorer: RegnoScorer, known: Fields
+) -> None:
+    other = from_fields(**{**known, field: _WRITTEN_OTHERWISE[field]})
+    fault = _settled({field: "reject"}, other, scorer).fault
+    assert fault is not None
+    assert fault.field == field
+    assert fault.kind == ("lookalike" if field in PLATES else "unseen")
+    assert _WRITTEN_OTHERWISE[field] not in str(fault)
+
+
+def test_what_is_no_spelling_of_a_known_value_is_accepted(
+    scorer: RegnoScorer, known: Fields
+) -> None:
+    strange = from_fields(**{**known, "camera_class": "Кордон"})
+    settled = _settled({"camera_class": "normalise"}, strange, scorer)
+    assert repr(settled.row) == repr(scorer.row(strange))
+    assert settled.unseen == ["camera_class"]
+    assert not settled.normalised
+
+
+def test_each_feature_has_its_own_policy(scorer: RegnoScorer, known: Fields) -> None:
+    both = from_fields(**{**known, **_WRITTEN_OTHERWISE})
+    settled = _settled({"camera_class": "normalise", "camera_type": "reject"}, both, scorer)
+    assert settled.normalised == ["camera_class"]
+    assert settled.unseen == ["camera_type"]
+    assert settled.fault is not None
+    assert settled.fault.field == "camera_type"
+    assert list(settled.lookalikes) == list(PLATES)
+
+
+def test_a_bare_model_is_asked_what_it_knows(known: Fields) -> None:
+    bare = RegnoScorer(BinaryModel.load(BUNDLED))
+    other = from_fields(**{**known, "camera_class": "стрелка"})
+    assert _settled({"camera_class": "normalise"}, other, bare).normalised == ["camera_class"]
+
+
+def test_a_computed_category_is_refused_by_the_field_it_is_made_of(known: Fields) -> None:
+    scorer = RegnoScorer.load()
+    assert scorer.manifest
+    scorer.manifest.vocabularies["month"] = ["January"]
+    fields = {**known, "time_check": "2021-08-01 09:02:59"}
+    fault = _settled({"month": "reject"}, from_fields(**fields), scorer).fault
+    assert str(fault) == "time_check: gives a month that the model never saw"
+
+
+@given(requests())
+def test_without_a_policy_nothing_is_changed_or_refused(request: Fields) -> None:
+    reading = from_fields(**request)
+    row = _SCORER.row(reading)
+    settled = _settled({}, reading, _SCORER)
+    assert settled.row == row or repr(settled.row) == repr(row)
+    assert settled.fault is None
+    assert not settled.normalised
+
+
+@given(requests())
+def test_after_normalising_no_lookalikes_are_left_and_known_values_are_as_they_were(
+    request: Fields,
+) -> None:
+    reading = from_fields(**request)
+    settled = _settled(dict.fromkeys(_FEATURES, "normalise"), reading, _SCORER)
+    assert not settled.lookalikes
+    assert settled.fault is None
+    sent = {*_SCORER.unseen(_SCORER.row(reading)), *_SCORER.lookalikes(reading)}
+    assert set(settled.normalised) <= sent
+
+
+def test_the_settings_know_the_features_that_the_model_has() -> None:
+    assert {*policies.SENT, *policies.COMPUTED} == set(CATEGORICAL)
+    assert tuple(ASKED) == policies.SENT
+    assert policies.PLATES == PLATES
+
+
+def test_every_feature_is_made_of_a_field() -> None:
+    fields = {name: field_of(name) for name in NAMES if name != "foreign_sym"}
+    assert set(fields.values()) == set(FIELDS)
