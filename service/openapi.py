@@ -93,7 +93,14 @@ def _asked() -> dict[str, Any]:
                 "description": "How long the caller waits: a reply that can't come in time is "
                 "refused at once, with 429",
                 "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
-            }
+            },
+            {
+                "name": "detail",
+                "in": "query",
+                "description": "1: each score comes with the decision that costs least, its "
+                "margin, warnings and the model's version",
+                "schema": {"type": "integer", "enum": [0, 1], "default": 0},
+            },
         ],
         "requestBody": {
             "required": True,
@@ -142,13 +149,14 @@ def _envelopes() -> dict[str, Any]:
         "additionalProperties": False,
     }
 
-    def one_or_many(name: str) -> dict[str, Any]:
-        one = {"$ref": _REF.format(name=name)}
-        rows = {"type": "array", "items": {"anyOf": [one, failed]}}
-        return _envelope({"anyOf": [one, rows]}, "ok", "partial")
+    def one_or_many(*names: str) -> dict[str, Any]:
+        one = [{"$ref": _REF.format(name=name)} for name in names]
+        rows = {"type": "array", "items": {"anyOf": [*one, failed]}}
+        return _envelope({"anyOf": [*one, rows]}, "ok", "partial")
 
     return {
-        "ScoreReply": one_or_many("Score"),
+        # The detail first: it is a score too.
+        "ScoreReply": one_or_many("Detail", "Score"),
         "ExplanationReply": one_or_many("Explanation"),
         "TextReply": _envelope({"type": "string"}, "ok"),
         "ErrorReply": _envelope({"type": "string"}, "fail"),
@@ -169,7 +177,8 @@ def _headers() -> dict[str, Any]:
         "X-Request-Id": "The caller's id of the request, or one that was made",
         "X-Model-Version": "Version of the model that serves",
         "Server-Timing": "Milliseconds spent in decode, features and predict",
-        "X-Score-Warnings": "What makes the scores doubtful, such as unseen-category:camera_class",
+        "X-Score-Warnings": "What makes the scores doubtful, such as unseen-category:camera_class, "
+        "and what was put right, such as normalised:regno_recognize",
     }
     return {
         name: {"description": text, "schema": {"type": "string"}}
@@ -179,7 +188,8 @@ def _headers() -> dict[str, Any]:
 
 def _error_responses() -> dict[str, Any]:
     described = {
-        "400": "Not JSON, or a field is missing, of the wrong type or out of range",
+        "400": "Not JSON, or a field is missing, of the wrong type, out of range or held back by a "
+        "guard",
         "401": "The x-api-key header is missing or wrong",
         "408": "The body took too long to come",
         "413": "The body is too long, or the array has too many rows",

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service import VERSION, addresses
+from service.policies import Policy
 from service.variables import Variables
 
 PREFIX: Final = "SCORING_"
@@ -16,6 +17,8 @@ PREFIX: Final = "SCORING_"
 _NAME: Final = r"^[A-Za-z0-9._+@-]{0,64}\Z"
 # What a header can carry.
 PRINTABLE: Final = r"^[!-~]*\Z"
+# Above all costs there are, and below infinity.
+_DEAREST: Final = 1e9
 EXAMPLE_KEY: Final = "123321"
 
 
@@ -91,9 +94,40 @@ class Settings(Struct, frozen=True):
         10_000
     )
     unseen: Annotated[
-        Literal["accept", "reject"],
-        Meta(description="A category the model never saw: accept (and say so) or reject (400)."),
+        Policy,
+        Meta(
+            description="A category the model never saw: accept (and say so), normalise (take the "
+            "known one that differs by case, spaces or look-alike letters only) or reject (400)."
+        ),
     ] = "accept"
+    guards: Annotated[
+        str,
+        Meta(
+            description="Features with a policy of their own, such as "
+            "camera_type=reject,regno_recognize=normalise; of a plate it is for Latin letters in "
+            "place of Cyrillic ones, which are accepted else."
+        ),
+    ] = ""
+    cost_network_wrong: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=_DEAREST,
+            description="What it costs to take the network's reading when it is wrong; with the "
+            "other two, in any one unit, it makes the decision of /reg/?detail=1.",
+        ),
+    ] = 1.0
+    cost_camera_wrong: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=_DEAREST,
+            description="What it costs to take the camera's reading when the network was right.",
+        ),
+    ] = 1.0
+    cost_manual: Annotated[
+        float, Meta(ge=0, le=_DEAREST, description="What it costs to have a person look.")
+    ] = 0.3
     max_waiting: Annotated[
         int,
         Meta(ge=0, le=10_000, description="Requests that may wait in each worker; more get 429."),

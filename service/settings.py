@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import msgspec
 
-from service import addresses
+from service import addresses, policies
 from service.options import (
     EXAMPLE_KEY,
     FIELDS,
@@ -50,7 +50,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     """
     settings = VARIABLES.read(os.environ if environ is None else environ, dotenv)
     settings = _with_metrics_token(settings)
-    _check_addresses(settings)
+    _check_texts(settings)
     if settings.model and settings.models:
         raise SettingsError(variable("models"), f"{variable('model')} is set too")
     if not settings.api_keys and not settings.api_keys_file:
@@ -97,8 +97,9 @@ def _with_metrics_token(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, metrics_token=token)
 
 
-def _check_addresses(settings: Settings) -> None:
+def _check_texts(settings: Settings) -> None:
     checks: dict[str, Callable[[str], object]] = {
+        "guards": policies.parse,
         "host": addresses.check_host,
         "metrics_bind": lambda text: text and addresses.ip_and_port(text),
         "sentry_dsn": addresses.check_sentry_dsn,

@@ -20,7 +20,7 @@ WORTH_READING: Final = 64 * 1024
 # The head of a plain request. Whatever else there is, another method or address, chunks, two
 # lengths, half a head, is for the parser.
 _HEAD: Final = re.compile(
-    rb"POST /reg/? HTTP/1\.1\r\n((?:[!#-'*+.0-9A-Z^-z|~-]+:[^\r\n]*\r\n)+)\r\n"
+    rb"POST /reg/?(?:\?detail=[01])? HTTP/1\.1\r\n((?:[!#-'*+.0-9A-Z^-z|~-]+:[^\r\n]*\r\n)+)\r\n"
 )
 _NOT_PLAIN: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 _LONGEST_NUMBER: Final = 8

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model.regno import PLATES, RegnoScorer, Row, Score
 from service.metrics.histogram import BulkHistogram
+from service.policies import SENT
 
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # Below the first the camera is believed, above the second the network.
@@ -51,6 +52,11 @@ class BehaviourMetrics:
             "Readings with Latin letters where Cyrillic ones are meant.",
             "field",
         )
+        self.normalised = counter(
+            "scoring_normalised_values",
+            "Values that a guard put right before they were scored; they count as nothing else.",
+            "field",
+        )
         self.drift = counter(
             "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
         )
@@ -83,6 +89,7 @@ class Behaviour:
             for camera_class in (*sorted(self._classes), _OTHER)
         }
         self._lookalikes = {field: metrics.lookalikes.labels(field) for field in PLATES}
+        self._normalised = {field: metrics.normalised.labels(field) for field in (*SENT, *PLATES)}
         for feature in scorer.watched_categories:
             metrics.unseen.labels(feature)
         self._drift = scorer.drift_counter()
@@ -135,6 +142,11 @@ class Behaviour:
         """Count the rows in which a field has look-alike letters."""
         for field, count in rows.items():
             self._lookalikes[field].inc(count)
+
+    def normalised(self, fields: Iterable[str]) -> None:
+        """Count a row's values that were put right."""
+        for field in fields:
+            self._normalised[field].inc()
 
     def publish(self) -> None:
         """Write what was noted for drift."""

@@ -56,6 +56,9 @@ class SilentBehaviour(Behaviour):
     def lookalikes(self, rows: Mapping[str, int]) -> None:
         """Nothing."""
 
+    def normalised(self, fields: Iterable[str]) -> None:
+        """Nothing."""
+
     def show(self) -> None:
         """Nothing."""
 

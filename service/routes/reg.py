@@ -8,11 +8,13 @@ import gevent
 from flask import Blueprint, request
 
 from model import InvalidRequest
-from model.regno import MANY, Reading, RegnoScorer, Row, Score
-from service import body, reply
+from model.regno import MANY, Guards, Reading, RegnoScorer, Score
+from service import body, details, policies, reply
 from service.admission import Admission
 from service.auth import KeyRing
+from service.details import Details
 from service.guard import admit, require_key
+from service.inputs import Inputs
 from service.metrics import Metrics
 from service.record import Record, record_of
 from service.reply import Reply
@@ -43,7 +45,9 @@ class RegRoute:
         self._keys = keys
         self._limits = (settings.max_body, settings.max_array_body)
         self._decode = RegnoScorer.decoder(settings.max_rows)
-        self._reject_unseen = settings.unseen == "reject"
+        guards = Guards(policies.parse(settings.guards, settings.unseen))
+        self._inputs = Inputs(guards)
+        self._details = Details(settings, guards)
         self._metrics = metrics.scoring
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
@@ -59,9 +63,11 @@ class RegRoute:
         if self._admission.busy:  # by its stated length: who is refused need not be read
             self._admission.check(environ, int(environ.get("CONTENT_LENGTH") or 0))
         text = body.read(environ, *self._limits)
+        query = environ.get("QUERY_STRING", "")
         try:
+            detail = query != "" and details.wanted(query)
             with self._admission.check(environ, len(text)):
-                response = self._score(live, text, record)
+                response = self._score(live, text, record, detail=detail)
         except InvalidRequest as fault:
             self._metrics.refused(fault)
             raise
@@ -69,19 +75,17 @@ class RegRoute:
         _describe(response, record)
         return response
 
-    def _score(self, live: Live, text: bytes, record: Record) -> Reply:
+    def _score(self, live: Live, text: bytes, record: Record, *, detail: bool) -> Reply:
         began = perf_counter()
         decoded = self._decode(text)
         record.decode_seconds = perf_counter() - began
         if isinstance(decoded, list):
-            return self._array(live, decoded, record)
-        return self._single(live, decoded, record)
+            return self._array(live, decoded, record, detail=detail)
+        return self._single(live, decoded, record, detail=detail)
 
-    def _single(self, live: Live, reading: Reading, record: Record) -> Reply:
+    def _single(self, live: Live, reading: Reading, record: Record, *, detail: bool) -> Reply:
         began = perf_counter()
-        row = live.scorer.row(reading)
-        refused = self._check(live, row, record)
-        live.behaviour.lookalikes(dict.fromkeys(live.scorer.lookalikes(reading), 1))
+        row, refused = self._inputs.row(live, reading, record)
         queued = perf_counter()
         record.features_seconds = queued - began
         if refused:
@@ -98,16 +102,20 @@ class RegRoute:
         record.rows = 1
         record.predict_seconds = prediction.ended - prediction.began
         record.wait_seconds = resumed - queued - record.predict_seconds
-        response = reply.ok(prediction.score)
+        score = prediction.score
+        response = reply.ok(self._details.one(live, reading, score) if detail else score)
         record.encode_seconds = perf_counter() - resumed
         return response
 
-    def _array(self, live: Live, items: list[Reading | InvalidRequest], record: Record) -> Reply:
+    def _array(
+        self, live: Live, items: list[Reading | InvalidRequest], record: Record, *, detail: bool
+    ) -> Reply:
         slices = (items[at : at + SLICE_ROWS] for at in range(0, len(items), SLICE_ROWS))
         results = list(chain.from_iterable(self._slice(live, part, record) for part in slices))
         partial = any(isinstance(result, InvalidRequest) for result in results)
         began = perf_counter()
-        response = reply.ok(results, partial=partial)
+        body = self._details.many(live, items, results) if detail else results
+        response = reply.ok(body, partial=partial)
         record.encode_seconds = perf_counter() - began
         return response
 
@@ -120,9 +128,9 @@ class RegRoute:
         for item in items:
             if isinstance(item, InvalidRequest):
                 self._metrics.refused(item)
-        live.behaviour.lookalikes(live.scorer.count_lookalikes(readings))
-        # A table has no rows to refuse one by one.
-        by = self._by_rows if self._reject_unseen or len(readings) < MANY else self._by_table
+        # A table has no rows to refuse or to change one by one.
+        many = self._inputs.as_sent and len(readings) >= MANY
+        by = self._by_table if many else self._by_rows
         try:
             outcomes = by(live, readings, record)
         except Exception:
@@ -139,7 +147,7 @@ class RegRoute:
         self, live: Live, readings: list[Reading], record: Record
     ) -> list[Score | InvalidRequest]:
         began = perf_counter()
-        checked = [(row, self._check(live, row, record)) for row in live.scorer.rows(readings)]
+        checked = [self._inputs.row(live, reading, record) for reading in readings]
         featured = perf_counter()
         rows = [row for row, refused in checked if not refused]
         found = live.scorer.predict(rows)
@@ -154,29 +162,13 @@ class RegRoute:
 
     def _by_table(self, live: Live, readings: list[Reading], record: Record) -> list[Score]:
         began = perf_counter()
-        table = live.scorer.table.of_readings(readings)
-        self._note(live, live.scorer.unseen_in_table(table), record)
+        table = self._inputs.table(live, readings, record)
         featured = perf_counter()
         scores = live.scorer.score_table(table)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
         live.scored_table(readings, table, scores)
         return scores
-
-    def _check(self, live: Live, row: Row, record: Record) -> InvalidRequest | None:
-        """Note what makes a row's score doubtful; the fault if that is to be refused."""
-        unseen = live.scorer.unseen(row)
-        if not unseen:
-            return None
-        self._note(live, dict.fromkeys(unseen, 1), record)
-        if self._reject_unseen:
-            return InvalidRequest(unseen[0], "holds a value that the model never saw", "unseen")
-        return None
-
-    def _note(self, live: Live, unseen: dict[str, int], record: Record) -> None:
-        """Tell of the rows whose value of a feature the model never saw."""
-        record.warn(f"unseen-category:{name}" for name in unseen)
-        live.behaviour.unseen(unseen)
 
 
 def _describe(response: Reply, record: Record) -> None:

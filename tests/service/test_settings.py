@@ -63,6 +63,10 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "max_array_body": ("4096", 4096),
     "max_rows": ("7", 7),
     "unseen": ("reject", "reject"),
+    "guards": ("camera_type=reject, month = accept", "camera_type=reject, month = accept"),
+    "cost_network_wrong": ("5", 5.0),
+    "cost_camera_wrong": ("2.5", 2.5),
+    "cost_manual": ("0", 0.0),
     "metrics_token": ("t", "t"),
     "metrics_token_file": (_TOKEN_FILE, _TOKEN_FILE),
     "metrics_bind": ("127.0.0.1:9100", "127.0.0.1:9100"),
@@ -122,6 +126,12 @@ _BAD = [
     *(("max_rows", value) for value in ("0", "-5", "many")),
     *(("explain_rows", value) for value in ("0", "101", "many")),
     *(("unseen", value) for value in ("ACCEPT", "ignore", "1")),
+    *(("guards", value) for value in ("camera_type", "=reject", "camera_type=Reject", "=")),
+    *(("guards", value) for value in ("direction=reject", "month=normalise")),
+    ("guards", "month=reject,month=accept"),
+    *(("cost_network_wrong", value) for value in ("0", "-1", "nan", "inf", "1e10", "much")),
+    *(("cost_camera_wrong", value) for value in ("0", "-1", "nan", "inf")),
+    *(("cost_manual", value) for value in ("-0.1", "nan", "inf")),
     *(("keepalive", value) for value in ("0", "-1", "long")),
     *(("graceful_timeout", value) for value in ("0", "x")),
     *(("log_level", value) for value in ("INFO", "verbose", "20")),
@@ -233,7 +243,7 @@ def test_the_example_file_changes_nothing(dotenv: Path) -> None:
     [
         *(("port", "http"), ("unseen", "maybe"), ("model", "none.cbm"), ("api_keys_file", "none")),
         *(("sentry_dsn", "https://errors.example"), ("otlp_endpoint", "collector")),
-        ("metrics_token_file", "none"),
+        *(("metrics_token_file", "none"), ("guards", "camera_klass=reject"), ("cost_manual", "-1")),
     ],
 )
 def test_the_server_does_not_start_on_a_bad_value(name: str, value: str, tmp_path: Path) -> None:

@@ -65,9 +65,16 @@ def test_a_request_refused_at_a_glance_gets_what_the_app_would_say(full: Flask) 
     assert fields.keys() == set(said.headers.keys()) - {"Retry-After"}
 
 
+@pytest.mark.parametrize("query", ["", "?detail=1", "?detail=0"])
+def test_who_asks_for_details_is_refused_at_a_glance_too(full: Flask, query: str) -> None:
+    assert full.extensions["glance"].refusal(request(line=f"POST /reg/{query} HTTP/1.1"))
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        request(line="POST /reg/?detail=2 HTTP/1.1"),
+        request(line="POST /reg/?detail=1&a=b HTTP/1.1"),
         request(line="GET /reg/ HTTP/1.1"),
         request(line="POST /reg/ HTTP/1.0"),
         request(line="POST /reg/?a=b HTTP/1.1"),

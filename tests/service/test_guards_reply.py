@@ -1,0 +1,116 @@
+"""Guards at POST /reg/: what is scored, refused, told and counted under each policy."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.conftest import AppMaker
+from tests.service.test_metrics import values
+
+Body = dict[str, Any]
+KEY = {"x-api-key": "123321"}
+LATIN = {"regno_recognize": "A939HO196"}
+CYRILLIC = {"regno_recognize": "А939НО196"}
+
+
+@pytest.fixture
+def known(request_body: Body) -> Body:
+    return {**request_body, **CYRILLIC, "camera_class": "Стрелка", "camera_type": "Передвижная"}
+
+
+def _client(make_app: AppMaker, **settings: str) -> FlaskClient:
+    return make_app(metrics_token="t0ken", **settings).test_client()
+
+
+def _body(client: FlaskClient, body: object) -> Any:
+    reply = client.post("/reg/", json=body, headers=KEY)
+    assert reply.status_code == 200
+    assert reply.json
+    return reply.json["body"]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 500])
+def test_normalised_gets_the_score_of_what_was_meant(
+    rows: int, make_app: AppMaker, known: Body
+) -> None:
+    client = _client(make_app, guards="camera_class=normalise,regno_recognize=normalise")
+    other = {**known, **LATIN, "camera_class": "стрелка"}
+    right = _body(client, known)
+    assert _body(client, [other] * rows) == [right] * rows
+    assert _body(client, other) == right
+    assert _body(_client(make_app), other) != right
+    assert values(client, "scoring_normalised_values_total") == {
+        'field="camera_class"': rows + 1.0,
+        'field="regno_recognize"': rows + 1.0,
+    }
+    assert values(client, "scoring_unseen_categories_total") == {}
+    assert values(client, "scoring_lookalike_readings_total") == {}
+
+
+def test_what_was_put_right_is_told(make_app: AppMaker, known: Body) -> None:
+    client = _client(make_app, unseen="normalise", guards="regno_recognize=normalise")
+    reply = client.post("/reg/", json={**known, **LATIN, "camera_class": "стрелка"}, headers=KEY)
+    told = reply.headers["X-Score-Warnings"].split(", ")
+    assert sorted(told) == ["normalised:camera_class", "normalised:regno_recognize"]
+
+
+def test_what_can_not_be_put_right_counts_as_unseen(make_app: AppMaker, known: Body) -> None:
+    client = _client(make_app, unseen="normalise")
+    strange = {**known, "camera_class": "Кордон"}
+    assert _body(client, strange) == _body(_client(make_app), strange)
+    assert values(client, "scoring_unseen_categories_total") == {'feature="camera_class"': 1.0}
+    assert values(client, "scoring_normalised_values_total") == {}
+
+
+def test_rejected_lookalikes_are_a_400_with_the_field(make_app: AppMaker, known: Body) -> None:
+    client = _client(make_app, guards="regno_recognize=reject")
+    reply = client.post("/reg/", json=known | LATIN, headers=KEY)
+    reason = "regno_recognize: holds Latin letters where Cyrillic ones are meant"
+    assert reply.status_code == 400
+    assert reply.json == {"body": reason, "status": "fail"}
+    rows = _body(client, [known, known | LATIN, {**known, "afts_regno_ai": "A939HO190"}])
+    assert rows[1] == {"error": reason}
+    assert set(rows[0]) == set(rows[2]) == {"negative", "positive"}
+    assert values(client, "scoring_rows_refused_total") == {
+        'field="regno_recognize",reason="lookalike"': 2.0
+    }
+
+
+def test_one_feature_may_be_stricter_or_laxer_than_the_default(
+    make_app: AppMaker, known: Body
+) -> None:
+    strict = _client(make_app, guards="camera_type=reject")
+    lax = _client(make_app, unseen="reject", guards="camera_class=accept")
+    new_class, new_type = {**known, "camera_class": "Кордон"}, {**known, "camera_type": "Летучая"}
+    for client in (strict, lax):
+        assert client.post("/reg/", json=new_class, headers=KEY).status_code == 200
+        reply = client.post("/reg/", json=new_type, headers=KEY)
+        assert reply.status_code == 400
+        assert reply.json
+        assert reply.json["body"] == "camera_type: holds a value that the model never saw"
+
+
+def test_by_default_nothing_that_is_sent_is_changed(make_app: AppMaker, known: Body) -> None:
+    client = _client(make_app)
+    other = {**known, **LATIN, "camera_class": "стрелка"}
+    assert _body(client, other) != _body(client, known)
+    assert values(client, "scoring_normalised_values_total") == {}
+
+
+def test_details_tell_what_was_put_right(make_app: AppMaker, known: Body) -> None:
+    client = _client(make_app, guards="camera_class=normalise")
+    other = {**known, "camera_class": "стрелка"}
+    reply = client.post("/reg/?detail=1", json=[known, other], headers=KEY)
+    assert reply.json
+    right, detail = reply.json["body"]
+    assert {**detail, "warnings": []} == right
+    assert detail["warnings"] == [
+        {
+            "kind": "unseen-category",
+            "field": "camera_class",
+            "feature": "camera_class",
+            "nearest": "Стрелка",
+            "normalised": True,
+        }
+    ]
