@@ -27,7 +27,7 @@ def build(slo: Slo) -> Dashboard:
         [
             Section("Now", [panel.height(5) for panel in at_a_glance]),
             Section("Scores", [*scores.panels(), _workers_by_version(), _loads()]),
-            Section("Inputs", [_unseen(slo.drift), _latin(), _refused()]),
+            Section("Inputs", [_unseen(slo.drift), _latin(), _normalised(), _refused()]),
             Section("Drift", drift.panels(slo.drift)),
             Section("Shadow", shadow.panels()),
         ],
@@ -76,6 +76,16 @@ def _latin() -> Graph:
     rows = f"sum by (field) ({rate('scoring_lookalike_readings_total')})"
     asked = over_time(f"{rows} / {_SCORED}", "{{field}}")
     return graph("Latin letters in plates", "percentunit", words, asked)
+
+
+def _normalised() -> Graph:
+    words = (
+        "The share of scored rows in which a guard put the spelling of a field right: they count "
+        "as neither unseen nor Latin. Their senders should be told."
+    )
+    rows = f"sum by (field) ({rate('scoring_normalised_values_total')})"
+    asked = over_time(f"{rows} / {_SCORED}", "{{field}}")
+    return graph("Values put right", "percentunit", words, asked)
 
 
 def _refused() -> Graph:
