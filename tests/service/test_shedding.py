@@ -68,6 +68,8 @@ def test_a_request_refused_at_a_glance_gets_what_the_app_would_say(full: Flask) 
 @pytest.mark.parametrize("query", ["", "?detail=1", "?detail=0"])
 def test_who_asks_for_details_is_refused_at_a_glance_too(full: Flask, query: str) -> None:
     assert full.extensions["glance"].refusal(request(line=f"POST /reg/{query} HTTP/1.1"))
+    said = full.test_client().post(f"/reg/{query}", data=BODY, headers={"x-api-key": KEY})
+    assert said.status_code == 429
 
 
 @pytest.mark.parametrize(
