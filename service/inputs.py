@@ -3,7 +3,7 @@
 from typing import Any
 
 from model import InvalidRequest
-from model.regno import Checked, Guards, Reading, Row
+from model.regno import Checked, Guards, Reading, RegnoScorer, Row
 from service.record import Record
 from service.slots import Live
 
@@ -23,14 +23,32 @@ class Inputs:
         self, live: Live, reading: Reading, record: Record
     ) -> tuple[Row, InvalidRequest | None]:
         """The row to score, and the fault if it is to be refused."""
-        scorer = live.scorer
+        row, checked = self._settled(live.scorer, reading)
+        if checked is None:
+            return row, None
+        _warn(checked, record)
+        live.behaviour.unseen(dict.fromkeys(checked.unseen, 1))
+        live.behaviour.lookalikes(dict.fromkeys(checked.lookalikes, 1))
+        live.behaviour.normalised(checked.normalised)
+        return checked.row, checked.fault
+
+    def uncounted(
+        self, scorer: RegnoScorer, reading: Reading, record: Record
+    ) -> tuple[Row, InvalidRequest | None]:
+        """The same for a reading that is no traffic of the model: told, but not counted."""
+        row, checked = self._settled(scorer, reading)
+        if checked is None:
+            return row, None
+        _warn(checked, record)
+        return checked.row, checked.fault
+
+    def _settled(self, scorer: RegnoScorer, reading: Reading) -> tuple[Row, Checked | None]:
+        """The row as it was sent, and what the policies make of it if it is doubtful."""
         row = scorer.row(reading)
         unseen, lookalikes = scorer.unseen(row), scorer.lookalikes(reading)
         if not unseen and not lookalikes:
             return row, None
-        checked = self._guards.settle(scorer, reading, Checked(row, unseen, lookalikes))
-        note(live, checked, record)
-        return checked.row, checked.fault
+        return row, self._guards.settle(scorer, reading, Checked(row, unseen, lookalikes))
 
     @staticmethod
     def table(live: Live, readings: list[Reading], record: Record) -> Any:
@@ -43,10 +61,6 @@ class Inputs:
         return table
 
 
-def note(live: Live, checked: Checked, record: Record) -> None:
-    """Tell what was doubtful in a row."""
+def _warn(checked: Checked, record: Record) -> None:
     record.warn(f"unseen-category:{name}" for name in checked.unseen)
     record.warn(f"normalised:{name}" for name in checked.normalised)
-    live.behaviour.unseen(dict.fromkeys(checked.unseen, 1))
-    live.behaviour.lookalikes(dict.fromkeys(checked.lookalikes, 1))
-    live.behaviour.normalised(checked.normalised)

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from model.regno import components
+from service import openapi_model
 
 _REF: Final = "#/components/schemas/{name}"
 _JSON: Final = "application/json"
@@ -23,6 +24,13 @@ _EXAMPLE: Final = {
     "time_check": "2021-08-01 09:02:59",
     "direction": 0,
 }
+_DETAIL: Final = {
+    "name": "detail",
+    "in": "query",
+    "description": "1: each score comes with the decision that costs least, its margin, warnings "
+    "and the model's version",
+    "schema": {"type": "integer", "enum": [0, 1], "default": 0},
+}
 
 
 def document() -> dict[str, Any]:
@@ -38,12 +46,13 @@ def document() -> dict[str, Any]:
         "paths": {
             "/reg/": {"post": _score()},
             "/reg/explain": {"post": _explain()},
+            **openapi_model.paths(_REF, _ok, _errors),
             "/": {"get": _get("Address and key are right", "home", secured=True)},
             "/healthz": {"get": _get("This worker answers", "healthz")},
             "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
         },
         "components": {
-            "schemas": {**components(_REF), **_envelopes()},
+            "schemas": {**components(_REF), **openapi_model.schemas(_REF), **_envelopes()},
             "headers": _headers(),
             "responses": _error_responses(),
             "securitySchemes": {
@@ -58,7 +67,7 @@ def _score() -> dict[str, Any]:
     return {
         "operationId": "post_reg",
         "summary": "Score one reading, or an array of them",
-        **_asked(),
+        **_asked(_DETAIL),
         "responses": {
             "200": _ok("ScoreReply", text, "Server-Timing", "X-Score-Warnings"),
             **_errors("400", "401", "408", "413", "415", "429", "500"),
@@ -81,7 +90,7 @@ def _explain() -> dict[str, Any]:
     }
 
 
-def _asked() -> dict[str, Any]:
+def _asked(*parameters: dict[str, Any]) -> dict[str, Any]:
     """What requests with readings have in common."""
     reading = {"$ref": _REF.format(name="Reading")}
     return {
@@ -94,13 +103,7 @@ def _asked() -> dict[str, Any]:
                 "refused at once, with 429",
                 "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
             },
-            {
-                "name": "detail",
-                "in": "query",
-                "description": "1: each score comes with the decision that costs least, its "
-                "margin, warnings and the model's version",
-                "schema": {"type": "integer", "enum": [0, 1], "default": 0},
-            },
+            *parameters,
         ],
         "requestBody": {
             "required": True,
@@ -158,6 +161,8 @@ def _envelopes() -> dict[str, Any]:
         # The detail first: it is a score too.
         "ScoreReply": one_or_many("Detail", "Score"),
         "ExplanationReply": one_or_many("Explanation"),
+        "StateReply": _envelope({"$ref": _REF.format(name="State")}, "ok"),
+        "OutcomeReply": _envelope({"$ref": _REF.format(name="Outcome")}, "ok"),
         "TextReply": _envelope({"type": "string"}, "ok"),
         "ErrorReply": _envelope({"type": "string"}, "fail"),
     }
@@ -191,12 +196,15 @@ def _error_responses() -> dict[str, Any]:
         "400": "Not JSON, or a field is missing, of the wrong type, out of range or held back by a "
         "guard",
         "401": "The x-api-key header is missing or wrong",
+        "403": "The key has no admin rights",
         "408": "The body took too long to come",
+        "409": "It can't be done: no such version, a model that can't be served or differs too "
+        "much, or no registry is followed",
         "413": "The body is too long, or the array has too many rows",
         "415": "The body is not declared as JSON in UTF-8",
         "429": "Too much to do; Retry-After says in how many seconds to come again",
         "500": "An internal error; the text holds the request id",
-        "503": "Not ready",
+        "503": "Not ready, or the registry can't be reached",
     }
     content = {_JSON: {"schema": {"$ref": _REF.format(name="ErrorReply")}}}
     return {status: {"description": text, "content": content} for status, text in described.items()}

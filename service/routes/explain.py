@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 from flask import Blueprint, request
 
 from model import InvalidRequest
-from model.regno import Explanation, Reading, RegnoScorer, Row
-from service import body, reply
+from model.regno import Explanation, Guards, Reading, RegnoScorer, Row
+from service import body, policies, reply
 from service.admission import Admission, timeout_of
 from service.auth import KeyRing
 from service.explaining import Explaining
 from service.guard import admit, require_key
+from service.inputs import Inputs
 from service.metrics import Metrics
 from service.record import Record, record_of
 from service.reply import Reply
@@ -38,7 +39,7 @@ class ExplainRoute:
         rows = settings.explain_rows
         self._limits = settings.max_body, min(settings.max_array_body, rows * settings.max_body)
         self._decode = RegnoScorer.decoder(rows)
-        self._reject_unseen = settings.unseen == "reject"
+        self._inputs = Inputs(Guards(policies.parse(settings.guards, settings.unseen)))
         self._explaining = Explaining(admission)
         self._slot = slot
         self._keys = keys
@@ -89,12 +90,8 @@ class ExplainRoute:
         """The item's features, or why it is refused: for the reasons that POST /reg/ has."""
         if isinstance(item, InvalidRequest):
             return item
-        row = live.scorer.row(item)
-        unseen = live.scorer.unseen(row)
-        record.warn(f"unseen-category:{name}" for name in unseen)
-        if unseen and self._reject_unseen:
-            return InvalidRequest(unseen[0], "holds a value that the model never saw", "unseen")
-        return row
+        row, fault = self._inputs.uncounted(live.scorer, item, record)
+        return fault or row
 
     def _explained(
         self, live: Live, rows: list[Row], seconds: float | None, record: Record

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from model import ModelRefused
 from model.registry import (
+    Aliases,
     Conflict,
     Moved,
     Registry,
@@ -18,6 +19,7 @@ from model.registry import (
     Unavailable,
     open_registry,
 )
+from model.regno import Parity
 from service import body, errors, reply, workdir
 from service.auth import KeyRing
 from service.beside import beside_the_loop
@@ -29,7 +31,7 @@ from service.settings import Settings, variable
 from service.slots import Slot
 from service.swap.gate import Gate, limits_of
 from service.swap.loading import Examination
-from service.swap.whiteboard import Whiteboard
+from service.swap.whiteboard import Note, Whiteboard
 
 _LONGEST_BODY: Final = 4096
 
@@ -52,6 +54,24 @@ class Promotion(Change, forbid_unknown_fields=True, kw_only=True):
     version: str
 
 
+class State(Struct):
+    """How this host is: `mixed` while its workers serve different versions."""
+
+    version: str
+    generation: int
+    registry: str
+    mixed: bool
+    workers: list[Note]
+
+
+class Outcome(Struct):
+    """What is live after a change, and how the new version compares with the former."""
+
+    aliases: Aliases
+    parity: Parity | None = None
+    remarks: list[str] = []
+
+
 class ModelRoute:
     """What operators ask about the model, and have done to it."""
 
@@ -68,14 +88,14 @@ class ModelRoute:
         """The order, and how each worker of this host is."""
         notes = [self._whiteboard.note(place) for place in self._board.open_places()]
         order = self._whiteboard.order
-        told = {
-            "version": self._slot.current.version,
-            "generation": order.target.generation if order else 0,
-            "registry": self._settings.models,
-            "mixed": len({note.serving.version for note in notes if note}) > 1,
-            "workers": [note for note in notes if note],
-        }
-        return reply.ok(told)
+        state = State(
+            version=self._slot.current.version,
+            generation=order.target.generation if order else 0,
+            registry=self._settings.models,
+            mixed=len({note.serving.version for note in notes if note}) > 1,
+            workers=[note for note in notes if note],
+        )
+        return reply.ok(state)
 
     def promote(self) -> Reply:
         """Make a version live, if it passes the gate."""
@@ -85,13 +105,13 @@ class ModelRoute:
         moved = self._moved(
             gate, wanted, lambda registry, why: registry.promote(wanted.version, **why)
         )
-        return reply.ok({"aliases": moved.after, "parity": gate.parity, "remarks": gate.remarks})
+        return reply.ok(Outcome(moved.after, gate.parity, gate.remarks))
 
     def rollback(self) -> Reply:
         """Make the previous version live again: it has proved itself, so there is no gate."""
         wanted = _body(Change)
         moved = self._moved(_examination(), wanted, lambda registry, why: registry.rollback(**why))
-        return reply.ok({"aliases": moved.after})
+        return reply.ok(Outcome(moved.after))
 
     def _moved(
         self, check: Check, wanted: Change, act: Callable[[Registry, dict[str, Any]], Moved]

@@ -101,6 +101,14 @@ def test_an_unseen_category_is_told_or_refused_as_the_settings_say(make_app: App
     assert refused.json["body"] == "camera_class: holds a value that the model never saw"
 
 
+def test_what_the_guards_put_right_is_explained_as_it_is_scored(make_app: AppMaker) -> None:
+    odd = {**_ROWS[0], "camera_class": f" {str(_ROWS[0]['camera_class']).upper()} "}
+    app = make_app(guards="camera_class=normalise").test_client()
+    explained, scored = _post(app, odd), _post(app, odd, "/reg/")
+    assert explained.headers["X-Score-Warnings"] == "normalised:camera_class"
+    assert explained.json["body"]["positive"] == scored.json["body"]["positive"]
+
+
 @pytest.mark.parametrize("path", ["/reg/explain", "/reg/explain/"])
 def test_a_key_is_required_and_other_methods_are_not_allowed(
     path: str, client: FlaskClient, key: dict[str, str]

@@ -46,7 +46,8 @@ def test_the_document_is_public_and_the_key_is_described(served: dict[str, Any])
     asking = {
         path for path, item in served["paths"].items() for op in item.values() if "security" in op
     }
-    assert asking == {"/", "/reg/", "/reg/explain"}
+    model = {"/model", "/model/promote", "/model/rollback"}
+    assert asking == {"/", "/reg/", "/reg/explain", *model}
 
 
 def test_every_field_is_described_and_required(served: dict[str, Any]) -> None:
