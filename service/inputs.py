@@ -21,16 +21,16 @@ class Inputs:
 
     def row(
         self, live: Live, reading: Reading, record: Record
-    ) -> tuple[Row, InvalidRequest | None]:
-        """The row to score, and the fault if it is to be refused."""
+    ) -> tuple[Reading, Row, InvalidRequest | None]:
+        """The reading as it is scored, its row, and the fault if it is to be refused."""
         row, checked = self._settled(live.scorer, reading)
         if checked is None:
-            return row, None
+            return reading, row, None
         _warn(checked, record)
         live.behaviour.unseen(dict.fromkeys(checked.unseen, 1))
         live.behaviour.lookalikes(dict.fromkeys(checked.lookalikes, 1))
         live.behaviour.normalised(checked.normalised)
-        return checked.row, checked.fault
+        return checked.reading or reading, checked.row, checked.fault
 
     def uncounted(
         self, scorer: RegnoScorer, reading: Reading, record: Record

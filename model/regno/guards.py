@@ -34,7 +34,7 @@ class Checked(NamedTuple):
     """A row to score, or the fault for which it is refused.
 
     `unseen` features and `lookalikes` fields are what is left to be doubted; `normalised` are
-    the fields that were changed.
+    the fields that were changed, and `reading` is with these changes, None if there are none.
     """
 
     row: Row
@@ -42,6 +42,7 @@ class Checked(NamedTuple):
     lookalikes: Sequence[str] = ()
     normalised: Sequence[str] = ()
     fault: InvalidRequest | None = None
+    reading: Reading | None = None
 
 
 class Guards:
@@ -56,12 +57,14 @@ class Guards:
     def settle(self, scorer: RegnoScorer, reading: Reading, doubted: Checked) -> Checked:
         """What becomes of a reading whose row was found doubtful."""
         changes = self._changes(scorer, reading, doubted)
-        row, unseen, lookalikes, _, _ = doubted
+        row, unseen, lookalikes, *_ = doubted
         if changes:
             reading = structs.replace(reading, **changes)
             row = scorer.row(reading)
             unseen, lookalikes = scorer.unseen(row), scorer.lookalikes(reading)
-        return Checked(row, unseen, lookalikes, list(changes), self._fault(unseen, lookalikes))
+        fault = self._fault(unseen, lookalikes)
+        changed = reading if changes else None
+        return Checked(row, unseen, lookalikes, list(changes), fault, changed)
 
     def _changes(self, scorer: RegnoScorer, reading: Reading, doubted: Checked) -> dict[str, str]:
         changes = {}

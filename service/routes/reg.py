@@ -85,7 +85,7 @@ class RegRoute:
 
     def _single(self, live: Live, reading: Reading, record: Record, *, detail: bool) -> Reply:
         began = perf_counter()
-        row, refused = self._inputs.row(live, reading, record)
+        scored, row, refused = self._inputs.row(live, reading, record)
         queued = perf_counter()
         record.features_seconds = queued - began
         if refused:
@@ -96,9 +96,9 @@ class RegRoute:
             self._metrics.failed(1)
             raise
         resumed = perf_counter()
-        self._slot.recent.append(reading)
+        self._slot.recent.append(scored)
         if self._slot.shadow:
-            self._slot.shadow.offer(reading, prediction.score, live.version)
+            self._slot.shadow.offer(scored, prediction.score, live.version)
         record.rows = 1
         record.predict_seconds = prediction.ended - prediction.began
         record.wait_seconds = resumed - queued - record.predict_seconds
@@ -149,16 +149,18 @@ class RegRoute:
         began = perf_counter()
         checked = [self._inputs.row(live, reading, record) for reading in readings]
         featured = perf_counter()
-        rows = [row for row, refused in checked if not refused]
+        # Whoever scores these again is to score the same.
+        readings[:] = [scored for scored, _, _ in checked]
+        rows = [row for _, row, refused in checked if not refused]
         found = live.scorer.predict(rows)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
         live.scored(rows, found)
-        for _, refused in checked:
+        for _, _, refused in checked:
             if refused:
                 self._metrics.refused(refused)
         scores = iter(found)
-        return [refused or next(scores) for _, refused in checked]
+        return [refused or next(scores) for _, _, refused in checked]
 
     def _by_table(self, live: Live, readings: list[Reading], record: Record) -> list[Score]:
         began = perf_counter()

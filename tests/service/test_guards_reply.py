@@ -1,5 +1,6 @@
 """Guards at POST /reg/: what is scored, refused, told and counted under each policy."""
 
+from collections import deque
 from typing import Any
 
 import pytest
@@ -114,3 +115,16 @@ def test_details_tell_what_was_put_right(make_app: AppMaker, known: Body) -> Non
             "normalised": True,
         }
     ]
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_what_is_kept_to_be_scored_again_is_what_was_scored(
+    rows: int, make_app: AppMaker, known: Body
+) -> None:
+    client = _client(make_app, guards="regno_recognize=normalise")
+    slot = client.application.extensions["slot"]
+    slot.recent = deque()
+    other = known | LATIN
+    _body(client, [other] * rows if rows else other)
+    kept = list(slot.recent)
+    assert [reading.regno_recognize for reading in kept] == ["А939НО196"] * max(rows, 1)
