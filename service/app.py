@@ -72,7 +72,7 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app.register_blueprint(explain.blueprint(explaining, keys))
     app.register_blueprint(ops.home(keys))
     app.register_blueprint(ops.probes(slot, board()))
-    app.register_blueprint(docs.blueprint())
+    app.register_blueprint(docs.blueprint(settings))
     if settings.metrics_token and not settings.metrics_bind:
         metrics.serve(app, settings.metrics_token)
     door = Door(app.wsgi_app, slot, metrics, _secrets(settings, keys))

@@ -33,8 +33,8 @@ _DETAIL: Final = {
 }
 
 
-def document() -> dict[str, Any]:
-    """The whole document, OpenAPI 3.1."""
+def document(explain_rows: int) -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1; so many rows may be explained at once."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             "/reg/": {"post": _score()},
-            "/reg/explain": {"post": _explain()},
+            "/reg/explain": {"post": _explain(explain_rows)},
             **openapi_model.paths(_REF, _ok, _errors),
             "/": {"get": _get("Address and key are right", "home", secured=True)},
             "/healthz": {"get": _get("This worker answers", "healthz")},
@@ -67,7 +67,7 @@ def _score() -> dict[str, Any]:
     return {
         "operationId": "post_reg",
         "summary": "Score one reading, or an array of them",
-        **_asked(_DETAIL),
+        **_asked({"type": "array", "items": {}}, _DETAIL),
         "responses": {
             "200": _ok("ScoreReply", text, "Server-Timing", "X-Score-Warnings"),
             **_errors("400", "401", "408", "413", "415", "429", "500"),
@@ -75,14 +75,14 @@ def _score() -> dict[str, Any]:
     }
 
 
-def _explain() -> dict[str, Any]:
+def _explain(rows: int) -> dict[str, Any]:
     text = "One explanation, or a list in the order of the rows"
     return {
         "operationId": "post_explain",
         "summary": "Explain the score of one reading, or of a few in an array",
         "description": "What each feature did to the score, as SHAP values. Takes tens of "
         "milliseconds a row, and is refused with 429 while anybody waits for a score.",
-        **_asked(),
+        **_asked({"type": "array", "items": {}, "maxItems": rows}),
         "responses": {
             "200": _ok("ExplanationReply", text, "X-Score-Warnings"),
             **_errors("400", "401", "408", "413", "415", "429", "500"),
@@ -90,7 +90,7 @@ def _explain() -> dict[str, Any]:
     }
 
 
-def _asked(*parameters: dict[str, Any]) -> dict[str, Any]:
+def _asked(many: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
     """What requests with readings have in common."""
     reading = {"$ref": _REF.format(name="Reading")}
     return {
@@ -109,7 +109,7 @@ def _asked(*parameters: dict[str, Any]) -> dict[str, Any]:
             "required": True,
             "content": {
                 _JSON: {
-                    "schema": {"anyOf": [reading, {"type": "array", "items": {}}]},
+                    "schema": {"anyOf": [reading, many]},
                     "examples": {"one": {"value": _EXAMPLE}, "many": {"value": [_EXAMPLE]}},
                 }
             },

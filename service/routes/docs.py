@@ -6,12 +6,13 @@ from flask import Blueprint, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from service.openapi import document
+from service.settings import Settings
 
 
-def blueprint() -> Blueprint:
+def blueprint(settings: Settings) -> Blueprint:
     """The document is made once; it does not change while the process lives."""
     routes = Blueprint("docs", __name__)
-    text = json.dumps(document(), ensure_ascii=False)
+    text = json.dumps(document(settings.explain_rows), ensure_ascii=False)
 
     @routes.get("/openapi.json")
     def openapi() -> Response:

@@ -162,7 +162,7 @@ def _examination() -> Examination:
 def _body(kind: type[T]) -> T:
     """The request's body, an empty one if there is none. Raises Refused, naming the field."""
     text = b"{}"
-    if request.content_length or "wsgi.input_terminated" in request.environ:
+    if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
         text = body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY)
     try:
         return msgspec.json.decode(text or b"{}", type=kind)

@@ -150,7 +150,7 @@ def test_warnings_say_what_is_doubtful(client: FlaskClient, known: Body) -> None
     ]
 
 
-_schemas = document()["components"]["schemas"]
+_schemas = document(10)["components"]["schemas"]
 _reply = OAS31Validator(
     {"$ref": "#/components/schemas/ScoreReply", "components": {"schemas": _schemas}}
 )

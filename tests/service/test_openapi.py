@@ -29,7 +29,7 @@ def served(client: FlaskClient) -> dict[str, Any]:
 
 
 def _validator(name: str) -> OAS31Validator:
-    schemas = document()["components"]["schemas"]
+    schemas = document(10)["components"]["schemas"]
     return OAS31Validator(
         {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
     )
