@@ -10,9 +10,16 @@ from tests.support.server import KEY, free_port, serving
 
 pytestmark = pytest.mark.slow
 
+# 413 says more than 400 of an array that is too long; the tool's own list lacks it.
+_CONFIGURATION = """
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 429, 503]
+"""
+
 
 def test_schemathesis_finds_no_fault(tmp_path: Path) -> None:
     port = free_port()
+    (tmp_path / "schemathesis.toml").write_text(_CONFIGURATION)
     with serving(tmp_path, host="127.0.0.1", port=str(port), admins="example"):
         ran = subprocess.run(
             [
