@@ -117,7 +117,7 @@ setup: $(DEV) ## Only install
 
 lock: $(DEV) ## Resolve the locked dependencies anew
 	$(BIN)/pip install --quiet "uv==0.13.8"
-	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --group train --group load \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
