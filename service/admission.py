@@ -29,8 +29,8 @@ _ARRAY_SLOTS: Final = 1
 ARRAY_BYTES: Final = 2048
 # Arrays are refused once single rows have filled this share of their room, or of their time.
 _GIVE_WAY: Final = 0.25
-# An array may wait so many times as long as a single row, or as long as so many of its own size
-# take: who sends many rows at once waits for them anyway.
+# An array may wait as long as a single row, or as long as so many of its own size take: who sends
+# many rows at once waits for them anyway.
 _ARRAY_PATIENCE: Final = 2.0
 # Arrays that wait hold memory: together as much as so many of the greatest, or one of any size.
 _LARGEST_WAITING: Final = 2
@@ -129,7 +129,7 @@ class Admission:
     def _patience_of(self, size: int) -> float:
         if size <= ARRAY_BYTES:
             return self._patience
-        return _ARRAY_PATIENCE * max(self._patience, size * self._seconds_a_byte)
+        return max(self._patience, _ARRAY_PATIENCE * size * self._seconds_a_byte)
 
     def _patience_before(self, environ: Mapping[str, Any], size: int) -> float:
         """The seconds from now within which it makes sense to begin."""

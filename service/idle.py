@@ -35,6 +35,11 @@ class IdleConnections:
         self._since.pop(gevent.getcurrent(), None)
         return kind is _IdleTooLong
 
+    def touch(self, connection: Any) -> None:
+        """A connection's client has shown that it is there."""
+        if connection in self._since:
+            self._since[connection] = monotonic()
+
     def close(self, idle_seconds: float) -> None:
         """End the connections that have been idle for so long."""
         limit = monotonic() - idle_seconds

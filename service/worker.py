@@ -22,12 +22,13 @@ from service import body, unparsed
 from service.accepting import FairServer
 from service.admission import SEEN
 from service.board import board
+from service.entrance import Entrance
 from service.errors import tell
 from service.idle import IdleConnections, UnfinishedBodies
 from service.record import ENVIRON_KEY, Record
 from service.response import OnePieceResponse
 from service.settings import of_this_server
-from service.shedding import WORTH_READING
+from service.shedding import WORTH_READING, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         self._metrics_address = of_this_server().metrics_address
         self._connections = Pool(self.worker_connections)
         self._glance: Any = None
+        self._entrance: Any = None
         self._loop: Any = None
         # gunicorn looks a setting up in two steps of Python, dozens of times a request. Its
         # lookup runs only for what is no plain attribute; a worker's settings don't change.
@@ -89,6 +91,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until told to stop, then let what is in flight end."""
         self._glance = self.wsgi.extensions["glance"]
+        self._entrance = Entrance(self._refusal, self._idle)
         hub: Any = gevent.get_hub()
         self._loop = hub.loop
         hub.print_exception = _tell_uncaught
@@ -155,6 +158,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         without it.
         """
         parser = get_parser(self.cfg, client, addr)
+        self._entrance.join(client)
         while self._first_bytes(client, parser):
             request = None
             with self._idle:
@@ -166,27 +170,27 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
 
     def _first_bytes(self, client: Any, parser: Any) -> bool:
         """Wait for those of a request that is to be parsed; false when no more will come."""
-        data = b""
         with self._idle:
             if not parser.finish_body():
                 return False
             if parser.unreader.buf.getbuffer().nbytes:
                 return True  # they came together with the request before
         while True:
+            found: bytes | Refusal = b""
             with self._idle:
-                data = client.recv(_PIECE)
-            # In a stop each reply closes its connection: the app's own way says so.
-            stays = self.alive and not self._board.stopping
-            refusal = self._glance.refusal(data) if stays else None
-            if refusal is None:
+                found = self._entrance.wait(client)
+            if isinstance(found, bytes):
                 break
-            if client.send(refusal.reply) < len(refusal.reply):
-                return False  # a client that reads nothing gets no more
-            if not self._drop(client, refusal.missing):
+            if client.send(found.reply) < len(found.reply) or not self._drop(client, found.missing):
                 return False
-            data = b""
-        parser.unreader.unread(data)
-        return bool(data)
+        parser.unreader.unread(found)
+        return bool(found)
+
+    def _refusal(self, data: bytes) -> Refusal | None:
+        """Why a request is turned away; in a stop each reply closes: the app's own way says so."""
+        stays = self.alive and not self._board.stopping
+        refusal: Refusal | None = self._glance.refusal(data) if stays else None
+        return refusal
 
     def _drop(self, client: Any, missing: int) -> bool:
         """Read the rest of a refused body; false when it does not come, or too slowly."""
