@@ -18,8 +18,10 @@ from monitoring.slo import Slo
 _ROWS: Final = "scoring:drift_rows:increase1h"
 _SHARE: Final = "scoring:drift_share:1h"
 _INDEX: Final = "scoring:drift_psi:1h"
+# A series can't be taken back: a bin of a model that is live no more has the share -1.
+_REFERENCE: Final = "(scoring_drift_reference_ratio >= 0)"
 # One model at a time is meant; of two that are live, the greater share counts.
-_EXPECTED: Final = "max by (variable, bin) (scoring_drift_reference_ratio)"
+_EXPECTED: Final = f"max by (variable, bin) {_REFERENCE}"
 _IMPORTANCE: Final = "max by (variable) (scoring_drift_importance_ratio)"
 
 
@@ -40,7 +42,7 @@ def _rows(slo: Slo) -> str:
     return (
         "sum by (variable, bin) (increase("
         f'scoring_drift_rows_total{{variable!~"{calendar}"}}[1h]))\n'
-        "and on (variable, bin) scoring_drift_reference_ratio"
+        f"and on (variable, bin) {_REFERENCE}"
     )
 
 

@@ -3,17 +3,21 @@
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from model.regno.drift import Variable
 from tests.live.test_many_workers import value
 from tests.support.flood import flooding
-from tests.support.server import Server, eventually
+from tests.support.server import METRICS_TOKEN, Server, eventually
 from tests.support.swapping import (
     FIRST,
     SECOND,
     board_of,
     following,
     post,
+    registry_of_twins,
     registry_of_two,
     scored,
     serves,
@@ -129,3 +133,41 @@ def test_the_shadow_follows_its_alias(tmp_path: Path) -> None:
 
 def _shadows(server: Server) -> list[str]:
     return [note["shadow"] for note in shown(server)["workers"]]
+
+
+def test_the_reference_for_drift_is_that_of_the_model_that_serves(tmp_path: Path) -> None:
+    """`second` has other shares of a variable's bins, other bins, and far fewer variables."""
+    direction = Variable("direction", [0.25, 0.75], 0.4, bounds=[0.0])
+    score = Variable("positive", [0.5, 0.375, 0.125], 0.0, bounds=[0.125, 1.0])
+    registry = registry_of_twins(tmp_path, reference=msgspec.to_builtins([direction, score]))
+    of_second = {
+        ("direction", "0"): 0.25,
+        ("direction", "+Inf"): 0.75,
+        ("positive", "0.125"): 0.5,
+        ("positive", "1"): 0.375,
+        ("positive", "+Inf"): 0.125,
+    }
+    with following(tmp_path) as server:
+        of_first = _reference(server)
+        assert min(of_first.values()) >= 0
+        registry.promote(SECOND, who="the tests")
+        wait_until_all_serve(server, SECOND)
+        assert of_second.keys() - of_first.keys() == {("positive", "0.125"), ("positive", "1")}
+        assert _reference(server) == {**dict.fromkeys(of_first, -1.0), **of_second}
+        assert value(server, 'scoring_drift_importance_ratio{variable="direction"}') == 0.4
+        assert value(server, 'scoring_drift_importance_ratio{variable="hour"}') == 0
+        registry.rollback(who="the tests")
+        wait_until_all_serve(server, FIRST)
+        assert _reference(server) == {**dict.fromkeys(of_second, -1.0), **of_first}
+
+
+def _reference(server: Server) -> dict[tuple[str, str], float]:
+    """The share of each bin of each variable, as the page has it."""
+    with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
+        page = client.get("/metrics").raise_for_status().text
+    return {
+        (sample.labels["variable"], sample.labels["bin"]): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "scoring_drift_reference_ratio"
+    }

@@ -1,18 +1,21 @@
 """A registry with two models that can be served, and questions to a server that follows it."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from model.registry import Registry, open_registry
+from model.registry import Files, Registry, open_registry
 from model.registry.incoming import incoming
 from model.regno import BUNDLED
 from service.swap.whiteboard import NAME, Whiteboard
 from tests.support import toys
+from tests.support.registry import no_check
 from tests.support.server import Server, eventually, free_port, serving
 from tests.support.strategies import VALID
 
@@ -28,6 +31,22 @@ def registry_of_two(folder: Path) -> Registry:
     small = toys.save(toys.train(_NAMES, iterations=40, depth=4), folder / "made")
     for version, path in ((FIRST, BUNDLED), (SECOND, small)):
         registry.add(incoming(path, "regno", version, None))
+    registry.promote(FIRST, who="the tests")
+    return registry
+
+
+def registry_of_twins(folder: Path, **changed: Any) -> Registry:
+    """The bundled model as `first`, which is live, and again as `second`, with other papers.
+
+    The file is known to be good and nothing is trained, so that this takes no time.
+    """
+    model = BUNDLED.read_bytes()
+    bundled = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
+    own = {"file": "model.cbm", "sha256": sha256(model).hexdigest()}
+    registry = open_registry(folder / "models", check=no_check)
+    for version, more in ((FIRST, {}), (SECOND, changed)):
+        papers = {**bundled, **own, "version": version, **more}
+        registry.add(Files(model, json.dumps(papers).encode()))
     registry.promote(FIRST, who="the tests")
     return registry
 
