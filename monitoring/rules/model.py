@@ -1,4 +1,4 @@
-"""Alerts on the model: a swap or a shadow that fails, versions mixed, data unlike training."""
+"""Alerts on the model: its registry, a swap or a shadow that fails, data unlike training."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _INDEX: Final = '{{ printf "%.2f" $value }}'
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_loads, _unseen, _input_drift, _score_shift, _shadow)
+    made = (_loads, _registry, _unseen, _input_drift, _score_shift, _shadow)
     return [group("scoring-model", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -46,6 +46,25 @@ def _loads(slo: Slo, alerts: Alerts) -> list[Rule]:
                 " the same reading may be decided either way."
             ),
         ),
+    ]
+
+
+def _registry(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """A worker that tries again says for that moment that it can: the least of a stretch counts."""
+    sustained = slo.process.registry_unreachable_for
+    return [
+        alerts.make(
+            "ModelRegistryUnreachable",
+            "min by (instance) (min_over_time(scoring_model_registry_up[2m])) == 0",
+            severity="ticket",
+            sustained=sustained,
+            summary="{{ $labels.instance }} can't follow the models' registry",
+            description=(
+                f"For {sustained}, workers of {{{{ $labels.instance }}}} have not been able to "
+                "read the models' registry, or it names no live version that they can fetch. "
+                "They serve what they have; no promotion and no rollback reaches them."
+            ),
+        )
     ]
 
 
