@@ -1,7 +1,8 @@
 """`python -m monitoring.look`: see the dashboards as an operator sees them, without Grafana.
 
-Starts the service with the bundled model, load of all kinds, and Prometheus with the rules;
-then asks and draws every panel. All of it is on loopback, and gone afterwards.
+Starts the service with the bundled model, load of all kinds, and Prometheus with the rules; has
+the model change, then the workers; then asks and draws every panel. All of it is on loopback, and
+gone afterwards.
 """
 
 import argparse
@@ -68,10 +69,12 @@ def _look(arguments: argparse.Namespace) -> None:
 
 
 def _play(played: scene.Scene, seconds: int, rate: float) -> Span:
-    """Load for so long, with a reload at two thirds of it."""
+    """Load for so long, with a swap at one third of it and a reload at two."""
     began = time.time()
     with traffic.flowing(played.port, rate) as seen:
         for second in tqdm(range(seconds), "Load", unit="s", disable=None):
+            if second == seconds // 3:
+                played.swap()
             if second == seconds * 2 // 3:
                 played.reload()
             time.sleep(1)

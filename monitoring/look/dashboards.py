@@ -11,6 +11,7 @@ from monitoring.look.prometheus import Prometheus, Span
 
 FOLDER: Final = Path(__file__).parents[1] / "grafana" / "dashboards"
 _LABEL_VALUES: Final = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")
+_QUERY_RESULT: Final = re.compile(r"query_result\((?P<expr>.+)\)")
 
 
 class Query(NamedTuple):
@@ -76,10 +77,19 @@ def variables(dashboard: Mapping[str, Any], prometheus: Prometheus, span: Span) 
 def values(variable: Mapping[str, Any], prometheus: Prometheus, span: Span) -> list[str]:
     """What can be chosen for a variable. Raises CannotLook."""
     query = variable["query"]
-    match = _LABEL_VALUES.fullmatch(query)
-    if match is None:
-        raise CannotLook(f"{query}: only label_values(selector, label) is understood")
-    return prometheus.label_values(match["label"], match["selector"], span)
+    if match := _LABEL_VALUES.fullmatch(query):
+        return prometheus.label_values(match["label"], match["selector"], span)
+    if match := _QUERY_RESULT.fullmatch(query):
+        series = prometheus.at(match["expr"], span.end)["result"]
+        found = (re.search(variable["regex"].strip("/"), _text(one)) for one in series)
+        return sorted({match[1] for match in found if match})
+    raise CannotLook(f"{query}: neither label_values(selector, label) nor query_result(query)")
+
+
+def _text(series: Mapping[str, Any]) -> str:
+    """A series as Grafana gives it to a variable's pattern, less the value."""
+    labels = ",".join(f'{name}="{value}"' for name, value in series["metric"].items())
+    return f"{{{labels}}}"
 
 
 def _chosen(variable: Mapping[str, Any], offered: list[str]) -> Variable:

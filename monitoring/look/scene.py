@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 
 import yaml
 
+from monitoring.look import models
 from monitoring.look.errors import CannotLook
+from monitoring.look.models import ROOT
 from monitoring.look.processes import free_port, running
 from monitoring.look.prometheus import Prometheus
 
-ROOT: Final = Path(__file__).parents[2]
 # Two callers, as the panels by caller have it.
 KEYS: Final = ("key-of-the-cameras", "key-of-the-archive")
 # Real use has 15 s; here nobody wants to wait for the second point of a line.
@@ -28,15 +29,23 @@ _PATIENCE_SECONDS: Final = 30.0
 
 
 class Scene(NamedTuple):
-    """What runs: the service's port on loopback, its master's process id, its Prometheus."""
+    """What runs: the service's port on loopback, its master's process id, its Prometheus.
+
+    `models` is the folder of the registry that the service follows.
+    """
 
     port: int
     master: int
     prometheus: Prometheus
+    models: Path
 
     def reload(self) -> None:
         """Have the service replace its workers, as a rollout does."""
         os.kill(self.master, signal.SIGHUP)
+
+    def swap(self) -> None:
+        """Have the service change its model while it serves. Raises CannotLook."""
+        models.promote(self.models, models.SECOND)
 
 
 @contextmanager
@@ -46,9 +55,10 @@ def playing(folder: Path) -> Iterator[Scene]:
     url = f"http://127.0.0.1:{prometheus_port}"
     service = (sys.executable, "-m", "service")
     ready = f"http://127.0.0.1:{port}/readyz"
+    models.make(folder / "models")
     watching = _prometheus(folder, {"scoring": port, "loadgen": loadgen}, prometheus_port)
     with (
-        running(service, folder / "service", ready, _settings(port)) as master,
+        running(service, folder / "service", ready, _settings(folder, port)) as master,
         running(watching, folder / "prometheus", f"{url}/-/ready"),
         running(
             _generator(folder, port, loadgen), folder / "loadgen",
@@ -58,7 +68,7 @@ def playing(folder: Path) -> Iterator[Scene]:
     ):  # fmt: skip
         prometheus = Prometheus(url)
         _wait_for_a_scrape(prometheus)
-        yield Scene(port, master.pid, prometheus)
+        yield Scene(port, master.pid, prometheus, folder / "models")
 
 
 def _generator(folder: Path, port: int, metrics_port: int) -> tuple[str, ...]:
@@ -79,10 +89,11 @@ def _wait_for_a_scrape(prometheus: Prometheus) -> None:
         time.sleep(0.1)
 
 
-def _settings(port: int) -> dict[str, str]:
+def _settings(folder: Path, port: int) -> dict[str, str]:
     return {
         "PYTHONPATH": str(ROOT),
         "SCORING_PORT": str(port),
+        "SCORING_MODELS": str(folder / "models"),
         "SCORING_WORKERS": str(_WORKERS),
         "SCORING_API_KEYS": f"cameras:{KEYS[0]},archive:{KEYS[1]}",
         "SCORING_METRICS_TOKEN": _TOKEN,

@@ -13,7 +13,8 @@ from http.client import HTTPConnection, HTTPException
 from threading import Event
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from monitoring.look.scene import KEYS, ROOT
+from monitoring.look.models import ROOT
+from monitoring.look.scene import KEYS
 
 _ROWS: Final = ROOT / "loadgen" / "data" / "rows.csv"
 _CALLERS: Final = 4

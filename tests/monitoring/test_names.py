@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.server import KEY_HEADER, METRICS_TOKEN, serving
+from tests.support.server import METRICS_TOKEN
+from tests.support.swapping import SECOND, following, registry_of_twins, wait_until_all_serve
 
 MONITORING = ROOT / "monitoring"
 # Names of the service's own series; those of recording rules have colons.
@@ -36,9 +37,13 @@ def sources() -> list[Path]:
 def page(
     tmp_path_factory: pytest.TempPathFactory, request_bodies: list[dict[str, Any]]
 ) -> Iterator[str]:
-    """The metrics of a service that answered good, bad and unseen requests."""
-    with serving(tmp_path_factory.mktemp("names")) as server:
-        with server.client(**KEY_HEADER) as client:
+    """The metrics of a service that changed its model, and answered good and bad requests."""
+    folder = tmp_path_factory.mktemp("names")
+    registry = registry_of_twins(folder)
+    with following(folder) as server:
+        registry.promote(SECOND, who="the tests")
+        wait_until_all_serve(server, SECOND)
+        with server.client() as client:
             for body in (*request_bodies, request_bodies, {}, []):
                 client.post("/reg/", json=body)
         with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:

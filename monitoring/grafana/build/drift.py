@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.builders.stat import Panel as Number
 from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
+from monitoring.grafana.build.frame import variable_now
 from monitoring.grafana.build.looks import column, limited, or_say, ordered
 from monitoring.grafana.build.panels import (
     BAD,
@@ -49,6 +51,17 @@ def panels(limits: Drift) -> list[Panel]:
     ]
 
 
+def watched() -> QueryVariable:
+    """A choice among what the live model has a reference for."""
+    asked = f"max by (variable) ({_reference()})"
+    return variable_now("feature", "Drift of", asked, "variable", "camera_class")
+
+
+def _reference(selector: str = "") -> str:
+    """The shares in training; a model that is live no more left -1 in its bins."""
+    return f"scoring_drift_reference_ratio{selector} >= 0"
+
+
 def _steps(limits: Drift) -> Steps:
     return ((None, GOOD), (limits.warn, DOUBTFUL), (limits.alert, BAD))
 
@@ -85,12 +98,12 @@ def _variables(limits: Drift) -> Table:
 def _bins(title: str, variable: str) -> Table:
     words = (
         "The share of rows in the last hour (now) beside that in training, by upper bound or "
-        "category, the shares that have grown most on top."
+        "category, the shares that have grown most on top. Bins of the live model alone."
     )
     selector = f'{{variable="{variable}",{CHOSEN}}}'
-    rows = f"increase(scoring_drift_rows_total{selector}[1h])"
-    share = f"sum by (bin) ({rows}) / scalar(sum({rows}))"
-    usual = f"max by (bin) (scoring_drift_reference_ratio{selector})"
+    usual = f"max by (bin) ({_reference(selector)})"
+    rows = f"(sum by (bin) (increase(scoring_drift_rows_total{selector}[1h])) and {usual})"
+    share = f"{rows} / scalar(sum({rows}))"
     asked = [cells(expr) for expr in (usual, share, f"{share} - {usual}")]
     columns = {"bin": "bin", "A": "training", "B": "now", "C": "change"}
     table = grid(title, "percentunit", words, asked, columns)

@@ -53,6 +53,12 @@ def variable(name: str, label: str, labels_of: str, first: str = "") -> QueryVar
     )
 
 
+def variable_now(name: str, label: str, expr: str, label_of: str, first: str) -> QueryVariable:
+    """A choice of one value that a label has in what a query gives at the end of the time shown."""
+    made = variable(name, label, "", first).query(f"query_result({expr})")
+    return made.regex(f'/{label_of}="([^"]+)"/')
+
+
 INSTANCE: Final = variable("instance", "Instance", 'up{job="scoring"}, instance')
 
 

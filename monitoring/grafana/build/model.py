@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.build import drift, scores, shadow
+from monitoring.grafana.build import changes, drift, scores, shadow
 from monitoring.grafana.build.frame import Section, dashboard, variable
 from monitoring.grafana.build.looks import coloured, counted, limited, stacked, stepped
 from monitoring.grafana.build.panels import BAD, GOOD, Panel, cells, graph, grid, over_time
@@ -23,16 +23,17 @@ def build(slo: Slo) -> Dashboard:
     return dashboard(
         "model",
         "Scoring: model",
-        "Which model serves, its scores, what it was never trained on, drift, a shadow beside it.",
+        "Which model serves, its scores, its changes, unknown inputs, drift, a shadow beside it.",
         [
             Section("Now", [panel.height(5) for panel in at_a_glance]),
             Section("Scores", [*scores.panels(), _workers_by_version(), _loads()]),
+            Section("Changes of the model", changes.panels()),
             Section("Inputs", [_unseen(slo.drift), _latin(), _normalised(), _refused()]),
             Section("Drift", drift.panels(slo.drift)),
             Section("Shadow", shadow.panels()),
         ],
         variable("camera_class", "Camera class", "scoring_decisions_total, camera_class"),
-        variable("feature", "Drift of", "scoring_drift_reference_ratio, variable", "camera_class"),
+        drift.watched(),
     )
 
 
