@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.metrics.http import SHED_REASONS
 from tests.live.support import JSON, Connection, started, whole
 from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, serving
 from tests.support.strategies import VALID
@@ -87,7 +88,7 @@ def test_what_is_refused_at_a_glance_is_counted_and_told_each_second(tmp_path: P
             page = client.get("/metrics").text
     samples = dict(line.rsplit(" ", 1) for line in page.splitlines() if line[0] != "#")
     shed = {name: float(v) for name, v in samples.items() if "requests_shed_total" in name}
-    assert len(shed) == 3
+    assert len(shed) == len(SHED_REASONS)
     assert sum(shed.values()) == refused
 
 
