@@ -68,7 +68,8 @@ class Follower:
         self._threads = ThreadPool(1)
         self._shadowing = Shadowing(slot, self._loaded, make_shadow, metrics.loaded)
         self._standby: dict[str, Live] = {}
-        self._next_poll = self._retry_at = self._ready_since = 0.0
+        self._next_poll = self._ready_since = 0.0
+        self._retry_at: dict[str, float] = {}
         self._wanted: Target | None = None
         live = Target(slot.current.version, 0)
         self._note = Note(place.number, os.getpid(), "serving", live, monotonic())
@@ -80,8 +81,11 @@ class Follower:
         """
         order = self._place.whiteboard.order
         if order and order.target.version != self._slot.current.version:
-            scorer = self._loader.load(order.target.version, self._slot.current.scorer)
+            # Not timed: the others serve it, and what the server began with may be long past.
+            scorer = self._loader.load(order.target.version)
+            former = self._slot.current
             self._slot.change(self._slot.made(scorer))
+            self._standby[former.version] = former
         self._tell(serving=order.target if order else self._note.serving, since=monotonic())
 
     def start(self) -> None:
@@ -104,14 +108,13 @@ class Follower:
 
     def _step(self) -> None:
         order = self._place.whiteboard.order
-        if order and order.target != self._note.serving:
-            self._obey(order)
+        if order and order.target != self._note.serving and self._obey(order):
             return
         if monotonic() >= self._next_poll:
             self._poll()
         if self._wanted and self._wanted != self._note.serving:
             self._prepare(self._wanted)
-            self._propose()
+            self._propose(order)
 
     def _poll(self) -> None:
         """Look at the aliases."""
@@ -126,18 +129,22 @@ class Follower:
         if not aliases.live:
             self._complain("unreachable", "the registry names no live version")
             return
+        self._want(Target(aliases.live, aliases.generation))
         self._shadowing.follow(aliases.shadow)
         if self._shadowing.version != self._note.shadow:
             self._tell(shadow=self._shadowing.version)
-        wanted = Target(aliases.live, aliases.generation)
-        if wanted != self._wanted:
-            self._wanted, self._retry_at = wanted, 0.0
-            if wanted == self._note.serving:
-                self._tell(state="serving", ready=None, refused=None, reason="")
+
+    def _want(self, target: Target) -> None:
+        if target == self._wanted:
+            return
+        self._wanted = target
+        self._retry_at.clear()
+        if target == self._note.serving:
+            self._tell(state="serving", ready=None, refused=None, reason="")
 
     def _prepare(self, target: Target) -> None:
         """Have a version ready, if it can be."""
-        if self._note.ready == target or monotonic() < self._retry_at:
+        if self._note.ready == target or self._is_too_early(target.version):
             return
         self._tell(state="loading", ready=None)
         if self._has(target):
@@ -149,27 +156,33 @@ class Follower:
         version = target.version
         if version == self.version or version in self._standby:
             return True
-        if monotonic() < self._retry_at:
+        if self._is_too_early(version):
             return False
+        self._retry_at[version] = monotonic() + _AGAIN  # whatever keeps it from being loaded
         try:
             scorer = self._loaded(version)
         except (ModelRefused, Damaged, Refused) as reason:
             self._refuse(target, str(reason))
         except RegistryError as error:
-            self._retry_at = monotonic() + self._poll_seconds
+            self._retry_at[version] = monotonic() + self._poll_seconds
             self._complain("unreachable", str(error))
         else:
             self._metrics.loaded("loaded")
             self._standby[version] = self._slot.made(scorer)
+            del self._retry_at[version]
             return True
         return False
+
+    def _is_too_early(self, version: str) -> bool:
+        """Whether a version that could not be had is to be left alone for now."""
+        return monotonic() < self._retry_at.get(version, 0.0)
 
     def _loaded(self, version: str) -> RegnoScorer:
         """A version's scorer, loaded beside the event loop. Raises as the loader."""
         return self._beside(self._loader.load, version, self._slot.current.scorer)
 
     def _refuse(self, target: Target, reason: str) -> None:
-        self._retry_at = monotonic() + _AGAIN
+        self._retry_at[target.version] = monotonic() + _AGAIN
         self._metrics.loaded("refused")
         log.error("Version %s is refused, %s stays: %s", target.version, self.version, reason)
         self._tell(state="refused", refused=target, reason=reason)
@@ -179,8 +192,11 @@ class Follower:
         """What this worker serves."""
         return self._slot.current.version
 
-    def _propose(self) -> None:
-        """Order the swap once all are ready, or those that say anything at all."""
+    def _propose(self, former: Order | None) -> None:
+        """Order the swap once all are ready, or those that say anything at all.
+
+        `former` is the order that this worker knew when it began to prepare.
+        """
         target = self._note.ready
         if target is None or target != self._wanted:
             return
@@ -189,15 +205,20 @@ class Follower:
             return
         all_ready = all(note and target in (note.ready, note.serving) for note in others)
         if all_ready or monotonic() > self._ready_since + _PATIENCE:
-            self._place.whiteboard.give(Order(target, monotonic() + _NOTICE_SECONDS))
+            order = Order(target, monotonic() + _NOTICE_SECONDS)
+            self._place.whiteboard.give(order, instead_of=former)
 
-    def _obey(self, order: Order) -> None:
-        """Serve what is ordered, at its moment; as soon as it can be had if that has passed."""
+    def _obey(self, order: Order) -> bool:
+        """Serve what is ordered, at its moment; as soon as it can be had if that has passed.
+
+        False while it can't be had: the aliases may name another by now.
+        """
         if not self._has(order.target):
-            return
+            return False
         gevent.sleep(max(0.0, order.at - monotonic()))
         self._change(order.target)
         self._measure(order.target)
+        return True
 
     def _change(self, target: Target) -> None:
         old = self._slot.current
@@ -206,6 +227,8 @@ class Follower:
             # The one that went stays warm, for a way back; those before it go.
             self._standby = {old.version: old}
             log.info("Version %s serves instead of %s", target.version, old.version)
+        # What was wanted before the order may have been replaced: the next look tells.
+        self._wanted = target
         self._tell(
             state="serving", serving=target, since=monotonic(), ready=None, refused=None, reason=""
         )

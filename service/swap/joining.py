@@ -6,13 +6,14 @@ import sys
 import time
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from model import ModelRefused
 from model.registry import Registry, RegistryError, open_registry
 from model.regno import RegnoScorer
 from service import workdir
 from service.board import board
+from service.errors import log_exception
 from service.settings import Settings, SettingsError, variable
 from service.shadow import Shadow
 from service.swap.follower import Follower, Place
@@ -57,7 +58,7 @@ def first(settings: Settings) -> RegnoScorer:
     except (RegistryError, ModelRefused) as reason:
         raise SettingsError(variable("models"), str(reason)) from reason
     target = Target(aliases.live, aliases.generation)
-    whiteboard().give(Order(target, monotonic()))
+    whiteboard().give(Order(target, monotonic()), instead_of=None)
     return scorer
 
 
@@ -69,8 +70,23 @@ def join(
         serving = Target(slot.current.version, 0)
         whiteboard().put(number, Note(number, os.getpid(), "serving", serving, monotonic()))
         return
+    try:
+        follower = _follower(settings, slot, metrics, admission, number)
+        follower.catch_up()
+    except (RegistryError, ModelRefused) as reason:
+        _give_up(metrics, str(reason))
+    except Exception as error:  # noqa: BLE001 - uncaught, it would end the whole server
+        log_exception(error, "of a worker's start")
+        _give_up(metrics, type(error).__name__)
+    else:
+        follower.start()
+
+
+def _follower(
+    settings: Settings, slot: "Slot", metrics: "Metrics", admission: "Admission", number: int
+) -> Follower:
     registry = registry_of(settings)
-    follower = Follower(
+    return Follower(
         registry,
         loader_of(settings, registry),
         slot,
@@ -85,11 +101,11 @@ def join(
             busy=lambda: admission.crowded,
         ),
     )
-    try:
-        follower.catch_up()
-    except (RegistryError, ModelRefused) as reason:
-        metrics.scoring.loaded("refused")
-        log.critical("The version that this host serves can't be had: %s", reason)
-        time.sleep(_REST_SECONDS)
-        sys.exit(1)
-    follower.start()
+
+
+def _give_up(metrics: "Metrics", reason: str) -> NoReturn:
+    """End this worker in a way that the master starts another for it."""
+    metrics.scoring.loaded("refused")
+    log.critical("The version that this host serves can't be had: %s", reason)
+    time.sleep(_REST_SECONDS)
+    sys.exit(1)

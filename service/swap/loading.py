@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from time import thread_time
+from time import thread_time, time
 from typing import Final
 
 from model import ModelRefused
@@ -18,10 +18,13 @@ from model.registry import Registry, examine
 from model.regno import RegnoScorer
 
 _ROUNDS: Final = 5
+# So long a refusal holds: the machine may have been short of memory or time, and who tries again
+# later is to get another answer.
+_REFUSED_SECONDS: Final = 20.0
 
 
 class Examination:
-    """The check of a model file, once for each file on this host.
+    """The check of a model file, once for each file on this host; after a refusal anew in a while.
 
     `folder` is where the verdicts lie, the same for all workers and gone with the server.
     """
@@ -34,7 +37,8 @@ class Examination:
         """Raises ModelRefused, as `check` does, or as it did for another worker."""
         digest = sha256(model.read_bytes()).hexdigest()
         with self._alone(digest) as verdict:
-            if not os.fstat(verdict).st_size:
+            if _is_open(verdict):
+                os.ftruncate(verdict, 0)
                 os.write(verdict, b"." + self._reason(model).encode())
             reason = os.pread(verdict, 1 << 16, 1).decode()
         if reason:
@@ -59,6 +63,13 @@ class Examination:
             os.close(verdict)
 
 
+def _is_open(verdict: int) -> bool:
+    """Whether there is none, or an old refusal; one that nobody wrote to its end counts as none."""
+    file = os.fstat(verdict)
+    is_old = time() - file.st_mtime > _REFUSED_SECONDS
+    return file.st_size == 0 or (file.st_size > 1 and is_old)
+
+
 class Loader:
     """Loads versions of a registry."""
 
@@ -68,8 +79,8 @@ class Loader:
         self._examination = examination
         self._slowest = slowest
 
-    def load(self, version: str, present: RegnoScorer) -> RegnoScorer:
-        """A warm scorer of a version; `present` is the one that serves.
+    def load(self, version: str, present: RegnoScorer | None = None) -> RegnoScorer:
+        """A warm scorer of a version, in time beside `present`, the one that serves, if given.
 
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
         """
@@ -77,11 +88,15 @@ class Loader:
         self._examination(path)
         scorer = RegnoScorer.load(path)
         scorer.warm()
+        if present is not None:
+            self._compare(scorer, present)
+        return scorer
+
+    def _compare(self, scorer: RegnoScorer, present: RegnoScorer) -> None:
         ratio = _seconds(scorer) / _seconds(present)
         if ratio > self._slowest:
             than = f"as {present.version}, which serves; {self._slowest:g} times may be"
             raise ModelRefused(f"it takes {ratio:.1f} times as long {than}")
-        return scorer
 
 
 def _seconds(scorer: RegnoScorer) -> float:

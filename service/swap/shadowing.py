@@ -59,9 +59,10 @@ class Shadowing:
         try:
             self._slot.shadow = self._make(self._load(version))
         except (ModelRefused, RegistryError) as reason:
-            self._retry_at = monotonic() + _AGAIN
             self._loaded("refused")
             log.error("Version %s can't be the shadow: %s", version, reason)  # noqa: TRY400 - no trace
         else:
             self._loaded("loaded")
             log.info("Version %s is the shadow", version)
+        finally:  # whatever kept it from being loaded
+            self._retry_at = monotonic() + _AGAIN

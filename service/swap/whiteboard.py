@@ -23,9 +23,9 @@ from service.board import PLACES
 T = TypeVar("T")
 
 NAME: Final = "scoring-swap"
-_NOTE_BYTES: Final = 2048
+# Enough for a note whatever letters its reason has: six bytes each at most, and four versions.
+_NOTE_BYTES: Final = 4096
 _HEAD: Final = struct.Struct("II")  # length, checksum
-# All of a note in its bytes, whatever letters the reason has.
 _LONGEST_REASON: Final = 300
 _READS: Final = 100
 
@@ -76,11 +76,13 @@ class Whiteboard:
         """What all are to serve; None until the first."""
         return self._read(0, Order)
 
-    def give(self, order: Order) -> None:
-        """Write an order, unless another worker has just written one for the same target."""
+    def give(self, order: Order, instead_of: Order | None) -> None:
+        """Write an order, unless another has been written since `instead_of` was read.
+
+        Who looked at the aliases long ago would send all back to a version that was replaced.
+        """
         with self._alone():
-            old = self.order
-            if old is None or old.target != order.target:
+            if self.order == instead_of:
                 self._write(0, msgspec.json.encode(order))
 
     def put(self, place: int, note: Note) -> None:
@@ -108,6 +110,8 @@ class Whiteboard:
     def _write(self, index: int, text: bytes) -> None:
         at = index * _NOTE_BYTES
         data = _HEAD.pack(len(text), crc32(text)) + text
+        if len(data) > _NOTE_BYTES:
+            raise ValueError("a note is too long")  # it would end in another worker's
         self._memory[at : at + len(data)] = data
 
     def _read(self, index: int, kind: type[T]) -> T | None:

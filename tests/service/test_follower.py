@@ -1,0 +1,169 @@
+"""One worker among others that the tests play: what it does when they disagree with it."""
+
+import os
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from model import ModelRefused
+from model.registry import Aliases
+from service.board import Board
+from service.swap import follower as module
+from service.swap.follower import Follower, Place
+from service.swap.whiteboard import Note, Order, Target, Whiteboard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MINE, _OTHER = 0, 1
+
+
+def _fake(**what: Any) -> Any:
+    return SimpleNamespace(**what)
+
+
+class World:
+    """A follower of version `first`, its registry, its loader, and what all can read.
+
+    `before` is done when a version is loaded, and may raise.
+    """
+
+    def __init__(self) -> None:
+        self.aliases = Aliases(live="first", generation=1)
+        self.loads: list[tuple[str, bool]] = []
+        self.before: Callable[[str], None] = lambda _: None
+        self.board = Board(2)
+        self.board.take()
+        self.board.take()
+        self.whiteboard = Whiteboard(os.memfd_create("a-test"))
+        self.slot = _fake(current=self.made(_fake(version="first")), shadow=None, made=self.made)
+        self.slot.change = partial(setattr, self.slot, "current")
+        nothing = _fake(
+            loaded=lambda _: None,
+            mixed=lambda _: None,
+            registry_up=lambda *_, **__: None,
+            serving=lambda *_: None,
+        )
+        registry = _fake(aliases=lambda: self.aliases)
+        loader = _fake(load=self._load)
+        place = Place(_MINE, self.board, self.whiteboard)
+        self.follower = Follower(
+            registry, loader, self.slot, place, nothing, 0.0, lambda scorer: _fake(scorer=scorer)
+        )
+
+    @staticmethod
+    def made(scorer: Any) -> Any:
+        return _fake(scorer=scorer, version=scorer.version)
+
+    def _load(self, version: str, present: Any = None) -> Any:
+        self.loads.append((version, present is not None))
+        self.before(version)
+        return _fake(version=version)
+
+    def other(self, serving: Target, ready: Target | None = None) -> None:
+        """The other worker's note."""
+        self.whiteboard.put(_OTHER, Note(_OTHER, 1, "serving", serving, 1.0, ready))
+
+    def order(self, target: Target) -> None:
+        """Somebody orders a version, at once."""
+        self.whiteboard.give(Order(target, 0.0), instead_of=self.whiteboard.order)
+
+    @property
+    def ordered(self) -> Target | None:
+        order = self.whiteboard.order
+        return order.target if order else None
+
+    def step(self) -> None:
+        """One of those that start() does for ever."""
+        self.follower._step()
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.order(Target("first", 1))
+    world.follower.catch_up()
+    return world
+
+
+def _refuse(version: str) -> None:
+    raise ModelRefused(f"{version} is no good")
+
+
+def test_who_is_slow_to_load_does_not_undo_what_was_ordered_meanwhile(world: World) -> None:
+    old, new = Target("second", 2), Target("third", 3)
+    world.other(Target("first", 1), ready=old)
+    world.aliases = Aliases(live="second", generation=2)
+    world.before = lambda _: world.order(new)
+    world.step()
+    assert world.ordered == new
+
+
+def test_after_an_order_nothing_older_is_wanted(world: World) -> None:
+    world.other(Target("first", 1))
+    world.aliases = Aliases(live="second", generation=2)
+    world.step()
+    world.order(Target("third", 3))
+    world.step()
+    assert world.follower.version == "third"
+    world.follower._next_poll = float("inf")  # it can't look at the aliases
+    world.other(Target("third", 3), ready=Target("second", 2))
+    world.step()
+    assert world.ordered == Target("third", 3)
+
+
+def test_who_cant_have_what_is_ordered_still_follows_the_aliases(world: World) -> None:
+    world.before = _refuse
+    world.order(Target("second", 2))
+    world.step()
+    assert world.follower.version == "first"
+    back = Target("first", 3)
+    world.other(Target("second", 2), ready=back)
+    world.aliases = Aliases(live="first", generation=3)
+    world.step()
+    assert world.ordered == back
+
+
+def test_a_shadow_that_cant_be_had_holds_no_swap_up(world: World) -> None:
+    def broken(version: str) -> None:
+        if version == "third":
+            raise MemoryError
+
+    world.before = broken
+    wanted = Target("second", 2)
+    world.other(Target("first", 1), ready=wanted)
+    world.aliases = Aliases(live="second", shadow="third", generation=2)
+    with pytest.raises(MemoryError):
+        world.step()
+    world.step()
+    assert world.ordered == wanted
+    assert [version for version, _ in world.loads] == ["third", "second"]
+
+
+def test_what_fails_unforeseen_is_not_tried_again_at_once(world: World) -> None:
+    def broken(_: str) -> None:
+        raise MemoryError
+
+    world.before = broken
+    world.aliases = Aliases(live="second", generation=2)
+    with pytest.raises(MemoryError):
+        world.step()
+    world.step()
+    assert len(world.loads) == 1
+
+
+def test_who_starts_later_is_not_timed_and_keeps_what_it_began_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_NOTICE_SECONDS", 0.0)
+    world = World()
+    world.order(Target("second", 2))
+    world.follower.catch_up()
+    world.other(Target("second", 2), ready=Target("first", 3))
+    world.aliases = Aliases(live="first", generation=3)
+    world.step()
+    world.step()
+    assert world.follower.version == "first"
+    assert world.loads == [("second", False)]
