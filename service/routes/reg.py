@@ -1,5 +1,6 @@
 """POST /reg/: one reading or an array of them in, probabilities out."""
 
+from collections.abc import Sequence
 from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -136,12 +137,19 @@ class RegRoute:
         except Exception:
             self._metrics.failed(len(readings))
             raise
-        self._slot.recent.extend(readings)
-        if self._slot.shadow:
-            self._slot.shadow.offer_all(readings, outcomes, live.version)
+        self._keep(live, readings, outcomes)
         gevent.sleep(0)
         scored = iter(outcomes)
         return [item if isinstance(item, InvalidRequest) else next(scored) for item in items]
+
+    def _keep(
+        self, live: Live, readings: list[Reading], outcomes: Sequence[Score | InvalidRequest]
+    ) -> None:
+        """For those who score the same again: the gate of a promotion, and the shadow."""
+        pairs = zip(readings, outcomes, strict=True)
+        self._slot.recent.extend(reading for reading, got in pairs if isinstance(got, Score))
+        if self._slot.shadow:
+            self._slot.shadow.offer_all(readings, outcomes, live.version)
 
     def _by_rows(
         self, live: Live, readings: list[Reading], record: Record

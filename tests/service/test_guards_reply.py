@@ -128,3 +128,15 @@ def test_what_is_kept_to_be_scored_again_is_what_was_scored(
     _body(client, [other] * rows if rows else other)
     kept = list(slot.recent)
     assert [reading.regno_recognize for reading in kept] == ["А939НО196"] * max(rows, 1)
+
+
+def test_a_refused_row_of_an_array_is_not_kept(make_app: AppMaker, known: Body) -> None:
+    app = make_app(guards="camera_class=reject")
+    slot = app.extensions["slot"]
+    slot.recent = deque()
+    reply = app.test_client().post(
+        "/reg/", json=[known, {**known, "camera_class": "?"}], headers=KEY
+    )
+    assert reply.json
+    assert reply.json["status"] == "partial"
+    assert [reading.camera_class for reading in slot.recent] == [known["camera_class"]]
