@@ -75,6 +75,6 @@ class Explaining:
         self._idle = gevent.spawn_later(_IDLE_SECONDS, self._end)
 
     def _end(self) -> None:
-        explainer, self._explainer = self._explainer, None
+        explainer, self._explainer, self._scorer = self._explainer, None, None
         if explainer is not None:
             beside_the_loop(explainer.close)
