@@ -218,7 +218,9 @@ class RegnoScorer:
 
         Raises ModelRefused when a score is no probability, or is not the manifest's.
         """
-        scores = self.score(golden.readings())
+        rows = self.rows(golden.readings())
+        scores = self.predict(rows)
+        _ = self.unseen(rows[0]), self.categories, self.ranges  # worked out once, when first asked
         if not all(
             isfinite(s.positive) and abs(s.positive + s.negative - 1) < 1e-9 for s in scores
         ):
