@@ -122,12 +122,13 @@ class Follower:
         try:
             aliases = self._beside(self._registry.aliases)
         except RegistryError as error:
-            self._complain("unreachable", str(error))
+            self._complain(str(error))
             return
-        if self._note.state == "unreachable":
+        # While a version can't be fetched, aliases that can be read are no end of it.
+        if self._note.state == "unreachable" and not self._retry_at:
             self._tell(state="serving", reason="")
         if not aliases.live:
-            self._complain("unreachable", "the registry names no live version")
+            self._complain("the registry names no live version")
             return
         self._want(Target(aliases.live, aliases.generation))
         self._shadowing.follow(aliases.shadow)
@@ -165,7 +166,7 @@ class Follower:
             self._refuse(target, str(reason))
         except RegistryError as error:
             self._retry_at[version] = monotonic() + self._poll_seconds
-            self._complain("unreachable", str(error))
+            self._complain(str(error))
         else:
             self._metrics.loaded("loaded")
             self._standby[version] = self._slot.made(scorer)
@@ -239,10 +240,10 @@ class Follower:
             since = [note.since for note in notes if note]
             self._metrics.mixed(max(since) - min(since))
 
-    def _complain(self, state: str, reason: str) -> None:
-        if (state, reason) != (self._note.state, self._note.reason):
+    def _complain(self, reason: str) -> None:
+        if reason != self._note.reason:
             log.warning("The models' registry is of no use now, %s stays: %s", self.version, reason)
-        self._tell(state=state, reason=reason)
+        self._tell(state="unreachable", reason=reason)
 
     def _tell(self, **changed: Any) -> None:
         self._note = msgspec.structs.replace(self._note, **changed)

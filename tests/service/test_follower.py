@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from model import ModelRefused
-from model.registry import Aliases
+from model.registry import Aliases, Unavailable
 from service.board import Board
 from service.swap import follower as module
 from service.swap.follower import Follower, Place
@@ -152,6 +152,25 @@ def test_what_fails_unforeseen_is_not_tried_again_at_once(world: World) -> None:
         world.step()
     world.step()
     assert len(world.loads) == 1
+
+
+def test_a_version_that_cant_be_fetched_is_told_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(_: str) -> None:
+        raise Unavailable("nobody answers")
+
+    world.before = gone
+    world.aliases = Aliases(live="second", generation=2)
+    for _ in range(3):
+        world.step()
+    assert len(world.loads) == 3
+    assert caplog.text.count("nobody answers") == 1
+    world.before = lambda _: None
+    world.step()
+    note = world.whiteboard.note(_MINE)
+    assert note
+    assert (note.state, note.reason) == ("ready", "")
 
 
 def test_who_starts_later_is_not_timed_and_keeps_what_it_began_with(
