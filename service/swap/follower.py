@@ -30,7 +30,8 @@ T = TypeVar("T")
 _LOOK_SECONDS: Final = 0.01
 # From an order to its moment: all have seen it by then.
 _NOTICE_SECONDS: Final = 0.05
-# Who is ready waits so long for workers that say nothing: they hang, or can't start.
+# Who is ready waits so long, after all have looked at the aliases, for workers that say nothing:
+# they hang, or can't start.
 _PATIENCE: Final = 10.0
 # A version that was refused is tried again: a disk may have been full.
 _AGAIN: Final = 30.0
@@ -205,7 +206,7 @@ class Follower:
         if any(note and note.refused == target for note in others):
             return
         all_ready = all(note and target in (note.ready, note.serving) for note in others)
-        if all_ready or monotonic() > self._ready_since + _PATIENCE:
+        if all_ready or monotonic() > self._ready_since + self._poll_seconds + _PATIENCE:
             order = Order(target, monotonic() + _NOTICE_SECONDS)
             self._place.whiteboard.give(order, instead_of=former)
 

@@ -30,7 +30,7 @@ class World:
     `before` is done when a version is loaded, and may raise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, poll_seconds: float = 0.0) -> None:
         self.aliases = Aliases(live="first", generation=1)
         self.loads: list[tuple[str, bool]] = []
         self.before: Callable[[str], None] = lambda _: None
@@ -50,7 +50,13 @@ class World:
         loader = _fake(load=self._load)
         place = Place(_MINE, self.board, self.whiteboard)
         self.follower = Follower(
-            registry, loader, self.slot, place, nothing, 0.0, lambda scorer: _fake(scorer=scorer)
+            registry,
+            loader,
+            self.slot,
+            place,
+            nothing,
+            poll_seconds,
+            lambda scorer: _fake(scorer=scorer),
         )
 
     @staticmethod
@@ -186,3 +192,21 @@ def test_who_starts_later_is_not_timed_and_keeps_what_it_began_with(
     world.step()
     assert world.follower.version == "first"
     assert world.loads == [("second", False)]
+
+
+def test_who_looks_seldom_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(module, "monotonic", lambda: now)
+    world = World(poll_seconds=60.0)
+    first, second = Target("first", 1), Target("second", 2)
+    world.order(first)
+    world.follower.catch_up()
+    world.other(first)
+    world.aliases = Aliases(live="second", generation=2)
+    world.step()
+    now += 59
+    world.step()
+    assert world.ordered == first
+    now += 12
+    world.step()
+    assert world.ordered == second
