@@ -231,6 +231,7 @@ class Follower:
             log.info("Version %s serves instead of %s", target.version, old.version)
         # What was wanted before the order may have been replaced: the next look tells.
         self._wanted = target
+        self._retry_at.clear()
         self._tell(
             state="serving", serving=target, since=monotonic(), ready=None, refused=None, reason=""
         )

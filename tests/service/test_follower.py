@@ -81,6 +81,11 @@ class World:
         order = self.whiteboard.order
         return order.target if order else None
 
+    @property
+    def state(self) -> str:
+        note = self.whiteboard.note(_MINE)
+        return note.state if note else ""
+
     def step(self) -> None:
         """One of those that start() does for ever."""
         self.follower._step()
@@ -174,9 +179,24 @@ def test_a_version_that_cant_be_fetched_is_told_once(
     assert caplog.text.count("nobody answers") == 1
     world.before = lambda _: None
     world.step()
-    note = world.whiteboard.note(_MINE)
-    assert note
-    assert (note.state, note.reason) == ("ready", "")
+    assert world.state == "ready"
+
+
+def test_a_registry_that_is_back_is_told_though_a_version_was_refused_before(
+    world: World,
+) -> None:
+    world.aliases = Aliases(live="second", generation=2)
+    world.before = _refuse
+    world.step()
+    world.before = lambda _: None
+    world.order(Target("third", 3))
+    world.step()
+    world.aliases = Aliases(generation=3)  # it names no live version
+    world.step()
+    assert world.state == "unreachable"
+    world.aliases = Aliases(live="third", generation=3)
+    world.step()
+    assert world.state == "serving"
 
 
 def test_who_starts_later_is_not_timed_and_keeps_what_it_began_with(
