@@ -11,8 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from model.registry.errors import Damaged, Refused
+from model.registry.homes import is_name
 
 _KEPT: Final = 500
+_MOST: Final = 2**53
 
 
 class Aliases(Struct, frozen=True):
@@ -22,6 +24,12 @@ class Aliases(Struct, frozen=True):
     shadow: str = ""
     previous: str = ""
     generation: int = 0
+
+    @property
+    def are_sound(self) -> bool:
+        """Whether versions are names and the generation is a count: hands may have written them."""
+        names = (self.live, self.shadow, self.previous)
+        return all(not n or is_name(n) for n in names) and 0 <= self.generation < _MOST
 
     def of(self, version: str) -> list[str]:
         """The aliases of a version."""
@@ -55,9 +63,12 @@ class Book(Struct, frozen=True):
         if not text:
             return cls()
         try:
-            return msgspec.json.decode(text, type=cls)
+            book = msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Damaged(f"aliases.json can't be read: {error}") from error
+        if not book.aliases.are_sound:
+            raise Damaged("aliases.json names what can be no version, or no generation")
+        return book
 
     def text(self) -> bytes:
         """Its bytes."""

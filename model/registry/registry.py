@@ -22,6 +22,8 @@ from model.registry.homes import MODEL, Entry, Files, Home, check_name
 
 # So often others may change the aliases between our look and our change.
 _TRIES = 50
+# All changes that are kept are read at each look at the aliases.
+_LONGEST_NOTE = 1000
 
 
 class Fault(NamedTuple):
@@ -76,14 +78,23 @@ class Registry:
         """
         return self._home.add(check_name("version", files.papers().version), files)
 
-    def promote(self, version: str, *, who: str, note: str = "", force: bool = False) -> Moved:
+    def promote(
+        self, version: str, *, who: str, note: str = "", force: bool = False, instead: str = ""
+    ) -> Moved:
         """Make a version live and the one that was live previous, at once.
 
+        `instead`, if given, is the live version that it was compared with.
         Raises Refused, Damaged; ModelRefused when it can't be served, which `force` overrides
         and the history tells; Conflict when others never leave the aliases alone.
         """
         forced = self._checked(version, force=force)
-        return self._change("promote", lambda a: promoted(a, version), who, note, forced)
+
+        def step(aliases: Aliases) -> Aliases:
+            if instead and aliases.live != instead:
+                raise Refused(f"{aliases.live or 'nothing'} is live by now, not {instead}")
+            return promoted(aliases, version)
+
+        return self._change("promote", step, who, note, forced)
 
     def rollback(self, *, who: str, note: str = "", force: bool = False) -> Moved:
         """Make the previous version live again, and the live one previous. Raises as promote."""
@@ -145,6 +156,8 @@ class Registry:
     def _change(
         self, what: str, step: Callable[[Aliases], Aliases], who: str, note: str, forced: str
     ) -> Moved:
+        if len(note) > _LONGEST_NOTE or not note.isprintable():
+            raise Refused(f"a note has at most {_LONGEST_NOTE} characters, and only printable ones")
         for _ in range(_TRIES):
             stored = self._home.read()
             book = Book.parse(stored.text)

@@ -103,7 +103,9 @@ class ModelRoute:
         live, recent = self._slot.current.scorer, list(self._slot.recent)
         gate = Gate(_examination(), live, recent, self._limits)
         moved = self._moved(
-            gate, wanted, lambda registry, why: registry.promote(wanted.version, **why)
+            gate,
+            wanted,
+            lambda registry, why: registry.promote(wanted.version, instead=live.version, **why),
         )
         return reply.ok(Outcome(moved.after, gate.parity, gate.remarks))
 
@@ -131,7 +133,7 @@ class ModelRoute:
         except (Conflict, Unavailable) as reason:
             raise errors.Refused(503, str(reason)) from reason
         except (ModelRefused, RegistryError) as reason:
-            log.warning("A change of the live model by %s is refused: %s", who, reason)
+            log.warning("A change of the live model by %s is refused: %s", who, str(reason))
             raise errors.Refused(409, str(reason)) from reason
         forced = ", forced" if wanted.force else ""
         log.warning("Version %s is to be live, says %s%s", moved.after.live, who, forced)

@@ -1,5 +1,6 @@
 """One worker's part in a swap: it follows the registry's aliases, together with the others."""
 
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -35,6 +36,8 @@ _NOTICE_SECONDS: Final = 0.05
 _PATIENCE: Final = 10.0
 # A version that was refused is tried again: a disk may have been full.
 _AGAIN: Final = 30.0
+
+_REST_SECONDS: Final = 1.0
 
 log = logging.getLogger("gunicorn.error")
 
@@ -83,7 +86,7 @@ class Follower:
         order = self._place.whiteboard.order
         if order and order.target.version != self._slot.current.version:
             # Not timed: the others serve it, and what the server began with may be long past.
-            scorer = self._loader.load(order.target.version)
+            scorer = self._loader.serving(order.target.version)
             former = self._slot.current
             self._slot.change(self._slot.made(scorer))
             self._standby[former.version] = former
@@ -99,6 +102,7 @@ class Follower:
                 self._step()
             except Exception as error:  # noqa: BLE001 - whatever happens, it goes on serving
                 log_exception(error, "of a swap")
+                gevent.sleep(_REST_SECONDS)  # it may come again at each look
             gevent.sleep(_LOOK_SECONDS if self._is_underway else min(self._poll_seconds, 0.1))
 
     @property
@@ -156,7 +160,7 @@ class Follower:
     def _has(self, target: Target) -> bool:
         """Load a version unless it is here; false if it can't be had, and the note says why."""
         version = target.version
-        if version == self.version or version in self._standby:
+        if version == self.version or self._stands_by(version):
             return True
         if self._is_too_early(version):
             return False
@@ -178,6 +182,13 @@ class Follower:
     def _is_too_early(self, version: str) -> bool:
         """Whether a version that could not be had is to be left alone for now."""
         return monotonic() < self._retry_at.get(version, 0.0)
+
+    def _stands_by(self, version: str) -> bool:
+        """Whether a version is loaded; somebody may have put other bytes under its name."""
+        live = self._standby.get(version)
+        if live and not self._beside(self._loader.is_that, live.scorer, version):
+            del self._standby[version]
+        return version in self._standby
 
     def _loaded(self, version: str) -> RegnoScorer:
         """A version's scorer, loaded beside the event loop. Raises as the loader."""
@@ -219,6 +230,7 @@ class Follower:
             return False
         gevent.sleep(max(0.0, order.at - monotonic()))
         self._change(order.target)
+        self._beside(self._loader.keep, order.target.version)
         self._measure(order.target)
         return True
 
@@ -228,6 +240,8 @@ class Follower:
             self._slot.change(self._standby.pop(target.version))
             # The one that went stays warm, for a way back; those before it go.
             self._standby = {old.version: old}
+            # The ones before are held by cycles; what is older than this process is frozen.
+            gc.collect()
             log.info("Version %s serves instead of %s", target.version, old.version)
         # What was wanted before the order may have been replaced: the next look tells.
         self._wanted = target

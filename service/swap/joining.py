@@ -17,6 +17,7 @@ from service.errors import log_exception
 from service.settings import Settings, SettingsError, variable
 from service.shadow import Shadow
 from service.swap.follower import Follower, Place
+from service.swap.kept import Kept
 from service.swap.loading import Examination, Loader
 from service.swap.whiteboard import Note, Order, Target, whiteboard
 
@@ -39,7 +40,8 @@ def registry_of(settings: Settings) -> Registry:
 
 def loader_of(settings: Settings, registry: Registry) -> Loader:
     """What loads versions in this worker."""
-    return Loader(registry, Examination(workdir.metrics_folder()), settings.max_slowdown)
+    folder = workdir.metrics_folder()
+    return Loader(registry, Examination(folder), Kept(folder), settings.max_slowdown)
 
 
 def first(settings: Settings) -> RegnoScorer:
@@ -54,7 +56,9 @@ def first(settings: Settings) -> RegnoScorer:
             raise SettingsError(
                 variable("models"), f"{registry.where} has no live version: promote one"
             )
-        scorer = RegnoScorer.load(registry.fetch(aliases.live))
+        path = registry.fetch(aliases.live)
+        scorer = RegnoScorer.load(path)
+        Kept(workdir.metrics_folder()).keep(aliases.live, path.parent)
     except (RegistryError, ModelRefused) as reason:
         raise SettingsError(variable("models"), str(reason)) from reason
     target = Target(aliases.live, aliases.generation)

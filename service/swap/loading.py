@@ -7,15 +7,16 @@ a process of its own looks at each model first: one for the host, whose verdict 
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from time import thread_time, time
 from typing import Final
 
 from model import ModelRefused
-from model.registry import Registry, examine
+from model.registry import Registry, RegistryError, examine
 from model.regno import RegnoScorer
+from service.swap.kept import MANIFEST, Kept
 
 _ROUNDS: Final = 5
 # So long a refusal holds: the machine may have been short of memory or time, and who tries again
@@ -35,8 +36,7 @@ class Examination:
 
     def __call__(self, model: Path) -> None:
         """Raises ModelRefused, as `check` does, or as it did for another worker."""
-        digest = sha256(model.read_bytes()).hexdigest()
-        with self._alone(digest) as verdict:
+        with self._alone(_digest(model)) as verdict:
             if _is_open(verdict):
                 os.ftruncate(verdict, 0)
                 os.write(verdict, b"." + self._reason(model).encode())
@@ -63,6 +63,14 @@ class Examination:
             os.close(verdict)
 
 
+def _digest(model: Path) -> str:
+    """Of the model and its manifest: they are refused for one another's sake."""
+    papers = model.with_name(MANIFEST)
+    return sha256(
+        model.read_bytes() + (papers.read_bytes() if papers.exists() else b"")
+    ).hexdigest()
+
+
 def _is_open(verdict: int) -> bool:
     """Whether there is none, or an old refusal; one that nobody wrote to its end counts as none."""
     file = os.fstat(verdict)
@@ -73,14 +81,40 @@ def _is_open(verdict: int) -> bool:
 class Loader:
     """Loads versions of a registry."""
 
-    def __init__(self, registry: Registry, examination: Examination, slowest: float) -> None:
+    def __init__(
+        self, registry: Registry, examination: Examination, kept: Kept, slowest: float
+    ) -> None:
         """`slowest` is how many times as long as the present model another one may take."""
         self._registry = registry
         self._examination = examination
+        self._kept = kept
         self._slowest = slowest
 
-    def load(self, version: str, present: RegnoScorer | None = None) -> RegnoScorer:
-        """A warm scorer of a version, in time beside `present`, the one that serves, if given.
+    def keep(self, version: str) -> None:
+        """Let workers that start later have this version, whatever becomes of the registry."""
+        with suppress(RegistryError):
+            self._kept.keep(version, self._registry.fetch(version).parent)
+
+    def is_that(self, scorer: RegnoScorer, version: str) -> bool:
+        """Whether a scorer is of the version as it is in the registry, if that can be told."""
+        try:
+            model = self._registry.fetch(version).read_bytes()
+        except RegistryError:
+            return True
+        return sha256(model).hexdigest() == scorer.sha256
+
+    def serving(self, version: str) -> RegnoScorer:
+        """What the other workers of this host serve; from the registry if it was not kept.
+
+        Raises ModelRefused, RegistryError.
+        """
+        path = self._kept.model(version) or self._registry.fetch(version)
+        scorer = RegnoScorer.load(path)
+        scorer.warm()
+        return scorer
+
+    def load(self, version: str, present: RegnoScorer) -> RegnoScorer:
+        """A warm scorer of a version; `present` is the one that serves.
 
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
         """
@@ -88,15 +122,11 @@ class Loader:
         self._examination(path)
         scorer = RegnoScorer.load(path)
         scorer.warm()
-        if present is not None:
-            self._compare(scorer, present)
-        return scorer
-
-    def _compare(self, scorer: RegnoScorer, present: RegnoScorer) -> None:
         ratio = _seconds(scorer) / _seconds(present)
         if ratio > self._slowest:
             than = f"as {present.version}, which serves; {self._slowest:g} times may be"
             raise ModelRefused(f"it takes {ratio:.1f} times as long {than}")
+        return scorer
 
 
 def _seconds(scorer: RegnoScorer) -> float:

@@ -60,7 +60,7 @@ class Shadowing:
             self._slot.shadow = self._make(self._load(version))
         except (ModelRefused, RegistryError) as reason:
             self._loaded("refused")
-            log.error("Version %s can't be the shadow: %s", version, reason)  # noqa: TRY400 - no trace
+            log.error("Version %s can't be the shadow: %s", version, str(reason))  # noqa: TRY400 - no trace
         else:
             self._loaded("loaded")
             log.info("Version %s is the shadow", version)

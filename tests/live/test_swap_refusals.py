@@ -1,6 +1,7 @@
 """Models that can't be served, and a registry that can't be reached, while requests flow."""
 
 import json
+import signal
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -144,6 +145,22 @@ def test_a_registry_that_is_gone_is_told_and_harms_nobody(tmp_path: Path) -> Non
             assert value(server, 'scoring_model_registry_up{worker="0"}') == 0
             aliases.write_bytes(good)
             eventually(lambda: _state(server) == {"serving"}, "it is well again")
+
+
+def test_workers_come_back_when_the_registry_does_not(tmp_path: Path) -> None:
+    registry = registry_of_two(tmp_path)
+    with following(tmp_path) as server:
+        registry.promote(SECOND, who="the tests")
+        wait_until_all_serve(server, SECOND)
+        of_second = scored(server)
+        (tmp_path / "models").rename(tmp_path / "gone")
+        server.workers()[0].kill()
+        wait_until_all_serve(server, SECOND)
+        before = set(server.pids())
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: not before & set(server.pids()), "all workers are new")
+        wait_until_all_serve(server, SECOND)
+        assert scored(server) == of_second
 
 
 def _state(server: Server) -> set[str]:

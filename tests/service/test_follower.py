@@ -27,12 +27,14 @@ def _fake(**what: Any) -> Any:
 class World:
     """A follower of version `first`, its registry, its loader, and what all can read.
 
-    `before` is done when a version is loaded, and may raise.
+    `before` is done when a version is loaded, and may raise; `replaced` are versions of which the
+    registry has other bytes by now.
     """
 
     def __init__(self, poll_seconds: float = 0.0) -> None:
         self.aliases = Aliases(live="first", generation=1)
         self.loads: list[tuple[str, bool]] = []
+        self.replaced: set[str] = set()
         self.before: Callable[[str], None] = lambda _: None
         self.board = Board(2)
         self.board.take()
@@ -47,7 +49,12 @@ class World:
             serving=lambda *_: None,
         )
         registry = _fake(aliases=lambda: self.aliases)
-        loader = _fake(load=self._load)
+        loader = _fake(
+            load=self._load,
+            serving=self._load,
+            keep=lambda _: None,
+            is_that=lambda _, version: version not in self.replaced,
+        )
         place = Place(_MINE, self.board, self.whiteboard)
         self.follower = Follower(
             registry,
@@ -230,3 +237,16 @@ def test_who_looks_seldom_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
     now += 12
     world.step()
     assert world.ordered == second
+
+
+def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> None:
+    for generation, version in enumerate(("second", "first"), start=2):
+        world.aliases = Aliases(live=version, generation=generation)
+        world.other(Target(version, generation), ready=Target(version, generation))
+        world.step()
+        world.step()
+    assert world.loads == [("second", True)]
+    world.replaced = {"second"}
+    world.aliases = Aliases(live="second", generation=4)
+    world.step()
+    assert world.loads == [("second", True), ("second", True)]
