@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
-import gevent
-
 from model import InvalidRequest
 from model.regno import Costs, Detail, Detailer, Guards, Reading, Score, Thresholds
 from service.settings import Settings
 from service.slots import Live
+from service.turns import after_the_sockets
 
 # Details of so many rows are made at once, some milliseconds; then others have their turn.
 _AT_ONCE: Final = 100
@@ -51,5 +50,5 @@ class Details:
             elif isinstance(item, Reading):
                 detailed.append(self.one(live, item, result))
             if len(detailed) % _AT_ONCE == 0:
-                gevent.sleep(0)
+                after_the_sockets()
         return detailed

@@ -1,9 +1,25 @@
-"""What is to be done once, at the end of the event loop's present turn."""
+"""What is to be done at the end of the event loop's present turn."""
 
 from collections.abc import Callable
 from typing import Any
 
-from gevent import get_hub
+from gevent import get_hub, getcurrent
+
+
+def after_the_sockets() -> None:
+    """Go on when all sockets that are ready by then have been served.
+
+    `gevent.sleep(0)` is too little: it is a callback of the loop, of which fifty are run, however
+    long each takes, before the sockets are looked at.
+    """
+    hub: Any = get_hub()
+    timer = hub.loop.timer(0.0, priority=hub.loop.MINPRI)
+    # By the loop's own clock: by a later one it would be the turn after that, a millisecond on.
+    timer.start(getcurrent().switch, update=False)
+    try:
+        hub.switch()
+    finally:
+        timer.close()
 
 
 class EndOfTurn:

@@ -5,7 +5,6 @@ from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-import gevent
 from flask import Blueprint, request
 
 from model import InvalidRequest
@@ -21,6 +20,7 @@ from service.record import Record, record_of
 from service.reply import Reply
 from service.settings import Settings
 from service.slots import Live, Slot
+from service.turns import after_the_sockets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -138,7 +138,7 @@ class RegRoute:
             self._metrics.failed(len(readings))
             raise
         self._keep(live, readings, outcomes)
-        gevent.sleep(0)
+        after_the_sockets()
         scored = iter(outcomes)
         return [item if isinstance(item, InvalidRequest) else next(scored) for item in items]
 
