@@ -229,9 +229,11 @@ class Follower:
         if not self._has(order.target):
             return False
         gevent.sleep(max(0.0, order.at - monotonic()))
+        former = self.version
         self._change(order.target)
-        self._beside(self._loader.keep, order.target.version)
-        self._measure(order.target)
+        if former != order.target.version:  # else only the shadow has changed
+            self._beside(self._loader.keep, order.target.version)
+            self._measure(order.target)
         return True
 
     def _change(self, target: Target) -> None:
