@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 from service.board import board
 
-_IMPATIENT: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def stop(server: Any, seconds: float) -> NoReturn:
@@ -34,4 +34,4 @@ def _is_hurried(server: Any, seconds: float) -> bool:
         # All is still served: a worker that dies now is replaced as ever.
         server.reap_workers()
         server.manage_workers()
-    return number in _IMPATIENT
+    return number in STOPS

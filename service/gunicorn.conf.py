@@ -4,6 +4,7 @@ Run by `python -m service`, or by gunicorn itself: `gunicorn -c service/gunicorn
 """
 
 import gc
+import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,7 @@ def _tell_configured(server: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """Go on with the metrics of whoever had this worker's place before."""
     places.take(worker.place, workdir.metrics_folder())
+    worker.early_signals = server.SIG_QUEUE
 
 
 def post_worker_init(worker: Any) -> None:
@@ -129,6 +131,18 @@ def post_worker_init(worker: Any) -> None:
     join(_settings, slot, metrics, app.extensions["admission"], worker.place)
     metrics.vitals.start(str(worker.place))
     worker.each_second = partial(_publish, metrics, slot)
+    _heed_early_signals(worker)
+
+
+def _heed_early_signals(worker: Any) -> None:
+    """Obey a stop that came before the worker had handlers of its own.
+
+    The master's, which it was forked with, has put it into a copy of the master's queue.
+    """
+    while not worker.early_signals.empty():
+        number = worker.early_signals.get()
+        if number in draining.STOPS:
+            os.kill(os.getpid(), number)
 
 
 def _publish(metrics: Metrics, slot: "Slot", sockets: list[Any]) -> None:

@@ -100,6 +100,23 @@ def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path)
         assert server.process.wait(10) == 0
 
 
+def test_a_worker_that_is_told_to_stop_as_it_begins_stops(tmp_path: Path) -> None:
+    with serving(tmp_path, **_address(), workers="1") as server:
+        for _ in range(5):
+            (worker,) = server.workers()
+            worker.kill()
+            while (young := server.workers()) in ([], [worker]):
+                pass
+            young[0].terminate()
+            young[0].wait(10)
+            eventually(lambda: len(server.pids()) == 1, "there is another")
+        _all_up_alone(server)
+
+
+def _all_up_alone(server: Server) -> None:
+    eventually(lambda: len(up(server)) == 1, "one serves")
+
+
 def _has_term_before_it(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     pending = int(status.partition("ShdPnd:")[2].split()[0], 16)
