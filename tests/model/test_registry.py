@@ -285,32 +285,3 @@ def test_any_steps_keep_the_invariants(
     assert set(_names(registry)) == models.keys()
     assert all(registry.fetch(v).read_bytes() == model for v, model in models.items())
     assert registry.verify() == []
-
-
-def test_a_promotion_says_what_it_was_compared_with(tmp_path: Path) -> None:
-    registry = Registry(FileHome(tmp_path), no_check)
-    for version in ("a", "b", "c"):
-        registry.add(files(version))
-    registry.promote("a", who="x")
-    registry.promote("b", who="x", instead="a")
-    with pytest.raises(Refused, match="b is live by now, not a"):
-        registry.promote("c", who="y", instead="a")
-    assert registry.aliases().live == "b"
-
-
-@pytest.mark.parametrize("note", ["x" * 1001, "two\nlines", "\x1b[31mred", "\udcff"])
-def test_a_note_is_short_and_printable(note: str, tmp_path: Path) -> None:
-    registry = Registry(FileHome(tmp_path), no_check)
-    registry.add(files("a"))
-    with pytest.raises(Refused, match="a note has at most 1000 characters"):
-        registry.promote("a", who="x", note=note)
-    assert registry.aliases().live == ""
-
-
-@pytest.mark.parametrize(
-    "aliases", [{"live": "x" * 3000}, {"live": "../x"}, {"generation": 10**40}, {"generation": -1}]
-)
-def test_aliases_that_no_registry_writes_are_damaged(aliases: object, tmp_path: Path) -> None:
-    (tmp_path / "aliases.json").write_text(json.dumps({"aliases": aliases}))
-    with pytest.raises(Damaged):
-        Registry(FileHome(tmp_path), no_check).aliases()

@@ -264,3 +264,26 @@ def test_an_array_that_can_not_be_scored_in_its_time_is_refused(room: Room) -> N
 @pytest.mark.parametrize("start", ["", "t=soon", "t=nan", "1234", "t=99999999999", "t=1"])
 def test_a_start_that_tells_nothing_is_not_heeded(room: Room, start: str) -> None:
     room.ticket(HTTP_X_REQUEST_TIMEOUT_MS="100", HTTP_X_REQUEST_START=start)
+
+
+def test_callers_wait_when_all_slots_are_taken_and_one_more_comes(settings: Settings) -> None:
+    admission = Admission(settings, lambda _reason: None)
+    leave = gevent.event.Event()
+
+    def stay() -> None:
+        with admission.check({}, 100):
+            leave.wait()
+
+    inside: list[Any] = []
+    crowded: list[bool] = []
+    while not admission.busy:
+        inside.append(gevent.spawn(stay))
+        gevent.sleep(0)
+        crowded.append(admission.crowded)
+    inside.append(gevent.spawn(stay))
+    gevent.sleep(0)
+    crowded.append(admission.crowded)
+    leave.set()
+    gevent.joinall(inside, raise_error=True)
+    assert crowded == [False] * (len(inside) - 1) + [True]
+    assert not admission.crowded

@@ -8,30 +8,25 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 import gevent.event
 import msgspec
 import pytest
-from flask.testing import FlaskClient
 
 from model.regno import Reading, RegnoScorer, Score
 from model.regno.request import from_fields
-from service.admission import Admission
 from service.metrics.shadow import BOUNDS, DIRECTIONS
 from service.settings import Settings
 from service.shadow import ROWS, TIME_SHARE, Shadow
 from service.slots import Live, Slot
 from tests.conftest import AppMaker
 from tests.support import toys
+from tests.support.beside import KEY, Beside
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
 
-if TYPE_CHECKING:
-    from service.metrics import Metrics
-
-KEY = {"x-api-key": "123321"}
 BODIES = [line["request"] for line in lines(GOLDEN)]
 MANY_ROWS = 500
 
@@ -41,41 +36,6 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> RegnoScorer:
     """Another model, of two features and a few trees."""
     model = toys.train(toys.NUMERIC_PAIR)
     return RegnoScorer.load(toys.save(model, tmp_path_factory.mktemp("second")))
-
-
-class Beside:
-    """An app with a shadow model, and what is counted there."""
-
-    def __init__(self, client: FlaskClient, shadow: Shadow) -> None:
-        self.client = client
-        self.shadow = shadow
-        self.slot: Slot = client.application.extensions["slot"]
-        self.slot.shadow = shadow
-        self._metrics: Metrics = client.application.extensions["metrics"]
-
-    def post(self, body: Any) -> Any:
-        reply = self.client.post("/reg/", json=body, headers=KEY)
-        assert reply.status_code == 200
-        return reply.get_json()["body"]
-
-    def compared(self) -> None:
-        """Wait until nothing waits."""
-        with gevent.Timeout(20):
-            while self.shadow.waiting:
-                gevent.sleep(0.01)
-
-    def counted(self, name: str) -> dict[tuple[str, ...], float]:
-        """The samples of a name that are not 0, by the values of their labels."""
-        return {
-            tuple(value for _, value in sorted(sample.labels.items())): sample.value
-            for family in self._metrics.registry.collect()
-            for sample in family.samples
-            if sample.name == name and sample.value
-        }
-
-    def rows(self) -> dict[str, float]:
-        """Rows by what became of them."""
-        return {result: n for (result,), n in self.counted("scoring_shadow_rows_total").items()}
 
 
 BesideMaker = Callable[..., Beside]
@@ -220,29 +180,6 @@ def test_while_callers_wait_all_rows_are_dropped(beside: BesideMaker) -> None:
     assert app.shadow.waiting == len(BODIES)
     app.compared()
     assert app.rows() == {"dropped": len(BODIES)}
-
-
-def test_callers_wait_when_all_slots_are_taken_and_one_more_comes(settings: Settings) -> None:
-    admission = Admission(settings, lambda _reason: None)
-    leave = gevent.event.Event()
-
-    def stay() -> None:
-        with admission.check({}, 100):
-            leave.wait()
-
-    inside: list[Any] = []
-    crowded: list[bool] = []
-    while not admission.busy:
-        inside.append(gevent.spawn(stay))
-        gevent.sleep(0)
-        crowded.append(admission.crowded)
-    inside.append(gevent.spawn(stay))
-    gevent.sleep(0)
-    crowded.append(admission.crowded)
-    leave.set()
-    gevent.joinall(inside, raise_error=True)
-    assert crowded == [False] * (len(inside) - 1) + [True]
-    assert not admission.crowded
 
 
 def test_a_shadow_model_that_fails_is_counted_and_told_once(
