@@ -1,7 +1,8 @@
 """The models' registry: versions of model files, and which of them is live.
 
-May import: model's errors, stdlib, msgspec; boto3 in the home at S3. Never a scorer but in
-`examination`, whose process loads a model, and never the environment.
+May import: model's errors, stdlib, msgspec; boto3 in the home at S3. Never a scorer but by
+name, where a model is loaded: `examination` does so in a process of its own, and `promotion`
+compares two that were examined. Never the environment.
 registry (what can be done) → aliases (the rules) and a home (file_home or s3_home: bytes).
 A version never changes. All aliases are one file, changed as a whole.
 """

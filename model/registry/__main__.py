@@ -15,14 +15,16 @@ import msgspec
 from model.errors import ModelRefused
 from model.registry import tables
 from model.registry.errors import Conflict, RegistryError, Unavailable
+from model.registry.examination import examine
 from model.registry.incoming import FileUnreadable, incoming
-from model.registry.registry import Moved, Registry, open_registry
+from model.registry.promotion import Trial
+from model.registry.registry import Check, Moved, Registry, open_registry
 
 _DESCRIPTION: Final = """\
 Keep versions of models, and say which one is live. A registry is a folder, or
 s3://bucket/prefix, whose address and credentials come from the usual AWS_ variables.
 A version never changes. Before a version gets an alias it is loaded and scores the golden
-rows, in a process of its own.
+rows, in a process of its own; promote also compares it with the live version.
 """
 _EPILOG: Final = """\
 exit status: 0 done, 1 refused or, by verify, found faulty, 2 wrong usage, 66 the file to add
@@ -38,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        registry = open_registry(options.models, options.name, options.cache)
-        return int(options.run(registry, options))
+        return int(options.run(_registry(options), options))
     except KeyboardInterrupt:
         return _failed(options, 130, "stopped")
     except ModelRefused as reason:
@@ -47,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RegistryError as error:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 1)
         return _failed(options, status, str(error))
+
+
+def _registry(options: argparse.Namespace, check: Check = examine) -> Registry:
+    return open_registry(options.models, options.name, options.cache, check)
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
@@ -88,6 +93,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     promote = command("promote", _promote, "Make a version live; the live one becomes previous.")
     promote.add_argument("version")
+    promote.add_argument(
+        "--rows",
+        type=Path,
+        metavar="CSV",
+        help="readings to compare it on with the live version, beside the golden rows",
+    )
     shadow = command("shadow", _shadow, "Make a version the shadow; without one, have no shadow.")
     shadow.add_argument("version", nargs="?", default="")
     rollback = command("rollback", _rollback, "Make the previous version live again.")
@@ -155,7 +166,11 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _promote(registry: Registry, options: argparse.Namespace) -> int:
-    return _moved(options, registry.promote(options.version, **_why(options)))
+    trial = Trial(registry, options.rows)
+    moved = _registry(options, trial).promote(options.version, **_why(options))
+    told = moved._asdict() | {"parity": trial.parity, "remarks": trial.remarks}
+    _print(options, told, lambda: tables.promoted(moved, trial))
+    return 0
 
 
 def _shadow(registry: Registry, options: argparse.Namespace) -> int:

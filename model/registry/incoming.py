@@ -24,9 +24,9 @@ def incoming(path: Path, name: str, version: str | None, vocabulary_from: Path |
     Raises ModelRefused for a model that can't be served, FileUnreadable, and Refused for a
     name that is none.
     """
-    model, beside = _read(path), _manifest_of(path)
+    model, beside = read_file(path), _manifest_of(path)
     if vocabulary_from:
-        _read(vocabulary_from, 1)
+        read_file(vocabulary_from, 1)
     with TemporaryDirectory(prefix="model-") as folder:
         copy = Path(folder) / MODEL
         copy.write_bytes(model)
@@ -41,7 +41,8 @@ def incoming(path: Path, name: str, version: str | None, vocabulary_from: Path |
     return Files(model, msgspec.json.format(msgspec.json.encode(papers), indent=2) + b"\n")
 
 
-def _read(path: Path, enough: int = LARGEST) -> bytes:
+def read_file(path: Path, enough: int = LARGEST) -> bytes:
+    """The bytes of a file, `enough` and one at most. Raises FileUnreadable, ModelRefused."""
     try:
         with path.open("rb") as file:
             content = file.read(enough + 1)
@@ -58,7 +59,7 @@ def _manifest_of(path: Path) -> dict[str, Any] | None:
     if not beside.exists():
         return None
     try:
-        papers = msgspec.json.decode(_read(beside), type=dict[str, Any])
+        papers = msgspec.json.decode(read_file(beside), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ModelRefused(f"its manifest {beside} can't be read: {error}") from error
     return papers if papers.get("file") == path.name else None

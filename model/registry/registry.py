@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from model.errors import ModelRefused
 from model.registry.aliases import (
@@ -19,6 +19,9 @@ from model.registry.errors import Conflict, Damaged, Refused, Unavailable
 from model.registry.examination import examine
 from model.registry.file_home import FileHome
 from model.registry.homes import MODEL, Entry, Files, Home, check_name
+
+# Raises ModelRefused for a model file that is not to get an alias.
+Check: TypeAlias = Callable[[Path], object]
 
 # So often others may change the aliases between our look and our change.
 _TRIES = 50
@@ -46,7 +49,7 @@ class Registry:
     All methods raise Unavailable when the home can't be reached, read or written.
     """
 
-    def __init__(self, home: Home, check: Callable[[Path], object] = examine) -> None:
+    def __init__(self, home: Home, check: Check = examine) -> None:
         """`check` raises ModelRefused for a model file that can't be served."""
         self._home = home
         self._check = check
@@ -177,7 +180,7 @@ def open_registry(
     location: str | Path,
     name: str = "regno",
     cache: Path | None = None,
-    check: Callable[[Path], object] = examine,
+    check: Check = examine,
 ) -> Registry:
     """The registry of the model `name` at a folder or at s3://bucket/prefix.
 

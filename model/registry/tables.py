@@ -1,11 +1,12 @@
 """What the command prints for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from model.registry.aliases import Aliases, Change
-from model.registry.registry import Fault
+from model.registry.promotion import Trial
+from model.registry.registry import Fault, Moved
 
 
 def when(seconds: float) -> str:
@@ -56,6 +57,23 @@ def moved(before: Aliases, after: Aliases) -> str:
     if not lines:
         return f"nothing to change (generation {after.generation})"
     return "\n".join((*lines, f"generation: {before.generation} -> {after.generation}"))
+
+
+def promoted(change: Moved, trial: Trial) -> str:
+    """What a promotion has changed, after what the comparison found."""
+    return "\n".join((*_compared(trial), moved(*change)))
+
+
+def _compared(trial: Trial) -> Iterator[str]:
+    found = trial.parity
+    if found is None:
+        return
+    yield (
+        f"compared on {found.rows} rows: {found.flips.count} decided differently, "
+        f"probabilities differ by {found.differences.mean:.4f} on average, "
+        f"a row takes {found.slowdown:.1f} times as long"
+    )
+    yield from trial.remarks
 
 
 def faults(count: int, found: Sequence[Fault]) -> str:

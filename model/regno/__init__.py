@@ -5,8 +5,8 @@ msgspec; pandas, matplotlib and tqdm where models are trained. Never another sco
 request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is the
 notebook's door. guards (spelling) say what becomes of doubtful readings; detail (decision,
 ranges) tells more of a score. simulate → training → evaluate → card make the bundled model
-(`bundled`); labelled → split → training → report make one of own rows (`candidate`). parity
-tells what a promotion would change.
+(`bundled`); labelled → split → training → report make one of own rows (`candidate`). gate
+(parity) stops a promotion that would change too much.
 """
 
 from model.regno.decision import Costs, Thresholds
@@ -14,6 +14,7 @@ from model.regno.detail import Detail, Detailer
 from model.regno.explain import Explanation
 from model.regno.explainer import Explainer
 from model.regno.features import Row
+from model.regno.gate import Gate
 from model.regno.golden import readings as golden_readings
 from model.regno.guards import Checked, Guards
 from model.regno.parity import Limits, Parity, compare
@@ -33,6 +34,7 @@ __all__ = [
     "Detailer",
     "Explainer",
     "Explanation",
+    "Gate",
     "Guards",
     "Limits",
     "Parity",

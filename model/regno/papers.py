@@ -1,19 +1,15 @@
 """The manifest of a model file that came without one, as far as the file can tell."""
 
-import csv
 import platform
-from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from model.errors import ModelRefused
 from model.regno import golden
 from model.regno.catboost_file import BinaryModel
 from model.regno.manifest import Feature, Manifest
-from model.regno.request import FIELDS, Reading, from_fields
+from model.regno.sample import read
 from model.regno.scorer import CONTEXTS, RegnoScorer
 from model.regno.vocabulary import ASKED, known
 
@@ -66,7 +62,7 @@ def _categories(sample: Path) -> tuple[dict[str, set[str]], dict[str, dict[str, 
     """
     seen: dict[str, set[str]] = {name: set() for name in ASKED}
     rows = bad = 0
-    for reading in _readings(sample):
+    for reading in read(sample):
         rows += 1
         if reading is None:
             bad += 1
@@ -76,27 +72,3 @@ def _categories(sample: Path) -> tuple[dict[str, set[str]], dict[str, dict[str, 
     if rows == bad:
         raise ModelRefused(f"none of the {rows} rows of {sample} is a reading")
     return seen, {"vocabularies": {"rows": rows, "unreadable": bad}}
-
-
-def _readings(sample: Path) -> Iterator[Reading | None]:
-    """Each row of a CSV file, None for one that is no reading. Raises ModelRefused."""
-    try:
-        with sample.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            _check_header(rows.fieldnames or (), sample)
-            for row in rows:
-                yield _reading(row)
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise ModelRefused(f"{sample} can't be read as CSV in UTF-8") from error
-
-
-def _check_header(names: Sequence[str], sample: Path) -> None:
-    if missing := [name for name in FIELDS if name not in names]:
-        raise ModelRefused(f"the header of {sample} lacks {', '.join(missing)}")
-
-
-def _reading(row: Mapping[str, str]) -> Reading | None:
-    try:
-        return from_fields(**{name: row[name] for name in FIELDS})
-    except msgspec.ValidationError:
-        return None

@@ -50,10 +50,10 @@ class Limits(Struct, frozen=True):
     is not judged.
     """
 
-    flips: float = 0.05
-    flips_in_class: float = 0.2
+    flips: float = 0.02
+    flips_in_class: float = 0.1
     mean_difference: float = 0.05
-    slowdown: float = 2.0
+    slowdown: float = 3.0
     least_rows: int = 200
     least_class: int = 30
 

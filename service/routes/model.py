@@ -19,7 +19,7 @@ from model.registry import (
     Unavailable,
     open_registry,
 )
-from model.regno import Parity
+from model.regno import Gate, Limits, Parity
 from service import body, errors, reply, workdir
 from service.auth import KeyRing
 from service.beside import beside_the_loop
@@ -29,7 +29,6 @@ from service.record import record_of
 from service.reply import Reply
 from service.settings import Settings, variable
 from service.slots import Slot
-from service.swap.gate import Gate, limits_of
 from service.swap.loading import Examination
 from service.swap.whiteboard import Note, Whiteboard
 
@@ -82,7 +81,7 @@ class ModelRoute:
         self._slot = slot
         self._board = board
         self._whiteboard = whiteboard
-        self._limits = limits_of(settings)
+        self._limits = _limits(settings)
 
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
@@ -154,6 +153,16 @@ def blueprint(route: ModelRoute, keys: KeyRing, admins: frozenset[str]) -> Bluep
     routes.add_url_rule("/model/promote", "promote", route.promote, methods=["POST"])
     routes.add_url_rule("/model/rollback", "rollback", route.rollback, methods=["POST"])
     return routes
+
+
+def _limits(settings: Settings) -> Limits:
+    """What the settings let pass at the gate."""
+    return Limits(
+        flips=settings.parity_max_flips,
+        flips_in_class=settings.parity_max_flips_in_class,
+        mean_difference=settings.parity_max_difference,
+        slowdown=settings.max_slowdown,
+    )
 
 
 def _examination() -> Examination:

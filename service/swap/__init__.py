@@ -3,7 +3,7 @@
 May import: the public names of `model` and `model.registry`, gevent. Never flask: the address
 for operators is `service.routes.model`.
 follower (one in each worker) → loading (a model, checked and warm) and whiteboard (what the
-workers tell each other, in shared memory). gate: is a version fit to be promoted?
+workers tell each other, in shared memory). What may be promoted, `model.regno.Gate` says.
 
 The way of a swap: each worker looks at the alias; loads beside the event loop; writes on the
 whiteboard that it is ready. Who sees that all are ready writes the order: this version, at that

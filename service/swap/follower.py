@@ -191,8 +191,14 @@ class Follower:
         return version in self._standby
 
     def _loaded(self, version: str) -> RegnoScorer:
-        """A version's scorer, loaded beside the event loop. Raises as the loader."""
-        return self._beside(self._loader.load, version, self._slot.current.scorer)
+        """A version's scorer, loaded beside the event loop. Raises as the loader.
+
+        What this host serves or came from is not timed: a way back is open, however slow it is.
+        """
+        order = self._place.whiteboard.order
+        is_proven = order is not None and version in {order.target.version, order.former}
+        present = None if is_proven else self._slot.current.scorer
+        return self._beside(self._loader.load, version, present)
 
     def _refuse(self, target: Target, reason: str) -> None:
         self._retry_at[target.version] = monotonic() + _AGAIN
@@ -218,8 +224,14 @@ class Follower:
             return
         all_ready = all(note and target in (note.ready, note.serving) for note in others)
         if all_ready or monotonic() > self._ready_since + self._poll_seconds + _PATIENCE:
-            order = Order(target, monotonic() + _NOTICE_SECONDS)
+            order = Order(target, monotonic() + _NOTICE_SECONDS, self._left(target, former))
             self._place.whiteboard.give(order, instead_of=former)
+
+    def _left(self, target: Target, former: Order | None) -> str:
+        """The version that a change to the target leaves."""
+        if target.version != self.version:
+            return self.version
+        return former.former if former else ""
 
     def _obey(self, order: Order) -> bool:
         """Serve what is ordered, at its moment; as soon as it can be had if that has passed.

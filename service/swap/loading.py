@@ -113,8 +113,8 @@ class Loader:
         scorer.warm()
         return scorer
 
-    def load(self, version: str, present: RegnoScorer) -> RegnoScorer:
-        """A warm scorer of a version; `present` is the one that serves.
+    def load(self, version: str, present: RegnoScorer | None) -> RegnoScorer:
+        """A warm scorer of a version, held to the speed of `present`, if one is given.
 
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
         """
@@ -122,11 +122,15 @@ class Loader:
         self._examination(path)
         scorer = RegnoScorer.load(path)
         scorer.warm()
+        if present:
+            self._hold_to_speed(scorer, present)
+        return scorer
+
+    def _hold_to_speed(self, scorer: RegnoScorer, present: RegnoScorer) -> None:
         ratio = _seconds(scorer) / _seconds(present)
         if ratio > self._slowest:
             than = f"as {present.version}, which serves; {self._slowest:g} times may be"
             raise ModelRefused(f"it takes {ratio:.1f} times as long {than}")
-        return scorer
 
 
 def _seconds(scorer: RegnoScorer) -> float:

@@ -38,10 +38,14 @@ class Target(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """What all serve from a moment of the monotonic clock on."""
+    """What all serve from a moment of the monotonic clock on; `former` is what they served before.
+
+    Of a change within one version, the one before that.
+    """
 
     target: Target
     at: float
+    former: str = ""
 
 
 class Note(Struct, frozen=True):

@@ -80,7 +80,7 @@ def test_generators_by_hand_do_as_the_master_says(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_generator_that_stood_still_gives_no_verdict(tmp_path: Path) -> None:
     """Few of its users noticed, but the requests of a second were late: not the service's doing."""
-    shapes = shapes_file(tmp_path, connections=4, limits="objective")
+    shapes = shapes_file(tmp_path, connections=4, limits="objective", late=100)
     with double() as url:
         files = ("--shapes", str(shapes), "--out", str(tmp_path / "out"))
         with locust("--headless", "--only-summary", "-H", url, *files) as process:

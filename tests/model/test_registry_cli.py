@@ -50,9 +50,12 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
     assert run("promote", BUNDLED_VERSION) == (
         f"live: none -> {BUNDLED_VERSION}\ngeneration: 0 -> 1\n"
     )
-    assert run("promote", "theirs-1", "--note", "their cameras") == (
+    compared, remark, *moved = run("promote", "theirs-1", "--note", "their cameras").splitlines()
+    assert compared.startswith("compared on 16 rows: 0 decided differently, probabilities differ ")
+    assert remark == "only 16 rows were compared; 200 would say more"
+    assert "\n".join(moved) == (
         f"live: {BUNDLED_VERSION} -> theirs-1\nprevious: none -> {BUNDLED_VERSION}\n"
-        "generation: 1 -> 2\n"
+        "generation: 1 -> 2"
     )
     head, first, second, foot = run("list").splitlines()
     assert head.split() == ["VERSION", "ALIASES", "SIZE", "ADDED"]

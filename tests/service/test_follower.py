@@ -221,6 +221,24 @@ def test_who_starts_later_is_not_timed_and_keeps_what_it_began_with(
     assert world.loads == [("second", False)]
 
 
+def test_a_way_back_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The former version may be the slower one, and whoever started since has to load it."""
+    monkeypatch.setattr(module, "_NOTICE_SECONDS", 0.0)
+    world = World()
+    world.order(Target("first", 1))
+    world.follower.catch_up()
+    for generation, version in enumerate(("second", "third"), start=2):
+        target = Target(version, generation)
+        world.other(target, ready=target)
+        world.aliases = Aliases(live=version, generation=generation)
+        world.step()
+        world.step()
+    world.follower._standby.clear()
+    world.aliases = Aliases(live="second", generation=4)
+    world.step()
+    assert world.loads == [("second", True), ("third", True), ("second", False)]
+
+
 def test_who_looks_seldom_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(module, "monotonic", lambda: now)
@@ -249,4 +267,4 @@ def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> Non
     world.replaced = {"second"}
     world.aliases = Aliases(live="second", generation=4)
     world.step()
-    assert world.loads == [("second", True), ("second", True)]
+    assert [version for version, _ in world.loads] == ["second", "second"]

@@ -1,0 +1,65 @@
+"""A promotion by hand: the live version and the new one score the same readings first."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from model.errors import ModelRefused
+from model.registry.errors import Damaged, Refused
+from model.registry.examination import examine
+from model.registry.incoming import read_file
+from model.registry.registry import Registry
+
+# By name, as in the examiner: it takes a second to import.
+_SCORER: Final = "model.regno"
+
+
+class Trial:
+    """A registry's check of one promotion: the examination, then the parity gate.
+
+    `parity` is what the comparison found, None without one: before it, or as nothing was live.
+    """
+
+    def __init__(self, registry: Registry, rows: Path | None) -> None:
+        """`rows` is a CSV file of readings to compare both on, beside the golden rows.
+
+        Raises Damaged, FileUnreadable; Refused when the file holds no reading.
+        """
+        self._registry = registry
+        self._live = registry.aliases().live
+        self._readings = _readings(rows) if rows else []
+        self.parity: Any = None
+        self.remarks: list[str] = []
+
+    def __call__(self, model: Path) -> None:
+        """Raises ModelRefused for a model that can't be served, or differs too much."""
+        if not self._live:
+            examine(model)
+            return
+        regno = import_module(_SCORER)
+        gate = regno.Gate(examine, self._scorer(), self._readings, regno.Limits())
+        try:
+            gate(model)
+        finally:
+            self.parity, self.remarks = gate.parity, gate.remarks
+
+    def _scorer(self) -> Any:
+        """The live version's. It may have been forced, or damaged since."""
+        try:
+            path = self._registry.fetch(self._live)
+            examine(path)
+            return import_module(_SCORER).RegnoScorer.load(path)
+        except (ModelRefused, Damaged, Refused) as reason:
+            told = f"{self._live}, which is live, can't be compared with: {reason}"
+            raise ModelRefused(told) from reason
+
+
+def _readings(rows: Path) -> list[Any]:
+    read_file(rows, 1)
+    try:
+        found = [row for row in import_module(f"{_SCORER}.sample").read(rows) if row]
+    except ModelRefused as reason:
+        raise Refused(str(reason)) from reason
+    if not found:
+        raise Refused(f"no row of {rows} is a reading")
+    return found

@@ -1,0 +1,79 @@
+"""`python -m model.registry promote`: what differs much from the live version is stopped."""
+
+from pathlib import Path
+
+import pytest
+
+from model.registry import Registry
+from tests.support.registry import as_json, command, files
+from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
+from tests.support.tables import as_csv, samples
+
+
+def last_words(registry: Registry) -> tuple[str, str]:
+    change = registry.history()[-1]
+    return change.what, change.forced
+
+
+@pytest.mark.slow
+def test_another_opinion_is_stopped_unless_it_is_forced(tmp_path: Path) -> None:
+    registry = registry_of_two(tmp_path)
+    models = ("--models", tmp_path / "models")
+    refused = command(tmp_path, "promote", SECOND, *models, expect=1)
+    assert "are decided differently" in refused.stderr
+    assert refused.stdout == ""
+    assert registry.aliases().live == FIRST
+    command(tmp_path, "promote", SECOND, "--force", *models)
+    assert registry.aliases().live == SECOND
+    what, forced = last_words(registry)
+    assert what == "promote"
+    assert "are decided differently" in forced
+
+
+@pytest.mark.slow
+def test_the_same_opinion_passes_and_the_comparison_is_told(tmp_path: Path) -> None:
+    registry = registry_of_twins(tmp_path)
+    models = ("--models", tmp_path / "models")
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(as_csv(samples(300)))
+    told = command(tmp_path, "promote", SECOND, "--rows", rows, *models).stdout
+    first, *rest = told.splitlines()
+    assert first.startswith("compared on 316 rows: 0 decided differently, ")
+    assert rest[0] == f"live: {FIRST} -> {SECOND}"
+    assert last_words(registry) == ("promote", "")
+    back = as_json(command(tmp_path, "promote", FIRST, "--json", *models))
+    assert (back["parity"]["live"], back["parity"]["rows"]) == (SECOND, 16)
+    assert back["remarks"] == ["only 16 rows were compared; 200 would say more"]
+
+
+@pytest.mark.slow
+def test_a_live_version_that_fails_is_left_by_force_only(tmp_path: Path) -> None:
+    registry = registry_of_twins(tmp_path)
+    registry.add(files("junk", b"no model"))
+    registry.promote("junk", who="the tests")
+    models = ("--models", tmp_path / "models")
+    refused = command(tmp_path, "promote", SECOND, *models, expect=1)
+    assert "junk, which is live, can't be compared with" in refused.stderr
+    command(tmp_path, "promote", SECOND, "--force", *models)
+    assert registry.aliases().live == SECOND
+    assert "can't be compared with" in last_words(registry)[1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "reason"),
+    [
+        (None, 66, "No such file"),
+        ("a,b\n1,2\n", 1, "lacks regno_recognize"),
+        ("header", 1, "no row of"),
+    ],
+)
+def test_rows_that_are_none_are_told(
+    rows: str | None, status: int, reason: str, tmp_path: Path
+) -> None:
+    registry_of_twins(tmp_path)
+    path = tmp_path / "rows.csv"
+    if rows is not None:
+        header = as_csv(samples(1)).splitlines(keepends=True)[0].decode()
+        path.write_text(header if rows == "header" else rows)
+    arguments = ("promote", SECOND, "--rows", path, "--models", tmp_path / "models")
+    assert reason in command(tmp_path, *arguments, expect=status).stderr
