@@ -57,7 +57,8 @@ def test_scores_do_not_wait_for_explanations(tmp_path: Path) -> None:
 
 
 def test_explanations_are_refused_first(tmp_path: Path) -> None:
-    with serving(tmp_path, **_address()) as server:
+    # The others wait, however long: a machine that stands still refuses arrays else.
+    with serving(tmp_path, **_address(), max_wait_ms="10000") as server:
         with flooding(server.port, _TOO_MANY, 8, body=_ARRAYS) as stream:
             eventually(lambda: 429 in _explain(server, 0.2), "an explanation is refused")
             statuses = _explain(server, 2.0)

@@ -60,6 +60,12 @@ def _active(edge: Edge) -> int:
     return int(edge.status("/status").body.decode().splitlines()[0].split(":")[1])
 
 
+def _best_of_two(edge: Edge) -> dict[str, float]:
+    """The lower percentiles of two streams: what else the machine does only ever adds."""
+    one, other = (_stream(edge).ends["200"].sent for _ in range(2))
+    return {name: min(one[name], other[name]) for name in one}
+
+
 def test_normal_clients_do_not_feel_five_hundred_slow_ones(tmp_path: Path) -> None:
     port = free_port()
     patient = {"connections_per_address": "0", "header_timeout": "60", "body_timeout": "60"}
@@ -68,9 +74,9 @@ def test_normal_clients_do_not_feel_five_hundred_slow_ones(tmp_path: Path) -> No
         edge_before(tmp_path / "edge", port, **patient) as edge,
     ):
         _stream(edge)  # all is warm
-        alone = _stream(edge).ends["200"].sent
+        alone = _best_of_two(edge)
         with _slow_clients(edge):
-            beside = _stream(edge).ends["200"].sent
+            beside = _best_of_two(edge)
             # The edge reads bodies whole before it asks: none of the slow ones is in the service.
             open_there = sum(len(worker.net_connections("tcp")) for worker in server.workers())
             assert open_there < 50

@@ -42,7 +42,7 @@ def test_at_the_promised_rate_all_are_answered_and_all_are_compared(tmp_path: Pa
             told = stream.wait()
         due = _RATE * _SECONDS
         assert told.counts() == {"200": due}
-        assert due / told.seconds > 0.9 * _RATE
+        assert told.ends["200"].sent["p50"] < 100
         eventually(lambda: _rows(server, "scored") + _rows(server, "dropped") == due, "all counted")
         assert _rows(server, "failed") == 0
         # Where others want the machine, callers wait, and rows are dropped.

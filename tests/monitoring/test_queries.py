@@ -52,11 +52,24 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
             stage.reload()
             for expr in (RELOADED, LAST):
                 _wait_until_it_has_held(stage.prometheus, expr, seconds=5)
-        yield Played(stage.prometheus, Span(began, time.time(), SCRAPE_SECONDS), replies)
+            ended = _moment_of(stage.prometheus, LAST)
+        yield Played(stage.prometheus, Span(began, ended, SCRAPE_SECONDS), replies)
 
 
 def _wait_until_it_has_held(prometheus: Prometheus, expr: str, seconds: float) -> None:
     eventually(lambda: bool(prometheus.at(expr, time.time() - seconds)["result"]), expr)
+
+
+def _moment_of(prometheus: Prometheus, expr: str) -> float:
+    """One that has it: a scrape that came too late leaves a rule without a value for a second."""
+    moments: list[float] = []
+
+    def has_it() -> bool:
+        moments.append(time.time())
+        return bool(prometheus.at(expr, moments[-1])["result"])
+
+    eventually(has_it, expr)
+    return moments[-1]
 
 
 def answer(played: Played, name: str, query: Query) -> Any:

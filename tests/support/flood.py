@@ -19,6 +19,7 @@ import gevent
 from gevent import select, socket
 from msgspec import Struct, convert
 
+from tests.support.clock import awake
 from tests.support.paths import ROOT
 from tests.support.server import KEY
 from tests.support.strategies import VALID
@@ -37,7 +38,7 @@ class Latencies(Struct):
     due: dict[str, float]
     """From when they were due: what a client felt, the generator's own lateness included."""
     sent: dict[str, float]
-    """From when they were sent: what the server took."""
+    """From when they were sent, as the machine ran: what the server took."""
 
 
 class Told(Struct):
@@ -45,7 +46,7 @@ class Told(Struct):
 
     ends: dict[str, Latencies]
     longest_pause: float
-    """Seconds, the longest between two scores."""
+    """Seconds, as the machine ran: the longest between two scores."""
     bodies: list[tuple[str, str]]
     """The different bodies of scores, each after the version of the model that it names."""
     seconds: float
@@ -68,7 +69,7 @@ class Flood:
         self._due = self._timetable(rate, seconds)
         self._latencies: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self._last: set[Any] = set()  # connections that the server said it would close
-        self._scored_at = [self._began]
+        self._scored_at = [awake()]
         self._bodies: set[tuple[str, str]] = set()
 
     def _timetable(self, rate: float, seconds: float) -> Iterator[float]:
@@ -89,7 +90,7 @@ class Flood:
             ahead = due - time.perf_counter()
             if ahead > 0:
                 gevent.sleep(ahead)
-            sent = time.perf_counter()
+            sent = awake()
             try:
                 client = self._opened(client)
                 client.sendall(self._request)
@@ -98,8 +99,8 @@ class Flood:
                 end = "refused"
             except OSError:
                 end = "closed"
-            now = time.perf_counter()
-            self._latencies[end].append((now - due, now - sent))
+            now = awake()
+            self._latencies[end].append((time.perf_counter() - due, now - sent))
             if end == "200":
                 self._scored_at.append(now)
             done = end in {"closed", "refused"} or client in self._last or not self._kept
