@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import pytest
@@ -41,16 +42,18 @@ def test_fifty_swaps_in_a_stream_fail_nobody_and_mix_nothing(tmp_path: Path) -> 
     with following(tmp_path) as server:
         of_first = scored(server)
         with flooding(server.port, _RATE, _CONNECTIONS) as stream:
-            after = []
+            after, mixed = [], []
             for number in range(_SWAPS):
                 version = (SECOND, FIRST)[number % 2]
                 registry.promote(version, who="the tests")
                 wait_until_all_serve(server, version)
                 after.append(_memory(server))
+                mixed.append(value(server, "scoring_model_mixed_seconds"))
                 if number == 0:
                     of_second = scored(server)
             told = stream.stop()
-        assert value(server, "scoring_model_mixed_seconds") < 1
+        # Most of them: a machine may stand still between the changes of two workers.
+        assert median(mixed) < 0.05
         assert value(server, 'scoring_model_loads_total{result="refused"}') == 0
     assert told.counts().keys() == {"200"}
     # Each body came with the version that makes it, and with no other.
