@@ -167,7 +167,8 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
 
 def _promote(registry: Registry, options: argparse.Namespace) -> int:
     trial = Trial(registry, options.rows)
-    moved = _registry(options, trial).promote(options.version, **_why(options))
+    examined = _registry(options, trial)
+    moved = examined.promote(options.version, instead=trial.live, **_why(options))
     told = moved._asdict() | {"parity": trial.parity, "remarks": trial.remarks}
     _print(options, told, lambda: tables.promoted(moved, trial))
     return 0

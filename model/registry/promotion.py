@@ -17,7 +17,8 @@ _SCORER: Final = "model.regno"
 class Trial:
     """A registry's check of one promotion: the examination, then the parity gate.
 
-    `parity` is what the comparison found, None without one: before it, or as nothing was live.
+    `live` is the version that it is held against, "" if there is none. `parity` is what the
+    comparison found, None without one: before it, or as nothing was live.
     """
 
     def __init__(self, registry: Registry, rows: Path | None) -> None:
@@ -26,18 +27,20 @@ class Trial:
         Raises Damaged, FileUnreadable; Refused when the file holds no reading.
         """
         self._registry = registry
-        self._live = registry.aliases().live
+        self.live = registry.aliases().live
         self._readings = _readings(rows) if rows else []
         self.parity: Any = None
         self.remarks: list[str] = []
 
     def __call__(self, model: Path) -> None:
         """Raises ModelRefused for a model that can't be served, or differs too much."""
-        if not self._live:
-            examine(model)
-            return
+        examine(model)  # first: a live version that fails must not hide that this one does
+        if self.live:
+            self._compare(model)
+
+    def _compare(self, model: Path) -> None:
         regno = import_module(_SCORER)
-        gate = regno.Gate(examine, self._scorer(), self._readings, regno.Limits())
+        gate = regno.Gate(_examined, self._scorer(), self._readings, regno.Limits())
         try:
             gate(model)
         finally:
@@ -46,12 +49,16 @@ class Trial:
     def _scorer(self) -> Any:
         """The live version's. It may have been forced, or damaged since."""
         try:
-            path = self._registry.fetch(self._live)
+            path = self._registry.fetch(self.live)
             examine(path)
             return import_module(_SCORER).RegnoScorer.load(path)
         except (ModelRefused, Damaged, Refused) as reason:
-            told = f"{self._live}, which is live, can't be compared with: {reason}"
+            told = f"{self.live}, which is live, can't be compared with: {reason}"
             raise ModelRefused(told) from reason
+
+
+def _examined(_: Path) -> None:
+    """The check of a model that was examined just now."""
 
 
 def _readings(rows: Path) -> list[Any]:

@@ -82,19 +82,26 @@ class Registry:
         return self._home.add(check_name("version", files.papers().version), files)
 
     def promote(
-        self, version: str, *, who: str, note: str = "", force: bool = False, instead: str = ""
+        self,
+        version: str,
+        *,
+        who: str,
+        note: str = "",
+        force: bool = False,
+        instead: str | None = None,
     ) -> Moved:
         """Make a version live and the one that was live previous, at once.
 
-        `instead`, if given, is the live version that it was compared with.
+        `instead`, if given, is the live version that it was compared with, "" for none.
         Raises Refused, Damaged; ModelRefused when it can't be served, which `force` overrides
         and the history tells; Conflict when others never leave the aliases alone.
         """
         forced = self._checked(version, force=force)
 
         def step(aliases: Aliases) -> Aliases:
-            if instead and aliases.live != instead:
-                raise Refused(f"{aliases.live or 'nothing'} is live by now, not {instead}")
+            if instead is not None and aliases.live != instead:
+                live = aliases.live or "nothing"
+                raise Refused(f"{live} is live by now, not {instead or 'nothing'}")
             return promoted(aliases, version)
 
         return self._change("promote", step, who, note, forced)

@@ -18,6 +18,8 @@ def test_a_promotion_says_what_it_was_compared_with(tmp_path: Path) -> None:
     registry.promote("b", who="x", instead="a")
     with pytest.raises(Refused, match="b is live by now, not a"):
         registry.promote("c", who="y", instead="a")
+    with pytest.raises(Refused, match="b is live by now, not nothing"):
+        registry.promote("c", who="y", instead="")
     assert registry.aliases().live == "b"
 
 

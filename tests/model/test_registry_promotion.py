@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from model.registry import Registry
+from model.registry import Registry, promotion
+from model.registry.__main__ import main
 from tests.support.registry import as_json, command, files
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 from tests.support.tables import as_csv, samples
@@ -57,6 +58,34 @@ def test_a_live_version_that_fails_is_left_by_force_only(tmp_path: Path) -> None
     command(tmp_path, "promote", SECOND, "--force", *models)
     assert registry.aliases().live == SECOND
     assert "can't be compared with" in last_words(registry)[1]
+
+
+@pytest.mark.slow
+def test_a_live_version_that_fails_does_not_hide_that_the_new_one_does(tmp_path: Path) -> None:
+    registry = registry_of_twins(tmp_path)
+    for version in ("junk", "worse"):
+        registry.add(files(version, version.encode()))
+    registry.promote("junk", who="the tests")
+    arguments = ("promote", "worse", "--models", tmp_path / "models")
+    told = command(tmp_path, *arguments, expect=1).stderr
+    assert "/worse/manifest.json can't be read" in told
+    assert "can't be compared with" not in told
+
+
+def test_what_became_live_during_the_comparison_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = registry_of_twins(tmp_path)
+    registry.add(files("third"))
+
+    def examine_while_others_promote(_: Path) -> None:
+        registry.promote("third", who="somebody else")
+
+    monkeypatch.setattr(promotion, "examine", examine_while_others_promote)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert main(["promote", SECOND, "--force", "--models", str(tmp_path / "models")]) == 1
+    assert f"third is live by now, not {FIRST}" in capsys.readouterr().err
+    assert registry.aliases().live == "third"
 
 
 @pytest.mark.parametrize(
