@@ -228,10 +228,11 @@ class Follower:
             self._place.whiteboard.give(order, instead_of=former)
 
     def _left(self, target: Target, former: Order | None) -> str:
-        """The version that a change to the target leaves."""
-        if target.version != self.version:
+        """The version that a change to the target leaves: what was ordered, had here or not."""
+        if former is None:
             return self.version
-        return former.former if former else ""
+        ordered = former.target.version
+        return former.former if ordered == target.version else ordered
 
     def _obey(self, order: Order) -> bool:
         """Serve what is ordered, at its moment; as soon as it can be had if that has passed.

@@ -62,7 +62,9 @@ def first(settings: Settings) -> RegnoScorer:
     except (RegistryError, ModelRefused) as reason:
         raise SettingsError(variable("models"), str(reason)) from reason
     target = Target(aliases.live, aliases.generation)
-    whiteboard().give(Order(target, monotonic()), instead_of=None)
+    # The way back of before a restart stays one, however slow.
+    order = Order(target, monotonic(), aliases.previous)
+    whiteboard().give(order, instead_of=None)
     return scorer
 
 

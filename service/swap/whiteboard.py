@@ -40,7 +40,7 @@ class Target(Struct, frozen=True):
 class Order(Struct, frozen=True):
     """What all serve from a moment of the monotonic clock on; `former` is what they served before.
 
-    Of a change within one version, the one before that.
+    Of a change within one version, the one before that; of a start, the alias `previous`.
     """
 
     target: Target

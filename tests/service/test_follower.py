@@ -239,6 +239,25 @@ def test_a_way_back_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.loads == [("second", True), ("third", True), ("second", False)]
 
 
+def test_a_way_back_to_what_this_worker_never_had_is_not_timed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All others served the second version, and left it by this one's order."""
+    monkeypatch.setattr(module, "_NOTICE_SECONDS", 0.0)
+    world.before = _refuse
+    world.order(Target("second", 2))
+    world.step()
+    for generation, version in enumerate(("first", "second"), start=3):
+        target = Target(version, generation)
+        world.other(target, ready=target)
+        world.aliases = Aliases(live=version, generation=generation)
+        world.step()
+        world.before = lambda _: None
+        world.step()
+    assert world.follower.version == "second"
+    assert world.loads[-1] == ("second", False)
+
+
 def test_who_looks_seldom_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(module, "monotonic", lambda: now)

@@ -1,0 +1,23 @@
+"""What a server starts with, when it follows a registry."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from service.swap import joining
+from service.swap.whiteboard import Target, Whiteboard
+from tests.support.swapping import FIRST, SECOND, registry_of_twins
+
+
+def test_a_restart_keeps_the_way_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left before the restart is named as former, so that it is not timed again."""
+    generation = registry_of_twins(tmp_path).promote(SECOND, who="the tests").after.generation
+    board = Whiteboard(os.memfd_create("a-test"))
+    monkeypatch.setattr(joining, "whiteboard", lambda: board)
+    monkeypatch.setattr("service.workdir.metrics_folder", lambda: tmp_path)
+    assert joining.first(Settings(models=str(tmp_path / "models"))).version == SECOND
+    order = board.order
+    assert order
+    assert (order.target, order.former) == (Target(SECOND, generation), FIRST)
