@@ -85,14 +85,13 @@ class ModelRoute:
 
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
-        notes = [self._whiteboard.note(place) for place in self._board.open_places()]
-        order = self._whiteboard.order
+        notes, order = self._notes(), self._whiteboard.order
         state = State(
             version=self._slot.current.version,
             generation=order.target.generation if order else 0,
             registry=self._settings.models,
-            mixed=len({note.serving.version for note in notes if note}) > 1,
-            workers=[note for note in notes if note],
+            mixed=len({note.serving.version for note in notes}) > 1,
+            workers=notes,
         )
         return reply.ok(state)
 
@@ -101,10 +100,13 @@ class ModelRoute:
         wanted = _body(Promotion)
         live, recent = self._slot.current.scorer, list(self._slot.recent)
         gate = Gate(_examination(), live, recent, self._limits)
+        # A version that this host refused is live by name, and who is to help promotes another.
+        refused = [note.refused.version for note in self._notes() if note.refused]
+        named = refused[0] if refused else live.version
         moved = self._moved(
             gate,
             wanted,
-            lambda registry, why: registry.promote(wanted.version, instead=live.version, **why),
+            lambda registry, why: registry.promote(wanted.version, instead=named, **why),
         )
         return reply.ok(Outcome(moved.after, gate.parity, gate.remarks))
 
@@ -113,6 +115,11 @@ class ModelRoute:
         wanted = _body(Change)
         moved = self._moved(_examination(), wanted, lambda registry, why: registry.rollback(**why))
         return reply.ok(Outcome(moved.after))
+
+    def _notes(self) -> list[Note]:
+        """Those of this host's workers."""
+        notes = (self._whiteboard.note(place) for place in self._board.open_places())
+        return [note for note in notes if note]
 
     def _moved(
         self, check: Check, wanted: Change, act: Callable[[Registry, dict[str, Any]], Moved]

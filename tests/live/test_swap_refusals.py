@@ -21,6 +21,7 @@ from tests.support.swapping import (
     FIRST,
     SECOND,
     following,
+    post,
     registry_of_two,
     scored,
     serves,
@@ -123,6 +124,20 @@ def test_what_cant_be_served_is_refused_by_name_and_harms_nobody(tmp_path: Path)
         told = stream.stop()
     assert told.counts().keys() == {"200"}
     assert told.bodies == sorted([of_first, of_second])
+
+
+def test_instead_of_a_refused_version_another_is_promoted_over_http(tmp_path: Path) -> None:
+    """The alias names what no worker serves: the way out is not the way back only."""
+    registry_of_two(tmp_path)
+    careless = open_registry(tmp_path / "models", check=no_check)
+    careless.add(_files("bad", b""))
+    with following(tmp_path) as server:
+        careless.promote("bad", who="the tests")
+        eventually(lambda: _all_refuse(server, "bad", "it is empty"), "it is refused")
+        done = post(server, "/model/promote", {"version": SECOND, "force": True})
+        assert done.status_code == 200, done.text
+        assert done.json()["body"]["parity"]["live"] == FIRST
+        wait_until_all_serve(server, SECOND)
 
 
 def _make_live(aliases: Path, version: str) -> None:
