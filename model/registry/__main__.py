@@ -168,9 +168,13 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
 def _promote(registry: Registry, options: argparse.Namespace) -> int:
     trial = Trial(registry, options.rows)
     examined = _registry(options, trial)
-    moved = examined.promote(options.version, instead=trial.live, **_why(options))
-    told = moved._asdict() | {"parity": trial.parity, "remarks": trial.remarks}
-    _print(options, told, lambda: tables.promoted(moved, trial))
+    try:
+        moved = examined.promote(options.version, instead=trial.live, **_why(options))
+    except ModelRefused:
+        if trial.parity:
+            _print(options, trial.report(), lambda: tables.compared(trial))
+        raise
+    _print(options, moved._asdict() | trial.report(), lambda: tables.promoted(moved, trial))
     return 0
 
 

@@ -28,9 +28,13 @@ class Trial:
         """
         self._registry = registry
         self.live = registry.aliases().live
-        self._readings = _readings(rows) if rows else []
+        self._readings, self._left_out = _readings(rows) if rows else ([], [])
         self.parity: Any = None
         self.remarks: list[str] = []
+
+    def report(self) -> dict[str, Any]:
+        """What the comparison found, for machines."""
+        return {"parity": self.parity, "remarks": self.remarks}
 
     def __call__(self, model: Path) -> None:
         """Raises ModelRefused for a model that can't be served, or differs too much."""
@@ -44,7 +48,7 @@ class Trial:
         try:
             gate(model)
         finally:
-            self.parity, self.remarks = gate.parity, gate.remarks
+            self.parity, self.remarks = gate.parity, [*self._left_out, *gate.remarks]
 
     def _scorer(self) -> Any:
         """The live version's. It may have been forced, or damaged since."""
@@ -61,12 +65,15 @@ def _examined(_: Path) -> None:
     """The check of a model that was examined just now."""
 
 
-def _readings(rows: Path) -> list[Any]:
+def _readings(rows: Path) -> tuple[list[Any], list[str]]:
+    """The readings of a file, and how many rows are none, in words."""
     read_file(rows, 1)
     try:
-        found = [row for row in import_module(f"{_SCORER}.sample").read(rows) if row]
+        found = list(import_module(f"{_SCORER}.sample").read(rows))
     except ModelRefused as reason:
         raise Refused(str(reason)) from reason
-    if not found:
+    good = [reading for reading in found if reading]
+    if not good:
         raise Refused(f"no row of {rows} is a reading")
-    return found
+    bad = len(found) - len(good)
+    return good, [f"{bad} of {len(found)} rows of {rows} are no readings"] if bad else []

@@ -1,6 +1,6 @@
 """What the command prints for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,19 +61,25 @@ def moved(before: Aliases, after: Aliases) -> str:
 
 def promoted(change: Moved, trial: Trial) -> str:
     """What a promotion has changed, after what the comparison found."""
-    return "\n".join((*_compared(trial), moved(*change)))
+    report = [compared(trial)] if trial.parity else []
+    return "\n".join((*report, moved(*change)))
 
 
-def _compared(trial: Trial) -> Iterator[str]:
+def compared(trial: Trial) -> str:
+    """What the comparison of a promotion found."""
     found = trial.parity
-    if found is None:
-        return
-    yield (
+    head = ("CAMERA CLASS", "ROWS", "TO NETWORK", "TO CAMERA")
+    lines = [
+        (name, *map(str, (flips.rows, flips.to_network, flips.to_camera)))
+        for name, flips in (*found.by_camera_class.items(), ("all", found.flips))
+    ]
+    said = (
         f"compared on {found.rows} rows: {found.flips.count} decided differently, "
         f"probabilities differ by {found.differences.mean:.4f} on average, "
+        f"by {found.differences.max:.4f} at most, "
         f"a row takes {found.slowdown:.1f} times as long"
     )
-    yield from trial.remarks
+    return "\n".join((said, _table(head, lines), *trial.remarks))
 
 
 def faults(count: int, found: Sequence[Fault]) -> str:

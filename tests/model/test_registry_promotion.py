@@ -22,7 +22,12 @@ def test_another_opinion_is_stopped_unless_it_is_forced(tmp_path: Path) -> None:
     models = ("--models", tmp_path / "models")
     refused = command(tmp_path, "promote", SECOND, *models, expect=1)
     assert "are decided differently" in refused.stderr
-    assert refused.stdout == ""
+    first, head, *classes = refused.stdout.splitlines()
+    assert first.startswith("compared on 16 rows: ")
+    assert head.split() == ["CAMERA", "CLASS", "ROWS", "TO", "NETWORK", "TO", "CAMERA"]
+    assert sum(int(line.split()[-3]) for line in classes[:-2]) == 16
+    assert classes[-2].split()[:2] == ["all", "16"]
+    assert "live:" not in refused.stdout
     assert registry.aliases().live == FIRST
     command(tmp_path, "promote", SECOND, "--force", *models)
     assert registry.aliases().live == SECOND
@@ -36,11 +41,15 @@ def test_the_same_opinion_passes_and_the_comparison_is_told(tmp_path: Path) -> N
     registry = registry_of_twins(tmp_path)
     models = ("--models", tmp_path / "models")
     rows = tmp_path / "rows.csv"
-    rows.write_bytes(as_csv(samples(300)))
+    bad = {**samples(1)[0], "direction": "sideways"}
+    rows.write_bytes(as_csv([*samples(300), bad]))
     told = command(tmp_path, "promote", SECOND, "--rows", rows, *models).stdout
     first, *rest = told.splitlines()
     assert first.startswith("compared on 316 rows: 0 decided differently, ")
-    assert rest[0] == f"live: {FIRST} -> {SECOND}"
+    assert rest[-4:-2] == [
+        f"1 of 301 rows of {rows} are no readings",
+        f"live: {FIRST} -> {SECOND}",
+    ]
     assert last_words(registry) == ("promote", "")
     back = as_json(command(tmp_path, "promote", FIRST, "--json", *models))
     assert (back["parity"]["live"], back["parity"]["rows"]) == (SECOND, 16)
