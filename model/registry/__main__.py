@@ -1,12 +1,14 @@
 """Versions of models and which is live: `python -m model.registry --help`."""
 
 import argparse
+import math
 import os
 import platform
 import pwd
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -33,6 +35,18 @@ aliases, 130 Ctrl-C, 143 SIGTERM.
 """
 _STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (Conflict, 75))
 _DEFAULT: Final = "models"
+_LIMITS: Final = {
+    "flips": ("--max-flips", "share of rows that may be decided differently (default: 0.02)"),
+    "flips_in_class": (
+        "--max-flips-in-class",
+        "the same among the rows of one camera class (default: 0.1)",
+    ),
+    "mean_difference": (
+        "--max-difference",
+        "how far probabilities may differ on average (default: 0.05)",
+    ),
+    "slowdown": ("--max-slowdown", "how many times as long a row may take (default: 3)"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,6 +113,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="CSV",
         help="readings to compare it on with the live version, beside the golden rows",
     )
+    _add_limits(promote)
     shadow = command("shadow", _shadow, "Make a version the shadow; without one, have no shadow.")
     shadow.add_argument("version", nargs="?", default="")
     rollback = command("rollback", _rollback, "Make the previous version live again.")
@@ -109,6 +124,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         )
     command("verify", _verify, "Look for faults in all versions and aliases.")
     return parser.parse_args(arguments)
+
+
+def _add_limits(promote: argparse.ArgumentParser) -> None:
+    """Those of the parity gate, named as the service's settings are."""
+    limits = promote.add_argument_group("limits of the comparison")
+    for name, (flag, told) in _LIMITS.items():
+        limits.add_argument(flag, dest=name, type=_limit, metavar="N", help=told)
+
+
+def _limit(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (limit := float(text)) < math.inf:
+            return limit
+    raise argparse.ArgumentTypeError(f"{text} is no number of 0 or more")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +195,9 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _promote(registry: Registry, options: argparse.Namespace) -> int:
-    trial = Trial(registry, options.rows)
+    limits = {name: getattr(options, name) for name in _LIMITS}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    trial = Trial(registry, options.rows, given)
     examined = _registry(options, trial)
     try:
         moved = examined.promote(options.version, instead=trial.live, **_why(options))

@@ -1,5 +1,6 @@
 """A promotion by hand: the live version and the new one score the same readings first."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +22,14 @@ class Trial:
     comparison found, None without one: before it, or as nothing was live.
     """
 
-    def __init__(self, registry: Registry, rows: Path | None) -> None:
+    def __init__(self, registry: Registry, rows: Path | None, limits: Mapping[str, float]) -> None:
         """`rows` is a CSV file of readings to compare both on, beside the golden rows.
 
+        `limits` are those of `model.regno.Limits` that are not the usual ones.
         Raises Damaged, FileUnreadable; Refused when the file holds no reading.
         """
         self._registry = registry
+        self._limits = limits
         self.live = registry.aliases().live
         self._readings, self._left_out = _readings(rows) if rows else ([], [])
         self.parity: Any = None
@@ -44,7 +47,7 @@ class Trial:
 
     def _compare(self, model: Path) -> None:
         regno = import_module(_SCORER)
-        gate = regno.Gate(_examined, self._scorer(), self._readings, regno.Limits())
+        gate = regno.Gate(_examined, self._scorer(), self._readings, regno.Limits(**self._limits))
         try:
             gate(model)
         finally:

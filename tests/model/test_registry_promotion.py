@@ -1,11 +1,14 @@
 """`python -m model.registry promote`: what differs much from the live version is stopped."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from model.registry import Registry, promotion
 from model.registry.__main__ import main
+from model.regno import Limits
+from service.settings import Settings
 from tests.support.registry import as_json, command, files
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 from tests.support.tables import as_csv, samples
@@ -34,6 +37,35 @@ def test_another_opinion_is_stopped_unless_it_is_forced(tmp_path: Path) -> None:
     what, forced = last_words(registry)
     assert what == "promote"
     assert "are decided differently" in forced
+
+
+@pytest.mark.slow
+def test_limits_may_be_named(tmp_path: Path) -> None:
+    registry = registry_of_two(tmp_path)
+    wide = ("--max-flips", "0.5", "--max-difference", "0.5", "--max-slowdown", "100")
+    command(tmp_path, "promote", SECOND, *wide, "--models", tmp_path / "models")
+    assert registry.aliases().live == SECOND
+    assert last_words(registry) == ("promote", "")
+
+
+def test_the_usual_limits_are_those_of_the_service_and_as_told(tmp_path: Path) -> None:
+    usual, settings = Limits(), Settings()
+    help_ = " ".join(command(tmp_path, "promote", "--help").stdout.split())
+    told = re.findall(r"\(default: ([\d.]+)\)", help_)
+    limits = (usual.flips, usual.flips_in_class, usual.mean_difference, usual.slowdown)
+    assert [float(number) for number in told] == list(limits)
+    assert limits == (
+        settings.parity_max_flips,
+        settings.parity_max_flips_in_class,
+        settings.parity_max_difference,
+        settings.max_slowdown,
+    )
+
+
+@pytest.mark.parametrize("limit", ["-0.1", "nan", "inf", "much"])
+def test_a_limit_that_is_none_is_told(limit: str, tmp_path: Path) -> None:
+    told = command(tmp_path, "promote", "v1", f"--max-flips={limit}", expect=2).stderr
+    assert f"argument --max-flips: {limit} is no number of 0 or more" in told
 
 
 @pytest.mark.slow
