@@ -239,7 +239,8 @@ class Follower:
 
         False while it can't be had: the aliases may name another by now.
         """
-        if not self._has(order.target):
+        # What was prepared for this order was looked at then: its file is not read once more.
+        if self._note.ready != order.target and not self._has(order.target):
             return False
         gevent.sleep(max(0.0, order.at - monotonic()))
         former = self.version

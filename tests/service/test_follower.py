@@ -28,13 +28,14 @@ class World:
     """A follower of version `first`, its registry, its loader, and what all can read.
 
     `before` is done when a version is loaded, and may raise; `replaced` are versions of which the
-    registry has other bytes by now.
+    registry has other bytes by now; `looks` are those that were looked at for that.
     """
 
     def __init__(self, poll_seconds: float = 0.0) -> None:
         self.aliases = Aliases(live="first", generation=1)
         self.loads: list[tuple[str, bool]] = []
         self.replaced: set[str] = set()
+        self.looks: list[str] = []
         self.before: Callable[[str], None] = lambda _: None
         self.board = Board(2)
         self.board.take()
@@ -53,7 +54,7 @@ class World:
             load=self._load,
             serving=self._load,
             keep=lambda _: None,
-            is_that=lambda _, version: version not in self.replaced,
+            is_that=self._is_that,
         )
         place = Place(_MINE, self.board, self.whiteboard)
         self.follower = Follower(
@@ -74,6 +75,10 @@ class World:
         self.loads.append((version, present is not None))
         self.before(version)
         return _fake(version=version)
+
+    def _is_that(self, _: Any, version: str) -> bool:
+        self.looks.append(version)
+        return version not in self.replaced
 
     def other(self, serving: Target, ready: Target | None = None) -> None:
         """The other worker's note."""
@@ -287,3 +292,14 @@ def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> Non
     world.aliases = Aliases(live="second", generation=4)
     world.step()
     assert [version for version, _ in world.loads] == ["second", "second"]
+
+
+def test_what_stands_by_is_looked_at_once_a_swap(world: World) -> None:
+    """Each look reads and hashes the whole model beside what callers wait for."""
+    for generation, version in enumerate(("second", "first", "second"), start=2):
+        world.aliases = Aliases(live=version, generation=generation)
+        world.other(Target(version, generation), ready=Target(version, generation))
+        world.step()
+        world.step()
+        assert world.follower.version == version
+    assert world.looks == ["first", "second"]
