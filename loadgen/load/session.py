@@ -218,6 +218,9 @@ class Head(Session):
         if self._course is not None and not self._course.ready():
             self._course.kill(block=False)
             sys.stdout.write("\nStopped before its end: no verdict\n")
+            # A master stops when its last worker is lost, and would wait for another for ever.
+            if self.options.headless:
+                gevent.spawn(self.runner.quit)
 
     def _on_quitting(self) -> None:
         # Whatever ended it, a run without a verdict is no success.

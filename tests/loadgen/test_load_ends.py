@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.load import command, environment, load, shapes_file
+from loadgen.load.verdict import EXIT_CODES, Outcome
+from tests.support.load import command, double, environment, load, locust, shapes_file
 from tests.support.paths import ROOT
 from tests.support.server import free_port
 
@@ -83,3 +84,23 @@ def test_what_ends_a_run_leaves_no_process_behind(tmp_path: Path, number: int) -
     assert len(started) >= 5  # Locust and two generators, the service and its workers
     assert process.returncode == 128 + number
     assert psutil.wait_procs(started, timeout=5)[1] == []
+
+
+@pytest.mark.slow
+def test_a_master_whose_last_worker_is_lost_ends(tmp_path: Path) -> None:
+    """Nobody is left to send anything: it waits for nobody, and that is no success."""
+    port = str(free_port())
+    files = ("--shapes", str(shapes_file(tmp_path)), "--out", str(tmp_path / "out"))
+    with double() as url:
+        master = locust("--master", "--master-bind-port", port, "--expect-workers", "1",
+                        "--headless", "--only-summary", "-H", url, *files)  # fmt: skip
+        worker = locust("--worker", "--master-port", port, *files)
+        with master, worker:
+            next(line for line in master.stdout or () if line.startswith("   1 s"))
+            worker.kill()
+            try:
+                said, _ = master.communicate(timeout=20)
+            finally:
+                master.kill()
+    assert master.returncode == EXIT_CODES[Outcome.NOTHING_RAN], said
+    assert "Stopped before its end: no verdict" in said
