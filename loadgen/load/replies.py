@@ -9,6 +9,9 @@ from loadgen.load.mix import Ask
 
 # Scores are sums of the same numbers in the same order; only the last digits may differ.
 _TOLERANCE: Final = 1e-9
+_OTHER_SCORE: Final = "a golden row has another score"
+# As it is counted: only single rows are golden.
+GOLDEN_FAULT: Final = f"single: {_OTHER_SCORE}"
 
 
 class _Score(Struct):
@@ -73,7 +76,7 @@ def _scored(ask: Ask, body: bytes, model: str | None) -> str | None:
     if not all(_adds_up(score) for score in scores):
         return "probabilities that do not add to 1"
     if is_golden(ask, model) and abs(scores[0].positive - ask.positive) > _TOLERANCE:
-        return "a golden row has another score"
+        return _OTHER_SCORE
     return None
 
 

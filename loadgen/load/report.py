@@ -12,9 +12,9 @@ _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 class Run(NamedTuple):
     """A finished run: the shape's name, whether it sought the knee, what was judged, each second.
 
-    `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known,
-    `models` right replies by the version they name ("" for none), `generators_lost` the processes
-    that went away before the end.
+    `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known and
+    right, `golden_wrong` those that had others, `models` right replies by the version they name
+    ("" for none), `generators_lost` the processes that went away before the end.
     """
 
     shape: str
@@ -25,6 +25,7 @@ class Run(NamedTuple):
     models: dict[str, int]
     about: dict[str, Any]
     generators_lost: int = 0
+    golden_wrong: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -60,8 +61,9 @@ def as_text(run: Run) -> str:
 
 def _golden(run: Run) -> str:
     """Whether scores were held to known ones; where they were not, why."""
-    if run.golden:
-        return f"{run.golden:,} came back with the score that is known"
+    if run.golden or run.golden_wrong:
+        others = f", {run.golden_wrong:,} with another" if run.golden_wrong else ""
+        return f"{run.golden:,} came back with the score that is known{others}"
     if not run.models:
         return "not checked, nothing was scored"
     named = sorted(filter(None, run.models))
@@ -103,6 +105,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "outcome": run.outcome.value,
         "knee": run.knee,
         "golden_rows": run.golden,
+        "golden_rows_wrong": run.golden_wrong,
         "models": run.models,
         "generators_lost": run.generators_lost,
         "about": run.about,

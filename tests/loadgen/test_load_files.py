@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from loadgen.load import judging, pages, shapes
 from loadgen.load.conductor import LEAD_SECONDS, Conductor
 from loadgen.load.metrics import LoadCollector
+from loadgen.load.mix import Ask
+from loadgen.load.replies import fault
 from loadgen.load.report import Run
 from loadgen.load.tally import Done, Tally
 from loadgen.load.verdict import EXIT_CODES, Outcome
@@ -70,6 +72,23 @@ def test_a_run_that_lost_a_generator_is_no_verdict(tmp_path: Path) -> None:
     assert conductor.conclude(smoke, {}) is Outcome.GENERATOR_LAGGED
     content = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
     assert content["generators_lost"] == 1
+
+
+def test_golden_rows_that_all_came_back_wrong_were_checked(
+    conductor: At, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conductor.begin(shapes.named("smoke"))
+    conductor.take(second(6, 90))
+    known, reply = Ask("single", b"", {}, positive=0.5, model="1"), b'{"body":%s,"status":"ok"}'
+    wrong = fault(known, 200, reply % b'{"negative":0.75,"positive":0.25}', "1")
+    conductor.tally.seconds[6].golden = 0
+    conductor.take(second(7, 10, fault=wrong))
+    conductor.moment = 60
+    conductor.conclude(shapes.named("smoke"), {})
+    told = "Golden rows: 0 came back with the score that is known, 10 with another"
+    assert told in capsys.readouterr().out
+    content = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
+    assert (content["golden_rows"], content["golden_rows_wrong"]) == (0, 10)
 
 
 def test_nothing_starts_before_all_generators_can_know(conductor: At) -> None:
