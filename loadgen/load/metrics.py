@@ -16,8 +16,10 @@ from loadgen.bench.errors import CannotStart
 from loadgen.load.conductor import Conductor
 from loadgen.load.timetable import rate_at
 
-# Seconds that a rate is told of, and how old the last of them must be to be whole.
+# Seconds that a rate is told of, and how long ago the last must have ended: generators deliver
+# twice a second, and half a second that is still with them would look like a service that is slow.
 _WINDOW: Final = 5
+_DELIVERED: Final = 0.6
 _BOUNDS: Final = (
     *(0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05),
     *(0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
@@ -39,7 +41,7 @@ class LoadCollector(Collector):
     def _rates(self) -> Iterator[Metric]:
         shape, now = self._conductor.shape, self._conductor.now()
         running = shape is not None and 0 <= now <= shape.seconds + _WINDOW
-        end = int(now) if running else 0
+        end = max(0, int(now - _DELIVERED)) if running else 0
         recent = self._conductor.tally.between(max(0, end - _WINDOW), end)
         target = rate_at(shape.stages, now) if shape and running else 0.0
         late = recent.late.percentile_ms(0.99) or 0.0

@@ -124,12 +124,25 @@ def test_rates_and_failures_are_told_as_they_come(conductor: At) -> None:
         conductor.take(second(number, 100, fault="single: status 503, not 200"))
     for number in range(10, 14):
         conductor.take(second(number, 100))
-    conductor.moment = 14.2
+    conductor.moment = 14.7
     page = metrics(conductor)
     assert "loadgen_target_requests_per_second 100.0" in page
     assert "loadgen_achieved_requests_per_second 80.0" in page
     assert 'loadgen_failures_total{reason="single: status 503, not 200"} 200.0' in page
     assert 'loadgen_client_latency_seconds_bucket{le="0.002"} 600.0' in page
+
+
+def test_a_second_that_is_not_delivered_yet_makes_no_rate_less(conductor: At) -> None:
+    conductor.begin(shapes.named("smoke"))
+    for number in range(8, 13):
+        conductor.take(second(number, 100))
+    half = second(13, 50)
+    conductor.take(half)
+    conductor.moment = 14.2
+    assert "loadgen_achieved_requests_per_second 100.0" in metrics(conductor)
+    conductor.take(half)
+    conductor.moment = 14.7
+    assert "loadgen_achieved_requests_per_second 100.0" in metrics(conductor)
 
 
 def test_after_a_run_no_rate_is_told(conductor: At) -> None:
