@@ -77,7 +77,7 @@ class Conductor:
                 return
 
     def conclude(self, shape: Shape, about: dict[str, Any]) -> Outcome:
-        """Judge, print the verdict, write the files."""
+        """Judge, print the verdict, write the files. Raises BadFile if they can't be."""
         limits = self._limits[shape.limits]
         upto = self.now() - judging.SETTLE_SECONDS
         # Of a search what ended it is already judged; more may have ended since.

@@ -39,11 +39,14 @@ def prepare(folder: Path) -> None:
 
 
 def write(run: Run, folder: Path) -> list[Path]:
-    """Write `<shape>.json` and `<shape>.html` into a folder; their paths."""
+    """Write `<shape>.json` and `<shape>.html` into a folder; their paths. Raises BadFile."""
     data, page = (folder / f"{run.shape}.{ending}" for ending in ("json", "html"))
     content = json.dumps(as_json(run), ensure_ascii=False, indent=1)
-    data.write_text(content + "\n", encoding="utf-8")
-    page.write_text(_page(run), encoding="utf-8")
+    try:
+        data.write_text(content + "\n", encoding="utf-8")
+        page.write_text(_page(run), encoding="utf-8")
+    except OSError as error:
+        raise BadFile(f"{folder}: {error.strerror}") from error
     return [data, page]
 
 

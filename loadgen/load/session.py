@@ -189,8 +189,13 @@ class Head(Session):
         else:
             self.begin(shape, start, (0, 1))
         self.conductor.watch(shape)
-        outcome = self.conductor.conclude(shape, about)
-        self.environment.process_exit_code = EXIT_CODES[outcome]
+        try:
+            code = EXIT_CODES[self.conductor.conclude(shape, about)]
+        except BadFile as error:
+            # The folder was there when the run began. What nobody can read is no success.
+            sys.stderr.write(f"Not written. {error}\n")
+            code = 2
+        self.environment.process_exit_code = code
         self._concluded.set()
         gevent.spawn(self._leave)
 

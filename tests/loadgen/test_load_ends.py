@@ -87,6 +87,23 @@ def test_what_ends_a_run_leaves_no_process_behind(tmp_path: Path, number: int) -
 
 
 @pytest.mark.slow
+def test_a_folder_that_is_gone_when_a_run_ends_is_named(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    files = ("--shapes", str(shapes_file(tmp_path, seconds=3)), "--out", str(out))
+    with double() as url, subprocess.Popen(
+        command("--shape", "made", "--url", url, *files), cwd=ROOT, text=True,
+        env=environment(LOADGEN_API_KEY="k"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        next(line for line in process.stdout or () if line.startswith("   1 s"))
+        out.rmdir()
+        said, errors = process.communicate(timeout=30)
+    assert process.returncode == 2, said + errors
+    assert "requests a second" in said
+    assert f"Not written. {out}: No such file or directory" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
 def test_a_master_whose_last_worker_is_lost_ends(tmp_path: Path) -> None:
     """Nobody is left to send anything: it waits for nobody, and that is no success."""
     port = str(free_port())
