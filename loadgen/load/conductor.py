@@ -79,9 +79,8 @@ class Conductor:
     def conclude(self, shape: Shape, about: dict[str, Any]) -> Outcome:
         """Judge, print the verdict, write the files. Raises BadFile if they can't be."""
         limits = self._limits[shape.limits]
-        upto = self.now() - judging.SETTLE_SECONDS
         # Of a search what ended it is already judged; more may have ended since.
-        judged = self._steps or judging.judgements(self.tally, shape, limits, upto)
+        judged = self._steps or judging.judgements(self.tally, shape, limits, self.now())
         whole = self.tally.between(0, ceil(max(0.0, self.now())))
         run = Run(
             shape=shape.name,
@@ -115,7 +114,7 @@ class Conductor:
         ended = bounds(shape.stages)[number : number + 1]
         if not ended or ended[0][1] + judging.SETTLE_SECONDS > self.now():
             return False
-        figures = judging.figures(self.tally, shape, number)
+        figures = judging.figures(self.tally, shape, number, self.now())
         self._steps.append(judge(figures, limits, shape.generator))
         return is_over(self._steps)
 

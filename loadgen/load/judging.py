@@ -12,24 +12,28 @@ from loadgen.load.verdict import Figures, Judgement, judge
 SETTLE_SECONDS: Final = 2
 
 
-def judgements(tally: Tally, shape: Shape, limits: Limits, upto: float) -> list[Judgement]:
-    """The judged stages that had ended at a moment, in their order."""
+def judgements(tally: Tally, shape: Shape, limits: Limits, now: float) -> list[Judgement]:
+    """The judged stages that have ended and settled by now, in their order."""
     ends = bounds(shape.stages)
     return [
-        judge(figures(tally, shape, number), limits, shape.generator)
+        judge(figures(tally, shape, number, now), limits, shape.generator)
         for number, stage in enumerate(shape.stages)
-        if stage.judged and ends[number][1] <= upto
+        if stage.judged and ends[number][1] + SETTLE_SECONDS <= now
     ]
 
 
-def figures(tally: Tally, shape: Shape, number: int) -> Figures:
-    """What a stage came to; what was not sent or not answered counts, with the longest wait."""
+def figures(tally: Tally, shape: Shape, number: int, now: float) -> Figures:
+    """What a stage came to by now.
+
+    What was not sent or not answered counts, with the least that all of it has waited or would.
+    """
     begin, end = bounds(shape.stages)[number]
     stage, due = shape.stages[number], planned(shape.stages)[number]
     seen = tally.between(begin, end)
     lost = {UNSENT: due - seen.sent, UNANSWERED: seen.sent - seen.done}
     if due > seen.done:
-        seen.scored.add(shape.generator.timeout_seconds, due - seen.done)
+        waited = max(shape.generator.timeout_seconds, now - end)
+        seen.scored.add(waited, due - seen.done)
     return Figures(
         name=stage.name,
         target=(stage.began_at + stage.rate) / 2,

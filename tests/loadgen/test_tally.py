@@ -98,34 +98,38 @@ def test_a_stage_is_judged_by_its_own_seconds() -> None:
     course = shape(Stage(2, 500.0, start=1.0), Stage(4, 500.0, judged=True))
     tally = filled(6, 500)
     tally.add(done(0.5, 2.9, fault="in the ramp"))
-    (judged,) = judging.judgements(tally, course, LIMITS, upto=6)
+    (judged,) = judging.judgements(tally, course, LIMITS, now=8)
     assert judged.figures.sent == judged.figures.planned == 2000
     assert judged.outcome is Outcome.HELD
 
 
 def test_a_stage_is_not_judged_before_it_has_ended() -> None:
     course = shape(Stage(3, 500.0, judged=True), Stage(3, 500.0, judged=True))
-    assert len(judging.judgements(filled(6, 500), course, LIMITS, upto=5.9)) == 1
+    assert len(judging.judgements(filled(6, 500), course, LIMITS, now=7.9)) == 1
 
 
 def test_what_was_never_sent_or_answered_counts_as_failed_and_slowest() -> None:
     course = shape(Stage(4, 500.0, judged=True))
     tally = filled(3, 500)
     tally.at(3.0).sent += 100
-    figures = judging.figures(tally, course, 0)
+    figures = judging.figures(tally, course, 0, now=6)
     assert figures.failures == {UNSENT: 400, UNANSWERED: 100}
-    assert figures.latency.percentile_ms(0.99) == 3000
+    assert figures.latency.percentile_ms(0.99) == 3000  # the time-out
+    later = judging.figures(tally, course, 0, now=20)
+    assert (
+        later.latency.percentile_ms(0.99) == 16_000
+    )  # longer than it would have waited for a reply
 
 
 def test_without_any_request_nothing_ran() -> None:
     course = shape(Stage(4, 500.0, judged=True))
-    (judged,) = judging.judgements(Tally(), course, LIMITS, upto=9)
+    (judged,) = judging.judgements(Tally(), course, LIMITS, now=11)
     assert judged.outcome is Outcome.NOTHING_RAN
 
 
 def test_a_late_generator_is_known_from_its_counts() -> None:
     course = shape(Stage(4, 500.0, judged=True))
-    (judged,) = judging.judgements(filled(4, 500, late=0.05), course, LIMITS, upto=9)
+    (judged,) = judging.judgements(filled(4, 500, late=0.05), course, LIMITS, now=11)
     assert judged.outcome is Outcome.GENERATOR_LAGGED
 
 
