@@ -1,11 +1,11 @@
 """What a run came to, as a table for people and as JSON for programs."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from loadgen.load.verdict import Check, Judgement, Outcome, greatest_held, overall
 
-_ENDS_OF_A_SEARCH: Final = (Outcome.BROKEN, Outcome.HELD)
 _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
@@ -36,8 +36,12 @@ class Run(NamedTuple):
         """
         if self.generators_lost:
             return Outcome.GENERATOR_LAGGED
-        found = self.knee is not None and self.judgements[-1].outcome in _ENDS_OF_A_SEARCH
+        missed = takewhile(lambda outcome: outcome is not Outcome.HELD, self._outcomes_backwards())
+        found = self.knee is not None and all(outcome is Outcome.BROKEN for outcome in missed)
         return Outcome.HELD if found else overall(self.judgements)
+
+    def _outcomes_backwards(self) -> list[Outcome]:
+        return [judgement.outcome for judgement in reversed(self.judgements)]
 
     @property
     def knee(self) -> float | None:

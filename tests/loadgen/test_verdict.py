@@ -151,7 +151,11 @@ def test_a_search_for_the_knee_holds_if_it_found_one(
 
 
 def test_a_search_that_the_generator_ended_found_no_knee() -> None:
-    assert run(judged(), judged(cpu=1.0), seeks_knee=True).outcome is Outcome.GENERATOR_LAGGED
+    lagged, broken = judged(cpu=1.0), judged(right=0)
+    for ends in ((judged(), lagged), (judged(), lagged, broken), (judged(), broken, lagged)):
+        assert run(*ends, seeks_knee=True).outcome is Outcome.GENERATOR_LAGGED
+    # What came before a rate that held is no question any more.
+    assert run(lagged, judged(), broken, broken, seeks_knee=True).outcome is Outcome.HELD
 
 
 def run(*judgements: Judgement, seeks_knee: bool = False) -> report.Run:
