@@ -13,7 +13,7 @@ import gevent
 from loadgen.load import judging, pages
 from loadgen.load.histogram import Histogram
 from loadgen.load.limits import Limits, read
-from loadgen.load.replies import GOLDEN_FAULT
+from loadgen.load.replies import wrong_scores
 from loadgen.load.report import Run, as_text
 from loadgen.load.shapes import Shape
 from loadgen.load.tally import Tally
@@ -88,7 +88,7 @@ class Conductor:
             judgements=judged,
             seconds=self._rows(shape),
             golden=whole.golden,
-            golden_wrong=whole.failures.get(GOLDEN_FAULT, 0),
+            golden_wrong=wrong_scores(whole.failures),
             models=whole.models,
             about={**about, "limits": shape.limits, "generators": len(self._began_with)},
             generators_lost=len(self._began_with.difference(self._generators())),

@@ -52,7 +52,8 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True):
 class Ask(Struct, frozen=True):
     """One request and what must come back: a status, `rows` scores, for a golden row which.
 
-    A golden row's `positive` is that of the model of version `model`, of no other.
+    The golden row is the one `at` this place of an array, and its `positive` that of the model
+    of version `model`, of no other.
     """
 
     kind: Kind
@@ -60,6 +61,7 @@ class Ask(Struct, frozen=True):
     headers: dict[str, str]
     status: int = 200
     rows: int = 1
+    at: int = 0
     positive: float = 0.0
     model: str = ""
 
@@ -72,12 +74,23 @@ class Golden(Struct, frozen=True):
     request: dict[str, Any]
 
 
+_UNKNOWN: Final = Golden(model="", positive=0.0, request={})
+
+
+class _Array(Struct):
+    """A body of many rows, and which of them is golden if one is."""
+
+    body: bytes
+    at: int = 0
+    known: Golden = _UNKNOWN
+
+
 class _Hand(Struct):
     """What the asks of each kind are taken from, endlessly."""
 
     singles: Iterator[bytes]
     golden: Iterator[tuple[bytes, Golden]] | None
-    arrays: Iterator[bytes]
+    arrays: Iterator["_Array"]
     bad: Iterator[tuple[bytes, str, int]]
 
 
@@ -88,7 +101,7 @@ def deck(mix: Mix, rows: Sequence[Row], golden: Sequence[Golden], key: str) -> l
     hand = _Hand(
         cycle(singles(rows)),
         cycle(_known(golden)) if golden else None,
-        cycle(_arrays(rows, mix.array_rows)),
+        cycle(_arrays(rows, mix.array_rows, golden)),
         cycle(bad_requests(rows[0])),
     )
     return [_ask(kind, number, hand, mix, key) for number, kind in enumerate(kinds)]
@@ -127,16 +140,27 @@ def _known(golden: Sequence[Golden]) -> list[tuple[bytes, Golden]]:
     return list(zip(singles([one.request for one in golden]), golden, strict=True))
 
 
-def _arrays(rows: Sequence[Row], size: int) -> list[bytes]:
+def _arrays(rows: Sequence[Row], size: int, golden: Sequence[Golden]) -> Iterator[_Array]:
+    """Each with a golden row at another place: rows that change places are found out."""
     endless = cycle(rows)
-    count = max(2, min(64, 20_000 // size))
-    return [array(list(islice(endless, size))) for _ in range(count)]
+    for number in range(max(2, min(64, 20_000 // size))):
+        body = list(islice(endless, size))
+        if golden:
+            known, at = golden[number % len(golden)], number % size
+            body[at] = known.request
+            yield _Array(array(body), at, known)
+        else:
+            yield _Array(array(body))
 
 
 def _ask(kind: Kind, number: int, hand: _Hand, mix: Mix, key: str) -> Ask:
     headers = {"Content-Type": _JSON, "x-api-key": key}
     if kind == "array":
-        return Ask(kind, next(hand.arrays), headers, rows=mix.array_rows)
+        many = next(hand.arrays)
+        return Ask(
+            *(kind, many.body, headers, 200, mix.array_rows),
+            *(many.at, many.known.positive, many.known.model),
+        )
     if kind == "bad":
         body, content_type, status = next(hand.bad)
         return Ask(kind, body, {**headers, "Content-Type": content_type}, status)

@@ -1,17 +1,16 @@
 """Whether a reply is right: its body, not only its status."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from loadgen.load.mix import Ask
+from loadgen.load.mix import SCORED, Ask
 
 # Scores are sums of the same numbers in the same order; only the last digits may differ.
 _TOLERANCE: Final = 1e-9
 _OTHER_SCORE: Final = "a golden row has another score"
-# As it is counted: only single rows are golden.
-GOLDEN_FAULT: Final = f"single: {_OTHER_SCORE}"
 
 
 class _Score(Struct):
@@ -58,6 +57,11 @@ def is_golden(ask: Ask, model: str | None) -> bool:
     return bool(ask.model) and ask.model == model
 
 
+def wrong_scores(failures: Mapping[str, int]) -> int:
+    """Of failures by reason, how many are golden rows with another score."""
+    return sum(failures.get(f"{kind}: {_OTHER_SCORE}", 0) for kind in SCORED)
+
+
 def _refused(body: bytes) -> str | None:
     reply = _REFUSED.decode(body)
     return None if reply.status == "fail" and reply.body else "refused without a reason"
@@ -75,7 +79,7 @@ def _scored(ask: Ask, body: bytes, model: str | None) -> str | None:
         return "not all rows are scored"
     if not all(_adds_up(score) for score in scores):
         return "probabilities that do not add to 1"
-    if is_golden(ask, model) and abs(scores[0].positive - ask.positive) > _TOLERANCE:
+    if is_golden(ask, model) and abs(scores[ask.at].positive - ask.positive) > _TOLERANCE:
         return _OTHER_SCORE
     return None
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from loadgen.load.histogram import Histogram
 from loadgen.load.limits import Limits
+from loadgen.load.replies import wrong_scores
 
 
 class Outcome(Enum):
@@ -127,6 +128,8 @@ def _of_service(figures: Figures, limits: Limits) -> list[Check]:
             for share, limit in sorted(limits.percentiles_ms.items())
         ),
         Check("share failed", failed / max(figures.planned, 1), "<=", limits.max_error_ratio),
+        # No share of them is bearable: who scores wrongly once does so for somebody each day.
+        Check("golden rows with another score", wrong_scores(figures.failures), "<=", 0),
     ]
 
 

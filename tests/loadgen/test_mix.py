@@ -40,8 +40,15 @@ def test_only_a_wrong_key_is_wrong(dealt: list[Ask]) -> None:
 
 
 def test_arrays_have_their_rows(dealt: list[Ask]) -> None:
-    arrays = [json.loads(ask.body) for ask in dealt if ask.kind == "array"]
+    asks = [ask for ask in dealt if ask.kind == "array"]
+    arrays = [json.loads(ask.body) for ask in asks]
     assert {len(array) for array in arrays} == {7}
+    # One of them is golden, at any place.
+    requests = {golden.positive: golden.request for golden in GOLDEN}
+    assert all(
+        array[ask.at] == requests[ask.positive] for ask, array in zip(asks, arrays, strict=True)
+    )
+    assert {ask.at for ask in asks} == set(range(7))
 
 
 def test_all_rows_of_the_file_and_all_golden_rows_are_sent(dealt: list[Ask]) -> None:

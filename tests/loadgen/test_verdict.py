@@ -66,6 +66,14 @@ def test_all_refused_breaks_rate_and_errors() -> None:
     assert missed(judgement) == ["right replies a second", "share failed"]
 
 
+@pytest.mark.parametrize("kind", ["single", "array"])
+def test_one_wrong_score_breaks(kind: str) -> None:
+    wrong = {f"{kind}: a golden row has another score": 1}
+    judgement = judged(right=29_999, failures=wrong)
+    assert judgement.outcome is Outcome.BROKEN
+    assert missed(judgement) == ["golden rows with another score"]
+
+
 def test_half_slow_breaks_the_median_and_all_above() -> None:
     judgement = judged(latency=times(ms2=14_999, ms200=15_001))
     assert judgement.outcome is Outcome.BROKEN
