@@ -33,8 +33,9 @@ from service.shedding import WORTH_READING, Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# After a stop begins, how long an idle connection stays open for a request that its client
-# may just be sending: that one is still answered, with `Connection: close`.
+# How long an idle connection stays open once a stop begins, for a request that its client may
+# just be sending (that one is still answered, with `Connection: close`), or once all places are
+# taken: probes and callers who wait for one come before those who say nothing.
 _LINGER_SECONDS: Final = 1.0
 
 # How long a whole body may take to come, however it is divided, while the server runs and once it
@@ -129,11 +130,16 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
     def _tick(self) -> None:
         """Tell the arbiter that this worker lives, and close idle connections."""
         self.notify()
-        self._idle.close(self.cfg.keepalive if self.alive else _LINGER_SECONDS)
+        self._idle.close(self._patience())
         self._bodies.close(_BODY_SECONDS if self.alive else _LAST_BODY_SECONDS)
         self._glance.tell(self.log)
         self.each_second(self.sockets if self.alive else [])
         gevent.sleep(1.0 if self.alive else 0.1)
+
+    def _patience(self) -> float:
+        """How long a connection may be idle: not long if that keeps others out, or the stop."""
+        in_the_way = self._connections.full() or not self.alive
+        return _LINGER_SECONDS if in_the_way else float(self.cfg.keepalive)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection from its first request to its end."""

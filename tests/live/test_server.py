@@ -1,7 +1,7 @@
 """The real server starts, shares its work, survives its workers, and leaves nothing behind."""
 
 import signal
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,20 @@ def test_a_connection_that_sent_little_does_not_hold_up_the_stop(
         silent.sendall(sent)
         assert _stop_takes(server) < 10
         assert silent.recv(1) == b""
+
+
+def test_connections_that_say_nothing_give_their_places_up(tmp_path: Path) -> None:
+    with ExitStack() as held, serving(tmp_path, "--worker-connections=5", workers="1") as server:
+        kept = held.enter_context(closing(Connection(server)))
+        assert kept.score(VALID).status == 200
+        for number in range(8):
+            silent = held.enter_context(server.connect())
+            silent.sendall(b"POST /reg/ HTTP/1.1\r\nHost: " if number % 2 else b"")
+        began = awake()
+        for path in ("/healthz", "/readyz"):
+            with server.client() as client:
+                assert client.get(path).status_code == 200
+        assert awake() - began < 10, "long before SCORING_KEEPALIVE"
 
 
 def test_a_request_in_flight_is_answered_before_the_stop(tmp_path: Path) -> None:
