@@ -5,11 +5,13 @@ in here. An empty value counts as not set, and does not hide that of the file.
 """
 
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from msgspec import Struct
 
 Settings = TypeVar("Settings", bound=Struct)
@@ -61,13 +63,34 @@ class Variables(Generic[Settings]):
         )
 
     def _given(self, environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
-        try:
-            sources = (dotenv_values(dotenv), environ)
-        except (OSError, UnicodeError):
-            raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from None
         return {
             name: value
-            for source in sources
+            for source in (_of_file(dotenv), environ)
             for name, value in source.items()
             if name.startswith(self.prefix) and value
         }
+
+
+def _of_file(dotenv: Path) -> dict[str, str | None]:
+    """What a `.env` file sets; nothing if there is none. Raises SettingsError.
+
+    A line that can't be parsed is not passed over: it may hold the keys, in whose place the
+    example key would be in force.
+    """
+    try:
+        text = dotenv.read_text("utf-8")
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except (OSError, UnicodeError):
+        raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from None
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            reason = f"line {_line(binding)} is no NAME=value, or a quotation mark does not close"
+            raise SettingsError(str(dotenv), reason)
+    return dotenv_values(stream=StringIO(text))
+
+
+def _line(binding: Binding) -> int:
+    """The number of its line: the parser counts from the empty ones before it."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")

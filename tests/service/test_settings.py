@@ -268,3 +268,11 @@ def test_a_dotenv_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.env").write_bytes(b"SCORING_PORT=\xff\n")
     with pytest.raises(SettingsError, match=r"bad\.env"):
         load({}, tmp_path / "bad.env")
+
+
+@pytest.mark.parametrize("bad", ['SCORING_API_KEYS="a:wL9x', "SCORING_API_KEYS a:wL9x", "=wL9x"])
+def test_a_line_of_dotenv_that_is_no_setting_stops_the_start(bad: str, dotenv: Path) -> None:
+    dotenv.write_text(f"# keys\n\nSCORING_PORT=80\n\n{bad}\nSCORING_WORKERS=1\n")
+    with pytest.raises(SettingsError, match=r"\.env: line 5 is no NAME=value") as caught:
+        load({}, dotenv)
+    assert "wL9x" not in str(caught.value)
