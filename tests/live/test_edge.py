@@ -66,6 +66,15 @@ def test_refusals_of_the_service_pass_as_they_are(edge: Edge) -> None:
     assert edge.ask("POST", "/reg/", b"{").status == 400
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/model"), ("POST", "/model/promote"), ("POST", "/model/rollback")]
+)
+def test_operators_reach_the_model(method: str, path: str, edge: Edge) -> None:
+    reply = edge.ask(method, path)
+    assert (reply.status, reply.json()["body"]) == (403, "this key has no admin rights")
+    assert edge.ask(method, path, headers={"x-api-key": "wrong"}).status == 401
+
+
 _TO_METRICS = (
     *("/metrics", "/metrics/", "//metrics", "/reg/../metrics", "/reg/%2e%2e/metrics"),
     *("/%6detrics", "/docs/../metrics", "/docs/..%2fmetrics", "/./metrics", "/reg/..//metrics"),

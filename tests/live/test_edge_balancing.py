@@ -247,7 +247,9 @@ def test_a_broken_connection_is_asked_again_once_for_a_score_and_never_for_anoth
         assert [len(echo.received) for echo in pair] == [1, 1]
         for echo in pair:
             echo.received.clear()
-        edge.ask("POST", "/model", b"{}").assert_refused(502, "the service can't be reached")
+        edge.ask("POST", "/model/rollback", b"{}").assert_refused(
+            502, "the service can't be reached"
+        )
         assert sum(len(echo.received) for echo in pair) == 1
 
 
