@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from service.doctor import files
+from service.doctor import certificates, files
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
 from service.settings import Settings
@@ -37,6 +37,10 @@ def edge(
         yield warn("edge", f"nothing reads {', '.join(names)}", "python -m service.edge --help")
     yield largest_body(settings, found.max_body)
     yield from _secrets(machine, found)
+    if found.certificate:
+        yield from certificates.servers(Path(found.certificate), Path(found.certificate_key))
+    if found.client_ca:
+        yield from certificates.authority(Path(found.client_ca))
 
 
 def keepalive(settings: Settings, idle: int) -> Finding:

@@ -121,7 +121,9 @@ class SettingsError(Exception): ...
 def load(*, dotenv):
     if "bad" in dotenv.name:
         raise SettingsError("EDGE_LISTEN: is no port")
-    return SimpleNamespace(max_body=4096, certificate_key="{key}", client_keys_file="")
+    return SimpleNamespace(
+        max_body=4096, certificate="", certificate_key="{key}", client_ca="", client_keys_file=""
+    )
 def unknown_variables(*, dotenv):
     return ["EDGE_LISSEN"] if "odd" in dotenv.name else []
 """

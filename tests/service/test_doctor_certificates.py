@@ -1,0 +1,102 @@
+"""What the doctor makes of the edge's certificates."""
+
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from service.doctor import certificates
+from tests.support.doctor import POWERLESS, examined, only
+from tests.support.edge import make_certificates
+from tests.support.server import free_port
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], capture_output=True, check=True)
+
+
+@pytest.fixture(scope="module")
+def expired(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("expired")
+    request, key = folder / "server.csr", made / "server.key"
+    _openssl("req", "-new", "-key", key, "-subj", "/CN=edge", "-out", request)
+    signed = ("x509", "-req", "-in", request, "-signkey", key, "-days", "-1")
+    _openssl(*signed, "-out", folder / "server.crt")
+    return folder / "server.crt"
+
+
+def test_good_ones_tell_their_end(made: Path) -> None:
+    found = only(certificates.servers(made / "server.crt", made / "server.key"))
+    assert found.level == "ok"
+    end = datetime.now(UTC) + timedelta(days=397)
+    assert found.found == f"good until {end:%Y-%m-%d}"
+    assert only(certificates.authority(made / "ca.crt")).found == found.found
+
+
+@pytest.mark.parametrize(("days", "level"), [(389, "ok"), (391, "warn"), (398, "fail")])
+def test_an_end_that_comes_is_told_a_week_before(days: int, level: str, made: Path) -> None:
+    now = datetime.now(UTC) + timedelta(days=days)
+    server = certificates.servers(made / "server.crt", made / "server.key", now)
+    assert [only(server).level, only(certificates.authority(made / "ca.crt", now)).level] == [
+        level,
+        level,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "told"),
+    [
+        ("client.crt", "server.key", "key values mismatch"),
+        ("client.crt", "client.key", "clients refuse it: unsuitable certificate purpose"),
+        ("server.crt", "ca.crt", "one of them can't be read"),
+        ("server.key", "server.key", "one of them can't be read"),
+    ],
+)
+def test_one_that_no_client_would_take(certificate: str, key: str, told: str, made: Path) -> None:
+    found = only(certificates.servers(made / certificate, made / key))
+    assert (found.level, found.found.endswith(told)) == ("fail", True), found
+
+
+@pytest.mark.parametrize("name", ["server.crt", "server.key"])
+def test_an_authority_that_is_none(name: str, made: Path) -> None:
+    assert only(certificates.authority(made / name)).level == "fail"
+
+
+def test_a_key_under_a_password_is_not_asked_for(made: Path, tmp_path: Path) -> None:
+    key = tmp_path / "server.key"
+    _openssl("pkey", "-in", made / "server.key", "-aes256", "-passout", "pass:x", "-out", key)
+    assert only(certificates.servers(made / "server.crt", key)).level == "fail"
+
+
+def test_of_what_is_elsewhere_nothing_is_told(made: Path) -> None:
+    assert not list(certificates.servers(made / "server.crt", made / "none"))
+    assert not list(certificates.authority(made / "none"))
+
+
+@pytest.fixture
+def closed(made: Path) -> Iterator[Path]:
+    (made / "server.key").chmod(0)
+    yield made
+    (made / "server.key").chmod(0o600)
+
+
+def test_what_only_nginx_may_read_cannot_be_told(closed: Path, tmp_path: Path) -> None:
+    named = f"EDGE_CERTIFICATE={closed}/server.crt\nEDGE_CERTIFICATE_KEY={closed}/server.key\n"
+    (tmp_path / ".env").write_text(named)
+    report = examined(tmp_path, "--json", through=POWERLESS, port=str(free_port()))
+    assert report.level("edge certificate") == "unknown"
+
+
+def test_an_expired_one_fails_the_report(made: Path, expired: Path, tmp_path: Path) -> None:
+    named = f"EDGE_CERTIFICATE={expired}\nEDGE_CERTIFICATE_KEY={made}/server.key\n"
+    (tmp_path / ".env").write_text(named)
+    report = examined(tmp_path, "--json", port=str(free_port()))
+    assert (report.code, report.level("edge certificate")) == (1, "fail")
+    assert "certificate has expired" in report["edge certificate"]["found"]
