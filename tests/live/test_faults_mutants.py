@@ -95,6 +95,7 @@ def test_mutated_requests_break_nothing(tmp_path: Path) -> None:
         # It did reach what it was to reach: scored, refused as JSON, refused as HTTP.
         for status in (200, 400, 401, 415):
             assert statuses[status] > 50, statuses
+        assert statuses[0] < _COUNT // 50, "hardly any is left without an answer"
         assert server.pids() == pids
         assert max(_resident(server)) < 250
         assert exchange(server, valid).json() == before

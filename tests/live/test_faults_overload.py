@@ -96,8 +96,9 @@ def test_what_is_too_much_is_refused_and_soon_forgotten(tmp_path: Path) -> None:
     assert flood.ends["200"].count / flood.seconds > 0.15 * capacity, figures
     assert flood.longest_pause < 3, figures
     assert flood.ends["200"].sent["p99"] < 1000, figures
-    # Before refusals went past the parser and the greenlets it was 80 ms and more.
-    assert flood.ends["429"].sent["p50"] < 60, figures
+    # As told by the client that has time to look: a worker that scores one array after the other
+    # without a look at its sockets takes 80 ms and more.
+    assert modest.ends["429"].sent["p50"] < 60, figures
     assert recovery < 2, figures
     assert growth < 25, figures
 

@@ -85,6 +85,18 @@ def test_every_container_is_confined(services: dict[str, Any]) -> None:
         assert "ulimits" not in one, name
 
 
+def test_what_serves_has_a_limit_of_cpu_and_can_be_asked_for_its_health(
+    services: dict[str, Any],
+) -> None:
+    for name in services.keys() - {*_ONCE, "loadgen", "loadgen-worker"}:
+        assert 0 < float(services[name]["cpus"]) <= 2, name
+        # The service's own image says how.
+        assert name == "scoring" or services[name]["healthcheck"]["test"][:2] == ["CMD", "wget"]
+    for path in _DOCKERFILES:
+        checked = "HEALTHCHECK" in path.read_text()
+        assert checked == (path.parent.name != "monitoring"), "what runs once needs none"
+
+
 def test_what_serves_comes_back_and_what_runs_once_does_not(services: dict[str, Any]) -> None:
     once = {name for name, one in services.items() if one["restart"] == "no"}
     assert once == {*_ONCE, "loadgen", "loadgen-worker"}
