@@ -29,8 +29,10 @@ _NO_SYN: Final = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 
 class FairServer(StreamServer):
     """Accepts while this worker has about as few connections as any other."""
 
-    def __init__(self, *args: Any, board: Board, place: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, board: Board, place: int, lent: bool, **kwargs: Any) -> None:
+        """`lent` is whether the listening socket stays open elsewhere, as systemd's does."""
         super().__init__(*args, **kwargs)
+        self._lent = lent
         self._board = board
         self._place = place
         self._looks = 0
@@ -49,14 +51,19 @@ class FairServer(StreamServer):
     def close(self) -> None:
         """Listen no more. The last to go in a stop takes all who have connected by then.
 
-        The kernel resets what waits to be accepted when the last listener closes.
+        The kernel resets what waits to be accepted when the last listener closes. What is lent
+        has others: whoever is lent it next answers, and must not find it deaf.
         """
-        if not self.closed and self._board.stopping and self._board.least(self._place) is None:
+        if not self.closed and self._is_the_last():
             _deafen(self.socket)
             with suppress(OSError):  # no more open files: the others can't be helped
                 while not self.full() and (connection := self.do_read()):
                     self.do_handle(*connection)
         super().close()
+
+    def _is_the_last(self) -> bool:
+        alone = self._board.stopping and self._board.least(self._place) is None
+        return alone and not self._lent
 
     def _is_crowded(self, mine: int) -> bool:
         least = self._board.least(self._place)

@@ -25,6 +25,17 @@ def stop(server: Any, seconds: float) -> NoReturn:
     raise StopIteration
 
 
+def refuse_upgrade(server: Any) -> None:
+    """In the master, instead of gunicorn's own reaction to USR2: a second master beside this one.
+
+    Started as a script, it would take gunicorn's folder for the library and die with a traceback;
+    and the last worker of this one would close the socket for both.
+    """
+    server.log.warning(
+        "USR2 is not obeyed: start another version beside this one, behind the edge, and end this"
+    )
+
+
 def _is_hurried(server: Any, seconds: float) -> bool:
     try:
         number = server.SIG_QUEUE.get(timeout=seconds)

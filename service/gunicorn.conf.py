@@ -83,8 +83,9 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Let a stop begin with the readiness. gunicorn looks its reactions up by name."""
+    """Let a stop begin with the readiness, and do not upgrade: gunicorn looks these up by name."""
     server.handle_term = partial(draining.stop, server, _settings.drain_seconds)
+    server.handle_usr2 = partial(draining.refuse_upgrade, server)
 
 
 def _public(addresses: list[Any]) -> list[Any]:
@@ -109,6 +110,7 @@ def post_fork(server: Any, worker: Any) -> None:
     """Go on with the metrics of whoever had this worker's place before."""
     places.take(worker.place, workdir.metrics_folder())
     worker.early_signals = server.SIG_QUEUE
+    worker.lent = server.systemd or any(isinstance(address, int) for address in server.cfg.address)
 
 
 def post_worker_init(worker: Any) -> None:

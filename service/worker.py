@@ -57,7 +57,8 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
     """One greenlet for each connection, one operating-system thread for all of them.
 
     `place` is this worker's place on the board. It is taken here, in the master, before the
-    fork; `child_exit` of the configuration gives it back.
+    fork; `child_exit` of the configuration gives it back. `lent` is whether the listening sockets
+    are somebody else's, who keeps them open; `post_fork` says.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,6 +67,7 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
         self._bodies = UnfinishedBodies()
         self._board = board()
         self.place = self._board.take()
+        self.lent = False
         # What else is to be done then, with the sockets that are listened on; the
         # configuration says.
         self.each_second: Callable[[list[Any]], None] = lambda _sockets: None
@@ -118,9 +120,8 @@ class ScoringWorker(GeventWorker):  # type: ignore[misc]
             server = StreamServer(listener, handle=handle, spawn=_METRICS_CONNECTIONS)
         else:
             handle = partial(self.handle, named)
-            server = FairServer(
-                *(listener, handle), spawn=self._connections, board=self._board, place=self.place
-            )
+            of_us: dict[str, Any] = {"board": self._board, "place": self.place, "lent": self.lent}
+            server = FairServer(listener, handle, spawn=self._connections, **of_us)
         server.start()
         return server
 

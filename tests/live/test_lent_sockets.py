@@ -1,0 +1,60 @@
+"""Listening sockets that are lent, as systemd does it, and masters beside this one."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live.support import Connection
+from tests.support.paths import ROOT
+from tests.support.server import environment, eventually, serving
+from tests.support.strategies import VALID
+
+pytestmark = pytest.mark.slow
+
+# What systemd does between fork and exec: the first socket is 3, and the process is named.
+_LEND = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "service"])
+"""
+
+
+@contextmanager
+def _lent(folder: Path, listener: socket.socket) -> Iterator[str]:
+    """A server that listens at what it is lent; its address. It is stopped."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _LEND, str(listener.fileno())],
+        cwd=folder,
+        env={**environment(folder, {"SCORING_WORKERS": "2"}), "PYTHONPATH": str(ROOT)},
+        pass_fds=(listener.fileno(),),
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def test_a_socket_that_is_lent_serves_the_next_server_too(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for _ in range(3):
+            # Who comes between two servers waits in the queue.
+            with _lent(tmp_path, listener) as url:
+                assert httpx.get(f"{url}/healthz", timeout=20).status_code == 200
+
+
+def test_usr2_is_told_to_be_of_no_use_and_harms_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path, workers="1") as server, closing(Connection(server)) as kept:
+        server.process.send_signal(signal.SIGUSR2)
+        eventually(lambda: "USR2 is not obeyed" in server.output(), "it is told")
+        assert kept.score(VALID).status == 200
+        assert len(server.workers()) == 1
