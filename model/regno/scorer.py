@@ -61,11 +61,12 @@ class RegnoScorer:
         self._class_at = names.index("camera_class") if "camera_class" in names else None
 
     @classmethod
-    def load(cls, path: Path = BUNDLED) -> "RegnoScorer":
+    def load(cls, path: Path | str = BUNDLED) -> "RegnoScorer":
         """The scorer of a .cbm file and the manifest beside it.
 
         Raises ModelRefused, naming the file and what is wrong with it.
         """
+        path = Path(path)
         try:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.

@@ -43,7 +43,7 @@ def test_any_selection_in_any_order_scores_as_catboost_does_with_the_golden_feat
     names: Sequence[str], cat: Sequence[str], text: Sequence[str], tmp_path: Path
 ) -> None:
     model = toys.train(names, cat=cat, text=text)
-    scorer = RegnoScorer.load(toys.save(model, tmp_path))
+    scorer = RegnoScorer.load(str(toys.save(model, tmp_path)))  # a notebook's path is a text
     expected = model.predict(toys.pool(names, cat, text), prediction_type="Probability").tolist()
     scores = scorer.score(_golden())
     assert [[score.negative, score.positive] for score in scores] == expected

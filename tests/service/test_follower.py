@@ -98,6 +98,14 @@ class World:
         note = self.whiteboard.note(_MINE)
         return note.state if note else ""
 
+    def change_to(self, version: str, generation: int) -> None:
+        """All want a version, and the other worker has it ready."""
+        target = Target(version, generation)
+        self.other(target, ready=target)
+        self.aliases = Aliases(live=version, generation=generation)
+        self.step()
+        self.step()
+
     def step(self) -> None:
         """One of those that start() does for ever."""
         self.follower._step()
@@ -232,12 +240,8 @@ def test_a_way_back_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.order(Target("first", 1))
     world.follower.catch_up()
-    for generation, version in enumerate(("second", "third"), start=2):
-        target = Target(version, generation)
-        world.other(target, ready=target)
-        world.aliases = Aliases(live=version, generation=generation)
-        world.step()
-        world.step()
+    world.change_to("second", 2)
+    world.change_to("third", 3)
     world.follower._standby.clear()
     world.aliases = Aliases(live="second", generation=4)
     world.step()
@@ -252,13 +256,9 @@ def test_a_way_back_to_what_this_worker_never_had_is_not_timed(
     world.before = _refuse
     world.order(Target("second", 2))
     world.step()
-    for generation, version in enumerate(("first", "second"), start=3):
-        target = Target(version, generation)
-        world.other(target, ready=target)
-        world.aliases = Aliases(live=version, generation=generation)
-        world.step()
-        world.before = lambda _: None
-        world.step()
+    world.change_to("first", 3)
+    world.before = lambda _: None
+    world.change_to("second", 4)
     assert world.follower.version == "second"
     assert world.loads[-1] == ("second", False)
 
@@ -282,11 +282,8 @@ def test_who_looks_seldom_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> None:
-    for generation, version in enumerate(("second", "first"), start=2):
-        world.aliases = Aliases(live=version, generation=generation)
-        world.other(Target(version, generation), ready=Target(version, generation))
-        world.step()
-        world.step()
+    world.change_to("second", 2)
+    world.change_to("first", 3)
     assert world.loads == [("second", True)]
     world.replaced = {"second"}
     world.aliases = Aliases(live="second", generation=4)
@@ -297,9 +294,6 @@ def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> Non
 def test_what_stands_by_is_looked_at_once_a_swap(world: World) -> None:
     """Each look reads and hashes the whole model beside what callers wait for."""
     for generation, version in enumerate(("second", "first", "second"), start=2):
-        world.aliases = Aliases(live=version, generation=generation)
-        world.other(Target(version, generation), ready=Target(version, generation))
-        world.step()
-        world.step()
+        world.change_to(version, generation)
         assert world.follower.version == version
     assert world.looks == ["first", "second"]

@@ -1,0 +1,40 @@
+"""A load test over TLS, through the real edge."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.live.support import started
+from tests.support.edge import edge_before, make_certificates
+from tests.support.load import load, shapes_file, written
+from tests.support.server import KEY, free_port
+
+_REQUESTS = 40
+
+
+@pytest.mark.slow
+def test_the_key_goes_to_nobody_whose_certificate_is_not_vouched_for(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path, "partner")
+    files = {
+        "certificate": f"{certificates}/server.crt",
+        "certificate_key": f"{certificates}/server.key",
+    }
+    port = free_port()
+    shapes = shapes_file(tmp_path, seconds=2, rate=20, limits="objective")
+    with (
+        started(tmp_path / "service", host="127.0.0.1", port=str(port), workers="1"),
+        edge_before(tmp_path / "edge", port, **files) as edge,
+    ):
+        url = ("--url", f"https://localhost:{edge.port}")
+        code, said = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY)
+        assert code == 1, said
+        assert failures(tmp_path) == {"single: SSLCertVerificationError": _REQUESTS}
+        vouched_for = {"SSL_CERT_FILE": f"{certificates}/ca.crt"}
+        _, said = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY, **vouched_for)
+        assert failures(tmp_path) == {}, said
+
+
+def failures(folder: Path) -> dict[str, int]:
+    (stage,) = written(folder)["stages"]
+    found: dict[str, int] = stage["failures"]
+    return found
