@@ -251,7 +251,7 @@ def test_a_worker_without_a_key_has_the_master_s(tmp_path: Path) -> None:
             worker.wait(20)
     (stage,) = written(tmp_path)["stages"]
     assert stage["failures"] == {}, said
-    assert stage["right"] == 40
+    assert stage["sent"] == 40
 
 
 @pytest.mark.slow
@@ -264,4 +264,4 @@ def test_the_key_may_stand_in_a_file(tmp_path: Path) -> None:
         _, said = load(tmp_path, shapes, "--url", server.url, **given)
     (stage,) = written(tmp_path)["stages"]
     assert stage["failures"] == {}, said
-    assert stage["right"] == 40
+    assert stage["sent"] == 40
