@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from time import thread_time, time
-from typing import Final
+from typing import Final, NamedTuple
 
 from model import ModelRefused
 from model.registry import Registry, RegistryError, examine
@@ -78,8 +78,33 @@ def _is_open(verdict: int) -> bool:
     return file.st_size == 0 or (file.st_size > 1 and is_old)
 
 
+class Fetched(NamedTuple):
+    """A model file that was read, its SHA-256, and a stamp that differs once it is touched."""
+
+    path: Path
+    sha256: str
+    stamp: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, path: Path, digest: str) -> "Fetched":
+        """A file as it is now. Raises OSError."""
+        file = path.stat()
+        return cls(path, digest, (file.st_ino, file.st_size, file.st_mtime_ns))
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it is what was read; a file that is gone is not."""
+        with suppress(OSError):
+            return self == Fetched.of(self.path, self.sha256)
+        return False
+
+
 class Loader:
-    """Loads versions of a registry."""
+    """Loads versions of a registry.
+
+    What was read once and nobody touched since is not read again: to read and hash a model beside
+    what callers wait for takes longer than the whole swap.
+    """
 
     def __init__(
         self, registry: Registry, examination: Examination, kept: Kept, slowest: float
@@ -89,19 +114,27 @@ class Loader:
         self._examination = examination
         self._kept = kept
         self._slowest = slowest
+        self._fetched: dict[str, Fetched] = {}
 
     def keep(self, version: str) -> None:
         """Let workers that start later have this version, whatever becomes of the registry."""
+        known = self._fetched.get(version)
         with suppress(RegistryError):
-            self._kept.keep(version, self._registry.fetch(version).parent)
+            path = known.path if known and known.is_untouched else self._registry.fetch(version)
+            self._kept.keep(version, path.parent)
 
     def is_that(self, scorer: RegnoScorer, version: str) -> bool:
         """Whether a scorer is of the version as it is in the registry, if that can be told."""
-        try:
-            model = self._registry.fetch(version).read_bytes()
-        except RegistryError:
+        known = self._fetched.get(version)
+        if known and known.sha256 == scorer.sha256 and known.is_untouched:
             return True
-        return sha256(model).hexdigest() == scorer.sha256
+        try:
+            path = self._registry.fetch(version)
+            known = Fetched.of(path, sha256(path.read_bytes()).hexdigest())
+        except (RegistryError, OSError):
+            return True
+        self._fetched[version] = known
+        return known.sha256 == scorer.sha256
 
     def serving(self, version: str) -> RegnoScorer:
         """What the other workers of this host serve; from the registry if it was not kept.
@@ -120,7 +153,9 @@ class Loader:
         """
         path = self._registry.fetch(version)
         self._examination(path)
+        known = Fetched.of(path, "")
         scorer = RegnoScorer.load(path)
+        self._fetched[version] = known._replace(sha256=scorer.sha256)
         scorer.warm()
         if present:
             self._hold_to_speed(scorer, present)

@@ -1,12 +1,20 @@
-"""One verdict for all workers, and how long it holds."""
+"""One verdict for all workers, and how long it holds; what is read of a version, and when."""
 
+import json
 import os
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from model import ModelRefused
-from service.swap.loading import Examination
+from model.regno import BUNDLED
+from service.swap.kept import Kept
+from service.swap.loading import Examination, Loader
+from tests.support.registry import no_check
+from tests.support.swapping import FIRST, SECOND, registry_of_twins
 
 
 class Examiner:
@@ -59,3 +67,58 @@ def test_a_refusal_is_not_for_ever(model: Path) -> None:
     Examination(model.parent, examiner)(model)
     Examination(model.parent, examiner)(model)
     assert examiner.asked == 2
+
+
+class Reads:
+    """A loader of a registry of two, and the versions that it had read and hashed."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        registry = registry_of_twins(folder)
+        self.versions: list[str] = []
+        monkeypatch.setattr(registry, "fetch", partial(self._fetch, registry.fetch))
+        (folder / "kept").mkdir()
+        self.kept = Kept(folder / "kept")
+        examination = Examination(folder, no_check)
+        self.loader = Loader(registry, examination, self.kept, slowest=3.0)
+        self.file = registry.fetch(SECOND)
+        self.versions.clear()
+
+    def _fetch(self, fetch: Callable[[str], Path], version: str) -> Path:
+        self.versions.append(version)
+        return fetch(version)
+
+
+@pytest.fixture
+def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reads:
+    return Reads(tmp_path, monkeypatch)
+
+
+def test_a_version_that_nobody_touched_is_read_once(reads: Reads) -> None:
+    scorer = reads.loader.load(SECOND, None)
+    assert reads.loader.is_that(scorer, SECOND)
+    reads.loader.keep(SECOND)
+    assert reads.loader.is_that(scorer, SECOND)
+    assert reads.kept.model(SECOND)
+    assert reads.versions == [SECOND]
+    # What the server began with was read by the master: once here, then no more.
+    for _ in range(2):
+        assert reads.loader.is_that(scorer, FIRST)
+    assert reads.versions == [SECOND, FIRST]
+
+
+def test_a_version_that_was_replaced_is_another(reads: Reads) -> None:
+    scorer = reads.loader.load(SECOND, None)
+    reads.file.touch()
+    assert reads.loader.is_that(scorer, SECOND)
+    other = BUNDLED.read_bytes() + b"more"
+    reads.file.write_bytes(other)
+    papers = json.loads(reads.file.with_name("manifest.json").read_bytes())
+    papers["sha256"] = sha256(other).hexdigest()
+    reads.file.with_name("manifest.json").write_text(json.dumps(papers))
+    assert not reads.loader.is_that(scorer, SECOND)
+
+
+def test_of_a_version_that_is_gone_nothing_can_be_told(reads: Reads) -> None:
+    scorer = reads.loader.load(SECOND, None)
+    reads.file.unlink()
+    assert reads.loader.is_that(scorer, SECOND)
