@@ -255,9 +255,10 @@ class Follower:
         if old.version != target.version:
             self._slot.change(self._standby.pop(target.version))
             # The one that went stays warm, for a way back; those before it go.
-            self._standby = {old.version: old}
-            # The ones before are held by cycles; what is older than this process is frozen.
-            gc.collect()
+            gone, self._standby = self._standby, {old.version: old}
+            if gone:  # they are held by cycles; what is older than this process is frozen
+                gone.clear()
+                gc.collect()
             log.info("Version %s serves instead of %s", target.version, old.version)
         # What was wanted before the order may have been replaced: the next look tells.
         self._wanted = target
