@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread
 
@@ -30,14 +31,18 @@ def _stream(edge: Edge) -> Told:
 
 @contextmanager
 def _slow_clients(edge: Edge) -> Iterator[None]:
-    """Each has begun a request, every fifth only its head, and goes on with a byte a second."""
+    """Each has begun a request, every fifth only its head, and goes on with a byte a second.
+
+    Strangers do so at moments of their own: all at once they would be a load of another kind.
+    """
     begun, over = head(100_000), Event()
 
     def drip() -> None:
-        while not over.wait(1):
-            for client in clients:
-                with suppress(OSError):
-                    client.sendall(b"x")
+        for client in cycle(clients):
+            if over.wait(1 / _SLOW):
+                return
+            with suppress(OSError):
+                client.sendall(b"x")
 
     with ExitStack() as held:
         clients = []
