@@ -19,6 +19,14 @@ _CHOSEN: Final = {
     "LOADGEN_API_KEY_FILE": "secrets/loadgen_api_key",
     "ALERTMANAGER_NOBODY": "true",
 }
+# Compose wants the file, filled in or not; what an operator has put there stays.
+_CREDENTIALS: Final = "aws_credentials"
+_NO_CREDENTIALS: Final = """\
+# For a registry at S3, in the form of ~/.aws/credentials.
+[default]
+# aws_access_key_id =
+# aws_secret_access_key =
+"""
 # Certificates and what Alertmanager reads are the operator's to put there.
 _FOLDERS: Final = ("edge", "alertmanager")
 
@@ -77,6 +85,9 @@ def _make(folder: Path, files: dict[Path, str]) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _FOLDERS:
         (folder / name).mkdir(mode=0o755, exist_ok=True)
+    credentials = folder / _CREDENTIALS
+    if not credentials.exists():
+        files = {**files, credentials: _NO_CREDENTIALS}
     for path, text in files.items():
         path.unlink(missing_ok=True)
         path.touch(0o600)
