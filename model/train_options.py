@@ -43,6 +43,16 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_general(parser)
+    _add_own_rows(parser.add_argument_group("on own rows"))
+    _add_registry(parser.add_argument_group("with a registry of models"))
+    options = parser.parse_args(arguments)
+    if wrong := _contradiction(options):
+        parser.error(wrong)
+    return options
+
+
+def _add_general(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
     add(
@@ -53,15 +63,19 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--no-progress", action="store_true", help="draw no progress bar")
     add("--rows", type=int, help=f"readings to simulate; a fifth is held out (default: {ROWS})")
-    own = parser.add_argument_group("on own rows")
-    add = own.add_argument
+
+
+def _add_own_rows(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--data", type=Path, metavar="FILE", help="CSV file in UTF-8")
     add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
     add("--skip-bad", action="store_true", help="leave bad rows out; else they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
     add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
-    kept = parser.add_argument_group("with a registry of models")
-    add = kept.add_argument
+
+
+def _add_registry(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--models",
         metavar="DIR",
@@ -76,10 +90,6 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="DIR",
         help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
     )
-    options = parser.parse_args(arguments)
-    if wrong := _contradiction(options):
-        parser.error(wrong)
-    return options
 
 
 def _contradiction(options: argparse.Namespace) -> str:

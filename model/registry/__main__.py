@@ -78,12 +78,11 @@ def _failed(options: argparse.Namespace, status: int, message: str) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="python -m model.registry",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(prog=parser.prog)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -96,7 +95,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     command("list", _list, "Show all versions and their aliases.")
     command("history", _history, "Show who changed the aliases, when and why; newest last.")
-    add = command("add", _add, "Examine a .cbm file and store it as a version.")
+    _add_file(command("add", _add, "Examine a .cbm file and store it as a version."))
+    _add_changes(command)
+    command("verify", _verify, "Look for faults in all versions and aliases.")
+    return parser.parse_args(arguments)
+
+
+def _add_file(add: argparse.ArgumentParser) -> None:
     add.add_argument("file", type=Path, help="the model; a manifest.json beside it goes along")
     add.add_argument("--version", help="default: its manifest's, else one made of its SHA-256")
     add.add_argument(
@@ -105,6 +110,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="CSV",
         help="readings whose camera types and classes the model knows, if it has no manifest",
     )
+
+
+def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that change an alias."""
     promote = command("promote", _promote, "Make a version live; the live one becomes previous.")
     promote.add_argument("version")
     promote.add_argument(
@@ -122,8 +131,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         changing.add_argument(
             "--force", action="store_true", help="even if it is refused; the history tells why"
         )
-    command("verify", _verify, "Look for faults in all versions and aliases.")
-    return parser.parse_args(arguments)
 
 
 def _add_limits(promote: argparse.ArgumentParser) -> None:
