@@ -71,7 +71,8 @@ class Conductor:
         while not self._over(shape):
             gevent.sleep(_TICK)
             while self._told + _WHOLE_AFTER <= self.now() and self._told < shape.seconds:
-                _tell(judging.line(judging.row(self.tally, shape, self._told)))
+                second = self.tally.between(self._told, self._told + 1)
+                _tell(judging.line(judging.row(second, shape, self._told)))
                 self._told += 1
             if shape.seeks_knee and self._past_the_knee(shape, limits):
                 return
@@ -86,7 +87,7 @@ class Conductor:
             shape=shape.name,
             seeks_knee=shape.seeks_knee,
             judgements=judged,
-            seconds=self._rows(shape),
+            seconds=judging.rows(self.tally, shape, self.now()),
             golden=whole.golden,
             golden_wrong=wrong_scores(whole.failures),
             models=whole.models,
@@ -96,10 +97,6 @@ class Conductor:
         _tell("\n" + as_text(run))
         _tell("Written: " + ", ".join(map(str, pages.write(run, self._out))))
         return run.outcome
-
-    def _rows(self, shape: Shape) -> list[dict[str, Any]]:
-        last = min(shape.seconds, ceil(max(0.0, self.now())))
-        return [judging.row(self.tally, shape, number) for number in range(last)]
 
     def _over(self, shape: Shape) -> bool:
         past = self.now() - shape.seconds

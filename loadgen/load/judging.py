@@ -1,11 +1,13 @@
 """From what was counted to the figures of stages and the rows of plots."""
 
+from collections import Counter
+from math import ceil
 from typing import Any, Final
 
 from loadgen.load.limits import Limits
 from loadgen.load.shapes import Shape
-from loadgen.load.tally import UNANSWERED, UNSENT, Tally
-from loadgen.load.timetable import bounds, planned, rate_at
+from loadgen.load.tally import UNANSWERED, UNSENT, Second, Tally
+from loadgen.load.timetable import bounds, due_times, planned, rate_at
 from loadgen.load.verdict import Figures, Judgement, judge
 
 # A stage can be judged when its last requests have had this long to come back.
@@ -23,17 +25,11 @@ def judgements(tally: Tally, shape: Shape, limits: Limits, now: float) -> list[J
 
 
 def figures(tally: Tally, shape: Shape, number: int, now: float) -> Figures:
-    """What a stage came to by now.
-
-    What was not sent or not answered counts, with the least that all of it has waited or would.
-    """
+    """What a stage came to by now."""
     begin, end = bounds(shape.stages)[number]
     stage, due = shape.stages[number], planned(shape.stages)[number]
     seen = tally.between(begin, end)
-    lost = {UNSENT: due - seen.sent, UNANSWERED: seen.sent - seen.done}
-    if due > seen.done:
-        waited = max(shape.generator.timeout_seconds, now - end)
-        seen.scored.add(waited, due - seen.done)
+    _add_lost(seen, due, max(shape.generator.timeout_seconds, now - end))
     return Figures(
         name=stage.name,
         target=(stage.began_at + stage.rate) / 2,
@@ -41,16 +37,39 @@ def figures(tally: Tally, shape: Shape, number: int, now: float) -> Figures:
         planned=due,
         sent=seen.sent,
         right=seen.right,
-        failures={**seen.failures, **{why: count for why, count in lost.items() if count > 0}},
+        failures=seen.failures,
         latency=seen.scored,
         lateness=seen.late,
         cpu=tally.cpu(begin, end),
     )
 
 
-def row(tally: Tally, shape: Shape, number: int) -> dict[str, Any]:
+def _add_lost(seen: Second, due: int, waited: float) -> None:
+    """Of what was due, count what was not sent or not answered as failed, after such a wait.
+
+    That is the least that all of it has waited, or would have.
+    """
+    lost = {UNSENT: due - seen.sent, UNANSWERED: seen.sent - seen.done}
+    seen.failures.update({why: count for why, count in lost.items() if count > 0})
+    if due > seen.done:
+        seen.scored.add(waited, due - seen.done)
+
+
+def rows(tally: Tally, shape: Shape, now: float) -> list[dict[str, Any]]:
+    """All seconds for the plots, what was lost in those that have settled by now with them."""
+    due = Counter(map(int, due_times(shape.stages)))
+    made = []
+    for number in range(min(shape.seconds, ceil(max(0.0, now)))):
+        second = tally.between(number, number + 1)
+        if number + 1 + SETTLE_SECONDS <= now:
+            waited = max(shape.generator.timeout_seconds, now - number - 1)
+            _add_lost(second, due[number], waited)
+        made.append(row(second, shape, number))
+    return made
+
+
+def row(second: Second, shape: Shape, number: int) -> dict[str, Any]:
     """One second, for the line of progress and for plots; times in ms."""
-    second = tally.seconds.get(number) or tally.between(0, 0)
     return {
         "second": number,
         "target": round(rate_at(shape.stages, number + 0.5), 1),

@@ -6,7 +6,7 @@ from typing import Any, Final
 import gevent
 import pytest
 
-from loadgen.load import judging, limits
+from loadgen.load import judging, limits, timetable
 from loadgen.load.agent import Agent
 from loadgen.load.mix import Ask, Kind, Mix
 from loadgen.load.shapes import Generator, Shape, Stage
@@ -121,6 +121,29 @@ def test_what_was_never_sent_or_answered_counts_as_failed_and_slowest() -> None:
     )  # longer than it would have waited for a reply
 
 
+def test_plots_show_what_was_lost_once_it_can_no_longer_come() -> None:
+    course = shape(Stage(4, 500.0, judged=True))
+    tally = filled(3, 500)
+    tally.at(3.0).sent += 100
+    found = [(row["failed"], row["p50"]) for row in judging.rows(tally, course, now=20)]
+    assert found == [(0, 2.0)] * 3 + [(500, 16_000)]
+    unsettled = judging.rows(tally, course, now=4)
+    assert [row["failed"] for row in unsettled] == [0] * 4
+
+
+@pytest.mark.parametrize("rate", [37.7, 500.0])
+def test_each_second_has_what_is_due_in_it(rate: float) -> None:
+    """A ramp's moments are roots: one may lie a rounding before its second."""
+    course = shape(
+        Stage(7, rate, start=0.3), Stage(5, rate, judged=True), Stage(3, 1.0, start=rate)
+    )
+    tally = Tally()
+    for due in timetable.due_times(course.stages):
+        tally.at(due).sent += 1
+        tally.add(done(due, 0.002))
+    assert {row["failed"] for row in judging.rows(tally, course, now=99)} == {0}
+
+
 def test_without_any_request_nothing_ran() -> None:
     course = shape(Stage(4, 500.0, judged=True))
     (judged,) = judging.judgements(Tally(), course, LIMITS, now=11)
@@ -135,10 +158,10 @@ def test_a_late_generator_is_known_from_its_counts() -> None:
 
 def test_the_line_of_a_second_tells_target_and_replies() -> None:
     course = shape(Stage(4, 500.0, judged=True))
-    line = judging.line(judging.row(filled(1, 500, took=0.0), course, 0))
+    line = judging.line(judging.row(filled(1, 500, took=0.0).at(0), course, 0))
     assert "target    500/s" in line
     assert "right    500" in line
-    empty = judging.line(judging.row(Tally(), course, 3))
+    empty = judging.line(judging.row(Tally().at(3), course, 3))
     assert empty.count(" - ") == 3
 
 
