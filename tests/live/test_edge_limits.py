@@ -39,7 +39,9 @@ def test_one_key_over_its_rate_is_refused_and_another_passes(echo: Echo, tmp_pat
         assert 6 <= passed <= 8
         assert statuses(greedy)[:6] == [200] * 6
         greedy[-1].assert_refused(429, _TOO_MANY)
-        assert greedy[-1].all("Retry-After") == ["1"]
+        later = {seconds for reply in greedy[8:] for seconds in reply.all("Retry-After")}
+        assert later <= {"1", "2", "3"}
+        assert len(later) > 1, "not all come again at once"
         assert greedy[0].all("Retry-After") == []
         assert statuses(many(edge, 6, "modest")) == [200] * 6
         assert len(echo.received) == passed + 6
@@ -91,7 +93,7 @@ def test_one_address_holds_so_many_requests_at_once(echo: Echo, tmp_path: Path) 
         eventually(lambda: edge.ask("GET", "/").status == 429, "the limit holds")
         full = edge.ask("GET", "/")
         full.assert_refused(429, _TOO_MANY)
-        assert full.all("Retry-After") == ["1"]
+        assert full.all("Retry-After")[0] in {"1", "2", "3"}
         held.close()
         eventually(lambda: edge.ask("GET", "/").status == 200, "the places are free again")
 
