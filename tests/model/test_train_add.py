@@ -57,7 +57,10 @@ def test_the_new_model_is_a_candidate_that_serves_nobody(
     assert f"report: {folder / 'out/REPORT.md'}" in told
     promote = f"promote {made['version']} --models {folder / 'models'}"
     assert f"to make it live: python -m model.registry {promote}\n" in told
-    command(folder, *promote.split())
+    # Of so few rows it has learnt to decide otherwise, which somebody has to want.
+    refused = command(folder, *promote.split(), expect=1)
+    assert "are decided differently" in refused.stderr
+    command(folder, *promote.split(), "--force")
     assert served.aliases().live == made["version"]
 
 
