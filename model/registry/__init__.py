@@ -2,7 +2,7 @@
 
 May import: model's errors, stdlib, msgspec; boto3 in the home at S3. Never a scorer but by
 name, where a model is loaded: `examination` does so in a process of its own, and `promotion`
-compares two that were examined. The environment gives the command's default only.
+compares two that were examined. Never the environment.
 registry (what can be done) → aliases (the rules) and a home (file_home or s3_home: bytes).
 A version never changes. All aliases are one file, changed as a whole.
 """

@@ -34,8 +34,6 @@ can't be read, 69 the registry can't be reached, read or written, 75 others kept
 aliases, 130 Ctrl-C, 143 SIGTERM.
 """
 _STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (Conflict, 75))
-# The service's own variable: who has set it means that registry.
-_VARIABLE: Final = "SCORING_MODELS"
 _DEFAULT: Final = "models"
 _LIMITS: Final = {
     "flips": ("--max-flips", "share of rows that may be decided differently (default: 0.02)"),
@@ -152,10 +150,9 @@ def _limit(text: str) -> float:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
-        default=os.environ.get(_VARIABLE) or _DEFAULT,  # noqa: TID251 - this command is its own door
+        default=_DEFAULT,
         metavar="DIR",
-        help=f"folder of the registry, or s3://bucket/prefix (default: ${_VARIABLE}, or "
-        f"./{_DEFAULT})",
+        help=f"folder of the registry, or s3://bucket/prefix (default: ./{_DEFAULT})",
     )
     parser.add_argument("--name", default="regno", help="which model's versions (default: regno)")
     parser.add_argument(

@@ -68,17 +68,6 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
     assert run("history").splitlines()[2].endswith("their cameras")
 
 
-def test_the_registry_is_the_services_own_unless_another_is_named(tmp_path: Path) -> None:
-    def where(*arguments: object, setting: str) -> Any:
-        done = command(tmp_path, "list", "--json", *arguments, settings={"SCORING_MODELS": setting})
-        return as_json(done)["registry"]
-
-    mine, other = tmp_path / "mine", tmp_path / "other"
-    assert where(setting=str(mine)) == f"{mine}/regno"
-    assert where("--models", other, setting=str(mine)) == f"{other}/regno"
-    assert where(setting="") == "models/regno"
-
-
 @pytest.mark.slow
 def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
     def run(*arguments: object) -> Any:
