@@ -64,6 +64,8 @@ def graph(title: str, unit: str, description: str, *queries: Dataquery) -> times
         )
         .tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI))
     )
+    if unit == "percentunit":  # a line of zeros would have an axis up to 10,000 %
+        panel.axis_soft_max(0.01)
     return _described(panel, title, unit, description, queries).span(8).height(8)
 
 
