@@ -1,13 +1,25 @@
 """The begin of a stop: no longer ready, but still serving until balancers have seen it."""
 
+import os
 import queue
 import signal
+from functools import partial
 from time import monotonic
 from typing import Any, Final, NoReturn
 
 from service.board import board
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+def hold_over_forks() -> None:
+    """In the master: let a stop wait until the worker that is told has been born.
+
+    Python forgets the signals that reach a child before its first line.
+    """
+    hold = partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOPS)
+    go_on = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOPS)
+    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=go_on)
 
 
 def stop(server: Any, seconds: float) -> NoReturn:

@@ -80,6 +80,7 @@ def on_starting(server: Any) -> None:
         KeyRing(_settings).judge(_public(server.cfg.address), strict=True)
     except SettingsError as error:
         stop(error)
+    draining.hold_over_forks()
 
 
 def when_ready(server: Any) -> None:
