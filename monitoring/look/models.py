@@ -15,11 +15,10 @@ _MODEL: Final = ROOT / "model" / "regno" / "regno.cbm"
 
 
 def make(folder: Path) -> None:
-    """A registry in a folder; the first is live, the second its shadow. Raises CannotLook."""
+    """A registry in a folder; the first is live. Raises CannotLook."""
     for version in (FIRST, SECOND):
         _run(folder, "add", str(_MODEL), "--version", version)
     promote(folder, FIRST)
-    _run(folder, "shadow", SECOND)
 
 
 def promote(folder: Path, version: str) -> None:

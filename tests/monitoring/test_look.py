@@ -27,7 +27,7 @@ def look(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of the pictures, and what was said meanwhile."""
     folder = tmp_path_factory.mktemp("look")
-    done = look("--out", str(folder), "--seconds", "20", "--rate", "100")
+    done = look("--out", str(folder), "--seconds", "40", "--rate", "100")
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
