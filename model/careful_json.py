@@ -1,12 +1,11 @@
 """A second, careful look at a body that the fast decoder refused or could not vouch for.
 
-The standard library's scanner tells what msgspec does not: repeated keys, and which field
-holds a NaN. It takes an array element by element, so a hostile one is never held whole.
+The standard library's scanner shows what msgspec does not: repeated keys, and which field
+holds a NaN.
 """
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from model.errors import InvalidRequest
@@ -20,7 +19,7 @@ _NOT_FINITE: Final = object()
 
 
 class CarefulReader:
-    """Reads elements of an array; `fields` are the names that may be told in a fault."""
+    """Reads one JSON value; `fields` are the names that may be named in a fault."""
 
     def __init__(self, fields: frozenset[str]) -> None:
         self._fields = fields
@@ -33,39 +32,27 @@ class CarefulReader:
             parse_float=str,
         )
 
-    def elements(self, text: str) -> Iterator[tuple[str, InvalidRequest | None]]:
-        """Each element's text, and what is wrong with it if that can be told.
+    def look(self, text: str) -> InvalidRequest | None:
+        """What is wrong with a text that is one JSON value, if anything.
 
-        Raises InvalidRequest when the array itself can't be read.
+        Raises InvalidRequest when it is none.
         """
-        at = _skip(text, 0)
-        if text[at : at + 1] != "[":
+        self._fault = None
+        try:
+            _, end = self._scanner.raw_decode(text, _skip(text, 0))
+        except RecursionError:
+            raise InvalidRequest("", TOO_DEEP) from None
+        except ValueError:
+            raise InvalidRequest("", NOT_JSON) from None
+        if _skip(text, end) != len(text):
             raise InvalidRequest("", NOT_JSON)
-        at = _skip(text, at + 1)
-        more = text[at : at + 1] != "]"
-        while more:
-            end = self._end_of_element(text, at)
-            yield text[at:end], self._fault
-            at = _skip(text, end)
-            more = text[at : at + 1] == ","
-            at = _skip(text, at + 1) if more else at
-        if text[at : at + 1] != "]" or _skip(text, at + 1) != len(text):
-            raise InvalidRequest("", NOT_JSON)
+        return self._fault
 
     def check(self, text: str) -> None:
         """Raise what is wrong with a text that is one JSON value."""
-        for _, fault in self.elements(f"[{text}]"):
-            if fault:
-                raise fault
-
-    def _end_of_element(self, text: str, at: int) -> int:
-        self._fault = None
-        try:
-            return self._scanner.raw_decode(text, at)[1]
-        except RecursionError as error:
-            raise InvalidRequest("", TOO_DEEP) from error
-        except ValueError as error:
-            raise InvalidRequest("", NOT_JSON) from error
+        fault = self.look(text)
+        if fault:
+            raise fault
 
     def _look_at(self, pairs: list[tuple[str, object]]) -> None:
         """Called for each object, innermost first; keeps the first fault."""

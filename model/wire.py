@@ -1,22 +1,32 @@
 """From the bytes of a body to validated requests, for any request type.
 
-A body is one object or an array of them, either of which may have been encoded once more
-as a JSON string. The fast road is one msgspec call for the whole body. Only a body that
-this call refuses, or that may repeat a key, is read a second time, row by row.
+A body is one object or an array of them, either of which may have been encoded once more as a
+JSON string. One msgspec call decodes an object, or some rows of an array. Only what such a call
+refuses, or what may repeat a key, is looked at a second time.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain, pairwise
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from model.careful_json import NOT_JSON, TOO_DEEP, CarefulReader
 from model.errors import InvalidRequest, TooManyRows
+from model.json_split import NotAnArray, elements
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+# Bytes of an array that are decoded at once: some milliseconds of work.
+SLICE_BYTES: Final = 512 * 1024
+LONGEST_ROW: Final = 64 * 1024
+# Elements that are looked at one by one before others may be served.
+_CAREFUL_ROWS: Final = 256
+_BLANKS: Final = b" \t\r\n"
 _KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
+_ROWS_MEET: Final = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
 _KINDS: Final = {
     "float": "a number",
     "int": "an integer",
@@ -34,88 +44,211 @@ NOT_ROWS: Final = "the body must be an object or an array of objects"
 NOT_A_ROW: Final = "the row must be an object"
 
 
+class _Unclear(Exception):
+    """An array that has to be looked at element by element."""
+
+
 class RequestDecoder(Generic[T]):
     """Decodes bodies into requests of one struct type, all of whose fields are required."""
 
     def __init__(
-        self, kind: type[T], hook: Callable[[type, object], Any], max_rows: int = 10_000
+        self,
+        kind: type[T],
+        hook: Callable[[type, object], Any],
+        max_rows: int = 10_000,
+        longest_row: int = LONGEST_ROW,
     ) -> None:
+        """`max_rows` is the greatest number of rows of an array, `longest_row` their bytes."""
         self._max_rows = max_rows
-        self._fields = frozenset(kind.__struct_fields__)
+        self._longest_row = longest_row
+        self._reader = CarefulReader(frozenset(kind.__struct_fields__))
+        self._keys = len(kind.__struct_fields__)
         self._body = msgspec.json.Decoder(
             kind | list[kind] | str,  # type: ignore[valid-type]
             strict=False,
             dec_hook=hook,
         )
         self._row = msgspec.json.Decoder(kind | str, strict=False, dec_hook=hook)
+        self._raw_rows = msgspec.json.Decoder(list[Raw])
+        self._text = msgspec.json.Decoder(str)
 
-    def decode(self, body: bytes) -> T | list[T | InvalidRequest]:
+    def __call__(self, body: bytes) -> T | list[T | InvalidRequest]:
         """One request, or for an array its requests in order, each unreadable one in its place.
 
         Raises InvalidRequest when nothing in the body can be read.
         """
+        if is_array(body):
+            return list(chain.from_iterable(self.slices(body)))
         try:
-            value = self._body.decode(body)
-        except RecursionError as error:
-            raise InvalidRequest("", TOO_DEEP) from error
+            value: T | str = self._body.decode(body)
+        except RecursionError:
+            raise InvalidRequest("", TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeError) as error:
-            if body.lstrip(b" \t\r\n")[:1] == b"[":
-                return self._row_by_row(body)
-            raise self._fault(_text(body), error) from error
+            raise self._fault(_text(body), error) from None
         if isinstance(value, str):
             return self._encoded_twice(value)
-        return self._without_repeats(body, value)
+        if not self._has_no_repeats(body, 1):
+            self._reader.check(_text(body))
+        return value
+
+    def slices(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
+        """The requests of an array in order, some at a time, each unreadable one in its place.
+
+        A step takes some milliseconds, whatever the body is; some steps give nothing. Raises
+        InvalidRequest before the first requests are given, when the body can't be read as a whole.
+        """
+        body = body.strip(_BLANKS)
+        if body[:1] == b'"':
+            body = yield from self._unescaped(body)
+        if body[:1] != b"[":
+            raise InvalidRequest("", NOT_JSON)
+        if len(body) <= SLICE_BYTES:
+            yield from self._slice(body)
+            return
+        try:
+            cuts = yield from self._cuts(body)
+        except _Unclear:
+            yield from self._row_by_row(body)
+        else:
+            for begin, end in pairwise(cuts):
+                yield from self._slice(b"[%b]" % body[begin + 1 : end])
+
+    def _slice(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
+        """The requests of an array that is short enough to be decoded at once."""
+        rows: list[T] | None = None
+        try:
+            if len(body) > self._longest_row:
+                self._count(body)
+            rows = self._body.decode(body)
+        except RecursionError:
+            raise InvalidRequest("", TOO_DEEP) from None
+        except (msgspec.DecodeError, UnicodeError, _Unclear):
+            pass  # what follows does not belong here: the error holds all that was decoded
+        if rows is None or not self._has_no_repeats(body, len(rows)):
+            yield from self._row_by_row(body)
+            return
+        if len(rows) > self._max_rows:
+            raise TooManyRows(self._max_rows)
+        yield list(rows)
+
+    def _cuts(self, body: bytes) -> Generator[list[Any], None, list[int]]:
+        """Where an array can be cut into slices: its first byte, some commas, its last byte.
+
+        A cut may lie in a text that looks like the end of a row and the begin of another. Then
+        what is before it is no JSON, and this raises _Unclear: arrays that are valid add up to one.
+        """
+        cuts, rows = [0], 0
+        while cuts[-1] < len(body) - 1:
+            begin = cuts[-1]
+            cut = len(body) - 1
+            if begin + SLICE_BYTES < cut:
+                latest = begin + SLICE_BYTES + self._longest_row
+                meeting = _ROWS_MEET.search(body, begin + SLICE_BYTES, latest)
+                if meeting is None:
+                    raise _Unclear
+                cut = meeting.start(1)
+            cuts.append(cut)
+            rows += self._count(b"[%b]" % body[begin + 1 : cut])
+            if rows > self._max_rows:
+                raise TooManyRows(self._max_rows)
+            yield []
+        return cuts
+
+    def _count(self, body: bytes) -> int:
+        """How many rows a valid array has. Raises _Unclear if it is not, or a row is too long."""
+        try:
+            body.decode()
+            rows = self._raw_rows.decode(body)
+        except RecursionError:
+            raise InvalidRequest("", TOO_DEEP) from None
+        except (msgspec.DecodeError, UnicodeError):
+            raise _Unclear from None
+        if max(map(len, rows), default=0) > self._longest_row:
+            raise _Unclear
+        return len(rows)
+
+    def _row_by_row(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
+        rows: list[T | InvalidRequest] = []
+        try:
+            for spans in elements(body):
+                for begin, end in spans:
+                    if len(rows) == self._max_rows:
+                        raise TooManyRows(self._max_rows)
+                    rows.append(self._element(body, begin, end))
+                    if len(rows) % _CAREFUL_ROWS == 0:
+                        yield []
+                yield []
+        except NotAnArray:
+            raise InvalidRequest("", NOT_JSON) from None
+        yield rows
+
+    def _element(self, body: bytes, begin: int, end: int) -> T | InvalidRequest:
+        """An element of an array. Raises InvalidRequest when it is no JSON."""
+        if end - begin > self._longest_row:
+            reason = f"the row is longer than {self._longest_row} bytes"
+            return InvalidRequest("", reason, "length")
+        text = _text(body[begin:end])
+        return self._reader.look(text) or self._one(text)
+
+    def _unescaped(self, body: bytes) -> Generator[list[Any], None, bytes]:
+        """The bytes that a JSON string holds: a piece at a time, each cut after a comma.
+
+        A comma is never part of an escape, so that every piece is a string too.
+        """
+        inner, decoded = body[1:-1], bytearray()
+        if body[-1:] != b'"' or len(body) < 2:
+            raise InvalidRequest("", NOT_JSON)
+        at = 0
+        while at < len(inner):
+            end = len(inner)
+            if at + SLICE_BYTES < end:
+                latest = at + SLICE_BYTES + self._longest_row
+                end = inner.find(b",", at + SLICE_BYTES, latest) + 1
+            if not end:
+                raise InvalidRequest("", NOT_JSON)
+            try:
+                decoded += self._text.decode(b'"%b"' % inner[at:end]).encode()
+            except (msgspec.DecodeError, UnicodeError):
+                raise InvalidRequest("", NOT_JSON) from None
+            at = end
+            yield []
+        found = bytes(decoded).strip(_BLANKS)
+        if found[:1] == b'"':
+            raise InvalidRequest("", NOT_ROWS)
+        return found
+
+    def _encoded_twice(self, text: str) -> T | list[T | InvalidRequest]:
+        body = text.encode()
+        if body.lstrip()[:1] == b'"':
+            raise InvalidRequest("", NOT_ROWS)
+        return self(body)
+
+    def _has_no_repeats(self, body: bytes, rows: int) -> bool:
+        """Whether no key in the body is repeated; false when that does not show at once.
+
+        msgspec keeps the last of two equal keys; a request must not be read two ways. Every key
+        ends in a quote and a colon, so the count of those is never less than the number of keys;
+        all fields are required, so it is never less than rows times fields. Equality therefore
+        proves that each row has its fields once and nothing else.
+        """
+        return len(_KEY_ENDS.findall(body)) == self._keys * rows
 
     def _fault(self, text: str, error: Exception) -> InvalidRequest:
         """Why msgspec refused one object."""
         if isinstance(error, msgspec.ValidationError):
             return explain(error)
         try:
-            CarefulReader(self._fields).check(text)
+            self._reader.check(text)
         except InvalidRequest as fault:
             return fault
         return InvalidRequest("", NOT_JSON)
-
-    def _encoded_twice(self, text: str) -> T | list[T | InvalidRequest]:
-        body = text.encode()
-        if body.lstrip()[:1] == b'"':
-            raise InvalidRequest("", NOT_ROWS)
-        return self.decode(body)
-
-    def _without_repeats(
-        self, body: bytes, value: T | list[T | InvalidRequest]
-    ) -> T | list[T | InvalidRequest]:
-        """msgspec keeps the last of two equal keys; a request must not be read two ways.
-
-        Every key ends in a quote and a colon, so the count of those is never less than the
-        number of keys; all fields are required, so it is never less than rows times fields.
-        Equality therefore proves that each row has its fields once and nothing else.
-        """
-        rows = value if isinstance(value, list) else None
-        if rows is not None and len(rows) > self._max_rows:
-            raise TooManyRows(self._max_rows)
-        expected = len(self._fields) * (1 if rows is None else len(rows))
-        if len(_KEY_ENDS.findall(body)) == expected:
-            return value
-        if rows is not None:
-            return self._row_by_row(body)
-        CarefulReader(self._fields).check(_text(body))
-        return value
-
-    def _row_by_row(self, body: bytes) -> list[T | InvalidRequest]:
-        rows: list[T | InvalidRequest] = []
-        for text, fault in CarefulReader(self._fields).elements(_text(body)):
-            if len(rows) == self._max_rows:
-                raise TooManyRows(self._max_rows)
-            rows.append(fault or self._one(text))
-        return rows
 
     def _one(self, text: str) -> T | InvalidRequest:
         try:
             value = self._row.decode(text)
             if isinstance(value, str):
                 text = value
-                CarefulReader(self._fields).check(text)
+                self._reader.check(text)
                 value = self._row.decode(text)
         except InvalidRequest as fault:
             return fault
@@ -124,11 +257,16 @@ class RequestDecoder(Generic[T]):
         return InvalidRequest("", NOT_A_ROW) if isinstance(value, str) else value
 
 
+def is_array(body: bytes) -> bool:
+    """Whether a body is an array, encoded once more as a string perhaps."""
+    return body.lstrip(b' \t\r\n"')[:1] == b"["
+
+
 def _text(body: bytes) -> str:
     try:
         return body.decode()
-    except UnicodeError as error:
-        raise InvalidRequest("", NOT_JSON) from error
+    except UnicodeError:
+        raise InvalidRequest("", NOT_JSON) from None
 
 
 def explain(error: msgspec.ValidationError) -> InvalidRequest:

@@ -1,42 +1,35 @@
-"""Who is let in under load: few at a time, few that wait, and nobody for whom it is too late.
+"""Which requests are let in under load: few wait at a time, and none for whom it is too late.
 
-A worker scores some requests at once, which fill a batch; others wait in a room, first come
-first served. Who finds the room full, or would wait longer than it has time, is refused at
-once with 429: a reply that comes too late is work for nothing, and makes all others late.
-Arrays have a slot and a room of their own, and give way as soon as single rows wait.
+Single rows wait for the next batch, first come first served. A request that finds too many of
+them, or would wait longer than it has time, is rejected at once: a late reply is work for nothing,
+and makes all others late. Arrays are scored one after the other, beside the single rows, and are
+rejected first.
 """
 
-from collections.abc import Callable, Mapping
-from random import choice
-from time import monotonic, time
-from typing import Any, Final
+from asyncio import Future, get_running_loop
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from math import inf
+from time import monotonic
+from typing import Final
 
-from service.errors import Refused
-from service.lane import Lane
-from service.metrics.http import SHED_REASONS
 from service.settings import Settings
 
-# Where the worker puts the moment at which its turn of the event loop saw the request's bytes.
-SEEN: Final = "scoring.seen"
-
-# Enough to fill a batch. More at once would only make each turn of the event loop longer, and
-# with it the time until somebody new is looked at: half a millisecond for each.
-_SLOTS: Final = 32
-# An array is scored in slices, between which single rows have their turn: two at once would
-# make them wait for two slices.
-_ARRAY_SLOTS: Final = 1
+# Rows of single requests that one call of the model takes: more rows in a call would make each of
+# them hardly cheaper, but all of them later.
+BATCH: Final = 128
 # Beyond this many bytes a body counts as an array, whatever it is: a single row has 500-900.
 ARRAY_BYTES: Final = 2048
-# Arrays are refused once single rows have filled this share of their room, or of their time.
+# Arrays are rejected once single rows have filled this share of their room, or of their time.
 _GIVE_WAY: Final = 0.25
 # An array may wait as long as a single row, or as long as so many of its own size take: who sends
 # many rows at once waits for them anyway.
 _ARRAY_PATIENCE: Final = 2.0
-# Arrays that wait hold memory: together as much as so many of the greatest, or one of any size.
-_LARGEST_WAITING: Final = 2
 # Scoring takes about so long for a byte of an array, until it has been measured.
-_SECONDS_A_BYTE: Final = 1.2e-7
-# The last array is a tenth of what is thought of the next; a refusal shakes it by a fiftieth.
+_SECONDS_A_BYTE: Final = 3e-8
+# The last array makes a tenth of what is expected of the next. A rejection lowers the estimate by
+# a fiftieth: nothing else would correct one by which all are rejected.
 _LEARN: Final = 0.1
 _DOUBT: Final = 0.98
 # Bounds of what is learnt: in shorter arrays, what they take beside their bytes shows; one moment
@@ -44,12 +37,12 @@ _DOUBT: Final = 0.98
 _TELLING_BYTES: Final = 64 * 1024
 _AT_MOST: Final = 4
 _FASTEST: Final = _SECONDS_A_BYTE / 8
-_LONGEST_MS: Final = 600_000
-_DIGITS: Final = 7
-# Of a clock beside ours: a start in the future, or longer ago, tells nothing.
-_OLDEST_START: Final = 60.0
-_RETRY_SECONDS: Final = ("1", "2", "3")
+# The last batch makes so much of what is expected of the next.
+_PACE: Final = 0.3
 
+# Why a request is not let in: no room to wait in, no time to wait so long; an array while single
+# rows wait; an explanation while anybody waits.
+SHED_REASONS: Final = ("full", "deadline", "array", "explain")
 FULL, DEADLINE, ARRAY, EXPLAIN = SHED_REASONS
 TEXTS: Final = {
     FULL: "too many requests are waiting",
@@ -59,150 +52,136 @@ TEXTS: Final = {
 }
 
 
+class Overloaded(Exception):
+    """A request that is not let in, for one of the reasons of `TEXTS`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(TEXTS[reason])
+        self.reason = reason
+
+
 class Admission:
-    """Lets requests in, or refuses them with 429 and a word on when to come again."""
+    """Lets requests in, or rejects them.
+
+    `waiting` is how many rows of single requests wait for a batch: whoever adds and takes them
+    keeps it.
+    """
 
     def __init__(self, settings: Settings, shed: Callable[[str], None]) -> None:
-        """`shed` is told the reason of each refusal."""
+        """`shed` is given the reason of each rejection."""
+        self.waiting = 0
         self._shed = shed
         self._patience = settings.max_wait_ms / 1000
-        room = settings.max_waiting
-        self._singles = Lane(_SLOTS, room, (_SLOTS + room) * ARRAY_BYTES)
-        self._arrays = Lane(_ARRAY_SLOTS, room, _LARGEST_WAITING * settings.max_array_body)
+        self._room = settings.max_waiting
+        self._batch_seconds = 0.0
+        self._array_runs = False
+        self._array_line: deque[Future[None]] = deque()
+        self._array_bytes = 0
         self._seconds_a_byte = _SECONDS_A_BYTE
 
     @property
-    def busy(self) -> bool:
-        """Whether anybody might be refused."""
-        return self._singles.taken or self._arrays.taken
+    def crowded(self) -> bool:
+        """Whether more wait than the next batch takes: time to leave undone what nobody awaits."""
+        return self.waiting > BATCH or self._array_runs
+
+    def overloaded(self, reason: str) -> Overloaded:
+        """The rejection of a request; it is counted."""
+        self._shed(reason)
+        return Overloaded(reason)
+
+    def check_head(self, size: int) -> None:
+        """Raise Overloaded if a body of so many bytes would be rejected, however patient."""
+        if size <= ARRAY_BYTES:
+            if self.waiting >= BATCH:
+                self.check_single(None)
+        elif self._array_runs or self.waiting > BATCH:
+            self.check_array(size, None)
+
+    def check_single(self, seconds: float | None) -> float:
+        """Until when, by `monotonic`, it makes sense to score one row.
+
+        `seconds` are what the caller gives, from now on. Raises Overloaded.
+        """
+        if self.waiting < BATCH and seconds is None:
+            return inf
+        patience = self._patience if seconds is None else seconds
+        if self.waiting >= BATCH + self._room:
+            raise self.overloaded(FULL)
+        if self._wait_ahead > patience:
+            raise self.overloaded(DEADLINE)
+        return monotonic() + patience
+
+    def batch_took(self, seconds: float) -> None:
+        """A batch of rows that had to wait for another came so long after that one."""
+        self._batch_seconds += _PACE * (seconds - self._batch_seconds)
 
     @property
-    def crowded(self) -> bool:
-        """Whether anybody waits: time to leave undone what no caller waits for."""
-        return self._singles.fullness > 0 or self._arrays.fullness > 0
+    def _wait_ahead(self) -> float:
+        """Seconds that one more row will wait beyond the next batch."""
+        return self.waiting // BATCH * self._batch_seconds
 
-    def closed_to(self, size: int) -> str | None:
-        """Why a body of so many bytes would be refused now, however patient its client is."""
-        single = size <= ARRAY_BYTES
-        if not single and self._give_way():
-            return ARRAY
-        lane = self._singles if single else self._arrays
-        if lane.is_full_for(size):
-            return FULL
-        return DEADLINE if lane.wait_ahead > self._patience_of(size) else None
-
-    def check(self, environ: Mapping[str, Any], size: int) -> "Ticket":
-        """A ticket for a body of so many bytes. Raises Refused when it can't be used in time.
-
-        Raises Refused with 400 when the client's deadline can't be read.
-        """
-        lane, patience = self._lane(size), self._patience_before(environ, size)
-        reason = self.closed_to(size)
-        if reason is None and lane.wait_ahead > patience:
-            reason = DEADLINE
+    def check_array(self, size: int, seconds: float | None) -> float:
+        """The same for an array of so many bytes."""
+        takes = size * self._seconds_a_byte
+        patience = max(self._patience, _ARRAY_PATIENCE * takes)
+        if seconds is not None:
+            patience = seconds - takes
+        if self._gives_way:
+            raise self.overloaded(ARRAY)
+        if self._array_runs and len(self._array_line) >= self._room:
+            raise self.overloaded(FULL)
+        if self._array_bytes * self._seconds_a_byte > patience:
             if size >= _TELLING_BYTES:
-                # Nobody would ever show that an estimate is wrong if all were refused by it.
                 self._seconds_a_byte = max(_FASTEST, _DOUBT * self._seconds_a_byte)
-        if reason is not None:
-            raise self.refusal(reason)
-        return Ticket(self, lane, monotonic() + patience, size)
+            raise self.overloaded(DEADLINE)
+        return monotonic() + patience
 
-    def refusal(self, reason: str) -> Refused:
-        """The reply to one that is not let in; it is counted."""
-        self.count(reason)
-        return Refused(429, TEXTS[reason], {"Retry-After": retry_after()})
+    @property
+    def _gives_way(self) -> bool:
+        many = self.waiting - BATCH > _GIVE_WAY * self._room
+        return many or self._wait_ahead > _GIVE_WAY * self._patience
 
-    def count(self, reason: str) -> None:
-        """Note that a request was refused."""
-        self._shed(reason)
+    @asynccontextmanager
+    async def array(self, size: int, latest: float) -> AsyncIterator[None]:
+        """The turn of an array of so many bytes. Raises Overloaded when it comes after `latest`."""
+        self._array_bytes += size
+        try:
+            await self._array_turn()
+            began = monotonic()
+            try:
+                if began > latest:
+                    raise self.overloaded(DEADLINE)
+                yield
+                self._measure(size, monotonic() - began)
+            finally:
+                self._next_array()
+        finally:
+            self._array_bytes -= size
 
-    def measured(self, size: int, seconds: float) -> None:
-        """An array of so many bytes had a slot for so long."""
+    async def _array_turn(self) -> None:
+        if not self._array_runs:
+            self._array_runs = True
+            return
+        turn = get_running_loop().create_future()
+        self._array_line.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._next_array()
+            else:
+                self._array_line.remove(turn)
+            raise
+
+    def _next_array(self) -> None:
+        """Hand the turn to the array that has waited longest."""
+        if self._array_line:
+            self._array_line.popleft().set_result(None)
+        else:
+            self._array_runs = False
+
+    def _measure(self, size: int, seconds: float) -> None:
         if size >= _TELLING_BYTES:
             known = self._seconds_a_byte
             took = min(seconds / size, _AT_MOST * known)
             self._seconds_a_byte = max(_FASTEST, known + _LEARN * (took - known))
-
-    def _lane(self, size: int) -> Lane:
-        return self._singles if size <= ARRAY_BYTES else self._arrays
-
-    def _patience_of(self, size: int) -> float:
-        if size <= ARRAY_BYTES:
-            return self._patience
-        return max(self._patience, _ARRAY_PATIENCE * size * self._seconds_a_byte)
-
-    def _patience_before(self, environ: Mapping[str, Any], size: int) -> float:
-        """The seconds from now within which it makes sense to begin."""
-        given = timeout_of(environ)
-        if given is None:
-            # For the wait alone, not for a body that comes slowly, nor by an edge's clock: where
-            # that is slow by as much, all would be refused.
-            return self._patience_of(size)
-        takes = size * self._seconds_a_byte if size > ARRAY_BYTES else 0.0
-        return given - _age(environ) - takes
-
-    def _give_way(self) -> bool:
-        singles = self._singles
-        return singles.fullness > _GIVE_WAY or singles.wait_ahead > _GIVE_WAY * self._patience
-
-
-class Ticket:
-    """One request's place in a lane: a context that waits for a slot, and gives it back."""
-
-    __slots__ = ("_admission", "_began", "_lane", "_latest", "_size")
-
-    def __init__(self, admission: Admission, lane: Lane, latest: float, size: int) -> None:
-        """`latest` is the moment, of the monotonic clock, until which it makes sense to begin."""
-        self._admission = admission
-        self._lane = lane
-        self._latest = latest
-        self._size = size
-        self._began = 0.0
-
-    def __enter__(self) -> None:
-        """Wait for a slot. Raises Refused when it has become too late."""
-        self._lane.enter(self._size)
-        self._began = monotonic()
-        if self._began > self._latest:
-            self._lane.leave(self._size)
-            raise self._admission.refusal(DEADLINE)
-
-    def __exit__(self, *_: object) -> None:
-        """Give the slot to the next."""
-        self._lane.leave(self._size)
-        if self._size > ARRAY_BYTES:
-            self._admission.measured(self._size, monotonic() - self._began)
-
-
-def retry_after() -> str:
-    """When to come again: not all at the same moment."""
-    return choice(_RETRY_SECONDS)  # noqa: S311 - no secret
-
-
-def _age(environ: Mapping[str, Any]) -> float:
-    """The seconds since the edge passed the request on; since its head was here, if none says."""
-    now = time()
-    stated = environ.get("HTTP_X_REQUEST_START", "")
-    if stated.startswith("t="):
-        try:
-            age = now - float(stated[2:])
-        except ValueError:
-            age = -1.0
-        if 0 <= age <= _OLDEST_START:
-            return age
-    seen: float = environ.get(SEEN, now)
-    return now - seen
-
-
-def timeout_of(environ: Mapping[str, Any]) -> float | None:
-    """The seconds that the client gives, None if it does not say.
-
-    Raises Refused with 400 when that can't be read.
-    """
-    stated = environ.get("HTTP_X_REQUEST_TIMEOUT_MS")
-    if stated is None:
-        return None
-    digits = stated.isascii() and stated.isdigit() and len(stated) <= _DIGITS
-    if not (digits and 1 <= int(stated) <= _LONGEST_MS):
-        raise Refused(400, f"X-Request-Timeout-Ms must be a whole number of ms, 1 to {_LONGEST_MS}")
-    return int(stated) / 1000

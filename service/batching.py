@@ -1,78 +1,104 @@
-"""Natural batching: whoever predicts takes every row that is waiting, and waits for none.
+"""Natural batching: all rows that came in one iteration of the event loop share one CatBoost call.
 
-One CatBoost call has a fixed cost of about as much as ten rows, so under load many requests
-share a call; alone, a request pays one turn of the event loop.
+One call has a fixed cost of about as much as ten rows, so under load many requests share it; a
+request alone waits for nothing but the end of the iteration.
 """
 
+from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
-from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
-
-from gevent import get_hub, getcurrent
+from time import monotonic, perf_counter
+from typing import Protocol
 
 from model.regno import RegnoScorer, Row, Score
-from service.errors import log_exception
-from service.turns import EndOfTurn
-
-if TYPE_CHECKING:
-    from greenlet import greenlet
+from service.admission import BATCH, Admission
+from service.failures import log_exception
 
 
-class Prediction(NamedTuple):
-    """A score, and when the batch it came from began and ended, by `perf_counter`."""
+class Waiting(Protocol):
+    """A row that waits for its score. Its batch must begin before `latest`, by `monotonic`."""
 
-    score: Score
-    began: float
-    ended: float
+    row: Row
+    latest: float
+
+    def scored(self, score: Score, began: float, ended: float) -> None:
+        """Its score, and when the batch began and ended, by `perf_counter`."""
+
+    def failed(self, error: Exception) -> None:
+        """The row can't be scored."""
+
+    def too_late(self) -> None:
+        """Its time is over."""
 
 
 class Batcher:
-    """Predicts single rows for many greenlets of one thread with one model.
+    """Scores single rows with one model.
 
-    Rows queue up while the event loop serves the sockets that are ready; then one call
-    predicts them all. A row that can't be predicted fails alone.
+    Rows gather while the event loop serves the sockets that are ready; then one call scores them
+    all, up to `BATCH`. A row that can't be scored fails alone.
     """
 
     def __init__(
-        self, scorer: RegnoScorer, scored: Callable[[Sequence[Row], Sequence[Score]], None]
+        self,
+        scorer: RegnoScorer,
+        admission: Admission,
+        counted: Callable[[Sequence[Row], Sequence[Score]], None],
     ) -> None:
-        """`scored` is told the rows of each call that have scores, and these."""
+        """`counted` is given the rows of each call that have scores, and these."""
         self._scorer = scorer
-        self._scored = scored
-        self._waiting: list[tuple[greenlet, Row]] = []
-        self._turn = EndOfTurn(self._flush)
+        self._admission = admission
+        self._counted = counted
+        self._line: list[Waiting] = []
+        self._left_at = 0.0  # when rows were left over for the next batch
 
-    def predict(self, row: Row) -> Prediction:
-        """The score of one row; the calling greenlet sleeps until its batch is done."""
-        if not self._waiting:
-            self._turn.wait()
-        self._waiting.append((getcurrent(), row))
-        prediction: Prediction = get_hub().switch()
-        return prediction
+    def add(self, waiting: Waiting) -> None:
+        """Have a row scored when this iteration of the loop ends."""
+        if not self._line:
+            get_running_loop().call_soon(self._flush)
+        self._line.append(waiting)
+        self._admission.waiting += 1
 
     def _flush(self) -> None:
-        batch, self._waiting = self._waiting, []
+        batch, self._line = self._line[:BATCH], self._line[BATCH:]
+        self._admission.waiting -= len(batch)
+        now = monotonic()
+        if self._left_at:
+            self._admission.batch_took(now - self._left_at)
+        self._left_at = now if self._line else 0.0
+        if self._line:
+            get_running_loop().call_soon(self._flush)
+        in_time = [waiting for waiting in batch if waiting.latest >= now]
+        if len(in_time) < len(batch):
+            for waiting in batch:
+                if waiting.latest < now:
+                    waiting.too_late()
+        if in_time:
+            self._score(in_time)
+
+    def _score(self, batch: list[Waiting]) -> None:
         began = perf_counter()
-        rows = [row for _, row in batch]
+        rows = [waiting.row for waiting in batch]
         results = self._results(rows)
         ended = perf_counter()
         try:
-            self._tell(rows, results)
-        except Exception as error:  # noqa: BLE001 - whoever waits must be woken, whatever happens
+            self._count(rows, results)
+        except Exception as error:  # noqa: BLE001 - each row gets its reply, whatever happens
             log_exception(error, "of a batch")
-        for (waiter, _), result in zip(batch, results, strict=True):
-            if isinstance(result, Exception):
-                waiter.throw(type(result), result, result.__traceback__)
-            else:
-                waiter.switch(Prediction(result, began, ended))
+        for waiting, result in zip(batch, results, strict=True):
+            try:
+                if isinstance(result, Exception):
+                    waiting.failed(result)
+                else:
+                    waiting.scored(result, began, ended)
+            except Exception as error:  # noqa: BLE001 - as above
+                log_exception(error, "of a reply")
 
-    def _tell(self, rows: Sequence[Row], results: Sequence[Score | Exception]) -> None:
+    def _count(self, rows: Sequence[Row], results: Sequence[Score | Exception]) -> None:
         scores = [result for result in results if isinstance(result, Score)]
         if len(scores) < len(rows):
             pairs = zip(rows, results, strict=True)
             rows = [row for row, result in pairs if isinstance(result, Score)]
         if scores:
-            self._scored(rows, scores)
+            self._counted(rows, scores)
 
     def _results(self, rows: list[Row]) -> Sequence[Score | Exception]:
         try:

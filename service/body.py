@@ -1,57 +1,51 @@
-"""Reading a request body: its kind, its size, its end."""
+"""What a request's body must be: JSON in UTF-8, not too long. Raises Refused."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any, Final
 
-from gunicorn.http.errors import ParseException
-
 from service.errors import Refused
-
-# Where the server puts the context that ends a wait for a body.
-WAIT: Final = "scoring.wait"
 
 _JSON: Final = frozenset(("application/json", "text/json"))
 _UTF8: Final = frozenset(("utf-8", "utf8", "us-ascii"))
 
 
-def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> bytes:
-    """The whole body, at most `single_limit` bytes, or `array_limit` if it is an array.
-
-    Raises Refused: 415 when it is not JSON in UTF-8, 413 when it is too long, 408 when it
-    is too slow, 400 when it ends before its Content-Length.
-    """
-    _check_type(environ.get("CONTENT_TYPE", ""))
-    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+def check_kind(content_type: bytes, encoding: bytes | None) -> None:
+    """Refuse with 415 what is not declared as plain JSON in UTF-8."""
+    if content_type != b"application/json":
+        _check_type(content_type.decode("latin-1"))
+    if encoding is not None and encoding.lower() != b"identity":
         raise Refused(415, "Content-Encoding must be identity")
-    stated = environ.get("CONTENT_LENGTH") or None
-    length = int(stated) if stated else None
-    if length is not None and length > array_limit:
-        raise _too_long(array_limit)
-    # Without a length the body is chunked: the server ends the stream where the body ends.
-    body = _read(environ, array_limit + 1 if length is None else length)
-    if length is not None and len(body) < length:
-        raise Refused(400, "the body ends before its Content-Length")
-    limit = array_limit if body.lstrip(b' \t\r\n"')[:1] == b"[" else single_limit
-    if len(body) > limit:
-        raise _too_long(limit)
+
+
+def check_size(body: bytes, single_limit: int, array_limit: int) -> None:
+    """Refuse with 413 more than `single_limit` bytes, or `array_limit` if it is an array."""
+    if len(body) > single_limit and (len(body) > array_limit or not is_array(body)):
+        raise too_long(array_limit if is_array(body) else single_limit)
+
+
+def is_array(body: bytes) -> bool:
+    """Whether a body is an array, encoded once more as a string perhaps."""
+    return body.lstrip(b' \t\r\n"')[:1] == b"["
+
+
+def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> bytes:
+    """The whole body of a WSGI request. Raises Refused: 415, 413."""
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").encode("latin-1")
+    check_kind(environ.get("CONTENT_TYPE", "").encode("latin-1"), encoding)
+    stated = int(environ.get("CONTENT_LENGTH") or 0)
+    if stated > array_limit:
+        raise too_long(array_limit)
+    body: bytes = environ["wsgi.input"].read(stated)
+    check_size(body, single_limit, array_limit)
     return body
 
 
-def _read(environ: Mapping[str, Any], size: int) -> bytes:
-    try:
-        with environ.get(WAIT) or nullcontext():
-            body: bytes = environ["wsgi.input"].read(size)
-    except TimeoutError:
-        raise Refused(408, "the body took too long to come") from None
-    except (ParseException, OSError):
-        raise Refused(400, "the body ends early, or its chunks are not valid") from None
-    return body
+def too_long(limit: int) -> Refused:
+    """The refusal of a body beyond a limit."""
+    return Refused(413, f"the body is longer than {limit} bytes")
 
 
 def _check_type(content_type: str) -> None:
-    if content_type == "application/json":
-        return
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
     if kind not in _JSON and not (kind.startswith("application/") and kind.endswith("+json")):
         raise Refused(415, "Content-Type must be application/json")
@@ -59,7 +53,3 @@ def _check_type(content_type: str) -> None:
         name, _, value = parameter.partition("=")
         if name == "charset" and value.strip('"') not in _UTF8:
             raise Refused(415, "the charset must be utf-8")
-
-
-def _too_long(limit: int) -> Refused:
-    return Refused(413, f"the body is longer than {limit} bytes")

@@ -1,6 +1,5 @@
 """`?detail=1`: scores with a decision, its margin, warnings and the model's version."""
 
-from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -8,10 +7,7 @@ from model import InvalidRequest
 from model.regno import Costs, Detail, Detailer, Guards, Reading, Score, Thresholds
 from service.settings import Settings
 from service.slots import Live
-from service.turns import after_the_sockets
 
-# Details of so many rows are made at once, some milliseconds; then others have their turn.
-_AT_ONCE: Final = 100
 _WANTED: Final = {"0": False, "1": True}
 
 
@@ -35,20 +31,3 @@ class Details:
     def one(self, live: Live, reading: Reading, score: Score) -> Detail:
         """The detail of one score."""
         return self._detailer.of(live.scorer, reading, score)
-
-    def many(
-        self,
-        live: Live,
-        items: Sequence[Reading | InvalidRequest],
-        results: Sequence[Score | InvalidRequest],
-    ) -> list[Detail | InvalidRequest]:
-        """Those of an array: `items` are its rows as they were sent, `results` what they got."""
-        detailed: list[Detail | InvalidRequest] = []
-        for item, result in zip(items, results, strict=True):
-            if isinstance(result, InvalidRequest):
-                detailed.append(result)
-            elif isinstance(item, Reading):
-                detailed.append(self.one(live, item, result))
-            if len(detailed) % _AT_ONCE == 0:
-                after_the_sockets()
-        return detailed

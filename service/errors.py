@@ -1,32 +1,30 @@
 """From exceptions to replies, in one table. No reply repeats an exception's text.
 
 400  InvalidRequest: the field and the reason      413  TooManyRows, bodies over the limit
-4xx  Refused, and what Flask raises while routing  500  everything else: a fixed text
+429  Overloaded, with Retry-After                  4xx  Refused, and Flask's while routing
+500  everything else: a fixed text
 """
 
-import logging
-import traceback
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from random import choice
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from model import InvalidRequest, TooManyRows
-from service import reply
+from service import failures, reply
+from service.admission import Overloaded
 from service.record import Record, record_of
-from service.reports import reports
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.sansio.response import Response
-
-log = logging.getLogger("gunicorn.error")
 
 _TEXTS: Final = {
     404: "there is nothing at this address",
     405: "this method is not allowed at this address",
 }
+# When to come again: not all at the same moment.
+_RETRY_SECONDS: Final = ("1", "2", "3")
 
 
 class Refused(Exception):
@@ -41,30 +39,31 @@ class Refused(Exception):
 
 def register(app: Flask) -> None:
     """Answer every exception of this app in the envelope."""
-    for kind in (InvalidRequest, Refused):
-        app.register_error_handler(kind, lambda error: answer(error, request.environ))
+    for kind in (InvalidRequest, Overloaded, Refused):
+        app.register_error_handler(kind, lambda error: answer(error, record_of(request.environ)))
     app.register_error_handler(HTTPException, _http)
     # 500, not Exception: Flask then still sends its got_request_exception signal.
     app.register_error_handler(500, _unexpected)
 
 
-def answer(error: BaseException, environ: "WSGIEnvironment") -> reply.Reply:
+def answer(error: BaseException, record: Record) -> reply.Reply:
     """The reply to an exception that came out of a route."""
     if isinstance(error, InvalidRequest):
         return reply.fail(413 if isinstance(error, TooManyRows) else 400, str(error))
+    if isinstance(error, Overloaded):
+        return refusal(429, str(error), {"Retry-After": choice(_RETRY_SECONDS)})  # noqa: S311 - no secret
     if isinstance(error, Refused):
-        refusal = reply.fail(error.status, error.reason)
-        refusal.headers.extend(error.headers.items())
-        return refusal
-    record = record_of(environ)
-    tell(error, record, environ)
+        return refusal(error.status, error.reason, error.headers)
+    failures.report(error, record)
     return reply.fail(500, f"internal error, request {record.request_id}")
 
 
-def tell(error: BaseException, record: Record, environ: Mapping[str, Any] | None = None) -> None:
-    """Log an unexpected error and report it. Outside a request there is no environ."""
-    log_exception(error, record.request_id)
-    reports.send(error, record, environ or {})
+def refusal(status: int, reason: str, headers: dict[str, str]) -> reply.Reply:
+    """An error with more headers."""
+    failed = reply.fail(status, reason)
+    for name, value in headers.items():
+        failed.add(name, value)
+    return failed
 
 
 def _http(error: HTTPException) -> "reply.Reply | Response":
@@ -72,17 +71,11 @@ def _http(error: HTTPException) -> "reply.Reply | Response":
     if error.response is not None or status < 400:  # redirects carry a reply of their own
         return error.get_response()
     response = reply.fail(status, _TEXTS.get(status, error.name.lower()))
-    kept = (h for h in error.get_headers() if h[0] not in ("Content-Type", "Content-Length"))
-    response.headers.extend(kept)
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.add(name, value)
     return response
 
 
 def _unexpected(error: InternalServerError) -> reply.Reply:
-    return answer(error.original_exception or error, request.environ)
-
-
-def log_exception(error: BaseException, request_id: str) -> None:
-    """Log the type and the place of an exception, never its text: texts may hold plates."""
-    frames = traceback.extract_tb(error.__traceback__)[-5:]
-    place = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[::-1])
-    log.error("Internal error %s in request %s at %s", type(error).__name__, request_id, place)
+    return answer(error.original_exception or error, record_of(request.environ))

@@ -1,67 +1,51 @@
-"""Explanations: one at a time in each worker, and only while nobody waits for a score."""
+"""Explanations: one at a time in each worker, and only while no row has to wait for its score."""
 
 from collections.abc import Sequence
+from threading import Lock, Timer
 from time import monotonic
-from typing import Any, Final
-
-import gevent
+from typing import Final
 
 from model import NotExplained
 from model.regno import Explainer, Explanation, RegnoScorer, Row
 from service.admission import EXPLAIN, Admission
-from service.beside import beside_the_loop
-from service.lane import Lane
 
-# How many may wait for the one that is worked out, whatever their size.
-_ROOM: Final = 8
-_ANY_SIZE: Final = 1
 # Waiting included. A row takes tens of milliseconds where the machine is not in demand.
-_LONGEST_SECONDS: Final = 10.0
+LONGEST_SECONDS: Final = 10.0
 # Its process takes as much memory as a worker, and a second to start.
 _IDLE_SECONDS: Final = 60.0
 
 
 class Explaining:
-    """Lets explanations in, or refuses them with 429, and keeps the process that makes them."""
+    """Keeps the process that makes explanations; called by threads, not by the event loop."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._lane = Lane(1, _ROOM, _ROOM + _ANY_SIZE)
+        self._lock = Lock()
         self._scorer: RegnoScorer | None = None
         self._explainer: Explainer | None = None
-        self._idle: Any = None
+        self._idle: Timer | None = None
 
     def check(self) -> None:
-        """Raises Refused while anybody waits for a score, or too many for explanations."""
-        if self._admission.busy or self._lane.is_full_for(_ANY_SIZE):
-            raise self._admission.refusal(EXPLAIN)
+        """Raise Overloaded while rows wait for their scores."""
+        if self._admission.crowded:
+            raise self._admission.overloaded(EXPLAIN)
 
     def explained(
-        self, scorer: RegnoScorer, rows: Sequence[Row], seconds: float | None
+        self, scorer: RegnoScorer, rows: Sequence[Row], latest: float
     ) -> list[Explanation]:
-        """The rows' explanations, in at most as many seconds as the caller gives.
-
-        Raises Refused, NotExplained.
-        """
-        self.check()
-        latest = monotonic() + min(seconds or _LONGEST_SECONDS, _LONGEST_SECONDS)
-        self._lane.enter(_ANY_SIZE)
+        """The rows' explanations, by a moment of `monotonic`. Raises Overloaded, NotExplained."""
+        if not self._lock.acquire(timeout=max(0.0, latest - monotonic())):
+            raise self._admission.overloaded(EXPLAIN)
         try:
-            self._give_way(latest)
-            explainer = self._explainer_of(scorer)
-            return beside_the_loop(scorer.explained, rows, explainer, latest - monotonic())
+            self.check()  # there may be more to do now than when the request came
+            return scorer.explained(rows, self._explainer_of(scorer), latest - monotonic())
         except NotExplained as fault:
             if fault.in_time:
                 raise
-            raise self._admission.refusal(EXPLAIN) from fault
+            raise self._admission.overloaded(EXPLAIN) from fault
         finally:
-            self._lane.leave(_ANY_SIZE)
             self._end_when_idle()
-
-    def _give_way(self, latest: float) -> None:
-        """Who waited for its turn: there may be more to do now than when it came."""
-        if self._admission.busy or monotonic() > latest:
-            raise self._admission.refusal(EXPLAIN)
+            self._lock.release()
 
     def _explainer_of(self, scorer: RegnoScorer) -> Explainer:
         if self._explainer is None or scorer is not self._scorer:
@@ -71,10 +55,16 @@ class Explaining:
 
     def _end_when_idle(self) -> None:
         if self._idle is not None:
-            self._idle.kill(block=False)
-        self._idle = gevent.spawn_later(_IDLE_SECONDS, self._end)
+            self._idle.cancel()
+        self._idle = Timer(_IDLE_SECONDS, self._end_idle)
+        self._idle.daemon = True
+        self._idle.start()
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            self._end()
 
     def _end(self) -> None:
         explainer, self._explainer, self._scorer = self._explainer, None, None
         if explainer is not None:
-            beside_the_loop(explainer.close)
+            explainer.close()

@@ -28,7 +28,7 @@ from service.swap.whiteboard import whiteboard
 from service.traces import traces
 
 if TYPE_CHECKING:
-    from service.slots import Slot
+    from service.app import Parts
 
 
 def _load() -> Settings:
@@ -49,14 +49,14 @@ whiteboard()
 # Before anything imports prometheus_client or numpy.
 export_for_libraries(workdir.metrics_folder())
 
-from service.metrics import Metrics, places  # noqa: E402 - see above
+from service.metrics import places  # noqa: E402 - see above
 
 places.use_places()
 
 wsgi_app = "service.wsgi:app"
 bind = _settings.binds
 workers = _settings.workers or cpus.available()
-worker_class = "service.worker.ScoringWorker"
+worker_class = "service.server.worker.ScoringWorker"
 logger_class = "service.logs.ServerLogger"
 loglevel = _settings.log_level
 accesslog = "-"
@@ -104,7 +104,7 @@ def _tell_configured(server: Any) -> None:
     """How many workers there should be: only the master knows, since TTIN and TTOU change it."""
     from service.wsgi import app
 
-    app.extensions["metrics"].vitals.configured(server.num_workers)
+    app.parts.metrics.vitals.configured(server.num_workers)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -117,11 +117,11 @@ def post_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Judge the keys by the real sockets, and warm the model, before the first connection."""
     from service.swap.joining import join
-    from service.wsgi import app, keys, slot
+    from service.wsgi import app
 
-    metrics: Metrics = app.extensions["metrics"]
+    _, keys, metrics, admission, slot, *_ = app.parts
     reports.start(_settings, metrics.count_report)
-    traces.start(_settings, app)
+    traces.start(_settings)
     keys.judge(_public([listener.getsockname() for listener in worker.sockets]))
     try:
         slot.warm_up()
@@ -131,9 +131,9 @@ def post_worker_init(worker: Any) -> None:
         sys.exit(Arbiter.WORKER_BOOT_ERROR)  # which tells the arbiter not to try again
     metrics.scoring.loaded("loaded")
     slot.serve_as(str(worker.place))
-    join(_settings, slot, metrics, app.extensions["admission"], worker.place)
+    worker.begin = join(_settings, slot, metrics, admission, worker.place)
     metrics.vitals.start(str(worker.place))
-    worker.each_second = partial(_publish, metrics, slot)
+    worker.each_second = partial(_publish, app.parts)
     _heed_early_signals(worker)
 
 
@@ -148,14 +148,15 @@ def _heed_early_signals(worker: Any) -> None:
             os.kill(os.getpid(), number)
 
 
-def _publish(metrics: Metrics, slot: "Slot", sockets: list[Any]) -> None:
-    metrics.publish(sockets)
-    slot.publish()
+def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
+    parts.keys.look_again()
+    parts.metrics.publish(sockets, in_flight)
+    parts.slot.publish()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Write the last counts and lines; send the reports and spans that wait, for two seconds."""
-    worker.each_second([])
+    worker.each_second([], 0)
     worker.log.lines.flush()
     reports.stop()
     traces.stop()

@@ -39,7 +39,7 @@ class Access(Struct, gc=False):
     key: str
     model_version: str
     rows: int
-    warnings: list[str]
+    warnings: tuple[str, ...]
     sampled: float | UnsetType = UNSET
 
 

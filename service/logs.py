@@ -1,66 +1,27 @@
 """The log: one line for each request, and gunicorn's own lines in the same form, on stdout.
 
-The access line is written by the server after the reply is sent, not by a view. It tells
-of the request only what `service.record` holds: no body, no header but the request id.
+The access line is written by the server after the reply is sent, not by a view. It holds of the
+request only what `service.record` does: no body, no header but the request id.
 """
 
 import logging
 import os
-import select
 import sys
-from contextlib import suppress
 from time import time
 from typing import Any, Final
 
 from gunicorn.glogging import Logger
 from msgspec import UNSET
 
-from service.log_forms import Access, Form, HumanForm, JsonForm, timestamp
-from service.record import ENVIRON_KEY, Record, method_of
+from service.log_forms import Access, HumanForm, JsonForm, timestamp
+from service.log_lines import Lines
+from service.record import Record
 from service.settings import Settings, of_this_server
-from service.turns import EndOfTurn
 
 _HASHES: Final = 1 << 32
+_REJECTED: Final = 429
+_REJECTIONS_A_SECOND: Final = 10
 _NAMES: Final = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
-
-
-class Lines(logging.Handler):
-    """Writes lines to a file descriptor, each in one piece: workers share it and must not mix."""
-
-    def __init__(self, descriptor: int, form: Form) -> None:
-        super().__init__()
-        self.form = form
-        self._descriptor = descriptor
-        self._waiting: list[bytes] = []
-        self._turn = EndOfTurn(self.flush)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a message."""
-        self.flush()
-        self._write(self.form.message(record))
-
-    def write_soon(self, line: bytes) -> None:
-        """Write a line before the event loop's turn ends, together with others of the turn."""
-        if not self._waiting:
-            self._turn.wait()
-        self._waiting.append(line)
-
-    def flush(self) -> None:
-        """Write the lines that wait, as many at once as a pipe takes in one piece."""
-        waiting, self._waiting = self._waiting, []
-        piece = b""
-        for line in waiting:
-            if len(piece) + len(line) > select.PIPE_BUF:
-                self._write(piece)
-                piece = b""
-            piece += line
-        if piece:
-            self._write(piece)
-
-    def _write(self, lines: bytes) -> None:
-        # A log that nobody takes must not end the request that it tells of.
-        with suppress(OSError):
-            os.write(self._descriptor, lines)
 
 
 class ServerLogger(Logger):  # type: ignore[misc]
@@ -71,49 +32,65 @@ class ServerLogger(Logger):  # type: ignore[misc]
         super().setup(cfg)
         settings = of_this_server()
         self._access_to_stdout = self.access_log_enabled
+        self._rejected = self._dropped = 0
         self.lines = lines_of(settings, sys.stdout.fileno())
         self.share = settings.log_sample
+        self._least_level = self.error_log.level
         self.error_log.handlers = [self.lines]
         logging.getLogger().handlers = [self.lines]
 
-    def access(self, resp: Any, req: Any, environ: Any, request_time: float) -> None:
-        """Write one request's line. `req` is unused: it holds what must not be logged.
+    def access(self, *_: object) -> None:
+        """Write nothing: gunicorn's own workers would log what must not be."""
 
-        `request_time` is in seconds; gunicorn's own workers would give a timedelta.
-        """
-        record: Record | None = environ.get(ENVIRON_KEY)
-        if record is None or not self._access_to_stdout:
+    def answered(self, record: Record, status: int, seconds: float) -> None:
+        """Write the line of one request."""
+        if not self._access_to_stdout:
             return
-        status = getattr(resp, "status_code", 500)  # unset when the app never answered
         level = _level(status, record)
-        if not self.error_log.isEnabledFor(level):
+        if level < self._least_level or (status == _REJECTED and self._is_one_of_many()):
             return
         common = status < 300 and level == logging.INFO
-        if common and not self._is_of_the_sample(record.request_id):
+        if common and self.share < 1 and not self._is_of_the_sample(record.request_id):
             return
         line = Access(
             timestamp(time()),
             _NAMES[level],
             "access",
             record.request_id,
-            method_of(environ),
+            record.method,
             record.route,
             status,
-            request_time * 1e3,
+            seconds * 1e3,
             record.key_name,
             record.model_version,
             record.rows,
-            list(record.warnings),
+            record.warnings,
             self.share if common and self.share < 1 else UNSET,
         )
         self.lines.write_soon(self.lines.form.access(line))
+
+    def tick(self) -> None:
+        """Once a second: what was left out, and what could not be written."""
+        rejected, self._rejected = self._rejected - _REJECTIONS_A_SECOND, 0
+        if rejected > 0:
+            self.warning("%d more requests were rejected with 429", rejected)
+        dropped = self.lines.dropped - self._dropped
+        if dropped and self.lines.is_read:
+            self._dropped += dropped
+            self.warning("%d lines of the log were dropped: nobody read them", dropped)
+        self.lines.flush()
+
+    def _is_one_of_many(self) -> bool:
+        """Whether so many were rejected in this second that a line for each would cost too much."""
+        self._rejected += 1
+        return self._rejected > _REJECTIONS_A_SECOND
 
     def _is_of_the_sample(self, request_id: str) -> bool:
         """Whether a line is kept: by a hash of the id, so that a retry shares its fate.
 
         Python's own hash is keyed anew at each start: nobody can choose an id that stays unseen.
         """
-        return self.share == 1 or hash(request_id) % _HASHES < self.share * _HASHES
+        return hash(request_id) % _HASHES < self.share * _HASHES
 
 
 def lines_of(settings: Settings, descriptor: int) -> Lines:

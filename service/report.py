@@ -5,14 +5,14 @@ together from what is known to be neither, rather than cleaned of what is known 
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from traceback import walk_tb
 from types import FrameType
 from typing import Any, Final
 
 from service.privacy import scrub
-from service.record import Record, method_of, route_of
+from service.record import Record
 
 # The parts of an event that may leave the process.
 KEYS: Final = (
@@ -25,10 +25,10 @@ _CAUSES: Final = 5
 _OURS: Final = ("service", "model")
 
 
-def report_of(error: BaseException, record: Record, environ: Mapping[str, Any]) -> Any:
-    """The event for an error of the request with this record; `environ` may be empty."""
-    method = method_of(environ) if environ else ""
-    route = record.route or route_of(environ)
+def report_of(error: BaseException, record: Record) -> Any:
+    """The event for an error of the request with this record."""
+    method = record.method if record.route else ""
+    route = record.route or "unmatched"
     causes = [_described(cause) for cause in islice(_causes(error), _CAUSES)]
     return {
         "level": "error",
@@ -41,15 +41,14 @@ def report_of(error: BaseException, record: Record, environ: Mapping[str, Any]) 
             "key": record.key_name,
             "model_version": record.model_version,
         },
-        "request": {"method": method, "headers": _headers(environ)},
+        "request": {"method": method, "headers": _headers(record)},
         "exception": {"values": causes[::-1]},  # Sentry wants the oldest first
     }
 
 
-def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The one header that may be told: how long the body is, if that is a number."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    return {"Content-Length": length} if length.isdecimal() else {}
+def _headers(record: Record) -> dict[str, str]:
+    """The one header that may be reported: how long the body is."""
+    return {"Content-Length": str(record.body_bytes)} if record.body_bytes else {}
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -5,9 +5,9 @@ the way of good requests. What it tells is in `service.report`, how it goes in `
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from service.record import Record
 from service.report import report_of
@@ -67,7 +67,7 @@ class Reports:
             self._client = client_of(settings, count)
             self._count = count
 
-    def send(self, error: BaseException, record: Record, environ: Mapping[str, Any]) -> None:
+    def send(self, error: BaseException, record: Record) -> None:
         """Report an error of a request. Never raises: its reply is still to be sent."""
         if self._client is None:
             return
@@ -75,7 +75,7 @@ class Reports:
             self._count("dropped")
             return
         try:
-            self._client.capture_event(report_of(error, record, environ))
+            self._client.capture_event(report_of(error, record))
         except Exception as fault:  # noqa: BLE001 - told, and the request goes on
             self._count("dropped")
             log.error("An error could not be reported: %s", fault)  # noqa: TRY400

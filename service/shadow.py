@@ -1,22 +1,21 @@
 """A second model that scores live traffic too, to see what it would have said.
 
-Nobody waits for it. A row that has its live score goes into a bounded queue, or is dropped if
-that is full. When the sockets of a turn of the event loop are served, some rows are taken and
-scored in one call; then the shadow model rests for so long that it takes a twenty-fifth of
-the worker's time at most. As soon as a caller has to wait, all that it had is dropped.
+A row that has its live score goes into a bounded queue, or is dropped if that is full. Now and
+then some rows are taken and scored in one call; after it the shadow model rests for so long that it
+takes a twenty-fifth of the worker's time at most. As soon as callers have to wait, all that it had
+is dropped.
 """
 
+from asyncio import TimerHandle, get_running_loop
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from random import random
 from time import monotonic
-from typing import Any, Final, TypeAlias
-
-from gevent import get_hub
+from typing import Final, TypeAlias
 
 from model import InvalidRequest
 from model.regno import Reading, RegnoScorer, Score
-from service.errors import log_exception
+from service.failures import log_exception
 from service.metrics.shadow import ShadowMetrics
 from service.settings import Settings
 
@@ -65,7 +64,7 @@ class Shadow:
         self._queue: deque[_Live] = deque()
         self._dropped = 0
         self._rows = ROWS
-        self._timer: Any = None
+        self._timer: TimerHandle | None = None
         self._logged = -_LOG_SECONDS
 
     @property
@@ -103,14 +102,11 @@ class Shadow:
         self._tell()
 
     def _wait(self, seconds: float) -> None:
-        loop: Any = get_hub().loop
-        self._timer = loop.timer(seconds, ref=False, priority=loop.MINPRI)
-        # From now: the loop's own clock still stands where this turn began.
-        self._timer.start(self._work, update=True)
+        self._timer = get_running_loop().call_later(seconds, self._work)
 
     def _stop(self) -> None:
         if self._timer is not None:
-            self._timer.close()
+            self._timer.cancel()
             self._timer = None
 
     def _work(self) -> None:

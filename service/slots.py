@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from model.regno import Reading, RegnoScorer, Row, Score
+from service.admission import Admission
 from service.batching import Batcher
 from service.metrics import Metrics
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 class Live:
     """A scorer that serves, and the batcher of its single rows."""
 
-    def __init__(self, scorer: RegnoScorer, metrics: Metrics) -> None:
+    def __init__(self, scorer: RegnoScorer, metrics: Metrics, admission: Admission) -> None:
         self.scorer = scorer
         self.behaviour = metrics.behaviour(scorer)
-        self.batcher = Batcher(scorer, self.scored)
+        self.batcher = Batcher(scorer, admission, self.scored)
         self._metrics = metrics.scoring
         self.version = scorer.version
 
@@ -46,9 +47,12 @@ class Slot:
     is to be live is tried on them first.
     """
 
-    def __init__(self, scorer: RegnoScorer, metrics: Metrics, recent: int = 0) -> None:
+    def __init__(
+        self, scorer: RegnoScorer, metrics: Metrics, admission: Admission, recent: int = 0
+    ) -> None:
         """`recent` is how many readings are kept."""
         self._metrics = metrics
+        self._admission = admission
         self._worker = ""
         self._former: Live | None = None
         self.current = self.made(scorer)
@@ -58,7 +62,7 @@ class Slot:
 
     def made(self, scorer: RegnoScorer) -> Live:
         """What could serve with a scorer."""
-        return Live(scorer, self._metrics)
+        return Live(scorer, self._metrics, self._admission)
 
     def warm_up(self) -> None:
         """Score the golden rows in this process; ready from then on. Raises ModelRefused."""

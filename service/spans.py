@@ -7,9 +7,8 @@ attributes, not spans: those of an array are interleaved, and requests share a b
 """
 
 import logging
-from collections.abc import Iterable
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -18,11 +17,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.record import ENVIRON_KEY, STAGES, Record, method_of
+from service.record import STAGES, Record
 from service.settings import Settings
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _PATH: Final = "/v1/traces"
 _context_of = TraceContextTextMapPropagator().extract
@@ -45,57 +41,38 @@ def provider_of(settings: Settings) -> TracerProvider:
     return provider
 
 
-class Traced:
-    """A WSGI app that makes a span of each request, around the door."""
+class Spans:
+    """Makes the span of each answered request."""
 
-    def __init__(self, app: "WSGIApplication", tracer: Tracer) -> None:
-        self._app = app
+    def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
-    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        """The WSGI interface."""
-        began = time_ns()
-        status_sent = "500"
-
-        def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            nonlocal status_sent
-            status_sent = status[:3]
-            return start(status, headers, *exc_info)
-
-        try:
-            return self._app(environ, start_response)
-        except Exception:
-            status_sent = "500"  # what the server will make of it
-            raise
-        finally:
-            self._make_span(environ, int(status_sent), began)
-
-    def _make_span(self, environ: "WSGIEnvironment", status: int, began: int) -> None:
-        record: Record = environ[ENVIRON_KEY]
-        method = method_of(environ)
-        named = "HTTP" if method == "other" else method
-        matched = record.route not in ("", "unmatched")
+    def make(self, record: Record, traceparent: str, status: int, seconds: float) -> None:
+        """That of a request which has just been answered, after so many seconds."""
+        named = "HTTP" if record.method == "other" else record.method
+        matched = record.route not in {"", "unmatched"}
+        end = time_ns()
         span = self._tracer.start_span(
             f"{named} {record.route}" if matched else named,
             # The caller's span, and whether the caller wants this sampled.
-            context=_context_of({"traceparent": environ.get("HTTP_TRACEPARENT", "")}),
+            context=_context_of({"traceparent": traceparent}),
             kind=SpanKind.SERVER,
-            start_time=began,
+            start_time=end - int(seconds * 1e9),
         )
         if not span.is_recording():
             return
         span.set_attributes(
             {
-                "http.request.method": "_OTHER" if method == "other" else method,
+                "http.request.method": "_OTHER" if record.method == "other" else record.method,
                 "http.response.status_code": status,
-                "url.scheme": environ["wsgi.url_scheme"],
+                "url.scheme": "http",
                 **_attributes(record),
             }
         )
         if status >= 500:
             span.set_attribute("error.type", str(status))
             span.set_status(StatusCode.ERROR)
-        span.end()
+        span.end(end)
 
 
 def _attributes(record: Record) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """OpenTelemetry traces, an extra: off by default, and then nothing of it is imported.
 
-Off, nothing is on a request's way: `start` puts a WSGI wrapper around the app, or does not.
+Off, nothing is on a request's way: `spans` is None.
 """
 
 from threading import Thread
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from service.settings import Settings, SettingsError, variable
 
 if TYPE_CHECKING:
-    from flask import Flask
     from opentelemetry.sdk.trace import TracerProvider
+
+    from service.spans import Spans
 
 _FLUSH_SECONDS: Final = 2.0
 _PACKAGES: Final = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
@@ -20,6 +21,7 @@ class Traces:
     """The worker's line to the collector: closed until `start`, and for ever without one."""
 
     def __init__(self) -> None:
+        self.spans: Spans | None = None
         self._provider: TracerProvider | None = None
 
     def preload(self, settings: Settings) -> None:
@@ -34,14 +36,13 @@ class Traces:
                 reason = f"traces need packages that are not installed: pip install {_PACKAGES}"
                 raise SettingsError(variable("otlp_endpoint"), reason) from None
 
-    def start(self, settings: Settings, app: "Flask") -> None:
-        """Trace the app's requests, in a worker: the thread that sends would not survive a fork."""
+    def start(self, settings: Settings) -> None:
+        """Trace requests, in a worker: the thread that sends would not survive a fork."""
         if settings.otlp_endpoint:
-            from service.spans import Traced, provider_of  # noqa: PLC0415 - an extra
+            from service.spans import Spans, provider_of  # noqa: PLC0415 - an extra
 
             self._provider = provider_of(settings)
-            tracer = self._provider.get_tracer("service", settings.version)
-            app.wsgi_app = Traced(app.wsgi_app, tracer)  # type: ignore[assignment]
+            self.spans = Spans(self._provider.get_tracer("service", settings.version))
 
     def stop(self) -> None:
         """Send what waits, for two seconds at most: the SDK's own wait has no such end."""

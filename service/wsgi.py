@@ -5,18 +5,59 @@ the libraries' and the model's memory. Nothing is predicted there: CatBoost's th
 not survive the fork.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-
-from flask import Flask
+from typing import TYPE_CHECKING, Any
 
 from model import ModelRefused
 from model.regno import BUNDLED, RegnoScorer
-from service.app import create_app, create_metrics_app
+from service import sites
+from service.admission import Admission
+from service.app import Parts, create_app, create_metrics_app
 from service.auth import KeyRing
+from service.board import board
 from service.metrics import Metrics
+from service.record import Record
+from service.server.request import Request
+from service.server.site import Site
 from service.settings import Settings, SettingsError, of_this_server, stop, variable
 from service.slots import Slot
 from service.swap.joining import first
+from service.swap.whiteboard import whiteboard
+from service.traces import traces
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class Application:
+    """What gunicorn loads: a WSGI app, and for this project's worker the sites to serve."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._app = create_app(parts)
+        self._metrics_app = create_metrics_app(parts)
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """The WSGI interface, of any other worker."""
+        return self._app.flask(environ, start)
+
+    def site(self, address: Any, log: Callable[[Record, int, float], None]) -> Site:
+        """What is served at a listening address; `log` writes the access lines."""
+        http, spans = self.parts.metrics.http, traces.spans
+
+        def answered(request: Request, status: int, seconds: float) -> None:
+            record = request.record
+            http.observe(record, status, seconds)
+            log(record, status, seconds)
+            if spans is not None:
+                parent = request.headers.get(b"traceparent", b"").decode("latin-1")
+                spans.make(record, parent, status, seconds)
+
+        metrics_address = self.parts.settings.metrics_address
+        if metrics_address is not None and address[:2] == metrics_address:
+            return sites.metrics_site(self._metrics_app, self.parts, answered)
+        return sites.public_site(self._app, self.parts, answered)
 
 
 def load_scorer(settings: Settings) -> RegnoScorer:
@@ -32,22 +73,17 @@ def load_scorer(settings: Settings) -> RegnoScorer:
         raise SettingsError(variable("model"), str(reason)) from reason
 
 
-def build() -> tuple[Flask, Slot, KeyRing]:
-    """The app, the slot of its model and the keys.
-
-    Stops the process when a setting can't be used.
-    """
+def build() -> Application:
+    """The app. Stops the process when a setting can't be used."""
     try:
         settings = of_this_server()
         keys = KeyRing(settings)
         metrics = Metrics(keys.names, kept=settings.metrics_kept)
-        slot = Slot(load_scorer(settings), metrics, settings.parity_rows)
-        app = create_app(settings, slot, keys, metrics)
-        if settings.metrics_bind:
-            app.extensions["metrics_app"] = create_metrics_app(settings, slot, keys, metrics)
+        admission = Admission(settings, metrics.http.shed)
+        slot = Slot(load_scorer(settings), metrics, admission, settings.parity_rows)
     except SettingsError as error:
         stop(error)
-    return app, slot, keys
+    return Application(Parts(settings, keys, metrics, admission, slot, board(), whiteboard()))
 
 
-app, slot, keys = build()
+app = build()

@@ -13,10 +13,8 @@ from hypothesis import settings as hypothesis_settings
 
 from model.regno import RegnoScorer
 from service.app import create_app
-from service.auth import KeyRing
-from service.metrics import Metrics
 from service.settings import Settings, load
-from service.slots import Slot
+from tests.support.parts import make_parts
 from tests.support.paths import GOLDEN, ROOT, lines
 from tests.support.server import KEY_HEADER, Server, serving
 
@@ -56,11 +54,7 @@ def make_app(settings: Settings, scorer: RegnoScorer) -> AppMaker:
     def make(scorer: RegnoScorer = scorer, *, metrics_kept: bool = True, **changed: Any) -> Flask:
         values = {name: getattr(settings, name) for name in settings.__struct_fields__}
         chosen = Settings(**{**values, **changed})
-        keys = KeyRing(chosen)
-        metrics = Metrics(keys.names, kept=metrics_kept)
-        slot = Slot(scorer, metrics)
-        slot.warm_up()
-        return create_app(chosen, slot, keys, metrics)
+        return create_app(make_parts(chosen, scorer, metrics_kept=metrics_kept)).flask
 
     return make
 

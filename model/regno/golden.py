@@ -13,6 +13,6 @@ PATH: Final = Path(__file__).with_name("golden.jsonl")
 @cache
 def readings() -> list[Reading]:
     """The golden requests of `golden.jsonl`, one JSON object a line."""
-    decode = RequestDecoder(Reading, decode_custom).decode
+    decode = RequestDecoder(Reading, decode_custom)
     golden = [decode(line) for line in PATH.read_bytes().splitlines()]
     return [reading for reading in golden if isinstance(reading, Reading)]

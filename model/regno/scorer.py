@@ -1,6 +1,6 @@
 """The regno scorer: requests in, probabilities out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import repeat
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
-from model.errors import InvalidRequest, ModelRefused
+from model.errors import ModelRefused
 from model.regno import golden, manifest, ranges
 from model.regno.catboost_file import BinaryModel, read
 from model.regno.drift import DriftCounter
@@ -126,9 +126,9 @@ class RegnoScorer:
         return DriftCounter([name for name, _ in self._model.features], reference)
 
     @staticmethod
-    def decoder(max_rows: int) -> Callable[[bytes], Reading | list[Reading | InvalidRequest]]:
-        """The function that reads bodies: one object, or an array of at most `max_rows`."""
-        return RequestDecoder(Reading, decode_custom, max_rows).decode
+    def decoder(max_rows: int) -> RequestDecoder[Reading]:
+        """What reads bodies: one object, or an array of at most `max_rows`."""
+        return RequestDecoder(Reading, decode_custom, max_rows)
 
     def row(self, reading: Reading) -> Row:
         """The features of a reading, in the model's order."""

@@ -1,4 +1,4 @@
-"""Requests by route, method and status, counted at the door."""
+"""Requests by route, method and status."""
 
 from collections import Counter as Counted
 from collections.abc import Iterable
@@ -7,10 +7,12 @@ from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from service.admission import SHED_REASONS
 from service.metrics.histogram import BulkHistogram
-from service.turns import EndOfTurn
+from service.record import Record
+from service.iteration import EndOfIteration
 
-Labels: TypeAlias = tuple[str, str, str, str]
+Labels: TypeAlias = tuple[str, str, int, str]
 
 # From half a millisecond. The latency targets of monitoring/slo.toml must stay bounds: a
 # share between two bounds is a guess.
@@ -18,9 +20,6 @@ BUCKETS: Final = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01),
     *(0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
-# No room to wait in, no time to wait so long, an array while single rows wait, an explanation
-# while anybody waits.
-SHED_REASONS: Final = ("full", "deadline", "array", "explain")
 _WITH_KEY: Final = ("/reg", "/reg/explain", "/")
 # What is there at 0 before it first happens: without it the first failure of a kind is no
 # increase that Prometheus could see.
@@ -38,7 +37,6 @@ class HttpMetrics:
     """Counts and durations. Routes are templates, so that no address makes a series of its own."""
 
     def __init__(self, registry: CollectorRegistry, key_names: Iterable[str]) -> None:
-        self.in_flight = 0
         self._requests = Counter(
             "scoring_http_requests",
             "Requests answered.",
@@ -70,29 +68,30 @@ class HttpMetrics:
         # and key names are few, so this stays small.
         self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
         self._answered: dict[Labels, list[float]] = {}
-        self._turn = EndOfTurn(self.write)
+        self._end = EndOfIteration(self.write)
         for expected in _EXPECTED:
             with_key = expected[0] in _WITH_KEY and expected[2] not in ("401", "405")
             for key in tuple(key_names) if with_key else ("",):
-                self._bind((*expected, key))
+                route, method, status = expected
+                self._bind((route, method, int(status), key))
 
-    def observe(self, labels: Labels, seconds: float) -> None:
-        """Note one answered request: its route, method, status and key's name.
-
-        It is written before the event loop's turn ends, together with all others of the turn.
-        """
-        if not self._answered:
-            self._turn.wait()
-        self._answered.setdefault(labels, []).append(seconds)
+    def observe(self, record: Record, status: int, seconds: float) -> None:
+        """Note one answered request; it is written together with all others of the iteration."""
+        labels = record.route, record.method, status, record.key_name
+        durations = self._answered.get(labels)
+        if durations is None:
+            durations = self._answered[labels] = []
+            self._end.schedule()
+        durations.append(seconds)
 
     def shed(self, reason: str) -> None:
         """Count a request that was refused under load."""
         self._refused[reason] += 1
 
-    def publish(self) -> None:
+    def publish(self, in_flight: int) -> None:
         """Write what was noted, and how many requests are in flight now."""
         self.write()
-        self._in_flight.set(self.in_flight)
+        self._in_flight.set(in_flight)
 
     def write(self) -> None:
         """Write what was noted."""
@@ -106,6 +105,7 @@ class HttpMetrics:
             duration.observe_many(durations)
 
     def _bind(self, labels: Labels) -> tuple[Counter, BulkHistogram]:
-        bound = self._requests.labels(*labels), self._duration.labels(*labels[:3])
+        named = tuple(map(str, labels))
+        bound = self._requests.labels(*named), self._duration.labels(*named[:3])
         self._bound[labels] = bound
         return bound

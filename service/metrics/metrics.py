@@ -60,10 +60,10 @@ class Metrics:
 
     def serve(self, app: Flask, token: str) -> None:
         """Answer GET /metrics to who bears the token, to everybody if it is empty."""
-        page.serve(app, self.registry, token, self.http.write)
+        page.serve(app, self.registry, token)
 
-    def publish(self, sockets: Iterable[Any]) -> None:
+    def publish(self, sockets: Iterable[Any], in_flight: int) -> None:
         """Write what need not be written with each request: once a second is soon enough."""
-        self.http.publish()
+        self.http.publish(in_flight)
         self.scoring.publish()
         self.vitals.publish(sockets)

@@ -1,42 +1,38 @@
 """GET /metrics, which prometheus-flask-exporter serves.
 
-It merges the workers' files, 15 to 70 milliseconds of work, in a thread beside the event loop
-that scores. Its own per-request hooks stay off: `service.door` times each
-request with two bound updates instead of some eighty Python calls.
+It merges the workers' files, 15 to 70 milliseconds of work: the server calls it in a thread. Its
+own per-request hooks stay off: the server times each request with two bound updates instead of
+some eighty Python calls.
 """
 
 import hmac
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
-from flask import Flask, copy_current_request_context, request
+from flask import Flask, request
 from prometheus_client import CollectorRegistry
 from prometheus_flask_exporter import PrometheusMetrics
 
-from service.beside import beside_the_loop
 from service.errors import Refused
 from service.record import record_of
 
+PATH = "/metrics"
 
-def serve(app: Flask, registry: CollectorRegistry, token: str, write: Callable[[], None]) -> None:
-    """Answer GET /metrics to who bears the token, to everybody if there is none.
 
-    `write` is called first, to write what this process has only noted so far.
-    """
+def serve(app: Flask, registry: CollectorRegistry, token: str) -> None:
+    """Answer GET /metrics to who bears the token, to everybody if there is none."""
     exporter = PrometheusMetrics.for_app_factory(
-        path="/metrics",
+        path=PATH,
         export_defaults=False,
         registry=registry,
-        metrics_decorator=_guarded(f"Bearer {token}".encode() if token else b"", write),
+        metrics_decorator=_guarded(f"Bearer {token}".encode() if token else b""),
     )
     exporter.init_app(app)
 
 
-def _guarded(
-    expected: bytes, write: Callable[[], None]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """What asks for the credentials, if any are expected, and merges beside the event loop."""
+def _guarded(expected: bytes) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What asks for the credentials, if any are expected."""
 
     def guard(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -47,11 +43,8 @@ def _guarded(
                 raise Refused(401, "the bearer token is missing or wrong", challenge)
             if "name[]" in request.args:  # the exporter can't: it fails with several workers
                 raise Refused(400, "name[]: the page can't be filtered")
-            # Now: the copy of the context takes the request, and its route, with it when it ends.
-            record_of(request.environ).route = "/metrics"
-            write()
-            merge = copy_current_request_context(view)
-            return beside_the_loop(partial(merge, *args, **kwargs))
+            record_of(request.environ).route = PATH
+            return view(*args, **kwargs)
 
         return guarded
 

@@ -6,7 +6,7 @@ from typing import Any
 from model import InvalidRequest
 from model.regno import Row, Score
 from service.metrics.behaviour import Behaviour
-from service.metrics.http import HttpMetrics, Labels
+from service.metrics.http import HttpMetrics
 from service.metrics.scoring import ScoringMetrics
 from service.metrics.shadow import ShadowMetrics
 from service.record import Record
@@ -15,7 +15,7 @@ from service.record import Record
 class SilentHttp(HttpMetrics):
     """Counts no requests."""
 
-    def observe(self, labels: Labels, seconds: float) -> None:
+    def observe(self, record: Record, status: int, seconds: float) -> None:
         """Nothing."""
 
     def shed(self, reason: str) -> None:

@@ -1,20 +1,20 @@
 """POST /reg/explain: one reading or a few of them in, and why they score as they do."""
 
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, request
 
 from model import InvalidRequest
 from model.regno import Explanation, Guards, Reading, RegnoScorer, Row
-from service import body, policies, reply
-from service.admission import Admission, timeout_of
+from service import body, deadline, policies, reply
+from service.admission import Admission
 from service.auth import KeyRing
-from service.explaining import Explaining
-from service.guard import admit, require_key
+from service.explaining import LONGEST_SECONDS, Explaining
+from service.guard import require_key
 from service.inputs import Inputs
 from service.metrics import Metrics
-from service.record import Record, record_of
+from service.record import BEGAN, Record, record_of
 from service.reply import Reply
 from service.settings import Settings
 from service.slots import Live, Slot
@@ -29,55 +29,44 @@ class ExplainRoute:
     """Explains bodies by the slot's live model. Nothing it sees counts as traffic of the model."""
 
     def __init__(
-        self,
-        slot: Slot,
-        keys: KeyRing,
-        settings: Settings,
-        metrics: Metrics,
-        admission: Admission,
+        self, slot: Slot, settings: Settings, metrics: Metrics, admission: Admission
     ) -> None:
         rows = settings.explain_rows
-        self._limits = settings.max_body, min(settings.max_array_body, rows * settings.max_body)
+        self.limits = settings.max_body, min(settings.max_array_body, rows * settings.max_body)
+        self.explaining = Explaining(admission)
         self._decode = RegnoScorer.decoder(rows)
         self._inputs = Inputs(Guards(policies.parse(settings.guards, settings.unseen)))
-        self._explaining = Explaining(admission)
         self._slot = slot
-        self._keys = keys
         self._metrics = metrics.scoring
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
-        """Check the key, read, explain, reply; raises InvalidRequest, Refused or NotExplained.
-
-        Needs nothing of Flask's but the environ: this is the express lane's view.
-        """
+        """Read, explain, reply. Raises InvalidRequest, Refused, Overloaded or NotExplained."""
         record = record_of(environ)
         record.route = PATHS[0]
-        admit(environ, self._keys)
         live = self._slot.current
         record.model_version = live.version
-        seconds = timeout_of(environ)
-        self._explaining.check()  # who is refused need not be read
-        text = body.read(environ, *self._limits)
+        latest = monotonic() + _seconds(environ)
+        text = body.read(environ, *self.limits)
         try:
-            response = self._explain(live, text, seconds, record)
+            response = self._explain(live, text, latest, record)
         except InvalidRequest as fault:
             self._metrics.refused(fault)
             raise
         if record.warnings:
-            response.headers.append(("X-Score-Warnings", ", ".join(record.warnings)))
+            response.add("X-Score-Warnings", ", ".join(record.warnings))
         return response
 
-    def _explain(self, live: Live, text: bytes, seconds: float | None, record: Record) -> Reply:
+    def _explain(self, live: Live, text: bytes, latest: float, record: Record) -> Reply:
         decoded = self._decode(text)
         if isinstance(decoded, Reading):
             row = self._row(live, decoded, record)
             if isinstance(row, InvalidRequest):
                 raise row
-            (explanation,) = self._explained(live, [row], seconds, record)
+            (explanation,) = self._explained(live, [row], latest, record)
             return reply.ok(explanation)
         items = [self._row(live, item, record) for item in decoded]
         rows = [item for item in items if not isinstance(item, InvalidRequest)]
-        found = iter(self._explained(live, rows, seconds, record))
+        found = iter(self._explained(live, rows, latest, record))
         results = [item if isinstance(item, InvalidRequest) else next(found) for item in items]
         for fault in items:
             if isinstance(fault, InvalidRequest):
@@ -94,13 +83,24 @@ class ExplainRoute:
         return fault or row
 
     def _explained(
-        self, live: Live, rows: list[Row], seconds: float | None, record: Record
+        self, live: Live, rows: list[Row], latest: float, record: Record
     ) -> list[Explanation]:
         began = perf_counter()
-        explanations = self._explaining.explained(live.scorer, rows, seconds) if rows else []
+        explanations = self.explaining.explained(live.scorer, rows, latest) if rows else []
         record.rows = len(rows)
         record.predict_seconds = perf_counter() - began
         return explanations
+
+
+def _seconds(environ: "WSGIEnvironment") -> float:
+    """The seconds that are left for the caller's reply. Raises Refused."""
+    now = perf_counter()
+    age: float = now - environ.get(BEGAN, now)
+    stated = environ.get("HTTP_X_REQUEST_TIMEOUT_MS")
+    if stated is None:
+        return LONGEST_SECONDS - age
+    left = deadline.left_of(stated, environ.get("HTTP_X_REQUEST_START", ""), age)
+    return min(LONGEST_SECONDS - age, left)
 
 
 def blueprint(route: ExplainRoute, keys: KeyRing) -> Blueprint:

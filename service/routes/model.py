@@ -22,7 +22,6 @@ from model.registry import (
 from model.regno import Gate, Limits, Parity
 from service import body, errors, reply, workdir
 from service.auth import KeyRing
-from service.beside import beside_the_loop
 from service.board import Board
 from service.guard import require_key
 from service.record import record_of
@@ -98,7 +97,7 @@ class ModelRoute:
     def promote(self) -> Reply:
         """Make a version live, if it passes the gate."""
         wanted = _body(Promotion)
-        live, recent = self._slot.current.scorer, list(self._slot.recent)
+        live, recent = self._slot.current.scorer, list(self._slot.recent.copy())
         gate = Gate(_examination(), live, recent, self._limits)
         # A version that this host refused is live by name, and who is to help promotes another.
         refused = [note.refused.version for note in self._notes() if note.refused]
@@ -124,18 +123,15 @@ class ModelRoute:
     def _moved(
         self, check: Check, wanted: Change, act: Callable[[Registry, dict[str, Any]], Moved]
     ) -> Moved:
-        """What a change led to, made beside the event loop. Raises Refused with the reason."""
+        """What a change led to. Raises Refused with the reason."""
         location, cache = self._settings.models, self._settings.models_cache
         if not location:
             raise errors.Refused(409, f"no registry is followed: {variable('models')} is not set")
         who = record_of(request.environ).key_name
         why = {"who": f"key {who}", "note": wanted.note, "force": wanted.force}
         try:
-            moved = beside_the_loop(
-                lambda: act(
-                    open_registry(location, cache=Path(cache) if cache else None, check=check), why
-                )
-            )
+            registry = open_registry(location, cache=Path(cache) if cache else None, check=check)
+            moved = act(registry, why)
         except (Conflict, Unavailable) as reason:
             raise errors.Refused(503, str(reason)) from reason
         except (ModelRefused, RegistryError) as reason:

@@ -1,196 +1,298 @@
-"""POST /reg/: one reading or an array of them in, probabilities out."""
+"""POST /reg/: one reading or an array of them in, probabilities out.
 
-from collections.abc import Sequence
-from itertools import chain
+The server hands requests to `RegEndpoint` straight from the parser, so that single rows share
+batches. The blueprint holds the same route for any WSGI server; both make the same replies.
+"""
+
+from asyncio import Task, get_running_loop
+from collections.abc import Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from flask import Blueprint, request
 
 from model import InvalidRequest
-from model.regno import MANY, Guards, Reading, RegnoScorer, Score
-from service import body, details, policies, reply
-from service.admission import Admission
+from model.regno import Reading, RegnoScorer, Row, Score
+from service import body, deadline, details, errors, reply
+from service.admission import ARRAY_BYTES, DEADLINE, FULL, Admission
 from service.auth import KeyRing
-from service.details import Details
 from service.guard import admit, require_key
-from service.inputs import Inputs
+from service.iteration import yield_to_io
 from service.metrics import Metrics
 from service.record import Record, record_of
 from service.reply import Reply
+from service.scoring import Outcome, Scoring
 from service.settings import Settings
 from service.slots import Live, Slot
-from service.turns import after_the_sockets
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# An array is scored in slices of so many rows, some ten milliseconds each, and the requests
-# that arrived meanwhile are served between two slices.
-SLICE_ROWS: Final = 1000
+    from service.server.connection import Connection
+    from service.server.request import Request
+
+PATHS: Final = ("/reg/", "/reg")
+_ROUTE: Final = "/reg"
+# In milliseconds.
+_TIMING: Final = (
+    b"Server-Timing: decode;dur=%.3f, features;dur=%.3f, wait;dur=%.3f, predict;dur=%.3f\r\n"
+)
+
+T = TypeVar("T")
 
 
 class RegRoute:
-    """Scores bodies with the slot's live model."""
+    """What both ways share, and the way of WSGI."""
 
-    def __init__(
-        self,
-        slot: Slot,
-        keys: KeyRing,
-        settings: Settings,
-        metrics: Metrics,
-        admission: Admission,
-    ) -> None:
-        self._admission = admission
-        self._slot = slot
-        self._keys = keys
-        self._limits = (settings.max_body, settings.max_array_body)
-        self._decode = RegnoScorer.decoder(settings.max_rows)
-        guards = Guards(policies.parse(settings.guards, settings.unseen))
-        self._inputs = Inputs(guards)
-        self._details = Details(settings, guards)
+    def __init__(self, slot: Slot, settings: Settings, metrics: Metrics) -> None:
+        self.slot = slot
+        self.limits = (settings.max_body, settings.max_array_body)
+        self.scoring = Scoring(slot, settings, metrics)
+        self.decoder = RegnoScorer.decoder(settings.max_rows)
         self._metrics = metrics.scoring
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
-        """Check the key, read, score, reply; raises InvalidRequest or Refused.
-
-        Needs nothing of Flask's but the environ: this is the express lane's view.
-        """
+        """Read, score, reply. Raises InvalidRequest or Refused."""
         record = record_of(environ)
-        record.route = "/reg"
-        admit(environ, self._keys)
-        live = self._slot.current
-        record.model_version = live.version
-        if self._admission.busy:  # by its stated length: who is refused need not be read
-            self._admission.check(environ, int(environ.get("CONTENT_LENGTH") or 0))
-        text = body.read(environ, *self._limits)
-        query = environ.get("QUERY_STRING", "")
+        record.route = _ROUTE
+        live = self.live(record)
+        text = body.read(environ, *self.limits)
         try:
-            detail = query != "" and details.wanted(query)
-            with self._admission.check(environ, len(text)):
-                response = self._score(live, text, record, detail=detail)
+            detail = details.wanted(environ.get("QUERY_STRING", ""))
+            return self.scored(live, self.decoded(text, record), record, detail=detail)
         except InvalidRequest as fault:
-            self._metrics.refused(fault)
+            self.scoring.refused(fault)
             raise
-        self._metrics.stages(record)
-        _describe(response, record)
-        return response
 
-    def _score(self, live: Live, text: bytes, record: Record, *, detail: bool) -> Reply:
-        began = perf_counter()
-        decoded = self._decode(text)
-        record.decode_seconds = perf_counter() - began
-        if isinstance(decoded, list):
-            return self._array(live, decoded, record, detail=detail)
-        return self._single(live, decoded, record, detail=detail)
+    def live(self, record: Record) -> Live:
+        """What serves now; the request keeps to it."""
+        live = self.slot.current
+        record.model_version = live.version
+        return live
 
-    def _single(self, live: Live, reading: Reading, record: Record, *, detail: bool) -> Reply:
-        began = perf_counter()
-        scored, row, refused = self._inputs.row(live, reading, record)
-        queued = perf_counter()
-        record.features_seconds = queued - began
-        if refused:
-            raise refused
-        try:
-            prediction = live.batcher.predict(row)
-        except Exception:
-            self._metrics.failed(1)
-            raise
-        resumed = perf_counter()
-        self._slot.recent.append(scored)
-        if self._slot.shadow:
-            self._slot.shadow.offer(scored, prediction.score, live.version)
-        record.rows = 1
-        record.predict_seconds = prediction.ended - prediction.began
-        record.wait_seconds = resumed - queued - record.predict_seconds
-        score = prediction.score
-        response = reply.ok(self._details.one(live, reading, score) if detail else score)
-        record.encode_seconds = perf_counter() - resumed
-        return response
-
-    def _array(
-        self, live: Live, items: list[Reading | InvalidRequest], record: Record, *, detail: bool
+    def scored(
+        self,
+        live: Live,
+        decoded: Reading | list[Reading | InvalidRequest],
+        record: Record,
+        *,
+        detail: bool,
     ) -> Reply:
-        slices = (items[at : at + SLICE_ROWS] for at in range(0, len(items), SLICE_ROWS))
-        results = list(chain.from_iterable(self._slice(live, part, record) for part in slices))
-        partial = any(isinstance(result, InvalidRequest) for result in results)
+        """Score what a body holds, at once. Raises InvalidRequest."""
+        if isinstance(decoded, Reading):
+            outcome = self.scoring.one(live, decoded, record, detail=detail)
+            return self.reply(outcome, record, partial=False)
+        steps = self.scoring.array(live, [decoded], record, detail=detail)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return self.array_reply(end.value, record)
+
+    def decoded(self, text: bytes, record: Record) -> Reading | list[Reading | InvalidRequest]:
+        """What a body holds. Raises InvalidRequest."""
         began = perf_counter()
-        body = self._details.many(live, items, results) if detail else results
-        response = reply.ok(body, partial=partial)
+        found = self.decoder(text)
+        record.decode_seconds = perf_counter() - began
+        return found
+
+    def array_reply(self, outcomes: list[Outcome], record: Record) -> Reply:
+        """The reply to an array."""
+        partial = any(isinstance(outcome, InvalidRequest) for outcome in outcomes)
+        return self.reply(outcomes, record, partial=partial)
+
+    def reply(self, outcome: object, record: Record, *, partial: bool) -> Reply:
+        """The reply with scores, and it is counted where the time went."""
+        began = perf_counter()
+        response = reply.ok(outcome, partial=partial)
         record.encode_seconds = perf_counter() - began
+        self._metrics.stages(record)
+        response.fields += _TIMING % (
+            record.decode_seconds * 1e3,
+            record.features_seconds * 1e3,
+            record.wait_seconds * 1e3,
+            record.predict_seconds * 1e3,
+        )
+        if record.warnings:
+            response.add("X-Score-Warnings", ", ".join(record.warnings))
         return response
 
-    def _slice(
-        self, live: Live, items: list[Reading | InvalidRequest], record: Record
-    ) -> list[Score | InvalidRequest]:
-        """Each item's score or fault, in order."""
-        readings = [item for item in items if isinstance(item, Reading)]
-        record.rows += len(readings)
-        for item in items:
-            if isinstance(item, InvalidRequest):
-                self._metrics.refused(item)
-        # A table has no rows to refuse or to change one by one.
-        many = self._inputs.as_sent and len(readings) >= MANY
-        by = self._by_table if many else self._by_rows
+
+class RegEndpoint:
+    """The way from the parser: rows of single requests wait for a batch, arrays for their turn."""
+
+    def __init__(self, route: RegRoute, keys: KeyRing, admission: Admission) -> None:
+        self.route = route
+        self._keys = keys
+        self._admission = admission
+        self._tasks: set[Task[None]] = set()
+
+    def admit(self, request: "Request") -> int:
+        """Check key, kind and load by the head alone: a body that is not wanted is not read."""
+        record, headers = request.record, request.headers
+        record.route = _ROUTE
+        record.model_version = self.route.slot.current.version
         try:
-            outcomes = by(live, readings, record)
-        except Exception:
-            self._metrics.failed(len(readings))
-            raise
-        self._keep(live, readings, outcomes)
-        after_the_sockets()
-        scored = iter(outcomes)
-        return [item if isinstance(item, InvalidRequest) else next(scored) for item in items]
+            admit(headers.get(b"x-api-key", b""), self._keys, record)
+            body.check_kind(headers.get(b"content-type", b""), headers.get(b"content-encoding"))
+            self._admission.check_head(request.missing)
+        except Exception as error:  # noqa: BLE001 - answered by the table of errors
+            request.refusal = errors.answer(error, record)
+        return self.route.limits[1]
 
-    def _keep(
-        self, live: Live, readings: list[Reading], outcomes: Sequence[Score | InvalidRequest]
+    def full(self, request: "Request") -> Reply:
+        """The refusal of an array for whose bytes there is no room."""
+        return errors.answer(self._admission.overloaded(FULL), request.record)
+
+    def answer(self, request: "Request", connection: "Connection") -> None:
+        """Have the request scored, and replied to."""
+        try:
+            self._begin(request, connection)
+        except Exception as error:  # noqa: BLE001 - answered by the table of errors
+            self.fail(error, request, connection)
+
+    def fail(self, error: Exception, request: "Request", connection: "Connection") -> None:
+        """Reply to a request that can't be scored."""
+        if isinstance(error, InvalidRequest):
+            self.route.scoring.refused(error)
+        connection.reply(request, errors.answer(error, request.record))
+
+    def late(self, request: "Request", connection: "Connection") -> None:
+        """Reply to a request whose time is over."""
+        self.fail(self._admission.overloaded(DEADLINE), request, connection)
+
+    def _begin(self, request: "Request", connection: "Connection") -> None:
+        text, record = request.body, request.record
+        live = self.route.live(record)
+        body.check_size(text, *self.route.limits)
+        query = request.target.partition(b"?")[2]
+        detail = query != b"" and details.wanted(query.decode("latin-1"))
+        seconds = _seconds_left(request)
+        if len(text) > ARRAY_BYTES:
+            latest = self._admission.check_array(len(text), seconds)
+            array = self._array(live, request, connection, latest, detail=detail)
+            task = get_running_loop().create_task(array)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return
+        latest = self._admission.check_single(seconds)
+        decoded = self.route.decoded(text, record)
+        if isinstance(decoded, Reading):
+            scored, row = self.route.scoring.row(live, decoded, record)
+            live.batcher.add(
+                _Single(self, live, request, connection, decoded, scored, row, latest, detail)
+            )
+        else:  # of a few rows
+            connection.reply(request, self.route.scored(live, decoded, record, detail=detail))
+
+    async def _array(
+        self,
+        live: Live,
+        request: "Request",
+        connection: "Connection",
+        latest: float,
+        *,
+        detail: bool,
     ) -> None:
-        """For those who score the same again: the gate of a promotion, and the shadow."""
-        pairs = zip(readings, outcomes, strict=True)
-        self._slot.recent.extend(reading for reading, got in pairs if isinstance(got, Score))
-        if self._slot.shadow:
-            self._slot.shadow.offer_all(readings, outcomes, live.version)
+        try:
+            async with self._admission.array(len(request.body), latest):
+                response = await self._array_reply(live, request, detail=detail)
+        except Exception as error:  # noqa: BLE001 - answered by the table of errors
+            self.fail(error, request, connection)
+        else:
+            connection.reply(request, response)
 
-    def _by_rows(
-        self, live: Live, readings: list[Reading], record: Record
-    ) -> list[Score | InvalidRequest]:
-        began = perf_counter()
-        checked = [self._inputs.row(live, reading, record) for reading in readings]
-        featured = perf_counter()
-        # Whoever scores these again is to score the same.
-        readings[:] = [scored for scored, _, _ in checked]
-        rows = [row for _, row, refused in checked if not refused]
-        found = live.scorer.predict(rows)
-        record.features_seconds += featured - began
-        record.predict_seconds += perf_counter() - featured
-        live.scored(rows, found)
-        for _, _, refused in checked:
-            if refused:
-                self._metrics.refused(refused)
-        scores = iter(found)
-        return [refused or next(scores) for _, _, refused in checked]
-
-    def _by_table(self, live: Live, readings: list[Reading], record: Record) -> list[Score]:
-        began = perf_counter()
-        table = self._inputs.table(live, readings, record)
-        featured = perf_counter()
-        scores = live.scorer.score_table(table)
-        record.features_seconds += featured - began
-        record.predict_seconds += perf_counter() - featured
-        live.scored_table(readings, table, scores)
-        return scores
+    async def _array_reply(self, live: Live, request: "Request", *, detail: bool) -> Reply:
+        """Score an array step by step, between which others are served."""
+        route, record = self.route, request.record
+        if not body.is_array(request.body):  # one long row
+            decoded = route.decoded(request.body, record)
+            return route.scored(live, decoded, record, detail=detail)
+        slices = route.decoder.slices(request.body)
+        steps = route.scoring.array(live, _timed(slices, record), record, detail=detail)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return route.array_reply(end.value, record)
+            await yield_to_io()
 
 
-def _describe(response: Reply, record: Record) -> None:
-    timing = (
-        f"decode;dur={record.decode_seconds * 1e3:.3f}, "
-        f"features;dur={record.features_seconds * 1e3:.3f}, "
-        f"wait;dur={record.wait_seconds * 1e3:.3f}, "
-        f"predict;dur={record.predict_seconds * 1e3:.3f}"
+class _Single:
+    """A single request whose row waits for the next batch."""
+
+    __slots__ = (
+        *("_connection", "_detail", "_endpoint", "_live", "_queued", "_request"),
+        *("_scored", "_sent", "latest", "row"),
     )
-    response.headers.append(("Server-Timing", timing))
-    if record.warnings:
-        response.headers.append(("X-Score-Warnings", ", ".join(record.warnings)))
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what is known of it by then
+        self,
+        endpoint: RegEndpoint,
+        live: Live,
+        request: "Request",
+        connection: "Connection",
+        sent: Reading,
+        scored: Reading,
+        row: Row,
+        latest: float,
+        detail: bool,  # noqa: FBT001
+    ) -> None:
+        """`sent` is the reading as it came, `scored` as the guards left it."""
+        self.row = row
+        self.latest = latest
+        self._endpoint = endpoint
+        self._live = live
+        self._request = request
+        self._connection = connection
+        self._sent = sent
+        self._scored = scored
+        self._detail = detail
+        self._queued = perf_counter()
+
+    def scored(self, score: Score, began: float, ended: float) -> None:
+        """Reply with the score."""
+        request, live = self._request, self._live
+        record, route = request.record, self._endpoint.route
+        record.wait_seconds = began - self._queued
+        record.predict_seconds = ended - began
+        try:
+            route.scoring.scored(live, self._scored, score)
+            outcome = route.scoring.outcome(live, self._sent, score, record, detail=self._detail)
+            self._connection.reply(request, route.reply(outcome, record, partial=False))
+        except Exception as error:  # noqa: BLE001 - answered by the table of errors
+            self._endpoint.fail(error, request, self._connection)
+
+    def failed(self, error: Exception) -> None:
+        """Reply that the row could not be scored."""
+        self._endpoint.route.scoring.failed(1)
+        self._endpoint.fail(error, self._request, self._connection)
+
+    def too_late(self) -> None:
+        """Reply that the time is over."""
+        self._endpoint.late(self._request, self._connection)
+
+
+def _timed(slices: Iterator[T], record: Record) -> Iterator[T]:
+    """The same, with the time that they take noted."""
+    while True:
+        began = perf_counter()
+        try:
+            found = next(slices)
+        except StopIteration:
+            return
+        finally:
+            record.decode_seconds += perf_counter() - began
+        yield found
+
+
+def _seconds_left(request: "Request") -> float | None:
+    """The seconds that the client's deadline leaves, None if it names none. Raises Refused."""
+    timeout = request.headers.get(b"x-request-timeout-ms")
+    if timeout is None:
+        return None
+    start = request.headers.get(b"x-request-start", b"").decode("latin-1")
+    return deadline.left_of(timeout.decode("latin-1"), start, perf_counter() - request.began)
 
 
 def blueprint(route: RegRoute, keys: KeyRing) -> Blueprint:
@@ -201,8 +303,8 @@ def blueprint(route: RegRoute, keys: KeyRing) -> Blueprint:
     routes = Blueprint("reg", __name__)
     require_key(routes, keys)
 
-    @routes.post("/reg/")
-    @routes.post("/reg")
+    @routes.post(PATHS[0])
+    @routes.post(PATHS[1])
     def post_reg() -> Reply:
         return route.post(request.environ)
 

@@ -3,27 +3,27 @@
 import gc
 import logging
 import os
+from asyncio import Task, get_running_loop, sleep
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-import gevent
 import msgspec
-from gevent.threadpool import ThreadPool
 from msgspec import Struct
 
 from model import ModelRefused
 from model.registry import Damaged, Refused, Registry, RegistryError
 from model.regno import RegnoScorer
-from service.beside import beside_the_loop
 from service.board import Board
-from service.errors import log_exception
+from service.failures import log_exception
 from service.metrics.swaps import SwapMetrics
 from service.shadow import Shadow
 from service.slots import Live, Slot
 from service.swap.loading import Loader
 from service.swap.shadowing import Shadowing
 from service.swap.whiteboard import Note, Order, Target, Whiteboard
+from service.threads import run_in_thread
 
 T = TypeVar("T")
 
@@ -69,12 +69,13 @@ class Follower:
         self._place = place
         self._metrics = metrics
         self._poll_seconds = poll_seconds
-        self._threads = ThreadPool(1)
+        self._threads = ThreadPoolExecutor(1, "follower")
         self._shadowing = Shadowing(slot, self._loaded, make_shadow, metrics.loaded)
         self._standby: dict[str, Live] = {}
         self._next_poll = self._ready_since = 0.0
         self._retry_at: dict[str, float] = {}
         self._wanted: Target | None = None
+        self._task: Task[None] | None = None
         live = Target(slot.current.version, 0)
         self._note = Note(place.number, os.getpid(), "serving", live, monotonic())
 
@@ -93,17 +94,17 @@ class Follower:
         self._tell(serving=order.target if order else self._note.serving, since=monotonic())
 
     def start(self) -> None:
-        """Follow from now on, in a greenlet."""
-        gevent.spawn(self._follow)
+        """Follow from now on, in a task of the running loop."""
+        self._task = get_running_loop().create_task(self._follow())
 
-    def _follow(self) -> None:
+    async def _follow(self) -> None:
         while True:
             try:
-                self._step()
+                await self._step()
             except Exception as error:  # noqa: BLE001 - whatever happens, it goes on serving
                 log_exception(error, "of a swap")
-                gevent.sleep(_REST_SECONDS)  # it may come again at each look
-            gevent.sleep(_LOOK_SECONDS if self._is_underway else min(self._poll_seconds, 0.1))
+                await sleep(_REST_SECONDS)  # it may come again at each look
+            await sleep(_LOOK_SECONDS if self._is_underway else min(self._poll_seconds, 0.1))
 
     @property
     def _is_underway(self) -> bool:
@@ -111,21 +112,21 @@ class Follower:
         ordered = order is not None and order.target != self._note.serving
         return ordered or self._note.ready is not None
 
-    def _step(self) -> None:
+    async def _step(self) -> None:
         order = self._place.whiteboard.order
-        if order and order.target != self._note.serving and self._obey(order):
+        if order and order.target != self._note.serving and await self._obey(order):
             return
         if monotonic() >= self._next_poll:
-            self._poll()
+            await self._poll()
         if self._wanted and self._wanted != self._note.serving:
-            self._prepare(self._wanted)
+            await self._prepare(self._wanted)
             self._propose(order)
 
-    def _poll(self) -> None:
+    async def _poll(self) -> None:
         """Look at the aliases."""
         self._next_poll = monotonic() + self._poll_seconds
         try:
-            aliases = self._beside(self._registry.aliases)
+            aliases = await self._beside(self._registry.aliases)
         except RegistryError as error:
             self._complain(str(error))
             return
@@ -136,7 +137,7 @@ class Follower:
             self._complain("the registry names no live version")
             return
         self._want(Target(aliases.live, aliases.generation))
-        self._shadowing.follow(aliases.shadow)
+        await self._shadowing.follow(aliases.shadow)
         if self._shadowing.version != self._note.shadow:
             self._tell(shadow=self._shadowing.version)
 
@@ -148,25 +149,25 @@ class Follower:
         if target == self._note.serving:
             self._tell(state="serving", ready=None, refused=None, reason="")
 
-    def _prepare(self, target: Target) -> None:
+    async def _prepare(self, target: Target) -> None:
         """Have a version ready, if it can be."""
         if self._note.ready == target or self._is_too_early(target.version):
             return
         self._tell(state="loading", ready=None)
-        if self._has(target):
+        if await self._has(target):
             self._ready_since = monotonic()
             self._tell(state="ready", ready=target, refused=None, reason="")
 
-    def _has(self, target: Target) -> bool:
+    async def _has(self, target: Target) -> bool:
         """Load a version unless it is here; false if it can't be had, and the note says why."""
         version = target.version
-        if version == self.version or self._stands_by(version):
+        if version == self.version or await self._stands_by(version):
             return True
         if self._is_too_early(version):
             return False
         self._retry_at[version] = monotonic() + _AGAIN  # whatever keeps it from being loaded
         try:
-            scorer = self._loaded(version)
+            scorer = await self._loaded(version)
         except (ModelRefused, Damaged, Refused) as reason:
             self._refuse(target, str(reason))
         except RegistryError as error:
@@ -183,14 +184,14 @@ class Follower:
         """Whether a version that could not be had is to be left alone for now."""
         return monotonic() < self._retry_at.get(version, 0.0)
 
-    def _stands_by(self, version: str) -> bool:
+    async def _stands_by(self, version: str) -> bool:
         """Whether a version is loaded; somebody may have put other bytes under its name."""
         live = self._standby.get(version)
-        if live and not self._beside(self._loader.is_that, live.scorer, version):
+        if live and not await self._beside(self._loader.is_that, live.scorer, version):
             del self._standby[version]
         return version in self._standby
 
-    def _loaded(self, version: str) -> RegnoScorer:
+    async def _loaded(self, version: str) -> RegnoScorer:
         """A version's scorer, loaded beside the event loop. Raises as the loader.
 
         What this host serves or came from is not timed: a way back is open, however slow it is.
@@ -198,7 +199,7 @@ class Follower:
         order = self._place.whiteboard.order
         is_proven = order is not None and version in {order.target.version, order.former}
         present = None if is_proven else self._slot.current.scorer
-        return self._beside(self._loader.load, version, present)
+        return await self._beside(self._loader.load, version, present)
 
     def _refuse(self, target: Target, reason: str) -> None:
         self._retry_at[target.version] = monotonic() + _AGAIN
@@ -234,19 +235,19 @@ class Follower:
         ordered = former.target.version
         return former.former if ordered == target.version else ordered
 
-    def _obey(self, order: Order) -> bool:
+    async def _obey(self, order: Order) -> bool:
         """Serve what is ordered, at its moment; as soon as it can be had if that has passed.
 
         False while it can't be had: the aliases may name another by now.
         """
         # What was prepared for this order was looked at then: its file is not read once more.
-        if self._note.ready != order.target and not self._has(order.target):
+        if self._note.ready != order.target and not await self._has(order.target):
             return False
-        gevent.sleep(max(0.0, order.at - monotonic()))
+        await sleep(max(0.0, order.at - monotonic()))
         former = self.version
         self._change(order.target)
         if former != order.target.version:  # else only the shadow has changed
-            self._beside(self._loader.keep, order.target.version)
+            await self._beside(self._loader.keep, order.target.version)
             self._measure(order.target)
         return True
 
@@ -285,5 +286,5 @@ class Follower:
         self._metrics.registry_up(worker, up=self._note.state != "unreachable")
         self._metrics.serving(worker, self._note.serving.generation)
 
-    def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
-        return beside_the_loop(function, *arguments, threads=self._threads)
+    async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await run_in_thread(function, *arguments, pool=self._threads)

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -13,7 +14,7 @@ from model.registry import Registry, RegistryError, open_registry
 from model.regno import RegnoScorer
 from service import workdir
 from service.board import board
-from service.errors import log_exception
+from service.failures import log_exception
 from service.settings import Settings, SettingsError, variable
 from service.shadow import Shadow
 from service.swap.follower import Follower, Place
@@ -70,12 +71,15 @@ def first(settings: Settings) -> RegnoScorer:
 
 def join(
     settings: Settings, slot: "Slot", metrics: "Metrics", admission: "Admission", number: int
-) -> None:
-    """In a worker, before its first connection: serve what the others do, and follow with them."""
+) -> Callable[[], None]:
+    """In a worker, before its first connection: serve what the others do.
+
+    What is returned follows the registry with them, once the event loop runs.
+    """
     if not settings.models:
         serving = Target(slot.current.version, 0)
         whiteboard().put(number, Note(number, os.getpid(), "serving", serving, monotonic()))
-        return
+        return lambda: None
     try:
         follower = _follower(settings, slot, metrics, admission, number)
         follower.catch_up()
@@ -84,8 +88,7 @@ def join(
     except Exception as error:  # noqa: BLE001 - uncaught, it would end the whole server
         log_exception(error, "of a worker's start")
         _give_up(metrics, type(error).__name__)
-    else:
-        follower.start()
+    return follower.start
 
 
 def _follower(

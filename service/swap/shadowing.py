@@ -4,7 +4,7 @@ Each worker for itself: no caller sees which one scores beside the live model.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
 
@@ -26,7 +26,7 @@ class Shadowing:
     def __init__(
         self,
         slot: Slot,
-        load: Callable[[str], RegnoScorer],
+        load: Callable[[str], Awaitable[RegnoScorer]],
         make: Callable[[RegnoScorer], Shadow],
         loaded: Callable[[str], None],
     ) -> None:
@@ -43,7 +43,7 @@ class Shadowing:
         """The version that is the shadow here, "" if there is none."""
         return self._slot.shadow.version if self._slot.shadow else ""
 
-    def follow(self, version: str) -> None:
+    async def follow(self, version: str) -> None:
         """Have this version as shadow, none if ""."""
         if version != self._wanted:
             self._wanted, self._retry_at = version, 0.0
@@ -53,11 +53,11 @@ class Shadowing:
             self._slot.shadow.close()
             self._slot.shadow = None
         if version:
-            self._begin(version)
+            await self._begin(version)
 
-    def _begin(self, version: str) -> None:
+    async def _begin(self, version: str) -> None:
         try:
-            self._slot.shadow = self._make(self._load(version))
+            self._slot.shadow = self._make(await self._load(version))
         except (ModelRefused, RegistryError) as reason:
             self._loaded("refused")
             log.error("Version %s can't be the shadow: %s", version, str(reason))  # noqa: TRY400 - no trace

@@ -13,6 +13,9 @@ from tests.support.strategies import VALID
 
 HEADERS = {**KEY_HEADER, "Content-Type": JSON}
 
+# Connections that send at once: more than a batch has rows.
+_MANY = 400
+
 
 def readiness(server: Server) -> int:
     with server.client() as client:
@@ -64,7 +67,7 @@ def test_in_the_grace_refused_requests_close_their_connections_too(tmp_path: Pat
     ) as server:
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: readiness(server) == 503, "the server is not ready")
-        connections = [Connection(server) for _ in range(60)]
+        connections = [Connection(server) for _ in range(_MANY)]
         for connection in connections:
             connection.request("POST", "/reg/", VALID, HEADERS)
         replies = [whole(connection.getresponse()) for connection in connections]
@@ -93,8 +96,8 @@ def test_what_is_refused_at_a_glance_is_counted_and_told_each_second(tmp_path: P
 
 
 def _flood(server: Server) -> list[int]:
-    """Sixty connections that send at once, three times; the statuses of their replies."""
-    connections = [Connection(server) for _ in range(60)]
+    """Connections that send at once, three times; the statuses of their replies."""
+    connections = [Connection(server) for _ in range(_MANY)]
     statuses = []
     for _ in range(3):
         for connection in connections:
@@ -116,7 +119,7 @@ def test_what_is_left_of_a_refused_body_is_no_request(tmp_path: Path) -> None:
     """The rest of a body looks like a request; the one after it is answered, and only that."""
     smuggled = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 20
     with serving(tmp_path, workers="1", max_waiting="0", max_wait_ms="1") as server:
-        held = [Connection(server) for _ in range(60)]
+        held = [Connection(server) for _ in range(_MANY)]
         late = Connection(server)
         for connection in held:
             connection.request("POST", "/reg/", VALID, HEADERS)

@@ -229,7 +229,7 @@ def test_deep_nesting_is_refused(body: str) -> None:
 
 
 def test_deep_nesting_within_an_encoded_row_is_that_rows_own_fault() -> None:
-    assert _rows(_bytes([DEEP, OBJECT])) == [TOO_DEEP, "read"]
+    assert _rows(_bytes([DEEP[:50_000], OBJECT])) == [TOO_DEEP, "read"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,173 @@
+"""Who takes a new connection: the worker that has the fewest.
+
+All workers listen on one socket and wake at once. Whoever is first would take all that wait, and
+clients keep connections: one worker would serve them for hours while another idles. A socket for
+each worker (SO_REUSEPORT) would spread them, but drop those that wait when a worker ends, and let
+two servers share a port unnoticed.
+"""
+
+import ctypes
+import socket
+import struct
+from asyncio import AbstractEventLoop, Task, TimerHandle
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from service.board import Board
+from service.server.connection import Connection
+
+# A worker that has more connections than another leaves new ones to it, and looks again so
+# often, for so long: the other may be in the middle of a batch, or ill.
+_LOOK_SECONDS: Final = 0.001
+_LOOKS: Final = 10
+# Accepted at once before others are served.
+_AT_ONCE: Final = 16
+# Where no more can be accepted now, for lack of places or files.
+_PAUSE_SECONDS: Final = 0.05
+_SO_ATTACH_FILTER: Final = 26  # Linux; Python has no name for it
+# A packet filter (man 7 socket, "classic" BPF) that drops what begins a connection and lets
+# pass what completes one: load the TCP flags; is SYN among them? then keep nothing; else all.
+_NO_SYN: Final = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+
+
+class Acceptor:
+    """Accepts at one listening socket, up to `places` connections at a time."""
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        listener: socket.socket,
+        connect: Callable[[], Connection],
+        count: Callable[[], int],
+        places: int,
+    ) -> None:
+        """`connect` makes the protocol of a connection, `count` says how many there are."""
+        self._loop = loop
+        self.listener = listener
+        self._connect = connect
+        self._count = count
+        self._places = places
+        self._timer: TimerHandle | None = None
+        self._joining: set[Task[object]] = set()
+        listener.setblocking(False)
+
+    @property
+    def connections(self) -> int:
+        """Those that are open, and those that are just being accepted."""
+        return self._count() + len(self._joining)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all places are taken."""
+        return self.connections >= self._places
+
+    def publish(self) -> None:
+        """Show others how many connections are open here, where that concerns them."""
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._loop.add_reader(self.listener, self._accept)
+
+    def close(self) -> None:
+        """Accept no more, and close the socket."""
+        self._pause(None)
+        self.listener.close()
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            if self.is_full:
+                self._pause(_PAUSE_SECONDS)
+                return
+            if not self._takes_next() or not self.accept_one():
+                return
+
+    def _takes_next(self) -> bool:
+        """Whether this worker takes the next connection; if not, it looks again by itself."""
+        return True
+
+    def accept_one(self) -> bool:
+        """Accept a connection, if one waits."""
+        try:
+            client, _ = self.listener.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return False
+        except OSError:  # too many open files, or no memory
+            self._pause(_PAUSE_SECONDS)
+            return False
+        client.setblocking(False)
+        joining = self._loop.create_task(
+            self._loop.connect_accepted_socket(self._connect, client)
+        )
+        self._joining.add(joining)
+        joining.add_done_callback(self._joined)
+        return True
+
+    def _joined(self, joining: "Task[object]") -> None:
+        self._joining.discard(joining)
+        with suppress(OSError):
+            joining.result()
+
+    def _pause(self, seconds: float | None) -> None:
+        """Look at the socket again in so many seconds, or never."""
+        self._loop.remove_reader(self.listener)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self.start) if seconds is not None else None
+
+
+class FairAcceptor(Acceptor):
+    """Accepts while this worker has about as few connections as any other."""
+
+    def __init__(self, *arguments: Any, board: Board, own: int, lent: bool) -> None:
+        """`own` is this worker's place on the board.
+
+        `lent` is whether the listening socket stays open elsewhere, as systemd's does.
+        """
+        super().__init__(*arguments)
+        self._board = board
+        self._own = own
+        self._lent = lent
+        self._looks = 0
+
+    def publish(self) -> None:
+        """Tell the other workers how many connections are open here."""
+        self._board.publish(self._own, self.connections)
+
+    def close(self) -> None:
+        """Listen no more. The last to go in a stop takes all who have connected by then.
+
+        The kernel resets what waits to be accepted when the last listener closes. What is lent
+        has others: whoever is lent it next answers, and must not find it deaf.
+        """
+        if self._is_the_last():
+            _deafen(self.listener)
+            while not self.is_full and self.accept_one():
+                pass
+        super().close()
+
+    def _takes_next(self) -> bool:
+        if self._looks < _LOOKS and self._is_crowded():
+            self._looks += 1
+            self._pause(_LOOK_SECONDS)
+            return False
+        self._looks = 0
+        self._board.publish(self._own, self.connections + 1)
+        return True
+
+    def _is_the_last(self) -> bool:
+        alone = self._board.stopping and self._board.least(self._own) is None
+        return alone and not self._lent
+
+    def _is_crowded(self) -> bool:
+        least = self._board.least(self._own)
+        # One or a tenth more is no matter, and lets a burst in faster.
+        return least is not None and self.connections > least + 1 + least // 10
+
+
+def _deafen(listener: socket.socket) -> None:
+    """Let nobody begin to connect: who tries now tries again, and is refused once it is closed."""
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _NO_SYN))
+    steps = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(program))
+    with suppress(OSError):  # without it, who comes within the next microseconds is reset
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, steps)

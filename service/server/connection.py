@@ -1,0 +1,298 @@
+"""One client's connection: bytes in, replies out in the order of the requests.
+
+A connection has one request answered in an iteration of the loop at most, however many its client
+has sent, so that no client can keep the loop to itself. While a request is being answered nothing
+more is read, and what has come already stays unparsed.
+"""
+
+from asyncio import Protocol, get_running_loop
+from collections import deque
+from http import HTTPStatus
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from service.reply import Reply, fail
+from service.server.parser import BadRequest, Events, RequestParser
+from service.server.request import Request
+
+if TYPE_CHECKING:
+    from service.server.site import Patience, Site
+
+# Outside of bodies of stated length so much is parsed at once: it bounds how many requests are
+# parsed before the first of them is answered.
+_SLICE: Final = 2048
+# A close with unread bytes resets the connection, and the client may never see the reply: so much
+# is read and dropped, for so long.
+_DROPPED_AT_END: Final = 16 * 1024 * 1024
+_END_SECONDS: Final = 1.0
+# A client that takes less of a reply than so much in so long does not read.
+_LEAST_TAKEN: Final = 16 * 1024
+_SEND_SECONDS: Final = 10.0
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+# What a connection waits for: the begin of a request, the rest of its head or body, its reply,
+# or, after the last reply, the client's end.
+IDLE, HEAD, BODY, REPLY, END = range(5)
+
+
+class Connection(Protocol):
+    """One connection. It `waits_for` something `since` a time of `monotonic`."""
+
+    def __init__(self, site: "Site") -> None:
+        self.waits_for = IDLE
+        self.since = monotonic()
+        self.transport: Any = None
+        self._site = site
+        self._parser = RequestParser(Events(site.record, self._head, site.body_grew))
+        # Requests in the order of their replies. While `_busy`, nothing more is parsed.
+        self._line: deque[Request] = deque()
+        self._busy = False
+        self._answering = False
+        self._unparsed = b""
+        self._parses_no_more = False
+        self._client_ended = False
+        self._write_paused = False
+        self._lost = False
+        self._dropped = 0
+        # Bytes of replies that the client had not taken when it was last looked at, and since when.
+        self._unsent = 0
+        self._unsent_since = 0.0
+
+    # What the transport calls.
+
+    def connection_made(self, transport: Any) -> None:
+        """The connection is open."""
+        self.transport = transport
+        self._site.joined(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        if self._busy:
+            self._keep(data)
+        elif self._parses_no_more:
+            self._drop(len(data))
+        else:
+            self._parse(data)
+
+    @property
+    def peer(self) -> str:
+        """The client's IP address; "" on a Unix socket."""
+        name = self.transport.get_extra_info("peername")
+        return name[0] if isinstance(name, tuple) else ""
+
+    def eof_received(self) -> bool:
+        """The client sends no more, but may still read."""
+        self._client_ended = True
+        if not self._busy:
+            self._end_of_input()
+        return True  # the connection is closed here, once all is answered
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is sent to."""
+        self._write_paused = True
+        self._site.unsent_grew(self, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The client has read most of it."""
+        self._write_paused = False
+        self._site.unsent_went(self)
+        if self._busy and not self._answering:
+            get_running_loop().call_soon(self._go_on)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        del exc
+        self._lost = True
+        self._site.left(self)
+        self._unparsed = b""
+        for request in list(self._line)[self._answering :]:
+            self._site.release(request)
+
+    # Requests in.
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser until a request is to be answered."""
+        at, end = 0, len(data)
+        while at < end:
+            receiving = self._parser.request
+            size = receiving.missing if receiving is not None and receiving.missing else _SLICE
+            piece = data if at == 0 and size >= end else data[at : at + size]
+            at += len(piece)
+            self._feed(piece)
+            if self._answer_first():
+                self._keep(data[at:])
+                return
+            if self._parses_no_more:
+                self.transport.close()
+                return
+        self._note_wait()
+
+    def _feed(self, piece: bytes) -> None:
+        try:
+            self._parser.feed(piece)
+        except BadRequest as fault:
+            self._stop_parsing(fault.status)
+        except Exception as error:  # noqa: BLE001 - it concerns this connection alone
+            self._site.failed(error)
+            self._stop_parsing(500)
+
+    def _head(self, request: Request, fault: int) -> None:
+        """A request's head is complete."""
+        self._line.append(request)
+        if fault:
+            self._refuse(request, fault)
+        else:
+            self._site.admit(request)
+
+    def _keep(self, data: bytes) -> None:
+        """Leave bytes unparsed for now, and read no more."""
+        if data and not self._parses_no_more:
+            self._unparsed += data
+            self.transport.pause_reading()
+            self._go_on_soon()
+
+    def _stop_parsing(self, status: int, reason: str = "") -> None:
+        """What has come is no HTTP, or not all of it: refuse the request that it is part of."""
+        self._parses_no_more = True
+        request = self._parser.request
+        if request is None:
+            if self._line and not self._line[-1].keep_alive:
+                return  # something came after a request that was to be the last
+            request = self._site.unparsed()
+            self._line.append(request)
+        if request.refusal is None:
+            self._refuse(request, status, reason)
+        request.keep_alive = False
+
+    def _refuse(self, request: Request, status: int, reason: str = "") -> None:
+        request.refusal = fail(status, reason or HTTPStatus(status).phrase.lower())
+        request.keep_alive = False
+
+    def _note_wait(self) -> None:
+        request = self._parser.request
+        if request is None:
+            self._wait_for(HEAD if self._parser.in_head else IDLE)
+        elif self.waits_for != BODY:
+            self._wait_for(BODY)
+            if request.refusal is None:
+                self._ask_for(request)
+
+    def _wait_for(self, what: int) -> None:
+        if what != self.waits_for:
+            self.waits_for, self.since = what, monotonic()
+
+    def _ask_for(self, request: Request) -> None:
+        """Ask for a body that the client holds back until it is told that it is wanted."""
+        if b"expect" in request.headers and not request.received and request is self._line[0]:
+            self.transport.write(_CONTINUE)
+
+    # Replies out.
+
+    def _answer_first(self) -> bool:
+        """Answer the first request in line, if it can be; whether that has begun."""
+        if not self._line:
+            return False
+        request = self._line[0]
+        if not request.complete and request.refusal is None:
+            return False
+        self._busy = self._answering = True
+        self.waits_for = REPLY
+        if request.refusal is not None:
+            self.reply(request, request.refusal)
+        elif request.endpoint is not None:
+            request.endpoint.answer(request, self)
+        return True
+
+    def reply(self, request: Request, reply: Reply) -> None:
+        """Send the reply to the request that is being answered."""
+        self.respond(request, reply.status, reply.fields, reply.body)
+
+    def respond(self, request: Request, status: int, fields: bytes, body: bytes) -> None:
+        """The same of a reply's parts; `fields` are header lines with their ends."""
+        self._line.popleft()
+        self._answering = False
+        site = self._site
+        if not self._lost:
+            self.transport.write(site.message(request, status, fields, body))
+        site.answered(request, status)
+        if self._lost:
+            return
+        if not request.keep_alive:
+            self._end(request)
+        else:
+            self._busy = False
+            self._note_wait()
+            if self._line or self._unparsed or self._client_ended or self._parses_no_more:
+                self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        """Go on with the next request in the loop's next iteration."""
+        if not self._busy:
+            self._busy = True
+            get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._lost or self._write_paused:
+            return
+        self._busy = False
+        if self._answer_first():
+            return
+        data, self._unparsed = self._unparsed, b""
+        if data:
+            self.transport.resume_reading()
+            self._parse(data)
+        if self._client_ended and not self._busy:
+            self._end_of_input()
+
+    def _end_of_input(self) -> None:
+        """The client has sent its last byte, and all before it is parsed."""
+        if not self._parses_no_more:
+            if self._parser.request is not None:
+                self._stop_parsing(400, "the body ends before its Content-Length")
+            elif self._parser.in_head:
+                self._stop_parsing(400)
+        if not self._answer_first():
+            self.transport.close()
+
+    def _end(self, request: Request) -> None:
+        """The last reply was sent."""
+        self._parses_no_more, self._busy = True, False
+        is_read = request.complete and not self._unparsed
+        self._unparsed = b""
+        if is_read or self._client_ended:
+            self.transport.close()
+        else:
+            self._wait_for(END)
+            self.transport.write_eof()
+            self.transport.resume_reading()
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > _DROPPED_AT_END:
+            self.transport.abort()
+
+    # Time.
+
+    def check(self, now: float, patience: "Patience") -> None:
+        """End what has taken too long."""
+        waited = now - self.since
+        if self._does_not_read(now):
+            self.transport.abort()
+        elif self.waits_for in {IDLE, HEAD}:
+            if waited > patience.idle or (self.waits_for == HEAD and waited > patience.head):
+                self.transport.close()
+        elif self.waits_for == BODY:
+            if waited > patience.body:
+                self._stop_parsing(408, "the body took too long to come")
+                if not self._answer_first():
+                    self.transport.close()
+        elif self.waits_for == END and waited > _END_SECONDS:
+            self.transport.abort()
+
+    def _does_not_read(self, now: float) -> bool:
+        unsent = self.transport.get_write_buffer_size()
+        taken = self._unsent - unsent
+        if not unsent or taken < 0 or taken >= _LEAST_TAKEN:
+            self._unsent, self._unsent_since = unsent, now
+            return False
+        return now - self._unsent_since > _SEND_SECONDS

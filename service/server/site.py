@@ -1,0 +1,236 @@
+"""What the connections of one listening address share: endpoints, limits, records, replies."""
+
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from http import HTTPStatus
+from time import perf_counter
+from typing import Final, NamedTuple, Protocol
+
+from service.record import Record
+from service.reply import Reply, fail
+from service.server.connection import BODY, REPLY, Connection
+from service.server.request import Request
+from service.server.target import path_of
+
+# Bodies up to this size are not counted in the budget: the number of connections bounds them.
+_UNCOUNTED: Final = 2048
+# The body of a chunked request is counted in steps of so many bytes.
+_STEP: Final = 64 * 1024
+# Of a body that is refused, so much is read to keep the connection.
+_WORTH_READING: Final = 64 * 1024
+# Replies that clients don't read may hold so many bytes in a worker.
+_MOST_UNSENT: Final = 64 * 1024 * 1024
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Endpoint(Protocol):
+    """What answers the requests for some targets."""
+
+    def admit(self, request: Request) -> int:
+        """How many bytes the body may have, by the head alone; or `request.refusal` is set."""
+
+    def full(self, request: Request) -> Reply:
+        """The refusal of a body for which there is no room now."""
+
+    def answer(self, request: Request, connection: Connection) -> None:
+        """Have `connection` reply to a request that is complete, now or later, once."""
+
+
+class Patience(NamedTuple):
+    """Seconds that a connection may take: between requests, for a head, for a body."""
+
+    idle: float
+    head: float
+    body: float
+
+
+class Events(NamedTuple):
+    """What a site asks and tells.
+
+    `drains` is whether the server is about to stop. `record` makes the record of a request with
+    this method and these headers. `answered` is told each request, the status of its reply and its seconds from the head
+    on, `failed` errors that concern no endpoint.
+    """
+
+    record: Callable[[bytes, Mapping[bytes, bytes]], Record]
+    drains: Callable[[], int]
+    answered: Callable[[Request, int, float], None]
+    failed: Callable[[BaseException], None]
+
+
+class Budget:
+    """Bytes of memory that may be held at the same time."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+
+    def take(self, size: int) -> bool:
+        """Reserve so many, unless they are too many together. One alone may have any size."""
+        if self.held and self.held + size > self.limit:
+            return False
+        self.held += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """The end of a reservation."""
+        self.held -= size
+
+
+class Site:
+    """One listening address, for callers unless it is not `is_public`.
+
+    Once it `stops`, each reply closes its connection.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[tuple[bytes, bytes], Endpoint],
+        others: Callable[[bytes], Endpoint],
+        bodies: Budget,
+        events: Events,
+    ) -> None:
+        """`endpoints` are those of single methods and paths, `others` gives those of all others."""
+        self.is_public = True
+        self.stops = False
+        self.connections: set[Connection] = set()
+        self._endpoints = dict(endpoints)
+        self._others = others
+        self._bodies = bodies
+        self.record, self._drains, self._answered, self.failed = events
+        self._heads: dict[tuple[int, bool], bytes] = {}
+        self._unsent: dict[Connection, int] = {}
+
+    # Connections.
+
+    def joined(self, connection: Connection) -> None:
+        """A connection is open."""
+        self.connections.add(connection)
+
+    def left(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        self._unsent.pop(connection, None)
+
+    def unsent_grew(self, connection: Connection, size: int) -> None:
+        """A client is behind in reading its replies by so many bytes.
+
+        Where they are too many in all, the connections go that have waited longest for their
+        clients: one that reads is not among them for long.
+        """
+        self._unsent[connection] = size
+        while sum(self._unsent.values()) > _MOST_UNSENT and len(self._unsent) > 1:
+            oldest = next(iter(self._unsent))
+            del self._unsent[oldest]
+            oldest.transport.abort()
+
+    def unsent_went(self, connection: Connection) -> None:
+        """A client has caught up."""
+        self._unsent.pop(connection, None)
+
+    def check(self, now: float, patience: Patience) -> None:
+        """Once a second: end what has taken too long, and make the replies' date anew."""
+        self._heads.clear()
+        for connection in list(self.connections):
+            connection.check(now, patience)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have begun and have no reply yet."""
+        return sum(connection.waits_for in {BODY, REPLY} for connection in self.connections)
+
+    def abort(self) -> None:
+        """End all connections at once."""
+        for connection in list(self.connections):
+            connection.transport.abort()
+
+    # Requests.
+
+    def unparsed(self) -> Request:
+        """A request for bytes that are none."""
+        record = self.record(b"", {})
+        record.route = "unmatched"
+        return Request(record, b"", b"", {}, (), keep_alive=False, began=perf_counter())
+
+    def admit(self, request: Request) -> None:
+        """Find the request's endpoint, and reserve room for its body, or set its refusal."""
+        endpoint = self._endpoint_of(request)
+        limit = endpoint.admit(request)
+        request.endpoint, request.limit = endpoint, limit
+        size = request.missing
+        request.allowed = max(size, _UNCOUNTED)
+        if request.refusal is None and size > _UNCOUNTED:
+            if size > limit:
+                request.refusal = too_long(limit)
+            elif self._bodies.take(size):
+                request.reserved = size
+            else:
+                request.refusal = endpoint.full(request)
+        if request.refusal is not None and (size > _WORTH_READING or request.is_chunked):
+            request.keep_alive = False
+
+    def _endpoint_of(self, request: Request) -> Endpoint:
+        found = self._endpoints.get((request.method, request.target))
+        if found is not None:
+            return found
+        path = path_of(request.target)
+        return self._endpoints.get((request.method, path)) or self._others(path)
+
+    def body_grew(self, request: Request) -> None:
+        """More of a body has come than was allowed."""
+        if request.refusal is not None:
+            return
+        if request.received > request.limit:
+            request.refusal = too_long(request.limit)
+        elif self._bodies.take(_STEP):
+            request.reserved += _STEP
+            request.allowed = min(max(request.received, request.allowed) + _STEP, request.limit)
+        elif request.endpoint is not None:
+            request.refusal = request.endpoint.full(request)
+        if request.refusal is not None:
+            request.keep_alive = False
+
+    def release(self, request: Request) -> None:
+        """A request's body is held no longer."""
+        self._bodies.give_back(request.reserved)
+        request.reserved = 0
+
+    # Replies.
+
+    def message(
+        self, request: Request, status: int, fields: bytes, body: bytes
+    ) -> bytes:
+        """The bytes of a reply; `fields` are header lines with their ends.
+
+        `keep_alive` is false from then on if the server is about to stop.
+        """
+        if self.stops or self._drains():
+            request.keep_alive = False
+        record = request.record
+        return b"%b%bX-Request-Id: %b\r\nX-Model-Version: %b\r\n\r\n%b" % (
+            self._heads.get((status, request.keep_alive)) or self._head(status, request.keep_alive),
+            fields,
+            record.request_id.encode(),
+            record.model_version.encode(),
+            b"" if request.method == b"HEAD" else body,
+        )
+
+    def _head(self, status: int, keep_alive: bool) -> bytes:  # noqa: FBT001
+        """What all replies of a status have in common within a second."""
+        lines = (
+            f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}\r\nServer: gunicorn\r\n"
+            f"Date: {formatdate(usegmt=True)}\r\n"
+            f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
+        )
+        head = self._heads[status, keep_alive] = lines.encode()
+        return head
+
+    def answered(self, request: Request, status: int) -> None:
+        """A request has its reply."""
+        self.release(request)
+        self._answered(request, status, perf_counter() - request.began)
+
+
+def too_long(limit: int) -> Reply:
+    """The refusal of a body beyond a limit."""
+    return fail(413, f"the body is longer than {limit} bytes")

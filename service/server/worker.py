@@ -1,0 +1,162 @@
+"""The gunicorn worker: one process, one event loop, one operating-system thread for all clients."""
+
+import os
+import signal
+import socket
+from asyncio import AbstractEventLoop, Event, Runner, get_running_loop, sleep
+from collections.abc import Callable, Iterable
+from functools import partial
+from time import monotonic
+from typing import Any, Final
+
+import uvloop
+from gunicorn.workers.base import Worker
+
+from service.board import Board, board
+from service.failures import log_exception
+from service.server.acceptor import Acceptor, FairAcceptor
+from service.server.connection import Connection
+from service.server.site import Patience, Site
+
+# How long an idle connection stays open once a stop begins, for a request that its client may
+# just be sending (that one is still answered, with `Connection: close`), or once all places are
+# taken: probes and callers who wait for one come before those who are silent.
+_LINGER_SECONDS: Final = 1.0
+# How long a head may take to come, and a whole body; a body once the server is to stop.
+_HEAD_SECONDS: Final = 20.0
+_BODY_SECONDS: Final = 20.0
+_LAST_BODY_SECONDS: Final = 5.0
+# At the address of the metrics there are few places, and nobody needs one for long.
+_METRICS_PLACES: Final = 16
+_METRICS_IDLE_SECONDS: Final = 10.0
+_TICK_SECONDS: Final = 1.0
+_LAST_TICK_SECONDS: Final = 0.1
+
+
+class ScoringWorker(Worker):  # type: ignore[misc]
+    """Serves the sites of its app until it is to stop, then lets what is in flight end.
+
+    `place` is this worker's place on the board. It is taken here, in the master, before the fork;
+    `child_exit` of the configuration gives it back. `lent` is whether the listening sockets are
+    somebody else's, who keeps them open. The configuration's hooks set it, and `begin`, which is
+    called in the loop before the first connection, and `each_second`, which is given the sockets
+    that are listened on and the number of requests in flight.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._board: Board = board()
+        self.place = self._board.take()
+        self.lent = False
+        self.begin: Callable[[], None] = lambda: None
+        self.each_second: Callable[[Iterable[socket.socket], int], None] = lambda *_: None
+        self._acceptors: list[Acceptor] = []
+        self._sites: list[Site] = []
+        self._told_to_stop = Event()
+        self._may_linger = True
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        with Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop = get_running_loop()
+        loop.set_exception_handler(_report_uncaught)
+        self._heed_signals(loop)
+        self.begin()
+        for listener in self.sockets:
+            self._listen(loop, listener.sock)
+        self._tick()
+        if self.alive:
+            await self._told_to_stop.wait()
+        await self._end()
+
+    def _listen(self, loop: AbstractEventLoop, listener: socket.socket) -> None:
+        site: Site = self.wsgi.site(listener.getsockname(), self.log.answered)
+        parts = loop, listener, partial(Connection, site), site.connections.__len__
+        acceptor: Acceptor
+        if site.is_public:
+            places: int = self.cfg.worker_connections
+            shared: dict[str, Any] = {"board": self._board, "own": self.place, "lent": self.lent}
+            acceptor = FairAcceptor(*parts, places, **shared)
+        else:  # few, and not among those of callers: they are let in when all places are taken
+            acceptor = Acceptor(*parts, _METRICS_PLACES)
+        self._acceptors.append(acceptor)
+        self._sites.append(site)
+        acceptor.start()
+
+    # Once a second.
+
+    def _tick(self) -> None:
+        """What is done once a second. None of it may end the worker."""
+        loop = get_running_loop()
+        loop.call_later(_TICK_SECONDS if self.alive else _LAST_TICK_SECONDS, self._tick)
+        parts = self.notify, self._check_parent, self._check_connections, self._publish, self.log.tick
+        for part in parts:
+            try:
+                part()
+            except Exception as error:  # noqa: BLE001 - tried again in the next second
+                log_exception(error, "of the tick")
+
+    def _check_parent(self) -> None:
+        if os.getppid() != self.ppid and self.alive:
+            self.log.warning("The master is gone: this worker stops")
+            self._stop()
+
+    def _check_connections(self) -> None:
+        now = monotonic()
+        for acceptor, site in zip(self._acceptors, self._sites, strict=True):
+            in_the_way = acceptor.is_full or not self.alive
+            keepalive = float(self.cfg.keepalive) if site.is_public else _METRICS_IDLE_SECONDS
+            idle = _LINGER_SECONDS if in_the_way else keepalive
+            head = min(idle, _HEAD_SECONDS)
+            body = _BODY_SECONDS if self.alive else _LAST_BODY_SECONDS
+            site.check(now, Patience(idle, head, body))
+            acceptor.publish()
+
+    def _publish(self) -> None:
+        in_flight = sum(site.in_flight for site in self._sites)
+        self.each_second([acceptor.listener for acceptor in self._acceptors if self.alive], in_flight)
+
+    # The end.
+
+    async def _end(self) -> None:
+        """Take no more connections, and wait for those that are open, but not for ever."""
+        self._board.close(self.place)
+        for acceptor in self._acceptors:
+            acceptor.close()
+        latest = monotonic() + self.cfg.graceful_timeout
+        while self._may_linger and self._is_connected and monotonic() < latest:
+            await sleep(_LAST_TICK_SECONDS / 2)
+        for site in self._sites:
+            site.abort()
+        await sleep(0)
+
+    @property
+    def _is_connected(self) -> bool:
+        return any(acceptor.connections for acceptor in self._acceptors)
+
+    def _stop(self, *, at_once: bool = False) -> None:
+        self.alive = False
+        self._may_linger = self._may_linger and not at_once
+        for site in self._sites:
+            site.stops = True
+        self._told_to_stop.set()
+
+    # Signals.
+
+    def _heed_signals(self, loop: AbstractEventLoop) -> None:
+        """In the loop: a handler of Python's own could come in the middle of anything."""
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, partial(self._stop, at_once=True))
+        loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+
+
+def _report_uncaught(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error that nothing caught: asyncio's own way prints its text."""
+    del loop
+    error = context.get("exception")
+    if error is not None:
+        log_exception(error, "of the event loop")

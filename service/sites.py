@@ -1,0 +1,117 @@
+"""What a worker serves at its addresses: which endpoint answers which requests."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from flask import Flask
+
+from service import errors, failures
+from service.admission import EXPLAIN
+from service.app import App, Parts
+from service.guard import admit
+from service.record import METHODS, Record, record_of
+from service.reply import Reply
+from service.request_ids import new_id
+from service.routes import explain, reg
+from service.server.request import Request
+from service.server.site import Budget, Endpoint, Events, Site
+from service.server.wsgi import ThreadedWsgiEndpoint, WsgiEndpoint
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Answered = Callable[[Request, int, float], None]
+
+# Bodies of requests may hold so many bytes in a worker: as much as so many of the greatest.
+_LARGEST_BODIES: Final = 4
+# What may block goes to threads: pages that are put together or read from files, changes of the
+# live model.
+_BLOCKING: Final = (b"/metrics", b"/docs", b"/model/")
+_THREADS: Final = 4
+_WAITING: Final = 32
+# Explanations are made one at a time.
+_EXPLANATIONS_WAITING: Final = 8
+_METHODS: Final = {method.encode(): method for method in METHODS}
+
+
+def public_site(app: App, parts: Parts, answered: Answered) -> Site:
+    """That of the public address; `answered` is told each request and its status and seconds."""
+    scoring = reg.RegEndpoint(app.reg, parts.keys, parts.admission)
+    explaining = _ExplainEndpoint(app, parts)
+    endpoints: dict[tuple[bytes, bytes], Endpoint] = {
+        **{(b"POST", path.encode()): scoring for path in reg.PATHS},
+        **{(b"POST", path.encode()): explaining for path in explain.PATHS},
+    }
+    return _site(app.flask, parts, endpoints, answered)
+
+
+def metrics_site(app: Flask, parts: Parts, answered: Answered) -> Site:
+    """That of the address of the metrics."""
+    site = _site(app, parts, {}, answered)
+    site.is_public = False
+    return site
+
+
+def _site(
+    app: Flask, parts: Parts, endpoints: Mapping[tuple[bytes, bytes], Endpoint], answered: Answered
+) -> Site:
+    longest = parts.settings.max_body
+    quick = WsgiEndpoint(app, _failed, longest)
+    blocking = ThreadedWsgiEndpoint(app, _failed, longest, threads=_THREADS, waiting=_WAITING)
+    return Site(
+        endpoints,
+        lambda path: blocking if path.startswith(_BLOCKING) else quick,
+        Budget(_LARGEST_BODIES * parts.settings.max_array_body),
+        Events(
+            _record_maker(parts),
+            parts.board.drains,
+            answered,
+            lambda error: failures.report(error, Record(new_id())),
+        ),
+    )
+
+
+def _record_maker(parts: Parts) -> Callable[[bytes, Mapping[bytes, bytes]], Record]:
+    ids, slot = parts.ids, parts.slot
+
+    def record(method: bytes, headers: Mapping[bytes, bytes]) -> Record:
+        given = headers.get(b"x-request-id")
+        if given is None:
+            request_id = new_id()
+        else:
+            key = headers.get(b"x-api-key", b"").decode("latin-1")
+            request_id = ids.of(given.decode("latin-1"), key)
+        version = slot.current.version
+        return Record(request_id, _METHODS.get(method, "other"), model_version=version)
+
+    return record
+
+
+def _failed(error: Exception, environ: "WSGIEnvironment") -> Reply:
+    return errors.answer(error, record_of(environ))
+
+
+class _ExplainEndpoint(ThreadedWsgiEndpoint):
+    """Refuses explanations by their heads, while rows wait for their scores."""
+
+    def __init__(self, app: App, parts: Parts) -> None:
+        longest = app.explain.limits[1]
+        super().__init__(app.flask, _failed, longest, threads=1, waiting=_EXPLANATIONS_WAITING)
+        self._explaining = app.explain.explaining
+        self._keys = parts.keys
+        self._admission = parts.admission
+
+    def admit(self, request: Request) -> int:
+        """Check key and load by the head alone."""
+        record = request.record
+        record.route = explain.PATHS[0]
+        try:
+            admit(request.headers.get(b"x-api-key", b""), self._keys, record)
+            self._explaining.check()
+        except Exception as error:  # noqa: BLE001 - answered by the table of errors
+            request.refusal = errors.answer(error, record)
+        return super().admit(request)
+
+    def full(self, request: Request) -> Reply:
+        """The refusal of one that would have to wait for too many others."""
+        return errors.answer(self._admission.overloaded(EXPLAIN), request.record)
