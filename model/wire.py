@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from model.careful_json import NOT_JSON, TOO_DEEP, CarefulReader
 from model.errors import InvalidRequest, TooManyRows
-from model.json_split import NotAnArray, elements
+from model.json_split import NotAnArray, ends_of_elements
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -23,7 +23,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 SLICE_BYTES: Final = 512 * 1024
 LONGEST_ROW: Final = 64 * 1024
 # Elements that are looked at one by one before others may be served.
-_CAREFUL_ROWS: Final = 256
+_CAREFUL_ROWS: Final = 64
 _BLANKS: Final = b" \t\r\n"
 _KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 _ROWS_MEET: Final = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
@@ -169,12 +169,14 @@ class RequestDecoder(Generic[T]):
 
     def _row_by_row(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
         rows: list[T | InvalidRequest] = []
+        begin = 1
         try:
-            for spans in elements(body):
-                for begin, end in spans:
-                    if len(rows) == self._max_rows:
-                        raise TooManyRows(self._max_rows)
+            for ends in ends_of_elements(body):
+                if len(rows) + len(ends) > self._max_rows:
+                    raise TooManyRows(self._max_rows)
+                for end in ends:
                     rows.append(self._element(body, begin, end))
+                    begin = end + 1
                     if len(rows) % _CAREFUL_ROWS == 0:
                         yield []
                 yield []

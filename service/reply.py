@@ -1,6 +1,6 @@
 """The two envelopes: {"body": …, "status": "ok"} and {"body": "…", "status": "fail"}."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -51,6 +51,17 @@ class Reply:
 def ok(body: object, *, partial: bool = False) -> Reply:
     """200 with a body; `partial` when some rows of an array could not be scored."""
     return Reply(200, _encode(Envelope(body, "partial" if partial else "ok")))
+
+
+def ok_of_parts(parts: Sequence[bytes], *, partial: bool) -> Reply:
+    """The same with a list, of which each part is some elements, encoded with commas between."""
+    status = b"partial" if partial else b"ok"
+    return Reply(200, b'{"body":[%b],"status":"%b"}' % (b",".join(parts), status))
+
+
+def encode_elements(elements: Sequence[object]) -> bytes:
+    """Elements of a list in JSON, with commas between: a part for `ok_of_parts`."""
+    return _encode(elements)[1:-1]
 
 
 def fail(status: int, reason: str) -> Reply:

@@ -5,7 +5,7 @@ who compare versions. It knows no HTTP and no event loop: whoever calls gathers 
 batches, and does other things between the steps of an array.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Final, TypeAlias
 
@@ -20,7 +20,6 @@ from service.settings import Settings
 from service.slots import Live, Slot
 
 Outcome: TypeAlias = Score | Detail | InvalidRequest
-Steps: TypeAlias = Generator[None, None, list[Outcome]]
 
 # Rows of an array that are scored in one step, some ten milliseconds; details of so many are made.
 STEP_ROWS: Final = 1000
@@ -91,19 +90,19 @@ class Scoring:
         record: Record,
         *,
         detail: bool,
-    ) -> Steps:
-        """Score the rows of an array, some in each step; returns the outcomes in order."""
-        outcomes: list[Outcome] = []
+    ) -> Iterator[list[Outcome]]:
+        """Score the rows of an array: the outcomes in order, some in each step, or none."""
         for items in slices:
+            if not items:
+                yield []
             for at in range(0, len(items), STEP_ROWS):
                 part = items[at : at + STEP_ROWS]
                 results = self._step(live, part, record)
-                yield
                 if detail:
-                    results = yield from self._detailed(live, part, results)
-                outcomes += results
-            yield
-        return outcomes
+                    yield []
+                    yield from self._detailed(live, part, results)
+                else:
+                    yield results
 
     def _step(
         self, live: Live, items: Sequence[Reading | InvalidRequest], record: Record
@@ -164,13 +163,14 @@ class Scoring:
 
     def _detailed(
         self, live: Live, items: Sequence[Reading | InvalidRequest], results: Sequence[Outcome]
-    ) -> Steps:
+    ) -> Iterator[list[Outcome]]:
         detailed: list[Outcome] = []
         for item, result in zip(items, results, strict=True):
             if isinstance(item, Reading) and isinstance(result, Score):
                 detailed.append(self._details.one(live, item, result))
             else:
                 detailed.append(result)
-            if len(detailed) % _STEP_DETAILS == 0:
-                yield
-        return detailed
+            if len(detailed) == _STEP_DETAILS:
+                yield detailed
+                detailed = []
+        yield detailed

@@ -24,13 +24,12 @@ Answered = Callable[[Request, int, float], None]
 
 # Bodies of requests may hold so many bytes in a worker: as much as so many of the greatest.
 _LARGEST_BODIES: Final = 4
-# What may block goes to threads: pages that are put together or read from files, changes of the
-# live model.
-_BLOCKING: Final = (b"/metrics", b"/docs", b"/model/")
-_THREADS: Final = 4
-_WAITING: Final = 32
-# Explanations are made one at a time.
-_EXPLANATIONS_WAITING: Final = 8
+# What may block goes to threads: metrics are put together from files, the live model is changed.
+# Busy threads hold up the event loop, a few milliseconds each time: so few run at a time, and of
+# pages that anybody may ask for only one.
+_BLOCKING: Final = (b"/metrics", b"/model/")
+_PAGES: Final = b"/docs"
+_WAITING: Final = 8
 _METHODS: Final = {method.encode(): method for method in METHODS}
 
 
@@ -57,10 +56,17 @@ def _site(
 ) -> Site:
     longest = parts.settings.max_body
     quick = WsgiEndpoint(app, _failed, longest)
-    blocking = ThreadedWsgiEndpoint(app, _failed, longest, threads=_THREADS, waiting=_WAITING)
+    blocking = ThreadedWsgiEndpoint(app, _failed, longest, threads=2, waiting=_WAITING)
+    pages = ThreadedWsgiEndpoint(app, _failed, longest, threads=1, waiting=_WAITING)
+
+    def others(path: bytes) -> Endpoint:
+        if path.startswith(_PAGES):
+            return pages
+        return blocking if path.startswith(_BLOCKING) else quick
+
     return Site(
         endpoints,
-        lambda path: blocking if path.startswith(_BLOCKING) else quick,
+        others,
         Budget(_LARGEST_BODIES * parts.settings.max_array_body),
         Events(
             _record_maker(parts),
@@ -96,7 +102,7 @@ class _ExplainEndpoint(ThreadedWsgiEndpoint):
 
     def __init__(self, app: App, parts: Parts) -> None:
         longest = app.explain.limits[1]
-        super().__init__(app.flask, _failed, longest, threads=1, waiting=_EXPLANATIONS_WAITING)
+        super().__init__(app.flask, _failed, longest, threads=1, waiting=_WAITING)
         self._explaining = app.explain.explaining
         self._keys = parts.keys
         self._admission = parts.admission

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask import Flask
+
 from model import ModelRefused
 from model.regno import BUNDLED, RegnoScorer
 from service import sites
@@ -38,9 +40,14 @@ class Application:
         self._app = create_app(parts)
         self._metrics_app = create_metrics_app(parts)
 
+    @property
+    def flask(self) -> Flask:
+        """The app at the public address."""
+        return self._app.flask
+
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """The WSGI interface, of any other worker."""
-        return self._app.flask(environ, start)
+        return self.flask(environ, start)
 
     def site(self, address: Any, log: Callable[[Record, int, float], None]) -> Site:
         """What is served at a listening address; `log` writes the access lines."""

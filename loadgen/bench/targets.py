@@ -15,7 +15,7 @@ METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that 
 _PACKAGE: Final = "loadgen.bench.rivals"
 # The service's own settings where they concern the server, not the scoring.
 _SAME_SERVER: Final = (
-    *("--worker-class", "service.worker.ScoringWorker", "--keep-alive", "75"),
+    *("--worker-class", "service.server.worker.ScoringWorker", "--keep-alive", "75"),
     *("--graceful-timeout", "30", "--preload", "--no-control-socket"),
 )
 

@@ -81,13 +81,11 @@ class RegRoute:
         """Score what a body holds, at once. Raises InvalidRequest."""
         if isinstance(decoded, Reading):
             outcome = self.scoring.one(live, decoded, record, detail=detail)
-            return self.reply(outcome, record, partial=False)
-        steps = self.scoring.array(live, [decoded], record, detail=detail)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return self.array_reply(end.value, record)
+            return self.reply(outcome, record)
+        array = ArrayReply(self)
+        for outcomes in self.scoring.array(live, [decoded], record, detail=detail):
+            array.add(outcomes)
+        return array.reply(record)
 
     def decoded(self, text: bytes, record: Record) -> Reading | list[Reading | InvalidRequest]:
         """What a body holds. Raises InvalidRequest."""
@@ -96,16 +94,15 @@ class RegRoute:
         record.decode_seconds = perf_counter() - began
         return found
 
-    def array_reply(self, outcomes: list[Outcome], record: Record) -> Reply:
-        """The reply to an array."""
-        partial = any(isinstance(outcome, InvalidRequest) for outcome in outcomes)
-        return self.reply(outcomes, record, partial=partial)
-
-    def reply(self, outcome: object, record: Record, *, partial: bool) -> Reply:
-        """The reply with scores, and it is counted where the time went."""
+    def reply(self, outcome: object, record: Record) -> Reply:
+        """The reply with one score."""
         began = perf_counter()
-        response = reply.ok(outcome, partial=partial)
+        response = reply.ok(outcome)
         record.encode_seconds = perf_counter() - began
+        return self.described(response, record)
+
+    def described(self, response: Reply, record: Record) -> Reply:
+        """A reply with scores, and the headers that say how they came about; it is counted."""
         self._metrics.stages(record)
         response.fields += _TIMING % (
             record.decode_seconds * 1e3,
@@ -116,6 +113,32 @@ class RegRoute:
         if record.warnings:
             response.add("X-Score-Warnings", ", ".join(record.warnings))
         return response
+
+
+class ArrayReply:
+    """The reply to an array, encoded in pieces: all at once would hold up the event loop."""
+
+    def __init__(self, route: RegRoute) -> None:
+        self._route = route
+        self._parts: list[bytes] = []
+        self._partial = False
+        self._seconds = 0.0
+
+    def add(self, outcomes: list[Outcome]) -> None:
+        """The next outcomes."""
+        if not outcomes:
+            return
+        began = perf_counter()
+        self._parts.append(reply.encode_elements(outcomes))
+        self._partial = self._partial or any(isinstance(o, InvalidRequest) for o in outcomes)
+        self._seconds += perf_counter() - began
+
+    def reply(self, record: Record) -> Reply:
+        """The whole."""
+        began = perf_counter()
+        response = reply.ok_of_parts(self._parts, partial=self._partial)
+        record.encode_seconds = self._seconds + perf_counter() - began
+        return self._route.described(response, record)
 
 
 class RegEndpoint:
@@ -209,13 +232,11 @@ class RegEndpoint:
             decoded = route.decoded(request.body, record)
             return route.scored(live, decoded, record, detail=detail)
         slices = route.decoder.slices(request.body)
-        steps = route.scoring.array(live, _timed(slices, record), record, detail=detail)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return route.array_reply(end.value, record)
+        array = ArrayReply(route)
+        for outcomes in route.scoring.array(live, _timed(slices, record), record, detail=detail):
+            array.add(outcomes)
             await yield_to_io()
+        return array.reply(record)
 
 
 class _Single:
@@ -259,7 +280,7 @@ class _Single:
         try:
             route.scoring.scored(live, self._scored, score)
             outcome = route.scoring.outcome(live, self._sent, score, record, detail=self._detail)
-            self._connection.reply(request, route.reply(outcome, record, partial=False))
+            self._connection.reply(request, route.reply(outcome, record))
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             self._endpoint.fail(error, request, self._connection)
 

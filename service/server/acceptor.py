@@ -10,12 +10,14 @@ import ctypes
 import socket
 import struct
 from asyncio import AbstractEventLoop, Task, TimerHandle
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from service.board import Board
 from service.server.connection import Connection
+from service.server.site import Site
 
 # A worker that has more connections than another leaves new ones to it, and looks again so
 # often, for so long: the other may be in the middle of a batch, or ill.
@@ -23,8 +25,10 @@ _LOOK_SECONDS: Final = 0.001
 _LOOKS: Final = 10
 # Accepted at once before others are served.
 _AT_ONCE: Final = 16
-# Where no more can be accepted now, for lack of places or files.
+# Where no more can be accepted now, for lack of places or files; and how long a connection must
+# have been idle to make room then.
 _PAUSE_SECONDS: Final = 0.05
+IDLE_SECONDS: Final = 1.0
 _SO_ATTACH_FILTER: Final = 26  # Linux; Python has no name for it
 # A packet filter (man 7 socket, "classic" BPF) that drops what begins a connection and lets
 # pass what completes one: load the TCP flags; is SYN among them? then keep nothing; else all.
@@ -35,18 +39,11 @@ class Acceptor:
     """Accepts at one listening socket, up to `places` connections at a time."""
 
     def __init__(
-        self,
-        loop: AbstractEventLoop,
-        listener: socket.socket,
-        connect: Callable[[], Connection],
-        count: Callable[[], int],
-        places: int,
+        self, loop: AbstractEventLoop, listener: socket.socket, site: Site, places: int
     ) -> None:
-        """`connect` makes the protocol of a connection, `count` says how many there are."""
-        self._loop = loop
         self.listener = listener
-        self._connect = connect
-        self._count = count
+        self.site = site
+        self._loop = loop
         self._places = places
         self._timer: TimerHandle | None = None
         self._joining: set[Task[object]] = set()
@@ -55,7 +52,7 @@ class Acceptor:
     @property
     def connections(self) -> int:
         """Those that are open, and those that are just being accepted."""
-        return self._count() + len(self._joining)
+        return len(self.site.connections) + len(self._joining)
 
     @property
     def is_full(self) -> bool:
@@ -63,7 +60,7 @@ class Acceptor:
         return self.connections >= self._places
 
     def publish(self) -> None:
-        """Show others how many connections are open here, where that concerns them."""
+        """Show the other workers how many connections are open here, where that concerns them."""
 
     def start(self) -> None:
         """Accept from now on."""
@@ -77,7 +74,7 @@ class Acceptor:
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
             if self.is_full:
-                self._pause(_PAUSE_SECONDS)
+                self._make_room()
                 return
             if not self._takes_next() or not self.accept_one():
                 return
@@ -86,6 +83,14 @@ class Acceptor:
         """Whether this worker takes the next connection; if not, it looks again by itself."""
         return True
 
+    def _make_room(self) -> None:
+        """End a connection that has said nothing for a while, and look again soon.
+
+        Probes, and callers who wait for a place, come before those who are silent.
+        """
+        made = self.site.evict(monotonic() - IDLE_SECONDS)
+        self._pause(_LOOK_SECONDS if made else _PAUSE_SECONDS)
+
     def accept_one(self) -> bool:
         """Accept a connection, if one waits."""
         try:
@@ -93,11 +98,11 @@ class Acceptor:
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
             return False
         except OSError:  # too many open files, or no memory
-            self._pause(_PAUSE_SECONDS)
+            self._make_room()
             return False
         client.setblocking(False)
         joining = self._loop.create_task(
-            self._loop.connect_accepted_socket(self._connect, client)
+            self._loop.connect_accepted_socket(partial(Connection, self.site), client)
         )
         self._joining.add(joining)
         joining.add_done_callback(self._joined)

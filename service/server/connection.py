@@ -1,12 +1,11 @@
-"""One client's connection: bytes in, replies out in the order of the requests.
+"""One client's connection: bytes in, replies out.
 
-A connection has one request answered in an iteration of the loop at most, however many its client
+One request of a connection is answered in an iteration of the loop at most, however many its client
 has sent, so that no client can keep the loop to itself. While a request is being answered nothing
 more is read, and what has come already stays unparsed.
 """
 
 from asyncio import Protocol, get_running_loop
-from collections import deque
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -18,9 +17,6 @@ from service.server.request import Request
 if TYPE_CHECKING:
     from service.server.site import Patience, Site
 
-# Outside of bodies of stated length so much is parsed at once: it bounds how many requests are
-# parsed before the first of them is answered.
-_SLICE: Final = 2048
 # A close with unread bytes resets the connection, and the client may never see the reply: so much
 # is read and dropped, for so long.
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
@@ -44,10 +40,9 @@ class Connection(Protocol):
         self.transport: Any = None
         self._site = site
         self._parser = RequestParser(Events(site.record, self._head, site.body_grew))
-        # Requests in the order of their replies. While `_busy`, nothing more is parsed.
-        self._line: deque[Request] = deque()
-        self._busy = False
+        self._request: Request | None = None  # whose reply is to come next
         self._answering = False
+        self._busy = False  # answering, or the loop's next iteration goes on: nothing is parsed
         self._unparsed = b""
         self._parses_no_more = False
         self._client_ended = False
@@ -57,6 +52,17 @@ class Connection(Protocol):
         # Bytes of replies that the client had not taken when it was last looked at, and since when.
         self._unsent = 0
         self._unsent_since = 0.0
+
+    @property
+    def takes_pages(self) -> bool:
+        """Whether a long page may be sent now that anybody may ask for."""
+        return self._site.takes_pages
+
+    @property
+    def peer(self) -> str:
+        """The client's IP address; "" on a Unix socket."""
+        name = self.transport.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) else ""
 
     # What the transport calls.
 
@@ -73,12 +79,6 @@ class Connection(Protocol):
             self._drop(len(data))
         else:
             self._parse(data)
-
-    @property
-    def peer(self) -> str:
-        """The client's IP address; "" on a Unix socket."""
-        name = self.transport.get_extra_info("peername")
-        return name[0] if isinstance(name, tuple) else ""
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read."""
@@ -105,8 +105,8 @@ class Connection(Protocol):
         self._lost = True
         self._site.left(self)
         self._unparsed = b""
-        for request in list(self._line)[self._answering :]:
-            self._site.release(request)
+        if self._request is not None and not self._answering:
+            self._site.release(self._request)
 
     # Requests in.
 
@@ -114,12 +114,8 @@ class Connection(Protocol):
         """Feed the parser until a request is to be answered."""
         at, end = 0, len(data)
         while at < end:
-            receiving = self._parser.request
-            size = receiving.missing if receiving is not None and receiving.missing else _SLICE
-            piece = data if at == 0 and size >= end else data[at : at + size]
-            at += len(piece)
-            self._feed(piece)
-            if self._answer_first():
+            at = self._feed(data, at)
+            if self._answer():
                 self._keep(data[at:])
                 return
             if self._parses_no_more:
@@ -127,22 +123,36 @@ class Connection(Protocol):
                 return
         self._note_wait()
 
-    def _feed(self, piece: bytes) -> None:
+    def _feed(self, data: bytes, at: int) -> int:
         try:
-            self._parser.feed(piece)
+            return self._parser.feed(data, at)
         except BadRequest as fault:
             self._stop_parsing(fault.status)
         except Exception as error:  # noqa: BLE001 - it concerns this connection alone
             self._site.failed(error)
             self._stop_parsing(500)
+        return len(data)
 
     def _head(self, request: Request, fault: int) -> None:
         """A request's head is complete."""
-        self._line.append(request)
+        self._request = request
         if fault:
             self._refuse(request, fault)
         else:
             self._site.admit(request)
+
+    def _stop_parsing(self, status: int, reason: str = "") -> None:
+        """What has come is no HTTP, or not all of it: refuse the request that it is part of."""
+        self._parses_no_more = True
+        if self._parser.request is None:
+            self._request = self._site.unparsed()
+        if self._request is not None and self._request.refusal is None:
+            self._refuse(self._request, status, reason)
+
+    @staticmethod
+    def _refuse(request: Request, status: int, reason: str = "") -> None:
+        request.refusal = fail(status, reason or HTTPStatus(status).phrase.lower())
+        request.keep_alive = False
 
     def _keep(self, data: bytes) -> None:
         """Leave bytes unparsed for now, and read no more."""
@@ -151,49 +161,26 @@ class Connection(Protocol):
             self.transport.pause_reading()
             self._go_on_soon()
 
-    def _stop_parsing(self, status: int, reason: str = "") -> None:
-        """What has come is no HTTP, or not all of it: refuse the request that it is part of."""
-        self._parses_no_more = True
-        request = self._parser.request
-        if request is None:
-            if self._line and not self._line[-1].keep_alive:
-                return  # something came after a request that was to be the last
-            request = self._site.unparsed()
-            self._line.append(request)
-        if request.refusal is None:
-            self._refuse(request, status, reason)
-        request.keep_alive = False
-
-    def _refuse(self, request: Request, status: int, reason: str = "") -> None:
-        request.refusal = fail(status, reason or HTTPStatus(status).phrase.lower())
-        request.keep_alive = False
-
     def _note_wait(self) -> None:
         request = self._parser.request
         if request is None:
             self._wait_for(HEAD if self._parser.in_head else IDLE)
         elif self.waits_for != BODY:
             self._wait_for(BODY)
-            if request.refusal is None:
-                self._ask_for(request)
+            # A client may hold the body back until it is told that it is wanted.
+            if b"expect" in request.headers and request.refusal is None and not request.received:
+                self.transport.write(_CONTINUE)
 
     def _wait_for(self, what: int) -> None:
         if what != self.waits_for:
             self.waits_for, self.since = what, monotonic()
 
-    def _ask_for(self, request: Request) -> None:
-        """Ask for a body that the client holds back until it is told that it is wanted."""
-        if b"expect" in request.headers and not request.received and request is self._line[0]:
-            self.transport.write(_CONTINUE)
-
     # Replies out.
 
-    def _answer_first(self) -> bool:
-        """Answer the first request in line, if it can be; whether that has begun."""
-        if not self._line:
-            return False
-        request = self._line[0]
-        if not request.complete and request.refusal is None:
+    def _answer(self) -> bool:
+        """Answer the request that is next, if it can be; whether that has begun."""
+        request = self._request
+        if request is None or (not request.complete and request.refusal is None):
             return False
         self._busy = self._answering = True
         self.waits_for = REPLY
@@ -209,21 +196,20 @@ class Connection(Protocol):
 
     def respond(self, request: Request, status: int, fields: bytes, body: bytes) -> None:
         """The same of a reply's parts; `fields` are header lines with their ends."""
-        self._line.popleft()
+        self._request = None
         self._answering = False
-        site = self._site
         if not self._lost:
-            self.transport.write(site.message(request, status, fields, body))
-        site.answered(request, status)
+            self.transport.write(self._site.message(request, status, fields, body))
+        self._site.answered(request, status)
         if self._lost:
             return
         if not request.keep_alive:
             self._end(request)
-        else:
-            self._busy = False
-            self._note_wait()
-            if self._line or self._unparsed or self._client_ended or self._parses_no_more:
-                self._go_on_soon()
+            return
+        self._busy = False
+        self._note_wait()
+        if self._unparsed or self._client_ended:
+            self._go_on_soon()
 
     def _go_on_soon(self) -> None:
         """Go on with the next request in the loop's next iteration."""
@@ -235,8 +221,6 @@ class Connection(Protocol):
         if self._lost or self._write_paused:
             return
         self._busy = False
-        if self._answer_first():
-            return
         data, self._unparsed = self._unparsed, b""
         if data:
             self.transport.resume_reading()
@@ -251,7 +235,7 @@ class Connection(Protocol):
                 self._stop_parsing(400, "the body ends before its Content-Length")
             elif self._parser.in_head:
                 self._stop_parsing(400)
-        if not self._answer_first():
+        if not self._answer():
             self.transport.close()
 
     def _end(self, request: Request) -> None:
@@ -268,7 +252,7 @@ class Connection(Protocol):
 
     def _drop(self, size: int) -> None:
         self._dropped += size
-        if self._dropped > _DROPPED_AT_END:
+        if self._dropped > _DROPPED_AT_END or not self._site.drop(size):
             self.transport.abort()
 
     # Time.
@@ -278,13 +262,16 @@ class Connection(Protocol):
         waited = now - self.since
         if self._does_not_read(now):
             self.transport.abort()
-        elif self.waits_for in {IDLE, HEAD}:
-            if waited > patience.idle or (self.waits_for == HEAD and waited > patience.head):
+        elif self.waits_for == IDLE:
+            if waited > patience.idle:
+                self.transport.close()
+        elif self.waits_for == HEAD:
+            if waited > patience.head:
                 self.transport.close()
         elif self.waits_for == BODY:
             if waited > patience.body:
                 self._stop_parsing(408, "the body took too long to come")
-                if not self._answer_first():
+                if not self._answer():
                     self.transport.close()
         elif self.waits_for == END and waited > _END_SECONDS:
             self.transport.abort()

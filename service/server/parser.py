@@ -1,4 +1,9 @@
-"""HTTP/1.1 requests out of bytes: llhttp, by httptools, and limits for what it does not bound."""
+"""HTTP/1.1 requests out of bytes: llhttp, by httptools, and limits for what it does not bound.
+
+The parser is fed up to where a message may end, and no further: to the end of a head, of a body of
+stated length, of a line of a chunked body. So what follows a request stays unread until the request
+is answered, and the first line of every head is seen as it came.
+"""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -18,12 +23,17 @@ _LONGEST_HEAD: Final = 32 * 1024
 # What the framing of chunks may add to a body: so much, and as much again as there is data. With
 # a byte in each chunk, parsing would cost a thousand times what the data is worth.
 _CHUNK_FRAMING: Final = 16 * 1024
+# Empty lines before a request, which some old clients send after a body.
+_EMPTY_LINES: Final = 2
+_LINE_END: Final = b"\r\n"
+_HEAD_END: Final = b"\r\n\r\n"
+_TAB_AT_END: Final = b"\t\r\n"
 
 
 class BadRequest(Exception):
     """Bytes that are no request; `status` is that of the reply."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int = 400) -> None:
         super().__init__(status)
         self.status = status
 
@@ -31,10 +41,10 @@ class BadRequest(Exception):
 class Events(NamedTuple):
     """What a parser calls.
 
-    `record` makes a new request's record from its method and headers. `head` is given each request when its
-    head is complete, with the status for which it must be refused, 0 for none. `body` is given the
-    request when more of its body has come than is `allowed`. Once `refusal` is set, the body is not
-    kept.
+    `record` makes a new request's record from its method and headers. `head` is given each request
+    when its head is complete, with the status for which it must be refused, 0 for none. `body` is
+    given the request when more of its body has come than is `allowed`. Once `refusal` is set, the
+    body is not kept.
     """
 
     record: Callable[[bytes, dict[bytes, bytes]], Record]
@@ -53,37 +63,90 @@ class RequestParser:
         self.in_head = False
         self._new_record, self._head, self._body = events
         self._parser = HttpRequestParser(self)
-        self._bytes = 0  # of this head, or of this chunked body
+        self._begun = b""  # a head of which not all has come
+        self._empty_lines = 0
+        self._raw_bytes = 0  # of a chunked body
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._repeated: list[bytes] = []
         self._pieces: list[bytes] = []
+        self._strips_tabs = False
         self._passes_over_head = False
 
-    def feed(self, data: bytes) -> None:
-        """Parse. Raises BadRequest, and what an event's callback raised."""
-        self._bytes += len(data)
+    def feed(self, data: bytes, at: int) -> int:
+        """Parse from a place in the data on, as far as a request may end; where that is.
+
+        Raises BadRequest, and what an event's callback raised.
+        """
+        request = self.request
+        if request is None:
+            return self._feed_head(data, at)
+        if request.missing:
+            end = at + request.missing
+            self._parse(data[at:end])
+            return min(end, len(data))
+        end = _end_of_line(data, at)
+        self._parse(data[at:end])
+        self._raw_bytes += end - at
+        if self._raw_bytes > _CHUNK_FRAMING + 2 * request.received and not request.complete:
+            raise BadRequest
+        return end
+
+    def _feed_head(self, data: bytes, at: int) -> int:
+        if self._begun or (end := data.find(_HEAD_END, at)) < 0:
+            return self._feed_piece(data, at)
+        if data.startswith(_LINE_END, at):
+            return self._pass_over_empty_line(at)
+        end += len(_HEAD_END)
+        head = data[at:end]
+        self._check_head(head)
+        self._parse(head)
+        return end
+
+    def _feed_piece(self, data: bytes, at: int) -> int:
+        """The same for a head that does not come at once: what is wrong shows as soon as it can."""
+        if not self._begun and data.startswith(_LINE_END, at):
+            return self._pass_over_empty_line(at)
+        before = len(self._begun)
+        head = self._begun + data[at : at + _LONGEST_HEAD]
+        end = head.find(_HEAD_END, max(0, before - len(_HEAD_END)))
+        if end >= 0:
+            head = head[: end + len(_HEAD_END)]
+        if _LINE_END in head or len(head) > _LONGEST_HEAD:
+            self._check_head(head)
+        self._begun = head if end < 0 else b""
+        self._parse(head[before:])
+        return at + len(head) - before
+
+    def _pass_over_empty_line(self, at: int) -> int:
+        self._empty_lines += 1
+        if self._empty_lines > _EMPTY_LINES:
+            raise BadRequest
+        return at + len(_LINE_END)
+
+    def _check_head(self, head: bytes) -> None:
+        """Bound what llhttp does not, and see what it forgives.
+
+        That is more blanks than the two of a request line, and tabs after a value.
+        """
+        line = head.find(_LINE_END)
+        if len(head) > _LONGEST_HEAD:
+            raise BadRequest(414 if line < 0 or line > LONGEST_TARGET else 431)
+        if head.count(b" ", 0, line) != 2:
+            raise BadRequest
+        self._strips_tabs = _TAB_AT_END in head
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
+        except HttpParserUpgrade:
+            self._ignore_upgrade()
         except HttpParserCallbackError as error:
             raise (error.__context__ or error) from None
         except HttpParserError:
-            raise BadRequest(400) from None
-        if self._bytes > _CHUNK_FRAMING:
-            self._check_size()
+            raise BadRequest from None
 
-    def _check_size(self) -> None:
-        request = self.request
-        if request is None:
-            if self._bytes > _LONGEST_HEAD:
-                too_long = 414 if len(self._target) > LONGEST_TARGET else 431
-                raise BadRequest(too_long if self.in_head else 400)
-        elif not request.missing and self._bytes > _CHUNK_FRAMING + 2 * request.received:
-            raise BadRequest(400)
-
-    def _ignore_upgrade(self, rest: bytes) -> None:
+    def _ignore_upgrade(self) -> None:
         """Go on as if the request had not asked for another protocol, as RFC 9110 (7.8) allows.
 
         httptools takes what follows such a head for the other protocol. To have a body parsed, a
@@ -96,8 +159,6 @@ class RequestParser:
             ends = chunked if request.is_chunked else stated
             self._passes_over_head = True
             self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % ends)
-        if rest:
-            self.feed(rest)
 
     # What httptools calls.
 
@@ -116,6 +177,8 @@ class RequestParser:
         if not self.in_head:
             return
         name = name.lower()
+        if self._strips_tabs:
+            value = value.strip(b" \t")
         if name in self._headers:
             self._repeated.append(name)
             value = self._headers[name] + b"," + value
@@ -126,7 +189,8 @@ class RequestParser:
         if self._passes_over_head:
             self._passes_over_head = False
             return
-        self.in_head, self._bytes = False, 0
+        self.in_head = False
+        self._empty_lines = self._raw_bytes = 0
         parser, headers = self._parser, self._headers
         method = parser.get_method()
         request = Request(
@@ -164,7 +228,7 @@ class RequestParser:
         if request is None or self._has_more(request):
             return
         pieces, self._pieces = self._pieces, []
-        self.request, self._bytes = None, 0
+        self.request = None
         request.complete = True
         if pieces:
             request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -173,3 +237,11 @@ class RequestParser:
         """Whether httptools leaves out a body, since the head asked for another protocol."""
         has_body = request.missing > 0 or (request.is_chunked and not request.received)
         return has_body and b"upgrade" in request.headers and self._parser.should_upgrade()
+
+
+def _end_of_line(data: bytes, at: int) -> int:
+    """Where the next line ends, or the data does. A line's two bytes may come apart."""
+    if data.startswith(b"\n", at):
+        return at + 1
+    end = data.find(_LINE_END, at)
+    return end + len(_LINE_END) if end >= 0 else len(data)

@@ -69,7 +69,7 @@ def head_fault(request: Request, version: str) -> int:
     """
     headers = request.headers
     if version not in _VERSIONS:
-        return 505 if version > "1.1" else 400
+        return 400
     if len(request.target) > LONGEST_TARGET:
         return 414
     if len(headers) > _MOST_FIELDS:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from operator import attrgetter
 from time import perf_counter
 from typing import Final, NamedTuple, Protocol
 
 from service.record import Record
 from service.reply import Reply, fail
-from service.server.connection import BODY, REPLY, Connection
+from service.server.connection import BODY, END, HEAD, IDLE, REPLY, Connection
 from service.server.request import Request
 from service.server.target import path_of
 
@@ -18,8 +19,12 @@ _UNCOUNTED: Final = 2048
 _STEP: Final = 64 * 1024
 # Of a body that is refused, so much is read to keep the connection.
 _WORTH_READING: Final = 64 * 1024
-# Replies that clients don't read may hold so many bytes in a worker.
+# Replies that clients don't read may hold so many bytes in a worker; from so many on, no more
+# pages are sent: anybody may ask for them.
 _MOST_UNSENT: Final = 64 * 1024 * 1024
+_MOST_UNSENT_FOR_PAGES: Final = 8 * 1024 * 1024
+# What is read in a second for nothing but to end connections kindly.
+_DROPPED_A_SECOND: Final = 64 * 1024 * 1024
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -100,6 +105,7 @@ class Site:
         self.record, self._drains, self._answered, self.failed = events
         self._heads: dict[tuple[int, bool], bytes] = {}
         self._unsent: dict[Connection, int] = {}
+        self._may_drop = _DROPPED_A_SECOND
 
     # Connections.
 
@@ -119,18 +125,44 @@ class Site:
         clients: one that reads is not among them for long.
         """
         self._unsent[connection] = size
-        while sum(self._unsent.values()) > _MOST_UNSENT and len(self._unsent) > 1:
+        while self.unsent > _MOST_UNSENT and len(self._unsent) > 1:
             oldest = next(iter(self._unsent))
             del self._unsent[oldest]
             oldest.transport.abort()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of replies that wait for their clients to read them."""
+        return sum(self._unsent.values())
+
+    @property
+    def takes_pages(self) -> bool:
+        """Whether a page may be sent that is long, and that anybody may ask for."""
+        return self.unsent < _MOST_UNSENT_FOR_PAGES
 
     def unsent_went(self, connection: Connection) -> None:
         """A client has caught up."""
         self._unsent.pop(connection, None)
 
+    def drop(self, size: int) -> bool:
+        """Whether so many bytes may be read for nothing."""
+        self._may_drop -= size
+        return self._may_drop > 0
+
+    def evict(self, idle_since: float) -> bool:
+        """End the connection that has been idle longest, if it was idle at that time already."""
+        idle = [one for one in self.connections if one.waits_for in {IDLE, HEAD}]
+        oldest = min(idle, key=attrgetter("since"), default=None)
+        if oldest is None or oldest.since > idle_since:
+            return False
+        oldest.waits_for = END  # it goes in the loop's next iteration
+        oldest.transport.close()
+        return True
+
     def check(self, now: float, patience: Patience) -> None:
         """Once a second: end what has taken too long, and make the replies' date anew."""
         self._heads.clear()
+        self._may_drop = _DROPPED_A_SECOND
         for connection in list(self.connections):
             connection.check(now, patience)
 
@@ -149,7 +181,6 @@ class Site:
     def unparsed(self) -> Request:
         """A request for bytes that are none."""
         record = self.record(b"", {})
-        record.route = "unmatched"
         return Request(record, b"", b"", {}, (), keep_alive=False, began=perf_counter())
 
     def admit(self, request: Request) -> None:
@@ -227,7 +258,9 @@ class Site:
 
     def answered(self, request: Request, status: int) -> None:
         """A request has its reply."""
-        self.release(request)
+        if request.reserved:
+            self.release(request)
+        request.record.route = request.record.route or "unmatched"
         self._answered(request, status, perf_counter() - request.began)
 
 

@@ -13,15 +13,12 @@ import uvloop
 from gunicorn.workers.base import Worker
 
 from service.board import Board, board
-from service.failures import log_exception
-from service.server.acceptor import Acceptor, FairAcceptor
-from service.server.connection import Connection
+from service.failures import log_exception, report
+from service.record import Record
+from service.request_ids import new_id
+from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
 
-# How long an idle connection stays open once a stop begins, for a request that its client may
-# just be sending (that one is still answered, with `Connection: close`), or once all places are
-# taken: probes and callers who wait for one come before those who are silent.
-_LINGER_SECONDS: Final = 1.0
 # How long a head may take to come, and a whole body; a body once the server is to stop.
 _HEAD_SECONDS: Final = 20.0
 _BODY_SECONDS: Final = 20.0
@@ -51,7 +48,6 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         self.begin: Callable[[], None] = lambda: None
         self.each_second: Callable[[Iterable[socket.socket], int], None] = lambda *_: None
         self._acceptors: list[Acceptor] = []
-        self._sites: list[Site] = []
         self._told_to_stop = Event()
         self._may_linger = True
 
@@ -74,16 +70,14 @@ class ScoringWorker(Worker):  # type: ignore[misc]
 
     def _listen(self, loop: AbstractEventLoop, listener: socket.socket) -> None:
         site: Site = self.wsgi.site(listener.getsockname(), self.log.answered)
-        parts = loop, listener, partial(Connection, site), site.connections.__len__
         acceptor: Acceptor
         if site.is_public:
             places: int = self.cfg.worker_connections
             shared: dict[str, Any] = {"board": self._board, "own": self.place, "lent": self.lent}
-            acceptor = FairAcceptor(*parts, places, **shared)
+            acceptor = FairAcceptor(loop, listener, site, places, **shared)
         else:  # few, and not among those of callers: they are let in when all places are taken
-            acceptor = Acceptor(*parts, _METRICS_PLACES)
+            acceptor = Acceptor(loop, listener, site, _METRICS_PLACES)
         self._acceptors.append(acceptor)
-        self._sites.append(site)
         acceptor.start()
 
     # Once a second.
@@ -105,18 +99,22 @@ class ScoringWorker(Worker):  # type: ignore[misc]
             self._stop()
 
     def _check_connections(self) -> None:
+        """End what takes too long.
+
+        Once a stop begins, an idle connection stays open for a moment: its client may just be
+        sending a request, which is still answered, with `Connection: close`.
+        """
         now = monotonic()
-        for acceptor, site in zip(self._acceptors, self._sites, strict=True):
+        body = _BODY_SECONDS if self.alive else _LAST_BODY_SECONDS
+        for acceptor in self._acceptors:
             in_the_way = acceptor.is_full or not self.alive
-            keepalive = float(self.cfg.keepalive) if site.is_public else _METRICS_IDLE_SECONDS
-            idle = _LINGER_SECONDS if in_the_way else keepalive
-            head = min(idle, _HEAD_SECONDS)
-            body = _BODY_SECONDS if self.alive else _LAST_BODY_SECONDS
-            site.check(now, Patience(idle, head, body))
+            keepalive = self.cfg.keepalive if acceptor.site.is_public else _METRICS_IDLE_SECONDS
+            idle = IDLE_SECONDS if in_the_way else float(keepalive)
+            acceptor.site.check(now, Patience(idle, min(idle, _HEAD_SECONDS), body))
             acceptor.publish()
 
     def _publish(self) -> None:
-        in_flight = sum(site.in_flight for site in self._sites)
+        in_flight = sum(acceptor.site.in_flight for acceptor in self._acceptors)
         self.each_second([acceptor.listener for acceptor in self._acceptors if self.alive], in_flight)
 
     # The end.
@@ -129,8 +127,8 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         latest = monotonic() + self.cfg.graceful_timeout
         while self._may_linger and self._is_connected and monotonic() < latest:
             await sleep(_LAST_TICK_SECONDS / 2)
-        for site in self._sites:
-            site.abort()
+        for acceptor in self._acceptors:
+            acceptor.site.abort()
         await sleep(0)
 
     @property
@@ -140,8 +138,8 @@ class ScoringWorker(Worker):  # type: ignore[misc]
     def _stop(self, *, at_once: bool = False) -> None:
         self.alive = False
         self._may_linger = self._may_linger and not at_once
-        for site in self._sites:
-            site.stops = True
+        for acceptor in self._acceptors:
+            acceptor.site.stops = True
         self._told_to_stop.set()
 
     # Signals.
@@ -159,4 +157,4 @@ def _report_uncaught(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
     del loop
     error = context.get("exception")
     if error is not None:
-        log_exception(error, "of the event loop")
+        report(error, Record(new_id()))

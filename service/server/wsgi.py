@@ -92,7 +92,7 @@ class ThreadedWsgiEndpoint(WsgiEndpoint):
 
     def answer(self, request: Request, connection: "Connection") -> None:
         """Call the app in a thread, and reply when it has answered."""
-        if self._calls >= self._most:
+        if self._calls >= self._most or not connection.takes_pages:
             connection.reply(request, self.full(request))
             return
 

@@ -4,14 +4,14 @@ Not for import: it builds the app.
 Each breaks with a plate and a key in the exception's text, in its cause and in local variables.
 """
 
+from asyncio import get_running_loop
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-import gevent
 from flask import Response
 
 from model.regno import RegnoScorer
-from service.door import Door
+from service.middleware import RequestMiddleware
 from service.wsgi import app
 from tests.support.planted import KEY, PLATE, POISON
 
@@ -41,24 +41,24 @@ def _rows(self: RegnoScorer, readings: Any) -> Any:
 RegnoScorer.row = _row  # type: ignore[method-assign]
 RegnoScorer.rows = _rows  # type: ignore[method-assign]
 
-_whole_door = Door.__call__
+_whole = RequestMiddleware.__call__
 
 
-def _call(self: Door, environ: Any, start: Any) -> Any:
-    reply = _whole_door(self, environ, start)
+def _call(self: RequestMiddleware, environ: Any, start: Any) -> Any:
+    reply = _whole(self, environ, start)
     return fail() if environ["PATH_INFO"] == "/outside" else reply
 
 
-Door.__call__ = _call  # type: ignore[method-assign]
+RequestMiddleware.__call__ = _call  # type: ignore[method-assign]
 
 
-@app.get("/outside")
+@app.flask.get("/outside")
 def outside() -> str:
-    """Answer, and have the door fail."""
+    """Answer, and have the middleware fail."""
     return "well"
 
 
-@app.get("/midway")
+@app.flask.get("/midway")
 def midway() -> Response:
     """Fail when the reply has begun."""
 
@@ -69,9 +69,8 @@ def midway() -> Response:
     return Response(pieces())
 
 
-@app.get("/stray")
+@app.flask.get("/stray")
 def stray() -> str:
-    """Fail in a greenlet that nobody waits for."""
-    gevent.spawn(fail)
-    gevent.sleep(0.01)
+    """Fail in a callback of the event loop."""
+    get_running_loop().call_soon(fail)
     return "well"
