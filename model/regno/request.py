@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from model.wire import EMPTY
+
 # Calendar dates that exist, so that the published pattern admits nothing the service refuses.
 _LEAP_YEAR = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _DATE = (
@@ -121,6 +123,8 @@ def parse_wall_clock(text: object) -> WallClock:
 
     Raises ValueError when `text` is not such a time.
     """
+    if text == "":
+        raise ValueError(EMPTY)
     # `$` would let a trailing newline through: fullmatch does not.
     if not isinstance(text, str) or not _time.fullmatch(text):
         raise ValueError("not a readable time such as 2021-08-01 09:02:59")
@@ -132,6 +136,8 @@ def parse_scores(value: object) -> Scores:
 
     Raises ValueError naming no element: the values are not for error texts.
     """
+    if value == "":
+        raise ValueError(EMPTY)
     try:
         if isinstance(value, str):
             scores = Scores(_scores_decoder.decode(value))
