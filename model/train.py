@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from model import candidates
 from model.bulk.errors import TableRefused
+from model.bulk.outcome import by_reason
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import Refused, Registry, RegistryError, Unavailable, open_registry
 from model.regno import bundled, candidate, labelled, parameters
@@ -136,20 +137,25 @@ def _rows(options: Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
                 stopped.check()
 
             rows, faults = labelled.read(file, label, told)
+    reasons = Counter(fault.reason for fault in faults)
     if faults:
-        _tell(path, faults, len(rows.labels), skipping=options.skip_bad)
-    left_out = Counter(fault.reason for fault in faults)
-    return rows, Source(path.name, digest, label, len(rows.labels), dict(left_out.most_common()))
+        _tell(path, faults, reasons, len(rows.labels), skipping=options.skip_bad)
+    return rows, Source(path.name, digest, label, len(rows.labels), dict(reasons.most_common()))
 
 
-def _tell(path: Path, faults: Sequence[Fault], good: int, *, skipping: bool) -> None:
-    lines = [f"  line {fault.line}: {fault.reason}" for fault in faults[:_SHOWN_FAULTS]]
+def _tell(
+    path: Path, faults: Sequence[Fault], reasons: Counter[str], good: int, *, skipping: bool
+) -> None:
+    """Tell of bad rows: where the first are, and how many for which reason."""
+    lines = [f"  line {fault.line}: {fault.reason}\n" for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
-        lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
+        lines += [f"  and {len(faults) - _SHOWN_FAULTS} more; in all\n", by_reason(reasons)]
     count = f"{path}: {len(faults)} of {good + len(faults)} rows are bad"
-    if not skipping:
-        raise Stop(65, "\n".join([f"{count}; --skip-bad leaves them out", *lines]))
-    sys.stderr.write("\n".join([f"{count} and left out", *lines, ""]))
+    if skipping and good:
+        sys.stderr.write("".join([f"{count} and left out\n", *lines]))
+        return
+    hint = "; --skip-bad leaves them out" if good else ""
+    raise Stop(65, "".join([f"{count}{hint}\n", *lines]).rstrip("\n"))
 
 
 @contextmanager
