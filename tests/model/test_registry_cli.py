@@ -129,6 +129,7 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
 ) -> None:
     rows = [*samples(40), {**samples(1)[0], "camera_class": "unheard of"}]
     rows.append({**samples(1)[0], "direction": "sideways"})
+    rows.append({**samples(1)[0], "camera_class": "", "camera_type": " "})
     (tmp_path / "sample.csv").write_bytes(as_csv(rows))
     sample = ("--vocabulary-from", tmp_path / "sample.csv")
     command(tmp_path, "add", bare, *sample, "--version", "v1", "--models", models)
@@ -136,7 +137,7 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
     assert papers
     trained = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["vocabularies"]
     assert papers.vocabularies == {n: trained[n] for n in ("camera_class", "camera_type")}
-    assert papers.training == {"vocabularies": {"rows": 42, "unreadable": 1}}
+    assert papers.training == {"vocabularies": {"rows": 43, "unreadable": 1}}
 
 
 @pytest.mark.parametrize(
