@@ -20,7 +20,7 @@ from model.bulk.errors import TableRefused
 from model.bulk.outcome import by_reason
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import Refused, Registry, RegistryError, Unavailable, open_registry
-from model.regno import bundled, candidate, labelled, parameters
+from model.regno import bundled, candidate, labelled, parameters, plot
 from model.regno.candidate import Job
 from model.regno.labelled import Fault, Labelled
 from model.regno.report import Report, Source
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         before[number] = signal.signal(number, stopped)
     try:
         with _refusals(stopped):
+            _check_extras()
             _own(options, stopped) if options.data else _bundled(options, stopped)
     except Stop as stop:
         sys.stderr.write(f"python -m model.train: {stop}\n")
@@ -48,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _check_extras() -> None:
+    """Before hours of training, not after them."""
+    if not plot.can_be_drawn():
+        raise Stop(69, "matplotlib draws the report's plot and is not installed: run make setup")
 
 
 def _bundled(options: Namespace, stopped: Stopped) -> None:
