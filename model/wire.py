@@ -142,7 +142,7 @@ def _sent(text: str, field: str) -> object:
     """What an object names for a field; None where that can't be told."""
     try:
         fields = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):  # the fault that is told came before this one
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # behind the fault that is told
         return None
     return fields.get(field) if isinstance(fields, dict) else None
 

@@ -83,16 +83,19 @@ def _explain(message: str) -> str:
     """msgspec's "reason - at `$.table.key`" as what would be right there."""
     reason, _, at = message.partition(" - at ")
     place = at.strip("`").removeprefix("$").removeprefix(".")
-    wanted = inspect.type_info(Parameters)
+    wanted: inspect.Type = inspect.type_info(Parameters)
     for name in filter(None, place.split(".")):
-        wanted = next(field.type for field in wanted.fields if field.name == name)  # type: ignore[attr-defined]
-    unknown = _UNKNOWN.search(reason)
-    told = f"there is no {unknown[1]}, only {_names(wanted)}" if unknown else _told(wanted, reason)
-    return f"{place or 'the file'}: {told}"
+        known = wanted.fields if isinstance(wanted, inspect.StructType) else ()
+        wanted = next((field.type for field in known if field.name == name), inspect.AnyType())
+    if isinstance(wanted, inspect.StructType) and (unknown := _UNKNOWN.search(reason)):
+        reason = f"there is no {unknown[1]}, only {_names(wanted)}"
+    else:
+        reason = _told(wanted, reason)
+    return f"{place or 'the file'}: {reason}"
 
 
-def _names(table: inspect.Type) -> str:
-    return ", ".join(field.name for field in table.fields)  # type: ignore[attr-defined]
+def _names(table: inspect.StructType) -> str:
+    return ", ".join(field.name for field in table.fields)
 
 
 def _told(wanted: inspect.Type, reason: str) -> str:

@@ -116,6 +116,7 @@ class Reading(Struct, gc=False):
 FIELDS: Final[tuple[str, ...]] = Reading.__struct_fields__
 
 _time = re.compile(TIME_PATTERN)
+_BAD_TIME: Final = "not a readable time such as 2021-08-01 09:02:59"
 _BAD_SCORES: Final = "must be a list of finite numbers, or a string holding one"
 _scores_decoder = msgspec.json.Decoder(list[float])
 
@@ -125,11 +126,9 @@ def parse_wall_clock(text: object) -> WallClock:
 
     Raises ValueError when `text` is not such a time.
     """
-    if text == "":
-        raise ValueError(EMPTY)
     # `$` would let a trailing newline through: fullmatch does not.
     if not isinstance(text, str) or not _time.fullmatch(text):
-        raise ValueError("not a readable time such as 2021-08-01 09:02:59")
+        raise ValueError(EMPTY if text == "" else _BAD_TIME)
     return WallClock(datetime.fromisoformat(text))
 
 
@@ -138,15 +137,13 @@ def parse_scores(value: object) -> Scores:
 
     Raises ValueError naming no element: the values are not for error texts.
     """
-    if value == "":
-        raise ValueError(EMPTY)
     try:
         if isinstance(value, str):
             scores = Scores(_scores_decoder.decode(value))
         else:
             scores = Scores(msgspec.convert(value, list[float]))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(_BAD_SCORES) from error
+        raise ValueError(EMPTY if value == "" else _BAD_SCORES) from error
     if len(scores) > LONGEST:
         raise ValueError(f"must hold at most {LONGEST} numbers")
     if not isinstance(value, str) and not all(
