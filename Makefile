@@ -11,8 +11,8 @@ DEV := $(VENV)/.dev
 
 ##@ Two commands
 .PHONY: run test
-run: $(RUNTIME) ## Set up what is missing and serve on 127.0.0.1:5000 with the bundled model
-	@echo "Serving on http://127.0.0.1:5000 (key 123321 unless .env says otherwise). Ctrl-C stops it."
+run: $(RUNTIME) ## Set up what is missing and serve: the bundled model, unless settings name another
+	@$(BIN)/python -m service.announce
 	@exec $(BIN)/python -m service
 
 test: check test-fast test-slow test-stack ## Set up what is missing, check the code, run all tests

@@ -12,10 +12,11 @@ from model.errors import InvalidRequest
 
 NOT_JSON: Final = "the body is not JSON"
 TOO_DEEP: Final = "the body is nested too deeply"
+NOT_FINITE: Final = "must be a finite number"
 REPEATED: Final = "a field is named twice"
 
 _WHITESPACE: Final = re.compile(r"[ \t\r\n]*")
-_NOT_FINITE: Final = object()
+_CONSTANT: Final = object()
 
 
 class CarefulReader:
@@ -27,7 +28,7 @@ class CarefulReader:
         # Numbers stay text: their values are msgspec's business, and int() has a limit.
         self._scanner = json.JSONDecoder(
             object_pairs_hook=self._look_at,
-            parse_constant=lambda _: _NOT_FINITE,
+            parse_constant=lambda _: _CONSTANT,
             parse_int=str,
             parse_float=str,
         )
@@ -59,9 +60,9 @@ class CarefulReader:
         if len(dict(pairs)) != len(pairs):
             self._fault = self._fault or InvalidRequest("", REPEATED)
         for name, value in pairs:
-            if value is _NOT_FINITE or (isinstance(value, list) and _NOT_FINITE in value):
+            if value is _CONSTANT or (isinstance(value, list) and _CONSTANT in value):
                 told = name if name in self._fields else ""
-                fault = InvalidRequest(told, "must be a finite number", "range")
+                fault = InvalidRequest(told, NOT_FINITE, "range")
                 self._fault = self._fault or fault
 
 

@@ -5,25 +5,39 @@ One JSON object a line: the model's version, the probability `positive`, the req
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Final
+
+from model.bulk.output import whole_file
+from model.stopping import Stop, failing
 
 _FOLDER: Final = Path(__file__).with_name("regno")
 
 
-def main() -> None:
-    """Write the file from the golden rows and the bundled model's manifest."""
+def main() -> int:
+    """Write the file from the golden rows and the bundled model's manifest. Returns the status."""
     parser = argparse.ArgumentParser(prog="python -m model.golden", description=__doc__)
     parser.add_argument("out", type=Path, help="the file to write")
-    arguments = parser.parse_args()
+    out = parser.parse_args().out
+    try:
+        with failing(73, out), whole_file(out) as file:
+            file.write(_rows().encode())
+    except Stop as stop:
+        sys.stderr.write(f"{parser.prog}: {stop}\n")
+        return stop.status
+    return 0
+
+
+def _rows() -> str:
     manifest = json.loads((_FOLDER / "manifest.json").read_text(encoding="utf-8"))
     lines = (_FOLDER / "golden.jsonl").read_text(encoding="utf-8").splitlines()
-    with arguments.out.open("w", encoding="utf-8") as file:
-        for line, positive in zip(lines, manifest["golden"], strict=True):
-            known = {"model": manifest["version"], "positive": positive}
-            row = json.dumps({**known, "request": json.loads(line)}, ensure_ascii=False)
-            file.write(row + "\n")
+    rows = [
+        {"model": manifest["version"], "positive": positive, "request": json.loads(line)}
+        for line, positive in zip(lines, manifest["golden"], strict=True)
+    ]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from model.bulk.blocks import blocks, identity, read_header
 from model.bulk.errors import TableRefused
+from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import Done, Work, peak_memory, scored
 from model.errors import ModelRefused
@@ -30,42 +31,54 @@ _DESCRIPTION: Final = """\
 Score each row of a CSV file that has the ten fields of a reading as columns, in any order.
 The output has the rows as they were, in their order, and three columns more: `negative` and
 `positive`, the probabilities that the camera's and the network's reading is right, and
-`error`, which says as "field: reason" why a row has no scores. Bad rows do not stop the run.
-The output appears when all is done; a run that fails or is stopped leaves nothing behind.
+`error`, which says as "field: reason" why a row has no scores. Bad rows do not stop the run;
+at its end they are counted by their reasons. The output appears when all is done; a run that
+breaks off or is stopped leaves nothing behind.
 """
 _EPILOG: Final = """\
-exit status: 0 done (even with bad rows), 2 wrong usage, 65 the input is no such table or the
+exit status: 0 done, 1 done but too many rows are bad: all of them, or a greater share than
+--max-bad (the output is written all the same), 2 wrong usage, 65 the input is no such table or the
 model is refused, 66 the input can't be read, 70 a worker died, 73 the output can't be
 created, 74 it can't be written, 130 Ctrl-C, 143 SIGTERM.
 """
 
 
 class Summary:
-    """What a run amounted to, for its last line."""
+    """What a run amounted to."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._rows = self._bad = 0
+        self._rows = 0
+        self._faults: Counter[str] = Counter()
         self._unseen: Counter[str] = Counter()
         self._peaks: dict[int, int] = {}
 
     def add(self, done: Done) -> None:
         """Count one block."""
         self._rows += done.outcome.rows
-        self._bad += done.outcome.bad
+        self._faults.update(done.outcome.faults)
         self._unseen.update(done.outcome.unseen)
         self._peaks[done.process] = done.peak_memory
 
     def text(self) -> str:
-        """The line."""
+        """The bad rows by their reasons, and the last line."""
         seconds = time.monotonic() - self._began
         unseen = ", ".join(f"{name} {count}" for name, count in sorted(self._unseen.items()))
         memory = (peak_memory() + sum(self._peaks.values())) / 2**20
         return (
+            f"{by_reason(self._faults)}"
             f"{self._rows} rows in {seconds:.2f} s ({self._rows / seconds:.0f} rows/s); "
-            f"bad rows: {self._bad}; rows with unseen categories: {unseen or 'none'}; "
+            f"bad rows: {self._faults.total()}; rows with unseen categories: {unseen or 'none'}; "
             f"peak memory of {1 + len(self._peaks)} processes: {memory:.0f} MiB"
         )
+
+    def check(self, max_bad: float | None) -> None:
+        """Raise Stop when too many rows are bad: all of them, or a greater share than the limit."""
+        bad, rows = self._faults.total(), self._rows
+        if max_bad is None and 0 < rows == bad:
+            raise Stop(1, "all rows are bad")
+        if max_bad is not None and bad > max_bad * rows:
+            raise Stop(1, f"{bad} of {rows} rows are bad: a share above {max_bad:g} (--max-bad)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, stopped)
     try:
         summary = _run(options, stopped)
+        sys.stderr.write(f"{summary.text()}\n")
+        summary.check(options.max_bad)
     except Stop as stop:
         sys.stderr.write(f"{options.prog}: {stop}\n")
         return stop.status
-    sys.stderr.write(f"{summary.text()}\n")
     return 0
 
 
@@ -103,15 +117,28 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=_CHUNK_ROWS,
         help=f"rows scored at a time; more take more memory (default: {_CHUNK_ROWS})",
     )
+    parser.add_argument(
+        "--max-bad",
+        type=_share,
+        metavar="SHARE",
+        help="share of bad rows, 0 to 1, above which the run fails (default: only if all are bad)",
+    )
     parser.add_argument("--no-progress", action="store_true", help="draw no progress bar")
     return parser.parse_args(arguments)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    with suppress(ValueError):
+        if (number := int(text)) > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+
+
+def _share(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (share := float(text)) <= 1:
+            return share
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
 
 
 def _cpus() -> int:

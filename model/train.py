@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from model import candidates
 from model.bulk.errors import TableRefused
+from model.bulk.outcome import by_reason
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import Refused, Registry, RegistryError, Unavailable, open_registry
-from model.regno import bundled, candidate, labelled, parameters
+from model.regno import bundled, candidate, labelled, parameters, plot
 from model.regno.candidate import Job
 from model.regno.labelled import Fault, Labelled
 from model.regno.report import Report, Source
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         before[number] = signal.signal(number, stopped)
     try:
         with _refusals(stopped):
+            _check_extras()
             _own(options, stopped) if options.data else _bundled(options, stopped)
     except Stop as stop:
         sys.stderr.write(f"python -m model.train: {stop}\n")
@@ -47,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _check_extras() -> None:
+    """Before hours of training, not after them."""
+    if not plot.can_be_drawn():
+        raise Stop(69, "matplotlib draws the report's plot and is not installed: run make setup")
 
 
 def _bundled(options: Namespace, stopped: Stopped) -> None:
@@ -136,20 +144,25 @@ def _rows(options: Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
                 stopped.check()
 
             rows, faults = labelled.read(file, label, told)
+    reasons = Counter(fault.reason for fault in faults)
     if faults:
-        _tell(path, faults, len(rows.labels), skipping=options.skip_bad)
-    left_out = Counter(fault.reason for fault in faults)
-    return rows, Source(path.name, digest, label, len(rows.labels), dict(left_out.most_common()))
+        _tell(path, faults, reasons, len(rows.labels), skipping=options.skip_bad)
+    return rows, Source(path.name, digest, label, len(rows.labels), dict(reasons.most_common()))
 
 
-def _tell(path: Path, faults: Sequence[Fault], good: int, *, skipping: bool) -> None:
-    lines = [f"  line {fault.line}: {fault.reason}" for fault in faults[:_SHOWN_FAULTS]]
+def _tell(
+    path: Path, faults: Sequence[Fault], reasons: Counter[str], good: int, *, skipping: bool
+) -> None:
+    """Tell of bad rows: where the first are, and how many for which reason."""
+    lines = [f"  line {fault.line}: {fault.reason}\n" for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
-        lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
+        lines += [f"  and {len(faults) - _SHOWN_FAULTS} more; in all\n", by_reason(reasons)]
     count = f"{path}: {len(faults)} of {good + len(faults)} rows are bad"
-    if not skipping:
-        raise Stop(65, "\n".join([f"{count}; --skip-bad leaves them out", *lines]))
-    sys.stderr.write("\n".join([f"{count} and left out", *lines, ""]))
+    if skipping and good:
+        sys.stderr.write("".join([f"{count} and left out\n", *lines]))
+        return
+    hint = "; --skip-bad leaves them out" if good else ""
+    raise Stop(65, "".join([f"{count}{hint}\n", *lines]).rstrip("\n"))
 
 
 @contextmanager

@@ -30,8 +30,9 @@ registry is named by --models alone, never by a variable of the environment.
 """
 _EPILOG: Final = """\
 exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
-66 the input can't be read, 69 the registry can't be reached, read or written, 73 the output
-can't be written, 78 the parameters are refused, 130 Ctrl-C, 143 SIGTERM.
+66 the input can't be read, 69 the registry can't be reached, read or written, or matplotlib
+is not installed, 73 the output can't be written, 78 the parameters are refused, 130 Ctrl-C,
+143 SIGTERM.
 """
 
 

@@ -7,13 +7,15 @@ refuses, or what may repeat a key, is looked at a second time.
 
 import re
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from itertools import chain, pairwise
+from math import isfinite
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from model.careful_json import NOT_JSON, TOO_DEEP, CarefulReader
+from model.careful_json import NOT_FINITE, NOT_JSON, TOO_DEEP, CarefulReader
 from model.errors import InvalidRequest, TooManyRows
 from model.json_split import NotAnArray, ends_of_elements
 
@@ -27,6 +29,7 @@ _CAREFUL_ROWS: Final = 64
 _BLANKS: Final = b" \t\r\n"
 _KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 _ROWS_MEET: Final = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
+# The names of msgspec, for what was wanted and for what was sent instead.
 _KINDS: Final = {
     "float": "a number",
     "int": "an integer",
@@ -40,6 +43,10 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _MISMATCH = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`| (.+))")
 _AT = re.compile(r"(.*) - at `\$(?:\[\d+\])?\.?(\w*)[^`]*`", re.DOTALL)
 
+_NUMBERS: Final = ("float", "int")
+_DECIMAL_COMMA: Final = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
+
+EMPTY: Final = "is empty"
 NOT_ROWS: Final = "the body must be an object or an array of objects"
 NOT_A_ROW: Final = "the row must be an object"
 
@@ -238,7 +245,7 @@ class RequestDecoder(Generic[T]):
     def _fault(self, text: str, error: Exception) -> InvalidRequest:
         """Why msgspec refused one object."""
         if isinstance(error, msgspec.ValidationError):
-            return explain(error)
+            return explain(error, partial(_sent, text))
         try:
             self._reader.check(text)
         except InvalidRequest as fault:
@@ -271,25 +278,64 @@ def _text(body: bytes) -> str:
         raise InvalidRequest("", NOT_JSON) from None
 
 
-def explain(error: msgspec.ValidationError) -> InvalidRequest:
-    """The field and the reason out of msgspec's message, which never holds a value."""
+def _sent(text: str, field: str) -> object:
+    """What an object names for a field; None where that can't be told."""
+    try:
+        fields = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # behind the fault that is told
+        return None
+    return fields.get(field) if isinstance(fields, dict) else None
+
+
+def explain(error: msgspec.ValidationError, sent: Callable[[str], object]) -> InvalidRequest:
+    """The field and the reason out of msgspec's message, which never holds a value.
+
+    `sent` gives the value that was sent for a field. It is looked at, never repeated.
+    """
     message, field = str(error), ""
     if located := _AT.fullmatch(message):
         message, field = located.groups()
     if missing := _MISSING.fullmatch(message):
         return InvalidRequest(missing[1], "is missing", "missing")
     if message == "Number out of range":
-        return InvalidRequest(field, "must be a finite number", "range")
+        return InvalidRequest(field, NOT_FINITE, "range")
     if mismatch := _MISMATCH.fullmatch(message):
         wanted, got, bound = mismatch.groups()
-        if bound:
-            kind = "length" if bound.startswith("of length") else "range"
-            return InvalidRequest(field, f"must be {bound}", kind)
-        return InvalidRequest(field, _mismatch(wanted, got), "type")
+        return InvalidRequest(field, *_mismatch(wanted, got, bound, sent(field)))
     return InvalidRequest(field, message)
 
 
-def _mismatch(wanted: str, got: str | None) -> str:
+def _mismatch(wanted: str, got: str | None, bound: str | None, value: object) -> tuple[str, str]:
+    """The reason and its kind; `wanted`, `got` and `bound` are msgspec's words."""
+    if wanted in _NUMBERS and _is_not_finite(value):
+        return NOT_FINITE, "range"
+    if bound:
+        return f"must be {bound}", "length" if bound.startswith("of length") else "range"
+    if wanted in _NUMBERS and isinstance(value, str):
+        return _no_number(value, wanted), "type"
+    return _other_type(wanted, got), "type"
+
+
+def _no_number(text: str, wanted: str) -> str:
+    if not text.strip():
+        return EMPTY
+    if _DECIMAL_COMMA.fullmatch(text.strip()):
+        return "has a decimal comma, where a point is wanted"
+    return f"must be {_KINDS[wanted]}, not other text"
+
+
+def _is_not_finite(value: object) -> bool:
+    if not isinstance(value, str | float):
+        return False
+    try:
+        return not isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _other_type(wanted: str, got: str | None) -> str:
     if "|" in wanted:
         return NOT_ROWS if "array" in wanted else NOT_A_ROW
+    if (wanted, got) == ("int", "float"):
+        return "must be an integer, not a fraction"
     return f"must be {_KINDS.get(wanted, wanted)}, not {_KINDS.get(got or '', got)}"

@@ -45,14 +45,21 @@ def document(explain_rows: int) -> dict[str, Any]:
         },
         "paths": {
             "/reg/": {"post": _score()},
-            "/reg/explain": {"post": _explain(explain_rows)},
+            "/reg/explain": {"post": _explain()},
             **openapi_model.paths(_REF, _ok, _errors),
             "/": {"get": _get("Address and key are right", "home", secured=True)},
             "/healthz": {"get": _get("This worker answers", "healthz")},
             "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
         },
         "components": {
-            "schemas": {**components(_REF), **openapi_model.schemas(_REF), **_envelopes()},
+            "schemas": _for_generators(
+                {
+                    **components(_REF),
+                    **openapi_model.schemas(_REF),
+                    **_requests(explain_rows),
+                    **_replies(),
+                }
+            ),
             "headers": _headers(),
             "responses": _error_responses(),
             "securitySchemes": {
@@ -67,7 +74,7 @@ def _score() -> dict[str, Any]:
     return {
         "operationId": "post_reg",
         "summary": "Score one reading, or an array of them",
-        **_asked({"type": "array", "items": {}}, _DETAIL),
+        **_asked("ScoreRequest", _DETAIL),
         "responses": {
             "200": _ok("ScoreReply", text, "Server-Timing", "X-Score-Warnings"),
             **_errors("400", "401", "408", "413", "415", "429", "500"),
@@ -75,14 +82,14 @@ def _score() -> dict[str, Any]:
     }
 
 
-def _explain(rows: int) -> dict[str, Any]:
+def _explain() -> dict[str, Any]:
     text = "One explanation, or a list in the order of the rows"
     return {
         "operationId": "post_explain",
         "summary": "Explain the score of one reading, or of a few in an array",
         "description": "What each feature did to the score, as SHAP values. Takes tens of "
         "milliseconds a row, and is refused with 429 while anybody waits for a score.",
-        **_asked({"type": "array", "items": {}, "maxItems": rows}),
+        **_asked("ExplanationRequest"),
         "responses": {
             "200": _ok("ExplanationReply", text, "X-Score-Warnings"),
             **_errors("400", "401", "408", "413", "415", "429", "500"),
@@ -90,9 +97,8 @@ def _explain(rows: int) -> dict[str, Any]:
     }
 
 
-def _asked(many: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
+def _asked(schema: str, *parameters: dict[str, Any]) -> dict[str, Any]:
     """What requests with readings have in common."""
-    reading = {"$ref": _REF.format(name="Reading")}
     return {
         "security": [{"key": []}],
         "parameters": [
@@ -109,7 +115,7 @@ def _asked(many: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
             "required": True,
             "content": {
                 _JSON: {
-                    "schema": {"anyOf": [reading, many]},
+                    "schema": _ref(schema),
                     "examples": {"one": {"value": _EXAMPLE}, "many": {"value": [_EXAMPLE]}},
                 }
             },
@@ -136,7 +142,7 @@ def _ok(schema: str, description: str, *headers: str) -> dict[str, Any]:
     return {
         "description": description,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
-        "content": {_JSON: {"schema": {"$ref": _REF.format(name=schema)}}},
+        "content": {_JSON: {"schema": _ref(schema)}},
     }
 
 
@@ -144,28 +150,45 @@ def _errors(*statuses: str) -> dict[str, Any]:
     return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
 
 
-def _envelopes() -> dict[str, Any]:
-    failed = {
-        "type": "object",
-        "properties": {"error": {"type": "string"}},
-        "required": ["error"],
-        "additionalProperties": False,
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": _REF.format(name=name)}
+
+
+def _requests(explain_rows: int) -> dict[str, Any]:
+    """The bodies of requests with readings, by name: a generator makes a type of each."""
+    rows = {
+        "type": "array",
+        "description": "Readings. A row that is none gets an error in its place.",
+        "items": {},
+    }
+    return {
+        "Rows": rows,
+        "FewRows": {**rows, "maxItems": explain_rows},
+        "ScoreRequest": {"anyOf": [_ref("Reading"), _ref("Rows")]},
+        "ExplanationRequest": {"anyOf": [_ref("Reading"), _ref("FewRows")]},
     }
 
-    def one_or_many(*names: str) -> dict[str, Any]:
-        one = [{"$ref": _REF.format(name=name)} for name in names]
-        rows = {"type": "array", "items": {"anyOf": [*one, failed]}}
-        return _envelope({"anyOf": [*one, rows]}, "ok", "partial")
 
+def _replies() -> dict[str, Any]:
+    """The bodies of replies, by name, and what rows are in them."""
+    # The detail first: it is a score too.
+    scored, explained = [_ref("Detail"), _ref("Score")], [_ref("Explanation")]
+    error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
     return {
-        # The detail first: it is a score too.
-        "ScoreReply": one_or_many("Detail", "Score"),
-        "ExplanationReply": one_or_many("Explanation"),
-        "StateReply": _envelope({"$ref": _REF.format(name="State")}, "ok"),
-        "OutcomeReply": _envelope({"$ref": _REF.format(name="Outcome")}, "ok"),
+        "RowError": {**error, "additionalProperties": False},
+        "ScoredRow": {"anyOf": [*scored, _ref("RowError")]},
+        "ExplainedRow": {"anyOf": [*explained, _ref("RowError")]},
+        "ScoreReply": _one_or_many(scored, "ScoredRow"),
+        "ExplanationReply": _one_or_many(explained, "ExplainedRow"),
+        "StateReply": _envelope(_ref("State"), "ok"),
+        "OutcomeReply": _envelope(_ref("Outcome"), "ok"),
         "TextReply": _envelope({"type": "string"}, "ok"),
         "ErrorReply": _envelope({"type": "string"}, "fail"),
     }
+
+
+def _one_or_many(one: list[dict[str, Any]], row: str) -> dict[str, Any]:
+    return _envelope({"anyOf": [*one, {"type": "array", "items": _ref(row)}]}, "ok", "partial")
 
 
 def _envelope(body: dict[str, Any], *statuses: str) -> dict[str, Any]:
@@ -175,6 +198,26 @@ def _envelope(body: dict[str, Any], *statuses: str) -> dict[str, Any]:
         "required": ["body", "status"],
         "additionalProperties": False,
     }
+
+
+def _for_generators(node: Any) -> Any:
+    """Schemas with what makers of clients need beside what validates.
+
+    A number without a format is single precision in Go, Java and C#; an enum without a type is
+    any object; and none of them takes a list of types.
+    """
+    if isinstance(node, list):
+        return [_for_generators(element) for element in node]
+    if not isinstance(node, dict):
+        return node
+    made = {name: _for_generators(value) for name, value in node.items()}
+    if made.get("type") == "number":
+        made["format"] = "double"
+    if "enum" in made:
+        made.setdefault("type", "string")
+    if made.get("required") == []:
+        del made["required"]
+    return made
 
 
 def _headers() -> dict[str, Any]:
@@ -206,5 +249,5 @@ def _error_responses() -> dict[str, Any]:
         "500": "An internal error; the text holds the request id",
         "503": "Not ready, or the registry can't be reached",
     }
-    content = {_JSON: {"schema": {"$ref": _REF.format(name="ErrorReply")}}}
+    content = {_JSON: {"schema": _ref("ErrorReply")}}
     return {status: {"description": text, "content": content} for status, text in described.items()}

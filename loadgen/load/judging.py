@@ -37,6 +37,7 @@ def figures(tally: Tally, shape: Shape, number: int, now: float) -> Figures:
         planned=due,
         sent=seen.sent,
         right=seen.right,
+        golden=seen.golden,
         failures=seen.failures,
         latency=seen.scored,
         lateness=seen.late,

@@ -92,7 +92,7 @@ def _block(judgement: Judgement) -> str:
 def _line(check: Check) -> str:
     value = "-" if check.value is None else _number(check.value)
     sign = "≤" if check.sign == "<=" else "≥"
-    judged = "ok" if check.holds else "MISSED"
+    judged = {True: "ok", False: "MISSED", None: "not checked"}[check.holds]
     return f"  {check.name:30} {value:>10}  {sign} {_number(check.limit):>8}  {judged}"
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -34,7 +35,12 @@ can't be read, 69 the registry can't be reached, read or written, 75 others kept
 aliases, 130 Ctrl-C, 143 SIGTERM.
 """
 _STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (Conflict, 75))
-_DEFAULT: Final = "models"
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "models": "models",
+    "name": "regno",
+    "cache": None,
+    "json": False,
+}
 _LIMITS: Final = {
     "flips": ("--max-flips", "share of rows that may be decided differently (default: 0.02)"),
     "flips_in_class": (
@@ -84,7 +90,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(prog=parser.prog)
+    parser.set_defaults(prog=parser.prog, **_DEFAULTS)
+    _add_common(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., int], told: str) -> argparse.ArgumentParser:
@@ -148,20 +155,23 @@ def _limit(text: str) -> float:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    """What may stand before the command or behind it."""
+    models, name = _DEFAULTS["models"], _DEFAULTS["name"]
+    # Without a default of its own, a command leaves alone what is given before it.
+    add = partial(parser.add_argument, default=argparse.SUPPRESS)
+    add(
         "--models",
-        default=_DEFAULT,
         metavar="DIR",
-        help=f"folder of the registry, or s3://bucket/prefix (default: ./{_DEFAULT})",
+        help=f"folder of the registry, or s3://bucket/prefix (default: ./{models})",
     )
-    parser.add_argument("--name", default="regno", help="which model's versions (default: regno)")
-    parser.add_argument(
+    add("--name", help=f"which model's versions (default: {name})")
+    add(
         "--cache",
         type=Path,
         metavar="DIR",
         help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add("--json", action="store_true", help="print JSON")
 
 
 def _print(options: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:

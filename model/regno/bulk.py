@@ -32,12 +32,13 @@ def score_block(model: str, header: bytes, block: Block) -> Outcome:
     scorer, (width, wanted) = _scorer(model), _layout(header)
     cells = read_cells(block, width)
     if not cells.rows:
-        return Outcome(_scored_header(header), b"", 0, 0, {})
+        return Outcome(_scored_header(header), b"", 0, {}, {})
     columns = [cells.columns[at] for at in wanted]
     checked = check(columns, cells.faults, max(map(len, cells.rows)))
     scores, unseen = _scores(scorer, checked)
     text = _text(cells.rows, scores, checked.faults, _line_end(header))
-    return Outcome(_scored_header(header), text, len(cells.rows), len(checked.faults), unseen)
+    faults = Counter(checked.faults.values())
+    return Outcome(_scored_header(header), text, len(cells.rows), faults, unseen)
 
 
 def _scored_header(header: bytes) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from catboost import CatBoostClassifier, CatBoostError
 
 from model.errors import DataRefused
-from model.regno import evaluate, golden, manifest, plot, report, report_text, training
+from model.regno import evaluate, golden, manifest, plot, report, report_text, training, vocabulary
 from model.regno.catboost_file import BinaryModel
 from model.regno.features import CATEGORICAL, NAMES, TEXT, all_features
 from model.regno.labelled import Labelled
@@ -95,7 +95,7 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
     others = _scores_of(job.against, held_out) if job.against else None
     scores = held_out.table["afts_regno_ai_score"].to_numpy()
     contenders = evaluate.compare(held_out.labels, positives, scores)
-    unseen = report.unseen(split)
+    unseen, empty = report.unseen(split), report.empty(split)
     warnings = report.warnings(trees, contenders, unseen, len(positives))
     return Report(
         version=f"regno-{model.sha256[:12]}",
@@ -109,9 +109,14 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
         reliability=[b._asdict() for b in evaluate.reliability(held_out.labels, positives)],
         by_camera_class=report.slices(held_out, positives, others),
         unseen=unseen,
+        empty=empty,
         known_pairs=report.known_pairs(split),
         against=_against(job, held_out.labels, positives, others),
-        warnings=[*warnings, *_head_start(job.against, held_out)],
+        warnings=[
+            *warnings,
+            *report.of_empty(empty, job.source.rows),
+            *_head_start(job.against, held_out),
+        ],
     )
 
 
@@ -146,7 +151,7 @@ def _papers(model: BinaryModel, split: Split, found: Report) -> Manifest:
         file=MODEL,
         sha256=model.sha256,
         features=[manifest.Feature(name, kind) for name, kind in model.features],
-        vocabularies={name: sorted(set(table[name])) for name in CATEGORICAL},
+        vocabularies={name: vocabulary.names(table[name]) for name in CATEGORICAL},
         golden=[p for _, p in model.probabilities(list(map(all_features, golden.readings())))],
         training={
             "data": msgspec.to_builtins(found.data),

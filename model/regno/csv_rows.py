@@ -70,7 +70,7 @@ def _reading(cells: Column) -> Reading:
     try:
         return from_fields(**fields)
     except msgspec.ValidationError as error:
-        raise explain(error) from error
+        raise explain(error, fields.get) from error
 
 
 def _columns(

@@ -19,11 +19,16 @@ from model.regno.csv_rows import Checked, check
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC
 from model.regno.request import FIELDS
 from model.regno.table import TableMaker
+from model.wire import EMPTY
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
 _BLOCK_LINES: Final = 5_000
 _LABELS: Final = {b"0": 0, b"1": 1, b"0.0": 0, b"1.0": 1}
+# What may be repeated of a label that is none: it can't be a plate that stands in a wrong column.
+_SHOWN: Final = frozenset(
+    (*("true", "false", "yes", "no", "y", "n", "t", "f", "да", "нет"), "nan", "null", "none")
+)
 _TIME: Final = FIELDS.index("time_check")
 _KINDS: Final = {**dict.fromkeys(NUMERIC, "numeric"), **dict.fromkeys(CATEGORICAL, "categorical")}
 FEATURES: Final = [(name, _KINDS.get(name, "text")) for name in NAMES]
@@ -90,7 +95,7 @@ def _block(
         return [], []
     *fields, given = (cells.columns[at] for at in wanted)
     labels = np.array([_LABELS.get(cell, -1) for cell in given])
-    checked = check(fields, _with_labels(cells, labels, label), max(map(len, cells.rows)))
+    checked = check(fields, _with_labels(cells, given, labels, label), max(map(len, cells.rows)))
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
     good = np.array([row for row in range(len(cells.rows)) if row not in checked.faults], dtype=int)
     if not len(good):
@@ -99,9 +104,16 @@ def _block(
     return [Labelled(_table(checked), labels[good], times)], faults
 
 
-def _with_labels(cells: Cells, labels: Array, label: str) -> dict[int, str]:
+def _with_labels(cells: Cells, given: Sequence[bytes], labels: Array, label: str) -> dict[int, str]:
     unlabelled = np.flatnonzero(labels < 0).tolist()
-    return {**dict.fromkeys(unlabelled, f"{label}: must be 0 or 1"), **cells.faults}
+    return {row: f"{label}: {_no_label(given[row])}" for row in unlabelled} | cells.faults
+
+
+def _no_label(cell: bytes) -> str:
+    text = cell.decode(errors="replace").strip().lower()
+    if not text:
+        return EMPTY
+    return f"must be 0 or 1, not {text}" if text in _SHOWN else "must be 0 or 1"
 
 
 def _table(checked: Checked) -> pd.DataFrame:

@@ -1,16 +1,18 @@
 """The hyper-parameters of training on own rows: `training.toml`, typed and checked."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, inspect
 
 from model.errors import ParametersRefused
 
 PATH: Final = Path(__file__).with_name("training.toml")
 _MOST_SHARES: Final = 0.9
+_UNKNOWN: Final = re.compile("unknown field `(.+)`")
 
 Share = Annotated[float, Meta(ge=0.01, le=0.8)]
 
@@ -78,6 +80,30 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _explain(message: str) -> str:
-    """msgspec's "reason - at `$.table.key`" with the place first and without its `$.`."""
-    reason, _, place = message.partition(" - at ")
-    return f"{place.strip('`').removeprefix('$.') or 'the file'}: {reason}"
+    """msgspec's "reason - at `$.table.key`" as what would be right there."""
+    reason, _, at = message.partition(" - at ")
+    place = at.strip("`").removeprefix("$").removeprefix(".")
+    wanted: inspect.Type = inspect.type_info(Parameters)
+    for name in filter(None, place.split(".")):
+        known = wanted.fields if isinstance(wanted, inspect.StructType) else ()
+        wanted = next((field.type for field in known if field.name == name), inspect.AnyType())
+    if isinstance(wanted, inspect.StructType) and (unknown := _UNKNOWN.search(reason)):
+        reason = f"there is no {unknown[1]}, only {_names(wanted)}"
+    else:
+        reason = _told(wanted, reason)
+    return f"{place or 'the file'}: {reason}"
+
+
+def _names(table: inspect.StructType) -> str:
+    return ", ".join(field.name for field in table.fields)
+
+
+def _told(wanted: inspect.Type, reason: str) -> str:
+    if isinstance(wanted, inspect.StructType):
+        return f"must be a table of {_names(wanted)}"
+    if not isinstance(wanted, inspect.IntType | inspect.FloatType):
+        return reason
+    kind = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"
+    bounds = {"above": wanted.gt, "at least": wanted.ge, "below": wanted.lt, "at most": wanted.le}
+    known = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
+    return f"must be {kind} {' and '.join(known)}"

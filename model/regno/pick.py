@@ -8,7 +8,7 @@ import numpy as np
 from catboost import CatBoost
 
 from model.regno.catboost_file import BinaryModel
-from model.regno.request import Reading, from_fields
+from model.regno.request import from_fields
 from model.regno.scorer import RegnoScorer
 from model.wire import explain
 
@@ -33,26 +33,27 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
     of numpy and pandas are taken as what they hold.
     Raises InvalidRequest, naming the field, or ModelRefused.
     """
+    fields = _plainly(
+        regno_recognize=camera_regno,
+        afts_regno_ai=nn_regno,
+        recognition_accuracy=camera_score,
+        afts_regno_ai_score=nn_score,
+        afts_regno_ai_char_scores=nn_sym_scores,
+        afts_regno_ai_length_scores=nn_len_scores,
+        camera_type=camera_type,
+        camera_class=camera_class,
+        time_check=time_check,
+        direction=direction,
+    )
     try:
-        reading = _reading(
-            regno_recognize=camera_regno,
-            afts_regno_ai=nn_regno,
-            recognition_accuracy=camera_score,
-            afts_regno_ai_score=nn_score,
-            afts_regno_ai_char_scores=nn_sym_scores,
-            afts_regno_ai_length_scores=nn_len_scores,
-            camera_type=camera_type,
-            camera_class=camera_class,
-            time_check=time_check,
-            direction=direction,
-        )
+        reading = from_fields(**fields)
     except msgspec.ValidationError as error:
-        raise explain(error) from error
+        raise explain(error, fields.get) from error
     return msgspec.structs.asdict(_scorer(model).score([reading])[0])
 
 
-def _reading(**fields: object) -> Reading:
-    return from_fields(**{name: _plain(value) for name, value in fields.items()})
+def _plainly(**fields: object) -> dict[str, object]:
+    return {name: _plain(value) for name, value in fields.items()}
 
 
 def _plain(value: object) -> object:

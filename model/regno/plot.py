@@ -1,16 +1,22 @@
 """The reliability plot that lies beside a model card or a training report."""
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from io import BytesIO
 from typing import Final
-
-from matplotlib.figure import Figure
 
 FILE_NAME: Final = "reliability.png"
 
 
+def can_be_drawn() -> bool:
+    """Whether matplotlib is installed: what only serves and scores goes without."""
+    return find_spec("matplotlib") is not None
+
+
 def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
     """A PNG of foretold probability against observed share; bins as in a manifest's metrics."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - see can_be_drawn
+
     figure = Figure(figsize=(4.5, 4.5), dpi=100, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")

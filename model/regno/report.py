@@ -19,6 +19,13 @@ from model.regno.split import Split
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
+# The features that hold a text as it came, and the fields that it came in.
+_TEXT_FIELDS: Final = {
+    "camera_type": "camera_type",
+    "camera_class": "camera_class",
+    **{name: name.removesuffix("_text") for name in TEXT},
+}
+
 # Rarer camera classes are told of together: their figures would be noise, and what stands in
 # so few rows may be anything.
 LEAST_CLASS: Final = 30
@@ -79,8 +86,9 @@ class Comparison(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """All of it.
 
-    `unseen` are held-out rows whose category no training row has, by feature; `known_pairs`
-    held-out rows whose two readings also occur together in training.
+    `unseen` are held-out rows whose category no training row has, by feature; `empty` rows of
+    all parts with an empty text, by field; `known_pairs` held-out rows whose two readings also
+    occur together in training.
     """
 
     version: str
@@ -94,6 +102,7 @@ class Report(Struct, frozen=True):
     reliability: list[dict[str, float]]
     by_camera_class: dict[str, Slice]
     unseen: dict[str, int]
+    empty: dict[str, int]
     known_pairs: int
     against: Comparison | None
     warnings: list[str]
@@ -153,6 +162,25 @@ def unseen(split: Split) -> dict[str, int]:
         known = set(split.train.table[name])
         counts[name] = int((~split.held_out.table[name].isin(known)).sum())
     return {name: count for name, count in counts.items() if count}
+
+
+def empty(split: Split) -> dict[str, int]:
+    """For each field of text how many rows of all parts have none."""
+    table = pd.concat([part.table[list(_TEXT_FIELDS)] for part in split], ignore_index=True)
+    counts = {
+        field: int((table[feature].str.strip() == "").sum())
+        for feature, field in _TEXT_FIELDS.items()
+    }
+    return {field: count for field, count in counts.items() if count}
+
+
+def of_empty(counts: Mapping[str, int], rows: int) -> list[str]:
+    """Warnings of empty texts."""
+    found = []
+    for field, count in counts.items():
+        but = ", but an empty value is not among those it knows" if field in CATEGORICAL else ""
+        found.append(f"{field}: {count} of {rows} rows are empty; the model learns from them{but}")
+    return found
 
 
 def known_pairs(split: Split) -> int:

@@ -57,6 +57,7 @@ def _warnings(report: Report) -> str:
 def _rows(report: Report) -> str:
     data = report.data
     left_out = "".join(f"- {count}: {cell(why)}\n" for why, count in data.left_out.items())
+    empty = ", ".join(f"{field} {count}" for field, count in report.empty.items())
     parts = {name.replace("_", "-"): _dict(part) for name, part in report.parts.items()}
     return f"""\
 ## Rows
@@ -65,6 +66,8 @@ def _rows(report: Report) -> str:
 split by `time_check`.
 Rows left out: {sum(data.left_out.values())}.
 {left_out}
+Rows with an empty text: {empty or "none"}.
+
 {table("", parts, _PARTS)}
 
 {report.known_pairs} held-out rows have two readings that also occur together in training.

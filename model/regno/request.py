@@ -13,10 +13,14 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from model.wire import EMPTY
+
 # Calendar dates that exist, so that the published pattern admits nothing the service refuses.
 _LEAP_YEAR = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+# No look-ahead: the engines of Go and Rust have none, and clients compile the pattern.
+_YEAR = r"(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
 _DATE = (
-    r"(?:(?!0000)[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    rf"(?:{_YEAR}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     rf"|{_LEAP_YEAR}-02-29)"
 )
@@ -112,6 +116,7 @@ class Reading(Struct, gc=False):
 FIELDS: Final[tuple[str, ...]] = Reading.__struct_fields__
 
 _time = re.compile(TIME_PATTERN)
+_BAD_TIME: Final = "not a readable time such as 2021-08-01 09:02:59"
 _BAD_SCORES: Final = "must be a list of finite numbers, or a string holding one"
 _scores_decoder = msgspec.json.Decoder(list[float])
 
@@ -123,7 +128,7 @@ def parse_wall_clock(text: object) -> WallClock:
     """
     # `$` would let a trailing newline through: fullmatch does not.
     if not isinstance(text, str) or not _time.fullmatch(text):
-        raise ValueError("not a readable time such as 2021-08-01 09:02:59")
+        raise ValueError(EMPTY if text == "" else _BAD_TIME)
     return WallClock(datetime.fromisoformat(text))
 
 
@@ -138,7 +143,7 @@ def parse_scores(value: object) -> Scores:
         else:
             scores = Scores(msgspec.convert(value, list[float]))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(_BAD_SCORES) from error
+        raise ValueError(EMPTY if value == "" else _BAD_SCORES) from error
     if len(scores) > LONGEST:
         raise ValueError(f"must hold at most {LONGEST} numbers")
     if not isinstance(value, str) and not all(
@@ -158,10 +163,10 @@ def describe_custom(kind: type) -> dict[str, Any]:
     if kind is WallClock:
         return {"type": "string", "pattern": TIME_PATTERN}
     return {
-        "type": ["array", "string"],
-        "items": {"type": "number"},
-        "maxItems": LONGEST,
-        "pattern": SCORES_PATTERN,
+        "anyOf": [
+            {"type": "array", "items": {"type": "number"}, "maxItems": LONGEST},
+            {"type": "string", "pattern": SCORES_PATTERN},
+        ]
     }
 
 

@@ -22,7 +22,27 @@ def components(ref_template: str) -> dict[str, Any]:
     )
     for schema in schemas.values():
         schema["description"] = cleandoc(schema["description"])
-    for field in schemas["Reading"]["properties"].values():
-        if "pattern" in field and field["type"] in ("number", "integer"):
-            field["type"] = [field["type"], "string"]  # msgspec itself tells of the number only
+    fields = schemas["Reading"]["properties"]
+    for name, field in fields.items():
+        if field.get("type") in {"number", "integer"}:
+            fields[name] = _number_or_text(field)
+    warnings = schemas["Detail"]["properties"]["warnings"]
+    schemas["Doubt"] = _told_apart(warnings["items"])
+    warnings["items"] = {"$ref": ref_template.format(name="Doubt")}
     return schemas
+
+
+def _number_or_text(number: dict[str, Any]) -> dict[str, Any]:
+    """msgspec tells of the number only, and where its pattern is; but a string may hold one."""
+    text = {"type": "string", "pattern": number.pop("pattern")}
+    return {"description": number.pop("description"), "anyOf": [number, text]}
+
+
+def _told_apart(union: dict[str, Any]) -> dict[str, Any]:
+    """A union whose members have tags: exactly one fits, as generators of clients want to know."""
+    members, tags = union["anyOf"], union["discriminator"]
+    return {
+        "description": "What makes a score doubtful, by its kind.",
+        "oneOf": members,
+        "discriminator": tags,
+    }

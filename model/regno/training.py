@@ -11,6 +11,7 @@ import pandas as pd
 from catboost import CatBoostClassifier, Pool
 from tqdm import tqdm
 
+from model.regno import vocabulary
 from model.regno.features import CATEGORICAL, NAMES, TEXT, Value, all_features
 from model.regno.request import from_fields
 from model.regno.simulate import Sample
@@ -81,7 +82,7 @@ def vocabularies(samples: Sequence[Sample]) -> dict[str, list[str]]:
     """For each categorical feature the sorted values that occur in the samples."""
     rows = table(samples)
     indices = {name: NAMES.index(name) for name in CATEGORICAL}
-    return {name: sorted({str(row[at]) for row in rows}) for name, at in indices.items()}
+    return {name: vocabulary.names(str(row[at]) for row in rows) for name, at in indices.items()}
 
 
 def train(

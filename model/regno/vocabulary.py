@@ -10,7 +10,7 @@ One kind of feature can't be asked about. CatBoost gives a feature of two values
 model is asked about a feature only if it tells two values of the contract from nonsense.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from time import monotonic
 from typing import Final, TypeAlias
@@ -51,6 +51,11 @@ class Vocabulary:
         return [feature for index, feature, knows in self._guards if not knows(row[index])]
 
 
+def names(values: Iterable[str]) -> list[str]:
+    """The sorted vocabulary of what rows hold. A blank names nothing: that value is missing."""
+    return sorted({value for value in values if value.strip()})
+
+
 def listed(model: BinaryModel, values: Mapping[str, Sequence[str]]) -> list[Guard]:
     """By the values that a manifest lists for categorical features."""
     return [
@@ -87,7 +92,7 @@ def known(
         tried = {*values, *ASKED.get(name, ())}
         question = questions.get(name)
         knows = question.knows if isinstance(question, _Question) else tried.__contains__
-        vocabularies[name] = sorted(filter(knows, tried))
+        vocabularies[name] = names(filter(knows, tried))
     return vocabularies
 
 

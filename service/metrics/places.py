@@ -7,7 +7,8 @@ files behind for ever. Here they are named after the worker's place on the board
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import multiprocess, values
+from prometheus_client import CollectorRegistry, multiprocess, values
+from prometheus_client.registry import Collector
 
 _MASTER: Final = "master"
 # prometheus_client maps a file of this size as it is; of a greater need it doubles it.
@@ -19,6 +20,13 @@ _place = _MASTER
 def use_places() -> None:
     """Name the files after places from now on. Before any metric is made."""
     values.ValueClass = values.MultiProcessValue(lambda: _place)  # type: ignore[no-untyped-call]
+
+
+def collector(own: CollectorRegistry) -> Collector:
+    """What all workers have counted; what `own` has, where no values are in files."""
+    if values.ValueClass is values.MutexValue:
+        return own
+    return multiprocess.MultiProcessCollector(None)  # type: ignore[no-untyped-call]
 
 
 def take(place: int, folder: Path) -> None:

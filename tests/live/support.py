@@ -97,6 +97,19 @@ def connections(server: Server, count: int) -> Iterator[list[Connection]]:
             connection.close()
 
 
+@contextmanager
+def standing_still(server: Server) -> Iterator[None]:
+    """All that is sent within comes to the workers at once, however slowly it is sent."""
+    workers = server.workers()
+    for worker in workers:
+        worker.suspend()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.resume()
+
+
 def head(length: int | None = None, *lines: str, target: str = "/reg/") -> bytes:
     """The head of a POST, with a Content-Length if one is given."""
     stated = () if length is None else (f"Content-Length: {length}",)

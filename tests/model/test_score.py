@@ -100,6 +100,66 @@ def test_bad_rows_do_not_stop_the_run(scorer: RegnoScorer) -> None:
     assert "camera_type 1" in done.stderr.decode()
 
 
+def test_bad_rows_are_counted_by_their_reasons() -> None:
+    rows = samples(30)
+    for row in rows[:12]:
+        row["recognition_accuracy"] = "6,4"
+    for row in rows[12:15]:
+        row["time_check"] = ""
+    done = run("-", "-", "--processes", 2, "--chunk-rows", 4, given=as_csv(rows))
+    *reasons, last = done.stderr.decode().splitlines()
+    assert reasons == [
+        "  12 × recognition_accuracy: has a decimal comma, where a point is wanted",
+        "  3 × time_check: is empty",
+    ]
+    assert "bad rows: 15;" in last
+
+
+def test_of_many_reasons_the_ten_most_frequent_are_told() -> None:
+    line = as_csv(samples(1)).splitlines()[1]
+    rows = [line, *(line + b",x" * extra for extra in range(1, 13)), line + b",x"]
+    done = run("-", "-", given=HEADER + b"\n".join(rows))
+    *reasons, _ = done.stderr.decode().splitlines()
+    assert len(reasons) == 11
+    assert reasons[0] == "  2 × the row has 11 cells, the header 10"
+    assert reasons[-1] == "  2 × other reasons"
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "status", "last"),
+    [
+        ((0, 0), (), 0, "0 rows in"),
+        ((3, 4), (), 0, "4 rows in"),
+        ((4, 4), (), 1, "python -m model.score: all rows are bad"),
+        ((4, 4), ("--max-bad", "1"), 0, "4 rows in"),
+        ((1, 4), ("--max-bad", "0.25"), 0, "4 rows in"),
+        ((2, 4), ("--max-bad", "0.25"), 1, "python -m model.score: 2 of 4 rows are bad: "),
+        ((1, 4), ("--max-bad", "0"), 1, "python -m model.score: 1 of 4 rows are bad: "),
+        ((0, 4), ("--max-bad", "0"), 0, "4 rows in"),
+        ((0, 0), ("--max-bad", "0"), 0, "0 rows in"),
+    ],
+)
+def test_too_many_bad_rows_fail_the_run_and_the_output_tells_why(
+    tmp_path: Path, counts: tuple[int, int], options: tuple[str, ...], status: int, last: str
+) -> None:
+    bad, rows = counts
+    given = samples(rows)
+    for row in given[:bad]:
+        row["direction"] = ""
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_bytes(as_csv(given))
+    done = run(source, target, *options, expect=status)
+    assert done.stderr.decode().splitlines()[-1].startswith(last)
+    errors = [row["error"] for row in read(target.read_bytes())]
+    assert errors == ["direction: is empty"] * bad + [""] * (rows - bad)
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.1", "nan", "5%", ""])
+def test_a_share_is_a_number_from_0_to_1(share: str) -> None:
+    done = run("-", "-", "--max-bad", share, given=HEADER, expect=2)
+    assert f"argument --max-bad: {share!r} is no number from 0 to 1" in done.stderr.decode()
+
+
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: str(change)[:60])
 def test_each_oddity_among_usual_rows(scorer: RegnoScorer, change: dict[str, object]) -> None:
     rows = samples(3)
@@ -162,7 +222,7 @@ def test_text_that_is_not_utf8_is_a_fault_of_its_row() -> None:
     lines = as_csv(samples(3)).splitlines(keepends=True)
     bad = b"\xff\xfe" + lines[2]
     outcome = score_block("", HEADER, Block(lines[1] + bad + lines[3], 2))
-    assert outcome.bad == 1
+    assert outcome.faults == {"regno_recognize: must be UTF-8 text": 1}
     second = outcome.text.splitlines()[1]
     assert second == bad.rstrip(b"\n") + b',,,"regno_recognize: must be UTF-8 text"'
 

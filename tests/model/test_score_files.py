@@ -55,7 +55,7 @@ def test_a_row_that_reads_like_the_end_of_a_block_is_a_bad_row() -> None:
     lines = as_csv(samples(4)).splitlines(keepends=True)
     lines.insert(2, f"{_END}\n".encode())
     outcome = score_block("", lines[0], Block(b"".join(lines[1:]), 2))
-    assert (outcome.rows, outcome.bad) == (5, 1)
+    assert (outcome.rows, sum(outcome.faults.values())) == (5, 1)
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_lines_are_the_files_even_after_cells_of_several_lines(
     assert "line 12: label: must be 0 or 1" in _refused(tmp_path, rows, capsys)
 
 
-@pytest.mark.parametrize("label", ["", "2", "yes", "0.5", "-1", " 1"])
+@pytest.mark.parametrize("label", ["2", "yes", "0.5", "-1", " 1"])
 def test_a_label_is_0_or_1(tmp_path: Path, capsys: Captured, label: str) -> None:
     rows = labelled()
     rows[0]["label"] = label
@@ -73,10 +73,23 @@ def test_a_label_is_0_or_1(tmp_path: Path, capsys: Captured, label: str) -> None
 
 def test_of_many_bad_rows_the_first_ten_are_told(tmp_path: Path, capsys: Captured) -> None:
     rows = [{**row, "direction": "7"} for row in labelled(250)]
-    told = _refused(tmp_path, rows, capsys)
-    assert "250 of 250 rows are bad" in told
-    assert len(told.splitlines()) == 12
-    assert told.endswith("  and 240 more\n")
+    rows[0]["direction"] = "0"
+    told = _refused(tmp_path, rows, capsys).splitlines()
+    assert told[0].endswith("249 of 250 rows are bad; --skip-bad leaves them out")
+    assert told[1:11] == [f"  line {line}: direction: must be <= 1" for line in range(3, 13)]
+    assert told[11:] == ["  and 239 more; in all", "  249 × direction: must be <= 1"]
+
+
+@pytest.mark.parametrize("options", [(), ("--skip-bad",)])
+def test_of_rows_that_are_all_bad_none_can_be_left_out(
+    tmp_path: Path, capsys: Captured, options: tuple[str, ...]
+) -> None:
+    write(tmp_path / "rows.csv", [{**row, "recognition_accuracy": "6,4"} for row in labelled(20)])
+    assert run(tmp_path, *options) == 65
+    told = capsys.readouterr().err
+    assert "20 of 20 rows are bad\n" in told
+    assert "20 × recognition_accuracy: has a decimal comma, where a point is wanted" in told
+    assert "--skip-bad" not in told
 
 
 def test_bad_rows_can_be_left_out_and_are_counted(tmp_path: Path, capsys: Captured) -> None:

@@ -157,7 +157,7 @@ def test_shares_are_chosen_in_the_parameters(tmp_path: Path) -> None:
 def test_simulated_rows_with_labels_can_be_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ["simulate", str(tmp_path / "rows.csv"), "--rows", "300", "--labels"]
+    arguments = ["simulate", str(tmp_path / "rows.csv"), "--rows", "300", "--label", "label"]
     monkeypatch.setattr(sys, "argv", arguments)
     simulate_command()
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:

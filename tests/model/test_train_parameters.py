@@ -7,7 +7,11 @@ import pytest
 
 from model.errors import ParametersRefused
 from model.regno import parameters
+from model.regno.parameters import CatBoostParameters
 from tests.support.labelled import run
+
+_KEYS = ", ".join(CatBoostParameters.__struct_fields__)
+_WHOLE = "must be a whole number at least 1 and at most"
 
 
 def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
@@ -22,15 +26,17 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[catboost]\niteration = 5\n", "catboost: Object contains unknown field `iteration`"),
-        ("[forest]\ndepth = 5\n", "the file: Object contains unknown field `forest`"),
-        ("depth = 5\n", "the file: Object contains unknown field `depth`"),
-        ("catboost = 5\n", "catboost: Expected `object`, got `int`"),
-        ("[catboost]\ndepth = '5'\n", "catboost.depth: Expected `int`, got `str`"),
-        ("[catboost]\ndepth = 17\n", "catboost.depth: Expected `int` <= 16"),
-        ("[catboost]\nlearning_rate = 0.0\n", "catboost.learning_rate: Expected `float` > 0"),
-        ("[catboost]\nl2_leaf_reg = nan\n", "catboost.l2_leaf_reg"),
-        ("[split]\nheld_out = 0.0\n", "split.held_out: Expected `float` >= 0.01"),
+        ("[catboost]\niteration = 5\n", f"catboost: there is no iteration, only {_KEYS}"),
+        ("[forest]\ndepth = 5\n", "the file: there is no forest, only split, catboost"),
+        ("depth = 5\n", "the file: there is no depth, only split, catboost"),
+        ("[split]\ntest = 0.2\n", "split: there is no test, only validation, held_out"),
+        ("catboost = 5\n", f"catboost: must be a table of {_KEYS}"),
+        ("[catboost]\ndepth = '5'\n", f"catboost.depth: {_WHOLE} 16"),
+        ("[catboost]\ndepth = 17\n", f"catboost.depth: {_WHOLE} 16"),
+        ("[catboost]\ndepth = 5.5\n", f"catboost.depth: {_WHOLE} 16"),
+        ("[catboost]\nlearning_rate = 0.0\n", "catboost.learning_rate: must be a number above 0"),
+        ("[catboost]\nl2_leaf_reg = nan\n", "catboost.l2_leaf_reg: must be a number at least 0"),
+        ("[split]\nheld_out = 0.0\n", "split.held_out: must be a number at least 0.01 and at most"),
         ("[split]\nheld_out = 0.5\nvalidation = 0.45\n", "less than a tenth of the rows"),
         ("[catboost\n", "is no TOML"),
     ],
@@ -49,7 +55,7 @@ def test_the_command_stops_before_it_reads_a_row(
 ) -> None:
     (tmp_path / "tiny.toml").write_text("[catboost]\nlearning_rte = 1\n", encoding="utf-8")
     assert run(tmp_path) == 78
-    assert "unknown field `learning_rte`" in capsys.readouterr().err
+    assert "there is no learning_rte, only iterations, " in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
     (tmp_path / "tiny.toml").unlink()
     assert run(tmp_path, "--parameters", tmp_path / "none.toml") == 78

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as plain
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
@@ -227,6 +231,83 @@ def test_the_page_can_not_be_filtered_and_says_so(client: FlaskClient) -> None:
         400,
         {"body": "name[]: the page can't be filtered", "status": "fail"},
     )
+
+
+_OPEN = "application/openmetrics-text"
+_OPENMETRICS = f"{_OPEN}; version=1.0.0; charset=utf-8"
+_PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+# What Prometheus sends: 2.42, and 3 with its escaping.
+_PROMETHEUS_2 = (
+    f"{_OPEN};version=1.0.0,{_OPEN};version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+_PROMETHEUS_3 = (
+    f"{_OPEN};version=1.0.0;escaping=allow-utf-8;q=0.6,{_OPEN};version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "kind"),
+    [
+        ("", _PLAIN),
+        ("*/*", _PLAIN),
+        ("text/*", _PLAIN),
+        ("text/plain", _PLAIN),
+        ("application/json", _PLAIN),
+        (_OPEN, _OPENMETRICS),
+        (f"{_OPEN};version=1.0.0", _OPENMETRICS),
+        (f'{_OPEN} ; version="1.0.0"', _OPENMETRICS),
+        (f"{_OPEN},*/*", _OPENMETRICS),
+        (f"text/plain,{_OPEN}", _OPENMETRICS),
+        (_PROMETHEUS_2, _OPENMETRICS),
+        (_PROMETHEUS_3, _OPENMETRICS),
+        (f"{_OPEN};q=0", _PLAIN),
+        (f"{_OPEN};q=0,text/plain", _PLAIN),
+        (f"{_OPEN};q=0.1,text/plain;q=0.5", _PLAIN),
+        (f"{_OPEN};q=0.1,*/*;q=0.5", _PLAIN),
+        (f"{_OPEN};q=0.5,text/plain;q=0.1", _OPENMETRICS),
+        # Versions that are not written here, and such as are none.
+        (f"{_OPEN};version=0.0.1", _PLAIN),
+        (f"{_OPEN};version=2.0.0", _PLAIN),
+        (f"{_OPEN};version=2.0.0,{_OPEN};version=1.0.0;q=0.5", _OPENMETRICS),
+        (f"{_OPEN};version=x", _PLAIN),
+        (f"{_OPEN};version=1.x", _PLAIN),
+        (f"{_OPEN};version=", _OPENMETRICS),
+        (f"{_OPEN};q=x", _PLAIN),
+        ("text/plain;version=x", _PLAIN),
+        ('\xff;=,;;"', _PLAIN),
+    ],
+)
+def test_the_format_is_the_one_that_is_accepted_best(
+    client: FlaskClient, accepted: str, kind: str
+) -> None:
+    reply = client.get("/metrics", headers={**TOKEN, "Accept": accepted})
+    assert (reply.status_code, reply.headers["Content-Type"]) == (200, kind)
+    parse = {_OPENMETRICS: openmetrics, _PLAIN: plain}[kind]
+    assert {family.name for family in parse(reply.text)} >= {"scoring_rows", "scoring_positive"}
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30))
+def test_any_accept_header_gets_a_page(client: FlaskClient, text: str) -> None:
+    for accepted in (text, f"{_OPEN};version={text}", f"{_OPEN};q={text}", f"text/plain;{text}"):
+        reply = client.get("/metrics", headers={**TOKEN, "Accept": accepted})
+        assert reply.status_code == 200
+        assert reply.headers["Content-Type"] in {_OPENMETRICS, _PLAIN}
+
+
+def test_differences_have_neither_sum_nor_count_in_either_format(
+    client: FlaskClient, scorer: RegnoScorer
+) -> None:
+    shadow = client.application.extensions["metrics"].shadow
+    shadow.compared(scorer.camera_classes[:2], [0.5, 0.5], [0.25, 0.625])
+    for accepted in (_OPEN, "text/plain"):
+        text = client.get("/metrics", headers={**TOKEN, "Accept": accepted}).text
+        assert "scoring_shadow_difference_sum" not in text
+        assert "scoring_shadow_difference_count" not in text
+        assert 'scoring_shadow_difference_bucket{le="+Inf"} 2.0\n' in text
+        assert 'scoring_shadow_difference_bucket{le="-0.1"} 1.0\n' in text
+        assert "\nscoring_positive_sum 0.0\n" in text
 
 
 def test_a_wrong_method_is_counted_at_its_address(client: FlaskClient) -> None:

@@ -1,6 +1,7 @@
 """The document is valid, made from the types that validate, and true of the replies."""
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,7 +13,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from model.regno import RegnoScorer
-from model.regno.request import FIELDS
+from model.regno.request import FIELDS, SCORES_PATTERN
 from service.openapi import document
 from tests.support.strategies import VALID, requests
 
@@ -73,18 +74,98 @@ _TYPES = {
 }
 
 
+def _unions(field: dict[str, Any]) -> list[dict[str, Any]]:
+    members: list[dict[str, Any]] = field.get("anyOf", [field])
+    return members
+
+
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_has_the_types_that_it_is_read_from(field: str, served: dict[str, Any]) -> None:
-    kinds = served["components"]["schemas"]["Reading"]["properties"][field]["type"]
-    assert ([kinds] if isinstance(kinds, str) else kinds) == _TYPES[field]
+    found = served["components"]["schemas"]["Reading"]["properties"][field]
+    assert [member["type"] for member in _unions(found)] == _TYPES[field]
 
 
 def test_ranges_are_those_of_the_contract(served: dict[str, Any]) -> None:
     fields = served["components"]["schemas"]["Reading"]["properties"]
-    bounds = {name: (f.get("minimum"), f.get("maximum")) for name, f in fields.items()}
-    assert bounds["recognition_accuracy"] == (0, 100)
-    assert bounds["afts_regno_ai_score"] == (0, 1)
-    assert bounds["direction"] == (0, 1)
+    bounds = {
+        name: (number.get("minimum"), number.get("maximum"))
+        for name, field in fields.items()
+        for number in _unions(field)
+        if number["type"] in {"number", "integer"}
+    }
+    assert bounds == {
+        "recognition_accuracy": (0, 100),
+        "afts_regno_ai_score": (0, 1),
+        "direction": (0, 1),
+    }
+
+
+@pytest.mark.parametrize("field", ["afts_regno_ai_char_scores", "afts_regno_ai_length_scores"])
+def test_a_list_is_one_or_a_string_that_holds_one(field: str, served: dict[str, Any]) -> None:
+    numbers = {"type": "number", "format": "double"}
+    found = served["components"]["schemas"]["Reading"]["properties"][field]
+    assert found["anyOf"] == [
+        {"type": "array", "items": numbers, "maxItems": 1000},
+        {"type": "string", "pattern": SCORES_PATTERN},
+    ]
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """All objects of a document, its examples aside."""
+    if isinstance(node, list):
+        for element in node:
+            yield from _nodes(element)
+    elif isinstance(node, dict):
+        yield node
+        for name, value in node.items():
+            if name not in {"examples", "default"}:
+                yield from _nodes(value)
+
+
+def test_generators_find_what_they_need(served: dict[str, Any]) -> None:
+    nodes = list(_nodes(served))
+    assert [node for node in nodes if isinstance(node.get("type"), list)] == []
+    numbers = [node for node in nodes if node.get("type") == "number"]
+    assert len(numbers) > 10
+    assert {node.get("format") for node in numbers} == {"double"}
+    enums = [node for node in nodes if "enum" in node]
+    assert len(enums) > 5
+    assert {node.get("type") for node in enums} == {"string", "integer"}
+    assert [node for node in nodes if node.get("required") == []] == []
+    nullable = [node for node in nodes if {"type": "null"} in node.get("anyOf", [])]
+    assert len(nullable) > 2
+    assert [node for node in nodes if "nullable" in node or "const" in node] == []
+
+
+def test_patterns_can_be_compiled_without_looking_around(served: dict[str, Any]) -> None:
+    patterns = [node["pattern"] for node in _nodes(served) if isinstance(node.get("pattern"), str)]
+    assert len(patterns) == 6
+    # Neither look-around nor back-references: the engines of Go and Rust have none.
+    assert [pattern for pattern in patterns if re.search(r"\(\?[=!<]|\\[1-9]", pattern)] == []
+
+
+def test_operations_have_names_of_their_own_and_bodies_with_names(served: dict[str, Any]) -> None:
+    operations = [operation for item in served["paths"].values() for operation in item.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names) == 8
+    contents = [node["application/json"] for node in _nodes(served) if "application/json" in node]
+    assert len(contents) > len(operations)
+    known = {f"#/components/schemas/{name}" for name in served["components"]["schemas"]}
+    assert {content["schema"].get("$ref") for content in contents} <= known
+
+
+def test_warnings_are_told_apart_by_their_kind(served: dict[str, Any]) -> None:
+    schemas = served["components"]["schemas"]
+    assert schemas["Detail"]["properties"]["warnings"]["items"] == {
+        "$ref": "#/components/schemas/Doubt"
+    }
+    doubt = schemas["Doubt"]
+    assert doubt["discriminator"]["propertyName"] == "kind"
+    mapping = doubt["discriminator"]["mapping"]
+    assert {member["$ref"] for member in doubt["oneOf"]} == set(mapping.values())
+    for kind, target in mapping.items():
+        tag = schemas[target.rpartition("/")[2]]["properties"]["kind"]
+        assert tag == {"type": "string", "enum": [kind]}
 
 
 @given(requests(confidences=st.floats(-1e6, 1e6)))

@@ -105,8 +105,13 @@ def test_alertmanager_has_our_routes_and_prometheus_has_alertmanager(system: Sys
     status = json.loads(system.must(*fetch, "http://127.0.0.1:9093/api/v2/status"))
     assert "name: operators" in status["config"]["original"]
     url = f"http://127.0.0.1:{system.ports['prometheus']}/api/v1"
-    known = httpx.get(f"{url}/alertmanagers").json()["data"]["activeAlertmanagers"]
-    assert [one["url"] for one in known] == ["http://alertmanager:9093/api/v2/alerts"]
+
+    def known() -> list[str]:
+        managers = httpx.get(f"{url}/alertmanagers").json()["data"]["activeAlertmanagers"]
+        return [one["url"] for one in managers]
+
+    # It looks for them every few seconds.
+    eventually(lambda: known() == ["http://alertmanager:9093/api/v2/alerts"], "Prometheus has it")
     rules = httpx.get(f"{url}/rules").json()["data"]["groups"]
     assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
     assert len(rules) > 3

@@ -52,10 +52,11 @@ def read(text: bytes) -> list[dict[str, str]]:
 
 def expected(scorer: RegnoScorer, row: Mapping[str, object]) -> dict[str, object]:
     """What one row must come to, by the road of single requests."""
+    fields = {name: str(row[name]) for name in FIELDS}
     try:
-        reading = from_fields(**{name: str(row[name]) for name in FIELDS})
+        reading = from_fields(**fields)
     except msgspec.ValidationError as error:
-        return {"negative": None, "positive": None, "error": str(explain(error))}
+        return {"negative": None, "positive": None, "error": str(explain(error, fields.get))}
     return {**msgspec.structs.asdict(scorer.score([reading])[0]), "error": ""}
 
 

@@ -1,0 +1,58 @@
+"""Python as it is where only some of the locked packages are installed."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Collection
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from tests.support.paths import ROOT
+from tests.support.server import environment
+
+_HOOK = """
+import sys
+from importlib.machinery import PathFinder
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name in {missing!r} else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+"""
+
+
+def locked() -> set[str]:
+    """The packages of `make run`."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+
+
+def in_the_image() -> set[str]:
+    """Those of them that the service's image keeps."""
+    text = (ROOT / "service/Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    found = re.search(r"uninstall --yes --quiet ([a-z ]+)", text)
+    assert found
+    return locked() - set(found[1].split())
+
+
+def run(
+    folder: Path, packages: Collection[str], *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """`python -m` with these arguments where no packages but these are installed."""
+    missing = {
+        name
+        for name, owners in packages_distributions().items()
+        if not any(re.sub("[-_.]+", "-", owner).lower() in packages for owner in owners)
+    }
+    hooks = folder / "hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "sitecustomize.py").write_text(_HOOK.format(missing=missing), encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(folder, {"PYTHONPATH": f"{hooks}:{ROOT}"}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )

@@ -1,0 +1,283 @@
+"""The commands: they start with what is installed, and as the pages print them."""
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from model.regno import BUNDLED
+from tests.support import packages
+from tests.support.labelled import TINY, labelled, write
+from tests.support.paths import ROOT
+from tests.support.server import environment
+from tests.support.tables import as_csv, read, samples
+
+ROOMS = ("model", "service", "monitoring", "loadgen")
+# Made by a command, and not there to be worked from.
+_CARD = "model/regno/MODEL_CARD.md"
+_NAMED = re.compile(r'prog="python -m ([\w.]+)"')
+_IN_A_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_IN_A_LINE = re.compile(r"`(?:\.venv/bin/)?(python\s+-m\s[^`]+)`")
+PAGES = [
+    page
+    for page in sorted(ROOT.rglob("*.md"))
+    if not {"node_modules", "build", ".venv"} & set(page.relative_to(ROOT).parts)
+    # Those tell of what was.
+    and page.name not in {"CHANGELOG.md", "DECISIONS.md"}
+]
+
+
+def _commands(room: str) -> list[str]:
+    """What a person starts of a room by `python -m`."""
+    files = (ROOT / room).rglob("*.py")
+    return sorted({name for path in files for name in _NAMED.findall(path.read_text("utf-8"))})
+
+
+def test_there_are_commands_to_look_at() -> None:
+    assert {"model.registry", "model.score", "model.train"} <= set(_commands("model"))
+    assert {"service", "service.doctor", "service.edge"} <= set(_commands("service"))
+
+
+@pytest.mark.parametrize("command", [*_commands("model"), *_commands("service")])
+def test_help_needs_no_more_than_the_image_has(command: str, tmp_path: Path) -> None:
+    done = packages.run(tmp_path, packages.in_the_image(), command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: python -m {command} ")
+
+
+def test_the_image_scores_files(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(as_csv(samples(3)))
+    arguments = ("model.score", tmp_path / "in.csv", tmp_path / "out.csv")
+    done = packages.run(tmp_path, packages.in_the_image(), *arguments)
+    assert done.returncode == 0, done.stderr
+    assert [row["error"] for row in read((tmp_path / "out.csv").read_bytes())] == [""] * 3
+
+
+def _train(folder: Path, installed: set[str]) -> subprocess.CompletedProcess[str]:
+    write(folder / "rows.csv", labelled())
+    (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
+    given = ("--data", folder / "rows.csv", "--parameters", folder / "tiny.toml")
+    return packages.run(folder, installed, "model.train", *given, "--out", folder / "out")
+
+
+def test_what_make_run_installs_trains(tmp_path: Path) -> None:
+    done = _train(tmp_path, packages.locked())
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/reliability.png").is_file()
+
+
+def test_the_image_says_in_a_line_what_training_lacks(tmp_path: Path) -> None:
+    done = _train(tmp_path, packages.in_the_image())
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr == (
+        "python -m model.train: matplotlib draws the report's plot and is not installed: "
+        "run make setup\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("model.simulate", "none/rows.csv"), "none/rows.csv: No such file or directory"),
+        (("model.golden", "none/golden.jsonl"), "none/golden.jsonl: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_written_ends_in_a_line(
+    command: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    done = packages.run(tmp_path, packages.locked(), *command)
+    assert (done.returncode, done.stdout) == (73, "")
+    assert done.stderr == f"python -m {command[0]}: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--rows", "-1"), "--rows and --seed must not be negative"),
+        (("--seed", "-1"), "--rows and --seed must not be negative"),
+        (("--label", "direction"), "direction is a field of the reading and can't be the label"),
+    ],
+)
+def test_simulating_refuses_what_makes_no_sense(
+    options: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.csv"
+    done = packages.run(tmp_path, packages.locked(), "model.simulate", out, *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not out.exists()
+
+
+def _printed(page: Path) -> list[list[str]]:
+    """The words of each `python -m` command of a page, in its blocks and in its lines."""
+    text = page.read_text(encoding="utf-8")
+    lines = [
+        line
+        for block in _IN_A_BLOCK.findall(text)
+        for line in block.replace("\\\n", " ").splitlines()
+        if "python -m " in line
+    ]
+    lines += [" ".join(found.split()) for found in _IN_A_LINE.findall(_IN_A_BLOCK.sub("", text))]
+    return [shlex.split(line.partition("python -m ")[2], comments=True) for line in lines]
+
+
+_PRINTED = sorted(
+    {
+        (page.relative_to(ROOT).as_posix(), shlex.join(words))
+        for page in PAGES
+        for words in _printed(page)
+        if words[0].partition(".")[0] in ROOMS
+    }
+)
+
+
+@cache
+def _help(*command: str) -> set[str]:
+    """The options that a command's help names."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", done.stdout))
+
+
+def test_there_are_printed_commands_to_look_at() -> None:
+    assert len(_PRINTED) > 15
+    assert ("model/README.md", "model.registry list") in _PRINTED
+
+
+@pytest.mark.parametrize(("page", "command"), _PRINTED)
+def test_printed_commands_exist_with_their_options(page: str, command: str) -> None:
+    module, *words = shlex.split(command)
+    given = {word for word in words if re.match("--?[a-z]", word)}
+    known = _help(module)
+    if module == "model.registry" and words:
+        known = _help(module, words[0])
+    assert given <= known, page
+
+
+@pytest.mark.parametrize("page", sorted({page for page, _ in _PRINTED} - {_CARD}))
+def test_a_page_with_commands_says_which_python_is_meant(page: str) -> None:
+    assert ".venv/bin/" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def _block(page: str, beginning: str) -> str:
+    """The block of a page whose first line begins so."""
+    blocks = _IN_A_BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+    (found,) = [block for block in blocks if block.startswith(beginning)]
+    return str(found)
+
+
+def _line(page: str, beginning: str) -> str:
+    """The command of a page's text that begins so."""
+    lines = _IN_A_LINE.findall((ROOT / page).read_text(encoding="utf-8"))
+    (found,) = [line for line in lines if line.startswith(beginning)]
+    return str(found)
+
+
+def _typed(folder: Path, commands: str) -> str:
+    """What commands print that are typed as a page says, from a folder with the rooms in it."""
+    for room in (*ROOMS, ".venv"):
+        if not (folder / room).exists():
+            (folder / room).symlink_to(ROOT / room)
+    done = subprocess.run(
+        ["bash", "-euc", f". .venv/bin/activate\n{commands}"],
+        cwd=folder,
+        env=environment(folder, {"PYTHONPATH": ""}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_page_on_the_model_can_be_typed_from_its_first_command_to_its_last(
+    tmp_path: Path,
+) -> None:
+    page = "model/README.md"
+    for name in ("live.cbm", "yours.cbm"):
+        (tmp_path / name).write_bytes(BUNDLED.read_bytes())
+    _typed(tmp_path, _line(page, "python -m model.simulate"))
+    trained = _typed(tmp_path, _block(page, "python -m model.train"))
+    assert trained.startswith("regno-")
+    assert (tmp_path / "build/mine/REPORT.md").is_file()
+    # The page rolls back, so some version must have been live before.
+    _typed(tmp_path, "python -m model.registry add live.cbm --version before")
+    _typed(tmp_path, "python -m model.registry promote before")
+    moved = _typed(tmp_path, _block(page, "python -m model.registry"))
+    assert moved.endswith(
+        "live: 2026-11 -> before\nprevious: before -> 2026-11\ngeneration: 2 -> 3\n"
+    )
+
+
+@pytest.mark.slow
+def test_scoring_a_file_can_be_typed_as_the_readme_says(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(as_csv(samples(3)))
+    _typed(tmp_path, _line("README.md", "python -m model.score"))
+    assert len(read((tmp_path / "out.csv").read_bytes())) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "dotenv", "line"),
+    [
+        ({}, "", "Serving on http://127.0.0.1:5000, key 123321. Ctrl-C stops it.\n"),
+        ({"SCORING_PORT": "5001"}, "", "Serving on http://127.0.0.1:5001, key 123321. "),
+        ({}, "SCORING_PORT=5002\n", "Serving on http://127.0.0.1:5002, key 123321. "),
+        ({"SCORING_PORT": "5001"}, "SCORING_PORT=5002\n", "Serving on http://127.0.0.1:5001, "),
+        ({"SCORING_HOST": "::1"}, "", "Serving on http://[::1]:5000, key 123321. "),
+        ({"SCORING_HOST": "unix:/tmp/s"}, "", "Serving on unix:/tmp/s, key 123321. "),
+        ({"SCORING_API_KEYS": "a:of-the-tests"}, "", "Serving on http://127.0.0.1:5000. Ctrl-C"),
+    ],
+)
+def test_make_run_says_where_it_serves(
+    settings: dict[str, str], dotenv: str, line: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(dotenv)
+    plan = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "-C", ROOT, "run"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "5000" not in plan.stdout
+    announce, serve = plan.stdout.splitlines()[-2:]
+    assert serve == "exec .venv/bin/python -m service"
+    done = subprocess.run(
+        [sys.executable, *shlex.split(announce)[1:]],
+        cwd=tmp_path,
+        env=environment(tmp_path, settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(line)
+
+
+def test_make_run_stops_at_a_bad_setting(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service.announce"],
+        cwd=tmp_path,
+        env=environment(tmp_path, {"SCORING_PORT": "0"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith("Not started. SCORING_PORT: ")
+
+
+def test_what_training_makes_in_the_working_folder_is_ignored_by_git() -> None:
+    made = "regno-0123456789ab/regno.cbm"
+    subprocess.run(["git", "check-ignore", "--quiet", "--no-index", made], cwd=ROOT, check=True)
