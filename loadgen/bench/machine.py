@@ -12,7 +12,7 @@ from typing import Any, Final
 import psutil
 
 _PACKAGES: Final = (
-    *("catboost", "fastapi", "flask", "gevent", "gunicorn", "httptools", "msgspec", "numpy"),
+    *("catboost", "fastapi", "flask", "gunicorn", "httptools", "msgspec", "numpy"),
     *("pandas", "prometheus-client", "pydantic", "uvicorn", "uvloop", "werkzeug"),
 )
 

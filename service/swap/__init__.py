@@ -1,7 +1,7 @@
 """Changing the live model while serving: all workers of a host follow the registry's aliases.
 
-May import: the public names of `model` and `model.registry`, gevent. Never flask: the address
-for operators is `service.routes.model`.
+May import: the public names of `model` and `model.registry`. Never flask: the address for
+operators is `service.routes.model`.
 follower (one in each worker) → loading (a model, checked and warm) and whiteboard (what the
 workers tell each other, in shared memory). What may be promoted, `model.regno.Gate` says.
 
