@@ -91,7 +91,8 @@ def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
 
 
 _HEAD: Final = (
-    f"{'attack':16} {'slowest probe':>14} {'score p50':>10} {'p99, ms':>9} {'memory':>10}  statuses\n"
+    f"{'attack':16} {'slowest probe':>14} {'score p50':>10} {'p99, ms':>9} {'memory':>10}"
+    "  statuses\n"
 )
 
 

@@ -60,7 +60,7 @@ class Request(Struct, gc=False, eq=False):
         return b"transfer-encoding" in self.headers
 
 
-def head_fault(request: Request, version: str) -> int:
+def head_fault(request: Request, version: str) -> int:  # noqa: PLR0911 - one for each rule
     """The status with which a head is refused, 0 if it is as it should be.
 
     llhttp in its strict mode lets through what RFC 9112 does not: HTTP/1.1 without exactly one

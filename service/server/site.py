@@ -52,9 +52,9 @@ class Patience(NamedTuple):
 class Events(NamedTuple):
     """What a site asks and tells.
 
-    `drains` is whether the server is about to stop. `record` makes the record of a request with
-    this method and these headers. `answered` is told each request, the status of its reply and its seconds from the head
-    on, `failed` errors that concern no endpoint.
+    `record` makes the record of a request with this method and these headers. `drains` is whether
+    the server is about to stop. `answered` is given each request, the status of its reply and its
+    seconds from the head on, `failed` errors that concern no endpoint.
     """
 
     record: Callable[[bytes, Mapping[bytes, bytes]], Record]
@@ -228,9 +228,7 @@ class Site:
 
     # Replies.
 
-    def message(
-        self, request: Request, status: int, fields: bytes, body: bytes
-    ) -> bytes:
+    def message(self, request: Request, status: int, fields: bytes, body: bytes) -> bytes:
         """The bytes of a reply; `fields` are header lines with their ends.
 
         `keep_alive` is false from then on if the server is about to stop.
