@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.admission import SHED_REASONS
+from service.iteration import EndOfIteration
 from service.metrics.histogram import BulkHistogram
 from service.record import Record
-from service.iteration import EndOfIteration
 
 Labels: TypeAlias = tuple[str, str, int, str]
 
@@ -80,9 +80,10 @@ class HttpMetrics:
         labels = record.route, record.method, status, record.key_name
         durations = self._answered.get(labels)
         if durations is None:
-            durations = self._answered[labels] = []
-            self._end.schedule()
-        durations.append(seconds)
+            self._answered[labels] = [seconds]
+            self._end.schedule()  # which writes at once where no loop runs
+        else:
+            durations.append(seconds)
 
     def shed(self, reason: str) -> None:
         """Count a request that was refused under load."""
