@@ -108,6 +108,7 @@ class Admission:
         if self.waiting >= BATCH + self._room:
             raise self.overloaded(FULL)
         if self._wait_ahead > patience:
+            self._batch_seconds *= _DOUBT
             raise self.overloaded(DEADLINE)
         return monotonic() + patience
 
@@ -167,18 +168,20 @@ class Admission:
         try:
             await turn
         except BaseException:
-            if turn.done() and not turn.cancelled():
-                self._next_array()
-            else:
+            if turn in self._array_line:
                 self._array_line.remove(turn)
+            elif not turn.cancelled():
+                self._next_array()
             raise
 
     def _next_array(self) -> None:
         """Hand the turn to the array that has waited longest."""
-        if self._array_line:
-            self._array_line.popleft().set_result(None)
-        else:
-            self._array_runs = False
+        while self._array_line:
+            turn = self._array_line.popleft()
+            if not turn.cancelled():
+                turn.set_result(None)
+                return
+        self._array_runs = False
 
     def _measure(self, size: int, seconds: float) -> None:
         if size >= _TELLING_BYTES:

@@ -1,289 +1,311 @@
-"""Who is let in, who waits, who is refused: slots, rooms, deadlines, and what is learnt of it."""
+"""Who is let in, who waits, who is rejected: rooms, deadlines, turns, and what is learnt of them."""
 
-import time
+from asyncio import CancelledError, Event, Task, create_task, gather, sleep
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
-import gevent
 import msgspec
 import pytest
-from flask.testing import FlaskClient
-from gevent.event import Event
 
-from service.admission import ARRAY_BYTES, SEEN, Admission, Ticket
-from service.errors import Refused
-from service.lane import Lane
+from service import admission as module
+from service.admission import ARRAY_BYTES, BATCH, TEXTS, Admission, Overloaded
 from service.settings import Settings
 
 SMALL = 700
 LARGE = 50_000
-SLOTS = 32
+ROOM = 40
+# What the estimate of an array's time is learnt from, and what is estimated with it.
+TELLING = 100_000
+LONG = 4_000_000
 
 
 class Room:
-    """An admission, what it refused, and requests that are in it."""
+    """An admission, what it rejected, and arrays that are in it."""
 
     def __init__(self, settings: Settings, **changed: Any) -> None:
         settings = msgspec.structs.replace(settings, **changed)
-        self.refused: Counter[str] = Counter()
-        self.admission = Admission(settings, lambda reason: self.refused.update([reason]))
+        self.rejected: Counter[str] = Counter()
+        self.admission = Admission(settings, lambda reason: self.rejected.update([reason]))
         self.done: list[int] = []
         self.over = Event()
 
-    def ticket(self, size: int = SMALL, **environ: Any) -> Ticket:
-        return self.admission.check(environ, size)
-
-    def hold(self, count: int, size: int = SMALL) -> "list[gevent.Greenlet[..., None]]":
-        """So many requests, in slots or waiting for one, until `over`."""
-        held = [gevent.spawn(self._hold, number, size) for number in range(count)]
-        gevent.idle()
+    async def hold(self, count: int, size: int = LARGE) -> list["Task[None]"]:
+        """So many arrays: one has its turn until `over`, the others wait."""
+        held = [create_task(self._hold(number, size)) for number in range(count)]
+        await sleep(0)
         return held
 
-    def _hold(self, number: int, size: int) -> None:
-        with self.ticket(size):
-            self.over.wait()
+    async def _hold(self, number: int, size: int) -> None:
+        async with self.admission.array(size, inf):
+            await self.over.wait()
             self.done.append(number)
 
 
 @pytest.fixture
 def room(settings: Settings) -> Room:
-    return Room(settings)
+    return Room(settings, max_waiting=ROOM)
 
 
-def reason_of(room: Room, size: int = SMALL, **environ: Any) -> str:
-    before = Counter(room.refused)
-    with pytest.raises(Refused) as refused:
-        room.ticket(size, **environ)
-    assert refused.value.status == 429
-    assert refused.value.headers["Retry-After"] in {"1", "2", "3"}
-    (reason,) = room.refused - before
+def reason_of(room: Room, size: int = SMALL, seconds: float | None = None) -> str:
+    """Why a request is rejected that leaves so many seconds."""
+    before = Counter(room.rejected)
+    check = room.admission.check_array if size > ARRAY_BYTES else None
+    with pytest.raises(Overloaded) as rejected:
+        _ = check(size, seconds) if check else room.admission.check_single(seconds)
+    (reason,) = room.rejected - before
+    assert rejected.value.reason == reason
+    assert str(rejected.value) == TEXTS[reason]
     return reason
 
 
-def test_nobody_is_refused_while_there_are_slots(room: Room) -> None:
-    room.hold(SLOTS - 1)
-    room.ticket()
-    room.ticket(LARGE)
-    assert not room.refused
+def test_nobody_is_rejected_while_the_next_batch_has_room(room: Room) -> None:
+    room.admission.waiting = BATCH - 1
+    assert room.admission.check_single(None) == inf
+    room.admission.check_array(LARGE, None)
+    for size in (0, SMALL, LARGE):
+        room.admission.check_head(size)
+    assert not room.rejected
 
 
-def test_who_waits_is_served_in_turn(room: Room) -> None:
-    held = room.hold(SLOTS + 5)
+def test_a_full_room_rejects(room: Room) -> None:
+    room.admission.waiting = BATCH + ROOM - 1
+    room.admission.check_single(None)
+    room.admission.check_head(SMALL)
+    room.admission.waiting += 1
+    assert reason_of(room) == "full"
+    with pytest.raises(Overloaded, match=TEXTS["full"]):
+        room.admission.check_head(SMALL)
+
+
+def test_arrays_give_way_before_single_rows_are_rejected(room: Room) -> None:
+    room.admission.waiting = BATCH + ROOM // 4
+    room.admission.check_array(LARGE, None)
+    room.admission.waiting += 1
+    assert reason_of(room, LARGE) == "array"
+    with pytest.raises(Overloaded, match=TEXTS["array"]):
+        room.admission.check_head(ARRAY_BYTES + 1)
+    room.admission.check_head(ARRAY_BYTES)
+    room.admission.check_single(None)
+    assert room.rejected == {"array": 2}
+
+
+def test_arrays_give_way_too_when_single_rows_wait_long(settings: Settings) -> None:
+    room = Room(settings, max_wait_ms=1000)
+    room.admission.waiting = BATCH
+    for _ in range(50):
+        room.admission.batch_took(0.3)
+    assert reason_of(room, LARGE) == "array"
+    room.admission.check_single(None)
+
+
+@pytest.mark.anyio
+async def test_arrays_have_their_turns_in_order(room: Room) -> None:
+    held = await room.hold(5)
+    assert room.admission.crowded
     room.over.set()
-    gevent.joinall(held, raise_error=True)
-    assert room.done == list(range(SLOTS + 5))
+    await gather(*held)
+    assert room.done == list(range(5))
+    assert not room.admission.crowded
 
 
-def test_who_leaves_and_comes_again_at_once_waits_like_others(settings: Settings) -> None:
-    """A client whose next request is there already must not keep its slot."""
-    room = Room(settings)
+@pytest.mark.anyio
+async def test_who_leaves_and_comes_again_at_once_waits_like_others(room: Room) -> None:
+    """A client whose next array is there already must not keep the turn."""
     began: list[str] = []
 
-    def stay(name: str) -> None:
+    async def stay(name: str) -> None:
         for _ in range(3):
-            with room.ticket(LARGE):
+            async with room.admission.array(LARGE, inf):
                 began.append(name)
-                gevent.sleep(0)
+                await sleep(0)
 
-    gevent.joinall([gevent.spawn(stay, name) for name in "abc"], raise_error=True)
+    await gather(*[stay(name) for name in "abc"])
     assert "".join(began) == "abc" * 3
 
 
-def test_a_full_room_refuses(settings: Settings) -> None:
-    room = Room(settings, max_waiting=4)
-    room.hold(SLOTS + 4)
-    assert reason_of(room) == "full"
+@pytest.mark.anyio
+async def test_arrays_leave_the_room_to_single_rows(room: Room) -> None:
+    await room.hold(3)
+    assert room.admission.check_single(None) == inf
+    room.admission.check_head(SMALL)
+    assert not room.rejected
 
 
-def test_arrays_give_way_before_single_rows_are_refused(settings: Settings) -> None:
-    room = Room(settings, max_waiting=40)
-    room.hold(SLOTS + 11)
-    assert reason_of(room, LARGE) == "array"
-    room.ticket(ARRAY_BYTES)
-    assert room.refused == {"array": 1}
-
-
-def test_arrays_have_a_slot_of_their_own(room: Room) -> None:
-    room.hold(3, LARGE)
-    assert not room.hold(1)[0].ready()
-    assert not room.refused
-
-
-def test_arrays_that_wait_are_bounded_by_their_bytes(settings: Settings) -> None:
-    room = Room(settings, max_array_body=LARGE)
-    room.hold(1, 3 * LARGE)  # one may be of any size
+@pytest.mark.anyio
+async def test_arrays_that_wait_are_bounded(settings: Settings) -> None:
+    room = Room(settings, max_waiting=2)
+    await room.hold(2)
+    room.admission.check_array(LARGE, None)
+    await room.hold(1)
     assert reason_of(room, LARGE) == "full"
+    with pytest.raises(Overloaded, match=TEXTS["full"]):
+        room.admission.check_head(LARGE)
+
+
+@pytest.mark.anyio
+async def test_who_is_cancelled_leaves_no_turn_taken(room: Room) -> None:
+    held = await room.hold(4)
+    # One waits, one has its turn, and one has just been given it.
+    held[1].cancel()
+    await sleep(0)
+    held[0].cancel()
+    held[2].cancel()
+    for task in held[:3]:
+        with pytest.raises(CancelledError):
+            await task
     room.over.set()
-    gevent.idle()
-    room.over.clear()
-    held = room.hold(2, LARGE)
-    assert reason_of(room, ARRAY_BYTES + 1) == "full"
-    gevent.killall(held)
-    room.ticket(LARGE)
+    await held[3]
+    await gather(*await room.hold(1))
+    assert room.done == [3, 0]
+    assert not room.admission.crowded
 
 
-def test_who_killed_in_the_room_leaves_no_slot_taken(room: Room) -> None:
-    held = room.hold(SLOTS + 3)
-    gevent.killall(held)
-    room.hold(SLOTS)
-    room.ticket()
-    assert not room.refused
+@pytest.mark.anyio
+async def test_an_array_whose_turn_comes_too_late_is_rejected_and_hands_it_on(room: Room) -> None:
+    with pytest.raises(Overloaded, match=TEXTS["deadline"]):
+        async with room.admission.array(LARGE, latest=0.0):
+            pytest.fail("it is not scored")
+    assert room.rejected == {"deadline": 1}
+    async with room.admission.array(LARGE, inf):
+        pass
 
 
-def test_who_would_wait_too_long_is_refused_by_the_pace_of_those_before(
+@pytest.mark.anyio
+async def test_an_array_that_fails_hands_its_turn_on(room: Room) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with room.admission.array(LARGE, inf):
+            raise ZeroDivisionError
+    async with room.admission.array(LARGE, inf):
+        pass
+
+
+def test_who_would_wait_too_long_is_rejected_by_the_pace_of_those_before(
     settings: Settings,
 ) -> None:
-    room = Room(settings, max_wait_ms=40)
-    slow_moment(room)
-    assert room.refused == {"deadline": SLOTS}  # it was too late for those themselves
-    room.hold(2 * SLOTS)
+    room = Room(settings, max_wait_ms=40, max_waiting=3 * BATCH)
+    for _ in range(20):
+        room.admission.batch_took(0.03)
+    room.admission.waiting = 2 * BATCH - 1
+    room.admission.check_single(None)
+    room.admission.waiting = 2 * BATCH
     assert reason_of(room) == "deadline"
+    room.admission.check_single(seconds=0.1)
 
 
-def slow_moment(room: Room, size: int = SMALL, slots: int = SLOTS) -> None:
-    """As many as there are slots wait 0.1 s for them."""
-    held = room.hold(2 * slots, size)
-    gevent.sleep(0.1)
-    room.over.set()
-    gevent.joinall(held)
-    room.over.clear()
-
-
-@pytest.mark.parametrize(("size", "slots"), [(SMALL, SLOTS), (4_000, 1)])
-def test_a_slow_moment_is_forgotten_though_nobody_waits_to_refute_it(
-    settings: Settings, size: int, slots: int
-) -> None:
+def test_a_slow_moment_is_forgotten_though_nobody_waits_to_refute_it(settings: Settings) -> None:
     room = Room(settings, max_wait_ms=20)
-    slow_moment(room, size, slots)
-    room.hold(slots + slots // 2, size)
-    assert reason_of(room, size) == "deadline"
-    refusals = 1
-    with gevent.Timeout(5):
-        while refused_for_now(room, size):
-            refusals += 1
-            gevent.sleep(0.05)
-    assert 10 < refusals < 30  # a second of them
+    room.admission.batch_took(1.0)
+    room.admission.waiting = BATCH
+    refusals = 0
+    while _is_rejected(room):
+        refusals += 1
+        assert refusals < 1000, "it is never forgotten"
+    assert refusals > 10
 
 
-def test_the_first_who_waits_for_a_batch_is_not_taken_for_the_pace() -> None:
-    lane = Lane(SLOTS, 128, 1 << 20)
-    for _ in range(SLOTS):
-        lane.enter(SMALL)
-    waiting = [gevent.spawn(lane.enter, SMALL) for _ in range(SLOTS)]
-    gevent.sleep(0.1)
-    lane.leave(SMALL)
-    gevent.joinall(waiting[:1])
-    assert 0.05 < lane.wait_ahead < 0.2  # as long as the batch took, not so long for each place
-    gevent.killall(waiting)
-
-
-def refused_for_now(room: Room, size: int) -> bool:
+def _is_rejected(room: Room) -> bool:
     try:
-        room.ticket(size)
-    except Refused:
+        room.admission.check_single(None)
+    except Overloaded:
         return True
     return False
 
 
-def test_one_slow_array_does_not_make_others_seem_slow(room: Room) -> None:
-    room.admission.measured(100_000, seconds=60.0)
-    room.ticket(4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000")
+class Clock:
+    """The clock of the admission, which a test sets forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(module, "monotonic", lambda: self.now)
+
+    @asynccontextmanager
+    async def array(self, room: Room, size: int, seconds: float) -> AsyncIterator[None]:
+        async with room.admission.array(size, inf):
+            self.now += seconds
+            yield
+
+    async def scored(self, room: Room, size: int, seconds: float) -> None:
+        """An array of so many bytes was scored, in so many seconds."""
+        async with self.array(room, size, seconds):
+            pass
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.mark.anyio
+async def test_one_slow_array_does_not_make_others_seem_slow(room: Room, clock: Clock) -> None:
+    await clock.scored(room, TELLING, 60.0)
+    room.admission.check_array(LONG, seconds=1.0)
     for _ in range(30):
-        room.admission.measured(100_000, seconds=0.2)
-    assert reason_of(room, 4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000") == "deadline"
+        await clock.scored(room, TELLING, 0.2)
+    assert reason_of(room, LONG, seconds=1.0) == "deadline"
 
 
-def test_short_arrays_tell_nothing_of_long_ones(room: Room) -> None:
+@pytest.mark.anyio
+async def test_short_arrays_tell_nothing_of_long_ones(room: Room, clock: Clock) -> None:
     for _ in range(1000):
-        room.admission.measured(3_000, seconds=0.01)
-    room.ticket(4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000")
+        await clock.scored(room, 3_000, 0.01)
+    room.admission.check_array(LONG, seconds=1.0)
 
 
-def test_deadlines_that_can_not_be_met_do_not_make_arrays_seem_quick(room: Room) -> None:
-    for _ in range(2000):
-        refused_for_deadline(room, 10_000_000)
-    assert reason_of(room, 10_000_000, HTTP_X_REQUEST_TIMEOUT_MS="100") == "deadline"
-    for _ in range(100):
-        room.admission.measured(10_000_000, seconds=1.2)
-    assert reason_of(room, 10_000_000, HTTP_X_REQUEST_TIMEOUT_MS="1000") == "deadline"
-
-
-def refused_for_deadline(room: Room, size: int) -> None:
-    with pytest.raises(Refused):
-        room.ticket(size, HTTP_X_REQUEST_TIMEOUT_MS="1")
-
-
-def test_without_a_deadline_the_edges_clock_is_not_heeded(room: Room) -> None:
-    """It may be slow by a second, and nobody's wait is that long."""
-    with room.ticket(HTTP_X_REQUEST_START=f"t={time.time() - 1:.3f}"):
-        pass
-    assert not room.refused
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "0",
-        "-1",
-        "1.5",
-        "soon",
-        "",
-        "600001",
-        "９",
-        "99999999999999",
-        "0600000000",
-        "0000001" + "0" * 5000,
-    ],
-)
-def test_a_deadline_that_is_none_is_a_bad_request(client: FlaskClient, key: Any, text: str) -> None:
-    reply = client.post("/reg/", json={}, headers={**key, "X-Request-Timeout-Ms": text})
-    assert reply.status_code == 400
-    assert "X-Request-Timeout-Ms" in reply.get_json()["body"]
-
-
-def test_a_reply_that_comes_too_late_is_refused_before_it_is_scored(
-    room: Room,
+@pytest.mark.anyio
+async def test_deadlines_that_can_not_be_met_do_not_make_arrays_seem_quick(
+    room: Room, clock: Clock
 ) -> None:
-    late: Any = {SEEN: time.time(), "HTTP_X_REQUEST_START": f"t={time.time() - 1:.3f}"}
-    assert reason_of(room, HTTP_X_REQUEST_TIMEOUT_MS="500", **late) == "deadline"
-    room.ticket(HTTP_X_REQUEST_TIMEOUT_MS="5000", **late)
+    for _ in range(2000):
+        assert reason_of(room, 10_000_000, seconds=0.001) == "deadline"
+    # Nothing is scored so fast.
+    assert reason_of(room, 10_000_000, seconds=0.03) == "deadline"
+    for _ in range(100):
+        await clock.scored(room, 10_000_000, 1.2)
+    assert reason_of(room, 10_000_000, seconds=1.0) == "deadline"
 
 
-def test_the_time_that_a_body_takes_to_come_is_not_the_time_it_waits(room: Room) -> None:
-    late: Any = {SEEN: time.time() - 10}
-    with room.ticket(**late):
-        pass
-    assert reason_of(room, HTTP_X_REQUEST_TIMEOUT_MS="500", **late) == "deadline"
+def test_an_array_that_can_not_be_scored_in_its_time_is_rejected(room: Room) -> None:
+    assert reason_of(room, LONG, seconds=0.05) == "deadline"
+    room.admission.check_array(LONG, seconds=5.0)
 
 
-def test_an_array_that_can_not_be_scored_in_its_time_is_refused(room: Room) -> None:
-    assert reason_of(room, 4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="50") == "deadline"
-    room.ticket(4_000_000, HTTP_X_REQUEST_TIMEOUT_MS="5000")
+@pytest.mark.anyio
+async def test_an_array_waits_as_long_as_some_of_its_size_take(settings: Settings) -> None:
+    """Who sends many rows at once waits for them anyway."""
+    room = Room(settings, max_wait_ms=1)
+    await room.hold(2, LONG)
+    assert reason_of(room, LARGE) == "deadline"
+    await room.hold(1, LONG)
+    room.admission.check_array(2 * LONG, None)
 
 
-@pytest.mark.parametrize("start", ["", "t=soon", "t=nan", "1234", "t=99999999999", "t=1"])
-def test_a_start_that_tells_nothing_is_not_heeded(room: Room, start: str) -> None:
-    room.ticket(HTTP_X_REQUEST_TIMEOUT_MS="100", HTTP_X_REQUEST_START=start)
+def test_a_time_that_is_over_is_rejected_whoever_waits(room: Room) -> None:
+    assert reason_of(room, SMALL, seconds=-0.001) == "deadline"
+    assert reason_of(room, LARGE, seconds=-0.001) == "deadline"
 
 
-def test_callers_wait_when_all_slots_are_taken_and_one_more_comes(settings: Settings) -> None:
-    admission = Admission(settings, lambda _reason: None)
-    leave = gevent.event.Event()
+def test_until_when_a_row_may_wait_is_what_its_caller_gives(
+    settings: Settings, clock: Clock
+) -> None:
+    room = Room(settings, max_wait_ms=250)
+    assert room.admission.check_single(seconds=0.5) == clock.now + 0.5
+    assert room.admission.check_single(None) == inf
+    room.admission.waiting = BATCH
+    assert room.admission.check_single(None) == pytest.approx(clock.now + 0.25)
 
-    def stay() -> None:
-        with admission.check({}, 100):
-            leave.wait()
 
-    inside: list[Any] = []
-    crowded: list[bool] = []
-    while not admission.busy:
-        inside.append(gevent.spawn(stay))
-        gevent.sleep(0)
-        crowded.append(admission.crowded)
-    inside.append(gevent.spawn(stay))
-    gevent.sleep(0)
-    crowded.append(admission.crowded)
-    leave.set()
-    gevent.joinall(inside, raise_error=True)
-    assert crowded == [False] * (len(inside) - 1) + [True]
-    assert not admission.crowded
+@pytest.mark.anyio
+async def test_it_is_crowded_when_more_wait_than_a_batch_takes_or_an_array_runs(room: Room) -> None:
+    room.admission.waiting = BATCH
+    assert not room.admission.crowded
+    room.admission.waiting = BATCH + 1
+    assert room.admission.crowded
+    room.admission.waiting = 0
+    held = await room.hold(1)
+    assert room.admission.crowded
+    room.over.set()
+    await gather(*held)
+    assert not room.admission.crowded
