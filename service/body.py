@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.errors import Refused
+from service.record import record_of
 
 _JSON: Final = frozenset(("application/json", "text/json"))
 _UTF8: Final = frozenset(("utf-8", "utf8", "us-ascii"))
@@ -36,6 +37,7 @@ def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> byt
     if stated > array_limit:
         raise too_long(array_limit)
     body: bytes = environ["wsgi.input"].read(stated)
+    record_of(environ).body_bytes = len(body)
     check_size(body, single_limit, array_limit)
     return body
 

@@ -11,8 +11,8 @@ _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
 # Under the service's SCORING_KEEPALIVE: nginx must be the first to close an idle connection.
 SERVICE_IDLE_SECONDS: Final = 60
 
-# What ids of requests may hold, and which of them may be number plates: as `service.door` and
-# `service.privacy` judge, for ASCII, in the dialect that Python and PCRE share.
+# What ids of requests may hold, and which of them may be number plates: as `service.request_ids`
+# and `service.privacy` judge, for ASCII, in the dialect that Python and PCRE share.
 ID: Final = r"[A-Za-z0-9._:-]{1,128}"
 UUID: Final = r"(?i:[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})"
 _L: Final = "[ABEKMHOPCTYXD]"

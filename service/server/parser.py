@@ -230,6 +230,7 @@ class RequestParser:
         pieces, self._pieces = self._pieces, []
         self.request = None
         request.complete = True
+        request.record.body_bytes = request.received
         if pieces:
             request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
