@@ -29,6 +29,12 @@ hypothesis_settings.load_profile("repeatable")
 AppMaker = Callable[..., Flask]
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of tests that are coroutines; those of the server run on others too."""
+    return "asyncio"
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith("SCORING_")]:  # noqa: TID251 - to clean it
@@ -54,7 +60,10 @@ def make_app(settings: Settings, scorer: RegnoScorer) -> AppMaker:
     def make(scorer: RegnoScorer = scorer, *, metrics_kept: bool = True, **changed: Any) -> Flask:
         values = {name: getattr(settings, name) for name in settings.__struct_fields__}
         chosen = Settings(**{**values, **changed})
-        return create_app(make_parts(chosen, scorer, metrics_kept=metrics_kept)).flask
+        parts = make_parts(chosen, scorer, metrics_kept=metrics_kept)
+        app = create_app(parts).flask
+        app.extensions["parts"] = parts
+        return app
 
     return make
 

@@ -52,7 +52,7 @@ _decoder = RequestDecoder(Reading, decode_custom)
 
 
 def _body(body: object) -> object:
-    return _decoder.decode(json.dumps(body).encode())
+    return _decoder(json.dumps(body).encode())
 
 
 def _object(row: Mapping[str, Any]) -> str:
@@ -129,7 +129,7 @@ def test_a_value_of_another_kind_is_named(
 def test_a_body_that_breaks_off_behind_a_bad_number_tells_of_the_number() -> None:
     body = json.dumps({**samples(1)[0], "recognition_accuracy": "6,4"}).encode()
     with pytest.raises(InvalidRequest, match="recognition_accuracy: must be a number"):
-        _decoder.decode(body[:-10])
+        _decoder(body[:-10])
 
 
 @pytest.mark.parametrize(

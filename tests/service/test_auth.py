@@ -17,7 +17,7 @@ def _ring(keys: str = "", *, file: Path | None = None, host: str = "127.0.0.1") 
 
 def test_each_of_several_keys_has_its_name() -> None:
     ring = _ring("first:k1, second:k2\nthird:k3 , bare,other")
-    names = [ring.name_of(key) for key in ("k1", "k2", "k3", "bare", "other")]
+    names = [ring.name_of(key) for key in (b"k1", b"k2", b"k3", b"bare", b"other")]
     assert names == ["first", "second", "third", "key-4", "key-5"]
 
 
@@ -26,11 +26,11 @@ def test_each_of_several_keys_has_its_name() -> None:
     ["", " ", "k", "k11", "K1", "first", "first:k1", "k1,k2", "k1, k1", " k1", "k1 ", "é", "\x00"],
 )
 def test_nothing_but_the_very_key_opens(wrong: str) -> None:
-    assert _ring("first:k1,second:k2").name_of(wrong) is None
+    assert _ring("first:k1,second:k2").name_of(wrong.encode()) is None
 
 
 def test_a_key_may_hold_colons() -> None:
-    assert _ring("partner:a:b:c").name_of("a:b:c") == "partner"
+    assert _ring("partner:a:b:c").name_of(b"a:b:c") == "partner"
 
 
 def test_keys_are_held_as_digests_only() -> None:
@@ -68,7 +68,7 @@ def test_the_example_key_is_refused_off_loopback(host: str, keys: str, tmp_path:
     file.write_text(keys)
     with pytest.raises(SettingsError, match=r"SCORING_API_KEYS_FILE: .*loopback"):
         _ring(file=file, host=host)
-    assert _ring("mine:k", host=host).name_of("k") == "mine"
+    assert _ring("mine:k", host=host).name_of(b"k") == "mine"
 
 
 @pytest.mark.parametrize("content", ["", "\n", "# only a comment\n", "b@d:k\n", b"\xff\xfe\x00"])
@@ -93,9 +93,9 @@ def test_a_keys_file_has_a_key_a_line_and_comments(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("# callers\nfirst:k1  # since spring\n\n  second:k2\nthird:k3,bare\r\n")
     ring = _ring("fixed:k0", file=file)
-    names = [ring.name_of(key) for key in ("k0", "k1", "k2", "k3", "bare")]
+    names = [ring.name_of(key) for key in (b"k0", b"k1", b"k2", b"k3", b"bare")]
     assert names == ["fixed", "first", "second", "third", "key-4"]
-    assert ring.name_of("since") is None
+    assert ring.name_of(b"since") is None
 
 
 @pytest.fixture

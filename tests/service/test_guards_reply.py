@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import AppMaker
 from tests.service.test_metrics import values
+from tests.support.parts import parts_of
 
 Body = dict[str, Any]
 KEY = {"x-api-key": "123321"}
@@ -122,7 +123,7 @@ def test_what_is_kept_to_be_scored_again_is_what_was_scored(
     rows: int, make_app: AppMaker, known: Body
 ) -> None:
     client = _client(make_app, guards="regno_recognize=normalise")
-    slot = client.application.extensions["slot"]
+    slot = parts_of(client.application).slot
     slot.recent = deque()
     other = known | LATIN
     _body(client, [other] * rows if rows else other)
@@ -132,7 +133,7 @@ def test_what_is_kept_to_be_scored_again_is_what_was_scored(
 
 def test_a_refused_row_of_an_array_is_not_kept(make_app: AppMaker, known: Body) -> None:
     app = make_app(guards="camera_class=reject")
-    slot = app.extensions["slot"]
+    slot = parts_of(app).slot
     slot.recent = deque()
     reply = app.test_client().post(
         "/reg/", json=[known, {**known, "camera_class": "?"}], headers=KEY

@@ -2,6 +2,8 @@
 
 import os
 
+from flask import Flask
+
 from model.regno import RegnoScorer
 from service.admission import Admission
 from service.app import Parts
@@ -22,3 +24,9 @@ def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = 
     slot.warm_up()
     board, whiteboard = Board(PLACES), Whiteboard(os.memfd_create("test"))
     return Parts(settings, keys, metrics, admission, slot, board, whiteboard)
+
+
+def parts_of(app: Flask) -> Parts:
+    """The parts of an app that `make_app` has made."""
+    parts: Parts = app.extensions["parts"]
+    return parts

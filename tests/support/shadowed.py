@@ -7,16 +7,15 @@ from the live ones only where SCORING_MODEL names another.
 from model.regno import RegnoScorer
 from service.settings import of_this_server
 from service.shadow import Shadow
-from service.wsgi import app, slot
+from service.wsgi import app
 
 __all__ = ["app"]
 
-_admission = app.extensions["admission"]
-
-slot.shadow = Shadow(
+_parts = app.parts
+_parts.slot.shadow = Shadow(
     RegnoScorer.load(),
     of_this_server(),
-    app.extensions["metrics"].shadow,
-    live_version=lambda: slot.current.version,
-    busy=lambda: _admission.crowded,
+    _parts.metrics.shadow,
+    live_version=lambda: _parts.slot.current.version,
+    busy=lambda: _parts.admission.crowded,
 )
