@@ -1,4 +1,4 @@
-"""Who is let in, who waits, who is rejected: rooms, deadlines, turns, and what is learnt of them."""
+"""Who is let in, who waits, who is rejected: rooms, deadlines, turns, and what is learnt."""
 
 from asyncio import CancelledError, Event, Task, create_task, gather, sleep
 from collections import Counter
@@ -299,13 +299,13 @@ def test_until_when_a_row_may_wait_is_what_its_caller_gives(
 
 @pytest.mark.anyio
 async def test_it_is_crowded_when_more_wait_than_a_batch_takes_or_an_array_runs(room: Room) -> None:
-    room.admission.waiting = BATCH
-    assert not room.admission.crowded
-    room.admission.waiting = BATCH + 1
-    assert room.admission.crowded
-    room.admission.waiting = 0
+    crowded: list[bool] = []
+    for waiting in (BATCH, BATCH + 1, 0):
+        room.admission.waiting = waiting
+        crowded.append(room.admission.crowded)
     held = await room.hold(1)
-    assert room.admission.crowded
+    crowded.append(room.admission.crowded)
     room.over.set()
     await gather(*held)
-    assert not room.admission.crowded
+    crowded.append(room.admission.crowded)
+    assert crowded == [False, True, False, True, False]

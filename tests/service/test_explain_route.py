@@ -2,10 +2,13 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
-import gevent
 import psutil
 import pytest
 from flask import Flask
@@ -14,11 +17,13 @@ from werkzeug.test import TestResponse
 
 from model import NotExplained
 from model.regno import RegnoScorer
-from service import explaining
+from service import explaining as module
+from service.admission import BATCH, Overloaded
 from service.explaining import Explaining
 from tests.conftest import AppMaker
+from tests.support.parts import parts_of
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import KEY_HEADER
+from tests.support.server import KEY_HEADER, eventually
 
 Body = dict[str, Any]
 _ROWS: list[Body] = [line["request"] for line in lines(GOLDEN)]
@@ -127,7 +132,6 @@ def test_requests_are_counted_and_their_rows_are_no_traffic_of_the_model(
 ) -> None:
     client = make_app(metrics_token=_TOKEN).test_client()
     assert _post(client, _ROWS[0]).status_code == 200
-    gevent.idle()
     labels = 'key="example",method="POST",route="/reg/explain",status="200"'
     assert _counted(client, f"scoring_http_requests_total{{{labels}}}") == 1
     assert _counted(client, 'scoring_rows_total{result="scored"}') == 0
@@ -142,9 +146,11 @@ def _assert_refused(refused: TestResponse) -> None:
 def test_it_is_refused_while_anybody_waits_and_that_is_counted(make_app: AppMaker) -> None:
     app = make_app(metrics_token=_TOKEN)
     client = app.test_client()
-    with app.extensions["admission"].check({}, 50_000):  # an array: the next one would wait
-        _assert_refused(_post(client, _ROWS[0]))
-    app.extensions["metrics"].http.publish()
+    parts = parts_of(app)
+    parts.admission.waiting = BATCH + 1
+    _assert_refused(_post(client, _ROWS[0]))
+    parts.admission.waiting = 0
+    parts.metrics.http.write()
     assert _counted(client, 'scoring_requests_shed_total{reason="explain"}') == 1
     assert _post(client, _ROWS[0]).status_code == 200
 
@@ -160,36 +166,48 @@ class Slow(RegnoScorer):
         super().__init__(scorer._model, scorer.manifest)
         self.at_once: list[int] = []
         self.running = 0
+        self._may_end = Event()
+        self._may_end.set()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Explanations that begin meanwhile end with it."""
+        self._may_end.clear()
+        try:
+            yield
+        finally:
+            self._may_end.set()
 
     def explained(self, *_: Any) -> Any:
-        import time
-
         self.running += 1
         self.at_once.append(self.running)
-        time.sleep(0.02)
+        time.sleep(0.01)
+        self._may_end.wait()
         self.running -= 1
         return []
 
 
-def _asked(app: Flask, slow: Slow, times: int) -> list[int]:
-    made = Explaining(app.extensions["admission"])
-    refused: list[int] = []
-
-    def ask() -> None:
-        try:
-            made.explained(slow, [()], None)
-        except Exception:  # noqa: BLE001 - only 429s are meant, and their number is asserted
-            refused.append(1)
-
-    gevent.joinall([gevent.spawn(ask) for _ in range(times)])
-    return refused
+def test_one_is_worked_out_at_a_time(app: Flask, scorer: RegnoScorer) -> None:
+    slow, explaining = Slow(scorer), Explaining(parts_of(app).admission)
+    latest = time.monotonic() + 60
+    with ThreadPoolExecutor(10) as threads:
+        asked = [threads.submit(explaining.explained, slow, [()], latest) for _ in range(10)]
+    assert [each.result() for each in asked] == [[]] * 10
+    assert slow.at_once == [1] * 10
 
 
-def test_one_is_worked_out_at_a_time_and_few_wait(app: Flask, scorer: RegnoScorer) -> None:
-    slow = Slow(scorer)
-    refused = _asked(app, slow, 20)
-    assert slow.at_once == [1] * 9  # one, and the room
-    assert len(refused) == 11
+def test_who_would_have_to_wait_too_long_for_others_is_rejected(
+    app: Flask, scorer: RegnoScorer
+) -> None:
+    slow, explaining = Slow(scorer), Explaining(parts_of(app).admission)
+    now = time.monotonic()
+    with ThreadPoolExecutor(1) as thread, slow.held():
+        first = thread.submit(explaining.explained, slow, [()], now + 60)
+        eventually(lambda: slow.running == 1, "the first is worked out")
+        with pytest.raises(Overloaded, match="explanations give way"):
+            explaining.explained(slow, [()], now)
+    assert first.result() == []
+    assert slow.at_once == [1]
 
 
 def test_an_error_is_a_500_that_tells_nothing(
@@ -207,10 +225,8 @@ def test_an_error_is_a_500_that_tells_nothing(
 def test_its_process_ends_when_nobody_asks(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explaining, "_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.05)
     before = set(psutil.Process().children())
     assert _post(client, _ROWS[0]).status_code == 200
     assert set(psutil.Process().children()) - before
-    with gevent.Timeout(10):
-        while set(psutil.Process().children()) - before:
-            gevent.sleep(0.02)
+    eventually(lambda: not set(psutil.Process().children()) - before, "the process has ended")

@@ -1,6 +1,8 @@
 """One worker among others that the tests play: what it does when they disagree with it."""
 
+import asyncio
 import os
+import threading
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -108,7 +110,7 @@ class World:
 
     def step(self) -> None:
         """One of those that start() does for ever."""
-        self.follower._step()
+        asyncio.run(self.follower._step())
 
 
 @pytest.fixture
@@ -121,6 +123,44 @@ def world() -> World:
 
 def _refuse(version: str) -> None:
     raise ModelRefused(f"{version} is no good")
+
+
+@pytest.mark.anyio
+async def test_whatever_a_step_raises_it_follows_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_AGAIN", 0.0)
+
+    def broken_at_first(_: str) -> None:
+        if len(world.loads) == 1:
+            raise MemoryError
+
+    world.before = broken_at_first
+    world.aliases = Aliases(live="second", generation=2)
+    world.follower.start()
+    async with asyncio.timeout(20):
+        while world.state != "ready":  # noqa: ASYNC110 - other processes look there too
+            await asyncio.sleep(0.01)
+    assert caplog.text.count("MemoryError") == 1
+
+
+@pytest.mark.anyio
+async def test_the_event_loop_goes_on_while_a_version_is_loaded(world: World) -> None:
+    loading, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_: str) -> None:
+        loop.call_soon_threadsafe(loading.set)
+        assert may_end.wait(20), "the loop stands still"
+
+    world.before = slow
+    world.aliases = Aliases(live="second", generation=2)
+    step = asyncio.create_task(world.follower._step())
+    await loading.wait()
+    may_end.set()
+    await step
+    assert world.state == "ready"
 
 
 def test_who_is_slow_to_load_does_not_undo_what_was_ordered_meanwhile(world: World) -> None:

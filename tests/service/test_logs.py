@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from select import PIPE_BUF
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from service.log_forms import Form, HumanForm, JsonForm, timestamp
-from service.logs import Lines, ServerLogger, lines_of
-from service.record import ENVIRON_KEY, Record
+from service.log_lines import Lines
+from service.logs import ServerLogger, lines_of
+from service.record import Record, method_of
 from service.settings import Settings
 
 PLATE = "Х777УК799"
@@ -88,9 +88,19 @@ def test_a_message_with_a_wrong_number_of_arguments_is_told_as_it_is() -> None:
 
 @pytest.fixture
 def record() -> Record:
-    record = Record("id-1")
-    record.route, record.key_name, record.model_version, record.rows = "/reg", "partner", "v7", 3
-    return record
+    return Record("id-1", "POST", "/reg", "partner", "v7", rows=3)
+
+
+def logger_of(lines: Lines, share: float = 1.0) -> ServerLogger:
+    """The server's logger, but for gunicorn's own handlers of the whole process."""
+    logger = ServerLogger.__new__(ServerLogger)
+    logger.error_log = logging.getLogger("tests.access")
+    logger.error_log.setLevel(logging.INFO)
+    logger.error_log.handlers = [lines]
+    logger.error_log.propagate = False
+    logger.lines, logger.share, logger._access_to_stdout = lines, share, True
+    logger._least_level, logger._rejected, logger._dropped = logging.INFO, 0, 0
+    return logger
 
 
 Log = Callable[..., list[str]]
@@ -101,17 +111,12 @@ def log(record: Record) -> Iterator[Log]:
     """Logs answered requests and gives the lines."""
     reader, writer = os.pipe()
 
-    def answer(form: Form, *statuses: int, share: float = 1.0, method: str = "POST") -> list[str]:
-        logger = ServerLogger.__new__(ServerLogger)
-        logger.error_log = logging.getLogger("tests.access")
-        logger.error_log.setLevel(logging.INFO)
-        logger.lines, logger.share, logger._access_to_stdout = Lines(writer, form), share, True
-        environ = {ENVIRON_KEY: record, "REQUEST_METHOD": method}
+    def answer(form: Form, *statuses: int, share: float = 1.0) -> list[str]:
+        logger = logger_of(Lines(writer, form), share)
         for number, status in enumerate(statuses):
             if share < 1:
                 record.request_id = f"id-{number}"
-            reply = SimpleNamespace(status_code=status)
-            logger.access(reply, None, environ, 0.001234)
+            logger.answered(record, status, 0.001234)
         logger.lines.flush()
         os.write(writer, b"\n")
         return os.read(reader, 1 << 20).decode().splitlines()[:-1]
@@ -150,9 +155,31 @@ def test_levels_follow_the_status_and_the_warnings(log: Log, record: Record) -> 
 
 
 @pytest.mark.parametrize("method", ["X777XX799", "BREW", "get"])
-def test_a_method_that_a_client_made_up_is_not_told(method: str, log: Log) -> None:
-    (line,) = log(JsonForm(), 405, method=method)
+def test_a_method_that_a_client_made_up_is_not_told(method: str, record: Record, log: Log) -> None:
+    record.method = method_of(method)
+    (line,) = log(JsonForm(), 405)
     assert json.loads(line)["method"] == "other"
+
+
+def test_of_rejected_requests_ten_a_second_have_a_line_and_the_rest_are_counted(
+    record: Record,
+) -> None:
+    reader, writer = os.pipe()
+    logger = logger_of(Lines(writer, JsonForm()))
+
+    def told(rejected: int) -> list[str]:
+        for _ in range(rejected):
+            logger.answered(record, 429, 0.001)
+        logger.tick()
+        lines = [json.loads(line) for line in os.read(reader, 1 << 20).splitlines()]
+        return [line.get("message") or f"{line['status']}" for line in lines]
+
+    try:
+        assert told(12) == ["429"] * 10 + ["2 more requests were rejected with 429"]
+        assert told(10) == ["429"] * 10
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_of_good_lines_the_share_is_kept_and_says_so(log: Log) -> None:
@@ -230,11 +257,3 @@ def test_the_form_is_as_set_or_fits_where_it_goes(
     finally:
         os.close(reader)
         os.close(writer)
-
-
-def test_a_log_that_nobody_reads_ends_nothing() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    Lines(writer, JsonForm())._write(b"a line\n")
-    os.close(writer)
-    Lines(writer, JsonForm())._write(b"a line\n")

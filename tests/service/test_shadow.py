@@ -3,15 +3,14 @@
 import logging
 import random
 import time
+from asyncio import Runner
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from math import inf
 from typing import Any
 
-import gevent
-import gevent.event
 import msgspec
 import pytest
 
@@ -20,10 +19,10 @@ from model.regno.request import from_fields
 from service.metrics.shadow import BOUNDS, DIRECTIONS
 from service.settings import Settings
 from service.shadow import ROWS, TIME_SHARE, Shadow
-from service.slots import Live, Slot
 from tests.conftest import AppMaker
 from tests.support import toys
 from tests.support.beside import KEY, Beside
+from tests.support.parts import parts_of
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
 
@@ -42,24 +41,26 @@ BesideMaker = Callable[..., Beside]
 
 
 @pytest.fixture
-def beside(make_app: AppMaker, second: RegnoScorer, settings: Settings) -> BesideMaker:
+def beside(make_app: AppMaker, second: RegnoScorer, settings: Settings) -> Iterator[BesideMaker]:
     """Makes such an app; settings can be given, whether callers wait, and the second model."""
+    runner = Runner()
 
     def make(
         *, busy: bool = False, scorer: RegnoScorer = second, kept: bool = True, **changed: Any
     ) -> Beside:
         app = make_app(metrics_kept=kept)
-        slot: Slot = app.extensions["slot"]
+        slot, metrics = parts_of(app).slot, parts_of(app).metrics
         shadow = Shadow(
             scorer,
             msgspec.structs.replace(settings, **changed),
-            app.extensions["metrics"].shadow,
+            metrics.shadow,
             live_version=lambda: slot.current.version,
             busy=lambda: busy,
         )
-        return Beside(app.test_client(), shadow)
+        return Beside(app.test_client(), shadow, runner)
 
-    return make
+    with runner:
+        yield make
 
 
 def readings(bodies: Sequence[dict[str, Any]]) -> list[Reading]:
@@ -123,7 +124,7 @@ def test_what_has_no_score_is_not_compared(beside: BesideMaker) -> None:
 
 
 def test_everything_is_there_at_0_before_it_happens(make_app: AppMaker) -> None:
-    registry = make_app().extensions["metrics"].registry
+    registry = parts_of(make_app()).metrics.registry
     for name, labels in (
         ("scoring_shadow_rows_total", {"result": "failed"}),
         ("scoring_shadow_rows_total", {"result": "dropped"}),
@@ -166,8 +167,12 @@ def test_a_share_is_picked(
     random.seed(7)
     (reading,) = readings(BODIES[:1])
     (score,) = scorer.score([reading])
-    for _ in range(1000):
-        app.shadow.offer(reading, score, scorer.version)
+
+    def offer() -> None:
+        for _ in range(1000):
+            app.shadow.offer(reading, score, scorer.version)
+
+    app.call(offer)
     picked = app.shadow.waiting
     assert least <= picked <= most
     app.compared()
@@ -225,7 +230,8 @@ def test_scores_of_a_version_that_no_longer_serves_are_not_compared(
 ) -> None:
     app = beside()
     app.post(BODIES)
-    app.slot.current = Live(second, app.client.application.extensions["metrics"])
+    slot = app.parts.slot
+    slot.change(slot.made(second))
     app.post(BODIES[:2])
     app.compared()
     assert app.rows() == {"dropped": len(BODIES), "scored": 2}
@@ -237,7 +243,7 @@ def test_a_closed_one_drops_what_waits_and_takes_no_more(beside: BesideMaker) ->
     app.post(BODIES)
     app.shadow.close()
     app.post(BODIES)
-    gevent.sleep(0.2)
+    app.run(0.2)
     assert app.shadow.waiting == 0
     assert app.rows() == {"dropped": len(BODIES)}
 
