@@ -7,6 +7,7 @@ import socket
 import stat
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final, TypeAlias
 
 from service.iteration import EndOfIteration
@@ -29,7 +30,8 @@ class Lines(logging.Handler):
         super().__init__()
         self.form = form
         self.dropped = 0
-        self._write_now = nonblocking(descriptor)
+        self._opened = ExitStack()
+        self._write_now = nonblocking(descriptor, self._opened)
         self._lines: list[bytes] = []
         self._pieces: deque[bytes] = deque()
         self._kept = 0
@@ -39,6 +41,12 @@ class Lines(logging.Handler):
     def is_read(self) -> bool:
         """Whether all that was written has been taken."""
         return not self._pieces
+
+    def close(self) -> None:
+        """Write no more; the descriptor itself stays open."""
+        self._write_now = _to_nothing
+        self._opened.close()
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message."""
@@ -86,22 +94,27 @@ class Lines(logging.Handler):
             self._pieces.popleft()
 
 
-def nonblocking(descriptor: int) -> Write:
-    """How to write to a descriptor without waiting.
+def nonblocking(descriptor: int, opened: ExitStack) -> Write:
+    """How to write to a descriptor without waiting; what that needs is closed with `opened`.
 
     The descriptor itself stays as it is: whoever started this process may share it.
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):
-        return _to_socket(descriptor)
+        return _to_socket(opened.enter_context(socket.socket(fileno=os.dup(descriptor))))
     if stat.S_ISFIFO(mode) or os.isatty(descriptor):
         try:
             path = f"/proc/self/fd/{descriptor}"
             own = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:  # it belongs to another user
             return _if_ready(descriptor)
+        opened.callback(os.close, own)
         return _to_file(own)
     return _to_file(descriptor)
+
+
+def _to_nothing(piece: bytes) -> int:
+    return len(piece)
 
 
 def _to_file(descriptor: int) -> Write:
@@ -114,9 +127,7 @@ def _to_file(descriptor: int) -> Write:
     return write
 
 
-def _to_socket(descriptor: int) -> Write:
-    connection = socket.socket(fileno=os.dup(descriptor))
-
+def _to_socket(connection: socket.socket) -> Write:
     def write(piece: bytes) -> int:
         try:
             return connection.send(piece, socket.MSG_DONTWAIT)

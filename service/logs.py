@@ -30,6 +30,8 @@ class ServerLogger(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Send gunicorn's error log, and what libraries warn of, to stdout."""
         super().setup(cfg)
+        for replaced in self.error_log.handlers:  # at a reload, those of before too
+            replaced.close()
         settings = of_this_server()
         self._access_to_stdout = self.access_log_enabled
         self._rejected = self._dropped = 0

@@ -1,0 +1,224 @@
+"""The lines of the log: whole, in order, and never waited for."""
+
+import asyncio
+import logging
+import os
+import pty
+import socket
+import tty
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from select import PIPE_BUF
+
+import psutil
+import pytest
+
+from service.log_forms import JsonForm
+from service.log_lines import Lines
+from tests.service.test_logs import logger_of
+
+# More than any pipe or socket of this machine takes, and what is kept for it.
+FLOOD = 80_000
+KEPT = 256 * 1024
+
+
+class Ends:
+    """Two connected descriptors, one that lines are written to, one that they are read from."""
+
+    def __init__(self, reader: int, writer: int) -> None:
+        self.reader, self.writer = reader, writer
+        os.set_blocking(reader, False)
+
+    def read(self, size: int = 1 << 20) -> bytes:
+        """What can be read now, up to so many bytes."""
+        pieces = b""
+        with suppress(BlockingIOError):
+            while len(pieces) < size and (piece := os.read(self.reader, size - len(pieces))):
+                pieces += piece
+        return pieces
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+def terminal() -> tuple[int, int]:
+    reader, writer = pty.openpty()
+    tty.setraw(writer)
+    return reader, writer
+
+
+def stream() -> tuple[int, int]:
+    ours, theirs = socket.socketpair()
+    return ours.detach(), theirs.detach()
+
+
+@pytest.fixture(params=[os.pipe, stream, terminal])
+def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
+    with closing(Ends(*request.param())) as made:
+        yield made
+
+
+@pytest.fixture
+def pipe() -> Iterator[Ends]:
+    with closing(Ends(*os.pipe())) as made:
+        yield made
+
+
+@pytest.fixture
+def lines(ends: Ends) -> Iterator[Lines]:
+    with closing(Lines(ends.writer, JsonForm())) as made:
+        yield made
+
+
+def numbered(count: int) -> list[bytes]:
+    return [b"line %d\n" % number for number in range(count)]
+
+
+def write(lines: Lines, *written: bytes) -> None:
+    """Have lines written in one iteration of an event loop."""
+
+    async def write() -> None:
+        for line in written:
+            lines.write_soon(line)
+
+    asyncio.run(write())
+
+
+def all_read(ends: Ends, *writers: Lines) -> bytes:
+    """All that can be read, also of what the writers have kept."""
+    read = b""
+    while piece := ends.read():
+        read += piece
+        for lines in writers:
+            lines.flush()
+    return read
+
+
+@pytest.mark.anyio
+async def test_lines_of_one_iteration_are_written_when_it_ends(ends: Ends, lines: Lines) -> None:
+    for line in numbered(3):
+        lines.write_soon(line)
+    assert ends.read() == b""
+    await asyncio.sleep(0)
+    assert ends.read() == b"line 0\nline 1\nline 2\n"
+
+
+def test_where_no_loop_runs_a_line_is_written_at_once(ends: Ends, lines: Lines) -> None:
+    lines.write_soon(b"a line\n")
+    assert ends.read() == b"a line\n"
+
+
+def test_a_message_is_one_line(ends: Ends, lines: Lines) -> None:
+    lines.emit(logging.LogRecord("gunicorn.error", logging.INFO, "f", 1, "Booting", (), None))
+    line = ends.read()
+    assert line.count(b"\n") == 1
+    assert line.endswith(b'"message":"Booting"}\n')
+
+
+def test_a_reader_that_stands_still_costs_dropped_lines_that_are_counted(
+    ends: Ends, lines: Lines
+) -> None:
+    written = numbered(FLOOD)
+    for at in range(0, FLOOD, 100):
+        write(lines, *written[at : at + 100])
+    dropped = lines.dropped
+    assert dropped > 0
+    read = all_read(ends, lines)
+    assert lines.is_read
+    assert read.splitlines(keepends=True) == written[: FLOOD - dropped]
+    assert len(read) > KEPT
+    write(lines, b"the next\n")
+    assert ends.read() == b"the next\n"
+    assert lines.dropped == dropped
+
+
+def test_what_was_dropped_is_told_once_the_log_is_read_again(ends: Ends, lines: Lines) -> None:
+    logger = logger_of(lines)
+    write(lines, *numbered(FLOOD))
+    logger.tick()
+    dropped = lines.dropped
+    assert b"were dropped" not in all_read(ends, lines)
+    logger.tick()
+    assert b"%d lines of the log were dropped: nobody read them" % dropped in ends.read()
+    logger.tick()
+    assert ends.read() == b""
+
+
+def test_writers_of_one_pipe_do_not_mix_their_lines(pipe: Ends) -> None:
+    line = {bytes([sign]) * 1500 + b"\n" for sign in b"ABC"}
+    with ExitStack() as stack:
+        writers = [stack.enter_context(closing(Lines(pipe.writer, JsonForm()))) for _ in line]
+        read = b""
+        for _ in range(100):
+            for lines, own in zip(writers, line, strict=True):
+                write(lines, *[own] * 5)
+            read += pipe.read(777)
+        read += all_read(pipe, *writers)
+    assert set(read.splitlines(keepends=True)) == line
+
+
+def test_a_descriptor_that_can_not_be_opened_anew_is_not_waited_for_either(
+    pipe: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe of another user's: it may be written to, not opened."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        lines = Lines(pipe.writer, JsonForm())
+    written = [b"%b%d\n" % (b"a" * 1000, number) for number in range(1000)]
+    write(lines, *written)
+    dropped = lines.dropped
+    assert dropped > 0
+    assert all_read(pipe, lines).splitlines(keepends=True) == written[: 1000 - dropped]
+
+
+def test_a_file_is_written_to_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("ab") as file, closing(Lines(file.fileno(), JsonForm())) as lines:
+        write(lines, *numbered(2))
+        assert path.read_bytes() == b"line 0\nline 1\n"
+        assert lines.is_read
+
+
+def test_the_descriptor_stays_blocking_for_others(ends: Ends, lines: Lines) -> None:
+    lines.flush()
+    assert os.get_blocking(ends.writer)
+
+
+def test_once_closed_they_leave_the_descriptor_open_and_nothing_else(ends: Ends) -> None:
+    before = psutil.Process().num_fds()
+    lines = Lines(ends.writer, JsonForm())
+    lines.close()
+    assert psutil.Process().num_fds() == before
+    write(lines, b"a line\n")
+    assert ends.read() == b""
+    os.write(ends.writer, b"another\n")
+    assert ends.read() == b"another\n"
+
+
+def test_a_log_that_nobody_reads_any_more_ends_nothing() -> None:
+    reader, writer = os.pipe()
+    with closing(Lines(writer, JsonForm())) as lines:
+        os.close(reader)
+        for _ in range(2):
+            write(lines, b"a line\n")
+            assert lines.is_read
+        with closing(Lines(writer, JsonForm())) as late:
+            write(late, b"a line\n")
+        os.close(writer)
+        write(lines, b"a line\n")
+        assert lines.is_read
+
+
+def test_pieces_are_no_longer_than_what_a_pipe_takes_whole() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs, closing(Lines(ours.fileno(), JsonForm())) as lines:
+        write(lines, *[b"a" * 999 + b"\n"] * 10)
+        sizes = [len(theirs.recv(1 << 20)) for _ in range(3)]
+    assert sizes == [4000, 4000, 2000]
+    assert max(sizes) <= PIPE_BUF
