@@ -27,6 +27,8 @@ _CHUNK_FRAMING: Final = 16 * 1024
 _EMPTY_LINES: Final = 2
 _LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
+_BLANKS: Final = b" \t"
+_BLANK_AT_END: Final = b" \r\n"
 _TAB_AT_END: Final = b"\t\r\n"
 
 
@@ -70,7 +72,7 @@ class RequestParser:
         self._headers: dict[bytes, bytes] = {}
         self._repeated: list[bytes] = []
         self._pieces: list[bytes] = []
-        self._strips_tabs = False
+        self._strips_blanks = False
         self._passes_over_head = False
 
     def feed(self, data: bytes, at: int) -> int:
@@ -105,10 +107,11 @@ class RequestParser:
 
     def _feed_piece(self, data: bytes, at: int) -> int:
         """The same for a head that does not come at once: what is wrong shows as soon as it can."""
-        if not self._begun and data.startswith(_LINE_END, at):
-            return self._pass_over_empty_line(at)
         before = len(self._begun)
         head = self._begun + data[at : at + _LONGEST_HEAD]
+        if head.startswith(_LINE_END):
+            self._begun = b""
+            return self._pass_over_empty_line(at - before)
         end = head.find(_HEAD_END, max(0, before - len(_HEAD_END)))
         if end >= 0:
             head = head[: end + len(_HEAD_END)]
@@ -127,14 +130,15 @@ class RequestParser:
     def _check_head(self, head: bytes) -> None:
         """Bound what llhttp does not, and see what it forgives.
 
-        That is more blanks than the two of a request line, and tabs after a value.
+        That is half an end of line before a request, more blanks than the two of a request line,
+        and blanks after a value.
         """
         line = head.find(_LINE_END)
         if len(head) > _LONGEST_HEAD:
             raise BadRequest(414 if line < 0 or line > LONGEST_TARGET else 431)
-        if head.count(b" ", 0, line) != 2:
+        if head.count(b" ", 0, line) != 2 or head[:1] in _LINE_END:
             raise BadRequest
-        self._strips_tabs = _TAB_AT_END in head
+        self._strips_blanks = _BLANK_AT_END in head or _TAB_AT_END in head
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -177,8 +181,8 @@ class RequestParser:
         if not self.in_head:
             return
         name = name.lower()
-        if self._strips_tabs:
-            value = value.strip(b" \t")
+        if self._strips_blanks:
+            value = value.strip(_BLANKS)
         if name in self._headers:
             self._repeated.append(name)
             value = self._headers[name] + b"," + value
