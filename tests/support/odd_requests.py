@@ -88,6 +88,8 @@ _REQUEST_LINES: Final = (
     _refused("raw bytes in the target", _line(b"GET /\xd0\x90 HTTP/1.1")),
     _refused("a bare line feed after the version", b"GET /healthz HTTP/1.1\nHost: a\r\n\r\n"),
     _refused("a line feed for a blank", b"GET /healthz\nHTTP/1.1\r\nHost: a\r\n\r\n"),
+    _refused("half an empty line before", b"\r" + _PLAIN),
+    _refused("the other half before", b"\n" + _PLAIN),
     _refused("too long a target", _line(b"GET /" + b"a" * 5000 + b" HTTP/1.1"), 414),
     _refused("two megabytes of empty lines", b"\r\n" * 1_000_000),
 )
@@ -194,6 +196,13 @@ READ: Final = (
     _read("a Host that is an address", _get(b"Host: [::1]:80"), 200),
     _read("a name in capitals", _get(b"HOST: a"), 200),
     _read("tabs about a value", _get(b"Host:\ta\t"), 200),
+    _read("blanks about a value", _get(b"Host:  a  ") + _get(b"Host: a \t "), 200, 200),
+    _read(
+        "blanks after a coding",
+        _post(b"Transfer-Encoding: chunked ", body=b"0\r\n\r\n") + _PLAIN,
+        *(405, 200),
+    ),
+    _read("a blank after a length", _post(b"Content-Length: 2 ", body=b"{}") + _PLAIN, 405, 200),
     _read("an empty value", _field(b"X:"), 200),
     _read("bytes above 127 in a value", _field(b"X: \xd0\x90"), 200),
     _read("a full address", _line(b"GET http://b/healthz?x HTTP/1.1"), 200),
