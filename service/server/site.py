@@ -15,7 +15,7 @@ from service.server.target import path_of
 
 # Bodies up to this size are not counted in the budget: the number of connections bounds them.
 _UNCOUNTED: Final = 2048
-# The body of a chunked request is counted in steps of so many bytes.
+# Of the body of a chunked request, so many bytes more are counted than have come.
 _STEP: Final = 64 * 1024
 # Of a body that is refused, so much is read to keep the connection.
 _WORTH_READING: Final = 64 * 1024
@@ -211,11 +211,12 @@ class Site:
         """More of a body has come than was allowed."""
         if request.refusal is not None:
             return
+        more = request.received + _STEP - request.reserved
         if request.received > request.limit:
             request.refusal = too_long(request.limit)
-        elif self._bodies.take(_STEP):
-            request.reserved += _STEP
-            request.allowed = min(max(request.received, request.allowed) + _STEP, request.limit)
+        elif self._bodies.take(more):
+            request.reserved += more
+            request.allowed = min(request.reserved, request.limit)
         elif request.endpoint is not None:
             request.refusal = request.endpoint.full(request)
         if request.refusal is not None:
