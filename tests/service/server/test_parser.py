@@ -114,12 +114,13 @@ def test_a_request_is_read_as_it_was_sent() -> None:
 def test_its_head_is_known_before_its_body() -> None:
     reader = Reader()
     reader.feed(HEAD)
-    assert reader.parser.in_head
+    in_head = [reader.parser.in_head]
     assert reader.requests == []
     reader.feed(b"Content-Length: 4\r\n\r\n")
     (request,) = reader.requests
+    in_head.append(reader.parser.in_head)
+    assert in_head == [True, False]
     assert reader.parser.request is request
-    assert not reader.parser.in_head
     assert (request.missing, request.complete) == (4, False)
     reader.feed(b"{ ")
     assert (request.missing, request.received, request.complete) == (2, 2, False)
