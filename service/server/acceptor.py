@@ -72,11 +72,14 @@ class Acceptor:
         self.listener.close()
 
     def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
-            if self.is_full:
-                self._make_room()
+        for number in range(_AT_ONCE):
+            if not self._takes_next():
                 return
-            if not self._takes_next() or not self.accept_one():
+            if self.is_full:
+                if number == 0:  # else perhaps nobody waits any more: the next look shows it
+                    self._make_room()
+                return
+            if not self.accept_one():
                 return
 
     def _takes_next(self) -> bool:
@@ -157,8 +160,13 @@ class FairAcceptor(Acceptor):
             self._pause(_LOOK_SECONDS)
             return False
         self._looks = 0
-        self._board.publish(self._own, self.connections + 1)
         return True
+
+    def accept_one(self) -> bool:
+        """Accept a connection, if one waits, and let the others know at once."""
+        accepted = super().accept_one()
+        self.publish()
+        return accepted
 
     def _is_the_last(self) -> bool:
         alone = self._board.stopping and self._board.least(self._own) is None
