@@ -409,7 +409,7 @@ async def test_a_connection_may_be_idle_for_so_long(client: Client, echo: EchoSi
     assert (await client.ask(GET)).status == 200
     await settled(client, IDLE)
     since = client.connection.since
-    client.connection.check(since + 75.0, PATIENT)
+    client.connection.check(since + 74.9, PATIENT)
     assert (await client.ask(GET)).status == 200
     await settled(client, IDLE)
     client.connection.check(client.connection.since + 75.1, PATIENT)
@@ -424,7 +424,7 @@ async def test_a_head_may_take_so_long_from_its_first_byte(client: Client, echo:
     client.send(GET[1:9])
     await asyncio.sleep(0.02)
     assert client.connection.since == since
-    client.connection.check(since + 20.0, PATIENT)
+    client.connection.check(since + 19.9, PATIENT)
     assert client.connection.waits_for == HEAD
     client.connection.check(since + 20.1, PATIENT)
     assert await client.ended() == b""
@@ -439,7 +439,7 @@ async def test_a_body_may_take_so_long_from_its_head_on(client: Client, echo: Ec
     client.send(sent[-9000:-1])
     await asyncio.sleep(0.02)
     assert client.connection.since == since
-    client.connection.check(since + 20.0, PATIENT)
+    client.connection.check(since + 19.9, PATIENT)
     assert client.connection.waits_for == BODY
     client.connection.check(since + 20.1, PATIENT)
     refused = await client.reply()
@@ -480,7 +480,7 @@ async def test_after_the_last_reply_a_client_that_does_not_end_is_ended(
     echo.endpoint.refusal = lambda _: fail(401, "no")
     assert (await client.ask(chunked(b"{}"))).status == 401
     await settled(client, END)
-    client.connection.check(client.connection.since + 1.0, PATIENT)
+    client.connection.check(client.connection.since + 0.9, PATIENT)
     assert len(echo.site.connections) == 1
     client.connection.check(client.connection.since + 1.1, PATIENT)
     await until(lambda: not echo.site.connections)
@@ -493,7 +493,7 @@ async def test_who_does_not_read_a_reply_is_ended(client: Client, echo: EchoSite
     await taken(client)
     now = client.connection.since
     client.connection.check(now, PATIENT)
-    client.connection.check(now + 10.0, PATIENT)
+    client.connection.check(now + 9.9, PATIENT)
     assert len(echo.site.connections) == 1
     client.connection.check(now + 10.1, PATIENT)
     await until(lambda: not echo.site.connections)
