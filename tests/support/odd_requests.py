@@ -15,23 +15,32 @@ _UPGRADE: Final = (b"Upgrade: h2c", b"Connection: Upgrade")
 class Odd(NamedTuple):
     """Bytes, the statuses of the replies to them, and whether the connection ends then.
 
-    `edge` are the statuses that a client of the edge gets; None where they are the same. nginx
-    reads some requests that are refused here, and passes on its own form of them.
+    `edge` are the statuses that a client of the edge gets. nginx refuses some requests that are
+    read here, and reads some that are refused here: it passes on a form of its own, so that nobody
+    reads them otherwise. A refusal at the edge may have any status of `EDGE_REFUSALS`.
     """
 
     name: str
     data: bytes
     statuses: tuple[int, ...]
     closes: bool
-    edge: tuple[int, ...] | None = None
+    edge: tuple[int, ...]
 
 
-def _refused(name: str, data: bytes, status: int = 400, edge: tuple[int, ...] | None = None) -> Odd:
-    return Odd(name, data, (status,), closes=True, edge=edge)
+# nginx names some faults in other words.
+EDGE_REFUSALS: Final = frozenset((400, 414, 417, 431, 501, 505))
+# In place of a status, where a reply has none: a page alone, to a request of HTTP/0.9.
+HTTP_0_9: Final = 9
 
 
-def _read(name: str, data: bytes, *statuses: int, closes: bool = False) -> Odd:
-    return Odd(name, data, statuses, closes)
+def _refused(name: str, data: bytes, status: int = 400, *, edge: int = 0) -> Odd:
+    return Odd(name, data, (status,), closes=True, edge=(edge or status,))
+
+
+def _read(
+    name: str, data: bytes, *statuses: int, closes: bool = False, edge: tuple[int, ...] = ()
+) -> Odd:
+    return Odd(name, data, statuses, closes, edge or statuses)
 
 
 def _head(*lines: bytes) -> bytes:
@@ -66,15 +75,15 @@ def _chunked(body: bytes) -> bytes:
 _PLAIN: Final = _get(_HOST)
 
 _REQUEST_LINES: Final = (
-    _refused("two blanks", _line(b"GET  /healthz HTTP/1.1")),
+    _refused("two blanks", _line(b"GET  /healthz HTTP/1.1"), edge=200),
     _refused("a tab between", _line(b"GET\t/healthz HTTP/1.1")),
     _refused("a blank before the method", _line(b" GET /healthz HTTP/1.1")),
-    _refused("a blank after the version", _line(b"GET /healthz HTTP/1.1 ")),
-    _refused("no version", _head(b"GET /healthz")),
-    _refused("HTTP/0.9", b"GET /healthz\r\n\r\n"),
-    _refused("a version of three digits", _line(b"GET /healthz HTTP/1.10")),
+    _refused("a blank after the version", _line(b"GET /healthz HTTP/1.1 "), edge=200),
+    _refused("no version", _head(b"GET /healthz"), edge=HTTP_0_9),
+    _refused("HTTP/0.9", b"GET /healthz\r\n\r\n", edge=HTTP_0_9),
+    _refused("a version of three digits", _line(b"GET /healthz HTTP/1.10"), edge=200),
     _refused("a version that is none", _line(b"GET /healthz HTTP/1.x")),
-    _refused("HTTP/1.2", _line(b"GET /healthz HTTP/1.2")),
+    _refused("HTTP/1.2", _line(b"GET /healthz HTTP/1.2"), edge=200),
     _refused("HTTP/2.0", _line(b"GET /healthz HTTP/2.0")),
     _refused("HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     _refused("a version in small letters", _line(b"GET /healthz http/1.1")),
@@ -85,12 +94,22 @@ _REQUEST_LINES: Final = (
     _refused("a target without a slash", _line(b"GET healthz HTTP/1.1")),
     _refused("a blank in the target", _line(b"GET /health z HTTP/1.1")),
     _refused("a NUL in the target", _line(b"GET /healthz\0 HTTP/1.1")),
-    _refused("raw bytes in the target", _line(b"GET /\xd0\x90 HTTP/1.1")),
-    _refused("a bare line feed after the version", b"GET /healthz HTTP/1.1\nHost: a\r\n\r\n"),
-    _refused("a line feed for a blank", b"GET /healthz\nHTTP/1.1\r\nHost: a\r\n\r\n"),
-    _refused("half an empty line before", b"\r" + _PLAIN),
-    _refused("the other half before", b"\n" + _PLAIN),
-    _refused("too long a target", _line(b"GET /" + b"a" * 5000 + b" HTTP/1.1"), 414),
+    _refused("raw bytes in the target", _line(b"GET /\xd0\x90 HTTP/1.1"), edge=404),
+    _refused(
+        "a bare line feed after the version", b"GET /healthz HTTP/1.1\nHost: a\r\n\r\n", edge=200
+    ),
+    _refused(
+        "a line feed for a blank", b"GET /healthz\nHTTP/1.1\r\nHost: a\r\n\r\n", edge=HTTP_0_9
+    ),
+    _refused("half an empty line before", b"\r" + _PLAIN, edge=200),
+    _refused("the other half before", b"\n" + _PLAIN, edge=200),
+    _refused("too long a target", _line(b"GET /" + b"a" * 5000 + b" HTTP/1.1"), 414, edge=404),
+    _refused("raw bytes in a target that is passed on", _line(b"GET /docs/\xd0\x90 HTTP/1.1")),
+    _refused(
+        "too long a target that is passed on",
+        _line(b"GET /docs/" + b"a" * 5000 + b" HTTP/1.1"),
+        414,
+    ),
     _refused("two megabytes of empty lines", b"\r\n" * 1_000_000),
 )
 
@@ -101,7 +120,7 @@ _HOSTS: Final = (
     _refused("a Host of two words", _get(b"Host: a b")),
     _refused("a Host with a path", _get(b"Host: a/b")),
     _refused("a Host with a user", _get(b"Host: u@a")),
-    _refused("a Host with a port that is none", _get(b"Host: a:b")),
+    _refused("a Host with a port that is none", _get(b"Host: a:b"), edge=200),
 )
 
 _FIELDS: Final = (
@@ -113,18 +132,18 @@ _FIELDS: Final = (
     _refused("a NUL in a value", _field(b"X: a\0b")),
     _refused("a return in a value", _field(b"X: a\rb")),
     _refused("a line feed in a value", _field(b"X:\n a")),
-    _refused("a bare line feed", _field(b"X: a\nY: b")),
-    _refused("a name with a byte above 127", _field(b"\xefo: a")),
-    _refused("a name ended by x85", _field(b"X\x85: a")),
-    _refused("a name over two lines", _field(b"Trans", b"fer: a")),
-    _refused("an end by bare line feeds", b"GET /healthz HTTP/1.1\r\nHost: a\n\n"),
+    _refused("a bare line feed", _field(b"X: a\nY: b"), edge=200),
+    _refused("a name with a byte above 127", _field(b"\xefo: a"), edge=200),
+    _refused("a name ended by x85", _field(b"X\x85: a"), edge=200),
+    _refused("a name over two lines", _field(b"Trans", b"fer: a"), edge=200),
+    _refused("an end by bare line feeds", b"GET /healthz HTTP/1.1\r\nHost: a\n\n", edge=200),
     _refused(
         "an end by a return and another byte",
         b"GET /healthz HTTP/1.1\r\nHost: a\r\n\rZGET / HTTP/1.1\r\n\r\n",
     ),
     _refused("too many fields", _field(*[b"X%d: a" % n for n in range(120)]), 431),
     _refused("too long a field", _field(b"X: " + b"a" * 40_000), 431),
-    _refused("an unknown expectation", _post(b"Expect: tea", b"Content-Length: 0"), 417),
+    _refused("an unknown expectation", _post(b"Expect: tea", b"Content-Length: 0"), 417, edge=405),
 )
 
 _BAD_LENGTHS: Final = (
@@ -158,6 +177,7 @@ _CODINGS: Final = (
         _refused(f"a coding of {bad!r}", _post(b"Transfer-Encoding: " + bad, body=b"0\r\n\r\n"))
         for bad in _BAD_CODINGS
     ),
+    _refused("a folded coding", _post(b"Transfer-Encoding:", b" chunked", body=b"0\r\n\r\n")),
     _refused("chunked twice", _post(*[b"Transfer-Encoding: chunked"] * 2, body=b"0\r\n\r\n")),
     _refused(
         "chunks in HTTP/1.0",
@@ -166,7 +186,7 @@ _CODINGS: Final = (
 )
 
 _BAD_SIZES: Final = (
-    *(b"", b"0x2", b"+2", b"-2", b"0_2", b"2 2", b" 2", b"zz", b"ffffffffffffffffff", b"2\n"),
+    *(b"", b"0x2", b"+2", b"-2", b"0_2", b" 2", b"zz", b"ffffffffffffffffff", b"2\n"),
     b"2\r\r;a",
 )
 _CHUNKS: Final = (
@@ -174,16 +194,25 @@ _CHUNKS: Final = (
         _refused(f"a chunk of {bad!r}", _chunked(bad + b"\r\n{}\r\n0\r\n\r\n"))
         for bad in _BAD_SIZES
     ),
+    _refused("a chunk of two sizes", _chunked(b"2 2\r\n{}\r\n0\r\n\r\n"), edge=405),
+    _refused("a return in an extension", _chunked(b"2;a\rb\r\n{}\r\n0\r\n\r\n")),
+    _refused("a line feed in an extension", _chunked(b"2;a\nb\r\n{}\r\n0\r\n\r\n")),
     _refused("no end of a chunk", _chunked(b"2\r\n{}0\r\n\r\n")),
-    _refused("a chunk that ends in a line feed", _chunked(b"2\r\n{}\n0\r\n\r\n")),
-    _refused("a size that ends in a line feed", _chunked(b"2\n{}\r\n0\r\n\r\n"), edge=(200,)),
-    _refused("a last chunk that ends in line feeds", _chunked(b"2\r\n{}\r\n0\n\n")),
-    _refused("two other bytes for the last line", _chunked(b"2\r\n{}\r\n0\r\nXX\r\n\r\n")),
+    _refused("a chunk that ends in a line feed", _chunked(b"2\r\n{}\n0\r\n\r\n"), edge=405),
+    _refused("a size that ends in a line feed", _chunked(b"2\n{}\r\n0\r\n\r\n"), edge=405),
+    _refused("a last chunk that ends in line feeds", _chunked(b"2\r\n{}\r\n0\n\n"), edge=405),
     _refused(
-        "an extension of a megabyte", _chunked(b"2;" + b"a" * 1_000_000 + b"\r\n{}\r\n0\r\n\r\n")
+        "two other bytes for the last line", _chunked(b"2\r\n{}\r\n0\r\nXX\r\n\r\n"), edge=405
     ),
-    _refused("a byte in each chunk", _chunked(b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n")),
-    _refused("a trailer of a megabyte", _chunked(b"0\r\n" + b"X: a\r\n" * 170_000 + b"\r\n")),
+    _refused(
+        "an extension of a megabyte",
+        _chunked(b"2;" + b"a" * 1_000_000 + b"\r\n{}\r\n0\r\n\r\n"),
+        edge=405,
+    ),
+    _refused("a byte in each chunk", _chunked(b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n"), edge=405),
+    _refused(
+        "a trailer of a megabyte", _chunked(b"0\r\n" + b"X: a\r\n" * 170_000 + b"\r\n"), edge=405
+    ),
 )
 
 REFUSED: Final = (*_REQUEST_LINES, *_HOSTS, *_FIELDS, *_LENGTHS, *_CODINGS, *_CHUNKS)
@@ -191,12 +220,18 @@ REFUSED: Final = (*_REQUEST_LINES, *_HOSTS, *_FIELDS, *_LENGTHS, *_CODINGS, *_CH
 READ: Final = (
     _read("a plain request", _PLAIN, 200),
     _read("an empty line before", b"\r\n" + _PLAIN, 200),
-    _read("an empty Host", _get(b"Host:"), 200),
+    _read("an empty Host", _get(b"Host:"), 200, edge=(400,)),
     _read("a Host with a port", _get(b"Host: a.example:80"), 200),
     _read("a Host that is an address", _get(b"Host: [::1]:80"), 200),
     _read("a name in capitals", _get(b"HOST: a"), 200),
-    _read("tabs about a value", _get(b"Host:\ta\t"), 200),
-    _read("blanks about a value", _get(b"Host:  a  ") + _get(b"Host: a \t "), 200, 200),
+    _read("tabs about a value", _get(b"Host:\ta\t"), 200, edge=(400,)),
+    _read(
+        "blanks about a value",
+        _get(b"Host:  a  ") + _get(b"Host: a \t "),
+        200,
+        200,
+        edge=(200, 400),
+    ),
     _read(
         "blanks after a coding",
         _post(b"Transfer-Encoding: chunked ", body=b"0\r\n\r\n") + _PLAIN,
@@ -222,6 +257,17 @@ READ: Final = (
         _chunked(b"0\r\nHost: b\r\n\r\n") + _PLAIN,
         *(405, 200),
     ),
+    _read("a chunk with leading zeros", _chunked(b"0002\r\n{}\r\n000\r\n\r\n") + _PLAIN, 405, 200),
+    _read(
+        "a tab before a length",
+        _post(b"Content-Length:\t2", body=b"{}") + _PLAIN,
+        405,
+        200,
+        edge=(400,),
+    ),
+    _read("a POST without a body", _post() + _PLAIN, 405, 200),
+    _read("an escaped end of line", _line(b"GET /docs/%0d%0aX:%20a HTTP/1.1"), 404),
+    _read("an escaped NUL", _line(b"GET /docs/%00 HTTP/1.1"), 404, edge=(400,)),
     _read("a body of a GET", _field(b"Content-Length: 2") + b"{}" + _PLAIN, 200, 200),
     _read("a hundred at once", _PLAIN * 100, *[200] * 100),
     _read("HTTP/1.0", _head(b"GET /healthz HTTP/1.0"), 200, closes=True),
@@ -251,6 +297,6 @@ READ: Final = (
         _post(*_UPGRADE, b"Transfer-Encoding: chunked", body=b"2\r\n{}\r\n0\r\n\r\n") + _PLAIN,
         *(405, 200),
     ),
-    Odd("nonsense after a request", _PLAIN + b"nonsense\r\n\r\n", (200, 400), closes=True),
-    Odd("a broken chunk after a request", _PLAIN + _chunked(b"zz\r\n"), (200, 400), closes=True),
+    _read("nonsense after a request", _PLAIN + b"nonsense\r\n\r\n", 200, 400, closes=True),
+    _read("a broken chunk after a request", _PLAIN + _chunked(b"zz\r\n"), 200, 400, closes=True),
 )

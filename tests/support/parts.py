@@ -1,18 +1,24 @@
 """The parts of a server, in this process."""
 
 import os
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from model.regno import RegnoScorer
 from service.admission import Admission
-from service.app import Parts
+from service.app import App, Parts, create_app
 from service.auth import KeyRing
 from service.board import PLACES, Board
 from service.metrics import Metrics
 from service.settings import Settings
+from service.sites import public_site
 from service.slots import Slot
 from service.swap.whiteboard import Whiteboard
+
+if TYPE_CHECKING:
+    from service.record import Record
+    from service.server.request import Request
 
 
 def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = True) -> Parts:
@@ -24,6 +30,26 @@ def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = 
     slot.warm_up()
     board, whiteboard = Board(PLACES), Whiteboard(os.memfd_create("test"))
     return Parts(settings, keys, metrics, admission, slot, board, whiteboard)
+
+
+class Served:
+    """The public site of a server in this process, and what it has answered."""
+
+    def __init__(self, app: App, parts: Parts) -> None:
+        self.app = app
+        self.parts = parts
+        self.answered: list[tuple[Record, int]] = []
+        self.site = public_site(app, parts, self._answered)
+
+    def _answered(self, request: "Request", status: int, seconds: float) -> None:
+        self.parts.metrics.http.observe(request.record, status, seconds)
+        self.answered.append((request.record, status))
+
+
+def serve(settings: Settings, scorer: RegnoScorer) -> Served:
+    """A site of such parts."""
+    parts = make_parts(settings, scorer)
+    return Served(create_app(parts), parts)
 
 
 def parts_of(app: Flask) -> Parts:

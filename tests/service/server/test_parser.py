@@ -1,6 +1,6 @@
 """Requests out of bytes: what is read, what is refused, and the same however they are cut."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -286,6 +286,7 @@ def test_the_corpus_is_read_alike_in_any_two_pieces(odd: Odd) -> None:
         assert read(*cut(odd.data, [place])) == whole, odd.data[:place]
 
 
+METHODS = (b"GET", b"POST", b"HEAD", b"OPTIONS")
 _NAMES = st.sampled_from([b"X-A", b"x-a", b"Accept", b"X-Api-Key", b"Content-Type", b"Cookie"])
 _VALUES = st.binary(max_size=20).map(
     lambda value: bytes(byte for byte in value if byte == 9 or (byte >= 32 and byte != 127))
@@ -294,9 +295,9 @@ _BODIES = st.binary(max_size=300)
 
 
 @st.composite
-def _requests(draw: st.DrawFn) -> bytes:
+def _requests(draw: st.DrawFn, methods: Sequence[bytes] = METHODS) -> bytes:
     """A request that any server takes."""
-    method = draw(st.sampled_from([b"GET", b"POST", b"HEAD", b"OPTIONS"]))
+    method = draw(st.sampled_from(methods))
     target = draw(st.sampled_from([b"/", b"/reg/", b"/reg/?detail=1", b"http://a/healthz", b"*"]))
     lines = [b"%b %b HTTP/1.1" % (method, b"/" if target == b"*" else target), b"Host: a"]
     fields = draw(st.lists(st.tuples(_NAMES, _VALUES), max_size=4))
@@ -347,10 +348,10 @@ _GARBAGE = st.sampled_from(
 
 
 @st.composite
-def _mutations(draw: st.DrawFn) -> bytes:
+def mutations(draw: st.DrawFn, methods: Sequence[bytes] = METHODS) -> bytes:
     """Some requests of the corpus or of no fault, with a few pieces cut out or put in."""
     short = [odd.data for odd in (*REFUSED, *READ) if len(odd.data) < 1000]
-    parts = st.one_of(_requests(), st.sampled_from(short))
+    parts = st.one_of(_requests(methods), st.sampled_from(short))
     data = b"".join(draw(st.lists(parts, min_size=1, max_size=3)))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
@@ -358,7 +359,7 @@ def _mutations(draw: st.DrawFn) -> bytes:
     return data
 
 
-@given(_mutations(), st.data())
+@given(mutations(), st.data())
 @example(b"GET  / HTTP/1.1\r\nX: " + b"a" * 40_000, None)
 def test_what_is_refused_is_refused_however_it_is_cut(data: bytes, drawn: Any) -> None:
     size = len(data)
