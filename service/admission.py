@@ -97,6 +97,15 @@ class Admission:
         elif self._array_runs or self.waiting > BATCH:
             self.check_array(size, None)
 
+    def check(self, size: int, seconds: float | None) -> float:
+        """Until when, by `monotonic`, it makes sense to score a body of so many bytes.
+
+        `seconds` are what the caller gives, from now on. Raises Overloaded.
+        """
+        if size > ARRAY_BYTES:
+            return self.check_array(size, seconds)
+        return self.check_single(seconds)
+
     def check_single(self, seconds: float | None) -> float:
         """Until when, by `monotonic`, it makes sense to score one row.
 

@@ -49,7 +49,7 @@ def create_app(parts: Parts) -> App:
     app = _flask()
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     keys.count = metrics.count_keys_reload
-    scoring = reg.RegRoute(slot, settings, metrics)
+    scoring = reg.RegRoute(slot, settings, metrics, admission)
     app.register_blueprint(reg.blueprint(scoring, keys))
     operating = model.ModelRoute(settings, slot, board, whiteboard)
     app.register_blueprint(model.blueprint(operating, keys, settings.admin_names))

@@ -1,9 +1,11 @@
 """How long a caller waits: `X-Request-Timeout-Ms`, from `X-Request-Start` on if the edge says."""
 
-from time import time
-from typing import Final
+from collections.abc import Mapping
+from time import perf_counter, time
+from typing import Any, Final
 
 from service.errors import Refused
+from service.record import BEGAN
 
 _LONGEST_MS: Final = 600_000
 _DIGITS: Final = 7
@@ -32,3 +34,13 @@ def left_of(timeout: str, start: str, age: float) -> float:
         if 0 <= stated <= _OLDEST_START:
             age = stated
     return timeout_of(timeout) - age
+
+
+def left_in(environ: Mapping[str, Any]) -> float | None:
+    """The same of a WSGI request; None if it states no timeout."""
+    timeout = environ.get("HTTP_X_REQUEST_TIMEOUT_MS")
+    if timeout is None:
+        return None
+    now = perf_counter()
+    start = environ.get("HTTP_X_REQUEST_START", "")
+    return left_of(timeout, start, now - environ.get(BEGAN, now))

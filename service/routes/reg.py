@@ -44,21 +44,25 @@ T = TypeVar("T")
 class RegRoute:
     """What both ways share, and the way of WSGI."""
 
-    def __init__(self, slot: Slot, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, slot: Slot, settings: Settings, metrics: Metrics, admission: Admission
+    ) -> None:
         self.slot = slot
+        self._admission = admission
         self.limits = (settings.max_body, settings.max_array_body)
         self.scoring = Scoring(slot, settings, metrics)
         self.decoder = RegnoScorer.decoder(settings.max_rows)
         self._metrics = metrics.scoring
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
-        """Read, score, reply. Raises InvalidRequest or Refused."""
+        """Read, score, reply. Raises InvalidRequest, Refused or Overloaded."""
         record = record_of(environ)
         record.route = _ROUTE
         live = self.live(record)
         text = body.read(environ, *self.limits)
         try:
             detail = details.wanted(environ.get("QUERY_STRING", ""))
+            self._admission.check(len(text), deadline.left_in(environ))
             return self.scored(live, self.decoded(text, record), record, detail=detail)
         except InvalidRequest as fault:
             self.scoring.refused(fault)
