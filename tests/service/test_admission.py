@@ -81,7 +81,7 @@ def test_a_full_room_rejects(room: Room) -> None:
 
 
 def test_arrays_give_way_before_single_rows_are_rejected(room: Room) -> None:
-    room.admission.waiting = BATCH + ROOM // 4
+    room.admission.waiting = BATCH + ROOM // 4 - 1
     room.admission.check_array(LARGE, None)
     room.admission.waiting += 1
     assert reason_of(room, LARGE) == "array"
@@ -90,6 +90,16 @@ def test_arrays_give_way_before_single_rows_are_rejected(room: Room) -> None:
     room.admission.check_head(ARRAY_BYTES)
     room.admission.check_single(None)
     assert room.rejected == {"array": 2}
+
+
+def test_where_nobody_may_wait_arrays_are_rejected_with_single_rows(settings: Settings) -> None:
+    room = Room(settings, max_waiting=0)
+    room.admission.waiting = BATCH
+    assert reason_of(room) == "full"
+    assert reason_of(room, LARGE) == "array"
+    with pytest.raises(Overloaded, match=TEXTS["array"]):
+        room.admission.check_head(LARGE)
+    assert room.admission.crowded
 
 
 def test_arrays_give_way_too_when_single_rows_wait_long(settings: Settings) -> None:
@@ -298,9 +308,9 @@ def test_until_when_a_row_may_wait_is_what_its_caller_gives(
 
 
 @pytest.mark.anyio
-async def test_it_is_crowded_when_more_wait_than_a_batch_takes_or_an_array_runs(room: Room) -> None:
+async def test_it_is_crowded_when_a_batch_is_full_or_an_array_runs(room: Room) -> None:
     crowded: list[bool] = []
-    for waiting in (BATCH, BATCH + 1, 0):
+    for waiting in (BATCH - 1, BATCH, 0):
         room.admission.waiting = waiting
         crowded.append(room.admission.crowded)
     held = await room.hold(1)
