@@ -81,8 +81,8 @@ class Admission:
 
     @property
     def crowded(self) -> bool:
-        """Whether more wait than the next batch takes: time to leave undone what nobody awaits."""
-        return self.waiting > BATCH or self._array_runs
+        """Whether others have to wait now: time to leave undone what nobody awaits."""
+        return self.waiting >= BATCH or self._array_runs
 
     def overloaded(self, reason: str) -> Overloaded:
         """The rejection of a request; it is counted."""
@@ -94,7 +94,7 @@ class Admission:
         if size <= ARRAY_BYTES:
             if self.waiting >= BATCH:
                 self.check_single(None)
-        elif self._array_runs or self.waiting > BATCH:
+        elif self._array_runs or self.waiting >= BATCH:
             self.check_array(size, None)
 
     def check(self, size: int, seconds: float | None) -> float:
@@ -148,7 +148,7 @@ class Admission:
 
     @property
     def _gives_way(self) -> bool:
-        many = self.waiting - BATCH > _GIVE_WAY * self._room
+        many = self.waiting >= BATCH + _GIVE_WAY * self._room
         return many or self._wait_ahead > _GIVE_WAY * self._patience
 
     @asynccontextmanager
