@@ -144,6 +144,8 @@ class RequestDecoder(Generic[T]):
         A cut may lie in a text that looks like the end of a row and the begin of another. Then
         what is before it is no JSON, and this raises _Unclear: arrays that are valid add up to one.
         """
+        if body[-1:] != b"]":
+            raise _Unclear
         cuts, rows = [0], 0
         while cuts[-1] < len(body) - 1:
             begin = cuts[-1]
@@ -204,19 +206,20 @@ class RequestDecoder(Generic[T]):
 
         A comma is never part of an escape, so that every piece is a string too.
         """
-        inner, decoded = body[1:-1], bytearray()
-        if body[-1:] != b'"' or len(body) < 2:
+        decoded, at, last = bytearray(), 1, len(body) - 1
+        if last < 1 or body[last:] != b'"':
             raise InvalidRequest("", NOT_JSON)
-        at = 0
-        while at < len(inner):
-            end = len(inner)
-            if at + SLICE_BYTES < end:
+        while at < last:
+            end = last
+            if at + SLICE_BYTES < last:
                 latest = at + SLICE_BYTES + self._longest_row
-                end = inner.find(b",", at + SLICE_BYTES, latest) + 1
+                end = body.find(b",", at + SLICE_BYTES, latest) + 1
+                if not end and latest >= last:
+                    end = last
             if not end:
                 raise InvalidRequest("", NOT_JSON)
             try:
-                decoded += self._text.decode(b'"%b"' % inner[at:end]).encode()
+                decoded += self._text.decode(b'"%b"' % body[at:end]).encode()
             except (msgspec.DecodeError, UnicodeError):
                 raise InvalidRequest("", NOT_JSON) from None
             at = end
@@ -249,7 +252,7 @@ class RequestDecoder(Generic[T]):
         try:
             self._reader.check(text)
         except InvalidRequest as fault:
-            return fault
+            return _bare(fault)
         return InvalidRequest("", NOT_JSON)
 
     def _one(self, text: str) -> T | InvalidRequest:
@@ -260,10 +263,19 @@ class RequestDecoder(Generic[T]):
                 self._reader.check(text)
                 value = self._row.decode(text)
         except InvalidRequest as fault:
-            return fault
+            return _bare(fault)
         except (msgspec.DecodeError, UnicodeError) as error:
             return self._fault(text, error)
         return InvalidRequest("", NOT_A_ROW) if isinstance(value, str) else value
+
+
+def _bare(fault: InvalidRequest) -> InvalidRequest:
+    """A fault without what it was raised from: frames that hold all that was looked at.
+
+    An array may have thousands of faults, which are kept until its reply is made.
+    """
+    fault.__traceback__ = fault.__context__ = None
+    return fault
 
 
 def is_array(body: bytes) -> bool:
