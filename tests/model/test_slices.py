@@ -177,8 +177,8 @@ def test_nothing_of_an_array_is_given_before_it_can_be_read_to_its_end() -> None
 
 
 def test_a_fault_that_is_kept_holds_nothing_of_what_was_looked_at() -> None:
-    faults = [_alone(row) for row in ("x", '{"a": 1', {}, [], {**_ROWS[0], "direction": 7})]
-    for fault in faults:
+    bad: list[Any] = ["x", '{"a": 1', {}, [], {**_ROWS[0], "direction": 7}]
+    for fault in map(_alone, bad):
         assert isinstance(fault, InvalidRequest)
         assert (fault.__traceback__, fault.__context__, fault.__cause__) == (None, None, None)
 
