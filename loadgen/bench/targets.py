@@ -13,9 +13,9 @@ KEY_NAME: Final = "bench"
 KEY: Final = "key-of-the-benchmark"
 METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that live for seconds
 _PACKAGE: Final = "loadgen.bench.rivals"
-# The service's own settings where they concern the server, not the scoring.
-_SAME_SERVER: Final = (
-    *("--worker-class", "service.server.worker.ScoringWorker", "--keep-alive", "75"),
+# gunicorn's own way to serve several clients at once in a worker; else the service's settings.
+_THREADED: Final = (
+    *("--worker-class", "gthread", "--threads", "8", "--keep-alive", "75"),
     *("--graceful-timeout", "30", "--preload", "--no-control-socket"),
 )
 
@@ -88,7 +88,7 @@ def _unobserved_environment(port: int, setup: Setup) -> dict[str, str]:
 def _empty(port: int, setup: Setup) -> list[str]:
     memory = Path("/dev/shm")  # noqa: S108 - where the service's heartbeats are too
     tmp = ("--worker-tmp-dir", str(memory)) if os.access(memory, os.W_OK) else ()
-    return _gunicorn(f"empty:create_app({KEY!r})", port, setup, *_SAME_SERVER, *tmp)
+    return _gunicorn(f"empty:create_app({KEY!r})", port, setup, *_THREADED, *tmp)
 
 
 def _fastapi(port: int, setup: Setup) -> list[str]:
@@ -115,7 +115,7 @@ TARGETS: Final = {
     for target in (
         Target("service", ("gunicorn", "catboost"), _service, _service_environment),
         Target("unobserved", ("gunicorn", "catboost"), _service, _unobserved_environment),
-        Target("empty", ("gunicorn", "gevent", "flask"), _empty, scores=False),
+        Target("empty", ("gunicorn", "flask"), _empty, scores=False),
         Target("fastapi", _FASTAPI_NEEDS, _fastapi, _fastapi_environment),
         Target("prototype", ("gunicorn", "flask", "catboost", "pandas"), _prototype),
     )

@@ -4,8 +4,11 @@ Requests are due at fixed times, whatever the server does. `--fresh` opens a con
 each. It ends early on TERM. Prints `ready`, and at the end a line of JSON: a `Told`.
 """
 
+import asyncio
 import json
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,8 +18,7 @@ from contextlib import contextmanager
 from itertools import count, pairwise
 from typing import Any, Final
 
-import gevent
-from gevent import select, socket
+import uvloop
 from msgspec import Struct, convert
 
 from tests.support.clock import awake
@@ -68,7 +70,8 @@ class Flood:
         self._over = False
         self._due = self._timetable(rate, seconds)
         self._latencies: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        self._last: set[Any] = set()  # connections that the server said it would close
+        # Connections that the server said it would close.
+        self._last: set[socket.socket] = set()
         self._scored_at = [awake()]
         self._bodies: set[tuple[str, str]] = set()
 
@@ -83,18 +86,18 @@ class Flood:
         """Send no more."""
         self._over = True
 
-    def connection(self) -> None:
+    async def connection(self) -> None:
         """Send what is due, until nothing is."""
-        client: Any = None
+        client: socket.socket | None = None
         for due in self._due:
             ahead = due - time.perf_counter()
             if ahead > 0:
-                gevent.sleep(ahead)
+                await asyncio.sleep(ahead)
             sent = awake()
             try:
-                client = self._opened(client)
-                client.sendall(self._request)
-                end = self._reply(client)
+                client = await self._opened(client)
+                await asyncio.get_running_loop().sock_sendall(client, self._request)
+                end = await self._reply(client)
             except ConnectionRefusedError:
                 end = "refused"
             except OSError:
@@ -111,27 +114,34 @@ class Flood:
         if client:
             client.close()
 
-    def _opened(self, client: Any) -> Any:
+    async def _opened(self, client: socket.socket | None) -> socket.socket:
         """The connection if it is still open: a server may end one between two requests."""
         if client:
             if not select.select([client], [], [], 0)[0]:
                 return client
             client.close()
-        client = socket.create_connection(self._address)
+        client = socket.socket()
+        client.setblocking(False)  # noqa: FBT003
+        try:
+            await asyncio.get_running_loop().sock_connect(client, self._address)
+        except OSError:
+            client.close()
+            raise
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client
 
-    def _reply(self, client: Any) -> str:
+    async def _reply(self, client: socket.socket) -> str:
+        loop = asyncio.get_running_loop()
         received = b""
         while b"\r\n\r\n" not in received:
-            piece = client.recv(65536)
+            piece = await loop.sock_recv(client, 65536)
             if not piece:
                 return "closed"
             received += piece
         head, _, body = received.partition(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
         while len(body) < length:
-            piece = client.recv(65536)
+            piece = await loop.sock_recv(client, 65536)
             if not piece:
                 return "closed"
             body += piece
@@ -211,17 +221,18 @@ def flooding(  # noqa: PLR0913 - what a load is described by
             process.kill()
 
 
-def main() -> None:
+async def main() -> None:
     """Flood, and tell what came of it."""
     port, rate, seconds, connections = map(float, sys.argv[1:5])
     body = sys.stdin.buffer.read()
     flood = Flood(int(port), rate, seconds, body, kept="--fresh" not in sys.argv)
-    clients = [gevent.spawn(flood.connection) for _ in range(int(connections))]
-    gevent.signal_handler(signal.SIGTERM, flood.end)
-    print("ready", flush=True)  # noqa: T201 - to who waits for it
-    gevent.joinall(clients, raise_error=True)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, flood.end)
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(int(connections)):
+            clients.create_task(flood.connection())
+        print("ready", flush=True)  # noqa: T201 - to who waits for it
     sys.stdout.write(json.dumps(flood.told()) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    uvloop.run(main())

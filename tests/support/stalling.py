@@ -4,30 +4,55 @@ Every so many seconds nothing is answered for a while: what came in meanwhile is
 A `STALL` of 0 makes it a quick service that knows no model.
 """
 
+import asyncio
 import sys
 import time
+from asyncio import IncompleteReadError, StreamReader, StreamWriter
+from typing import Final
 
-from gevent.event import Event
-from gevent.pywsgi import WSGIServer
+_ONE: Final = b'{"body":{"negative":0.75,"positive":0.25},"status":"ok"}'
+_REPLY: Final = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+    % (len(_ONE), _ONE)
+)
 
-_ONE = b'{"body":{"negative":0.75,"positive":0.25},"status":"ok"}'
 
+class Stalling:
+    """The service."""
 
-def main() -> None:
-    port, every, stall = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-    began = time.monotonic()
+    def __init__(self, every: float, stall: float) -> None:
+        self._every = every
+        self._stall = stall
+        self._began = time.monotonic()
 
-    def answer(environ, start_response):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        environ["wsgi.input"].read()
-        into = (time.monotonic() - began) % every
+    async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Answer one connection's requests until it ends."""
+        try:
+            while True:
+                await _read(reader)
+                await self._stand_still()
+                writer.write(_REPLY)
+        except (IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def _stand_still(self) -> None:
+        into = (time.monotonic() - self._began) % self._every
         # The stall ends each turn, so that a run does not begin with one.
-        if into > every - stall:
-            Event().wait(every - into)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [_ONE]
+        if into > self._every - self._stall:
+            await asyncio.sleep(self._every - into)
 
-    WSGIServer(("127.0.0.1", port), answer, log=None).serve_forever()
+
+async def _read(reader: StreamReader) -> None:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    _, _, length = head.partition(b"content-length:")
+    await reader.readexactly(int(length.partition(b"\r\n")[0] or 0))
+
+
+async def main() -> None:
+    port, every, stall = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    server = await asyncio.start_server(Stalling(every, stall).serve, "127.0.0.1", port)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())
