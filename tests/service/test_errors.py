@@ -12,6 +12,7 @@ from model import InvalidRequest, ModelRefused, ScoringError, TooManyRows
 from model.regno import RegnoScorer, Row, Score
 from service.errors import Refused
 from tests.conftest import AppMaker
+from tests.support.parts import parts_of
 
 PLATE = "Х777ХХ799"
 
@@ -149,7 +150,7 @@ def test_a_model_that_breaks_while_it_serves_is_a_500_and_the_next_request_is_an
 
 
 def test_not_ready_is_a_503_until_the_model_is_warm(app: Flask) -> None:
-    slot = _slot_of(app)
+    slot = parts_of(app).slot
     slot.warm = False
     client = app.test_client()
     assert client.get("/readyz").status_code == 503
@@ -157,7 +158,3 @@ def test_not_ready_is_a_503_until_the_model_is_warm(app: Flask) -> None:
     assert client.get("/healthz").status_code == 200
     slot.warm_up()
     assert client.get("/readyz").status_code == 200
-
-
-def _slot_of(app: Flask) -> Any:
-    return app.wsgi_app._slot  # type: ignore[attr-defined]

@@ -126,7 +126,9 @@ def test_a_score_tells_where_its_time_went(
         (b"{}", "regno_recognize: is missing"),
         (VALID[:-1], "the body is not JSON"),
         (b"\xef\xbb\xbf" + VALID, "the body is not JSON"),
-        (b"[" * 60_000, "the body is nested too deeply"),
+        (b"[" * 30_000 + b"]" * 30_000, "the body is nested too deeply"),
+        (b'{"a":' * 10_000, "the body is nested too deeply"),
+        (b"[" * 60_000, "the body is not JSON"),
         (VALID[:-1] + b',"direction":1}', "a field is named twice"),
         (VALID.replace(b'"direction": 1', b'"direction": 1e999'), "direction: must be"),
         (

@@ -1,4 +1,4 @@
-"""What every reply carries, which routes ask for a key, and what is refused at the door."""
+"""What every reply of the app carries, which routes ask for a key, and what is refused."""
 
 import json
 import re
@@ -9,9 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from model.regno import RegnoScorer
+from service.record import ENVIRON_KEY, Record
 from tests.conftest import AppMaker
+from tests.support.parts import parts_of
 
-_REQUESTS = [
+REQUESTS = [
     *(("GET", address) for address in ("/", "/healthz", "/readyz", "/openapi.json", "/docs/")),
     *(("GET", address) for address in ("/nowhere", "/reg", "/reg/", "/docs/none", "/docs")),
     *(("POST", address) for address in ("/reg/", "/reg", "/healthz", "/nowhere")),
@@ -32,7 +34,7 @@ _OPEN = {
 
 
 @pytest.mark.parametrize("with_key", [True, False])
-@pytest.mark.parametrize(("method", "address"), _REQUESTS)
+@pytest.mark.parametrize(("method", "address"), REQUESTS)
 def test_every_reply_names_the_request_and_the_model(  # noqa: PLR0913
     method: str,
     address: str,
@@ -50,7 +52,7 @@ def test_every_reply_names_the_request_and_the_model(  # noqa: PLR0913
 
 
 @pytest.mark.parametrize("with_key", [True, False])
-@pytest.mark.parametrize(("method", "address"), _REQUESTS)
+@pytest.mark.parametrize(("method", "address"), REQUESTS)
 def test_every_error_is_in_the_envelope(
     method: str, address: str, *, with_key: bool, client: FlaskClient, key: dict[str, str]
 ) -> None:
@@ -119,6 +121,37 @@ def test_every_route_but_the_named_ones_asks_for_a_key(
             assert client.open(address, method=method, headers=key).status_code != 401
     assert seen == {rule for rule in _OPEN if rule in _rules(app)}
     assert "/reg/" in _rules(app)
+
+
+def test_what_the_server_has_made_a_record_of_is_let_be(app: Flask) -> None:
+    """The server writes the headers and counts: only the route is noted, whatever the reply."""
+    for path, route, status in (("/healthz", "/healthz", 200), ("/nowhere", "unmatched", 404)):
+        record = Record("id", "GET")
+        reply = app.test_client().get(path, environ_overrides={ENVIRON_KEY: record})
+        assert (reply.status_code, record.route) == (status, route)
+        assert not {"X-Request-Id", "X-Model-Version"} & set(reply.headers.keys())
+    assert _counted(app) == {}
+
+
+def test_under_any_other_server_requests_are_counted_and_timed(app: Flask) -> None:
+    client = app.test_client()
+    for _ in range(3):
+        assert client.get("/healthz").status_code == 200
+    assert _counted(app) == {"/healthz": 3.0}
+    labels = {"method": "GET", "route": "/healthz", "status": "200"}
+    value = parts_of(app).metrics.registry.get_sample_value
+    assert value("scoring_http_request_duration_seconds_count", labels) == 3
+    assert (value("scoring_http_request_duration_seconds_sum", labels) or 0.0) > 0
+
+
+def _counted(app: Flask) -> dict[str, float]:
+    """How many requests were counted, by their routes."""
+    return {
+        sample.labels["route"]: sample.value
+        for family in parts_of(app).metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "scoring_http_requests_total" and sample.value
+    }
 
 
 def _rules(app: Flask) -> set[str]:
