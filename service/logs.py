@@ -7,6 +7,7 @@ request only what `service.record` does: no body, no header but the request id.
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from time import time
 from typing import Any, Final
 
@@ -42,32 +43,41 @@ class ServerLogger(Logger):  # type: ignore[misc]
     def access(self, *_: object) -> None:
         """Write nothing: gunicorn's own workers would log what must not be."""
 
-    def answered(self, record: Record, status: int, seconds: float) -> None:
-        """Write the line of one request."""
+    def answered(self, records: Iterable[Record]) -> None:
+        """Write the lines of requests that have just been answered."""
         if not self._access_to_stdout:
             return
-        level = _level(status, record)
-        if level < self._least_level or (status == _REJECTED and self._is_one_of_many()):
-            return
-        common = status < 300 and level == logging.INFO
-        if common and self.share < 1 and not self._is_of_the_sample(record.request_id):
-            return
-        line = Access(
-            timestamp(time()),
-            _NAMES[level],
-            "access",
-            record.request_id,
-            record.method,
-            record.route,
-            status,
-            seconds * 1e3,
-            record.key_name,
-            record.model_version,
-            record.rows,
-            record.warnings,
-            self.share if common and self.share < 1 else UNSET,
-        )
-        self.lines.write_soon(self.lines.form.access(line))
+        now, lines = timestamp(time()), []
+        for record in records:
+            is_common = record.status < 400 and not record.warnings
+            level = logging.INFO if is_common else _level(record.status)
+            if not self._is_wanted(record, level):
+                continue
+            line = Access(
+                now,
+                _NAMES[level],
+                "access",
+                record.request_id,
+                record.method,
+                record.route,
+                record.status,
+                record.seconds * 1e3,
+                record.key_name,
+                record.model_version,
+                record.rows,
+                record.warnings,
+                self.share if is_common and self.share < 1 else UNSET,
+            )
+            lines.append(line)
+        if lines:
+            self.lines.write(self.lines.form.access(lines))
+
+    def _is_wanted(self, record: Record, level: int) -> bool:
+        if level < self._least_level:
+            return False
+        if level == logging.INFO:
+            return self.share >= 1 or self._is_of_the_sample(record.request_id)
+        return record.status != _REJECTED or self._is_one_of_few()
 
     def tick(self) -> None:
         """Once a second: what was left out, and what could not be written."""
@@ -80,10 +90,10 @@ class ServerLogger(Logger):  # type: ignore[misc]
             self.warning("%d lines of the log were dropped: nobody read them", dropped)
         self.lines.flush()
 
-    def _is_one_of_many(self) -> bool:
-        """Whether so many were rejected in this second that a line for each would cost too much."""
+    def _is_one_of_few(self) -> bool:
+        """Whether so few were rejected in this second that a line for each does not cost much."""
         self._rejected += 1
-        return self._rejected > _REJECTIONS_A_SECOND
+        return self._rejected <= _REJECTIONS_A_SECOND
 
     def _is_of_the_sample(self, request_id: str) -> bool:
         """Whether a line is kept: by a hash of the id, so that a retry shares its fate.
@@ -100,7 +110,6 @@ def lines_of(settings: Settings, descriptor: int) -> Lines:
     return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
 
 
-def _level(status: int, record: Record) -> int:
-    if status >= 500:
-        return logging.ERROR
-    return logging.WARNING if status >= 400 or record.warnings else logging.INFO
+def _level(status: int) -> int:
+    """That of a request which was refused, or whose score is doubtful."""
+    return logging.ERROR if status >= 500 else logging.WARNING

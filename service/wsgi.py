@@ -5,7 +5,7 @@ the libraries' and the model's memory. Nothing is predicted there: CatBoost's th
 not survive the fork.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,17 +49,17 @@ class Application:
         """The WSGI interface, of any other worker."""
         return self.flask(environ, start)
 
-    def site(self, address: Any, log: Callable[[Record, int, float], None]) -> Site:
+    def site(self, address: Any, log: Callable[[Sequence[Record]], None]) -> Site:
         """What is served at a listening address; `log` writes the access lines."""
         http, spans = self.parts.metrics.http, traces.spans
 
-        def answered(request: Request, status: int, seconds: float) -> None:
-            record = request.record
-            http.observe(record, status, seconds)
-            log(record, status, seconds)
+        def answered(requests: Sequence[Request]) -> None:
+            records = [request.record for request in requests]
+            http.observe(records)
+            log(records)
             if spans is not None:
-                parent = request.headers.get(b"traceparent", b"").decode("latin-1")
-                spans.make(record, parent, status, seconds)
+                for request in requests:
+                    spans.make(request.record, request.headers.get(b"traceparent", b""))
 
         metrics_address = self.parts.settings.metrics_address
         if metrics_address is not None and address[:2] == metrics_address:
