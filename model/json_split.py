@@ -44,7 +44,9 @@ def ends_of_elements(body: bytes) -> Iterator[list[int]]:
         closed = np.flatnonzero(depths < 1)
         if len(closed) and at + int(closed[0]) != len(data) - 1:
             raise NotAnArray
-        commas: list[int] = (np.flatnonzero((piece == _COMMA) & (depths == 1) & ~inside) + at).tolist()
+        commas: list[int] = (
+            np.flatnonzero((piece == _COMMA) & (depths == 1) & ~inside) + at
+        ).tolist()
         yield commas
     if depth or quoted:
         raise NotAnArray

@@ -5,9 +5,11 @@ place back when the worker is gone.
 """
 
 import mmap
-from collections.abc import Callable
 from functools import cache, partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _VACANT: Final = -1
 _CLOSED: Final = -2

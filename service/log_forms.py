@@ -60,7 +60,7 @@ class JsonForm:
         self._encode_lines = msgspec.json.Encoder().encode_lines
 
     def access(self, lines: Sequence[Access]) -> bytes:
-        """Every text in them was checked or chosen by the service: nothing needs escapes of ours."""
+        """Every text in them was checked or chosen by the service: none needs escapes of ours."""
         return self._encode_lines(lines)
 
     def message(self, record: logging.LogRecord) -> bytes:

@@ -71,7 +71,7 @@ def _parser() -> ArgumentParser:
 def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
     (row,) = rows.singles(rows.read(arguments.rows)[:1])
     options = Options(
-        targets=(), model=arguments.model.resolve(), rows=arguments.rows, workers=1,
+        targets=(), model=arguments.model.resolve(), rows=arguments.rows, worker_counts=(1,),
         connections=(), bulk=(), bulk_connections=1, rounds=1, seconds=1, sample=1, env={},
         out=folder,
     )  # fmt: skip
@@ -91,7 +91,8 @@ def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
 
 
 _HEAD: Final = (
-    f"{'attack':16} {'slowest probe':>14} {'score p50':>10} {'p99, ms':>9} {'memory':>10}  statuses\n"
+    f"{'attack':16} {'slowest probe':>14} {'score p50':>10} "
+    f"{'p99, ms':>9} {'memory':>10}  statuses\n"
 )
 
 

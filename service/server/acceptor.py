@@ -47,7 +47,7 @@ class Acceptor:
         self._places = places
         self._timer: TimerHandle | None = None
         self._joining: set[Task[object]] = set()
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003
 
     @property
     def connections(self) -> int:
@@ -100,7 +100,7 @@ class Acceptor:
         except OSError:  # too many open files, or no memory
             self._make_room()
             return False
-        client.setblocking(False)
+        client.setblocking(False)  # noqa: FBT003
         joining = self._loop.create_task(
             self._loop.connect_accepted_socket(partial(Connection, self.site), client)
         )

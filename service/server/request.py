@@ -62,32 +62,38 @@ class Request(Struct, gc=False, eq=False):
 def head_fault(request: Request, raw: bytes) -> int:
     """The status with which a request is refused for its head, 0 if that is right.
 
-    `raw` is the head as it came: there are no blanks in it but those that the RFC names.
-
-    llhttp in its strict mode lets through what RFC 9112 does not: HTTP/1.1 without exactly one
-    Host (3.2), transfer codings other than `chunked` alone, and chunks in HTTP/1.0 (6.1), which an
-    older recipient on the way would read differently.
+    `raw` is the head as it came.
     """
-    headers, target = request.headers, request.target
-    if len(target) > LONGEST_TARGET:
+    if len(request.target) > LONGEST_TARGET:
         return 414
-    if len(headers) > _MOST_FIELDS:
+    if len(request.headers) > _MOST_FIELDS:
         return 431
-    is_newest = raw.startswith(b"%b %b HTTP/1.1\r\n" % (request.method, target))
-    if not is_newest and not raw.startswith(b"%b %b HTTP/1.0\r\n" % (request.method, target)):
+    if not _is_http(request, raw):
         return 400
+    expectation = request.headers.get(b"expect")
+    return 417 if expectation is not None and expectation.lower() != _CONTINUE else 0
+
+
+def _is_http(request: Request, raw: bytes) -> bool:
+    """Whether a head is as RFC 9112 wants it, where llhttp in its strict mode lets more through.
+
+    That is other blanks in the first line and other versions, HTTP/1.1 without exactly one Host
+    (3.2), transfer codings other than `chunked` alone, and chunks in HTTP/1.0 (6.1), which an older
+    recipient on the way would read differently.
+    """
+    method, target, headers = request.method, request.target, request.headers
+    is_newest = raw.startswith(b"%b %b HTTP/1.1\r\n" % (method, target))
+    if not is_newest and not raw.startswith(b"%b %b HTTP/1.0\r\n" % (method, target)):
+        return False
     host = headers.get(b"host")
     if (host is None and is_newest) or not _are_right(host, target):
-        return 400
+        return False
     if request.repeated and not _SINGLE.isdisjoint(request.repeated):
-        return 400
-    if request.method == b"CONNECT":  # nothing here makes a tunnel
-        return 400
+        return False
     coding = headers.get(b"transfer-encoding")
     if coding is not None and (not is_newest or coding.lower() != _CHUNKED):
-        return 400
-    expectation = headers.get(b"expect")
-    return 417 if expectation is not None and expectation.lower() != _CONTINUE else 0
+        return False
+    return method != b"CONNECT"  # nothing here makes a tunnel
 
 
 # Clients use the same few.

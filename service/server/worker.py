@@ -4,10 +4,9 @@ import os
 import signal
 import socket
 from asyncio import AbstractEventLoop, Event, Runner, get_running_loop, sleep
-from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 from gunicorn.workers.base import Worker
@@ -18,6 +17,9 @@ from service.record import Record
 from service.request_ids import new_id
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 # How long a head may take to come, and a whole body; a body once the server is to stop.
 _HEAD_SECONDS: Final = 20.0
@@ -86,7 +88,13 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         """What is done once a second. None of it may end the worker."""
         loop = get_running_loop()
         loop.call_later(_TICK_SECONDS if self.alive else _LAST_TICK_SECONDS, self._tick)
-        parts = self.notify, self._check_parent, self._check_connections, self._publish, self.log.tick
+        parts = (
+            self.notify,
+            self._check_parent,
+            self._check_connections,
+            self._publish,
+            self.log.tick,
+        )
         for part in parts:
             try:
                 part()
@@ -115,7 +123,9 @@ class ScoringWorker(Worker):  # type: ignore[misc]
 
     def _publish(self) -> None:
         in_flight = sum(acceptor.site.in_flight for acceptor in self._acceptors)
-        self.each_second([acceptor.listener for acceptor in self._acceptors if self.alive], in_flight)
+        self.each_second(
+            [acceptor.listener for acceptor in self._acceptors if self.alive], in_flight
+        )
 
     # The end.
 
@@ -125,7 +135,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         for acceptor in self._acceptors:
             acceptor.close()
         latest = monotonic() + self.cfg.graceful_timeout
-        while self._may_linger and self._is_connected and monotonic() < latest:
+        while self._may_linger and self._is_connected and monotonic() < latest:  # noqa: ASYNC110
             await sleep(_LAST_TICK_SECONDS / 2)
         for acceptor in self._acceptors:
             acceptor.site.abort()
