@@ -19,6 +19,7 @@ from model.bulk.errors import TableRefused
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import Done, Work, peak_memory, scored
 from model.errors import ModelRefused
+from model.registry import check_model
 from model.stopping import Stop, Stopped, failing
 
 SCORER: Final = "model.regno.bulk"
@@ -146,6 +147,8 @@ def _score(
     summary = Summary()
     header = read_header(source)
     bar.update(len(header))
+    if options.model is not None:
+        check_model(options.model)
     model = "" if options.model is None else str(options.model)
     work = Work(SCORER, model, header)
     if _is_shareable(options.input, source):

@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask
 
 from model import ModelRefused
+from model.registry import check_model
 from model.regno import BUNDLED, RegnoScorer
 from service.app import create_app, create_metrics_app
 from service.auth import KeyRing
@@ -27,7 +28,10 @@ def load_scorer(settings: Settings) -> RegnoScorer:
     if settings.models:
         return first(settings)
     try:
-        return RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
+        if settings.model:
+            check_model(Path(settings.model))
+        # The bundled one is not examined: its manifest's hash says that it is what was tested.
+        return RegnoScorer.load(settings.model or BUNDLED)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
 
