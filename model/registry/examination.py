@@ -9,8 +9,10 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from hashlib import file_digest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
@@ -55,31 +57,30 @@ class Examining:
         except ModelRefused as reason:
             self._outcome.refused = str(reason)
         except OSError as error:
-            why = f"no process can be started to examine it in: {error.strerror}"
-            self._outcome.refused = why
+            self._outcome.refused = f"it can't be examined: {error.strerror}"
 
     def _start(self) -> None:
         check_files(self._path)
-        # A file in memory, not a pipe: nobody has to read while the process writes.
-        answer = os.fdopen(os.memfd_create("examined"), "w+b")
-        try:
+        with ExitStack() as made:
+            # What a process that crashes leaves behind goes with it.
+            folder = made.enter_context(TemporaryDirectory(prefix="examined-"))
+            # A file in memory, not a pipe: nobody has to read while the process writes.
+            self._answer = made.enter_context(os.fdopen(os.memfd_create("examined"), "w+b"))
+            paths = (folder, str(self._path.absolute()), *self._sample)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
-                [sys.executable, "-m", _EXAMINER, str(self._path.absolute()), *self._sample],
+                [sys.executable, "-m", _EXAMINER, *paths],
                 stdin=subprocess.DEVNULL,
-                stdout=answer,
+                stdout=self._answer,
                 stderr=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[2],
             )
-        except OSError:
-            answer.close()
-            raise
-        self._answer = answer
+            self._made = made.pop_all()
 
     def outcome(self) -> Examined:
         """Wait for it. A process that died or takes too long refuses the model, too."""
         if self._process is None:
             return self._outcome
-        with self._answer:
+        with self._made:
             try:
                 code = self._process.wait(self._patience)
             except subprocess.TimeoutExpired:

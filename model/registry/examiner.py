@@ -1,4 +1,4 @@
-"""`python -m model.registry.examiner FILE [CSV]`: the process of `model.registry.examination`.
+"""`python -m model.registry.examiner FOLDER FILE [CSV]`: the process of `examination`.
 
 It loads a model file as it would be served, scores the golden rows, and tells as JSON what it
 found: an `Examined`.
@@ -7,6 +7,7 @@ found: an `Examined`.
 import os
 import resource
 import sys
+import tempfile
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -32,8 +33,12 @@ _MEMORY: Final = 1 << 30
 _FILE: Final = 2 * LARGEST
 
 
-def main(path: str, sample: str = "") -> None:
-    """Examine a file; `sample` is a CSV file for the vocabularies of a derived manifest."""
+def main(folder: str, path: str, sample: str = "") -> None:
+    """Examine a file, with temporary ones in `folder`.
+
+    `sample` is a CSV file for the vocabularies of a derived manifest.
+    """
+    tempfile.tempdir = folder
     _give_way()
     # CatBoost writes to standard output: the answer goes where only this module writes.
     answer = os.dup(1)

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,13 @@ def _refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_crash_is_a_refusal(crashing: Path) -> None:
+def test_a_crash_is_a_refusal_and_leaves_nothing_behind(
+    crashing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     assert _refusal(crashing) == CRASHED
+    assert list((tmp_path / "temporary").iterdir()) == []
     with pytest.raises(ModelRefused) as caught:
         check_model(crashing)
     assert str(caught.value) == f"{crashing} is refused: {CRASHED}"
@@ -88,9 +94,8 @@ def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path)
 
 def test_a_machine_without_room_for_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/none")
-    assert Examining(BUNDLED).outcome().refused == (
-        "no process can be started to examine it in: No such file or directory"
-    )
+    refused = Examining(BUNDLED).outcome().refused
+    assert refused == "it can't be examined: No such file or directory"
 
 
 def test_a_crash_leaves_no_core_and_the_examiner_is_the_first_to_go(tmp_path: Path) -> None:
@@ -122,7 +127,7 @@ def test_a_good_file_is_examined_once_in_a_run(
     monkeypatch.setattr(sys, "executable", "/none")
     check_model(copy)
     copy.write_bytes(BUNDLED.read_bytes() + b"more")
-    with pytest.raises(ModelRefused, match="no process can be started"):
+    with pytest.raises(ModelRefused, match="it can't be examined"):
         check_model(copy)
 
 
