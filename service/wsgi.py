@@ -20,13 +20,13 @@ from service.slots import Slot
 from service.swap.joining import first
 
 
-def load_scorer(settings: Settings) -> RegnoScorer:
+def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
     """The scorer that the settings name, or the live one of their registry.
 
     Raises SettingsError.
     """
     if settings.models:
-        return first(settings)
+        return first(settings, lambda: metrics.scoring.loaded("refused"))
     try:
         if settings.model:
             check_model(Path(settings.model))
@@ -45,13 +45,21 @@ def build() -> tuple[Flask, Slot, KeyRing]:
         settings = of_this_server()
         keys = KeyRing(settings)
         metrics = Metrics(keys.names, kept=settings.metrics_kept)
-        slot = Slot(load_scorer(settings), metrics, settings.parity_rows)
+        slot = Slot(load_scorer(settings, metrics), metrics, settings.parity_rows)
         app = create_app(settings, slot, keys, metrics)
         if settings.metrics_bind:
             app.extensions["metrics_app"] = create_metrics_app(settings, slot, keys, metrics)
     except SettingsError as error:
         stop(error)
     return app, slot, keys
+
+
+def served() -> str:
+    """What this server was started with, for the log: the setting and the version."""
+    settings = of_this_server()
+    name = "models" if settings.models else "model"
+    where = getattr(settings, name) or "the bundled one"
+    return f"version {slot.current.version} ({variable(name)}: {where})"
 
 
 app, slot, keys = build()

@@ -283,6 +283,7 @@ class Follower:
         self._place.whiteboard.put(self._place.number, self._note)
         worker = str(self._place.number)
         self._metrics.registry_up(worker, up=self._note.state != "unreachable")
+        self._metrics.live_refused(worker, refused=self._note.refused is not None)
         self._metrics.serving(worker, self._note.serving.generation)
 
     def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
