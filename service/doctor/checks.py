@@ -101,7 +101,7 @@ def _of_addresses(machine: Machine, settings: Settings, dotenv: Path) -> tuple[C
 def _of_machine(machine: Machine, wanted: int) -> tuple[Check, ...]:
     return (
         partial(workers.workers, machine, wanted),
-        partial(limits.open_files, *resource.getrlimit(resource.RLIMIT_NOFILE)),
+        partial(limits.open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         partial(limits.backlog, machine),
         partial(limits.processes, machine, wanted),
         partial(limits.overcommit, machine, wanted),
