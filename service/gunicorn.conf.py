@@ -109,7 +109,7 @@ def _tell_configured(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """Go on with the metrics of whoever had this worker's place before."""
-    places.take(worker.place, workdir.metrics_folder())
+    places.take(worker.place)
     worker.early_signals = server.SIG_QUEUE
     worker.lent = server.systemd or any(isinstance(address, int) for address in server.cfg.address)
 
@@ -163,7 +163,7 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Free a dead worker's place, and drop its live gauges."""
-    places.leave(worker.place)
+    places.leave(worker.place, workdir.metrics_folder())
     board().leave(worker.place)
     whiteboard().wipe(worker.place)
     _tell_configured(server)
