@@ -54,8 +54,8 @@ def build() -> tuple[Flask, Slot, KeyRing]:
     return app, slot, keys
 
 
-def served() -> str:
-    """What this server was started with, for the log: the setting and the version."""
+def model_description() -> str:
+    """The model that this server started with, for the log: its version and its setting."""
     settings = of_this_server()
     name = "models" if settings.models else "model"
     where = getattr(settings, name) or "the bundled one"

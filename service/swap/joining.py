@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.slots import Slot
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -40,25 +40,25 @@ def loader_of(settings: Settings, registry: Registry) -> Loader:
 
 
 def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
-    """In the master: the scorer of the live version, which all workers begin with.
+    """In the master: the scorer of the live version, or of the previous one if that is refused.
 
-    When that is refused it is the previous one's, and the workers go on trying the live one.
-    `refused` counts a version that is. Raises SettingsError when neither can be served.
+    In the second case the workers retry the live version. `refused` is called for each version
+    that is refused. Raises SettingsError when neither can be served.
     """
     try:
         registry = registry_of(settings)
         aliases = registry.aliases()
-    except RegistryError as reason:
-        raise SettingsError(variable("models"), str(reason)) from reason
+    except RegistryError as error:
+        raise SettingsError(variable("models"), str(error)) from error
     if not aliases.live:
-        told = f"{registry.where} has no live version: promote one"
-        raise SettingsError(variable("models"), told)
+        reason = f"{registry.where} has no live version: promote one"
+        raise SettingsError(variable("models"), reason)
     loader, refusals = loader_of(settings, registry), []
     for version in filter(None, (aliases.live, aliases.previous)):
         try:
             scorer = loader.read(version)
-        except (RegistryError, ModelRefused) as reason:
-            refusals.append(f"version {version} is refused: {reason}")
+        except (RegistryError, ModelRefused) as error:
+            refusals.append(f"version {version} is refused: {error}")
             refused()
             continue
         loader.keep(version)
@@ -70,9 +70,9 @@ def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
 
 
 def _begin_with(version: str, aliases: Aliases) -> None:
-    """Order what all begin with, and name the other version as the way that stays open."""
+    """Order the version that all workers begin with; a change to the other one is not timed."""
     is_live = version == aliases.live
-    # By no generation of the aliases does the previous one serve.
+    # No generation of the aliases says that the previous version is to serve.
     target = Target(version, aliases.generation if is_live else 0)
     former = aliases.previous if is_live else aliases.live
     whiteboard().give(Order(target, monotonic(), former), instead_of=None)

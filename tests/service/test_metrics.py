@@ -36,7 +36,10 @@ def page(client: FlaskClient) -> str:
 
 def publish(client: FlaskClient) -> None:
     """What a worker does once a second."""
-    client.application.extensions["metrics"].publish(())
+    metrics = client.application.extensions["metrics"]
+    metrics.http.publish()
+    metrics.scoring.publish()
+    metrics.vitals.publish(())
     client.application.extensions["slot"].current.behaviour.publish()
 
 
