@@ -39,7 +39,7 @@ _AGAIN: Final = 30.0
 
 _REST_SECONDS: Final = 1.0
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class Place(Struct, frozen=True):
