@@ -1,8 +1,7 @@
-"""A model file looked at in a process of its own, since CatBoost may crash on a damaged one.
+"""The examination of a model file in a child process, since CatBoost may crash on a damaged one.
 
-Whoever is about to load a file that it did not write has it examined first: `check_model` where
-the reason should name the file, `examine` where the manifest is wanted, `Examining` where there
-is other work to do meanwhile.
+Call one of these before you load a file from outside: `check_model` for a reason that names the
+file, `examine` for the manifest, `Examining` to do other work meanwhile.
 """
 
 import os
@@ -25,15 +24,16 @@ _EXAMINER: Final = "model.registry.examiner"
 _PATIENCE: Final = 120.0
 # A sample may have a million rows.
 _PATIENCE_WITH_SAMPLE: Final = 600.0
-# The digests of what this process has found to be good.
+# The digests of files that this process knows to be good.
 _good: Final[set[str]] = set()
 
 
 class Examined(Struct):
-    """What became of a model file: why it is refused, "" if it is not.
+    """The outcome: `refused` is the reason of a refusal, "" for a good file.
 
-    `manifest` is the one beside it or, if `is_derived`, one made from the file alone. `resident`
-    is what the process held in the end, in bytes; None where that can't be told.
+    `manifest` is the one beside the file or, if `is_derived`, one made from the file alone.
+    `resident` is the resident memory of the child process with the model loaded, in bytes; None if
+    unknown.
     """
 
     refused: str = ""
@@ -43,7 +43,7 @@ class Examined(Struct):
 
 
 class Examining:
-    """The process that loads a file as it would be served, and scores the golden rows."""
+    """A child process that loads a file as it would be served, and scores the golden rows."""
 
     def __init__(self, path: Path, vocabulary_from: Path | None = None) -> None:
         """`vocabulary_from` is a CSV file of readings, for a derived manifest."""
@@ -62,9 +62,9 @@ class Examining:
     def _start(self) -> None:
         check_files(self._path)
         with ExitStack() as made:
-            # What a process that crashes leaves behind goes with it.
+            # Removed afterwards: a child that crashes leaves its temporary files behind.
             folder = made.enter_context(TemporaryDirectory(prefix="examined-"))
-            # A file in memory, not a pipe: nobody has to read while the process writes.
+            # A file in memory, not a pipe: nobody has to read while the child writes.
             self._answer = made.enter_context(os.fdopen(os.memfd_create("examined"), "w+b"))
             paths = (folder, str(self._path.absolute()), *self._sample)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
@@ -77,7 +77,7 @@ class Examining:
             self._made = made.pop_all()
 
     def outcome(self) -> Examined:
-        """Wait for it. A process that died or takes too long refuses the model, too."""
+        """Wait for the child. A crash and a timeout are refusals, too."""
         if self._process is None:
             return self._outcome
         with self._made:
@@ -110,7 +110,7 @@ def examine(path: Path, vocabulary_from: Path | None = None) -> bytes:
 def check_model(path: Path) -> None:
     """Raises ModelRefused, naming the file and the reason, for one that can't be served.
 
-    What this process has found to be good is not examined again.
+    A file that this process knows to be good is not examined again.
     """
     try:
         digest = model_digest(path)
@@ -124,7 +124,7 @@ def check_model(path: Path) -> None:
 def check_files(path: Path) -> list[Path]:
     """The model file and, if there is one, the manifest beside it.
 
-    Raises ModelRefused for what is no regular file or too large: to read it might never end.
+    Raises ModelRefused for anything that is no regular file, or is too large to be read.
     """
     manifest = path.with_name(MANIFEST)
     try:
@@ -132,10 +132,10 @@ def check_files(path: Path) -> list[Path]:
         if manifest.exists():
             files.append((manifest, f"its manifest {manifest}"))
         for file, name in files:
-            found = file.stat()
-            if not stat.S_ISREG(found.st_mode):
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):
                 raise ModelRefused(f"{name} is no file")
-            if found.st_size > LARGEST:
+            if status.st_size > LARGEST:
                 raise ModelRefused(f"{name} is larger than {LARGEST} bytes")
     except OSError as error:
         raise ModelRefused(f"it can't be read: {error.strerror}") from error
@@ -143,7 +143,7 @@ def check_files(path: Path) -> list[Path]:
 
 
 def model_digest(path: Path) -> str:
-    """One SHA-256 for a model file and its manifest: they are refused for one another's sake.
+    """The SHA-256 of a model file and of its manifest: a refusal depends on both.
 
     Raises ModelRefused as `check_files`.
     """

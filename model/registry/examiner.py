@@ -1,7 +1,7 @@
 """`python -m model.registry.examiner FOLDER FILE [CSV]`: the process of `examination`.
 
-It loads a model file as it would be served, scores the golden rows, and tells as JSON what it
-found: an `Examined`.
+It loads a model file as it would be served, scores the golden rows, and writes the outcome, an
+`Examined`, as JSON.
 """
 
 import os
@@ -24,12 +24,12 @@ SCORER: Final = "model.regno"
 
 # Whoever scores on this machine goes first.
 _NICE: Final = 10
-# Longer than anybody waits for it: for one whose parent was killed.
+# Longer than any parent waits: this ends a child whose parent was killed.
 _CPU_SECONDS: Final = 600
-# What a model may take beside what the libraries do. A file of 75 MiB took four times its size;
-# LARGEST would take as much as this.
+# Memory for the model, beside that of the libraries. A file of 75 MiB took four times its size, so
+# that the largest one fits.
 _MEMORY: Final = 1 << 30
-# The copy that is loaded, and the answer.
+# The greatest file that it may write: the copy that is loaded, or the outcome.
 _FILE: Final = 2 * LARGEST
 
 
@@ -40,11 +40,11 @@ def main(folder: str, path: str, sample: str = "") -> None:
     """
     tempfile.tempdir = folder
     _give_way()
-    # CatBoost writes to standard output: the answer goes where only this module writes.
-    answer = os.dup(1)
+    # CatBoost writes to standard output, so the outcome needs a descriptor of its own.
+    outcome = os.dup(1)
     os.dup2(2, 1)
     examined = _examined(Path(path), Path(sample) if sample else None)
-    with os.fdopen(answer, "wb") as out:
+    with os.fdopen(outcome, "wb") as out:
         out.write(msgspec.json.encode(examined))
 
 
@@ -57,7 +57,7 @@ def _examined(path: Path, sample: Path | None) -> Examined:
         manifest = msgspec.Raw(msgspec.json.encode(papers.papers(scorer, path, sample)))
         return Examined("", manifest, is_derived=scorer.manifest is None, resident=_memory(1))
     except ModelRefused as reason:
-        # What loads a file names it, but who waits for the answer knows which it is.
+        # The loader's message names the file, but the parent knows which file it is.
         inner = reason.__cause__
         return Examined(refused=str(inner if isinstance(inner, ModelRefused) else reason))
     except MemoryError:
@@ -67,14 +67,14 @@ def _examined(path: Path, sample: Path | None) -> Examined:
 
 
 def _give_way() -> None:
-    """Be the last to get time and the first to be killed for memory."""
+    """Leave the CPU to processes that serve, and be the first to be killed when memory is short."""
     os.nice(_NICE)
     with suppress(OSError):  # not on every system
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _limit() -> None:
-    """Bound what a file can have this process take; after the imports, which take their own."""
+    """Limit what a file can make this process use, once the libraries are imported."""
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_CPU, _CPU_SECONDS)
     _lower(resource.RLIMIT_FSIZE, _FILE)
@@ -89,7 +89,7 @@ def _lower(limit: int, value: int) -> None:
 
 
 def _memory(column: int) -> int | None:
-    """Bytes of this process: 0 all that is mapped, 1 what is resident; None if unknown."""
+    """Memory of this process in bytes: 0 for virtual, 1 for resident; None if unknown."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[column])
     except OSError:

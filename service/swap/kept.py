@@ -16,14 +16,14 @@ _LOCK: Final = "copying.lock"
 # The folder is in memory, and the workers' metrics must find room there.
 _SHARE: Final = 4
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class Kept:
-    """In the server's own folder, which goes with it.
+    """A copy in the server's own folder, which is removed with the server.
 
-    All workers of a host keep what they have changed over to, at the same moment: one at a time
-    writes. Whoever reads takes no lock, since a copy appears and goes as a whole.
+    All workers of a host copy the new version at the same moment, so writers take a lock. Readers
+    need none: a copy appears and disappears as a whole, by a rename.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,10 +31,10 @@ class Kept:
         self._part = folder / _PART
 
     def keep(self, version: str, source: Path) -> None:
-        """Copy a version's two files and forget the others. What can't be copied is logged."""
+        """Copy a version's two files and remove other versions. Failures are logged, not raised."""
         try:
             with self._alone():
-                self._clear()  # what is there is of a worker that died while it copied
+                self._clear()  # a worker may have died while it copied
                 try:
                     self._keep(self._place(version), source)
                 finally:
@@ -63,7 +63,7 @@ class Kept:
     def _copy(self, source: Path) -> None:
         size = sum((source / name).stat().st_size for name in (MODEL, MANIFEST))
         if size * _SHARE > shutil.disk_usage(self._folder).free:
-            raise OSError(0, f"it takes more than a part in {_SHARE} of the room in {self._folder}")
+            raise OSError(0, f"it would take more than 1/{_SHARE} of the free space")
         self._part.mkdir()
         for name in (MODEL, MANIFEST):
             shutil.copyfile(source / name, self._part / name)
@@ -74,7 +74,7 @@ class Kept:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Within, no other worker copies; the kernel frees a dead one's lock."""
+        """Hold the lock. The kernel releases it when its holder dies."""
         with (self._folder / _LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -22,7 +22,7 @@ _ROUNDS: Final = 5
 # So long a refusal holds: the machine may have been short of memory or time, and who tries again
 # later is to get another answer.
 _REFUSED_SECONDS: Final = 20.0
-# Of a verdict, in bytes; what ends one, so that a part of it is no verdict.
+# The greatest size of a verdict in bytes, and its last byte: a partial write is no verdict.
 _LONGEST: Final = 4096
 _END: Final = b"\0"
 
@@ -30,8 +30,8 @@ _END: Final = b"\0"
 class Examination:
     """The check of a model file, once for each file on this host; after a refusal anew in a while.
 
-    `folder` is where the verdicts lie, the same for all workers and gone with the server. Where
-    it has no room for them, each worker has its own.
+    `folder` holds the verdicts for all workers, and is removed with the server. If a verdict can't
+    be written there, each worker examines the file itself.
     """
 
     def __init__(self, folder: Path, check: Callable[[Path], object] = examine) -> None:
@@ -74,7 +74,7 @@ class Examination:
 
 
 def _known(verdict: int) -> str | None:
-    """Why the model is refused, "" if it is not; None if that was not found out, or not lately."""
+    """The reason of a refusal, "" for a good model; None if there is no verdict, or an old one."""
     text = os.pread(verdict, _LONGEST, 0)
     if not text.endswith(_END):
         return None
@@ -84,7 +84,7 @@ def _known(verdict: int) -> str | None:
 
 
 def _note(verdict: int, reason: str) -> None:
-    with suppress(OSError):  # no room: without its end it counts for nothing
+    with suppress(OSError):  # a verdict without its end is ignored
         os.ftruncate(verdict, 0)
         os.pwrite(verdict, reason.encode()[: _LONGEST - 1] + _END, 0)
 
@@ -167,7 +167,7 @@ class Loader:
         return RegnoScorer.load(path)
 
     def read(self, version: str) -> RegnoScorer:
-        """A scorer of a version that was examined; not warm, so that the master may fork it.
+        """A scorer of a version, examined but not warm: it can still be shared by a fork.
 
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
         """
