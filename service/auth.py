@@ -21,7 +21,7 @@ _RELOAD_SECONDS: Final = 1.0
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _NOT_THE_EXAMPLE: Final = "the example key may serve on loopback only: make one of your own"
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class BadKeys(ValueError):

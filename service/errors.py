@@ -5,7 +5,6 @@
 """
 
 import logging
-import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from model import InvalidRequest, TooManyRows
 from service import reply
+from service.failures import place_of
 from service.record import Record, record_of
 from service.reports import reports
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.sansio.response import Response
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 _TEXTS: Final = {
     404: "there is nothing at this address",
@@ -83,6 +83,5 @@ def _unexpected(error: InternalServerError) -> reply.Reply:
 
 def log_exception(error: BaseException, request_id: str) -> None:
     """Log the type and the place of an exception, never its text: texts may hold plates."""
-    frames = traceback.extract_tb(error.__traceback__)[-5:]
-    place = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[::-1])
-    log.error("Internal error %s in request %s at %s", type(error).__name__, request_id, place)
+    kind, place = type(error).__name__, place_of(error)
+    log.error("Internal error %s in request %s at %s", kind, request_id, place)

@@ -75,6 +75,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
         self.share = settings.log_sample
         self.error_log.handlers = [self.lines]
         logging.getLogger().handlers = [self.lines]
+        logging.getLogger("scoring").setLevel(self.error_log.level)
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: float) -> None:
         """Write one request's line. `req` is unused: it holds what must not be logged.

@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask
 
 from model import ModelRefused
+from model.registry import check_model
 from model.regno import BUNDLED, RegnoScorer
 from service.app import create_app, create_metrics_app
 from service.auth import KeyRing
@@ -19,15 +20,18 @@ from service.slots import Slot
 from service.swap.joining import first
 
 
-def load_scorer(settings: Settings) -> RegnoScorer:
+def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
     """The scorer that the settings name, or the live one of their registry.
 
     Raises SettingsError.
     """
     if settings.models:
-        return first(settings)
+        return first(settings, lambda: metrics.scoring.loaded("refused"))
     try:
-        return RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
+        if settings.model:
+            check_model(Path(settings.model))
+        # The bundled one is not examined: its manifest's hash says that it is what was tested.
+        return RegnoScorer.load(settings.model or BUNDLED)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
 
@@ -41,13 +45,21 @@ def build() -> tuple[Flask, Slot, KeyRing]:
         settings = of_this_server()
         keys = KeyRing(settings)
         metrics = Metrics(keys.names, kept=settings.metrics_kept)
-        slot = Slot(load_scorer(settings), metrics, settings.parity_rows)
+        slot = Slot(load_scorer(settings, metrics), metrics, settings.parity_rows)
         app = create_app(settings, slot, keys, metrics)
         if settings.metrics_bind:
             app.extensions["metrics_app"] = create_metrics_app(settings, slot, keys, metrics)
     except SettingsError as error:
         stop(error)
     return app, slot, keys
+
+
+def model_description() -> str:
+    """The model that this server started with, for the log: its version and its setting."""
+    settings = of_this_server()
+    name = "models" if settings.models else "model"
+    where = getattr(settings, name) or "the bundled one"
+    return f"version {slot.current.version} ({variable(name)}: {where})"
 
 
 app, slot, keys = build()

@@ -39,7 +39,7 @@ _AGAIN: Final = 30.0
 
 _REST_SECONDS: Final = 1.0
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class Place(Struct, frozen=True):
@@ -283,6 +283,7 @@ class Follower:
         self._place.whiteboard.put(self._place.number, self._note)
         worker = str(self._place.number)
         self._metrics.registry_up(worker, up=self._note.state != "unreachable")
+        self._metrics.live_refused(worker, refused=self._note.refused is not None)
         self._metrics.serving(worker, self._note.serving.generation)
 
     def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
