@@ -39,6 +39,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
         self._least_level = self.error_log.level
         self.error_log.handlers = [self.lines]
         logging.getLogger().handlers = [self.lines]
+        logging.getLogger("scoring").setLevel(self.error_log.level)
 
     def access(self, *_: object) -> None:
         """Write nothing: gunicorn's own workers would log what must not be."""

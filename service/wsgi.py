@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from model import ModelRefused
+from model.registry import check_model
 from model.regno import BUNDLED, RegnoScorer
 from service import sites
 from service.admission import Admission
@@ -67,15 +68,18 @@ class Application:
         return sites.public_site(self._app, self.parts, answered)
 
 
-def load_scorer(settings: Settings) -> RegnoScorer:
+def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
     """The scorer that the settings name, or the live one of their registry.
 
     Raises SettingsError.
     """
     if settings.models:
-        return first(settings)
+        return first(settings, lambda: metrics.scoring.loaded("refused"))
     try:
-        return RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
+        if settings.model:
+            check_model(Path(settings.model))
+        # The bundled one is not examined: its manifest's hash says that it is what was tested.
+        return RegnoScorer.load(settings.model or BUNDLED)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
 
@@ -87,10 +91,19 @@ def build() -> Application:
         keys = KeyRing(settings)
         metrics = Metrics(keys.names, kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
-        slot = Slot(load_scorer(settings), metrics, admission, settings.parity_rows)
+        scorer = load_scorer(settings, metrics)
+        slot = Slot(scorer, metrics, admission, settings.parity_rows)
     except SettingsError as error:
         stop(error)
     return Application(Parts(settings, keys, metrics, admission, slot, board(), whiteboard()))
+
+
+def model_description() -> str:
+    """The model that this server started with, for the log: its version and its setting."""
+    settings, slot = app.parts.settings, app.parts.slot
+    name = "models" if settings.models else "model"
+    where = getattr(settings, name) or "the bundled one"
+    return f"version {slot.current.version} ({variable(name)}: {where})"
 
 
 app = build()
