@@ -117,6 +117,7 @@ def post_worker_init(worker: Any) -> None:
 
     _, keys, metrics, admission, slot, *_ = app.parts
     contained.count = metrics.count_failure
+    worker.log.count_dropped = metrics.count_dropped_lines
     reports.start(_settings, metrics.count_report)
     traces.start(_settings)
     bound = [listener.getsockname() for listener in worker.sockets]

@@ -7,7 +7,7 @@ request only what `service.record` does: no body, no header but the request id.
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import time
 from typing import Any, Final
 
@@ -33,7 +33,9 @@ class ServerLogger(Logger):  # type: ignore[misc]
         super().setup(cfg)
         settings = of_this_server()
         self._access_to_stdout = self.access_log_enabled
-        self._rejected = self._dropped = 0
+        self._rejected = self._unsaid = 0
+        # Called with the number of lines that nobody took, once a second.
+        self.count_dropped: Callable[[int], None] = lambda _: None
         self.lines = lines_of(settings, sys.stdout.fileno())
         self.share = settings.log_sample
         self._least_level = self.error_log.level
@@ -85,11 +87,14 @@ class ServerLogger(Logger):  # type: ignore[misc]
         rejected, self._rejected = self._rejected - _REJECTIONS_A_SECOND, 0
         if rejected > 0:
             self.warning("%d more requests were rejected with 429", rejected)
-        dropped = self.lines.dropped - self._dropped
-        if dropped and self.lines.is_read:
-            self._dropped += dropped
-            self.warning("%d lines of the log were dropped: nobody read them", dropped)
         self.lines.flush()
+        dropped, self.lines.dropped = self.lines.dropped, 0
+        if dropped:
+            self._unsaid += dropped
+            self.count_dropped(dropped)
+        if self._unsaid and self.lines.is_read:
+            self.warning("%d lines of the log were dropped: nobody read them", self._unsaid)
+            self._unsaid = 0
 
     def _is_one_of_few(self) -> bool:
         """Whether so few were rejected in this second that a line for each does not cost much."""

@@ -50,6 +50,11 @@ class Metrics:
             registry=self.registry,
         )
         self._keys_reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
+        self._dropped_lines = Counter(
+            "scoring_log_lines_dropped",
+            "Lines of the log that were left out since nobody read them.",
+            registry=self.registry,
+        )
         self._failures = Counter(
             "scoring_background_failures",
             "Failures in a worker's work beside requests, by its part; the worker goes on.",
@@ -75,6 +80,10 @@ class Metrics:
     def count_failure(self, part: str) -> None:
         """Count a failure in a part of the work beside requests."""
         self._failures.labels(part).inc()
+
+    def count_dropped_lines(self, lines: int) -> None:
+        """Count lines of the log that were left out."""
+        self._dropped_lines.inc(lines)
 
     def serve(self, app: Flask, token: str) -> None:
         """Answer GET /metrics to who bears the token, to everybody if it is empty."""
