@@ -52,9 +52,13 @@ class ServerLogger(Logger):  # type: ignore[misc]
             return
         now, lines = timestamp(time()), []
         for record in records:
-            is_common = record.status < 400 and not record.warnings
-            level = logging.INFO if is_common else _level(record.status)
-            if not self._is_wanted(record, level):
+            is_common = record.status < 300 and not record.warnings
+            level = logging.INFO if is_common else _level(record)
+            if level < self._least_level:
+                continue
+            if is_common and self.share < 1 and not self._is_of_the_sample(record.request_id):
+                continue
+            if record.status == _REJECTED and self._is_one_of_many():
                 continue
             line = Access(
                 now,
@@ -75,13 +79,6 @@ class ServerLogger(Logger):  # type: ignore[misc]
         if lines:
             self.lines.write(self.lines.form.access(lines))
 
-    def _is_wanted(self, record: Record, level: int) -> bool:
-        if level < self._least_level:
-            return False
-        if level == logging.INFO:
-            return self.share >= 1 or self._is_of_the_sample(record.request_id)
-        return record.status != _REJECTED or self._is_one_of_few()
-
     def tick(self) -> None:
         """Once a second: what was left out, and what could not be written."""
         rejected, self._rejected = self._rejected - _REJECTIONS_A_SECOND, 0
@@ -96,10 +93,10 @@ class ServerLogger(Logger):  # type: ignore[misc]
             self.warning("%d lines of the log were dropped: nobody read them", self._unsaid)
             self._unsaid = 0
 
-    def _is_one_of_few(self) -> bool:
-        """Whether so few were rejected in this second that a line for each does not cost much."""
+    def _is_one_of_many(self) -> bool:
+        """Whether so many were rejected in this second that a line for each would cost too much."""
         self._rejected += 1
-        return self._rejected <= _REJECTIONS_A_SECOND
+        return self._rejected > _REJECTIONS_A_SECOND
 
     def _is_of_the_sample(self, request_id: str) -> bool:
         """Whether a line is kept: by a hash of the id, so that a retry shares its fate.
@@ -116,6 +113,7 @@ def lines_of(settings: Settings, descriptor: int) -> Lines:
     return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
 
 
-def _level(status: int) -> int:
-    """That of a request which was refused, or whose score is doubtful."""
-    return logging.ERROR if status >= 500 else logging.WARNING
+def _level(record: Record) -> int:
+    if record.status >= 500:
+        return logging.ERROR
+    return logging.WARNING if record.status >= 400 or record.warnings else logging.INFO
