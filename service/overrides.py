@@ -18,6 +18,11 @@ _SETTINGS: Final = {
     "graceful_timeout": ("graceful_timeout",),
     "loglevel": ("log_level",),
 }
+# What only gunicorn's own workers heed, by gunicorn's names: who gives one expects what it names.
+_UNHEEDED: Final = (
+    *("access_log_format", "certfile", "http2_cleartext", "keyfile", "limit_request_field_size"),
+    *("limit_request_fields", "limit_request_line", "max_requests", "proxy_protocol", "threads"),
+)
 # A reload doubles the workers, and the board has places for so many.
 MOST_WORKERS: Final = 64
 
@@ -31,6 +36,10 @@ def check(cfg: Any, fixed: dict[str, Any]) -> None:
         if cfg.settings[name].value != value:
             reason = f"{_flag(name)} can't be changed: the service needs its own"
             raise SettingsError(_ARGUMENTS, reason)
+    for name in _UNHEEDED:
+        if cfg.settings[name].get() != cfg.settings[name].default:
+            flag = cfg.settings[name].cli[-1]
+            raise SettingsError(_ARGUMENTS, f"{flag} would have no effect on this server")
     if not 1 <= cfg.workers <= MOST_WORKERS:
         raise SettingsError(_ARGUMENTS, f"--workers must be 1 to {MOST_WORKERS}")
 

@@ -135,6 +135,10 @@ def test_what_an_environment_of_gunicorn_wins_over_is_told(
         (("--logger-class", "gunicorn.glogging.Logger"), "--logger-class can't be changed"),
         (("--workers", "0"), "--workers must be 1 to 64"),
         (("--workers", "65"), "--workers must be 1 to 64"),
+        (("--certfile", "x"), "--certfile would have no effect on this server"),
+        (("--max-requests", "5"), "--max-requests would have no effect on this server"),
+        (("--threads", "2"), "--threads would have no effect on this server"),
+        (("--access-logformat", "x"), "--access-logformat would have no effect on this server"),
     ],
 )
 def test_what_the_service_is_made_of_cant_be_taken_away(
