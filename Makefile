@@ -85,7 +85,7 @@ profile: $(DEV) tools ## Where the microseconds of one request go, from the serv
 	$(BIN)/python -m loadgen.profile $(ARGS)
 
 ##@ Load
-.PHONY: load load-ui chaos
+.PHONY: load load-ui chaos attacks
 SHAPE ?=
 URL ?=
 load: $(DEV) ## SHAPE=ramp500: load a service and judge it; URL= of one that runs, else one is started
@@ -96,6 +96,9 @@ load-ui: $(DEV) ## The same by hand, on Locust's page at 127.0.0.1:8089
 
 chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and count who notices
 	$(BIN)/python -m loadgen.chaos $(ARGS)
+
+attacks: $(DEV) ## Attack a service of its own in every known way, and see what others feel
+	$(BIN)/python -m loadgen.attacks $(ARGS)
 
 ##@ The stack
 .PHONY: env up down

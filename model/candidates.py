@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from model.registry import Registry
+from model.registry import Registry, check_model
 from model.registry.incoming import incoming
 from model.regno.scorer import RegnoScorer
 
@@ -13,7 +13,13 @@ def live(registry: Registry) -> RegnoScorer | None:
     Raises RegistryError, and ModelRefused for a version that can't be served.
     """
     version = registry.aliases().live
-    return RegnoScorer.load(registry.fetch(version)) if version else None
+    return load(registry.fetch(version)) if version else None
+
+
+def load(path: Path) -> RegnoScorer:
+    """The scorer of a model file, which was examined first. Raises ModelRefused."""
+    check_model(path)
+    return RegnoScorer.load(path)
 
 
 def add(registry: Registry, model: Path, name: str) -> str:

@@ -20,6 +20,7 @@ from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import Done, Work, peak_memory, scored
 from model.errors import ModelRefused
+from model.registry import check_model
 from model.stopping import Stop, Stopped, failing
 
 SCORER: Final = "model.regno.bulk"
@@ -173,6 +174,8 @@ def _score(
     summary = Summary()
     header = read_header(source)
     bar.update(len(header))
+    if options.model is not None:
+        check_model(options.model)
     model = "" if options.model is None else str(options.model)
     work = Work(SCORER, model, header)
     if _is_shareable(options.input, source):

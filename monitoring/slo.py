@@ -77,6 +77,8 @@ class Process(_Table, frozen=True):
     memory_growth: Annotated[float, Meta(gt=1)]
     memory_floor_bytes: Count
     versions_mixed_for: Duration
+    live_refused_for: Duration
+    background_fails_for: Duration
     registry_unreachable_for: Duration
     keys_refused_for: Duration
 

@@ -18,7 +18,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _NOT_THE_EXAMPLE: Final = "the example key may serve on loopback only: make one of your own"
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class BadKeys(ValueError):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from model.regno import RegnoScorer, Row, Score
 from service.admission import BATCH, Admission
-from service.failures import log_exception
+from service.failures import log_failure
 
 
 class Waiting(Protocol):
@@ -82,7 +82,7 @@ class Batcher:
         try:
             self._count(rows, results)
         except Exception as error:  # noqa: BLE001 - each row gets its reply, whatever happens
-            log_exception(error, "of a batch")
+            log_failure("a batch", error)
         for waiting, result in zip(batch, results, strict=True):
             try:
                 if isinstance(result, Exception):
@@ -90,7 +90,7 @@ class Batcher:
                 else:
                     waiting.scored(result, began, ended)
             except Exception as error:  # noqa: BLE001 - as above
-                log_exception(error, "of a reply")
+                log_failure("a reply", error)
 
     def _count(self, rows: Sequence[Row], results: Sequence[Score | Exception]) -> None:
         scores = [result for result in results if isinstance(result, Score)]

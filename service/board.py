@@ -25,6 +25,7 @@ class Board:
         self._stopping = mmap.mmap(-1, 1)
         # The same as `stopping`, for each reply: a call without a line of Python.
         self.drains: Callable[[], int] = partial(self._stopping.__getitem__, 0)
+        self._ready = mmap.mmap(-1, places)
         self._connections = memoryview(mmap.mmap(-1, places * _INT)).cast("i")
         for place in range(places):
             self._connections[place] = _VACANT
@@ -34,7 +35,16 @@ class Board:
         last = len(self._connections) - 1
         place = next((i for i, n in enumerate(self._connections) if n == _VACANT), last)
         self._connections[place] = 0
+        self._ready[place] = 0
         return place
+
+    def mark_ready(self, place: int) -> None:
+        """Show the master that this worker has booted and can serve."""
+        self._ready[place] = 1
+
+    def is_ready(self, place: int) -> bool:
+        """Whether the worker at a place has booted."""
+        return self._ready[place] != 0
 
     @property
     def stopping(self) -> bool:

@@ -5,15 +5,16 @@ Run by `python -m service`, or by gunicorn itself: `gunicorn -c service/gunicorn
 
 import gc
 import os
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gunicorn.arbiter import Arbiter
+import gunicorn.app.base
 
 from model import ModelRefused
-from service import cpus, draining, workdir
+from service import cpus, draining, startup, workdir
 from service.board import board
+from service.failures import contained
+from service.master import Master
 from service.reports import reports
 from service.settings import (
     Settings,
@@ -21,8 +22,6 @@ from service.settings import (
     export_for_libraries,
     of_this_server,
     stop,
-    unknown_variables,
-    variable,
 )
 from service.swap.whiteboard import whiteboard
 from service.traces import traces
@@ -41,6 +40,9 @@ def _load() -> Settings:
         stop(error)
     return settings
 
+
+# gunicorn makes its master process of this class, however it was started.
+gunicorn.app.base.Arbiter = Master
 
 _settings = _load()
 # Made before the first fork, so that all workers see them.
@@ -71,32 +73,23 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Check what only gunicorn knows: the addresses that it will really listen on."""
-    from service.auth import KeyRing
-
-    for name in unknown_variables():
-        server.log.warning("%s is not a setting: nothing reads it", name)
-    try:
-        KeyRing(_settings).judge(_public(server.cfg.address), strict=True)
-    except SettingsError as error:
-        stop(error)
+    """Check the final configuration, before anything listens."""
+    startup.prepare(server, _settings, globals())
     draining.hold_over_forks()
 
 
 def when_ready(server: Any) -> None:
     """Let a stop begin with the readiness, and do not upgrade: gunicorn looks these up by name."""
+    from service.wsgi import app, model_description
+
     server.handle_term = partial(draining.stop, server, _settings.drain_seconds)
     server.handle_usr2 = partial(draining.refuse_upgrade, server)
-
-
-def _public(addresses: list[Any]) -> list[Any]:
-    """The addresses at which keys are asked for."""
-    return [address for address in addresses if address[:2] != _settings.metrics_address]
+    startup.log_start(server, model_description(), app.parts.keys.names)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Keep the collector off what the workers share: its marks would copy every page."""
-    _tell_configured(server)
+    contained("workers", _tell_configured, server)
     gc.freeze()
 
 
@@ -109,31 +102,37 @@ def _tell_configured(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """Go on with the metrics of whoever had this worker's place before."""
-    places.take(worker.place, workdir.metrics_folder())
+    places.take(worker.place)
     worker.early_signals = server.SIG_QUEUE
     worker.lent = server.systemd or any(isinstance(address, int) for address in server.cfg.address)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Judge the keys by the real sockets, and warm the model, before the first connection."""
+    """Judge the keys by the real sockets, and warm the model, before the first connection.
+
+    Raises ModelRefused or RegistryError when what is to be served can't be.
+    """
     from service.swap.joining import join
     from service.wsgi import app
 
     _, keys, metrics, admission, slot, *_ = app.parts
+    contained.count = metrics.count_failure
+    worker.log.count_dropped = metrics.count_dropped_lines
     reports.start(_settings, metrics.count_report)
     traces.start(_settings)
-    keys.judge(_public([listener.getsockname() for listener in worker.sockets]))
+    bound = [listener.getsockname() for listener in worker.sockets]
+    keys.judge(startup.public(bound, _settings))
     try:
         slot.warm_up()
-    except ModelRefused as reason:
+    except ModelRefused:
         metrics.scoring.loaded("refused")
-        worker.log.critical("%s: the model is refused: %s", variable("model"), str(reason))
-        sys.exit(Arbiter.WORKER_BOOT_ERROR)  # which tells the arbiter not to try again
+        raise
     metrics.scoring.loaded("loaded")
     slot.serve_as(str(worker.place))
     worker.begin = join(_settings, slot, metrics, admission, worker.place)
     metrics.vitals.start(str(worker.place))
     worker.each_second = partial(_publish, app.parts)
+    board().mark_ready(worker.place)
     _heed_early_signals(worker)
 
 
@@ -149,22 +148,27 @@ def _heed_early_signals(worker: Any) -> None:
 
 
 def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
-    parts.keys.look_again()
-    parts.metrics.publish(sockets, in_flight)
-    parts.slot.publish()
+    """Write what was noted, and look at the keys. A failure must not end the worker."""
+    metrics = parts.metrics
+    contained("keys", parts.keys.look_again)
+    contained("requests", metrics.http.publish, in_flight)
+    contained("stages", metrics.scoring.publish)
+    contained("process", metrics.vitals.publish, sockets)
+    for live in parts.slot.served:
+        contained("drift", live.behaviour.publish)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Write the last counts and lines; send the reports and spans that wait, for two seconds."""
     worker.each_second([], 0)
-    worker.log.lines.flush()
-    reports.stop()
-    traces.stop()
+    contained("log", worker.log.lines.flush)
+    contained("reports", reports.stop)
+    contained("traces", traces.stop)
 
 
 def child_exit(server: Any, worker: Any) -> None:
     """Free a dead worker's place, and drop its live gauges."""
-    places.leave(worker.place)
+    contained("gauges", places.leave, worker.place, workdir.metrics_folder())
     board().leave(worker.place)
     whiteboard().wipe(worker.place)
-    _tell_configured(server)
+    contained("workers", _tell_configured, server)

@@ -6,7 +6,7 @@ workers on one pipe never mix, and let no control character through to a termina
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from select import PIPE_BUF
@@ -46,8 +46,8 @@ class Access(Struct, gc=False):
 class Form(Protocol):
     """Makes lines, with their ends."""
 
-    def access(self, line: Access) -> bytes:
-        """The line of an answered request."""
+    def access(self, lines: Sequence[Access]) -> bytes:
+        """The lines of answered requests."""
 
     def message(self, record: logging.LogRecord) -> bytes:
         """The line of what the server or a library has to tell."""
@@ -57,11 +57,11 @@ class JsonForm:
     """One JSON object a line."""
 
     def __init__(self) -> None:
-        self._encode = msgspec.json.Encoder().encode
+        self._encode_lines = msgspec.json.Encoder().encode_lines
 
-    def access(self, line: Access) -> bytes:
-        """Every text in it was checked or chosen by the service: nothing needs escapes of ours."""
-        return self._encode(line) + b"\n"
+    def access(self, lines: Sequence[Access]) -> bytes:
+        """Every text in them was checked or chosen by the service: none needs escapes of ours."""
+        return self._encode_lines(lines)
 
     def message(self, record: logging.LogRecord) -> bytes:
         """ASCII only: some readers take U+2028 and others for the end of a line."""
@@ -85,8 +85,11 @@ class HumanForm:
     def __init__(self, *, colour: bool) -> None:
         self._colours = _COLOURS if colour else {}
 
-    def access(self, line: Access) -> bytes:
-        """The request's id is told when somebody may want to look for it."""
+    def access(self, lines: Sequence[Access]) -> bytes:
+        """The request's id is there when somebody may want to look for it."""
+        return b"".join(map(self._access, lines))
+
+    def _access(self, line: Access) -> bytes:
         text = (
             f"{line.method:<7} {line.route:<12} {line.status} {line.ms:>9.3f} ms "
             f"{line.rows:>5} rows  {line.key or '-':<12} {' '.join(line.warnings)}"

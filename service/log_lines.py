@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final, TypeAlias
 
-from service.iteration import EndOfIteration
 from service.log_forms import Form
 
 # Writes some bytes at once; how many were taken.
@@ -32,10 +31,8 @@ class Lines(logging.Handler):
         self.dropped = 0
         self._opened = ExitStack()
         self._write_now = nonblocking(descriptor, self._opened)
-        self._lines: list[bytes] = []
         self._pieces: deque[bytes] = deque()
         self._kept = 0
-        self._end = EndOfIteration(self.flush)
 
     @property
     def is_read(self) -> bool:
@@ -50,23 +47,21 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message."""
-        self._write(self.form.message(record))
+        self.write(self.form.message(record))
 
-    def write_soon(self, line: bytes) -> None:
-        """Write a line when this iteration of the event loop ends, together with others of it."""
-        self._lines.append(line)
-        self._end.schedule()
+    def write(self, lines: bytes) -> None:
+        """Write whole lines, as much of them as is taken at once."""
+        at = 0
+        while at < len(lines):
+            end = len(lines)
+            if end - at > select.PIPE_BUF:
+                end = lines.rindex(b"\n", at, at + select.PIPE_BUF) + 1
+            self._write(lines[at:end])
+            at = end
 
     def flush(self) -> None:
         """Write what waits, as much as is taken at once."""
-        lines, self._lines = self._lines, []
-        piece = b""
-        for line in lines:
-            if len(piece) + len(line) > select.PIPE_BUF:
-                self._write(piece)
-                piece = b""
-            piece += line
-        self._write(piece)
+        self._write(b"")
 
     def _write(self, piece: bytes) -> None:
         """Write whole lines, of PIPE_BUF bytes at most: a pipe takes them as one, or not at all."""

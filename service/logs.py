@@ -7,6 +7,7 @@ request only what `service.record` does: no body, no header but the request id.
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterable
 from time import time
 from typing import Any, Final
 
@@ -34,53 +35,65 @@ class ServerLogger(Logger):  # type: ignore[misc]
             replaced.close()
         settings = of_this_server()
         self._access_to_stdout = self.access_log_enabled
-        self._rejected = self._dropped = 0
+        self._rejected = self._unsaid = 0
+        # Called with the number of lines that nobody took, once a second.
+        self.count_dropped: Callable[[int], None] = lambda _: None
         self.lines = lines_of(settings, sys.stdout.fileno())
         self.share = settings.log_sample
         self._least_level = self.error_log.level
         self.error_log.handlers = [self.lines]
         logging.getLogger().handlers = [self.lines]
+        logging.getLogger("scoring").setLevel(self.error_log.level)
 
     def access(self, *_: object) -> None:
         """Write nothing: gunicorn's own workers would log what must not be."""
 
-    def answered(self, record: Record, status: int, seconds: float) -> None:
-        """Write the line of one request."""
+    def answered(self, records: Iterable[Record]) -> None:
+        """Write the lines of requests that have just been answered."""
         if not self._access_to_stdout:
             return
-        level = _level(status, record)
-        if level < self._least_level or (status == _REJECTED and self._is_one_of_many()):
-            return
-        common = status < 300 and level == logging.INFO
-        if common and self.share < 1 and not self._is_of_the_sample(record.request_id):
-            return
-        line = Access(
-            timestamp(time()),
-            _NAMES[level],
-            "access",
-            record.request_id,
-            record.method,
-            record.route,
-            status,
-            seconds * 1e3,
-            record.key_name,
-            record.model_version,
-            record.rows,
-            record.warnings,
-            self.share if common and self.share < 1 else UNSET,
-        )
-        self.lines.write_soon(self.lines.form.access(line))
+        now, lines = timestamp(time()), []
+        for record in records:
+            is_common = record.status < 300 and not record.warnings
+            level = logging.INFO if is_common else _level(record)
+            if level < self._least_level:
+                continue
+            if is_common and self.share < 1 and not self._is_of_the_sample(record.request_id):
+                continue
+            if record.status == _REJECTED and self._is_one_of_many():
+                continue
+            line = Access(
+                now,
+                _NAMES[level],
+                "access",
+                record.request_id,
+                record.method,
+                record.route,
+                record.status,
+                record.seconds * 1e3,
+                record.key_name,
+                record.model_version,
+                record.rows,
+                record.warnings,
+                self.share if is_common and self.share < 1 else UNSET,
+            )
+            lines.append(line)
+        if lines:
+            self.lines.write(self.lines.form.access(lines))
 
     def tick(self) -> None:
         """Once a second: what was left out, and what could not be written."""
         rejected, self._rejected = self._rejected - _REJECTIONS_A_SECOND, 0
         if rejected > 0:
             self.warning("%d more requests were rejected with 429", rejected)
-        dropped = self.lines.dropped - self._dropped
-        if dropped and self.lines.is_read:
-            self._dropped += dropped
-            self.warning("%d lines of the log were dropped: nobody read them", dropped)
         self.lines.flush()
+        dropped, self.lines.dropped = self.lines.dropped, 0
+        if dropped:
+            self._unsaid += dropped
+            self.count_dropped(dropped)
+        if self._unsaid and self.lines.is_read:
+            self.warning("%d lines of the log were dropped: nobody read them", self._unsaid)
+            self._unsaid = 0
 
     def _is_one_of_many(self) -> bool:
         """Whether so many were rejected in this second that a line for each would cost too much."""
@@ -102,7 +115,7 @@ def lines_of(settings: Settings, descriptor: int) -> Lines:
     return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
 
 
-def _level(status: int, record: Record) -> int:
-    if status >= 500:
+def _level(record: Record) -> int:
+    if record.status >= 500:
         return logging.ERROR
-    return logging.WARNING if status >= 400 or record.warnings else logging.INFO
+    return logging.WARNING if record.status >= 400 or record.warnings else logging.INFO

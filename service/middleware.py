@@ -40,11 +40,10 @@ class RequestMiddleware:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = self._ids.of(given, environ.get("HTTP_X_API_KEY", ""))
         record = environ[ENVIRON_KEY] = Record(request_id, method_of(environ["REQUEST_METHOD"]))
-        status_sent = 500
+        record.status = 500
 
         def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            nonlocal status_sent
-            status_sent = int(status[:3])
+            record.status = int(status[:3])
             headers.append(("X-Request-Id", record.request_id))
             headers.append(("X-Model-Version", record.model_version or self._version()))
             return start(status, headers, *exc_info)
@@ -52,7 +51,8 @@ class RequestMiddleware:
         try:
             return self._app(environ, self._noting_route(environ, start_response))
         finally:
-            self._http.observe(record, status_sent, perf_counter() - began)
+            record.seconds = perf_counter() - began
+            self._http.observe([record])
 
     @staticmethod
     def _noting_route(environ: "WSGIEnvironment", start: Any) -> Any:

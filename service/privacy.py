@@ -28,6 +28,8 @@ _LAYOUTS: Final = (
 )
 # As a word: what is part of a longer number or of a hash is no plate.
 _PLATE: Final = re.compile(rf"(?<![^\W_])(?:{'|'.join(_LAYOUTS)})(?![^\W_])")
+# Single characters with a blank between each, as a model's text features have plates.
+_SPACED: Final = re.compile(r"(?<![^\W_])[^\W_](?: [^\W_]){3,}(?![^\W_])")
 _CAR: Final = re.compile(rf"(?i:{_L}\d{{3}}{_L}{{2}}\d{{2,3}})")
 _SEPARATORS: Final = re.compile(r"[ ._:-]+")
 # UUIDs, with dashes or without: they hold no plate, whatever they spell.
@@ -36,7 +38,13 @@ _UUID: Final = re.compile(r"(?i:[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})")
 
 def scrub(text: str) -> str:
     """The text with everything that looks like a plate replaced."""
-    return _PLATE.sub(_WITHHELD, text)
+    return _PLATE.sub(_WITHHELD, _SPACED.sub(_closed, text))
+
+
+def _closed(spaced: re.Match[str]) -> str:
+    """Characters with blanks between: without them if that makes a plate, else as they were."""
+    closed = spaced[0].replace(" ", "")
+    return closed if _PLATE.fullmatch(closed) else spaced[0]
 
 
 def may_be_plate(identifier: str) -> bool:

@@ -27,7 +27,8 @@ METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OP
 class Record(Struct, gc=False, eq=False):
     """Filled in as the request is answered; times are seconds.
 
-    `method` and `route` are from closed lists: what a client writes freely is in neither.
+    `method` and `route` are from closed lists: what a client writes freely is in neither. `status`
+    is that of the reply, `seconds` are those from the request's head to it.
     """
 
     request_id: str
@@ -43,6 +44,8 @@ class Record(Struct, gc=False, eq=False):
     wait_seconds: float = 0.0
     predict_seconds: float = 0.0
     encode_seconds: float = 0.0
+    status: int = 0
+    seconds: float = 0.0
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Note what makes a score doubtful; each kind once, in order."""

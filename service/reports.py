@@ -16,7 +16,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from sentry_sdk import Client
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 # Told of each report: "sent" when Sentry has taken it, "dropped" when it never will.
 Count = Callable[[str], None]

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -43,12 +43,21 @@ __all__ = [
 ]
 
 
+_SERVICE_LINK: Final = (
+    "Kubernetes sets it to an address for a Service named scoring: set enableServiceLinks: false "
+    "in the pod's spec, or give the Service another name"
+)
+
+
 def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """The settings from an environment (this process's own by default) over a `.env` file.
 
     Raises SettingsError.
     """
-    settings = VARIABLES.read(os.environ if environ is None else environ, dotenv)
+    given = os.environ if environ is None else environ
+    if given.get(variable("port"), "").startswith("tcp://"):
+        raise SettingsError(variable("port"), _SERVICE_LINK)
+    settings = VARIABLES.read(given, dotenv)
     settings = _with_metrics_token(settings)
     _check_texts(settings)
     if settings.model and settings.models:
@@ -127,7 +136,7 @@ def export_for_libraries(metrics_dir: Path) -> None:
         os.environ.setdefault(name, "1")
 
 
-def stop(error: SettingsError) -> NoReturn:
+def stop(error: Exception, code: int = os.EX_CONFIG) -> NoReturn:
     """End the process before it serves, saying which setting is at fault."""
     sys.stderr.write(f"Not started. {error}\n")
-    sys.exit(os.EX_CONFIG)
+    sys.exit(code)

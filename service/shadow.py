@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from model import InvalidRequest
 from model.regno import Reading, RegnoScorer, Score
-from service.failures import log_exception
+from service.failures import log_failure
 from service.metrics.shadow import ShadowMetrics
 from service.settings import Settings
 
@@ -141,7 +141,7 @@ class Shadow:
         now = monotonic()
         if now - self._logged >= _LOG_SECONDS:
             self._logged = now
-            log_exception(error, f"of the shadow model {self.version}")
+            log_failure(f"the shadow model {self.version}", error)
 
     def _pace(self, took: float) -> None:
         """How many rows the next call may have, by what the last one took."""

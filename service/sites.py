@@ -1,6 +1,6 @@
 """What a worker serves at its addresses: which endpoint answers which requests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask
@@ -20,7 +20,7 @@ from service.server.wsgi import ThreadedWsgiEndpoint, WsgiEndpoint
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-Answered = Callable[[Request, int, float], None]
+Answered = Callable[[Sequence[Request]], None]
 
 # Bodies of requests may hold so many bytes in a worker: as much as so many of the greatest.
 _LARGEST_BODIES: Final = 4
@@ -34,7 +34,7 @@ _METHODS: Final = {method.encode(): method for method in METHODS}
 
 
 def public_site(app: App, parts: Parts, answered: Answered) -> Site:
-    """That of the public address; `answered` is told each request and its status and seconds."""
+    """That of the public address; `answered` is told the requests that were answered."""
     scoring = reg.RegEndpoint(app.reg, parts.keys, parts.admission)
     explaining = _ExplainEndpoint(app, parts)
     endpoints: dict[tuple[bytes, bytes], Endpoint] = {

@@ -83,8 +83,7 @@ class Slot:
         self._metrics.scoring.live(self._former.version, self._worker, serves=False)
         self._metrics.scoring.live(live.version, self._worker, serves=True)
 
-    def publish(self) -> None:
-        """Write what was noted of the rows; the former model's last ones come after it."""
-        for live in (self._former, self.current):
-            if live:
-                live.behaviour.publish()
+    @property
+    def served(self) -> list[Live]:
+        """What serves, and what did before it: its last rows come after the change."""
+        return [live for live in (self._former, self.current) if live]

@@ -47,20 +47,21 @@ class Spans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
-    def make(self, record: Record, traceparent: str, status: int, seconds: float) -> None:
-        """That of a request which has just been answered, after so many seconds."""
+    def make(self, record: Record, traceparent: bytes) -> None:
+        """That of a request which has just been answered; `traceparent` is what it came with."""
         named = "HTTP" if record.method == "other" else record.method
         matched = record.route not in {"", "unmatched"}
         end = time_ns()
         span = self._tracer.start_span(
             f"{named} {record.route}" if matched else named,
             # The caller's span, and whether the caller wants this sampled.
-            context=_context_of({"traceparent": traceparent}),
+            context=_context_of({"traceparent": traceparent.decode("latin-1")}),
             kind=SpanKind.SERVER,
-            start_time=end - int(seconds * 1e9),
+            start_time=end - int(record.seconds * 1e9),
         )
         if not span.is_recording():
             return
+        status = record.status
         span.set_attributes(
             {
                 "http.request.method": "_OTHER" if record.method == "other" else record.method,

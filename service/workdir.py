@@ -21,8 +21,8 @@ _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - memory, not a place for
 PREFIX: Final = "scoring-metrics-"
 LOCK: Final = "in-use"
 
-# Four files of prometheus_client for a worker take 320 to 400 KiB; two generations at a reload.
-WORKER_BYTES: Final = 2 * 512 * 1024
+# What `service.metrics.places` gives the files of one process.
+PROCESS_BYTES: Final = 576 * 1024
 _MIB: Final = 1 << 20
 
 
@@ -49,17 +49,27 @@ def metrics_folder() -> Path:
     """
     workers = of_this_server().workers or cpus.available()
     candidates = places()
-    folder = _made(candidates, workers * WORKER_BYTES)
+    folder = _made(candidates, needed(workers))
     if folder is None:
-        found = ", ".join(f"{place} has {free(place) / _MIB:.1f}" for place in candidates)
-        needed = f"{workers} workers need {workers * WORKER_BYTES / _MIB:g} MiB for their metrics"
-        subject = f"{_SHARED_MEMORY} or TMPDIR"
-        raise SettingsError(subject, f"{needed}: {found or 'neither can be written to'}")
+        raise no_room(workers)
     _lock(folder)
     atexit.register(_remove, folder, os.getpid())
     # Until gunicorn takes the signals over, a second later: die by TERM, but in an orderly way.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     return folder
+
+
+def needed(workers: int) -> int:
+    """The bytes that metrics take: of the master, and of two generations at a reload."""
+    return (1 + 2 * workers) * PROCESS_BYTES
+
+
+def no_room(workers: int) -> SettingsError:
+    """That neither place has room for the metrics of so many workers, with the figures."""
+    found = ", ".join(f"{place} has {free(place) / _MIB:.1f}" for place in places())
+    told = f"{workers} workers need {needed(workers) / _MIB:.1f} MiB for their metrics"
+    subject = f"{_SHARED_MEMORY} or TMPDIR"
+    return SettingsError(subject, f"{told}: {found or 'neither can be written to'}")
 
 
 def free(place: Path) -> int:

@@ -5,13 +5,14 @@ the libraries' and the model's memory. Nothing is predicted there: CatBoost's th
 not survive the fork.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
 from model import ModelRefused
+from model.registry import check_model
 from model.regno import BUNDLED, RegnoScorer
 from service import sites
 from service.admission import Admission
@@ -49,17 +50,17 @@ class Application:
         """The WSGI interface, of any other worker."""
         return self.flask(environ, start)
 
-    def site(self, address: Any, log: Callable[[Record, int, float], None]) -> Site:
+    def site(self, address: Any, log: Callable[[Sequence[Record]], None]) -> Site:
         """What is served at a listening address; `log` writes the access lines."""
         http, spans = self.parts.metrics.http, traces.spans
 
-        def answered(request: Request, status: int, seconds: float) -> None:
-            record = request.record
-            http.observe(record, status, seconds)
-            log(record, status, seconds)
+        def answered(requests: Sequence[Request]) -> None:
+            records = [request.record for request in requests]
+            http.observe(records)
+            log(records)
             if spans is not None:
-                parent = request.headers.get(b"traceparent", b"").decode("latin-1")
-                spans.make(record, parent, status, seconds)
+                for request in requests:
+                    spans.make(request.record, request.headers.get(b"traceparent", b""))
 
         metrics_address = self.parts.settings.metrics_address
         if metrics_address is not None and address[:2] == metrics_address:
@@ -67,15 +68,18 @@ class Application:
         return sites.public_site(self._app, self.parts, answered)
 
 
-def load_scorer(settings: Settings) -> RegnoScorer:
+def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
     """The scorer that the settings name, or the live one of their registry.
 
     Raises SettingsError.
     """
     if settings.models:
-        return first(settings)
+        return first(settings, lambda: metrics.scoring.loaded("refused"))
     try:
-        return RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
+        if settings.model:
+            check_model(Path(settings.model))
+        # The bundled one is not examined: its manifest's hash says that it is what was tested.
+        return RegnoScorer.load(settings.model or BUNDLED)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
 
@@ -87,10 +91,19 @@ def build() -> Application:
         keys = KeyRing(settings)
         metrics = Metrics(keys.names, kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
-        slot = Slot(load_scorer(settings), metrics, admission, settings.parity_rows)
+        scorer = load_scorer(settings, metrics)
+        slot = Slot(scorer, metrics, admission, settings.parity_rows)
     except SettingsError as error:
         stop(error)
     return Application(Parts(settings, keys, metrics, admission, slot, board(), whiteboard()))
+
+
+def model_description() -> str:
+    """The model that this server started with, for the log: its version and its setting."""
+    settings, slot = app.parts.settings, app.parts.slot
+    name = "models" if settings.models else "model"
+    where = getattr(settings, name) or "the bundled one"
+    return f"version {slot.current.version} ({variable(name)}: {where})"
 
 
 app = build()

@@ -1,7 +1,7 @@
 """`python -m loadgen.attacks`: attack the service, one way after the other, and see who feels it.
 
-Exit code 1 if a probe took longer than --probe-ms in an attack, or a caller got no score or 429;
-2 if nothing could be measured.
+Exit code 1 if an attack made a probe slower than --probe-ms, the worker greater than --memory-mib,
+or left a caller without a score or 429; 2 if nothing could be measured.
 """
 
 import argparse
@@ -63,6 +63,7 @@ def _parser() -> ArgumentParser:
     add("--attacks", default="", metavar="NAME,NAME", help=f"of {', '.join(ATTACKS)} [all]")
     add("--seconds", type=float, default=6.0, help="length of each attack [6]")
     add("--probe-ms", type=float, default=100.0, help="the slowest probe that is borne [100]")
+    add("--memory-mib", type=float, default=500.0, help="the most memory of the worker [500]")
     add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", help="the .cbm file to serve")
     add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", help="CSV of requests")
     return parser
@@ -71,7 +72,7 @@ def _parser() -> ArgumentParser:
 def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
     (row,) = rows.singles(rows.read(arguments.rows)[:1])
     options = Options(
-        targets=(), model=arguments.model.resolve(), rows=arguments.rows, workers=1,
+        targets=(), model=arguments.model.resolve(), rows=arguments.rows, worker_counts=(1,),
         connections=(), bulk=(), bulk_connections=1, rounds=1, seconds=1, sample=1, env={},
         out=folder,
     )  # fmt: skip
@@ -83,7 +84,7 @@ def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
         sys.stdout.write(_line("alone", alone, ""))
         for name in names:
             felt = _under(name, server, aim, arguments.seconds)
-            word = _judged(felt, arguments.probe_ms)
+            word = _judged(felt, arguments)
             held = held and not word
             sys.stdout.write(_line(name, felt, word))
             sys.stdout.flush()
@@ -91,8 +92,8 @@ def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
 
 
 _HEAD: Final = (
-    f"{'attack':16} {'slowest probe':>14} {'score p50':>10} {'p99, ms':>9} {'memory':>10}"
-    "  statuses\n"
+    f"{'attack':16} {'slowest probe':>14} {'score p50':>10} "
+    f"{'p99, ms':>9} {'memory':>10}  statuses\n"
 )
 
 
@@ -104,9 +105,11 @@ def _line(name: str, felt: Felt, word: str) -> str:
     )
 
 
-def _judged(felt: Felt, probe_ms: float) -> str:
-    if felt.probe > probe_ms:
+def _judged(felt: Felt, arguments: Namespace) -> str:
+    if felt.probe > arguments.probe_ms:
         return "  FAILED: a probe was too slow"
+    if felt.memory > arguments.memory_mib:
+        return "  FAILED: too much memory"
     lost = felt.statuses.keys() - {"200", "429"}
     return f"  FAILED: {', '.join(sorted(lost))}" if lost else ""
 

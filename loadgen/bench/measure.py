@@ -1,25 +1,38 @@
 """One measurement: a target under one kind of load, and what that cost."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from loadgen.bench import usage, wrk
+from loadgen.bench.errors import CannotStart
+from loadgen.bench.options import ROOT
 from loadgen.bench.server import Server, settle
+
+# Named as the targets are: one process that scores arrays, and is asked for them by nobody.
+COLUMNS: Final = "columns"
+# The target that is sent arrays.
+BULK_TARGET: Final = "service"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One target under one load in one round.
 
-    `rows` are those of one request: more than one on the bulk road. `rps` are requests a
-    second; `cpu_s_per_1000` is user and system time of all its processes for 1,000 requests;
+    `workers` are its processes. `rows` are those of one request: more than one in arrays. `rps`
+    are requests a second; `cpu_s_per_1000` is user and system time of all its processes for 1,000
+    requests;
     `busiest` is the share of it that one process took, 0 to 1: with two workers that get the
     same work, a half. `others` are the cores that programs other than the target and wrk kept
     busy meanwhile: the noise in which it was measured.
     """
 
     round: int
+    workers: int
     target: str
     connections: int
     rows: int
@@ -38,6 +51,7 @@ class Task(NamedTuple):
     """A load to measure: bodies of `rows` rows each from a file, for whole seconds."""
 
     round: int
+    workers: int
     bodies: Path
     rows: int
     connections: int
@@ -54,6 +68,7 @@ def measure(server: Server, task: Task) -> Measurement:
     settle(server.pid)
     return Measurement(
         round=task.round,
+        workers=task.workers,
         target=server.name,
         connections=task.connections,
         rows=task.rows,
@@ -66,6 +81,37 @@ def measure(server: Server, task: Task) -> Measurement:
         others=max(0.0, noise - spent) / load.seconds,
         rss_mib=memory.rss,
         pss_mib=memory.pss,
+    )
+
+
+def without_server(model: Path, task: Task) -> Measurement:
+    """The same arrays in one process, without HTTP."""
+    arguments = str(model), str(task.bodies), str(task.seconds)
+    done = subprocess.run(
+        [sys.executable, "-m", "loadgen.bench.limits.columns", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # noqa: TID251 - handed on
+    )
+    if done.returncode:
+        raise CannotStart(f"{COLUMNS} failed: {done.stderr.strip()}")
+    said = json.loads(done.stdout)
+    return Measurement(
+        round=task.round,
+        workers=task.workers,
+        target=COLUMNS,
+        connections=task.connections,
+        rows=task.rows,
+        rps=said["arrays"] / said["seconds"],
+        p50_ms=said["seconds"] / said["arrays"] * 1e3,
+        p99_ms=0.0,
+        errors=0,
+        cpu_s_per_1000=said["cpu"] / said["arrays"] * 1e3,
+        busiest=1.0,
+        others=0.0,
+        rss_mib=0.0,
+        pss_mib=0.0,
     )
 
 

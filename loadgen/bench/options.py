@@ -12,7 +12,7 @@ ROOT: Final = Path(__file__).parents[2]
 _FULL: Final[dict[str, Any]] = {
     "rounds": 5,
     "seconds": 3,
-    "connections": (1, 8, 16, 64, 256),
+    "connections": (1, 16, 64, 256),
     "bulk": (10, 100, 1000, 10_000),
 }
 _QUICK: Final[dict[str, Any]] = {
@@ -30,7 +30,7 @@ class Options:
     targets: tuple[str, ...]
     model: Path
     rows: Path
-    workers: int
+    worker_counts: tuple[int, ...]
     connections: tuple[int, ...]
     bulk: tuple[int, ...]
     bulk_connections: int
@@ -40,6 +40,11 @@ class Options:
     env: dict[str, str]
     out: Path
 
+    @property
+    def workers(self) -> int:
+        """Worker processes of each target; the most, where several counts are measured."""
+        return max(self.worker_counts)
+
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """The options of a command line, by default this process's own. Exits on a bad one."""
@@ -48,8 +53,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     for name, value in preset.items():
         given[name] = value if given[name] is None else given[name]
     given["env"] = dict(given["env"])
-    if not given["connections"]:
-        _parser().error("--connections: name at least one number")
+    for name in ("connections", "worker_counts"):
+        if not given[name]:
+            _parser().error(f"--{name.removesuffix('_counts')}: name at least one number")
     for name in ("model", "rows", "out"):
         given[name] = given[name].resolve()
     return Options(**given)
@@ -73,7 +79,8 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="the .cbm file that all targets serve; the bundled one by default")  # fmt: skip
     add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
         help="CSV of requests: its columns are the ten fields")  # fmt: skip
-    add("--workers", type=positive, default=2, help="worker processes of each target [2]")
+    add("--workers", type=_numbers, default=(1, 2), metavar="N,N", dest="worker_counts",
+        help="worker processes of each target; each count is measured [1,2]")  # fmt: skip
     add("--env", type=_assignment, action="append", default=[], metavar="NAME=VALUE",
         help="set this in the service's environment; may be repeated")  # fmt: skip
     add("--out", type=Path, default=ROOT / "build", metavar="DIR",
@@ -87,7 +94,7 @@ def _add_how_long(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=positive, help="times that each target is measured [5]")
     add("--seconds", type=positive, help="length of each measurement [3]")
     add("--connections", type=_numbers, metavar="N,N",
-        help="open keep-alive connections [1,8,16,64,256]")  # fmt: skip
+        help="open keep-alive connections [1,16,64,256]")  # fmt: skip
     add("--bulk", type=_numbers, metavar="N,N",
         help="rows in an array, for the bulk road of the service [10,100,1000,10000]; "
         "'' measures none")  # fmt: skip

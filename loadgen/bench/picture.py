@@ -10,17 +10,25 @@ from loadgen.bench import machine
 from loadgen.bench.targets import TARGETS
 
 _COLOURS: Final = dict(
-    zip(TARGETS, ("#1f77b4", "#9467bd", "#9e9e9e", "#2ca02c", "#d62728"), strict=True)
+    zip(
+        TARGETS,
+        ("#1f77b4", "#9467bd", "#555555", "#8c8c8c", "#c4c4c4", "#2ca02c", "#d62728"),
+        strict=True,
+    )
 )
 
 
 def draw(content: dict[str, Any], path: Path) -> None:
     """Draw the medians of a run into a PNG."""
     singles = [row for row in content["medians"] if row["rows"] == 1]
-    figure = Figure(figsize=(11, 9), layout="constrained")
-    top, bottom = figure.subplots(2, 1)
-    _rates(top, singles)
-    _latencies(bottom, singles)
+    counts = sorted({row["workers"] for row in singles})
+    figure = Figure(figsize=(10 * len(counts), 9), layout="constrained")
+    columns = figure.subplots(2, len(counts), squeeze=False).T
+    for column, workers in zip(columns, counts, strict=True):
+        rows = [row for row in singles if row["workers"] == workers]
+        column[0].set_title(f"{workers} worker{'s' if workers > 1 else ''} each")
+        _rates(column[0], rows)
+        _latencies(column[1], rows)
     figure.suptitle("Single rows through POST /reg/, medians over the rounds", fontsize=14)
     figure.supxlabel(machine.in_words(content["machine"]), fontsize=8, color="#555555")
     figure.savefig(path, dpi=130)
@@ -36,11 +44,12 @@ def _rates(axes: Axes, rows: list[dict[str, Any]]) -> None:
         bars = axes.bar(
             left, [rate[c] for c in connections], width, label=name, color=_COLOURS[name]
         )
-        axes.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=2)
+        axes.bar_label(bars, fmt="{:,.0f}", fontsize=7, padding=2, rotation=90)
     axes.set_xticks(range(len(connections)), [str(c) for c in connections])
     axes.set_ylabel("requests per second")
     axes.set_xlabel("connections")
-    axes.margins(y=0.1)
+    axes.set_yscale("log")  # nginx answers a hundred times as often as the prototype
+    axes.margins(y=0.15)
     axes.legend(ncols=len(names), loc="upper left")
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)

@@ -12,10 +12,12 @@ from loadgen.bench.run import Results
 from loadgen.bench.targets import TARGETS
 
 _HEAD: Final = (
-    *("target", "conns", "rps", "p50 ms", "p99 ms", "errors"),
+    *("workers", "target", "conns", "rps", "p50 ms", "p99 ms", "errors"),
     *("CPU s/1000", "busiest", "others", "RSS MiB", "PSS MiB"),
 )
 _BULK_HEAD: Final = (
+    "workers",
+    "target",
     "rows in array",
     "rows/s",
     "CPU µs/row",
@@ -59,7 +61,7 @@ def as_text(content: dict[str, Any]) -> str:
     parts = [
         machine.in_words(content["machine"]),
         (
-            f"{options['workers']} workers each, medians of {options['rounds']} rounds of "
+            f"medians of {options['rounds']} rounds of "
             f"{options['seconds']} s; the scores of {content['checked_rows']} rows "
             f"differ by at most {content['greatest_difference']:.1g}"
         ),
@@ -73,11 +75,14 @@ def as_text(content: dict[str, Any]) -> str:
 
 def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     order = list(TARGETS)
-    return sorted(rows, key=lambda row: (row["connections"], order.index(row["target"])))
+    return sorted(
+        rows, key=lambda row: (row["workers"], row["connections"], order.index(row["target"]))
+    )
 
 
 def _single(row: dict[str, Any]) -> tuple[str, ...]:
     return (
+        str(row["workers"]),
         row["target"],
         str(row["connections"]),
         f"{row['rps']:,.0f}",
@@ -94,6 +99,8 @@ def _single(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _array(row: dict[str, Any]) -> tuple[str, ...]:
     return (
+        str(row["workers"]),
+        row["target"],
         f"{row['rows']:,}",
         f"{row['rps'] * row['rows']:,.0f}",
         f"{row['cpu_s_per_1000'] * 1e3 / row['rows']:.1f}",
@@ -106,10 +113,14 @@ def _array(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _ratios(ratios: Sequence[dict[str, Any]]) -> str:
     lines = [
-        (ratio["name"], f"{ratio['median']:.2f}", "  ".join(f"{v:.2f}" for v in ratio["per_round"]))
+        (
+            f"{ratio['workers']} {ratio['name']}",
+            f"{ratio['median']:.2f}",
+            "  ".join(f"{value:.2f}" for value in ratio["per_round"]),
+        )
         for ratio in ratios
     ]
-    return _table(("ratio", "median", "each round"), lines) if lines else ""
+    return _table(("workers, ratio", "median", "each round"), lines) if lines else ""
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from time import perf_counter
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 
 from loadgen.bench import check, client, rows, wrk
 from loadgen.bench.errors import CannotStart
-from loadgen.bench.measure import Measurement, Task, measure
+from loadgen.bench.measure import BULK_TARGET, Measurement, Task, measure, without_server
 from loadgen.bench.options import Options
 from loadgen.bench.server import Server, running, settle
 from loadgen.bench.targets import KEY, TARGETS, Target
@@ -23,7 +24,6 @@ _WARM_UP_CONNECTIONS: Final = 64
 _UNDER_LOAD: Final = 16
 # What is under way when wrk stops is not counted: so many long requests make that little.
 _BULK_REQUESTS: Final = 20
-BULK_TARGET: Final = "service"
 
 
 class Results(NamedTuple):
@@ -58,7 +58,14 @@ def run(options: Options) -> Results:
         measurements = [
             measurement
             for number in range(options.rounds)
-            for measurement in _round(rotated(targets, number), options, files, under_load, number)
+            for count in options.worker_counts
+            for measurement in _round(
+                rotated(targets, number),
+                replace(options, worker_counts=(count,)),
+                files,
+                under_load,
+                number,
+            )
         ]
     return Results(measurements, difference, len(sample))
 
@@ -134,7 +141,8 @@ def _round(
             settle(server.pid)
         for connections in options.connections:
             for server in servers:
-                task = Task(number, files.singles, 1, connections, options.seconds)
+                load = files.singles, 1, connections, options.seconds
+                task = Task(number, options.workers, *load)
                 yield _told(server, task, options)
         for server in servers:
             if server.name == BULK_TARGET:
@@ -157,8 +165,10 @@ def _warm_up(target: Target, server: Server, files: Files, under_load: _UnderLoa
 def _bulk(server: Server, options: Options, files: Files, number: int) -> Iterator[Measurement]:
     for size, path in files.arrays.items():
         seconds = max(options.seconds, ceil(_BULK_REQUESTS * _time_of_one(server, path)))
-        task = Task(number, path, size, options.bulk_connections, seconds)
+        task = Task(number, options.workers, path, size, options.bulk_connections, seconds)
         yield _told(server, task, options)
+        _tell(f"arrays of {size} without a server")
+        yield without_server(options.model, task)
 
 
 def _time_of_one(server: Server, bodies: Path) -> float:

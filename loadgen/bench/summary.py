@@ -4,14 +4,18 @@ A ratio is taken inside a round, where both targets met the same machine, and on
 median over the rounds: a machine that slows down for a while does not favour anyone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from statistics import median
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from loadgen.bench.measure import Measurement
+from loadgen.bench.measure import BULK_TARGET, COLUMNS, Measurement
 
-_KEYS: Final = ("target", "connections", "rows")
+# The value of a ratio in one round, None where it was not measured.
+Ratio: TypeAlias = Callable[[Sequence[Measurement]], float | None]
+
+_KEYS: Final = ("workers", "target", "connections", "rows")
 
 
 class Wanted(NamedTuple):
@@ -20,19 +24,17 @@ class Wanted(NamedTuple):
     value: Literal["rps", "p99_ms"]
     over: str
     under: str
-    connections: int
+    connections: tuple[int, ...]
 
 
 WANTED: Final = (
-    Wanted("rps", "service", "fastapi", 16),
-    Wanted("rps", "service", "fastapi", 64),
-    Wanted("rps", "service", "unobserved", 16),
-    Wanted("rps", "service", "unobserved", 64),
-    Wanted("rps", "service", "empty", 16),
-    Wanted("rps", "service", "empty", 64),
-    Wanted("rps", "service", "prototype", 1),
-    Wanted("rps", "service", "prototype", 16),
-    Wanted("p99_ms", "service", "fastapi", 16),
+    Wanted("rps", "service", "floor", (1, 16, 64)),
+    Wanted("rps", "service", "asgi", (1, 16, 64)),
+    Wanted("rps", "service", "nginx", (1, 16, 64)),
+    Wanted("rps", "service", "fastapi", (1, 16, 64)),
+    Wanted("rps", "service", "unobserved", (16, 64)),
+    Wanted("rps", "service", "prototype", (1, 16)),
+    Wanted("p99_ms", "service", "fastapi", (16, 64)),
 )
 
 
@@ -56,59 +58,63 @@ def _median(group: Sequence[Measurement]) -> dict[str, Any]:
 
 def ratios(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
     """Every ratio that was measured: its name, its value in each round, their median."""
-    rounds = [
-        [item for item in measurements if item.round == number]
-        for number in sorted({item.round for item in measurements})
-    ]
-    named = [(_name(wanted), [_ratio(wanted, each) for each in rounds]) for wanted in WANTED]
-    named += _bulk(rounds)
+    found = []
+    for workers in sorted({item.workers for item in measurements}):
+        rounds = [
+            [item for item in measurements if (item.round, item.workers) == (number, workers)]
+            for number in sorted({item.round for item in measurements})
+        ]
+        for name, of_rounds in (*_singles(), *_arrays(measurements)):
+            values = [value for value in map(of_rounds, rounds) if value is not None]
+            if values:
+                row = {"workers": workers, "name": name, "per_round": values}
+                found.append({**row, "median": median(values)})
+    return found
+
+
+def _singles() -> list[tuple[str, Ratio]]:
     return [
-        {"name": name, "per_round": values, "median": median(values)}
-        for name, values in ((name, _known(values)) for name, values in named)
-        if values
+        (
+            f"{wanted.value.removesuffix('_ms')} {wanted.over} ÷ {wanted.under} @{connections}",
+            partial(_ratio, wanted, connections),
+        )
+        for wanted in WANTED
+        for connections in wanted.connections
     ]
 
 
-def _name(wanted: Wanted) -> str:
-    what = wanted.value.removesuffix("_ms")
-    return f"{what} {wanted.over} ÷ {wanted.under} @{wanted.connections}"
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _ratio(wanted: Wanted, measurements: Iterable[Measurement]) -> float | None:
+def _ratio(wanted: Wanted, connections: int, measurements: Iterable[Measurement]) -> float | None:
     """The ratio in one round; None if one of the two was not measured or is zero."""
     value = {
         item.target: float(getattr(item, wanted.value))
         for item in measurements
-        if item.rows == 1 and item.connections == wanted.connections
+        if item.rows == 1 and item.connections == connections
     }
     over, under = value.get(wanted.over), value.get(wanted.under)
     return over / under if over is not None and under else None
 
 
-def _bulk(rounds: Sequence[Sequence[Measurement]]) -> list[tuple[str, list[float | None]]]:
-    sizes = sorted({item.rows for each in rounds for item in each if item.rows > 1})
+def _arrays(measurements: Iterable[Measurement]) -> list[tuple[str, Ratio]]:
+    sizes = sorted({item.rows for item in measurements if item.rows > 1})
     return [
-        (
-            f"rows/s in arrays of {size} ÷ best single-row rps",
-            [_bulk_ratio(size, each) for each in rounds],
-        )
-        for size in sizes
-    ]
+        *((f"rows/s in arrays of {size} ÷ best single-row rps", partial(_bulk, size))
+          for size in sizes),
+        *((f"CPU a row {COLUMNS} ÷ service in arrays of {size}", partial(_columns, size))
+          for size in sizes),
+    ]  # fmt: skip
 
 
-def _bulk_ratio(size: int, measurements: Iterable[Measurement]) -> float | None:
-    singles: dict[str, float] = {}
-    arrays: dict[str, float] = {}
-    for item in measurements:
-        if item.rows == 1:
-            singles[item.target] = max(item.rps, singles.get(item.target, 0.0))
-        elif item.rows == size:
-            arrays[item.target] = item.rps * item.rows
-    return next((arrays[name] / singles[name] for name in arrays if singles.get(name)), None)
+def _bulk(size: int, measurements: Iterable[Measurement]) -> float | None:
+    service = [item for item in measurements if item.target == BULK_TARGET]
+    single = max((item.rps for item in service if item.rows == 1), default=0.0)
+    array = next((item.rps * size for item in service if item.rows == size), None)
+    return array / single if array and single else None
+
+
+def _columns(size: int, measurements: Iterable[Measurement]) -> float | None:
+    cost = {item.target: item.cpu_s_per_1000 for item in measurements if item.rows == size}
+    service, bare = cost.get(BULK_TARGET), cost.get(COLUMNS)
+    return bare / service if service and bare else None
 
 
 def plain(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:

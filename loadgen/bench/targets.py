@@ -1,6 +1,5 @@
 """What is measured: how each target is started."""
 
-import os
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -12,12 +11,8 @@ from loadgen.bench.errors import CannotStart
 KEY_NAME: Final = "bench"
 KEY: Final = "key-of-the-benchmark"
 METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that live for seconds
-_PACKAGE: Final = "loadgen.bench.rivals"
-# gunicorn's own way to serve several clients at once in a worker; else the service's settings.
-_THREADED: Final = (
-    *("--worker-class", "gthread", "--threads", "8", "--keep-alive", "75"),
-    *("--graceful-timeout", "30", "--preload", "--no-control-socket"),
-)
+_RIVALS: Final = "loadgen.bench.rivals"
+_LIMITS: Final = "loadgen.bench.limits"
 
 
 class Setup(Protocol):
@@ -55,14 +50,6 @@ class Target(NamedTuple):
             raise CannotStart(f"{self.name} needs what is not installed: {', '.join(missing)}")
 
 
-def _gunicorn(app: str, port: int, setup: Setup, *flags: str) -> list[str]:
-    bind = f"127.0.0.1:{port}"
-    return [
-        *(sys.executable, "-m", "gunicorn", f"{_PACKAGE}.{app}"),
-        *("--bind", bind, "--workers", str(setup.workers), *flags),
-    ]
-
-
 def _service(_port: int, _setup: Setup) -> list[str]:
     return [sys.executable, "-m", "service"]
 
@@ -85,19 +72,34 @@ def _unobserved_environment(port: int, setup: Setup) -> dict[str, str]:
     return {**_service_environment(port, setup), **nothing}
 
 
-def _empty(port: int, setup: Setup) -> list[str]:
-    memory = Path("/dev/shm")  # noqa: S108 - where the service's heartbeats are too
-    tmp = ("--worker-tmp-dir", str(memory)) if os.access(memory, os.W_OK) else ()
-    return _gunicorn(f"empty:create_app({KEY!r})", port, setup, *_THREADED, *tmp)
+def _floor(port: int, setup: Setup) -> list[str]:
+    arguments = str(setup.model), KEY, str(port), str(setup.workers)
+    return [sys.executable, "-m", f"{_LIMITS}.floor", *arguments]
 
 
-def _fastapi(port: int, setup: Setup) -> list[str]:
+def _static(port: int, setup: Setup) -> list[str]:
+    return [sys.executable, "-m", f"{_LIMITS}.static", KEY, str(port), str(setup.workers)]
+
+
+def _uvicorn(app: str, port: int, setup: Setup) -> list[str]:
     return [
-        *(sys.executable, "-m", "uvicorn", f"{_PACKAGE}.fastapi_app:app"),
+        *(sys.executable, "-m", "uvicorn", app),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", str(setup.workers)),
         *("--loop", "uvloop", "--http", "httptools", "--no-access-log"),
         *("--log-level", "warning", "--timeout-keep-alive", "75"),
     ]
+
+
+def _asgi(port: int, setup: Setup) -> list[str]:
+    return _uvicorn(f"{_LIMITS}.asgi:app", port, setup)
+
+
+def _asgi_environment(_port: int, setup: Setup) -> dict[str, str]:
+    return {"LIMIT_MODEL": str(setup.model), "LIMIT_KEY": KEY}
+
+
+def _fastapi(port: int, setup: Setup) -> list[str]:
+    return _uvicorn(f"{_RIVALS}.fastapi_app:app", port, setup)
 
 
 def _fastapi_environment(_port: int, setup: Setup) -> dict[str, str]:
@@ -105,17 +107,24 @@ def _fastapi_environment(_port: int, setup: Setup) -> dict[str, str]:
 
 
 def _prototype(port: int, setup: Setup) -> list[str]:
-    app = f"prototype:create_app({KEY!r}, {str(setup.model)!r})"
-    return _gunicorn(app, port, setup, "--no-control-socket")
+    app = f"{_RIVALS}.prototype:create_app({KEY!r}, {str(setup.model)!r})"
+    return [
+        *(sys.executable, "-m", "gunicorn", app, "--no-control-socket"),
+        *("--bind", f"127.0.0.1:{port}", "--workers", str(setup.workers)),
+    ]
 
 
-_FASTAPI_NEEDS: Final = ("fastapi", "uvicorn", "uvloop", "httptools", "pydantic", "catboost")
+_FLOOR_NEEDS: Final = ("uvloop", "httptools", "catboost")
+_ASGI_NEEDS: Final = ("uvicorn", *_FLOOR_NEEDS)
+_FASTAPI_NEEDS: Final = ("fastapi", "pydantic", *_ASGI_NEEDS)
 TARGETS: Final = {
     target.name: target
     for target in (
         Target("service", ("gunicorn", "catboost"), _service, _service_environment),
         Target("unobserved", ("gunicorn", "catboost"), _service, _unobserved_environment),
-        Target("empty", ("gunicorn", "flask"), _empty, scores=False),
+        Target("floor", _FLOOR_NEEDS, _floor),
+        Target("asgi", _ASGI_NEEDS, _asgi, _asgi_environment),
+        Target("nginx", (), _static, scores=False),
         Target("fastapi", _FASTAPI_NEEDS, _fastapi, _fastapi_environment),
         Target("prototype", ("gunicorn", "flask", "catboost", "pandas"), _prototype),
     )

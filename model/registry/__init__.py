@@ -9,7 +9,7 @@ A version never changes. All aliases are one file, changed as a whole.
 
 from model.registry.aliases import Aliases, Change
 from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
-from model.registry.examination import examine
+from model.registry.examination import Examined, Examining, check_model, examine, model_digest
 from model.registry.homes import Entry, Files
 from model.registry.registry import Fault, Moved, Registry, open_registry
 
@@ -19,6 +19,8 @@ __all__ = [
     "Conflict",
     "Damaged",
     "Entry",
+    "Examined",
+    "Examining",
     "Fault",
     "Files",
     "Moved",
@@ -26,6 +28,8 @@ __all__ = [
     "Registry",
     "RegistryError",
     "Unavailable",
+    "check_model",
     "examine",
+    "model_digest",
     "open_registry",
 ]

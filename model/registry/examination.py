@@ -1,26 +1,98 @@
-"""A model file looked at in a process of its own, since CatBoost may crash on a damaged one."""
+"""The examination of a model file in a child process, since CatBoost may crash on a damaged one.
 
+Call one of these before you load a file from outside: `check_model` for a reason that names the
+file, `examine` for the manifest, `Examining` to do other work meanwhile.
+"""
+
+import os
+import stat
 import subprocess
 import sys
+from contextlib import ExitStack
+from hashlib import file_digest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from model.errors import ModelRefused
+from model.registry.homes import LARGEST, MANIFEST
 
 _EXAMINER: Final = "model.registry.examiner"
 _PATIENCE: Final = 120.0
 # A sample may have a million rows.
 _PATIENCE_WITH_SAMPLE: Final = 600.0
+# The digests of files that this process knows to be good.
+_good: Final[set[str]] = set()
 
 
 class Examined(Struct):
-    """What became of a model: why it is refused, "" if it is not; and its manifest."""
+    """The outcome: `refused` is the reason of a refusal, "" for a good file.
+
+    `manifest` is the one beside the file or, if `is_derived`, one made from the file alone.
+    `resident` is the resident memory of the child process with the model loaded, in bytes; None if
+    unknown.
+    """
 
     refused: str = ""
     manifest: msgspec.Raw = msgspec.Raw(b"{}")
+    is_derived: bool = False
+    resident: int | None = None
+
+
+class Examining:
+    """A child process that loads a file as it would be served, and scores the golden rows."""
+
+    def __init__(self, path: Path, vocabulary_from: Path | None = None) -> None:
+        """`vocabulary_from` is a CSV file of readings, for a derived manifest."""
+        self._patience = _PATIENCE_WITH_SAMPLE if vocabulary_from else _PATIENCE
+        self._path = path
+        self._sample = [str(vocabulary_from.absolute())] if vocabulary_from else []
+        self._outcome = Examined()
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._start()
+        except ModelRefused as reason:
+            self._outcome.refused = str(reason)
+        except OSError as error:
+            self._outcome.refused = f"it can't be examined: {error.strerror}"
+
+    def _start(self) -> None:
+        check_files(self._path)
+        with ExitStack() as made:
+            # Removed afterwards: a child that crashes leaves its temporary files behind.
+            folder = made.enter_context(TemporaryDirectory(prefix="examined-"))
+            # A file in memory, not a pipe: nobody has to read while the child writes.
+            self._answer = made.enter_context(os.fdopen(os.memfd_create("examined"), "w+b"))
+            paths = (folder, str(self._path.absolute()), *self._sample)
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
+                [sys.executable, "-m", _EXAMINER, *paths],
+                stdin=subprocess.DEVNULL,
+                stdout=self._answer,
+                stderr=subprocess.DEVNULL,
+                cwd=Path(__file__).parents[2],
+            )
+            self._made = made.pop_all()
+
+    def outcome(self) -> Examined:
+        """Wait for the child. A crash and a timeout are refusals, too."""
+        if self._process is None:
+            return self._outcome
+        with self._made:
+            try:
+                code = self._process.wait(self._patience)
+            except subprocess.TimeoutExpired:
+                return Examined(refused=f"it is not loaded after {self._patience:g} s")
+            finally:  # of no effect on one that has ended
+                self._process.kill()
+                self._process.wait()
+            if code:
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                return Examined(refused=f"loading it ended the process ({how})")
+            self._answer.seek(0)
+            return msgspec.json.decode(self._answer.read(), type=Examined)
 
 
 def examine(path: Path, vocabulary_from: Path | None = None) -> bytes:
@@ -29,25 +101,57 @@ def examine(path: Path, vocabulary_from: Path | None = None) -> bytes:
     `vocabulary_from` is a CSV file of readings, whose categories go into a derived manifest.
     Raises ModelRefused with the reason, a crash of the loader among them.
     """
-    patience = _PATIENCE_WITH_SAMPLE if vocabulary_from else _PATIENCE
-    sample = [str(vocabulary_from.absolute())] if vocabulary_from else []
-    try:
-        done = subprocess.run(  # noqa: S603 - this interpreter and a module of ours
-            [sys.executable, "-m", _EXAMINER, str(path.absolute()), *sample],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[2],
-            timeout=patience,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ModelRefused(f"it is not loaded after {patience:g} s") from error
-    if done.returncode:
-        code = done.returncode
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise ModelRefused(f"loading it ended the process ({how})")
-    examined = msgspec.json.decode(done.stdout, type=Examined)
+    examined = Examining(path, vocabulary_from).outcome()
     if examined.refused:
         raise ModelRefused(examined.refused)
     return bytes(examined.manifest)
+
+
+def check_model(path: Path) -> None:
+    """Raises ModelRefused, naming the file and the reason, for one that can't be served.
+
+    A file that this process knows to be good is not examined again.
+    """
+    try:
+        digest = model_digest(path)
+        if digest not in _good:
+            examine(path)
+            _good.add(digest)
+    except ModelRefused as reason:
+        raise ModelRefused(f"{path} is refused: {reason}") from reason
+
+
+def check_files(path: Path) -> list[Path]:
+    """The model file and, if there is one, the manifest beside it.
+
+    Raises ModelRefused for anything that is no regular file, or is too large to be read.
+    """
+    manifest = path.with_name(MANIFEST)
+    try:
+        files = [(path, "it")]
+        if manifest.exists():
+            files.append((manifest, f"its manifest {manifest}"))
+        for file, name in files:
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelRefused(f"{name} is no file")
+            if status.st_size > LARGEST:
+                raise ModelRefused(f"{name} is larger than {LARGEST} bytes")
+    except OSError as error:
+        raise ModelRefused(f"it can't be read: {error.strerror}") from error
+    return [file for file, _ in files]
+
+
+def model_digest(path: Path) -> str:
+    """The SHA-256 of a model file and of its manifest: a refusal depends on both.
+
+    Raises ModelRefused as `check_files`.
+    """
+    hashes = []
+    try:
+        for file in check_files(path):
+            with file.open("rb") as content:
+                hashes.append(file_digest(content, "sha256").hexdigest())
+    except OSError as error:
+        raise ModelRefused(f"it can't be read: {error.strerror}") from error
+    return "-".join(hashes)

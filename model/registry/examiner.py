@@ -1,11 +1,14 @@
-"""`python -m model.registry.examiner FILE [CSV]`: the process of `model.registry.examination`.
+"""`python -m model.registry.examiner FOLDER FILE [CSV]`: the process of `examination`.
 
-It loads a model file as it would be served, scores the golden rows, and tells as JSON what it
-found: an `Examined`.
+It loads a model file as it would be served, scores the golden rows, and writes the outcome, an
+`Examined`, as JSON.
 """
 
 import os
+import resource
 import sys
+import tempfile
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -14,29 +17,84 @@ import msgspec
 
 from model.errors import ModelRefused
 from model.registry.examination import Examined
+from model.registry.homes import LARGEST
 
 # By name, as everywhere outside the scorer's folder: it takes a second to import.
-SCORER: Final = "model.regno.papers"
+SCORER: Final = "model.regno"
 
 # Whoever scores on this machine goes first.
 _NICE: Final = 10
+# Longer than any parent waits: this ends a child whose parent was killed.
+_CPU_SECONDS: Final = 600
+# Memory for the model, beside that of the libraries. A file of 75 MiB took four times its size, so
+# that the largest one fits.
+_MEMORY: Final = 1 << 30
+# The greatest file that it may write: the copy that is loaded, or the outcome.
+_FILE: Final = 2 * LARGEST
 
 
-def main(path: str, sample: str = "") -> None:
-    """Examine a file; `sample` is a CSV file for the vocabularies of a derived manifest."""
-    os.nice(_NICE)
-    # CatBoost writes to standard output: what is told goes where only this module writes.
-    told = os.dup(1)
+def main(folder: str, path: str, sample: str = "") -> None:
+    """Examine a file, with temporary ones in `folder`.
+
+    `sample` is a CSV file for the vocabularies of a derived manifest.
+    """
+    tempfile.tempdir = folder
+    _give_way()
+    # CatBoost writes to standard output, so the outcome needs a descriptor of its own.
+    outcome = os.dup(1)
     os.dup2(2, 1)
-    try:
-        papers = import_module(SCORER).papers(Path(path), Path(sample) if sample else None)
-        examined = Examined(manifest=msgspec.Raw(msgspec.json.encode(papers)))
-    except ModelRefused as reason:
-        # What loads a file names it, but who asked knows which it is.
-        inner = reason.__cause__
-        examined = Examined(refused=str(inner if isinstance(inner, ModelRefused) else reason))
-    with os.fdopen(told, "wb") as out:
+    examined = _examined(Path(path), Path(sample) if sample else None)
+    with os.fdopen(outcome, "wb") as out:
         out.write(msgspec.json.encode(examined))
+
+
+def _examined(path: Path, sample: Path | None) -> Examined:
+    regno, papers = import_module(SCORER), import_module(f"{SCORER}.papers")
+    _limit()
+    try:
+        scorer = regno.RegnoScorer.load(path)
+        scorer.warm()
+        manifest = msgspec.Raw(msgspec.json.encode(papers.papers(scorer, path, sample)))
+        return Examined("", manifest, is_derived=scorer.manifest is None, resident=_memory(1))
+    except ModelRefused as reason:
+        # The loader's message names the file, but the parent knows which file it is.
+        inner = reason.__cause__
+        return Examined(refused=str(inner if isinstance(inner, ModelRefused) else reason))
+    except MemoryError:
+        return Examined(refused=f"it takes more than {_MEMORY >> 20} MiB of memory")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the file can't be served
+        return Examined(refused=f"loading it fails with {type(error).__name__}")
+
+
+def _give_way() -> None:
+    """Leave the CPU to processes that serve, and be the first to be killed when memory is short."""
+    os.nice(_NICE)
+    with suppress(OSError):  # not on every system
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _limit() -> None:
+    """Limit what a file can make this process use, once the libraries are imported."""
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_CPU, _CPU_SECONDS)
+    _lower(resource.RLIMIT_FSIZE, _FILE)
+    if addresses := _memory(0):
+        _lower(resource.RLIMIT_AS, addresses + _MEMORY)
+
+
+def _lower(limit: int, value: int) -> None:
+    _, most = resource.getrlimit(limit)
+    least = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(limit, (least, least))
+
+
+def _memory(column: int) -> int | None:
+    """Memory of this process in bytes: 0 for virtual, 1 for resident; None if unknown."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[column])
+    except OSError:
+        return None
+    return pages * resource.getpagesize()
 
 
 if __name__ == "__main__":

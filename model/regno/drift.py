@@ -127,12 +127,14 @@ class DriftCounter:
         return np.flatnonzero(chosen).tolist()
 
     def _count_rows(self) -> None:
-        columns = list(zip(*self._rows, strict=True))
+        # Taken away first: rows that can't be counted must not be tried again for ever.
+        rows, positives = self._rows, self._positives
+        self._rows, self._positives = [], []
+        columns = list(zip(*rows, strict=True))
         for variable, index in self._columns:
             self._add(variable, columns[index])
         for variable in self._score:
-            self._add(variable, self._positives)
-        self._rows, self._positives = [], []
+            self._add(variable, positives)
 
     def _add(self, variable: Variable, column: Iterable[Any]) -> None:
         for name, count in zip(variable.bins, variable.count(column), strict=True):

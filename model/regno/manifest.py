@@ -55,7 +55,7 @@ def beside(model: Path, sha256: str) -> Manifest | None:
         return None
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, UnicodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ModelRefused(f"its manifest {path} can't be read: {error}") from error
     if manifest.file != model.name:
         return None

@@ -16,14 +16,12 @@ from model.regno.vocabulary import ASKED, known
 NAME: Final = "regno"
 
 
-def papers(path: Path, sample: Path | None = None) -> Manifest:
-    """The manifest beside a model file or else a derived one; the model can be served.
+def papers(scorer: RegnoScorer, path: Path, sample: Path | None = None) -> Manifest:
+    """The manifest of a scorer that was loaded from a file, or else a derived one.
 
     `sample` is a CSV file of readings that the model was trained on or served with: its
     categories become the vocabularies. Raises ModelRefused.
     """
-    scorer = RegnoScorer.load(path)
-    scorer.warm()
     if scorer.manifest is None:
         return _derived(scorer, path, sample)
     if sample:

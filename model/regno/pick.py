@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from catboost import CatBoost
 
+from model.registry.examination import check_model
 from model.regno.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from model.regno.scorer import RegnoScorer
@@ -70,4 +71,5 @@ def _scorer(model: RegnoScorer | CatBoost | str | Path) -> RegnoScorer:
         return model
     if isinstance(model, CatBoost):
         return RegnoScorer(BinaryModel(model))
+    check_model(Path(model))  # first: a crash would end the notebook
     return RegnoScorer.load(Path(model))

@@ -15,7 +15,7 @@ _INDEX: Final = '{{ printf "%.2f" $value }}'
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_loads, _registry, _unseen, _input_drift, _score_shift, _shadow)
+    made = (_loads, _refused, _registry, _unseen, _input_drift, _score_shift, _shadow)
     return [group("scoring-model", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -46,6 +46,25 @@ def _loads(slo: Slo, alerts: Alerts) -> list[Rule]:
                 " the same reading may be decided either way."
             ),
         ),
+    ]
+
+
+def _refused(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """A load that failed is over; this is what a server goes on with, started with it or not."""
+    sustained = slo.process.live_refused_for
+    return [
+        alerts.make(
+            "LiveModelRefused",
+            "max by (instance) (scoring_model_live_refused) == 1",
+            severity="ticket",
+            sustained=sustained,
+            summary="{{ $labels.instance }} does not serve the live version",
+            description=(
+                f"For {sustained}, workers of {{{{ $labels.instance }}}} have refused the version "
+                "that the registry names live. They serve the one before, which a server that "
+                "starts now begins with, too."
+            ),
+        )
     ]
 
 

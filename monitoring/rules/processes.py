@@ -13,7 +13,7 @@ _CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_target, _restarting, _missing, _saturated, _memory, _keys)
+    made = (_target, _restarting, _missing, _background, _saturated, _memory, _keys)
     return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -91,6 +91,26 @@ def _missing(slo: Slo, alerts: Alerts) -> list[Rule]:
                 f"{limits.workers_missing_for}; now {{{{ $value }}}}."
             ),
         ),
+    ]
+
+
+def _background(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """What fails beside requests is in no reply: callers notice nothing, and neither would we."""
+    sustained = slo.process.background_fails_for
+    failures = "sum by (instance, part) (increase(scoring_background_failures_total[5m]))"
+    return [
+        alerts.make(
+            "BackgroundWorkFailing",
+            f"{failures} > 0",
+            severity="ticket",
+            sustained=sustained,
+            summary="A part of the work of {{ $labels.instance }} fails: {{ $labels.part }}",
+            description=(
+                f"For {sustained}, {{{{ $labels.part }}}} has failed in workers of "
+                "{{ $labels.instance }}, {{ $value | humanize }} times in the last 5m. Scoring "
+                "goes on; what that part tells is missing or old."
+            ),
+        )
     ]
 
 

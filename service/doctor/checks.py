@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from model.registry import Examined, Examining
 from service import workdir
 from service.doctor import (
     clock,
@@ -33,7 +34,8 @@ Check = partial[Iterator[Finding]]
 def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
     """What all checks found, here and now."""
     # First: it takes longest, in its process.
-    examination = model.Examination(registry.live_file(settings))
+    path = Path(registry.live_file(settings) or model.BUNDLED)
+    examining = Examining(path)
     machine, wanted = Machine(), workers.count(settings)
     found = _all(
         *_of_installation(),
@@ -41,7 +43,7 @@ def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
         *_of_addresses(machine, settings, dotenv),
         *_of_machine(machine, wanted),
     )
-    return found + _all(*_of_model(machine, wanted, settings, examination.outcome()))
+    return found + _all(*_of_model(machine, wanted, settings, path, examining.outcome()))
 
 
 def told(check: Check) -> list[Finding]:
@@ -99,7 +101,7 @@ def _of_addresses(machine: Machine, settings: Settings, dotenv: Path) -> tuple[C
 def _of_machine(machine: Machine, wanted: int) -> tuple[Check, ...]:
     return (
         partial(workers.workers, machine, wanted),
-        partial(limits.open_files, *resource.getrlimit(resource.RLIMIT_NOFILE)),
+        partial(limits.open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         partial(limits.backlog, machine),
         partial(limits.processes, machine, wanted),
         partial(limits.overcommit, machine, wanted),
@@ -110,14 +112,14 @@ def _of_machine(machine: Machine, wanted: int) -> tuple[Check, ...]:
 
 
 def _of_model(
-    machine: Machine, wanted: int, settings: Settings, examined: model.Examined
+    machine: Machine, wanted: int, settings: Settings, path: Path, examined: Examined
 ) -> tuple[Check, ...]:
-    path, places = Path(examined.path), of_others("TMPDIR", "TEMP", "TMP")
+    places = of_others("TMPDIR", "TEMP", "TMP")
     return (
         partial(memory.memory, machine, wanted, examined.resident),
         partial(folders.temporary_folder, workdir.temporary(), path, places.values()),
         partial(files.model_file, path),
-        partial(model.model, examined, bundled=not (settings.model or settings.models)),
+        partial(model.model, path, examined, bundled=not (settings.model or settings.models)),
         partial(registry.registry, settings),
         partial(registry.admins, settings),
     )

@@ -18,7 +18,7 @@ _MIB: Final = 1 << 20
 def chosen(workers: int) -> Path | None:
     """The folder that a server would keep heartbeats and metrics in, if any has room for them."""
     places = workdir.places()
-    roomy = (place for place in places if workdir.free(place) >= workers * workdir.WORKER_BYTES)
+    roomy = (place for place in places if workdir.free(place) >= workdir.needed(workers))
     return next(roomy, places[0] if places else None)
 
 
@@ -27,10 +27,12 @@ def work_folder(machine: Machine, workers: int, folder: Path | None) -> Iterator
     if folder is None:
         yield fail("work folder", "none can be written to", "mount a tmpfs at /dev/shm")
         return
-    needed = workers * workdir.WORKER_BYTES
+    needed = workdir.needed(workers)
     free = workdir.free(folder)
     if free < needed:
-        found = f"{folder} has {free / _MIB:.1f} MiB free, {workers} workers need {needed / _MIB:g}"
+        found = (
+            f"{folder} has {free / _MIB:.1f} MiB free, {workers} workers need {needed / _MIB:.1f}"
+        )
         mend = "the server will not start: give it more, as docker's --shm-size does"
         yield fail("work folder", found, mend)
     elif not machine.is_in_memory(folder):

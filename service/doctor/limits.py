@@ -8,12 +8,10 @@ from gunicorn.config import Backlog, WorkerConnections
 
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
+from service.open_files import OTHERS
 
 CONNECTIONS: Final[int] = WorkerConnections.default
 BACKLOG: Final[int] = Backlog.default
-# What a worker holds open beside the callers' connections: 20 when idle, 16 of scrapes, its
-# threads' and lookups' own.
-OTHER_FILES: Final = 48
 # Itself, and a thread each for a scrape, for Sentry and for traces.
 _TASKS: Final = 4
 # What a fork is charged for a worker under strict accounting: its writable memory, used or not.
@@ -21,19 +19,21 @@ _PROMISED: Final = 1200 << 20
 _GIB: Final = 1 << 30
 
 
-def open_files(soft: int, hard: int) -> Iterator[Finding]:
-    """Whether a worker may hold as many connections as gunicorn lets in."""
-    needed = CONNECTIONS + OTHER_FILES
-    shown = "without limit" if soft == resource.RLIM_INFINITY else f"{soft:,} for each worker"
-    if soft in (resource.RLIM_INFINITY, -1) or soft >= needed:
-        yield ok("open files", shown)
+def open_files(hard: int) -> Iterator[Finding]:
+    """Whether a worker may hold as many connections as gunicorn lets in.
+
+    `hard` is the limit that the server takes at its start, whatever the soft one is.
+    """
+    needed = CONNECTIONS + OTHERS
+    if hard in (resource.RLIM_INFINITY, -1) or hard >= needed:
+        is_endless = hard in (resource.RLIM_INFINITY, -1)
+        yield ok("open files", "without limit" if is_endless else f"{hard:,} for each worker")
         return
-    room = max(0, soft - OTHER_FILES)
-    found = f"{shown}: room for {room:,} connections, of the {CONNECTIONS:,} that are let in"
-    reachable = hard in (resource.RLIM_INFINITY, -1) or hard >= needed
-    mend = f"ulimit -n {needed}" if reachable else f"raise the hard limit, now {hard:,}"
+    room = max(0, hard - OTHERS)
+    found = f"{hard:,} for each worker: it takes {room:,} connections, {CONNECTIONS:,} otherwise"
     tell = fail if room * 10 < CONNECTIONS else warn
-    yield tell("open files", found, f"{mend}; systemd: LimitNOFILE=, compose: ulimits")
+    mend = f"ulimit -Hn {needed}; systemd: LimitNOFILE=, compose: ulimits"
+    yield tell("open files", found, mend)
 
 
 def backlog(machine: Machine) -> Iterator[Finding]:

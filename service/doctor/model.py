@@ -1,12 +1,5 @@
-"""The model that would be served, loaded in a process of its own.
+"""The model that would be served, and what vouches for it."""
 
-CatBoost may crash on a damaged file, and a crash must be a finding. `python -m
-service.doctor.model FILE` is that process: it tells an `Examined` as JSON.
-"""
-
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,95 +7,37 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from model import ModelRefused
+import model as room
+from model.registry import Examined
 from service.doctor.finding import Finding, fail, ok, warn
 
-_PATIENCE: Final = 30.0
+# By its place: to import the scorer, which knows it, takes a second.
+BUNDLED: Final = Path(room.__file__).parent / "regno" / "regno.cbm"
 _TRUST: Final = "put the file back that its manifest was written for, or train it anew"
 
 
-class Examined(Struct):
-    """What became of a model: `refused` says why it is not served.
+class _Manifest(Struct):
+    """What is read of one."""
 
-    `path` is the file; `golden` the number of rows whose scores its manifest vouches for, None
-    without one; `resident` what the process held in the end, in bytes.
-    """
-
-    path: str
-    version: str = ""
-    refused: str = ""
-    golden: int | None = None
-    resident: int | None = None
+    version: str
+    golden: list[float]
 
 
-class Examination:
-    """One that goes on in its process while other checks run."""
-
-    def __init__(self, path: str) -> None:
-        """`path` is a .cbm file; empty: the bundled one."""
-        self._path = str(Path(path).absolute()) if path else ""
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this module
-            [sys.executable, "-m", __spec__.name, self._path],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[2],
-        )
-
-    def outcome(self) -> Examined:
-        """What it told; a process that died or took too long has refused the model too."""
-        try:
-            told, _ = self._process.communicate(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-            return Examined(self._path, refused=f"it is not loaded after {_PATIENCE:g} s")
-        code = self._process.returncode
-        if code:
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return Examined(self._path, refused=f"loading it ended the process ({how})")
-        return msgspec.json.decode(told, type=Examined)
-
-
-def model(examined: Examined, *, bundled: bool) -> Iterator[Finding]:
-    """Whether it is served, and what vouches for it."""
+def model(path: Path, examined: Examined, *, bundled: bool) -> Iterator[Finding]:
+    """Whether the file at a path is served; `examined` is what became of it in the examiner."""
     if examined.refused:
-        yield fail("model", examined.refused, _TRUST)
-    elif bundled:
-        found = f"{examined.version}, the bundled one: it was trained on simulated readings"
+        yield fail("model", f"{path} is refused: {examined.refused}", _TRUST)
+        return
+    manifest = msgspec.json.decode(examined.manifest, type=_Manifest)
+    version, golden = manifest.version, len(manifest.golden)
+    if bundled:
+        found = f"{version}, the bundled one: it was trained on simulated readings"
         yield warn("model", found, "set SCORING_MODEL to a model of your own cameras")
-    elif examined.golden is None and Path(examined.path).with_name("manifest.json").exists():
-        found = f"{examined.version}: the manifest beside it names another file"
+    elif examined.is_derived and path.with_name("manifest.json").exists():
+        found = f"{version}: the manifest beside it names another file"
         yield warn("model", found, "name the file as its manifest does: its scores go unchecked")
-    elif not examined.golden:
-        found = f"{examined.version}: nothing vouches for its bytes and its scores"
+    elif examined.is_derived or not golden:
+        found = f"{version}: nothing vouches for its bytes and its scores"
         yield warn("model", found, "keep the manifest.json of its training beside it")
     else:
-        yield ok(
-            "model", f"{examined.version}: hash, features, {examined.golden} golden scores agree"
-        )
-
-
-def examine(given: str) -> Examined:
-    """Load a model and score the golden rows."""
-    from model.regno import BUNDLED, RegnoScorer  # noqa: PLC0415 - CatBoost and pandas take a second
-
-    path = Path(given) if given else BUNDLED
-    try:
-        scorer = RegnoScorer.load(path)
-        scorer.warm()
-    except (ModelRefused, OSError) as reason:
-        return Examined(str(path), refused=str(reason))
-    golden = len(scorer.manifest.golden) if scorer.manifest else None
-    return Examined(str(path), scorer.version, golden=golden, resident=_resident())
-
-
-def _resident() -> int | None:
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.json.encode(examine(sys.argv[1])))
+        yield ok("model", f"{version}: hash, features, {golden} golden scores agree")

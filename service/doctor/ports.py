@@ -13,10 +13,9 @@ from service.doctor import listeners
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.listeners import Listener
 from service.doctor.machine import Machine
+from service.listening import LONGEST_PATH
 from service.settings import Settings
 
-# Of Linux' struct sockaddr_un, the end of text included.
-_LONGEST_PATH: Final = 107
 _RANGE: Final = "proc/sys/net/ipv4/ip_local_port_range"
 _RESERVED: Final = "proc/sys/net/ipv4/ip_local_reserved_ports"
 
@@ -69,8 +68,8 @@ def _tcp(name: str, machine: Machine, host: str, port: int) -> Finding:
 
 
 def _unix(machine: Machine, path: Path) -> Finding:
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        return fail("address", f"a socket's path may have {_LONGEST_PATH} bytes", "a shorter one")
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        return fail("address", f"a socket's path may have {LONGEST_PATH} bytes", "a shorter one")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         found = f"{path.parent} is not there, or not to be written to"
         return fail("address", found, f"mkdir -p {path.parent}, for the user who serves")

@@ -8,7 +8,6 @@ from typing import Final, TypeAlias
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from service.admission import SHED_REASONS
-from service.iteration import EndOfIteration
 from service.metrics.histogram import BulkHistogram
 from service.record import Record
 
@@ -67,43 +66,41 @@ class HttpMetrics:
         # Bound children, since .labels() locks and builds strings; routes, methods, statuses
         # and key names are few, so this stays small.
         self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
-        self._answered: dict[Labels, list[float]] = {}
-        self._end = EndOfIteration(self.write)
         for expected in _EXPECTED:
             with_key = expected[0] in _WITH_KEY and expected[2] not in ("401", "405")
             for key in tuple(key_names) if with_key else ("",):
                 route, method, status = expected
                 self._bind((route, method, int(status), key))
 
-    def observe(self, record: Record, status: int, seconds: float) -> None:
-        """Note one answered request; it is written together with all others of the iteration."""
-        labels = record.route, record.method, status, record.key_name
-        durations = self._answered.get(labels)
-        if durations is None:
-            self._answered[labels] = [seconds]
-            self._end.schedule()  # which writes at once where no loop runs
-        else:
-            durations.append(seconds)
-
-    def shed(self, reason: str) -> None:
-        """Count a request that was refused under load."""
-        self._refused[reason] += 1
-
-    def publish(self, in_flight: int) -> None:
-        """Write what was noted, and how many requests are in flight now."""
-        self.write()
-        self._in_flight.set(in_flight)
-
-    def write(self) -> None:
-        """Write what was noted."""
-        answered, self._answered = self._answered, {}
-        refused, self._refused = self._refused, Counted()
-        for reason, count in refused.items():
-            self._shed[reason].inc(count)
+    def observe(self, records: Iterable[Record]) -> None:
+        """Count answered requests: many at once cost little more than one."""
+        answered: dict[Labels, list[float]] = {}
+        for record in records:
+            labels = record.route, record.method, record.status, record.key_name
+            durations = answered.get(labels)
+            if durations is None:
+                durations = answered[labels] = []
+            durations.append(record.seconds)
         for labels, durations in answered.items():
             requests, duration = self._bound.get(labels) or self._bind(labels)
             requests.inc(len(durations))
             duration.observe_many(durations)
+        if self._refused:
+            self._write_refused()
+
+    def shed(self, reason: str) -> None:
+        """Note a request that was refused under load."""
+        self._refused[reason] += 1
+
+    def publish(self, in_flight: int) -> None:
+        """Write what was noted, and how many requests are in flight now."""
+        self._write_refused()
+        self._in_flight.set(in_flight)
+
+    def _write_refused(self) -> None:
+        refused, self._refused = self._refused, Counted()
+        for reason, count in refused.items():
+            self._shed[reason].inc(count)
 
     def _bind(self, labels: Labels) -> tuple[Counter, BulkHistogram]:
         named = tuple(map(str, labels))

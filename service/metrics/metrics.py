@@ -1,7 +1,7 @@
 """All series of this server, in a registry of their own."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Final
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
@@ -15,6 +15,12 @@ from service.metrics.shadow import ShadowMetrics
 from service.metrics.silence import SilentBehaviour, SilentHttp, SilentScoring, SilentShadow
 from service.metrics.swaps import SwapMetrics
 from service.metrics.vitals import VitalSigns
+
+# What a worker does each second, and at its end.
+PARTS: Final = (
+    *("heartbeat", "master", "connections", "keys", "requests", "stages", "process", "drift"),
+    *("log", "reports", "traces"),
+)
 
 
 class Metrics:
@@ -44,6 +50,19 @@ class Metrics:
             registry=self.registry,
         )
         self._keys_reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
+        self._dropped_lines = Counter(
+            "scoring_log_lines_dropped",
+            "Lines of the log that were left out since nobody read them.",
+            registry=self.registry,
+        )
+        self._failures = Counter(
+            "scoring_background_failures",
+            "Failures in a worker's work beside requests, by its part; the worker goes on.",
+            ("part",),
+            registry=self.registry,
+        )
+        for part in PARTS:
+            self._failures.labels(part)
 
     def behaviour(self, scorer: RegnoScorer) -> Behaviour:
         """The counters of what a scorer sees and says."""
@@ -58,12 +77,14 @@ class Metrics:
         """Count a look at the keys file that found it `loaded` anew, or `refused`."""
         self._keys_reloads[result].inc()
 
+    def count_failure(self, part: str) -> None:
+        """Count a failure in a part of the work beside requests."""
+        self._failures.labels(part).inc()
+
+    def count_dropped_lines(self, lines: int) -> None:
+        """Count lines of the log that were left out."""
+        self._dropped_lines.inc(lines)
+
     def serve(self, app: Flask, token: str) -> None:
         """Answer GET /metrics to who bears the token, to everybody if it is empty."""
         page.serve(app, self.registry, token)
-
-    def publish(self, sockets: Iterable[Any], in_flight: int) -> None:
-        """Write what need not be written with each request: once a second is soon enough."""
-        self.http.publish(in_flight)
-        self.scoring.publish()
-        self.vitals.publish(sockets)

@@ -15,7 +15,7 @@ from service.record import Record
 class SilentHttp(HttpMetrics):
     """Counts no requests."""
 
-    def observe(self, record: Record, status: int, seconds: float) -> None:
+    def observe(self, records: Iterable[Record]) -> None:
         """Nothing."""
 
     def shed(self, reason: str) -> None:

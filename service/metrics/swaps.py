@@ -23,6 +23,13 @@ class SwapMetrics:
             multiprocess_mode="livemin",
             registry=registry,
         )
+        self._refused = Gauge(
+            "scoring_model_live_refused",
+            "1 while a worker refuses the version that is live by name, and serves another.",
+            ("worker",),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self._generation = Gauge(
             "scoring_model_generation",
             "The generation of the registry's aliases that a worker serves by.",
@@ -42,6 +49,10 @@ class SwapMetrics:
     def registry_up(self, worker: str, *, up: bool) -> None:
         """Show whether a worker can follow the registry."""
         self._reachable.labels(worker).set(int(up))
+
+    def live_refused(self, worker: str, *, refused: bool) -> None:
+        """Show whether a worker refuses what is live by name."""
+        self._refused.labels(worker).set(int(refused))
 
     def serving(self, worker: str, generation: int) -> None:
         """Show by which generation a worker serves."""

@@ -48,6 +48,7 @@ class VitalSigns:
         )  # fmt: skip
         self._worker = ""
         self._counted = 0.0
+        self._statm: int | None = None
 
     def configured(self, workers: int) -> None:
         """Show how many workers there should be."""
@@ -57,22 +58,23 @@ class VitalSigns:
         """A worker begins to serve."""
         self._worker = worker
         self._counted = process_time()
+        if _STATM.exists():  # Linux. Kept open: later there may be no more files to be had
+            self._statm = os.open(_STATM, os.O_RDONLY)
         self._starts.inc()
         self._up.labels(worker).set(1)
 
     def publish(self, sockets: Iterable[Any]) -> None:
         """Show how this worker is now."""
-        self._memory.labels(self._worker).set(_resident_bytes())
+        if self._statm is not None:
+            self._memory.labels(self._worker).set(_resident_bytes(self._statm))
         used = process_time()
         self._cpu.labels(self._worker).inc(used - self._counted)
         self._counted = used
         self._queue.set(max(map(_queue_length, sockets), default=0))
 
 
-def _resident_bytes() -> int:
-    if not _STATM.exists():  # not Linux
-        return 0
-    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _resident_bytes(statm: int) -> int:
+    return int(os.pread(statm, 256, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _queue_length(listener: Any) -> int:

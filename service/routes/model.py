@@ -36,7 +36,7 @@ _LONGEST_BODY: Final = 4096
 T = TypeVar("T")
 Check: TypeAlias = Callable[[Path], object]
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class Change(Struct, forbid_unknown_fields=True):

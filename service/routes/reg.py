@@ -6,10 +6,12 @@ batches. The blueprint holds the same route for any WSGI server; both make the s
 
 from asyncio import Task, get_running_loop
 from collections.abc import Iterator
+from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from flask import Blueprint, request
+from msgspec import Struct
 
 from model import InvalidRequest
 from model.regno import Reading, RegnoScorer, Row, Score
@@ -192,8 +194,7 @@ class RegEndpoint:
         text, record = request.body, request.record
         live = self.route.live(record)
         body.check_size(text, *self.route.limits)
-        query = request.target.partition(b"?")[2]
-        detail = query != b"" and details.wanted(query.decode("latin-1"))
+        detail = _wants_details(request.target)
         seconds = _seconds_left(request)
         if len(text) > ARRAY_BYTES:
             latest = self._admission.check_array(len(text), seconds)
@@ -205,10 +206,9 @@ class RegEndpoint:
         latest = self._admission.check_single(seconds)
         decoded = self.route.decoded(text, record)
         if isinstance(decoded, Reading):
-            scored, row = self.route.scoring.row(live, decoded, record)
-            live.batcher.add(
-                _Single(self, live, request, connection, decoded, scored, row, latest, detail)
-            )
+            guarded, row = self.route.scoring.row(live, decoded, record)
+            parts = live, request, connection, decoded, guarded, detail
+            live.batcher.add(Single(row, latest, perf_counter(), self, *parts))
         else:  # of a few rows
             connection.reply(request, self.route.scored(live, decoded, record, detail=detail))
 
@@ -243,59 +243,51 @@ class RegEndpoint:
         return array.reply(record)
 
 
-class _Single:
-    """A single request whose row waits for the next batch."""
+class Single(Struct, gc=False, eq=False):
+    """A single request whose row waits for the next batch, `queued` at a time of `perf_counter`.
 
-    __slots__ = (
-        *("_connection", "_detail", "_endpoint", "_live", "_queued", "_request"),
-        *("_scored", "_sent", "latest", "row"),
-    )
+    `sent` is its reading as it came, `guarded` as the guards left it.
+    """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is known of it by then
-        self,
-        endpoint: RegEndpoint,
-        live: Live,
-        request: "Request",
-        connection: "Connection",
-        sent: Reading,
-        scored: Reading,
-        row: Row,
-        latest: float,
-        detail: bool,  # noqa: FBT001
-    ) -> None:
-        """`sent` is the reading as it came, `scored` as the guards left it."""
-        self.row = row
-        self.latest = latest
-        self._endpoint = endpoint
-        self._live = live
-        self._request = request
-        self._connection = connection
-        self._sent = sent
-        self._scored = scored
-        self._detail = detail
-        self._queued = perf_counter()
+    row: Row
+    latest: float
+    queued: float
+    endpoint: RegEndpoint
+    live: Live
+    request: "Request"
+    connection: "Connection"
+    sent: Reading
+    guarded: Reading
+    detail: bool
 
     def scored(self, score: Score, began: float, ended: float) -> None:
         """Reply with the score."""
-        request, live = self._request, self._live
-        record, route = request.record, self._endpoint.route
-        record.wait_seconds = began - self._queued
+        request, live = self.request, self.live
+        record, route = request.record, self.endpoint.route
+        record.wait_seconds = began - self.queued
         record.predict_seconds = ended - began
         try:
-            route.scoring.scored(live, self._scored, score)
-            outcome = route.scoring.outcome(live, self._sent, score, record, detail=self._detail)
-            self._connection.reply(request, route.reply(outcome, record))
+            route.scoring.scored(live, self.guarded, score)
+            outcome = route.scoring.outcome(live, self.sent, score, record, detail=self.detail)
+            self.connection.reply(request, route.reply(outcome, record))
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
-            self._endpoint.fail(error, request, self._connection)
+            self.endpoint.fail(error, request, self.connection)
 
     def failed(self, error: Exception) -> None:
         """Reply that the row could not be scored."""
-        self._endpoint.route.scoring.failed(1)
-        self._endpoint.fail(error, self._request, self._connection)
+        self.endpoint.route.scoring.failed(1)
+        self.endpoint.fail(error, self.request, self.connection)
 
     def too_late(self) -> None:
         """Reply that the time is over."""
-        self._endpoint.late(self._request, self._connection)
+        self.endpoint.late(self.request, self.connection)
+
+
+# Clients use the same few.
+@lru_cache(maxsize=256)
+def _wants_details(target: bytes) -> bool:
+    """Whether the target of a request asks for details. Raises InvalidRequest."""
+    return details.wanted(target.partition(b"?")[2].decode("latin-1"))
 
 
 def _timed(slices: Iterator[T], record: Record) -> Iterator[T]:

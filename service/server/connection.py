@@ -114,24 +114,23 @@ class Connection(Protocol):
         """Feed the parser until a request is to be answered."""
         at, end = 0, len(data)
         while at < end:
-            at = self._feed(data, at)
-            if self._answer():
-                self._keep(data[at:])
+            try:
+                at = self._parser.feed(data, at)
+            except BadRequest as fault:
+                self._stop_parsing(fault.status)
+            except Exception as error:  # noqa: BLE001 - it concerns this connection alone
+                self._site.failed(error)
+                self._stop_parsing(500)
+            request = self._request
+            if request is not None and (request.complete or request.refusal is not None):
+                self._answer(request)
+                if at < end:
+                    self._keep(data[at:])
                 return
             if self._parses_no_more:
                 self.transport.close()
                 return
         self._note_wait()
-
-    def _feed(self, data: bytes, at: int) -> int:
-        try:
-            return self._parser.feed(data, at)
-        except BadRequest as fault:
-            self._stop_parsing(fault.status)
-        except Exception as error:  # noqa: BLE001 - it concerns this connection alone
-            self._site.failed(error)
-            self._stop_parsing(500)
-        return len(data)
 
     def _head(self, request: Request, fault: int) -> None:
         """A request's head is complete."""
@@ -156,7 +155,7 @@ class Connection(Protocol):
 
     def _keep(self, data: bytes) -> None:
         """Leave bytes unparsed for now, and read no more."""
-        if data and not self._parses_no_more:
+        if not self._parses_no_more:
             self._unparsed += data
             self.transport.pause_reading()
             self._go_on_soon()
@@ -164,7 +163,7 @@ class Connection(Protocol):
     def _note_wait(self) -> None:
         request = self._parser.request
         if request is None:
-            self._wait_for(HEAD if self._parser.in_head else IDLE)
+            self._wait_for(HEAD if self._parser.raw_head else IDLE)
         elif self.waits_for != BODY:
             self._wait_for(BODY)
             # A client may hold the body back until it is told that it is wanted.
@@ -177,18 +176,21 @@ class Connection(Protocol):
 
     # Replies out.
 
-    def _answer(self) -> bool:
-        """Answer the request that is next, if it can be; whether that has begun."""
-        request = self._request
-        if request is None or (not request.complete and request.refusal is None):
-            return False
+    def _answer(self, request: Request) -> None:
+        """Begin to answer a request that is complete, or refused."""
         self._busy = self._answering = True
         self.waits_for = REPLY
         if request.refusal is not None:
             self.reply(request, request.refusal)
         elif request.endpoint is not None:
             request.endpoint.answer(request, self)
-        return True
+
+    def _answer_refused(self) -> None:
+        """Answer the request that is next if it is refused; else there is nothing to wait for."""
+        if self._request is not None and self._request.refusal is not None:
+            self._answer(self._request)
+        else:
+            self.transport.close()
 
     def reply(self, request: Request, reply: Reply) -> None:
         """Send the reply to the request that is being answered."""
@@ -233,10 +235,9 @@ class Connection(Protocol):
         if not self._parses_no_more:
             if self._parser.request is not None:
                 self._stop_parsing(400, "the body ends before its Content-Length")
-            elif self._parser.in_head:
+            elif self._parser.raw_head:
                 self._stop_parsing(400)
-        if not self._answer():
-            self.transport.close()
+        self._answer_refused()
 
     def _end(self, request: Request) -> None:
         """The last reply was sent."""
@@ -271,8 +272,7 @@ class Connection(Protocol):
         elif self.waits_for == BODY:
             if waited > patience.body:
                 self._stop_parsing(408, "the body took too long to come")
-                if not self._answer():
-                    self.transport.close()
+                self._answer_refused()
         elif self.waits_for == END and waited > _END_SECONDS:
             self.transport.abort()
 

@@ -27,9 +27,7 @@ _CHUNK_FRAMING: Final = 16 * 1024
 _EMPTY_LINES: Final = 2
 _LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
-_BLANKS: Final = b" \t"
-_BLANK_AT_END: Final = b" \r\n"
-_TAB_AT_END: Final = b"\t\r\n"
+_CR: Final = 13
 
 
 class BadRequest(Exception):
@@ -57,22 +55,20 @@ class Events(NamedTuple):
 class RequestParser:
     """Parses one connection's bytes. After BadRequest it is of no more use.
 
-    `request` is the one whose body is being received; `in_head` is whether a head has begun.
+    `raw_head` is what has come of the head that has begun, `request` the one whose body is coming.
     """
 
     def __init__(self, events: Events) -> None:
         self.request: Request | None = None
-        self.in_head = False
         self._new_record, self._head, self._body = events
         self._parser = HttpRequestParser(self)
-        self._begun = b""  # a head of which not all has come
+        self.raw_head = b""
         self._empty_lines = 0
         self._raw_bytes = 0  # of a chunked body
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._repeated: list[bytes] = []
         self._pieces: list[bytes] = []
-        self._strips_blanks = False
         self._passes_over_head = False
 
     def feed(self, data: bytes, at: int) -> int:
@@ -95,30 +91,34 @@ class RequestParser:
         return end
 
     def _feed_head(self, data: bytes, at: int) -> int:
-        if self._begun or (end := data.find(_HEAD_END, at)) < 0:
-            return self._feed_piece(data, at)
-        if data.startswith(_LINE_END, at):
+        if not self.raw_head and data[at] == _CR and data.startswith(_LINE_END, at):
             return self._pass_over_empty_line(at)
-        end += len(_HEAD_END)
-        head = data[at:end]
-        self._check_head(head)
+        end = data.find(_HEAD_END, at) + len(_HEAD_END)
+        if self.raw_head or end < len(_HEAD_END) or end - at > _LONGEST_HEAD:
+            return self._feed_piece(data, at)
+        self.raw_head = head = data[at:end]
         self._parse(head)
+        self.raw_head = b""
         return end
 
     def _feed_piece(self, data: bytes, at: int) -> int:
         """The same for a head that does not come at once: what is wrong shows as soon as it can."""
-        before = len(self._begun)
-        head = self._begun + data[at : at + _LONGEST_HEAD]
+        before = len(self.raw_head)
+        self.raw_head = head = self.raw_head + data[at : at + _LONGEST_HEAD]
         if head.startswith(_LINE_END):
-            self._begun = b""
+            self.raw_head = b""
             return self._pass_over_empty_line(at - before)
         end = head.find(_HEAD_END, max(0, before - len(_HEAD_END)))
         if end >= 0:
-            head = head[: end + len(_HEAD_END)]
-        if _LINE_END in head or len(head) > _LONGEST_HEAD:
-            self._check_head(head)
-        self._begun = head if end < 0 else b""
+            self.raw_head = head = head[: end + len(_HEAD_END)]
+        line = head.find(_LINE_END)
+        if len(head) > _LONGEST_HEAD:
+            raise BadRequest(414 if line < 0 or line > LONGEST_TARGET else 431)
+        if line >= 0 and head.count(b" ", 0, line) != 2:
+            raise BadRequest
         self._parse(head[before:])
+        if end >= 0:
+            self.raw_head = b""
         return at + len(head) - before
 
     def _pass_over_empty_line(self, at: int) -> int:
@@ -126,19 +126,6 @@ class RequestParser:
         if self._empty_lines > _EMPTY_LINES:
             raise BadRequest
         return at + len(_LINE_END)
-
-    def _check_head(self, head: bytes) -> None:
-        """Bound what llhttp does not, and see what it forgives.
-
-        That is half an end of line before a request, more blanks than the two of a request line,
-        and blanks after a value.
-        """
-        line = head.find(_LINE_END)
-        if len(head) > _LONGEST_HEAD:
-            raise BadRequest(414 if line < 0 or line > LONGEST_TARGET else 431)
-        if head.count(b" ", 0, line) != 2 or head[:1] in _LINE_END:
-            raise BadRequest
-        self._strips_blanks = _BLANK_AT_END in head or _TAB_AT_END in head
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -166,23 +153,15 @@ class RequestParser:
 
     # What httptools calls.
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        if not self._passes_over_head:
-            self.in_head = True
-            self._target, self._headers, self._repeated = b"", {}, []
-
     def on_url(self, piece: bytes) -> None:
         """The request's target, or a piece of it."""
         self._target += piece
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head; or of the trailer, which means nothing here."""
-        if not self.in_head:
+        if self.request is not None:
             return
         name = name.lower()
-        if self._strips_blanks:
-            value = value.strip(_BLANKS)
         if name in self._headers:
             self._repeated.append(name)
             value = self._headers[name] + b"," + value
@@ -191,24 +170,27 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         """The head is here."""
         if self._passes_over_head:
-            self._passes_over_head = False
+            self._passes_over_head, self._target = False, b""
             return
-        self.in_head = False
+        target, headers, repeated = self._target, self._headers, self._repeated
+        self._target, self._headers, self._repeated = b"", {}, []
         self._empty_lines = self._raw_bytes = 0
-        parser, headers = self._parser, self._headers
+        if b" \r\n" in self.raw_head or b"\t" in self.raw_head:  # llhttp leaves those after a value
+            headers = {name: value.strip(b" \t") for name, value in headers.items()}
+        parser = self._parser
         method = parser.get_method()
         request = Request(
             self._new_record(method, headers),
             method,
-            self._target,
+            target,
             headers,
-            self._repeated,
+            repeated,
             parser.should_keep_alive(),
             perf_counter(),
             missing=int(headers.get(b"content-length", 0)),
         )
         self.request = request
-        self._head(request, head_fault(request, parser.get_http_version()))
+        self._head(request, head_fault(request, self.raw_head))
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""
@@ -229,7 +211,7 @@ class RequestParser:
     def on_message_complete(self) -> None:
         """The request is here to its end."""
         request = self.request
-        if request is None or self._has_more(request):
+        if request is None or (b"upgrade" in request.headers and self._has_more(request)):
             return
         pieces, self._pieces = self._pieces, []
         self.request = None
@@ -241,7 +223,7 @@ class RequestParser:
     def _has_more(self, request: Request) -> bool:
         """Whether httptools leaves out a body, since the head asked for another protocol."""
         has_body = request.missing > 0 or (request.is_chunked and not request.received)
-        return has_body and b"upgrade" in request.headers and self._parser.should_upgrade()
+        return has_body and self._parser.should_upgrade()
 
 
 def _end_of_line(data: bytes, at: int) -> int:

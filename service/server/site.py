@@ -1,12 +1,13 @@
 """What the connections of one listening address share: endpoints, limits, records, replies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from operator import attrgetter
 from time import perf_counter
 from typing import Final, NamedTuple, Protocol
 
+from service.iteration import EndOfIteration
 from service.record import Record
 from service.reply import Reply, fail
 from service.server.connection import BODY, END, HEAD, IDLE, REPLY, Connection
@@ -53,13 +54,13 @@ class Events(NamedTuple):
     """What a site asks and tells.
 
     `record` makes the record of a request with this method and these headers. `drains` is whether
-    the server is about to stop. `answered` is given each request, the status of its reply and its
-    seconds from the head on, `failed` errors that concern no endpoint.
+    the server is about to stop. `answered` is given the requests that were answered in an iteration
+    of the loop, `failed` errors that concern no endpoint.
     """
 
     record: Callable[[bytes, Mapping[bytes, bytes]], Record]
     drains: Callable[[], int]
-    answered: Callable[[Request, int, float], None]
+    answered: Callable[[Sequence[Request]], None]
     failed: Callable[[BaseException], None]
 
 
@@ -102,8 +103,10 @@ class Site:
         self._endpoints = dict(endpoints)
         self._others = others
         self._bodies = bodies
-        self.record, self._drains, self._answered, self.failed = events
-        self._heads: dict[tuple[int, bool], bytes] = {}
+        self.record, self._drains, self._tell, self.failed = events
+        self._answered: list[Request] = []
+        self._end = EndOfIteration(self._tell_answered)
+        self._heads: dict[tuple[int, bool, str], bytes] = {}
         self._unsent: dict[Connection, int] = {}
         self._may_drop = _DROPPED_A_SECOND
 
@@ -185,7 +188,9 @@ class Site:
 
     def admit(self, request: Request) -> None:
         """Find the request's endpoint, and reserve room for its body, or set its refusal."""
-        endpoint = self._endpoint_of(request)
+        endpoint = self._endpoints.get((request.method, request.target))
+        if endpoint is None:
+            endpoint = self._endpoint_of(request)
         limit = endpoint.admit(request)
         request.endpoint, request.limit = endpoint, limit
         size = request.missing
@@ -201,9 +206,6 @@ class Site:
             request.keep_alive = False
 
     def _endpoint_of(self, request: Request) -> Endpoint:
-        found = self._endpoints.get((request.method, request.target))
-        if found is not None:
-            return found
         path = path_of(request.target)
         return self._endpoints.get((request.method, path)) or self._others(path)
 
@@ -226,6 +228,7 @@ class Site:
         """A request's body is held no longer."""
         self._bodies.give_back(request.reserved)
         request.reserved = 0
+        request.body = b""
 
     # Replies.
 
@@ -237,30 +240,39 @@ class Site:
         if self.stops or self._drains():
             request.keep_alive = False
         record = request.record
-        return b"%b%bX-Request-Id: %b\r\nX-Model-Version: %b\r\n\r\n%b" % (
-            self._heads.get((status, request.keep_alive)) or self._head(status, request.keep_alive),
+        kind = status, request.keep_alive, record.model_version
+        return b"%b%bX-Request-Id: %b\r\n\r\n%b" % (
+            self._heads.get(kind) or self._head(*kind),
             fields,
             record.request_id.encode(),
-            record.model_version.encode(),
             b"" if request.method == b"HEAD" else body,
         )
 
-    def _head(self, status: int, keep_alive: bool) -> bytes:  # noqa: FBT001
-        """What all replies of a status have in common within a second."""
+    def _head(self, status: int, keep_alive: bool, version: str) -> bytes:  # noqa: FBT001
+        """What all replies of a kind have in common within a second."""
         lines = (
             f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}\r\nServer: gunicorn\r\n"
             f"Date: {formatdate(usegmt=True)}\r\n"
             f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
+            f"X-Model-Version: {version}\r\n"
         )
-        head = self._heads[status, keep_alive] = lines.encode()
+        head = self._heads[status, keep_alive, version] = lines.encode()
         return head
 
     def answered(self, request: Request, status: int) -> None:
         """A request has its reply."""
         if request.reserved:
             self.release(request)
-        request.record.route = request.record.route or "unmatched"
-        self._answered(request, status, perf_counter() - request.began)
+        record = request.record
+        record.status, record.seconds = status, perf_counter() - request.began
+        if not record.route:
+            record.route = "unmatched"
+        self._answered.append(request)
+        self._end.schedule()
+
+    def _tell_answered(self) -> None:
+        answered, self._answered = self._answered, []
+        self._tell(answered)
 
 
 def too_long(limit: int) -> Reply:

@@ -12,7 +12,7 @@ import uvloop
 from gunicorn.workers.base import Worker
 
 from service.board import Board, board
-from service.failures import log_exception, report
+from service.failures import contained, report
 from service.record import Record
 from service.request_ids import new_id
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
@@ -88,20 +88,13 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         """What is done once a second. None of it may end the worker."""
         loop = get_running_loop()
         loop.call_later(_TICK_SECONDS if self.alive else _LAST_TICK_SECONDS, self._tick)
-        parts = (
-            self.notify,
-            self._check_parent,
-            self._check_connections,
-            self._publish,
-            self.log.tick,
-        )
-        for part in parts:
-            try:
-                part()
-            except Exception as error:  # noqa: BLE001 - tried again in the next second
-                log_exception(error, "of the tick")
+        contained("heartbeat", self.notify)
+        contained("master", self._check_master)
+        contained("connections", self._check_connections)
+        self._publish()
+        contained("log", self.log.tick)
 
-    def _check_parent(self) -> None:
+    def _check_master(self) -> None:
         if os.getppid() != self.ppid and self.alive:
             self.log.warning("The master is gone: this worker stops")
             self._stop()

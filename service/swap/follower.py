@@ -16,7 +16,7 @@ from model import ModelRefused
 from model.registry import Damaged, Refused, Registry, RegistryError
 from model.regno import RegnoScorer
 from service.board import Board
-from service.failures import log_exception
+from service.failures import log_failure
 from service.metrics.swaps import SwapMetrics
 from service.shadow import Shadow
 from service.slots import Live, Slot
@@ -39,7 +39,7 @@ _AGAIN: Final = 30.0
 
 _REST_SECONDS: Final = 1.0
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class Place(Struct, frozen=True):
@@ -102,7 +102,7 @@ class Follower:
             try:
                 await self._step()
             except Exception as error:  # noqa: BLE001 - whatever happens, it goes on serving
-                log_exception(error, "of a swap")
+                log_failure("a swap", error)
                 await sleep(_REST_SECONDS)  # it may come again at each look
             await sleep(_LOOK_SECONDS if self._is_underway else min(self._poll_seconds, 0.1))
 
@@ -284,6 +284,7 @@ class Follower:
         self._place.whiteboard.put(self._place.number, self._note)
         worker = str(self._place.number)
         self._metrics.registry_up(worker, up=self._note.state != "unreachable")
+        self._metrics.live_refused(worker, refused=self._note.refused is not None)
         self._metrics.serving(worker, self._note.serving.generation)
 
     async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:

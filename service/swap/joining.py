@@ -2,19 +2,16 @@
 
 import logging
 import os
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING
 
 from model import ModelRefused
-from model.registry import Registry, RegistryError, open_registry
+from model.registry import Aliases, Registry, RegistryError, open_registry
 from model.regno import RegnoScorer
 from service import workdir
 from service.board import board
-from service.failures import log_exception
 from service.settings import Settings, SettingsError, variable
 from service.shadow import Shadow
 from service.swap.follower import Follower, Place
@@ -27,10 +24,7 @@ if TYPE_CHECKING:
     from service.metrics import Metrics
     from service.slots import Slot
 
-# A worker that can't begin is started anew by the master at once; the disk gets a rest.
-_REST_SECONDS: Final = 1.0
-
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -45,28 +39,43 @@ def loader_of(settings: Settings, registry: Registry) -> Loader:
     return Loader(registry, Examination(folder), Kept(folder), settings.max_slowdown)
 
 
-def first(settings: Settings) -> RegnoScorer:
-    """In the master: the scorer of the live version, which all workers begin with.
+def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
+    """In the master: the scorer of the live version, or of the previous one if that is refused.
 
-    Raises SettingsError.
+    In the second case the workers retry the live version. `refused` is called for each version
+    that is refused. Raises SettingsError when neither can be served.
     """
     try:
         registry = registry_of(settings)
         aliases = registry.aliases()
-        if not aliases.live:
-            raise SettingsError(
-                variable("models"), f"{registry.where} has no live version: promote one"
-            )
-        path = registry.fetch(aliases.live)
-        scorer = RegnoScorer.load(path)
-        Kept(workdir.metrics_folder()).keep(aliases.live, path.parent)
-    except (RegistryError, ModelRefused) as reason:
-        raise SettingsError(variable("models"), str(reason)) from reason
-    target = Target(aliases.live, aliases.generation)
-    # The way back of before a restart stays one, however slow.
-    order = Order(target, monotonic(), aliases.previous)
-    whiteboard().give(order, instead_of=None)
-    return scorer
+    except RegistryError as error:
+        raise SettingsError(variable("models"), str(error)) from error
+    if not aliases.live:
+        reason = f"{registry.where} has no live version: promote one"
+        raise SettingsError(variable("models"), reason)
+    loader, refusals = loader_of(settings, registry), []
+    for version in filter(None, (aliases.live, aliases.previous)):
+        try:
+            scorer = loader.read(version)
+        except (RegistryError, ModelRefused) as error:
+            refusals.append(f"version {version} is refused: {error}")
+            refused()
+            continue
+        loader.keep(version)
+        _begin_with(version, aliases)
+        if refusals:
+            log.error("The previous version %s serves, as the live %s", version, refusals[0])
+        return scorer
+    raise SettingsError(variable("models"), "; ".join(refusals))
+
+
+def _begin_with(version: str, aliases: Aliases) -> None:
+    """Order the version that all workers begin with; a change to the other one is not timed."""
+    is_live = version == aliases.live
+    # No generation of the aliases says that the previous version is to serve.
+    target = Target(version, aliases.generation if is_live else 0)
+    former = aliases.previous if is_live else aliases.live
+    whiteboard().give(Order(target, monotonic(), former), instead_of=None)
 
 
 def join(
@@ -74,7 +83,8 @@ def join(
 ) -> Callable[[], None]:
     """In a worker, before its first connection: serve what the others do.
 
-    What is returned follows the registry with them, once the event loop runs.
+    What is returned follows the registry with them, once the event loop runs. Raises RegistryError
+    or ModelRefused when what they serve can't be had.
     """
     if not settings.models:
         serving = Target(slot.current.version, 0)
@@ -83,11 +93,9 @@ def join(
     try:
         follower = _follower(settings, slot, metrics, admission, number)
         follower.catch_up()
-    except (RegistryError, ModelRefused) as reason:
-        _give_up(metrics, str(reason))
-    except Exception as error:  # noqa: BLE001 - uncaught, it would end the whole server
-        log_exception(error, "of a worker's start")
-        _give_up(metrics, type(error).__name__)
+    except (RegistryError, ModelRefused):
+        metrics.scoring.loaded("refused")
+        raise
     return follower.start
 
 
@@ -110,11 +118,3 @@ def _follower(
             busy=lambda: admission.crowded,
         ),
     )
-
-
-def _give_up(metrics: "Metrics", reason: str) -> NoReturn:
-    """End this worker in a way that the master starts another for it."""
-    metrics.scoring.loaded("refused")
-    log.critical("The version that this host serves can't be had: %s", reason)
-    time.sleep(_REST_SECONDS)
-    sys.exit(1)

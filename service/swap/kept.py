@@ -1,49 +1,80 @@
 """A copy of what this host serves, for workers that start when the registry is out of reach."""
 
+import fcntl
 import logging
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 MODEL: Final = "model.cbm"
 MANIFEST: Final = "manifest.json"
 _PREFIX: Final = "serving-"
+_PART: Final = "copying"
+_LOCK: Final = "copying.lock"
 # The folder is in memory, and the workers' metrics must find room there.
 _SHARE: Final = 4
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class Kept:
-    """In the server's own folder, which goes with it. Writing twice does no harm."""
+    """A copy in the server's own folder, which is removed with the server.
+
+    All workers of a host copy the new version at the same moment, so writers take a lock. Readers
+    need none: a copy appears and disappears as a whole, by a rename.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._part = folder / _PART
 
     def keep(self, version: str, source: Path) -> None:
-        """Copy a version's two files and forget the others; what has no room is not copied."""
-        place = self._folder / f"{_PREFIX}{version}"
-        if not place.exists():
-            self._copy(source, place)
-        for other in self._folder.glob(f"{_PREFIX}*"):
-            if other != place:
-                shutil.rmtree(other, ignore_errors=True)
+        """Copy a version's two files and remove other versions. Failures are logged, not raised."""
+        try:
+            with self._alone():
+                self._clear()  # a worker may have died while it copied
+                try:
+                    self._keep(self._place(version), source)
+                finally:
+                    self._clear()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            log.warning("No copy of %s, a new worker needs the registry: %s", version, reason)
 
     def model(self, version: str) -> Path | None:
         """The copy of a version's model, beside its manifest; None if there is none."""
-        path = self._folder / f"{_PREFIX}{version}" / MODEL
+        path = self._place(version) / MODEL
         return path if path.exists() else None
 
-    def _copy(self, source: Path, place: Path) -> None:
+    def _place(self, version: str) -> Path:
+        return self._folder / f"{_PREFIX}{version}"
+
+    def _keep(self, place: Path, source: Path) -> None:
+        if not place.exists():
+            self._copy(source)
+            self._part.rename(place)
+        for other in self._folder.glob(f"{_PREFIX}*"):
+            if other != place:
+                other.rename(self._part)
+                self._clear()
+
+    def _copy(self, source: Path) -> None:
         size = sum((source / name).stat().st_size for name in (MODEL, MANIFEST))
         if size * _SHARE > shutil.disk_usage(self._folder).free:
-            log.warning("No room for a copy of the live version: a new worker needs the registry")
-            return
-        part = Path(f"{place}.{id(self)}.part")
-        with suppress(FileExistsError):
-            part.mkdir()
+            raise OSError(0, f"it would take more than 1/{_SHARE} of the free space")
+        self._part.mkdir()
         for name in (MODEL, MANIFEST):
-            shutil.copyfile(source / name, part / name)
-        with suppress(OSError):  # another worker was quicker
-            part.rename(place)
+            shutil.copyfile(source / name, self._part / name)
+
+    def _clear(self) -> None:
+        if self._part.exists():
+            shutil.rmtree(self._part)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock. The kernel releases it when its holder dies."""
+        with (self._folder / _LOCK).open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

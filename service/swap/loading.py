@@ -14,20 +14,24 @@ from time import thread_time, time
 from typing import Final, NamedTuple
 
 from model import ModelRefused
-from model.registry import Registry, RegistryError, examine
+from model.registry import Registry, RegistryError, examine, model_digest
 from model.regno import RegnoScorer
-from service.swap.kept import MANIFEST, Kept
+from service.swap.kept import Kept
 
 _ROUNDS: Final = 5
 # So long a refusal holds: the machine may have been short of memory or time, and who tries again
 # later is to get another answer.
 _REFUSED_SECONDS: Final = 20.0
+# The greatest size of a verdict in bytes, and its last byte: a partial write is no verdict.
+_LONGEST: Final = 4096
+_END: Final = b"\0"
 
 
 class Examination:
     """The check of a model file, once for each file on this host; after a refusal anew in a while.
 
-    `folder` is where the verdicts lie, the same for all workers and gone with the server.
+    `folder` holds the verdicts for all workers, and is removed with the server. If a verdict can't
+    be written there, each worker examines the file itself.
     """
 
     def __init__(self, folder: Path, check: Callable[[Path], object] = examine) -> None:
@@ -36,11 +40,11 @@ class Examination:
 
     def __call__(self, model: Path) -> None:
         """Raises ModelRefused, as `check` does, or as it did for another worker."""
-        with self._alone(_digest(model)) as verdict:
-            if _is_open(verdict):
-                os.ftruncate(verdict, 0)
-                os.write(verdict, b"." + self._reason(model).encode())
-            reason = os.pread(verdict, 1 << 16, 1).decode()
+        with self._alone(model_digest(model)) as verdict:
+            reason = _known(verdict)
+            if reason is None:
+                reason = self._reason(model)
+                _note(verdict, reason)
         if reason:
             raise ModelRefused(reason)
 
@@ -54,28 +58,35 @@ class Examination:
     @contextmanager
     def _alone(self, digest: str) -> Iterator[int]:
         """Within, no other worker has this verdict's file; the kernel frees a dead one's lock."""
-        path = self._folder / f"examined-{digest}"
-        verdict = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        verdict = self._opened(digest)
         try:
             fcntl.flock(verdict, fcntl.LOCK_EX)
             yield verdict
         finally:
             os.close(verdict)
 
+    def _opened(self, digest: str) -> int:
+        path = self._folder / f"examined-{digest}"
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return os.memfd_create(path.name)
 
-def _digest(model: Path) -> str:
-    """Of the model and its manifest: they are refused for one another's sake."""
-    papers = model.with_name(MANIFEST)
-    return sha256(
-        model.read_bytes() + (papers.read_bytes() if papers.exists() else b"")
-    ).hexdigest()
+
+def _known(verdict: int) -> str | None:
+    """The reason of a refusal, "" for a good model; None if there is no verdict, or an old one."""
+    text = os.pread(verdict, _LONGEST, 0)
+    if not text.endswith(_END):
+        return None
+    is_old = time() - os.fstat(verdict).st_mtime > _REFUSED_SECONDS
+    reason = text.removesuffix(_END).decode("utf-8", "replace")
+    return None if reason and is_old else reason
 
 
-def _is_open(verdict: int) -> bool:
-    """Whether there is none, or an old refusal; one that nobody wrote to its end counts as none."""
-    file = os.fstat(verdict)
-    is_old = time() - file.st_mtime > _REFUSED_SECONDS
-    return file.st_size == 0 or (file.st_size > 1 and is_old)
+def _note(verdict: int, reason: str) -> None:
+    with suppress(OSError):  # a verdict without its end is ignored
+        os.ftruncate(verdict, 0)
+        os.pwrite(verdict, reason.encode()[: _LONGEST - 1] + _END, 0)
 
 
 class Fetched(NamedTuple):
@@ -141,21 +152,41 @@ class Loader:
 
         Raises ModelRefused, RegistryError.
         """
-        path = self._kept.model(version) or self._registry.fetch(version)
-        scorer = RegnoScorer.load(path)
+        try:
+            scorer = self._of_copy(version) or self.read(version)
+        except ModelRefused:  # a swap has just removed the copy
+            scorer = self.read(version)
         scorer.warm()
         return scorer
 
-    def load(self, version: str, present: RegnoScorer | None) -> RegnoScorer:
-        """A warm scorer of a version, held to the speed of `present`, if one is given.
+    def _of_copy(self, version: str) -> RegnoScorer | None:
+        path = self._kept.model(version)
+        if path is None:
+            return None
+        self._examination(path)
+        return RegnoScorer.load(path)
+
+    def read(self, version: str) -> RegnoScorer:
+        """A scorer of a version, examined but not warm: it can still be shared by a fork.
 
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
         """
         path = self._registry.fetch(version)
         self._examination(path)
-        known = Fetched.of(path, "")
+        try:
+            known = Fetched.of(path, "")
+        except OSError as error:
+            raise ModelRefused(f"it can't be read: {error.strerror}") from error
         scorer = RegnoScorer.load(path)
         self._fetched[version] = known._replace(sha256=scorer.sha256)
+        return scorer
+
+    def load(self, version: str, present: RegnoScorer | None) -> RegnoScorer:
+        """A warm scorer of a version, held to the speed of `present`, if one is given.
+
+        Raises as `read`.
+        """
+        scorer = self.read(version)
         scorer.warm()
         if present:
             self._hold_to_speed(scorer, present)

@@ -17,7 +17,7 @@ from service.slots import Slot
 # A version that can't be had is tried again.
 _AGAIN: Final = 30.0
 
-log = logging.getLogger("gunicorn.error")
+log = logging.getLogger("scoring")
 
 
 class Shadowing:

@@ -73,9 +73,17 @@ class Connection(HTTPConnection):
 @contextmanager
 def started(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
     """A ready server that the test stops itself; it is stopped here only when the test fails."""
-    server = Server(
-        folder, {f"SCORING_{name.upper()}": value for name, value in settings.items()}, arguments
-    )
+    with started_through((), folder, *arguments, **settings) as server:
+        yield server
+
+
+@contextmanager
+def started_through(
+    command: tuple[str, ...], folder: Path, *arguments: str, **settings: str
+) -> Iterator[Server]:
+    """The same by a command that takes rights or room away."""
+    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
+    server = Server(folder, named, arguments, through=command)
     try:
         server.wait_ready()
         yield server

@@ -148,7 +148,7 @@ def test_it_serves_while_one_folder_can_be_written_to(mounts: str, tmp_path: Pat
 def test_no_room_for_metrics_is_told_with_the_figures(tmp_path: Path) -> None:
     with server_with(_SHM.format(_FULL) + _WORK.format(_FULL), tmp_path) as server:
         server.assert_says(
-            "/dev/shm or TMPDIR: 2 workers need 2 MiB for their metrics: ",
+            "/dev/shm or TMPDIR: 2 workers need 2.8 MiB for their metrics: ",
             "/dev/shm has 0.1, ",
             f"{server.run} has 0.1",
         )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.live.support import Connection, connections, exchange, head
-from tests.support.server import Server, environment, serving
+from tests.support.server import METRICS_TOKEN, Server, environment, eventually, serving
 from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
@@ -147,6 +147,37 @@ def test_a_log_that_nobody_reads_any_more_ends_no_connection(tmp_path: Path) -> 
         os.close(incoming)
         for _ in range(20):  # on one connection, which is not opened again
             assert opened.ask("GET", "/").status == 200
+
+
+def test_a_reader_that_stands_still_costs_lines_and_no_reply(tmp_path: Path) -> None:
+    incoming, outgoing = os.pipe()
+    settings = {"SCORING_WORKERS": "1", "SCORING_METRICS_TOKEN": METRICS_TOKEN}
+    with _writing_to(outgoing, tmp_path, **settings) as server, connections(server, 8) as opened:
+        asked = 2  # the last two questions for the count, which are lines too
+        while not _dropped(server):
+            asking = [Thread(target=_ask_often, args=(connection,)) for connection in opened]
+            for thread in asking:
+                thread.start()
+            for thread in asking:
+                thread.join()
+            asked += 100 * len(opened) + 1
+        reader = Reader(incoming)
+        eventually(lambda: "were dropped" in reader.text(), "the log says what was dropped")
+        dropped = int(_dropped(server))
+        assert dropped > 0
+    lines = [json.loads(line) for line in reader.whole().splitlines()]
+    os.close(incoming)
+    told = [line["message"] for line in lines if "were dropped" in line.get("message", "")]
+    assert [int(message.split()[0]) for message in told] == [dropped]
+    written = [line["request_id"] for line in lines if line.get("route") in {"/", "/metrics"}]
+    assert len(written) == len(set(written)) == asked - dropped
+
+
+def _dropped(server: Server) -> float:
+    with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
+        page = client.get("/metrics").text
+    (count,) = re.findall(r"^scoring_log_lines_dropped_total (\S+)$", page, re.MULTILINE)
+    return float(count)
 
 
 def test_the_levels_and_the_share_are_settings(

@@ -120,9 +120,10 @@ def test_a_second_server_on_the_same_port_refuses_to_start(tmp_path: Path) -> No
     with serving(tmp_path / "first", **address) as server:
         pids = server.pids()
         second = refused(tmp_path / "second", **address, workers="2")
-        assert second.returncode == 1
-        assert "in use" in second.stdout
-        assert second.stderr == ""
+        taken = f"SCORING_PORT: 127.0.0.1:{address['port']} is taken"
+        assert second.returncode == 75
+        assert second.stdout.count(f"{taken}: trying again in a second") == 5
+        assert second.stderr == f"Not started. {taken}: another process listens there\n"
         assert list((tmp_path / "second").iterdir()) == []
         assert server.pids() == pids
         with closing(Connection(server)) as connection:

@@ -3,7 +3,6 @@
 import json
 import signal
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from model.registry import Files, open_registry
 from model.regno import BUNDLED
 from tests.live.test_many_workers import value
 from tests.support import toys
+from tests.support.faulty import as_version
 from tests.support.flood import flooding
 from tests.support.moto import BUCKET, moto
 from tests.support.registry import no_check
@@ -88,12 +88,6 @@ _DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-def _files(version: str, model: bytes) -> Files:
-    papers = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
-    own = {"version": version, "file": "model.cbm", "sha256": sha256(model).hexdigest()}
-    return Files(model, json.dumps({**papers, **own}).encode())
-
-
 def _all_refuse(server: Server, version: str, reason: str) -> bool:
     notes = shown(server)["workers"]
     told = [note["refused"] and note["refused"]["version"] == version for note in notes]
@@ -105,11 +99,11 @@ def test_what_cant_be_served_is_refused_by_name_and_harms_nobody(tmp_path: Path)
     careless = open_registry(tmp_path / "models", check=no_check)
     offered = {}
     for version, (make, reason) in _MODELS.items():
-        careless.add(_files(version, make(tmp_path)))
+        careless.add(as_version(version, make(tmp_path)))
         offered[version] = reason
     folder = tmp_path / "models" / "regno"
     for version, (damage, reason) in _DAMAGES.items():
-        careless.add(_files(version, BUNDLED.read_bytes()))
+        careless.add(as_version(version, BUNDLED.read_bytes()))
         damage(folder / version)
         offered[version] = reason
     with following(tmp_path) as server, flooding(server.port, 100, 8) as stream:
@@ -130,7 +124,7 @@ def test_instead_of_a_refused_version_another_is_promoted_over_http(tmp_path: Pa
     """The alias names what no worker serves: the way out is not the way back only."""
     registry_of_two(tmp_path)
     careless = open_registry(tmp_path / "models", check=no_check)
-    careless.add(_files("bad", b""))
+    careless.add(as_version("bad", b""))
     with following(tmp_path) as server:
         careless.promote("bad", who="the tests")
         eventually(lambda: _all_refuse(server, "bad", "it is empty"), "it is refused")

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ BENCH = (sys.executable, "-m", "loadgen.bench")
 
 def measurement(target: str = "service", round_: int = 0, **values: Any) -> Measurement:
     usual = {
-        "connections": 16, "rows": 1, "rps": 1000.0, "p50_ms": 1.0, "p99_ms": 2.0, "errors": 0,
-        "cpu_s_per_1000": 0.5, "busiest": 0.5, "others": 0.1, "rss_mib": 300.0, "pss_mib": 100.0,
+        "workers": 2, "connections": 16, "rows": 1, "rps": 1000.0, "p50_ms": 1.0, "p99_ms": 2.0,
+        "errors": 0, "cpu_s_per_1000": 0.5, "busiest": 0.5, "others": 0.1, "rss_mib": 300.0, "pss_mib": 100.0,
     }  # fmt: skip
     return Measurement(target=target, round=round_, **(usual | values))
 
@@ -108,11 +109,25 @@ def test_the_bulk_road_is_compared_with_the_best_single_rate() -> None:
     measured = [
         measurement(connections=1, rps=100.0),
         measurement(connections=64, rps=500.0),
-        measurement("empty", connections=64, rps=9000.0),
+        measurement("nginx", connections=64, rps=9000.0),
         measurement(connections=4, rows=1000, rps=20.0),
     ]
     found = ratio(measured, "rows/s in arrays of 1000 ÷ best single-row rps")
     assert found["per_round"] == [40.0]
+
+
+def test_arrays_are_compared_with_a_process_without_a_server() -> None:
+    measured = [
+        measurement(workers=1, rows=1000, cpu_s_per_1000=20.0),
+        measurement("columns", workers=1, rows=1000, cpu_s_per_1000=15.0),
+    ]
+    found = ratio(measured, "CPU a row columns ÷ service in arrays of 1000")
+    assert (found["workers"], found["per_round"]) == (1, [0.75])
+
+
+def test_other_numbers_of_workers_are_not_compared() -> None:
+    measured = [measurement(workers=1), measurement("fastapi", workers=2)]
+    assert summary.ratios(measured) == []
 
 
 def test_the_busiest_process_is_told_by_what_it_took_in_between() -> None:
@@ -125,8 +140,8 @@ def test_the_busiest_process_is_told_by_what_it_took_in_between() -> None:
 
 def test_each_target_is_first_in_its_turn() -> None:
     targets = list(TARGETS.values())
-    assert [rotated(targets, n)[0] for n in range(6)] == [*targets, targets[0]]
-    assert all(sorted(rotated(targets, n)) == sorted(targets) for n in range(5))
+    assert [rotated(targets, n)[0] for n in range(8)] == [*targets, targets[0]]
+    assert all(sorted(rotated(targets, n)) == sorted(targets) for n in range(7))
 
 
 def test_a_missing_package_is_named() -> None:
@@ -140,11 +155,18 @@ def test_quick_is_small_but_can_be_told_otherwise() -> None:
     assert (quick.rounds, quick.seconds, quick.connections) == (1, 2, (1, 16))
     assert quick.env == {"A": "b=c"}
     assert options.parse(["--connections", "64,8", "--bulk", ""]).connections == (8, 64)
+    assert options.parse(["--workers", "4,1"]).worker_counts == (1, 4)
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--targets", "nobody"], ["--rounds", "0"], ["--env", "NAME"], ["--connections", "1,x"]],
+    [
+        ["--targets", "nobody"],
+        ["--rounds", "0"],
+        ["--workers", ""],
+        ["--env", "NAME"],
+        ["--connections", "1,x"],
+    ],
 )
 def test_a_bad_option_ends_the_program(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -157,8 +179,9 @@ def test_a_bad_option_ends_the_program(
 
 def test_the_report_and_the_picture_show_every_target(tmp_path: Path) -> None:
     measured = [
-        measurement(name, n, connections=c)
+        measurement(name, n, workers=workers, connections=c)
         for n in range(2)
+        for workers in (1, 2)
         for name in TARGETS
         for c in (1, 16, 64)
     ]
@@ -199,9 +222,10 @@ def test_a_quick_run_measures_every_target_without_errors(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     content = json.loads((tmp_path / "bench.json").read_text())
     assert (tmp_path / "bench.png").stat().st_size > 10_000
-    measured = {(row["target"], row["connections"], row["rows"]) for row in content["medians"]}
-    assert measured == {(name, c, 1) for name in TARGETS for c in (1, 16)} | {
-        ("service", 4, size) for size in (10, 100)
+    names = "workers", "target", "connections", "rows"
+    assert {tuple(row[name] for name in names) for row in content["medians"]} == {
+        *product((1, 2), TARGETS, (1, 16), (1,)),
+        *product((1, 2), ("service", "columns"), (4,), (10, 100)),
     }
     assert content["errors"] == 0
     assert content["greatest_difference"] <= check.TOLERANCE

@@ -14,7 +14,8 @@ import pytest
 from model.regno import BUNDLED
 from service.doctor.checks import told
 from service.doctor.finding import LEVELS
-from service.doctor.limits import CONNECTIONS, OTHER_FILES
+from service.doctor.limits import CONNECTIONS
+from service.open_files import OTHERS
 from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined
 from tests.support.server import environment, free_port, serving
 
@@ -166,9 +167,9 @@ def test_few_open_files_fail(tmp_path: Path) -> None:
         through = ("prlimit", f"--nofile={count}:{count}")
         return examined(tmp_path, _JSON, through=through, port=str(free_port()))
 
-    few, enough = limited(100), limited(CONNECTIONS + OTHER_FILES)
+    few, enough = limited(100), limited(CONNECTIONS + OTHERS)
     assert (few.code, few.level("open files")) == (1, "fail")
-    assert "room for 52 connections" in few["open files"]["found"]
+    assert "it takes 52 connections" in few["open files"]["found"]
     assert (enough.code, enough.level("open files")) == (0, "ok")
 
 

@@ -12,6 +12,7 @@ import pytest
 from service import workdir
 from service.doctor import folders, limits, memory, ports, workers
 from service.doctor.machine import Machine
+from service.open_files import OTHERS
 from service.settings import Settings
 from tests.support.doctor import machine, only
 
@@ -64,25 +65,23 @@ def test_without_a_quota_the_cores_count(tmp_path: Path) -> None:
     assert only(workers.workers(machine(tmp_path, told), 5, cores=4)).level == "warn"
 
 
-_NEEDED = limits.CONNECTIONS + limits.OTHER_FILES
+_NEEDED = limits.CONNECTIONS + OTHERS
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "level", "mend"),
+    ("hard", "level", "found"),
     [
-        (_NEEDED, _NEEDED, "ok", ""),
-        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, "ok", ""),
-        (1024, 524288, "warn", f"ulimit -n {_NEEDED}; "),
-        (1024, 1024, "warn", "raise the hard limit, now 1,024; "),
-        (147, resource.RLIM_INFINITY, "fail", f"ulimit -n {_NEEDED}; "),
-        (148, resource.RLIM_INFINITY, "warn", f"ulimit -n {_NEEDED}; "),
-        (16, 16, "fail", "raise the hard limit, now 16; "),
+        (_NEEDED, "ok", "1,048 for each worker"),
+        (resource.RLIM_INFINITY, "ok", "without limit"),
+        (_NEEDED - 1, "warn", "1,047 for each worker: it takes 999 connections, 1,000 otherwise"),
+        (148, "warn", "148 for each worker: it takes 100 connections, 1,000 otherwise"),
+        (147, "fail", "147 for each worker: it takes 99 connections, 1,000 otherwise"),
+        (16, "fail", "16 for each worker: it takes 0 connections, 1,000 otherwise"),
     ],
 )
-def test_open_files(soft: int, hard: int, level: str, mend: str) -> None:
-    found = only(limits.open_files(soft, hard))
-    assert found.level == level
-    assert found.mend.startswith(mend)
+def test_open_files(hard: int, level: str, found: str) -> None:
+    finding = only(limits.open_files(hard))
+    assert (finding.level, finding.found) == (level, found)
 
 
 @pytest.mark.parametrize(("allowed", "level"), [(128, "warn"), (2047, "warn"), (2048, "ok")])

@@ -1,11 +1,14 @@
 """What the doctor makes of settings that don't fit together, and of what they name."""
 
-import os
 import socket
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from model.registry import Examined
+from model.regno import BUNDLED
 from service.doctor import edge, model, remote, sense
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
@@ -209,36 +212,25 @@ def test_traces_need_their_packages() -> None:
     assert (found.level, found.mend.split()[0]) == ("fail", "pip")
 
 
-def _examined(**changed: object) -> model.Examined:
-    sound: dict[str, object] = {"path": "/none/m.cbm", "version": "v", "golden": 16}
-    return model.Examined(**{**sound, **changed})  # type: ignore[arg-type]
+def _examined(golden: int = 16, **changed: Any) -> Examined:
+    manifest = {"version": "v", "golden": [0.5] * golden}
+    return Examined(manifest=msgspec.Raw(msgspec.json.encode(manifest)), **changed)
 
 
 def test_the_model_and_what_vouches_for_it(tmp_path: Path) -> None:
-    assert only(model.model(_examined(), bundled=False)).level == "ok"
-    assert only(model.model(_examined(), bundled=True)).level == "warn"
-    assert only(model.model(_examined(refused="no"), bundled=True)).level == "fail"
-    for golden in (None, 0):
-        assert only(model.model(_examined(golden=golden), bundled=False)).level == "warn"
+    path = tmp_path / "m.cbm"
+    for examined, bundled, level in (
+        (_examined(), False, "ok"),
+        (_examined(), True, "warn"),
+        (_examined(golden=0), False, "warn"),
+        (_examined(is_derived=True), False, "warn"),
+        (_examined(refused="no"), True, "fail"),
+    ):
+        assert only(model.model(path, examined, bundled=bundled)).level == level
     (tmp_path / "manifest.json").touch()
-    stranger = _examined(golden=None, path=str(tmp_path / "m.cbm"))
-    assert "names another file" in only(model.model(stranger, bundled=False)).found
+    stranger = _examined(is_derived=True)
+    assert "names another file" in only(model.model(path, stranger, bundled=False)).found
 
 
-def test_a_model_that_ends_the_process_is_a_finding() -> None:
-    examination = model.Examination("")
-    examination._process.kill()  # as a fault in native code would
-    examined = examination.outcome()
-    assert examined.refused == "loading it ended the process (signal 9)"
-    assert only(model.model(examined, bundled=True)).level == "fail"
-
-
-def test_a_model_that_takes_for_ever_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    os.mkfifo(tmp_path / "m.cbm")  # which nobody ever writes to
-    monkeypatch.setattr(model, "_PATIENCE", 0.1)
-    assert (
-        model.Examination(str(tmp_path / "m.cbm")).outcome().refused
-        == "it is not loaded after 0.1 s"
-    )
+def test_the_bundled_model_is_known_by_its_place() -> None:
+    assert model.BUNDLED == BUNDLED

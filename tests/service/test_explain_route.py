@@ -150,7 +150,7 @@ def test_it_is_refused_while_anybody_waits_and_that_is_counted(make_app: AppMake
     parts.admission.waiting = BATCH + 1
     _assert_refused(_post(client, _ROWS[0]))
     parts.admission.waiting = 0
-    parts.metrics.http.write()
+    parts.metrics.http.publish(0)
     assert _counted(client, 'scoring_requests_shed_total{reason="explain"}') == 1
     assert _post(client, _ROWS[0]).status_code == 200
 

@@ -49,6 +49,7 @@ class World:
             loaded=lambda _: None,
             mixed=lambda _: None,
             registry_up=lambda *_, **__: None,
+            live_refused=lambda *_, **__: None,
             serving=lambda *_: None,
         )
         registry = _fake(aliases=lambda: self.aliases)

@@ -99,7 +99,8 @@ def logger_of(lines: Lines, share: float = 1.0) -> ServerLogger:
     logger.error_log.handlers = [lines]
     logger.error_log.propagate = False
     logger.lines, logger.share, logger._access_to_stdout = lines, share, True
-    logger._least_level, logger._rejected, logger._dropped = logging.INFO, 0, 0
+    logger._least_level, logger._rejected, logger._unsaid = logging.INFO, 0, 0
+    logger.count_dropped = lambda _: None
     return logger
 
 
@@ -116,8 +117,8 @@ def log(record: Record) -> Iterator[Log]:
         for number, status in enumerate(statuses):
             if share < 1:
                 record.request_id = f"id-{number}"
-            logger.answered(record, status, 0.001234)
-        logger.lines.flush()
+            record.status, record.seconds = status, 0.001234
+            logger.answered([record])
         os.write(writer, b"\n")
         return os.read(reader, 1 << 20).decode().splitlines()[:-1]
 
@@ -168,8 +169,8 @@ def test_of_rejected_requests_ten_a_second_have_a_line_and_the_rest_are_counted(
     logger = logger_of(Lines(writer, JsonForm()))
 
     def told(rejected: int) -> list[str]:
-        for _ in range(rejected):
-            logger.answered(record, 429, 0.001)
+        record.status = 429
+        logger.answered([record] * rejected)
         logger.tick()
         lines = [json.loads(line) for line in os.read(reader, 1 << 20).splitlines()]
         return [line.get("message") or f"{line['status']}" for line in lines]

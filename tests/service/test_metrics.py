@@ -1,5 +1,7 @@
 """What /metrics tells of requests, rows and the model, of one process."""
 
+import errno
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -15,12 +17,13 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
+from service import workdir
 from service.metrics import places
 from service.metrics.behaviour import BOUNDS, band
 from service.metrics.http import BUCKETS
 from service.record import STAGES
 from tests.conftest import AppMaker
-from tests.support.parts import parts_of
+from tests.support import parts
 from tests.support.paths import ROOT
 
 KEY = {"x-api-key": "123321"}
@@ -39,9 +42,7 @@ def page(client: FlaskClient) -> str:
 
 def publish(client: FlaskClient, in_flight: int = 0) -> None:
     """What a worker does once a second."""
-    parts = parts_of(client.application)
-    parts.metrics.publish((), in_flight)
-    parts.slot.current.behaviour.publish()
+    parts.publish(parts.parts_of(client.application), in_flight)
 
 
 def values(client: FlaskClient, name: str) -> dict[str, float]:
@@ -222,7 +223,7 @@ def test_without_a_place_to_read_them_no_requests_are_counted(
 ) -> None:
     client = make_app(metrics_kept=False).test_client()
     send(client, request_body)
-    registry = parts_of(client.application).metrics.registry
+    registry = parts.parts_of(client.application).metrics.registry
     publish(client)
     for name in ("scoring_rows_total", "scoring_scored_requests_total", "scoring_positive_count"):
         assert not registry.get_sample_value(name, {"result": "scored"} if "rows" in name else {})
@@ -302,7 +303,7 @@ def test_any_accept_header_gets_a_page(client: FlaskClient, text: str) -> None:
 def test_differences_have_neither_sum_nor_count_in_either_format(
     client: FlaskClient, scorer: RegnoScorer
 ) -> None:
-    shadow = parts_of(client.application).metrics.shadow
+    shadow = parts.parts_of(client.application).metrics.shadow
     shadow.compared(scorer.camera_classes[:2], [0.5, 0.5], [0.25, 0.625])
     for accepted in (_OPEN, "text/plain"):
         text = client.get("/metrics", headers={**TOKEN, "Accept": accepted}).text
@@ -329,15 +330,89 @@ def test_the_rows_of_a_call_are_counted_for_arrays_too(
     assert values(client, "scoring_batch_rows_count") == {"": 1.0}
 
 
-def test_a_workers_files_are_there_whole_before_anybody_can_merge_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_files_of_all_places_are_there_whole_before_anybody_can_merge_them(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(places, "_place", "master")
-    (tmp_path / "counter_master.db").touch()
-    (tmp_path / "gauge_livemax_master.db").touch()
-    (tmp_path / "gauge_livemax_3.db").write_bytes(b"what its former worker counted")
-    places.take(3, tmp_path)
-    path = tmp_path / "counter_3.db"
-    assert list(MmapedDict.read_all_values_from_file(path)) == []  # type: ignore[no-untyped-call]
-    assert (tmp_path / "gauge_livemax_3.db").read_bytes() == b"what its former worker counted"
-    assert not list(tmp_path.glob("*.new"))
+    kept = tmp_path / "gauge_livemax_1.db"
+    kept.write_bytes(b"what its former worker counted")
+    places.reserve(2, tmp_path)
+    made = {path.name: path for path in tmp_path.iterdir()}
+    assert made.keys() == {f"{kind}_{place}.db" for kind in places.BYTES for place in (0, 1)}
+    assert made.pop(kept.name).read_bytes() == b"what its former worker counted"
+    for path in made.values():
+        assert list(MmapedDict.read_all_values_from_file(path)) == []  # type: ignore[no-untyped-call]
+        assert path.stat().st_blocks * 512 >= path.stat().st_size >= 1 << 16
+
+
+def test_a_start_asks_for_the_room_that_it_takes() -> None:
+    assert sum(places.BYTES.values()) == workdir.PROCESS_BYTES
+
+
+def test_what_is_left_of_a_worker_that_has_gone_are_its_counts_and_the_room(tmp_path: Path) -> None:
+    for name in ("counter_1", "gauge_livemax_1", "gauge_livemax_11", "gauge_mostrecent_1"):
+        values: Any = places.RoomyDict(str(tmp_path / f"{name}.db"))
+        values.write_value("key", 1.0, 0.0)
+        values.close()
+    places.leave(1, tmp_path)
+    left = {path.stem: _values_of(path) for path in tmp_path.iterdir()}
+    assert left == {
+        "counter_1": {"key": 1.0},
+        "gauge_livemax_1": {},
+        "gauge_livemax_11": {"key": 1.0},
+        "gauge_mostrecent_1": {"key": 1.0},
+    }
+    assert (tmp_path / "gauge_livemax_1.db").stat().st_blocks * 512 == 1 << 17
+
+
+def _values_of(path: Path) -> dict[str, float]:
+    found = MmapedDict.read_all_values_from_file(str(path))  # type: ignore[no-untyped-call]
+    return {key: value for key, value, _, _ in found}
+
+
+def test_values_grow_beyond_their_file_whatever_their_length(tmp_path: Path) -> None:
+    path = tmp_path / "gauge_livesum_0.db"
+    values: Any = places.RoomyDict(str(path))
+    keys = [f"{number}{'я' * (number % 97)}" for number in range(1500)] + ["x" * 300_000]
+    for number, key in enumerate(keys):
+        values.write_value(key, float(number), 0.0)
+        assert path.stat().st_blocks * 512 >= path.stat().st_size
+    values.close()
+    assert _values_of(path) == {key: float(number) for number, key in enumerate(keys)}
+    again: Any = places.RoomyDict(str(path))
+    assert again.read_value(keys[-1])[0] == len(keys) - 1
+    again.close()
+
+
+def test_values_without_room_are_missing_until_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "gauge_livesum_0.db"
+    values: Any = places.RoomyDict(str(path))
+    known = {f"{number:100}": float(number) for number in range(500)}
+    for key, value in known.items():
+        values.write_value(key, value, 0.0)
+    allocate = os.posix_fallocate
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    many = {f"{number:101}": 1.0 + number for number in range(100)}
+    for key in many:
+        assert values.read_value(key) == (0.0, 0.0)
+    for key, value in many.items():
+        values.write_value(key, value, 0.0)
+    shown = _values_of(path)
+    assert known.items() <= shown.items()
+    assert 0 < len(many.keys() & shown.keys()) < 50
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Some metrics are missing: {path}: No space left on device"
+    ]
+    values.write_value(next(iter(known)), 7.0, 0.0)
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    values.write_value("one more" * 20, 8.0, 0.0)
+    for key, value in many.items():
+        values.write_value(key, value + 0.5, 0.0)
+    more = {**{key: value + 0.5 for key, value in many.items()}, next(iter(known)): 7.0}
+    assert _values_of(path) == {**known, **more, "one more" * 20: 8.0}
+    values.close()

@@ -32,6 +32,20 @@ def test_a_plate_is_taken_out_of_a_text(plate: str) -> None:
     assert may_be_plate(plate)
 
 
+@pytest.mark.parametrize("plate", [plate for plate in _PLATES if plate.isalnum()])
+def test_a_plate_with_blanks_between_its_characters_is_taken_out(plate: str) -> None:
+    spaced = " ".join(plate)
+    assert scrub(spaced) == "[plate]"
+    assert scrub(f"could not convert string to float: '{spaced}'") == (
+        "could not convert string to float: '[plate]'"
+    )
+
+
+@pytest.mark.parametrize("text", ["a b c d e f", "1 2 3 4 5 6 7 8", "а б в г", "x 7 of 1 2 3 4"])
+def test_single_characters_that_make_no_plate_are_let_be(text: str) -> None:
+    assert scrub(text) == text
+
+
 @pytest.mark.parametrize("text", _OTHERS)
 def test_what_is_no_plate_is_let_be(text: str) -> None:
     assert scrub(text) == text

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.support.faulty import CRASHED, CRASHING
 from tests.support.server import Server, eventually, refused, serving
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -33,6 +36,16 @@ def test_a_file_that_is_no_model_stops_the_start_and_is_named(tmp_path: Path) ->
     assert ran.stderr.startswith(f"Not started. SCORING_MODEL: {junk} is refused: ")
     assert "Traceback" not in ran.stderr
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", CRASHING)
+def test_a_model_on_which_the_loader_dies_stops_the_start_and_is_named(
+    how: str, tmp_path: Path
+) -> None:
+    path = CRASHING[how](tmp_path)
+    ran = refused(tmp_path, model=str(path))
+    assert ran.returncode == 78
+    assert ran.stderr == f"Not started. SCORING_MODEL: {path} is refused: {CRASHED}\n"
 
 
 def test_metrics_add_up_over_the_workers_and_a_misspelt_setting_is_told(

@@ -60,7 +60,7 @@ class EchoSite:
         self.endpoint = Echo()
         self.bodies = Budget(budget)
         self.drains = 0
-        self.answered: list[tuple[Request, int]] = []
+        self.answered: list[Request] = []
         self.failed: list[BaseException] = []
         self.record: Callable[[bytes], Record] = lambda _: Record("id", model_version="v1")
         self.site = Site(
@@ -70,7 +70,7 @@ class EchoSite:
             Events(
                 lambda method, _: self.record(method),
                 lambda: self.drains,
-                lambda request, status, _: self.answered.append((request, status)),
+                self.answered.extend,
                 self.failed.append,
             ),
         )
@@ -78,4 +78,4 @@ class EchoSite:
     @property
     def statuses(self) -> list[int]:
         """Those of the replies so far."""
-        return [status for _, status in self.answered]
+        return [request.record.status for request in self.answered]

@@ -17,6 +17,8 @@ from service.slots import Slot
 from service.swap.whiteboard import Whiteboard
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.record import Record
     from service.server.request import Request
 
@@ -38,18 +40,28 @@ class Served:
     def __init__(self, app: App, parts: Parts) -> None:
         self.app = app
         self.parts = parts
-        self.answered: list[tuple[Record, int]] = []
+        self.answered: list[Record] = []
         self.site = public_site(app, parts, self._answered)
 
-    def _answered(self, request: "Request", status: int, seconds: float) -> None:
-        self.parts.metrics.http.observe(request.record, status, seconds)
-        self.answered.append((request.record, status))
+    def _answered(self, requests: "Sequence[Request]") -> None:
+        records = [request.record for request in requests]
+        self.parts.metrics.http.observe(records)
+        self.answered += records
 
 
 def serve(settings: Settings, scorer: RegnoScorer) -> Served:
     """A site of such parts."""
     parts = make_parts(settings, scorer)
     return Served(create_app(parts), parts)
+
+
+def publish(parts: Parts, in_flight: int = 0) -> None:
+    """Write what was noted, as a worker does once a second."""
+    parts.metrics.http.publish(in_flight)
+    parts.metrics.scoring.publish()
+    parts.metrics.vitals.publish(())
+    for live in parts.slot.served:
+        live.behaviour.publish()
 
 
 def parts_of(app: Flask) -> Parts:

@@ -56,7 +56,9 @@ class Server:
         settings: Mapping[str, str],
         arguments: tuple[str, ...] = (),
         dotenv: str = "",
+        through: tuple[str, ...] = (),
     ) -> None:
+        """`arguments` are gunicorn's own; `through` is a command that takes rights or room away."""
         self.folder = folder / "run"
         self.folder.mkdir(parents=True)
         if dotenv:
@@ -69,7 +71,13 @@ class Server:
         self._err = folder / "stderr"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", *(("--", *arguments) if arguments else ())],
+                [
+                    *through,
+                    sys.executable,
+                    "-m",
+                    "service",
+                    *(("--", *arguments) if arguments else ()),
+                ],
                 cwd=self.folder,
                 env=environment(self.folder, self.settings),
                 stdout=out,

@@ -12,7 +12,7 @@ from service.admission import BATCH, TEXTS
 from tests.service.server.conftest import Connect, SiteMaker
 from tests.service.server.test_reg_both_ways import by_flask, by_server
 from tests.support.connections import Client
-from tests.support.parts import Served
+from tests.support.parts import Served, publish
 from tests.support.server import KEY
 from tests.support.strategies import VALID
 
@@ -62,7 +62,7 @@ async def test_it_comes_before_the_body_which_is_no_request(full: Served, client
     await asyncio.sleep(0.01)
     full.parts.admission.waiting = 0
     assert (await client.ask(body[100:] + posted(VALID))).status == 200
-    assert [status for _, status in full.answered] == [429, 200]
+    assert [record.status for record in full.answered] == [429, 200]
 
 
 async def test_a_body_too_long_to_be_read_for_nothing_ends_the_connection(client: Client) -> None:
@@ -133,7 +133,7 @@ async def test_each_is_counted_once(full: Served, client: Client) -> None:
         assert (await client.ask(posted(VALID))).status == 429
     for body in (b"[" + VALID + b"," * 3000 + b"]", VALID + b" " * 3000):
         assert (await client.ask(posted(body))).reason == TEXTS["array"]
-    full.parts.metrics.http.write()
+    publish(full.parts)
     value = full.parts.metrics.registry.get_sample_value
     assert value("scoring_requests_shed_total", {"reason": "full"}) == 3
     assert value("scoring_requests_shed_total", {"reason": "array"}) == 2

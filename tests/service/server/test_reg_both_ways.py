@@ -16,7 +16,7 @@ from service.app import Parts
 from service.record import STAGES
 from tests.service.server.conftest import Connect, SiteMaker
 from tests.support.connections import Client, connected
-from tests.support.parts import Served
+from tests.support.parts import Served, publish
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY
 from tests.support.strategies import VALID, mutations, requests
@@ -334,8 +334,7 @@ async def test_ids(served: Served, connect: Connect, given_id: str) -> None:
 
 def _counts(parts: Parts) -> dict[tuple[str, tuple[str, ...]], float]:
     """The series that count requests and rows, but for times and calls of the model."""
-    parts.metrics.publish((), 0)
-    parts.slot.publish()
+    publish(parts)
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
         for family in parts.metrics.registry.collect()
@@ -383,7 +382,7 @@ async def test_all_stages_are_timed_and_add_up_to_less_than_the_request(
     client = await connect(served)
     for _ in range(5):
         assert (await by_server(client, VALID)).status == 200
-    served.parts.metrics.publish((), 0)
+    publish(served.parts)
     value = served.parts.metrics.registry.get_sample_value
     stages = [value("scoring_stage_seconds_total", {"stage": stage}) or 0.0 for stage in STAGES]
     assert all(seconds > 0 for seconds in stages)

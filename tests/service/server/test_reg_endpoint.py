@@ -15,7 +15,7 @@ from tests.service.server.conftest import Connect, SiteMaker
 from tests.service.server.test_early_rejection import head, posted
 from tests.support import toys
 from tests.support.connections import Client, connected, until
-from tests.support.parts import Served
+from tests.support.parts import Served, publish
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import VALID
 
@@ -42,8 +42,7 @@ def array(rows: int) -> bytes:
 
 
 def count(served: Served, name: str, **labels: str) -> float:
-    served.parts.metrics.publish((), 0)
-    served.parts.slot.publish()
+    publish(served.parts)
     return served.parts.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
@@ -77,7 +76,7 @@ async def test_single_rows_are_served_while_an_array_is_scored(
     await until(lambda: served.parts.admission.crowded)
     assert (await client.ask(posted(VALID))).status == 200
     assert len((await bulk.reply()).json()["body"]) == _MANY
-    assert [record.rows for record, _ in served.answered] == [1, _MANY]
+    assert [record.rows for record in served.answered] == [1, _MANY]
 
 
 async def test_arrays_are_scored_in_turn(served: Served, connect: Connect) -> None:
@@ -87,7 +86,7 @@ async def test_arrays_are_scored_in_turn(served: Served, connect: Connect) -> No
         await asyncio.sleep(0.001)
     replies = [await client.reply() for client in clients]
     assert [len(reply.json()["body"]) for reply in replies] == [1000, 2000, 3000, 4000]
-    assert [record.rows for record, _ in served.answered] == [1000, 2000, 3000, 4000]
+    assert [record.rows for record in served.answered] == [1000, 2000, 3000, 4000]
 
 
 async def test_a_request_keeps_to_the_model_that_it_began_with(

@@ -102,6 +102,26 @@ async def test_a_record_is_made_of_method_and_headers(echo: EchoSite, clients: C
     assert (await client.ask(b"nonsense\r\n\r\n")).header("x-request-id") == "of-"
 
 
+async def test_what_was_answered_in_an_iteration_is_told_together(
+    echo: EchoSite,
+) -> None:
+    told: list[int] = []
+    events = Events(
+        lambda *_: Record("id"), lambda: 0, lambda requests: told.append(len(requests)), print
+    )
+    echo.endpoint.holds = True
+    site = Site({}, lambda _: echo.endpoint, echo.bodies, events)
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(site)) for _ in range(5)]
+        for client in clients:
+            client.send(GET)
+        await until(lambda: len(echo.endpoint.held) == 5)
+        echo.endpoint.let_go()
+        assert told == []
+        assert [(await client.reply()).status for client in clients] == [200] * 5
+        assert told == [5]
+
+
 # The budget of bodies.
 
 

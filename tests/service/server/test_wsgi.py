@@ -63,7 +63,7 @@ class Served:
             Events(
                 lambda *_: Record("id"),
                 lambda: 0,
-                lambda _request, status, _seconds: self.answered.append(status),
+                lambda requests: self.answered.extend(one.record.status for one in requests),
                 lambda error: self.failures.append((type(error).__name__, Record(""))),
             ),
         )

@@ -1,0 +1,50 @@
+"""What a worker does beside requests may fail: nobody dies of it, and no text is told."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.live.support import Connection, connections, started
+from tests.live.test_many_workers import has, value
+from tests.support.planted import KEY, PLATE
+from tests.support.server import Server, eventually
+from tests.support.strategies import VALID
+
+pytestmark = pytest.mark.slow
+
+
+def _failures(server: Server, part: str) -> float:
+    return value(server, f'scoring_background_failures_total{{part="{part}"}}')
+
+
+def _messages(server: Server, words: str) -> list[str]:
+    return [line["message"] for line in server.log() if words in line.get("message", "")]
+
+
+def test_parts_that_fail_each_second_end_no_worker_and_no_other_part(tmp_path: Path) -> None:
+    with started(tmp_path, "tests.support.failing:app") as server:
+        pids = server.pids()
+        eventually(lambda: _failures(server, "drift") >= 6, "it has failed for seconds")
+        with connections(server, 4) as opened:
+            for connection in opened:
+                assert connection.score(VALID).status == 200
+        eventually(partial(has, server, "scoring_scored_requests_total", 4), "stages are written")
+        assert _failures(server, "process") >= 6
+        assert _failures(server, "stages") == 0
+        for path in ("/thread", "/unraisable"):
+            asking = Connection(server)
+            assert asking.ask("GET", path).status == 200
+            asking.close()
+        assert server.pids() == pids
+        assert server.stop() == 0
+        for part in ("drift", "process", "reports"):
+            logged = _messages(
+                server, f"Background work fails in the part {part}: RuntimeError at "
+            )
+            assert len(logged) == 2, "once in each worker, not once a second"
+        assert len(_messages(server, "Uncaught RuntimeError at ")) == 2
+        everything = server.output() + server.errors()
+        assert PLATE not in everything
+        assert KEY not in everything
+        assert server.errors() == ""

@@ -1,0 +1,178 @@
+"""A machine that runs out of processes, of room in /dev/shm, or of files: who serves goes on."""
+
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from model.regno.drift import Variable
+from tests.live.support import Connection, connections, started, started_through
+from tests.live.test_many_workers import value
+from tests.support.pids import pids_group
+from tests.support.server import METRICS_TOKEN, Server, eventually, free_port
+from tests.support.strategies import VALID
+from tests.support.swapping import SECOND, registry_of_twins, serves
+
+pytestmark = pytest.mark.slow
+
+_STARTS = "scoring_worker_starts_total"
+_AGAIN = "Resource temporarily unavailable"
+
+
+def _messages(server: Server) -> list[str]:
+    return [line.get("message", "") for line in server.log()]
+
+
+def _has_logged(server: Server, *words: str) -> bool:
+    return any(all(word in message for word in words) for message in _messages(server))
+
+
+def _scores(server: Server) -> bool:
+    with server.client() as client:
+        reply = client.post("/reg/", content=VALID, headers={"Content-Type": "application/json"})
+    return reply.status_code == 200
+
+
+def test_without_processes_those_who_live_go_on_and_the_start_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    with pids_group() as group, started(tmp_path) as server:
+        eventually(lambda: value(server, _STARTS) == 2, "both have started")
+        group.take(server.process.pid)
+        group.allow(1)
+        dies, lives = server.workers()
+        dies.kill()
+        eventually(lambda: _has_logged(server, "can't be started, 1 of 2", _AGAIN), "it is told")
+        assert _scores(server)
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: _has_logged(server, "retry in 2 s"), "it is tried again")
+        assert server.pids() == [lives.pid]
+        assert _scores(server)
+        group.allow(100)
+        eventually(lambda: value(server, _STARTS) == 4, "two have started")
+        eventually(lambda: len(server.pids()) == 2, "the one of before is replaced")
+        assert lives.pid not in server.pids()
+        assert server.stop() == 0
+        assert server.errors() == ""
+
+
+def test_a_start_without_processes_waits_for_them(tmp_path: Path) -> None:
+    with pids_group() as group:
+        group.allow(1)
+        server = Server(tmp_path, {}, through=group.through)
+        try:
+            eventually(
+                lambda: _has_logged(server, "can't be started, 0 of 2", _AGAIN), "it is told"
+            )
+            group.allow(100)
+            server.wait_ready()
+        finally:
+            assert server.stop() == 0
+        assert server.errors() == ""
+
+
+_NAMESPACE = ("unshare", "--mount", "--propagation", "private")
+_SMALL = 'mount -t tmpfs -o size=16m tmpfs /dev/shm; exec "$@"'
+
+
+def _fill(server: Server) -> None:
+    """Leave no byte in its /dev/shm."""
+    shm = Path(f"/proc/{server.process.pid}/root/dev/shm")
+    with (shm / "filler").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    assert shutil.disk_usage(shm).free == 0
+
+
+def _page(server: Server) -> str:
+    with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
+        return client.get("/metrics").raise_for_status().text
+
+
+def test_without_room_in_shared_memory_nobody_dies_and_who_does_is_replaced(
+    tmp_path: Path,
+) -> None:
+    probe = [*_NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("mounts in a namespace of one's own are not permitted here (root may)")
+    # Its reference makes far more series than the files have room for.
+    names = [f"value number {number:060}" for number in range(1500)]
+    wide = Variable("camera_class", [1 / 1501] * 1501, 0.5, values=names)
+    registry = registry_of_twins(tmp_path, reference=msgspec.to_builtins([wide]))
+    settings = {"host": "127.0.0.1", "port": str(free_port()), "admins": "example"}
+    follow = {"models": str(tmp_path / "models"), "models_poll_seconds": "0.1"}
+    through = (*_NAMESPACE, "sh", "-ec", _SMALL, "sh")
+    with started_through(through, tmp_path, **settings, **follow) as server:
+        eventually(lambda: value(server, _STARTS) == 2, "both have started")
+        _fill(server)
+        with connections(server, 8) as opened:
+            for connection in opened:
+                assert connection.score(VALID).status == 200
+                assert connection.ask("PUT", "/nowhere").status == 404
+        pids = server.pids()
+        registry.promote(SECOND, who="the tests")
+        eventually(lambda: serves(server, SECOND), "both have changed over")
+        assert server.pids() == pids
+        server.workers()[0].kill()
+        eventually(lambda: value(server, _STARTS) == 3, "a successor starts")
+        eventually(lambda: serves(server, SECOND), "it serves what the other does")
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: value(server, _STARTS) == 5, "both are replaced")
+        eventually(lambda: serves(server, SECOND), "they serve it too")
+        assert value(server, 'scoring_rows_total{result="scored"}') == 8
+        assert list(text_string_to_metric_families(_page(server)))
+        assert server.stop() == 0
+        assert "SIGBUS" not in server.output()
+        assert _has_logged(server, "Some metrics are missing", "No space left on device")
+        assert server.errors() == ""
+
+
+@pytest.mark.parametrize("allowed", [60, 200])
+def test_without_files_idle_connections_end_no_worker(allowed: int, tmp_path: Path) -> None:
+    through = ("prlimit", f"--nofile={allowed}:{allowed}")
+    with ExitStack() as ends:
+        server = ends.enter_context(started_through(through, tmp_path))
+        pids = server.pids()
+        kept = Connection(server)
+        ends.callback(kept.close)
+        assert kept.score(VALID).status == 200
+        for _ in range(allowed + 20):
+            ends.enter_context(_idle(server))
+        assert kept.score(VALID).status == 200
+        eventually(lambda: _scores(server), "idle ones give way")
+        assert server.pids() == pids
+        message = (
+            f"The limit of {allowed} open files allows {allowed - 48} connections in each worker"
+        )
+        assert _has_logged(server, message)
+        assert [line for line in server.log() if line["level"] in ("error", "critical")] == []
+        assert server.stop() == 0
+
+
+def _idle(server: Server) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(server.socket))
+    return connection
+
+
+def test_the_soft_limit_of_files_is_raised(tmp_path: Path) -> None:
+    with started_through(("prlimit", "--nofile=70:2000"), tmp_path) as server:
+        for pid in (server.process.pid, *server.pids()):
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+            assert line.split()[3:5] == ["2000", "2000"]
+        assert not _has_logged(server, "open files allows")
+        assert server.stop() == 0
+
+
+def test_too_few_files_to_serve_at_all_are_told(tmp_path: Path) -> None:
+    server = Server(tmp_path, {}, through=("prlimit", "--nofile=48:48"))
+    assert server.process.wait(60) == 78
+    words = "Not started. ulimit -Hn: 48 open files are too few: a worker needs 48 itself\n"
+    assert server.errors() == words

@@ -1,0 +1,197 @@
+"""A file that would end, fill or hang the process that loads it is refused on every way in."""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from model import ModelRefused
+from model.registry import Examining, check_model, examination, examine, open_registry
+from model.regno import BUNDLED, pick_regno
+from tests.support.faulty import (
+    CRASHED,
+    CRASHING,
+    as_version,
+    repickled,
+    with_a_deep_manifest,
+    with_a_manifest_of,
+)
+from tests.support.labelled import labelled, run, write
+from tests.support.paths import ROOT
+from tests.support.registry import command, no_check
+from tests.support.server import environment
+from tests.support.tables import as_csv, samples
+
+
+@pytest.fixture(params=CRASHING)
+def crashing(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A file on which CatBoost crashes."""
+    (tmp_path / "given").mkdir()
+    return CRASHING[request.param](tmp_path / "given")
+
+
+def _refusal(path: Path) -> str:
+    with pytest.raises(ModelRefused) as caught:
+        examine(path)
+    return str(caught.value)
+
+
+def test_a_crash_is_a_refusal_and_leaves_nothing_behind(
+    crashing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    assert _refusal(crashing) == CRASHED
+    assert list((tmp_path / "temporary").iterdir()) == []
+    with pytest.raises(ModelRefused) as caught:
+        check_model(crashing)
+    assert str(caught.value) == f"{crashing} is refused: {CRASHED}"
+
+
+def test_a_file_that_eats_memory_is_refused(tmp_path: Path) -> None:
+    path = with_a_manifest_of(20_000_000, tmp_path)
+    assert _refusal(path) == "it takes more than 1024 MiB of memory"
+
+
+def test_a_manifest_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
+    path = with_a_deep_manifest(tmp_path)
+    manifest = path.with_name("manifest.json")
+    assert _refusal(path).startswith(f"its manifest {manifest} can't be read: ")
+
+
+def test_a_file_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "_PATIENCE", 0.01)
+    examining = Examining(BUNDLED)
+    assert examining.outcome().refused == "it is not loaded after 0.01 s"
+    assert examining._process
+    assert examining._process.returncode == -9
+
+
+@pytest.mark.parametrize("place", ["model", "manifest"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "hole"])
+def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path) -> None:
+    model, manifest = tmp_path / "m.cbm", tmp_path / "manifest.json"
+    path, name = (model, "it") if place == "model" else (manifest, f"its manifest {manifest}")
+    model.touch()
+    path.unlink(missing_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "hole":
+            path.touch()
+            os.truncate(path, 1 << 40)
+    large = "is larger than 268435456 bytes"
+    assert _refusal(model) == f"{name} {large if kind == 'hole' else 'is no file'}"
+
+
+def test_a_machine_without_room_for_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/none")
+    refused = Examining(BUNDLED).outcome().refused
+    assert refused == "it can't be examined: No such file or directory"
+
+
+def test_a_crash_leaves_no_core_and_the_examiner_is_the_first_to_go(tmp_path: Path) -> None:
+    """Its limits are those of the process that loads, not of the one that waits."""
+    script = (
+        "import os, resource, sys; from pathlib import Path\n"
+        "from model.registry import examiner\n"
+        "examiner._give_way(); examiner._limit()\n"
+        "print(Path('/proc/self/oom_score_adj').read_text().strip(), os.nice(0))\n"
+        "print(resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_CPU))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(tmp_path, {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.splitlines() == [f"1000 {10 + os.nice(0)}", "(0, 0) (600, 600)"]
+    assert resource.getrlimit(resource.RLIMIT_CPU) != (600, 600)
+
+
+def test_a_good_file_is_examined_once_in_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "good.cbm"
+    copy.write_bytes(BUNDLED.read_bytes())
+    check_model(copy)
+    monkeypatch.setattr(sys, "executable", "/none")
+    check_model(copy)
+    copy.write_bytes(BUNDLED.read_bytes() + b"more")
+    with pytest.raises(ModelRefused, match="it can't be examined"):
+        check_model(copy)
+
+
+def test_the_notebook_lives(crashing: Path) -> None:
+    arguments = ("А939НО196", "А939НО190", 6.4, 0.9, [0.9], [0.0], "", "", "2021-08-01", 0)
+    with pytest.raises(ModelRefused) as caught:
+        pick_regno(*arguments, str(crashing))
+    assert str(caught.value) == f"{crashing} is refused: {CRASHED}"
+
+
+def test_a_file_is_not_scored_with_it(crashing: Path, tmp_path: Path) -> None:
+    rows, out = tmp_path / "rows.csv", tmp_path / "out.csv"
+    rows.write_bytes(as_csv(samples(2)))
+    ran = subprocess.run(
+        [sys.executable, "-m", "model.score", "--model", crashing, "--no-progress", rows, out],
+        cwd=ROOT,
+        env=environment(tmp_path, {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (65, "")
+    assert ran.stderr == f"python -m model.score: {crashing} is refused: {CRASHED}\n"
+    assert not out.exists()
+
+
+def test_no_model_is_held_against_it(
+    crashing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "rows.csv", labelled(300))
+    assert run(tmp_path, "--against", crashing) == 65
+    refusal = f"python -m model.train: {crashing} is refused: {CRASHED}\n"
+    assert capsys.readouterr().err == refusal
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_model_is_held_against_a_live_version_that_is_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = open_registry(tmp_path / "models", check=no_check)
+    registry.add(as_version("v1", repickled(tmp_path).read_bytes()))
+    registry.promote("v1", who="the tests")
+    write(tmp_path / "rows.csv", labelled(300))
+    assert run(tmp_path, "--models", tmp_path / "models") == 65
+    refusal = f"{registry.fetch('v1')} is refused: {CRASHED}"
+    assert capsys.readouterr().err == f"python -m model.train: {refusal}\n"
+
+
+@pytest.mark.parametrize("what", ["add", "promote", "shadow", "rollback", "verify"])
+def test_the_registry_refuses_it(what: str, tmp_path: Path) -> None:
+    faulty, models = repickled(tmp_path), tmp_path / "models"
+    registry = open_registry(models, check=no_check)
+    for version in ("v0", "v1", "v2"):
+        registry.add(as_version(version, faulty.read_bytes()))
+    for version in ("v1", "v0"):
+        registry.promote(version, who="the tests")
+    arguments: dict[str, tuple[object, ...]] = {
+        "add": (faulty,),
+        "promote": ("v2",),
+        "shadow": ("v2",),
+        "rollback": (),
+        "verify": (),
+    }
+    done = command(tmp_path, what, *arguments[what], "--models", models, expect=1)
+    assert CRASHED in done.stdout + done.stderr
+    aliases = registry.aliases()
+    assert (aliases.live, aliases.shadow, aliases.previous) == ("v0", "", "v1")

@@ -1,0 +1,102 @@
+"""Pauses before workers are started again: none at first, then longer ones, none for ever."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.restarts import HOPELESS, Restarts
+
+
+class Clock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _pauses(restarts: Restarts, clock: Clock, deaths: int, workers: int = 1) -> list[float]:
+    """Those after so many deaths, each as soon as its worker could be started."""
+    found = []
+    for _ in range(deaths):
+        restarts.died(workers)
+        found.append(round(restarts.pause, 3))
+        clock.now += restarts.pause
+    return found
+
+
+def test_the_pauses_of_one_worker_grow_to_ten_seconds(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    assert _pauses(restarts, clock, 14) == [
+        *([0.0] * 5),
+        *(0.2, 0.4, 0.8, 1.6, 3.2, 6.4),
+        *(10.0, 10.0, 10.0),
+    ]
+
+
+def test_all_of_many_workers_may_die_at_once(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    assert _pauses(restarts, clock, 64 * 5, workers=64) == [0.0] * 320
+    assert 0 < _pauses(restarts, clock, 64, workers=64)[-1] <= 0.2
+
+
+def test_after_half_a_minute_of_calm_it_begins_anew(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    assert _pauses(restarts, clock, 8)[-1] == 0.8
+    clock.now += 30.1
+    assert _pauses(restarts, clock, 6) == [0.0] * 5 + [0.2]
+
+
+def test_a_death_each_half_minute_is_never_paused(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    for _ in range(100):
+        clock.now += 30.1
+        assert _pauses(restarts, clock, 1) == [0.0]
+
+
+def test_forks_that_fail_are_tried_after_pauses_that_grow_and_end_nothing(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    found = []
+    for _ in range(2000):
+        restarts.fork_failed()
+        found.append(restarts.pause)
+        clock.now += restarts.pause
+    assert found[:5] == [1.0, 2.0, 4.0, 8.0, 10.0]
+    assert set(found[4:]) == {10.0}
+    assert not restarts.is_hopeless
+    restarts.forked()
+    restarts.fork_failed()
+    assert restarts.pause == 1.0
+
+
+@pytest.mark.parametrize("served_after", range(HOPELESS))
+def test_a_server_is_hopeless_if_none_of_five_ever_served(served_after: int, clock: Clock) -> None:
+    restarts = Restarts(clock)
+    for death in range(1, HOPELESS + 1):
+        assert not restarts.is_hopeless
+        restarts.died(1)
+        if death == served_after:
+            restarts.ready()
+    assert restarts.is_hopeless == (served_after == 0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=200),
+    st.integers(1, 64),
+)
+def test_no_pause_is_longer_than_ten_seconds(
+    events: list[tuple[float, bool]], workers: int
+) -> None:
+    clock = Clock()
+    restarts = Restarts(clock)
+    for seconds, is_fork in events:
+        clock.now += seconds
+        restarts.fork_failed() if is_fork else restarts.died(workers)
+        assert 0 <= restarts.pause <= 10

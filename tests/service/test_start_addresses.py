@@ -1,0 +1,168 @@
+"""Where the server listens: addresses that can't be had, sockets and arguments from outside."""
+
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service import listening
+from service.settings import Settings, SettingsError, load
+from tests.support.server import (
+    KEY_HEADER,
+    Server,
+    environment,
+    eventually,
+    free_port,
+    refused,
+    serving,
+)
+
+
+def _told(ran: "subprocess.CompletedProcess[str]") -> str:
+    assert "Traceback" not in ran.stderr
+    return ran.stderr
+
+
+def test_an_address_bears_the_name_of_what_gave_it() -> None:
+    settings = Settings(host="::1", port=5001, metrics_bind="127.0.0.1:9100")
+    found = listening.endpoints([("::1", 5001), ("127.0.0.1", 9100), ("::1", 5002), 3], settings)
+    assert [(endpoint.name, endpoint.shown) for endpoint in found] == [
+        ("SCORING_PORT", "[::1]:5001"),
+        ("SCORING_METRICS_BIND", "127.0.0.1:9100"),
+        ("--bind", "[::1]:5002"),
+        ("--bind", "3"),
+    ]
+
+
+def test_a_port_that_becomes_free_is_waited_for(tmp_path: Path) -> None:
+    taken = socket.create_server(("127.0.0.1", 0))
+    with closing(taken):
+        port = str(taken.getsockname()[1])
+        server = Server(tmp_path, {"SCORING_HOST": "127.0.0.1", "SCORING_PORT": port})
+        try:
+            eventually(lambda: "trying again" in server.output(), "it has met the other")
+            taken.close()
+            server.wait_ready()
+        finally:
+            server.stop()
+    assert server.process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"host": "192.0.2.1"},
+            "SCORING_PORT: nothing can listen at 192.0.2.1:{port}: Cannot assign requested address",
+        ),
+        ({"host": "unix:{folder}/none/s"}, "SCORING_HOST: {folder}/none is not there"),
+        ({"host": "unix:{folder}/file"}, "SCORING_HOST: {folder}/file is there, and is no socket"),
+        (
+            {"host": "unix:{folder}/" + "x" * 120},
+            "SCORING_HOST: a socket's path may have 107 bytes",
+        ),
+    ],
+)
+def test_an_address_that_is_none_is_named(
+    settings: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    named = {"folder": str(tmp_path), "port": str(free_port())}
+    given = {name: text.format(**named) for name, text in settings.items()}
+    ran = refused(tmp_path, port=named["port"], api_keys="a:b", **given)
+    assert ran.returncode == 78
+    assert _told(ran).startswith(f"Not started. {words.format(**named)}")
+
+
+def test_a_socket_that_is_given_by_number_is_served(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        number = listener.fileno()
+        with subprocess.Popen(
+            [sys.executable, "-m", "service", "--", "--bind", f"fd://{number}"],
+            cwd=tmp_path,
+            env=environment(tmp_path, {"SCORING_WORKERS": "1"}),
+            pass_fds=(number,),
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            try:
+                assert httpx.get(url, headers=KEY_HEADER, timeout=30).status_code == 200
+            finally:
+                process.terminate()
+            assert process.wait(30) == 0
+
+
+def test_the_example_key_is_not_for_an_open_socket_that_is_given(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        ran = subprocess.run(
+            [sys.executable, "-m", "service", "--", "--bind", f"fd://{listener.fileno()}"],
+            cwd=tmp_path,
+            env=environment(tmp_path, {}),
+            pass_fds=(listener.fileno(),),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert ran.returncode == 78
+    assert _told(ran).startswith("Not started. SCORING_API_KEYS: the example key may serve on")
+
+
+def test_a_number_that_is_no_socket_is_named(tmp_path: Path) -> None:
+    ran = refused(tmp_path, "--bind", "fd://99")
+    assert ran.returncode == 78
+    assert _told(ran) == "Not started. --bind: fd://99 is no socket: Bad file descriptor\n"
+
+
+def test_what_an_environment_of_gunicorn_wins_over_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 1 --timeout 40")
+    with serving(tmp_path, workers="1") as server:
+        told = [line["message"] for line in server.log() if line["level"] == "warning"]
+        wins = "--timeout, --workers, which wins over SCORING_WORKERS"
+        assert told == [f"GUNICORN_CMD_ARGS sets {wins}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--worker-class", "sync"), "--worker-class can't be changed: the service needs its own"),
+        (("--logger-class", "gunicorn.glogging.Logger"), "--logger-class can't be changed"),
+        (("--workers", "0"), "--workers must be 1 to 64"),
+        (("--workers", "65"), "--workers must be 1 to 64"),
+        (("--certfile", "x"), "--certfile would have no effect on this server"),
+        (("--max-requests", "5"), "--max-requests would have no effect on this server"),
+        (("--threads", "2"), "--threads would have no effect on this server"),
+        (("--access-logformat", "x"), "--access-logformat would have no effect on this server"),
+    ],
+)
+def test_what_the_service_is_made_of_cant_be_taken_away(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    _assert_not_started(refused(tmp_path, *arguments, port=str(free_port())), words)
+
+
+def test_nor_by_an_environment_of_gunicorn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--worker-class=sync")
+    words = "--worker-class can't be changed: the service needs its own"
+    _assert_not_started(refused(tmp_path, port=str(free_port())), words)
+
+
+def _assert_not_started(ran: "subprocess.CompletedProcess[str]", words: str) -> None:
+    assert ran.returncode == 78
+    source = "GUNICORN_CMD_ARGS, or the arguments after --"
+    assert _told(ran).splitlines()[-1].startswith(f"Not started. {source}: {words}")
+
+
+def test_a_port_that_kubernetes_sets_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"SCORING_PORT": "tcp://10.0.0.7:5000"}, tmp_path / "none.env")
+    assert str(caught.value) == (
+        "SCORING_PORT: Kubernetes sets it to an address for a Service named scoring: set "
+        "enableServiceLinks: false in the pod's spec, or give the Service another name"
+    )

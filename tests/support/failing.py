@@ -1,0 +1,45 @@
+"""The real app in workers whose work beside requests fails: `… -- tests.support.failing:app`.
+
+Not for import: it builds the app. All fail with a plate and a key in the exception's text.
+"""
+
+from threading import Thread
+from typing import Any
+
+from model.regno.drift import DriftCounter
+from service.metrics.vitals import VitalSigns
+from service.reports import Reports
+from tests.support.breaking import app, fail
+
+__all__ = ["app"]
+
+
+def _fail(*_: Any) -> None:
+    fail()
+
+
+for owner, name in ((DriftCounter, "take"), (VitalSigns, "publish"), (Reports, "stop")):
+    setattr(owner, name, _fail)
+
+
+class Unraisable:
+    """Fails where nobody can catch it."""
+
+    def __del__(self) -> None:
+        fail()
+
+
+@app.flask.get("/thread")
+def thread() -> str:
+    """Fail in a thread that nobody looks after."""
+    failing = Thread(target=fail)
+    failing.start()
+    failing.join()
+    return "well"
+
+
+@app.flask.get("/unraisable")
+def unraisable() -> str:
+    """Fail where an object is forgotten."""
+    Unraisable()
+    return "well"
