@@ -25,7 +25,7 @@ _IN_A_LINE = re.compile(r"`(?:\.venv/bin/)?(python\s+-m\s[^`]+)`")
 PAGES = [
     page
     for page in sorted({*ROOT.glob("*.md"), *ROOT.glob("[!.]*/**/*.md")})
-    if not {"node_modules", "build"} & set(page.parts)
+    if not {"node_modules", "build"} & set(page.relative_to(ROOT).parts)
     # Those tell of what was.
     and page.name not in {"CHANGELOG.md", "DECISIONS.md"}
 ]
