@@ -24,8 +24,8 @@ _IN_A_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _IN_A_LINE = re.compile(r"`(?:\.venv/bin/)?(python\s+-m\s[^`]+)`")
 PAGES = [
     page
-    for page in sorted(ROOT.rglob("*.md"))
-    if not {"node_modules", "build", ".venv"} & set(page.relative_to(ROOT).parts)
+    for page in sorted({*ROOT.glob("*.md"), *ROOT.glob("[!.]*/**/*.md")})
+    if not {"node_modules", "build"} & set(page.relative_to(ROOT).parts)
     # Those tell of what was.
     and page.name not in {"CHANGELOG.md", "DECISIONS.md"}
 ]
