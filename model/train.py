@@ -93,7 +93,7 @@ def _registry(options: Namespace) -> Registry | None:
 def _against(options: Namespace, registry: Registry | None) -> RegnoScorer | None:
     """The model to compare with: of a file, else the registry's live one, else none."""
     if options.against:
-        return RegnoScorer.load(options.against)
+        return RegnoScorer.load(options.against, options.positive_class or "", warm=True)
     if registry is None:
         return None
     live = candidates.live(registry)

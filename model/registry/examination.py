@@ -23,17 +23,18 @@ class Examined(Struct):
     manifest: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-def examine(path: Path, vocabulary_from: Path | None = None) -> bytes:
+def examine(path: Path, vocabulary_from: Path | None = None, positive_class: str = "") -> bytes:
     """The manifest of a model file that can be served; if none lies beside it, a derived one.
 
     `vocabulary_from` is a CSV file of readings, whose categories go into a derived manifest.
+    `positive_class` names the positive class where neither the model nor a manifest does.
     Raises ModelRefused with the reason, a crash of the loader among them.
     """
     patience = _PATIENCE_WITH_SAMPLE if vocabulary_from else _PATIENCE
-    sample = [str(vocabulary_from.absolute())] if vocabulary_from else []
+    sample = str(vocabulary_from.absolute()) if vocabulary_from else ""
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter and a module of ours
-            [sys.executable, "-m", _EXAMINER, str(path.absolute()), *sample],
+            [sys.executable, "-m", _EXAMINER, str(path.absolute()), sample, positive_class],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
-"""`python -m model.registry.examiner FILE [CSV]`: the process of `model.registry.examination`.
+"""The process of `model.registry.examination`: `python -m model.registry.examiner FILE CSV CLASS`.
 
-It loads a model file as it would be served, scores the golden rows, and tells as JSON what it
-found: an `Examined`.
+CSV and CLASS may be empty or left out. It loads a model file as it would be served, scores the
+golden rows, and tells as JSON what it found: an `Examined`.
 """
 
 import os
@@ -22,14 +22,15 @@ SCORER: Final = "model.regno.papers"
 _NICE: Final = 10
 
 
-def main(path: str, sample: str = "") -> None:
+def main(path: str, sample: str = "", positive_class: str = "") -> None:
     """Examine a file; `sample` is a CSV file for the vocabularies of a derived manifest."""
     os.nice(_NICE)
     # CatBoost writes to standard output: what is told goes where only this module writes.
     told = os.dup(1)
     os.dup2(2, 1)
     try:
-        papers = import_module(SCORER).papers(Path(path), Path(sample) if sample else None)
+        csv = Path(sample) if sample else None
+        papers = import_module(SCORER).papers(Path(path), csv, positive_class)
         examined = Examined(manifest=msgspec.Raw(msgspec.json.encode(papers)))
     except ModelRefused as reason:
         # What loads a file names it, but who asked knows which it is.

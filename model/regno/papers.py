@@ -5,6 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from model.errors import ModelRefused
 from model.regno import golden
 from model.regno.catboost_file import BinaryModel
@@ -16,23 +18,29 @@ from model.regno.vocabulary import ASKED, known
 NAME: Final = "regno"
 
 
-def papers(path: Path, sample: Path | None = None) -> Manifest:
+def papers(path: Path, sample: Path | None = None, positive_class: str = "") -> Manifest:
     """The manifest beside a model file or else a derived one; the model can be served.
 
     `sample` is a CSV file of readings that the model was trained on or served with: its
-    categories become the vocabularies. Raises ModelRefused.
+    categories become the vocabularies. `positive_class` is as for `RegnoScorer.load`.
+    Raises ModelRefused.
     """
-    scorer = RegnoScorer.load(path)
-    scorer.warm()
+    scorer = RegnoScorer.load(path, positive_class, warm=True)
     if scorer.manifest is None:
         return _derived(scorer, path, sample)
     if sample:
         raise ModelRefused("it has a manifest, whose vocabularies a sample would contradict")
-    return scorer.manifest
+    return msgspec.structs.replace(
+        scorer.manifest,
+        # An older one may lack these.
+        classes=list(scorer.classes),
+        positive_class=scorer.positive_class,
+        unexplained=scorer.try_explaining(),
+    )
 
 
 def _derived(scorer: RegnoScorer, path: Path, sample: Path | None) -> Manifest:
-    model = BinaryModel.load(path)
+    model = BinaryModel.load(path, scorer.positive_class)
     seen, training = _categories(sample) if sample else ({}, {})
     taken = [name for name, kind in model.features if kind == "categorical" and name in seen]
     contexts = scorer.rows(golden.readings()[:CONTEXTS])
@@ -51,6 +59,9 @@ def _derived(scorer: RegnoScorer, path: Path, sample: Path | None) -> Manifest:
         },
         metrics={},
         borders=model.borders(),
+        classes=list(scorer.classes),
+        positive_class=scorer.positive_class,
+        unexplained=scorer.try_explaining(),
     )
 
 
