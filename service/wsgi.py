@@ -27,7 +27,8 @@ def load_scorer(settings: Settings) -> RegnoScorer:
     if settings.models:
         return first(settings)
     try:
-        return RegnoScorer.load(Path(settings.model) if settings.model else BUNDLED)
+        path = Path(settings.model) if settings.model else BUNDLED
+        return RegnoScorer.load(path, settings.positive_class)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
 

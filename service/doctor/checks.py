@@ -33,7 +33,7 @@ Check = partial[Iterator[Finding]]
 def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
     """What all checks found, here and now."""
     # First: it takes longest, in its process.
-    examination = model.Examination(registry.live_file(settings))
+    examination = model.Examination(registry.live_file(settings), settings.positive_class)
     machine, wanted = Machine(), workers.count(settings)
     found = _all(
         *_of_installation(),
@@ -118,6 +118,8 @@ def _of_model(
         partial(folders.temporary_folder, workdir.temporary(), path, places.values()),
         partial(files.model_file, path),
         partial(model.model, examined, bundled=not (settings.model or settings.models)),
+        partial(model.positive, examined),
+        partial(model.explanations, examined),
         partial(registry.registry, settings),
         partial(registry.admins, settings),
     )

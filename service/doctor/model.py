@@ -1,7 +1,7 @@
 """The model that would be served, loaded in a process of its own.
 
 CatBoost may crash on a damaged file, and a crash must be a finding. `python -m
-service.doctor.model FILE` is that process: it tells an `Examined` as JSON.
+service.doctor.model FILE CLASS` is that process: it tells an `Examined` as JSON.
 """
 
 import os
@@ -25,7 +25,9 @@ class Examined(Struct):
     """What became of a model: `refused` says why it is not served.
 
     `path` is the file; `golden` the number of rows whose scores its manifest vouches for, None
-    without one; `resident` what the process held in the end, in bytes.
+    without one; `resident` what the process held in the end, in bytes. `classes` are the
+    model's, of which `positive_class` is the positive one; `unexplained` says why its scores
+    can't be explained, "" if they can.
     """
 
     path: str
@@ -33,16 +35,19 @@ class Examined(Struct):
     refused: str = ""
     golden: int | None = None
     resident: int | None = None
+    classes: tuple[str, ...] = ()
+    positive_class: str = ""
+    unexplained: str = ""
 
 
 class Examination:
     """One that goes on in its process while other checks run."""
 
-    def __init__(self, path: str) -> None:
-        """`path` is a .cbm file; empty: the bundled one."""
+    def __init__(self, path: str, positive_class: str = "") -> None:
+        """`path` is a .cbm file, empty for the bundled one; `positive_class` as in the settings."""
         self._path = str(Path(path).absolute()) if path else ""
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this module
-            [sys.executable, "-m", __spec__.name, self._path],
+            [sys.executable, "-m", __spec__.name, self._path, positive_class],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=Path(__file__).parents[2],
@@ -82,18 +87,43 @@ def model(examined: Examined, *, bundled: bool) -> Iterator[Finding]:
         )
 
 
-def examine(given: str) -> Examined:
-    """Load a model and score the golden rows."""
+def positive(examined: Examined) -> Iterator[Finding]:
+    """Which class is the positive one: that of a model turned round would turn each score round."""
+    if not examined.refused:
+        named = f"{examined.positive_class} of {' and '.join(examined.classes)}"
+        yield ok("classes", f"positive is the probability of class {named}")
+
+
+def explanations(examined: Examined) -> Iterator[Finding]:
+    """Whether POST /reg/explain can be answered."""
+    if examined.refused:
+        return
+    if examined.unexplained:
+        found = f"POST /reg/explain answers 501: {examined.unexplained}"
+        yield warn("explanations", found, 'train it with grow_policy="SymmetricTree"')
+    else:
+        yield ok("explanations", "the contributions of a golden row add up to its score")
+
+
+def examine(given: str, positive_class: str) -> Examined:
+    """Load a model, score the golden rows, explain one."""
     from model.regno import BUNDLED, RegnoScorer  # noqa: PLC0415 - CatBoost and pandas take a second
 
     path = Path(given) if given else BUNDLED
     try:
-        scorer = RegnoScorer.load(path)
-        scorer.warm()
+        scorer = RegnoScorer.load(path, positive_class, warm=True)
     except (ModelRefused, OSError) as reason:
         return Examined(str(path), refused=str(reason))
-    golden = len(scorer.manifest.golden) if scorer.manifest else None
-    return Examined(str(path), scorer.version, golden=golden, resident=_resident())
+    resident = _resident()  # explanations have a process of their own in the server
+    return Examined(
+        str(path),
+        scorer.version,
+        golden=len(scorer.manifest.golden) if scorer.manifest else None,
+        resident=resident,
+        classes=scorer.classes,
+        positive_class=scorer.positive_class,
+        unexplained=scorer.try_explaining(),
+    )
 
 
 def _resident() -> int | None:
@@ -105,4 +135,4 @@ def _resident() -> int | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(msgspec.json.encode(examine(sys.argv[1])))
+    sys.stdout.buffer.write(msgspec.json.encode(examine(*sys.argv[1:])))
