@@ -21,6 +21,6 @@ def is_taken(name: str) -> bool:
 
 
 def shown(text: str) -> str:
-    """A text out of a file as a message may show it: short, on one line."""
+    """A text out of a file as a message may show it: short, on one line, not empty."""
     short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return short if short.isprintable() else ascii(short)
+    return short if short and short.isprintable() else ascii(short)

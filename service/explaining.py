@@ -19,7 +19,8 @@ _ROOM: Final = 8
 _ANY_SIZE: Final = 1
 # Waiting included. A row takes tens of milliseconds where the machine is not in demand.
 _LONGEST_SECONDS: Final = 10.0
-_UNABLE: Final = "no explanation can be made now"
+# What Python says then, in a RuntimeError.
+_NO_THREAD: Final = "can't start new thread"
 # Its process takes as much memory as a worker, and a second to start.
 _IDLE_SECONDS: Final = 60.0
 
@@ -60,9 +61,12 @@ class Explaining:
             self._give_way(latest)
             explainer = self._explainer_of(scorer)
             return beside_the_loop(scorer.explained, rows, explainer, latest - monotonic())
-        except (ExplainerGone, RuntimeError) as fault:  # a thread that can't start is the latter
-            log.warning("An explanation could not be made: %s", str(fault))
-            raise Refused(503, _UNABLE, {"Retry-After": retry_after()}) from fault
+        except ExplainerGone as reason:
+            raise _unable(str(reason)) from reason
+        except RuntimeError as fault:
+            if str(fault) != _NO_THREAD:
+                raise
+            raise _unable("no thread can be started") from fault
         except NotExplained as fault:
             if fault.in_time:
                 raise
@@ -91,3 +95,9 @@ class Explaining:
         explainer, self._explainer, self._scorer = self._explainer, None, None
         if explainer is not None:
             beside_the_loop(explainer.close)
+
+
+def _unable(reason: str) -> Refused:
+    """The reply when the machine has no thread or process left for an explanation."""
+    log.warning("An explanation could not be made: %s", reason)
+    return Refused(503, "no explanation can be made now", {"Retry-After": retry_after()})

@@ -48,7 +48,6 @@ def incoming(
         except ModelRefused as reason:
             raise ModelRefused(str(reason).replace(folder, str(path.parent))) from reason
     papers = msgspec.json.decode(told, type=dict[str, Any]) | own
-    check_name("version", papers["version"])
     return Files(model, msgspec.json.format(msgspec.json.encode(papers), indent=2) + b"\n")
 
 

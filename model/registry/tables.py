@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from model.names import shown
 from model.registry.aliases import Aliases, Change
 from model.registry.homes import Papers
 from model.registry.promotion import Trial
@@ -108,7 +109,9 @@ def faults(count: int, found: Sequence[Fault]) -> str:
 
 
 def _mapping(classes: Sequence[str], positive: str) -> str:
-    return f"{positive} of {' and '.join(classes)}" if classes and positive else "?"
+    if not (classes and positive):
+        return "?"
+    return f"{shown(positive)} of {' and '.join(map(shown, classes))}"
 
 
 def _or_none(version: str) -> str:

@@ -106,6 +106,22 @@ class BinaryModel:
         """[negative, positive] for each row of a table with the columns of `features`."""
         return self._predict(table)
 
+    def check_names(self, row: Row) -> None:
+        """Raises ModelRefused for a feature without a name, as far as a name may hide that.
+
+        CatBoost calls such a one by its place, and the contract a digit's feature by the digit. It
+        holds the names of a pool against those of the model, where this has one.
+        """
+        names = [name for name, _ in self.features]
+        for place in [place for place, name in enumerate(names) if name == str(place)]:
+            pool = self._pool([row], [*names[:place], "of another name", *names[place + 1 :]])
+            try:
+                with _one_predict_at_a_time:
+                    self._model.predict(pool, thread_count=1)
+            except CatBoostError:  # it has this name
+                continue
+            raise ModelRefused(f"its feature {place} has no name, so what it is is not known")
+
     def contributions(self, rows: Sequence[Row]) -> list[Contributions]:
         """SHAP values of each row; rows are in the order of `features`. Tens of ms a row.
 
@@ -148,10 +164,16 @@ class BinaryModel:
             )
         return scores[:, ::-1] if self._is_reversed else scores
 
-    def _pool(self, rows: Sequence[Row] | pd.DataFrame) -> Pool:
+    def _pool(self, rows: Sequence[Row] | pd.DataFrame, names: Sequence[str] | None = None) -> Pool:
         # A Pool of our own: predict() on a bare list first walks it in Python, which
         # doubles the cost of a batch. One thread: the other cores have their own workers.
-        return Pool(rows, cat_features=self._categorical, text_features=self._text, thread_count=1)
+        return Pool(
+            rows,
+            cat_features=self._categorical,
+            text_features=self._text,
+            feature_names=names,
+            thread_count=1,
+        )
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def classes_of(labels: Sequence[Any], positive: str = "") -> Classes:
 def _name(label: Any) -> str:
     """A label as text; a whole number as such, whatever its type."""
     if isinstance(label, str):
-        return label
+        return str(label)
     value = label.item() if hasattr(label, "item") else label
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 

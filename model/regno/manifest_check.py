@@ -42,7 +42,7 @@ def _names(manifest: Manifest) -> Iterator[str]:
     for field in ("name", "version"):
         text = getattr(manifest, field)
         if not is_name(text):
-            yield f"{field}: {shown(text)!r} is no name: {RULE}"
+            yield f"{field}: {shown(text)} is no name: {RULE}"
 
 
 def _features(manifest: Manifest, model: BinaryModel) -> Iterator[str]:

@@ -270,6 +270,7 @@ class RegnoScorer:
         readings = golden.readings()
         with refusing("it can't score the golden rows"):
             rows, table = self.rows(readings), self.table.of_readings(readings)
+            self._model.check_names(rows[0])
             scores, scores_of_table = self.predict(rows), self.score_table(table)
             for row in rows:
                 self.unseen(row)

@@ -291,6 +291,23 @@ def test_features_that_are_named_twice_are_refused(tmp_path: Path) -> None:
     assert _refusal(toys.save(model, tmp_path)).endswith("it names features twice: hour")
 
 
+@pytest.mark.parametrize("names", [("hour", ""), ("", "hour")])
+def test_a_feature_without_a_name_among_others_is_refused(
+    names: tuple[str, str], tmp_path: Path
+) -> None:
+    """CatBoost calls it by its place, which is what the contract calls a digit's feature."""
+    model = _fit(_LABELS, **_CLASSIFIER)
+    model.set_feature_names(list(names))
+    at = names.index("")
+    reason = f"its feature {at} has no name, so what it is is not known"
+    assert reason in _refusal(toys.save(model, tmp_path), warm=True)
+
+
+def test_a_digits_feature_at_the_place_of_that_number_is_served(tmp_path: Path) -> None:
+    model = toys.train(("hour", "1", "afts_regno_ai_score"))
+    _positives(toys.save(model, tmp_path), ("hour", "1", "afts_regno_ai_score"))
+
+
 def test_names_of_features_do_not_break_the_line_that_tells_them(tmp_path: Path) -> None:
     names = ["hour\n\x1b[31m", "x" * 1000, *(f"n{number}" for number in range(20))]
     rows = [[float(row * column % 7) for column, _ in enumerate(names)] for row in range(40)]

@@ -289,7 +289,7 @@ def test_without_memory_for_a_thread_it_is_a_503(
             refused = _post(client, _ROWS[0])
     finally:
         threading.stack_size(before)
-    _assert_unable(refused, caplog, "can't start new thread")
+    _assert_unable(refused, caplog, "no thread can be started")
 
 
 def test_its_process_ends_when_nobody_asks(
