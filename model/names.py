@@ -20,7 +20,7 @@ def is_taken(name: str) -> bool:
     return name in _TAKEN
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """A text out of a file as a message may show it: short, on one line, not empty."""
     short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return short if short and short.isprintable() else ascii(short)

@@ -198,8 +198,8 @@ def _classes(registry: Registry, version: str) -> Mapping[str, Any]:
     classes: list[str] = []
     positive = ""
     with suppress(Damaged, Refused):  # which verify tells; it may just be removed
-        papers = registry.papers(version)
-        classes, positive = papers.classes, papers.positive_class
+        manifest = registry.manifest(version)
+        classes, positive = manifest.classes, manifest.positive_class
     return {"classes": classes, "positive_class": positive}
 
 

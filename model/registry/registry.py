@@ -74,7 +74,7 @@ class Registry:
         """
         return self._home.fetch(version) / MODEL
 
-    def papers(self, version: str) -> Papers:
+    def manifest(self, version: str) -> Papers:
         """What a version's manifest says of it. Raises Refused, Damaged."""
         return Papers.parse(self._home.manifest(version))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from model.names import shown
+from model.names import printable
 from model.registry.aliases import Aliases, Change
 from model.registry.homes import Papers
 from model.registry.promotion import Trial
@@ -111,7 +111,7 @@ def faults(count: int, found: Sequence[Fault]) -> str:
 def _mapping(classes: Sequence[str], positive: str) -> str:
     if not (classes and positive):
         return "?"
-    return f"{shown(positive)} of {' and '.join(map(shown, classes))}"
+    return f"{printable(positive)} of {' and '.join(map(printable, classes))}"
 
 
 def _or_none(version: str) -> str:

@@ -14,7 +14,7 @@ from catboost import CatBoost, CatBoostError, Pool
 
 from model import files
 from model.errors import ModelRefused, NotExplained
-from model.names import shown
+from model.names import printable
 from model.regno.classes import classes_of
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, Row
 from model.regno.outputs import output_of
@@ -238,11 +238,11 @@ def _check_kinds(features: list[tuple[str, str]]) -> None:
         # CatBoost's stand-ins for missing names; taken at their word, they would be the
         # features of the digits 0, 1, 2, …
         raise ModelRefused("its features have no names, so what they are is not known")
-    unknown = [shown(name) for name in names if name not in NAMES]
+    unknown = [printable(name) for name in names if name not in NAMES]
     if unknown:
         more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-        told = ", ".join(unknown[:_NAMED])
-        raise ModelRefused(f"it wants features that are not known: {told}{more}")
+        first = ", ".join(unknown[:_NAMED])
+        raise ModelRefused(f"it wants features that are not known: {first}{more}")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ModelRefused(f"it names features twice: {', '.join(repeated)}")
     able = {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from model.errors import ModelRefused
-from model.names import shown
+from model.names import printable
 
 # What needs no word from anybody, whatever the order: the first of each pair is positive.
 _EVIDENT: Final = {"1": "0", "1.0": "0.0", "true": "false"}
@@ -28,7 +28,7 @@ class Classes(NamedTuple):
 
 
 def classes_of(labels: Sequence[Any], positive: str = "") -> Classes:
-    """The classes of a model with these labels; `positive` is the name of one, if somebody says.
+    """The classes of a model with these labels; `positive` is the name of one, if it is given.
 
     Raises ModelRefused when there are not two, or it is not clear which is positive.
     """
@@ -37,21 +37,21 @@ def classes_of(labels: Sequence[Any], positive: str = "") -> Classes:
         what = f"a classifier of {len(names)} classes" if names else "no classifier"
         raise ModelRefused(f"it is {what}; a binary classifier is wanted")
     first, second = names
-    told = f"its classes are {shown(first)} and {shown(second)}"
+    listing = f"its classes are {printable(first)} and {printable(second)}"
     if first == second:
-        raise ModelRefused(f"{told}, which are not two")
-    if any(name != shown(name) for name in names):
-        raise ModelRefused(f"{told}: names so long or unprintable go into no log")
+        raise ModelRefused(f"{listing}, which are not two")
+    if any(name != printable(name) for name in names):
+        raise ModelRefused(f"{listing}: names so long or unprintable go into no log")
     if positive and positive not in names:
-        raise ModelRefused(f"positive_class is {shown(positive)}, and {told}")
+        raise ModelRefused(f"positive_class is {printable(positive)}, and {listing}")
     evident = _evident(names)
     if not (evident or positive):
         raise ModelRefused(
-            f"{told}, and it is not clear which is positive, that the network is right: "
+            f"{listing}, and it is not clear which is positive, that the network is right: "
             "SCORING_POSITIVE_CLASS, --positive-class or positive_class in its manifest names it"
         )
     if evident and positive and positive != evident:
-        raise ModelRefused(f"positive_class is {positive}, and {told}: it can only be {evident}")
+        raise ModelRefused(f"positive_class is {positive}, and {listing}: it can only be {evident}")
     return Classes((first, second), names.index(evident or positive))
 
 

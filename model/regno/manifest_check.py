@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 from math import isfinite
 from typing import Final
 
-from model.names import RULE, is_name, shown
+from model.names import RULE, is_name, printable
 from model.regno import golden
 from model.regno.catboost_file import BinaryModel
 from model.regno.drift import OTHER, SCORE, Variable
@@ -42,7 +42,7 @@ def _names(manifest: Manifest) -> Iterator[str]:
     for field in ("name", "version"):
         text = getattr(manifest, field)
         if not is_name(text):
-            yield f"{field}: {shown(text)} is no name: {RULE}"
+            yield f"{field}: {printable(text)} is no name: {RULE}"
 
 
 def _features(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _vocabularies(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
     kinds = dict(model.features)
     for name, values in manifest.vocabularies.items():
         if name not in CATEGORICAL or kinds.get(name) != "categorical":
-            yield f"vocabularies: {shown(name)} is no category that the model takes"
+            yield f"vocabularies: {printable(name)} is no category that the model takes"
         yield from _sizes(f"vocabularies: {name}", values)
 
 
@@ -81,7 +81,7 @@ def _reference(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
     taken = {SCORE, *(name for name, _ in model.features)}
     for variable in manifest.reference:
         if variable.name not in taken:
-            yield f"reference: {shown(variable.name)} is no feature of the model"
+            yield f"reference: {printable(variable.name)} is no feature of the model"
         yield from _sizes(f"reference: {variable.name}", variable.values or variable.bounds)
         for wrong in (*_bins(variable), *_shares(variable)):
             yield f"reference: {variable.name}: {wrong}"
@@ -125,16 +125,16 @@ def _borders(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
     kinds = dict(model.features)
     for name, borders in manifest.borders.items():
         if kinds.get(name) != "numeric":
-            yield f"borders: {shown(name)} is no number that the model takes"
+            yield f"borders: {printable(name)} is no number that the model takes"
         if not _rises(borders):
-            yield f"borders: {shown(name)}: they are no rising numbers"
+            yield f"borders: {printable(name)}: they are no rising numbers"
 
 
 def _texts(manifest: Manifest) -> Iterator[str]:
     if not isinstance(manifest.training.get("last", ""), str):
         yield "training: last is no text"
-    told = manifest.unexplained or ""
-    if len(told) > _LONGEST_TEXT or (told and not told.isprintable()):
+    reason = manifest.unexplained or ""
+    if len(reason) > _LONGEST_TEXT or (reason and not reason.isprintable()):
         yield "unexplained: it is too long, or not printable"
 
 

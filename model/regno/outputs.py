@@ -11,7 +11,7 @@ import numpy as np
 from catboost import CatBoost
 
 from model.errors import ModelRefused
-from model.names import shown
+from model.names import printable
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -49,8 +49,8 @@ def output_of(model: CatBoost) -> Output:
     scale, bias = model.get_scale_and_bias()
     output = Output(loss, scale, bias if isinstance(bias, list) else [bias])
     if loss not in _DIMENSIONS:
-        told = f"it was trained with {shown(loss)}" if loss else "its file names no loss function"
-        raise ModelRefused(f"{told}: its scores are no probabilities of two classes")
+        cause = f"trained with {printable(loss)}" if loss else "its file names no loss function"
+        raise ModelRefused(f"{cause}: its scores are no probabilities of two classes")
     if len(output.bias) != _DIMENSIONS[loss]:
         raise ModelRefused(f"{loss} gives {_DIMENSIONS[loss]} scores a row, not {len(output.bias)}")
     _check_leaves(output, model.get_leaf_values(), model.get_tree_leaf_counts())

@@ -13,7 +13,7 @@ import pandas as pd
 from msgspec import Struct
 
 from model.errors import InvalidRequest, ModelRefused, NotExplained
-from model.names import shown
+from model.names import printable
 from model.regno import golden, manifest, ranges
 from model.regno.catboost_file import BinaryModel, Contributions, read, refusing
 from model.regno.drift import DriftCounter
@@ -314,6 +314,6 @@ def _stated(papers: Manifest | None, positive_class: str) -> str:
     """The positive class by a manifest and by who loads it, "" if neither names one."""
     stated = papers.positive_class if papers else ""
     if stated and positive_class and stated != positive_class:
-        told = f"its manifest says that positive_class is {shown(stated)}"
-        raise ModelRefused(f"{told}, not {shown(positive_class)}")
+        said = f"its manifest says that positive_class is {printable(stated)}"
+        raise ModelRefused(f"{said}, not {printable(positive_class)}")
     return stated or positive_class

@@ -17,8 +17,8 @@ from model.regno.features import CATEGORICAL
 from model.regno.reference import reference
 from tests.support.registry import command
 
-Told = dict[str, Any]
-_BUNDLED: Told = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
+Json = dict[str, Any]
+_BUNDLED: Json = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _load(folder: Path, told: Told | str, *, warm: bool = True) -> RegnoScorer:
+def _load(folder: Path, told: Json | str, *, warm: bool = True) -> RegnoScorer:
     text = told if isinstance(told, str) else json.dumps(told)
     (folder / "manifest.json").write_text(text)
     return RegnoScorer.load(folder / BUNDLED.name, warm=warm)
 
 
-def _refusal(folder: Path, told: Told | str) -> str:
+def _refusal(folder: Path, told: Json | str) -> str:
     """The reason, without the names of both files that it begins with."""
     with pytest.raises(ModelRefused) as caught:
         _load(folder, told)
@@ -70,11 +70,11 @@ def test_a_name_that_no_header_may_hold_is_refused(field: str, version: str, fol
     assert len(reason) < 200
 
 
-def _with(field: str, value: object) -> Told:
+def _with(field: str, value: object) -> Json:
     return {**_BUNDLED, field: value}
 
 
-def _varied(name: str, **changed: object) -> Told:
+def _varied(name: str, **changed: object) -> Json:
     """With one variable of the reference changed."""
     found = [
         {**variable, **changed} if variable["name"] == name else variable
@@ -83,7 +83,7 @@ def _varied(name: str, **changed: object) -> Told:
     return _with("reference", found)
 
 
-def _variable(name: str) -> Told:
+def _variable(name: str) -> Json:
     (found,) = [variable for variable in _BUNDLED["reference"] if variable["name"] == name]
     return dict(found)
 
@@ -92,7 +92,7 @@ _HOUR = _variable("hour")
 _CLASS = _variable("camera_class")
 
 
-def _added(**variable: object) -> Told:
+def _added(**variable: object) -> Json:
     return _with("reference", [*_BUNDLED["reference"], {"importance": 0, **variable}])
 
 
@@ -201,7 +201,7 @@ def _added(**variable: object) -> Told:
         (_with("unexplained", "a\nb"), "unexplained: it is too long, or not printable"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_field(told: Told, reason: str, folder: Path) -> None:
+def test_what_is_wrong_is_told_by_its_field(told: Json, reason: str, folder: Path) -> None:
     assert _refusal(folder, told).startswith(f"is wrong: {reason}")
 
 
@@ -257,10 +257,10 @@ def _shares(bins: int) -> st.SearchStrategy[list[float]]:
 
 
 @st.composite
-def _variables(draw: st.DrawFn) -> Told:
+def _variables(draw: st.DrawFn) -> Json:
     """Any that a reference may hold."""
     name = draw(st.sampled_from(["hour", "foreign_sym", "Х", "camera_class", "weekday", SCORE]))
-    bins: Told = {}
+    bins: Json = {}
     if name in CATEGORICAL:
         texts = st.text(max_size=20).filter(lambda text: text != OTHER)
         bins["values"] = draw(st.lists(texts, min_size=1, max_size=5, unique=True))
@@ -275,7 +275,7 @@ def _variables(draw: st.DrawFn) -> Told:
 
 @given(_variables())
 def test_whatever_a_sound_variable_is_rows_and_tables_are_counted_by_it(
-    tmp_path_factory: pytest.TempPathFactory, variable: Told
+    tmp_path_factory: pytest.TempPathFactory, variable: Json
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
     if not (folder / BUNDLED.name).exists():
@@ -306,7 +306,7 @@ def test_a_category_called_as_the_last_bin_goes_into_it() -> None:
     ],
 )
 def test_the_registry_takes_none_that_is_wrong(
-    change: Callable[[Told], Told], reason: str, folder: Path
+    change: Callable[[Json], Json], reason: str, folder: Path
 ) -> None:
     (folder / "manifest.json").write_text(json.dumps(change(_BUNDLED)))
     models = folder / "models"

@@ -109,13 +109,13 @@ _TWO = [[label, 1 - label] for label in _LABELS]
         (
             _LABELS,
             {"loss_function": "RMSE", "class_names": [0, 1]},
-            f"it was trained with RMSE: {_NO_PROBABILITIES}",
+            f"trained with RMSE: {_NO_PROBABILITIES}",
         ),
         (_LABELS, {"loss_function": "RMSEWithUncertainty"}, "it is no classifier"),
         (
             _LABELS,
             {"loss_function": "RMSEWithUncertainty", "class_names": [0, 1]},
-            f"it was trained with RMSEWithUncertainty: {_NO_PROBABILITIES}",
+            f"trained with RMSEWithUncertainty: {_NO_PROBABILITIES}",
         ),
         (_LABELS, {"loss_function": "MultiQuantile:alpha=0.1,0.5"}, "it is no classifier"),
         (_LABELS, {"loss_function": "Poisson"}, "it is no classifier"),
