@@ -7,6 +7,7 @@
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
     └── NotExplained        a score whose contributions could not be worked out
+        └── ExplainerGone   there is no process for it now, or it ended; later there may be one
 
 No HTTP status here: the door that calls decides what each means to its client.
 """
@@ -66,3 +67,7 @@ class NotExplained(ScoringError):
     def __init__(self, reason: str, *, in_time: bool = True) -> None:
         super().__init__(reason)
         self.in_time = in_time
+
+
+class ExplainerGone(NotExplained):
+    """No process can be made or kept now that works out contributions."""

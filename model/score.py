@@ -110,6 +110,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("output", type=Path, help="CSV file to write; - is standard output")
     parser.add_argument("--model", type=Path, help="a .cbm file (default: the bundled model)")
     parser.add_argument(
+        "--positive-class",
+        default="",
+        metavar="CLASS",
+        help="the class that means that the network is right, if the model's are not 0 and 1",
+    )
+    parser.add_argument(
         "--processes", type=_positive, default=_cpus(), help="default: one for each CPU"
     )
     parser.add_argument(
@@ -175,9 +181,9 @@ def _score(
     header = read_header(source)
     bar.update(len(header))
     if options.model is not None:
-        check_model(options.model)
+        check_model(options.model, options.positive_class)
     model = "" if options.model is None else str(options.model)
-    work = Work(SCORER, model, header)
+    work = Work(SCORER, model, header, positive_class=options.positive_class)
     if _is_shareable(options.input, source):
         work = work._replace(file=str(options.input), state=identity(source))
     waiting = blocks(source, options.chunk_rows)

@@ -101,7 +101,7 @@ def _registry(options: Namespace) -> Registry | None:
 def _against(options: Namespace, registry: Registry | None) -> RegnoScorer | None:
     """The model to compare with: of a file, else the registry's live one, else none."""
     if options.against:
-        return candidates.load(options.against)
+        return candidates.load(options.against, options.positive_class or "")
     if registry is None:
         return None
     live = candidates.live(registry)

@@ -92,7 +92,7 @@ def _explain() -> dict[str, Any]:
         **_asked("ExplanationRequest"),
         "responses": {
             "200": _ok("ExplanationReply", text, "X-Score-Warnings"),
-            **_errors("400", "401", "408", "413", "415", "429", "500"),
+            **_errors("400", "401", "408", "413", "415", "429", "500", "501", "503"),
         },
     }
 
@@ -247,7 +247,8 @@ def _error_responses() -> dict[str, Any]:
         "415": "The body is not declared as JSON in UTF-8",
         "429": "Too much to do; Retry-After says in how many seconds to come again",
         "500": "An internal error; the text holds the request id",
-        "503": "Not ready, or the registry can't be reached",
+        "501": "The scores of the model that serves can't be explained; GET /model says why",
+        "503": "Not ready, the registry can't be reached, or the machine has no process left",
     }
     content = {_JSON: {"schema": _ref("ErrorReply")}}
     return {status: {"description": text, "content": content} for status, text in described.items()}

@@ -33,6 +33,13 @@ class Settings(Struct, frozen=True):
         int, Meta(ge=0, le=64, description="Worker processes; 0: one for each CPU of the quota.")
     ] = 0
     model: Annotated[str, Meta(description="The .cbm file to serve; empty: the bundled one.")] = ""
+    positive_class: Annotated[
+        str,
+        Meta(
+            description="The class of SCORING_MODEL that means that the network is right; needed "
+            "if its classes are not 0 and 1 or their like, and its manifest does not say."
+        ),
+    ] = ""
     models: Annotated[
         str,
         Meta(

@@ -28,10 +28,11 @@ def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
     if settings.models:
         return first(settings, lambda: metrics.scoring.loaded("refused"))
     try:
-        if settings.model:
-            check_model(Path(settings.model))
-        # The bundled one is not examined: its manifest's hash says that it is what was tested.
-        return RegnoScorer.load(settings.model or BUNDLED)
+        if not settings.model:
+            # Not examined: its manifest's hash says that it is what was tested.
+            return RegnoScorer.load(BUNDLED, settings.positive_class)
+        check_model(Path(settings.model), settings.positive_class)
+        return RegnoScorer.load(settings.model, settings.positive_class)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
 
@@ -55,11 +56,12 @@ def build() -> tuple[Flask, Slot, KeyRing]:
 
 
 def model_description() -> str:
-    """The model that this server started with, for the log: its version and its setting."""
-    settings = of_this_server()
+    """The model that this server started with, for the log: version, setting and classes."""
+    settings, scorer = of_this_server(), slot.current.scorer
     name = "models" if settings.models else "model"
     where = getattr(settings, name) or "the bundled one"
-    return f"version {slot.current.version} ({variable(name)}: {where})"
+    classes = f"positive is class {scorer.positive_class} of {' and '.join(scorer.classes)}"
+    return f"version {scorer.version} ({variable(name)}: {where}; {classes})"
 
 
 app, slot, keys = build()

@@ -1,12 +1,13 @@
 """The scorer of number-plate disagreements: `pick_regno`.
 
-May import: model's errors, wire format, blocks and stopping, stdlib, numpy, catboost,
-msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
-request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is the
-notebook's door. guards (spelling) say what becomes of doubtful readings; detail (decision,
-ranges) tells more of a score. simulate → training → evaluate → card make the bundled model
-(`bundled`); labelled → split → training → report make one of own rows (`candidate`). gate
-(parity) stops a promotion that would change too much.
+May import: model's errors, names, files, wire format, blocks and stopping, stdlib, numpy,
+catboost, msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
+request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for
+notebooks. classes (which one is positive), outputs (all of them probabilities) and
+manifest_check say which files are refused. guards (spelling) say what becomes of doubtful
+readings; detail (decision, ranges) tells more of a score. simulate → training → evaluate →
+card make the bundled model (`bundled`); labelled → split → training → report make one of own
+rows (`candidate`). gate (parity) stops a promotion that would change too much.
 """
 
 from model.regno.decision import Costs, Thresholds

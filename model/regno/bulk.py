@@ -22,14 +22,14 @@ from model.regno.scorer import BUNDLED, RegnoScorer
 ADDED: Final = ("negative", "positive", "error")
 
 
-def score_block(model: str, header: bytes, block: Block) -> Outcome:
+def score_block(model: str, header: bytes, block: Block, positive_class: str = "") -> Outcome:
     """The rows of a block with `ADDED` cells, as UTF-8 text of a CSV file.
 
-    `model` is the path of a .cbm file, "" for the bundled one; `header` is the file's first
-    line, whose line end all rows get. A row that can't be scored has an error instead.
-    Raises TableRefused or ModelRefused.
+    `model` is the path of a .cbm file, "" for the bundled one, and `positive_class` as for
+    `RegnoScorer.load`; `header` is the file's first line, whose line end all rows get. A row
+    that can't be scored has an error instead. Raises TableRefused or ModelRefused.
     """
-    scorer, (width, wanted) = _scorer(model), _layout(header)
+    scorer, (width, wanted) = _scorer(model, positive_class), _layout(header)
     cells = read_cells(block, width)
     if not cells.rows:
         return Outcome(_scored_header(header), b"", 0, {}, {})
@@ -47,10 +47,8 @@ def _scored_header(header: bytes) -> bytes:
 
 
 @lru_cache(1)
-def _scorer(path: str) -> RegnoScorer:
-    scorer = RegnoScorer.load(Path(path) if path else BUNDLED)
-    scorer.warm()
-    return scorer
+def _scorer(path: str, positive_class: str) -> RegnoScorer:
+    return RegnoScorer.load(Path(path) if path else BUNDLED, positive_class, warm=True)
 
 
 def _line_end(header: bytes) -> bytes:

@@ -8,10 +8,13 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from model import files
 from model.errors import ModelRefused
 from model.regno.drift import Variable
 
 FILE_NAME: Final = "manifest.json"
+# The bundled one has 34 kB; one of a hundred times as many values still fits.
+_LARGEST: Final = 4 * 2**20
 
 
 class Feature(Struct):
@@ -22,12 +25,15 @@ class Feature(Struct):
 
 
 class Manifest(Struct):
-    """A model's papers.
+    """What is known about a model.
 
     `vocabularies` holds, for each categorical feature, the values seen in training;
     `golden` the positive probabilities of the golden requests, in their order; `reference`
     how the held-out rows are distributed, for drift; `borders` where the trees split each
-    numeric feature. Of a model that came without papers, training and metrics are unknown.
+    numeric feature. `classes` are the names of the model's two classes in its own order, and
+    `positive_class` the one that means that the network is right; older manifests lack both.
+    `unexplained` is why contributions can't be worked out, "" if they can, None if nobody tried.
+    Of a model that came without a manifest, training and metrics are unknown.
     """
 
     name: str
@@ -42,6 +48,9 @@ class Manifest(Struct):
     metrics: dict[str, Any]
     reference: list[Variable] = []
     borders: dict[str, list[float]] = {}
+    classes: list[str] = []
+    positive_class: str = ""
+    unexplained: str | None = None
 
 
 def beside(model: Path, sha256: str) -> Manifest | None:
@@ -51,11 +60,15 @@ def beside(model: Path, sha256: str) -> Manifest | None:
     Raises ModelRefused when the manifest is unreadable or was written for other bytes.
     """
     path = model.with_name(FILE_NAME)
-    if not path.exists():
-        return None
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        manifest = msgspec.json.decode(files.read(path, _LARGEST), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelRefused(f"its manifest {path} can't be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise ModelRefused(f"its manifest {path} can't be read: nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ModelRefused(f"its manifest {path} can't be read: {error}") from error
     if manifest.file != model.name:
         return None

@@ -5,6 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from model.errors import ModelRefused
 from model.regno import golden
 from model.regno.catboost_file import BinaryModel
@@ -26,11 +28,17 @@ def papers(scorer: RegnoScorer, path: Path, sample: Path | None = None) -> Manif
         return _derived(scorer, path, sample)
     if sample:
         raise ModelRefused("it has a manifest, whose vocabularies a sample would contradict")
-    return scorer.manifest
+    return msgspec.structs.replace(
+        scorer.manifest,
+        # An older one may lack these.
+        classes=list(scorer.classes),
+        positive_class=scorer.positive_class,
+        unexplained=scorer.try_explaining(),
+    )
 
 
 def _derived(scorer: RegnoScorer, path: Path, sample: Path | None) -> Manifest:
-    model = BinaryModel.load(path)
+    model = BinaryModel.load(path, scorer.positive_class)
     seen, training = _categories(sample) if sample else ({}, {})
     taken = [name for name, kind in model.features if kind == "categorical" and name in seen]
     contexts = scorer.rows(golden.readings()[:CONTEXTS])
@@ -49,6 +57,9 @@ def _derived(scorer: RegnoScorer, path: Path, sample: Path | None) -> Manifest:
         },
         metrics={},
         borders=model.borders(),
+        classes=list(scorer.classes),
+        positive_class=scorer.positive_class,
+        unexplained=scorer.try_explaining(),
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import repeat
-from math import isfinite
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +12,16 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
-from model.errors import InvalidRequest, ModelRefused
+from model.errors import InvalidRequest, ModelRefused, NotExplained
+from model.names import printable
 from model.regno import golden, manifest, ranges
-from model.regno.catboost_file import BinaryModel, read
+from model.regno.catboost_file import BinaryModel, Contributions, read, refusing
 from model.regno.drift import DriftCounter
 from model.regno.explain import Explanation, explain
 from model.regno.explainer import Explainer
 from model.regno.features import CATEGORICAL, Row, in_order_of
 from model.regno.manifest import Manifest
+from model.regno.manifest_check import fault
 from model.regno.plates import has_lookalikes
 from model.regno.request import Reading, decode_custom
 from model.regno.table import TableMaker
@@ -59,11 +60,16 @@ class RegnoScorer:
         self.table = TableMaker(model.features)
         names = [name for name, _ in model.features]
         self._class_at = names.index("camera_class") if "camera_class" in names else None
+        self._unexplained: str | None = None
 
     @classmethod
-    def load(cls, path: Path | str = BUNDLED) -> "RegnoScorer":
+    def load(
+        cls, path: Path | str = BUNDLED, positive_class: str = "", *, warm: bool = False
+    ) -> "RegnoScorer":
         """The scorer of a .cbm file and the manifest beside it.
 
+        `positive_class` is the name of the class that means that the network is right, for a
+        model whose classes do not tell and that has no manifest which does. `warm`: try it too.
         Raises ModelRefused, naming the file and what is wrong with it.
         """
         path = Path(path)
@@ -71,9 +77,25 @@ class RegnoScorer:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
             papers = manifest.beside(path, sha256(blob).hexdigest())
-            return cls(_agreeing(BinaryModel.parse(blob), papers), papers)
+            model = BinaryModel.parse(blob, _stated(papers, positive_class))
+            if papers:
+                _check(papers, model, path)
+            scorer = cls(model, papers)
+            if warm:
+                scorer.warm()
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
+        return scorer
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """The names of the model's two classes, in its own order."""
+        return self._model.classes.names
+
+    @property
+    def positive_class(self) -> str:
+        """The one whose probability is `positive`: the network is right."""
+        return self._model.classes.positive
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -172,6 +194,28 @@ class RegnoScorer:
         """What works out contributions with this model, in a process of its own."""
         return Explainer(self._model)
 
+    @property
+    def unexplained(self) -> str | None:
+        """Why its scores can't be explained, "" if they can, None if nobody has tried."""
+        if self._unexplained is None and self.manifest:
+            return self.manifest.unexplained
+        return self._unexplained
+
+    def try_explaining(self) -> str:
+        """Find out, by a golden row, why its scores can't be explained; "" if they can.
+
+        One row tells of all: CatBoost's contributions of a model add up for each row or for none.
+        In this process, where it takes some 0.1 s.
+        """
+        rows = self.rows(golden.readings()[:1])
+        try:
+            self._explanations(rows, self._model.contributions(rows))
+        except NotExplained as reason:
+            self._unexplained = str(reason)
+        else:
+            self._unexplained = ""
+        return self._unexplained
+
     def explained(
         self, rows: Sequence[Row], explainer: Explainer, seconds: float
     ) -> list[Explanation]:
@@ -181,10 +225,13 @@ class RegnoScorer:
         """
         if not rows:
             return []
+        return self._explanations(rows, explainer.contributions(rows, seconds))
+
+    def _explanations(
+        self, rows: Sequence[Row], parts: Sequence[Contributions]
+    ) -> list[Explanation]:
         names = [name for name, _ in self._model.features]
-        parts = explainer.contributions(rows, seconds)
-        scores = self.predict(rows)
-        return list(map(explain, repeat(names), rows, scores, parts))
+        return list(map(explain, repeat(names), rows, self.predict(rows), parts))
 
     def score_many(self, readings: Sequence[Reading]) -> list[Score]:
         """The same scores as `score`, quicker when there are some hundred readings."""
@@ -215,26 +262,58 @@ class RegnoScorer:
         return counts
 
     def warm(self) -> None:
-        """Score the golden requests, so that no caller pays for first-time work.
+        """Do once, on the golden rows, what requests will do: no caller pays for first-time work.
 
-        Raises ModelRefused when a score is no probability, or is not the manifest's.
+        Raises ModelRefused when that can't be done, when a score is no probability, or when it
+        is not the manifest's.
         """
-        rows = self.rows(golden.readings())
-        scores = self.predict(rows)
-        _ = self.unseen(rows[0]), self.categories, self.ranges  # worked out once, when first asked
-        if not all(
-            isfinite(s.positive) and abs(s.positive + s.negative - 1) < 1e-9 for s in scores
-        ):
+        readings = golden.readings()
+        with refusing("it can't score the golden rows"):
+            rows, table = self.rows(readings), self.table.of_readings(readings)
+            self._model.check_names(rows[0])
+            scores, scores_of_table = self.predict(rows), self.score_table(table)
+            for row in rows:
+                self.unseen(row)
+            self.unseen_in_table(table)
+            _ = self.categories, self.ranges  # worked out once, when first asked
+        if not all(abs(s.positive + s.negative - 1) < 1e-9 for s in scores):  # NaN is not, either
             raise ModelRefused("its scores are no probabilities")
-        expected = self.manifest.golden if self.manifest else []
-        for number, (score, want) in enumerate(zip(scores, expected, strict=False)):
-            if abs(score.positive - want) > _SAME:
-                raise ModelRefused(
-                    f"golden row {number} scores {score.positive!r}, its manifest says {want!r}"
-                )
+        positives = [score.positive for score in scores]
+        self._try_counting(rows, table, positives)
+        _compare(positives, [score.positive for score in scores_of_table], "in a table it scores")
+        if self.manifest and self.manifest.golden:
+            _compare(positives, self.manifest.golden, "its manifest says")
+        if self.unexplained is None:
+            self.try_explaining()
+
+    def _try_counting(
+        self, rows: Sequence[Row], table: pd.DataFrame, positives: Sequence[float]
+    ) -> None:
+        """Raises ModelRefused when drift can't be counted by the manifest's reference."""
+        counter = self.drift_counter()
+        with refusing("its manifest is wrong: reference: it does not fit the golden rows"):
+            counter.add_rows(rows, positives)
+            counter.add_table(table, positives)
+            counter.take()
 
 
-def _agreeing(model: BinaryModel, papers: Manifest | None) -> BinaryModel:
-    if papers and [(feature.name, feature.kind) for feature in papers.features] != model.features:
-        raise ModelRefused("its manifest lists other features than the model declares")
-    return model
+def _compare(positives: Sequence[float], expected: Sequence[float], says: str) -> None:
+    """Raises ModelRefused unless both are the same scores; `says` introduces the expected one."""
+    for number, (score, want) in enumerate(zip(positives, expected, strict=True)):
+        if not abs(score - want) <= _SAME:
+            raise ModelRefused(f"golden row {number} scores {score!r}, {says} {want!r}")
+
+
+def _check(papers: Manifest, model: BinaryModel, path: Path) -> None:
+    if wrong := fault(papers, model):
+        place = path.with_name(manifest.FILE_NAME)
+        raise ModelRefused(f"its manifest {place} is wrong: {wrong}")
+
+
+def _stated(papers: Manifest | None, positive_class: str) -> str:
+    """The positive class by a manifest and by who loads it, "" if neither names one."""
+    stated = papers.positive_class if papers else ""
+    if stated and positive_class and stated != positive_class:
+        said = f"its manifest says that positive_class is {printable(stated)}"
+        raise ModelRefused(f"{said}, not {printable(positive_class)}")
+    return stated or positive_class

@@ -56,7 +56,7 @@ class ExplainRoute:
         live = self._slot.current
         record.model_version = live.version
         seconds = timeout_of(environ)
-        self._explaining.check()  # who is refused need not be read
+        self._explaining.check(live.scorer)  # who is refused need not be read
         text = body.read(environ, *self._limits)
         try:
             response = self._explain(live, text, seconds, record)

@@ -54,13 +54,20 @@ class Promotion(Change, forbid_unknown_fields=True, kw_only=True):
 
 
 class State(Struct):
-    """How this host is: `mixed` while its workers serve different versions."""
+    """How this host is: `mixed` while its workers serve different versions.
+
+    `positive` is the probability of `positive_class`, one of the model's two `classes`.
+    `unexplained` is why POST /reg/explain answers 501, empty if it explains.
+    """
 
     version: str
     generation: int
     registry: str
     mixed: bool
     workers: list[Note]
+    classes: tuple[str, str]
+    positive_class: str
+    unexplained: str
 
 
 class Outcome(Struct):
@@ -86,12 +93,16 @@ class ModelRoute:
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
         notes, order = self._notes(), self._whiteboard.order
+        scorer = self._slot.current.scorer
         state = State(
-            version=self._slot.current.version,
+            version=scorer.version,
             generation=order.target.generation if order else 0,
             registry=self._settings.models,
             mixed=len({note.serving.version for note in notes}) > 1,
             workers=notes,
+            classes=scorer.classes,
+            positive_class=scorer.positive_class,
+            unexplained=scorer.unexplained or "",
         )
         return reply.ok(state)
 

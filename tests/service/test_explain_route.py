@@ -2,7 +2,11 @@
 
 import json
 import re
+import resource
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -10,6 +14,7 @@ import psutil
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from gevent.threadpool import ThreadPool
 from werkzeug.test import TestResponse
 
 from model import NotExplained
@@ -17,6 +22,7 @@ from model.regno import RegnoScorer
 from service import explaining
 from service.explaining import Explaining
 from tests.conftest import AppMaker
+from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER
 
@@ -202,6 +208,88 @@ def test_an_error_is_a_500_that_tells_nothing(
     reply = _post(client, _ROWS[0])
     assert reply.status_code == 500
     assert re.fullmatch(r"internal error, request [0-9a-f]{32}", reply.json["body"])
+
+
+@pytest.mark.parametrize("body", [_ROWS[0], [_ROWS[0], {}], b"{", b"x" * 100_000])
+def test_a_model_that_cant_be_explained_is_a_501_that_says_why(
+    body: object, make_app: AppMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = toys.classifier(0, 1, grow_policy="Depthwise")
+    client = make_app(RegnoScorer.load(toys.save(model, tmp_path))).test_client()
+    before = set(psutil.Process().children())
+    refused = _post(client, body)
+    assert (refused.status_code, refused.json) == (
+        501,
+        {
+            "body": "this model can't be explained: its contributions do not add up to its score, "
+            "as happens if trees are not symmetric",
+            "status": "fail",
+        },
+    )
+    assert set(psutil.Process().children()) == before
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert _post(client, _ROWS[0], "/reg/").status_code == 200
+    assert client.post("/reg/explain", json=_ROWS[0]).status_code == 401
+
+
+def test_of_two_classes_explanations_have_the_very_score_of_reg(
+    make_app: AppMaker, tmp_path: Path
+) -> None:
+    model = toys.classifier("a", "b", loss_function="MultiClass", class_names=["b", "a"])
+    scorer = RegnoScorer.load(toys.save(model, tmp_path), "b")
+    client = make_app(scorer).test_client()
+    scores = _post(client, _ROWS[:4], "/reg/").json["body"]
+    explained = _post(client, _ROWS[:4]).json["body"]
+    assert [row["positive"] for row in explained] == [row["positive"] for row in scores]
+    for row in explained:
+        total = row["base"] + sum(each["contribution"] for each in row["features"])
+        assert total == pytest.approx(row["raw"], abs=1e-9)
+
+
+@contextmanager
+def _limited(kind: int, soft: int) -> Iterator[None]:
+    """Within, this process has less of something."""
+    before, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (before, hard))
+
+
+def _assert_unable(refused: TestResponse, caplog: pytest.LogCaptureFixture, reason: str) -> None:
+    assert refused.status_code == 503
+    assert refused.json == {"body": "no explanation can be made now", "status": "fail"}
+    assert refused.headers["Retry-After"] in {"1", "2", "3"}
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [("WARNING", f"An explanation could not be made: {reason}")]
+
+
+def test_without_files_for_its_process_it_is_a_503(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(explaining, "_IDLE_SECONDS", 0.0)
+    assert _post(client, _ROWS[0]).status_code == 200
+    gevent.sleep(0.05)  # the process ends; the thread that asked it stays
+    with _limited(resource.RLIMIT_NOFILE, 0):
+        refused = _post(client, _ROWS[0])
+    reason = "no process for it can be made: Too many open files"
+    _assert_unable(refused, caplog, reason)
+    assert _post(client, _ROWS[0]).status_code == 200
+
+
+def test_without_memory_for_a_thread_it_is_a_503(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gevent.get_hub(), "threadpool", ThreadPool(1))
+    room = 1 << 28
+    before = threading.stack_size(2 * room)
+    try:
+        with _limited(resource.RLIMIT_AS, psutil.Process().memory_info().vms + room):
+            refused = _post(client, _ROWS[0])
+    finally:
+        threading.stack_size(before)
+    _assert_unable(refused, caplog, "no thread can be started")
 
 
 def test_its_process_ends_when_nobody_asks(
