@@ -114,7 +114,7 @@ class Settings(Struct, frozen=True):
             gt=0,
             le=_DEAREST,
             description="What it costs to take the network's reading when it is wrong; with the "
-            "other two, in any one unit, it makes the decision of /reg/?detail=1.",
+            "other two, in any one unit, it makes the decisions of /reg/?detail=1 and the metrics.",
         ),
     ] = 1.0
     cost_camera_wrong: Annotated[

@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from model.regno import RegnoScorer
 from service.app import create_app
 from service.auth import KeyRing
+from service.deciding import thresholds_of
 from service.metrics import Metrics
 from service.settings import Settings, load
 from service.slots import Slot
@@ -57,7 +58,7 @@ def make_app(settings: Settings, scorer: RegnoScorer) -> AppMaker:
         values = {name: getattr(settings, name) for name in settings.__struct_fields__}
         chosen = Settings(**{**values, **changed})
         keys = KeyRing(chosen)
-        metrics = Metrics(keys.names, kept=metrics_kept)
+        metrics = Metrics(keys.names, thresholds_of(chosen), kept=metrics_kept)
         slot = Slot(scorer, metrics)
         slot.warm_up()
         return create_app(chosen, slot, keys, metrics)

@@ -9,7 +9,7 @@ ranges) tells more of a score. simulate → training → evaluate → card make 
 (parity) stops a promotion that would change too much.
 """
 
-from model.regno.decision import Costs, Thresholds
+from model.regno.decision import DECISIONS, Costs, Decision, Thresholds
 from model.regno.detail import Detail, Detailer
 from model.regno.explain import Explanation
 from model.regno.explainer import Explainer
@@ -25,11 +25,13 @@ from model.regno.scorer import BUNDLED, MANY, PLATES, RegnoScorer, Score
 
 __all__ = [
     "BUNDLED",
+    "DECISIONS",
     "FIELDS",
     "MANY",
     "PLATES",
     "Checked",
     "Costs",
+    "Decision",
     "Detail",
     "Detailer",
     "Explainer",

@@ -1,35 +1,26 @@
-"""What the model sees and says: scores, bands, unseen categories, look-alikes, drift."""
+"""What the model sees and says: scores, decisions, unseen categories, look-alikes, drift."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from model.regno import PLATES, RegnoScorer, Row, Score
+from model.regno import DECISIONS, PLATES, Decision, RegnoScorer, Row, Score, Thresholds
 from service.metrics.histogram import BulkHistogram
 from service.policies import SENT
 
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-# Below the first the camera is believed, above the second the network.
-CAMERA_BELOW: Final = 0.3
-NETWORK_ABOVE: Final = 0.7
-BANDS: Final = ("camera", "unsure", "network")
 _OTHER: Final = "other"
 # The share of a bin that the live model's reference does not have.
 _NONE: Final = -1.0
 
 
-def band(positive: float) -> str:
-    """Whom a score believes."""
-    if positive < CAMERA_BELOW:
-        return "camera"
-    return "network" if positive > NETWORK_ABOVE else "unsure"
-
-
 class BehaviourMetrics:
     """The series; `Behaviour` fills them for one scorer."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, thresholds: Thresholds) -> None:
+        """`thresholds` make the decisions that are counted."""
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
 
@@ -40,7 +31,18 @@ class BehaviourMetrics:
             registry=registry,
         )
         self.decisions = counter(
-            "scoring_decisions", "Rows by whom the score believes.", "band", "camera_class"
+            "scoring_decisions",
+            "Rows by the decision that costs least, as in the details.",
+            "decision",
+            "camera_class",
+        )
+        self.thresholds = thresholds
+        self.threshold = Gauge(
+            "scoring_decision_threshold_ratio",
+            "The score up to which the decision is the camera, and from which on the network.",
+            ("decision",),
+            multiprocess_mode="livemax",
+            registry=registry,
         )
         self.unseen = counter(
             "scoring_unseen_categories",
@@ -83,9 +85,10 @@ class Behaviour:
     def __init__(self, metrics: BehaviourMetrics, scorer: RegnoScorer) -> None:
         self._metrics = metrics
         self._classes = frozenset(scorer.camera_classes)
+        self._decide = metrics.thresholds.decide
         self._decisions = {
-            (side, camera_class): metrics.decisions.labels(side, camera_class)
-            for side in BANDS
+            (decision, camera_class): metrics.decisions.labels(decision, camera_class)
+            for decision in DECISIONS
             for camera_class in (*sorted(self._classes), _OTHER)
         }
         self._lookalikes = {field: metrics.lookalikes.labels(field) for field in PLATES}
@@ -100,7 +103,10 @@ class Behaviour:
         }
 
     def show(self) -> None:
-        """Its model is live: show the reference to measure drift by."""
+        """Its model is live: show the reference to measure drift by, and the thresholds."""
+        for side in ("camera", "network"):
+            threshold = getattr(self._metrics.thresholds, side)
+            self._metrics.threshold.labels(side).set(threshold)
         for variable in self._drift.reference:
             self._metrics.importance.labels(variable.name).set(variable.importance)
             for name, share in zip(variable.bins, variable.shares, strict=True):
@@ -114,16 +120,16 @@ class Behaviour:
                 self._metrics.reference.labels(variable.name, name).set(_NONE)
 
     def scored(self, classes: Iterable[str], scores: Sequence[Score]) -> None:
-        """Count scores and whom they believe; `classes` are the camera classes of the rows."""
+        """Count scores and decisions; `classes` are the camera classes of the rows."""
         positives = [score.positive for score in scores]
         self._metrics.positive.observe_many(positives)
-        known = self._classes
-        believed: dict[tuple[str, str], int] = {}
+        known, decide = self._classes, self._decide
+        decided: dict[tuple[Decision, str], int] = {}
         for name, positive in zip(classes, positives, strict=True):
-            who = band(positive), name if name in known else _OTHER
-            believed[who] = believed.get(who, 0) + 1
-        for who, count in believed.items():
-            self._decisions[who].inc(count)
+            labels = decide(positive), name if name in known else _OTHER
+            decided[labels] = decided.get(labels, 0) + 1
+        for labels, count in decided.items():
+            self._decisions[labels].inc(count)
 
     def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
         """Note rows for drift."""
