@@ -135,11 +135,12 @@ def _rows(options: Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
                 bar.update(size)
                 stopped.check()
 
-            rows, faults = labelled.read(file, label, told)
+            rows, faults, warnings, plate_lengths = labelled.read(file, label, told)
     if faults:
         _tell(path, faults, len(rows.labels), skipping=options.skip_bad)
-    left_out = Counter(fault.reason for fault in faults)
-    return rows, Source(path.name, digest, label, len(rows.labels), dict(left_out.most_common()))
+    left_out = dict(Counter(fault.reason for fault in faults).most_common())
+    count = len(rows.labels)
+    return rows, Source(path.name, digest, label, count, left_out, warnings, plate_lengths)
 
 
 def _tell(path: Path, faults: Sequence[Fault], good: int, *, skipping: bool) -> None:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 class Outcome(NamedTuple):
     """The output's bytes for a block, and the output's first line as `header`.
 
-    To be counted: the rows, the bad ones among them, and for each feature the rows whose
-    category the model never saw.
+    To be counted: the rows, the bad ones among them, and by warning the rows that have it, such
+    as `unseen-category:camera_class`.
     """
 
     header: bytes
     text: bytes
     rows: int
     bad: int
-    unseen: Mapping[str, int]
+    warnings: Mapping[str, int]

@@ -96,7 +96,12 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
     scores = held_out.table["afts_regno_ai_score"].to_numpy()
     contenders = evaluate.compare(held_out.labels, positives, scores)
     unseen = report.unseen(split)
-    warnings = report.warnings(trees, contenders, unseen, len(positives))
+    apart = report.years_apart(split)
+    warnings = [
+        *report.doubtful(job.source, apart),
+        *report.warnings(trees, contenders, unseen, len(positives)),
+        *_head_start(job.against, held_out),
+    ]
     return Report(
         version=f"regno-{model.sha256[:12]}",
         sha256=model.sha256,
@@ -110,8 +115,9 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
         by_camera_class=report.slices(held_out, positives, others),
         unseen=unseen,
         known_pairs=report.known_pairs(split),
+        years_apart=apart,
         against=_against(job, held_out.labels, positives, others),
-        warnings=[*warnings, *_head_start(job.against, held_out)],
+        warnings=warnings,
     )
 
 
@@ -166,4 +172,5 @@ def _papers(model: BinaryModel, split: Split, found: Report) -> Manifest:
         },
         reference=reference(NAMES, rows, positives.tolist(), model.importances()),
         borders=model.borders(),
+        plate_lengths=found.data.plate_lengths,
     )

@@ -3,15 +3,17 @@
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from model.errors import ModelRefused
 from model.regno.drift import Variable
 
 FILE_NAME: Final = "manifest.json"
+# Of the lengths 0 to 10.
+USUAL_LENGTHS: Final = 11
 
 
 class Feature(Struct):
@@ -27,7 +29,8 @@ class Manifest(Struct):
     `vocabularies` holds, for each categorical feature, the values seen in training;
     `golden` the positive probabilities of the golden requests, in their order; `reference`
     how the held-out rows are distributed, for drift; `borders` where the trees split each
-    numeric feature. Of a model that came without papers, training and metrics are unknown.
+    numeric feature; `plate_lengths` for how many plate lengths, from 0 on, the network has a
+    confidence. Of a model that came without papers, training and metrics are unknown.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Manifest(Struct):
     metrics: dict[str, Any]
     reference: list[Variable] = []
     borders: dict[str, list[float]] = {}
+    plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
 
 
 def beside(model: Path, sha256: str) -> Manifest | None:

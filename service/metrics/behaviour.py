@@ -1,16 +1,31 @@
-"""What the model sees and says: scores, decisions, unseen categories, look-alikes, drift."""
+"""What the model sees and says: scores, decisions, warnings, drift."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from model.regno import DECISIONS, PLATES, Decision, RegnoScorer, Row, Score, Thresholds
+from model.regno import (
+    DECISIONS,
+    LOOKALIKE,
+    NORMALISED,
+    PLATES,
+    UNSEEN,
+    WARNINGS,
+    Decision,
+    RegnoScorer,
+    Row,
+    Score,
+    Thresholds,
+    named,
+    parts,
+)
 from service.metrics.histogram import BulkHistogram
 from service.policies import SENT
 
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _OTHER: Final = "other"
+_FORMER: Final = "Former name of scoring_warnings_total of the kind {}."
 # The share of a bin that the live model's reference does not have.
 _NONE: Final = -1.0
 
@@ -44,21 +59,19 @@ class BehaviourMetrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
-        self.unseen = counter(
-            "scoring_unseen_categories",
-            "Rows whose value of a categorical feature the model never saw.",
-            "feature",
-        )
-        self.lookalikes = counter(
-            "scoring_lookalike_readings",
-            "Readings with Latin letters where Cyrillic ones are meant.",
+        self.warnings = counter(
+            "scoring_warnings",
+            "Rows with a warning, by its kind and the field or feature that it is about; those "
+            "that a guard refused are among them.",
+            "kind",
             "field",
         )
-        self.normalised = counter(
-            "scoring_normalised_values",
-            "Values that a guard put right before they were scored; they count as nothing else.",
-            "field",
-        )
+        # The same under the names that three of the kinds had before; for one release.
+        self.former_warnings = {
+            UNSEEN: counter("scoring_unseen_categories", _FORMER.format(UNSEEN), "feature"),
+            LOOKALIKE: counter("scoring_lookalike_readings", _FORMER.format(LOOKALIKE), "field"),
+            NORMALISED: counter("scoring_normalised_values", _FORMER.format(NORMALISED), "field"),
+        }
         self.drift = counter(
             "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
         )
@@ -91,10 +104,11 @@ class Behaviour:
             for decision in DECISIONS
             for camera_class in (*sorted(self._classes), _OTHER)
         }
-        self._lookalikes = {field: metrics.lookalikes.labels(field) for field in PLATES}
-        self._normalised = {field: metrics.normalised.labels(field) for field in (*SENT, *PLATES)}
-        for feature in scorer.watched_categories:
-            metrics.unseen.labels(feature)
+        self._warnings: dict[str, list[Counter]] = {}
+        unseen = (named(UNSEEN, feature) for feature in scorer.watched_categories)
+        normalised = (named(NORMALISED, field) for field in (*SENT, *PLATES))
+        for warning in (*unseen, *WARNINGS, *normalised):
+            self._bind(warning)
         self._drift = scorer.drift_counter()
         self._bins = {
             (variable.name, name): metrics.drift.labels(variable.name, name)
@@ -139,20 +153,19 @@ class Behaviour:
         """Count the rows of a table for drift."""
         self._drift.add_table(table, [score.positive for score in scores])
 
-    def unseen(self, rows: Mapping[str, int]) -> None:
-        """Count the rows in which a feature has an unseen value."""
-        for feature, count in rows.items():
-            self._metrics.unseen.labels(feature).inc(count)
+    def warned(self, rows: Mapping[str, int]) -> None:
+        """Count rows by their warnings."""
+        for warning, count in rows.items():
+            for counter in self._warnings.get(warning) or self._bind(warning):
+                counter.inc(count)
 
-    def lookalikes(self, rows: Mapping[str, int]) -> None:
-        """Count the rows in which a field has look-alike letters."""
-        for field, count in rows.items():
-            self._lookalikes[field].inc(count)
-
-    def normalised(self, fields: Iterable[str]) -> None:
-        """Count a row's values that were put right."""
-        for field in fields:
-            self._normalised[field].inc()
+    def _bind(self, warning: str) -> list[Counter]:
+        kind, field = parts(warning)
+        counters = [self._metrics.warnings.labels(kind, field)]
+        if kind in self._metrics.former_warnings:
+            counters.append(self._metrics.former_warnings[kind].labels(field))
+        self._warnings[warning] = counters
+        return counters
 
     def publish(self) -> None:
         """Write what was noted for drift."""

@@ -19,6 +19,18 @@ from tests.support.paths import ROOT
 
 KEY = {"x-api-key": "123321"}
 TOKEN = {"Authorization": "Bearer t0ken"}
+_PLATES = ("regno_recognize", "afts_regno_ai")
+_LISTS = ("afts_regno_ai_char_scores", "afts_regno_ai_length_scores")
+_CATEGORIES = ("camera_type", "camera_class", "regno_template", "regno_template_ai")
+_WARNINGS = {
+    "unseen-category": _CATEGORIES,
+    "lookalike-letters": _PLATES,
+    "out-of-range": (*_PLATES, *_LISTS),
+    "length-mismatch": _LISTS,
+    "implausible-time": ("time_check",),
+    "readings-agree": ("",),
+    "normalised": ("camera_type", "camera_class", *_PLATES),
+}
 
 
 @pytest.fixture
@@ -111,6 +123,10 @@ def test_a_rejected_unseen_category_counts_as_refused_and_as_unseen(
         'field="camera_class",reason="unseen"': 2.0
     }
     assert values(client, "scoring_unseen_categories_total") == {'feature="camera_class"': 2.0}
+    assert (
+        values(client, "scoring_warnings_total")['field="camera_class",kind="unseen-category"']
+        == 2.0
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 7, 500])
@@ -180,6 +196,11 @@ def test_everything_is_there_at_0_before_it_happens(client: FlaskClient) -> None
         'scoring_rows_total{result="failed"}',
         'scoring_rows_refused_total{field="",reason="unreadable"}',
         'scoring_decisions_total{camera_class="other",decision="manual"}',
+        *(
+            f'scoring_warnings_total{{field="{field}",kind="{kind}"}}'
+            for kind, fields in _WARNINGS.items()
+            for field in fields
+        ),
         'scoring_unseen_categories_total{feature="camera_class"}',
         'scoring_lookalike_readings_total{field="afts_regno_ai"}',
         'scoring_model_loads_total{result="refused"}',
