@@ -1,5 +1,6 @@
 """The ladder of fixtures: settings → scorer → app → client → the live server."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ from service.deciding import thresholds_of
 from service.metrics import Metrics
 from service.settings import Settings, load
 from service.slots import Slot
-from tests.support.paths import GOLDEN, ROOT, lines
+from tests.support.paths import ROOT, lines
 from tests.support.server import KEY_HEADER, Server, serving
+from tests.support.strategies import VALID
 
 # The same examples on every machine: a red run can be run again.
 hypothesis_settings.register_profile(
@@ -94,11 +96,9 @@ def http(live: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def request_body() -> dict[str, Any]:
-    """One valid request, in doubt by its camera type only; the test may change it."""
-    body: dict[str, Any] = lines(GOLDEN)[0]["request"]
-    # The row's own list lacks the last character's confidence.
-    scores = "[1.0, 0.999, 1.0, 0.133, 1.0, 0.639, 1.0, 0.75]"
-    return body | {"afts_regno_ai_char_scores": scores}
+    """One valid request that has no warning; the test may change it."""
+    body: dict[str, Any] = json.loads(VALID)
+    return body
 
 
 @pytest.fixture
