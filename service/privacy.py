@@ -127,14 +127,14 @@ def _plates(letters: _Letters, gap: str) -> str:
     anywhere = _layouts(_ANYWHERE, letters, f"{gap}*", f"{gap}*")
     apart = _layouts(_APART, letters, f"{gap}*", f"{gap}*")
     foreign = _layouts(_FOREIGN, letters, f"{gap}?")
-    words = _layouts(_FOREIGN_WORDS, letters, f"{gap}?")
+    whole = _layouts(_FOREIGN_WORDS, letters, f"{gap}?")
     behind = _layouts(_BEHIND_WORDS, letters, "")
     kinds = (f"[{letters.upper}]", f"[{letters.lower}]", r"\d")
     begin = "|".join(f"(?<!{kind})(?={kind})" for kind in kinds)
     end = "|".join(f"(?<={kind})(?!{kind})" for kind in kinds)
     return (
         rf"{anywhere}|(?:{begin})(?:{apart}|{foreign})(?:{end})"
-        rf"|{_BEGIN}(?:{words}){_END}|(?<=[fgijlqwz])(?:{behind})(?!\d)"
+        rf"|{_BEGIN}(?:{whole}){_END}|(?<=[fgijlqwz])(?:{behind})(?!\d)"
     )
 
 

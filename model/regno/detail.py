@@ -165,10 +165,11 @@ def _out_of_range(case: _Case) -> Doubt:
 
 
 def _mismatch(case: _Case) -> Doubt:
-    characters = len(case.reading.afts_regno_ai)
-    lengths = max(case.scorer.plate_lengths, characters + 1)
-    expected = characters if case.about == CHARACTERS else lengths
-    return LengthMismatch(case.about, len(getattr(case.reading, case.about)), expected)
+    confidences, characters = getattr(case.reading, case.about), len(case.reading.afts_regno_ai)
+    expected = characters if case.about == CHARACTERS else case.scorer.plate_lengths
+    if len(confidences) == expected:  # but none of them is for a reading as long as this
+        expected = characters + 1
+    return LengthMismatch(case.about, len(confidences), expected)
 
 
 _DOUBTS: Final[dict[str, Callable[[_Case], Doubt]]] = {

@@ -207,13 +207,13 @@ def warnings(
 def doubtful(source: Source, apart: int) -> list[str]:
     """What to doubt of the rows themselves; `apart` is how many are `years_apart`."""
     counts = {parts(warning): count for warning, count in source.warnings.items()}
-    found = [
+    lines = [
         f"{field}{': ' if field else ''}{count} of {source.rows} rows have {_DOUBTFUL[kind]}"
         for (kind, field), count in counts.items()
     ]
     if apart:
-        found.append(
+        lines.append(
             f"time_check: {apart} of {source.rows} rows are more than a year apart from most; "
             "placeholders and wrong clocks spoil a split by time"
         )
-    return found
+    return lines

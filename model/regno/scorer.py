@@ -75,18 +75,15 @@ class RegnoScorer:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        told = self._told
-        named_in = {name: told[name] for name in told if name not in CALENDAR}
+        values = {name: known for name, known in self._told.items() if name not in CALENDAR}
         return Vocabulary(
-            [*listed(self._model, named_in), *asked(self._model, self._contexts, told)]
+            [*listed(self._model, values), *asked(self._model, self._contexts, values)]
         )
 
     @cached_property
     def _calendar(self) -> Vocabulary:
-        told = self._told
-        return Vocabulary(
-            listed(self._model, {name: told[name] for name in CALENDAR if name in told})
-        )
+        values = {name: known for name, known in self._told.items() if name in CALENDAR}
+        return Vocabulary(listed(self._model, values))
 
     @cached_property
     def categories(self) -> Mapping[str, tuple[str, ...]]:
@@ -127,9 +124,11 @@ class RegnoScorer:
     @property
     def watched_categories(self) -> list[str]:
         """The categorical features whose unseen values can be told, those of the calendar not."""
-        told = {**ASKED, **self._told}.keys() - set(CALENDAR)
+        listed_or_named = {**ASKED, **self._told}.keys() - set(CALENDAR)
         return [
-            name for name, kind in self._model.features if kind == "categorical" and name in told
+            name
+            for name, kind in self._model.features
+            if kind == "categorical" and name in listed_or_named
         ]
 
     def classes_of(self, rows: Sequence[Row]) -> list[str]:

@@ -20,8 +20,8 @@ def _samples(server: Server, name: str) -> dict[str, float]:
     """The samples of a name that are not 0, by their labels."""
     with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
         page = client.get("/metrics").text
-    found = re.findall(rf"^{name}{{(.*)}} (\S+)$", page, re.MULTILINE)
-    return {labels: float(value) for labels, value in found if float(value)}
+    samples = re.findall(rf"^{name}{{(.*)}} (\S+)$", page, re.MULTILINE)
+    return {labels: float(value) for labels, value in samples if float(value)}
 
 
 def _access_lines(server: Server) -> list[tuple[str, list[str], int]]:
@@ -35,7 +35,7 @@ def _of_one_month(folder: Path) -> Path:
     manifest = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
     manifest["vocabularies"] |= {"month": ["August"], "weekday": ["Sunday"]}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    model = folder / manifest["file"]
+    model = folder / BUNDLED.name
     model.write_bytes(BUNDLED.read_bytes())
     return model
 
@@ -52,8 +52,8 @@ def test_a_new_month_is_sampled_as_any_other_and_a_doubtful_list_is_always_logge
                 for row, warnings in ((_DECEMBER, []), (_COMMAS, names)):
                     reply = client.post("/reg/", json=row if rows == 1 else [row] * rows)
                     assert reply.status_code == 200
-                    told = reply.headers.get("X-Score-Warnings", "")
-                    assert [name for name in told.split(", ") if name] == warnings
+                    header = reply.headers.get("X-Score-Warnings", "")
+                    assert [name for name in header.split(", ") if name] == warnings
         eventually(lambda: len(_access_lines(server)) == len(_MANY), "doubtful ones are logged")
         assert _access_lines(server) == [("warning", names, rows) for rows in _MANY]
         assert _samples(server, "scoring_warnings_total") == {

@@ -123,6 +123,10 @@ _CHARACTERS, _LENGTHS = "afts_regno_ai_char_scores", "afts_regno_ai_length_score
             {"afts_regno_ai": "С" * 11, _CHARACTERS: [0.9] * 11},
             [LengthMismatch(_LENGTHS, confidences=11, expected=12)],
         ),
+        (
+            {"afts_regno_ai": "С" * 11, _CHARACTERS: [0.9] * 11, _LENGTHS: [0.1] * 12},
+            [LengthMismatch(_LENGTHS, confidences=12, expected=11)],
+        ),
         ({"regno_recognize": "А93"}, [OutOfRange("regno_recognize", "cam_len", 6.0, 11.0)]),
         (
             {"afts_regno_ai": "С" * 12, _CHARACTERS: [], _LENGTHS: []},

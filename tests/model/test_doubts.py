@@ -218,8 +218,8 @@ def test_all_warnings_but_those_of_categories_are_listed() -> None:
 def test_the_rows_of_the_contract_warn_for_reasons(scorer: RegnoScorer) -> None:
     """They are odd on purpose: 93 lists are one shorter or two longer than their reading."""
     requests = [line["request"] for line in lines(GOLDEN)]
-    found = Counter(w for r in requests for w in _warnings(scorer, r))
-    assert found == {
+    counts = Counter(w for r in requests for w in _warnings(scorer, r))
+    assert counts == {
         "unseen-category:camera_type": 104,
         "unseen-category:camera_class": 61,
         "lookalike-letters:regno_recognize": 27,

@@ -35,7 +35,7 @@ _MISMATCH = f"{_SHARE} another number of confidences than belongs to the reading
 
 
 @pytest.mark.parametrize(
-    ("change", "counts", "words"),
+    ("change", "counts", "reasons"),
     [
         (
             {_CHARACTERS: _COMMAS},
@@ -65,13 +65,13 @@ _MISMATCH = f"{_SHARE} another number of confidences than belongs to the reading
     ],
 )
 def test_doubtful_readings_are_counted(
-    change: Row, counts: dict[str, int], words: list[str], tmp_path: Path, capsys: Captured
+    change: Row, counts: dict[str, int], reasons: list[str], tmp_path: Path, capsys: Captured
 ) -> None:
-    made, told = _trained(tmp_path, _changed(change), capsys)
-    assert made["data"]["warnings"] == counts
-    assert [warning for warning in made["warnings"] if "of 400 rows" in warning] == words
-    for each in words:
-        assert f"warning: {each}\n" in told
+    trained, stderr = _trained(tmp_path, _changed(change), capsys)
+    assert trained["data"]["warnings"] == counts
+    assert [warning for warning in trained["warnings"] if "of 400 rows" in warning] == reasons
+    for each in reasons:
+        assert f"warning: {each}\n" in stderr
         assert f"- {each}\n" in (tmp_path / "out/REPORT.md").read_text(encoding="utf-8")
 
 
@@ -88,33 +88,33 @@ def test_doubtful_readings_are_counted(
 def test_times_apart_from_the_rest_are_counted(
     time_check: str, implausible: int, tmp_path: Path, capsys: Captured
 ) -> None:
-    made, told = _trained(tmp_path, _changed({"time_check": time_check}), capsys)
+    trained, stderr = _trained(tmp_path, _changed({"time_check": time_check}), capsys)
     apart = (
         "time_check: 40 of 400 rows are more than a year apart from most; placeholders and wrong "
         "clocks spoil a split by time"
     )
-    assert made["years_apart"] == 40
-    assert made["data"]["warnings"].get("implausible-time:time_check", 0) == implausible
-    assert f"warning: {apart}\n" in told
-    words = "time_check: 40 of 400 rows have a time before 1990 or after tomorrow"
-    assert (words in made["warnings"]) == bool(implausible)
+    assert trained["years_apart"] == 40
+    assert trained["data"]["warnings"].get("implausible-time:time_check", 0) == implausible
+    assert f"warning: {apart}\n" in stderr
+    reasons = "time_check: 40 of 400 rows have a time before 1990 or after tomorrow"
+    assert (reasons in trained["warnings"]) == bool(implausible)
 
 
 def test_a_year_of_rows_is_not_apart(tmp_path: Path, capsys: Captured) -> None:
     rows = labelled(every=86_400)
-    made, told = _trained(tmp_path, rows, capsys)
-    assert made["years_apart"] == 0
-    assert "apart" not in told
+    trained, stderr = _trained(tmp_path, rows, capsys)
+    assert trained["years_apart"] == 0
+    assert "apart" not in stderr
 
 
 def test_months_that_only_the_newest_rows_have_are_no_unseen_categories(
     tmp_path: Path, capsys: Captured
 ) -> None:
     rows = labelled(every=86_400)  # from March 2021 to April 2022
-    made, told = _trained(tmp_path, rows, capsys)
-    assert "month" not in made["unseen"]
-    assert "weekday" not in made["unseen"]
-    assert "month:" not in told
+    trained, stderr = _trained(tmp_path, rows, capsys)
+    assert "month" not in trained["unseen"]
+    assert "weekday" not in trained["unseen"]
+    assert "month:" not in stderr
     scorer = RegnoScorer.load(tmp_path / "out/regno.cbm")
     assert scorer.manifest
     assert "February" not in scorer.manifest.vocabularies["month"]
@@ -125,8 +125,8 @@ def test_a_network_of_other_lengths_is_known_by_its_lists(tmp_path: Path, capsys
     for row in rows:
         row[_LENGTHS] = row[_LENGTHS].removesuffix("]") + ", 0.0, 0.0]"
     rows[7][_LENGTHS] = "[1.0]"
-    made, _ = _trained(tmp_path, rows, capsys)
-    assert made["data"]["plate_lengths"] == 13
-    assert made["data"]["warnings"] == {f"length-mismatch:{_LENGTHS}": 1}
+    trained, _ = _trained(tmp_path, rows, capsys)
+    assert trained["data"]["plate_lengths"] == 13
+    assert trained["data"]["warnings"] == {f"length-mismatch:{_LENGTHS}": 1}
     scorer = RegnoScorer.load(tmp_path / "out/regno.cbm")
     assert scorer.plate_lengths == 13

@@ -52,10 +52,10 @@ def _post(client: FlaskClient, body: object, path: str = "/reg/") -> TestRespons
     return client.post(path, json=body, headers=KEY_HEADER)
 
 
-def _told(reply: TestResponse) -> list[str]:
+def _header(reply: TestResponse) -> list[str]:
     assert reply.status_code == 200
-    told = reply.headers.get("X-Score-Warnings", "")
-    return told.split(", ") if told else []
+    header = reply.headers.get("X-Score-Warnings", "")
+    return header.split(", ") if header else []
 
 
 def _counted(client: FlaskClient) -> dict[str, float]:
@@ -74,10 +74,10 @@ def test_header_and_metric_are_the_same_alone_in_rows_and_in_a_table(
 ) -> None:
     changed, warnings = CHANGES[change]
     odd = {**known, **changed}
-    assert _told(_post(client, known)) == []
+    assert _header(_post(client, known)) == []
     # Among rows that have none.
     body = [known, *[odd] * rows, known] if rows else odd
-    assert sorted(_told(_post(client, body))) == sorted(warnings)
+    assert sorted(_header(_post(client, body))) == sorted(warnings)
     assert _counted(client) == dict.fromkeys(warnings, float(max(rows, 1)))
 
 
@@ -93,10 +93,10 @@ def test_details_and_explanations_have_the_warnings_of_the_score(
         ":".join(filter(None, (doubt["kind"], doubt.get("field"))))
         for doubt in reply.json["body"]["warnings"]
     ]
-    assert details == warnings == _told(reply)
+    assert details == warnings == _header(reply)
     counted = _counted(client)
-    assert _told(_post(client, odd, "/reg/explain")) == warnings
-    assert _told(_post(client, [known, odd], "/reg/explain")) == warnings
+    assert _header(_post(client, odd, "/reg/explain")) == warnings
+    assert _header(_post(client, [known, odd], "/reg/explain")) == warnings
     assert _counted(client) == counted, "an explanation is no traffic of the model"
 
 
@@ -112,52 +112,47 @@ def test_the_score_is_what_it_was(client: FlaskClient, known: Body) -> None:
 _BEYOND = "holds a confidence below 0 or above 1"
 _NOT_EACH = "must hold one confidence for each character of afts_regno_ai"
 _NO_LENGTH = "must hold 11 confidences, one of them for the length of afts_regno_ai"
-_TIME = "time_check: is before 1990 or after tomorrow"
-# A guard's name, the change that it refuses, and the words of the refusal.
+_TIME = "is before 1990 or after tomorrow"
+_SAME = "is of the same plate as regno_recognize"
+_SHORT = "has fewer than 6 or more than 11 characters"
+# A guard's name, the change that it refuses, and the field, the kind and the text of the refusal.
 _REFUSALS = [
-    (_CHARACTERS, "commas", f"{_CHARACTERS}: {_BEYOND}"),
-    (_CHARACTERS, "too few", f"{_CHARACTERS}: {_NOT_EACH}"),
-    (f"out-of-range:{_CHARACTERS}", "per cent", f"{_CHARACTERS}: {_BEYOND}"),
-    (f"length-mismatch:{_CHARACTERS}", "commas", f"{_CHARACTERS}: {_NOT_EACH}"),
-    (_LENGTHS, "negative", f"{_LENGTHS}: {_BEYOND}"),
-    (_LENGTHS, "no length", f"{_LENGTHS}: {_NO_LENGTH}"),
-    ("time_check", "placeholder", _TIME),
-    ("implausible-time:time_check", "far", _TIME),
-    ("readings-agree", "same", "afts_regno_ai: is of the same plate as regno_recognize"),
-    (
-        "out-of-range:regno_recognize",
-        "short",
-        "regno_recognize: has fewer than 6 or more than 11 characters",
-    ),
+    (_CHARACTERS, "commas", _CHARACTERS, "range", _BEYOND),
+    (_CHARACTERS, "too few", _CHARACTERS, "mismatch", _NOT_EACH),
+    (f"out-of-range:{_CHARACTERS}", "per cent", _CHARACTERS, "range", _BEYOND),
+    (f"length-mismatch:{_CHARACTERS}", "commas", _CHARACTERS, "mismatch", _NOT_EACH),
+    (_LENGTHS, "negative", _LENGTHS, "range", _BEYOND),
+    (_LENGTHS, "no length", _LENGTHS, "mismatch", _NO_LENGTH),
+    ("time_check", "placeholder", "time_check", "implausible", _TIME),
+    ("implausible-time:time_check", "far", "time_check", "implausible", _TIME),
+    ("readings-agree", "same", "afts_regno_ai", "agree", _SAME),
+    ("out-of-range:regno_recognize", "short", "regno_recognize", "range", _SHORT),
 ]
 
 
-@pytest.mark.parametrize(("guard", "change", "words"), _REFUSALS)
-def test_a_guard_refuses_on_every_surface(
-    guard: str, change: str, words: str, make_app: AppMaker, known: Body
+@pytest.mark.parametrize(("guard", "change", "field", "kind", "text"), _REFUSALS)
+def test_a_guard_refuses_on_every_surface(  # noqa: PLR0913, PLR0917
+    guard: str, change: str, field: str, kind: str, text: str, make_app: AppMaker, known: Body
 ) -> None:
     client = make_app(metrics_token="t0ken", guards=f"{guard}=reject").test_client()
-    odd = {**known, **CHANGES[change][0]}
+    odd, refusal = {**known, **CHANGES[change][0]}, f"{field}: {text}"
     for path in ("/reg/", "/reg/?detail=1", "/reg/explain"):
         refused = _post(client, odd, path)
         assert refused.status_code == 400
-        assert refused.json == {"body": words, "status": "fail"}
+        assert refused.json == {"body": refusal, "status": "fail"}
         assert _post(client, known, path).status_code == 200
     many = _post(client, [known, *[odd] * MANY])
     assert many.json
     assert many.json["status"] == "partial"
-    assert many.json["body"][1:] == [{"error": words}] * MANY
-    kinds = {_BEYOND: "range", _NOT_EACH: "mismatch", _NO_LENGTH: "mismatch"}
-    field, _, reason = words.partition(": ")
-    others = {"time_check": "implausible", "afts_regno_ai": "agree", "regno_recognize": "range"}
-    labels = f'field="{field}",reason="{kinds.get(reason) or others[field]}"'
-    assert values(client, "scoring_rows_refused_total") == {labels: MANY + 3.0}
+    assert many.json["body"][1:] == [{"error": refusal}] * MANY
+    refusals = {f'field="{field}",reason="{kind}"': MANY + 3.0}
+    assert values(client, "scoring_rows_refused_total") == refusals
 
 
 def test_a_guard_of_one_kind_lets_the_other_pass(make_app: AppMaker, known: Body) -> None:
     client = make_app(guards=f"out-of-range:{_CHARACTERS}=reject").test_client()
     few = {**known, **CHANGES["too few"][0]}
-    assert _told(_post(client, few)) == [f"length-mismatch:{_CHARACTERS}"]
+    assert _header(_post(client, few)) == [f"length-mismatch:{_CHARACTERS}"]
 
 
 @pytest.mark.parametrize(
@@ -176,9 +171,9 @@ def test_yesterday_today_and_tomorrow_are_plausible(client: FlaskClient, known: 
     now = datetime.now(UTC)
     for days in (-1, 0, 1):
         day = (now + timedelta(days=days)).date().isoformat()
-        assert _told(_post(client, {**known, "time_check": day})) == []
+        assert _header(_post(client, {**known, "time_check": day})) == []
     later = (now + timedelta(days=3)).date().isoformat()
-    assert _told(_post(client, {**known, "time_check": later})) == ["implausible-time:time_check"]
+    assert _header(_post(client, {**known, "time_check": later})) == ["implausible-time:time_check"]
 
 
 class TestCalendar:
@@ -202,7 +197,7 @@ class TestCalendar:
         winter = {**known, "time_check": "2021-12-01 10:00:00"}
         for path in ("/reg/", "/reg/?detail=1"):
             reply = _post(client, [winter] * rows if rows else winter, path)
-            assert _told(reply) == []
+            assert _header(reply) == []
             assert "unseen" not in reply.text
         assert _counted(client) == {}
         assert values(client, "scoring_unseen_categories_total") == {}
@@ -213,18 +208,18 @@ class TestCalendar:
         client = make_app(summer, metrics_token="t0ken", guards="month=reject").test_client()
         # A Wednesday in December, and one in June.
         december, june = ({**known, "time_check": day} for day in ("2021-12-01", "2021-06-02"))
-        assert _told(_post(client, june)) == []
-        words = "time_check: gives a month that the model never saw"
+        assert _header(_post(client, june)) == []
+        reason = "time_check: gives a month that the model never saw"
         for path in ("/reg/", "/reg/?detail=1", "/reg/explain"):
             refused = _post(client, december, path)
-            assert (refused.status_code, refused.json) == (400, {"body": words, "status": "fail"})
+            assert (refused.status_code, refused.json) == (400, {"body": reason, "status": "fail"})
         many = _post(client, [june, *[december] * MANY])
         assert many.json
-        assert many.json["body"][1:] == [{"error": words}] * MANY
+        assert many.json["body"][1:] == [{"error": reason}] * MANY
         assert _counted(client) == {"unseen-category:month": MANY + 2}
 
     def test_accepting_it_by_name_is_the_default(
         self, summer: RegnoScorer, make_app: AppMaker, known: Body
     ) -> None:
         client = make_app(summer, guards="month=accept,weekday=accept").test_client()
-        assert _told(_post(client, {**known, "time_check": "2021-12-01"})) == []
+        assert _header(_post(client, {**known, "time_check": "2021-12-01"})) == []
