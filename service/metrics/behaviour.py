@@ -52,7 +52,7 @@ class BehaviourMetrics:
             "camera_class",
         )
         self.thresholds = thresholds
-        self.threshold = Gauge(
+        self.thresholds_in_force = Gauge(
             "scoring_decision_threshold_ratio",
             "The score up to which the decision is the camera, and from which on the network.",
             ("decision",),
@@ -120,7 +120,7 @@ class Behaviour:
         """Its model is live: show the reference to measure drift by, and the thresholds."""
         for side in ("camera", "network"):
             threshold = getattr(self._metrics.thresholds, side)
-            self._metrics.threshold.labels(side).set(threshold)
+            self._metrics.thresholds_in_force.labels(side).set(threshold)
         for variable in self._drift.reference:
             self._metrics.importance.labels(variable.name).set(variable.importance)
             for name, share in zip(variable.bins, variable.shares, strict=True):
