@@ -15,10 +15,12 @@ No HTTP status here: the door that calls decides what each means to its client.
 from typing import Final
 
 # missing field; wrong JSON type; number out of range; text too long; category that
-# the model never saw; letters that only look like a plate's; text that can't be read as what
-# it should be; too many rows.
+# the model never saw; letters that only look like a plate's; list that does not fit its reading;
+# time that no plate was read at; readings that agree; text that can't be read as what it should
+# be; too many rows.
 KINDS: Final = (
-    *("missing", "type", "range", "length", "unseen", "lookalike", "unreadable", "count"),
+    *("missing", "type", "range", "length", "unseen", "lookalike"),
+    *("mismatch", "implausible", "agree", "unreadable", "count"),
 )
 
 

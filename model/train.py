@@ -143,11 +143,12 @@ def _rows(options: Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
                 bar.update(size)
                 stopped.check()
 
-            rows, faults = labelled.read(file, label, told)
+            rows, faults, warnings, plate_lengths = labelled.read(file, label, told)
     reasons = Counter(fault.reason for fault in faults)
     if faults:
         _tell(path, faults, reasons, len(rows.labels), skipping=options.skip_bad)
-    return rows, Source(path.name, digest, label, len(rows.labels), dict(reasons.most_common()))
+    left_out, count = dict(reasons.most_common()), len(rows.labels)
+    return rows, Source(path.name, digest, label, count, left_out, warnings, plate_lengths)
 
 
 def _tell(

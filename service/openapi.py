@@ -225,8 +225,10 @@ def _headers() -> dict[str, Any]:
         "X-Request-Id": "The caller's id of the request, or one that was made",
         "X-Model-Version": "Version of the model that serves",
         "Server-Timing": "Milliseconds spent in decode, features and predict",
-        "X-Score-Warnings": "What makes the scores doubtful, such as unseen-category:camera_class, "
-        "and what was put right, such as normalised:regno_recognize",
+        "X-Score-Warnings": "What makes the scores doubtful, each once, with a comma between: "
+        "unseen-category:FEATURE, lookalike-letters:FIELD, out-of-range:FIELD, "
+        "length-mismatch:FIELD, implausible-time:time_check, readings-agree; and what was put "
+        "right: normalised:FIELD",
     }
     return {
         name: {"description": text, "schema": {"type": "string"}}

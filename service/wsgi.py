@@ -14,6 +14,7 @@ from model.registry import check_model
 from model.regno import BUNDLED, RegnoScorer
 from service.app import create_app, create_metrics_app
 from service.auth import KeyRing
+from service.deciding import thresholds_of
 from service.metrics import Metrics
 from service.settings import Settings, SettingsError, of_this_server, stop, variable
 from service.slots import Slot
@@ -45,7 +46,7 @@ def build() -> tuple[Flask, Slot, KeyRing]:
     try:
         settings = of_this_server()
         keys = KeyRing(settings)
-        metrics = Metrics(keys.names, kept=settings.metrics_kept)
+        metrics = Metrics(keys.names, thresholds_of(settings), kept=settings.metrics_kept)
         slot = Slot(load_scorer(settings, metrics), metrics, settings.parity_rows)
         app = create_app(settings, slot, keys, metrics)
         if settings.metrics_bind:

@@ -1,5 +1,6 @@
 """The ladder of fixtures: settings → scorer → app → client → the live server."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +15,13 @@ from hypothesis import settings as hypothesis_settings
 from model.regno import RegnoScorer
 from service.app import create_app
 from service.auth import KeyRing
+from service.deciding import thresholds_of
 from service.metrics import Metrics
 from service.settings import Settings, load
 from service.slots import Slot
-from tests.support.paths import GOLDEN, ROOT, lines
+from tests.support.paths import ROOT, lines
 from tests.support.server import KEY_HEADER, Server, serving
+from tests.support.strategies import VALID
 
 # The same examples on every machine: a red run can be run again.
 hypothesis_settings.register_profile(
@@ -57,7 +60,7 @@ def make_app(settings: Settings, scorer: RegnoScorer) -> AppMaker:
         values = {name: getattr(settings, name) for name in settings.__struct_fields__}
         chosen = Settings(**{**values, **changed})
         keys = KeyRing(chosen)
-        metrics = Metrics(keys.names, kept=metrics_kept)
+        metrics = Metrics(keys.names, thresholds_of(chosen), kept=metrics_kept)
         slot = Slot(scorer, metrics)
         slot.warm_up()
         return create_app(chosen, slot, keys, metrics)
@@ -93,8 +96,8 @@ def http(live: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def request_body() -> dict[str, Any]:
-    """One valid request; the test may change it."""
-    body: dict[str, Any] = lines(GOLDEN)[0]["request"]
+    """One valid request that has no warning; the test may change it."""
+    body: dict[str, Any] = json.loads(VALID)
     return body
 
 

@@ -35,10 +35,10 @@ def score_block(model: str, header: bytes, block: Block, positive_class: str = "
         return Outcome(_scored_header(header), b"", 0, {}, {})
     columns = [cells.columns[at] for at in wanted]
     checked = check(columns, cells.faults, max(map(len, cells.rows)))
-    scores, unseen = _scores(scorer, checked)
+    scores, warnings = _scores(scorer, checked)
     text = _text(cells.rows, scores, checked.faults, _line_end(header))
     faults = Counter(checked.faults.values())
-    return Outcome(_scored_header(header), text, len(cells.rows), faults, unseen)
+    return Outcome(_scored_header(header), text, len(cells.rows), faults, warnings)
 
 
 def _scored_header(header: bytes) -> bytes:
@@ -65,18 +65,14 @@ def _layout(header: bytes) -> tuple[int, list[int]]:
 
 
 def _scores(scorer: RegnoScorer, checked: Checked) -> tuple[np.ndarray[Any, Any], dict[str, int]]:
-    """[negative, positive] for each row, NaN for faulty ones; and the unseen categories."""
+    """[negative, positive] for each row, NaN for faulty ones; and in how many each warning is."""
     scores = np.full((len(checked.usual), 2), np.nan)
-    unseen: Counter[str] = Counter()
-    if checked.columns:
-        table = scorer.table.of_columns(checked.columns)
-        scores[checked.usual] = scorer.predict_table(table)
-        unseen.update(scorer.unseen_in_table(table))
-    if checked.unusual:
-        table = scorer.table.of_readings(list(checked.unusual.values()))
-        scores[list(checked.unusual)] = scorer.predict_table(table)
-        unseen.update(scorer.unseen_in_table(table))
-    return scores, dict(unseen)
+    warnings: Counter[str] = Counter()
+    for rows, columns in checked.pieces():
+        table = scorer.table.of_columns(columns)
+        scores[rows] = scorer.predict_table(table)
+        warnings.update(scorer.count_warnings(columns, table))
+    return scores, dict(warnings)
 
 
 def _text(

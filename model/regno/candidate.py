@@ -103,7 +103,13 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
     scores = held_out.table["afts_regno_ai_score"].to_numpy()
     contenders = evaluate.compare(held_out.labels, positives, scores)
     unseen, empty = report.unseen(split), report.empty(split)
-    warnings = report.warnings(trees, contenders, unseen, len(positives))
+    apart = report.years_apart(split)
+    warnings = [
+        *report.doubtful(job.source, apart),
+        *report.of_empty(empty, job.source.rows),
+        *report.warnings(trees, contenders, unseen, len(positives)),
+        *_head_start(job.against, held_out),
+    ]
     return Report(
         version=f"regno-{model.sha256[:12]}",
         sha256=model.sha256,
@@ -118,12 +124,9 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
         unseen=unseen,
         empty=empty,
         known_pairs=report.known_pairs(split),
+        years_apart=apart,
         against=_against(job, held_out.labels, positives, others),
-        warnings=[
-            *warnings,
-            *report.of_empty(empty, job.source.rows),
-            *_head_start(job.against, held_out),
-        ],
+        warnings=warnings,
     )
 
 
@@ -181,4 +184,5 @@ def _papers(model: BinaryModel, split: Split, found: Report) -> Manifest:
         classes=list(model.classes.names),
         positive_class=model.classes.positive,
         unexplained=RegnoScorer(model).try_explaining(),
+        plate_lengths=found.data.plate_lengths,
     )

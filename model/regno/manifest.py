@@ -3,10 +3,10 @@
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from model import files
 from model.errors import ModelRefused
@@ -15,6 +15,8 @@ from model.regno.drift import Variable
 FILE_NAME: Final = "manifest.json"
 # The bundled one has 34 kB; one of a hundred times as many values still fits.
 _LARGEST: Final = 4 * 2**20
+# Of the lengths 0 to 10.
+USUAL_LENGTHS: Final = 11
 
 
 class Feature(Struct):
@@ -30,7 +32,8 @@ class Manifest(Struct):
     `vocabularies` holds, for each categorical feature, the values seen in training;
     `golden` the positive probabilities of the golden requests, in their order; `reference`
     how the held-out rows are distributed, for drift; `borders` where the trees split each
-    numeric feature. `classes` are the names of the model's two classes in its own order, and
+    numeric feature; `plate_lengths` for how many plate lengths, from 0 on, the network has a
+    confidence. `classes` are the names of the model's two classes in its own order, and
     `positive_class` the one that means that the network is right; older manifests lack both.
     `unexplained` is why contributions can't be worked out, "" if they can, None if nobody tried.
     Of a model that came without a manifest, training and metrics are unknown.
@@ -51,6 +54,7 @@ class Manifest(Struct):
     classes: list[str] = []
     positive_class: str = ""
     unexplained: str | None = None
+    plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
 
 
 def beside(model: Path, sha256: str) -> Manifest | None:

@@ -33,6 +33,7 @@ def fault(manifest: Manifest, model: BinaryModel) -> str:
         _golden(manifest),
         _reference(manifest, model),
         _borders(manifest, model),
+        _plate_lengths(manifest),
         _texts(manifest),
     )
     return next(faults, "")
@@ -128,6 +129,11 @@ def _borders(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
             yield f"borders: {printable(name)} is no number that the model takes"
         if not _rises(borders):
             yield f"borders: {printable(name)}: they are no rising numbers"
+
+
+def _plate_lengths(manifest: Manifest) -> Iterator[str]:
+    if manifest.plate_lengths > LONGEST:
+        yield "plate_lengths: no list that is scored is so long"
 
 
 def _texts(manifest: Manifest) -> Iterator[str]:

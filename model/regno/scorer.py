@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import repeat
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,21 +15,20 @@ from model.errors import InvalidRequest, ModelRefused, NotExplained
 from model.names import printable
 from model.regno import golden, manifest, ranges
 from model.regno.catboost_file import BinaryModel, Contributions, read, refusing
+from model.regno.doubts import UNSEEN, Doubts, named
 from model.regno.drift import DriftCounter
 from model.regno.explain import Explanation, explain
 from model.regno.explainer import Explainer
-from model.regno.features import CATEGORICAL, Row, in_order_of
-from model.regno.manifest import Manifest
+from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
+from model.regno.manifest import USUAL_LENGTHS, Manifest
 from model.regno.manifest_check import fault
-from model.regno.plates import has_lookalikes
+from model.regno.ranges import Bounds
 from model.regno.request import Reading, decode_custom
-from model.regno.table import TableMaker
+from model.regno.table import Columns, TableMaker, columns_of
 from model.regno.vocabulary import ASKED, Vocabulary, asked, known, listed
 from model.wire import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
-# The fields that hold a plate.
-PLATES: Final = ("regno_recognize", "afts_regno_ai")
 _SAME: Final = 1e-12
 # Different rows in which a bare model is asked whether it knows a value.
 CONTEXTS: Final = 8
@@ -99,8 +97,15 @@ class RegnoScorer:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        told = self._told
-        return Vocabulary([*listed(self._model, told), *asked(self._model, self._contexts, told)])
+        values = {name: known for name, known in self._told.items() if name not in CALENDAR}
+        return Vocabulary(
+            [*listed(self._model, values), *asked(self._model, self._contexts, values)]
+        )
+
+    @cached_property
+    def _calendar(self) -> Vocabulary:
+        values = {name: known for name, known in self._told.items() if name in CALENDAR}
+        return Vocabulary(listed(self._model, values))
 
     @cached_property
     def categories(self) -> Mapping[str, tuple[str, ...]]:
@@ -111,9 +116,18 @@ class RegnoScorer:
         return {name: tuple(found[name]) for name in ASKED}
 
     @cached_property
-    def ranges(self) -> list[tuple[int, str, float, float]]:
-        """(index in the row, feature, least, greatest) of the numbers that this model uses."""
+    def bounds(self) -> Mapping[str, Bounds]:
+        """What the confidences in lists and the lengths of readings should be within, by field."""
         return ranges.of(self._model)
+
+    @property
+    def plate_lengths(self) -> int:
+        """How many confidences a length list holds, one for each plate length from 0."""
+        return self.manifest.plate_lengths if self.manifest else USUAL_LENGTHS
+
+    @cached_property
+    def _doubts(self) -> Doubts:
+        return Doubts(self.bounds, self.plate_lengths)
 
     @property
     def _contexts(self) -> Sequence[Row]:
@@ -131,10 +145,12 @@ class RegnoScorer:
 
     @property
     def watched_categories(self) -> list[str]:
-        """The categorical features whose unseen values can be told."""
-        told = {**ASKED, **self._told}
+        """The categorical features whose unseen values can be told, those of the calendar not."""
+        listed_or_named = {**ASKED, **self._told}.keys() - set(CALENDAR)
         return [
-            name for name, kind in self._model.features if kind == "categorical" and name in told
+            name
+            for name, kind in self._model.features
+            if kind == "categorical" and name in listed_or_named
         ]
 
     def classes_of(self, rows: Sequence[Row]) -> list[str]:
@@ -161,24 +177,29 @@ class RegnoScorer:
         return list(map(self._to_row, readings))
 
     def unseen(self, row: Row) -> list[str]:
-        """The categorical features whose value in this row the model never saw."""
+        """The categorical features whose value in this row the model never saw.
+
+        Those of the calendar are left out: training data of some months are no reason to doubt a
+        reading of another.
+        """
         return self._vocabulary.unseen(row)
 
-    def lookalikes(self, reading: Reading) -> list[str]:
-        """The fields that have Latin letters where Cyrillic ones are meant."""
-        if not (has_lookalikes(reading.regno_recognize) or has_lookalikes(reading.afts_regno_ai)):
-            return []
-        return [name for name in PLATES if has_lookalikes(getattr(reading, name))]
+    def unseen_in_calendar(self, row: Row) -> list[str]:
+        """The features of the calendar whose value in this row the manifest does not list."""
+        return self._calendar.unseen(row)
 
-    def count_lookalikes(self, readings: Sequence[Reading]) -> dict[str, int]:
-        """For each field with such letters, in how many of the readings it has them."""
-        counts = {}
-        for name in PLATES:
-            plates = list(map(attrgetter(name), readings))
-            # All at once first: hardly any reading has one.
-            if has_lookalikes("".join(plates)):
-                counts[name] = sum(map(has_lookalikes, plates))
-        return {name: count for name, count in counts.items() if count}
+    def warnings(self, reading: Reading, row: Row) -> list[str]:
+        """What makes a reading doubtful, `row` being its features; see `doubts`."""
+        warnings = self._doubts.of(reading)
+        if unseen := self.unseen(row):
+            return [*(named(UNSEEN, feature) for feature in unseen), *warnings]
+        return warnings
+
+    def count_warnings(self, columns: Columns, table: pd.DataFrame) -> dict[str, int]:
+        """The same of many readings: in how many each warning there is; `table` is theirs."""
+        unseen = self.unseen_in_table(table)
+        counts = {named(UNSEEN, feature): count for feature, count in unseen.items()}
+        return counts | self._doubts.count(columns)
 
     def predict(self, rows: Sequence[Row]) -> list[Score]:
         """One score for each row."""
@@ -269,13 +290,15 @@ class RegnoScorer:
         """
         readings = golden.readings()
         with refusing("it can't score the golden rows"):
-            rows, table = self.rows(readings), self.table.of_readings(readings)
+            columns = columns_of(readings)
+            rows, table = self.rows(readings), self.table.of_columns(columns)
             self._model.check_names(rows[0])
             scores, scores_of_table = self.predict(rows), self.score_table(table)
-            for row in rows:
-                self.unseen(row)
-            self.unseen_in_table(table)
-            _ = self.categories, self.ranges  # worked out once, when first asked
+            for reading, row in zip(readings, rows, strict=True):
+                self.warnings(reading, row)
+                self.unseen_in_calendar(row)
+            self.count_warnings(columns, table)
+            _ = self.categories  # worked out once, when first asked
         if not all(abs(s.positive + s.negative - 1) < 1e-9 for s in scores):  # NaN is not, either
             raise ModelRefused("its scores are no probabilities")
         positives = [score.positive for score in scores]

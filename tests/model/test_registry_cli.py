@@ -162,6 +162,19 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
     trained = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["vocabularies"]
     assert papers.vocabularies == {n: trained[n] for n in ("camera_class", "camera_type")}
     assert papers.training == {"vocabularies": {"rows": 43, "unreadable": 1}}
+    assert papers.plate_lengths == 11
+
+
+def test_a_sample_tells_for_how_many_lengths_the_network_has_confidences(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    rows = samples(5)
+    for row in rows[1:]:
+        row["afts_regno_ai_length_scores"] = str([0.1] * 13)
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    command(tmp_path, "add", bare, *sample, "--version", "v1", "--models", models)
+    assert RegnoScorer.load(open_registry(models).fetch("v1")).plate_lengths == 13
 
 
 @pytest.mark.parametrize(

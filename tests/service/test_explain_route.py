@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gevent
 import psutil
@@ -26,18 +26,13 @@ from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER
 
+pytestmark = pytest.mark.usefixtures("no_explainer_is_left")
+
 Body = dict[str, Any]
 _ROWS: list[Body] = [line["request"] for line in lines(GOLDEN)]
+# One that has no warning.
+_USUAL: Final = _ROWS[4]
 _TOKEN = "t0ken"
-
-
-@pytest.fixture(autouse=True)
-def _no_process_is_left() -> Iterator[None]:
-    """The app of a test is dropped, and its explainer's process ends with the connection."""
-    before = set(psutil.Process().children())
-    yield
-    for child in set(psutil.Process().children()) - before:
-        child.kill()
 
 
 def _post(client: FlaskClient, body: object, path: str = "/reg/explain", **headers: str) -> Any:
@@ -99,7 +94,7 @@ def test_an_empty_array_and_nothing_but_bad_rows_are_answered(client: FlaskClien
 
 
 def test_an_unseen_category_is_told_or_refused_as_the_settings_say(make_app: AppMaker) -> None:
-    row = {**_ROWS[0], "camera_class": "Неведомая"}
+    row = {**_USUAL, "camera_class": "Неведомая"}
     told = _post(make_app().test_client(), row)
     assert told.headers["X-Score-Warnings"] == "unseen-category:camera_class"
     refused = _post(make_app(unseen="reject").test_client(), row)
@@ -108,7 +103,7 @@ def test_an_unseen_category_is_told_or_refused_as_the_settings_say(make_app: App
 
 
 def test_what_the_guards_put_right_is_explained_as_it_is_scored(make_app: AppMaker) -> None:
-    odd = {**_ROWS[0], "camera_class": f" {str(_ROWS[0]['camera_class']).upper()} "}
+    odd = {**_USUAL, "camera_class": f" {str(_USUAL['camera_class']).upper()} "}
     app = make_app(guards="camera_class=normalise").test_client()
     explained, scored = _post(app, odd), _post(app, odd, "/reg/")
     assert explained.headers["X-Score-Warnings"] == "normalised:camera_class"
