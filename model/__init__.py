@@ -8,6 +8,7 @@ Importing anything here starts nothing and reads no file.
 
 from model.errors import (
     KINDS,
+    ExplainerGone,
     InvalidRequest,
     ModelRefused,
     NotExplained,
@@ -17,6 +18,7 @@ from model.errors import (
 
 __all__ = [
     "KINDS",
+    "ExplainerGone",
     "InvalidRequest",
     "ModelRefused",
     "NotExplained",

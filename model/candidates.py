@@ -16,10 +16,13 @@ def live(registry: Registry) -> RegnoScorer | None:
     return load(registry.fetch(version)) if version else None
 
 
-def load(path: Path) -> RegnoScorer:
-    """The scorer of a model file, which was examined first. Raises ModelRefused."""
-    check_model(path)
-    return RegnoScorer.load(path)
+def load(path: Path, positive_class: str = "") -> RegnoScorer:
+    """The scorer of a model file, which was examined first. Raises ModelRefused.
+
+    `positive_class` is as for `RegnoScorer.load`.
+    """
+    check_model(path, positive_class)
+    return RegnoScorer.load(path, positive_class)
 
 
 def add(registry: Registry, model: Path, name: str) -> str:

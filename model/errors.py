@@ -7,6 +7,7 @@
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
     └── NotExplained        a score whose contributions could not be worked out
+        └── ExplainerGone   there is no process for it now, or it ended; later there may be one
 
 No HTTP status here: the door that calls decides what each means to its client.
 """
@@ -14,10 +15,12 @@ No HTTP status here: the door that calls decides what each means to its client.
 from typing import Final
 
 # missing field; wrong JSON type; number out of range; text too long; category that
-# the model never saw; letters that only look like a plate's; text that can't be read as what
-# it should be; too many rows.
+# the model never saw; letters that only look like a plate's; list that does not fit its reading;
+# time that no plate was read at; readings that agree; text that can't be read as what it should
+# be; too many rows.
 KINDS: Final = (
-    *("missing", "type", "range", "length", "unseen", "lookalike", "unreadable", "count"),
+    *("missing", "type", "range", "length", "unseen", "lookalike"),
+    *("mismatch", "implausible", "agree", "unreadable", "count"),
 )
 
 
@@ -66,3 +69,7 @@ class NotExplained(ScoringError):
     def __init__(self, reason: str, *, in_time: bool = True) -> None:
         super().__init__(reason)
         self.in_time = in_time
+
+
+class ExplainerGone(NotExplained):
+    """No process can be made or kept now that works out contributions."""

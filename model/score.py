@@ -27,6 +27,8 @@ SCORER: Final = "model.regno.bulk"
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
 _CHUNK_ROWS: Final = 5_000
 _BUFFER: Final = 1 << 20
+# How the warnings of categories begin, that of any scorer.
+_UNSEEN: Final = "unseen-category:"
 
 _DESCRIPTION: Final = """\
 Score each row of a CSV file that has the ten fields of a reading as columns, in any order.
@@ -51,25 +53,26 @@ class Summary:
         self._began = time.monotonic()
         self._rows = 0
         self._faults: Counter[str] = Counter()
-        self._unseen: Counter[str] = Counter()
+        self._warnings: Counter[str] = Counter()
         self._peaks: dict[int, int] = {}
 
     def add(self, done: Done) -> None:
         """Count one block."""
         self._rows += done.outcome.rows
         self._faults.update(done.outcome.faults)
-        self._unseen.update(done.outcome.unseen)
+        self._warnings.update(done.outcome.warnings)
         self._peaks[done.process] = done.peak_memory
 
     def text(self) -> str:
         """The bad rows by their reasons, and the last line."""
         seconds = time.monotonic() - self._began
-        unseen = ", ".join(f"{name} {count}" for name, count in sorted(self._unseen.items()))
         memory = (peak_memory() + sum(self._peaks.values())) / 2**20
         return (
             f"{by_reason(self._faults)}"
             f"{self._rows} rows in {seconds:.2f} s ({self._rows / seconds:.0f} rows/s); "
-            f"bad rows: {self._faults.total()}; rows with unseen categories: {unseen or 'none'}; "
+            f"bad rows: {self._faults.total()}; "
+            f"rows with unseen categories: {self._counts(unseen=True)}; "
+            f"rows with other warnings: {self._counts(unseen=False)}; "
             f"peak memory of {1 + len(self._peaks)} processes: {memory:.0f} MiB"
         )
 
@@ -80,6 +83,15 @@ class Summary:
             raise Stop(1, "all rows are bad")
         if max_bad is not None and bad > max_bad * rows:
             raise Stop(1, f"{bad} of {rows} rows are bad: a share above {max_bad:g} (--max-bad)")
+
+    def _counts(self, *, unseen: bool) -> str:
+        """Rows by what their category is of, or by their other warnings."""
+        counts = [
+            f"{warning.removeprefix(_UNSEEN)} {count}"
+            for warning, count in sorted(self._warnings.items())
+            if warning.startswith(_UNSEEN) == unseen
+        ]
+        return ", ".join(counts) or "none"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,6 +121,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("input", type=Path, help="CSV file in UTF-8; - is standard input")
     parser.add_argument("output", type=Path, help="CSV file to write; - is standard output")
     parser.add_argument("--model", type=Path, help="a .cbm file (default: the bundled model)")
+    parser.add_argument(
+        "--positive-class",
+        default="",
+        metavar="CLASS",
+        help="the class that means that the network is right, if the model's are not 0 and 1",
+    )
     parser.add_argument(
         "--processes", type=_positive, default=_cpus(), help="default: one for each CPU"
     )
@@ -175,9 +193,9 @@ def _score(
     header = read_header(source)
     bar.update(len(header))
     if options.model is not None:
-        check_model(options.model)
+        check_model(options.model, options.positive_class)
     model = "" if options.model is None else str(options.model)
-    work = Work(SCORER, model, header)
+    work = Work(SCORER, model, header, positive_class=options.positive_class)
     if _is_shareable(options.input, source):
         work = work._replace(file=str(options.input), state=identity(source))
     waiting = blocks(source, options.chunk_rows)

@@ -101,7 +101,7 @@ def _registry(options: Namespace) -> Registry | None:
 def _against(options: Namespace, registry: Registry | None) -> RegnoScorer | None:
     """The model to compare with: of a file, else the registry's live one, else none."""
     if options.against:
-        return candidates.load(options.against)
+        return candidates.load(options.against, options.positive_class or "")
     if registry is None:
         return None
     live = candidates.live(registry)
@@ -143,11 +143,12 @@ def _rows(options: Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
                 bar.update(size)
                 stopped.check()
 
-            rows, faults = labelled.read(file, label, told)
+            rows, faults, warnings, plate_lengths = labelled.read(file, label, told)
     reasons = Counter(fault.reason for fault in faults)
     if faults:
         _tell(path, faults, reasons, len(rows.labels), skipping=options.skip_bad)
-    return rows, Source(path.name, digest, label, len(rows.labels), dict(reasons.most_common()))
+    left_out, count = dict(reasons.most_common()), len(rows.labels)
+    return rows, Source(path.name, digest, label, count, left_out, warnings, plate_lengths)
 
 
 def _tell(

@@ -73,6 +73,12 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     add("--skip-bad", action="store_true", help="leave bad rows out; else they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
     add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
+    add(
+        "--positive-class",
+        metavar="CLASS",
+        help="which of that model's classes means that the network is right, if they are not "
+        "0 and 1",
+    )
 
 
 def _add_registry(group: argparse._ArgumentGroup) -> None:
@@ -100,8 +106,13 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.data:
         if options.rows is not None:
             return "--rows is of simulated readings, not of --data"
-        return _missing(options, "models", ("add", "name", "cache"))
-    of_data = ("label", "skip_bad", "parameters", "against", "models", "add", "name", "cache")
+        return _missing(options, "models", ("add", "name", "cache")) or _missing(
+            options, "against", ("positive_class",)
+        )
+    of_data = (
+        *("label", "skip_bad", "parameters", "against", "positive_class"),
+        *("models", "add", "name", "cache"),
+    )
     if missing := _missing(options, "data", of_data):
         return missing
     if options.rows is not None and options.rows < LEAST_ROWS:

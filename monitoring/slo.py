@@ -91,6 +91,7 @@ class Drift(_Table, frozen=True):
     min_share: Share
     min_rows: Count
     unseen_ratio: Share
+    doubtful_ratio: Share
     calendar_variables: tuple[str, ...]
 
 

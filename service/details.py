@@ -4,7 +4,8 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from model import InvalidRequest
-from model.regno import Costs, Detail, Detailer, Guards, Reading, Score, Thresholds
+from model.regno import Detail, Detailer, Guards, Reading, Score
+from service.deciding import thresholds_of
 from service.settings import Settings
 from service.slots import Live
 
@@ -25,8 +26,7 @@ class Details:
     """Makes them by the costs of the settings."""
 
     def __init__(self, settings: Settings, guards: Guards) -> None:
-        costs = Costs(settings.cost_network_wrong, settings.cost_camera_wrong, settings.cost_manual)
-        self._detailer = Detailer(Thresholds(costs), guards)
+        self._detailer = Detailer(thresholds_of(settings), guards)
 
     def one(self, live: Live, reading: Reading, score: Score) -> Detail:
         """The detail of one score."""

@@ -51,11 +51,16 @@ def answer(error: BaseException, record: Record) -> reply.Reply:
     if isinstance(error, InvalidRequest):
         return reply.fail(413 if isinstance(error, TooManyRows) else 400, str(error))
     if isinstance(error, Overloaded):
-        return refusal(429, str(error), {"Retry-After": choice(_RETRY_SECONDS)})  # noqa: S311 - no secret
+        return refusal(429, str(error), retry_after())
     if isinstance(error, Refused):
         return refusal(error.status, error.reason, error.headers)
     failures.report(error, record)
     return reply.fail(500, f"internal error, request {record.request_id}")
+
+
+def retry_after() -> dict[str, str]:
+    """The header that says when to come again."""
+    return {"Retry-After": choice(_RETRY_SECONDS)}  # noqa: S311 - no secret
 
 
 def refusal(status: int, reason: str, headers: dict[str, str]) -> reply.Reply:

@@ -1,18 +1,22 @@
 """Explanations: one at a time in each worker, and only while no row has to wait for its score."""
 
+import logging
 from collections.abc import Sequence
 from threading import Lock, Timer
 from time import monotonic
 from typing import Final
 
-from model import NotExplained
+from model import ExplainerGone, NotExplained
 from model.regno import Explainer, Explanation, RegnoScorer, Row
 from service.admission import EXPLAIN, Admission
+from service.errors import Refused, retry_after
 
 # Waiting included. A row takes tens of milliseconds where the machine is not in demand.
 LONGEST_SECONDS: Final = 10.0
 # Its process takes as much memory as a worker, and a second to start.
 _IDLE_SECONDS: Final = 60.0
+
+log = logging.getLogger("scoring")
 
 
 class Explaining:
@@ -25,20 +29,31 @@ class Explaining:
         self._explainer: Explainer | None = None
         self._idle: Timer | None = None
 
-    def check(self) -> None:
-        """Raise Overloaded while rows wait for their scores."""
+    def check(self, scorer: RegnoScorer) -> None:
+        """Raise Overloaded while rows wait for their scores.
+
+        Raises Refused, with 501, for a model whose scores can't be explained.
+        """
+        if scorer.unexplained:
+            raise Refused(501, f"this model can't be explained: {scorer.unexplained}")
         if self._admission.crowded:
             raise self._admission.overloaded(EXPLAIN)
 
     def explained(
         self, scorer: RegnoScorer, rows: Sequence[Row], latest: float
     ) -> list[Explanation]:
-        """The rows' explanations, by a moment of `monotonic`. Raises Overloaded, NotExplained."""
+        """The rows' explanations, by a moment of `monotonic`.
+
+        Raises Overloaded; Refused, with 503 where the machine has no process left; NotExplained.
+        """
         if not self._lock.acquire(timeout=max(0.0, latest - monotonic())):
             raise self._admission.overloaded(EXPLAIN)
         try:
-            self.check()  # there may be more to do now than when the request came
+            self.check(scorer)  # there may be more to do now than when the request came
             return scorer.explained(rows, self._explainer_of(scorer), latest - monotonic())
+        except ExplainerGone as reason:
+            log.warning("An explanation could not be made: %s", reason)
+            raise Refused(503, "no explanation can be made now", retry_after()) from reason
         except NotExplained as fault:
             if fault.in_time:
                 raise
@@ -58,7 +73,11 @@ class Explaining:
             self._idle.cancel()
         self._idle = Timer(_IDLE_SECONDS, self._end_idle)
         self._idle.daemon = True
-        self._idle.start()
+        try:
+            self._idle.start()
+        except RuntimeError:  # no thread is left: give the process's memory back at once
+            self._idle = None
+            self._end()
 
     def _end_idle(self) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from model import InvalidRequest
-from model.regno import Checked, Guards, Reading, RegnoScorer, Row
+from model.regno import NORMALISED, Checked, Guards, Reading, RegnoScorer, Row, columns_of, named
 from service.record import Record
 from service.slots import Live
 
@@ -26,10 +26,9 @@ class Inputs:
         row, checked = self._settled(live.scorer, reading)
         if checked is None:
             return reading, row, None
-        _warn(checked, record)
-        live.behaviour.unseen(dict.fromkeys(checked.unseen, 1))
-        live.behaviour.lookalikes(dict.fromkeys(checked.lookalikes, 1))
-        live.behaviour.normalised(checked.normalised)
+        warnings = _names(checked)
+        record.warn(warnings)
+        live.behaviour.warned(dict.fromkeys(warnings, 1))
         return checked.reading or reading, checked.row, checked.fault
 
     def uncounted(
@@ -39,28 +38,28 @@ class Inputs:
         row, checked = self._settled(scorer, reading)
         if checked is None:
             return row, None
-        _warn(checked, record)
+        record.warn(_names(checked))
         return checked.row, checked.fault
 
     def _settled(self, scorer: RegnoScorer, reading: Reading) -> tuple[Row, Checked | None]:
         """The row as it was sent, and what the policies make of it if it is doubtful."""
         row = scorer.row(reading)
-        unseen, lookalikes = scorer.unseen(row), scorer.lookalikes(reading)
-        if not unseen and not lookalikes:
+        warnings = self._guards.warnings(scorer, reading, row)
+        if not warnings:
             return row, None
-        return row, self._guards.settle(scorer, reading, Checked(row, unseen, lookalikes))
+        return row, self._guards.settle(scorer, reading, row, warnings)
 
     @staticmethod
     def table(live: Live, readings: list[Reading], record: Record) -> Any:
         """The table of readings that are scored as they were sent."""
-        table = live.scorer.table.of_readings(readings)
-        unseen = live.scorer.unseen_in_table(table)
-        record.warn(f"unseen-category:{name}" for name in unseen)
-        live.behaviour.unseen(unseen)
-        live.behaviour.lookalikes(live.scorer.count_lookalikes(readings))
+        columns = columns_of(readings)
+        table = live.scorer.table.of_columns(columns)
+        warnings = live.scorer.count_warnings(columns, table)
+        record.warn(warnings)
+        live.behaviour.warned(warnings)
         return table
 
 
-def _warn(checked: Checked, record: Record) -> None:
-    record.warn(f"unseen-category:{name}" for name in checked.unseen)
-    record.warn(f"normalised:{name}" for name in checked.normalised)
+def _names(checked: Checked) -> list[str]:
+    """The warnings of a row: those that are left, and what was put right."""
+    return [*checked.warnings, *(named(NORMALISED, field) for field in checked.normalised)]

@@ -92,7 +92,7 @@ def _explain() -> dict[str, Any]:
         **_asked("ExplanationRequest"),
         "responses": {
             "200": _ok("ExplanationReply", text, "X-Score-Warnings"),
-            **_errors("400", "401", "408", "413", "415", "429", "500"),
+            **_errors("400", "401", "408", "413", "415", "429", "500", "501", "503"),
         },
     }
 
@@ -225,8 +225,10 @@ def _headers() -> dict[str, Any]:
         "X-Request-Id": "The caller's id of the request, or one that was made",
         "X-Model-Version": "Version of the model that serves",
         "Server-Timing": "Milliseconds spent in decode, features and predict",
-        "X-Score-Warnings": "What makes the scores doubtful, such as unseen-category:camera_class, "
-        "and what was put right, such as normalised:regno_recognize",
+        "X-Score-Warnings": "What makes the scores doubtful, each once, with a comma between: "
+        "unseen-category:FEATURE, lookalike-letters:FIELD, out-of-range:FIELD, "
+        "length-mismatch:FIELD, implausible-time:time_check, readings-agree; and what was put "
+        "right: normalised:FIELD",
     }
     return {
         name: {"description": text, "schema": {"type": "string"}}
@@ -247,7 +249,8 @@ def _error_responses() -> dict[str, Any]:
         "415": "The body is not declared as JSON in UTF-8",
         "429": "Too much to do; Retry-After says in how many seconds to come again",
         "500": "An internal error; the text holds the request id",
-        "503": "Not ready, or the registry can't be reached",
+        "501": "The scores of the model that serves can't be explained; GET /model says why",
+        "503": "Not ready, the registry can't be reached, or the machine has no process left",
     }
     content = {_JSON: {"schema": _ref("ErrorReply")}}
     return {status: {"description": text, "content": content} for status, text in described.items()}

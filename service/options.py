@@ -33,6 +33,13 @@ class Settings(Struct, frozen=True):
         int, Meta(ge=0, le=64, description="Worker processes; 0: one for each CPU of the quota.")
     ] = 0
     model: Annotated[str, Meta(description="The .cbm file to serve; empty: the bundled one.")] = ""
+    positive_class: Annotated[
+        str,
+        Meta(
+            description="The class of SCORING_MODEL that means that the network is right; needed "
+            "if its classes are not 0 and 1 or their like, and its manifest does not say."
+        ),
+    ] = ""
     models: Annotated[
         str,
         Meta(
@@ -97,15 +104,18 @@ class Settings(Struct, frozen=True):
         Policy,
         Meta(
             description="A category the model never saw: accept (and say so), normalise (take the "
-            "known one that differs by case, spaces or look-alike letters only) or reject (400)."
+            "known one that differs by case, spaces or look-alike letters only) or reject (400); "
+            "weekdays and months are always accepted."
         ),
     ] = "accept"
     guards: Annotated[
         str,
         Meta(
-            description="Features with a policy of their own, such as "
-            "camera_type=reject,regno_recognize=normalise; of a plate it is for Latin letters in "
-            "place of Cyrillic ones, which are accepted else."
+            description="Warnings with a policy of their own, by their name in X-Score-Warnings "
+            "or by what they are about, such as "
+            "camera_type=reject,regno_recognize=normalise,afts_regno_ai_char_scores=reject,"
+            "readings-agree=reject; a plate's name is for Latin letters in place of Cyrillic ones. "
+            "Others are accepted."
         ),
     ] = ""
     cost_network_wrong: Annotated[
@@ -114,7 +124,7 @@ class Settings(Struct, frozen=True):
             gt=0,
             le=_DEAREST,
             description="What it costs to take the network's reading when it is wrong; with the "
-            "other two, in any one unit, it makes the decision of /reg/?detail=1.",
+            "other two, in any one unit, it makes the decisions of /reg/?detail=1 and the metrics.",
         ),
     ] = 1.0
     cost_camera_wrong: Annotated[

@@ -62,6 +62,9 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     _check_texts(settings)
     if settings.model and settings.models:
         raise SettingsError(variable("models"), f"{variable('model')} is set too")
+    if settings.positive_class and settings.models:
+        reason = "it is for SCORING_MODEL; the manifest of each version in a registry says its own"
+        raise SettingsError(variable("positive_class"), reason)
     if not settings.api_keys and not settings.api_keys_file:
         settings = msgspec.structs.replace(settings, api_keys=f"example:{EXAMPLE_KEY}")
     return settings

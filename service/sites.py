@@ -105,6 +105,7 @@ class _ExplainEndpoint(ThreadedWsgiEndpoint):
         super().__init__(app.flask, _failed, longest, threads=1, waiting=_WAITING)
         self._explaining = app.explain.explaining
         self._keys = parts.keys
+        self._slot = parts.slot
         self._admission = parts.admission
 
     def admit(self, request: Request) -> int:
@@ -113,7 +114,7 @@ class _ExplainEndpoint(ThreadedWsgiEndpoint):
         record.route = explain.PATHS[0]
         try:
             admit(request.headers.get(b"x-api-key", b""), self._keys, record)
-            self._explaining.check()
+            self._explaining.check(self._slot.current.scorer)
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             request.refusal = errors.answer(error, record)
         return super().admit(request)

@@ -19,6 +19,7 @@ from service.admission import Admission
 from service.app import Parts, create_app, create_metrics_app
 from service.auth import KeyRing
 from service.board import board
+from service.deciding import thresholds_of
 from service.metrics import Metrics
 from service.record import Record
 from service.server.request import Request
@@ -76,10 +77,11 @@ def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
     if settings.models:
         return first(settings, lambda: metrics.scoring.loaded("refused"))
     try:
-        if settings.model:
-            check_model(Path(settings.model))
-        # The bundled one is not examined: its manifest's hash says that it is what was tested.
-        return RegnoScorer.load(settings.model or BUNDLED)
+        if not settings.model:
+            # Not examined: its manifest's hash says that it is what was tested.
+            return RegnoScorer.load(BUNDLED, settings.positive_class)
+        check_model(Path(settings.model), settings.positive_class)
+        return RegnoScorer.load(settings.model, settings.positive_class)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
 
@@ -89,7 +91,7 @@ def build() -> Application:
     try:
         settings = of_this_server()
         keys = KeyRing(settings)
-        metrics = Metrics(keys.names, kept=settings.metrics_kept)
+        metrics = Metrics(keys.names, thresholds_of(settings), kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
         scorer = load_scorer(settings, metrics)
         slot = Slot(scorer, metrics, admission, settings.parity_rows)
@@ -99,11 +101,12 @@ def build() -> Application:
 
 
 def model_description() -> str:
-    """The model that this server started with, for the log: its version and its setting."""
-    settings, slot = app.parts.settings, app.parts.slot
+    """The model that this server started with, for the log: version, setting and classes."""
+    settings, scorer = app.parts.settings, app.parts.slot.current.scorer
     name = "models" if settings.models else "model"
     where = getattr(settings, name) or "the bundled one"
-    return f"version {slot.current.version} ({variable(name)}: {where})"
+    classes = f"positive is class {scorer.positive_class} of {' and '.join(scorer.classes)}"
+    return f"version {scorer.version} ({variable(name)}: {where}; {classes})"
 
 
 app = build()

@@ -24,8 +24,8 @@ _IN_A_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _IN_A_LINE = re.compile(r"`(?:\.venv/bin/)?(python\s+-m\s[^`]+)`")
 PAGES = [
     page
-    for page in sorted(ROOT.rglob("*.md"))
-    if not {"node_modules", "build", ".venv"} & set(page.relative_to(ROOT).parts)
+    for page in sorted({*ROOT.glob("*.md"), *ROOT.glob("[!.]*/**/*.md")})
+    if not {"node_modules", "build"} & set(page.relative_to(ROOT).parts)
     # Those tell of what was.
     and page.name not in {"CHANGELOG.md", "DECISIONS.md"}
 ]
@@ -150,6 +150,10 @@ def _help(*command: str) -> set[str]:
     return set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", done.stdout))
 
 
+def _options(words: list[str]) -> set[str]:
+    return {word for word in words if re.match("--?[a-z]", word)}
+
+
 def test_there_are_printed_commands_to_look_at() -> None:
     assert len(_PRINTED) > 15
     assert ("model/README.md", "model.registry list") in _PRINTED
@@ -157,12 +161,13 @@ def test_there_are_printed_commands_to_look_at() -> None:
 
 @pytest.mark.parametrize(("page", "command"), _PRINTED)
 def test_printed_commands_exist_with_their_options(page: str, command: str) -> None:
+    command, _, for_gunicorn = command.partition(" -- ")
     module, *words = shlex.split(command)
-    given = {word for word in words if re.match("--?[a-z]", word)}
     known = _help(module)
     if module == "model.registry" and words:
         known = _help(module, words[0])
-    assert given <= known, page
+    assert _options(words) <= known, page
+    assert _options(shlex.split(for_gunicorn)) <= _help("gunicorn"), page
 
 
 @pytest.mark.parametrize("page", sorted({page for page, _ in _PRINTED} - {_CARD}))

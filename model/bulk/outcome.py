@@ -10,15 +10,15 @@ _SHOWN_REASONS: Final = 10
 class Outcome(NamedTuple):
     """The output's bytes for a block, and the output's first line as `header`.
 
-    To be counted: the rows, the bad ones among them by what is wrong with them, and for each
-    feature the rows whose category the model never saw.
+    To be counted: the rows, the bad ones among them by what is wrong with them, and by warning the
+    rows that have it, such as `unseen-category:camera_class`.
     """
 
     header: bytes
     text: bytes
     rows: int
     faults: Mapping[str, int]
-    unseen: Mapping[str, int]
+    warnings: Mapping[str, int]
 
 
 def by_reason(faults: Counter[str]) -> str:

@@ -28,7 +28,8 @@ class Work(NamedTuple):
     """Whose `score_block` does the work, and what it needs besides blocks.
 
     `module` is a scorer's module by name, since only workers may load it; `model` is the
-    path of its model file, "" for its own; `header` is the first line of the input; `file`
+    path of its model file, "" for its own; `positive_class` names the positive class of one
+    that does not tell, "" for one that does; `header` is the first line of the input; `file`
     is the path of the input and `state` its identity when it was opened, "" and None when it
     is a stream that only one process can read.
     """
@@ -38,6 +39,7 @@ class Work(NamedTuple):
     header: bytes
     file: str = ""
     state: Identity | None = None
+    positive_class: str = ""
 
 
 class Done(NamedTuple):
@@ -111,5 +113,7 @@ def _read(work: Work, span: Span) -> Block:
 
 def _score(work: Work, parcel: Block | Span) -> Done:
     block = _read(work, parcel) if isinstance(parcel, Span) else parcel
-    outcome = import_module(work.module).score_block(work.model, work.header, block)
+    outcome = import_module(work.module).score_block(
+        work.model, work.header, block, work.positive_class
+    )
     return Done(len(block.text), outcome, getpid(), peak_memory())

@@ -17,7 +17,7 @@ import msgspec
 
 from model.errors import ModelRefused
 from model.registry import tables
-from model.registry.errors import Conflict, RegistryError, Unavailable
+from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
 from model.registry.examination import examine
 from model.registry.incoming import FileUnreadable, incoming
 from model.registry.promotion import Trial
@@ -118,6 +118,13 @@ def _add_file(add: argparse.ArgumentParser) -> None:
         help="readings whose camera types and classes the model knows, if it has no manifest",
     )
 
+    add.add_argument(
+        "--positive-class",
+        default="",
+        metavar="CLASS",
+        help="the class that means that the network is right, if the model's are not 0 and 1",
+    )
+
 
 def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that change an alias."""
@@ -187,12 +194,23 @@ def _list(registry: Registry, options: argparse.Namespace) -> int:
             "aliases": aliases.of(entry.version),
             "bytes": entry.size,
             "added": tables.when(entry.added),
+            **_classes(registry, entry.version),
         }
         for entry in entries
     ]
     told = {"registry": registry.where, "generation": aliases.generation, "versions": rows}
     _print(options, told, lambda: tables.versions(registry.where, aliases, rows))
     return 0
+
+
+def _classes(registry: Registry, version: str) -> Mapping[str, Any]:
+    """Those of a version, as far as its manifest says."""
+    classes: list[str] = []
+    positive = ""
+    with suppress(Damaged, Refused):  # which verify tells; it may just be removed
+        manifest = registry.manifest(version)
+        classes, positive = manifest.classes, manifest.positive_class
+    return {"classes": classes, "positive_class": positive}
 
 
 def _history(registry: Registry, options: argparse.Namespace) -> int:
@@ -202,12 +220,24 @@ def _history(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _add(registry: Registry, options: argparse.Namespace) -> int:
-    files = incoming(options.file, options.name, options.version, options.vocabulary_from)
+    files = incoming(
+        options.file,
+        options.name,
+        options.version,
+        options.vocabulary_from,
+        options.positive_class,
+    )
     papers = files.papers()
     new = registry.add(files)
-    told = {"version": papers.version, "sha256": papers.sha256, "new": new}
-    done = "added" if new else "there already with this model; nothing was changed"
-    _print(options, told, lambda: f"{papers.version}: {done} (SHA-256 {papers.sha256})")
+    told = {
+        "version": papers.version,
+        "sha256": papers.sha256,
+        "classes": papers.classes,
+        "positive_class": papers.positive_class,
+        "unexplained": papers.unexplained,
+        "new": new,
+    }
+    _print(options, told, lambda: tables.added(papers, new=new))
     return 0
 
 

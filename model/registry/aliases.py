@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from model.names import is_name
 from model.registry.errors import Damaged, Refused
-from model.registry.homes import is_name
 
 _KEPT: Final = 500
 _MOST: Final = 2**53

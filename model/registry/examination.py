@@ -5,11 +5,10 @@ file, `examine` for the manifest, `Examining` to do other work meanwhile.
 """
 
 import os
-import stat
 import subprocess
 import sys
-from contextlib import ExitStack
-from hashlib import file_digest
+from contextlib import ExitStack, suppress
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -17,15 +16,16 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from model import files
 from model.errors import ModelRefused
-from model.registry.homes import LARGEST, MANIFEST
+from model.registry.homes import MANIFEST
 
 _EXAMINER: Final = "model.registry.examiner"
 _PATIENCE: Final = 120.0
 # A sample may have a million rows.
 _PATIENCE_WITH_SAMPLE: Final = 600.0
-# The digests of files that this process knows to be good.
-_good: Final[set[str]] = set()
+# The digests of files that this process knows to be good, each with the positive class.
+_good: Final[set[tuple[str, str]]] = set()
 
 
 class Examined(Struct):
@@ -45,30 +45,32 @@ class Examined(Struct):
 class Examining:
     """A child process that loads a file as it would be served, and scores the golden rows."""
 
-    def __init__(self, path: Path, vocabulary_from: Path | None = None) -> None:
-        """`vocabulary_from` is a CSV file of readings, for a derived manifest."""
+    def __init__(
+        self, path: Path, vocabulary_from: Path | None = None, positive_class: str = ""
+    ) -> None:
+        """`vocabulary_from` is a CSV file of readings, for a derived manifest.
+
+        `positive_class` names the positive class where neither the model nor a manifest does.
+        """
         self._patience = _PATIENCE_WITH_SAMPLE if vocabulary_from else _PATIENCE
-        self._path = path
-        self._sample = [str(vocabulary_from.absolute())] if vocabulary_from else []
+        sample = str(vocabulary_from.absolute()) if vocabulary_from else ""
         self._outcome = Examined()
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._start()
-        except ModelRefused as reason:
-            self._outcome.refused = str(reason)
+            self._start(str(path.absolute()), sample, positive_class)
         except OSError as error:
             self._outcome.refused = f"it can't be examined: {error.strerror}"
+        except ValueError:  # a null byte, or half a surrogate pair
+            self._outcome.refused = "it can't be examined: its path or positive class is no text"
 
-    def _start(self) -> None:
-        check_files(self._path)
+    def _start(self, *arguments: str) -> None:
         with ExitStack() as made:
             # Removed afterwards: a child that crashes leaves its temporary files behind.
             folder = made.enter_context(TemporaryDirectory(prefix="examined-"))
             # A file in memory, not a pipe: nobody has to read while the child writes.
             self._answer = made.enter_context(os.fdopen(os.memfd_create("examined"), "w+b"))
-            paths = (folder, str(self._path.absolute()), *self._sample)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
-                [sys.executable, "-m", _EXAMINER, *paths],
+                [sys.executable, "-m", _EXAMINER, folder, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=self._answer,
                 stderr=subprocess.DEVNULL,
@@ -95,63 +97,45 @@ class Examining:
             return msgspec.json.decode(self._answer.read(), type=Examined)
 
 
-def examine(path: Path, vocabulary_from: Path | None = None) -> bytes:
+def examine(path: Path, vocabulary_from: Path | None = None, positive_class: str = "") -> bytes:
     """The manifest of a model file that can be served; if none lies beside it, a derived one.
 
     `vocabulary_from` is a CSV file of readings, whose categories go into a derived manifest.
+    `positive_class` names the positive class where neither the model nor a manifest does.
     Raises ModelRefused with the reason, a crash of the loader among them.
     """
-    examined = Examining(path, vocabulary_from).outcome()
+    examined = Examining(path, vocabulary_from, positive_class).outcome()
     if examined.refused:
         raise ModelRefused(examined.refused)
     return bytes(examined.manifest)
 
 
-def check_model(path: Path) -> None:
+def check_model(path: Path, positive_class: str = "") -> None:
     """Raises ModelRefused, naming the file and the reason, for one that can't be served.
 
-    A file that this process knows to be good is not examined again.
+    `positive_class` is as for `examine`. A file that this process knows to be good is not
+    examined again.
     """
     try:
-        digest = model_digest(path)
-        if digest not in _good:
-            examine(path)
-            _good.add(digest)
+        key = model_digest(path), positive_class
+        if key not in _good:
+            examine(path, positive_class=positive_class)
+            _good.add(key)
     except ModelRefused as reason:
         raise ModelRefused(f"{path} is refused: {reason}") from reason
-
-
-def check_files(path: Path) -> list[Path]:
-    """The model file and, if there is one, the manifest beside it.
-
-    Raises ModelRefused for anything that is no regular file, or is too large to be read.
-    """
-    manifest = path.with_name(MANIFEST)
-    try:
-        files = [(path, "it")]
-        if manifest.exists():
-            files.append((manifest, f"its manifest {manifest}"))
-        for file, name in files:
-            status = file.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise ModelRefused(f"{name} is no file")
-            if status.st_size > LARGEST:
-                raise ModelRefused(f"{name} is larger than {LARGEST} bytes")
-    except OSError as error:
-        raise ModelRefused(f"it can't be read: {error.strerror}") from error
-    return [file for file, _ in files]
 
 
 def model_digest(path: Path) -> str:
     """The SHA-256 of a model file and of its manifest: a refusal depends on both.
 
-    Raises ModelRefused as `check_files`.
+    Raises ModelRefused for one that can't be read, is no regular file or too large.
     """
-    hashes = []
+    manifest, hashes = path.with_name(MANIFEST), []
     try:
-        for file in check_files(path):
-            with file.open("rb") as content:
-                hashes.append(file_digest(content, "sha256").hexdigest())
+        hashes.append(sha256(files.read(path)).hexdigest())
+        with suppress(FileNotFoundError):  # it may have none
+            hashes.append(sha256(files.read(manifest)).hexdigest())
     except OSError as error:
-        raise ModelRefused(f"it can't be read: {error.strerror}") from error
+        name = f"its manifest {manifest}" if hashes else "it"
+        raise ModelRefused(f"{name} can't be read: {error.strerror}") from error
     return "-".join(hashes)

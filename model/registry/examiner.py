@@ -1,7 +1,7 @@
-"""`python -m model.registry.examiner FOLDER FILE [CSV]`: the process of `examination`.
+"""The process of `examination`: `python -m model.registry.examiner FOLDER FILE [CSV [CLASS]]`.
 
-It loads a model file as it would be served, scores the golden rows, and writes the outcome, an
-`Examined`, as JSON.
+CSV and CLASS may be empty. It loads a model file as it would be served, scores the golden rows, and
+writes the outcome, an `Examined`, as JSON.
 """
 
 import os
@@ -16,8 +16,8 @@ from typing import Final
 import msgspec
 
 from model.errors import ModelRefused
+from model.files import LARGEST
 from model.registry.examination import Examined
-from model.registry.homes import LARGEST
 
 # By name, as everywhere outside the scorer's folder: it takes a second to import.
 SCORER: Final = "model.regno"
@@ -33,7 +33,7 @@ _MEMORY: Final = 1 << 30
 _FILE: Final = 2 * LARGEST
 
 
-def main(folder: str, path: str, sample: str = "") -> None:
+def main(folder: str, path: str, sample: str = "", positive_class: str = "") -> None:
     """Examine a file, with temporary ones in `folder`.
 
     `sample` is a CSV file for the vocabularies of a derived manifest.
@@ -43,19 +43,19 @@ def main(folder: str, path: str, sample: str = "") -> None:
     # CatBoost writes to standard output, so the outcome needs a descriptor of its own.
     outcome = os.dup(1)
     os.dup2(2, 1)
-    examined = _examined(Path(path), Path(sample) if sample else None)
+    examined = _examined(Path(path), Path(sample) if sample else None, positive_class)
     with os.fdopen(outcome, "wb") as out:
         out.write(msgspec.json.encode(examined))
 
 
-def _examined(path: Path, sample: Path | None) -> Examined:
+def _examined(path: Path, sample: Path | None, positive_class: str) -> Examined:
     regno, papers = import_module(SCORER), import_module(f"{SCORER}.papers")
     _limit()
     try:
-        scorer = regno.RegnoScorer.load(path)
-        scorer.warm()
+        scorer = regno.RegnoScorer.load(path, positive_class, warm=True)
+        resident = _memory(1)  # explanations have a process of their own in the server
         manifest = msgspec.Raw(msgspec.json.encode(papers.papers(scorer, path, sample)))
-        return Examined("", manifest, is_derived=scorer.manifest is None, resident=_memory(1))
+        return Examined("", manifest, is_derived=scorer.manifest is None, resident=resident)
     except ModelRefused as reason:
         # The loader's message names the file, but the parent knows which file it is.
         inner = reason.__cause__

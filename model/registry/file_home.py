@@ -18,16 +18,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from model.files import LARGEST
+from model.names import is_name
 from model.registry.errors import Conflict, Damaged, Unavailable
 from model.registry.homes import (
     ALIASES,
-    LARGEST,
     MANIFEST,
     MODEL,
     Entry,
     Files,
     Stored,
-    is_name,
     taken,
     unknown,
 )
@@ -63,6 +63,13 @@ class FileHome:
         """See Home."""
         self._files(version).check(version)
         return self._folder / version
+
+    def manifest(self, version: str) -> bytes:
+        """See Home."""
+        with self._told():
+            if not is_name(version) or not (self._folder / version).is_dir():
+                raise unknown(version)
+            return self._file(version, MANIFEST)
 
     def add(self, version: str, files: Files) -> bool:
         """See Home."""
@@ -119,13 +126,16 @@ class FileHome:
         with self._told():
             if not is_name(version) or not folder.is_dir():
                 raise unknown(version)
-            for name in (MODEL, MANIFEST):
-                size = _size(folder / name)
-                if size < 0:
-                    raise Damaged(f"it has no {name}")
-                if size > LARGEST:
-                    raise Damaged(f"its {name} of {size} bytes is larger than {LARGEST}")
-            return Files((folder / MODEL).read_bytes(), (folder / MANIFEST).read_bytes())
+            return Files(self._file(version, MODEL), self._file(version, MANIFEST))
+
+    def _file(self, version: str, name: str) -> bytes:
+        path = self._folder / version / name
+        size = _size(path)
+        if size < 0:
+            raise Damaged(f"it has no {name}")
+        if size > LARGEST:
+            raise Damaged(f"its {name} of {size} bytes is larger than {LARGEST}")
+        return path.read_bytes()
 
     def _has(self, version: str, files: Files) -> bool:
         return self._files(version).papers().sha256 == files.papers().sha256

@@ -1,6 +1,5 @@
 """What a home of models does: keep bytes whole. It knows nothing of models or of aliases' rules."""
 
-import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -8,24 +7,34 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
+from model.names import RULE, is_name, is_taken
 from model.registry.errors import Damaged, Refused
 
 MODEL: Final = "model.cbm"
 MANIFEST: Final = "manifest.json"
 ALIASES: Final = "aliases.json"
-# Models of this kind have a few MB. A file is held in memory once it is hashed and parsed.
-LARGEST: Final = 256 * 2**20
-# So that no name leaves its folder, is hidden, or is an alias.
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-_TAKEN: Final = frozenset(("live", "shadow", "previous", ALIASES))
 
 
 class Papers(Struct):
-    """What the registry reads of a manifest."""
+    """What the registry reads of a manifest.
+
+    `classes` are the model's in its own order; an older manifest names none, nor the positive one.
+    """
 
     version: str
     file: str
     sha256: str
+    classes: list[str] = []
+    positive_class: str = ""
+    unexplained: str | None = None
+
+    @classmethod
+    def parse(cls, manifest: bytes) -> "Papers":
+        """Those in a manifest's bytes. Raises Damaged."""
+        try:
+            return msgspec.json.decode(manifest, type=cls)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise Damaged(f"{MANIFEST} can't be read: {error}") from error
 
 
 class Files(NamedTuple):
@@ -36,10 +45,7 @@ class Files(NamedTuple):
 
     def papers(self) -> Papers:
         """What the manifest says. Raises Damaged when it is unreadable or of another model."""
-        try:
-            papers = msgspec.json.decode(self.manifest, type=Papers)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise Damaged(f"{MANIFEST} can't be read: {error}") from error
+        papers = Papers.parse(self.manifest)
         if papers.file != MODEL:
             raise Damaged(f"{MANIFEST} is that of a file {papers.file}, not of {MODEL}")
         if papers.sha256 != sha256(self.model).hexdigest():
@@ -89,6 +95,9 @@ class Home(Protocol):
         Raises Refused when there is no such version, Damaged when it is not whole.
         """
 
+    def manifest(self, version: str) -> bytes:
+        """The manifest of a version, unverified. Raises Refused when there is no such version."""
+
     def add(self, version: str, files: Files) -> bool:
         """Store a version, whole or not at all; False if the same model is there already.
 
@@ -104,16 +113,11 @@ class Home(Protocol):
 
 def check_name(kind: str, name: str) -> str:
     """A name of a model or version. Raises Refused for one that is no safe folder."""
-    if not _NAME.fullmatch(name):
-        raise Refused(f"{kind} {name!r} is no name: letters, digits and . _ + - are")
-    if name in _TAKEN:
+    if is_taken(name):
         raise Refused(f"{kind} {name!r} is taken: it is a name of the registry's own")
+    if not is_name(name):
+        raise Refused(f"{kind} {name!r} is no name: {RULE}")
     return name
-
-
-def is_name(name: str) -> bool:
-    """Whether a version may be called so."""
-    return bool(_NAME.fullmatch(name)) and name not in _TAKEN
 
 
 def taken(version: str) -> Refused:

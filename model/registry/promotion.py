@@ -8,7 +8,7 @@ from typing import Any, Final
 from model.errors import ModelRefused
 from model.registry.errors import Damaged, Refused
 from model.registry.examination import examine
-from model.registry.incoming import read_file
+from model.registry.incoming import check_readable
 from model.registry.registry import Registry
 
 # By name, as in the examiner: it takes a second to import.
@@ -70,7 +70,7 @@ def _examined(_: Path) -> None:
 
 def _readings(rows: Path) -> tuple[list[Any], list[str]]:
     """The readings of a file, and how many rows are none, in words."""
-    read_file(rows, 1)
+    check_readable(rows)
     try:
         found = list(import_module(f"{_SCORER}.sample").read(rows))
     except ModelRefused as reason:

@@ -18,7 +18,7 @@ from model.registry.aliases import (
 from model.registry.errors import Conflict, Damaged, Refused, Unavailable
 from model.registry.examination import examine
 from model.registry.file_home import FileHome
-from model.registry.homes import MODEL, Entry, Files, Home, check_name
+from model.registry.homes import MODEL, Entry, Files, Home, Papers, check_name
 
 # Raises ModelRefused for a model file that is not to get an alias.
 Check: TypeAlias = Callable[[Path], object]
@@ -73,6 +73,10 @@ class Registry:
         Raises Refused when there is no such version, Damaged when it is not what was added.
         """
         return self._home.fetch(version) / MODEL
+
+    def manifest(self, version: str) -> Papers:
+        """What a version's manifest says of it. Raises Refused, Damaged."""
+        return Papers.parse(self._home.manifest(version))
 
     def add(self, files: Files) -> bool:
         """Store a version that was examined; False if the same is there already.

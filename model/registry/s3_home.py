@@ -21,17 +21,17 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from model.files import LARGEST
+from model.names import is_name
 from model.registry.errors import Conflict, Damaged, Refused, Unavailable
 from model.registry.file_home import FileHome
 from model.registry.homes import (
     ALIASES,
-    LARGEST,
     MANIFEST,
     MODEL,
     Entry,
     Files,
     Stored,
-    is_name,
     taken,
     unknown,
 )
@@ -101,6 +101,15 @@ class S3Home:
             self._copies.add(version, files)
             return self._copies.fetch(version)
 
+    def manifest(self, version: str) -> bytes:
+        """See Home."""
+        if not is_name(version):
+            raise unknown(version)
+        try:
+            return self._get(f"{version}/{MANIFEST}")[0]
+        except KeyError as error:
+            raise unknown(version) from error
+
     def add(self, version: str, files: Files) -> bool:
         """See Home. What an add that was cut off has left is made whole by the same model's."""
         files.check(version)
@@ -141,12 +150,7 @@ class S3Home:
         return versions
 
     def _download(self, version: str) -> Files:
-        if not is_name(version):
-            raise unknown(version)
-        try:
-            manifest, _ = self._get(f"{version}/{MANIFEST}")
-        except KeyError as error:
-            raise unknown(version) from error
+        manifest = self.manifest(version)
         try:
             return Files(self._get(f"{version}/{MODEL}")[0], manifest)
         except KeyError as error:

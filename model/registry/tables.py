@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from model.names import printable
 from model.registry.aliases import Aliases, Change
+from model.registry.homes import Papers
 from model.registry.promotion import Trial
 from model.registry.registry import Fault, Moved
 
@@ -19,11 +21,29 @@ def versions(where: str, aliases: Aliases, rows: Sequence[Mapping[str, Any]]) ->
     if not rows:
         return f"{where}: no versions"
     lines = [
-        (row["version"], ", ".join(row["aliases"]), _size(row["bytes"]), row["added"])
+        (
+            row["version"],
+            ", ".join(row["aliases"]),
+            _size(row["bytes"]),
+            row["added"],
+            _mapping(row["classes"], row["positive_class"]),
+        )
         for row in rows
     ]
-    table = _table(("VERSION", "ALIASES", "SIZE", "ADDED"), lines)
+    table = _table(("VERSION", "ALIASES", "SIZE", "ADDED", "POSITIVE CLASS"), lines)
     return f"{table}\n{where}, generation {aliases.generation}"
+
+
+def added(papers: Papers, *, new: bool) -> str:
+    """What became of a version that was to be added."""
+    done = "added" if new else "there already with this model; nothing was changed"
+    lines = [
+        f"{papers.version}: {done} (SHA-256 {papers.sha256})",
+        f"positive class: {_mapping(papers.classes, papers.positive_class)}",
+    ]
+    if papers.unexplained:
+        lines.append(f"POST /reg/explain can't explain its scores: {papers.unexplained}")
+    return "\n".join(lines)
 
 
 def history(changes: Sequence[Change]) -> str:
@@ -86,6 +106,12 @@ def faults(count: int, found: Sequence[Fault]) -> str:
     """What verify has found in so many versions."""
     lines = [f"{fault.what}: {fault.reason}" for fault in found]
     return "\n".join((*lines, f"versions: {count}, faults: {len(found)}"))
+
+
+def _mapping(classes: Sequence[str], positive: str) -> str:
+    if not (classes and positive):
+        return "?"
+    return f"{printable(positive)} of {' and '.join(map(printable, classes))}"
 
 
 def _or_none(version: str) -> str:

@@ -1,16 +1,19 @@
 """The scorer of number-plate disagreements: `pick_regno`.
 
-May import: model's errors, wire format, blocks and stopping, stdlib, numpy, catboost,
-msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
-request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is the
-notebook's door. guards (spelling) say what becomes of doubtful readings; detail (decision,
-ranges) tells more of a score. simulate → training → evaluate → card make the bundled model
-(`bundled`); labelled → split → training → report make one of own rows (`candidate`). gate
-(parity) stops a promotion that would change too much.
+May import: model's errors, names, files, wire format, blocks and stopping, stdlib, numpy,
+catboost, msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
+request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for
+notebooks. classes (which one is positive), outputs (all of them probabilities) and
+manifest_check say which files are refused. doubts (ranges) finds doubtful readings, guards
+(spelling) say what becomes of them; detail (decision) tells more of a score. simulate →
+training → evaluate → card make the bundled model (`bundled`); labelled → split → training →
+report make one of own rows (`candidate`). gate (parity) stops a promotion that would change
+too much.
 """
 
-from model.regno.decision import Costs, Thresholds
+from model.regno.decision import DECISIONS, Costs, Decision, Thresholds
 from model.regno.detail import Detail, Detailer
+from model.regno.doubts import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
 from model.regno.explain import Explanation
 from model.regno.explainer import Explainer
 from model.regno.features import Row
@@ -21,15 +24,22 @@ from model.regno.parity import Limits, Parity, compare
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
 from model.regno.schema import components
-from model.regno.scorer import BUNDLED, MANY, PLATES, RegnoScorer, Score
+from model.regno.scorer import BUNDLED, MANY, RegnoScorer, Score
+from model.regno.table import columns_of
 
 __all__ = [
     "BUNDLED",
+    "DECISIONS",
     "FIELDS",
+    "LOOKALIKE",
     "MANY",
+    "NORMALISED",
     "PLATES",
+    "UNSEEN",
+    "WARNINGS",
     "Checked",
     "Costs",
+    "Decision",
     "Detail",
     "Detailer",
     "Explainer",
@@ -43,8 +53,11 @@ __all__ = [
     "Row",
     "Score",
     "Thresholds",
+    "columns_of",
     "compare",
     "components",
     "golden_readings",
+    "named",
+    "parts",
     "pick_regno",
 ]

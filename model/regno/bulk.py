@@ -22,23 +22,23 @@ from model.regno.scorer import BUNDLED, RegnoScorer
 ADDED: Final = ("negative", "positive", "error")
 
 
-def score_block(model: str, header: bytes, block: Block) -> Outcome:
+def score_block(model: str, header: bytes, block: Block, positive_class: str = "") -> Outcome:
     """The rows of a block with `ADDED` cells, as UTF-8 text of a CSV file.
 
-    `model` is the path of a .cbm file, "" for the bundled one; `header` is the file's first
-    line, whose line end all rows get. A row that can't be scored has an error instead.
-    Raises TableRefused or ModelRefused.
+    `model` is the path of a .cbm file, "" for the bundled one, and `positive_class` as for
+    `RegnoScorer.load`; `header` is the file's first line, whose line end all rows get. A row
+    that can't be scored has an error instead. Raises TableRefused or ModelRefused.
     """
-    scorer, (width, wanted) = _scorer(model), _layout(header)
+    scorer, (width, wanted) = _scorer(model, positive_class), _layout(header)
     cells = read_cells(block, width)
     if not cells.rows:
         return Outcome(_scored_header(header), b"", 0, {}, {})
     columns = [cells.columns[at] for at in wanted]
     checked = check(columns, cells.faults, max(map(len, cells.rows)))
-    scores, unseen = _scores(scorer, checked)
+    scores, warnings = _scores(scorer, checked)
     text = _text(cells.rows, scores, checked.faults, _line_end(header))
     faults = Counter(checked.faults.values())
-    return Outcome(_scored_header(header), text, len(cells.rows), faults, unseen)
+    return Outcome(_scored_header(header), text, len(cells.rows), faults, warnings)
 
 
 def _scored_header(header: bytes) -> bytes:
@@ -47,10 +47,8 @@ def _scored_header(header: bytes) -> bytes:
 
 
 @lru_cache(1)
-def _scorer(path: str) -> RegnoScorer:
-    scorer = RegnoScorer.load(Path(path) if path else BUNDLED)
-    scorer.warm()
-    return scorer
+def _scorer(path: str, positive_class: str) -> RegnoScorer:
+    return RegnoScorer.load(Path(path) if path else BUNDLED, positive_class, warm=True)
 
 
 def _line_end(header: bytes) -> bytes:
@@ -67,18 +65,14 @@ def _layout(header: bytes) -> tuple[int, list[int]]:
 
 
 def _scores(scorer: RegnoScorer, checked: Checked) -> tuple[np.ndarray[Any, Any], dict[str, int]]:
-    """[negative, positive] for each row, NaN for faulty ones; and the unseen categories."""
+    """[negative, positive] for each row, NaN for faulty ones; and in how many each warning is."""
     scores = np.full((len(checked.usual), 2), np.nan)
-    unseen: Counter[str] = Counter()
-    if checked.columns:
-        table = scorer.table.of_columns(checked.columns)
-        scores[checked.usual] = scorer.predict_table(table)
-        unseen.update(scorer.unseen_in_table(table))
-    if checked.unusual:
-        table = scorer.table.of_readings(list(checked.unusual.values()))
-        scores[list(checked.unusual)] = scorer.predict_table(table)
-        unseen.update(scorer.unseen_in_table(table))
-    return scores, dict(unseen)
+    warnings: Counter[str] = Counter()
+    for rows, columns in checked.pieces():
+        table = scorer.table.of_columns(columns)
+        scores[rows] = scorer.predict_table(table)
+        warnings.update(scorer.count_warnings(columns, table))
+    return scores, dict(warnings)
 
 
 def _text(

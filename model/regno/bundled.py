@@ -20,6 +20,7 @@ from model.regno.drift import Variable
 from model.regno.features import NAMES, all_features
 from model.regno.reference import reference
 from model.regno.request import from_fields
+from model.regno.scorer import RegnoScorer
 from model.regno.simulate import Sample, simulate
 from model.stopping import Stopped
 
@@ -101,6 +102,9 @@ def _papers(
         metrics=metrics(model, held_out),
         reference=_reference(model, held_out),
         borders=model.borders(),
+        classes=list(model.classes.names),
+        positive_class=model.classes.positive,
+        unexplained=RegnoScorer(model).try_explaining(),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from catboost import CatBoostClassifier, CatBoostError
 
-from model.errors import DataRefused
+from model.errors import DataRefused, ModelRefused
 from model.regno import evaluate, golden, manifest, plot, report, report_text, training, vocabulary
 from model.regno.catboost_file import BinaryModel
 from model.regno.features import CATEGORICAL, NAMES, TEXT, all_features
@@ -50,7 +50,7 @@ def make(rows: Labelled, job: Job, folder: Path) -> Report:
     """
     split = by_time(rows, job.parameters.split)
     trees = _train(split, job, folder / MODEL)
-    model = BinaryModel.load(folder / MODEL)
+    model = _loaded(folder / MODEL)
     found = _measure(model, split, trees, job)
     manifest.write(_papers(model, split, found), folder / manifest.FILE_NAME)
     encoded = msgspec.json.format(msgspec.json.encode(found), indent=2)
@@ -58,6 +58,13 @@ def make(rows: Labelled, job: Job, folder: Path) -> Report:
     (folder / plot.FILE_NAME).write_bytes(plot.reliability(found.reliability))
     (folder / REPORT_TEXT).write_text(report_text.text(found), encoding="utf-8")
     return found
+
+
+def _loaded(path: Path) -> BinaryModel:
+    try:
+        return BinaryModel.load(path)
+    except ModelRefused as reason:
+        raise DataRefused(f"the model that comes of it can't be served: {reason}") from reason
 
 
 def _check_texts(train: Labelled) -> None:
@@ -96,7 +103,13 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
     scores = held_out.table["afts_regno_ai_score"].to_numpy()
     contenders = evaluate.compare(held_out.labels, positives, scores)
     unseen, empty = report.unseen(split), report.empty(split)
-    warnings = report.warnings(trees, contenders, unseen, len(positives))
+    apart = report.years_apart(split)
+    warnings = [
+        *report.doubtful(job.source, apart),
+        *report.of_empty(empty, job.source.rows),
+        *report.warnings(trees, contenders, unseen, len(positives)),
+        *_head_start(job.against, held_out),
+    ]
     return Report(
         version=f"regno-{model.sha256[:12]}",
         sha256=model.sha256,
@@ -111,12 +124,9 @@ def _measure(model: BinaryModel, split: Split, trees: Trees, job: Job) -> Report
         unseen=unseen,
         empty=empty,
         known_pairs=report.known_pairs(split),
+        years_apart=apart,
         against=_against(job, held_out.labels, positives, others),
-        warnings=[
-            *warnings,
-            *report.of_empty(empty, job.source.rows),
-            *_head_start(job.against, held_out),
-        ],
+        warnings=warnings,
     )
 
 
@@ -171,4 +181,8 @@ def _papers(model: BinaryModel, split: Split, found: Report) -> Manifest:
         },
         reference=reference(NAMES, rows, positives.tolist(), model.importances()),
         borders=model.borders(),
+        classes=list(model.classes.names),
+        positive_class=model.classes.positive,
+        unexplained=RegnoScorer(model).try_explaining(),
+        plate_lengths=found.data.plate_lengths,
     )

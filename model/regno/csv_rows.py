@@ -4,7 +4,7 @@ The checks of whole columns accept what clients normally send. Each row that the
 accept is read by `model.regno.request`, whose rules alone decide.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from model.errors import InvalidRequest
-from model.regno.csv_times import hours, weekdays_and_months
+from model.regno.csv_times import days_and_months, hours
 from model.regno.ragged import Lists
 from model.regno.request import FIELDS, LONGEST, Reading, from_fields, parse_scores
-from model.regno.table import Columns
+from model.regno.table import Columns, columns_of
 from model.wire import explain
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -41,6 +41,13 @@ class Checked(NamedTuple):
     columns: Columns | None
     unusual: dict[int, Reading]
     faults: dict[int, str]
+
+    def pieces(self) -> Iterator[tuple[Array, Columns]]:
+        """The rows without a fault in one or two pieces: their places, and their columns."""
+        if self.columns:
+            yield np.flatnonzero(self.usual), self.columns
+        if self.unusual:
+            yield np.array(list(self.unusual)), columns_of(list(self.unusual.values()))
 
 
 def check(cells: Sequence[Column], faults: dict[int, str], longest: int) -> Checked:
@@ -81,11 +88,11 @@ def _columns(
     camera, network, camera_type, camera_class = map(_texts, (*cells[:2], *cells[6:8]))
     accuracies, confidences = _numbers(accuracy), _numbers(confidence)
     directions = np.array([_DIRECTIONS.get(cell, -1) for cell in direction])
-    weekdays, months = weekdays_and_months(times)
+    days, months = days_and_months(times)
     clock_hours = hours(times)
     (character_lists, whole), (length_lists, whole_too) = _lists(characters), _lists(lengths)
     usual = (accuracies >= 0) & (accuracies <= 100) & (confidences >= 0) & (confidences <= 1)
-    usual &= (directions >= 0) & (weekdays >= 0) & (clock_hours >= 0)
+    usual &= (directions >= 0) & (days >= 0) & (clock_hours >= 0)
     usual &= whole & whole_too
     for column in (camera, network, camera_type, camera_class):
         usual &= _present(column)
@@ -105,7 +112,7 @@ def _columns(
         length_scores=length_lists.only(usual),
         camera_type=keep(camera_type),
         camera_class=keep(camera_class),
-        weekday=weekdays[usual],
+        day=days[usual],
         month=months[usual],
         hour=clock_hours[usual],
         direction=directions[usual],

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from model.regno.request import parse_wall_clock
-from model.regno.table import MONTHS, WEEKDAYS
+from model.regno.table import MONTHS
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -18,13 +18,13 @@ _REMEMBERED: Final = 4096
 _GREATEST: Final = {11: 23, 14: 59, 17: 59}
 
 
-def weekdays_and_months(cells: Sequence[bytes]) -> tuple[Array, Array]:
-    """Their indices in `WEEKDAYS` and `MONTHS`, each of shape (n,); weekday -1 for no date.
+def days_and_months(cells: Sequence[bytes]) -> tuple[Array, Array]:
+    """The ordinals of their dates, and indices in `MONTHS`, each of shape (n,); day -1 for no date.
 
     A date is the first ten bytes of a cell; what follows is for `hours`.
     """
-    days = np.array([_day(cell[:_DATE]) for cell in cells])
-    return days // len(MONTHS), days % len(MONTHS)
+    dates = np.array([_date(cell[:_DATE]) for cell in cells])
+    return dates // len(MONTHS), dates % len(MONTHS)
 
 
 def hours(cells: Sequence[bytes]) -> Array:
@@ -51,13 +51,13 @@ def _usual_hours(characters: Array) -> Array:
 
 
 @lru_cache(_REMEMBERED)
-def _day(date: bytes) -> int:
-    """Twelve times the weekday plus the month, -1 when it is no date."""
+def _date(date: bytes) -> int:
+    """Twelve times the day's ordinal plus the month, -1 when it is no date."""
     try:
         clock = parse_wall_clock(date.decode())
     except ValueError:
         return -1
-    return WEEKDAYS.index(clock.weekday) * len(MONTHS) + MONTHS.index(clock.month)
+    return clock.day * len(MONTHS) + MONTHS.index(clock.month)
 
 
 @lru_cache(_REMEMBERED)

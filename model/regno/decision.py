@@ -14,11 +14,12 @@ Information Theory 16, 1970) with the cost matrix of Elkan (The foundations of c
 learning, IJCAI 2001).
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
 Decision: TypeAlias = Literal["camera", "network", "manual"]
+DECISIONS: Final[tuple[Decision, ...]] = get_args(Decision)
 
 
 class Costs(Struct, frozen=True):

@@ -1,14 +1,26 @@
 """What else there is to tell of a score: whose reading to take, how clearly, and what to doubt."""
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from model.regno import ranges
 from model.regno.decision import Decision, Thresholds
+from model.regno.doubts import (
+    AGREE,
+    CAMERA,
+    CHARACTERS,
+    IMPLAUSIBLE,
+    LENGTHS,
+    LOOKALIKE,
+    MISMATCH,
+    NETWORK,
+    OUT_OF_RANGE,
+    UNSEEN,
+    parts,
+)
 from model.regno.features import field_of
-from model.regno.guards import Checked, Guards
+from model.regno.guards import Guards
 from model.regno.request import Reading
 from model.regno.scorer import RegnoScorer, Score
 from model.regno.spelling import nearest
@@ -38,7 +50,10 @@ class LookalikeLetters(Struct, frozen=True, tag_field="kind", tag="lookalike-let
 
 
 class OutOfRange(Struct, frozen=True, tag_field="kind", tag="out-of-range"):
-    """A numeric feature, made of a field, is outside of what the model can have learnt from."""
+    """A field holds a number, or is of a length, outside of what it can mean to the model.
+
+    `feature` is one that is made of the field.
+    """
 
     field: str
     feature: str
@@ -46,7 +61,32 @@ class OutOfRange(Struct, frozen=True, tag_field="kind", tag="out-of-range"):
     greatest: float
 
 
-Doubt: TypeAlias = UnseenCategory | LookalikeLetters | OutOfRange
+class LengthMismatch(Struct, frozen=True, tag_field="kind", tag="length-mismatch"):
+    """A list holds `confidences` numbers, where the network's reading wants `expected`."""
+
+    field: str
+    confidences: int
+    expected: int
+
+
+class ImplausibleTime(Struct, frozen=True, tag_field="kind", tag="implausible-time"):
+    """A time is before 1990 or after tomorrow: a placeholder, or of a wrong clock."""
+
+    field: str
+
+
+class ReadingsAgree(Struct, frozen=True, tag_field="kind", tag="readings-agree"):
+    """Both readings are of one plate, case, blanks and look-alike letters aside."""
+
+
+Doubt: TypeAlias = (
+    UnseenCategory
+    | LookalikeLetters
+    | OutOfRange
+    | LengthMismatch
+    | ImplausibleTime
+    | ReadingsAgree
+)
 
 
 class Detail(Score):
@@ -83,30 +123,60 @@ class Detailer:
 
     def _doubts(self, scorer: RegnoScorer, reading: Reading) -> Iterator[Doubt]:
         row = scorer.row(reading)
-        sent = checked = Checked(row, scorer.unseen(row), scorer.lookalikes(reading))
-        if sent.unseen or sent.lookalikes:
-            checked = self._guards.settle(scorer, reading, sent)
-        for feature in sent.unseen:
-            yield _unseen(scorer, reading, feature, normalised=feature not in checked.unseen)
-        for field in sent.lookalikes:
-            yield LookalikeLetters(field, normalised=field not in checked.lookalikes)
-        yield from _beyond(scorer, checked)
+        sent = self._guards.warnings(scorer, reading, row)
+        left = self._guards.settle(scorer, reading, row, sent).warnings if sent else ()
+        for warning in dict.fromkeys((*sent, *left)):
+            kind, about = parts(warning)
+            yield _DOUBTS[kind](_Case(scorer, reading, about, warning not in left))
 
 
-def _unseen(
-    scorer: RegnoScorer, reading: Reading, feature: str, *, normalised: bool
-) -> UnseenCategory:
-    known = scorer.categories.get(feature)
-    like = nearest(getattr(reading, feature), known) if known else None
-    return UnseenCategory(field_of(feature), feature, like, normalised)
+class _Case(NamedTuple):
+    """A warning of a reading as it was sent; `about` is the feature or field that it names."""
+
+    scorer: RegnoScorer
+    reading: Reading
+    about: str
+    normalised: bool
 
 
-def _beyond(scorer: RegnoScorer, checked: Checked) -> Iterator[OutOfRange]:
-    """One for each field: many features are made of the same confidences."""
-    told = set()
-    for index, feature, least, greatest in scorer.ranges:
-        field = field_of(feature)
-        value = checked.row[index]
-        if field not in told and ranges.is_beyond(float(value), least, greatest):
-            told.add(field)
-            yield OutOfRange(field, feature, least, greatest)
+def _unseen(case: _Case) -> Doubt:
+    feature = case.about
+    known = case.scorer.categories.get(feature)
+    like = nearest(getattr(case.reading, feature), known) if known else None
+    return UnseenCategory(field_of(feature), feature, like, case.normalised)
+
+
+# The features that tell when a field is below its range, and when above.
+_MEASURES: Final = {
+    CHARACTERS: ("min_sym_score", "max_sym_score"),
+    LENGTHS: ("max_len_score", "max_len_score"),
+    CAMERA: ("cam_len", "cam_len"),
+    NETWORK: ("ai_len", "ai_len"),
+}
+
+
+def _out_of_range(case: _Case) -> Doubt:
+    field, bounds = case.about, case.scorer.bounds[case.about]
+    value = getattr(case.reading, field)
+    greatest = len(value) if isinstance(value, str) else max(value)
+    below, above = _MEASURES[field]
+    feature = above if greatest > bounds.with_a_hair().greatest else below
+    return OutOfRange(field, feature, *bounds)
+
+
+def _mismatch(case: _Case) -> Doubt:
+    confidences, characters = getattr(case.reading, case.about), len(case.reading.afts_regno_ai)
+    expected = characters if case.about == CHARACTERS else case.scorer.plate_lengths
+    if len(confidences) == expected:  # but none of them is for a reading as long as this
+        expected = characters + 1
+    return LengthMismatch(case.about, len(confidences), expected)
+
+
+_DOUBTS: Final[dict[str, Callable[[_Case], Doubt]]] = {
+    UNSEEN: _unseen,
+    LOOKALIKE: lambda case: LookalikeLetters(case.about, case.normalised),
+    OUT_OF_RANGE: _out_of_range,
+    MISMATCH: _mismatch,
+    IMPLAUSIBLE: lambda case: ImplausibleTime(case.about),
+    AGREE: lambda _: ReadingsAgree(),
+}

@@ -5,7 +5,7 @@ those on the way from the base to the score, the greatest contribution first.
 """
 
 from collections.abc import Sequence
-from math import exp, fsum
+from math import exp
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
@@ -77,11 +77,13 @@ def explain(names: Sequence[str], row: Row, score: "Score", parts: Contributions
 
 
 def _check_sum(parts: Contributions, score: "Score") -> None:
-    total = fsum((parts.base, *parts.features))
-    if not abs(total - parts.raw) <= _SAME * max(1.0, abs(parts.raw)):
-        raise NotExplained("the contributions do not add up to the score")
+    terms = (parts.base, *parts.features)
+    if not abs(sum(terms) - parts.raw) <= _SAME * max(1.0, *map(abs, terms)):
+        raise NotExplained(
+            "its contributions do not add up to its score, as happens if trees are not symmetric"
+        )
     if not abs(_probability(parts.raw) - score.positive) <= _SAME:
-        raise NotExplained("the contributions are those of another score")
+        raise NotExplained("its contributions are those of another score")
 
 
 def _influence(name: str, value: Value, contribution: float, step: float) -> Influence:

@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from model.errors import NotExplained
+
 if TYPE_CHECKING:
     from model.regno.catboost_file import BinaryModel
 
@@ -26,7 +28,7 @@ def _give_way() -> None:
 
 
 def main() -> None:
-    """Answer rows with their contributions, or with the name of the error that kept from it."""
+    """Answer rows with their contributions, or with the reason that kept from it."""
     connection = Connection(int(sys.argv[1]))
     with Path(f"/proc/self/fd/{sys.argv[2]}").open("rb") as file:
         model: BinaryModel = pickle.load(file)  # noqa: S301 - from the process that started this
@@ -36,8 +38,8 @@ def main() -> None:
             rows = connection.recv()
             try:
                 connection.send(model.contributions(rows))
-            except Exception as error:  # noqa: BLE001 - its text may hold a plate
-                connection.send(type(error).__name__)
+            except NotExplained as reason:
+                connection.send(str(reason))
 
 
 if __name__ == "__main__":

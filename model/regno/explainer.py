@@ -7,20 +7,28 @@ process of their own, started when first needed, which runs when nobody else wan
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Final
 
-from model.errors import NotExplained
+from model.errors import ExplainerGone, NotExplained
 from model.regno.catboost_file import BinaryModel, Contributions
 from model.regno.features import Row
 
 _ROOT: Final = Path(__file__).parents[2]
+# What tells that the other end of a connection is gone.
+_ENDED: Final = (EOFError, ConnectionError)
+# How a process ends whose own code is at fault; the kernel ends one without memory by another.
+_CRASHES: Final = frozenset(
+    -number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
+)
 
 
 class Explainer:
@@ -35,18 +43,21 @@ class Explainer:
         """Those of each row, within so many seconds.
 
         Raises NotExplained: `in_time` is false when it took too long; the process is ended then.
+        Raises ExplainerGone when there can be no process, or somebody ends it again and again.
         """
         latest = monotonic() + seconds
         with self._lock:
             try:
                 return self._ask(rows, latest)
-            except (EOFError, OSError):  # somebody killed it: another may have more luck
+            except _ENDED:  # somebody killed it: another may have more luck
                 self._end()
             try:
                 return self._ask(rows, latest)
-            except (EOFError, OSError) as error:
-                self._end()
-                raise NotExplained("its process ended") from error
+            except _ENDED as error:
+                code = self._end()
+                if code in _CRASHES:
+                    raise NotExplained(f"its process ended (signal {-code})") from error
+                raise ExplainerGone("its process ended") from error
 
     def close(self) -> None:
         """End the process; the next question starts another."""
@@ -54,43 +65,60 @@ class Explainer:
             self._end()
 
     def _ask(self, rows: Sequence[Row], latest: float) -> list[Contributions]:
-        process = self._process = self._process or _Process(self._model)
+        process = self._process = self._process or self._begun()
         process.connection.send(rows)
         if not process.connection.poll(max(0.0, latest - monotonic())):
             self._end()
             raise NotExplained("it took too long", in_time=False)
         answer: list[Contributions] | str = process.connection.recv()
         if isinstance(answer, str):
-            raise NotExplained(f"there it is a {answer}")
+            raise NotExplained(answer)
         return answer
 
-    def _end(self) -> None:
+    def _begun(self) -> "_Process":
+        try:
+            return _Process(self._model)
+        except (OSError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise ExplainerGone(f"no process for it can be made: {reason}") from error
+
+    def _end(self) -> int:
+        """End the process; its exit code, as it was if it had ended by itself."""
         process, self._process = self._process, None
-        if process:
-            process.end()
+        return process.end() if process else 0
 
 
 class _Process:
     """The process while it runs, and our end of the connection to it."""
 
     def __init__(self, model: BinaryModel) -> None:
+        """Raises OSError or MemoryError when there is no room for another process."""
         self.connection, theirs = Pipe()
-        # In memory: a pipe would hold us up until the process reads, and a file leaves traces.
-        with theirs, os.fdopen(os.memfd_create("model"), "w+b") as file:
-            pickle.dump(model, file)
-            file.flush()
-            ends = (theirs.fileno(), file.fileno())
-            self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-m", "model.regno.explain_process", *map(str, ends)],
-                pass_fds=ends,
-                cwd=_ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+        try:
+            with theirs:
+                self._process = _started(model, theirs)
+        except BaseException:
+            self.connection.close()
+            raise
 
-    def end(self) -> None:
-        """End it, and wait until it has gone."""
+    def end(self) -> int:
+        """End it, and wait until it has gone. Returns its exit code."""
         self.connection.close()
         self._process.kill()
-        self._process.wait()
+        return self._process.wait()
+
+
+def _started(model: BinaryModel, theirs: Connection) -> "subprocess.Popen[bytes]":
+    # In memory: a pipe would hold us up until the process reads, and a file leaves traces.
+    with os.fdopen(os.memfd_create("model"), "w+b") as file:
+        pickle.dump(model, file)
+        file.flush()
+        ends = (theirs.fileno(), file.fileno())
+        return subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "model.regno.explain_process", *map(str, ends)],
+            pass_fds=ends,
+            cwd=_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )

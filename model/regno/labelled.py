@@ -4,7 +4,8 @@ The rules are those of bulk scoring, and so are the words: a row that `model.sco
 refuse is no row to train on.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
@@ -15,10 +16,13 @@ from model.bulk.blocks import Block, blocks, read_header
 from model.bulk.cells import Cells, read_cells
 from model.bulk.errors import TableRefused
 from model.regno.csv_header import column_names, places
-from model.regno.csv_rows import Checked, check
+from model.regno.csv_rows import check
+from model.regno.doubts import Doubts, usual_lengths
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC
+from model.regno.manifest import USUAL_LENGTHS
+from model.regno.ranges import ANY
 from model.regno.request import FIELDS
-from model.regno.table import TableMaker
+from model.regno.table import Columns, TableMaker
 from model.wire import EMPTY
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -63,8 +67,28 @@ class Fault(NamedTuple):
     reason: str
 
 
-def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> tuple[Labelled, list[Fault]]:
-    """The good rows of a file in their order, and the faults of the others.
+class Contents(NamedTuple):
+    """What a file holds: its good rows in their order, and the faults of the others.
+
+    `warnings` are the good rows by warning, `plate_lengths` is as in a manifest.
+    """
+
+    rows: Labelled
+    faults: list[Fault]
+    warnings: dict[str, int]
+    plate_lengths: int
+
+
+class _Part(NamedTuple):
+    """The same of one block: `columns` are the fields of its good rows, in pieces."""
+
+    rows: list[Labelled]
+    faults: list[Fault]
+    columns: list[Columns]
+
+
+def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> Contents:
+    """Read a whole file.
 
     `label` names the column of labels; `told` is called with the bytes read so far and again.
     Raises TableRefused when the file is no such table.
@@ -75,33 +99,52 @@ def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> tuple[Lab
     names = column_names(header)
     wanted = places(names, [*FIELDS, label])
     told(len(header))
-    parts, faults = [], []
+    rows, faults, warnings = [], [], _Warnings()
     for block in blocks(file, _BLOCK_LINES):
-        part, found = _block(block, len(names), wanted, label)
-        parts += part
-        faults += found
+        part = _block(block, len(names), wanted, label)
+        rows += part.rows
+        faults += part.faults
+        warnings.add(part.columns)
         told(len(block.text))
-    tables, labels, times = zip(*(parts or [_NONE]), strict=True)
+    tables, labels, times = zip(*(rows or [_NONE]), strict=True)
     table = pd.concat(tables, ignore_index=True)
-    return Labelled(table, np.concatenate(labels), np.concatenate(times)), faults
+    good = Labelled(table, np.concatenate(labels), np.concatenate(times))
+    return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths)
 
 
-def _block(
-    block: Block, width: int, wanted: Sequence[int], label: str
-) -> tuple[list[Labelled], list[Fault]]:
+class _Warnings:
+    """Counts rows by warning. The first rows say what size of a length list is usual."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.plate_lengths = USUAL_LENGTHS
+        self._doubts: Doubts | None = None
+
+    def add(self, pieces: Iterable[Columns]) -> None:
+        """Count the rows of some columns."""
+        for columns in pieces:
+            if self._doubts is None:
+                self.plate_lengths = usual_lengths(columns.length_scores.sizes)
+                self._doubts = Doubts(ANY, self.plate_lengths)
+            self.counts.update(self._doubts.count(columns))
+
+
+def _block(block: Block, width: int, wanted: Sequence[int], label: str) -> _Part:
     """The rows of a block as one part, none when it has no good row."""
     cells = read_cells(block, width)
     if not cells.rows:
-        return [], []
+        return _Part([], [], [])
     *fields, given = (cells.columns[at] for at in wanted)
     labels = np.array([_LABELS.get(cell, -1) for cell in given])
     checked = check(fields, _with_labels(cells, given, labels, label), max(map(len, cells.rows)))
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
     good = np.array([row for row in range(len(cells.rows)) if row not in checked.faults], dtype=int)
     if not len(good):
-        return [], faults
+        return _Part([], faults, [])
     times = np.array([_second(fields[_TIME][row]) for row in good], dtype="datetime64[s]")
-    return [Labelled(_table(checked), labels[good], times)], faults
+    pieces = list(checked.pieces())
+    rows = Labelled(_table(pieces), labels[good], times)
+    return _Part([rows], faults, [columns for _, columns in pieces])
 
 
 def _with_labels(cells: Cells, given: Sequence[bytes], labels: Array, label: str) -> dict[int, str]:
@@ -116,17 +159,12 @@ def _no_label(cell: bytes) -> str:
     return f"must be 0 or 1, not {text}" if text in _SHOWN else "must be 0 or 1"
 
 
-def _table(checked: Checked) -> pd.DataFrame:
+def _table(pieces: Sequence[tuple[Array, Columns]]) -> pd.DataFrame:
     """The features of all rows without a fault, in the order of the file."""
-    maker, made = TableMaker(FEATURES), []
-    if checked.columns:
-        usual = maker.of_columns(checked.columns)
-        made.append(usual.set_axis(np.flatnonzero(checked.usual)))
-    if checked.unusual:
-        unusual = maker.of_readings(list(checked.unusual.values()))
-        made.append(unusual.set_axis(list(checked.unusual)))
+    maker = TableMaker(FEATURES)
+    tables = [maker.of_columns(columns).set_axis(rows) for rows, columns in pieces]
     # Blocks have different categories, so that their codes would not go together.
-    plain = [table.astype(dict.fromkeys(CATEGORICAL, object)) for table in made]
+    plain = [table.astype(dict.fromkeys(CATEGORICAL, object)) for table in tables]
     return pd.concat(plain).sort_index(ignore_index=True)
 
 

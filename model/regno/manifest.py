@@ -3,15 +3,20 @@
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from model import files
 from model.errors import ModelRefused
 from model.regno.drift import Variable
 
 FILE_NAME: Final = "manifest.json"
+# The bundled one has 34 kB; one of a hundred times as many values still fits.
+_LARGEST: Final = 4 * 2**20
+# Of the lengths 0 to 10.
+USUAL_LENGTHS: Final = 11
 
 
 class Feature(Struct):
@@ -22,12 +27,16 @@ class Feature(Struct):
 
 
 class Manifest(Struct):
-    """A model's papers.
+    """What is known about a model.
 
     `vocabularies` holds, for each categorical feature, the values seen in training;
     `golden` the positive probabilities of the golden requests, in their order; `reference`
     how the held-out rows are distributed, for drift; `borders` where the trees split each
-    numeric feature. Of a model that came without papers, training and metrics are unknown.
+    numeric feature; `plate_lengths` for how many plate lengths, from 0 on, the network has a
+    confidence. `classes` are the names of the model's two classes in its own order, and
+    `positive_class` the one that means that the network is right; older manifests lack both.
+    `unexplained` is why contributions can't be worked out, "" if they can, None if nobody tried.
+    Of a model that came without a manifest, training and metrics are unknown.
     """
 
     name: str
@@ -42,6 +51,10 @@ class Manifest(Struct):
     metrics: dict[str, Any]
     reference: list[Variable] = []
     borders: dict[str, list[float]] = {}
+    classes: list[str] = []
+    positive_class: str = ""
+    unexplained: str | None = None
+    plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
 
 
 def beside(model: Path, sha256: str) -> Manifest | None:
@@ -51,11 +64,15 @@ def beside(model: Path, sha256: str) -> Manifest | None:
     Raises ModelRefused when the manifest is unreadable or was written for other bytes.
     """
     path = model.with_name(FILE_NAME)
-    if not path.exists():
-        return None
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        manifest = msgspec.json.decode(files.read(path, _LARGEST), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelRefused(f"its manifest {path} can't be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise ModelRefused(f"its manifest {path} can't be read: nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ModelRefused(f"its manifest {path} can't be read: {error}") from error
     if manifest.file != model.name:
         return None

@@ -3,17 +3,32 @@
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
 
 from model.errors import ModelRefused
 from model.regno import golden
 from model.regno.catboost_file import BinaryModel
-from model.regno.manifest import Feature, Manifest
+from model.regno.doubts import usual_lengths
+from model.regno.manifest import USUAL_LENGTHS, Feature, Manifest
 from model.regno.sample import read
 from model.regno.scorer import CONTEXTS, RegnoScorer
 from model.regno.vocabulary import ASKED, known
 
 NAME: Final = "regno"
+
+
+class _Sample(NamedTuple):
+    """The values of each category that clients send, and how many rows there were."""
+
+    categories: dict[str, set[str]]
+    plate_lengths: int
+    training: dict[str, dict[str, int]]
+
+
+_NO_SAMPLE: Final = _Sample({}, USUAL_LENGTHS, {})
 
 
 def papers(scorer: RegnoScorer, path: Path, sample: Path | None = None) -> Manifest:
@@ -26,12 +41,18 @@ def papers(scorer: RegnoScorer, path: Path, sample: Path | None = None) -> Manif
         return _derived(scorer, path, sample)
     if sample:
         raise ModelRefused("it has a manifest, whose vocabularies a sample would contradict")
-    return scorer.manifest
+    return msgspec.structs.replace(
+        scorer.manifest,
+        # An older one may lack these.
+        classes=list(scorer.classes),
+        positive_class=scorer.positive_class,
+        unexplained=scorer.try_explaining(),
+    )
 
 
 def _derived(scorer: RegnoScorer, path: Path, sample: Path | None) -> Manifest:
-    model = BinaryModel.load(path)
-    seen, training = _categories(sample) if sample else ({}, {})
+    model = BinaryModel.load(path, scorer.positive_class)
+    seen, plate_lengths, training = _of_sample(sample) if sample else _NO_SAMPLE
     taken = [name for name, kind in model.features if kind == "categorical" and name in seen]
     contexts = scorer.rows(golden.readings()[:CONTEXTS])
     return Manifest(
@@ -49,16 +70,21 @@ def _derived(scorer: RegnoScorer, path: Path, sample: Path | None) -> Manifest:
         },
         metrics={},
         borders=model.borders(),
+        classes=list(scorer.classes),
+        positive_class=scorer.positive_class,
+        unexplained=scorer.try_explaining(),
+        plate_lengths=plate_lengths,
     )
 
 
-def _categories(sample: Path) -> tuple[dict[str, set[str]], dict[str, dict[str, int]]]:
-    """For each category that clients send the values of a sample; and how many rows it had.
+def _of_sample(sample: Path) -> _Sample:
+    """What a sample shows of the readings that a model gets.
 
     Of the categories computed here, months and templates among them, a sample has what it
     happens to have: that a model was not shown another is nobody's fault.
     """
     seen: dict[str, set[str]] = {name: set() for name in ASKED}
+    sizes = []
     rows = bad = 0
     for reading in read(sample):
         rows += 1
@@ -67,6 +93,8 @@ def _categories(sample: Path) -> tuple[dict[str, set[str]], dict[str, dict[str, 
             continue
         for name, values in seen.items():
             values.add(getattr(reading, name))
+        sizes.append(len(reading.afts_regno_ai_length_scores))
     if rows == bad:
         raise ModelRefused(f"none of the {rows} rows of {sample} is a reading")
-    return seen, {"vocabularies": {"rows": rows, "unreadable": bad}}
+    training = {"vocabularies": {"rows": rows, "unreadable": bad}}
+    return _Sample(seen, usual_lengths(np.array(sizes)), training)

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from catboost import CatBoost
 
+from model.errors import ModelRefused
 from model.registry.examination import check_model
 from model.regno.catboost_file import BinaryModel
 from model.regno.request import from_fields
@@ -26,12 +27,15 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
     time_check: str,
     direction: int | str,
     model: RegnoScorer | CatBoost | str | Path,
+    positive_class: str = "",
 ) -> dict[str, float]:
     """{"negative": …, "positive": …}: how probably the network's reading is the one to keep.
 
     `model` is a loaded RegnoScorer or CatBoost model, or the path of a .cbm file, which is
-    then loaded for this one call. The rules of the HTTP body hold for all arguments; values
-    of numpy and pandas are taken as what they hold.
+    then loaded for this one call. `positive_class` names the class of a CatBoost model or file
+    that means that the network is right, where its classes are not 0 and 1 or their like. The
+    rules of the HTTP body hold for all arguments; values of numpy and pandas are taken as what
+    they hold.
     Raises InvalidRequest, naming the field, or ModelRefused.
     """
     fields = _plainly(
@@ -50,7 +54,7 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
         reading = from_fields(**fields)
     except msgspec.ValidationError as error:
         raise explain(error, fields.get) from error
-    return msgspec.structs.asdict(_scorer(model).score([reading])[0])
+    return msgspec.structs.asdict(_scorer(model, positive_class).score([reading])[0])
 
 
 def _plainly(**fields: object) -> dict[str, object]:
@@ -66,10 +70,12 @@ def _plain(value: object) -> object:
     return value.isoformat(sep=" ") if isinstance(value, datetime) else value
 
 
-def _scorer(model: RegnoScorer | CatBoost | str | Path) -> RegnoScorer:
-    if isinstance(model, RegnoScorer):
-        return model
+def _scorer(model: RegnoScorer | CatBoost | str | Path, positive_class: str) -> RegnoScorer:
     if isinstance(model, CatBoost):
-        return RegnoScorer(BinaryModel(model))
-    check_model(Path(model))  # first: a crash would end the notebook
-    return RegnoScorer.load(Path(model))
+        return RegnoScorer(BinaryModel(model, positive_class=positive_class))
+    if not isinstance(model, RegnoScorer):
+        check_model(Path(model), positive_class)  # first: a crash would end the notebook
+        return RegnoScorer.load(Path(model), positive_class)
+    if positive_class not in ("", model.positive_class):
+        raise ModelRefused(f"its positive_class is {model.positive_class}")
+    return model

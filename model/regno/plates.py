@@ -59,3 +59,19 @@ def has_lookalikes(reading: str) -> bool:
 def in_cyrillic(reading: str) -> str:
     """A reading that `has_lookalikes`, with the Cyrillic capitals that are meant."""
     return reading.translate(_CYRILLIC)
+
+
+def agree(camera: str, network: str) -> bool:
+    """Whether two readings are of one plate: they differ by case, blanks and look-alikes at most.
+
+    It makes no difference which of the two is kept.
+    """
+    return camera == network or _plain(camera) == _plain(network)
+
+
+def _plain(reading: str) -> str:
+    return in_cyrillic("".join(reading.split()).upper())
+
+
+# Whether a text holds Cyrillic capitals and digits only: nothing that could be written otherwise.
+is_plain: Final = re.compile(r"[А-Я0-9]*").fullmatch

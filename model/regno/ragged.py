@@ -12,26 +12,30 @@ Array: TypeAlias = np.ndarray[Any, Any]
 class Lists:
     """`n` lists of floats, none of them empty; there must be at least one list."""
 
-    def __init__(self, numbers: Array, lengths: Array) -> None:
-        """`numbers` are those of all lists in a row, `lengths` (n,) how many each has."""
+    def __init__(self, numbers: Array, lengths: Array, sizes: Array | None = None) -> None:
+        """`numbers` are those of all lists in a row, `lengths` (n,) how many each has.
+
+        `sizes` (n,) are how many each was given, where an empty one counts as [0].
+        """
         self._numbers = numbers
         self._lengths = lengths
         self._starts = np.cumsum(lengths) - lengths
+        self.sizes = lengths if sizes is None else sizes
 
     @classmethod
     def of(cls, lists: Sequence[Sequence[float]]) -> "Lists":
         """The same of Python's lists; an empty one counts as [0]."""
-        if not all(lists):
-            lists = [numbers or (0.0,) for numbers in lists]
-        lengths = np.fromiter(map(len, lists), dtype=np.intp, count=len(lists))
+        sizes = np.fromiter(map(len, lists), dtype=np.intp, count=len(lists))
+        lengths = np.maximum(sizes, 1)
+        filled = lists if all(lists) else [numbers or (0.0,) for numbers in lists]
         total = int(lengths.sum())
-        numbers = np.fromiter(chain.from_iterable(lists), dtype=float, count=total)
-        return cls(numbers, lengths)
+        numbers = np.fromiter(chain.from_iterable(filled), dtype=float, count=total)
+        return cls(numbers, lengths, sizes)
 
     def only(self, wanted: Array) -> "Lists":
         """The lists at which `wanted` (n,) is true, of which there must be one."""
         numbers = self._numbers[np.repeat(wanted, self._lengths)]
-        return Lists(numbers, self._lengths[wanted])
+        return Lists(numbers, self._lengths[wanted], self.sizes[wanted])
 
     def least(self) -> Array:
         """The least number of each list, shape (n,)."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from model.regno.drift import SCORE, Variable
+from model.regno.drift import OTHER, SCORE, Variable
 from model.regno.features import CATEGORICAL, TEXT, Row
 
 # Ten bins of equal shares, as is usual for the population stability index.
@@ -47,7 +47,8 @@ def _number(name: str, column: Sequence[Any]) -> Variable:
 
 
 def _category(name: str, column: Sequence[Any]) -> Variable:
-    return _counted(Variable(name, [], 0.0, values=sorted(set(column))), column)
+    # A value of the last bin's name goes into that bin.
+    return _counted(Variable(name, [], 0.0, values=sorted({*column} - {OTHER})), column)
 
 
 def _counted(variable: Variable, column: Sequence[Any]) -> Variable:

@@ -13,8 +13,10 @@ from msgspec import Struct
 
 from model.regno import evaluate
 from model.regno.comparison import Difference, differences, flips
-from model.regno.features import CATEGORICAL, TEXT
+from model.regno.doubts import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
+from model.regno.features import CALENDAR, CATEGORICAL, TEXT
 from model.regno.labelled import Labelled
+from model.regno.manifest import USUAL_LENGTHS
 from model.regno.split import Split
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -30,16 +32,29 @@ _TEXT_FIELDS: Final = {
 # so few rows may be anything.
 LEAST_CLASS: Final = 30
 OTHERS: Final = f"(classes of fewer than {LEAST_CLASS} rows)"
+_YEAR: Final = np.timedelta64(366, "D")
+_DOUBTFUL: Final = {
+    LOOKALIKE: "Latin letters where Cyrillic ones are meant",
+    OUT_OF_RANGE: "a confidence below 0 or above 1: decimal commas, or per cent",
+    MISMATCH: "another number of confidences than belongs to the reading",
+    IMPLAUSIBLE: "a time before 1990 or after tomorrow",
+    AGREE: "two readings of one plate: there is nothing to decide",
+}
 
 
 class Source(Struct, frozen=True):
-    """The file of rows: its name without folders, and how many rows were left out and why."""
+    """The file of rows: its name without folders, and how many rows were left out and why.
+
+    `warnings` are the rows that are left by warning, `plate_lengths` is as in a manifest.
+    """
 
     file: str
     sha256: str
     label: str
     rows: int
     left_out: dict[str, int]
+    warnings: dict[str, int] = {}
+    plate_lengths: int = USUAL_LENGTHS
 
 
 class Part(Struct, frozen=True):
@@ -86,9 +101,10 @@ class Comparison(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """All of it.
 
-    `unseen` are held-out rows whose category no training row has, by feature; `empty` rows of
-    all parts with an empty text, by field; `known_pairs` held-out rows whose two readings also
-    occur together in training.
+    `unseen` are held-out rows whose category no training row has, by feature, the calendar's left
+    out; `empty` rows of all parts with an empty text, by field; `known_pairs` held-out rows whose
+    two readings also occur together in training; `years_apart` rows whose time is more than a year
+    from all times of most rows.
     """
 
     version: str
@@ -104,6 +120,7 @@ class Report(Struct, frozen=True):
     unseen: dict[str, int]
     empty: dict[str, int]
     known_pairs: int
+    years_apart: int
     against: Comparison | None
     warnings: list[str]
 
@@ -158,7 +175,7 @@ def compare(
 def unseen(split: Split) -> dict[str, int]:
     """For each categorical feature how many held-out rows have a value new to training."""
     counts = {}
-    for name in CATEGORICAL:
+    for name in (name for name in CATEGORICAL if name not in CALENDAR):
         known = set(split.train.table[name])
         counts[name] = int((~split.held_out.table[name].isin(known)).sum())
     return {name: count for name, count in counts.items() if count}
@@ -181,6 +198,13 @@ def of_empty(counts: Mapping[str, int], rows: int) -> list[str]:
         but = ", but an empty value is not among those it knows" if field in CATEGORICAL else ""
         found.append(f"{field}: {count} of {rows} rows are empty; the model learns from them{but}")
     return found
+
+
+def years_apart(split: Split) -> int:
+    """How many rows are more than a year apart from most: placeholders for times, wrong clocks."""
+    times = np.sort(np.concatenate([part.times for part in split]))
+    begins = np.flatnonzero(np.diff(times) > _YEAR) + 1
+    return len(times) - max(map(len, np.split(times, begins)))
 
 
 def known_pairs(split: Split) -> int:
@@ -206,3 +230,18 @@ def warnings(
     if contenders["model"]["auc"] <= contenders["score_itself"]["auc"]:
         found.append("the network's own score ranks the held-out rows as well as the model does")
     return found
+
+
+def doubtful(source: Source, apart: int) -> list[str]:
+    """What to doubt of the rows themselves; `apart` is how many are `years_apart`."""
+    counts = {parts(warning): count for warning, count in source.warnings.items()}
+    lines = [
+        f"{field}{': ' if field else ''}{count} of {source.rows} rows have {_DOUBTFUL[kind]}"
+        for (kind, field), count in counts.items()
+    ]
+    if apart:
+        lines.append(
+            f"time_check: {apart} of {source.rows} rows are more than a year apart from most; "
+            "placeholders and wrong clocks spoil a split by time"
+        )
+    return lines

@@ -55,12 +55,14 @@ LONGEST: Final = 1000
 class WallClock:
     """When the plate was read, by the clock on the wall as written: no zone is applied.
 
+    `day` is the date's proleptic Gregorian ordinal, as `date.toordinal` counts.
     A plain class, since msgspec would decode a NamedTuple or a dataclass in its own way.
     """
 
-    __slots__ = ("hour", "month", "weekday")
+    __slots__ = ("day", "hour", "month", "weekday")
 
     def __init__(self, moment: datetime) -> None:
+        self.day = moment.toordinal()
         self.hour = moment.hour
         self.weekday = _WEEKDAYS[moment.weekday()]
         self.month = _MONTHS[moment.month - 1]
@@ -94,10 +96,11 @@ class Reading(Struct, gc=False):
         ),
     ]
     afts_regno_ai_char_scores: Annotated[
-        Scores, Meta(description="The network's confidence per character, in order.")
+        Scores,
+        Meta(description="The network's confidence per character, in order: one for each, 0 to 1."),
     ]
     afts_regno_ai_length_scores: Annotated[
-        Scores, Meta(description="The network's confidence per plate length.")
+        Scores, Meta(description="The network's confidence per plate length from 0 on, 0 to 1.")
     ]
     camera_type: Annotated[str, Meta(max_length=LONGEST, description="How the camera is mounted.")]
     camera_class: Annotated[str, Meta(max_length=LONGEST, description="The camera's product line.")]

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import repeat
-from math import isfinite
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,23 +11,25 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
-from model.errors import ModelRefused
+from model.errors import ModelRefused, NotExplained
+from model.names import printable
 from model.regno import golden, manifest, ranges
-from model.regno.catboost_file import BinaryModel, read
+from model.regno.catboost_file import BinaryModel, Contributions, read, refusing
+from model.regno.doubts import PLATES, UNSEEN, Doubts, named
 from model.regno.drift import DriftCounter
 from model.regno.explain import Explanation, explain
 from model.regno.explainer import Explainer
-from model.regno.features import CATEGORICAL, Row, in_order_of
-from model.regno.manifest import Manifest
+from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
+from model.regno.manifest import USUAL_LENGTHS, Manifest
+from model.regno.manifest_check import fault
 from model.regno.plates import has_lookalikes
+from model.regno.ranges import Bounds
 from model.regno.request import Reading, decode_custom
-from model.regno.table import TableMaker
+from model.regno.table import Columns, TableMaker, columns_of
 from model.regno.vocabulary import ASKED, Vocabulary, asked, known, listed
 from model.wire import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
-# The fields that hold a plate.
-PLATES: Final = ("regno_recognize", "afts_regno_ai")
 _SAME: Final = 1e-12
 # Different rows in which a bare model is asked whether it knows a value.
 CONTEXTS: Final = 8
@@ -59,11 +59,16 @@ class RegnoScorer:
         self.table = TableMaker(model.features)
         names = [name for name, _ in model.features]
         self._class_at = names.index("camera_class") if "camera_class" in names else None
+        self._unexplained: str | None = None
 
     @classmethod
-    def load(cls, path: Path | str = BUNDLED) -> "RegnoScorer":
+    def load(
+        cls, path: Path | str = BUNDLED, positive_class: str = "", *, warm: bool = False
+    ) -> "RegnoScorer":
         """The scorer of a .cbm file and the manifest beside it.
 
+        `positive_class` is the name of the class that means that the network is right, for a
+        model whose classes do not tell and that has no manifest which does. `warm`: try it too.
         Raises ModelRefused, naming the file and what is wrong with it.
         """
         path = Path(path)
@@ -71,14 +76,37 @@ class RegnoScorer:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
             papers = manifest.beside(path, sha256(blob).hexdigest())
-            return cls(_agreeing(BinaryModel.parse(blob), papers), papers)
+            model = BinaryModel.parse(blob, _stated(papers, positive_class))
+            if papers:
+                _check(papers, model, path)
+            scorer = cls(model, papers)
+            if warm:
+                scorer.warm()
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
+        return scorer
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """The names of the model's two classes, in its own order."""
+        return self._model.classes.names
+
+    @property
+    def positive_class(self) -> str:
+        """The one whose probability is `positive`: the network is right."""
+        return self._model.classes.positive
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        told = self._told
-        return Vocabulary([*listed(self._model, told), *asked(self._model, self._contexts, told)])
+        values = {name: known for name, known in self._told.items() if name not in CALENDAR}
+        return Vocabulary(
+            [*listed(self._model, values), *asked(self._model, self._contexts, values)]
+        )
+
+    @cached_property
+    def _calendar(self) -> Vocabulary:
+        values = {name: known for name, known in self._told.items() if name in CALENDAR}
+        return Vocabulary(listed(self._model, values))
 
     @cached_property
     def categories(self) -> Mapping[str, tuple[str, ...]]:
@@ -89,9 +117,18 @@ class RegnoScorer:
         return {name: tuple(found[name]) for name in ASKED}
 
     @cached_property
-    def ranges(self) -> list[tuple[int, str, float, float]]:
-        """(index in the row, feature, least, greatest) of the numbers that this model uses."""
+    def bounds(self) -> Mapping[str, Bounds]:
+        """What the confidences in lists and the lengths of readings should be within, by field."""
         return ranges.of(self._model)
+
+    @property
+    def plate_lengths(self) -> int:
+        """How many confidences a length list holds, one for each plate length from 0."""
+        return self.manifest.plate_lengths if self.manifest else USUAL_LENGTHS
+
+    @cached_property
+    def _doubts(self) -> Doubts:
+        return Doubts(self.bounds, self.plate_lengths)
 
     @property
     def _contexts(self) -> Sequence[Row]:
@@ -109,10 +146,12 @@ class RegnoScorer:
 
     @property
     def watched_categories(self) -> list[str]:
-        """The categorical features whose unseen values can be told."""
-        told = {**ASKED, **self._told}
+        """The categorical features whose unseen values can be told, those of the calendar not."""
+        listed_or_named = {**ASKED, **self._told}.keys() - set(CALENDAR)
         return [
-            name for name, kind in self._model.features if kind == "categorical" and name in told
+            name
+            for name, kind in self._model.features
+            if kind == "categorical" and name in listed_or_named
         ]
 
     def classes_of(self, rows: Sequence[Row]) -> list[str]:
@@ -139,24 +178,33 @@ class RegnoScorer:
         return list(map(self._to_row, readings))
 
     def unseen(self, row: Row) -> list[str]:
-        """The categorical features whose value in this row the model never saw."""
+        """The categorical features whose value in this row the model never saw.
+
+        Those of the calendar are left out: training data of some months are no reason to doubt a
+        reading of another.
+        """
         return self._vocabulary.unseen(row)
 
-    def lookalikes(self, reading: Reading) -> list[str]:
-        """The fields that have Latin letters where Cyrillic ones are meant."""
-        if not (has_lookalikes(reading.regno_recognize) or has_lookalikes(reading.afts_regno_ai)):
-            return []
-        return [name for name in PLATES if has_lookalikes(getattr(reading, name))]
+    def unseen_in_calendar(self, row: Row) -> list[str]:
+        """The features of the calendar whose value in this row the manifest does not list."""
+        return self._calendar.unseen(row)
 
-    def count_lookalikes(self, readings: Sequence[Reading]) -> dict[str, int]:
-        """For each field with such letters, in how many of the readings it has them."""
-        counts = {}
-        for name in PLATES:
-            plates = list(map(attrgetter(name), readings))
-            # All at once first: hardly any reading has one.
-            if has_lookalikes("".join(plates)):
-                counts[name] = sum(map(has_lookalikes, plates))
-        return {name: count for name, count in counts.items() if count}
+    def warnings(self, reading: Reading, row: Row) -> list[str]:
+        """What makes a reading doubtful, `row` being its features; see `doubts`."""
+        warnings = self._doubts.of(reading)
+        if unseen := self.unseen(row):
+            return [*(named(UNSEEN, feature) for feature in unseen), *warnings]
+        return warnings
+
+    def lookalikes(self, reading: Reading) -> list[str]:
+        """The fields that have Latin letters where Cyrillic ones are meant; one of `warnings`."""
+        return [plate for plate in PLATES if has_lookalikes(getattr(reading, plate))]
+
+    def count_warnings(self, columns: Columns, table: pd.DataFrame) -> dict[str, int]:
+        """The same of many readings: in how many each warning there is; `table` is theirs."""
+        unseen = self.unseen_in_table(table)
+        counts = {named(UNSEEN, feature): count for feature, count in unseen.items()}
+        return counts | self._doubts.count(columns)
 
     def predict(self, rows: Sequence[Row]) -> list[Score]:
         """One score for each row."""
@@ -172,6 +220,28 @@ class RegnoScorer:
         """What works out contributions with this model, in a process of its own."""
         return Explainer(self._model)
 
+    @property
+    def unexplained(self) -> str | None:
+        """Why its scores can't be explained, "" if they can, None if nobody has tried."""
+        if self._unexplained is None and self.manifest:
+            return self.manifest.unexplained
+        return self._unexplained
+
+    def try_explaining(self) -> str:
+        """Find out, by a golden row, why its scores can't be explained; "" if they can.
+
+        One row tells of all: CatBoost's contributions of a model add up for each row or for none.
+        In this process, where it takes some 0.1 s.
+        """
+        rows = self.rows(golden.readings()[:1])
+        try:
+            self._explanations(rows, self._model.contributions(rows))
+        except NotExplained as reason:
+            self._unexplained = str(reason)
+        else:
+            self._unexplained = ""
+        return self._unexplained
+
     def explained(
         self, rows: Sequence[Row], explainer: Explainer, seconds: float
     ) -> list[Explanation]:
@@ -181,10 +251,13 @@ class RegnoScorer:
         """
         if not rows:
             return []
+        return self._explanations(rows, explainer.contributions(rows, seconds))
+
+    def _explanations(
+        self, rows: Sequence[Row], parts: Sequence[Contributions]
+    ) -> list[Explanation]:
         names = [name for name, _ in self._model.features]
-        parts = explainer.contributions(rows, seconds)
-        scores = self.predict(rows)
-        return list(map(explain, repeat(names), rows, scores, parts))
+        return list(map(explain, repeat(names), rows, self.predict(rows), parts))
 
     def score_many(self, readings: Sequence[Reading]) -> list[Score]:
         """The same scores as `score`, quicker when there are some hundred readings."""
@@ -215,26 +288,60 @@ class RegnoScorer:
         return counts
 
     def warm(self) -> None:
-        """Score the golden requests, so that no caller pays for first-time work.
+        """Do once, on the golden rows, what requests will do: no caller pays for first-time work.
 
-        Raises ModelRefused when a score is no probability, or is not the manifest's.
+        Raises ModelRefused when that can't be done, when a score is no probability, or when it
+        is not the manifest's.
         """
-        rows = self.rows(golden.readings())
-        scores = self.predict(rows)
-        _ = self.unseen(rows[0]), self.categories, self.ranges  # worked out once, when first asked
-        if not all(
-            isfinite(s.positive) and abs(s.positive + s.negative - 1) < 1e-9 for s in scores
-        ):
+        readings = golden.readings()
+        with refusing("it can't score the golden rows"):
+            columns = columns_of(readings)
+            rows, table = self.rows(readings), self.table.of_columns(columns)
+            self._model.check_names(rows[0])
+            scores, scores_of_table = self.predict(rows), self.score_table(table)
+            for reading, row in zip(readings, rows, strict=True):
+                self.warnings(reading, row)
+                self.unseen_in_calendar(row)
+            self.count_warnings(columns, table)
+            _ = self.categories  # worked out once, when first asked
+        if not all(abs(s.positive + s.negative - 1) < 1e-9 for s in scores):  # NaN is not, either
             raise ModelRefused("its scores are no probabilities")
-        expected = self.manifest.golden if self.manifest else []
-        for number, (score, want) in enumerate(zip(scores, expected, strict=False)):
-            if abs(score.positive - want) > _SAME:
-                raise ModelRefused(
-                    f"golden row {number} scores {score.positive!r}, its manifest says {want!r}"
-                )
+        positives = [score.positive for score in scores]
+        self._try_counting(rows, table, positives)
+        _compare(positives, [score.positive for score in scores_of_table], "in a table it scores")
+        if self.manifest and self.manifest.golden:
+            _compare(positives, self.manifest.golden, "its manifest says")
+        if self.unexplained is None:
+            self.try_explaining()
+
+    def _try_counting(
+        self, rows: Sequence[Row], table: pd.DataFrame, positives: Sequence[float]
+    ) -> None:
+        """Raises ModelRefused when drift can't be counted by the manifest's reference."""
+        counter = self.drift_counter()
+        with refusing("its manifest is wrong: reference: it does not fit the golden rows"):
+            counter.add_rows(rows, positives)
+            counter.add_table(table, positives)
+            counter.take()
 
 
-def _agreeing(model: BinaryModel, papers: Manifest | None) -> BinaryModel:
-    if papers and [(feature.name, feature.kind) for feature in papers.features] != model.features:
-        raise ModelRefused("its manifest lists other features than the model declares")
-    return model
+def _compare(positives: Sequence[float], expected: Sequence[float], says: str) -> None:
+    """Raises ModelRefused unless both are the same scores; `says` introduces the expected one."""
+    for number, (score, want) in enumerate(zip(positives, expected, strict=True)):
+        if not abs(score - want) <= _SAME:
+            raise ModelRefused(f"golden row {number} scores {score!r}, {says} {want!r}")
+
+
+def _check(papers: Manifest, model: BinaryModel, path: Path) -> None:
+    if wrong := fault(papers, model):
+        place = path.with_name(manifest.FILE_NAME)
+        raise ModelRefused(f"its manifest {place} is wrong: {wrong}")
+
+
+def _stated(papers: Manifest | None, positive_class: str) -> str:
+    """The positive class by a manifest and by who loads it, "" if neither names one."""
+    stated = papers.positive_class if papers else ""
+    if stated and positive_class and stated != positive_class:
+        said = f"its manifest says that positive_class is {printable(stated)}"
+        raise ModelRefused(f"{said}, not {printable(positive_class)}")
+    return stated or positive_class

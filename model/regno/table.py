@@ -25,17 +25,16 @@ _STRINGS: Final = frozenset((*CATEGORICAL, *TEXT))
 # The first of January 2024 was a Monday. Wall-clock times bear no zone.
 WEEKDAYS: Final = [WallClock(datetime(2024, 1, 1 + day)).weekday for day in range(7)]  # noqa: DTZ001
 MONTHS: Final = [WallClock(datetime(2024, 1 + month, 1)).month for month in range(12)]  # noqa: DTZ001
-_WEEKDAY: Final = {name: code for code, name in enumerate(WEEKDAYS)}
 _MONTH: Final = {name: code for code, name in enumerate(MONTHS)}
 _fields = attrgetter(*Reading.__struct_fields__)
-_clock = attrgetter("weekday", "month", "hour")
+_clock = attrgetter("day", "month", "hour")
 
 
 class Columns(NamedTuple):
     """What `n` valid readings hold, field by field; every column has `n` elements.
 
     `accuracy` (0 to 100), `confidence` (0 to 1) and `direction` (0 or 1) are arrays of shape
-    (n,); so are `weekday` (0 is Monday), `month` (0 is January) and `hour` (0 to 23).
+    (n,); so are `day` (the ordinal of the date), `month` (0 is January) and `hour` (0 to 23).
     """
 
     camera: Sequence[str]
@@ -46,7 +45,7 @@ class Columns(NamedTuple):
     length_scores: Lists
     camera_type: Sequence[str]
     camera_class: Sequence[str]
-    weekday: Array
+    day: Array
     month: Array
     hour: Array
     direction: Array
@@ -58,7 +57,7 @@ def columns_of(readings: Sequence[Reading]) -> Columns:
         *map(_fields, readings), strict=True
     )
     camera_type, camera_class, times, direction = rest
-    weekday, month, hour = zip(*map(_clock, times), strict=True)
+    day, month, hour = zip(*map(_clock, times), strict=True)
     return Columns(
         camera,
         network,
@@ -68,7 +67,7 @@ def columns_of(readings: Sequence[Reading]) -> Columns:
         Lists.of(lengths),
         camera_type,
         camera_class,
-        np.array([_WEEKDAY[name] for name in weekday]),
+        np.array(day),
         np.array([_MONTH[name] for name in month]),
         np.array(hour),
         np.array(direction),
@@ -138,6 +137,10 @@ class _Parts:
     def network_codes(self) -> Array:
         return character_codes(self.columns.network)
 
+    def weekdays(self) -> Any:
+        # Day 1 was a Monday.
+        return _coded((self.columns.day - 1) % len(WEEKDAYS), WEEKDAYS)
+
     def camera_formats(self) -> Any:
         camera = self.columns.camera
         return _coded(format_codes(camera, character_codes(camera)), FORMAT_NAMES)
@@ -177,7 +180,7 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     **dict(zip(SYMBOLS, map(_symbol, SYMBOLS), strict=True)),
     "camera_type": lambda parts: _categorical(parts.columns.camera_type),
     "camera_class": lambda parts: _categorical(parts.columns.camera_class),
-    "weekday": lambda parts: _coded(parts.columns.weekday, WEEKDAYS),
+    "weekday": _Parts.weekdays,
     "month": lambda parts: _coded(parts.columns.month, MONTHS),
     "regno_template": _Parts.camera_formats,
     "regno_template_ai": _Parts.network_formats,

@@ -42,11 +42,12 @@ class Callers:
         with _ROWS.open(encoding="utf-8", newline="") as file:
             self._rows = list(csv.DictReader(file))
         kinds: dict[Callable[[], Request], float] = {
-            self._single: 88,
+            self._single: 87,
             self._array: 4,
             self._mistake: 2,
             self._unseen: 2,
             self._latin: 1,
+            self._commas: 1,
             self._stranger: 1,
             self._elsewhere: 2,
         }
@@ -91,6 +92,11 @@ class Callers:
     def _latin(self) -> Request:
         row = self._row()
         return _reg({**row, "regno_recognize": row["regno_recognize"].translate(_LATIN)}, KEYS[0])
+
+    def _commas(self) -> Request:
+        row = self._row()
+        scores = row["afts_regno_ai_char_scores"].replace(".", ",")
+        return _reg({**row, "afts_regno_ai_char_scores": scores}, KEYS[0])
 
     def _stranger(self) -> Request:
         return _reg(self._row(), "no-such-key")

@@ -9,13 +9,18 @@ from monitoring.slo import Slo
 # still holds scores of the version before. What drifts slightly must do so for long.
 _LEVELS: Final = (("major", "alert", "90m"), ("moderate", "warn", "6h"))
 
+# Why a guard may refuse a row.
+_GUARDED: Final = "unseen|lookalike|range|mismatch|implausible|agree"
 _INDEX: Final = '{{ printf "%.2f" $value }}'
 
 
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_loads, _refused, _registry, _unseen, _input_drift, _score_shift, _shadow)
+    made = (
+        *(_loads, _refused, _registry, _unseen, _doubtful),
+        *(_input_drift, _score_shift, _shadow),
+    )
     return [group("scoring-model", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -87,25 +92,57 @@ def _registry(slo: Slo, alerts: Alerts) -> list[Rule]:
     ]
 
 
-def _unseen(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """Of the rows that were scored, or would have been were unseen values accepted."""
+def _share_with(warnings: str, labels: str, slo: Slo) -> str:
+    """The share of rows with warnings, of those that were scored or that a guard refused.
+
+    No share where there are too few rows.
+    """
+    # The contract itself bounds these fields; a guard refuses none for them.
+    refused = f'reason=~"{_GUARDED}",field!~"recognition_accuracy|afts_regno_ai_score|direction"'
     judged = (
         'sum(increase(scoring_rows_total{result="scored"}[30m]))\n'
-        '  + (sum(increase(scoring_rows_refused_total{reason="unseen"}[30m])) or vector(0))'
+        f"  + (sum(increase(scoring_rows_refused_total{{{refused}}}[30m])) or vector(0))"
     )
+    return (
+        f"sum by ({labels}) (increase(scoring_warnings_total{{{warnings}}}[30m]))\n"
+        f"/ on () group_left () (\n  {judged} >= {slo.traffic.min_rows}\n)"
+    )
+
+
+def _unseen(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """Months and weekdays are left out: training data rarely have all of them."""
+    calendar = "|".join(slo.drift.calendar_variables)
+    share = _share_with(f'kind="unseen-category",field!~"{calendar}"', "field", slo)
     return [
         alerts.make(
             "UnseenCategories",
-            "sum by (feature) (increase(scoring_unseen_categories_total[30m]))\n"
-            f"/ on () group_left () (\n  {judged} >= {slo.traffic.min_rows}\n)"
-            f" > {number(slo.drift.unseen_ratio)}",
+            f"{share} > {number(slo.drift.unseen_ratio)}",
             severity="ticket",
             sustained="45m",
-            summary="{{ $value | humanizePercentage }} of {{ $labels.feature }} is unknown",
+            summary="{{ $value | humanizePercentage }} of {{ $labels.field }} is unknown",
             description=(
                 "Over 30m, {{ $value | humanizePercentage }} of the rows held a value of "
-                "{{ $labels.feature }} that the model never saw in training; "
+                "{{ $labels.field }} that the model never saw in training; "
                 f"{percent(slo.drift.unseen_ratio)} is the limit. Their scores mean little."
+            ),
+        )
+    ]
+
+
+def _doubtful(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """What was put right is no doubt any more."""
+    share = _share_with('kind!~"unseen-category|normalised"', "kind, field", slo)
+    return [
+        alerts.make(
+            "DoubtfulReadings",
+            f"{share} > {number(slo.drift.doubtful_ratio)}",
+            severity="ticket",
+            sustained="45m",
+            summary="{{ $value | humanizePercentage }} of the rows: {{ $labels.kind }}",
+            description=(
+                "Over 30m, {{ $value | humanizePercentage }} of the rows had the warning "
+                "{{ $labels.kind }}{{ with $labels.field }} of {{ . }}{{ end }}; "
+                f"{percent(slo.drift.doubtful_ratio)} is the limit. Their scores mean little."
             ),
         )
     ]

@@ -35,7 +35,7 @@ def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
     """What all checks found, here and now."""
     # First: it takes longest, in its process.
     path = Path(registry.live_file(settings) or model.BUNDLED)
-    examining = Examining(path)
+    examining = Examining(path, positive_class=settings.positive_class)
     machine, wanted = Machine(), workers.count(settings)
     found = _all(
         *_of_installation(),
@@ -120,6 +120,8 @@ def _of_model(
         partial(folders.temporary_folder, workdir.temporary(), path, places.values()),
         partial(files.model_file, path),
         partial(model.model, path, examined, bundled=not (settings.model or settings.models)),
+        partial(model.positive, examined),
+        partial(model.explanations, examined),
         partial(registry.registry, settings),
         partial(registry.admins, settings),
     )

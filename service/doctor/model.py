@@ -21,6 +21,9 @@ class _Manifest(Struct):
 
     version: str
     golden: list[float]
+    classes: list[str]
+    positive_class: str
+    unexplained: str
 
 
 def model(path: Path, examined: Examined, *, bundled: bool) -> Iterator[Finding]:
@@ -28,7 +31,7 @@ def model(path: Path, examined: Examined, *, bundled: bool) -> Iterator[Finding]
     if examined.refused:
         yield fail("model", f"{path} is refused: {examined.refused}", _TRUST)
         return
-    manifest = msgspec.json.decode(examined.manifest, type=_Manifest)
+    manifest = _manifest(examined)
     version, golden = manifest.version, len(manifest.golden)
     if bundled:
         found = f"{version}, the bundled one: it was trained on simulated readings"
@@ -41,3 +44,27 @@ def model(path: Path, examined: Examined, *, bundled: bool) -> Iterator[Finding]
         yield warn("model", found, "keep the manifest.json of its training beside it")
     else:
         yield ok("model", f"{version}: hash, features, {golden} golden scores agree")
+
+
+def positive(examined: Examined) -> Iterator[Finding]:
+    """Which class is the positive one: that of a model turned round would turn each score round."""
+    if examined.refused:
+        return
+    manifest = _manifest(examined)
+    named = f"{manifest.positive_class} of {' and '.join(manifest.classes)}"
+    yield ok("classes", f"positive is the probability of class {named}")
+
+
+def explanations(examined: Examined) -> Iterator[Finding]:
+    """Whether POST /reg/explain can be answered."""
+    if examined.refused:
+        return
+    if unexplained := _manifest(examined).unexplained:
+        found = f"POST /reg/explain answers 501: {unexplained}"
+        yield warn("explanations", found, 'train it with grow_policy="SymmetricTree"')
+    else:
+        yield ok("explanations", "the contributions of a golden row add up to its score")
+
+
+def _manifest(examined: Examined) -> _Manifest:
+    return msgspec.json.decode(examined.manifest, type=_Manifest)

@@ -1,35 +1,41 @@
-"""What the model sees and says: scores, bands, unseen categories, look-alikes, drift."""
+"""What the model sees and says: scores, decisions, warnings, drift."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from model.regno import PLATES, RegnoScorer, Row, Score
+from model.regno import (
+    DECISIONS,
+    LOOKALIKE,
+    NORMALISED,
+    PLATES,
+    UNSEEN,
+    WARNINGS,
+    Decision,
+    RegnoScorer,
+    Row,
+    Score,
+    Thresholds,
+    named,
+    parts,
+)
 from service.metrics.histogram import BulkHistogram
 from service.policies import SENT
 
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-# Below the first the camera is believed, above the second the network.
-CAMERA_BELOW: Final = 0.3
-NETWORK_ABOVE: Final = 0.7
-BANDS: Final = ("camera", "unsure", "network")
 _OTHER: Final = "other"
+_FORMER: Final = "Former name of scoring_warnings_total of the kind {}."
 # The share of a bin that the live model's reference does not have.
 _NONE: Final = -1.0
-
-
-def band(positive: float) -> str:
-    """Whom a score believes."""
-    if positive < CAMERA_BELOW:
-        return "camera"
-    return "network" if positive > NETWORK_ABOVE else "unsure"
 
 
 class BehaviourMetrics:
     """The series; `Behaviour` fills them for one scorer."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, thresholds: Thresholds) -> None:
+        """`thresholds` make the decisions that are counted."""
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
 
@@ -40,23 +46,32 @@ class BehaviourMetrics:
             registry=registry,
         )
         self.decisions = counter(
-            "scoring_decisions", "Rows by whom the score believes.", "band", "camera_class"
+            "scoring_decisions",
+            "Rows by the decision that costs least, as in the details.",
+            "decision",
+            "camera_class",
         )
-        self.unseen = counter(
-            "scoring_unseen_categories",
-            "Rows whose value of a categorical feature the model never saw.",
-            "feature",
+        self.thresholds = thresholds
+        self.thresholds_in_force = Gauge(
+            "scoring_decision_threshold_ratio",
+            "The score up to which the decision is the camera, and from which on the network.",
+            ("decision",),
+            multiprocess_mode="livemax",
+            registry=registry,
         )
-        self.lookalikes = counter(
-            "scoring_lookalike_readings",
-            "Readings with Latin letters where Cyrillic ones are meant.",
+        self.warnings = counter(
+            "scoring_warnings",
+            "Rows with a warning, by its kind and the field or feature that it is about; those "
+            "that a guard refused are among them.",
+            "kind",
             "field",
         )
-        self.normalised = counter(
-            "scoring_normalised_values",
-            "Values that a guard put right before they were scored; they count as nothing else.",
-            "field",
-        )
+        # The same under the names that three of the kinds had before; for one release.
+        self.former_warnings = {
+            UNSEEN: counter("scoring_unseen_categories", _FORMER.format(UNSEEN), "feature"),
+            LOOKALIKE: counter("scoring_lookalike_readings", _FORMER.format(LOOKALIKE), "field"),
+            NORMALISED: counter("scoring_normalised_values", _FORMER.format(NORMALISED), "field"),
+        }
         self.drift = counter(
             "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
         )
@@ -83,15 +98,17 @@ class Behaviour:
     def __init__(self, metrics: BehaviourMetrics, scorer: RegnoScorer) -> None:
         self._metrics = metrics
         self._classes = frozenset(scorer.camera_classes)
+        self._decide = metrics.thresholds.decide
         self._decisions = {
-            (side, camera_class): metrics.decisions.labels(side, camera_class)
-            for side in BANDS
+            (decision, camera_class): metrics.decisions.labels(decision, camera_class)
+            for decision in DECISIONS
             for camera_class in (*sorted(self._classes), _OTHER)
         }
-        self._lookalikes = {field: metrics.lookalikes.labels(field) for field in PLATES}
-        self._normalised = {field: metrics.normalised.labels(field) for field in (*SENT, *PLATES)}
-        for feature in scorer.watched_categories:
-            metrics.unseen.labels(feature)
+        self._warnings: dict[str, list[Counter]] = {}
+        unseen = (named(UNSEEN, feature) for feature in scorer.watched_categories)
+        normalised = (named(NORMALISED, field) for field in (*SENT, *PLATES))
+        for warning in (*unseen, *WARNINGS, *normalised):
+            self._bind(warning)
         self._drift = scorer.drift_counter()
         self._bins = {
             (variable.name, name): metrics.drift.labels(variable.name, name)
@@ -100,7 +117,10 @@ class Behaviour:
         }
 
     def show(self) -> None:
-        """Its model is live: show the reference to measure drift by."""
+        """Its model is live: show the reference to measure drift by, and the thresholds."""
+        for side in ("camera", "network"):
+            threshold = getattr(self._metrics.thresholds, side)
+            self._metrics.thresholds_in_force.labels(side).set(threshold)
         for variable in self._drift.reference:
             self._metrics.importance.labels(variable.name).set(variable.importance)
             for name, share in zip(variable.bins, variable.shares, strict=True):
@@ -114,16 +134,16 @@ class Behaviour:
                 self._metrics.reference.labels(variable.name, name).set(_NONE)
 
     def scored(self, classes: Iterable[str], scores: Sequence[Score]) -> None:
-        """Count scores and whom they believe; `classes` are the camera classes of the rows."""
+        """Count scores and decisions; `classes` are the camera classes of the rows."""
         positives = [score.positive for score in scores]
         self._metrics.positive.observe_many(positives)
-        known = self._classes
-        believed: dict[tuple[str, str], int] = {}
+        known, decide = self._classes, self._decide
+        decided: dict[tuple[Decision, str], int] = {}
         for name, positive in zip(classes, positives, strict=True):
-            who = band(positive), name if name in known else _OTHER
-            believed[who] = believed.get(who, 0) + 1
-        for who, count in believed.items():
-            self._decisions[who].inc(count)
+            labels = decide(positive), name if name in known else _OTHER
+            decided[labels] = decided.get(labels, 0) + 1
+        for labels, count in decided.items():
+            self._decisions[labels].inc(count)
 
     def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
         """Note rows for drift."""
@@ -133,20 +153,19 @@ class Behaviour:
         """Count the rows of a table for drift."""
         self._drift.add_table(table, [score.positive for score in scores])
 
-    def unseen(self, rows: Mapping[str, int]) -> None:
-        """Count the rows in which a feature has an unseen value."""
-        for feature, count in rows.items():
-            self._metrics.unseen.labels(feature).inc(count)
+    def warned(self, rows: Mapping[str, int]) -> None:
+        """Count rows by their warnings."""
+        for warning, count in rows.items():
+            for counter in self._warnings.get(warning) or self._bind(warning):
+                counter.inc(count)
 
-    def lookalikes(self, rows: Mapping[str, int]) -> None:
-        """Count the rows in which a field has look-alike letters."""
-        for field, count in rows.items():
-            self._lookalikes[field].inc(count)
-
-    def normalised(self, fields: Iterable[str]) -> None:
-        """Count a row's values that were put right."""
-        for field in fields:
-            self._normalised[field].inc()
+    def _bind(self, warning: str) -> list[Counter]:
+        kind, field = parts(warning)
+        counters = [self._metrics.warnings.labels(kind, field)]
+        if kind in self._metrics.former_warnings:
+            counters.append(self._metrics.former_warnings[kind].labels(field))
+        self._warnings[warning] = counters
+        return counters
 
     def publish(self) -> None:
         """Write what was noted for drift."""

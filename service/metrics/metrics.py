@@ -6,7 +6,8 @@ from typing import Final
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
 
-from model.regno import RegnoScorer
+from model.regno import RegnoScorer, Thresholds
+from service.deciding import DEFAULT
 from service.metrics import page
 from service.metrics.behaviour import Behaviour, BehaviourMetrics
 from service.metrics.http import HttpMetrics
@@ -26,8 +27,17 @@ PARTS: Final = (
 class Metrics:
     """Made once in the master, so that each worker's files begin with every series at 0."""
 
-    def __init__(self, key_names: Iterable[str] = (), *, kept: bool = True) -> None:
-        """`key_names` are those of the callers; unless `kept`, requests and rows go uncounted."""
+    def __init__(
+        self,
+        key_names: Iterable[str] = (),
+        thresholds: Thresholds = DEFAULT,
+        *,
+        kept: bool = True,
+    ) -> None:
+        """`key_names` are those of the callers; `thresholds` make the decisions that are counted.
+
+        Unless `kept`, requests and rows go uncounted.
+        """
         self._kept = kept
         self.registry = CollectorRegistry()
         self.http = (HttpMetrics if kept else SilentHttp)(self.registry, key_names)
@@ -35,7 +45,7 @@ class Metrics:
         self.swaps = SwapMetrics(self.registry, self.scoring)
         self.shadow = (ShadowMetrics if kept else SilentShadow)(self.registry)
         self.vitals = VitalSigns(self.registry)
-        self._behaviours = BehaviourMetrics(self.registry)
+        self._behaviours = BehaviourMetrics(self.registry, thresholds)
         reports = Counter(
             "scoring_error_reports",
             "Reports of errors: taken by Sentry, or dropped here or on the way.",

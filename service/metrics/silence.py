@@ -50,13 +50,7 @@ class SilentBehaviour(Behaviour):
     def table(self, table: Any, scores: Sequence[Score]) -> None:
         """Nothing."""
 
-    def unseen(self, rows: Mapping[str, int]) -> None:
-        """Nothing."""
-
-    def lookalikes(self, rows: Mapping[str, int]) -> None:
-        """Nothing."""
-
-    def normalised(self, fields: Iterable[str]) -> None:
+    def warned(self, rows: Mapping[str, int]) -> None:
         """Nothing."""
 
     def show(self) -> None:

@@ -46,6 +46,7 @@ class ExplainRoute:
         live = self._slot.current
         record.model_version = live.version
         latest = monotonic() + _seconds(environ)
+        self.explaining.check(live.scorer)  # who is refused need not be read
         text = body.read(environ, *self.limits)
         try:
             response = self._explain(live, text, latest, record)

@@ -23,6 +23,7 @@ from model.regno import Gate, Limits, Parity
 from service import body, errors, reply, workdir
 from service.auth import KeyRing
 from service.board import Board
+from service.deciding import thresholds_of
 from service.guard import require_key
 from service.record import record_of
 from service.reply import Reply
@@ -52,14 +53,30 @@ class Promotion(Change, forbid_unknown_fields=True, kw_only=True):
     version: str
 
 
+class DecisionThresholds(Struct):
+    """The `positive` up to which the decision is `camera`, and from which on it is `network`."""
+
+    camera: float
+    network: float
+
+
 class State(Struct):
-    """How this host is: `mixed` while its workers serve different versions."""
+    """How this host is: `mixed` while its workers serve different versions.
+
+    `positive` is the probability of `positive_class`, one of the model's two `classes`.
+    `unexplained` is why POST /reg/explain answers 501, empty if it explains. `thresholds` are
+    those of the decisions, by SCORING_COST_*.
+    """
 
     version: str
     generation: int
     registry: str
     mixed: bool
+    thresholds: DecisionThresholds
     workers: list[Note]
+    classes: tuple[str, str]
+    positive_class: str
+    unexplained: str
 
 
 class Outcome(Struct):
@@ -81,16 +98,23 @@ class ModelRoute:
         self._board = board
         self._whiteboard = whiteboard
         self._limits = _limits(settings)
+        thresholds = thresholds_of(settings)
+        self._thresholds = DecisionThresholds(thresholds.camera, thresholds.network)
 
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
         notes, order = self._notes(), self._whiteboard.order
+        scorer = self._slot.current.scorer
         state = State(
-            version=self._slot.current.version,
+            version=scorer.version,
             generation=order.target.generation if order else 0,
             registry=self._settings.models,
             mixed=len({note.serving.version for note in notes}) > 1,
+            thresholds=self._thresholds,
             workers=notes,
+            classes=scorer.classes,
+            positive_class=scorer.positive_class,
+            unexplained=scorer.unexplained or "",
         )
         return reply.ok(state)
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.live.support import started
 from tests.support.clock import awake
-from tests.support.echo import Echo, echoing
+from tests.support.echo import Echo, Received, Say, echoing
 from tests.support.edge import Answer, Edge, edge_before, exchange
 from tests.support.server import Server, eventually, free_port
 from tests.support.strategies import VALID
@@ -223,6 +223,25 @@ def test_work_goes_where_least_is_in_progress(pair: tuple[Echo, Echo], tmp_path:
 
 def _score(edge: Edge) -> Answer:
     return edge.ask("POST", "/reg/", VALID)
+
+
+def test_explanations_that_cant_be_made_keep_no_service_from_scoring(
+    pair: tuple[Echo, Echo], tmp_path: Path
+) -> None:
+    """A service without room for another process answers them with 503, and scores all the same."""
+
+    def answer(request: Received) -> Say:
+        busy = request.path.startswith("/reg/explain")
+        return (503 if busy else 200), {"Retry-After": "2"}, b"{}"
+
+    for echo in pair:
+        echo.answer = answer
+    with edge_before(tmp_path, *(echo.port for echo in pair)) as edge:
+        for number in range(12):
+            path = ("/reg/explain", "/reg/explain/")[number % 2]
+            refused = edge.ask("POST", path, VALID)
+            assert (refused.status, refused.all("Retry-After")) == (503, ["2"])
+            assert edge.ask("POST", "/reg/", VALID).status == 200
 
 
 @pytest.mark.parametrize(("status", "times"), [(503, 2), (500, 1), (429, 1), (400, 1), (502, 1)])

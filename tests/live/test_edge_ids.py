@@ -1,17 +1,19 @@
 """The id of a request: kept or made at the edge, and the same everywhere."""
 
 import re
+from random import Random
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.edge.config import ID, PLATE, UUID
-from service.privacy import may_be_plate
+from service.edge.config import ID
+from service.privacy import PLATE_IN_ID, may_be_plate
 from tests.support.echo import Echo
 from tests.support.edge import Edge
 from tests.support.planted import KEY
+from tests.support.plates import KEPT_IDS, WITHHELD_IDS
 from tests.support.server import KEY_HEADER, Server, eventually
 from tests.support.strategies import VALID
 
@@ -66,12 +68,34 @@ def test_the_services_own_choice_of_an_id_is_what_the_client_gets(bare: Edge, ec
     assert bare.ask("GET", "/").all("X-Request-Id") == ["chosen"]
 
 
-_PIECES = st.sampled_from([*"ABEKMHOPCTYXDxyzq", *"0123456789", *"._:-", "777", "XK", "X777YK"])
+def test_plates_in_any_form_are_no_ids_and_usual_ids_are_kept(bare: Edge) -> None:
+    assert [given_id for given_id in WITHHELD_IDS if _is_kept(given_id, bare)] == []
+    assert [given_id for given_id in KEPT_IDS if not _is_kept(given_id, bare)] == []
+
+
+def _is_kept(given_id: str, edge: Edge) -> bool:
+    [told] = edge.ask("GET", "/nowhere", headers={"X-Request-Id": given_id}).all("X-Request-Id")
+    assert told == given_id or _HEX.fullmatch(told)
+    return told == given_id
+
+
+_PIECES = st.sampled_from(
+    [*"ABEKMHOPCTYXDxyzq", *"0123456789", *"._:-", "777", "XK", "X777YK", "f" * 12, "T07:04:20"]
+)
 
 
 @given(st.lists(_PIECES, min_size=1, max_size=12).map("".join))
 def test_the_edge_takes_for_a_plate_what_the_service_does(identifier: str) -> None:
-    """The patterns are written twice, for PCRE and for Python: they must say the same."""
+    """The service first looks for what is quicker to see, which must change nothing."""
     assert re.fullmatch(ID, identifier)
-    suspected = not re.fullmatch(UUID, identifier) and bool(re.search(PLATE, identifier))
-    assert suspected == may_be_plate(identifier)
+    assert bool(re.match(PLATE_IN_ID, identifier, re.ASCII)) == may_be_plate(identifier)
+
+
+def test_the_edges_own_dialect_says_the_same(bare: Edge) -> None:
+    """Random ids, among which some are taken for plates."""
+    random = Random(11)
+    pieces = [*"ABEKMHOPCTYXDxyzq", *"0123456789", *"._:-", "777", "XK", "f" * 12]
+    made = {"".join(random.choices(pieces, k=random.randint(4, 16))) for _ in range(300)}
+    judged = {given_id: not _is_kept(given_id, bare) for given_id in sorted(made)}
+    assert judged == {given_id: may_be_plate(given_id) for given_id in judged}
+    assert len(set(judged.values())) == 2

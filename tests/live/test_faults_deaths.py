@@ -49,7 +49,8 @@ def test_a_server_whose_workers_never_begin_ends_and_says_why(
     finally:
         server.stop()
     (line,) = server.errors().splitlines()
-    model = "version regno-sim-a1233957 (SCORING_MODEL: the bundled one)"
+    served = "SCORING_MODEL: the bundled one; positive is class 1 of 0 and 1"
+    model = f"version regno-sim-a1233957 ({served})"
     ended = (
         f"Not started. 5 workers ended before they were ready to serve {model}, the last {cause}"
     )

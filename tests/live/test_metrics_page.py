@@ -100,6 +100,12 @@ def test_the_page_can_be_read_in_every_state(tmp_path: Path) -> None:
         eventually(lambda: value(server, "scoring_worker_starts_total") == 3, "a successor starts")
         wait_until_all_serve(server, SECOND)
         _assert_readable(server)
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: value(server, "scoring_worker_starts_total") == 5, "all are replaced")
+        eventually(lambda: len(server.pids()) == 2, "the old ones are gone")
+        wait_until_all_serve(server, SECOND)
+        _send(server)
+        _assert_readable(server)
 
 
 def _shadowed(server: Server) -> bool:

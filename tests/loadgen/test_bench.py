@@ -24,7 +24,8 @@ BENCH = (sys.executable, "-m", "loadgen.bench")
 def measurement(target: str = "service", round_: int = 0, **values: Any) -> Measurement:
     usual = {
         "workers": 2, "connections": 16, "rows": 1, "rps": 1000.0, "p50_ms": 1.0, "p99_ms": 2.0,
-        "errors": 0, "cpu_s_per_1000": 0.5, "busiest": 0.5, "others": 0.1, "rss_mib": 300.0, "pss_mib": 100.0,
+        "errors": 0, "cpu_s_per_1000": 0.5, "busiest": 0.5, "others": 0.1,
+        "rss_mib": 300.0, "pss_mib": 100.0,
     }  # fmt: skip
     return Measurement(target=target, round=round_, **(usual | values))
 

@@ -1,5 +1,6 @@
 """A file that would end, fill or hang the process that loads it is refused on every way in."""
 
+import json
 import os
 import resource
 import subprocess
@@ -7,11 +8,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from model import ModelRefused
-from model.registry import Examining, check_model, examination, examine, open_registry
+from model.registry import Examined, Examining, check_model, examination, examine, open_registry
 from model.regno import BUNDLED, pick_regno
+from tests.support import toys
 from tests.support.faulty import (
     CRASHED,
     CRASHING,
@@ -52,15 +55,32 @@ def test_a_crash_is_a_refusal_and_leaves_nothing_behind(
     assert str(caught.value) == f"{crashing} is refused: {CRASHED}"
 
 
+_LESS_MEMORY = """
+import sys
+from model.registry import examiner
+examiner._MEMORY = 48 << 20
+examiner.main(*sys.argv[1:])
+"""
+
+
 def test_a_file_that_eats_memory_is_refused(tmp_path: Path) -> None:
-    path = with_a_manifest_of(20_000_000, tmp_path)
-    assert _refusal(path) == "it takes more than 1024 MiB of memory"
+    """A manifest of 4 MiB, twenty times as large in memory, in a process that may have less."""
+    path = with_a_manifest_of(1_300_000, tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "-c", _LESS_MEMORY, tmp_path, path],
+        cwd=ROOT,
+        env=environment(tmp_path, {}),
+        capture_output=True,
+        check=True,
+    )
+    examined = msgspec.json.decode(ran.stdout, type=Examined)
+    assert examined.refused == "it takes more than 48 MiB of memory"
 
 
 def test_a_manifest_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
     path = with_a_deep_manifest(tmp_path)
     manifest = path.with_name("manifest.json")
-    assert _refusal(path).startswith(f"its manifest {manifest} can't be read: ")
+    assert _refusal(path) == f"its manifest {manifest} can't be read: nested too deeply"
 
 
 def test_a_file_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +108,13 @@ def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path)
         case "hole":
             path.touch()
             os.truncate(path, 1 << 40)
-    large = "is larger than 268435456 bytes"
-    assert _refusal(model) == f"{name} {large if kind == 'hole' else 'is no file'}"
+    reasons = {
+        "pipe": "it is no regular file",
+        "device": "it is no regular file",
+        "folder": "Is a directory",
+        "hole": f"it is larger than {268435456 if place == 'model' else 4194304} bytes",
+    }
+    assert _refusal(model) == f"{name} can't be read: {reasons[kind]}"
 
 
 def test_a_machine_without_room_for_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +139,7 @@ def test_a_crash_leaves_no_core_and_the_examiner_is_the_first_to_go(tmp_path: Pa
         text=True,
         check=True,
     )
-    assert ran.stdout.splitlines() == [f"1000 {10 + os.nice(0)}", "(0, 0) (600, 600)"]
+    assert ran.stdout.splitlines() == [f"1000 {min(10 + os.nice(0), 19)}", "(0, 0) (600, 600)"]
     assert resource.getrlimit(resource.RLIMIT_CPU) != (600, 600)
 
 
@@ -129,6 +154,21 @@ def test_a_good_file_is_examined_once_in_a_run(
     copy.write_bytes(BUNDLED.read_bytes() + b"more")
     with pytest.raises(ModelRefused, match="it can't be examined"):
         check_model(copy)
+
+
+def test_a_good_file_is_examined_for_each_positive_class(tmp_path: Path) -> None:
+    path = toys.save(toys.classifier("a", "b"), tmp_path)
+    for positive_class in ("a", "b"):
+        check_model(path, positive_class)
+        manifest = json.loads(examine(path, positive_class=positive_class))
+        assert manifest["positive_class"] == positive_class
+    for positive_class, reason in (
+        ("", "it is not clear which is positive"),
+        ("c", "positive_class is c, and its classes are a and b"),
+        ("\0", "it can't be examined: its path or positive class is no text"),
+    ):
+        with pytest.raises(ModelRefused, match=reason):
+            check_model(path, positive_class)
 
 
 def test_the_notebook_lives(crashing: Path) -> None:

@@ -90,7 +90,7 @@ def test_what_takes_too_long_is_ended(running: Running, scorer: RegnoScorer) -> 
 def test_a_row_that_breaks_it_is_told_by_the_errors_name_alone(
     running: Running, scorer: RegnoScorer
 ) -> None:
-    with pytest.raises(NotExplained, match=r"^there it is a CatBoostError$"):
+    with pytest.raises(NotExplained, match=r"^its contributions .* \(CatBoostError\)$"):
         running.explainer.contributions([["Х777УК799"] * len(NAMES)], _SECONDS)
     assert len(_ask(scorer, running.explainer)) == 1
     assert running.process.is_running()

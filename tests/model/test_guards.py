@@ -5,31 +5,36 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from model.regno import BUNDLED, Checked, Guards, Reading, RegnoScorer
+from model.regno import BUNDLED, PLATES, UNSEEN, WARNINGS, Checked, Guards, Reading, RegnoScorer
+from model.regno import named as warning_of
 from model.regno.catboost_file import BinaryModel
-from model.regno.features import CATEGORICAL, NAMES, field_of
+from model.regno.features import CALENDAR, CATEGORICAL, NAMES, field_of
 from model.regno.guards import Policy
 from model.regno.request import FIELDS, from_fields
-from model.regno.scorer import PLATES
 from model.regno.vocabulary import ASKED
 from service import policies
 from tests.support.strategies import requests
 
 Fields = dict[str, Any]
-_FEATURES = (*ASKED, *PLATES)
+_CORRECTABLE = (
+    *(f"unseen-category:{name}" for name in ASKED),
+    *(f"lookalike-letters:{name}" for name in PLATES),
+)
 _SCORER = RegnoScorer.load()
 
 
-def _settled(policies: dict[str, Policy], reading: Reading, scorer: RegnoScorer) -> Checked:
-    row = scorer.row(reading)
-    doubted = Checked(row, scorer.unseen(row), scorer.lookalikes(reading))
-    return Guards(policies).settle(scorer, reading, doubted)
+def _settled(chosen: dict[str, Policy], reading: Reading, scorer: RegnoScorer) -> Checked:
+    """By policies that are named as in the settings."""
+    text = ",".join(f"{name}={policy}" for name, policy in chosen.items())
+    guards, row = Guards(policies.parse(text)), scorer.row(reading)
+    return guards.settle(scorer, reading, row, guards.warnings(scorer, reading, row))
 
 
 @pytest.fixture
 def known(request_body: Fields) -> Fields:
     plates = {"regno_recognize": "А939НО196", "afts_regno_ai": "А939НО190"}
-    return {**request_body, **plates, "camera_class": "Стрелка", "camera_type": "Передвижная"}
+    known = {"camera_class": "Стрелка", "camera_type": "Передвижная"}
+    return {**request_body, **plates, **known, "afts_regno_ai_char_scores": [0.9] * 9}
 
 
 _WRITTEN_OTHERWISE = {
@@ -50,8 +55,7 @@ def test_normalised_is_scored_as_if_it_had_been_written_right(
     settled = _settled({field: "normalise"}, other, scorer)
     assert repr(settled.row) == repr(right)  # NaN equals none
     assert settled.normalised == [field]
-    assert not settled.unseen
-    assert not settled.lookalikes
+    assert not settled.warnings
     assert settled.fault is None
 
 
@@ -73,7 +77,7 @@ def test_what_is_no_spelling_of_a_known_value_is_accepted(
     strange = from_fields(**{**known, "camera_class": "Кордон"})
     settled = _settled({"camera_class": "normalise"}, strange, scorer)
     assert repr(settled.row) == repr(scorer.row(strange))
-    assert settled.unseen == ["camera_class"]
+    assert settled.warnings == ["unseen-category:camera_class"]
     assert not settled.normalised
 
 
@@ -81,10 +85,13 @@ def test_each_feature_has_its_own_policy(scorer: RegnoScorer, known: Fields) -> 
     both = from_fields(**{**known, **_WRITTEN_OTHERWISE})
     settled = _settled({"camera_class": "normalise", "camera_type": "reject"}, both, scorer)
     assert settled.normalised == ["camera_class"]
-    assert settled.unseen == ["camera_type"]
     assert settled.fault is not None
     assert settled.fault.field == "camera_type"
-    assert list(settled.lookalikes) == list(PLATES)
+    assert settled.warnings == [
+        "unseen-category:camera_type",
+        "lookalike-letters:regno_recognize",
+        "lookalike-letters:afts_regno_ai",
+    ]
 
 
 def test_a_bare_model_is_asked_what_it_knows(known: Fields) -> None:
@@ -117,17 +124,21 @@ def test_after_normalising_no_lookalikes_are_left_and_known_values_are_as_they_w
     request: Fields,
 ) -> None:
     reading = from_fields(**request)
-    settled = _settled(dict.fromkeys(_FEATURES, "normalise"), reading, _SCORER)
-    assert not settled.lookalikes
+    settled = _settled(dict.fromkeys(_CORRECTABLE, "normalise"), reading, _SCORER)
+    assert not {f"lookalike-letters:{name}" for name in PLATES}.intersection(settled.warnings)
     assert settled.fault is None
-    sent = {*_SCORER.unseen(_SCORER.row(reading)), *_SCORER.lookalikes(reading)}
-    assert set(settled.normalised) <= sent
+    sent = _SCORER.warnings(reading, _SCORER.row(reading))
+    corrected = {warning for warning in _CORRECTABLE if warning.split(":")[1] in settled.normalised}
+    assert corrected <= set(sent)
 
 
-def test_the_settings_know_the_features_that_the_model_has() -> None:
-    assert {*policies.SENT, *policies.COMPUTED} == set(CATEGORICAL)
+def test_the_settings_know_the_warnings_that_the_model_has() -> None:
+    assert {*policies.SENT, *policies.COMPUTED, *policies.CALENDAR} == set(CATEGORICAL)
     assert tuple(ASKED) == policies.SENT
     assert policies.PLATES == PLATES
+    assert policies.CALENDAR == CALENDAR
+    of_categories = (warning_of(UNSEEN, feature) for feature in CATEGORICAL)
+    assert sorted(policies.WARNINGS) == sorted((*WARNINGS, *of_categories))
 
 
 def test_every_feature_is_made_of_a_field() -> None:

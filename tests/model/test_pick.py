@@ -35,7 +35,9 @@ def _pick(request: dict[str, Any], model: Any) -> dict[str, float]:
 
 
 def test_the_signature_is_the_customers() -> None:
-    assert [*inspect.signature(pick_regno).parameters] == [*_ARGUMENTS, "model"]
+    *customers, own = inspect.signature(pick_regno).parameters.values()
+    assert [parameter.name for parameter in customers] == [*_ARGUMENTS, "model"]
+    assert (own.name, own.default) == ("positive_class", "")
 
 
 def test_a_scorer_a_catboost_model_and_a_path_give_the_same(

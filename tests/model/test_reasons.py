@@ -92,7 +92,7 @@ def _file(row: Mapping[str, Any]) -> str:
 
 def _training(row: Mapping[str, Any]) -> str:
     text = as_csv([{**row, "label": "1"}], (*FIELDS, "label"))
-    _, [fault] = read(io.BytesIO(text), "label", lambda _: None)
+    (fault,) = read(io.BytesIO(text), "label", lambda _: None).faults
     return fault.reason
 
 
@@ -147,5 +147,5 @@ def test_a_body_that_breaks_off_behind_a_bad_number_tells_of_the_number() -> Non
 )
 def test_a_label_is_refused_without_repeating_what_may_be_a_plate(label: str, reason: str) -> None:
     text = as_csv([{**samples(1)[0], "label": label}], (*FIELDS, "label"))
-    _, [fault] = read(io.BytesIO(text), "label", lambda _: None)
+    (fault,) = read(io.BytesIO(text), "label", lambda _: None).faults
     assert fault == (2, f"label: {reason}")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import ModelRefused
+from model.files import LARGEST
 from model.registry import (
     Aliases,
     Damaged,
@@ -19,7 +20,6 @@ from model.registry import (
     open_registry,
 )
 from model.registry.file_home import FileHome
-from model.registry.homes import LARGEST
 from tests.support.registry import files, no_check
 
 

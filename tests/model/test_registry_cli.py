@@ -1,7 +1,6 @@
 """`python -m model.registry` as operators run it, with real models."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from model.registry import open_registry
@@ -58,8 +58,9 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
         "generation: 1 -> 2"
     )
     head, first, second, foot = run("list").splitlines()
-    assert head.split() == ["VERSION", "ALIASES", "SIZE", "ADDED"]
+    assert head.split() == ["VERSION", "ALIASES", "SIZE", "ADDED", "POSITIVE", "CLASS"]
     assert first.split()[:4] == [BUNDLED_VERSION, "previous", "1.60", "MB"]
+    assert first.endswith("Z  1 of 0 and 1")
     assert second.split()[:4] == ["theirs-1", "live", "1.60", "MB"]
     assert foot == f"{models}/regno, generation 2"
     assert run("rollback").startswith(f"live: theirs-1 -> {BUNDLED_VERSION}\n")
@@ -95,7 +96,9 @@ def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
 
     added = run("add", BUNDLED)
     digest = RegnoScorer.load().sha256
-    assert added == {"version": BUNDLED_VERSION, "sha256": digest, "new": True}
+    named = {"classes": ["0", "1"], "positive_class": "1"}
+    told = {"version": BUNDLED_VERSION, "sha256": digest, **named, "unexplained": "", "new": True}
+    assert added == told
     moved = run("promote", BUNDLED_VERSION, "--note", "first")
     assert moved["before"]["generation"] == 0
     assert moved["after"] == {
@@ -112,6 +115,7 @@ def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
         "version": BUNDLED_VERSION,
         "aliases": ["live"],
         "bytes": BUNDLED.stat().st_size,
+        **named,
     }
     (change,) = run("history")
     assert (change["what"], change["note"], change["forced"]) == ("promote", "first", "")
@@ -158,6 +162,19 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
     trained = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["vocabularies"]
     assert papers.vocabularies == {n: trained[n] for n in ("camera_class", "camera_type")}
     assert papers.training == {"vocabularies": {"rows": 43, "unreadable": 1}}
+    assert papers.plate_lengths == 11
+
+
+def test_a_sample_tells_for_how_many_lengths_the_network_has_confidences(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    rows = samples(5)
+    for row in rows[1:]:
+        row["afts_regno_ai_length_scores"] = str([0.1] * 13)
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    command(tmp_path, "add", bare, *sample, "--version", "v1", "--models", models)
+    assert RegnoScorer.load(open_registry(models).fetch("v1")).plate_lengths == 13
 
 
 @pytest.mark.parametrize(
@@ -223,24 +240,14 @@ def test_wrong_use_is_told_by_status_and_reason(
 
 
 def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "slow.cbm")  # it waits for a writer
     process = subprocess.Popen(
-        [sys.executable, "-m", "model.registry", "add", tmp_path / "slow.cbm", "--models", models],
+        [sys.executable, "-m", "model.registry", "add", BUNDLED, "--models", models],
         cwd=ROOT,
         env=environment(tmp_path, {}),
         stderr=subprocess.PIPE,
     )
-    descriptor = -1
-
-    def opened() -> bool:
-        nonlocal descriptor
-        try:
-            descriptor = os.open(tmp_path / "slow.cbm", os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return False
-        return True
-
-    eventually(opened, "it opens the file")
+    eventually(lambda: bool(psutil.Process(process.pid).children()), "it examines the file")
+    (examiner,) = psutil.Process(process.pid).children()
 
     def ended() -> bool:
         # Again: one that comes between two system calls waits for the end of the second.
@@ -250,7 +257,8 @@ def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:
         return process.returncode is not None
 
     eventually(ended, "it ends")
-    os.close(descriptor)
     _, told = process.communicate()
     assert (process.returncode, told) == (143, b"")
+    assert not examiner.is_running()
     assert not models.exists()
+    assert not list(tmp_path.glob("model-*"))

@@ -1,6 +1,7 @@
 """`python -m model.score`: a CSV file in, the same rows with their scores out."""
 
 import csv
+import json
 import re
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.bulk.blocks import Block
-from model.regno import RegnoScorer
+from model.regno import BUNDLED, RegnoScorer
 from model.regno.bulk import score_block
 from model.regno.request import FIELDS, LONGEST
 from tests.support.paths import ROOT
@@ -86,8 +87,49 @@ def test_the_same_scores_as_for_single_requests(scorer: RegnoScorer, tmp_path: P
     assert_scored(scorer, rows, read((tmp_path / "out.csv").read_bytes()))
     summary = done.stderr.decode()
     assert re.match(r"700 rows in [\d.]+ s \(\d+ rows/s\); bad rows: 0; ", summary)
-    assert "rows with unseen categories: none" in summary
+    # One reading of a diplomat's plate.
+    other = "rows with other warnings: lookalike-letters:regno_recognize 1"
+    assert f"; rows with unseen categories: none; {other}; " in summary
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_the_summary_counts_rows_by_warning() -> None:
+    rows = samples(60)
+    doubtful = (
+        ({"afts_regno_ai_char_scores": "[0,99, 0,98, 0,97]"}, 4),
+        ({"afts_regno_ai_length_scores": "[]", "time_check": "0001-01-01"}, 3),
+        # Read row by row: blanks.
+        ({"afts_regno_ai_length_scores": " [ 1.5 ] "}, 2),
+        ({"camera_class": "Неведомая"}, 5),
+        ({"time_check": "2021-12-01 10:00:00"}, 6),
+    )
+    at = iter(rows)
+    for change, count in doubtful:
+        for _ in range(count):
+            next(at).update(change)
+    same = next(at)
+    same["regno_recognize"] = f" {same['afts_regno_ai'].lower()}"
+    told = run("-", "-", "--processes", 1, "--chunk-rows", 25, given=as_csv(rows)).stderr.decode()
+    assert (
+        "; bad rows: 0; rows with unseen categories: camera_class 5; rows with other warnings: "
+        "implausible-time:time_check 3, "
+        "length-mismatch:afts_regno_ai_char_scores 4, "
+        "length-mismatch:afts_regno_ai_length_scores 2, "
+        "out-of-range:afts_regno_ai_char_scores 4, "
+        "out-of-range:afts_regno_ai_length_scores 2, "
+        "readings-agree 1; peak memory"
+    ) in told
+
+
+def test_months_that_the_manifest_lacks_are_no_unseen_categories(tmp_path: Path) -> None:
+    for name in ("regno.cbm", "manifest.json"):
+        (tmp_path / name).write_bytes(BUNDLED.with_name(name).read_bytes())
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    manifest["vocabularies"] |= {"month": ["January"], "weekday": ["Monday"]}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    model = ("--model", tmp_path / "regno.cbm")
+    told = run("-", "-", *model, "--processes", 1, given=as_csv(samples(20))).stderr.decode()
+    assert "rows with unseen categories: none; rows with other warnings: none;" in told
 
 
 def test_bad_rows_do_not_stop_the_run(scorer: RegnoScorer) -> None:

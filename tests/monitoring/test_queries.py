@@ -140,8 +140,9 @@ def test_the_load_shows_where_it_should(played: Played) -> None:
     refused = labels(played, "service", "Why rows are refused", "reason")
     assert refused == {"missing", "type", "range", "unreadable"}
     assert labels(played, "service", "Rows by outcome", "result") == {"scored", "refused"}
-    assert labels(played, "model", "Unseen categories", "feature") == {"camera_class"}
-    assert labels(played, "model", "Latin letters in plates", "field") == {"regno_recognize"}
+    assert labels(played, "model", "Unseen categories", "field") == {"camera_class"}
+    doubts = {"lookalike-letters", "out-of-range", "length-mismatch"}
+    assert labels(played, "model", "Doubtful readings", "kind") == doubts
     assert "other" in labels(played, "model", "Rows by camera class", "camera_class")
 
 

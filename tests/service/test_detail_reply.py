@@ -130,6 +130,7 @@ def test_warnings_say_what_is_doubtful(client: FlaskClient, known: Body) -> None
         "camera_class": "Cтрелка-m",
         "regno_recognize": "A939HO196",
         "afts_regno_ai_length_scores": [7.5],
+        "time_check": "0001-01-01T00:00:00",
     }
     assert _of(client, doubtful)["warnings"] == [
         {
@@ -147,7 +148,16 @@ def test_warnings_say_what_is_doubtful(client: FlaskClient, known: Body) -> None
             "least": 0.0,
             "greatest": 1.0,
         },
+        {
+            "kind": "length-mismatch",
+            "field": "afts_regno_ai_length_scores",
+            "confidences": 1,
+            "expected": 11,
+        },
+        {"kind": "implausible-time", "field": "time_check"},
     ]
+    same = {**known, "regno_recognize": known["afts_regno_ai"]}
+    assert _of(client, same)["warnings"] == [{"kind": "readings-agree"}]
 
 
 _schemas = document(10)["components"]["schemas"]

@@ -213,7 +213,13 @@ def test_traces_need_their_packages() -> None:
 
 
 def _examined(golden: int = 16, **changed: Any) -> Examined:
-    manifest = {"version": "v", "golden": [0.5] * golden}
+    manifest = {
+        "version": "v",
+        "golden": [0.5] * golden,
+        "classes": ["0", "1"],
+        "positive_class": "1",
+        "unexplained": "",
+    }
     return Examined(manifest=msgspec.Raw(msgspec.json.encode(manifest)), **changed)
 
 

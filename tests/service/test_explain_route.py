@@ -2,12 +2,15 @@
 
 import json
 import re
+import resource
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 import psutil
 import pytest
@@ -21,22 +24,18 @@ from service import explaining as module
 from service.admission import BATCH, Overloaded
 from service.explaining import Explaining
 from tests.conftest import AppMaker
+from tests.support import toys
 from tests.support.parts import parts_of
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, eventually
 
+pytestmark = pytest.mark.usefixtures("no_explainer_is_left")
+
 Body = dict[str, Any]
 _ROWS: list[Body] = [line["request"] for line in lines(GOLDEN)]
+# One that has no warning.
+_USUAL: Final = _ROWS[4]
 _TOKEN = "t0ken"
-
-
-@pytest.fixture(autouse=True)
-def _no_process_is_left() -> Iterator[None]:
-    """The app of a test is dropped, and its explainer's process ends with the connection."""
-    before = set(psutil.Process().children())
-    yield
-    for child in set(psutil.Process().children()) - before:
-        child.kill()
 
 
 def _post(client: FlaskClient, body: object, path: str = "/reg/explain", **headers: str) -> Any:
@@ -98,7 +97,7 @@ def test_an_empty_array_and_nothing_but_bad_rows_are_answered(client: FlaskClien
 
 
 def test_an_unseen_category_is_told_or_refused_as_the_settings_say(make_app: AppMaker) -> None:
-    row = {**_ROWS[0], "camera_class": "Неведомая"}
+    row = {**_USUAL, "camera_class": "Неведомая"}
     told = _post(make_app().test_client(), row)
     assert told.headers["X-Score-Warnings"] == "unseen-category:camera_class"
     refused = _post(make_app(unseen="reject").test_client(), row)
@@ -107,7 +106,7 @@ def test_an_unseen_category_is_told_or_refused_as_the_settings_say(make_app: App
 
 
 def test_what_the_guards_put_right_is_explained_as_it_is_scored(make_app: AppMaker) -> None:
-    odd = {**_ROWS[0], "camera_class": f" {str(_ROWS[0]['camera_class']).upper()} "}
+    odd = {**_USUAL, "camera_class": f" {str(_USUAL['camera_class']).upper()} "}
     app = make_app(guards="camera_class=normalise").test_client()
     explained, scored = _post(app, odd), _post(app, odd, "/reg/")
     assert explained.headers["X-Score-Warnings"] == "normalised:camera_class"
@@ -220,6 +219,90 @@ def test_an_error_is_a_500_that_tells_nothing(
     reply = _post(client, _ROWS[0])
     assert reply.status_code == 500
     assert re.fullmatch(r"internal error, request [0-9a-f]{32}", reply.json["body"])
+
+
+@pytest.mark.parametrize("body", [_ROWS[0], [_ROWS[0], {}], b"{", b"x" * 100_000])
+def test_a_model_that_cant_be_explained_is_a_501_that_says_why(
+    body: object, make_app: AppMaker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = toys.classifier(0, 1, grow_policy="Depthwise")
+    client = make_app(RegnoScorer.load(toys.save(model, tmp_path))).test_client()
+    before = set(psutil.Process().children())
+    refused = _post(client, body)
+    assert (refused.status_code, refused.json) == (
+        501,
+        {
+            "body": "this model can't be explained: its contributions do not add up to its score, "
+            "as happens if trees are not symmetric",
+            "status": "fail",
+        },
+    )
+    assert set(psutil.Process().children()) == before
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert _post(client, _ROWS[0], "/reg/").status_code == 200
+    assert client.post("/reg/explain", json=_ROWS[0]).status_code == 401
+
+
+def test_of_two_classes_explanations_have_the_very_score_of_reg(
+    make_app: AppMaker, tmp_path: Path
+) -> None:
+    model = toys.classifier("a", "b", loss_function="MultiClass", class_names=["b", "a"])
+    scorer = RegnoScorer.load(toys.save(model, tmp_path), "b")
+    client = make_app(scorer).test_client()
+    scores = _post(client, _ROWS[:4], "/reg/").json["body"]
+    explained = _post(client, _ROWS[:4]).json["body"]
+    assert [row["positive"] for row in explained] == [row["positive"] for row in scores]
+    for row in explained:
+        total = row["base"] + sum(each["contribution"] for each in row["features"])
+        assert total == pytest.approx(row["raw"], abs=1e-9)
+
+
+@contextmanager
+def _limited(kind: int, soft: int) -> Iterator[None]:
+    """Within, this process has less of something."""
+    before, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (before, hard))
+
+
+def _assert_unable(refused: TestResponse, caplog: pytest.LogCaptureFixture, reason: str) -> None:
+    assert refused.status_code == 503
+    assert refused.json == {"body": "no explanation can be made now", "status": "fail"}
+    assert refused.headers["Retry-After"] in {"1", "2", "3"}
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [("WARNING", f"An explanation could not be made: {reason}")]
+
+
+def test_without_files_for_its_process_it_is_a_503(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_IDLE_SECONDS", 0.0)
+    before = set(psutil.Process().children())
+    assert _post(client, _ROWS[0]).status_code == 200
+    eventually(lambda: not set(psutil.Process().children()) - before, "the process has ended")
+    with _limited(resource.RLIMIT_NOFILE, 0):
+        refused = _post(client, _ROWS[0])
+    reason = "no process for it can be made: Too many open files"
+    _assert_unable(refused, caplog, reason)
+    assert _post(client, _ROWS[0]).status_code == 200
+
+
+def test_without_memory_for_a_thread_its_process_ends_at_once(client: FlaskClient) -> None:
+    """A thread would have ended it later."""
+    before = set(psutil.Process().children())
+    assert _post(client, _ROWS[0]).status_code == 200
+    assert set(psutil.Process().children()) - before
+    room = 1 << 28
+    stack = threading.stack_size(2 * room)
+    try:
+        with _limited(resource.RLIMIT_AS, psutil.Process().memory_info().vms + room):
+            assert _post(client, _ROWS[0]).status_code == 200
+    finally:
+        threading.stack_size(stack)
+    assert not set(psutil.Process().children()) - before
 
 
 def test_its_process_ends_when_nobody_asks(

@@ -18,7 +18,8 @@ CYRILLIC = {"regno_recognize": "А939НО196"}
 
 @pytest.fixture
 def known(request_body: Body) -> Body:
-    return {**request_body, **CYRILLIC, "camera_class": "Стрелка", "camera_type": "Передвижная"}
+    known = {"camera_class": "Стрелка", "camera_type": "Передвижная"}
+    return {**request_body, **CYRILLIC, **known}
 
 
 def _client(make_app: AppMaker, **settings: str) -> FlaskClient:

@@ -19,7 +19,7 @@ from model.regno import RegnoScorer
 from model.regno.request import from_fields
 from service import workdir
 from service.metrics import places
-from service.metrics.behaviour import BOUNDS, band
+from service.metrics.behaviour import BOUNDS
 from service.metrics.http import BUCKETS
 from service.record import STAGES
 from tests.conftest import AppMaker
@@ -28,6 +28,18 @@ from tests.support.paths import ROOT
 
 KEY = {"x-api-key": "123321"}
 TOKEN = {"Authorization": "Bearer t0ken"}
+_PLATES = ("regno_recognize", "afts_regno_ai")
+_LISTS = ("afts_regno_ai_char_scores", "afts_regno_ai_length_scores")
+_CATEGORIES = ("camera_type", "camera_class", "regno_template", "regno_template_ai")
+_WARNINGS = {
+    "unseen-category": _CATEGORIES,
+    "lookalike-letters": _PLATES,
+    "out-of-range": (*_PLATES, *_LISTS),
+    "length-mismatch": _LISTS,
+    "implausible-time": ("time_check",),
+    "readings-agree": ("",),
+    "normalised": ("camera_type", "camera_class", *_PLATES),
+}
 
 
 @pytest.fixture
@@ -119,14 +131,19 @@ def test_a_rejected_unseen_category_counts_as_refused_and_as_unseen(
         'field="camera_class",reason="unseen"': 2.0
     }
     assert values(client, "scoring_unseen_categories_total") == {'feature="camera_class"': 2.0}
+    assert (
+        values(client, "scoring_warnings_total")['field="camera_class",kind="unseen-category"']
+        == 2.0
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 7, 500])
-def test_every_score_is_counted_by_value_band_and_class(
+def test_every_score_is_counted_by_value_decision_and_class(
     client: FlaskClient, scorer: RegnoScorer, request_body: dict[str, Any], rows: int
 ) -> None:
     (score,) = scorer.score([from_fields(**request_body)])
-    positive, side = score.positive, band(score.positive)
+    positive = score.positive
+    assert positive > 0.7
     camera_class = request_body["camera_class"]
     assert send(client, request_body if rows == 1 else [request_body] * rows) == 200
     assert values(client, "scoring_positive_count") == {"": rows}
@@ -135,7 +152,7 @@ def test_every_score_is_counted_by_value_band_and_class(
     assert set(buckets) == {f'le="{b}"' for b in BOUNDS if positive <= b} | {'le="+Inf"'}
     assert set(buckets.values()) == {rows}
     assert values(client, "scoring_decisions_total") == {
-        f'band="{side}",camera_class="{camera_class}"': rows
+        f'camera_class="{camera_class}",decision="network"': rows
     }
     assert values(client, "scoring_rows_total") == {'result="scored"': rows}
     assert sum(values(client, "scoring_drift_rows_total").values()) == rows * 39
@@ -186,7 +203,12 @@ def test_everything_is_there_at_0_before_it_happens(client: FlaskClient) -> None
         'scoring_http_requests_total{key="example",method="POST",route="/reg",status="500"}',
         'scoring_rows_total{result="failed"}',
         'scoring_rows_refused_total{field="",reason="unreadable"}',
-        'scoring_decisions_total{band="unsure",camera_class="other"}',
+        'scoring_decisions_total{camera_class="other",decision="manual"}',
+        *(
+            f'scoring_warnings_total{{field="{field}",kind="{kind}"}}'
+            for kind, fields in _WARNINGS.items()
+            for field in fields
+        ),
         'scoring_unseen_categories_total{feature="camera_class"}',
         'scoring_lookalike_readings_total{field="afts_regno_ai"}',
         'scoring_model_loads_total{result="refused"}',
@@ -210,12 +232,42 @@ def test_each_latency_target_is_a_bound_of_the_histogram() -> None:
     assert slo["load_test"]["p99_ms"] / 1e3 in BUCKETS
 
 
+_ROWS = 4
+
+
 @pytest.mark.parametrize(
-    ("positive", "side"),
-    [(0.0, "camera"), (0.29, "camera"), (0.3, "unsure"), (0.7, "unsure"), (0.71, "network")],
+    ("costs", "decision"),
+    [
+        ({}, "network"),
+        ({"manual": 0.01}, "manual"),
+        ({"network_wrong": 20.0}, "manual"),
+        ({"network_wrong": 100.0, "manual": 90.0}, "camera"),
+    ],
 )
-def test_bands(positive: float, side: str) -> None:
-    assert band(positive) == side
+def test_decisions_are_those_of_the_details(
+    costs: dict[str, float], decision: str, make_app: AppMaker, request_body: dict[str, Any]
+) -> None:
+    named = {f"cost_{name}": cost for name, cost in costs.items()}
+    client = make_app(metrics_token="t0ken", **named).test_client()
+    reply = client.post("/reg/?detail=1", json=[request_body] * _ROWS, headers=KEY)
+    assert reply.json
+    assert [row["decision"] for row in reply.json["body"]] == [decision] * _ROWS
+    (labels,) = values(client, "scoring_decisions_total")
+    assert f'decision="{decision}"' in labels
+    assert set(values(client, "scoring_decisions_total").values()) == {_ROWS}
+
+
+def test_the_thresholds_in_force_are_shown(make_app: AppMaker) -> None:
+    for costs, camera, network in (
+        ({}, 0.3, 0.7),
+        ({"cost_manual": 0.45}, 0.45, 0.55),
+        ({"cost_network_wrong": 3.0, "cost_manual": 5.0}, 0.75, 0.75),
+    ):
+        client = make_app(metrics_token="t0ken", **costs).test_client()
+        assert values(client, "scoring_decision_threshold_ratio") == {
+            'decision="camera"': pytest.approx(camera),
+            'decision="network"': pytest.approx(network),
+        }
 
 
 def test_without_a_place_to_read_them_no_requests_are_counted(

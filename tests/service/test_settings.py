@@ -48,6 +48,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "port": ("8080", 8080),
     "workers": ("3", 3),
     "model": ("some.cbm", "some.cbm"),
+    "positive_class": ("network", "network"),
     "models": ("s3://bucket/models", "s3://bucket/models"),
     "models_cache": ("/var/cache/models", "/var/cache/models"),
     "models_poll_seconds": ("0.5", 0.5),

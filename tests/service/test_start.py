@@ -1,10 +1,12 @@
 """The service as a process: what it reads when it starts, and what its workers share."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import toys
 from tests.support.faulty import CRASHED, CRASHING
 from tests.support.server import Server, eventually, refused, serving
 
@@ -46,6 +48,17 @@ def test_a_model_on_which_the_loader_dies_stops_the_start_and_is_named(
     ran = refused(tmp_path, model=str(path))
     assert ran.returncode == 78
     assert ran.stderr == f"Not started. SCORING_MODEL: {path} is refused: {CRASHED}\n"
+
+
+def test_the_log_begins_with_what_is_served(tmp_path: Path) -> None:
+    path = toys.save(toys.classifier("a", "b", class_names=["b", "a"]), tmp_path)
+    version = f"sha256-{sha256(path.read_bytes()).hexdigest()[:12]}"
+    settings = {"model": str(path), "positive_class": "b", "workers": "1", "api_keys": "partner:k1"}
+    with serving(tmp_path / "server", **settings) as server:
+        address = f"unix:{server.socket}"
+    (served,) = [m for line in server.log() if (m := line.get("message", "")).startswith("Serving")]
+    model = f"version {version} (SCORING_MODEL: {path}; positive is class b of b and a)"
+    assert served == f"Serving {model} at {address}; workers: 1; keys: partner"
 
 
 def test_metrics_add_up_over_the_workers_and_a_misspelt_setting_is_told(

@@ -6,7 +6,7 @@ Not for import: it builds the app. All fail with a plate and a key in the except
 from threading import Thread
 from typing import Any
 
-from model.regno.drift import DriftCounter
+from service.metrics.behaviour import Behaviour
 from service.metrics.vitals import VitalSigns
 from service.reports import Reports
 from tests.support.breaking import app, fail
@@ -18,7 +18,7 @@ def _fail(*_: Any) -> None:
     fail()
 
 
-for owner, name in ((DriftCounter, "take"), (VitalSigns, "publish"), (Reports, "stop")):
+for owner, name in ((Behaviour, "publish"), (VitalSigns, "publish"), (Reports, "stop")):
     setattr(owner, name, _fail)
 
 

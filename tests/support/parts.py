@@ -10,6 +10,7 @@ from service.admission import Admission
 from service.app import App, Parts, create_app
 from service.auth import KeyRing
 from service.board import PLACES, Board
+from service.deciding import thresholds_of
 from service.metrics import Metrics
 from service.settings import Settings
 from service.sites import public_site
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = True) -> Parts:
     """Parts with a warm model, of which nothing is shared with another test."""
     keys = KeyRing(settings)
-    metrics = Metrics(keys.names, kept=metrics_kept)
+    metrics = Metrics(keys.names, thresholds_of(settings), kept=metrics_kept)
     admission = Admission(settings, metrics.http.shed)
     slot = Slot(scorer, metrics, admission)
     slot.warm_up()

@@ -47,6 +47,20 @@ def train(
     return model.fit(pool(names, cat, text), log_cout=log_cout)
 
 
+def classifier(
+    negative: object, positive: object, names: Sequence[str] = NUMERIC_PAIR, **options: Any
+) -> CatBoost:
+    """One that learnt `positive` of rows with a network's score above one half, else `negative`.
+
+    CatBoost keeps the order of `class_names`, if they are among the options.
+    """
+    scores = [line["features"]["afts_regno_ai_score"] for line in lines(GOLDEN)]
+    labels = [positive if score > 0.5 else negative for score in scores]
+    quick = {"loss_function": "Logloss", "iterations": 20, "depth": 3, "verbose": False}
+    model = CatBoost({**quick, **options, "thread_count": 1, "allow_writing_files": False})
+    return model.fit(Pool(table(names), labels, feature_names=list(names)))
+
+
 def save(model: CatBoost, folder: Path, name: str = "toy.cbm") -> Path:
     """Write a model into a folder; where it is."""
     path = folder / name

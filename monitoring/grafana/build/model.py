@@ -14,11 +14,13 @@ from monitoring.grafana.build.selectors import CHOSEN, happened, rate
 from monitoring.slo import Drift, Slo
 
 _SCORED: Final = f"""scalar(sum({rate("scoring_rows_total", f'result="scored",{CHOSEN}')}))"""
+_OTHERS: Final = "lookalike-letters|out-of-range|length-mismatch|implausible-time|readings-agree"
 _SERVED: Final = f"sum by (version) (scoring_model_live{{{CHOSEN}}}) > 0"
 
 
 def build(slo: Slo) -> Dashboard:
     """The dashboard, with the bounds of drift as its limits."""
+    inputs: list[Panel] = [_unseen(slo.drift), _doubtful(slo.drift), _normalised(), _refused()]
     at_a_glance: list[Panel] = [_versions(), *scores.figures(), drift.weighted_now(slo.drift)]
     return dashboard(
         "model",
@@ -28,7 +30,7 @@ def build(slo: Slo) -> Dashboard:
             Section("Now", [panel.height(5) for panel in at_a_glance]),
             Section("Scores", [*scores.panels(), _workers_by_version(), _loads()]),
             Section("Changes of the model", changes.panels()),
-            Section("Inputs", [_unseen(slo.drift), _latin(), _normalised(), _refused()]),
+            Section("Inputs", inputs),
             Section("Drift", drift.panels(slo.drift)),
             Section("Shadow", shadow.panels()),
         ],
@@ -64,19 +66,24 @@ def _unseen(limits: Drift) -> Graph:
         "The share of scored rows with a value that training never saw: such a score is hardly "
         "to be trusted. A new camera class means that it is time to train."
     )
-    rows = f"sum by (feature) ({rate('scoring_unseen_categories_total')})"
-    asked = over_time(f"{rows} / {_SCORED}", "{{feature}}")
+    asked = over_time(f"{_with_warning('unseen-category')} / {_SCORED}", "{{field}}")
     return limited(graph("Unseen categories", "percentunit", words, asked), limits.unseen_ratio)
 
 
-def _latin() -> Graph:
+def _with_warning(kinds: str) -> str:
+    """Rows with a warning, those that a guard refused among them."""
+    selector = f'kind=~"{kinds}",{CHOSEN}'
+    return f"sum by (kind, field) ({rate('scoring_warnings_total', selector)})"
+
+
+def _doubtful(limits: Drift) -> Graph:
     words = (
-        "The share of scored rows in which a reading holds Latin letters that look like Cyrillic "
-        "ones: a reader's settings have changed."
+        "The share of scored rows with another warning, by its kind and field: lists that hold no "
+        "confidences (decimal commas) or not as many as the reading has characters, times that no "
+        "plate was read at, readings that agree, Latin letters that look like Cyrillic ones."
     )
-    rows = f"sum by (field) ({rate('scoring_lookalike_readings_total')})"
-    asked = over_time(f"{rows} / {_SCORED}", "{{field}}")
-    return graph("Latin letters in plates", "percentunit", words, asked)
+    asked = over_time(f"{_with_warning(_OTHERS)} / {_SCORED} > 0", "{{kind}} {{field}}")
+    return limited(graph("Doubtful readings", "percentunit", words, asked), limits.doubtful_ratio)
 
 
 def _normalised() -> Graph:
@@ -84,8 +91,7 @@ def _normalised() -> Graph:
         "The share of scored rows in which a guard put the spelling of a field right: they count "
         "as neither unseen nor Latin. Their senders should be told."
     )
-    rows = f"sum by (field) ({rate('scoring_normalised_values_total')})"
-    asked = over_time(f"{rows} / {_SCORED}", "{{field}}")
+    asked = over_time(f"{_with_warning('normalised')} / {_SCORED}", "{{field}}")
     return graph("Values put right", "percentunit", words, asked)
 
 

@@ -12,8 +12,9 @@ from monitoring.grafana.build.selectors import CHOSEN, mean, quantile, rate
 _DECISIONS: Final = "scoring_decisions_total"
 # The instances and the camera classes chosen above the dashboard.
 _CLASSES: Final = f'{CHOSEN},camera_class=~"$camera_class"'
-_NETWORK: Final = f'{_CLASSES},band="network"'
-_BANDS: Final = {"network": NEUTRAL, "unsure": DOUBTFUL, "camera": "purple"}
+_NETWORK: Final = f'{_CLASSES},decision="network"'
+_COLOURS: Final = {"network": NEUTRAL, "manual": DOUBTFUL, "camera": "purple"}
+_THRESHOLD: Final = "scoring_decision_threshold_ratio"
 
 
 def figures() -> list[Panel]:
@@ -25,19 +26,19 @@ def figures() -> list[Panel]:
             "Over the last five minutes.",
             now(f'sum(rate(scoring_rows_total{{result="scored",{CHOSEN}}}[5m]))'),
         ),
-        _share("For the network", "network", "above 0.7: the network's reading is the one to keep"),
-        _share("Unsure", "unsure", "from 0.3 to 0.7: neither reading is to be trusted"),
+        _share("For the network", "network", "to take the network's reading"),
+        _share("Manual", "manual", "to have a person look"),
     ]
 
 
-def _share(title: str, band: str, meaning: str) -> Number:
+def _share(title: str, decision: str, meaning: str) -> Number:
     words = (
-        f"The share of rows with a score {meaning}. Of the chosen camera classes, over the last "
-        "five minutes."
+        f"The share of rows for which it costs least {meaning}, by SCORING_COST_*. Of the chosen "
+        "camera classes, over the last five minutes."
     )
-    of_band = f'sum(rate({_DECISIONS}{{{_CLASSES},band="{band}"}}[5m]))'
+    decided = f'sum(rate({_DECISIONS}{{{_CLASSES},decision="{decision}"}}[5m]))'
     of_all = f"sum(rate({_DECISIONS}{{{_CLASSES}}}[5m]))"
-    return number(title, "percentunit", words, now(f"{of_band} / {of_all}"))
+    return number(title, "percentunit", words, now(f"{decided} / {of_all}"))
 
 
 def panels() -> list[Panel]:
@@ -47,28 +48,32 @@ def panels() -> list[Panel]:
 
 def _decisions() -> Graph:
     words = (
-        "What scores mean for the caller: camera below 0.3, network above 0.7, unsure between. "
-        "Of the chosen camera classes."
+        "What scores mean for the caller: the decision that costs least by SCORING_COST_*, as in "
+        "the details of a score. Of the chosen camera classes."
     )
     decided = rate(_DECISIONS, _CLASSES)
-    asked = over_time(f"sum by (band) ({decided}) / scalar(sum({decided}))", "{{band}}")
-    return coloured(stacked(graph("Decisions", "percentunit", words, asked)).max(1), _BANDS)
+    asked = over_time(f"sum by (decision) ({decided}) / scalar(sum({decided}))", "{{decision}}")
+    return coloured(stacked(graph("Decisions", "percentunit", words, asked)).max(1), _COLOURS)
 
 
 def _scores() -> Graph:
     words = (
         "The probability that the network's reading is the one to keep: its mean, and the score "
-        "that 10, 50 and 90 % of rows stay under. All camera classes."
+        "that 10, 50 and 90 % of rows stay under. All camera classes. Up to the camera's threshold "
+        "the decision is the camera, from the network's on the network."
     )
     asked = [over_time(quantile(q, "scoring_positive"), f"p{q * 100:g}") for q in (0.1, 0.5, 0.9)]
     asked.append(over_time(mean("scoring_positive"), "mean"))
+    thresholds = f"max by (decision) ({_THRESHOLD}{{{CHOSEN}}})"
+    asked.append(over_time(thresholds, "threshold: {{decision}}"))
     return graph("Scores", "none", words, *asked).max(1)
 
 
 def _network_by_class() -> Graph:
     words = (
-        "The share of rows with a score above 0.7 over five minutes. A class that leaves the "
-        "others has new hardware, new settings, or dirt on its lens."
+        "The share of rows for which it costs least to take the network's reading, over five "
+        "minutes. A class that leaves the others has new hardware, new settings, or dirt on its "
+        "lens."
     )
     network, decided = (
         f"sum by (camera_class) (rate({_DECISIONS}{{{selector}}}[5m]))"

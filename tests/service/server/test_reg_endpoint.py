@@ -100,7 +100,7 @@ async def test_a_request_keeps_to_the_model_that_it_began_with(
     now = await client.ask(posted(VALID))
     assert served.parts.admission.crowded, "the array is still scored"
     assert now.header("x-model-version") == second.version
-    assert now.json()["body"]["positive"] == positive(second, _ROWS[0])
+    assert now.json()["body"]["positive"] == positive(second, json.loads(VALID))
     before = await bulk.reply()
     assert before.header("x-model-version") == scorer.version
     found = [each["positive"] for each in before.json()["body"][: len(_ROWS)]]
@@ -122,7 +122,7 @@ async def test_rows_that_wait_while_the_model_changes_are_scored_by_the_former(
         version = reply.header("x-model-version")
         versions.add(version)
         by = scorer if version == scorer.version else second
-        assert reply.json()["body"]["positive"] == positive(by, _ROWS[0])
+        assert reply.json()["body"]["positive"] == positive(by, json.loads(VALID))
     assert scorer.version in versions
 
 

@@ -1,0 +1,26 @@
+"""What models and versions may be called: a name goes into folders, headers, logs and metrics."""
+
+import re
+from typing import Final
+
+# So that no name leaves its folder, is hidden, or is an alias.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+_TAKEN: Final = frozenset(("live", "shadow", "previous", "aliases.json"))
+RULE: Final = "letters, digits and . _ + - are"
+_SHOWN: Final = 60
+
+
+def is_name(name: str) -> bool:
+    """Whether a model or a version may be called so."""
+    return bool(_NAME.fullmatch(name)) and name not in _TAKEN
+
+
+def is_taken(name: str) -> bool:
+    """Whether it is a name of the registry's own."""
+    return name in _TAKEN
+
+
+def printable(text: str) -> str:
+    """A text out of a file as a message may show it: short, on one line, not empty."""
+    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return short if short and short.isprintable() else ascii(short)
