@@ -67,7 +67,9 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     explaining = explain.ExplainRoute(slot, keys, settings, metrics, admission)
     app.express |= {("POST", path): explaining.post for path in explain.PATHS}
     app.register_blueprint(reg.blueprint(scoring, keys))
-    operating = model.ModelRoute(settings, slot, board(), whiteboard())
+    holds_secret = _secrets(settings, keys)
+    app.extensions["holds_secret"] = holds_secret  # for spans
+    operating = model.ModelRoute(settings, slot, board(), whiteboard(), holds_secret)
     app.register_blueprint(model.blueprint(operating, keys, settings.admin_names))
     app.register_blueprint(explain.blueprint(explaining, keys))
     app.register_blueprint(ops.home(keys))
@@ -75,7 +77,7 @@ def create_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: Metrics) 
     app.register_blueprint(docs.blueprint(settings))
     if settings.metrics_token and not settings.metrics_bind:
         metrics.serve(app, settings.metrics_token)
-    door = Door(app.wsgi_app, slot, metrics, _secrets(settings, keys))
+    door = Door(app.wsgi_app, slot, metrics, holds_secret)
     app.extensions["admission"] = admission
     app.extensions["glance"] = Glance(admission, door, keys)  # for the worker, as above
     app.wsgi_app = door  # type: ignore[assignment]
@@ -93,6 +95,6 @@ def create_metrics_app(settings: Settings, slot: Slot, keys: KeyRing, metrics: M
 
 
 def _secrets(settings: Settings, keys: KeyRing) -> Callable[[str], bool]:
-    """Whether a text is a caller's key, or holds the metrics' token."""
+    """Whether a text is or holds a caller's key or the metrics' token."""
     token = settings.metrics_token
-    return lambda text: keys.name_of(text) is not None or bool(token and token in text)
+    return lambda text: keys.is_in(text) or bool(token and token in text)

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, request
 
-from service.auth import KeyRing
+from service.addresses import is_forwarded_from_elsewhere
+from service.auth import NOT_THE_EXAMPLE, KeyRing
 from service.errors import Refused
 from service.record import record_of
+from service.settings import EXAMPLE_KEY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -15,10 +17,16 @@ _CHALLENGE = {"WWW-Authenticate": 'ApiKey header="x-api-key"'}
 
 
 def admit(environ: "WSGIEnvironment", keys: KeyRing) -> None:
-    """Let a request pass and note whose it is. Raises Refused without a known `x-api-key`."""
-    name = keys.name_of(environ.get("HTTP_X_API_KEY", ""))
+    """Let a request pass and note whose it is. Raises Refused without a known `x-api-key`.
+
+    The example key is everybody's: it is good for requests that begin on this machine only.
+    """
+    key = environ.get("HTTP_X_API_KEY", "")
+    name = keys.name_of(key)
     if name is None:
         raise Refused(401, "the x-api-key header is missing or wrong", _CHALLENGE)
+    if key == EXAMPLE_KEY and is_forwarded_from_elsewhere(environ):
+        raise Refused(401, NOT_THE_EXAMPLE, _CHALLENGE)
     record_of(environ).key_name = name
 
 

@@ -162,6 +162,10 @@ def _envelopes() -> dict[str, Any]:
         "ScoreReply": one_or_many("Detail", "Score"),
         "ExplanationReply": one_or_many("Explanation"),
         "StateReply": _envelope({"$ref": _REF.format(name="State")}, "ok"),
+        "VersionsReply": _envelope({"$ref": _REF.format(name="Versions")}, "ok"),
+        "HistoryReply": _envelope(
+            {"type": "array", "items": {"$ref": _REF.format(name="Change")}}, "ok"
+        ),
         "OutcomeReply": _envelope({"$ref": _REF.format(name="Outcome")}, "ok"),
         "TextReply": _envelope({"type": "string"}, "ok"),
         "ErrorReply": _envelope({"type": "string"}, "fail"),

@@ -7,7 +7,7 @@ attributes, not spans: those of an array are interleaved, and requests share a b
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,9 +48,13 @@ def provider_of(settings: Settings) -> TracerProvider:
 class Traced:
     """A WSGI app that makes a span of each request, around the door."""
 
-    def __init__(self, app: "WSGIApplication", tracer: Tracer) -> None:
+    def __init__(
+        self, app: "WSGIApplication", tracer: Tracer, holds_secret: Callable[[str], bool]
+    ) -> None:
+        """`holds_secret` tells whether a text that a client chose is or holds a key."""
         self._app = app
         self._tracer = tracer
+        self._holds_secret = holds_secret
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """The WSGI interface."""
@@ -75,10 +79,11 @@ class Traced:
         method = method_of(environ)
         named = "HTTP" if method == "other" else method
         matched = record.route not in ("", "unmatched")
+        # The caller's span, and whether the caller wants this sampled. Its ids are exported.
+        caller = environ.get("HTTP_TRACEPARENT", "")
         span = self._tracer.start_span(
             f"{named} {record.route}" if matched else named,
-            # The caller's span, and whether the caller wants this sampled.
-            context=_context_of({"traceparent": environ.get("HTTP_TRACEPARENT", "")}),
+            context=_context_of({"traceparent": "" if self._holds_secret(caller) else caller}),
             kind=SpanKind.SERVER,
             start_time=began,
         )

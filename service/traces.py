@@ -41,7 +41,8 @@ class Traces:
 
             self._provider = provider_of(settings)
             tracer = self._provider.get_tracer("service", settings.version)
-            app.wsgi_app = Traced(app.wsgi_app, tracer)  # type: ignore[assignment]
+            holds_secret = app.extensions["holds_secret"]
+            app.wsgi_app = Traced(app.wsgi_app, tracer, holds_secret)  # type: ignore[assignment]
 
     def stop(self) -> None:
         """Send what waits, for two seconds at most: the SDK's own wait has no such end."""

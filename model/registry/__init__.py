@@ -10,7 +10,7 @@ A version never changes. All aliases are one file, changed as a whole.
 from model.registry.aliases import Aliases, Change
 from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
 from model.registry.examination import examine
-from model.registry.homes import Entry, Files
+from model.registry.homes import Entry, Files, is_name
 from model.registry.registry import Fault, Moved, Registry, open_registry
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "RegistryError",
     "Unavailable",
     "examine",
+    "is_name",
     "open_registry",
 ]

@@ -97,6 +97,24 @@ def test_any_other_request_id_is_replaced(hostile: str, client: FlaskClient) -> 
     assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
 
 
+_TOKEN = "token-of-the-tests"
+_ADMINS_KEY = "Zq9-a-key-of-32-characters-xyz01"
+
+
+@pytest.mark.parametrize("secret", [_ADMINS_KEY, _TOKEN])
+@pytest.mark.parametrize("form", ["{}", "id-{}", "{}.1", "a{}b"])
+def test_a_secret_anywhere_in_a_request_id_is_not_echoed(
+    form: str, secret: str, make_app: AppMaker
+) -> None:
+    """Whoever sends it: a caller with another key, or with none."""
+    app = make_app(api_keys=f"admin:{_ADMINS_KEY},other:k2", metrics_token=_TOKEN)
+    for headers in ({}, {"x-api-key": "k2"}, {"x-api-key": _ADMINS_KEY}):
+        sent = {**headers, "X-Request-Id": form.format(secret)}
+        for path in ("/", "/healthz", "/nowhere"):
+            reply = app.test_client().get(path, headers=sent)
+            assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
+
+
 def test_made_request_ids_differ(client: FlaskClient) -> None:
     made = {client.get("/healthz").headers["X-Request-Id"] for _ in range(50)}
     assert len(made) == 50

@@ -46,7 +46,8 @@ def test_the_document_is_public_and_the_key_is_described(served: dict[str, Any])
     asking = {
         path for path, item in served["paths"].items() for op in item.values() if "security" in op
     }
-    model = {"/model", "/model/promote", "/model/rollback"}
+    reads = {"/model", "/model/versions", "/model/history"}
+    model = {*reads, "/model/promote", "/model/rollback", "/model/shadow"}
     assert asking == {"/", "/reg/", "/reg/explain", *model}
 
 
