@@ -129,6 +129,19 @@ def test_a_bad_value_is_named_by_its_variable(field: str, text: str) -> None:
     assert str(raised.value).startswith(f"{named}: ")
 
 
+def test_a_decimal_comma_is_told_in_plain_words() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({"EDGE_BURST_SECONDS": "0,5"}, _NONE)
+    assert str(raised.value) == (
+        "EDGE_BURST_SECONDS: it must be a number from 0.1 to 60, written with a point, not a comma"
+    )
+
+
+def test_a_mark_of_utf8_at_the_begin_of_dotenv_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("EDGE_WORKERS=7\n", "utf-8-sig")
+    assert load({}, tmp_path / ".env").workers == 7
+
+
 _CERTIFICATE: Final = _variables("certificate", "certificate_key")
 
 
@@ -207,7 +220,7 @@ def test_without_a_file_it_is_printed_and_dotenv_is_read(tmp_path: Path) -> None
 def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_path: Path) -> None:
     stopped = render(tmp_path, "--output", str(tmp_path / "nginx.conf"), workers="many")
     assert (stopped.returncode, stopped.stdout) == (78, "")
-    assert stopped.stderr == "EDGE_WORKERS: Expected int, got str\n"
+    assert stopped.stderr == "EDGE_WORKERS: it must be a whole number from 1 to 64\n"
     assert list(tmp_path.iterdir()) == []
 
 
