@@ -11,15 +11,19 @@ from model.errors import (
     InvalidRequest,
     ModelRefused,
     NotExplained,
+    NotUtf8,
     ScoringError,
     TooManyRows,
 )
+from model.wire import text_of
 
 __all__ = [
     "KINDS",
     "InvalidRequest",
     "ModelRefused",
     "NotExplained",
+    "NotUtf8",
     "ScoringError",
     "TooManyRows",
+    "text_of",
 ]

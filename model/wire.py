@@ -6,13 +6,14 @@ this call refuses, or that may repeat a key, is read a second time, row by row.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from model.careful_json import NOT_JSON, TOO_DEEP, CarefulReader
-from model.errors import InvalidRequest, TooManyRows
+from model.errors import InvalidRequest, NotUtf8, TooManyRows
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -59,9 +60,12 @@ class RequestDecoder(Generic[T]):
         except RecursionError as error:
             raise InvalidRequest("", TOO_DEEP) from error
         except (msgspec.DecodeError, UnicodeError) as error:
+            bare = body.removeprefix(BOM_UTF8)
+            if len(bare) < len(body) and not bare.startswith(BOM_UTF8):
+                return self.decode(bare)
             if body.lstrip(b" \t\r\n")[:1] == b"[":
                 return self._row_by_row(body)
-            raise self._fault(_text(body), error) from error
+            raise self._fault(text_of(body), error) from error
         if isinstance(value, str):
             return self._encoded_twice(value)
         return self._without_repeats(body, value)
@@ -99,12 +103,12 @@ class RequestDecoder(Generic[T]):
             return value
         if rows is not None:
             return self._row_by_row(body)
-        CarefulReader(self._fields).check(_text(body))
+        CarefulReader(self._fields).check(text_of(body))
         return value
 
     def _row_by_row(self, body: bytes) -> list[T | InvalidRequest]:
         rows: list[T | InvalidRequest] = []
-        for text, fault in CarefulReader(self._fields).elements(_text(body)):
+        for text, fault in CarefulReader(self._fields).elements(text_of(body)):
             if len(rows) == self._max_rows:
                 raise TooManyRows(self._max_rows)
             rows.append(fault or self._one(text))
@@ -114,7 +118,7 @@ class RequestDecoder(Generic[T]):
         try:
             value = self._row.decode(text)
             if isinstance(value, str):
-                text = value
+                text = value.removeprefix(BOM_UTF8.decode())
                 CarefulReader(self._fields).check(text)
                 value = self._row.decode(text)
         except InvalidRequest as fault:
@@ -124,11 +128,17 @@ class RequestDecoder(Generic[T]):
         return InvalidRequest("", NOT_A_ROW) if isinstance(value, str) else value
 
 
-def _text(body: bytes) -> str:
+def text_of(body: bytes) -> str:
+    """The text of a body that should be JSON. Raises NotUtf8.
+
+    JSON begins with two characters of ASCII: where a NUL is near, it is UTF-16 or UTF-32.
+    """
+    if b"\0" in body[:4]:
+        raise NotUtf8
     try:
         return body.decode()
     except UnicodeError as error:
-        raise InvalidRequest("", NOT_JSON) from error
+        raise NotUtf8 from error
 
 
 def explain(error: msgspec.ValidationError) -> InvalidRequest:

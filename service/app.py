@@ -42,6 +42,8 @@ class App(Flask):
         """The WSGI interface, within the door."""
         view = self.express.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         if view is None:
+            if environ["PATH_INFO"].startswith("//"):  # Flask would drop all slashes but one
+                return errors.nowhere()(environ, start_response)
             return super().wsgi_app(environ, start_response)
         try:
             reply = view(environ)

@@ -1,5 +1,6 @@
 """Reading a request body: its kind, its size, its end."""
 
+from codecs import BOM_UTF8, BOM_UTF16_LE
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, Final
@@ -12,7 +13,10 @@ from service.errors import Refused
 WAIT: Final = "scoring.wait"
 
 _JSON: Final = frozenset(("application/json", "text/json"))
-_UTF8: Final = frozenset(("utf-8", "utf8", "us-ascii"))
+_UTF8: Final = frozenset(("utf-8", "utf8", "utf_8", "us-ascii", "ascii"))
+# What may stand before an array's bracket: blanks, the quote of an encoded one, marks of UTF-8,
+# which is passed over, and of UTF-16, which is refused, but for what it is.
+_BEFORE: Final = b' \t\r\n"' + BOM_UTF8 + BOM_UTF16_LE + b"\0"
 
 
 def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> bytes:
@@ -32,7 +36,7 @@ def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> byt
     body = _read(environ, array_limit + 1 if length is None else length)
     if length is not None and len(body) < length:
         raise Refused(400, "the body ends before its Content-Length")
-    limit = array_limit if body.lstrip(b' \t\r\n"')[:1] == b"[" else single_limit
+    limit = array_limit if body.lstrip(_BEFORE)[:1] == b"[" else single_limit
     if len(body) > limit:
         raise _too_long(limit)
     return body
@@ -57,7 +61,8 @@ def _check_type(content_type: str) -> None:
         raise Refused(415, "Content-Type must be application/json")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        if name == "charset" and value.strip('"') not in _UTF8:
+        # Some clients write it in the manner of Python or of HTML.
+        if name.strip() == "charset" and value.strip(" \t\"'") not in _UTF8:
             raise Refused(415, "the charset must be utf-8")
 
 

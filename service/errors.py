@@ -1,7 +1,8 @@
 """From exceptions to replies, in one table. No reply repeats an exception's text.
 
 400  InvalidRequest: the field and the reason      413  TooManyRows, bodies over the limit
-4xx  Refused, and what Flask raises while routing  500  everything else: a fixed text
+415  NotUtf8, what is not declared as JSON         500  everything else: a fixed text
+4xx  Refused, and what Flask raises while routing
 """
 
 import logging
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from model import InvalidRequest, TooManyRows
+from model import InvalidRequest, NotUtf8, TooManyRows
 from service import reply
 from service.record import Record, record_of
 from service.reports import reports
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gunicorn.error")
 
+_STATUSES: Final[dict[type[InvalidRequest], int]] = {TooManyRows: 413, NotUtf8: 415}
 _TEXTS: Final = {
     404: "there is nothing at this address",
     405: "this method is not allowed at this address",
@@ -51,7 +53,7 @@ def register(app: Flask) -> None:
 def answer(error: BaseException, environ: "WSGIEnvironment") -> reply.Reply:
     """The reply to an exception that came out of a route."""
     if isinstance(error, InvalidRequest):
-        return reply.fail(413 if isinstance(error, TooManyRows) else 400, str(error))
+        return reply.fail(_STATUSES.get(type(error), 400), str(error))
     if isinstance(error, Refused):
         refusal = reply.fail(error.status, error.reason)
         refusal.headers.extend(error.headers.items())
@@ -59,6 +61,11 @@ def answer(error: BaseException, environ: "WSGIEnvironment") -> reply.Reply:
     record = record_of(environ)
     tell(error, record, environ)
     return reply.fail(500, f"internal error, request {record.request_id}")
+
+
+def nowhere() -> reply.Reply:
+    """The reply to a path that is none of this app's."""
+    return reply.fail(404, _TEXTS[404])
 
 
 def tell(error: BaseException, record: Record, environ: Mapping[str, Any] | None = None) -> None:

@@ -62,6 +62,8 @@ loglevel = _settings.log_level
 accesslog = "-"
 keepalive = _settings.keepalive
 graceful_timeout = _settings.graceful_timeout
+# No header of a client may say which part of its path is ours: SCRIPT_NAME could, by default.
+forwarder_headers = ""
 # Libraries and model are loaded once and shared; a lost worker is replaced by a fork.
 preload_app = True
 # Heartbeats on a disk can stall with it, and the arbiter then kills a healthy worker.

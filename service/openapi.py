@@ -205,7 +205,7 @@ def _error_responses() -> dict[str, Any]:
         "409": "It can't be done: no such version, a model that can't be served or differs too "
         "much, or no registry is followed",
         "413": "The body is too long, or the array has too many rows",
-        "415": "The body is not declared as JSON in UTF-8",
+        "415": "The body is not declared as JSON in UTF-8, or is in another encoding",
         "429": "Too much to do; Retry-After says in how many seconds to come again",
         "500": "An internal error; the text holds the request id",
         "503": "Not ready, or the registry can't be reached",

@@ -28,21 +28,20 @@ def serve(app: Flask, registry: CollectorRegistry, token: str, write: Callable[[
         path="/metrics",
         export_defaults=False,
         registry=registry,
-        metrics_decorator=_guarded(f"Bearer {token}".encode() if token else b"", write),
+        metrics_decorator=_guarded(token, write),
     )
     exporter.init_app(app)
 
 
 def _guarded(
-    expected: bytes, write: Callable[[], None]
+    token: str, write: Callable[[], None]
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """What asks for the credentials, if any are expected, and merges beside the event loop."""
+    """What asks for the token, if there is one, and merges beside the event loop."""
 
     def guard(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(*args: object, **kwargs: object) -> Any:
-            given = request.headers.get("Authorization", "").encode()
-            if expected and not hmac.compare_digest(given, expected):
+            if token and not _bears(request.headers.get("Authorization", ""), token):
                 challenge = {"WWW-Authenticate": "Bearer"}
                 raise Refused(401, "the bearer token is missing or wrong", challenge)
             if "name[]" in request.args:  # the exporter can't: it fails with several workers
@@ -56,3 +55,11 @@ def _guarded(
         return guarded
 
     return guard
+
+
+def _bears(authorization: str, token: str) -> bool:
+    """Whether a header holds the token; the scheme's letters may be of either case."""
+    scheme, _, given = authorization.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        given.strip(" ").encode(), token.encode()
+    )

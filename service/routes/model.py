@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, request
 from msgspec import Struct
 
-from model import ModelRefused
+from model import ModelRefused, text_of
 from model.registry import (
     Aliases,
     Conflict,
@@ -296,11 +296,11 @@ def _examination() -> Examination:
 
 
 def _decoded(kind: type[C]) -> C:
-    text = b"{}"
+    text = ""
     if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
-        text = body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY)
+        text = text_of(body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY))
     try:
-        return msgspec.json.decode(text or b"{}", type=kind)
+        return msgspec.json.decode(text.removeprefix("\ufeff") or "{}", type=kind)
     except msgspec.ValidationError as error:
         raise errors.Refused(400, _reason(error, kind)) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
