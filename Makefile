@@ -100,10 +100,9 @@ chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and co
 ##@ The stack
 .PHONY: env up down
 INTO ?= .
-env: ## Make .env, new secrets and certificates to try with; ARGS=--force makes all anew
-	@$(PYTHON) -m service.env $(INTO) $(ARGS)
+env: ## Make what is missing of .env, secrets and certificates to try with; ARGS=--help
 	@service/edge/certs.sh $(INTO)/build/certs >/dev/null
-	@install -m 444 -t $(INTO)/secrets/edge $(addprefix $(INTO)/build/certs/,ca.crt server.crt server.key)
+	@$(PYTHON) -m service.env $(INTO) $(ARGS)
 
 up: ## Build what changed, start all of docker-compose.yml, wait until it is healthy
 	docker compose up --build --detach --wait

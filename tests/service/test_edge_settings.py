@@ -210,6 +210,19 @@ def test_the_command_writes_the_file_and_nothing_else(tmp_path: Path) -> None:
     assert [left.name for left in tmp_path.iterdir()] == ["nginx.conf"]
 
 
+def test_no_link_that_somebody_laid_is_followed(tmp_path: Path) -> None:
+    """In a folder that others may write to, under any name that can be foreseen."""
+    path, victim = tmp_path / "nginx.conf", tmp_path / "victim"
+    victim.write_text("untouched")
+    for name in ("nginx.conf", "nginx.conf.new", ".nginx.conf.new", "nginx.conf.part"):
+        (tmp_path / name).symlink_to(victim)
+    assert render(tmp_path, "--output", str(path)).returncode == 0
+    assert victim.read_text() == "untouched"
+    assert not path.is_symlink()
+    assert path.read_text().startswith("# Made by `python -m service.edge` from settings.")
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 def test_without_a_file_it_is_printed_and_dotenv_is_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("EDGE_WORKERS=7\n")
     made = render(tmp_path)
