@@ -41,7 +41,7 @@ def build() -> tuple[Flask, Slot, KeyRing]:
         settings = of_this_server()
         keys = KeyRing(settings)
         metrics = Metrics(keys.names, kept=settings.metrics_kept)
-        slot = Slot(load_scorer(settings), metrics, settings.parity_rows)
+        slot = Slot(load_scorer(settings), metrics, settings.kept_readings)
         app = create_app(settings, slot, keys, metrics)
         if settings.metrics_bind:
             app.extensions["metrics_app"] = create_metrics_app(settings, slot, keys, metrics)
