@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from service.addresses import is_loopback
+from service.guesses import Guesses
 from service.settings import EXAMPLE_KEY, Settings, SettingsError, variable
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -70,6 +71,7 @@ class KeyRing:
         # Told of each look that took the file ("loaded") or found it of no use ("refused").
         self.count: Callable[[str], None] = lambda _: None
         self._next_look = 0.0
+        self.guesses = Guesses()
         if self._path:
             self._load_first()
 

@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _CHALLENGE = {"WWW-Authenticate": 'ApiKey header="x-api-key"'}
+_LATER = {"Retry-After": "3"}
 
 
 def admit(environ: "WSGIEnvironment", keys: KeyRing) -> None:
     """Let a request pass and note whose it is. Raises Refused without a known `x-api-key`.
 
-    The example key is everybody's: it is good for requests that begin on this machine only.
+    The example key is everybody's: it is good for requests that begin on this machine only. Where
+    a proxy tells the client's address, who tries many keys is refused with 429.
     """
     key = environ.get("HTTP_X_API_KEY", "")
     name = keys.name_of(key)
+    client = environ.get("HTTP_X_FORWARDED_FOR", "")
+    if client and key and keys.guesses.refuses(client.rpartition(",")[2].strip(), name):
+        raise Refused(429, "too many wrong keys came from this address", _LATER)
     if name is None:
         raise Refused(401, "the x-api-key header is missing or wrong", _CHALLENGE)
     if key == EXAMPLE_KEY and is_forwarded_from_elsewhere(environ):

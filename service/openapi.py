@@ -127,7 +127,7 @@ def _get(
     }
     if secured:
         operation["security"] = [{"key": []}]
-        operation["responses"].update(_errors("401"))
+        operation["responses"].update(_errors("401", "429"))
     return operation
 
 
@@ -206,7 +206,8 @@ def _error_responses() -> dict[str, Any]:
         "much, or no registry is followed",
         "413": "The body is too long, or the array has too many rows",
         "415": "The body is not declared as JSON in UTF-8, or is in another encoding",
-        "429": "Too much to do; Retry-After says in how many seconds to come again",
+        "429": "Too much to do, or too many wrong keys from this address; Retry-After says in how "
+        "many seconds to come again",
         "500": "An internal error; the text holds the request id",
         "503": "Not ready, or the registry can't be reached",
     }

@@ -10,14 +10,14 @@ from service.routes.model import Outcome, Promotion, Rollback, ShadowChange, Sta
 
 Part = dict[str, Any]
 
-_REFUSALS: Final = ("400", "401", "403", "408", "409", "413", "415", "503")
+_REFUSALS: Final = ("400", "401", "403", "408", "409", "413", "415", "429", "503")
 
 
 def paths(ref: str, ok: Callable[[str, str], Part], errors: Callable[..., Part]) -> Part:
     """The operations by address; `ok` and `errors` make the replies that all have."""
 
     def shown(name: str, summary: str, reply: str, *refusals: str) -> Part:
-        responses = {"200": ok(reply, summary), **errors("401", "403", *refusals)}
+        responses = {"200": ok(reply, summary), **errors("401", "403", "429", *refusals)}
         operation = {"operationId": name, "summary": summary, "responses": responses}
         return {"get": {**operation, "security": [{"key": []}]}}
 

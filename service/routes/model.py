@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, time
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from flask import Blueprint, request
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from model import ModelRefused, text_of
 from model.registry import (
@@ -38,6 +38,9 @@ from service.swap.loading import Examination
 from service.swap.whiteboard import Note, Target, Whiteboard
 
 _LONGEST_BODY: Final = 4096
+# For the document; `is_name` knows the names that are taken, too.
+_NAME: Final = "[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"
+_NO_NAME: Final = "version: it is no name of a version"
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Reasons")
@@ -60,13 +63,13 @@ class Rollback(Reasons, forbid_unknown_fields=True):
 class Promotion(Reasons, forbid_unknown_fields=True, kw_only=True):
     """The body of a promotion."""
 
-    version: str
+    version: Annotated[str, Meta(pattern=f"^{_NAME}$")]
 
 
 class ShadowChange(Reasons, forbid_unknown_fields=True):
     """The body of a change of the shadow: without a version there is none from then on."""
 
-    version: str = ""
+    version: Annotated[str, Meta(pattern=f"^({_NAME})?$")] = ""
 
 
 class WorkerState(Struct):
@@ -250,7 +253,7 @@ class ModelRoute:
         wanted = _decoded(kind)
         version = getattr(wanted, "version", "")
         if version and not is_name(version):
-            raise errors.Refused(400, "version: it is no name of a version")
+            raise errors.Refused(400, _NO_NAME)
         for field, text in (("version", version), ("note", wanted.note)):
             if self._holds_secret(text):
                 raise errors.Refused(400, f"{field}: it holds a key")
@@ -312,5 +315,7 @@ def _reason(error: msgspec.ValidationError, kind: type[Reasons]) -> str:
     reason, _, path = str(error).partition(" - at `$.")
     if "unknown field" in reason:
         return f"only these fields are known: {', '.join(kind.__struct_fields__)}"
+    if "regex" in reason:
+        return _NO_NAME
     named = f"{path.rstrip('`')}: " if path else ""
     return named + reason.replace("`", "")

@@ -1,11 +1,13 @@
 """Settings become a configuration that nginx accepts, or stop with the variable's name."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pytest
 
+from service.addresses import is_loopback
 from service.edge.config import SERVICE_IDLE_SECONDS, config
 from service.edge.settings import (
     FIELDS,
@@ -38,14 +40,18 @@ _GOOD: Final[dict[str, tuple[str, Any, str]]] = {
     "burst_seconds": ("0.5", 0.5, "limit_req zone=key burst=250 nodelay;"),
     "connections_per_address": ("9", 9, "limit_conn connections 9;"),
     "max_body": ("2048", 2048, "client_max_body_size 2048;"),
+    "large_requests": ("5", 5, "limit_conn large_key 3;"),
     "header_timeout": ("3", 3, "client_header_timeout 3s;"),
     "body_timeout": ("4", 4, "client_body_timeout 4s;"),
     "send_timeout": ("5", 5, "send_timeout 5s;"),
     "reply_timeout": ("6", 6, "proxy_read_timeout 6s;"),
     "keepalive": ("7", 7, "        keepalive_timeout 7s;"),
     "trusted_proxies": ("10.0.0.0/8, ::1", "10.0.0.0/8, ::1", "set_real_ip_from ::1;"),
+    "admin_addresses": ("10.0.0.0/8, ::2", "10.0.0.0/8, ::2", "        ::2 1;"),
+    "docs_addresses": ("203.0.113.0/24", "203.0.113.0/24", "        203.0.113.0/24 1;"),
     "workers": ("3", 3, "worker_processes 3;"),
     "workdir": ("/srv/edge", "/srv/edge", "pid /srv/edge/nginx.pid;"),
+    "workdir_bytes": ("500000000", 500_000_000, "which has 500000000 bytes."),
     "log": ("/srv/edge.log", "/srv/edge.log", "access_log /srv/edge.log edge"),
 }
 # What a setting can't do without.
@@ -115,6 +121,10 @@ _BAD: Final[list[tuple[str, str]]] = [
     *(("reply_timeout", value) for value in ("4", "3601")),
     *(("keepalive", value) for value in ("0", "x")),
     *(("trusted_proxies", value) for value in ("balancer", "10.0.0.1/8", "10.0.0.0/8,", "all;")),
+    *(("admin_addresses", value) for value in ("everybody", "10.0.0.1/8", "all,::1", "::1;", ",")),
+    *(("docs_addresses", value) for value in ("on", "10.0.0.0/33", "none,", "ALL")),
+    *(("large_requests", value) for value in ("0", "1", "10001", "many")),
+    *(("workdir_bytes", value) for value in ("0", "512m", "-1", "400000000")),
     *(("workers", value) for value in ("0", "65", "auto")),
     *(("workdir", value) for value in ("work", "/a b", "/a;")),
     *(("log", value) for value in ("stdout", "syslog:server=a", "/a b")),
@@ -140,6 +150,40 @@ def test_a_decimal_comma_is_told_in_plain_words() -> None:
 def test_a_mark_of_utf8_at_the_begin_of_dotenv_is_no_part_of_a_name(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("EDGE_WORKERS=7\n", "utf-8-sig")
     assert load({}, tmp_path / ".env").workers == 7
+
+
+_TOO_LITTLE: Final[list[dict[str, str]]] = [
+    {"EDGE_WORKDIR_BYTES": "268435456"},
+    {"EDGE_LARGE_REQUESTS": "21"},
+    {"EDGE_MAX_BODY": "24000000"},
+]
+
+
+@pytest.mark.parametrize("given", _TOO_LITTLE)
+def test_what_may_lie_in_the_folder_must_fit_there(given: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(given, _NONE)
+    assert re.fullmatch(
+        r"EDGE_WORKDIR_BYTES: \d+ bytes may be needed: give it as much, or less to "
+        r"EDGE_LARGE_REQUESTS or EDGE_MAX_BODY",
+        str(raised.value),
+    )
+    needed = re.search(r"\d+", str(raised.value))
+    assert needed
+    assert load({**given, "EDGE_WORKDIR_BYTES": needed[0]}, _NONE).bytes_needed == int(needed[0])
+    with pytest.raises(SettingsError):
+        load({**given, "EDGE_WORKDIR_BYTES": str(int(needed[0]) - 1)}, _NONE)
+
+
+def test_the_room_that_is_needed_is_all_that_may_lie_there_at_once() -> None:
+    given = {"EDGE_LARGE_REQUESTS": "3", "EDGE_MAX_BODY": "1000000"}
+    # Three bodies with their replies of 8 MiB, and 16 pages of 2 MiB.
+    assert load(given, _NONE).bytes_needed == 3 * (1_000_000 + 8 * 2**20) + 16 * 2 * 2**20
+
+
+def test_it_listens_on_this_machine_only_unless_it_is_told_otherwise() -> None:
+    assert is_loopback(Settings().listen.rpartition(":")[0])
+    assert is_loopback(Settings().status_listen.rpartition(":")[0])
 
 
 _CERTIFICATE: Final = _variables("certificate", "certificate_key")
