@@ -8,7 +8,14 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.build import changes, drift, scores, shadow
 from monitoring.grafana.build.frame import Section, dashboard, variable
-from monitoring.grafana.build.looks import coloured, counted, limited, stacked, stepped
+from monitoring.grafana.build.looks import (
+    coloured,
+    counted,
+    limited,
+    listed_right,
+    stacked,
+    stepped,
+)
 from monitoring.grafana.build.panels import BAD, GOOD, Panel, cells, graph, grid, over_time
 from monitoring.grafana.build.selectors import CHOSEN, happened, rate
 from monitoring.slo import Drift, Slo
@@ -19,6 +26,7 @@ _SERVED: Final = f"sum by (version) (scoring_model_live{{{CHOSEN}}}) > 0"
 
 def build(slo: Slo) -> Dashboard:
     """The dashboard, with the bounds of drift as its limits."""
+    inputs = (_unseen(slo.drift), _latin(), _normalised(), _refused())
     at_a_glance: list[Panel] = [_versions(), *scores.figures(), drift.weighted_now(slo.drift)]
     return dashboard(
         "model",
@@ -26,9 +34,9 @@ def build(slo: Slo) -> Dashboard:
         "Which model serves, its scores, its changes, unknown inputs, drift, a shadow beside it.",
         [
             Section("Now", [panel.height(5) for panel in at_a_glance]),
-            Section("Scores", [*scores.panels(), _workers_by_version(), _loads()]),
-            Section("Changes of the model", changes.panels()),
-            Section("Inputs", [_unseen(slo.drift), _latin(), _normalised(), _refused()]),
+            Section("Scores", scores.panels()),
+            Section("Changes of the model", [_workers_by_version(), _loads(), *changes.panels()]),
+            Section("Inputs", [panel.span(12) for panel in inputs]),
             Section("Drift", drift.panels(slo.drift)),
             Section("Shadow", shadow.panels()),
         ],
@@ -55,7 +63,7 @@ def _loads() -> Graph:
         "refusal leaves the old model in force."
     )
     asked = over_time(happened("scoring_model_loads_total", "result"), "{{result}}")
-    panel = counted(graph("Model loads", "short", words, asked))
+    panel = counted(graph("Model loads", "suffix:models", words, asked))
     return coloured(panel, {"loaded": GOOD, "refused": BAD})
 
 
@@ -66,7 +74,8 @@ def _unseen(limits: Drift) -> Graph:
     )
     rows = f"sum by (feature) ({rate('scoring_unseen_categories_total')})"
     asked = over_time(f"{rows} / {_SCORED}", "{{feature}}")
-    return limited(graph("Unseen categories", "percentunit", words, asked), limits.unseen_ratio)
+    panel = listed_right(graph("Unseen categories", "percentunit", words, asked), 140)
+    return limited(panel, limits.unseen_ratio)
 
 
 def _latin() -> Graph:
@@ -93,4 +102,4 @@ def _refused() -> Graph:
     words = "Which field was missing, unreadable or out of range; body: the request as a whole."
     rows = f"sum by (field) ({rate('scoring_rows_refused_total')}) > 0"
     asked = over_time(f'label_replace({rows}, "field", "body", "field", "")', "{{field}}")
-    return graph("Refused rows by field", "suffix:rows/s", words, asked)
+    return listed_right(graph("Refused rows by field", "suffix:rows/s", words, asked), 240)
