@@ -122,6 +122,9 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(system: System) -> No
     assert found == {json.loads(file.read_text())["uid"] for file in files}
     asked = httpx.get(f"{url}/datasources/proxy/api/v1/query?query=up", auth=admin)
     assert asked.json()["status"] == "success"
+    # The data source is a plugin, a process of its own, which can be missing beside a well server.
+    source = httpx.get(f"{url}/datasources/uid/prometheus/health", auth=admin)
+    assert source.json()["status"] == "OK"
 
 
 def test_a_new_key_is_in_force_without_a_restart(system: System) -> None:
