@@ -42,6 +42,14 @@ def test_no_other_spelling_leads_there(target: str, live: Server) -> None:
     assert _asked(live, target) == (404, _NOWHERE)
 
 
+def test_over_a_socket_too_the_example_key_is_for_this_machine_only(live: Server) -> None:
+    """Whoever may write to it, an edge perhaps, says for whom."""
+    for forwarded, status in (("127.0.0.1", 200), ("203.0.113.9", 401), ("::1, 10.0.0.1", 401)):
+        assert _asked(live, "/", f"X-Forwarded-For: {forwarded}")[0] == status
+    twice = ("X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: 203.0.113.9")
+    assert _asked(live, "/", *twice)[0] == 401
+
+
 @pytest.mark.parametrize(
     "header",
     [
