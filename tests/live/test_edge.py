@@ -15,7 +15,7 @@ from model.regno.request import from_fields
 from tests.support.echo import Echo
 from tests.support.edge import Edge, edge_before, exchange, raw
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, free_port
+from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, free_port
 from tests.support.strategies import VALID
 
 PLATE_LATIN = "X777YK799"
@@ -82,6 +82,7 @@ _TO_METRICS = (
     *("/metrics/..%2freg/", "/metrics;/../reg/", "/reg;/../metrics", "/docs/..;/metrics"),
     *("http://127.0.0.1/metrics", "http://x/reg/../metrics", "/METRICS", "/edge/error"),
     *("/healthz", "/readyz", "/status", "/reg/..%5cmetrics", "/reg/%252e%252e/metrics"),
+    *("/edge/key", "/edge/key/unknown", "/regmetrics", "/model/", "/model/metrics", "/docsx"),
 )
 
 
@@ -163,6 +164,7 @@ def test_a_whole_body_is_passed_at_once_with_its_length(bare: Edge, echo: Echo) 
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (VALID[:9], VALID[9:]))
     with socket.create_connection(("127.0.0.1", bare.port), 20) as slow:
         slow.sendall(head + chunks[:40])
+        eventually(lambda: len(echo.received) == 1, "the service is asked for the key")
         assert bare.ask("GET", "/").status == 200
         # Whether it knows the key of a body whose length nobody tells, and the other request.
         asked = [(received.headers["X-Api-Key"], received.path) for received in echo.received]

@@ -101,7 +101,7 @@ def test_the_service_is_asked_for_the_key_of_a_large_body_and_of_nothing_else(
 
 
 _TROUBLE: dict[str, Say] = {
-    **{str(status): (status, {}, b"{}") for status in (400, 403, 404, 405, 429, 500, 503)},
+    **{str(status): (status, {}, b"{}") for status in (400, 403, 405, 429, 500, 503)},
     "broken": None,
 }
 
