@@ -107,7 +107,7 @@ def _of_file(dotenv: Path) -> dict[str, str | None]:
     example key would be in force.
     """
     try:
-        text = dotenv.read_text("utf-8-sig")
+        text = dotenv.read_text("utf-8")
     except (FileNotFoundError, IsADirectoryError):
         return {}
     except (OSError, UnicodeError):

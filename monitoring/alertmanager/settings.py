@@ -97,7 +97,7 @@ def _given(environ: Mapping[str, str] | None, dotenv: Path) -> dict[str, str]:
     # The one place of this room that reads the environment.
     own = os.environ if environ is None else environ  # noqa: TID251
     try:
-        sources = (dotenv_values(dotenv, encoding="utf-8-sig"), own)
+        sources = (dotenv_values(dotenv), own)
     except (OSError, UnicodeError):
         raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from None
     return {

@@ -113,12 +113,6 @@ def test_the_environment_goes_before_the_file_and_an_empty_value_is_none(tmp_pat
     assert (read.webhook_url, read.smtp_tls) == ("http://own/", False)
 
 
-def test_a_mark_of_utf8_at_the_begin_of_dotenv_is_no_part_of_a_name(tmp_path: Path) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_text("ALERTMANAGER_WEBHOOK_URL=http://file/\n", "utf-8-sig")
-    assert load({}, dotenv).webhook_url == "http://file/"
-
-
 def test_a_dotenv_that_is_no_text_stops_with_78_and_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"ALERTMANAGER_NOBODY=\xff")
     stopped = _command(tmp_path, _WEBHOOK)

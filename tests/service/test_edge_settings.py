@@ -147,11 +147,6 @@ def test_a_decimal_comma_is_told_in_plain_words() -> None:
     )
 
 
-def test_a_mark_of_utf8_at_the_begin_of_dotenv_is_no_part_of_a_name(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("EDGE_WORKERS=7\n", "utf-8-sig")
-    assert load({}, tmp_path / ".env").workers == 7
-
-
 _TOO_LITTLE: Final[list[dict[str, str]]] = [
     {"EDGE_WORKDIR_BYTES": "268435456"},
     {"EDGE_LARGE_REQUESTS": "21"},
