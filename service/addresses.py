@@ -61,8 +61,8 @@ def is_forwarded_from_elsewhere(environ: Mapping[str, str]) -> bool:
     if "HTTP_FORWARDED" in environ:  # a grammar of its own, which the edge never sends
         return True
     lists = (environ.get(name) for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP"))
-    told = (address.strip() for text in lists if text is not None for address in text.split(","))
-    return not all(map(is_loopback, told))
+    clients = (client.strip() for text in lists if text is not None for client in text.split(","))
+    return not all(map(is_loopback, clients))
 
 
 def check_sentry_dsn(dsn: str) -> None:

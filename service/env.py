@@ -64,6 +64,7 @@ _ONLY_OWNER: Final = 0o700
 _DOTENV: Final = 0o600
 _SECRET: Final = 0o644
 _FOLDER: Final = 0o755
+_ROOT: Final = 0
 
 
 class Refused(Exception):
@@ -123,6 +124,8 @@ class Place:
             _close(self._secrets / name, stat.S_ISDIR, _FOLDER)
         for name in (*_IN_FORCE, _CREDENTIALS):
             _close(self._secrets / name, stat.S_ISREG, _SECRET)
+        for name in _CERTIFICATES:  # which an operator may have put there as root
+            _close(self._secrets / _EDGE / name, stat.S_ISREG, _SECRET, _ROOT)
         _close(self._dotenv, stat.S_ISREG, _DOTENV)
 
     def complete(self, anew: bool) -> Iterator[str]:  # noqa: FBT001 - the flag, as it is given
@@ -216,15 +219,18 @@ def _has_certificates_of_others(edge: Path) -> bool:
     return not all(map(_is_for_tests, certificates)) or there == [edge / "server.key"]
 
 
-def _close(path: Path, is_kind: Callable[[int], bool], most: int) -> None:
-    """Take rights beyond the most that may be given from a path, if it is there. Raises Refused."""
+def _close(path: Path, is_kind: Callable[[int], bool], most: int, *others: int) -> None:
+    """Take rights beyond the most that may be given from a path, if it is there.
+
+    Raises Refused when it is not this user's, nor of one of the others.
+    """
     try:
         status = path.lstat()
     except FileNotFoundError:
         return
     if not is_kind(status.st_mode):
         raise Refused(f"{path} is a link, or no file of its kind: nothing was written. Remove it")
-    if status.st_uid != os.geteuid():
+    if status.st_uid not in (os.geteuid(), *others):
         raise Refused(f"{path} is another user's: nothing was written. Remove it, or chown it")
     if stat.S_IMODE(status.st_mode) & ~most:
         path.chmod(status.st_mode & most)

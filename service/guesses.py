@@ -12,6 +12,8 @@ SECONDS_FOR_ONE: Final = 1.0
 # Of so many addresses wrong keys are known, of so many addresses and names good ones.
 _ADDRESSES: Final = 10_000
 _PAIRS: Final = 10_000
+# No address is longer, with a port and a zone; whoever comes past the edge may write more.
+_LONGEST: Final = 64
 
 
 class Guesses:
@@ -28,6 +30,7 @@ class Guesses:
 
     def refuses(self, address: str, name: str | None) -> bool:
         """Whether a request is to be refused, whatever its key; `name` is that of a known key."""
+        address = address[:_LONGEST]
         if name is not None and (address, name) in self._known:
             return False
         network = _network(address)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _PATH: Final = "/v1/traces"
+# Of 55 characters today; keys are looked for in it.
+_LONGEST_TRACEPARENT: Final = 128
 _context_of = TraceContextTextMapPropagator().extract
 
 
@@ -80,7 +82,7 @@ class Traced:
         named = "HTTP" if method == "other" else method
         matched = record.route not in ("", "unmatched")
         # The caller's span, and whether the caller wants this sampled. Its ids are exported.
-        caller = environ.get("HTTP_TRACEPARENT", "")
+        caller = environ.get("HTTP_TRACEPARENT", "")[:_LONGEST_TRACEPARENT]
         span = self._tracer.start_span(
             f"{named} {record.route}" if matched else named,
             context=_context_of({"traceparent": "" if self._holds_secret(caller) else caller}),

@@ -95,9 +95,9 @@ def _demand(schema: Mapping[str, Any], given: str) -> str:
 def _bounds(schema: Mapping[str, Any]) -> str:
     if "minimum" in schema and "maximum" in schema:
         return f" from {schema['minimum']:.12g} to {schema['maximum']:.12g}"
-    words = {"exclusiveMinimum": "above", "minimum": "of at least", "maximum": "of at most"}
-    told = [f"{word} {schema[bound]:.12g}" for bound, word in words.items() if bound in schema]
-    return f" {' and '.join(told)}" if told else ""
+    names = {"exclusiveMinimum": "above", "minimum": "of at least", "maximum": "of at most"}
+    bounds = [f"{name} {schema[bound]:.12g}" for bound, name in names.items() if bound in schema]
+    return f" {' and '.join(bounds)}" if bounds else ""
 
 
 def _of_file(dotenv: Path) -> dict[str, str | None]:

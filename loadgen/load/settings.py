@@ -72,7 +72,7 @@ def _unless_empty(kind: Callable[[str], Any], default: Any) -> Callable[[str], A
         try:
             return kind(text)
         except ValueError as error:
-            words = "a whole number" if kind is int else f"a {kind.__name__}"
-            raise configargparse.ArgumentTypeError(f"it must be {words}") from error
+            expected = "a whole number" if kind is int else f"a {kind.__name__}"
+            raise configargparse.ArgumentTypeError(f"it must be {expected}") from error
 
     return convert

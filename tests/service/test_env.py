@@ -238,9 +238,16 @@ def test_a_link_is_not_followed(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-@pytest.mark.parametrize("name", [".env", "secrets/api_keys", "secrets/alertmanager", "secrets"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".env", "secrets", "secrets/api_keys", "secrets/aws_credentials"),
+        *("secrets/alertmanager", "secrets/edge", "secrets/edge/server.key"),
+    ],
+)
 def test_what_is_another_users_is_not_used(name: str, tmp_path: Path) -> None:
     make(tmp_path)
+    (tmp_path / "secrets/edge/server.key").write_text("a key")
     os.chown(tmp_path / name, 65534, 65534)
     before = contents(tmp_path)
     for arguments in ((), ("--force",)):

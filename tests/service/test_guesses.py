@@ -77,6 +77,11 @@ def test_what_is_known_stays_within_bounds(guesses: Guesses) -> None:
     for number in range(30_000):
         guesses.refuses(f"a-{number}", None)
         guesses.refuses(f"a-{number}", "partner")
+    long = "x" * 8000
+    assert not guesses.refuses(long, None)
+    assert not guesses.refuses(long, "partner")
+    kept = [*guesses._spent, *(address for address, _ in guesses._known)]
+    assert max(map(len, kept)) == 64
     assert len(guesses._spent) == 10_000
     assert len(guesses._known) <= 10_000
     assert not guesses.refuses("a-29999", "partner")

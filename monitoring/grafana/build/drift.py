@@ -98,16 +98,16 @@ def _variables(limits: Drift) -> Table:
 
 
 def _scores() -> Table:
-    words = (
+    description = (
         "The share of rows in the last hour (now) beside that in training, by the score that they "
         "have at most. Each bin held a tenth of the rows in training. Bins of the live model alone."
     )
     usual, now, change = (
         f'label_replace({expr}, "bin", "1", "bin", "[+]Inf")' for expr in _shares("positive")
     )
-    asked = [cells(expr) for expr in (usual, now, change)]
+    queries = [cells(expr) for expr in (usual, now, change)]
     columns = {"bin": "score up to", "A": "training", "B": "now", "C": "change"}
-    table = grid("Scores by bin", "percentunit", words, asked, columns, number="bin")
+    table = grid("Scores by bin", "percentunit", description, queries, columns, number="bin")
     ordered(table, "score up to")
     column(table, "score up to", unit="none", decimals=3, width=110)
     for head in ("training", "now"):

@@ -92,11 +92,11 @@ def _budgets() -> Graph:
 
 
 def _alerts() -> Table:
-    words = "Alerts that fire now, of all instances. The runbook has a heading for each."
+    description = "Alerts that fire now, of all instances. The runbook has a heading for each."
     firing = 'count by (severity, alertname, instance) (ALERTS{alertstate="firing"})'
     # What is on the right counts only where there is nothing on the left.
-    asked = cells(f'{firing} or on () label_replace(vector(0), "alertname", "none", "", "")')
+    query = cells(f'{firing} or on () label_replace(vector(0), "alertname", "none", "", "")')
     columns = {"severity": "severity", "alertname": "alert", "instance": "instance"}
-    table = ordered(grid("Alerts", "none", words, [asked], columns), "severity").height(7)
+    table = ordered(grid("Alerts", "none", description, [query], columns), "severity").height(7)
     column(table, "severity", width=80)
     return column(table, "alert", width=190)

@@ -66,12 +66,12 @@ def _turned_away() -> Graph:
 
 def memory() -> Graph:
     """What all workers of an instance hold."""
-    words = (
+    description = (
         "Resident memory of an instance's workers, summed: pages that they share count in each. "
         "Level after the first minutes; by worker it is on Workers."
     )
     held = f"sum by (instance) (scoring_process_resident_memory_bytes{{{CHOSEN}}})"
-    return graph("Memory", "bytes", words, over_time(held, _NAME))
+    return graph("Memory", "bytes", description, over_time(held, _NAME))
 
 
 def error_reports() -> Graph:

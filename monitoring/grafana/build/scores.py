@@ -82,7 +82,7 @@ def _scores() -> Graph:
 
 
 def _distribution() -> Table:
-    words = (
+    description = (
         "How the scores of the last hour are distributed, in tenths. Much at both ends: the model "
         "is sure; much in the middle: it is not. All camera classes."
     )
@@ -95,8 +95,10 @@ def _distribution() -> Table:
         parts.append(f'label_replace({part}, "range", "{low} to {high}", "", "")')
     whole = f"scalar(sum({_le(counted, '+Inf')}))"
     columns = {"range": "score", "A": "share of rows"}
-    asked = [cells(f"({' or '.join(parts)}) / {whole}")]
-    table = ordered(grid("Distribution of scores", "percentunit", words, asked, columns), "score")
+    queries = [cells(f"({' or '.join(parts)}) / {whole}")]
+    table = ordered(
+        grid("Distribution of scores", "percentunit", description, queries, columns), "score"
+    )
     column(table, "score", unit="string", width=100)
     return bars(table, "share of rows", decimals=1)
 
