@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What comes as source would be built by packages that no lock knows.
+LOCKED := --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
@@ -103,10 +105,9 @@ attacks: $(DEV) ## Attack a service of its own in every known way, and see what 
 ##@ The stack
 .PHONY: env up down
 INTO ?= .
-env: ## Make .env, new secrets and certificates to try with; ARGS=--force makes all anew
-	@$(PYTHON) -m service.env $(INTO) $(ARGS)
+env: ## Make what is missing of .env, secrets and certificates to try with; ARGS=--help
 	@service/edge/certs.sh $(INTO)/build/certs >/dev/null
-	@install -m 444 -t $(INTO)/secrets/edge $(addprefix $(INTO)/build/certs/,ca.crt server.crt server.key)
+	@$(PYTHON) -m service.env $(INTO) $(ARGS)
 
 up: ## Build what changed, start all of docker-compose.yml, wait until it is healthy
 	docker compose up --build --detach --wait
@@ -128,12 +129,12 @@ lock: $(DEV) ## Resolve the locked dependencies anew
 	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $${image%=*} \
 	  --constraints requirements-dev.lock --output-file requirements-$${image#*=}.lock; done
 
-LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --only-binary :all: \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
 audit: $(DEV) ## What the service is made of: hashes, dependencies and licences checked, SBOM in build/
 	rm -rf build/audit && $(PYTHON) -m venv build/audit
-	build/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	build/audit/bin/pip install $(LOCKED) -r requirements.lock
 	build/audit/bin/pip check --disable-pip-version-check
 	build/audit/bin/pip uninstall --quiet --yes pip setuptools
 	SYFT_CHECK_FOR_APP_UPDATE=false $(BIN)/syft scan --quiet --source-name plate-scoring \
@@ -192,10 +193,10 @@ $(BIN)/python:
 
 $(RUNTIME): requirements.lock | $(BIN)/python
 	@echo "Installing what the service needs (locked, hashes checked)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install $(LOCKED) -r requirements.lock
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo "Installing what the tests need (locked, hashes checked)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install $(LOCKED) -r requirements-dev.lock
 	@touch $@

@@ -12,9 +12,11 @@ from model.errors import (
     InvalidRequest,
     ModelRefused,
     NotExplained,
+    NotUtf8,
     ScoringError,
     TooManyRows,
 )
+from model.wire import text_of
 
 __all__ = [
     "KINDS",
@@ -22,6 +24,8 @@ __all__ = [
     "InvalidRequest",
     "ModelRefused",
     "NotExplained",
+    "NotUtf8",
     "ScoringError",
     "TooManyRows",
+    "text_of",
 ]

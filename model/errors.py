@@ -2,7 +2,8 @@
 
     ScoringError
     ├── InvalidRequest      the caller's fault: one field, one reason
-    │   └── TooManyRows     an array longer than this door takes
+    │   ├── TooManyRows     an array longer than this door takes
+    │   └── NotUtf8         a body in another encoding
     ├── ModelRefused        the model file's fault: it is not served
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
@@ -49,6 +50,13 @@ class TooManyRows(InvalidRequest):
     def __init__(self, limit: int) -> None:
         super().__init__("", f"an array may hold at most {limit} rows", "count")
         self.limit = limit
+
+
+class NotUtf8(InvalidRequest):
+    """A body in another encoding than UTF-8."""
+
+    def __init__(self) -> None:
+        super().__init__("", "the body is not UTF-8")
 
 
 class ModelRefused(ScoringError):

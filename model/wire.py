@@ -6,6 +6,7 @@ refuses, or what may repeat a key, is looked at a second time.
 """
 
 import re
+from codecs import BOM_UTF8, BOM_UTF16_LE
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import chain, pairwise
@@ -16,7 +17,7 @@ import msgspec
 from msgspec import Raw
 
 from model.careful_json import NOT_FINITE, NOT_JSON, TOO_DEEP, CarefulReader
-from model.errors import InvalidRequest, TooManyRows
+from model.errors import InvalidRequest, NotUtf8, TooManyRows
 from model.json_split import NotAnArray, ends_of_elements
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -27,6 +28,9 @@ LONGEST_ROW: Final = 64 * 1024
 # Elements that are looked at one by one before others may be served.
 _CAREFUL_ROWS: Final = 64
 _BLANKS: Final = b" \t\r\n"
+# What may stand before an array's bracket: blanks, the quote of an encoded one, marks of UTF-8,
+# which is passed over, and of UTF-16, which is refused, but for what it is.
+_BEFORE: Final = _BLANKS + b'"\0' + BOM_UTF8 + BOM_UTF16_LE
 _KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 _ROWS_MEET: Final = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
 # The names of msgspec, for what was wanted and for what was sent instead.
@@ -91,11 +95,14 @@ class RequestDecoder(Generic[T]):
         except RecursionError:
             raise InvalidRequest("", TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeError) as error:
-            raise self._fault(_text(body), error) from None
+            bare = _bare_of_mark(body)
+            if len(bare) < len(body):
+                return self(bare)
+            raise self._fault(text_of(body), error) from None
         if isinstance(value, str):
             return self._encoded_twice(value)
         if not self._has_no_repeats(body, 1):
-            self._reader.check(_text(body))
+            self._reader.check(text_of(body))
         return value
 
     def slices(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
@@ -104,10 +111,11 @@ class RequestDecoder(Generic[T]):
         A step takes some milliseconds, whatever the body is; some steps give nothing. Raises
         InvalidRequest before the first requests are given, when the body can't be read as a whole.
         """
-        body = body.strip(_BLANKS)
+        body = _bare_of_mark(body).strip(_BLANKS)
         if body[:1] == b'"':
             body = yield from self._unescaped(body)
-        if body[:1] != b"[":
+        if body[:1] != b"[" or b"\0" in body[:4]:
+            text_of(body)
             raise InvalidRequest("", NOT_JSON)
         if len(body) <= SLICE_BYTES:
             yield from self._slice(body)
@@ -198,7 +206,7 @@ class RequestDecoder(Generic[T]):
         if end - begin > self._longest_row:
             reason = f"the row is longer than {self._longest_row} bytes"
             return InvalidRequest("", reason, "length")
-        text = _text(body[begin:end])
+        text = text_of(body[begin:end])
         return self._reader.look(text) or self._one(text)
 
     def _unescaped(self, body: bytes) -> Generator[list[Any], None, bytes]:
@@ -224,7 +232,7 @@ class RequestDecoder(Generic[T]):
                 raise InvalidRequest("", NOT_JSON) from None
             at = end
             yield []
-        found = bytes(decoded).strip(_BLANKS)
+        found = _bare_of_mark(bytes(decoded)).strip(_BLANKS)
         if found[:1] == b'"':
             raise InvalidRequest("", NOT_ROWS)
         return found
@@ -252,24 +260,24 @@ class RequestDecoder(Generic[T]):
         try:
             self._reader.check(text)
         except InvalidRequest as fault:
-            return _bare(fault)
+            return _without_trace(fault)
         return InvalidRequest("", NOT_JSON)
 
     def _one(self, text: str) -> T | InvalidRequest:
         try:
             value = self._row.decode(text)
             if isinstance(value, str):
-                text = value
+                text = value.removeprefix(BOM_UTF8.decode())
                 self._reader.check(text)
                 value = self._row.decode(text)
         except InvalidRequest as fault:
-            return _bare(fault)
+            return _without_trace(fault)
         except (msgspec.DecodeError, UnicodeError) as error:
             return self._fault(text, error)
         return InvalidRequest("", NOT_A_ROW) if isinstance(value, str) else value
 
 
-def _bare(fault: InvalidRequest) -> InvalidRequest:
+def _without_trace(fault: InvalidRequest) -> InvalidRequest:
     """A fault without what it was raised from: frames that hold all that was looked at.
 
     An array may have thousands of faults, which are kept until its reply is made.
@@ -280,14 +288,26 @@ def _bare(fault: InvalidRequest) -> InvalidRequest:
 
 def is_array(body: bytes) -> bool:
     """Whether a body is an array, encoded once more as a string perhaps."""
-    return body.lstrip(b' \t\r\n"')[:1] == b"["
+    return body.lstrip(_BEFORE)[:1] == b"["
 
 
-def _text(body: bytes) -> str:
+def _bare_of_mark(body: bytes) -> bytes:
+    """A body without the one mark of UTF-8 that may stand before it."""
+    bare = body.removeprefix(BOM_UTF8)
+    return body if bare.startswith(BOM_UTF8) else bare
+
+
+def text_of(body: bytes) -> str:
+    """The text of a body that should be JSON. Raises NotUtf8.
+
+    JSON begins with two characters of ASCII: where a NUL is near, it is UTF-16 or UTF-32.
+    """
+    if b"\0" in body[:4]:
+        raise NotUtf8
     try:
         return body.decode()
     except UnicodeError:
-        raise InvalidRequest("", NOT_JSON) from None
+        raise NotUtf8 from None
 
 
 def _sent(text: str, field: str) -> object:

@@ -1,7 +1,7 @@
 """The Flask apps, wired in reading order from parts that are given."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 
@@ -17,6 +17,9 @@ from service.settings import Settings
 from service.slots import Slot
 from service.swap.whiteboard import Whiteboard
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 
 class Parts(NamedTuple):
     """What a server is made of before the first fork."""
@@ -30,9 +33,15 @@ class Parts(NamedTuple):
     whiteboard: Whiteboard
 
     @property
+    def holds_secret(self) -> Callable[[str], bool]:
+        """Whether a text that a client chose is or holds a caller's key or the metrics' token."""
+        keys, token = self.keys, self.settings.metrics_token
+        return lambda text: keys.is_in(text) or bool(token and token in text)
+
+    @property
     def ids(self) -> RequestIds:
-        """What chooses the ids of requests: never a key, nor the metrics' token."""
-        return RequestIds(_secrets(self.settings, self.keys))
+        """What chooses the ids of requests."""
+        return RequestIds(self.holds_secret)
 
 
 class App(NamedTuple):
@@ -51,7 +60,7 @@ def create_app(parts: Parts) -> App:
     keys.count = metrics.count_keys_reload
     scoring = reg.RegRoute(slot, settings, metrics, admission)
     app.register_blueprint(reg.blueprint(scoring, keys))
-    operating = model.ModelRoute(settings, slot, board, whiteboard)
+    operating = model.ModelRoute(settings, slot, board, whiteboard, parts.holds_secret)
     app.register_blueprint(model.blueprint(operating, keys, settings.admin_names))
     explaining = explain.ExplainRoute(slot, settings, metrics, admission)
     app.register_blueprint(explain.blueprint(explaining, keys))
@@ -74,6 +83,12 @@ def create_metrics_app(parts: Parts) -> Flask:
 
 
 class _Flask(Flask):
+    def wsgi_app(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """The WSGI interface, within the middleware."""
+        if environ["PATH_INFO"].startswith("//"):  # Flask would drop all slashes but one
+            return errors.nowhere()(environ, start)
+        return super().wsgi_app(environ, start)
+
     def log_exception(self, exc_info: object) -> None:
         """Say nothing: `failures` logs what may be told, Flask would log the exception's text."""
 
@@ -87,9 +102,3 @@ def _flask() -> Flask:
 def _surround(app: Flask, parts: Parts) -> None:
     version = lambda: parts.slot.current.version  # noqa: E731
     app.wsgi_app = RequestMiddleware(app.wsgi_app, parts.ids, parts.metrics, version)  # type: ignore[assignment]
-
-
-def _secrets(settings: Settings, keys: KeyRing) -> Callable[[str], bool]:
-    """Whether a text is a caller's key, or holds the metrics' token."""
-    token = settings.metrics_token
-    return lambda text: keys.name_of(text.encode()) is not None or bool(token and token in text)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from model.wire import is_array
 from service.errors import Refused
 from service.record import record_of
 
 _JSON: Final = frozenset(("application/json", "text/json"))
-_UTF8: Final = frozenset(("utf-8", "utf8", "us-ascii"))
+_UTF8: Final = frozenset(("utf-8", "utf8", "utf_8", "us-ascii", "ascii"))
 
 
 def check_kind(content_type: bytes, encoding: bytes | None) -> None:
@@ -22,11 +23,6 @@ def check_size(body: bytes, single_limit: int, array_limit: int) -> None:
     """Refuse with 413 more than `single_limit` bytes, or `array_limit` if it is an array."""
     if len(body) > single_limit and (len(body) > array_limit or not is_array(body)):
         raise too_long(array_limit if is_array(body) else single_limit)
-
-
-def is_array(body: bytes) -> bool:
-    """Whether a body is an array, encoded once more as a string perhaps."""
-    return body.lstrip(b' \t\r\n"')[:1] == b"["
 
 
 def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> bytes:
@@ -53,5 +49,6 @@ def _check_type(content_type: str) -> None:
         raise Refused(415, "Content-Type must be application/json")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        if name == "charset" and value.strip('"') not in _UTF8:
+        # Some clients write it in the manner of Python or of HTML.
+        if name.strip() == "charset" and value.strip(" \t\"'") not in _UTF8:
             raise Refused(415, "the charset must be utf-8")

@@ -1,8 +1,8 @@
 """From exceptions to replies, in one table. No reply repeats an exception's text.
 
 400  InvalidRequest: the field and the reason      413  TooManyRows, bodies over the limit
-429  Overloaded, with Retry-After                  4xx  Refused, and Flask's while routing
-500  everything else: a fixed text
+415  NotUtf8, what is not declared as JSON         429  Overloaded, with Retry-After
+4xx  Refused, and Flask's while routing            500  everything else: a fixed text
 """
 
 from random import choice
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from model import InvalidRequest, TooManyRows
+from model import InvalidRequest, NotUtf8, TooManyRows
 from service import failures, reply
 from service.admission import Overloaded
 from service.record import Record, record_of
@@ -19,6 +19,7 @@ from service.record import Record, record_of
 if TYPE_CHECKING:
     from werkzeug.sansio.response import Response
 
+_STATUSES: Final[dict[type[InvalidRequest], int]] = {TooManyRows: 413, NotUtf8: 415}
 _TEXTS: Final = {
     404: "there is nothing at this address",
     405: "this method is not allowed at this address",
@@ -49,7 +50,7 @@ def register(app: Flask) -> None:
 def answer(error: BaseException, record: Record) -> reply.Reply:
     """The reply to an exception that came out of a route."""
     if isinstance(error, InvalidRequest):
-        return reply.fail(413 if isinstance(error, TooManyRows) else 400, str(error))
+        return reply.fail(_STATUSES.get(type(error), 400), str(error))
     if isinstance(error, Overloaded):
         return refusal(429, str(error), retry_after())
     if isinstance(error, Refused):
@@ -61,6 +62,11 @@ def answer(error: BaseException, record: Record) -> reply.Reply:
 def retry_after() -> dict[str, str]:
     """The header that says when to come again."""
     return {"Retry-After": choice(_RETRY_SECONDS)}  # noqa: S311 - no secret
+
+
+def nowhere() -> reply.Reply:
+    """The reply to a path that is none of this app's."""
+    return reply.fail(404, _TEXTS[404])
 
 
 def refusal(status: int, reason: str, headers: dict[str, str]) -> reply.Reply:

@@ -1,30 +1,60 @@
 """Which requests may pass: the check of the API key."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, request
 
-from service.auth import KeyRing
+from service.addresses import FORWARDING, is_forwarded_from_elsewhere
+from service.auth import NOT_THE_EXAMPLE, KeyRing
 from service.errors import Refused
 from service.record import Record, record_of
+from service.settings import EXAMPLE_KEY
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_EXAMPLE: Final = EXAMPLE_KEY.encode()
 _CHALLENGE: Final = {"WWW-Authenticate": 'ApiKey header="x-api-key"'}
+_LATER: Final = {"Retry-After": "3"}
+# The headers that tell who is calling, and for whom.
+_TELLING: Final = (b"x-api-key", *FORWARDING)
 
 
-def admit(key: bytes, keys: KeyRing, record: Record) -> None:
-    """Let a request pass and note whose it is. Raises Refused without a known key."""
+def admit(headers: Mapping[bytes, bytes], keys: KeyRing, record: Record) -> None:
+    """Let a request pass and note whose it is. Raises Refused without a known `x-api-key`.
+
+    The example key is everybody's: it is good for requests that begin on this machine only. Where
+    a proxy tells the client's address, who tries many keys is refused with 429.
+    """
+    key = headers.get(b"x-api-key", b"")
     name = keys.name_of(key)
+    clients = headers.get(b"x-forwarded-for")
+    if clients and key and keys.guesses.refuses(_last(clients), name):
+        raise Refused(429, "too many wrong keys came from this address", _LATER)
     if name is None:
         raise Refused(401, "the x-api-key header is missing or wrong", _CHALLENGE)
+    if key == _EXAMPLE and is_forwarded_from_elsewhere(headers):
+        raise Refused(401, NOT_THE_EXAMPLE, _CHALLENGE)
     record.key_name = name
+
+
+def _last(clients: bytes) -> str:
+    """The address that the nearest proxy saw: others may be made up."""
+    return clients.rpartition(b",")[2].strip().decode("latin-1")
+
+
+def _telling(environ: "WSGIEnvironment") -> dict[bytes, bytes]:
+    variables = {name: f"HTTP_{name.decode().upper().replace('-', '_')}" for name in _TELLING}
+    return {
+        name: environ[variable].encode("latin-1")
+        for name, variable in variables.items()
+        if variable in environ
+    }
 
 
 def require_key(blueprint: Blueprint, keys: KeyRing) -> None:
     """Let only requests with a known `x-api-key` reach the routes of this blueprint."""
-
-    def check() -> None:
-        environ = request.environ
-        key = environ.get("HTTP_X_API_KEY", "").encode("latin-1", "replace")
-        admit(key, keys, record_of(environ))
-
-    blueprint.before_request(check)
+    blueprint.before_request(
+        lambda: admit(_telling(request.environ), keys, record_of(request.environ))
+    )

@@ -119,7 +119,7 @@ def post_worker_init(worker: Any) -> None:
     contained.count = metrics.count_failure
     worker.log.count_dropped = metrics.count_dropped_lines
     reports.start(_settings, metrics.count_report)
-    traces.start(_settings)
+    traces.start(_settings, app.parts.holds_secret)
     bound = [listener.getsockname() for listener in worker.sockets]
     keys.judge(startup.public(bound, _settings))
     try:

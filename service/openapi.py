@@ -133,7 +133,7 @@ def _get(
     }
     if secured:
         operation["security"] = [{"key": []}]
-        operation["responses"].update(_errors("401"))
+        operation["responses"].update(_errors("401", "429"))
     return operation
 
 
@@ -181,6 +181,8 @@ def _replies() -> dict[str, Any]:
         "ScoreReply": _one_or_many(scored, "ScoredRow"),
         "ExplanationReply": _one_or_many(explained, "ExplainedRow"),
         "StateReply": _envelope(_ref("State"), "ok"),
+        "VersionsReply": _envelope(_ref("Versions"), "ok"),
+        "HistoryReply": _envelope({"type": "array", "items": _ref("Change")}, "ok"),
         "OutcomeReply": _envelope(_ref("Outcome"), "ok"),
         "TextReply": _envelope({"type": "string"}, "ok"),
         "ErrorReply": _envelope({"type": "string"}, "fail"),
@@ -246,8 +248,9 @@ def _error_responses() -> dict[str, Any]:
         "409": "It can't be done: no such version, a model that can't be served or differs too "
         "much, or no registry is followed",
         "413": "The body is too long, or the array has too many rows",
-        "415": "The body is not declared as JSON in UTF-8",
-        "429": "Too much to do; Retry-After says in how many seconds to come again",
+        "415": "The body is not declared as JSON in UTF-8, or is in another encoding",
+        "429": "Too much to do, or too many wrong keys from this address; Retry-After says in how "
+        "many seconds to come again",
         "500": "An internal error; the text holds the request id",
         "501": "The scores of the model that serves can't be explained; GET /model says why",
         "503": "Not ready, the registry can't be reached, or the machine has no process left",

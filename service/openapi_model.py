@@ -5,40 +5,52 @@ from typing import Any, Final
 
 import msgspec
 
-from service.routes.model import Change, Outcome, Promotion, State
+from model.registry import Change
+from service.routes.model import Outcome, Promotion, Rollback, ShadowChange, State, Versions
 
 Part = dict[str, Any]
 
-_REFUSALS: Final = ("400", "401", "403", "409", "413", "415", "503")
+_REFUSALS: Final = ("400", "401", "403", "408", "409", "413", "415", "429", "503")
 
 
 def paths(ref: str, ok: Callable[[str, str], Part], errors: Callable[..., Part]) -> Part:
     """The operations by address; `ok` and `errors` make the replies that all have."""
 
+    def shown(name: str, summary: str, reply: str, *refusals: str) -> Part:
+        responses = {"200": ok(reply, summary), **errors("401", "403", "429", *refusals)}
+        operation = {"operationId": name, "summary": summary, "responses": responses}
+        return {"get": {**operation, "security": [{"key": []}]}}
+
     def change(name: str, summary: str, body: str) -> Part:
         content = {"application/json": {"schema": {"$ref": ref.format(name=body)}}}
-        return {
+        operation = {
             "operationId": name,
             "summary": summary,
             "security": [{"key": []}],
             "requestBody": {"required": body == "Promotion", "content": content},
             "responses": {"200": ok("OutcomeReply", "What is live now"), **errors(*_REFUSALS)},
         }
+        return {"post": operation}
 
-    shown = {
-        "operationId": "get_model",
-        "summary": "The version that serves, and how each worker of this host is",
-        "security": [{"key": []}],
-        "responses": {"200": ok("StateReply", "How they are"), **errors("401", "403")},
-    }
+    how = "The version that serves, and how each worker of this host is"
     return {
-        "/model": {"get": shown},
-        "/model/promote": {"post": change("promote", "Make a version live", "Promotion")},
-        "/model/rollback": {"post": change("rollback", "Go back to the previous one", "Change")},
+        "/model": shown("get_model", how, "StateReply"),
+        "/model/versions": shown(
+            "get_versions", "The versions in the registry", "VersionsReply", "409", "503"
+        ),
+        "/model/history": shown(
+            "get_history", "Who changed the aliases, when and why", "HistoryReply", "409", "503"
+        ),
+        "/model/promote": change("promote", "Make a version live", "Promotion"),
+        "/model/rollback": change("rollback", "Go back to the previous one", "Rollback"),
+        "/model/shadow": change(
+            "shadow", "Have a version score beside the live one, or none", "ShadowChange"
+        ),
     }
 
 
 def schemas(ref: str) -> Part:
     """Schemas by type name."""
-    _, found = msgspec.json.schema_components((State, Outcome, Change, Promotion), ref_template=ref)
+    kinds = (State, Versions, Change, Outcome, Promotion, Rollback, ShadowChange)
+    _, found = msgspec.json.schema_components(kinds, ref_template=ref)
     return found

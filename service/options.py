@@ -62,8 +62,9 @@ class Settings(Struct, frozen=True):
         Meta(
             ge=0,
             le=100_000,
-            description="Newest readings that each worker keeps in memory, to try a version on "
-            "them before it is promoted.",
+            description="Newest readings that each worker keeps in memory, 4 KiB of each at most, "
+            "to try a version on them before it is promoted; none without SCORING_MODELS and "
+            "SCORING_ADMINS.",
         ),
     ] = 1000
     parity_max_flips: Annotated[
@@ -252,6 +253,11 @@ class Settings(Struct, frozen=True):
     def admin_names(self) -> frozenset[str]:
         """The names in `admins`."""
         return frozenset(self.admins.replace(",", " ").split())
+
+    @property
+    def kept_readings(self) -> int:
+        """How many of the newest readings are kept: only a promotion over HTTP uses them."""
+        return self.parity_rows if self.models and self.admin_names else 0
 
     @property
     def metrics_kept(self) -> bool:

@@ -14,9 +14,9 @@ _SENSIBLE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class RequestIds:
     """Chooses ids."""
 
-    def __init__(self, is_secret: Callable[[str], bool]) -> None:
-        """`is_secret` says whether a text that a client chose is or holds a key."""
-        self._is_secret = is_secret
+    def __init__(self, holds_secret: Callable[[str], bool]) -> None:
+        """`holds_secret` says whether a text that a client chose is or holds a key."""
+        self._holds_secret = holds_secret
 
     def of(self, given: str, key: str) -> str:
         """The id for a request with this `X-Request-Id` and this key; "" for none."""
@@ -24,7 +24,7 @@ class RequestIds:
             not given
             or not _SENSIBLE.fullmatch(given)
             or may_be_plate(given)
-            or self._is_secret(given)
+            or self._holds_secret(given)
             or (key and key in given)
         ):
             return new_id()

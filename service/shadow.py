@@ -17,6 +17,7 @@ from model import InvalidRequest
 from model.regno import Reading, RegnoScorer, Score
 from service.failures import log_failure
 from service.metrics.shadow import ShadowMetrics
+from service.recent import is_small
 from service.settings import Settings
 
 # Rows of one call. A call has a fixed cost of about ten rows: the more share it, the better,
@@ -76,7 +77,7 @@ class Shadow:
         """Note a row that the live model of a version has scored, if it is picked."""
         if random() >= self._share:  # noqa: S311 - no secret
             return
-        if len(self._queue) >= self._room:
+        if len(self._queue) >= self._room or not is_small(reading):
             self._dropped += 1
             return
         self._queue.append((reading, score.positive, version))

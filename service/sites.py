@@ -113,7 +113,7 @@ class _ExplainEndpoint(ThreadedWsgiEndpoint):
         record = request.record
         record.route = explain.PATHS[0]
         try:
-            admit(request.headers.get(b"x-api-key", b""), self._keys, record)
+            admit(request.headers, self._keys, record)
             self._explaining.check(self._slot.current.scorer)
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             request.refusal = errors.answer(error, record)

@@ -1,6 +1,5 @@
 """Where the live scorer is, and how another takes its place."""
 
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ from model.regno import Reading, RegnoScorer, Row, Score
 from service.admission import Admission
 from service.batching import Batcher
 from service.metrics import Metrics
+from service.recent import recent as place_for
 
 if TYPE_CHECKING:
     from service.shadow import Shadow
@@ -50,14 +50,14 @@ class Slot:
     def __init__(
         self, scorer: RegnoScorer, metrics: Metrics, admission: Admission, recent: int = 0
     ) -> None:
-        """`recent` is how many readings are kept."""
+        """`recent` is how many readings are kept at most."""
         self._metrics = metrics
         self._admission = admission
         self._worker = ""
         self._former: Live | None = None
         self.current = self.made(scorer)
         self.shadow: Shadow | None = None
-        self.recent: deque[Reading] = deque(maxlen=recent)
+        self.recent = place_for(recent)
         self.warm = False
 
     def made(self, scorer: RegnoScorer) -> Live:

@@ -7,6 +7,7 @@ attributes, not spans: those of an array are interleaved, and requests share a b
 """
 
 import logging
+from collections.abc import Callable
 from time import time_ns
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from service.record import STAGES, Record
 from service.settings import Settings
 
 _PATH: Final = "/v1/traces"
+# Of 55 characters today; keys are looked for in it.
+_LONGEST_TRACEPARENT: Final = 128
 _context_of = TraceContextTextMapPropagator().extract
 
 
@@ -44,18 +47,21 @@ def provider_of(settings: Settings) -> TracerProvider:
 class Spans:
     """Makes the span of each answered request."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, holds_secret: Callable[[str], bool]) -> None:
+        """`holds_secret` tells whether a text that a client chose is or holds a key."""
         self._tracer = tracer
+        self._holds_secret = holds_secret
 
     def make(self, record: Record, traceparent: bytes) -> None:
         """That of a request which has just been answered; `traceparent` is what it came with."""
         named = "HTTP" if record.method == "other" else record.method
         matched = record.route not in {"", "unmatched"}
         end = time_ns()
+        # The caller's span, and whether the caller wants this sampled. Its ids are exported.
+        caller = traceparent[:_LONGEST_TRACEPARENT].decode("latin-1")
         span = self._tracer.start_span(
             f"{named} {record.route}" if matched else named,
-            # The caller's span, and whether the caller wants this sampled.
-            context=_context_of({"traceparent": traceparent.decode("latin-1")}),
+            context=_context_of({"traceparent": "" if self._holds_secret(caller) else caller}),
             kind=SpanKind.SERVER,
             start_time=end - int(record.seconds * 1e9),
         )

@@ -3,6 +3,7 @@
 Off, nothing is on a request's way: `spans` is None.
 """
 
+from collections.abc import Callable
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
@@ -36,13 +37,14 @@ class Traces:
                 reason = f"traces need packages that are not installed: pip install {_PACKAGES}"
                 raise SettingsError(variable("otlp_endpoint"), reason) from None
 
-    def start(self, settings: Settings) -> None:
+    def start(self, settings: Settings, holds_secret: Callable[[str], bool]) -> None:
         """Trace requests, in a worker: the thread that sends would not survive a fork."""
         if settings.otlp_endpoint:
             from service.spans import Spans, provider_of  # noqa: PLC0415 - an extra
 
             self._provider = provider_of(settings)
-            self.spans = Spans(self._provider.get_tracer("service", settings.version))
+            tracer = self._provider.get_tracer("service", settings.version)
+            self.spans = Spans(tracer, holds_secret)
 
     def stop(self) -> None:
         """Send what waits, for two seconds at most: the SDK's own wait has no such end."""

@@ -4,10 +4,11 @@ For all settings of this room. What looks at an environment is its settings file
 in here. An empty value counts as not set, and does not hide that of the file.
 """
 
+import re
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from dotenv import dotenv_values
@@ -15,6 +16,9 @@ from dotenv.parser import Binding, parse_stream
 from msgspec import Struct
 
 Settings = TypeVar("Settings", bound=Struct)
+
+_KINDS: Final = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+_DECIMAL_COMMA: Final = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 class SettingsError(Exception):
@@ -44,9 +48,9 @@ class Variables(Generic[Settings]):
         try:
             return msgspec.convert(values, self._kind, strict=False)
         except msgspec.ValidationError as error:
-            reason, _, path = str(error).partition(" - at `$.")
-            name = self.name(path.rstrip("`"))
-            raise SettingsError(name, reason.replace("`", "")) from None  # the cause tells values
+            field = str(error).rpartition("$.")[2].rstrip("`")
+            reason = _demand(self._schema()[field], values[field])
+            raise SettingsError(self.name(field), reason) from None  # the cause may tell the value
 
     def unknown(self, environ: Mapping[str, str], dotenv: Path) -> list[str]:
         """Those that carry the prefix and set nothing: misspelt, or of another version."""
@@ -55,12 +59,17 @@ class Variables(Generic[Settings]):
 
     def help(self) -> str:
         """A line for each: its name, what it means, its default."""
-        schema = msgspec.json.schema(self._kind)["$defs"][self._kind.__name__]["properties"]
+        schema = self._schema()
         width = max(map(len, schema)) + len(self.prefix)
         return "\n".join(
             f"  {self.name(field):{width}} {of['description']} [{of.get('default', '')}]"
             for field, of in schema.items()
         )
+
+    def _schema(self) -> dict[str, Any]:
+        """What each field may be, by its name."""
+        struct: dict[str, Any] = msgspec.json.schema(self._kind)["$defs"][self._kind.__name__]
+        return dict(struct["properties"])
 
     def _given(self, environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
         return {
@@ -69,6 +78,26 @@ class Variables(Generic[Settings]):
             for name, value in source.items()
             if name.startswith(self.prefix) and value
         }
+
+
+def _demand(schema: Mapping[str, Any], given: str) -> str:
+    """What a value must be, in words; never what it is, since it may be a secret gone astray."""
+    if "enum" in schema:
+        return f"it must be one of {', '.join(schema['enum'])}"
+    if "pattern" in schema:
+        return f"it must match {schema['pattern']}"
+    kind = schema["type"]
+    comma = kind == "number" and _DECIMAL_COMMA.fullmatch(given)
+    hint = ", written with a point, not a comma" if comma else ""
+    return f"it must be {_KINDS[kind]}{_bounds(schema)}{hint}"
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    if "minimum" in schema and "maximum" in schema:
+        return f" from {schema['minimum']:.12g} to {schema['maximum']:.12g}"
+    names = {"exclusiveMinimum": "above", "minimum": "of at least", "maximum": "of at most"}
+    bounds = [f"{name} {schema[bound]:.12g}" for bound, name in names.items() if bound in schema]
+    return f" {' and '.join(bounds)}" if bounds else ""
 
 
 def _of_file(dotenv: Path) -> dict[str, str | None]:

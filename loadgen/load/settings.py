@@ -67,7 +67,12 @@ def shapes_file() -> Path:
 
 def _unless_empty(kind: Callable[[str], Any], default: Any) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
-        return kind(text) if text else default
+        if not text:
+            return default
+        try:
+            return kind(text)
+        except ValueError as error:
+            expected = "a whole number" if kind is int else f"a {kind.__name__}"
+            raise configargparse.ArgumentTypeError(f"it must be {expected}") from error
 
-    convert.__name__ = kind.__name__  # what argparse calls it when it refuses a value
     return convert

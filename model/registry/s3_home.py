@@ -10,6 +10,8 @@ business: AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and its other variables and fil
 """
 
 import hashlib
+import os
+import stat
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -48,6 +50,7 @@ _CONFIG: Final = Config(
 # A server that sends a few bytes now and then must not hold anybody up for ever.
 _PATIENCE: Final = 120.0
 _CHUNK: Final = 1 << 20
+_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _ABSENT: Final = frozenset(("NoSuchKey", "404", "NotFound"))
 _LOST: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict"))
 _NO_CONDITIONS: Final = frozenset(("NotImplemented", "501"))
@@ -67,6 +70,7 @@ class S3Home:
             self._client: Any = boto3.session.Session().client("s3", config=_CONFIG)
         place = f"{self._client.meta.endpoint_url} {self.where}"
         digest = hashlib.sha256(place.encode()).hexdigest()[:12]
+        self._cache = cache
         self._copies = FileHome(cache / f"{self._bucket}-{digest}" / name)
 
     def entries(self) -> list[Entry]:
@@ -87,7 +91,12 @@ class S3Home:
         return sorted(version for version, files in self._listed().items() if MANIFEST not in files)
 
     def fetch(self, version: str, *, afresh: bool = False) -> Path:
-        """See Home. A copy whose hash holds is good without a look at the bucket."""
+        """See Home. A copy whose hash holds is good without a look at the bucket.
+
+        The hash stands beside it: whoever may write there chooses the model. So nobody else may.
+        """
+        with self._told():
+            _keep_closed(self._cache)
         if not afresh:
             with suppress(Refused, Damaged):
                 return self._copies.fetch(version)
@@ -214,3 +223,28 @@ class S3Home:
             raise Unavailable(f"{self.where}: {reason} ({told['Code']})") from error
         except (BotoCoreError, HTTPClientError) as error:
             raise Unavailable(f"{self.where}: {error}") from error
+        except OSError as error:
+            raise Unavailable(f"{error.filename}: {error.strerror}") from error
+
+
+def _keep_closed(cache: Path) -> None:
+    """Make a folder for copies that only this user gets into. Raises Unavailable, OSError.
+
+    One that others could look into is closed once nothing in it is theirs or open to their writing.
+    """
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = cache.stat().st_mode
+    suspects = [cache, *(cache.rglob("*") if mode & _OF_OTHERS else ())]
+    for path in suspects:
+        if not _is_own(path):
+            reason = "models are not taken from what another user owns or may write to. Remove it"
+            raise Unavailable(f"{path}: {reason}")
+    if mode & _OF_OTHERS:
+        cache.chmod(0o700)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a path is this user's, is no link, and is not for others to write to."""
+    status = path.lstat()
+    own = status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode)
+    return own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

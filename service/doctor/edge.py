@@ -4,6 +4,7 @@ The project's own is the package `service.edge`, where it is installed; another 
 to be an nginx with its defaults.
 """
 
+import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from service.settings import Settings
 _PACKAGE: Final = "service.edge"
 # nginx's `keepalive_timeout` of an upstream, in seconds.
 _USUAL_IDLE: Final = 60
+_NEARLY_FULL: Final = 0.1
 
 
 def edge(
@@ -36,6 +38,8 @@ def edge(
     if names := module.unknown_variables(dotenv=dotenv):
         yield warn("edge", f"nothing reads {', '.join(names)}", "python -m service.edge --help")
     yield largest_body(settings, found.max_body)
+    yield from room(Path(found.workdir), found.bytes_needed)
+    yield reach(found.admin_addresses)
     yield from _secrets(machine, found)
     if found.certificate:
         yield from certificates.servers(Path(found.certificate), Path(found.certificate_key))
@@ -59,6 +63,32 @@ def largest_body(settings: Settings, allowed: int) -> Finding:
         found = f"the edge lets {allowed:,} bytes pass, the service takes {wanted:,}"
         return warn("edge bodies", found, f"EDGE_MAX_BODY={wanted}")
     return ok("edge bodies", f"up to {allowed:,} bytes pass the edge")
+
+
+def room(folder: Path, needed: int) -> Iterator[Finding]:
+    """Whether the edge's folder, if it is here, holds what may lie there, and still does."""
+    if not folder.is_dir():
+        return
+    usage = shutil.disk_usage(folder)
+    shown = f"{folder} has {usage.total:,} bytes, {usage.free:,} of them free"
+    if usage.total < needed:
+        mend = (
+            f"a larger one, or EDGE_WORKDIR_BYTES={usage.total} and a smaller EDGE_LARGE_REQUESTS"
+        )
+        yield warn("edge room", f"{shown}; up to {needed:,} are used", mend)
+    elif usage.free < usage.total * _NEARLY_FULL:
+        mend = "make room there: large bodies are refused with 503 once it is full"
+        yield warn("edge room", shown, mend)
+    else:
+        yield ok("edge room", shown)
+
+
+def reach(admin_addresses: str) -> Finding:
+    """Who gets through the edge to what changes the model."""
+    if admin_addresses == "all":
+        found = "everybody reaches /model, and a key alone is between"
+        return warn("edge admins", found, "EDGE_ADMIN_ADDRESSES: the addresses of admins")
+    return ok("edge admins", f"/model is passed on from {admin_addresses}")
 
 
 def _idle_seconds(package: str) -> int:

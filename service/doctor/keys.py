@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from service.addresses import is_loopback
-from service.auth import KeyRing, entries, uncommented
+from service.auth import KeyRing, entries, entries_of_file
 from service.doctor.finding import Finding, fail, ok, warn
 from service.settings import EXAMPLE_KEY, Settings, SettingsError
 
@@ -94,7 +94,7 @@ def _all(settings: Settings) -> list[tuple[str, str]]:
         found += entries(settings.api_keys)
     with suppress(OSError, ValueError):
         if settings.api_keys_file:
-            found += entries(uncommented(Path(settings.api_keys_file).read_text("utf-8")))
+            found += entries_of_file(Path(settings.api_keys_file).read_text("utf-8"))
     return found
 
 

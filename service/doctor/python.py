@@ -14,7 +14,7 @@ LOCK: Final = Path(__file__).parents[2] / "requirements.lock"
 _LEAST: Final = (3, 11)
 # Packages for every platform: those with a marker behind may rightly be missing.
 _PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==(\S+) \\$", re.MULTILINE)
-_INSTALL: Final = "pip install --require-hashes -r requirements.lock"
+_INSTALL: Final = "pip install --only-binary :all: --require-hashes -r requirements.lock"
 
 
 def python(version: tuple[int, ...] = sys.version_info[:3]) -> Iterator[Finding]:

@@ -29,6 +29,8 @@ def registry(settings: Settings) -> Iterator[Finding]:
         found = registry_of(settings)
         aliases = found.aliases()
         versions = [entry.version for entry in found.versions()]
+        if aliases.live in versions:
+            found.fetch(aliases.live)
     except RegistryError as error:
         yield fail("registry", str(error), "mend SCORING_MODELS, or what it names")
         return

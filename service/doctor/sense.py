@@ -65,7 +65,8 @@ def reach(machine: Machine, settings: Settings) -> Iterator[Finding]:
     inner |= {"SCORING_METRICS_BIND": metrics[0]} if metrics else {}
     lonely = [name for name, host in inner.items() if is_loopback(host)]
     if lonely and machine.in_container:
-        found = f"{' and '.join(lonely)}: loopback, which nobody outside this container reaches"
+        names = " and ".join(lonely)
+        found = f"{names}: loopback, which nothing reaches from outside a container, if this is one"
         yield warn("reach", found, "0.0.0.0, and publish only the ports that are meant")
     else:
         where = "loopback only" if is_loopback(settings.host) else "other machines too"

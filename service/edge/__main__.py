@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from service import atomic
 from service.edge.config import config
 from service.edge.settings import VARIABLES, SettingsError, load, unknown_variables
 
@@ -24,18 +25,11 @@ def main() -> int:
         sys.stdout.write(text)
         return 0
     try:
-        _write(output, text)
+        atomic.write(output, text, 0o644)  # it holds no secret
     except OSError as error:
         sys.stderr.write(f"{output}: can't be written: {error.strerror}\n")
         return os.EX_CANTCREAT
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    """In one step: nginx may be told to reload at any time. It holds no secret."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text, "utf-8")
-    new.replace(path)
 
 
 def _parser() -> argparse.ArgumentParser:

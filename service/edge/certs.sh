@@ -6,6 +6,11 @@ set -euo pipefail
 umask 077
 command -v openssl >/dev/null || { echo "Missing: openssl (Debian: apt-get install openssl)" >&2; exit 1; }
 
+# What openssl has to say is told when something fails, and else to nobody.
+said=$(mktemp)
+exec 3>&2 2>"$said"
+trap 'status=$?; [ $status = 0 ] || cat "$said" >&3; rm -f "$said"' EXIT
+
 folder=${1:-build/certs}
 client=${2:-client}
 days=397

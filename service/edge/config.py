@@ -5,7 +5,7 @@ from typing import Final
 
 import jinja2
 
-from service.edge.settings import Settings
+from service.edge.settings import DOCS_BYTES, DOCS_REQUESTS, REPLY_BYTES, Settings
 from service.privacy import PLATE_IN_ID
 
 _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
@@ -28,5 +28,8 @@ def config(settings: Settings) -> str:
     return environment.from_string(_TEMPLATE.read_text("utf-8")).render(
         edge=settings,
         service_idle=SERVICE_IDLE_SECONDS,
+        reply_bytes=REPLY_BYTES,
+        docs_bytes=DOCS_BYTES,
+        docs_requests=DOCS_REQUESTS,
         patterns={"id": ID, "plate": PLATE_IN_ID},
     )

@@ -31,15 +31,27 @@ PREFIX: Final = "EDGE_"
 _ADDRESS: Final = re.compile(
     r"(?:(?P<host>[\w.-]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>[0-9]{1,5})", re.ASCII
 )
+_EVERYBODY: Final = {"all": 1, "none": 0}
 _PATH: Final = re.compile(r"/[\w./@+-]*")
+
+# Of a reply that its client is slow to take: what the edge keeps in a file. The scores of 10,000
+# rows fit into memory, their details into this.
+REPLY_BYTES: Final = 8 * 1024 * 1024
+# The script of the documentation's page has 1.7 MB, and so many may be slow to take it at once.
+DOCS_BYTES: Final = 2 * 1024 * 1024
+DOCS_REQUESTS: Final = 16
 
 
 class Settings(Struct, frozen=True):
     """What the template is filled with. `load` makes one."""
 
-    listen: Annotated[str, Meta(description="Port, or address:port, that clients connect to.")] = (
-        "8443"
-    )
+    listen: Annotated[
+        str,
+        Meta(
+            description="Address:port that clients connect to, or a port of all addresses of this "
+            "machine."
+        ),
+    ] = "127.0.0.1:8443"
     status_listen: Annotated[
         str,
         Meta(
@@ -102,6 +114,15 @@ class Settings(Struct, frozen=True):
             description="Greatest body in bytes; not below SCORING_MAX_ARRAY_BODY.",
         ),
     ] = 16 * 1024 * 1024
+    large_requests: Annotated[
+        int,
+        Meta(
+            ge=2,
+            le=10_000,
+            description="Requests in progress whose body has 100,000 bytes or more, and half as "
+            "many of one key or address: their bodies and replies must fit EDGE_WORKDIR_BYTES.",
+        ),
+    ] = 16
     header_timeout: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds for the whole head of a request to come.")
     ] = 10
@@ -127,16 +148,33 @@ class Settings(Struct, frozen=True):
         str,
         Meta(
             description="Addresses or networks of balancers in front, separated by commas, whose "
-            "X-Forwarded-For is believed."
+            "X-Forwarded-For is believed: each must add the address that it sees."
         ),
     ] = ""
+    admin_addresses: Annotated[
+        str,
+        Meta(
+            description="Addresses or networks from which /model can be reached, separated by "
+            "commas; all or none. An admin's key is needed besides."
+        ),
+    ] = "127.0.0.0/8,::1"
+    docs_addresses: Annotated[
+        str, Meta(description="The same for /docs/ and /openapi.json, which need no key.")
+    ] = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes of nginx that serve.")] = 2
     workdir: Annotated[
-        str, Meta(description="Folder for all that nginx writes: its pid, bodies beyond 64 KiB.")
+        str,
+        Meta(description="Folder for all that nginx writes: its pid, what is too long for memory."),
     ] = "/run/edge"
+    workdir_bytes: Annotated[int, Meta(ge=1, description="Room in that folder.")] = (
+        512 * 1024 * 1024
+    )
     log: Annotated[
         str,
-        Meta(description="Where the edge tells, in JSON lines, what it answered by itself."),
+        Meta(
+            description="Where the edge tells, in JSON lines, what it answered by itself, and what "
+            "the service refused for its key."
+        ),
     ] = "/dev/stdout"
 
     @property
@@ -153,6 +191,27 @@ class Settings(Struct, frozen=True):
     def proxies(self) -> list[str]:
         """The balancers in front, one by one."""
         return _items(self.trusted_proxies)
+
+    @property
+    def admins(self) -> list[str]:
+        """Who reaches /model, as lines of nginx's `geo`."""
+        return _allowed(self.admin_addresses)
+
+    @property
+    def readers(self) -> list[str]:
+        """Who reaches the documentation, likewise."""
+        return _allowed(self.docs_addresses)
+
+    @property
+    def large_share(self) -> int:
+        """How many large requests one key or address may have in progress."""
+        return (self.large_requests + 1) // 2
+
+    @property
+    def bytes_needed(self) -> int:
+        """The room that bodies and replies beyond memory take at most."""
+        large = self.large_requests * (self.max_body + REPLY_BYTES)
+        return large + DOCS_REQUESTS * DOCS_BYTES
 
     def burst(self, rate: int) -> int:
         """How many requests may come at once above a rate."""
@@ -192,23 +251,39 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",")] if text else []
 
 
+def _allowed(text: str) -> list[str]:
+    if text in _EVERYBODY:
+        return [f"default {_EVERYBODY[text]};"]
+    return ["default 0;", *(f"{network} 1;" for network in _items(text))]
+
+
 def _check_each(settings: Settings) -> None:
     checks: dict[str, Callable[[str], str]] = {
         "listen": _address_or_port,
         "status_listen": _address,
         "upstreams": _address,
         "trusted_proxies": _network,
+        "admin_addresses": _network,
+        "docs_addresses": _network,
         **dict.fromkeys(("certificate", "certificate_key", "client_ca"), _path),
         **dict.fromkeys(("client_keys_file", "workdir", "log"), _path),
     }
-    lists = ("upstreams", "trusted_proxies")
+    lists = ("upstreams", "trusted_proxies", "admin_addresses", "docs_addresses")
     for field, complaint in checks.items():
         text = getattr(settings, field)
+        if field in ("admin_addresses", "docs_addresses") and text in _EVERYBODY:
+            continue
         for item in _items(text) if field in lists else [text] * bool(text):
             if reason := complaint(item):
                 raise _bad(field, reason)
     if settings.listen.rpartition(":")[2] == settings.status_listen.rpartition(":")[2]:
         raise _bad("status_listen", f"it needs a port other than {variable('listen')}")
+    if settings.bytes_needed > settings.workdir_bytes:
+        others = f"{variable('large_requests')} or {variable('max_body')}"
+        reason = (
+            f"{settings.bytes_needed} bytes may be needed: give it as much, or less to {others}"
+        )
+        raise _bad("workdir_bytes", reason)
 
 
 def _address_or_port(text: str) -> str:

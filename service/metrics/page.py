@@ -34,7 +34,7 @@ def serve(app: Flask, registry: CollectorRegistry, token: str) -> None:
         path=PATH,
         export_defaults=False,
         registry=registry,
-        metrics_decorator=_guarded(f"Bearer {token}".encode() if token else b""),
+        metrics_decorator=_guarded(token),
     )
     exporter.init_app(app)
 
@@ -86,14 +86,13 @@ class _Exposed(Collector):
             yield metric
 
 
-def _guarded(expected: bytes) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """What asks for the credentials, if any are expected."""
+def _guarded(token: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What asks for the token, if there is one."""
 
     def guard(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(*args: object, **kwargs: object) -> Any:
-            given = request.headers.get("Authorization", "").encode()
-            if expected and not hmac.compare_digest(given, expected):
+            if token and not _bears(request.headers.get("Authorization", ""), token):
                 challenge = {"WWW-Authenticate": "Bearer"}
                 raise Refused(401, "the bearer token is missing or wrong", challenge)
             if "name[]" in request.args:
@@ -104,3 +103,11 @@ def _guarded(expected: bytes) -> Callable[[Callable[..., Any]], Callable[..., An
         return guarded
 
     return guard
+
+
+def _bears(authorization: str, token: str) -> bool:
+    """Whether a header holds the token; the scheme's letters may be of either case."""
+    scheme, _, given = authorization.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        given.strip(" ").encode(), token.encode()
+    )

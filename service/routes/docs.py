@@ -18,8 +18,12 @@ def blueprint(settings: Settings) -> Blueprint:
     def openapi() -> Response:
         return Response(text, content_type="application/json")
 
-    ui = get_swaggerui_blueprint(
-        "/docs", "/openapi.json", config={"app_name": "Plate scoring", "validatorUrl": None}
-    )
-    routes.register_blueprint(ui)
+    @routes.get("/docs")
+    def docs() -> Response:
+        # Flask's own redirect to the slash would repeat the Host that the client sent.
+        return Response(status=308, headers={"Location": "/docs/"})
+
+    # Without an address for OAuth the package would make one of that Host.
+    config = {"app_name": "Plate scoring", "validatorUrl": None, "oauth2RedirectUrl": None}
+    routes.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=config))
     return routes

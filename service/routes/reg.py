@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from model import InvalidRequest
 from model.regno import Reading, RegnoScorer, Row, Score
+from model.wire import is_array
 from service import body, deadline, details, errors, reply
 from service.admission import ARRAY_BYTES, DEADLINE, FULL, Admission
 from service.auth import KeyRing
@@ -162,7 +163,7 @@ class RegEndpoint:
         record.route = _ROUTE
         record.model_version = self.route.slot.current.version
         try:
-            admit(headers.get(b"x-api-key", b""), self._keys, record)
+            admit(headers, self._keys, record)
             body.check_kind(headers.get(b"content-type", b""), headers.get(b"content-encoding"))
             self._admission.check_head(request.missing)
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
@@ -232,7 +233,7 @@ class RegEndpoint:
     async def _array_reply(self, live: Live, request: "Request", *, detail: bool) -> Reply:
         """Score an array step by step, between which others are served."""
         route, record = self.route, request.record
-        if not body.is_array(request.body):  # one long row
+        if not is_array(request.body):  # one long row
             decoded = route.decoded(request.body, record)
             return route.scored(live, decoded, record, detail=detail)
         slices = route.decoder.slices(request.body)

@@ -15,7 +15,7 @@ from model.regno.request import from_fields
 from tests.support.echo import Echo
 from tests.support.edge import Edge, edge_before, exchange, raw
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, free_port
+from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, free_port
 from tests.support.strategies import VALID
 
 PLATE_LATIN = "X777YK799"
@@ -82,6 +82,7 @@ _TO_METRICS = (
     *("/metrics/..%2freg/", "/metrics;/../reg/", "/reg;/../metrics", "/docs/..;/metrics"),
     *("http://127.0.0.1/metrics", "http://x/reg/../metrics", "/METRICS", "/edge/error"),
     *("/healthz", "/readyz", "/status", "/reg/..%5cmetrics", "/reg/%252e%252e/metrics"),
+    *("/edge/key", "/edge/key/unknown", "/regmetrics", "/model/", "/model/metrics", "/docsx"),
 )
 
 
@@ -97,6 +98,15 @@ def test_metrics_and_probes_are_not_there(target: str, edge: Edge, service: Serv
         assert 400 <= reply.status < 500, reply
         assert b"scoring_" not in reply.body
         assert reply.json()["status"] == "fail"
+
+
+@pytest.mark.parametrize("header", ["SCRIPT_NAME: /reg", "PATH_INFO: /metrics", "X_Api_Key: other"])
+def test_no_header_with_an_underscore_is_passed_on(header: str, bare: Edge, echo: Echo) -> None:
+    """A server behind may take it for another one, or for its own."""
+    head = f"GET /reg/metrics HTTP/1.1\r\nHost: x\r\nx-api-key: k\r\n{header}\r\n\r\n"
+    assert raw(bare, head.encode()).status == 200
+    assert not [name for name in echo.last if "_" in name]
+    assert echo.last.get_all("X-Api-Key") == ["k"]
 
 
 def test_the_edge_answers_for_itself_even_without_a_service(tmp_path: Path) -> None:
@@ -150,12 +160,15 @@ def test_requests_share_connections_to_the_service(bare: Edge, echo: Echo) -> No
 
 
 def test_a_whole_body_is_passed_at_once_with_its_length(bare: Edge, echo: Echo) -> None:
-    head = b"POST /reg/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /reg/ HTTP/1.1\r\nHost: x\r\nx-api-key: k\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (VALID[:9], VALID[9:]))
     with socket.create_connection(("127.0.0.1", bare.port), 20) as slow:
         slow.sendall(head + chunks[:40])
+        eventually(lambda: len(echo.received) == 1, "the service is asked for the key")
         assert bare.ask("GET", "/").status == 200
-        assert [received.path for received in echo.received] == ["/"]
+        # Whether it knows the key of a body whose length nobody tells, and the other request.
+        asked = [(received.headers["X-Api-Key"], received.path) for received in echo.received]
+        assert asked == [("k", "/"), ("123321", "/")]
         slow.sendall(chunks[40:] + b"0\r\n\r\n")
         response = HTTPResponse(slow)
         response.begin()

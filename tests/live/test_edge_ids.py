@@ -44,14 +44,25 @@ _IDS = {
 @pytest.mark.parametrize("given_id", _IDS)
 def test_an_id_is_kept_if_it_is_sensible(given_id: str, bare: Edge, echo: Echo) -> None:
     headers = {"x-api-key": KEY, "X-Request-Id": given_id}
-    for path, upstream in (("/", True), ("/nowhere", False)):
-        [told] = bare.ask("GET", path, headers=headers).all("X-Request-Id")
-        if _IDS[given_id]:
-            assert told == given_id
-        else:
-            assert _HEX.fullmatch(told)
-        if upstream:
-            assert echo.last.get_all("X-Request-Id") == [told]
+    [told] = bare.ask("GET", "/", headers=headers).all("X-Request-Id")
+    assert (told == given_id) is _IDS[given_id]
+    assert told == given_id or _HEX.fullmatch(told)
+    assert echo.last.get_all("X-Request-Id") == [told]
+
+
+@pytest.mark.parametrize("key", [{}, {"x-api-key": "k"}])
+@pytest.mark.parametrize("given_id", [str(uuid4()), "sensible", f"id-{KEY}"])
+def test_where_the_service_is_not_asked_the_id_is_the_edges_own(
+    given_id: str, key: dict[str, str], bare: Edge, echo: Echo
+) -> None:
+    """Any key may be in an id, and only the service knows them all."""
+    path = "/nowhere" if key else "/reg/"
+    [told] = bare.ask("GET", path, headers={**key, "X-Request-Id": given_id}).all("X-Request-Id")
+    assert _HEX.fullmatch(told)
+    eventually(lambda: len(bare.told()) == 1, "it is logged")
+    assert bare.told()[0]["request_id"] == told
+    assert echo.received == []
+    assert KEY not in bare.everything()
 
 
 def test_an_id_is_told_once_and_is_that_of_the_services_log(edge: Edge, service: Server) -> None:

@@ -97,6 +97,7 @@ def test_the_log_tells_what_the_edge_answered_and_nothing_else(bare: Edge, echo:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", line.pop("time"))
     assert line == {
         "status": 404,
+        "reason": "there is nothing at this address",
         "request_id": told,
         "address": "127.0.0.1",
         "certificate": "",

@@ -35,7 +35,7 @@ def _slow_clients(edge: Edge) -> Iterator[None]:
 
     Strangers do so at moments of their own: all at once they would be a load of another kind.
     """
-    begun, over = head(100_000), Event()
+    begun, over = head(90_000), Event()
 
     def drip() -> None:
         for client in cycle(clients):

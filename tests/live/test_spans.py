@@ -131,6 +131,21 @@ def test_the_callers_trace_is_continued_if_it_is_sampled(
     assert len({span.trace_id for span in spans.values()}) == 4
 
 
+def test_a_key_is_no_callers_trace_nor_span(tmp_path: Path, collector: Collector) -> None:
+    """Keys may be hexadecimal, and what a client gives as its trace's id is exported."""
+    as_trace, as_span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    settings = {**_settings(collector.endpoint), "api_keys": f"a:{KEY},b:{as_trace},c:{as_span}"}
+    parents = [f"00-{as_trace}-{_PARENT}-01", f"00-{_TRACE}-{as_span}-01"]
+    with serving(tmp_path, **settings) as server:
+        for number, traceparent in enumerate(parents):
+            _sent(server, traceparent, number)
+    spans = [span for span in collector.spans() if span.name == "GET /"]
+    assert [span.parent_span_id for span in spans] == [b"", b""]
+    assert {span.trace_id.hex() for span in spans}.isdisjoint({as_trace, _TRACE})
+    for secret in (as_trace, as_span):
+        assert bytes.fromhex(secret) not in b"".join(collector.bodies)
+
+
 def test_no_secret_reaches_a_span(
     tmp_path: Path, collector: Collector, request_body: dict[str, Any]
 ) -> None:

@@ -1,6 +1,7 @@
 """The live model is changed while requests flow: nobody notices but by the version."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
@@ -102,7 +103,7 @@ def test_promotions_over_http_ask_for_rights_and_pass_a_gate(tmp_path: Path) -> 
     registry_of_two(tmp_path)
     with following(tmp_path) as server:
         night = {"x_api_key": "a-key-of-the-night"}
-        for path in ("/model/promote", "/model/rollback"):
+        for path in ("/model/promote", "/model/rollback", "/model/shadow"):
             assert post(server, path, {"version": SECOND}, **night).status_code == 403
         refusal = post(server, "/model/promote", {"version": SECOND})
         assert refusal.status_code == 409
@@ -132,6 +133,28 @@ def test_the_shadow_follows_its_alias(tmp_path: Path) -> None:
         registry.promote(SECOND, who="the tests")
         eventually(lambda: _shadows(server) == [""] * 2, "what is live is no shadow")
         wait_until_all_serve(server, SECOND)
+
+
+def test_the_shadow_is_chosen_over_http_and_everything_is_on_record(tmp_path: Path) -> None:
+    registry_of_two(tmp_path)
+    with following(tmp_path) as server:
+        chosen = post(server, "/model/shadow", {"version": SECOND, "note": "to compare"})
+        assert (chosen.status_code, chosen.json()["body"]["aliases"]["shadow"]) == (200, SECOND)
+        eventually(lambda: _shadows(server) == [SECOND] * 2, "both have the shadow")
+        live = post(server, "/model/shadow", {"version": FIRST})
+        told = f"{FIRST} is live: it can't be its own shadow"
+        assert (live.status_code, live.json()["body"]) == (409, told)
+        assert post(server, "/model/shadow").status_code == 200
+        eventually(lambda: _shadows(server) == [""] * 2, "there is none any more")
+        with server.client() as client:
+            history = client.get("/model/history").json()["body"]
+        assert [(change["what"], change["who"], change["note"]) for change in history] == [
+            ("promote", "the tests", ""),
+            ("shadow", "key example", "to compare"),
+            ("shadow", "key example", ""),
+        ]
+        since = {datetime.fromisoformat(note["since"]) for note in shown(server)["workers"]}
+    assert all(timedelta(0) < datetime.now(UTC) - one < timedelta(hours=1) for one in since)
 
 
 def _shadows(server: Server) -> list[str]:

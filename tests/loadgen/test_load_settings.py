@@ -33,6 +33,7 @@ _UNUSABLE = [
     ("rows", "/none.csv", "/none.csv: No such file"),
     ("out", "/dev/null", "/dev/null: File exists"),
     ("metrics-port", "99999", "LOADGEN_METRICS_PORT: 99999"),
+    ("metrics-port", "9100,5", "argument --metrics-port: it must be a whole number"),
 ]
 
 

@@ -2,10 +2,11 @@
 
 import json
 import multiprocessing
+import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -124,6 +125,89 @@ def test_a_harmed_copy_is_fetched_anew(registry: Registry) -> None:
         assert registry.fetch("v1").read_bytes() == b"one"
     registry.fetch("v1").with_name("manifest.json").unlink()
     assert registry.fetch("v1").read_bytes() == b"one"
+
+
+def test_the_copies_are_for_this_user_only(registry: Registry, tmp_path: Path) -> None:
+    registry.add(files("v1", b"one"))
+    path, cache = registry.fetch("v1"), tmp_path / "cache"
+    assert cache.stat().st_mode & 0o777 == 0o700
+    # As a former version made it: others could look into it, and no more.
+    cache.chmod(0o755)
+    assert registry.fetch("v1") == path
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+def _open_to_all(cache: Path) -> Path:
+    cache.chmod(0o777)
+    return cache
+
+
+def _open_to_the_group(cache: Path) -> Path:
+    cache.chmod(0o770)
+    return cache
+
+
+def _open_within(cache: Path) -> Path:
+    cache.chmod(0o755)
+    [model] = cache.rglob("model.cbm")
+    model.parent.chmod(0o775)
+    return model.parent
+
+
+def _a_link(cache: Path) -> Path:
+    cache.rename(cache.with_name("elsewhere"))
+    cache.symlink_to(cache.with_name("elsewhere"))
+    return cache
+
+
+def _a_link_within(cache: Path) -> Path:
+    cache.chmod(0o755)
+    [model] = cache.rglob("model.cbm")
+    model.rename(cache.with_name("other.cbm"))
+    model.symlink_to(cache.with_name("other.cbm"))
+    return model
+
+
+def _anothers(cache: Path) -> Path:
+    os.chown(cache, 65534, 65534)
+    return cache
+
+
+def _anothers_within(cache: Path) -> Path:
+    cache.chmod(0o755)
+    [manifest] = cache.rglob("manifest.json")
+    os.chown(manifest, 65534, 65534)
+    return manifest
+
+
+_BY_ROOT = (_anothers, _anothers_within) if os.getuid() == 0 else ()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [_open_to_all, _open_to_the_group, _open_within, _a_link, _a_link_within, *_BY_ROOT],
+)
+def test_no_model_is_taken_from_where_another_user_may_write(
+    harm: Callable[[Path], Path], registry: Registry, tmp_path: Path
+) -> None:
+    registry.add(files("v1", b"one"))
+    registry.fetch("v1")
+    path = harm(tmp_path / "cache")
+    told = f"{path}: models are not taken from what another user owns or may write to. Remove it"
+    for _ in range(2):
+        with pytest.raises(Unavailable) as refused:
+            registry.fetch("v1")
+        assert str(refused.value) == told
+
+
+def test_a_cache_that_cant_be_made_is_named(
+    server: Moto, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    registry = _registry(server, prefix, tmp_path / "file" / "cache", monkeypatch)
+    registry.add(files("v1", b"one"))
+    with pytest.raises(Unavailable, match=r"/file/cache: Not a directory$"):
+        registry.fetch("v1")
 
 
 def test_what_was_harmed_in_the_bucket_is_refused_and_verify_looks_there(

@@ -1,13 +1,14 @@
 """From bytes to requests: one object or many, once or twice encoded, and what is hostile."""
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import InvalidRequest, TooManyRows
+from model import InvalidRequest, NotUtf8, TooManyRows
 from model.careful_json import NOT_JSON, REPEATED, TOO_DEEP
 from model.regno import Reading, RegnoScorer
 from model.wire import NOT_A_ROW, NOT_ROWS
@@ -183,16 +184,9 @@ def test_a_repeated_key_is_found_though_another_is_missing() -> None:
     [
         *(b"", b" ", b"x", b"'", b'"', b"{", b"[", b"[,]", b"[1,]", b"[] []", b'"x"', b'""'),
         *(VALID[:-1], VALID[: len(VALID) // 2], b"[" + VALID, b"[" + VALID + b",", VALID + b"x"),
-        *(
-            b"\xef\xbb\xbf" + VALID,
-            VALID.decode().encode("utf-16"),
-            b"\xff\xfe",
-            b"\x00",
-            b"\x0c{}",
-        ),
+        *(BOM_UTF8 * 2 + VALID, BOM_UTF8 * 50_000 + VALID, BOM_UTF8, b" " + BOM_UTF8 + VALID),
+        *(VALID + BOM_UTF8, b"[" + BOM_UTF8 + VALID + b"]", b"\x0c{}"),
         *(VALID.replace(b": 1", b": +1"), VALID.replace(b": 1", b": 01")),
-        VALID.replace("Е".encode(), b"\xd0"),
-        VALID.replace("Е".encode(), b"\xed\xa0\x80"),
         VALID.replace("Е".encode(), b"\\ud800"),
         VALID.replace("Е".encode(), b"\\udc00\\ud800"),
         VALID.replace("Е".encode(), b"\n"),
@@ -204,6 +198,66 @@ def test_a_repeated_key_is_found_though_another_is_missing() -> None:
 )
 def test_what_is_no_json_is_said_to_be_none(body: bytes) -> None:
     assert str(_refusal(body)) == NOT_JSON
+
+
+def _plates(body: bytes) -> list[str]:
+    """The camera's reading of each row."""
+    read = _decode(body)
+    rows = read if isinstance(read, list) else [read]
+    return [row.regno_recognize for row in rows if isinstance(row, Reading)]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_one_mark_of_utf8_at_the_begin_is_passed_over(rows: int) -> None:
+    text = VALID.decode() if rows == 1 else f"[{VALID.decode()},{VALID.decode()}]"
+    expected = [OBJECT["regno_recognize"]] * rows
+    assert _plates(BOM_UTF8 + text.encode()) == expected
+    # Before the text and within it, once it has been encoded.
+    for encoded in (json.dumps(text), json.dumps("\ufeff" + text)):
+        assert _plates(encoded.encode()) == expected
+        assert _plates(BOM_UTF8 + encoded.encode()) == expected
+
+
+def test_a_mark_within_an_encoded_row_is_passed_over_too() -> None:
+    assert _rows(_bytes(["\ufeff" + VALID.decode(), OBJECT, "\ufeff\ufeff" + VALID.decode()])) == [
+        "read",
+        "read",
+        NOT_JSON,
+    ]
+
+
+_ENCODINGS = (
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "utf-32-le",
+    "utf-32-be",
+    "cp1251",
+    "koi8-r",
+)
+
+
+@pytest.mark.parametrize("encoding", _ENCODINGS)
+@pytest.mark.parametrize("body", [VALID, b"[" + VALID + b"]", _bytes(VALID.decode())])
+def test_another_encoding_is_said_to_be_one(body: bytes, encoding: str) -> None:
+    fault = _refusal(body.decode().encode(encoding))
+    assert isinstance(fault, NotUtf8)
+    assert (str(fault), fault.field, fault.kind) == ("the body is not UTF-8", "", "unreadable")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"\xff\xfe", b"\x00", b"\xff", BOM_UTF8 + b"\xff", b'"\xd0"'),
+        VALID.replace("Е".encode(), b"\xd0"),
+        VALID.replace("Е".encode(), b"\xed\xa0\x80"),
+        b"[" + VALID + b"," + VALID.replace("Е".encode(), b"\xd0") + b"]",
+    ],
+    ids=lambda body: repr(body[:12] + b".." + body[-8:]),
+)
+def test_bytes_that_are_no_utf8_are_said_to_be_none(body: bytes) -> None:
+    assert isinstance(_refusal(body), NotUtf8)
 
 
 @pytest.mark.parametrize("body", [b"null", b"1", b"1.5", b"true", b"false"])

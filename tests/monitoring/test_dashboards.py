@@ -15,6 +15,7 @@ from monitoring.grafana import files
 from monitoring.look import dashboards, schema
 from monitoring.look.dashboards import Variable, filled_in
 from monitoring.look.prometheus import Span
+from service.metrics.http import _EXPECTED
 from tests.support.paths import ROOT
 
 GRAFANA = ROOT / "monitoring" / "grafana"
@@ -108,6 +109,36 @@ def test_ids_titles_and_references_are_unique(name: str) -> None:
     assert len(titles) == len(set(titles))
     asked = [(query.panel, query.ref) for query in dashboards.queries(dashboard)]
     assert len(asked) == len(set(asked))
+
+
+def _panel(name: str, title: str) -> dict[str, Any]:
+    [found] = [p for p in dashboards.panels(dashboards.load(name)) if p["title"] == title]
+    return found
+
+
+def test_no_two_statuses_have_one_colour() -> None:
+    """All that POST /reg answers with: what is there at 0 before it first happens."""
+    panel = _panel("service", "Requests by status")
+    colours = {
+        override["matcher"]["options"]: override["properties"][0]["value"]["fixedColor"]
+        for override in panel["fieldConfig"]["overrides"]
+    }
+    answered = {s for route, _, s in _EXPECTED if route == "/reg"}
+    assert answered <= colours.keys()
+    assert len(set(colours.values())) == len(colours)
+
+
+def test_a_legend_of_many_names_is_beside_its_graph() -> None:
+    for name, title in (
+        ("service", "Why rows are refused"),
+        ("model", "Refused rows by field"),
+        ("model", "For the network, by camera class"),
+        ("model", "Rows by camera class"),
+        ("model", "Shadow flips, by camera class"),
+    ):
+        panel = _panel(name, title)
+        assert panel["options"]["legend"]["placement"] == "right"
+        assert panel["gridPos"]["w"] == 12
 
 
 def test_instance_and_camera_class_can_be_chosen() -> None:

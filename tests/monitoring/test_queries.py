@@ -178,5 +178,37 @@ def test_shares_add_up(played: Played) -> None:
     assert now["other"] > training["other"]
 
 
+def test_the_distribution_of_scores_is_whole_and_in_order(played: Played) -> None:
+    dashboard = dashboards.load("model")
+    [query] = [q for q in dashboards.queries(dashboard) if q.title == "Distribution of scores"]
+    shares = {
+        one["metric"]["range"]: float(one["value"][1])
+        for one in answer(played, "model", query)["result"]
+    }
+    assert sorted(shares) == [
+        *("0 to 0.1", "0.1 to 0.2", "0.2 to 0.3", "0.3 to 0.4", "0.4 to 0.5", "0.5 to 0.6"),
+        *("0.6 to 0.7", "0.7 to 0.8", "0.8 to 0.9", "0.9 to 1.0"),
+    ]
+    assert min(shares.values()) >= 0
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_bins_of_scores_are_numbers(played: Played) -> None:
+    dashboard = dashboards.load("model")
+    queries = [q for q in dashboards.queries(dashboard) if q.title == "Scores by bin"]
+    assert len(queries) == 3
+    for query in queries:
+        bins = sorted(map(float, _by_bin(answer(played, "model", query))))
+        assert bins[-1] == 1
+        assert len(bins) == 10
+
+
+def test_alerts_that_fire_are_told_and_else_that_none_does(played: Played) -> None:
+    [query] = [q for q in dashboards.queries(dashboards.load("service")) if q.title == "Alerts"]
+    told = [one["metric"]["alertname"] for one in answer(played, "service", query)["result"]]
+    firing = played.prometheus.at('ALERTS{alertstate="firing"}', played.span.end)["result"]
+    assert set(told) == ({one["metric"]["alertname"] for one in firing} or {"none"})
+
+
 def _by_bin(data: Any) -> dict[str, float]:
     return {one["metric"]["bin"]: float(one["value"][1]) for one in data["result"]}

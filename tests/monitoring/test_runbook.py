@@ -1,12 +1,18 @@
 """The runbook has an entry of the same form for each alert, and links that lead somewhere."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
 from monitoring import rules, slo
+from monitoring.alertmanager.config import config
+from monitoring.alertmanager.settings import Settings
+from tests.monitoring import stack
+from tests.monitoring.tools import tool
 from tests.support.paths import ROOT
 
 _TEXT: Final = (ROOT / "monitoring" / "RUNBOOK.md").read_text("utf-8")
@@ -42,6 +48,25 @@ def test_an_entry_says_look_decide_do(name: str) -> None:
 def test_an_entry_begins_with_the_alerts_severity(name: str) -> None:
     severity = _alerts()[name]["labels"]["severity"]
     assert _ENTRIES[name].strip().startswith(f"A {severity}: ")
+
+
+def test_the_commands_to_silence_an_alert_work(tmp_path: Path) -> None:
+    [block] = re.findall(r"```\n(amtool .*?)```", _TEXT, re.DOTALL)
+    add, query, expire = block.strip().splitlines()
+    program = tool("amtool")
+    with stack.alertmanager(tmp_path, config(Settings(nobody=True))) as address:
+
+        def run(line: str) -> str:
+            command = line.replace("http://127.0.0.1:9093", address).replace("amtool", program, 1)
+            done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        silence = run(add).strip()
+        assert re.fullmatch("[0-9a-f-]{36}", silence)
+        assert 'alertname="NoTraffic"' in run(query)
+        run(expire.replace("ID", silence))
+        assert silence not in run(query)
 
 
 def test_links_within_it_lead_to_headings() -> None:

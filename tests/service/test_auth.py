@@ -1,11 +1,14 @@
 """Keys: who may call, under which name, and how they change without a restart."""
 
+import string
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.auth import BadKeys, KeyRing, parse
+from service.auth import BadKeys, KeyRing, entries, entries_of_file
 from service.settings import Settings, SettingsError
 from tests.conftest import AppMaker
 from tests.support.server import refused
@@ -39,11 +42,34 @@ def test_keys_are_held_as_digests_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["na me:k", "имя:k", "a/b:k", ":k", "name:", "name:ключ", "x" * 65 + ":k"]
+    "key", ["имя:k", "a/b:k", ":k", "name:", "name:ключ", "x" * 65 + ":k", "a\x07b:k"]
 )
-def test_unusable_entries_are_refused_by_their_place(text: str) -> None:
-    with pytest.raises(BadKeys, match=r"entry [12]"):
-        parse(text.replace("na me", "a\x07b"), example_allowed=True)
+def test_unusable_entries_are_refused_by_their_place(key: str) -> None:
+    with pytest.raises(BadKeys, match=r"the (name|key) in entry 2 (may|must)"):
+        list(entries(f"good:k,{key}"))
+    with pytest.raises(BadKeys, match=r"the (name|key) in line 3 (may|must)"):
+        list(entries_of_file(f"# callers\ngood:k\n{key}\n"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("alice S3cretKeyOfAlice", "alice = key", "alice: key", "alice:key bob:key", "a\tb"),
+        *("alice:key,bob:key", "alice,key", "alice:key\rbob:key", "alice\x0bkey", "a\u2028b"),
+        "\ufeffalice:key x",
+    ],
+)
+def test_more_than_one_word_in_a_line_makes_no_more_keys(line: str) -> None:
+    with pytest.raises(BadKeys, match=r"^line 2 holds more than one word"):
+        list(entries_of_file(f"good:k\n{line}  # a comment\n"))
+
+
+@pytest.mark.parametrize("entry", ["alice S3cretKeyOfAlice", "alice = key", "alice: key", "a\tb"])
+def test_blanks_within_an_entry_make_no_more_keys(entry: str) -> None:
+    with pytest.raises(BadKeys, match=r"^entry 2 holds more than one word"):
+        list(entries(f"good:k, {entry}"))
+    with pytest.raises(SettingsError, match=r"^SCORING_API_KEYS: entry 1 holds more than one word"):
+        _ring(entry)
 
 
 def test_a_refusal_of_keys_tells_no_key() -> None:
@@ -65,7 +91,7 @@ def test_the_example_key_is_refused_off_loopback(host: str, keys: str, tmp_path:
     with pytest.raises(SettingsError, match=r"SCORING_API_KEYS: .*loopback"):
         _ring(keys, host=host)
     file = tmp_path / "keys"
-    file.write_text(keys)
+    file.write_text(keys.replace(",", "\n"))
     with pytest.raises(SettingsError, match=r"SCORING_API_KEYS_FILE: .*loopback"):
         _ring(file=file, host=host)
     assert _ring("mine:k", host=host).name_of(b"k") == "mine"
@@ -91,11 +117,115 @@ def test_a_missing_keys_file_stops_the_start(tmp_path: Path) -> None:
 
 def test_a_keys_file_has_a_key_a_line_and_comments(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    file.write_text("# callers\nfirst:k1  # since spring\n\n  second:k2\nthird:k3,bare\r\n")
+    file.write_text("# callers\nfirst:k1  # since spring\n\n  second:k2\nthird:k3\r\nbare#1\n")
     ring = _ring("fixed:k0", file=file)
-    names = [ring.name_of(key) for key in (b"k0", b"k1", b"k2", b"k3", b"bare")]
+    names = [ring.name_of(key) for key in (b"k0", b"k1", b"k2", b"k3", b"bare#1")]
     assert names == ["fixed", "first", "second", "third", "key-4"]
     assert ring.name_of(b"since") is None
+
+
+@pytest.mark.parametrize("start", ["", "# callers\n"])
+def test_one_mark_of_utf8_at_the_files_start_is_passed_over(start: str, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(f"{start}first:k1\nbare-key\n".encode("utf-8-sig"))
+    ring = _ring(file=file)
+    assert [ring.name_of(key) for key in (b"k1", b"bare-key")] == ["first", "key-2"]
+
+
+@pytest.mark.parametrize("content", ["\ufeff\ufefffirst:k1\n", "first:k1\n\ufeffsecond:k2\n"])
+def test_any_other_such_mark_is_part_of_a_name(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(content)
+    with pytest.raises(SettingsError, match=r"the name in line [12] may hold letters"):
+        _ring(file=file)
+
+
+_LONG = "Zq9-a-key-of-32-characters-xyz01"
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        *((_LONG, True), (f"id-{_LONG}", True), (f"{_LONG}-1", True), (f"a{_LONG}b", True)),
+        *((_LONG[:-1], False), (_LONG.lower(), False), (_LONG[1:] + _LONG[:1], False)),
+        # The other length there is, and one that is too short to be looked for in a text.
+        *(("eightchr", True), ("x.eightchr.x", True), ("short", True), ("a-short-one", False)),
+        *(("", False), ("x" * 128, False)),
+    ],
+)
+def test_a_key_is_found_in_a_text(text: str, held: bool) -> None:  # noqa: FBT001 - a table
+    ring = _ring(f"one:{_LONG},two:eightchr,three:short")
+    assert ring.is_in(text) is held
+
+
+@given(st.text(string.printable, max_size=40), st.text(string.printable, max_size=40))
+def test_a_key_is_found_wherever_it_stands(before: str, after: str) -> None:
+    assert _RING_OF_ONE.is_in(before + _LONG + after)
+    assert _RING_OF_ONE.is_in(before + after) is (_LONG in before + after)
+
+
+_RING_OF_ONE = _ring(f"one:{_LONG}")
+
+
+def test_only_keys_in_force_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"one:{_LONG}\n")
+    ring = _ring("fixed:of-the-settings", file=file)
+    assert ring.is_in(f"a {_LONG}")
+    file.write_text("two:of-the-new-file\n")
+    ring.look_again()
+    found = {
+        text: ring.is_in(f"a {text}") for text in (_LONG, "of-the-new-file", "of-the-settings")
+    }
+    assert found == {_LONG: False, "of-the-new-file": True, "of-the-settings": True}
+
+
+_HERE = [
+    *({}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": "::1, 127.8.8.8"}),
+    *({"X-Real-IP": "::1"}, {"X-Forwarded-For": "::ffff:127.0.0.1"}, {"X-Forwarded-For": "unix:"}),
+]
+_ELSEWHERE = [
+    *({"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}),
+    *({"X-Forwarded-For": "203.0.113.9, 127.0.0.1"}, {"X-Forwarded-For": "2001:db8::1"}),
+    *({"X-Forwarded-For": "::ffff:203.0.113.9"}, {"X-Forwarded-For": "10.0.0.1"}),
+    *({"X-Forwarded-For": ""}, {"X-Forwarded-For": "127.0.0.1,"}, {"X-Forwarded-For": "unknown"}),
+    *({"X-Forwarded-For": "127.0.0.1.evil.example"}, {"X-Forwarded-For": "0x7f.1"}),
+    *({"X-Forwarded-For": "0.0.0.0"}, {"X-Forwarded-For": "::"}, {"X-Real-IP": "203.0.113.9"}),
+    *({"Forwarded": "for=203.0.113.9"}, {"Forwarded": "for=127.0.0.1"}),
+    {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "203.0.113.9"},
+]
+
+
+@pytest.mark.parametrize("forwarded", _HERE)
+def test_the_example_key_is_good_for_who_is_on_this_machine(
+    forwarded: dict[str, str], client: FlaskClient, key: dict[str, str]
+) -> None:
+    assert client.get("/", headers={**key, **forwarded}).status_code == 200
+
+
+@pytest.mark.parametrize("forwarded", _ELSEWHERE)
+@pytest.mark.parametrize(
+    "method_and_path", ["GET /", "POST /reg/", "POST /reg", "POST /reg/explain"]
+)
+def test_the_example_key_is_refused_when_a_proxy_names_another_machine(
+    method_and_path: str, forwarded: dict[str, str], client: FlaskClient, key: dict[str, str]
+) -> None:
+    method, path = method_and_path.split()
+    reply = client.open(path, method=method, headers={**key, **forwarded})
+    assert reply.status_code == 401
+    assert reply.json == {
+        "body": "the example key may serve on loopback only: make one of your own",
+        "status": "fail",
+    }
+    assert reply.headers["WWW-Authenticate"] == 'ApiKey header="x-api-key"'
+
+
+@pytest.mark.parametrize("forwarded", _ELSEWHERE)
+def test_any_other_key_is_good_from_everywhere(
+    forwarded: dict[str, str], make_app: AppMaker
+) -> None:
+    client = make_app(api_keys="one:k1").test_client()
+    assert client.get("/", headers={"x-api-key": "k1", **forwarded}).status_code == 200
 
 
 @pytest.fixture

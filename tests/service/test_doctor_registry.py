@@ -6,7 +6,7 @@ from pathlib import Path
 from service.doctor import registry
 from service.settings import Settings
 from tests.support.doctor import GOOD_KEY, only
-from tests.support.swapping import FIRST, SECOND, registry_of_two
+from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 
 
 def test_no_registry_is_no_finding() -> None:
@@ -37,6 +37,14 @@ def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
     assert f"the live version is {FIRST}, which is not there" in found.found
     (tmp_path / "models" / "regno" / "aliases.json").write_text("{")
     assert only(registry.registry(settings)).level == "fail"
+
+
+def test_a_live_version_that_cant_be_had_fails(tmp_path: Path) -> None:
+    registry_of_twins(tmp_path)
+    (tmp_path / "models" / "regno" / FIRST / "model.cbm").write_bytes(b"harmed")
+    found = only(registry.registry(Settings(models=str(tmp_path / "models"))))
+    assert found.level == "fail"
+    assert "the SHA-256 differs" in found.found
 
 
 def test_an_admin_without_a_key_is_told() -> None:

@@ -1,7 +1,9 @@
 """What the doctor makes of settings that don't fit together, and of what they name."""
 
+import shutil
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -125,6 +127,8 @@ def load(*, dotenv):
     if "bad" in dotenv.name:
         raise SettingsError("EDGE_LISTEN: is no port")
     return SimpleNamespace(
+        workdir="/nowhere", bytes_needed=1,
+        admin_addresses="all" if "odd" in dotenv.name else "::1",
         max_body=4096, certificate="", certificate_key="{key}", client_ca="", client_keys_file=""
     )
 def unknown_variables(*, dotenv):
@@ -153,6 +157,7 @@ def test_the_projects_own_edge_is_asked(
     assert {name: finding.level for name, finding in found.items()} == {
         "keep-alive": "ok",
         "edge bodies": "ok",
+        "edge admins": "ok",
         "edge certificate key": "ok",
     }
     key.chmod(0o666)
@@ -161,10 +166,28 @@ def test_the_projects_own_edge_is_asked(
         "keep-alive": "warn",
         "edge": "warn",
         "edge bodies": "warn",
+        "edge admins": "warn",
         "edge certificate key": "fail",
     }
     assert found["keep-alive"].mend.startswith("SCORING_KEEPALIVE=95")
     assert _with_an_edge(tmp_path, "bad.env")["edge"].level == "fail"
+
+
+def test_the_edges_folder_must_hold_what_may_lie_there(tmp_path: Path) -> None:
+    assert list(edge.room(tmp_path / "none", 1)) == []
+    found = only(edge.room(tmp_path, shutil.disk_usage(tmp_path).total + 1))
+    assert (found.name, found.level) == ("edge room", "warn")
+    assert "EDGE_WORKDIR_BYTES=" in found.mend
+
+
+@pytest.mark.parametrize(("free", "level"), [(10, "ok"), (9, "warn"), (0, "warn")])
+def test_a_folder_that_is_nearly_full_is_told(
+    free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(total=100, used=100 - free, free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    found = only(edge.room(tmp_path, 100))
+    assert (found.level, found.found) == (level, f"{tmp_path} has 100 bytes, {free} of them free")
 
 
 @pytest.fixture

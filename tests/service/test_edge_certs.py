@@ -61,6 +61,25 @@ def test_another_client_is_of_the_same_authority(tmp_path: Path) -> None:
     assert shown.strip() == "subject=CN = partner"
 
 
+def _made(folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(ROOT / "service/edge/certs.sh"), str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_openssl_says_nothing_unless_it_fails(tmp_path: Path) -> None:
+    made = _made(tmp_path / "certs")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout == f"Certificates in {tmp_path}/certs: ca, server, client\n"
+    (tmp_path / "other" / "ca.crt").mkdir(parents=True)
+    failed = _made(tmp_path / "other")
+    assert failed.returncode != 0
+    assert "ca.crt" in failed.stderr
+
+
 def test_make_certs_puts_them_where_git_does_not_look() -> None:
     said = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "certs"],

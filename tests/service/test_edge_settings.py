@@ -1,11 +1,13 @@
 """Settings become a configuration that nginx accepts, or stop with the variable's name."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pytest
 
+from service.addresses import is_loopback
 from service.edge.config import SERVICE_IDLE_SECONDS, config
 from service.edge.settings import (
     FIELDS,
@@ -38,14 +40,18 @@ _GOOD: Final[dict[str, tuple[str, Any, str]]] = {
     "burst_seconds": ("0.5", 0.5, "limit_req zone=key burst=250 nodelay;"),
     "connections_per_address": ("9", 9, "limit_conn connections 9;"),
     "max_body": ("2048", 2048, "client_max_body_size 2048;"),
+    "large_requests": ("5", 5, "limit_conn large_key 3;"),
     "header_timeout": ("3", 3, "client_header_timeout 3s;"),
     "body_timeout": ("4", 4, "client_body_timeout 4s;"),
     "send_timeout": ("5", 5, "send_timeout 5s;"),
     "reply_timeout": ("6", 6, "proxy_read_timeout 6s;"),
     "keepalive": ("7", 7, "        keepalive_timeout 7s;"),
     "trusted_proxies": ("10.0.0.0/8, ::1", "10.0.0.0/8, ::1", "set_real_ip_from ::1;"),
+    "admin_addresses": ("10.0.0.0/8, ::2", "10.0.0.0/8, ::2", "        ::2 1;"),
+    "docs_addresses": ("203.0.113.0/24", "203.0.113.0/24", "        203.0.113.0/24 1;"),
     "workers": ("3", 3, "worker_processes 3;"),
     "workdir": ("/srv/edge", "/srv/edge", "pid /srv/edge/nginx.pid;"),
+    "workdir_bytes": ("500000000", 500_000_000, "which has 500000000 bytes."),
     "log": ("/srv/edge.log", "/srv/edge.log", "access_log /srv/edge.log edge"),
 }
 # What a setting can't do without.
@@ -115,6 +121,10 @@ _BAD: Final[list[tuple[str, str]]] = [
     *(("reply_timeout", value) for value in ("4", "3601")),
     *(("keepalive", value) for value in ("0", "x")),
     *(("trusted_proxies", value) for value in ("balancer", "10.0.0.1/8", "10.0.0.0/8,", "all;")),
+    *(("admin_addresses", value) for value in ("everybody", "10.0.0.1/8", "all,::1", "::1;", ",")),
+    *(("docs_addresses", value) for value in ("on", "10.0.0.0/33", "none,", "ALL")),
+    *(("large_requests", value) for value in ("0", "1", "10001", "many")),
+    *(("workdir_bytes", value) for value in ("0", "512m", "-1", "400000000")),
     *(("workers", value) for value in ("0", "65", "auto")),
     *(("workdir", value) for value in ("work", "/a b", "/a;")),
     *(("log", value) for value in ("stdout", "syslog:server=a", "/a b")),
@@ -127,6 +137,48 @@ def test_a_bad_value_is_named_by_its_variable(field: str, text: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load({variable(field): text}, _NONE)
     assert str(raised.value).startswith(f"{named}: ")
+
+
+def test_a_decimal_comma_is_told_in_plain_words() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({"EDGE_BURST_SECONDS": "0,5"}, _NONE)
+    assert str(raised.value) == (
+        "EDGE_BURST_SECONDS: it must be a number from 0.1 to 60, written with a point, not a comma"
+    )
+
+
+_TOO_LITTLE: Final[list[dict[str, str]]] = [
+    {"EDGE_WORKDIR_BYTES": "268435456"},
+    {"EDGE_LARGE_REQUESTS": "21"},
+    {"EDGE_MAX_BODY": "24000000"},
+]
+
+
+@pytest.mark.parametrize("given", _TOO_LITTLE)
+def test_what_may_lie_in_the_folder_must_fit_there(given: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(given, _NONE)
+    assert re.fullmatch(
+        r"EDGE_WORKDIR_BYTES: \d+ bytes may be needed: give it as much, or less to "
+        r"EDGE_LARGE_REQUESTS or EDGE_MAX_BODY",
+        str(raised.value),
+    )
+    needed = re.search(r"\d+", str(raised.value))
+    assert needed
+    assert load({**given, "EDGE_WORKDIR_BYTES": needed[0]}, _NONE).bytes_needed == int(needed[0])
+    with pytest.raises(SettingsError):
+        load({**given, "EDGE_WORKDIR_BYTES": str(int(needed[0]) - 1)}, _NONE)
+
+
+def test_the_room_that_is_needed_is_all_that_may_lie_there_at_once() -> None:
+    given = {"EDGE_LARGE_REQUESTS": "3", "EDGE_MAX_BODY": "1000000"}
+    # Three bodies with their replies of 8 MiB, and 16 pages of 2 MiB.
+    assert load(given, _NONE).bytes_needed == 3 * (1_000_000 + 8 * 2**20) + 16 * 2 * 2**20
+
+
+def test_it_listens_on_this_machine_only_unless_it_is_told_otherwise() -> None:
+    assert is_loopback(Settings().listen.rpartition(":")[0])
+    assert is_loopback(Settings().status_listen.rpartition(":")[0])
 
 
 _CERTIFICATE: Final = _variables("certificate", "certificate_key")
@@ -197,6 +249,19 @@ def test_the_command_writes_the_file_and_nothing_else(tmp_path: Path) -> None:
     assert [left.name for left in tmp_path.iterdir()] == ["nginx.conf"]
 
 
+def test_no_link_that_somebody_laid_is_followed(tmp_path: Path) -> None:
+    """In a folder that others may write to, under any name that can be foreseen."""
+    path, victim = tmp_path / "nginx.conf", tmp_path / "victim"
+    victim.write_text("untouched")
+    for name in ("nginx.conf", "nginx.conf.new", ".nginx.conf.new", "nginx.conf.part"):
+        (tmp_path / name).symlink_to(victim)
+    assert render(tmp_path, "--output", str(path)).returncode == 0
+    assert victim.read_text() == "untouched"
+    assert not path.is_symlink()
+    assert path.read_text().startswith("# Made by `python -m service.edge` from settings.")
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 def test_without_a_file_it_is_printed_and_dotenv_is_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("EDGE_WORKERS=7\n")
     made = render(tmp_path)
@@ -207,7 +272,7 @@ def test_without_a_file_it_is_printed_and_dotenv_is_read(tmp_path: Path) -> None
 def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_path: Path) -> None:
     stopped = render(tmp_path, "--output", str(tmp_path / "nginx.conf"), workers="many")
     assert (stopped.returncode, stopped.stdout) == (78, "")
-    assert stopped.stderr == "EDGE_WORKERS: Expected int, got str\n"
+    assert stopped.stderr == "EDGE_WORKERS: it must be a whole number from 1 to 64\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -74,7 +74,16 @@ class TestRotation:
         assert names() == ["fixed", None, "new"]
 
     @pytest.mark.parametrize(
-        "content", [b"", b"# nothing\n", b"b@d:k2\n", b"new:\n", b"new:k2\xff\n"]
+        "content",
+        [
+            b"",
+            b"# nothing\n",
+            b"b@d:k2\n",
+            b"new:\n",
+            b"new:k2\xff\n",
+            b"new k2\n",
+            b"a:k,new:k2\n",
+        ],
     )
     def test_a_file_that_cannot_be_used_leaves_the_old_keys_until_it_is_mended(
         self,

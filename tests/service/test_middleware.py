@@ -27,6 +27,7 @@ _OPEN = {
     "/readyz": "probes have no key",
     "/openapi.json": "the document is no secret",
     "/docs/": "shows the document",
+    "/docs": "leads there",
     "/docs/<path:path>": "the files of the page",
     "/docs/dist/<path:path>": "the files of the page",
     "/metrics": "asks for a bearer token of its own",
@@ -99,6 +100,24 @@ def test_any_other_request_id_is_replaced(hostile: str, client: FlaskClient) -> 
     assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
 
 
+_TOKEN = "token-of-the-tests"
+_ADMINS_KEY = "Zq9-a-key-of-32-characters-xyz01"
+
+
+@pytest.mark.parametrize("secret", [_ADMINS_KEY, _TOKEN])
+@pytest.mark.parametrize("form", ["{}", "id-{}", "{}.1", "a{}b"])
+def test_a_secret_anywhere_in_a_request_id_is_not_echoed(
+    form: str, secret: str, make_app: AppMaker
+) -> None:
+    """Whoever sends it: a caller with another key, or with none."""
+    app = make_app(api_keys=f"admin:{_ADMINS_KEY},other:k2", metrics_token=_TOKEN)
+    for headers in ({}, {"x-api-key": "k2"}, {"x-api-key": _ADMINS_KEY}):
+        sent = {**headers, "X-Request-Id": form.format(secret)}
+        for path in ("/", "/healthz", "/nowhere"):
+            reply = app.test_client().get(path, headers=sent)
+            assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
+
+
 def test_made_request_ids_differ(client: FlaskClient) -> None:
     made = {client.get("/healthz").headers["X-Request-Id"] for _ in range(50)}
     assert len(made) == 50
@@ -160,7 +179,19 @@ def _rules(app: Flask) -> set[str]:
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "t0ken"}, {"x-api-key": "123321"}],
+    [
+        *(
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": "t0ken"},
+            {"x-api-key": "123321"},
+        ),
+        *(
+            {"Authorization": text}
+            for text in ("", "Bearer", "Bearer ", "Bearert0ken", "Basic t0ken")
+        ),
+        *({"Authorization": text} for text in ("Bearer t0ken x", "Bearer\tt0ken", "Bearer té")),
+    ],
 )
 def test_the_metrics_page_asks_for_its_own_token(
     headers: dict[str, str], make_app: AppMaker
@@ -170,6 +201,14 @@ def test_the_metrics_page_asks_for_its_own_token(
     assert reply.status_code == 401
     assert reply.json == {"body": "the bearer token is missing or wrong", "status": "fail"}
     assert client.get("/metrics", headers={"Authorization": "Bearer t0ken"}).status_code == 200
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEARER", "Bearer "])
+def test_the_schemes_letters_may_be_of_either_case(scheme: str, make_app: AppMaker) -> None:
+    client = make_app(metrics_token="t0ken").test_client()
+    given = {"Authorization": f"{scheme} t0ken"}
+    assert client.get("/metrics", headers=given).status_code == 200
+    assert client.get("/metrics", headers={"Authorization": f"{scheme} T0KEN"}).status_code == 401
 
 
 def test_without_a_token_there_is_no_metrics_page(client: FlaskClient, key: dict[str, str]) -> None:
@@ -223,7 +262,7 @@ def test_a_wrong_method_is_a_405_that_says_which_are_right(
     assert reply.json == {"body": "this method is not allowed at this address", "status": "fail"}
 
 
-@pytest.mark.parametrize("address", ["/nowhere", "/reg/1", "/REG/", "/docs/none.js"])
+@pytest.mark.parametrize("address", ["/nowhere", "/reg/1", "/REG/", "/docs/none.js", "//reg/"])
 def test_an_unknown_address_is_a_404(
     address: str, client: FlaskClient, key: dict[str, str]
 ) -> None:
@@ -231,6 +270,23 @@ def test_an_unknown_address_is_a_404(
     assert reply.status_code in {404, 405} if address.startswith("/docs") else {404}
     assert reply.json
     assert reply.json["status"] == "fail"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8443"])
+def test_no_page_and_no_redirect_repeats_the_host_that_a_client_sent(
+    host: str, client: FlaskClient
+) -> None:
+    moved = client.get("/docs", headers={"Host": host})
+    assert (moved.status_code, moved.headers["Location"]) == (308, "/docs/")
+    assert moved.text == ""
+    page = client.get("/docs/", headers={"Host": host})
+    assert page.status_code == 200
+    assert '"oauth2RedirectUrl": null' in page.text
+    assert host not in page.text
+    for rule in ("/openapi.json", "/nowhere", "/docs/none", "/reg//", "/model/", "/healthz/"):
+        reply = client.get(rule, headers={"Host": host})
+        assert "Location" not in reply.headers
+        assert host not in reply.text
 
 
 def test_the_home_page_says_ok_to_a_key(client: FlaskClient, key: dict[str, str]) -> None:
@@ -256,6 +312,13 @@ def test_probes_answer_without_a_key(client: FlaskClient) -> None:
             "application/vnd.api+json",
             "application/json; charset=utf8",
         ),
+        *(
+            f"application/json; {parameter}"
+            for parameter in (
+                *("charset='utf-8'", "charset = utf-8", "Charset=UTF_8", 'charset="us-ascii"'),
+                *("charset= 'utf8' ", "version=1; charset=utf-8", "charset=utf-8;"),
+            )
+        ),
     ],
 )
 def test_kinds_of_json_are_taken(
@@ -270,6 +333,11 @@ def test_kinds_of_json_are_taken(
     [
         *("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json"),
         *("application/xml", "application/json; charset=cp1251", "application/json;charset=utf-16"),
+        *(
+            "application/json; charset='cp1251'",
+            "application/json; charset = utf-16",
+            "'application/json'",
+        ),
         *("application/jsonx", "*/*", "image/json+", "application/json, text/plain"),
     ],
 )

@@ -47,7 +47,8 @@ def test_the_document_is_public_and_the_key_is_described(served: dict[str, Any])
     asking = {
         path for path, item in served["paths"].items() for op in item.values() if "security" in op
     }
-    model = {"/model", "/model/promote", "/model/rollback"}
+    reads = {"/model", "/model/versions", "/model/history"}
+    model = {*reads, "/model/promote", "/model/rollback", "/model/shadow"}
     assert asking == {"/", "/reg/", "/reg/explain", *model}
 
 
@@ -139,7 +140,7 @@ def test_generators_find_what_they_need(served: dict[str, Any]) -> None:
 
 def test_patterns_can_be_compiled_without_looking_around(served: dict[str, Any]) -> None:
     patterns = [node["pattern"] for node in _nodes(served) if isinstance(node.get("pattern"), str)]
-    assert len(patterns) == 6
+    assert len(patterns) == 8
     # Neither look-around nor back-references: the engines of Go and Rust have none.
     assert [pattern for pattern in patterns if re.search(r"\(\?[=!<]|\\[1-9]", pattern)] == []
 
@@ -147,7 +148,7 @@ def test_patterns_can_be_compiled_without_looking_around(served: dict[str, Any])
 def test_operations_have_names_of_their_own_and_bodies_with_names(served: dict[str, Any]) -> None:
     operations = [operation for item in served["paths"].values() for operation in item.values()]
     names = [operation["operationId"] for operation in operations]
-    assert len(set(names)) == len(names) == 8
+    assert len(set(names)) == len(names) == 11
     contents = [node["application/json"] for node in _nodes(served) if "application/json" in node]
     assert len(contents) > len(operations)
     known = {f"#/components/schemas/{name}" for name in served["components"]["schemas"]}

@@ -125,7 +125,7 @@ def test_a_score_tells_where_its_time_went(
         (b"null", "the body must be an object or an array of objects"),
         (b"{}", "regno_recognize: is missing"),
         (VALID[:-1], "the body is not JSON"),
-        (b"\xef\xbb\xbf" + VALID, "the body is not JSON"),
+        (b"\xef\xbb\xbf" * 2 + VALID, "the body is not JSON"),
         (b"[" * 30_000 + b"]" * 30_000, "the body is nested too deeply"),
         (b'{"a":' * 10_000, "the body is nested too deeply"),
         (b"[" * 60_000, "the body is not JSON"),
@@ -146,6 +146,33 @@ def test_a_body_that_cannot_be_read_is_a_400_with_the_reason(
     assert reply.json
     assert reply.json["body"].startswith(reason)
     assert reply.json["status"] == "fail"
+
+
+_NO_UTF8 = [VALID.decode().encode(name) for name in ("utf-16", "utf-16-le", "cp1251")]
+
+
+@pytest.mark.parametrize("path", ["/reg/", "/reg/explain"])
+@pytest.mark.parametrize("body", [*_NO_UTF8, b"[" + _NO_UTF8[2] + b"]"])
+def test_a_body_that_is_no_utf8_is_a_415_that_says_so(
+    body: bytes, path: str, client: FlaskClient
+) -> None:
+    reply = _post(client, body, path)
+    told = {"body": "the body is not UTF-8", "status": "fail"}
+    assert (reply.status_code, reply.json) == (415, told)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_long_array_counts_as_one_in_any_encoding(encoding: str, client: FlaskClient) -> None:
+    body = f"[{','.join([VALID.decode()] * 200)}]".encode(encoding)
+    assert len(body) > 64 * 1024
+    reply = _post(client, body)
+    assert reply.status_code == (200 if encoding == "utf-8-sig" else 415)
+
+
+@pytest.mark.parametrize("path", ["/reg/", "/reg/explain"])
+def test_a_mark_of_utf8_before_the_body_is_passed_over(path: str, client: FlaskClient) -> None:
+    marked, bare = _post(client, b"\xef\xbb\xbf" + VALID, path), _post(client, VALID, path)
+    assert (marked.status_code, marked.json) == (200, bare.json)
 
 
 def test_unseen_categories_are_scored_and_told(

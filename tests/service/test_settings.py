@@ -156,6 +156,47 @@ def test_a_bad_value_names_its_variable(field: str, value: str, dotenv: Path) ->
     assert len(str(caught.value)) > len(variable(field)) + 2
 
 
+_COMMA = "written with a point, not a comma"
+_WORDS = [
+    ("log_sample", "0,1", f"it must be a number from 0 to 1, {_COMMA}"),
+    ("cost_manual", " 0,3 ", f"it must be a number from 0 to 1000000000, {_COMMA}"),
+    ("max_slowdown", "-1,5", f"it must be a number above 0, {_COMMA}"),
+    ("cost_camera_wrong", "1,", "it must be a number above 0 and of at most 1000000000"),
+    ("log_sample", "wL9x", "it must be a number from 0 to 1"),
+    ("log_sample", "1.5", "it must be a number from 0 to 1"),
+    ("workers", "1,5", "it must be a whole number from 0 to 64"),
+    ("port", "the-usual", "it must be a whole number from 1 to 65535"),
+    ("port", "1e400", "it must be a whole number from 1 to 65535"),
+    ("keepalive", "wL9x", "it must be a whole number of at least 1"),
+    ("log_level", "wL9x", "it must be one of debug, error, info, warning"),
+    ("metrics_token", "wL9x wL9x", r"it must match ^[!-~]*\Z"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "words"), _WORDS)
+def test_what_a_value_must_be_is_told_in_plain_words(
+    field: str, value: str, words: str, dotenv: Path
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({variable(field): value}, dotenv)
+    assert str(caught.value) == f"{variable(field)}: {words}"
+
+
+def test_every_number_with_a_decimal_comma_is_told_so(dotenv: Path) -> None:
+    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+    numbers = [field for field in FIELDS if schema[field].get("type") == "number"]
+    assert len(numbers) >= 9
+    for field in numbers:
+        with pytest.raises(SettingsError, match=_COMMA):
+            load({variable(field): "0,5"}, dotenv)
+
+
+def test_a_mark_of_utf8_at_the_begin_of_dotenv_is_no_part_of_a_name(dotenv: Path) -> None:
+    dotenv.write_text("SCORING_API_KEYS=mine:k\nSCORING_PORT=80\n", "utf-8-sig")
+    assert load({}, dotenv).api_keys == "mine:k"
+    assert unknown({}, dotenv) == []
+
+
 @pytest.mark.parametrize("dsn", ["https://wL9x@host:port/1", "wL9x", "https://wL9x@host/"])
 def test_a_bad_dsn_is_not_repeated(dsn: str, dotenv: Path) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -213,7 +254,8 @@ def test_the_address_is_in_gunicorns_form(host: str, bind: str) -> None:
     ("host", "loopback"),
     [
         *((host, True) for host in ("127.0.0.1", "127.8.8.8", "localhost", "::1", "[::1]")),
-        ("unix:/run/s", True),
+        *((host, True) for host in ("unix:/run/s", "::ffff:127.0.0.1", "[::ffff:127.3.2.1]")),
+        *((host, False) for host in ("::ffff:10.0.0.1", "::ffff:0.0.0.0", "127.1", "127.0.0.1:80")),
         *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", "", "0", "*")),
     ],
 )

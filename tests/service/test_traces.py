@@ -7,11 +7,15 @@ from service.spans import Spans
 from service.traces import Traces
 
 
+def _no_secret(_: str) -> bool:
+    return False
+
+
 def test_without_a_collector_there_are_no_spans_and_no_thread() -> None:
     threads = set(threading.enumerate())
     traces = Traces()
     traces.preload(Settings())
-    traces.start(Settings())
+    traces.start(Settings(), _no_secret)
     assert traces.spans is None
     assert set(threading.enumerate()) <= threads
     traces.stop()
@@ -21,7 +25,7 @@ def test_with_a_collector_spans_are_made_and_the_stop_ends_the_thread() -> None:
     before = set(threading.enumerate())  # those of other tests may end meanwhile
     traces = Traces()
     # Nobody listens there, and nothing is sent: no request is made.
-    traces.start(Settings(otlp_endpoint="http://127.0.0.1:9"))
+    traces.start(Settings(otlp_endpoint="http://127.0.0.1:9"), _no_secret)
     assert isinstance(traces.spans, Spans)
     (sender,) = set(threading.enumerate()) - before
     traces.stop()

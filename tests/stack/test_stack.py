@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from loadgen.load.verdict import EXIT_CODES, Outcome
-from tests.stack.system import PROJECT, System
+from tests.stack.system import PROJECT, System, configuration
 from tests.support.paths import ROOT, lines
 from tests.support.server import eventually
 
@@ -127,6 +127,9 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(system: System) -> No
     assert found == {json.loads(file.read_text())["uid"] for file in files}
     asked = httpx.get(f"{url}/datasources/proxy/api/v1/query?query=up", auth=admin)
     assert asked.json()["status"] == "success"
+    # The data source is a plugin, a process of its own, which can be missing beside a well server.
+    source = httpx.get(f"{url}/datasources/uid/prometheus/health", auth=admin)
+    assert source.json()["status"] == "OK"
 
 
 def test_a_new_key_is_in_force_without_a_restart(system: System) -> None:
@@ -178,6 +181,37 @@ def test_a_changed_setting_of_the_edge_is_in_force_after_up(system: System) -> N
             body = json.dumps(_KNOWN["request"]).ljust(2000)
             headers = {"x-api-key": key, "content-type": "application/json"}
             assert edge.post("/reg/", content=body, headers=headers).status_code == status
+
+
+def test_a_registry_gets_into_the_stack_as_its_page_says(system: System) -> None:
+    """By the image's own tool, as the service's own user; then an admin has a way to change it."""
+    models = system.folder / "models"
+    models.mkdir()
+    os.chown(models, 10001, 10001)
+    volumes = ("--volume", f"{models}:/models")
+    model = ("--volume", f"{ROOT}/model/regno/regno.cbm:/new/yours.cbm:ro")
+    run, tool = (
+        ("run", "--rm", "--network", "none"),
+        ("plate-scoring:0.1.0", "-m", "model.registry"),
+    )
+    add, promote = ("add", "/new/yours.cbm", "--version", "own"), ("promote", "own")
+    for more, command in ((model, add), ((), promote)):
+        python = ("--entrypoint", "python", *tool, *command, "--models", "/models")
+        system.engine.docker(*run, *volumes, *more, *python)
+    system.settings |= {"STACK_MODELS": str(models), "STACK_MODELS_MODE": "rw"}
+    system.settings["SCORING_MODELS"] = "/models"
+    gateway = configuration(ROOT / ".env.example")["networks"]["front"]["ipam"]["config"][0]
+    system.settings["EDGE_ADMIN_ADDRESSES"] = gateway["gateway"]
+    system.must("up", "--detach", "--wait", "--wait-timeout", "60")
+    with system.edge() as edge:
+        for caller, status in (("client", 403), ("admin", 200)):
+            reply = edge.get("/model", headers={"x-api-key": system.key(caller)})
+            assert reply.status_code == status, reply.text
+    assert reply.json()["body"]["version"] == "own"
+    for name in ("STACK_MODELS", "STACK_MODELS_MODE", "SCORING_MODELS"):
+        del system.settings[name]
+    system.must("up", "--detach", "--wait", "--wait-timeout", "60")
+    assert score(system, system.key("client")).headers["x-model-version"] == _KNOWN["model"]
 
 
 def test_the_doctor_finds_nothing_amiss_in_the_services_container(system: System) -> None:

@@ -144,10 +144,43 @@ def test_prometheus_keeps_what_the_error_budget_needs(services: dict[str, Any]) 
     assert "--storage.tsdb.retention.time=35d" in services["prometheus"]["command"]
 
 
+def test_links_in_alerts_and_notifications_lead_to_where_people_are(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text(
+        "STACK_PROMETHEUS_URL=https://watch.example/prometheus\n"
+        "STACK_ALERTMANAGER_URL=https://watch.example/alerts\n"
+    )
+    changed = configuration(tmp_path / "env")["services"]
+    for name, address in (("prometheus", "prometheus"), ("alertmanager", "alerts")):
+        command = changed[name]["command"]
+        assert f"--web.external-url=https://watch.example/{address}" in command
+        # Probes, Grafana and Prometheus itself know no other paths.
+        assert "--web.route-prefix=/" in command
+
+
+def test_grafana_keeps_the_plugin_that_its_data_source_is(services: dict[str, Any]) -> None:
+    grafana = services["grafana"]
+    assert grafana["environment"]["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+    assert grafana["read_only"] is True
+    assert int(grafana["mem_limit"]) >= 1 << 30
+
+
+def test_the_edges_folder_has_the_room_that_it_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("EDGE_WORKDIR_BYTES=600000000\n")
+    changed = configuration(tmp_path / "env")["services"]
+    assert "/run/edge:size=600000000,uid=101,gid=101" in changed["edge"]["tmpfs"]
+    assert changed["edge-config"]["environment"]["EDGE_WORKDIR_BYTES"] == "600000000"
+    usual = configuration(ROOT / ".env.example")["services"]["edge"]
+    room = edge.Settings().workdir_bytes
+    assert f"/run/edge:size={room},uid=101,gid=101" in usual["tmpfs"]
+    assert int(usual["mem_limit"]) > room
+
+
 def test_every_image_has_a_version(services: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for one in services.values():
-        name, _, version = one["image"].rpartition(":")
+        image, at, digest = one["image"].partition("@")
+        name, _, version = image.rpartition(":")
+        assert not at or re.fullmatch("sha256:[0-9a-f]{64}", digest), name
         if name.startswith("plate-scoring"):
             assert version == project["version"]
         else:

@@ -13,7 +13,7 @@ _NONE: Final = "No registry is followed"
 
 def panels() -> list[Panel]:
     """Of servers that follow a registry."""
-    return [_generation(), _mixed(), _registry()]
+    return [_generation(), *(panel.span(12) for panel in (_mixed(), _registry()))]
 
 
 def _generation() -> Graph:

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
 from monitoring.grafana.build.frame import variable_now
-from monitoring.grafana.build.looks import column, limited, or_say, ordered
+from monitoring.grafana.build.looks import bars, column, limited, or_say, ordered
 from monitoring.grafana.build.panels import (
     BAD,
     DOUBTFUL,
@@ -26,6 +26,8 @@ from monitoring.grafana.build.panels import (
 from monitoring.grafana.build.selectors import CHOSEN
 from monitoring.slo import Drift
 
+# Where the bar of a bin is full that held a tenth of the rows in training.
+_TWICE_AS_MANY: Final = 0.2
 _NONE: Final = "No reference, or too few rows"
 
 
@@ -44,10 +46,10 @@ def weighted_now(limits: Drift) -> Number:
 def panels(limits: Drift) -> list[Panel]:
     """What has moved, how far, and into which values."""
     moved = (_most(limits), _variables(limits))
-    into = (_bins("Scores by bin", "positive"), _bins("Values of $feature", "$feature"))
+    into = (_scores(), _bins("Values of $feature", "$feature"))
     return [
         *(panel.span(12).height(8) for panel in moved),
-        *(panel.span(12).height(12) for panel in into),
+        *(panel.span(12).height(13) for panel in into),
     ]
 
 
@@ -95,16 +97,39 @@ def _variables(limits: Drift) -> Table:
     return or_say(table, _NONE)
 
 
+def _scores() -> Table:
+    description = (
+        "The share of rows in the last hour (now) beside that in training, by the score that they "
+        "have at most. Each bin held a tenth of the rows in training. Bins of the live model alone."
+    )
+    usual, now, change = (
+        f'label_replace({expr}, "bin", "1", "bin", "[+]Inf")' for expr in _shares("positive")
+    )
+    queries = [cells(expr) for expr in (usual, now, change)]
+    columns = {"bin": "score up to", "A": "training", "B": "now", "C": "change"}
+    table = grid("Scores by bin", "percentunit", description, queries, columns, number="bin")
+    ordered(table, "score up to")
+    column(table, "score up to", unit="none", decimals=3, width=110)
+    for head in ("training", "now"):
+        bars(table, head, decimals=1, max=_TWICE_AS_MANY)
+    return or_say(column(table, "change", decimals=1, width=90), _NONE)
+
+
+def _shares(variable: str) -> tuple[str, str, str]:
+    """By bin: the share in training, the share of the last hour, and how much it has grown."""
+    selector = f'{{variable="{variable}",{CHOSEN}}}'
+    usual = f"max by (bin) ({_reference(selector)})"
+    rows = f"(sum by (bin) (increase(scoring_drift_rows_total{selector}[1h])) and {usual})"
+    share = f"{rows} / scalar(sum({rows}))"
+    return usual, share, f"{share} - {usual}"
+
+
 def _bins(title: str, variable: str) -> Table:
     words = (
         "The share of rows in the last hour (now) beside that in training, by upper bound or "
         "category, the shares that have grown most on top. Bins of the live model alone."
     )
-    selector = f'{{variable="{variable}",{CHOSEN}}}'
-    usual = f"max by (bin) ({_reference(selector)})"
-    rows = f"(sum by (bin) (increase(scoring_drift_rows_total{selector}[1h])) and {usual})"
-    share = f"{rows} / scalar(sum({rows}))"
-    asked = [cells(expr) for expr in (usual, share, f"{share} - {usual}")]
+    asked = [cells(expr) for expr in _shares(variable)]
     columns = {"bin": "bin", "A": "training", "B": "now", "C": "change"}
     table = grid(title, "percentunit", words, asked, columns)
     column(ordered(table, "change", descending=True), "bin", unit="string", width=180)

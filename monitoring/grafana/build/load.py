@@ -96,15 +96,18 @@ def _late() -> Number:
 
 
 def _rates() -> Graph:
-    words = "What the generator was told to send, what it sent, and what the service answered."
+    words = (
+        "What the generator was told to send, what it sent, and what the service answered, to "
+        "others too."
+    )
     served = f"sum({rate('scoring_http_requests_total', REG)})"
     asked = [
         over_time(_TARGET, "target"),
         over_time(_ACHIEVED, "achieved"),
-        over_time(served, "service"),
+        over_time(served, "service, all callers"),
     ]
     panel = graph("Rate", "reqps", words, *asked)
-    return coloured(panel, {"target": DOUBTFUL, "achieved": GOOD, "service": NEUTRAL})
+    return coloured(panel, {"target": DOUBTFUL, "achieved": GOOD, "service, all callers": NEUTRAL})
 
 
 def _latency(limits: LoadTest) -> Graph:

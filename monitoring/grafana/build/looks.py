@@ -38,10 +38,14 @@ def limited(panel: timeseries.Panel, limit: float) -> timeseries.Panel:
 
 
 def coloured(panel: timeseries.Panel, colors: Mapping[str, str]) -> timeseries.Panel:
-    """A fixed colour, in shades, for the series whose legend a pattern matches."""
-    for pattern, color in colors.items():
-        shade = DynamicConfigValue(id_val="color", value={"mode": "shades", "fixedColor": color})
-        panel.override_by_regexp(pattern, [shade])
+    """A fixed colour for each series by its legend; of a pattern, in shades, for all it matches."""
+    for name, color in colors.items():
+        mode = "shades" if name.startswith("/") else "fixed"
+        value = DynamicConfigValue(id_val="color", value={"mode": mode, "fixedColor": color})
+        if mode == "shades":
+            panel.override_by_regexp(name, [value])
+        else:
+            panel.override_by_name(name, [value])
     return panel
 
 
@@ -58,6 +62,22 @@ def column(panel: table.Panel, head: str, **properties: object) -> table.Panel:
         for name, value in properties.items()
     ]
     return panel.override_by_name(head, values)
+
+
+def listed_right(panel: timeseries.Panel, width: int = 200) -> timeseries.Panel:
+    """The legend beside the graph, so many pixels wide: for many series, or long names."""
+    legend = common.VizLegendOptions().show_legend(show_legend=True)
+    return panel.legend(
+        legend.display_mode(shapes.LegendDisplayMode.LIST)
+        .placement(shapes.LegendPlacement.RIGHT)
+        .width(width)
+    )
+
+
+def bars(panel: table.Panel, head: str, **properties: object) -> table.Panel:
+    """A column's values as bars from zero, with the value beside."""
+    cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
+    return column(panel, head, min=0, cell=cell, **properties)
 
 
 def or_say(panel: _Kind, words: str) -> _Kind:

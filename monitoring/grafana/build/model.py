@@ -8,7 +8,14 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.build import changes, drift, scores, shadow
 from monitoring.grafana.build.frame import Section, dashboard, variable
-from monitoring.grafana.build.looks import coloured, counted, limited, stacked, stepped
+from monitoring.grafana.build.looks import (
+    coloured,
+    counted,
+    limited,
+    listed_right,
+    stacked,
+    stepped,
+)
 from monitoring.grafana.build.panels import BAD, GOOD, Panel, cells, graph, grid, over_time
 from monitoring.grafana.build.selectors import CHOSEN, happened, rate
 from monitoring.slo import Drift, Slo
@@ -20,7 +27,7 @@ _SERVED: Final = f"sum by (version) (scoring_model_live{{{CHOSEN}}}) > 0"
 
 def build(slo: Slo) -> Dashboard:
     """The dashboard, with the bounds of drift as its limits."""
-    inputs: list[Panel] = [_unseen(slo.drift), _doubtful(slo.drift), _normalised(), _refused()]
+    inputs = (_unseen(slo.drift), _doubtful(slo.drift), _normalised(), _refused())
     at_a_glance: list[Panel] = [_versions(), *scores.figures(), drift.weighted_now(slo.drift)]
     return dashboard(
         "model",
@@ -28,9 +35,9 @@ def build(slo: Slo) -> Dashboard:
         "Which model serves, its scores, its changes, unknown inputs, drift, a shadow beside it.",
         [
             Section("Now", [panel.height(5) for panel in at_a_glance]),
-            Section("Scores", [*scores.panels(), _workers_by_version(), _loads()]),
-            Section("Changes of the model", changes.panels()),
-            Section("Inputs", inputs),
+            Section("Scores", scores.panels()),
+            Section("Changes of the model", [_workers_by_version(), _loads(), *changes.panels()]),
+            Section("Inputs", [panel.span(12) for panel in inputs]),
             Section("Drift", drift.panels(slo.drift)),
             Section("Shadow", shadow.panels()),
         ],
@@ -57,7 +64,7 @@ def _loads() -> Graph:
         "refusal leaves the old model in force."
     )
     asked = over_time(happened("scoring_model_loads_total", "result"), "{{result}}")
-    panel = counted(graph("Model loads", "short", words, asked))
+    panel = counted(graph("Model loads", "suffix:models", words, asked))
     return coloured(panel, {"loaded": GOOD, "refused": BAD})
 
 
@@ -67,7 +74,8 @@ def _unseen(limits: Drift) -> Graph:
         "to be trusted. A new camera class means that it is time to train."
     )
     asked = over_time(f"{_with_warning('unseen-category')} / {_SCORED}", "{{field}}")
-    return limited(graph("Unseen categories", "percentunit", words, asked), limits.unseen_ratio)
+    panel = listed_right(graph("Unseen categories", "percentunit", words, asked), 140)
+    return limited(panel, limits.unseen_ratio)
 
 
 def _with_warning(kinds: str) -> str:
@@ -99,4 +107,4 @@ def _refused() -> Graph:
     words = "Which field was missing, unreadable or out of range; body: the request as a whole."
     rows = f"sum by (field) ({rate('scoring_rows_refused_total')}) > 0"
     asked = over_time(f'label_replace({rows}, "field", "body", "field", "")', "{{field}}")
-    return graph("Refused rows by field", "suffix:rows/s", words, asked)
+    return listed_right(graph("Refused rows by field", "suffix:rows/s", words, asked), 240)

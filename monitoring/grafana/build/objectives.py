@@ -1,15 +1,18 @@
 """The objectives: what is left of the error budgets, and how fast they are spent."""
 
 from grafana_foundation_sdk.builders.stat import Panel as Number
+from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
-from monitoring.grafana.build.looks import limited
+from monitoring.grafana.build.looks import column, limited, ordered
 from monitoring.grafana.build.panels import (
     BAD,
     DOUBTFUL,
     GOOD,
     Panel,
+    cells,
     graph,
+    grid,
     now,
     number,
     over_time,
@@ -18,7 +21,7 @@ from monitoring.slo import Objective, Slo
 
 
 def panels(slo: Slo) -> list[Panel]:
-    """Four figures, and under them the same over time."""
+    """Four figures, and under them the same over time beside the alerts that fire."""
     objective = slo.objective
     soon = f"{objective.latency_seconds * 1000:g} ms"
     return [
@@ -28,6 +31,7 @@ def panels(slo: Slo) -> list[Panel]:
         _lately("latency", f"Ready in {soon}", "those answered with 5xx aside", objective),
         _burn(slo),
         _budgets(),
+        _alerts(),
     ]
 
 
@@ -78,10 +82,21 @@ def _burn(slo: Slo) -> Graph:
         "window agree."
     )
     panel = limited(graph("Burn rate", "suffix:×", words, *spent), page)
-    return panel.axis_soft_max(page).span(12).height(7)
+    return panel.axis_soft_max(page).height(7)
 
 
 def _budgets() -> Graph:
     words = "The two figures above, over the time shown. A step down is an incident."
     left = over_time("scoring:error_budget_left:ratio30d", "{{slo}}")
-    return graph("Error budget left", "percentunit", words, left).span(12).height(7).max(1)
+    return graph("Error budget left", "percentunit", words, left).height(7).max(1)
+
+
+def _alerts() -> Table:
+    description = "Alerts that fire now, of all instances. The runbook has a heading for each."
+    firing = 'count by (severity, alertname, instance) (ALERTS{alertstate="firing"})'
+    # What is on the right counts only where there is nothing on the left.
+    query = cells(f'{firing} or on () label_replace(vector(0), "alertname", "none", "", "")')
+    columns = {"severity": "severity", "alertname": "alert", "instance": "instance"}
+    table = ordered(grid("Alerts", "none", description, [query], columns), "severity").height(7)
+    column(table, "severity", width=80)
+    return column(table, "alert", width=190)

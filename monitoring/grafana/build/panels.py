@@ -84,23 +84,26 @@ def number(
     return _described(panel, title, unit, description, (query,)).span(4).height(4)
 
 
-def grid(
+def grid(  # noqa: PLR0913, PLR0917 - a table has so many parts
     title: str,
     unit: str,
     description: str,
     queries: Sequence[Dataquery],
     columns: Mapping[str, str],
+    number: str = "",
 ) -> table.Panel:
     """A table of labels and values.
 
     `columns` are those to show, in order, with their heads. A value is named by the letter of
-    its query, A being the first.
+    its query, A being the first. The label `number`, if it is given, is read as one, by which rows
+    can be ordered.
     """
     fields = {_field(name, len(queries)): head for name, head in columns.items()}
     order = {name: place for place, name in enumerate(fields)}
     steps = {
         "merge": {},
         "filterFieldsByName": {"include": {"names": list(fields)}},
+        **({"convertFieldType": _as_number(number)} if number else {}),
         "organize": {"indexByName": order, "renameByName": fields, "excludeByName": {}},
     }
     panel = (
@@ -111,6 +114,10 @@ def grid(
         .transformations([DataTransformerConfig(id_val=k, options=v) for k, v in steps.items()])
     )
     return _described(panel, title, unit, description, queries).span(8).height(8)
+
+
+def _as_number(label: str) -> dict[str, object]:
+    return {"conversions": [{"targetField": label, "destinationType": "number"}]}
 
 
 def _field(name: str, queries: int) -> str:

@@ -8,6 +8,19 @@ from monitoring.grafana.build.selectors import CHOSEN, REG, quantile, rate
 from monitoring.slo import Objective
 
 _REQUESTS = "scoring_http_requests_total"
+# Each told apart at a glance; those that come together have colours far from each other.
+_STATUSES = {
+    "200": GOOD,
+    "400": "yellow",
+    "401": "purple",
+    "405": "super-light-yellow",
+    "408": "super-light-blue",
+    "413": "dark-blue",
+    "415": "dark-purple",
+    "429": DOUBTFUL,
+    "500": BAD,
+    "503": "#e05fae",
+}
 
 
 def panels(objective: Objective) -> list[Panel]:
@@ -16,10 +29,10 @@ def panels(objective: Objective) -> list[Panel]:
 
 
 def _by_status() -> Graph:
-    words = "POST /reg. 4xx is the caller's mistake, 5xx the service's."
+    words = "POST /reg. 429 is too much at once, other 4xx the caller's mistake, 5xx the service's."
     asked = over_time(f"sum by (status) ({rate(_REQUESTS, REG)})", "{{status}}")
     panel = stacked(graph("Requests by status", "reqps", words, asked))
-    return coloured(panel, {"/^2/": GOOD, "/^4/": DOUBTFUL, "/^5/": BAD})
+    return coloured(panel, _STATUSES)
 
 
 def _errors() -> Graph:

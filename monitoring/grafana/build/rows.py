@@ -2,14 +2,14 @@
 
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
-from monitoring.grafana.build.looks import coloured, stacked
+from monitoring.grafana.build.looks import coloured, listed_right, stacked
 from monitoring.grafana.build.panels import BAD, DOUBTFUL, GOOD, Panel, graph, over_time
 from monitoring.grafana.build.selectors import mean, rate
 
 
 def panels() -> list[Panel]:
     """Of single requests and arrays together."""
-    return [_outcome(), _refused(), _together()]
+    return [_outcome().span(6), _refused().span(12), _together().span(6)]
 
 
 def _outcome() -> Graph:
@@ -23,7 +23,7 @@ def _refused() -> Graph:
     words = "By reason and field. One field alone points to one caller's release."
     by_reason = f"sum by (reason, field) ({rate('scoring_rows_refused_total')}) > 0"
     asked = over_time(by_reason, "{{reason}} {{field}}")
-    return graph("Why rows are refused", "suffix:rows/s", words, asked)
+    return listed_right(graph("Why rows are refused", "suffix:rows/s", words, asked), 280)
 
 
 def _together() -> Graph:

@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
 from monitoring.grafana.build.looks import coloured, counted, limited
-from monitoring.grafana.build.panels import BAD, DOUBTFUL, Panel, graph, over_time
+from monitoring.grafana.build.panels import BAD, DOUBTFUL, NEUTRAL, Panel, graph, over_time
 from monitoring.grafana.build.selectors import CHOSEN, happened, rate
 from monitoring.slo import Saturation
 
@@ -39,7 +39,7 @@ def _in_flight(limits: Saturation) -> Graph:
     )
     begun = f"sum by (instance) (scoring_http_requests_in_flight{{{CHOSEN}}})"
     asked = over_time(f"{begun} / {_CONFIGURED}", _NAME)
-    panel = graph("Requests in flight, by worker", "short", words, asked)
+    panel = graph("Requests in flight, by worker", "suffix:requests", words, asked)
     return limited(panel, limits.in_flight_per_worker)
 
 
@@ -49,7 +49,7 @@ def _waiting() -> Graph:
         "to it."
     )
     asked = over_time(f"sum by (instance) (scoring_accept_queue_length{{{CHOSEN}}})", _NAME)
-    return graph("Connections waiting", "short", words, asked).axis_soft_max(10)
+    return graph("Connections waiting", "suffix:connections", words, asked).axis_soft_max(10)
 
 
 def _turned_away() -> Graph:
@@ -58,10 +58,20 @@ def _turned_away() -> Graph:
         "long, or they were arrays while single rows waited, or explanations while anybody did."
     )
     asked = over_time(happened("scoring_requests_shed_total", "reason"), "{{reason}}")
-    panel = counted(graph("Turned away", "short", words, asked))
+    panel = counted(graph("Turned away", "suffix:requests", words, asked))
     return coloured(
-        panel, {"full": BAD, "deadline": DOUBTFUL, "array": DOUBTFUL, "explain": DOUBTFUL}
+        panel, {"full": BAD, "deadline": DOUBTFUL, "array": "yellow", "explain": NEUTRAL}
     )
+
+
+def memory() -> Graph:
+    """What all workers of an instance hold."""
+    description = (
+        "Resident memory of an instance's workers, summed: pages that they share count in each. "
+        "Level after the first minutes; by worker it is on Workers."
+    )
+    held = f"sum by (instance) (scoring_process_resident_memory_bytes{{{CHOSEN}}})"
+    return graph("Memory", "bytes", description, over_time(held, _NAME))
 
 
 def error_reports() -> Graph:
@@ -71,5 +81,5 @@ def error_reports() -> Graph:
         "away. Each is a 500 or a row that failed."
     )
     asked = over_time(happened("scoring_error_reports_total", "result"), "{{result}}")
-    panel = counted(graph("Error reports", "short", words, asked))
+    panel = counted(graph("Error reports", "suffix:reports", words, asked))
     return coloured(panel, {"sent": DOUBTFUL, "dropped": BAD})

@@ -1,12 +1,24 @@
 """What the model says: figures of the last minutes, decisions, scores, camera classes."""
 
+from itertools import pairwise
 from typing import Final
 
 from grafana_foundation_sdk.builders.stat import Panel as Number
+from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
-from monitoring.grafana.build.looks import coloured, stacked
-from monitoring.grafana.build.panels import DOUBTFUL, NEUTRAL, Panel, graph, now, number, over_time
+from monitoring.grafana.build.looks import bars, coloured, column, listed_right, ordered, stacked
+from monitoring.grafana.build.panels import (
+    DOUBTFUL,
+    NEUTRAL,
+    Panel,
+    cells,
+    graph,
+    grid,
+    now,
+    number,
+    over_time,
+)
 from monitoring.grafana.build.selectors import CHOSEN, mean, quantile, rate
 
 _DECISIONS: Final = "scoring_decisions_total"
@@ -43,7 +55,11 @@ def _share(title: str, decision: str, meaning: str) -> Number:
 
 def panels() -> list[Panel]:
     """The same over time, and by camera class."""
-    return [_decisions(), _scores(), _network_by_class(), _rows_by_class()]
+    by_class = (_network_by_class(), _rows_by_class())
+    return [
+        *(panel.height(12) for panel in (_decisions(), _scores(), _distribution())),
+        *(listed_right(panel.span(12)) for panel in by_class),
+    ]
 
 
 def _decisions() -> Graph:
@@ -67,6 +83,33 @@ def _scores() -> Graph:
     thresholds = f"max by (decision) ({_THRESHOLD}{{{CHOSEN}}})"
     asked.append(over_time(thresholds, "threshold: {{decision}}"))
     return graph("Scores", "none", words, *asked).max(1)
+
+
+def _distribution() -> Table:
+    description = (
+        "How the scores of the last hour are distributed, in tenths. Much at both ends: the model "
+        "is sure; much in the middle: it is not. All camera classes."
+    )
+    counted = f"increase(scoring_positive_bucket{{{CHOSEN}}}[1h])"
+    bounds = [f"{tenth / 10:g}" if tenth < 10 else "1.0" for tenth in range(11)]
+    parts = []
+    for low, high in pairwise(bounds):
+        upper, lower = (f"sum({_le(counted, bound)})" for bound in (high, low))
+        part = upper if low == "0" else f"({upper} - {lower})"
+        parts.append(f'label_replace({part}, "range", "{low} to {high}", "", "")')
+    whole = f"scalar(sum({_le(counted, '+Inf')}))"
+    columns = {"range": "score", "A": "share of rows"}
+    queries = [cells(f"({' or '.join(parts)}) / {whole}")]
+    table = ordered(
+        grid("Distribution of scores", "percentunit", description, queries, columns), "score"
+    )
+    column(table, "score", unit="string", width=100)
+    return bars(table, "share of rows", decimals=1)
+
+
+def _le(counted: str, bound: str) -> str:
+    """The buckets up to a bound."""
+    return counted.replace("}", f',le="{bound}"}}', 1)
 
 
 def _network_by_class() -> Graph:

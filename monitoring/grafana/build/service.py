@@ -9,15 +9,15 @@ from monitoring.slo import Slo
 
 def build(slo: Slo) -> Dashboard:
     """The dashboard, with the objectives as its limits."""
-    full = (*saturation.panels(slo.saturation), saturation.error_reports())
+    full = (*saturation.panels(slo.saturation), saturation.memory(), saturation.error_reports())
     return dashboard(
         "service",
         "Scoring: service",
-        "Error budgets; requests, errors and latency of POST /reg; rows; what is running full.",
+        "Error budgets, alerts; requests, errors and latency of POST /reg; rows; what runs full.",
         [
             Section("Objectives", objectives.panels(slo)),
             Section("Requests", requests.panels(slo.objective)),
             Section("Rows", rows.panels()),
-            Section("Saturation and error reports", [panel.span(6) for panel in full]),
+            Section("Saturation and error reports", [panel.span(8) for panel in full]),
         ],
     )

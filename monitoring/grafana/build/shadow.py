@@ -4,7 +4,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
-from monitoring.grafana.build.looks import coloured, stacked
+from monitoring.grafana.build.looks import coloured, listed_right, stacked
 from monitoring.grafana.build.panels import (
     BAD,
     DOUBTFUL,
@@ -33,7 +33,11 @@ _BANDS: Final = (
 
 def panels() -> list[Panel]:
     """How far it differs, where it decides otherwise, and how many rows that was seen on."""
-    return [_differences(), _flips(), _directions(), _outcome(), _dropped(), _queue()]
+    small = (_directions(), _outcome(), _dropped(), _queue())
+    return [
+        *(listed_right(panel.span(12), 220) for panel in (_differences(), _flips())),
+        *(panel.span(6) for panel in small),
+    ]
 
 
 def _share(part: str, whole: str) -> str:
@@ -43,14 +47,14 @@ def _share(part: str, whole: str) -> str:
 
 def _differences() -> Graph:
     words = (
-        "The shadow model's score less the live one, as shares of the rows that both scored. "
+        "The shadow model's score minus the live one, as shares of the rows that both scored. "
         "Higher: it believes the network more. All camera classes."
     )
     whole = _between("", "+Inf")  # of a histogram with negative bounds there is no count
     asked = [
         over_time(_share(_between(low, high), whole), legend) for low, high, legend, _ in _BANDS
     ]
-    panel = stacked(graph("Shadow less live", "percentunit", words, *asked)).max(1)
+    panel = stacked(graph("Shadow minus live", "percentunit", words, *asked)).max(1)
     return coloured(panel, {legend: color for _, _, legend, color in _BANDS})
 
 

@@ -2,8 +2,8 @@
 
 It starts only if the password's file, the data source and every dashboard can be read, and its
 data folder written to.
-`/api/health` for all; with the admin's password `/api/search`, the dashboards, and
-`/api/datasources/proxy/…`, the data source's own API.
+`/api/health` for all; with the admin's password `/api/search`, the dashboards,
+`/api/datasources/proxy/…`, the data source's own API, and its health.
 """
 
 import base64
@@ -19,6 +19,7 @@ import yaml
 
 _PROVISIONING = Path("/etc/grafana/provisioning")
 _PROXY = "/api/datasources/proxy/"
+_HEALTH = "/api/datasources/uid/{uid}/health"
 
 
 def _provisioned(kind: str) -> list[dict[str, Any]]:
@@ -40,6 +41,7 @@ class Grafana(BaseHTTPRequestHandler):
 
     dashboards = tuple({"uid": one["uid"], "title": one["title"]} for one in _dashboards())
     source = _provisioned("datasources")[0]["url"]
+    health = _HEALTH.format(uid=_provisioned("datasources")[0]["uid"])
     password = Path(os.path.expandvars("$GF_SECURITY_ADMIN_PASSWORD__FILE")).read_text()
 
     def do_GET(self) -> None:
@@ -52,6 +54,9 @@ class Grafana(BaseHTTPRequestHandler):
         elif self.path.startswith(_PROXY):
             with urllib.request.urlopen(f"{self.source}/{self.path.removeprefix(_PROXY)}") as reply:
                 self._reply(200, json.load(reply))
+        elif self.path == self.health:
+            with urllib.request.urlopen(f"{self.source}/-/healthy"):
+                self._reply(200, {"status": "OK"})
         else:
             self._reply(404, {"message": "Not found"})
 

@@ -12,7 +12,12 @@ import {
 import { toFrames } from './frames';
 
 standardTransformersRegistry.setInit(() =>
-  ['mergeTransformer', 'filterFieldsByNameTransformer', 'organizeFieldsTransformer'].map((name) => ({
+  [
+    'mergeTransformer',
+    'filterFieldsByNameTransformer',
+    'organizeFieldsTransformer',
+    'convertFieldTypeTransformer',
+  ].map((name) => ({
     id: standardTransformers[name].id,
     name,
     transformation: () => Promise.resolve(standardTransformers[name]),
