@@ -16,7 +16,8 @@ from model.errors import (
     ScoringError,
     TooManyRows,
 )
-from model.wire import text_of
+from model.names import is_name
+from model.wire import is_array, text_of
 
 __all__ = [
     "KINDS",
@@ -27,5 +28,7 @@ __all__ = [
     "NotUtf8",
     "ScoringError",
     "TooManyRows",
+    "is_array",
+    "is_name",
     "text_of",
 ]

@@ -79,6 +79,7 @@ class Process(_Table, frozen=True):
     versions_mixed_for: Duration
     live_refused_for: Duration
     background_fails_for: Duration
+    log_lines_dropped_for: Duration
     registry_unreachable_for: Duration
     keys_refused_for: Duration
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from model.wire import is_array
+from model import is_array
 from service.errors import Refused
 from service.record import record_of
 

@@ -2,13 +2,11 @@
 
 May import: model's errors, names, files, wire format, blocks and stopping, stdlib, numpy,
 catboost, msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
-request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for
-notebooks. classes (which one is positive), outputs (all of them probabilities) and
-manifest_check say which files are refused. doubts (ranges) finds doubtful readings, guards
-(spelling) say what becomes of them; detail (decision) tells more of a score. simulate →
-training → evaluate → card make the bundled model (`bundled`); labelled → split → training →
-report make one of own rows (`candidate`). gate (parity) stops a promotion that would change
-too much.
+request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for notebooks.
+classes, outputs and manifest_check say which files are refused; doubts (ranges) finds doubtful
+readings, guards (spelling) say what becomes of them; detail (decision) tells more of a score.
+simulate → training → evaluate → card make the bundled model (`bundled`); labelled → split →
+training → report one of own rows (`candidate`). gate (parity) stops promotions that change much.
 """
 
 from model.regno.decision import DECISIONS, Costs, Decision, Thresholds

@@ -13,7 +13,7 @@ _CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
 def groups(slo: Slo) -> list[Group]:
     """All alerts of this kind."""
     alerts = Alerts(slo.runbook)
-    made = (_target, _restarting, _missing, _background, _saturated, _memory, _keys)
+    made = (_target, _restarting, _missing, _background, _log, _saturated, _memory, _keys)
     return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -109,6 +109,25 @@ def _background(slo: Slo, alerts: Alerts) -> list[Rule]:
                 f"For {sustained}, {{{{ $labels.part }}}} has failed in workers of "
                 "{{ $labels.instance }}, {{ $value | humanize }} times in the last 5m. Scoring "
                 "goes on; what that part tells is missing or old."
+            ),
+        )
+    ]
+
+
+def _log(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """A log that nobody reads holds nobody up: its lines are dropped."""
+    sustained = slo.process.log_lines_dropped_for
+    return [
+        alerts.make(
+            "LogLinesDropped",
+            "sum by (instance) (increase(scoring_log_lines_dropped_total[5m])) > 0",
+            severity="ticket",
+            sustained=sustained,
+            summary="The log of {{ $labels.instance }} has gaps",
+            description=(
+                f"For {sustained}, {{{{ $labels.instance }}}} has dropped log lines, "
+                "{{ $value | humanize }} in the last 5m: what reads its output stands still or is "
+                "too slow. Scoring goes on."
             ),
         )
     ]

@@ -10,8 +10,7 @@ import msgspec
 from flask import Blueprint, request
 from msgspec import Meta, Struct
 
-from model import ModelRefused, text_of
-from model.names import is_name
+from model import ModelRefused, is_name, text_of
 from model.registry import (
     Aliases,
     Conflict,

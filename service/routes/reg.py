@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from flask import Blueprint, request
 from msgspec import Struct
 
-from model import InvalidRequest
+from model import InvalidRequest, is_array
 from model.regno import Reading, RegnoScorer, Row, Score
-from model.wire import is_array
 from service import body, deadline, details, errors, reply
 from service.admission import ARRAY_BYTES, DEADLINE, FULL, Admission
 from service.auth import KeyRing

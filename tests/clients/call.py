@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import TypeAlias
 
 from plate_scoring_client import AuthenticatedClient
 from plate_scoring_client.api.default import post_explain, post_reg
@@ -11,10 +12,13 @@ from plate_scoring_client.models import (
     ErrorReply,
     Explanation,
     ExplanationReply,
+    ImplausibleTime,
+    LengthMismatch,
     LookalikeLetters,
     OutOfRange,
     PostRegDetail,
     Reading,
+    ReadingsAgree,
     RowError,
     Score,
     ScoreReply,
@@ -38,13 +42,23 @@ def scored(row: Detail | Score | RowError) -> float:
     return row.positive
 
 
-def told(doubt: UnseenCategory | LookalikeLetters | OutOfRange) -> str:
+Doubt: TypeAlias = (
+    UnseenCategory
+    | LookalikeLetters
+    | OutOfRange
+    | LengthMismatch
+    | ImplausibleTime
+    | ReadingsAgree
+)
+
+
+def told(doubt: Doubt) -> str:
     if isinstance(doubt, UnseenCategory):
         nearest: str | None = doubt.nearest
         return f"{doubt.kind} {doubt.feature} {'string' if nearest else 'object'}"
     if isinstance(doubt, OutOfRange):
         return f"{doubt.kind} {doubt.least <= doubt.greatest}"
-    return f"{doubt.kind} {doubt.field}"
+    return doubt.kind if isinstance(doubt, ReadingsAgree) else f"{doubt.kind} {doubt.field}"
 
 
 one = post_reg.sync(client=client, body=example)

@@ -31,7 +31,7 @@ function told(doubt: Schemas["Doubt"]): string {
     case "out-of-range":
       return `${doubt.kind} ${doubt.least <= doubt.greatest}`;
     default:
-      return `${doubt.kind} ${doubt.field}`;
+      return "field" in doubt ? `${doubt.kind} ${doubt.field}` : doubt.kind;
   }
 }
 
