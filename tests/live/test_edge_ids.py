@@ -85,7 +85,8 @@ def test_plates_in_any_form_are_no_ids_and_usual_ids_are_kept(bare: Edge) -> Non
 
 
 def _is_kept(given_id: str, edge: Edge) -> bool:
-    [told] = edge.ask("GET", "/nowhere", headers={"X-Request-Id": given_id}).all("X-Request-Id")
+    headers = {"x-api-key": KEY, "X-Request-Id": given_id}
+    [told] = edge.ask("GET", "/", headers=headers).all("X-Request-Id")
     assert told == given_id or _HEX.fullmatch(told)
     return told == given_id
 
