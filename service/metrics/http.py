@@ -51,7 +51,7 @@ class HttpMetrics:
         )
         self._in_flight = Gauge(
             "scoring_http_requests_in_flight",
-            "Requests that are being answered.",
+            "Requests at the public address that are being answered.",
             multiprocess_mode="livesum",
             registry=registry,
         )

@@ -115,7 +115,8 @@ class ScoringWorker(Worker):  # type: ignore[misc]
             acceptor.publish()
 
     def _publish(self) -> None:
-        in_flight = sum(acceptor.site.in_flight for acceptor in self._acceptors)
+        sites = [acceptor.site for acceptor in self._acceptors]
+        in_flight = sum(site.in_flight for site in sites if site.is_public)
         self.each_second(
             [acceptor.listener for acceptor in self._acceptors if self.alive], in_flight
         )
