@@ -6,7 +6,7 @@ Rule = dict[str, Any]
 Group = dict[str, Any]
 Severity = Literal["page", "ticket"]
 
-# The door counts it by the route's template, single readings and arrays alike.
+# The service counts it by the route's template, single readings and arrays alike.
 SCORING: Final = 'route="/reg",method="POST"'
 
 
