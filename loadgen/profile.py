@@ -2,8 +2,8 @@
 
 Starts the service, loads it, and reads its own metrics before and after. Stages are wall
 time inside the service; `wait` is the time for a batch to begin and for its replies to be
-sent in turn; what the stages leave of the CPU time is the framework: gunicorn, Flask, the
-socket, metrics and logs.
+sent in turn; what the stages leave of the CPU time is the framework: event loop, sockets, HTTP,
+admission, metrics and logs.
 """
 
 import argparse

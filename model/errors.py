@@ -2,7 +2,7 @@
 
     ScoringError
     ├── InvalidRequest      the caller's fault: one field, one reason
-    │   ├── TooManyRows     an array longer than this door takes
+    │   ├── TooManyRows     an array longer than is accepted
     │   └── NotUtf8         a body in another encoding
     ├── ModelRefused        the model file's fault: it is not served
     ├── DataRefused         labelled rows that no model can be trained on
@@ -10,7 +10,7 @@
     └── NotExplained        a score whose contributions could not be worked out
         └── ExplainerGone   there is no process for it now, or it ended; later there may be one
 
-No HTTP status here: the door that calls decides what each means to its client.
+No HTTP status here: the caller decides what each means to its client.
 """
 
 from typing import Final

@@ -105,7 +105,7 @@ def request_body() -> dict[str, Any]:
 
 @pytest.fixture
 def key() -> dict[str, str]:
-    """The header that opens the door under default settings."""
+    """The header with a key that default settings accept."""
     return dict(KEY_HEADER)
 
 

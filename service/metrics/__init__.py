@@ -5,8 +5,8 @@ named after the worker's place, not its process: a successor goes on counting wh
 one stopped, so there are never more files than places.
 
 What is written when:
-- rows, scores, decisions, unseen, look-alikes: before the caller has its reply;
-- requests and their durations: when the event loop's turn ends, just after the reply;
+- rows, scores, decisions, warnings: before the caller has its reply;
+- requests and their durations: at the end of the event loop's iteration, just after the reply;
 - stages, batches, drift, in flight, processes: each second, and when a worker ends.
 A worker that is killed outright loses what it had not written.
 

@@ -1,4 +1,4 @@
-"""The doctor through its door: a process, its report, its exit code, and who is left in peace."""
+"""The doctor as it is run: a process, its report, its exit code, and who is left in peace."""
 
 import json
 import os
