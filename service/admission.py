@@ -6,7 +6,7 @@ and makes all others late. Arrays are scored one after the other, beside the sin
 rejected first.
 """
 
-from asyncio import Future, get_running_loop
+from asyncio import CancelledError, Future, get_running_loop
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -153,10 +153,10 @@ class Admission:
 
     @asynccontextmanager
     async def array(self, size: int, latest: float) -> AsyncIterator[None]:
-        """The turn of an array of so many bytes. Raises Overloaded when it comes after `latest`."""
+        """The turn of an array of so many bytes. Raises Overloaded if it has none by `latest`."""
         self._array_bytes += size
         try:
-            await self._array_turn()
+            await self._array_turn(latest)
             began = monotonic()
             try:
                 if began > latest:
@@ -168,20 +168,30 @@ class Admission:
         finally:
             self._array_bytes -= size
 
-    async def _array_turn(self) -> None:
+    async def _array_turn(self, latest: float) -> None:
         if not self._array_runs:
             self._array_runs = True
             return
-        turn = get_running_loop().create_future()
+        loop = get_running_loop()
+        turn = loop.create_future()
         self._array_line.append(turn)
+        expiry = loop.call_later(latest - monotonic(), self._expire, turn)
         try:
             await turn
-        except BaseException:
+        except CancelledError:
             if turn in self._array_line:
                 self._array_line.remove(turn)
-            elif not turn.cancelled():
+            elif not turn.cancelled() and turn.exception() is None:
                 self._next_array()
             raise
+        finally:
+            expiry.cancel()
+
+    def _expire(self, turn: "Future[None]") -> None:
+        """Reject an array whose time is over before its turn."""
+        if not turn.done():
+            self._array_line.remove(turn)
+            turn.set_exception(self.overloaded(DEADLINE))
 
     def _next_array(self) -> None:
         """Hand the turn to the array that has waited longest."""

@@ -9,7 +9,7 @@ two servers share a port unnoticed.
 import ctypes
 import socket
 import struct
-from asyncio import AbstractEventLoop, Task, TimerHandle
+from asyncio import AbstractEventLoop, CancelledError, Task, TimerHandle
 from contextlib import suppress
 from functools import partial
 from time import monotonic
@@ -113,7 +113,7 @@ class Acceptor:
 
     def _joined(self, joining: "Task[object]") -> None:
         self._joining.discard(joining)
-        with suppress(OSError):
+        with suppress(OSError, CancelledError):  # cancelled when the loop ends meanwhile
             joining.result()
 
     def _pause(self, seconds: float | None) -> None:

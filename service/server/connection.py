@@ -42,7 +42,9 @@ class Connection(Protocol):
         self._parser = RequestParser(Events(site.record, self._head, site.body_grew))
         self._request: Request | None = None  # whose reply is to come next
         self._answering = False
-        self._busy = False  # answering, or the loop's next iteration goes on: nothing is parsed
+        # Answering, or the client does not read, or the loop's next iteration goes on: nothing is
+        # parsed.
+        self._busy = False
         self._unparsed = b""
         self._parses_no_more = False
         self._client_ended = False
@@ -208,13 +210,14 @@ class Connection(Protocol):
         if not request.keep_alive:
             self._end(request)
             return
-        self._busy = False
+        self._busy = self._write_paused  # who does not read is answered no more
         self._note_wait()
         if self._unparsed or self._client_ended:
             self._go_on_soon()
 
     def _go_on_soon(self) -> None:
         """Go on with the next request in the loop's next iteration."""
+        self.waits_for = REPLY  # what has come is not idle, however long its client reads
         if not self._busy:
             self._busy = True
             get_running_loop().call_soon(self._go_on)

@@ -5,6 +5,7 @@ import signal
 import socket
 from asyncio import AbstractEventLoop, Event, Runner, get_running_loop, sleep
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +52,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         self.each_second: Callable[[Iterable[socket.socket], int], None] = lambda *_: None
         self._acceptors: list[Acceptor] = []
         self._told_to_stop = Event()
+        self._stop_began = inf
         self._may_linger = True
 
     def run(self) -> None:
@@ -102,13 +104,15 @@ class ScoringWorker(Worker):  # type: ignore[misc]
     def _check_connections(self) -> None:
         """End what takes too long.
 
-        Once a stop begins, an idle connection stays open for a moment: its client may just be
-        sending a request, which is still answered, with `Connection: close`.
+        Once a stop begins, every idle connection stays open for a moment, however long it has been
+        idle: its client may just be sending a request, which is still answered, with
+        `Connection: close`.
         """
         now = monotonic()
         body = _BODY_SECONDS if self.alive else _LAST_BODY_SECONDS
+        moment_is_over = now - self._stop_began > IDLE_SECONDS
         for acceptor in self._acceptors:
-            in_the_way = acceptor.is_full or not self.alive
+            in_the_way = acceptor.is_full or moment_is_over
             keepalive = self.cfg.keepalive if acceptor.site.is_public else _METRICS_IDLE_SECONDS
             idle = IDLE_SECONDS if in_the_way else float(keepalive)
             acceptor.site.check(now, Patience(idle, min(idle, _HEAD_SECONDS), body))
@@ -140,6 +144,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         return any(acceptor.connections for acceptor in self._acceptors)
 
     def _stop(self, *, at_once: bool = False) -> None:
+        self._stop_began = min(self._stop_began, monotonic())
         self.alive = False
         self._may_linger = self._may_linger and not at_once
         for acceptor in self._acceptors:

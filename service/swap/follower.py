@@ -270,7 +270,8 @@ class Follower:
 
     def _measure(self, target: Target) -> None:
         notes = [self._place.whiteboard.note(at) for at in self._place.board.open_places()]
-        if all(note and note.serving == target for note in notes):
+        # In a stop, no worker has a place that is open.
+        if notes and all(note and note.serving == target for note in notes):
             since = [note.since for note in notes if note]
             self._metrics.mixed(max(since) - min(since))
 

@@ -1,10 +1,11 @@
 """Who is let in, who waits, who is rejected: rooms, deadlines, turns, and what is learnt."""
 
-from asyncio import CancelledError, Event, Task, create_task, gather, sleep
+from asyncio import CancelledError, Event, Task, create_task, gather, sleep, timeout
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -181,6 +182,23 @@ async def test_an_array_whose_turn_comes_too_late_is_rejected_and_hands_it_on(ro
     assert room.rejected == {"deadline": 1}
     async with room.admission.array(LARGE, inf):
         pass
+
+
+@pytest.mark.anyio
+async def test_an_array_is_rejected_when_its_time_is_over_not_when_its_turn_comes(
+    room: Room,
+) -> None:
+    held = await room.hold(2)
+    async with timeout(20):
+        with pytest.raises(Overloaded, match=TEXTS["deadline"]):
+            async with room.admission.array(LARGE, monotonic() + 0.01):
+                raise AssertionError("it has its turn")
+    assert room.rejected == {"deadline": 1}
+    assert room.done == []
+    room.over.set()
+    await gather(*held)
+    assert room.done == [0, 1]
+    assert not room.admission.crowded
 
 
 @pytest.mark.anyio

@@ -338,3 +338,12 @@ def test_what_stands_by_is_looked_at_once_a_swap(world: World) -> None:
         world.change_to(version, generation)
         assert world.follower.version == version
     assert world.looks == ["first", "second"]
+
+
+def test_a_swap_during_a_stop_is_no_failure(world: World) -> None:
+    """No worker takes connections then: how long they served two versions is asked of none."""
+    world.board.close(_MINE)
+    world.board.close(_OTHER)
+    world.change_to("second", 2)
+    assert world.follower.version == "second"
+    assert world.state == "serving"

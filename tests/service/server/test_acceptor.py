@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+import uvloop
 
 from service.board import Board
 from service.server.acceptor import Acceptor, FairAcceptor
@@ -186,6 +187,24 @@ class Exhausted(socket.socket):
             self.failures -= 1
             raise OSError(24, "Too many open files")
         return super().accept()
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_one_that_is_just_being_accepted_when_the_loop_ends_is_no_error(
+    listener: Listener, factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    reported: list[object] = []
+
+    async def main() -> None:
+        loop = get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        acceptor = Acceptor(loop, listener.shared(), EchoSite().site, 10)
+        listener.connect()
+        assert acceptor.accept_one()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+    assert reported == []
 
 
 async def test_a_lack_of_files_is_waited_for(listener: Listener, echo: EchoSite) -> None:

@@ -179,6 +179,21 @@ async def test_what_is_not_read_by_its_client_stops_its_requests(
     assert echo.statuses == [200] * 3
 
 
+async def test_who_reads_nothing_is_answered_no_more_though_each_request_comes_alone(
+    client: Client, echo: EchoSite
+) -> None:
+    echo.endpoint.make = lambda _: ok("a" * LONG)
+    client.send(GET)
+    await until(lambda: bool(echo.answered))
+    await taken(client)
+    client.send(GET)
+    await until(lambda: not client.connection.transport.is_reading())
+    assert echo.statuses == [200]
+    for _ in range(2):
+        assert len((await client.reply()).body) > LONG
+    assert len((await client.ask(GET)).body) > LONG
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from([post, chunked]), st.binary(max_size=400)), min_size=1, max_size=6
@@ -497,6 +512,23 @@ async def test_who_does_not_read_a_reply_is_ended(client: Client, echo: EchoSite
     assert len(echo.site.connections) == 1
     client.connection.check(now + 10.1, PATIENT)
     await until(lambda: not echo.site.connections)
+
+
+@pytest.mark.parametrize("end", [False, True])
+async def test_a_request_that_has_come_is_not_idle_while_its_client_reads(
+    client: Client, echo: EchoSite, *, end: bool
+) -> None:
+    echo.endpoint.make = lambda _: ok("a" * LONG)
+    client.send(GET * 2)
+    if end:
+        client.end()
+    await until(lambda: bool(echo.answered))
+    await taken(client)
+    now = client.connection.since
+    for seconds in (0.0, 9.0):
+        client.connection.check(now + seconds, PATIENT._replace(idle=5.0))
+    for _ in range(2):
+        assert len((await client.reply()).body) > LONG
 
 
 async def test_who_reads_a_reply_slowly_may_go_on(client: Client, echo: EchoSite) -> None:
