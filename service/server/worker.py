@@ -9,7 +9,6 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-import uvloop
 from gunicorn.workers.base import Worker
 
 from service.board import Board, board
@@ -18,6 +17,11 @@ from service.record import Record
 from service.request_ids import new_id
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # where there is none for the platform: about 2 µs more for each request
+    from asyncio import new_event_loop  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,7 +61,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve until told to stop."""
-        with Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with Runner(loop_factory=new_event_loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:

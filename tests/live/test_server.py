@@ -20,7 +20,7 @@ from tests.live.support import (
     whole,
 )
 from tests.support.clock import awake
-from tests.support.paths import GOLDEN, lines
+from tests.support.paths import GOLDEN, ROOT, lines
 from tests.support.server import KEY_HEADER, Server, eventually, free_port, refused, serving
 from tests.support.strategies import VALID
 
@@ -29,6 +29,23 @@ SHARED_MEMORY = Path("/dev/shm")
 
 def _port_of_its_own() -> dict[str, str]:
     return {"host": "127.0.0.1", "port": str(free_port())}
+
+
+def test_where_there_is_no_uvloop_it_serves_by_asyncio(tmp_path: Path) -> None:
+    without = tmp_path / "without"
+    without.mkdir()
+    (without / "uvloop.py").write_text("raise ImportError\n")
+    server = Server(tmp_path, {"PYTHONPATH": f"{without}:{ROOT}"})
+    try:
+        server.wait_ready()
+        maps = Path(f"/proc/{server.workers()[0].pid}/maps").read_text()
+        assert "httptools" in maps
+        assert "uvloop" not in maps
+        with connections(server, 8) as opened:
+            for connection in opened * 5:
+                assert connection.score(VALID).status == 200
+    finally:
+        server.stop_cleanly()
 
 
 def test_it_starts_scores_and_stops_leaving_nothing(
