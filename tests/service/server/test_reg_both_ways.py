@@ -233,9 +233,10 @@ async def test_any_query(served: Served, query: str) -> None:
 @given(
     given_ms=st.one_of(
         st.sampled_from(
-            ["0", "-1", "1.5", "soon", "", "600001", "600000", "99999999999999", "0000005", "+5"]
+            ["0", "-1", "1.5", "soon", "", "600001", "600000", "99999999999999", "0060000", "+5"]
         ),
-        _TEXTS,
+        # A few milliseconds may be over for one way and not for the other.
+        _TEXTS.filter(lambda text: not text.isdigit()),
     ),
     start=st.one_of(
         st.sampled_from(["", "t=soon", "t=nan", "1234", "t=99999999999", "t=1"]), _TEXTS
