@@ -24,7 +24,7 @@ doctor: $(RUNTIME) ## Check this machine and the settings for every known trap; 
 	@$(BIN)/python -m service.doctor $(ARGS)
 
 ##@ Working on it
-.PHONY: check test-fast test-slow test-stack format
+.PHONY: check test-fast test-slow test-stack soak format
 check: $(DEV) ## Lint, types and the rooms' import laws
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,6 +41,9 @@ test-slow: $(DEV) tools ## The live server, fuzzing, memory
 
 test-stack: $(DEV) stack-tools ## The system of docker-compose.yml, really run where an engine can be had
 	$(BIN)/pytest -m stack
+
+soak: $(DEV) ## Play 100,000 simulated schedules of the server, half an hour; ARGS=--help lists the flags
+	$(BIN)/python -m tests.simulation --schedules 100000 $(ARGS)
 
 format: $(DEV) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
