@@ -42,7 +42,7 @@ test-slow: $(DEV) tools ## The live server, fuzzing, memory
 test-stack: $(DEV) stack-tools ## The system of docker-compose.yml, really run where an engine can be had
 	$(BIN)/pytest -m stack
 
-soak: $(DEV) ## Play 100,000 simulated schedules of the server, 20 minutes; ARGS=--help lists the flags
+soak: $(DEV) ## Play 100,000 simulated schedules of the server, half an hour; ARGS=--help lists the flags
 	$(BIN)/python -m tests.simulation --schedules 100000 $(ARGS)
 
 format: $(DEV) ## Format the code and mend what ruff can mend
