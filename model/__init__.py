@@ -6,6 +6,7 @@ One scorer is one folder (`model/regno/` first); no scorer imports another.
 Importing anything here starts nothing and reads no file.
 """
 
+from model.body_text import is_array, text_of
 from model.errors import (
     KINDS,
     ExplainerGone,
@@ -17,7 +18,6 @@ from model.errors import (
     TooManyRows,
 )
 from model.names import is_name
-from model.wire import is_array, text_of
 
 __all__ = [
     "KINDS",

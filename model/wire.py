@@ -6,7 +6,7 @@ refuses, or what may repeat a key, is looked at a second time.
 """
 
 import re
-from codecs import BOM_UTF8, BOM_UTF16_LE
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import chain, pairwise
@@ -16,8 +16,9 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
+from model.body_text import bare_of_mark, is_array, text_of
 from model.careful_json import NOT_FINITE, NOT_JSON, TOO_DEEP, CarefulReader
-from model.errors import InvalidRequest, NotUtf8, TooManyRows
+from model.errors import InvalidRequest, TooManyRows
 from model.json_split import NotAnArray, ends_of_elements
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -28,9 +29,6 @@ LONGEST_ROW: Final = 64 * 1024
 # Elements that are looked at one by one before others may be served.
 _CAREFUL_ROWS: Final = 64
 _BLANKS: Final = b" \t\r\n"
-# What may stand before an array's bracket: blanks, the quote of an encoded one, marks of UTF-8,
-# which is passed over, and of UTF-16, which is refused, but for what it is.
-_BEFORE: Final = _BLANKS + b'"\0' + BOM_UTF8 + BOM_UTF16_LE
 _KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
 _ROWS_MEET: Final = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
 # The names of msgspec, for what was wanted and for what was sent instead.
@@ -95,7 +93,7 @@ class RequestDecoder(Generic[T]):
         except RecursionError:
             raise InvalidRequest("", TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeError) as error:
-            bare = _bare_of_mark(body)
+            bare = bare_of_mark(body)
             if len(bare) < len(body):
                 return self(bare)
             raise self._fault(text_of(body), error) from None
@@ -111,7 +109,7 @@ class RequestDecoder(Generic[T]):
         A step takes some milliseconds, whatever the body is; some steps give nothing. Raises
         InvalidRequest before the first requests are given, when the body can't be read as a whole.
         """
-        body = _bare_of_mark(body).strip(_BLANKS)
+        body = bare_of_mark(body).strip(_BLANKS)
         if body[:1] == b'"':
             body = yield from self._unescaped(body)
         if body[:1] != b"[" or b"\0" in body[:4]:
@@ -232,7 +230,7 @@ class RequestDecoder(Generic[T]):
                 raise InvalidRequest("", NOT_JSON) from None
             at = end
             yield []
-        found = _bare_of_mark(bytes(decoded)).strip(_BLANKS)
+        found = bare_of_mark(bytes(decoded)).strip(_BLANKS)
         if found[:1] == b'"':
             raise InvalidRequest("", NOT_ROWS)
         return found
@@ -284,30 +282,6 @@ def _without_trace(fault: InvalidRequest) -> InvalidRequest:
     """
     fault.__traceback__ = fault.__context__ = None
     return fault
-
-
-def is_array(body: bytes) -> bool:
-    """Whether a body is an array, encoded once more as a string perhaps."""
-    return body.lstrip(_BEFORE)[:1] == b"["
-
-
-def _bare_of_mark(body: bytes) -> bytes:
-    """A body without the one mark of UTF-8 that may stand before it."""
-    bare = body.removeprefix(BOM_UTF8)
-    return body if bare.startswith(BOM_UTF8) else bare
-
-
-def text_of(body: bytes) -> str:
-    """The text of a body that should be JSON. Raises NotUtf8.
-
-    JSON begins with two characters of ASCII: where a NUL is near, it is UTF-16 or UTF-32.
-    """
-    if b"\0" in body[:4]:
-        raise NotUtf8
-    try:
-        return body.decode()
-    except UnicodeError:
-        raise NotUtf8 from None
 
 
 def _sent(text: str, field: str) -> object:

@@ -55,6 +55,8 @@ def test_it_starts_scores_and_stops_leaving_nothing(
         wait_until_all_answer(server)
         pids, folders = server.pids(), server.metrics_folders()
         assert len(pids) == 2
+        # Those of numerical libraries would not survive a fork.
+        assert psutil.Process(server.process.pid).num_threads() == 1
         assert len(folders) == 1
         assert folders <= set(SHARED_MEMORY.glob("scoring-metrics-*"))
         assert client.get("/readyz").json() == {"body": "ready", "status": "ok"}

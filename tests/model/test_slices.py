@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import InvalidRequest, TooManyRows, json_split, wire
+from model import InvalidRequest, TooManyRows, is_array, json_split, wire
 from model.careful_json import NOT_JSON
 from model.regno import Reading
 from model.regno.request import decode_custom
@@ -117,7 +117,7 @@ def test_an_encoded_array_may_end_anywhere_behind_a_slice(spare: int) -> None:
 @given(mutations(), st.integers(1, 800))
 def test_a_mutated_array_is_refused_in_slices_if_it_is_at_once(body: bytes, size: int) -> None:
     decoder = _decoder()
-    if wire.is_array(body):
+    if is_array(body):
         whole = outcome(decoder, body)
         with sliced(size):
             assert outcome(decoder, body) == whole
