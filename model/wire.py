@@ -196,6 +196,7 @@ class RequestDecoder(Generic[T]):
                         yield []
                 yield []
         except NotAnArray:
+            text_of(body)
             raise InvalidRequest("", NOT_JSON) from None
         yield rows
 
@@ -227,6 +228,7 @@ class RequestDecoder(Generic[T]):
             try:
                 decoded += self._text.decode(b'"%b"' % body[at:end]).encode()
             except (msgspec.DecodeError, UnicodeError):
+                text_of(body)
                 raise InvalidRequest("", NOT_JSON) from None
             at = end
             yield []

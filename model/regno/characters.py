@@ -45,7 +45,7 @@ def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[s
     Characters and scores are paired from the left, up to the shorter of the two.
     """
     values = scores.matrix(_WIDTH, np.inf)
-    symbols = _symbol_codes()[codes[:, : values.shape[1]]]
+    symbols = _looked_up(_symbol_codes(), codes[:, : values.shape[1]])
     # The last row is for all characters that are no symbols.
     least = np.full((len(SYMBOLS) + 1, len(readings)), np.inf)
     places = symbols * len(readings) + np.arange(len(readings))[:, None]
@@ -85,16 +85,23 @@ def _shapes(readings: Sequence[str], codes: Array) -> Array:
     classes = np.zeros((len(readings), _WIDTH), dtype=np.uint8)
     # By length and not by code, since a reading may hold the code 0.
     present = np.arange(_SHAPE) < lengths[:, None]
-    np.multiply(_character_classes()[codes[:, :_SHAPE]], present, out=classes[:, :_SHAPE])
+    known = _looked_up(_character_classes(), codes[:, :_SHAPE])
+    np.multiply(known, present, out=classes[:, :_SHAPE])
     pairs = classes[:, 0::2] | classes[:, 1::2] << _SHAPE_BITS
     return pairs.view(np.uint64).reshape(-1)
+
+
+def _looked_up(table: Array, codes: Array) -> Array:
+    """What a table holds for character codes: its last entry is for all that are greater."""
+    return table[np.minimum(codes, len(table) - 1)]
 
 
 @cache
 def _symbol_codes() -> Array:
     """For each character code an index into `SYMBOLS`, their number for all others."""
-    codes = np.full(_ALL_CODES, len(SYMBOLS), dtype=np.intp)
-    codes[[ord(symbol) for symbol in SYMBOLS]] = range(len(SYMBOLS))
+    places = [ord(symbol) for symbol in SYMBOLS]
+    codes = np.full(max(places) + 2, len(SYMBOLS), dtype=np.intp)
+    codes[places] = range(len(SYMBOLS))
     return codes
 
 
@@ -103,7 +110,8 @@ def _character_classes() -> Array:
     """For each character code its class, never 0."""
     everything = np.arange(_ALL_CODES, dtype=np.uint32).tobytes()
     text = everything.decode("utf-32-le", "surrogatepass")
-    classes = np.full(_ALL_CODES, _OTHER, dtype=np.uint8)
-    for number, pattern in enumerate(_CLASSES, start=1):
-        classes[[match.start() for match in re.finditer(pattern, text)]] = number
+    matches = [[match.start() for match in re.finditer(pattern, text)] for pattern in _CLASSES]
+    classes = np.full(max(map(max, matches)) + 2, _OTHER, dtype=np.uint8)
+    for number, places in enumerate(matches, start=1):
+        classes[places] = number
     return classes

@@ -1,6 +1,7 @@
 """The regno scorer: requests in, probabilities out."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from hashlib import sha256
 from itertools import repeat
@@ -82,6 +83,7 @@ class RegnoScorer:
             scorer = cls(model, papers)
             if warm:
                 scorer.warm()
+                scorer.try_tables()
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
         return scorer
@@ -295,34 +297,53 @@ class RegnoScorer:
         """
         readings = golden.readings()
         with refusing("it can't score the golden rows"):
-            columns = columns_of(readings)
-            rows, table = self.rows(readings), self.table.of_columns(columns)
+            rows = self.rows(readings)
             self._model.check_names(rows[0])
-            scores, scores_of_table = self.predict(rows), self.score_table(table)
+            scores = self.predict(rows)
             for reading, row in zip(readings, rows, strict=True):
                 self.warnings(reading, row)
                 self.unseen_in_calendar(row)
-            self.count_warnings(columns, table)
             _ = self.categories  # worked out once, when first asked
         if not all(abs(s.positive + s.negative - 1) < 1e-9 for s in scores):  # NaN is not, either
             raise ModelRefused("its scores are no probabilities")
         positives = [score.positive for score in scores]
-        self._try_counting(rows, table, positives)
-        _compare(positives, [score.positive for score in scores_of_table], "in a table it scores")
+        with _refusing_reference():
+            self.drift_counter().add_rows(rows, positives)
         if self.manifest and self.manifest.golden:
             _compare(positives, self.manifest.golden, "its manifest says")
         if self.unexplained is None:
             self.try_explaining()
 
-    def _try_counting(
-        self, rows: Sequence[Row], table: pd.DataFrame, positives: Sequence[float]
-    ) -> None:
-        """Raises ModelRefused when drift can't be counted by the manifest's reference."""
-        counter = self.drift_counter()
-        with refusing("its manifest is wrong: reference: it does not fit the golden rows"):
-            counter.add_rows(rows, positives)
+    def prepare_tables(self) -> None:
+        """Do what scoring tables needs once in a process, but predict nothing.
+
+        In a process that is forked later: the pages of pandas' code that this touches then count
+        for none of the others, 4 MiB of each.
+        """
+        columns = columns_of(golden.readings())
+        self.count_warnings(columns, self.table.of_columns(columns))
+
+    def try_tables(self) -> None:
+        """Score the golden rows as a table, as large arrays and files are.
+
+        Raises ModelRefused when that can't be done, or when it scores otherwise than row by row.
+        """
+        readings = golden.readings()
+        with refusing("it can't score the golden rows"):
+            columns = columns_of(readings)
+            table = self.table.of_columns(columns)
+            positives = [score.positive for score in self.score_table(table)]
+            self.count_warnings(columns, table)
+            by_row = [score.positive for score in self.score(readings)]
+        _compare(by_row, positives, "in a table it scores")
+        with _refusing_reference():
+            counter = self.drift_counter()
             counter.add_table(table, positives)
             counter.take()
+
+
+def _refusing_reference() -> AbstractContextManager[None]:
+    return refusing("its manifest is wrong: reference: it does not fit the golden rows")
 
 
 def _compare(positives: Sequence[float], expected: Sequence[float], says: str) -> None:
