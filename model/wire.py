@@ -6,7 +6,7 @@ refuses, or what may repeat a key, is looked at a second time.
 """
 
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import chain, pairwise
@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from model.body_text import bare_of_mark, is_array, text_of
 from model.careful_json import NOT_FINITE, NOT_JSON, TOO_DEEP, CarefulReader
-from model.errors import InvalidRequest, TooManyRows
+from model.errors import InvalidRequest, NotUtf8, TooManyRows
 from model.json_split import NotAnArray, ends_of_elements
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -183,6 +183,7 @@ class RequestDecoder(Generic[T]):
         return len(rows)
 
     def _row_by_row(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
+        yield from _checked(body)
         rows: list[T | InvalidRequest] = []
         begin = 1
         try:
@@ -196,7 +197,6 @@ class RequestDecoder(Generic[T]):
                         yield []
                 yield []
         except NotAnArray:
-            text_of(body)
             raise InvalidRequest("", NOT_JSON) from None
         yield rows
 
@@ -205,7 +205,7 @@ class RequestDecoder(Generic[T]):
         if end - begin > self._longest_row:
             reason = f"the row is longer than {self._longest_row} bytes"
             return InvalidRequest("", reason, "length")
-        text = text_of(body[begin:end])
+        text = body[begin:end].decode()
         return self._reader.look(text) or self._one(text)
 
     def _unescaped(self, body: bytes) -> Generator[list[Any], None, bytes]:
@@ -284,6 +284,18 @@ def _without_trace(fault: InvalidRequest) -> InvalidRequest:
     """
     fault.__traceback__ = fault.__context__ = None
     return fault
+
+
+def _checked(body: bytes) -> Iterator[list[Any]]:
+    """Some steps that give nothing. Raises NotUtf8 if a body is in another encoding."""
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for begin in range(0, len(body), SLICE_BYTES):
+            decoder.decode(body[begin : begin + SLICE_BYTES])
+            yield []
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        raise NotUtf8 from None
 
 
 def _sent(text: str, field: str) -> object:
