@@ -70,9 +70,16 @@ class Batcher:
         if len(in_time) < len(batch):
             for waiting in batch:
                 if waiting.latest < now:
-                    waiting.too_late()
+                    self._expire(waiting)
         if in_time:
             self._score(in_time)
+
+    @staticmethod
+    def _expire(waiting: Waiting) -> None:
+        try:
+            waiting.too_late()
+        except Exception as error:  # noqa: BLE001 - the other rows get their replies
+            log_failure("a reply", error)
 
     def _score(self, batch: list[Waiting]) -> None:
         began = perf_counter()

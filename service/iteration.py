@@ -1,7 +1,9 @@
 """What is done once in an iteration of the event loop, for all that happened in it."""
 
 from asyncio import get_running_loop, sleep
+from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 
 
 class EndOfIteration:
@@ -26,6 +28,37 @@ class EndOfIteration:
     def _call(self) -> None:
         self._scheduled = False
         self._function()
+
+
+class WorkQueue:
+    """Calls functions in order, for a few milliseconds in each iteration of the event loop.
+
+    Between, the sockets are served that are ready: however much is queued, a request that comes
+    meanwhile does not wait for it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """`seconds` is how long it may work in an iteration; what has begun is finished."""
+        self._seconds = seconds
+        self._queue: deque[Callable[[], None]] = deque()
+
+    def add(self, function: Callable[[], None]) -> None:
+        """Call a function in one of the next iterations."""
+        if not self._queue:
+            get_running_loop().call_soon(self._work)
+        self._queue.append(function)
+
+    def _work(self) -> None:
+        latest = perf_counter() + self._seconds
+        for _ in range(len(self._queue)):  # what these add comes in the next iteration
+            try:
+                self._queue[0]()
+            finally:
+                self._queue.popleft()
+            if perf_counter() > latest:
+                break
+        if self._queue:
+            get_running_loop().call_soon(self._work)
 
 
 async def yield_to_io() -> None:

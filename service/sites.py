@@ -1,6 +1,7 @@
 """What a worker serves at its addresses: which endpoint answers which requests."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask
@@ -9,13 +10,16 @@ from service import errors, failures
 from service.admission import EXPLAIN
 from service.app import App, Parts
 from service.guard import admit
+from service.iteration import WorkQueue
+from service.metrics.page import bears
 from service.record import METHODS, Record, record_of
 from service.reply import Reply
 from service.request_ids import new_id
-from service.routes import explain, reg
+from service.routes import explain, ops, reg
 from service.server.request import Request
 from service.server.site import Budget, Endpoint, Events, Site
-from service.server.wsgi import ThreadedWsgiEndpoint, WsgiEndpoint
+from service.server.target import path_of
+from service.server.wsgi import ProbeEndpoint, ThreadedWsgiEndpoint, WsgiEndpoint
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -27,9 +31,12 @@ _LARGEST_BODIES: Final = 4
 # What may block goes to threads: metrics are put together from files, the live model is changed.
 # Busy threads hold up the event loop, a few milliseconds each time: so few run at a time, and of
 # pages that anybody may ask for only one.
-_BLOCKING: Final = (b"/metrics", b"/model/")
-_PAGES: Final = b"/docs"
+_METRICS: Final = b"/metrics"
+_MODEL: Final = b"/model/"
+_PAGES: Final = (b"/docs", b"/openapi.json")
 _WAITING: Final = 8
+# All else is answered in the event loop, so long in an iteration.
+_TURN_SECONDS: Final = 0.005
 _METHODS: Final = {method.encode(): method for method in METHODS}
 
 
@@ -54,18 +61,30 @@ def metrics_site(app: Flask, parts: Parts, answered: Answered) -> Site:
 def _site(
     app: Flask, parts: Parts, endpoints: Mapping[tuple[bytes, bytes], Endpoint], answered: Answered
 ) -> Site:
-    longest = parts.settings.max_body
-    quick = WsgiEndpoint(app, _failed, longest)
-    blocking = ThreadedWsgiEndpoint(app, _failed, longest, threads=2, waiting=_WAITING)
-    pages = ThreadedWsgiEndpoint(app, _failed, longest, threads=1, waiting=_WAITING)
+    shared = app, _failed, parts.settings.max_body, WorkQueue(_TURN_SECONDS).add
+    quick = WsgiEndpoint(*shared)
+    blocking = ThreadedWsgiEndpoint(*shared, threads=2, waiting=_WAITING)
+    pages = ThreadedWsgiEndpoint(*shared, threads=1, waiting=_WAITING, for_anybody=True)
 
-    def others(path: bytes) -> Endpoint:
+    def others(request: Request) -> Endpoint:
+        path = path_of(request.target)
         if path.startswith(_PAGES):
             return pages
-        return blocking if path.startswith(_BLOCKING) else quick
+        # Without the right to it, it is refused at once: it must take no thread from who has it.
+        if path.startswith(_METRICS):
+            given = request.headers.get(b"authorization", b"").decode("latin-1")
+            return blocking if bears(given, parts.settings.metrics_token) else quick
+        if path.startswith(_MODEL):
+            name = parts.keys.name_of(request.headers.get(b"x-api-key", b""))
+            return blocking if name in parts.settings.admin_names else quick
+        return quick
 
+    probes = {
+        (b"GET", b"/healthz"): ProbeEndpoint(ops.alive),
+        (b"GET", b"/readyz"): ProbeEndpoint(partial(ops.ready, parts.slot, parts.board)),
+    }
     return Site(
-        endpoints,
+        {**endpoints, **probes},
         others,
         Budget(_LARGEST_BODIES * parts.settings.max_array_body),
         Events(
@@ -102,7 +121,8 @@ class _ExplainEndpoint(ThreadedWsgiEndpoint):
 
     def __init__(self, app: App, parts: Parts) -> None:
         longest = app.explain.limits[1]
-        super().__init__(app.flask, _failed, longest, threads=1, waiting=_WAITING)
+        queue = WorkQueue(_TURN_SECONDS).add  # for none: it works in threads
+        super().__init__(app.flask, _failed, longest, queue, threads=1, waiting=_WAITING)
         self._explaining = app.explain.explaining
         self._keys = parts.keys
         self._slot = parts.slot

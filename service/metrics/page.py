@@ -92,7 +92,7 @@ def _guarded(token: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def guard(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(*args: object, **kwargs: object) -> Any:
-            if token and not _bears(request.headers.get("Authorization", ""), token):
+            if not bears(request.headers.get("Authorization", ""), token):
                 challenge = {"WWW-Authenticate": "Bearer"}
                 raise Refused(401, "the bearer token is missing or wrong", challenge)
             if "name[]" in request.args:
@@ -105,8 +105,10 @@ def _guarded(token: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return guard
 
 
-def _bears(authorization: str, token: str) -> bool:
-    """Whether a header holds the token; the scheme's letters may be of either case."""
+def bears(authorization: str, token: str) -> bool:
+    """Whether a header holds the token, if there is one; the scheme may be in either case."""
+    if not token:
+        return True
     scheme, _, given = authorization.partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(
         given.strip(" ").encode(), token.encode()

@@ -1,5 +1,7 @@
 """GET / with a key; GET /healthz and GET /readyz without."""
 
+from functools import partial
+
 from flask import Blueprint
 
 from service import reply
@@ -22,14 +24,18 @@ def probes(slot: Slot, board: Board) -> Blueprint:
     """`/healthz`: this worker answers. `/readyz`: it is warm, and the server not about to stop."""
     routes = Blueprint("probes", __name__)
 
-    @routes.get("/healthz")
-    def healthz() -> Reply:
-        return reply.ok("alive")
-
-    @routes.get("/readyz")
-    def readyz() -> Reply:
-        if board.stopping:
-            return reply.fail(503, "the server is about to stop")
-        return reply.ok("ready") if slot.warm else reply.fail(503, "the model is not warm yet")
-
+    routes.add_url_rule("/healthz", "healthz", alive, methods=["GET"])
+    routes.add_url_rule("/readyz", "readyz", partial(ready, slot, board), methods=["GET"])
     return routes
+
+
+def alive() -> Reply:
+    """That of /healthz."""
+    return reply.ok("alive")
+
+
+def ready(slot: Slot, board: Board) -> Reply:
+    """That of /readyz."""
+    if board.stopping:
+        return reply.fail(503, "the server is about to stop")
+    return reply.ok("ready") if slot.warm else reply.fail(503, "the model is not warm yet")

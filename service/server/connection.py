@@ -1,11 +1,15 @@
 """One client's connection: bytes in, replies out.
 
-One request of a connection is answered in an iteration of the loop at most, however many its client
-has sent, so that no client can keep the loop to itself. While a request is being answered nothing
-more is read, and what has come already stays unparsed.
+One request of a connection is answered in an iteration of the loop at most, and few steps of
+parsing are taken, however much its client has sent. The rest stays unparsed and nothing more is
+read; it goes on in later iterations, for a few milliseconds in each for all connections together.
+So clients can't keep the loop to themselves, neither one nor a thousand.
 """
 
-from asyncio import Protocol, get_running_loop
+import fcntl
+import termios
+from asyncio import Protocol
+from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -21,9 +25,13 @@ if TYPE_CHECKING:
 # is read and dropped, for so long.
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
+# Steps of parsing at a time: heads, chunks, lines between chunks.
+_STEPS: Final = 32
 # A client that takes less of a reply than so much in so long does not read.
 _LEAST_TAKEN: Final = 16 * 1024
 _SEND_SECONDS: Final = 10.0
+# A body for which room is reserved must not stand still for longer.
+_STALL_SECONDS: Final = 5.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # What a connection waits for: the begin of a request, the rest of its head or body, its reply,
@@ -45,12 +53,14 @@ class Connection(Protocol):
         # Answering, or the client does not read, or the loop's next iteration goes on: nothing is
         # parsed.
         self._busy = False
+        self._is_queued = False
         self._unparsed = b""
         self._parses_no_more = False
         self._client_ended = False
         self._write_paused = False
         self._lost = False
         self._dropped = 0
+        self._came = 0.0  # when the newest bytes of a body did
         # Bytes of replies that the client had not taken when it was last looked at, and since when.
         self._unsent = 0
         self._unsent_since = 0.0
@@ -99,7 +109,7 @@ class Connection(Protocol):
         self._write_paused = False
         self._site.unsent_went(self)
         if self._busy and not self._answering:
-            get_running_loop().call_soon(self._go_on)
+            self._queue()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
@@ -114,8 +124,13 @@ class Connection(Protocol):
 
     def _parse(self, data: bytes) -> None:
         """Feed the parser until a request is to be answered."""
-        at, end = 0, len(data)
+        at, end, steps = 0, len(data), 0
         while at < end:
+            steps += 1
+            if steps > _STEPS:
+                self._note_wait()
+                self._keep(data[at:])
+                return
             try:
                 at = self._parser.feed(data, at)
             except BadRequest as fault:
@@ -125,9 +140,10 @@ class Connection(Protocol):
                 self._stop_parsing(500)
             request = self._request
             if request is not None and (request.complete or request.refusal is not None):
-                self._answer(request)
+                self._busy = self._answering = True
                 if at < end:
                     self._keep(data[at:])
+                self._answer(request)
                 return
             if self._parses_no_more:
                 self.transport.close()
@@ -166,7 +182,9 @@ class Connection(Protocol):
         request = self._parser.request
         if request is None:
             self._wait_for(HEAD if self._parser.raw_head else IDLE)
-        elif self.waits_for != BODY:
+            return
+        self._came = monotonic()
+        if self.waits_for != BODY:
             self._wait_for(BODY)
             # A client may hold the body back until it is told that it is wanted.
             if b"expect" in request.headers and request.refusal is None and not request.received:
@@ -208,7 +226,7 @@ class Connection(Protocol):
         if self._lost:
             return
         if not request.keep_alive:
-            self._end(request)
+            self._end()
             return
         self._busy = self._write_paused  # who does not read is answered no more
         self._note_wait()
@@ -216,14 +234,22 @@ class Connection(Protocol):
             self._go_on_soon()
 
     def _go_on_soon(self) -> None:
-        """Go on with the next request in the loop's next iteration."""
-        self.waits_for = REPLY  # what has come is not idle, however long its client reads
-        if not self._busy:
-            self._busy = True
-            get_running_loop().call_soon(self._go_on)
+        """Go on with what has come in one of the loop's next iterations."""
+        if self._answering:
+            return
+        if self._parser.request is None:
+            self.waits_for = REPLY  # what has come is not idle, however long its client reads
+        self._busy = True
+        self._queue()
+
+    def _queue(self) -> None:
+        if not self._is_queued:
+            self._is_queued = True
+            self._site.queue(self._go_on)
 
     def _go_on(self) -> None:
-        if self._lost or self._write_paused:
+        self._is_queued = False
+        if self._lost or self._write_paused or self._answering or self._parses_no_more:
             return
         self._busy = False
         data, self._unparsed = self._unparsed, b""
@@ -242,12 +268,11 @@ class Connection(Protocol):
                 self._stop_parsing(400)
         self._answer_refused()
 
-    def _end(self, request: Request) -> None:
+    def _end(self) -> None:
         """The last reply was sent."""
         self._parses_no_more, self._busy = True, False
-        is_read = request.complete and not self._unparsed
         self._unparsed = b""
-        if is_read or self._client_ended:
+        if self._client_ended:
             self.transport.close()
         else:
             self._wait_for(END)
@@ -273,10 +298,54 @@ class Connection(Protocol):
             if waited > patience.head:
                 self.transport.close()
         elif self.waits_for == BODY:
-            if waited > patience.body:
+            if waited > patience.body or self._is_stalled(now):
                 self._stop_parsing(408, "the body took too long to come")
                 self._answer_refused()
-        elif self.waits_for == END and waited > _END_SECONDS:
+        elif self.waits_for == END and self._is_over(now):
+            self.transport.abort()
+
+    def _is_over(self, now: float) -> bool:
+        """Whether the client has had its last reply for a while, and leaves the connection open."""
+        if self.transport.get_write_buffer_size():
+            self.since = now
+        waited = now - self.since
+        return waited > _END_SECONDS and (waited > _SEND_SECONDS or not self._kernel_holds_reply())
+
+    def _kernel_holds_reply(self) -> bool:
+        """Whether bytes have not reached the client yet: an end now would take them away."""
+        ours = self.transport.get_extra_info("socket")
+        held = b"\0\0\0\0"
+        with suppress(OSError, AttributeError):  # gone; or no socket at all
+            held = fcntl.ioctl(ours.fileno(), termios.TIOCOUTQ, held)
+        return any(held)
+
+    def _is_stalled(self, now: float) -> bool:
+        """Whether nothing comes of a body for which room is reserved."""
+        request = self._request
+        return request is not None and request.reserved > 0 and now - self._came > _STALL_SECONDS
+
+    def rank(self, idle_since: float) -> tuple[int, float] | None:
+        """How soon it should make room for another, least first; None if it must not.
+
+        First those that are idle, then those that end, then bodies that come slowest, without a
+        key before others, then clients that do not read.
+        """
+        if self.since > idle_since or (self.waits_for == REPLY and not self._write_paused):
+            return None
+        if self.waits_for == BODY:
+            request = self._request
+            known = request is not None and request.refusal is None and request.record.key_name
+            received = request.received if request is not None else 0
+            return (3 if known else 2), received / (monotonic() - self.since)
+        return {IDLE: 0, HEAD: 0, END: 1, REPLY: 4}[self.waits_for], self.since
+
+    def evict(self) -> None:
+        """Make room for another connection, in the loop's next iteration."""
+        idle, self.waits_for = self.waits_for in {IDLE, HEAD}, END
+        self.since = monotonic()
+        if idle:
+            self.transport.close()
+        else:
             self.transport.abort()
 
     def _does_not_read(self, now: float) -> bool:

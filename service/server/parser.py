@@ -1,10 +1,11 @@
 """HTTP/1.1 requests out of bytes: llhttp, by httptools, and limits for what it does not bound.
 
 The parser is fed up to where a message may end, and no further: to the end of a head, of a body of
-stated length, of a line of a chunked body. So what follows a request stays unread until the request
-is answered, and the first line of every head is seen as it came.
+stated length, of a chunk, of a line between chunks. So what follows a request stays unread until
+the request is answered, and the first line of every head is seen as it came.
 """
 
+import re
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -17,12 +18,18 @@ from httptools import (
 )
 
 from service.record import Record
-from service.server.request import LONGEST_TARGET, Request, head_fault
+from service.server.request import LONGEST_TARGET, MOST_FIELDS, Request, head_fault
 
 _LONGEST_HEAD: Final = 32 * 1024
-# What the framing of chunks may add to a body: so much, and as much again as there is data. With
-# a byte in each chunk, parsing would cost a thousand times what the data is worth.
-_CHUNK_FRAMING: Final = 16 * 1024
+# A body may come in so many chunks, and in one more for so many bytes of it. With a byte in each
+# chunk, parsing would cost a thousand times what the data is worth.
+_FREE_CHUNKS: Final = 1000
+_LEAST_CHUNK: Final = 64
+# What stands between chunks may be so long: sizes with their extensions, and the trailer.
+_LONGEST_FRAMING: Final = 16 * 1024
+_SIZE: Final = re.compile(rb"[0-9A-Fa-f]+")
+# Pieces of a body are put together from so many bytes on: each piece takes fifty for itself.
+_BLOCK: Final = 64 * 1024
 # Empty lines before a request, which some old clients send after a body.
 _EMPTY_LINES: Final = 2
 _LINE_END: Final = b"\r\n"
@@ -64,11 +71,19 @@ class RequestParser:
         self._parser = HttpRequestParser(self)
         self.raw_head = b""
         self._empty_lines = 0
-        self._raw_bytes = 0  # of a chunked body
+        # Of a chunked body: the line between chunks that has begun, how much of a chunk with its
+        # line end is to come, how many chunks there were, and the bytes between them.
+        self._line = b""
+        self._chunk_left = 0
+        self._chunks = 0
+        self._framing = 0
         self._target = b""
+        self._fields = 0
         self._headers: dict[bytes, bytes] = {}
         self._repeated: list[bytes] = []
-        self._pieces: list[bytes] = []
+        self._blocks: list[bytes] = []
+        self._last_block = bytearray()
+        self._is_in_trailer = False
         self._passes_over_head = False
 
     def feed(self, data: bytes, at: int) -> int:
@@ -83,12 +98,37 @@ class RequestParser:
             end = at + request.missing
             self._parse(data[at:end])
             return min(end, len(data))
+        if self._chunk_left:
+            end = min(at + self._chunk_left, len(data))
+            self._chunk_left -= end - at
+            self._parse(data[at:end])
+            return end
         end = _end_of_line(data, at)
+        self._line += data[at:end]
+        self._framing += end - at
         self._parse(data[at:end])
-        self._raw_bytes += end - at
-        if self._raw_bytes > _CHUNK_FRAMING + 2 * request.received and not request.complete:
-            raise BadRequest
+        if not request.complete:
+            self._end_line(request)
         return end
+
+    def _end_line(self, request: Request) -> None:
+        """Note what a line between chunks says, if it has come to its end."""
+        if self._framing > _LONGEST_FRAMING + request.received:
+            raise BadRequest
+        if not self._line.endswith(_LINE_END):
+            return
+        size = _SIZE.match(self._line)
+        self._line = b""
+        if size is None or self._is_in_trailer:
+            return
+        self._chunk_left = int(size[0], 16)
+        self._chunks += 1
+        if self._chunk_left:
+            self._chunk_left += len(_LINE_END)
+        else:
+            self._is_in_trailer = True
+        if self._chunks > _FREE_CHUNKS + request.received // _LEAST_CHUNK:
+            raise BadRequest
 
     def _feed_head(self, data: bytes, at: int) -> int:
         if not self.raw_head and data[at] == _CR and data.startswith(_LINE_END, at):
@@ -159,6 +199,9 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head; or of the trailer, which means nothing here."""
+        self._fields += 1
+        if self._fields > MOST_FIELDS:
+            raise BadRequest(431)
         if self.request is not None:
             return
         name = name.lower()
@@ -174,7 +217,8 @@ class RequestParser:
             return
         target, headers, repeated = self._target, self._headers, self._repeated
         self._target, self._headers, self._repeated = b"", {}, []
-        self._empty_lines = self._raw_bytes = 0
+        self._empty_lines = self._fields = self._chunks = self._framing = self._chunk_left = 0
+        self._line, self._is_in_trailer = b"", False
         if b" \r\n" in self.raw_head or b"\t" in self.raw_head:  # llhttp leaves those after a value
             headers = {name: value.strip(b" \t") for name, value in headers.items()}
         parser = self._parser
@@ -203,22 +247,34 @@ class RequestParser:
             request.missing -= size
         if request.received > request.allowed:
             self._body(request)
-        if request.refusal is None:
-            self._pieces.append(piece)
+        if request.refusal is not None:
+            self._blocks.clear()
+            self._last_block.clear()
+        elif size >= _BLOCK or not (request.missing or self._last_block or request.is_chunked):
+            self._end_block()
+            self._blocks.append(piece)
         else:
-            self._pieces.clear()
+            self._last_block += piece
+            if len(self._last_block) >= _BLOCK:
+                self._end_block()
+
+    def _end_block(self) -> None:
+        if self._last_block:
+            self._blocks.append(bytes(self._last_block))
+            self._last_block.clear()
 
     def on_message_complete(self) -> None:
         """The request is here to its end."""
         request = self.request
         if request is None or (b"upgrade" in request.headers and self._has_more(request)):
             return
-        pieces, self._pieces = self._pieces, []
+        self._end_block()
+        blocks, self._blocks = self._blocks, []
         self.request = None
         request.complete = True
         request.record.body_bytes = request.received
-        if pieces:
-            request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if blocks:
+            request.body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def _has_more(self, request: Request) -> bool:
         """Whether httptools leaves out a body, since the head asked for another protocol."""

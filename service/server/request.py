@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.server.site import Endpoint
 
 LONGEST_TARGET: Final = 4096
-_MOST_FIELDS: Final = 100
+MOST_FIELDS: Final = 100
 _CHUNKED: Final = b"chunked"
 _CONTINUE: Final = b"100-continue"
 # Two of these are two readings of one request.
@@ -66,12 +66,15 @@ def head_fault(request: Request, raw: bytes) -> int:
     """
     if len(request.target) > LONGEST_TARGET:
         return 414
-    if len(request.headers) > _MOST_FIELDS:
-        return 431
     if not _is_http(request, raw):
         return 400
     expectation = request.headers.get(b"expect")
-    return 417 if expectation is not None and expectation.lower() != _CONTINUE else 0
+    if expectation is None:
+        return 0
+    if not raw.startswith(b"HTTP/1.1", len(request.method) + len(request.target) + 2):
+        del request.headers[b"expect"]  # HTTP/1.0 does not know it (RFC 9110, 10.1.1)
+        return 0
+    return 417 if expectation.lower() != _CONTINUE else 0
 
 
 def _is_http(request: Request, raw: bytes) -> bool:

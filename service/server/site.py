@@ -1,16 +1,16 @@
 """What the connections of one listening address share: endpoints, limits, records, replies."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
-from operator import attrgetter
 from time import perf_counter
 from typing import Final, NamedTuple, Protocol
 
-from service.iteration import EndOfIteration
+from service.iteration import EndOfIteration, WorkQueue
 from service.record import Record
 from service.reply import Reply, fail
-from service.server.connection import BODY, END, HEAD, IDLE, REPLY, Connection
+from service.server.connection import BODY, REPLY, Connection
 from service.server.request import Request
 from service.server.target import path_of
 
@@ -26,6 +26,10 @@ _MOST_UNSENT: Final = 64 * 1024 * 1024
 _MOST_UNSENT_FOR_PAGES: Final = 8 * 1024 * 1024
 # What is read in a second for nothing but to end connections kindly.
 _DROPPED_A_SECOND: Final = 64 * 1024 * 1024
+# What has come already, of pipelines and of bodies in many chunks, has so long in an iteration.
+_TURN_SECONDS: Final = 0.005
+# One caller's bodies may hold so much of the budget: others find room.
+_SHARE: Final = 0.75
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -70,17 +74,25 @@ class Budget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = 0
+        self._of: Counter[str] = Counter()
 
-    def take(self, size: int) -> bool:
-        """Reserve so many, unless they are too many together. One alone may have any size."""
+    def take(self, size: int, owner: str = "") -> bool:
+        """Reserve so many, unless they are too many together, or for their owner.
+
+        One reservation alone may have any size.
+        """
         if self.held and self.held + size > self.limit:
             return False
+        if self._of[owner] and self._of[owner] + size > self.limit * _SHARE:
+            return False
         self.held += size
+        self._of[owner] += size
         return True
 
-    def give_back(self, size: int) -> None:
+    def give_back(self, size: int, owner: str = "") -> None:
         """The end of a reservation."""
         self.held -= size
+        self._of[owner] -= size
 
 
 class Site:
@@ -92,7 +104,7 @@ class Site:
     def __init__(
         self,
         endpoints: Mapping[tuple[bytes, bytes], Endpoint],
-        others: Callable[[bytes], Endpoint],
+        others: Callable[[Request], Endpoint],
         bodies: Budget,
         events: Events,
     ) -> None:
@@ -109,6 +121,7 @@ class Site:
         self._heads: dict[tuple[int, bool, str], bytes] = {}
         self._unsent: dict[Connection, int] = {}
         self._may_drop = _DROPPED_A_SECOND
+        self.queue = WorkQueue(_TURN_SECONDS).add
 
     # Connections.
 
@@ -153,13 +166,12 @@ class Site:
         return self._may_drop > 0
 
     def evict(self, idle_since: float) -> bool:
-        """End the connection that has been idle longest, if it was idle at that time already."""
-        idle = [one for one in self.connections if one.waits_for in {IDLE, HEAD}]
-        oldest = min(idle, key=attrgetter("since"), default=None)
-        if oldest is None or oldest.since > idle_since:
+        """End the connection that is worth least, if one has been so since that time."""
+        ranks = {one: rank for one in self.connections if (rank := one.rank(idle_since))}
+        if not ranks:
             return False
-        oldest.waits_for = END  # it goes in the loop's next iteration
-        oldest.transport.close()
+        least = min(ranks, key=ranks.__getitem__)
+        least.evict()
         return True
 
     def check(self, now: float, patience: Patience) -> None:
@@ -167,7 +179,11 @@ class Site:
         self._heads.clear()
         self._may_drop = _DROPPED_A_SECOND
         for connection in list(self.connections):
-            connection.check(now, patience)
+            try:
+                connection.check(now, patience)
+            except Exception as error:  # noqa: BLE001 - it concerns this connection alone
+                self.failed(error)
+                connection.transport.abort()
 
     @property
     def in_flight(self) -> int:
@@ -198,16 +214,19 @@ class Site:
         if request.refusal is None and size > _UNCOUNTED:
             if size > limit:
                 request.refusal = too_long(limit)
-            elif self._bodies.take(size):
+            elif self._bodies.take(size, request.record.key_name):
                 request.reserved = size
             else:
                 request.refusal = endpoint.full(request)
-        if request.refusal is not None and (size > _WORTH_READING or request.is_chunked):
+        if request.refusal is None:
+            return
+        # A client that waits to be asked for its body may send it or not: what follows is unclear.
+        if size > _WORTH_READING or request.is_chunked or b"expect" in request.headers:
             request.keep_alive = False
 
     def _endpoint_of(self, request: Request) -> Endpoint:
         path = path_of(request.target)
-        return self._endpoints.get((request.method, path)) or self._others(path)
+        return self._endpoints.get((request.method, path)) or self._others(request)
 
     def body_grew(self, request: Request) -> None:
         """More of a body has come than was allowed."""
@@ -216,7 +235,7 @@ class Site:
         more = request.received + _STEP - request.reserved
         if request.received > request.limit:
             request.refusal = too_long(request.limit)
-        elif self._bodies.take(more):
+        elif self._bodies.take(more, request.record.key_name):
             request.reserved += more
             request.allowed = min(request.reserved, request.limit)
         elif request.endpoint is not None:
@@ -226,7 +245,7 @@ class Site:
 
     def release(self, request: Request) -> None:
         """A request's body is held no longer."""
-        self._bodies.give_back(request.reserved)
+        self._bodies.give_back(request.reserved, request.record.key_name)
         request.reserved = 0
         request.body = b""
 

@@ -101,7 +101,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         contained("log", self.log.tick)
 
     def _check_master(self) -> None:
-        if os.getppid() != self.ppid and self.alive:
+        if os.getppid() != self.ppid and not self._told_to_stop.is_set():
             self.log.warning("The master is gone: this worker stops")
             self._stop()
 
@@ -164,6 +164,15 @@ class ScoringWorker(Worker):  # type: ignore[misc]
             loop.add_signal_handler(number, partial(self._stop, at_once=True))
         loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
 
+    def handle_abort(self, sig: int, frame: object) -> None:
+        """The master finds that this worker stands still: it ends at once, whatever it is at.
+
+        gunicorn's own way is an exception, which the event loop would take for a failed callback.
+        """
+        del sig, frame
+        self.cfg.worker_abort(self)
+        os._exit(1)
+
 
 def _report_uncaught(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
     """An error that nothing caught: asyncio's own way prints its text."""
@@ -171,3 +180,5 @@ def _report_uncaught(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
     error = context.get("exception")
     if error is not None:
         report(error, Record(new_id()))
+    if error is not None and not isinstance(error, Exception):
+        os._exit(1)  # an exit that a callback raised

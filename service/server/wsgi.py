@@ -4,6 +4,7 @@ import sys
 from asyncio import Future, get_running_loop
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _OWN: Final = frozenset(("connection", "date", "server", "transfer-encoding"))
 # What the body's length was before it was read: it is another matter now.
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
+_LONGEST_PROBE: Final = 1024
 _WITHOUT_LENGTH: Final = frozenset((204, 304))
 
 
@@ -33,18 +35,23 @@ class Answer(NamedTuple):
 
 
 class WsgiEndpoint:
-    """Calls the app: in the event loop, for what is answered at once."""
+    """Calls the app in the event loop, a few requests in each iteration."""
 
     def __init__(
         self,
         app: "WSGIApplication",
         failed: Callable[[Exception, "WSGIEnvironment"], Reply],
         longest_body: int,
+        queue: Callable[[Callable[[], None]], None],
     ) -> None:
-        """`failed` makes the reply to an exception that the app let out."""
+        """`failed` makes the reply to an exception that the app let out.
+
+        `queue` has something called in one of the loop's next iterations.
+        """
         self._app = app
         self._failed = failed
         self._longest_body = longest_body
+        self._queue = queue
 
     def admit(self, request: Request) -> int:
         """The app refuses what it does not want, by the whole request."""
@@ -58,6 +65,9 @@ class WsgiEndpoint:
 
     def answer(self, request: Request, connection: "Connection") -> None:
         """Call the app, and reply."""
+        self._queue(partial(self._reply, request, connection))
+
+    def _reply(self, request: Request, connection: "Connection") -> None:
         connection.respond(request, *self.call(environ_of(request, connection)))
 
     def call(self, environ: "WSGIEnvironment") -> Answer:
@@ -81,18 +91,44 @@ class WsgiEndpoint:
         return Answer(status, _fields(headers, status, len(body)), body)
 
 
+class ProbeEndpoint:
+    """Answers probes past the app, so that floods of them cost little. A body is of no use here."""
+
+    def __init__(self, answer: Callable[[], Reply]) -> None:
+        self._answer = answer
+
+    def admit(self, request: Request) -> int:
+        """Every probe is answered."""
+        request.record.route = path_of(request.target).decode()
+        return _LONGEST_PROBE
+
+    def full(self, request: Request) -> Reply:
+        """The refusal of a body for which there is no room now."""
+        del request
+        return unavailable()
+
+    def answer(self, request: Request, connection: "Connection") -> None:
+        """Reply."""
+        connection.reply(request, self._answer())
+
+
 class ThreadedWsgiEndpoint(WsgiEndpoint):
     """Calls the app in threads, for what may block; more calls than may wait are refused."""
 
-    def __init__(self, *arguments: Any, threads: int, waiting: int) -> None:
+    def __init__(
+        self, *arguments: Any, threads: int, waiting: int, for_anybody: bool = False
+    ) -> None:
+        """`for_anybody`: refused while clients leave too many such pages unread."""
         super().__init__(*arguments)
+        self._for_anybody = for_anybody
         self._pool = ThreadPoolExecutor(threads, "wsgi")
         self._most = threads + waiting
         self._calls = 0
 
     def answer(self, request: Request, connection: "Connection") -> None:
         """Call the app in a thread, and reply when it has answered."""
-        if self._calls >= self._most or not connection.takes_pages:
+        full = self._calls >= self._most or (self._for_anybody and not connection.takes_pages)
+        if full:
             connection.reply(request, self.full(request))
             return
 

@@ -211,7 +211,10 @@ _CHUNKS: Final = (
     ),
     _refused("a byte in each chunk", _chunked(b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n"), edge=413),
     _refused(
-        "a trailer of a megabyte", _chunked(b"0\r\n" + b"X: a\r\n" * 170_000 + b"\r\n"), edge=405
+        "a trailer of a megabyte",
+        _chunked(b"0\r\n" + b"X: a\r\n" * 170_000 + b"\r\n"),
+        431,
+        edge=405,
     ),
 )
 

@@ -446,12 +446,23 @@ async def test_a_head_may_take_so_long_from_its_first_byte(client: Client, echo:
     assert echo.statuses == []
 
 
-async def test_a_body_may_take_so_long_from_its_head_on(client: Client, echo: EchoSite) -> None:
-    sent = post(b"a" * 10_000)
-    client.send(sent[:-9000])
+async def test_a_body_that_has_room_must_not_stand_still(client: Client, echo: EchoSite) -> None:
+    client.send(post(b"a" * 10_000)[:-1])
     await settled(client, BODY)
     since = client.connection.since
-    client.send(sent[-9000:-1])
+    client.connection.check(since + 4.9, PATIENT)
+    assert client.connection.waits_for == BODY
+    client.connection.check(since + 5.5, PATIENT)
+    assert (await client.reply()).status == 408
+    assert echo.bodies.held == 0
+
+
+async def test_a_body_may_take_so_long_from_its_head_on(client: Client, echo: EchoSite) -> None:
+    sent = post(b"a" * 2000)
+    client.send(sent[:-1900])
+    await settled(client, BODY)
+    since = client.connection.since
+    client.send(sent[-1900:-1])
     await asyncio.sleep(0.02)
     assert client.connection.since == since
     client.connection.check(since + 19.9, PATIENT)

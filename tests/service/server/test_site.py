@@ -13,6 +13,7 @@ from service.server import site as module
 from service.server.connection import BODY, IDLE, REPLY, Connection
 from service.server.request import Request
 from service.server.site import Budget, Events, Patience, Site
+from service.server.target import path_of
 from tests.service.server.test_connection import GET, chunked, post, settled
 from tests.support.connections import Client, connected, until
 from tests.support.endpoints import LIMIT, Echo, EchoSite
@@ -80,7 +81,7 @@ async def test_an_endpoint_is_found_by_method_and_path(line: bytes, name: str) -
     echo, reg = EchoSite(), Named("reg")
     site = Site(
         {(b"POST", b"/reg/"): reg, (b"POST", b"/reg"): reg},
-        lambda path: Named(f"other of {path.decode()}"),
+        lambda request: Named(f"other of {path_of(request.target).decode()}"),
         echo.bodies,
         Events(
             lambda *_: Record("id"),
@@ -127,12 +128,23 @@ async def test_what_was_answered_in_an_iteration_is_told_together(
 
 def test_a_budget_is_given_out_once() -> None:
     budget = Budget(10)
-    assert budget.take(6)
-    assert not budget.take(5)
-    assert budget.take(4)
-    budget.give_back(6)
+    assert budget.take(6, "a")
+    assert not budget.take(5, "b")
+    assert budget.take(4, "b")
+    budget.give_back(6, "a")
     assert budget.held == 4
-    assert budget.take(6)
+    assert budget.take(6, "a")
+
+
+def test_three_quarters_of_a_budget_are_for_one_owner() -> None:
+    budget = Budget(8)
+    assert budget.take(4, "a")
+    assert budget.take(2, "a")
+    assert not budget.take(1, "a")
+    assert budget.take(2, "b")
+    budget.give_back(2, "b")
+    budget.give_back(2, "a")
+    assert budget.take(1, "a")
 
 
 def test_one_alone_may_have_any_size() -> None:
@@ -310,7 +322,7 @@ async def test_the_connection_that_was_idle_longest_makes_room(
     assert (await first.ask(GET)).status == 200
 
 
-async def test_a_half_sent_head_makes_room_and_nothing_that_is_in_flight(
+async def test_heads_and_bodies_that_do_not_come_make_room_and_nothing_that_is_answered(
     echo: EchoSite, clients: Clients
 ) -> None:
     echo.endpoint.holds = True
@@ -323,13 +335,12 @@ async def test_a_half_sent_head_makes_room_and_nothing_that_is_in_flight(
     await until(lambda: beginning.connection.waits_for != IDLE)
     late = max(client.connection.since for client in (answering, sending, beginning))
     assert echo.site.evict(late)
-    assert not echo.site.evict(late)
     assert await beginning.ended() == b""
+    assert echo.site.evict(late)
+    assert await sending.ended() == b""
+    assert not echo.site.evict(late)
     echo.endpoint.let_go()
     assert (await answering.reply()).status == 200
-    echo.endpoint.holds = False
-    sending.send(b"a")
-    assert (await sending.reply()).status == 200
 
 
 async def test_requests_are_in_flight_from_their_heads_to_their_replies(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service.iteration import WorkQueue
 from service.record import BEGAN, ENVIRON_KEY, Record
 from service.reply import Reply, fail
 from service.server.site import Budget, Events, Site
@@ -55,7 +56,8 @@ class Served:
     def __init__(self, app: Any, kind: type[WsgiEndpoint] = WsgiEndpoint, **threads: int) -> None:
         self.failures: list[tuple[str, Record]] = []
         self.answered: list[int] = []
-        self.endpoint = kind(app, self._failed, 10_000, **threads)
+        queue = WorkQueue(0.005).add
+        self.endpoint = kind(app, self._failed, 10_000, queue, **threads)
         self.site = Site(
             {},
             lambda _: self.endpoint,
