@@ -161,6 +161,18 @@ async def tiny_chunks(aim: Aim) -> None:
         await asyncio.sleep(0.01)
 
 
+async def small_chunks(aim: Aim) -> None:
+    """Connections without a key that send 64 KB in chunks of five bytes."""
+    body = b"5\r\n     \r\n" * 13_000 + b"0\r\n\r\n"
+    head = aim.head("Transfer-Encoding: chunked", target="/", key="")
+    await _all([_talk(aim, head + body) for _ in range(_CONNECTIONS)])
+
+
+async def unsent_bodies(aim: Aim) -> None:
+    """Connections that state a body and send none of it, more than there are places for."""
+    await _all([_once(aim, aim.head("Content-Length: 60000", key="")) for _ in range(1200)])
+
+
 async def long_lists(aim: Aim) -> None:
     """Four clients that send 16 MB arrays of one row with one long list."""
     row = aim.row.rstrip()[:-1] + b',"x":['
@@ -196,7 +208,17 @@ ATTACKS: Final[dict[str, Callable[[Aim], Awaitable[None]]]] = {
     attack.__name__.replace("_", "-"): attack
     for attack in (
         *(refusals, probes, scores, unread_pages, unread_arrays, half_bodies, slow_heads),
-        *(slow_bodies, tiny_chunks, long_lists, empty_lists, empty_objects, broken_arrays, idle),
+        *(
+            slow_bodies,
+            tiny_chunks,
+            small_chunks,
+            unsent_bodies,
+            long_lists,
+            empty_lists,
+            empty_objects,
+            broken_arrays,
+            idle,
+        ),
     )
 }
 

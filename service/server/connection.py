@@ -315,7 +315,7 @@ class Connection(Protocol):
         """Whether bytes have not reached the client yet: an end now would take them away."""
         ours = self.transport.get_extra_info("socket")
         held = b"\0\0\0\0"
-        with suppress(OSError, AttributeError):  # gone; or no socket at all
+        with suppress(OSError, ValueError, AttributeError):  # closed; or no socket at all
             held = fcntl.ioctl(ours.fileno(), termios.TIOCOUTQ, held)
         return any(held)
 

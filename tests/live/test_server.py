@@ -48,6 +48,17 @@ def test_where_there_is_no_uvloop_it_serves_by_asyncio(tmp_path: Path) -> None:
         server.stop_cleanly()
 
 
+def test_a_worker_that_the_master_aborts_ends_at_once_and_is_replaced(tmp_path: Path) -> None:
+    """As one that stood still: gunicorn's own way would be taken for a failed callback."""
+    with serving(tmp_path) as server:
+        wait_until_all_answer(server)
+        aborted = server.workers()[0]
+        aborted.send_signal(signal.SIGABRT)
+        eventually(lambda: not psutil.pid_exists(aborted.pid), "it has ended")
+        eventually(lambda: len(server.pids()) == 2, "it is replaced")
+        wait_until_all_answer(server)
+
+
 def test_it_starts_scores_and_stops_leaving_nothing(
     tmp_path: Path, scorer: RegnoScorer, request_body: dict[str, Any]
 ) -> None:

@@ -299,6 +299,8 @@ class Dialogue(Watcher):
     def _check_unread(self, socket: Socket) -> None:
         unsent, now = socket.get_write_buffer_size(), self._audit.now
         taken = self._unsent - unsent
+        if self.is_over and taken > 0 and not unsent:
+            self._restart()  # only now it has the last reply
         if not unsent or taken < 0 or taken >= _LEAST_TAKEN:
             self._unsent, self._unsent_since, self._unsent_held = unsent, now, self._audit.held
         elif now - self._unsent_since - (self._audit.held - self._unsent_held) > (

@@ -562,3 +562,61 @@ async def test_what_is_sent_after_the_last_reply_is_read_up_to_a_bound(
     await client.ended()
     await until(lambda: not echo.site.connections)
     assert echo.statuses == [401]
+
+
+# Turns.
+
+
+async def test_a_body_in_many_chunks_holds_nobody_up(client: Client, echo: EchoSite) -> None:
+    async with connected(echo.site) as other:
+        client.send(chunked(*[b"a" * 70] * 3000, b""))
+        other.send(GET)
+        assert (await other.reply()).status == 200
+        assert echo.statuses == [200], "the body is still being parsed"
+        assert len((await client.reply()).json()["body"][2]) == 210_000
+
+
+async def test_the_time_for_a_body_goes_on_while_its_chunks_wait(
+    client: Client, echo: EchoSite
+) -> None:
+    client.send(chunked(*[b"a" * 70] * 500))
+    await settled(client, BODY)
+    since = client.connection.since
+    client.send(b"46\r\n%b\r\n" % (b"a" * 70) * 500)
+    await asyncio.sleep(0.05)
+    assert (client.connection.waits_for, client.connection.since) == (BODY, since)
+    assert echo.statuses == []
+
+
+async def test_http_1_0_is_not_asked_to_continue(client: Client, echo: EchoSite) -> None:
+    client.send(b"POST /x HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+    await settled(client, BODY)
+    client.send(b"a")
+    assert (await client.reply()).status == 200
+    assert echo.statuses == [200]
+
+
+async def test_who_waits_to_be_asked_and_is_refused_sends_nothing_more(
+    client: Client, echo: EchoSite
+) -> None:
+    """What it sends next may be the body or another request."""
+    echo.endpoint.refusal = lambda _: fail(401, "no")
+    refused = await client.ask(post(b"a", b"Expect: 100-continue")[:-1])
+    assert (refused.status, refused.header("connection")) == (401, "close")
+    client.send(GET)
+    assert await client.ended() == b""
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", GET, b"a" * (3 << 20)])
+async def test_a_last_reply_is_whole_whatever_comes_behind_its_request(
+    client: Client, echo: EchoSite, behind: bytes
+) -> None:
+    """However slowly it is read: a close with unread bytes, or too early, would cut it off."""
+    echo.endpoint.make = lambda _: ok("a" * LONG)
+    client.send(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + behind)
+    await settled(client, END)
+    for _ in range(4):
+        client.connection.check(client.connection.since + 1.5, PATIENT)
+        await asyncio.sleep(0)
+    assert len((await client.reply()).json()["body"]) == LONG
+    assert await client.ended() == b""

@@ -245,8 +245,8 @@ async def test_an_app_that_fails_is_answered_by_who_knows_what_to_say() -> None:
 # Threads.
 
 
-def threaded(app: App, threads: int = 2, waiting: int = 3) -> Served:
-    return Served(app, ThreadedWsgiEndpoint, threads=threads, waiting=waiting)
+def threaded(app: App, threads: int = 2, waiting: int = 3, **more: bool) -> Served:
+    return Served(app, ThreadedWsgiEndpoint, threads=threads, waiting=waiting, **more)
 
 
 async def test_what_may_block_is_called_in_a_thread_while_the_loop_goes_on(app: App) -> None:
@@ -293,7 +293,7 @@ async def test_who_goes_away_leaves_its_place_to_others(app: App) -> None:
 
 async def test_pages_are_refused_while_others_are_unread(app: App) -> None:
     app.body = [b"a" * (9 << 20)]
-    served = threaded(app)
+    served = threaded(app, for_anybody=True)
     async with client_of(served) as one, client_of(served) as other:
         one.send(GET)
         await until(lambda: served.answered)
