@@ -341,12 +341,14 @@ class Connection(Protocol):
 
     def evict(self) -> None:
         """Make room for another connection, in the loop's next iteration."""
-        idle, self.waits_for = self.waits_for in {IDLE, HEAD}, END
-        self.since = monotonic()
-        if idle:
-            self.transport.close()
-        else:
+        if self.waits_for in {END, REPLY}:
             self.transport.abort()
+            return
+        if self.waits_for == BODY:
+            self._stop_parsing(408, "the body does not come, and others need the connection")
+            self._answer_refused()
+        self.waits_for = END
+        self.transport.close()
 
     def _does_not_read(self, now: float) -> bool:
         unsent = self.transport.get_write_buffer_size()

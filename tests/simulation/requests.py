@@ -233,7 +233,7 @@ class Requests:
     def page(self, name: str) -> Spec:
         """A page, longer than any reply with scores: from a thread or not."""
         path = detangle.choice(("/openapi.json", "/docs/swagger-ui.css"))
-        return _bare(name, "a page", "GET", path, {_OK, 503} if "docs" in path else {_OK})
+        return _bare(name, "a page", "GET", path, {_OK, 503})
 
     def last(self, name: str) -> Spec:
         """The last of its connection, as it says."""
