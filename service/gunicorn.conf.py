@@ -82,6 +82,8 @@ def when_ready(server: Any) -> None:
     """Let a stop begin with the readiness, and do not upgrade: gunicorn looks these up by name."""
     from service.wsgi import app, model_description
 
+    files = 2 * server.cfg.workers, workdir.metrics_folder()
+    server.keep_files = partial(places.restore, *files)
     server.handle_term = partial(draining.stop, server, _settings.drain_seconds)
     server.handle_usr2 = partial(draining.refuse_upgrade, server)
     startup.log_start(server, model_description(), app.parts.keys.names)
@@ -154,6 +156,7 @@ def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
     contained("requests", metrics.http.publish, in_flight)
     contained("stages", metrics.scoring.publish)
     contained("process", metrics.vitals.publish, sockets)
+    contained("files", places.keep)
     for live in parts.slot.served:
         contained("drift", live.behaviour.publish)
 

@@ -1,10 +1,12 @@
 """The folder in which the workers keep their metrics: made by the master, gone with it."""
 
 import atexit
+import errno
 import fcntl
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -89,6 +91,29 @@ def _made(candidates: Iterable[Path], needed: int) -> Path | None:
 def _remove(folder: Path, master: int) -> None:
     if os.getpid() == master:  # workers inherit the registration
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def restore(folder: Path) -> bool:
+    """Make the folder again if somebody removed it. Returns whether it was gone. Raises OSError.
+
+    systemd removes what lies in /dev/shm of a user who logs out, cleaners what looks old in /tmp.
+    """
+    if (folder / LOCK).exists():
+        return False
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not is_own(folder):
+        raise PermissionError(errno.EPERM, "it is somebody else's", str(folder))
+    _lock(folder)
+    return True
+
+
+def is_own(folder: Path) -> bool:
+    """Whether it is a folder of this user: the name was free, and anybody may write beside it."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _lock(folder: Path) -> None:
