@@ -1,6 +1,7 @@
 """Score a CSV file of readings: `python -m model.score --help`."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -222,6 +223,8 @@ def _is_shareable(path: Path, source: BinaryIO) -> bool:
 @contextmanager
 def _source(path: Path) -> Iterator[BinaryIO]:
     if path == STREAM:
+        if sys.stdin is None:  # python could not open it
+            raise OSError(errno.EBADF, "it is closed")
         yield sys.stdin.buffer
         return
     with path.open("rb", buffering=_BUFFER) as file:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gunicorn.app.base
 
 from model import ModelRefused
-from service import cpus, draining, startup, workdir
+from service import cpus, draining, startup, ulimits, workdir
 from service.board import board
 from service.failures import contained
 from service.master import Master
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 def _load() -> Settings:
     try:
         settings = of_this_server()
+        ulimits.check()
         workdir.metrics_folder()
         reports.preload(settings)
         traces.preload(settings)
@@ -51,7 +52,8 @@ whiteboard()
 # Before anything imports prometheus_client or numpy.
 export_for_libraries(workdir.metrics_folder())
 
-from service.metrics import places  # noqa: E402 - see above
+with ulimits.naming_lack_of_memory():
+    from service.metrics import places
 
 places.use_places()
 

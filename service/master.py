@@ -18,6 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from model import ScoringError
+from service import ulimits
 from service.board import board
 from service.failures import contained, described, hide_texts
 from service.overrides import MOST_WORKERS
@@ -52,6 +53,11 @@ class Master(Arbiter):  # type: ignore[misc]
         # Makes what workers need of the file system again, where somebody removed it.
         self.keep_files: Callable[[], None] = lambda: None
         super().__init__(app)
+
+    def setup(self, app: Any) -> None:
+        """Load the app. Ends the process, with the reason, where there is too little memory."""
+        with ulimits.naming_lack_of_memory():
+            super().setup(app)
 
     def reload(self) -> None:
         """Replace all workers.

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
@@ -141,5 +142,6 @@ def export_for_libraries(metrics_dir: Path) -> None:
 
 def stop(error: Exception, code: int = os.EX_CONFIG) -> NoReturn:
     """End the process before it serves, saying which setting is at fault."""
-    sys.stderr.write(f"Not started. {error}\n")
+    with suppress(OSError):  # nowhere to say it
+        sys.stderr.write(f"Not started. {error}\n")
     sys.exit(code)

@@ -6,12 +6,13 @@ import resource
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from model import ModelRefused, score
+from model import ModelRefused, files, score
 from model.registry import Examined, Examining, check_model, examination, examine, open_registry
 from model.regno import BUNDLED, pick_regno
 from tests.support import toys
@@ -253,3 +254,15 @@ def test_a_folder_is_refused_whatever_its_name(
     assert score.main(["--model", folder, str(tmp_path / "rows.csv"), str(into)]) == 65
     assert capsys.readouterr().err.endswith(f"python -m model.score: {refusal}\n")
     assert not into.exists()
+
+
+def test_a_small_file_takes_little_memory_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.cbm"
+    path.write_bytes(b"small")
+    tracemalloc.start()
+    try:
+        assert files.read(path) == b"small"
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000
