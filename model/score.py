@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
@@ -171,7 +171,10 @@ def _cpus() -> int:
 def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
     with failing(66, options.input), _source(options.input) as source:
         size = None if options.input == STREAM else os.fstat(source.fileno()).st_size
-        with failing(73, options.output), whole_file(options.output) as target:
+        # What is left to be written when the file is closed is written, not created.
+        with failing(74, options.output), ExitStack() as writing:
+            with failing(73, options.output):
+                target = writing.enter_context(whole_file(options.output))
             bar = tqdm(
                 total=size,
                 unit="B",
@@ -179,7 +182,7 @@ def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
                 unit_divisor=1024,
                 disable=True if options.no_progress else None,
             )
-            with bar, _refusals(options.input), failing(74, options.output):
+            with bar, _refusals(options.input):
                 return _score(options, source, target, bar, stopped)
 
 

@@ -306,6 +306,25 @@ def test_an_output_that_cannot_be_created(tmp_path: Path) -> None:
     assert "No such file or directory" in done.stderr.decode()
 
 
+@pytest.mark.parametrize("rows", [1, 2000])
+def test_an_output_that_takes_nothing_can_not_be_written(rows: int, tmp_path: Path) -> None:
+    """However little there is: it may be written only as the file is closed."""
+    (tmp_path / "in.csv").write_bytes(as_csv(samples(rows)))
+    done = run(tmp_path / "in.csv", "/dev/full", "--processes", 1, expect=74)
+    assert "/dev/full: No space left on device" in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("closed", "status"), [("<&-", 66), (">&-", 73)])
+def test_a_closed_standard_stream_is_told(closed: str, status: int) -> None:
+    command = f"{sys.executable} -m model.score - - {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, input=HEADER, capture_output=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stderr == b"python -m model.score: -: it is closed\n"
+
+
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_leaves_nothing(tmp_path: Path, how: signal.Signals, status: int) -> None:
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
