@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from model.file_text import text_of
 from service import addresses, policies
 from service.options import (
     EXAMPLE_KEY,
@@ -102,9 +103,11 @@ def _with_metrics_token(settings: Settings) -> Settings:
     if settings.metrics_token:
         raise SettingsError(name, f"{variable('metrics_token')} is set too")
     try:
-        token = Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(name, f"{path} can't be read as text") from error
+        token = text_of(Path(path).read_bytes()).strip()
+    except UnicodeError as error:
+        raise SettingsError(name, f"{path} can't be read as text: {error}") from error
+    except OSError as error:
+        raise SettingsError(name, f"{path} can't be read: {error.strerror}") from error
     if not re.fullmatch(PRINTABLE, token) or not token:
         raise SettingsError(name, f"{path} must hold one token of printable ASCII")
     return msgspec.structs.replace(settings, metrics_token=token)

@@ -300,6 +300,14 @@ def test_failures_leave_nothing_and_say_why(
     assert {path.name for path in tmp_path.iterdir()} <= {"in.csv", "out.csv"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_table_in_utf16_is_named(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(as_csv(samples(3)).decode().encode(encoding))
+    done = run(tmp_path / "in.csv", tmp_path / "out.csv", expect=65)
+    reason = f"{tmp_path / 'in.csv'} is refused: it looks like UTF-16, not UTF-8"
+    assert done.stderr.decode() == f"python -m model.score: {reason}\n"
+
+
 def test_an_output_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(HEADER)
     done = run(tmp_path / "in.csv", tmp_path / "none" / "out.csv", expect=73)
