@@ -88,4 +88,4 @@ def test_rows_in_utf16_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     text = write(tmp_path / "rows.csv", labelled(3)).read_text(encoding="utf-8")
     (tmp_path / "rows.csv").write_text(text, encoding="utf-16-le")
     assert run(tmp_path) == 65
-    assert "rows.csv is refused: it looks like UTF-16, not UTF-8" in capsys.readouterr().err
+    assert "the data is refused: it looks like UTF-16, not UTF-8" in capsys.readouterr().err
