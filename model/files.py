@@ -23,9 +23,12 @@ def read(path: Path, most: int = LARGEST) -> bytes:
     """The bytes of a regular file, of which there may be so many. Raises OSError."""
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(most + 1) if size <= most else b""
-    if size > most or len(content) > most:
+        # Not `most` at once, which would be allocated, however small the file is.
+        content = file.read(size + 1) if size <= most else b""
+    if size > most:
         raise OSError(errno.EFBIG, f"it is larger than {most} bytes", str(path))
+    if len(content) > size:
+        raise OSError(errno.EBUSY, "it is being written", str(path))
     return content
 
 

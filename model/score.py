@@ -1,6 +1,7 @@
 """Score a CSV file of readings: `python -m model.score --help`."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -8,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
@@ -170,7 +171,10 @@ def _cpus() -> int:
 def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
     with failing(66, options.input), _source(options.input) as source:
         size = None if options.input == STREAM else os.fstat(source.fileno()).st_size
-        with failing(73, options.output), whole_file(options.output) as target:
+        # What is left to be written when the file is closed is written, not created.
+        with failing(74, options.output), ExitStack() as writing:
+            with failing(73, options.output):
+                target = writing.enter_context(whole_file(options.output))
             bar = tqdm(
                 total=size,
                 unit="B",
@@ -178,7 +182,7 @@ def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
                 unit_divisor=1024,
                 disable=True if options.no_progress else None,
             )
-            with bar, _refusals(options.input), failing(74, options.output):
+            with bar, _refusals(options.input):
                 return _score(options, source, target, bar, stopped)
 
 
@@ -222,6 +226,8 @@ def _is_shareable(path: Path, source: BinaryIO) -> bool:
 @contextmanager
 def _source(path: Path) -> Iterator[BinaryIO]:
     if path == STREAM:
+        if sys.stdin is None:  # python could not open it
+            raise OSError(errno.EBADF, "it is closed")
         yield sys.stdin.buffer
         return
     with path.open("rb", buffering=_BUFFER) as file:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.options import VARIABLES
 
+_STDERR = 2
 _CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 
 
@@ -20,9 +21,19 @@ def main() -> None:
     )
     parser.add_argument("gunicorn", nargs="*", help="arguments for gunicorn, after --")
     arguments = parser.parse_args()
-    sys.stdout.flush()
+    _open_standard_streams()
     command = [sys.executable, "-m", "gunicorn", "-c", str(_CONFIG), *arguments.gunicorn]
     os.execv(sys.executable, command)  # noqa: S606 - signals must reach gunicorn itself
+
+
+def _open_standard_streams() -> None:
+    """Open those of this process that are closed: the next file opened would get their number.
+
+    The log would then go into a socket, or the metrics.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(number, True)  # noqa: FBT003 - its signature
+    os.close(number)
 
 
 if __name__ == "__main__":

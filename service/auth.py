@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from model.file_text import NotUtf8Text, text_of
 from service.addresses import is_loopback
 from service.guesses import Guesses
 from service.settings import EXAMPLE_KEY, Settings, SettingsError, variable
@@ -160,7 +161,7 @@ class KeyRing:
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return False
-        text = path.read_text("utf-8")
+        text = text_of(path.read_bytes())
         keys = digests_of(entries_of_file(text), example_allowed=not self._open)
         if not keys:
             raise BadKeys("it holds no key")
@@ -198,7 +199,7 @@ def entries_of_file(text: str) -> Iterator[tuple[str, str]]:
     """The (name, key) pairs of a keys file: one a line, with comments. Raises BadKeys."""
     place = 0
     # Not splitlines: what it takes for the end of a line besides would part a line in two keys.
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if word := _COMMENT.sub("", line).strip():
             place += 1
             yield _pair(word, f"line {number}", f"key-{place}")
@@ -220,4 +221,4 @@ def _pair(word: str, where: str, usual_name: str) -> tuple[str, str]:
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or "it can't be read"
-    return str(error) if isinstance(error, BadKeys) else "it is not UTF-8 text"
+    return str(error) if isinstance(error, BadKeys | NotUtf8Text) else "it can't be read"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gunicorn.app.base
 
 from model import ModelRefused
-from service import cpus, draining, startup, workdir
+from service import cpus, draining, startup, ulimits, workdir
 from service.board import board
 from service.failures import contained
 from service.master import Master
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 def _load() -> Settings:
     try:
         settings = of_this_server()
+        ulimits.check()
         workdir.metrics_folder()
         reports.preload(settings)
         traces.preload(settings)
@@ -51,7 +52,8 @@ whiteboard()
 # Before anything imports prometheus_client or numpy.
 export_for_libraries(workdir.metrics_folder())
 
-from service.metrics import places  # noqa: E402 - see above
+with ulimits.naming_lack_of_memory():
+    from service.metrics import places
 
 places.use_places()
 
@@ -82,6 +84,8 @@ def when_ready(server: Any) -> None:
     """Let a stop begin with the readiness, and do not upgrade: gunicorn looks these up by name."""
     from service.wsgi import app, model_description
 
+    files = 2 * server.cfg.workers, workdir.metrics_folder()
+    server.keep_files = partial(places.restore, *files)
     server.handle_term = partial(draining.stop, server, _settings.drain_seconds)
     server.handle_usr2 = partial(draining.refuse_upgrade, server)
     startup.log_start(server, model_description(), app.parts.keys.names)
@@ -154,6 +158,7 @@ def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
     contained("requests", metrics.http.publish, in_flight)
     contained("stages", metrics.scoring.publish)
     contained("process", metrics.vitals.publish, sockets)
+    contained("files", places.keep)
     for live in parts.slot.served:
         contained("drift", live.behaviour.publish)
 

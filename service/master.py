@@ -1,9 +1,9 @@
 """The master process: gunicorn's arbiter, made to survive single failures.
 
-Differences from gunicorn: a failed fork is retried; a worker that can't boot stops the server only
-if no worker was ever ready; restarts back off (`service.restarts`); HUP stops no worker before a
-new one is ready, and does not execute the configuration file again; the text of an exception,
-which may hold personal data, goes neither to the log nor to stderr.
+Differences from gunicorn: a failed fork is retried; workers that can't boot stop the server only
+if no other is ready; restarts back off (`service.restarts`); HUP stops no worker before a new one
+is ready, and does not execute the configuration file again; the text of an exception, which may
+hold personal data, goes neither to the log nor to stderr.
 """
 
 import logging
@@ -11,17 +11,21 @@ import os
 import signal
 import sys
 from time import monotonic
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from model import ScoringError
+from service import ulimits
 from service.board import board
 from service.failures import contained, described, hide_texts
 from service.overrides import MOST_WORKERS
-from service.restarts import HOPELESS, Restarts
+from service.restarts import Restarts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # How long the master sleeps at most: usually, and while new workers of a reload are booting.
 _SLEEP_SECONDS: Final = 1.0
@@ -46,7 +50,14 @@ class Master(Arbiter):  # type: ignore[misc]
         # The process ids of workers that were sent TERM.
         self._retiring: set[int] = set()
         self._is_stopping = False
+        # Makes what workers need of the file system again, where somebody removed it.
+        self.keep_files: Callable[[], None] = lambda: None
         super().__init__(app)
+
+    def setup(self, app: Any) -> None:
+        """Load the app. Ends the process, with the reason, where there is too little memory."""
+        with ulimits.naming_lack_of_memory():
+            super().setup(app)
 
     def reload(self) -> None:
         """Replace all workers.
@@ -87,6 +98,7 @@ class Master(Arbiter):  # type: ignore[misc]
     def manage_workers(self) -> None:
         """Start missing workers, and stop surplus and outdated ones."""
         self._note_ready_workers()
+        contained("files", self.keep_files)
         self.spawn_workers()
         current, outdated = self._workers(outdated=False), self._workers(outdated=True)
         ready = [worker for worker in current if board().is_ready(worker.place)]
@@ -200,7 +212,8 @@ class Master(Arbiter):  # type: ignore[misc]
         cause = self._log_exit(worker.pid, code)
         if reason := _read_reason(worker):
             cause = f"{cause}: {reason}"
-        if board().is_ready(worker.place):
+        was_ready = board().is_ready(worker.place)
+        if was_ready:
             self._restarts.ready()
         self._release(worker)
         self._note_ready_workers()
@@ -210,7 +223,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self._retiring.discard(worker.pid)
         if self._is_stopping or is_stop:
             return
-        self._restarts.died(self.num_workers)
+        self._restarts.died(self.num_workers, booting=not was_ready)
         if self._restarts.is_hopeless:
             self._give_up(cause)
         if self._restarts.pause:
@@ -233,9 +246,11 @@ class Master(Arbiter):  # type: ignore[misc]
 
         model = model_description()
         reason = (
-            f"{HOPELESS} workers ended before they were ready to serve {model}, the last {cause}"
+            f"{self._restarts.failed_boots} workers ended before they were ready to serve {model}, "
+            f"the last {cause}"
         )
-        sys.stderr.write(f"Not started. {reason}\n")
+        how = "Stopped" if self._restarts.was_ready else "Not started"
+        sys.stderr.write(f"{how}. {reason}\n")
         raise HaltServer(reason, os.EX_SOFTWARE)
 
 

@@ -1,8 +1,11 @@
 """When the master may start the next worker, depending on how earlier ones ended.
 
 A worker that dies is replaced at once, without limit in number. Deaths in quick succession back
-off exponentially, so that a crash loop does not keep the machine busy with forks. If no worker was
-ever ready, the server gives up after a few attempts.
+off exponentially, so that a crash loop does not keep the machine busy with forks.
+
+Where no worker is ready and new ones die before they are, the server gives up, for whoever started
+it to try anew elsewhere: after a few attempts if no worker was ever ready, since it is badly set;
+otherwise only after a minute of them, since what it lacks may come back.
 """
 
 from collections.abc import Callable
@@ -17,8 +20,10 @@ _LONGEST_PAUSE: Final = 10.0
 _MOST_DOUBLINGS: Final = 10.0
 # Without a death for this long, the succession is over.
 _CALM_SECONDS: Final = 30.0
-# Failed attempts in a row, before the first success, after which the server gives up.
+# Failed attempts in a row after which the server gives up, and how long they go on at least if it
+# has served.
 HOPELESS: Final = 5
+HOPELESS_SECONDS: Final = 60.0
 
 
 class Restarts:
@@ -27,7 +32,9 @@ class Restarts:
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self.was_ready = False  # whether any worker ever got ready
-        self._failed_boots = self._failed_forks = 0
+        self.failed_boots = 0  # since a worker was ready
+        self._failing_since = 0.0
+        self._failed_forks = 0
         self._deaths = 0
         self._last_death = self._not_before = 0.0
 
@@ -38,26 +45,32 @@ class Restarts:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no worker was ever ready, and too many have tried."""
-        return not self.was_ready and self._failed_boots >= HOPELESS
+        """Whether no worker is ready, and too many have tried in vain."""
+        patience = HOPELESS_SECONDS if self.was_ready else 0.0
+        return self.failed_boots >= HOPELESS and self._now() - self._failing_since >= patience
 
     def ready(self) -> None:
-        """Note that a worker got ready."""
+        """Note that a worker is ready."""
         self.was_ready = True
+        self.failed_boots = 0
 
     def forked(self) -> None:
         """Note that a process could be started."""
         self._failed_forks = 0
 
-    def died(self, workers: int) -> None:
-        """Note that a worker died that was not stopped; `workers` is the configured number."""
+    def died(self, workers: int, *, booting: bool = True) -> None:
+        """Note that a worker died that was not stopped; `workers` is the configured number.
+
+        `booting` is whether it was not ready yet.
+        """
         now = self._now()
         if now - max(self._last_death, self._not_before) > _CALM_SECONDS:
             self._deaths = 0
         self._last_death = now
         self._deaths += 1
-        if not self.was_ready:
-            self._failed_boots += 1
+        if booting:
+            self._failing_since = self._failing_since if self.failed_boots else now
+            self.failed_boots += 1
         excess = self._deaths / max(1, workers) - _AT_ONCE
         if excess > 0:
             self._back_off(_DEATH_PAUSE, excess)

@@ -9,12 +9,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
 
+from model.file_text import text_of
 from service import addresses, policies
 from service.options import (
     EXAMPLE_KEY,
@@ -101,9 +103,11 @@ def _with_metrics_token(settings: Settings) -> Settings:
     if settings.metrics_token:
         raise SettingsError(name, f"{variable('metrics_token')} is set too")
     try:
-        token = Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(name, f"{path} can't be read as text") from error
+        token = text_of(Path(path).read_bytes()).strip()
+    except UnicodeError as error:
+        raise SettingsError(name, f"{path} can't be read as text: {error}") from error
+    except OSError as error:
+        raise SettingsError(name, f"{path} can't be read: {error.strerror}") from error
     if not re.fullmatch(PRINTABLE, token) or not token:
         raise SettingsError(name, f"{path} must hold one token of printable ASCII")
     return msgspec.structs.replace(settings, metrics_token=token)
@@ -141,5 +145,6 @@ def export_for_libraries(metrics_dir: Path) -> None:
 
 def stop(error: Exception, code: int = os.EX_CONFIG) -> NoReturn:
     """End the process before it serves, saying which setting is at fault."""
-    sys.stderr.write(f"Not started. {error}\n")
+    with suppress(OSError):  # nowhere to say it
+        sys.stderr.write(f"Not started. {error}\n")
     sys.exit(code)

@@ -112,6 +112,8 @@ def _of_file(dotenv: Path) -> dict[str, str | None]:
         return {}
     except (OSError, UnicodeError):
         raise SettingsError(str(dotenv), "it can't be read as UTF-8 text") from None
+    if "\0" in text:  # in UTF-16 it would set nothing, and the example key would be in force
+        raise SettingsError(str(dotenv), "it looks like UTF-16, not UTF-8")
     for binding in parse_stream(StringIO(text)):
         if binding.error:
             reason = f"line {_line(binding)} is no NAME=value, or a quotation mark does not close"

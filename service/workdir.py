@@ -1,10 +1,13 @@
 """The folder in which the workers keep their metrics: made by the master, gone with it."""
 
 import atexit
+import errno
 import fcntl
+import math
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -23,6 +26,10 @@ LOCK: Final = "in-use"
 
 # What `service.metrics.places` gives the files of one process.
 PROCESS_BYTES: Final = 576 * 1024
+# That of each kind of metrics.
+PROCESS_FILES: Final = 6
+# The folder, its lock and the heartbeats' files, which have no name for long.
+_OTHER_FILES: Final = 8
 _MIB: Final = 1 << 20
 
 
@@ -49,7 +56,7 @@ def metrics_folder() -> Path:
     """
     workers = of_this_server().workers or cpus.available()
     candidates = places()
-    folder = _made(candidates, needed(workers))
+    folder = _made(candidates, workers)
     if folder is None:
         raise no_room(workers)
     _lock(folder)
@@ -64,9 +71,19 @@ def needed(workers: int) -> int:
     return (1 + 2 * workers) * PROCESS_BYTES
 
 
+def needed_files(workers: int) -> int:
+    """The files that these bytes are in, and some more: inodes, of which a disk may have few."""
+    return (1 + 2 * workers) * PROCESS_FILES + _OTHER_FILES
+
+
+def has_room(place: Path, workers: int) -> bool:
+    """Whether the metrics of so many workers fit there."""
+    return free(place) >= needed(workers) and free_files(place) >= needed_files(workers)
+
+
 def no_room(workers: int) -> SettingsError:
     """That neither place has room for the metrics of so many workers, with the figures."""
-    found = ", ".join(f"{place} has {free(place) / _MIB:.1f}" for place in places())
+    found = ", ".join(f"{place} has {_room(place, workers)}" for place in places())
     told = f"{workers} workers need {needed(workers) / _MIB:.1f} MiB for their metrics"
     subject = f"{_SHARED_MEMORY} or TMPDIR"
     return SettingsError(subject, f"{told}: {found or 'neither can be written to'}")
@@ -77,11 +94,23 @@ def free(place: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def _made(candidates: Iterable[Path], needed: int) -> Path | None:
+def free_files(place: Path) -> float:
+    """The files that this user may still make there, infinite where they are not counted."""
+    found = os.statvfs(place)
+    return found.f_favail if found.f_files else math.inf
+
+
+def _room(place: Path, workers: int) -> str:
+    room, files = f"{free(place) / _MIB:.1f}", needed_files(workers)
+    lacks = free_files(place) < files
+    return f"{room}, but {free_files(place)} free inodes of {files}" if lacks else room
+
+
+def _made(candidates: Iterable[Path], workers: int) -> Path | None:
     for place in candidates:
         _sweep(place)
-        if free(place) >= needed:
-            with suppress(OSError):  # it may lack inodes
+        if has_room(place, workers):
+            with suppress(OSError):  # a quota of this user
                 return Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     return None
 
@@ -89,6 +118,29 @@ def _made(candidates: Iterable[Path], needed: int) -> Path | None:
 def _remove(folder: Path, master: int) -> None:
     if os.getpid() == master:  # workers inherit the registration
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def restore(folder: Path) -> bool:
+    """Make the folder again if somebody removed it. Returns whether it was gone. Raises OSError.
+
+    systemd removes what lies in /dev/shm of a user who logs out, cleaners what looks old in /tmp.
+    """
+    if (folder / LOCK).exists():
+        return False
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not is_own(folder):
+        raise PermissionError(errno.EPERM, "it is somebody else's", str(folder))
+    _lock(folder)
+    return True
+
+
+def is_own(folder: Path) -> bool:
+    """Whether it is a folder of this user: the name was free, and anybody may write beside it."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _lock(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A file that appears whole or not at all."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     `-` is standard output; it and devices are written to directly. Raises OSError.
     """
     if path == STREAM:
+        if sys.stdout is None:  # python could not open it
+            raise OSError(errno.EBADF, "it is closed")
         # A writer of its own: what it could not write is not tried again at exit.
         with open(sys.stdout.fileno(), "wb", closefd=False) as stream:
             yield stream

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from model import file_text
 from model.names import is_name
 from model.registry.errors import Damaged, Refused
 
@@ -63,7 +64,7 @@ class Book(Struct, frozen=True):
         if not text:
             return cls()
         try:
-            book = msgspec.json.decode(text, type=cls)
+            book = msgspec.json.decode(file_text.bare(text), type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Damaged(f"aliases.json can't be read: {error}") from error
         if not book.aliases.are_sound:

@@ -130,7 +130,7 @@ def model_digest(path: Path) -> str:
 
     Raises ModelRefused for one that can't be read, is no regular file or too large.
     """
-    manifest, hashes = path.with_name(MANIFEST), []
+    manifest, hashes = path.parent / MANIFEST, []  # / and . have no name to replace
     try:
         hashes.append(sha256(files.read(path)).hexdigest())
         with suppress(FileNotFoundError):  # it may have none

@@ -4,10 +4,13 @@ import csv
 from collections.abc import Sequence
 
 from model.bulk.errors import TableRefused
+from model.file_text import UTF16, looks_like_utf16
 
 
 def column_names(header: bytes) -> list[str]:
     """The names in a header. Raises TableRefused when it is none in UTF-8."""
+    if looks_like_utf16(header):
+        raise TableRefused(UTF16)
     try:
         return next(csv.reader([header.decode("utf-8-sig")]))
     except (UnicodeError, csv.Error, StopIteration) as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from model import files
+from model import file_text, files
 from model.errors import ModelRefused
 from model.regno.drift import Variable
 
@@ -65,7 +65,7 @@ def beside(model: Path, sha256: str) -> Manifest | None:
     """
     path = model.with_name(FILE_NAME)
     try:
-        manifest = msgspec.json.decode(files.read(path, _LARGEST), type=Manifest)
+        manifest = msgspec.json.decode(file_text.bare(files.read(path, _LARGEST)), type=Manifest)
     except FileNotFoundError:
         return None
     except OSError as error:

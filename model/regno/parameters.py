@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct, inspect
 
+from model import file_text
 from model.errors import ParametersRefused
 
 PATH: Final = Path(__file__).with_name("training.toml")
@@ -72,10 +73,10 @@ def _merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(file_text.text_of(path.read_bytes()))
     except OSError as error:
         raise ParametersRefused(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeError) as error:
         raise ParametersRefused(f"{path} is no TOML: {error}") from error
 
 

@@ -2,19 +2,27 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from model.errors import ModelRefused
+from model.file_text import UTF16, looks_like_utf16
 from model.regno.request import FIELDS, Reading, from_fields
+
+# Of a header.
+_START: Final = 64
 
 
 def read(sample: Path) -> Iterator[Reading | None]:
     """Each row of a CSV file, None for one that is no reading. Raises ModelRefused."""
     try:
-        with sample.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
+        with sample.open("rb") as file:
+            if looks_like_utf16(file.peek(_START)[:_START]):
+                raise ModelRefused(f"{sample} can't be read as CSV: {UTF16}")
+            rows = csv.DictReader(TextIOWrapper(file, "utf-8-sig", newline=""))
             _check_header(rows.fieldnames or (), sample)
             for row in rows:
                 yield _reading(row)

@@ -18,7 +18,7 @@ _MIB: Final = 1 << 20
 def chosen(workers: int) -> Path | None:
     """The folder that a server would keep heartbeats and metrics in, if any has room for them."""
     places = workdir.places()
-    roomy = (place for place in places if workdir.free(place) >= workdir.needed(workers))
+    roomy = (place for place in places if workdir.has_room(place, workers))
     return next(roomy, places[0] if places else None)
 
 
@@ -29,7 +29,13 @@ def work_folder(machine: Machine, workers: int, folder: Path | None) -> Iterator
         return
     needed = workdir.needed(workers)
     free = workdir.free(folder)
-    if free < needed:
+    files, needed_files = workdir.free_files(folder), workdir.needed_files(workers)
+    if files < needed_files:
+        found = f"{folder} has {files} free inodes, {workers} workers need {needed_files}"
+        yield fail(
+            "work folder", found, "the server will not start: mount it with more, nr_inodes="
+        )
+    elif free < needed:
         found = (
             f"{folder} has {free / _MIB:.1f} MiB free, {workers} workers need {needed / _MIB:.1f}"
         )

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from model.file_text import text_of
 from service.addresses import is_loopback
 from service.auth import KeyRing, entries, entries_of_file
 from service.doctor.finding import Finding, fail, ok, warn
@@ -94,7 +95,7 @@ def _all(settings: Settings) -> list[tuple[str, str]]:
         found += entries(settings.api_keys)
     with suppress(OSError, ValueError):
         if settings.api_keys_file:
-            found += entries_of_file(Path(settings.api_keys_file).read_text("utf-8"))
+            found += entries_of_file(text_of(Path(settings.api_keys_file).read_bytes()))
     return found
 
 

@@ -19,8 +19,8 @@ from service.metrics.vitals import VitalSigns
 
 # What a worker does each second, and at its end.
 PARTS: Final = (
-    *("heartbeat", "master", "connections", "keys", "requests", "stages", "process", "drift"),
-    *("log", "reports", "traces"),
+    *("heartbeat", "master", "connections", "keys", "requests", "stages", "process", "files"),
+    *("drift", "log", "reports", "traces"),
 )
 
 

@@ -25,6 +25,7 @@ from service.record import record_of
 
 PATH: Final = "/metrics"
 _OPENMETRICS: Final = "application/openmetrics-text"
+_GONE: Final = "the folder of the metrics was removed, or a file in it: it is made again soon"
 _OF_A_NEGATIVE_HISTOGRAM: Final = ("_sum", "_count")
 
 
@@ -44,11 +45,14 @@ class _Exporter(PrometheusMetrics):  # type: ignore[misc]
 
     def generate_metrics(self, *_: object) -> tuple[str, str]:
         """The page and its content type, as the request accepts it."""
-        series = _Exposed(places.collector(self.registry))
-        if _wants_openmetrics(request.accept_mimetypes):
-            page: bytes = openmetrics.generate_latest(series)  # type: ignore[no-untyped-call]
-            return page.decode(), openmetrics.CONTENT_TYPE_LATEST
-        return generate_latest(series).decode(), CONTENT_TYPE_PLAIN_0_0_4
+        try:
+            series = _Exposed(places.collector(self.registry))
+            if _wants_openmetrics(request.accept_mimetypes):
+                page: bytes = openmetrics.generate_latest(series)  # type: ignore[no-untyped-call]
+                return page.decode(), openmetrics.CONTENT_TYPE_LATEST
+            return generate_latest(series).decode(), CONTENT_TYPE_PLAIN_0_0_4
+        except (places.Gone, OSError):
+            raise Refused(503, _GONE, {"Retry-After": "1"}) from None
 
 
 def _wants_openmetrics(accepted: MIMEAccept) -> bool:
@@ -56,6 +60,7 @@ def _wants_openmetrics(accepted: MIMEAccept) -> bool:
     rated, plain = 0.0, 0.0
     for value, quality in accepted:
         kind, options = parse_options_header(value)
+        kind = kind.lower()  # types and names of options are the same in capitals
         if kind == _OPENMETRICS and options.get("version", "1.0.0") == "1.0.0":
             rated = max(rated, quality)
         if kind in {"text/plain", "text/*", "*/*"}:

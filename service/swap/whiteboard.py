@@ -25,6 +25,8 @@ T = TypeVar("T")
 NAME: Final = "scoring-swap"
 # Enough for a note whatever letters its reason has: six bytes each at most, and four versions.
 _NOTE_BYTES: Final = 4096
+# The order, and a note for each place.
+BYTES: Final = (1 + PLACES) * _NOTE_BYTES
 _HEAD: Final = struct.Struct("II")  # length, checksum
 _LONGEST_REASON: Final = 300
 _READS: Final = 100
@@ -71,9 +73,9 @@ class Whiteboard:
 
     def __init__(self, file: int) -> None:
         """`file` describes one in memory; not a bare map, since only files have locks."""
-        os.ftruncate(file, (1 + PLACES) * _NOTE_BYTES)
+        os.ftruncate(file, BYTES)
         self._file = file
-        self._memory = mmap.mmap(file, (1 + PLACES) * _NOTE_BYTES)
+        self._memory = mmap.mmap(file, BYTES)
 
     @property
     def order(self) -> Order | None:

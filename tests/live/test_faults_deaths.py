@@ -60,6 +60,20 @@ def test_a_server_whose_workers_never_begin_ends_and_says_why(
     assert "Traceback" not in server.errors() + server.output()
 
 
+def test_a_server_that_none_can_serve_for_any_more_ends_and_says_why(tmp_path: Path) -> None:
+    with started(tmp_path, _APP) as server:
+        eventually(lambda: value(server, _STARTS) == 2, "both have started")
+        (server.folder / "how").write_text("exception")
+        for worker in server.workers():
+            worker.kill()
+        assert server.process.wait(60) == 70
+        (line,) = server.errors().splitlines()
+        assert line.startswith("Stopped. ")
+        assert "workers ended before they were ready to serve version regno-sim-" in line
+        assert "the last with exit code 70: RuntimeError at " in line
+        assert PLATE not in server.errors() + server.output()
+
+
 @pytest.mark.parametrize("how", ["code", "exception", "signal"])
 def test_once_served_a_start_that_fails_is_tried_again_and_ends_nobody(
     how: str, tmp_path: Path

@@ -154,6 +154,23 @@ def test_no_room_for_metrics_is_told_with_the_figures(tmp_path: Path) -> None:
         )
 
 
+_FEW_INODES = "size=16m,nr_inodes=20"
+
+
+def test_shared_memory_without_inodes_is_passed_over(tmp_path: Path) -> None:
+    with server_with(_SHM.format(_FEW_INODES), tmp_path) as server:
+        server.assert_serves()
+
+
+def test_a_lack_of_inodes_is_told(tmp_path: Path) -> None:
+    mounts = _SHM.format(_FEW_INODES) + _WORK.format(_FEW_INODES)
+    with server_with(mounts, tmp_path) as server:
+        server.assert_says(
+            "/dev/shm has 16.0, but 19 free inodes of 38, ",
+            f"{server.run} has 16.0, but 19 free inodes of 38",
+        )
+
+
 def test_nothing_to_write_to_is_told(tmp_path: Path) -> None:
     with server_with(_ROOT_READ_ONLY + _SHM.format("ro"), tmp_path) as server:
         server.assert_says("/dev/shm or TMPDIR: ", "neither can be written to")

@@ -176,3 +176,43 @@ def test_too_few_files_to_serve_at_all_are_told(tmp_path: Path) -> None:
     assert server.process.wait(60) == 78
     words = "Not started. ulimit -Hn: 48 open files are too few: a worker needs 48 itself\n"
     assert server.errors() == words
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("--fsize=102400", "ulimit -f: the server makes a file of 516 KiB, 100 KiB are allowed"),
+        ("--fsize=600000", "no temporary copy of it can be made: File too large"),
+        ("--as=104857600", "ulimit -v: 102400 KiB of addresses are too little to load"),
+        ("--as=314572800", "ulimit -v: 307200 KiB of addresses are too little to load"),
+    ],
+)
+def test_too_low_a_limit_is_named(limit: str, reason: str, tmp_path: Path) -> None:
+    server = Server(tmp_path, {}, through=("prlimit", limit))
+    assert server.process.wait(60) == 78
+    (line,) = server.errors().splitlines()
+    assert line.startswith("Not started. ")
+    assert reason in line
+
+
+def test_where_nothing_may_be_written_the_exit_status_still_tells(tmp_path: Path) -> None:
+    server = Server(tmp_path, {}, through=("prlimit", "--fsize=0"))
+    assert server.process.wait(60) == 78
+
+
+def test_a_small_model_is_served_where_memory_is_limited(tmp_path: Path) -> None:
+    with started_through(("prlimit", "--as=838860800"), tmp_path) as server:
+        assert _scores(server)
+        assert server.stop() == 0
+        assert server.errors() == ""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_stop_no_start(closed: str, tmp_path: Path) -> None:
+    with started_through(("sh", "-c", f'exec "$@" {closed}', "sh"), tmp_path) as server:
+        assert _scores(server)
+        for pid in (server.process.pid, *server.pids()):
+            standard = [Path(f"/proc/{pid}/fd/{number}").readlink() for number in range(3)]
+            assert not [path for path in standard if not path.exists()]  # no socket, no memory
+        assert server.stop() == 0
+        assert server.errors() == ""

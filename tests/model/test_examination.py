@@ -6,12 +6,13 @@ import resource
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from model import ModelRefused
+from model import ModelRefused, files, score
 from model.registry import Examined, Examining, check_model, examination, examine, open_registry
 from model.regno import BUNDLED, pick_regno
 from tests.support import toys
@@ -28,6 +29,8 @@ from tests.support.paths import ROOT
 from tests.support.registry import command, no_check
 from tests.support.server import environment
 from tests.support.tables import as_csv, samples
+
+_READING = ("А939НО196", "А939НО190", 6.4, 0.9, [0.9], [0.0], "", "", "2021-08-01", 0)
 
 
 @pytest.fixture(params=CRASHING)
@@ -172,9 +175,8 @@ def test_a_good_file_is_examined_for_each_positive_class(tmp_path: Path) -> None
 
 
 def test_the_notebook_lives(crashing: Path) -> None:
-    arguments = ("А939НО196", "А939НО190", 6.4, 0.9, [0.9], [0.0], "", "", "2021-08-01", 0)
     with pytest.raises(ModelRefused) as caught:
-        pick_regno(*arguments, str(crashing))
+        pick_regno(*_READING, str(crashing))
     assert str(caught.value) == f"{crashing} is refused: {CRASHED}"
 
 
@@ -235,3 +237,32 @@ def test_the_registry_refuses_it(what: str, tmp_path: Path) -> None:
     assert CRASHED in done.stdout + done.stderr
     aliases = registry.aliases()
     assert (aliases.live, aliases.shadow, aliases.previous) == ("v0", "", "v1")
+
+
+@pytest.mark.parametrize("folder", ["/", ".", "", ".."])
+def test_a_folder_is_refused_whatever_its_name(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = f"{Path(folder)} is refused: it can't be read: Is a directory"
+    with pytest.raises(ModelRefused) as caught:
+        pick_regno(*_READING, folder)
+    assert str(caught.value) == refusal
+    write(tmp_path / "rows.csv", labelled(300))
+    assert run(tmp_path, "--against", folder or ".") == 65
+    assert capsys.readouterr().err == f"python -m model.train: {refusal}\n"
+    into = tmp_path / "out.csv"
+    assert score.main(["--model", folder, str(tmp_path / "rows.csv"), str(into)]) == 65
+    assert capsys.readouterr().err.endswith(f"python -m model.score: {refusal}\n")
+    assert not into.exists()
+
+
+def test_a_small_file_takes_little_memory_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.cbm"
+    path.write_bytes(b"small")
+    tracemalloc.start()
+    try:
+        assert files.read(path) == b"small"
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000

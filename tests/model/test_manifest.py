@@ -331,3 +331,24 @@ def test_a_version_that_is_named_takes_the_place_of_a_bad_one(folder: Path) -> N
     (folder / "manifest.json").write_text(json.dumps(_with("version", "модель")))
     arguments = ("add", folder / BUNDLED.name, "--version", "v1", "--models", folder / "models")
     assert command(folder, *arguments).stdout.startswith("v1: added")
+
+
+def test_one_mark_of_utf8_is_passed_over(folder: Path) -> None:
+    (folder / "manifest.json").write_text(json.dumps(_BUNDLED), "utf-8-sig")
+    assert RegnoScorer.load(folder / BUNDLED.name).version == _BUNDLED["version"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "reason"),
+    [
+        ("utf-16", "it looks like UTF-16, not UTF-8"),
+        ("utf-16-le", "it looks like UTF-16, not UTF-8"),
+        ("cp1251", "it is not UTF-8 text"),
+    ],
+)
+def test_another_encoding_is_named(encoding: str, reason: str, folder: Path) -> None:
+    text = json.dumps({**_BUNDLED, "name": "модель"}, ensure_ascii=False)
+    (folder / "manifest.json").write_bytes(text.encode(encoding, "ignore"))
+    with pytest.raises(ModelRefused) as caught:
+        RegnoScorer.load(folder / BUNDLED.name)
+    assert str(caught.value).endswith(f"manifest.json can't be read: {reason}")

@@ -182,6 +182,8 @@ def test_a_sample_tells_for_how_many_lengths_the_network_has_confidences(
     [
         (b"a,b\n1,2\n", "lacks regno_recognize, "),
         (b"\xff\xfe", "can't be read as CSV in UTF-8"),
+        ("time_check,direction\n".encode("utf-16-le"), "as CSV: it looks like UTF-16, not UTF-8"),
+        ("time_check,direction\n".encode("utf-16"), "as CSV: it looks like UTF-16, not UTF-8"),
         (b"", "lacks regno_recognize, "),
     ],
 )

@@ -39,3 +39,15 @@ def test_aliases_that_no_registry_writes_are_damaged(aliases: object, tmp_path: 
     (tmp_path / "aliases.json").write_text(json.dumps({"aliases": aliases}))
     with pytest.raises(Damaged):
         Registry(FileHome(tmp_path), no_check).aliases()
+
+
+def test_aliases_with_one_mark_of_utf8_are_read_and_those_in_utf16_named(tmp_path: Path) -> None:
+    registry = Registry(FileHome(tmp_path), no_check)
+    text = json.dumps({"aliases": {"live": "a", "generation": 1}})
+    (tmp_path / "aliases.json").write_text(text, "utf-8-sig")
+    assert registry.aliases().live == "a"
+    (tmp_path / "aliases.json").write_text(text, "utf-16")
+    with pytest.raises(Damaged) as caught:
+        registry.aliases()
+    reason = "it looks like UTF-16, not UTF-8"
+    assert str(caught.value).endswith(f"aliases.json can't be read: {reason}")

@@ -300,10 +300,37 @@ def test_failures_leave_nothing_and_say_why(
     assert {path.name for path in tmp_path.iterdir()} <= {"in.csv", "out.csv"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_table_in_utf16_is_named(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(as_csv(samples(3)).decode().encode(encoding))
+    done = run(tmp_path / "in.csv", tmp_path / "out.csv", expect=65)
+    reason = f"{tmp_path / 'in.csv'} is refused: it looks like UTF-16, not UTF-8"
+    assert done.stderr.decode() == f"python -m model.score: {reason}\n"
+
+
 def test_an_output_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(HEADER)
     done = run(tmp_path / "in.csv", tmp_path / "none" / "out.csv", expect=73)
     assert "No such file or directory" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("rows", [1, 2000])
+def test_an_output_that_takes_nothing_can_not_be_written(rows: int, tmp_path: Path) -> None:
+    """However little there is: it may be written only as the file is closed."""
+    (tmp_path / "in.csv").write_bytes(as_csv(samples(rows)))
+    done = run(tmp_path / "in.csv", "/dev/full", "--processes", 1, expect=74)
+    assert "/dev/full: No space left on device" in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("closed", "status"), [("<&-", 66), (">&-", 73)])
+def test_a_closed_standard_stream_is_told(closed: str, status: int) -> None:
+    command = f"{sys.executable} -m model.score - - {closed}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, input=HEADER, capture_output=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stderr == b"python -m model.score: -: it is closed\n"
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

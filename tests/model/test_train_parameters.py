@@ -8,7 +8,7 @@ import pytest
 from model.errors import ParametersRefused
 from model.regno import parameters
 from model.regno.parameters import CatBoostParameters
-from tests.support.labelled import run
+from tests.support.labelled import labelled, run, write
 
 _KEYS = ", ".join(CatBoostParameters.__struct_fields__)
 _WHOLE = "must be a whole number at least 1 and at most"
@@ -50,6 +50,28 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
     assert str(own) in str(refused.value)
 
 
+def test_one_mark_of_utf8_is_passed_over(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[catboost]\ndepth = 5\n", encoding="utf-8-sig")
+    assert parameters.load(own).catboost.depth == 5
+
+
+@pytest.mark.parametrize(
+    ("encoding", "reason"),
+    [
+        ("utf-16", "it looks like UTF-16, not UTF-8"),
+        ("utf-16-be", "it looks like UTF-16, not UTF-8"),
+        ("cp1251", "it is not UTF-8 text"),
+    ],
+)
+def test_another_encoding_is_named(encoding: str, reason: str, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[catboost]  # глубина\ndepth = 5\n", encoding=encoding)
+    with pytest.raises(ParametersRefused) as refused:
+        parameters.load(own)
+    assert str(refused.value) == f"{own} is no TOML: {reason}"
+
+
 def test_the_command_stops_before_it_reads_a_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,3 +82,10 @@ def test_the_command_stops_before_it_reads_a_row(
     (tmp_path / "tiny.toml").unlink()
     assert run(tmp_path, "--parameters", tmp_path / "none.toml") == 78
     assert "none.toml: No such file or directory" in capsys.readouterr().err
+
+
+def test_rows_in_utf16_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = write(tmp_path / "rows.csv", labelled(3)).read_text(encoding="utf-8")
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-16-le")
+    assert run(tmp_path) == 65
+    assert "the data is refused: it looks like UTF-16, not UTF-8" in capsys.readouterr().err

@@ -140,6 +140,16 @@ def test_any_other_such_mark_is_part_of_a_name(content: str, tmp_path: Path) -> 
         _ring(file=file)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf16_is_named(encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("first:k1\n", encoding)
+    with pytest.raises(SettingsError) as refused:
+        _ring(file=file)
+    reason = f"{file}: it looks like UTF-16, not UTF-8"
+    assert str(refused.value) == f"SCORING_API_KEYS_FILE: {reason}"
+
+
 _LONG = "Zq9-a-key-of-32-characters-xyz01"
 
 

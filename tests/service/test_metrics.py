@@ -313,6 +313,7 @@ _PROMETHEUS_3 = (
         (_OPEN, _OPENMETRICS),
         (f"{_OPEN};version=1.0.0", _OPENMETRICS),
         (f'{_OPEN} ; version="1.0.0"', _OPENMETRICS),
+        (f"{_OPEN};version=1.0.0".upper(), _OPENMETRICS),
         (f"{_OPEN},*/*", _OPENMETRICS),
         (f"text/plain,{_OPEN}", _OPENMETRICS),
         (_PROMETHEUS_2, _OPENMETRICS),

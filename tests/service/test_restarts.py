@@ -87,6 +87,50 @@ def test_a_server_is_hopeless_if_none_of_five_ever_served(served_after: int, clo
     assert restarts.is_hopeless == (served_after == 0)
 
 
+def _minute_of_failed_boots(restarts: Restarts, clock: Clock) -> list[bool]:
+    """What it says of its hopes after deaths every ten seconds, until a minute is over."""
+    found = []
+    for _ in range(7):
+        restarts.died(1)
+        found.append(restarts.is_hopeless)
+        clock.now += 10
+    return found
+
+
+def test_a_server_that_has_served_is_hopeless_after_a_minute_of_failed_boots(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    restarts.ready()
+    assert _minute_of_failed_boots(restarts, clock) == [False] * 6 + [True]
+    assert restarts.failed_boots == 7
+
+
+def test_few_failed_boots_are_not_hopeless_however_long_they_take(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    restarts.ready()
+    for _ in range(HOPELESS - 1):
+        restarts.died(1)
+        clock.now += 300
+        assert not restarts.is_hopeless
+
+
+def test_while_a_worker_is_ready_nothing_is_hopeless(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    for _ in range(100):
+        restarts.ready()
+        restarts.died(1)
+        clock.now += 10
+        assert not restarts.is_hopeless
+
+
+def test_deaths_of_those_who_were_ready_are_no_failed_boots(clock: Clock) -> None:
+    restarts = Restarts(clock)
+    restarts.ready()
+    for _ in range(100):
+        restarts.died(1, booting=False)
+        clock.now += 10
+        assert not restarts.is_hopeless
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=200),
     st.integers(1, 64),

@@ -319,3 +319,22 @@ def test_a_line_of_dotenv_that_is_no_setting_stops_the_start(bad: str, dotenv: P
     with pytest.raises(SettingsError, match=r"\.env: line 5 is no NAME=value") as caught:
         load({}, dotenv)
     assert "wL9x" not in str(caught.value)
+
+
+def test_a_dotenv_in_utf16_is_named_and_not_passed_over(dotenv: Path) -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        dotenv.write_text("SCORING_API_KEYS=mine:k\n", encoding)
+        with pytest.raises(SettingsError, match="it looks like UTF-16, not UTF-8"):
+            load({}, dotenv)
+
+
+def test_one_mark_of_utf8_is_no_part_of_the_metrics_token(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("t0ken\n", "utf-8-sig")
+    named = {"SCORING_METRICS_TOKEN_FILE": str(path)}
+    assert load(named, tmp_path / "none").metrics_token == "t0ken"
+    path.write_text("t0ken\n", "utf-16-le")
+    with pytest.raises(SettingsError) as refused:
+        load(named, tmp_path / "none")
+    reason = f"{path} can't be read as text: it looks like UTF-16, not UTF-8"
+    assert str(refused.value) == f"SCORING_METRICS_TOKEN_FILE: {reason}"

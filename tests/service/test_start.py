@@ -40,6 +40,13 @@ def test_a_file_that_is_no_model_stops_the_start_and_is_named(tmp_path: Path) ->
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("model", ["/", "."])
+def test_a_folder_for_a_model_stops_the_start(model: str, tmp_path: Path) -> None:
+    ran = refused(tmp_path, model=model)
+    reason = f"{model} is refused: it can't be read: Is a directory"
+    assert (ran.returncode, ran.stderr) == (78, f"Not started. SCORING_MODEL: {reason}\n")
+
+
 @pytest.mark.parametrize("how", CRASHING)
 def test_a_model_on_which_the_loader_dies_stops_the_start_and_is_named(
     how: str, tmp_path: Path

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from model import ModelRefused
+from service import restarts
 from service.slots import Slot
 from service.wsgi import app
 from tests.support.planted import PLATE
@@ -41,3 +42,4 @@ def _dying(self: Slot) -> None:
 
 
 Slot.warm_up = _dying  # type: ignore[method-assign]
+vars(restarts)["HOPELESS_SECONDS"] = 2.0  # a minute is long for a test
