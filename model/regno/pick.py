@@ -1,11 +1,13 @@
 """`pick_regno` as the data scientist calls it in a notebook."""
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import pandas as pd
 from catboost import CatBoost
+from pandas.api.extensions import ExtensionArray
 
 from model.errors import ModelRefused
 from model.registry.examination import check_model
@@ -63,14 +65,19 @@ def _plainly(**fields: object) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     """Python's own value of what tables and arrays hold."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+    if isinstance(value, date | np.datetime64):
+        return str(value)  # numpy's own `tolist` makes a number of nanoseconds
+    if isinstance(value, np.generic | np.ndarray | pd.Series | pd.Index | ExtensionArray):
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(element) for element in value]
-    return value.isoformat(sep=" ") if isinstance(value, datetime) else value
+    return value
 
 
 def _scorer(model: RegnoScorer | CatBoost | str | Path, positive_class: str) -> RegnoScorer:
+    if not isinstance(positive_class, str):
+        given = type(positive_class).__name__
+        raise ModelRefused(f"positive_class is the name of a class, a text such as '1', no {given}")
     if isinstance(model, CatBoost):
         return RegnoScorer(BinaryModel(model, positive_class=positive_class))
     if not isinstance(model, RegnoScorer):
