@@ -28,7 +28,7 @@ from service.board import Board
 from service.deciding import thresholds_of
 from service.guard import require_key
 from service.log_forms import timestamp
-from service.privacy import scrub
+from model.privacy import scrub
 from service.record import record_of
 from service.reply import Reply
 from service.settings import Settings, variable
