@@ -182,7 +182,7 @@ _GAP: Final = f"{_MARK}*"
 
 
 def _like(letter: str, gap: str) -> str:
-    """Where a plate may begin, quickly seen: up to three letters and a digit, digits and a letter."""
+    """Where a plate may begin, quickly seen: letters and a digit, or digits and a letter."""
     return rf"{letter}(?:{gap}{letter}){{0,2}}{gap}\d|\d(?:{gap}\d){{1,6}}{gap}{letter}"
 
 

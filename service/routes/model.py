@@ -11,6 +11,7 @@ from flask import Blueprint, request
 from msgspec import Meta, Struct
 
 from model import ModelRefused, is_name, text_of
+from model.privacy import scrub
 from model.registry import (
     Aliases,
     Conflict,
@@ -28,7 +29,6 @@ from service.board import Board
 from service.deciding import thresholds_of
 from service.guard import require_key
 from service.log_forms import timestamp
-from model.privacy import scrub
 from service.record import record_of
 from service.reply import Reply
 from service.settings import Settings, variable

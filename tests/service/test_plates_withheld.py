@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.regno import RegnoScorer
 from model.privacy import may_be_plate, scrub
+from model.regno import RegnoScorer
 from tests.support.paths import GOLDEN, lines
 from tests.support.plates import KEPT_IDS, PLATES, WITHHELD_IDS
 
