@@ -75,8 +75,8 @@ _IDS: Final = (
     r"1-[\da-f]{8}-[\da-f]{24}",
     # ULIDs, up to the year 2039.
     r"01(?:[\dA-HJKMNP-TV-Z]{24}|[\da-hjkmnp-tv-z]{24})",
-    # Times in ISO 8601, whose T is a letter of plates.
-    r"\d{4}-?\d\d-?\d\dT\d\d(?::?\d\d){1,2}(?:\.\d{1,9})?Z?",
+    # Dates, and times in ISO 8601, whose T is a letter of plates.
+    r"(?:19|20)\d\d-?[01]\d-?[0-3]\d(?:T\d\d(?::?\d\d){1,2}(?:\.\d{1,9})?Z?)?",
     # Versions of models.
     r"(?:sha256|regno)-[\da-f]{12}|regno-sim-[\da-f]{8}",
     # Addresses in memory.
@@ -187,7 +187,8 @@ def _like(letter: str, gap: str) -> str:
 
 
 # From the begin of an id to the end of the first plate in it, past usual ids.
-PLATE_IN_ID: Final = rf"(?>{_ID}|.)*?(?={_like('[A-Za-z]', _GAP)})(?!{_ID})(?:{_plates(_LATIN, _MARK, _GAP, least=True)})"
+_HERE: Final = _plates(_LATIN, _MARK, _GAP, least=True)
+PLATE_IN_ID: Final = rf"(?>{_ID}|.)*?(?={_like('[A-Za-z]', _GAP)})(?!{_ID})(?:{_HERE})"
 _in_id: Final = re.compile(PLATE_IN_ID, re.ASCII).match
 
 # What is quicker to see: that all of it is a usual id or a number; and that it has neither three
