@@ -229,6 +229,7 @@ def test_verify_tells_every_fault_and_ends_in_1(models: Path, tmp_path: Path) ->
         (("promote",), 2, "required"),
         (("promote", "v1", "--models", "gs://x"), 1, "a registry is a folder or s3://bucket"),
         (("list", "--name", "../x"), 1, "is no name"),
+        (("list", "--name", "A939HO196"), 1, "model: it holds what may be a number plate"),
         (("rollback", "--models", "none"), 1, "no previous version"),
         (("list", "--models", "/dev/null"), 69, "Not a directory"),
     ],
@@ -237,6 +238,16 @@ def test_wrong_use_is_told_by_status_and_reason(
     arguments: tuple[str, ...], status: int, reason: str, tmp_path: Path
 ) -> None:
     assert reason in command(tmp_path, *arguments, expect=status).stderr
+
+
+def test_a_version_that_may_be_a_plate_is_not_added(
+    bare: Path, models: Path, tmp_path: Path
+) -> None:
+    done = command(tmp_path, "add", bare, "--version", "A939HO196", "--models", models, expect=1)
+    assert done.stderr == (
+        "python -m model.registry: version: it holds what may be a number plate\n"
+    )
+    assert not models.exists()
 
 
 def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:
