@@ -165,6 +165,16 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
     assert papers.plate_lengths == 11
 
 
+def test_rows_of_a_sample_with_plates_for_names_are_left_out(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    rows = [{**row, "camera_class": "А939НО196"} for row in samples(4)]
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    done = command(tmp_path, "add", bare, *sample, "--models", models, expect=1)
+    assert f"none of the 4 rows of {tmp_path}/sample.csv is a reading" in done.stderr
+
+
 def test_a_sample_tells_for_how_many_lengths_the_network_has_confidences(
     models: Path, bare: Path, tmp_path: Path
 ) -> None:
