@@ -56,7 +56,7 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
         reading = from_fields(**fields)
     except msgspec.ValidationError as error:
         raise explain(error, fields.get) from error
-    return msgspec.structs.asdict(_scorer(model, positive_class).score([reading])[0])
+    return msgspec.structs.asdict(_scorer(model, _name(positive_class)).score([reading])[0])
 
 
 def _plainly(**fields: object) -> dict[str, object]:
@@ -74,10 +74,14 @@ def _plain(value: object) -> object:
     return value
 
 
+def _name(positive_class: object) -> str:
+    if isinstance(positive_class, str):
+        return positive_class
+    given = type(positive_class).__name__
+    raise ModelRefused(f"positive_class is the name of a class, a text such as '1', no {given}")
+
+
 def _scorer(model: RegnoScorer | CatBoost | str | Path, positive_class: str) -> RegnoScorer:
-    if not isinstance(positive_class, str):
-        given = type(positive_class).__name__
-        raise ModelRefused(f"positive_class is the name of a class, a text such as '1', no {given}")
     if isinstance(model, CatBoost):
         return RegnoScorer(BinaryModel(model, positive_class=positive_class))
     if not isinstance(model, RegnoScorer):

@@ -159,10 +159,10 @@ def test_a_missing_time_is_refused(
 def test_a_positive_class_that_is_no_text_is_refused(
     given: Any, request_body: dict[str, Any]
 ) -> None:
-    arguments = [request_body[field] for field in _ARGUMENTS.values()]
+    named = {name: request_body[field] for name, field in _ARGUMENTS.items()}
     for model in (BUNDLED, CatBoost().load_model(str(BUNDLED))):
         with pytest.raises(ModelRefused, match="positive_class is the name of a class, a text"):
-            pick_regno(*arguments, model, positive_class=given)  # type: ignore[call-arg]
+            pick_regno(**named, model=model, positive_class=given)
 
 
 def test_an_untrained_model_is_refused(request_body: dict[str, Any]) -> None:

@@ -74,8 +74,8 @@ def test_a_column_of_names_that_holds_plates_is_refused(
         row[field] = row["regno_recognize"]
     told = _refused(tmp_path, rows, capsys)
     assert re.fullmatch(
-        rf"python -m model\.train: the data is refused: {field} of \d+ rows and more holds what may "
-        r"be number plates, which are personal data: is it another column\?\n",
+        rf"python -m model\.train: the data is refused: {field} of \d+ rows and more holds "
+        r"what may be number plates, which are personal data: is it another column\?\n",
         told,
     )
     assert not [row for row in rows if row["regno_recognize"] in told]

@@ -200,9 +200,9 @@ def test_grafanas_types_find_what_is_wrong(tmp_path: Path) -> None:
 
 def test_the_panel_of_flips_says_what_is_counted_whatever_the_thresholds() -> None:
     [flips] = [
-        panel.values[0]["description"]
-        for panel in PANELS
-        if panel.values[0]["title"] == "Shadow flips, by camera class"
+        panel["description"]
+        for panel in dashboards.panels(dashboards.load("model"))
+        if panel["title"] == "Shadow flips, by camera class"
     ]
     assert flips == (
         "The share of rows whose class at 0.5 is another one by the shadow model, by camera class. "
