@@ -3,10 +3,14 @@
 import re
 from typing import Final
 
+from model.privacy import may_be_plate
+
 # So that no name leaves its folder, is hidden, or is an alias.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _TAKEN: Final = frozenset(("live", "shadow", "previous", "aliases.json"))
 RULE: Final = "letters, digits and . _ + - are"
+# Said without the value: plates are personal data.
+PLATE: Final = "it holds what may be a number plate"
 _SHOWN: Final = 60
 
 
@@ -18,6 +22,11 @@ def is_name(name: str) -> bool:
 def is_taken(name: str) -> bool:
     """Whether it is a name of the registry's own."""
     return name in _TAKEN
+
+
+def is_plate(name: str) -> bool:
+    """Whether a name may be a number plate, with any signs between its characters."""
+    return may_be_plate(name.replace("+", "-"))
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from service.privacy import scrub
+from model.privacy import scrub
 
 # Longer messages are cut to so many characters, which fit even when all of them are escaped.
 _CUT: Final = 300

@@ -11,7 +11,7 @@ from traceback import walk_tb
 from types import FrameType
 from typing import Any, Final
 
-from service.privacy import scrub
+from model.privacy import scrub
 from service.record import Record
 
 # The parts of an event that may leave the process.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import getrandbits
 from typing import Final
 
-from service.privacy import may_be_plate
+from model.privacy import may_be_plate
 
 # What may be echoed into a header and a log line.
 _SENSIBLE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from model import file_text
-from model.names import RULE, is_name, is_taken
+from model.names import PLATE, RULE, is_name, is_plate, is_taken
 from model.registry.errors import Damaged, Refused
 
 MODEL: Final = "model.cbm"
@@ -113,7 +113,9 @@ class Home(Protocol):
 
 
 def check_name(kind: str, name: str) -> str:
-    """A name of a model or version. Raises Refused for one that is no safe folder."""
+    """A name of a model or version. Raises Refused for no safe folder, and what may be a plate."""
+    if is_plate(name):
+        raise Refused(f"{kind}: {PLATE}")
     if is_taken(name):
         raise Refused(f"{kind} {name!r} is taken: it is a name of the registry's own")
     if not is_name(name):

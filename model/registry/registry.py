@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from model.errors import ModelRefused
+from model.names import PLATE, is_plate
+from model.privacy import scrub
 from model.registry.aliases import (
     Aliases,
     Book,
@@ -157,14 +159,19 @@ class Registry:
         ]
 
     def _checked(self, version: str, *, force: bool) -> str:
-        """Why a version that is used all the same should not be; empty if it may."""
+        """Why a version that is used all the same should not be; empty if it may.
+
+        What may be a plate is never used: names go into headers, logs and metrics.
+        """
+        if is_plate(version):
+            raise Refused(f"version: {PLATE}")
         path = self.fetch(version)
         try:
             self._check(path)
         except ModelRefused as reason:
             if not force:
                 raise
-            return str(reason)
+            return scrub(str(reason))
         return ""
 
     def _change(
@@ -172,6 +179,8 @@ class Registry:
     ) -> Moved:
         if len(note) > _LONGEST_NOTE or not note.isprintable():
             raise Refused(f"a note has at most {_LONGEST_NOTE} characters, and only printable ones")
+        if scrub(note) != note:
+            raise Refused(f"note: {PLATE}")
         for _ in range(_TRIES):
             stored = self._home.read()
             book = Book.parse(stored.text)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from model.errors import ModelRefused
-from model.names import printable
+from model.names import PLATE, is_plate, printable
 
 # What needs no word from anybody, whatever the order: the first of each pair is positive.
 _EVIDENT: Final = {"1": "0", "1.0": "0.0", "true": "false"}
@@ -36,6 +36,8 @@ def classes_of(labels: Sequence[Any], positive: str = "") -> Classes:
     if len(names) != 2:
         what = f"a classifier of {len(names)} classes" if names else "no classifier"
         raise ModelRefused(f"it is {what}; a binary classifier is wanted")
+    if any(map(is_plate, names)):
+        raise ModelRefused(f"the name of one of its classes: {PLATE}")
     first, second = names
     listing = f"its classes are {printable(first)} and {printable(second)}"
     if first == second:

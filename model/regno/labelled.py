@@ -5,7 +5,7 @@ refuse is no row to train on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
@@ -15,6 +15,8 @@ import pandas as pd
 from model.bulk.blocks import Block, blocks, read_header
 from model.bulk.cells import Cells, read_cells
 from model.bulk.errors import TableRefused
+from model.names import PLATE
+from model.privacy import is_whole_plate
 from model.regno.csv_header import column_names, places
 from model.regno.csv_rows import check
 from model.regno.doubts import Doubts, usual_lengths
@@ -34,6 +36,10 @@ _SHOWN: Final = frozenset(
     (*("true", "false", "yes", "no", "y", "n", "t", "f", "да", "нет"), "nan", "null", "none")
 )
 _TIME: Final = FIELDS.index("time_check")
+# Values go into vocabularies, and from there into metrics.
+_NAMED: Final = {name: FIELDS.index(name) for name in ("camera_type", "camera_class")}
+# Of so many rows with plates in such a column, it is another one that was given its name.
+_FEW: Final = 3
 _KINDS: Final = {**dict.fromkeys(NUMERIC, "numeric"), **dict.fromkeys(CATEGORICAL, "categorical")}
 FEATURES: Final = [(name, _KINDS.get(name, "text")) for name in NAMES]
 
@@ -80,11 +86,15 @@ class Contents(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """The same of one block: `columns` are the fields of its good rows, in pieces."""
+    """The same of one block: `columns` are the fields of its good rows, in pieces.
+
+    `plates` are its rows with a plate in a column of names, by the column.
+    """
 
     rows: list[Labelled]
     faults: list[Fault]
     columns: list[Columns]
+    plates: Mapping[str, int] = {}
 
 
 def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> Contents:
@@ -100,8 +110,11 @@ def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> Contents:
     wanted = places(names, [*FIELDS, label])
     told(len(header))
     rows, faults, warnings = [], [], _Warnings()
+    plates: Counter[str] = Counter()
     for block in blocks(file, _BLOCK_LINES):
         part = _block(block, len(names), wanted, label)
+        plates.update(part.plates)
+        _check_plates(plates)
         rows += part.rows
         faults += part.faults
         warnings.add(part.columns)
@@ -136,15 +149,37 @@ def _block(block: Block, width: int, wanted: Sequence[int], label: str) -> _Part
         return _Part([], [], [])
     *fields, given = (cells.columns[at] for at in wanted)
     labels = np.array([_LABELS.get(cell, -1) for cell in given])
-    checked = check(fields, _with_labels(cells, given, labels, label), max(map(len, cells.rows)))
+    plates = _plates(fields)
+    named = {row: f"{name}: {PLATE}" for name, found in plates.items() for row in found}
+    known = named | _with_labels(cells, given, labels, label)
+    checked = check(fields, known, max(map(len, cells.rows)))
+    counts = {name: len(found) for name, found in plates.items()}
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
     good = np.array([row for row in range(len(cells.rows)) if row not in checked.faults], dtype=int)
     if not len(good):
-        return _Part([], faults, [])
+        return _Part([], faults, [], counts)
     times = np.array([_second(fields[_TIME][row]) for row in good], dtype="datetime64[s]")
     pieces = list(checked.pieces())
     rows = Labelled(_table(pieces), labels[good], times)
-    return _Part([rows], faults, [columns for _, columns in pieces])
+    return _Part([rows], faults, [columns for _, columns in pieces], counts)
+
+
+def _plates(fields: Sequence[Sequence[bytes]]) -> dict[str, list[int]]:
+    """The rows that have a plate in a column of names."""
+    found = {}
+    for name, at in _NAMED.items():
+        plates = {cell for cell in set(fields[at]) if is_whole_plate(cell.decode(errors="replace"))}
+        found[name] = [row for row, cell in enumerate(fields[at]) if cell in plates]
+    return found
+
+
+def _check_plates(rows: Mapping[str, int]) -> None:
+    for name, count in rows.items():
+        if count > _FEW:
+            raise TableRefused(
+                f"{name} of {count} rows and more holds what may be number plates, which are "
+                "personal data: is it another column?"
+            )
 
 
 def _with_labels(cells: Cells, given: Sequence[bytes], labels: Array, label: str) -> dict[int, str]:

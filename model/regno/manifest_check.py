@@ -8,7 +8,8 @@ from itertools import chain, pairwise
 from math import isfinite
 from typing import Final
 
-from model.names import RULE, is_name, printable
+from model.names import PLATE, RULE, is_name, is_plate, printable
+from model.privacy import is_whole_plate, scrub
 from model.regno import golden
 from model.regno.catboost_file import BinaryModel
 from model.regno.drift import OTHER, SCORE, Variable
@@ -44,6 +45,8 @@ def _names(manifest: Manifest) -> Iterator[str]:
         text = getattr(manifest, field)
         if not is_name(text):
             yield f"{field}: {printable(text)} is no name: {RULE}"
+        if is_plate(text):
+            yield f"{field}: {PLATE}"
 
 
 def _features(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
@@ -120,6 +123,8 @@ def _sizes(field: str, values: Sequence[object]) -> Iterator[str]:
         yield f"{field}: it has more than {_MOST_VALUES} values"
     if any(isinstance(value, str) and len(value) > LONGEST for value in values):
         yield f"{field}: a value is longer than any that is scored"
+    if any(isinstance(value, str) and is_whole_plate(value) for value in values):
+        yield f"{field}: {PLATE}"
 
 
 def _borders(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
@@ -137,11 +142,16 @@ def _plate_lengths(manifest: Manifest) -> Iterator[str]:
 
 
 def _texts(manifest: Manifest) -> Iterator[str]:
-    if not isinstance(manifest.training.get("last", ""), str):
+    last = manifest.training.get("last", "")
+    if not isinstance(last, str):
         yield "training: last is no text"
+    elif scrub(last) != last:
+        yield f"training: last: {PLATE}"
     reason = manifest.unexplained or ""
     if len(reason) > _LONGEST_TEXT or (reason and not reason.isprintable()):
         yield "unexplained: it is too long, or not printable"
+    elif scrub(reason) != reason:
+        yield f"unexplained: {PLATE}"
 
 
 def _rises(numbers: Sequence[float]) -> bool:

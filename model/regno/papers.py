@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from model.errors import ModelRefused
+from model.privacy import is_whole_plate
 from model.regno import golden
 from model.regno.catboost_file import BinaryModel
 from model.regno.doubts import usual_lengths
@@ -88,7 +89,8 @@ def _of_sample(sample: Path) -> _Sample:
     rows = bad = 0
     for reading in read(sample):
         rows += 1
-        if reading is None:
+        # A plate in a column of names would get into metrics.
+        if reading is None or any(is_whole_plate(getattr(reading, name)) for name in seen):
             bad += 1
             continue
         for name, values in seen.items():

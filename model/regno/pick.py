@@ -1,11 +1,13 @@
 """`pick_regno` as the data scientist calls it in a notebook."""
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import pandas as pd
 from catboost import CatBoost
+from pandas.api.extensions import ExtensionArray
 
 from model.errors import ModelRefused
 from model.registry.examination import check_model
@@ -54,7 +56,7 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
         reading = from_fields(**fields)
     except msgspec.ValidationError as error:
         raise explain(error, fields.get) from error
-    return msgspec.structs.asdict(_scorer(model, positive_class).score([reading])[0])
+    return msgspec.structs.asdict(_scorer(model, _name(positive_class)).score([reading])[0])
 
 
 def _plainly(**fields: object) -> dict[str, object]:
@@ -63,11 +65,20 @@ def _plainly(**fields: object) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     """Python's own value of what tables and arrays hold."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+    if isinstance(value, date | np.datetime64):
+        return str(value)  # numpy's own `tolist` makes a number of nanoseconds
+    if isinstance(value, np.generic | np.ndarray | pd.Series | pd.Index | ExtensionArray):
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(element) for element in value]
-    return value.isoformat(sep=" ") if isinstance(value, datetime) else value
+    return value
+
+
+def _name(positive_class: object) -> str:
+    if isinstance(positive_class, str):
+        return positive_class
+    given = type(positive_class).__name__
+    raise ModelRefused(f"positive_class is the name of a class, a text such as '1', no {given}")
 
 
 def _scorer(model: RegnoScorer | CatBoost | str | Path, positive_class: str) -> RegnoScorer:

@@ -5,8 +5,8 @@ from typing import Final
 
 import jinja2
 
+from model.privacy import PLATE_IN_ID
 from service.edge.settings import DOCS_BYTES, DOCS_REQUESTS, REPLY_BYTES, Settings
-from service.privacy import PLATE_IN_ID
 
 _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
 # Under the service's SCORING_KEEPALIVE: nginx must be the first to close an idle connection.

@@ -11,6 +11,8 @@ from flask import Blueprint, request
 from msgspec import Meta, Struct
 
 from model import ModelRefused, is_name, text_of
+from model.names import PLATE, is_plate
+from model.privacy import scrub
 from model.registry import (
     Aliases,
     Conflict,
@@ -28,7 +30,6 @@ from service.board import Board
 from service.deciding import thresholds_of
 from service.guard import require_key
 from service.log_forms import timestamp
-from service.privacy import scrub
 from service.record import record_of
 from service.reply import Reply
 from service.settings import Settings, variable
@@ -276,8 +277,10 @@ class ModelRoute:
         for field, text in (("version", version), ("note", wanted.note)):
             if self._holds_secret(text):
                 raise errors.Refused(400, f"{field}: it holds a key")
+        if is_plate(version):
+            raise errors.Refused(400, f"version: {PLATE}")
         if scrub(wanted.note) != wanted.note:
-            raise errors.Refused(400, "note: it holds what may be a number plate")
+            raise errors.Refused(400, f"note: {PLATE}")
         return wanted
 
 

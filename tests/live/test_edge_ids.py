@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.privacy import PLATE_IN_ID, may_be_plate
 from service.edge.config import ID
-from service.privacy import PLATE_IN_ID, may_be_plate
 from tests.support.echo import Echo
 from tests.support.edge import Edge
 from tests.support.planted import KEY

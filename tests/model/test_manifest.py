@@ -70,6 +70,39 @@ def test_a_name_that_no_header_may_hold_is_refused(field: str, version: str, fol
     assert len(reason) < 200
 
 
+_PLATE = "it holds what may be a number plate"
+
+
+@pytest.mark.parametrize("version", ["A939HO196", "v1-77AB1234", "a+939+ho+196", "1234ab77.2"])
+@pytest.mark.parametrize("field", ["version", "name"])
+def test_a_name_that_may_be_a_plate_is_refused_and_not_repeated(
+    field: str, version: str, folder: Path
+) -> None:
+    assert _refusal(folder, {**_BUNDLED, field: version}) == f"is wrong: {field}: {_PLATE}"
+
+
+@pytest.mark.parametrize("plate", ["А939НО196", "77 1234 АВ", "А/939/НО/196", "a939ho196"])
+def test_a_text_or_a_category_that_holds_a_plate_is_refused_by_its_field(
+    plate: str, folder: Path
+) -> None:
+    classes = [*_BUNDLED["vocabularies"]["camera_class"], plate]
+    shares = {"shares": [*_CLASS["shares"], 0], "values": [*_CLASS["values"], plate]}
+    told: dict[str, Json] = {
+        "unexplained": _with("unexplained", f"{plate} is why"),
+        "training: last": _with("training", {"last": plate}),
+        "vocabularies: camera_class": _with("vocabularies", {"camera_class": classes}),
+        "reference: camera_class": _varied("camera_class", **shares),
+    }
+    for field, manifest in told.items():
+        assert _refusal(folder, manifest) == f"is wrong: {field}: {_PLATE}"
+
+
+@pytest.mark.parametrize("name", ["Стрелка-360", "АвтоУраган-ВСМ2", "Кордон-М2", "SpecLab-1234"])
+def test_cameras_names_with_digits_are_no_plates(name: str, folder: Path) -> None:
+    classes = [*_BUNDLED["vocabularies"]["camera_class"], name]
+    assert name in _load(folder, _with("vocabularies", {"camera_class": classes})).camera_classes
+
+
 def _with(field: str, value: object) -> Json:
     return {**_BUNDLED, field: value}
 

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,56 @@ def test_values_of_numpy_and_pandas_are_what_they_hold(
         "time_check": pd.Timestamp(request_body["time_check"]),
     }
     assert _pick(held, scorer) == _pick(request_body, scorer)
+
+
+@pytest.mark.parametrize("hold", [pd.Series, pd.Index, np.array, tuple, pd.array])
+def test_a_list_may_be_of_any_kind(
+    hold: Callable[[list[float]], Any], scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    scores = json.loads(request_body["afts_regno_ai_char_scores"])
+    held = {**request_body, "afts_regno_ai_char_scores": hold(scores)}
+    assert _pick(held, scorer) == _pick(request_body, scorer)
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        pd.Timestamp,
+        datetime.fromisoformat,
+        np.datetime64,
+        *(lambda text, unit=unit: np.datetime64(text, unit) for unit in ("s", "ms", "us", "ns")),
+    ],
+)
+def test_a_time_may_be_of_any_kind(
+    hold: Callable[[str], Any], scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    held = {**request_body, "time_check": hold(request_body["time_check"])}
+    assert _pick(held, scorer) == _pick(request_body, scorer)
+
+
+def test_a_date_alone_is_its_midnight(scorer: RegnoScorer, request_body: dict[str, Any]) -> None:
+    for day in (date(2021, 8, 1), np.datetime64("2021-08-01")):
+        held = {**request_body, "time_check": day}
+        assert _pick(held, scorer) == _pick({**held, "time_check": "2021-08-01"}, scorer)
+
+
+@pytest.mark.parametrize("missing", [pd.NaT, np.datetime64("NaT"), pd.NA, None])
+def test_a_missing_time_is_refused(
+    missing: object, scorer: RegnoScorer, request_body: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        _pick({**request_body, "time_check": missing}, scorer)
+    assert caught.value.field == "time_check"
+
+
+@pytest.mark.parametrize("given", [-1, 1, None, np.int64(1)])
+def test_a_positive_class_that_is_no_text_is_refused(
+    given: Any, request_body: dict[str, Any]
+) -> None:
+    named = {name: request_body[field] for name, field in _ARGUMENTS.items()}
+    for model in (BUNDLED, CatBoost().load_model(str(BUNDLED))):
+        with pytest.raises(ModelRefused, match="positive_class is the name of a class, a text"):
+            pick_regno(**named, model=model, positive_class=given)
 
 
 def test_an_untrained_model_is_refused(request_body: dict[str, Any]) -> None:

@@ -165,6 +165,16 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
     assert papers.plate_lengths == 11
 
 
+def test_rows_of_a_sample_with_plates_for_names_are_left_out(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    rows = [{**row, "camera_class": "А939НО196"} for row in samples(4)]
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    done = command(tmp_path, "add", bare, *sample, "--models", models, expect=1)
+    assert f"none of the 4 rows of {tmp_path}/sample.csv is a reading" in done.stderr
+
+
 def test_a_sample_tells_for_how_many_lengths_the_network_has_confidences(
     models: Path, bare: Path, tmp_path: Path
 ) -> None:
@@ -231,6 +241,7 @@ def test_verify_tells_every_fault_and_ends_in_1(models: Path, tmp_path: Path) ->
         (("promote",), 2, "required"),
         (("promote", "v1", "--models", "gs://x"), 1, "a registry is a folder or s3://bucket"),
         (("list", "--name", "../x"), 1, "is no name"),
+        (("list", "--name", "A939HO196"), 1, "model: it holds what may be a number plate"),
         (("rollback", "--models", "none"), 1, "no previous version"),
         (("list", "--models", "/dev/null"), 69, "Not a directory"),
     ],
@@ -239,6 +250,16 @@ def test_wrong_use_is_told_by_status_and_reason(
     arguments: tuple[str, ...], status: int, reason: str, tmp_path: Path
 ) -> None:
     assert reason in command(tmp_path, *arguments, expect=status).stderr
+
+
+def test_a_version_that_may_be_a_plate_is_not_added(
+    bare: Path, models: Path, tmp_path: Path
+) -> None:
+    done = command(tmp_path, "add", bare, "--version", "A939HO196", "--models", models, expect=1)
+    assert done.stderr == (
+        "python -m model.registry: version: it holds what may be a number plate\n"
+    )
+    assert not models.exists()
 
 
 def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:

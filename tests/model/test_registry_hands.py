@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from model.errors import ModelRefused
 from model.registry import Damaged, Refused, Registry
 from model.registry.file_home import FileHome
 from tests.support.registry import files, no_check
@@ -30,6 +31,44 @@ def test_a_note_is_short_and_printable(note: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="a note has at most 1000 characters"):
         registry.promote("a", who="x", note=note)
     assert registry.aliases().live == ""
+
+
+@pytest.mark.parametrize("note", ["А939НО196 was wrong", "for 77 1234 АВ", "a/939/ho/196"])
+def test_a_note_holds_no_plate(note: str, tmp_path: Path) -> None:
+    registry = Registry(FileHome(tmp_path), no_check)
+    registry.add(files("a"))
+    for change in (registry.promote, registry.shadow):
+        with pytest.raises(Refused, match=r"^note: it holds what may be a number plate$"):
+            change("a", who="x", note=note)
+    assert registry.history() == []
+
+
+@pytest.mark.parametrize("version", ["A939HO196", "v1-77AB1234", "a+939+ho+196"])
+def test_a_version_that_may_be_a_plate_gets_no_alias_even_by_force(
+    version: str, tmp_path: Path
+) -> None:
+    """An older registry may have it."""
+    home = FileHome(tmp_path)
+    home.add(version, files(version))
+    registry = Registry(home, no_check)
+    for change in (registry.promote, registry.shadow):
+        with pytest.raises(Refused, match=r"^version: it holds what may be a number plate$"):
+            change(version, who="x", force=True)
+    with pytest.raises(Refused, match=r"^version: it holds what may be a number plate$"):
+        registry.add(files(version))
+    assert registry.aliases().live == ""
+
+
+def test_the_reason_of_a_refusal_that_was_overridden_is_kept_without_a_plate(
+    tmp_path: Path,
+) -> None:
+    def refuse(_: Path) -> None:
+        raise ModelRefused("it has the class А939НО196")
+
+    registry = Registry(FileHome(tmp_path), refuse)
+    registry.add(files("a"))
+    registry.promote("a", who="x", force=True)
+    assert [change.forced for change in registry.history()] == ["it has the class [plate]"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Rows that can't be trained on: told by line and field, or left out and counted."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,37 @@ def test_lines_are_the_files_even_after_cells_of_several_lines(
     rows[0]["camera_class"] = "Астра\nТрафик"
     rows[9]["label"] = "2"
     assert "line 12: label: must be 0 or 1" in _refused(tmp_path, rows, capsys)
+
+
+@pytest.mark.parametrize("field", ["camera_class", "camera_type"])
+def test_a_column_of_names_that_holds_plates_is_refused(
+    tmp_path: Path, capsys: Captured, field: str
+) -> None:
+    rows = labelled()
+    for row in rows[::2]:
+        row[field] = row["regno_recognize"]
+    told = _refused(tmp_path, rows, capsys)
+    assert re.fullmatch(
+        rf"python -m model\.train: the data is refused: {field} of \d+ rows and more holds "
+        r"what may be number plates, which are personal data: is it another column\?\n",
+        told,
+    )
+    assert not [row for row in rows if row["regno_recognize"] in told]
+    assert run(tmp_path, "--skip-bad") == 65
+
+
+@pytest.mark.parametrize("plate", ["А939НО196", "77 1234 АВ", "a939ho196"])
+def test_a_single_plate_in_a_column_of_names_is_a_bad_row(
+    tmp_path: Path, capsys: Captured, plate: str
+) -> None:
+    rows = labelled()
+    rows[5]["camera_class"] = plate
+    told = _refused(tmp_path, rows, capsys)
+    assert told.splitlines()[1:] == ["  line 7: camera_class: it holds what may be a number plate"]
+    assert run(tmp_path, "--skip-bad") == 0
+    manifest = (tmp_path / "out" / "manifest.json").read_text("utf-8")
+    assert "Астра-Трафик" in manifest
+    assert plate not in manifest
 
 
 @pytest.mark.parametrize("label", ["2", "yes", "0.5", "-1", " 1"])

@@ -196,3 +196,15 @@ def test_grafanas_types_find_what_is_wrong(tmp_path: Path) -> None:
     said = "\n".join(schema.complaints([path]))
     for wrong in ("graphTooltip", "gridPos/w", "textmode", "stacking/mode"):
         assert wrong in said
+
+
+def test_the_panel_of_flips_says_what_is_counted_whatever_the_thresholds() -> None:
+    [flips] = [
+        panel["description"]
+        for panel in dashboards.panels(dashboards.load("model"))
+        if panel["title"] == "Shadow flips, by camera class"
+    ]
+    assert flips == (
+        "The share of rows whose class at 0.5 is another one by the shadow model, by camera class. "
+        "The promotion gate counts so, too. Decisions by other thresholds are not counted here."
+    )

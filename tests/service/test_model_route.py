@@ -37,6 +37,8 @@ def client(make_app: AppMaker, tmp_path: Path) -> FlaskClient:
         ({"version": f"v2-{_TOKEN}"}, "version: it holds a key"),
         ({"version": "v2", "note": f"for {_KEY}"}, "note: it holds a key"),
         ({"version": "v2", "note": "for А939НО196"}, "note: it holds what may be a number plate"),
+        ({"version": "A939HO196"}, "version: it holds what may be a number plate"),
+        ({"version": "v2+77-1234-ab"}, "version: it holds what may be a number plate"),
         ({"version": "../v2"}, "version: it is no name of a version"),
         ({"version": "<b>v2</b>"}, "version: it is no name of a version"),
         ({"version": f"{_KEY} "}, "version: it is no name of a version"),

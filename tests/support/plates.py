@@ -17,7 +17,10 @@ LAYOUTS: Final = {
     "police motorcycle": ("1234A77", "1234a777"),
     "police trailer": ("123A77", "123a777"),
     "diplomat": ("001CD178", "001cd123456", "001D178", "001T178"),
-    "region first": ("77AH123", "77a1234"),
+    "region first": (
+        *("77AH123", "77a1234", "771234AB", "7771234ab", "77AH1234", "77AH123C", "77TAH123"),
+        *("771234A", "77123a", "77001D123", "77001cd1", "77MM55AA"),
+    ),
     "foreign": ("AA1234BB", "aa1234bb", "123ABC02", "123abc02", "AB123CD", "A123BCD", "1234AB7"),
 }
 PLATES: Final = [plate for plates in LAYOUTS.values() for plate in plates]
@@ -45,6 +48,7 @@ WITHHELD_IDS: Final = [
     *(f"req{plate.upper()}" for plate in PLATES if plate not in LAYOUTS["foreign"][4:]),
     *(f"req{plate}a" for plate in ("A939HO196", "x777yk799", "1234ab77", "ah123c77", "mm55aa77")),
     *(f"cam12:{plate}:7f3a0c2b9d8e4f60a1b2c3d4e5f60718" for plate in _WORDS),
+    *("202108015256C98", "07661E71", "20210801771234ab", "2021-08-01.77-1234-A"),
     *("1732870000A939HO196", "a123477-2026", "reqab12377", "reqa123477", "A9-39HO_1.96"),
 ]
 KEPT_IDS: Final = [
@@ -64,6 +68,7 @@ KEPT_IDS: Final = [
     # Numbers and times.
     *("1234567890123456789", "1541815603606036480", "1732870000", "1732870000.123", "0", "42"),
     *("2026-11-29T07:04:20.297Z", "2026-11-29T07:04:20", "20261129T070420Z", "20261129-070420"),
+    *("2026-11-29-b", "20261129-ab", "batch-2026-11-29.c"),
     *("req-2026-11-29T07:04:20Z-0001", "2026-11-29", "2026-11-29-0001"),
     # Words and numbers.
     *("order-42", "trace-42", "key-1", "camera-12.frame:9_b", "req-000001", "request-123456"),

@@ -32,7 +32,7 @@ _BANDS: Final = (
 
 
 def panels() -> list[Panel]:
-    """How far it differs, where it decides otherwise, and how many rows that was seen on."""
+    """How far it differs, where its class at 0.5 is another, and how many rows that was seen on."""
     small = (_directions(), _outcome(), _dropped(), _queue())
     return [
         *(listed_right(panel.span(12), 220) for panel in (_differences(), _flips())),
@@ -67,8 +67,8 @@ def _between(low: str, high: str) -> str:
 
 def _flips() -> Graph:
     words = (
-        "The share of rows that the shadow model decides otherwise at one half, by camera class. "
-        "What the live model decides is in force; this is what a promotion would change."
+        "The share of rows whose class at 0.5 is another one by the shadow model, by camera class. "
+        "The promotion gate counts so, too. Decisions by other thresholds are not counted here."
     )
     flips, compared = (
         f"sum by (camera_class) ({rate(counter, _CLASSES)})" for counter in (_FLIPS, _COMPARED)
@@ -79,7 +79,7 @@ def _flips() -> Graph:
 
 def _directions() -> Graph:
     words = (
-        "The same rows by whom the shadow model believes where the live one believes the other. "
+        "The same rows, by whom the shadow model believes at 0.5 where the live one does not. "
         "One direction alone is a shift, both are another opinion."
     )
     asked = over_time(f"sum by (direction) ({rate(_FLIPS, _CLASSES)})", "{{direction}}")
