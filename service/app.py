@@ -7,7 +7,7 @@ from flask import Flask
 
 from service import errors
 from service.admission import Admission
-from service.auth import KeyRing
+from service.auth import LEAST_SEARCHED, KeyRing
 from service.board import Board
 from service.guard import Guard
 from service.metrics import Metrics
@@ -35,9 +35,14 @@ class Parts(NamedTuple):
 
     @property
     def holds_secret(self) -> Callable[[str], bool]:
-        """Whether a text that a client chose is or holds a caller's key or the metrics' token."""
+        """Whether a text that a client chose is or holds a caller's key or the metrics' token.
+
+        Secrets below LEAST_SEARCHED characters are found as whole texts only.
+        """
         keys, token = self.keys, self.settings.metrics_token
-        return lambda text: keys.is_in(text) or bool(token and token in text)
+        if len(token) >= LEAST_SEARCHED:
+            return lambda text: keys.is_in(text) or token in text
+        return lambda text: keys.is_in(text) or (bool(token) and text == token)
 
     @property
     def guard(self) -> Guard:

@@ -146,6 +146,15 @@ def test_no_reply_tells_that_a_request_id_holds_a_secret(
         assert (reply.status_code, reply.headers["X-Request-Id"]) == (200, sent)
 
 
+@pytest.mark.parametrize("token", ["t", "order", "seven77"])
+def test_a_short_token_makes_no_other_text_a_secret(token: str, make_app: AppMaker) -> None:
+    """It stands in texts by chance, as short keys do."""
+    holds_secret = parts_of(make_app(metrics_token=token)).holds_secret
+    assert [holds_secret(text) for text in (token, f"id-{token}-1", "")] == [True, False, False]
+    holds_secret = parts_of(make_app(metrics_token="eight888")).holds_secret
+    assert holds_secret("id-eight888-1")
+
+
 @pytest.mark.parametrize("form", ["{}", "id-{}", "{}.1", "a{}b"])
 def test_a_callers_own_key_in_a_request_id_is_not_echoed(form: str, make_app: AppMaker) -> None:
     client = make_app(api_keys=f"admin:{_ADMINS_KEY}").test_client()
