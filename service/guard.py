@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, request
 
-from service.addresses import FORWARDING, is_forwarded_from_elsewhere
+from service.addresses import FORWARDED, TELLING, is_forwarded_from_elsewhere
 from service.auth import NOT_THE_EXAMPLE, KeyRing
 from service.errors import Refused
 from service.record import Record, record_of
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 _EXAMPLE: Final = EXAMPLE_KEY.encode()
 _CHALLENGE: Final = {"WWW-Authenticate": 'ApiKey header="x-api-key"'}
 _LATER: Final = {"Retry-After": "3"}
-# The headers that tell who is calling, for whom, and by which name.
-_TELLING: Final = (b"x-api-key", b"x-request-id", *FORWARDING)
+# The headers that tell who is calling, for whom, and by which name, as WSGI calls them.
+_TELLING: Final = {
+    f"HTTP_{name.decode().upper().replace('-', '_')}": name
+    for name in (b"x-api-key", b"x-request-id", *TELLING)
+}
 
 
 class Guard:
@@ -62,9 +65,8 @@ def _last(clients: bytes) -> str:
 
 
 def _telling(environ: "WSGIEnvironment") -> dict[bytes, bytes]:
-    variables = {name: f"HTTP_{name.decode().upper().replace('-', '_')}" for name in _TELLING}
     return {
-        name: environ[variable].encode("latin-1")
-        for name, variable in variables.items()
-        if variable in environ
+        _TELLING.get(variable, FORWARDED): value.encode("latin-1")
+        for variable, value in environ.items()
+        if variable in _TELLING or variable.startswith("HTTP_X_FORWARDED")
     }

@@ -19,6 +19,7 @@ from tests.support.strategies import VALID
 pytestmark = pytest.mark.anyio
 
 _TOKEN = "token-of-the-tests"
+_CLIENTS = {"127.0.0.1": 200, "203.0.113.9": 401}
 # llhttp knows the methods that are registered; others are no HTTP to it.
 _KNOWN = [(method, address) for method, address in REQUESTS if method != "BREW"]
 
@@ -142,6 +143,24 @@ async def test_a_key_in_an_id_is_not_echoed_though_it_is_wrong(client: Client) -
 async def test_a_header_with_an_underscore_is_none(client: Client) -> None:
     """A proxy lets it pass beside the one with a dash; Flask would take it for that."""
     assert (await ask(client, "GET", "/", f"x_api_key: {KEY}")).status == 401
+
+
+@pytest.mark.parametrize(
+    ("field", "status"),
+    [
+        *((f"{name}: x", 401) for name in ("Via", "X-Forwarded-Proto", "X-FORWARDED-ANY")),
+        *((f"X-Client-IP: {address}", status) for address, status in _CLIENTS.items()),
+        ("Accept: */*", 200),
+    ],
+)
+async def test_the_example_key_passes_no_proxy(client: Client, field: str, status: int) -> None:
+    assert (await ask(client, "GET", "/", f"x-api-key: {KEY}", field)).status == status
+
+
+async def test_the_example_key_is_for_hosts_of_this_machine(client: Client) -> None:
+    for host, status in {"plates.example": 401, "localhost": 200, "127.0.0.1:1": 200}.items():
+        client.send(f"GET / HTTP/1.1\r\nHost: {host}\r\nx-api-key: {KEY}\r\n\r\n".encode())
+        assert (await client.reply()).status == status
 
 
 async def test_an_explanation_comes_from_a_thread(
