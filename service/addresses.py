@@ -3,12 +3,20 @@
 import re
 import socket
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-# The headers in which a proxy says for whom it passes a request on.
-FORWARDING: Final = (b"x-forwarded-for", b"x-real-ip", b"forwarded")
+# The headers in which proxies say for whom they pass a request on.
+_CLIENTS: Final = (
+    *(b"x-forwarded-for", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip"),
+    *(b"cf-connecting-ip", b"true-client-ip", b"fly-client-ip", b"x-envoy-external-address"),
+)
+# Headers that begin so are a proxy's: x-forwarded-proto, x-forwarded-host and what else there is.
+FORWARDED: Final = b"x-forwarded"
+# All that tell whether a request begins on this machine, but for what begins with FORWARDED.
+TELLING: Final = (*_CLIENTS, b"forwarded", b"via", b"host")
 
 
 def check_host(host: str) -> None:
@@ -60,13 +68,30 @@ def is_forwarded_from_elsewhere(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a proxy passed a request on for another machine, or does not say for which.
 
     A proxy on this machine connects from loopback whoever asked it. Each proxy adds the address
-    that it sees: of a list whose first entries were made up, the last one still tells.
+    that it sees: of a list whose first entries were made up, the last one still tells. Where no
+    header names a client, a proxy may still show itself, by other headers or by a public Host.
     """
     if b"forwarded" in headers:  # a grammar of its own, which the edge never sends
         return True
-    lists = (headers.get(name) for name in (b"x-forwarded-for", b"x-real-ip"))
-    clients = (client.strip() for text in lists if text is not None for client in text.split(b","))
-    return not all(is_loopback(client.decode("latin-1")) for client in clients)
+    lists = [headers[name] for name in _CLIENTS if name in headers]
+    if lists:
+        clients = (client.strip() for text in lists for client in text.split(b","))
+        return not all(is_loopback(client.decode("latin-1")) for client in clients)
+    shown = b"via" in headers or any(name.startswith(FORWARDED) for name in headers)
+    return shown or _is_public(headers.get(b"host", b""))
+
+
+# Clients use the same few.
+@lru_cache(maxsize=256)
+def _is_public(host: bytes) -> bool:
+    """Whether a Host may be known elsewhere: a name of one word is of this machine, or at hand."""
+    try:
+        name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
+        name = name.rstrip(".")
+    except ValueError:  # brackets that do not close
+        return True
+    is_name_at_hand = not {".", ":"} & set(name) or name.endswith(".localhost")
+    return not (is_name_at_hand or is_loopback(name))
 
 
 def check_sentry_dsn(dsn: str) -> None:

@@ -7,8 +7,9 @@ from flask import Flask
 
 from service import errors
 from service.admission import Admission
-from service.auth import KeyRing
+from service.auth import LEAST_SEARCHED, KeyRing
 from service.board import Board
+from service.guard import Guard
 from service.metrics import Metrics
 from service.middleware import RequestMiddleware
 from service.request_ids import RequestIds
@@ -34,14 +35,19 @@ class Parts(NamedTuple):
 
     @property
     def holds_secret(self) -> Callable[[str], bool]:
-        """Whether a text that a client chose is or holds a caller's key or the metrics' token."""
+        """Whether a text that a client chose is or holds a caller's key or the metrics' token.
+
+        Secrets below LEAST_SEARCHED characters are found as whole texts only.
+        """
         keys, token = self.keys, self.settings.metrics_token
-        return lambda text: keys.is_in(text) or bool(token and token in text)
+        if len(token) >= LEAST_SEARCHED:
+            return lambda text: keys.is_in(text) or token in text
+        return lambda text: keys.is_in(text) or (bool(token) and text == token)
 
     @property
-    def ids(self) -> RequestIds:
-        """What chooses the ids of requests."""
-        return RequestIds(self.holds_secret)
+    def guard(self) -> Guard:
+        """What lets requests pass."""
+        return Guard(self.keys, RequestIds(self.holds_secret))
 
 
 class App(NamedTuple):
@@ -57,14 +63,15 @@ def create_app(parts: Parts) -> App:
     settings, keys, metrics, admission, slot, board, whiteboard = parts
     app = _flask()
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
+    guard = parts.guard
     keys.count = metrics.count_keys_reload
     scoring = reg.RegRoute(slot, settings, metrics, admission)
-    app.register_blueprint(reg.blueprint(scoring, keys))
+    app.register_blueprint(reg.blueprint(scoring, guard))
     operating = model.ModelRoute(settings, slot, board, whiteboard, parts.holds_secret)
-    app.register_blueprint(model.blueprint(operating, keys, settings.admin_names))
+    app.register_blueprint(model.blueprint(operating, guard, settings.admin_names))
     explaining = explain.ExplainRoute(slot, settings, metrics, admission)
-    app.register_blueprint(explain.blueprint(explaining, keys))
-    app.register_blueprint(ops.home(keys))
+    app.register_blueprint(explain.blueprint(explaining, guard))
+    app.register_blueprint(ops.home(guard))
     app.register_blueprint(ops.probes(slot, board))
     app.register_blueprint(docs.blueprint(settings))
     if settings.metrics_token and not settings.metrics_bind:
@@ -101,4 +108,4 @@ def _flask() -> Flask:
 
 def _surround(app: Flask, parts: Parts) -> None:
     version = lambda: parts.slot.current.version  # noqa: E731
-    app.wsgi_app = RequestMiddleware(app.wsgi_app, parts.ids, parts.metrics, version)  # type: ignore[assignment]
+    app.wsgi_app = RequestMiddleware(app.wsgi_app, parts.metrics, version)  # type: ignore[assignment]

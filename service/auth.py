@@ -22,8 +22,8 @@ _KEY: Final = re.compile(r"[!-~]+")
 _SEPARATOR: Final = re.compile(r"[,\n]")
 _MORE_THAN_ONE: Final = re.compile(r"[\s,]")
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
-# Shorter keys stand in many a text by chance.
-_LEAST_SEARCHED: Final = 8
+# Shorter secrets stand in many a text by chance.
+LEAST_SEARCHED: Final = 8
 NOT_THE_EXAMPLE: Final = "the example key may serve on loopback only: make one of your own"
 
 log = logging.getLogger("scoring")
@@ -118,7 +118,7 @@ class KeyRing:
     def _put_in_force(self, digests: dict[bytes, Known]) -> None:
         hashes = defaultdict(set)
         for key in digests.values():
-            if key.length >= _LEAST_SEARCHED:
+            if key.length >= LEAST_SEARCHED:
                 hashes[key.length].add(key.hashed)
         self._digests, self._hashes = digests, dict(hashes)
         self._names = {digest: key.name for digest, key in digests.items()}

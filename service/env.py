@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from service import atomic
 
@@ -42,6 +42,7 @@ _IN_FORCE: Final = {
     _TOKEN: "docker compose restart scoring prometheus",
     _PASSWORD: "docker compose exec grafana grafana cli admin reset-admin-password …",
 }
+_COMMENT: Final = re.compile(r"^[ \t]*#.*", re.MULTILINE)
 _GENERATORS_LINE: Final = re.compile(r"^[ \t]*loadgen:(\S+).*\n?", re.MULTILINE)
 # Compose wants the file, filled in or not; what an operator has put there stays.
 _CREDENTIALS: Final = "aws_credentials"
@@ -65,6 +66,16 @@ _DOTENV: Final = 0o600
 _SECRET: Final = 0o644
 _FOLDER: Final = 0o755
 _ROOT: Final = 0
+# What lets others in.
+_OTHERS: Final = 0o077
+
+
+class Found(NamedTuple):
+    """A file or a folder that is there, the rights that it gives, and the most that it may give."""
+
+    path: Path
+    rights: int
+    most: int
 
 
 class Refused(Exception):
@@ -76,7 +87,8 @@ def main() -> int:
     arguments = _arguments()
     place = Place(arguments.folder)
     try:
-        place.close()
+        for line in place.close():
+            sys.stdout.write(f"{line}\n")
         made = place.renew(arguments.only) if arguments.only else place.complete(arguments.force)
         for line in made:
             sys.stdout.write(f"{line}\n")
@@ -110,27 +122,65 @@ class Place:
         self._dotenv = folder / ".env"
         self._secrets = folder / "secrets"
 
-    def close(self) -> None:
-        """Make the folders, and let only the owner into what is there. Raises Refused."""
+    def close(self) -> list[str]:
+        """Make the folders, and let only the owner into what is there. Raises Refused.
+
+        A line on what others could get at until now. Nothing is closed before all is checked: else
+        that line would be lost.
+        """
+        self._check_folder()
+        found = [
+            *self._check_secrets(),
+            *(_check(path, stat.S_ISREG, _DOTENV) for path in self._dotenvs()),
+        ]
+        was_open = any(of.path == self._secrets and of.rights & _OTHERS for of in found)
+        for of in found:
+            if of.rights & ~of.most:
+                of.path.chmod(of.rights & of.most)
+        shown = [
+            str(of.path)
+            for of in found
+            if of.rights & _OTHERS and (was_open or of.path.parent == self._folder)
+            if of.path.is_file()
+        ]
+        return [f"Open to others until now, renew what is in them: {', '.join(shown)}"] * bool(
+            shown
+        )
+
+    def _dotenvs(self) -> list[Path]:
+        return [self._dotenv, *sorted(self._folder.glob(".env*.bak"))]
+
+    def _check_folder(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        if (mode := self._folder.stat().st_mode) & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        status = self._folder.stat()
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
             raise Refused(
                 f"{self._folder} is open to all for writing: nothing was written. chmod o-w"
             )
+        if status.st_uid != os.geteuid():  # who could put another folder in the place of `secrets`
+            raise Refused(f"{self._folder} is another user's: nothing was written. chown it")
+
+    def _check_secrets(self) -> Iterator[Found]:
+        """The folder of secrets, with all that is in it, and with its own folders made."""
         self._secrets.mkdir(mode=_ONLY_OWNER, exist_ok=True)
-        _close(self._secrets, stat.S_ISDIR, _ONLY_OWNER)
+        yield _check(self._secrets, stat.S_ISDIR, _ONLY_OWNER)
         for name in _FOLDERS:
             (self._secrets / name).mkdir(mode=_FOLDER, exist_ok=True)
-            _close(self._secrets / name, stat.S_ISDIR, _FOLDER)
+            _check(self._secrets / name, stat.S_ISDIR, _FOLDER)
         for name in (*_IN_FORCE, _CREDENTIALS):
-            _close(self._secrets / name, stat.S_ISREG, _SECRET)
-        for name in _CERTIFICATES:  # which an operator may have put there as root
-            _close(self._secrets / _EDGE / name, stat.S_ISREG, _SECRET, _ROOT)
-        _close(self._dotenv, stat.S_ISREG, _DOTENV)
+            _check(self._secrets / name, stat.S_ISREG, _SECRET)
+        for name in _CERTIFICATES:
+            _check(self._secrets / _EDGE / name, stat.S_ISREG, _SECRET, _ROOT)
+        for path in sorted(self._secrets.rglob("*")):
+            # Of what is none of ours, an operator may keep links, and files of root.
+            if path.is_dir() and not path.is_symlink():
+                yield _check(path, stat.S_ISDIR, _FOLDER, _ROOT)
+            elif path.is_file() and not path.is_symlink():
+                yield _check(path, stat.S_ISREG, _SECRET, _ROOT)
 
     def complete(self, anew: bool) -> Iterator[str]:  # noqa: FBT001 - the flag, as it is given
         """Make what is missing, or all but certificates anew; a line on each."""
-        there = {name for name in _IN_FORCE if (self._secrets / name).exists()}
+        there = {name for name in _IN_FORCE if self._holds_something(name)}
         for name in (_KEYS, _TOKEN, _PASSWORD):
             if anew or name not in there:
                 yield from self._write(self._new(name))
@@ -147,6 +197,12 @@ class Place:
         """Make one secret anew; a line on each file that it stands in."""
         yield from self._write(self._new(name))
         yield f"To bring it into force: {_IN_FORCE[name]}"
+
+    def _holds_something(self, name: str) -> bool:
+        """Whether a secret's file is there and not empty; comments beside keys do not count."""
+        path = self._secrets / name
+        text = _text_of(path) if path.exists() else ""
+        return bool((_COMMENT.sub("", text) if name == _KEYS else text).strip("\ufeff \t\r\n"))
 
     def _new(self, name: str) -> dict[str, str]:
         """The files that a new secret stands in, and their contents."""
@@ -219,21 +275,22 @@ def _has_certificates_of_others(edge: Path) -> bool:
     return not all(map(_is_for_tests, certificates)) or there == [edge / "server.key"]
 
 
-def _close(path: Path, is_kind: Callable[[int], bool], most: int, *others: int) -> None:
-    """Take rights beyond the most that may be given from a path, if it is there.
+def _check(path: Path, is_kind: Callable[[int], bool], most: int, *others: int) -> Found:
+    """What rights a path gives, none if it is not there.
 
-    Raises Refused when it is not this user's, nor of one of the others.
+    Raises Refused when it is not this user's, nor of one of the others, or has another name.
     """
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return
+        return Found(path, 0, most)
     if not is_kind(status.st_mode):
         raise Refused(f"{path} is a link, or no file of its kind: nothing was written. Remove it")
     if status.st_uid not in (os.geteuid(), *others):
         raise Refused(f"{path} is another user's: nothing was written. Remove it, or chown it")
-    if stat.S_IMODE(status.st_mode) & ~most:
-        path.chmod(status.st_mode & most)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        raise Refused(f"{path} has a second name elsewhere: nothing was written. Copy it anew")
+    return Found(path, stat.S_IMODE(status.st_mode), most)
 
 
 def _replace(path: Path, text: str, mode: int) -> str:

@@ -56,7 +56,7 @@ def answer(error: BaseException, record: Record) -> reply.Reply:
     if isinstance(error, Refused):
         return refusal(error.status, error.reason, error.headers)
     failures.report(error, record)
-    return reply.fail(500, f"internal error, request {record.request_id}")
+    return reply.fail(500, f"internal error, request {record.replied_id}")
 
 
 def retry_after() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.metrics import Metrics
 from service.record import ENVIRON_KEY, Record, method_of, route_of
-from service.request_ids import RequestIds
+from service.request_ids import new_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,13 +22,11 @@ class RequestMiddleware:
     def __init__(
         self,
         app: "WSGIApplication",
-        ids: RequestIds,
         metrics: Metrics,
         version: Callable[[], str],
     ) -> None:
         """`version` is that of the model that serves."""
         self._app = app
-        self._ids = ids
         self._http = metrics.http
         self._version = version
 
@@ -37,14 +35,12 @@ class RequestMiddleware:
         if ENVIRON_KEY in environ:
             return self._app(environ, self._noting_route(environ, start))
         began = perf_counter()
-        given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = self._ids.of(given, environ.get("HTTP_X_API_KEY", ""))
-        record = environ[ENVIRON_KEY] = Record(request_id, method_of(environ["REQUEST_METHOD"]))
+        record = environ[ENVIRON_KEY] = Record(new_id(), method_of(environ["REQUEST_METHOD"]))
         record.status = 500
 
         def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             record.status = int(status[:3])
-            headers.append(("X-Request-Id", record.request_id))
+            headers.append(("X-Request-Id", record.replied_id))
             headers.append(("X-Model-Version", record.model_version or self._version()))
             return start(status, headers, *exc_info)
 

@@ -224,7 +224,7 @@ def _for_generators(node: Any) -> Any:
 
 def _headers() -> dict[str, Any]:
     described = {
-        "X-Request-Id": "The caller's id of the request, or one that was made",
+        "X-Request-Id": "The caller's id of the request if its key is good, else a new one",
         "X-Model-Version": "Version of the model that serves",
         "Server-Timing": "Milliseconds spent in decode, features and predict",
         "X-Score-Warnings": "What makes the scores doubtful, each once, with a comma between: "

@@ -28,7 +28,8 @@ class Record(Struct, gc=False, eq=False):
     """Filled in as the request is answered; times are seconds.
 
     `method` and `route` are from closed lists: what a client writes freely is in neither. `status`
-    is that of the reply, `seconds` are those from the request's head to it.
+    is that of the reply, `seconds` are those from the request's head to it. `echoed_id` is the id
+    in the reply where it must not be in the log: only the client who sent it may see it.
     """
 
     request_id: str
@@ -46,6 +47,12 @@ class Record(Struct, gc=False, eq=False):
     encode_seconds: float = 0.0
     status: int = 0
     seconds: float = 0.0
+    echoed_id: str = ""
+
+    @property
+    def replied_id(self) -> str:
+        """The id that the reply names."""
+        return self.echoed_id or self.request_id
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Note what makes a score doubtful; each kind once, in order."""

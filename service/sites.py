@@ -9,7 +9,6 @@ from flask import Flask
 from service import errors, failures
 from service.admission import EXPLAIN
 from service.app import App, Parts
-from service.guard import admit
 from service.iteration import WorkQueue
 from service.metrics.page import bears
 from service.record import METHODS, Record, record_of
@@ -20,6 +19,7 @@ from service.server.request import Request
 from service.server.site import Budget, Endpoint, Events, Site
 from service.server.target import path_of
 from service.server.wsgi import ProbeEndpoint, ThreadedWsgiEndpoint, WsgiEndpoint
+from service.slots import Slot
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -42,7 +42,7 @@ _METHODS: Final = {method.encode(): method for method in METHODS}
 
 def public_site(app: App, parts: Parts, answered: Answered) -> Site:
     """That of the public address; `answered` is told the requests that were answered."""
-    scoring = reg.RegEndpoint(app.reg, parts.keys, parts.admission)
+    scoring = reg.RegEndpoint(app.reg, parts.guard, parts.admission)
     explaining = _ExplainEndpoint(app, parts)
     endpoints: dict[tuple[bytes, bytes], Endpoint] = {
         **{(b"POST", path.encode()): scoring for path in reg.PATHS},
@@ -88,7 +88,7 @@ def _site(
         others,
         Budget(_LARGEST_BODIES * parts.settings.max_array_body),
         Events(
-            _record_maker(parts),
+            _record_maker(parts.slot),
             parts.board.drains,
             answered,
             lambda error: failures.report(error, Record(new_id())),
@@ -96,18 +96,10 @@ def _site(
     )
 
 
-def _record_maker(parts: Parts) -> Callable[[bytes, Mapping[bytes, bytes]], Record]:
-    ids, slot = parts.ids, parts.slot
-
-    def record(method: bytes, headers: Mapping[bytes, bytes]) -> Record:
-        given = headers.get(b"x-request-id")
-        if given is None:
-            request_id = new_id()
-        else:
-            key = headers.get(b"x-api-key", b"").decode("latin-1")
-            request_id = ids.of(given.decode("latin-1"), key)
+def _record_maker(slot: Slot) -> Callable[[bytes, Mapping[bytes, bytes]], Record]:
+    def record(method: bytes, _headers: Mapping[bytes, bytes]) -> Record:
         version = slot.current.version
-        return Record(request_id, _METHODS.get(method, "other"), model_version=version)
+        return Record(new_id(), _METHODS.get(method, "other"), model_version=version)
 
     return record
 
@@ -124,7 +116,7 @@ class _ExplainEndpoint(ThreadedWsgiEndpoint):
         queue = WorkQueue(_TURN_SECONDS).add  # for none: it works in threads
         super().__init__(app.flask, _failed, longest, queue, threads=1, waiting=_WAITING)
         self._explaining = app.explain.explaining
-        self._keys = parts.keys
+        self._guard = parts.guard
         self._slot = parts.slot
         self._admission = parts.admission
 
@@ -133,7 +125,7 @@ class _ExplainEndpoint(ThreadedWsgiEndpoint):
         record = request.record
         record.route = explain.PATHS[0]
         try:
-            admit(request.headers, self._keys, record)
+            self._guard.admit(request.headers, record)
             self._explaining.check(self._slot.current.scorer)
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             request.refusal = errors.answer(error, record)

@@ -5,7 +5,8 @@ in here. An empty value counts as not set, and does not hide that of the file.
 """
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -18,6 +19,11 @@ from msgspec import Struct
 Settings = TypeVar("Settings", bound=Struct)
 
 _KINDS: Final = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+# Cyrillic and Greek capitals, and the Latin ones that they look like.
+_LOOKALIKES: Final = str.maketrans(
+    "АВЕКМНОРСТУХІЅЈΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "ABEKMHOPCTYXISJABEZHIKMNOPTYX",
+)
 _DECIMAL_COMMA: Final = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
@@ -43,6 +49,7 @@ class Variables(Generic[Settings]):
     def read(self, environ: Mapping[str, str], dotenv: Path) -> Settings:
         """The settings that are given, each checked by itself. Raises SettingsError."""
         given = self._given(environ, dotenv)
+        self._check_names(given)
         fields = {field: self.name(field) for field in self._kind.__struct_fields__}
         values = {field: given[name] for field, name in fields.items() if name in given}
         try:
@@ -54,8 +61,7 @@ class Variables(Generic[Settings]):
 
     def unknown(self, environ: Mapping[str, str], dotenv: Path) -> list[str]:
         """Those that carry the prefix and set nothing: misspelt, or of another version."""
-        known = map(self.name, self._kind.__struct_fields__)
-        return sorted(self._given(environ, dotenv).keys() - set(known))
+        return sorted(self._given(environ, dotenv).keys() - self._known)
 
     def help(self) -> str:
         """A line for each: its name, what it means, its default."""
@@ -76,8 +82,27 @@ class Variables(Generic[Settings]):
             name: value
             for source in (_of_file(dotenv), environ)
             for name, value in source.items()
-            if name.startswith(self.prefix) and value
+            if _plain(name).startswith(self.prefix) and value
         }
+
+    @property
+    def _known(self) -> set[str]:
+        return set(map(self.name, self._kind.__struct_fields__))
+
+    def _check_names(self, given: Iterable[str]) -> None:
+        """Raise SettingsError for a name that only looks like a setting's: its value is missed."""
+        for name in given:
+            if name not in self._known and (meant := _plain(name)) in self._known:
+                shown = name.encode("ascii", "backslashreplace").decode()
+                reason = f"it sets nothing, but looks like {meant}: write that"
+                raise SettingsError(shown, reason)
+
+
+def _plain(name: str) -> str:
+    """A name in capitals, with Latin letters for those that look alike, and _ for all between."""
+    latin = unicodedata.normalize("NFKC", name).upper().translate(_LOOKALIKES)
+    seen = "".join(letter for letter in latin if unicodedata.category(letter) != "Cf")
+    return re.sub("[^A-Z0-9]+", "_", seen).strip("_")
 
 
 def _demand(schema: Mapping[str, Any], given: str) -> str:
@@ -103,8 +128,8 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 def _of_file(dotenv: Path) -> dict[str, str | None]:
     """What a `.env` file sets; nothing if there is none. Raises SettingsError.
 
-    A line that can't be parsed is not passed over: it may hold the keys, in whose place the
-    example key would be in force.
+    A line that can't be parsed, or sets nothing, is not passed over: it may hold the keys, in
+    whose place the example key would be in force.
     """
     try:
         text = dotenv.read_text("utf-8")
@@ -115,7 +140,7 @@ def _of_file(dotenv: Path) -> dict[str, str | None]:
     if "\0" in text:  # in UTF-16 it would set nothing, and the example key would be in force
         raise SettingsError(str(dotenv), "it looks like UTF-16, not UTF-8")
     for binding in parse_stream(StringIO(text)):
-        if binding.error:
+        if binding.error or (binding.key is not None and binding.value is None):
             reason = f"line {_line(binding)} is no NAME=value, or a quotation mark does not close"
             raise SettingsError(str(dotenv), reason)
     return dotenv_values(stream=StringIO(text))

@@ -9,9 +9,8 @@ from model import InvalidRequest
 from model.regno import Explanation, Guards, Reading, RegnoScorer, Row
 from service import body, deadline, policies, reply
 from service.admission import Admission
-from service.auth import KeyRing
 from service.explaining import LONGEST_SECONDS, Explaining
-from service.guard import require_key
+from service.guard import Guard
 from service.inputs import Inputs
 from service.metrics import Metrics
 from service.record import BEGAN, Record, record_of
@@ -104,10 +103,10 @@ def _seconds(environ: "WSGIEnvironment") -> float:
     return min(LONGEST_SECONDS - age, left)
 
 
-def blueprint(route: ExplainRoute, keys: KeyRing) -> Blueprint:
+def blueprint(route: ExplainRoute, guard: Guard) -> Blueprint:
     """`/reg/explain`, with and without a slash at its end."""
     routes = Blueprint("explain", __name__)
-    require_key(routes, keys)
+    guard.protect(routes)
 
     @routes.post(PATHS[0])
     @routes.post(PATHS[1])

@@ -25,10 +25,9 @@ from model.registry import (
 )
 from model.regno import Gate, Limits, Parity
 from service import body, errors, reply, workdir
-from service.auth import KeyRing
 from service.board import Board
 from service.deciding import thresholds_of
-from service.guard import require_key
+from service.guard import Guard
 from service.log_forms import timestamp
 from service.record import record_of
 from service.reply import Reply
@@ -284,10 +283,10 @@ class ModelRoute:
         return wanted
 
 
-def blueprint(route: ModelRoute, keys: KeyRing, admins: frozenset[str]) -> Blueprint:
+def blueprint(route: ModelRoute, guard: Guard, admins: frozenset[str]) -> Blueprint:
     """/model, for keys with admin rights only."""
     routes = Blueprint("model", __name__)
-    require_key(routes, keys)
+    guard.protect(routes)
 
     @routes.before_request
     def require_admin() -> None:

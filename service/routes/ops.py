@@ -5,17 +5,16 @@ from functools import partial
 from flask import Blueprint
 
 from service import reply
-from service.auth import KeyRing
 from service.board import Board
-from service.guard import require_key
+from service.guard import Guard
 from service.reply import Reply
 from service.slots import Slot
 
 
-def home(keys: KeyRing) -> Blueprint:
+def home(guard: Guard) -> Blueprint:
     """`/`: the caller's check that address and key are right."""
     routes = Blueprint("home", __name__)
-    require_key(routes, keys)
+    guard.protect(routes)
     routes.add_url_rule("/", "home", lambda: reply.ok("ok"), methods=["GET"])
     return routes
 

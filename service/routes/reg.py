@@ -17,8 +17,7 @@ from model import InvalidRequest, is_array
 from model.regno import Reading, RegnoScorer, Row, Score
 from service import body, deadline, details, errors, reply
 from service.admission import ARRAY_BYTES, DEADLINE, FULL, Admission
-from service.auth import KeyRing
-from service.guard import admit, require_key
+from service.guard import Guard
 from service.iteration import yield_to_io
 from service.metrics import Metrics
 from service.record import Record, record_of
@@ -150,9 +149,9 @@ class ArrayReply:
 class RegEndpoint:
     """The way from the parser: rows of single requests wait for a batch, arrays for their turn."""
 
-    def __init__(self, route: RegRoute, keys: KeyRing, admission: Admission) -> None:
+    def __init__(self, route: RegRoute, guard: Guard, admission: Admission) -> None:
         self.route = route
-        self._keys = keys
+        self._guard = guard
         self._admission = admission
         self._tasks: set[Task[None]] = set()
 
@@ -162,7 +161,7 @@ class RegEndpoint:
         record.route = _ROUTE
         record.model_version = self.route.slot.current.version
         try:
-            admit(headers, self._keys, record)
+            self._guard.admit(headers, record)
             body.check_kind(headers.get(b"content-type", b""), headers.get(b"content-encoding"))
             self._admission.check_head(request.missing)
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
@@ -312,13 +311,13 @@ def _seconds_left(request: "Request") -> float | None:
     return deadline.left_of(timeout.decode("latin-1"), start, perf_counter() - request.began)
 
 
-def blueprint(route: RegRoute, keys: KeyRing) -> Blueprint:
+def blueprint(route: RegRoute, guard: Guard) -> Blueprint:
     """`/reg/`, and `/reg` without a redirect, which would lose the body.
 
     Two rules, since one with `strict_slashes=False` answers GET /reg with 404, not 405.
     """
     routes = Blueprint("reg", __name__)
-    require_key(routes, keys)
+    guard.protect(routes)
 
     @routes.post(PATHS[0])
     @routes.post(PATHS[1])

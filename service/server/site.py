@@ -263,7 +263,7 @@ class Site:
         return b"%b%bX-Request-Id: %b\r\n\r\n%b" % (
             self._heads.get(kind) or self._head(*kind),
             fields,
-            record.request_id.encode(),
+            (record.echoed_id or record.request_id).encode(),
             b"" if request.method == b"HEAD" else body,
         )
 

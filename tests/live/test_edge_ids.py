@@ -1,6 +1,7 @@
 """The id of a request: kept or made at the edge, and the same everywhere."""
 
 import re
+from pathlib import Path
 from random import Random
 from uuid import uuid4
 
@@ -10,15 +11,24 @@ from hypothesis import strategies as st
 
 from model.privacy import PLATE_IN_ID, may_be_plate
 from service.edge.config import ID
-from tests.support.echo import Echo
-from tests.support.edge import Edge
+from service.guesses import BURST
+from tests.live.support import started
+from tests.support.echo import Echo, Say
+from tests.support.edge import Edge, edge_before
 from tests.support.planted import KEY
 from tests.support.plates import KEPT_IDS, WITHHELD_IDS
-from tests.support.server import KEY_HEADER, Server, eventually
+from tests.support.server import KEY_HEADER, Server, eventually, free_port
 from tests.support.strategies import VALID
 
 PLATE_LATIN = "X777YK799"
 _HEX = re.compile(r"[0-9a-f]{32}")
+
+
+@pytest.fixture
+def vouched(bare: Edge, echo: Echo) -> Edge:
+    """An edge before an upstream that repeats each id, as the service does to a known caller."""
+    echo.answer = lambda request: (200, {"X-Request-Id": request.headers["X-Request-Id"]}, b"{}")
+    return bare
 
 
 # Ids and whether they are kept.
@@ -42,9 +52,9 @@ _IDS = {
 
 
 @pytest.mark.parametrize("given_id", _IDS)
-def test_an_id_is_kept_if_it_is_sensible(given_id: str, bare: Edge, echo: Echo) -> None:
+def test_an_id_is_kept_if_it_is_sensible(given_id: str, vouched: Edge, echo: Echo) -> None:
     headers = {"x-api-key": KEY, "X-Request-Id": given_id}
-    [told] = bare.ask("GET", "/", headers=headers).all("X-Request-Id")
+    [told] = vouched.ask("GET", "/", headers=headers).all("X-Request-Id")
     assert (told == given_id) is _IDS[given_id]
     assert told == given_id or _HEX.fullmatch(told)
     assert echo.last.get_all("X-Request-Id") == [told]
@@ -79,9 +89,57 @@ def test_the_services_own_choice_of_an_id_is_what_the_client_gets(bare: Edge, ec
     assert bare.ask("GET", "/").all("X-Request-Id") == ["chosen"]
 
 
-def test_plates_in_any_form_are_no_ids_and_usual_ids_are_kept(bare: Edge) -> None:
-    assert [given_id for given_id in WITHHELD_IDS if _is_kept(given_id, bare)] == []
-    assert [given_id for given_id in KEPT_IDS if not _is_kept(given_id, bare)] == []
+@pytest.mark.parametrize("answer", [None, (502, {}, b"{}")])
+def test_where_the_service_says_nothing_the_id_is_the_edges_own(
+    answer: Say, bare: Edge, echo: Echo
+) -> None:
+    """Nobody has said that the key is good."""
+    echo.answer = lambda _: answer
+    given_id = f"id-{KEY}"
+    reply = bare.ask("GET", "/", headers={"x-api-key": "k", "X-Request-Id": given_id})
+    [told] = reply.all("X-Request-Id")
+    assert (reply.status, echo.last["X-Request-Id"]) == (502, given_id)
+    assert _HEX.fullmatch(told)
+    assert KEY not in bare.everything()
+
+
+def test_the_edge_logs_no_id_of_a_client(bare: Edge, echo: Echo) -> None:
+    """The service repeats to a caller what it does not log: an id with another caller's key."""
+    echo.answer = lambda request: (401, {"X-Request-Id": request.headers["X-Request-Id"]}, b"{}")
+    headers = {"x-api-key": "k", "X-Request-Id": f"id-{KEY}"}
+    assert bare.ask("GET", "/", headers=headers).all("X-Request-Id") == [f"id-{KEY}"]
+    eventually(lambda: len(bare.told()) == 1, "it is logged")
+    assert _HEX.fullmatch(bare.told()[0]["request_id"])
+    assert KEY not in bare.everything()
+
+
+@pytest.mark.parametrize("body", [VALID, VALID.ljust(150_000)])
+def test_no_reply_to_a_wrong_key_tells_which_texts_are_keys(body: bytes, tmp_path: Path) -> None:
+    """With 401, and with 429 once there were too many: ids are new ones, and all logs have them."""
+    port = free_port()
+    settings = {"host": "127.0.0.1", "port": str(port), "workers": "1", "api_keys": f"own:{KEY}"}
+    with (
+        started(tmp_path / "service", **settings, metrics_token="t0ken-of-us") as service,
+        edge_before(tmp_path / "edge", port) as edge,
+    ):
+        told = {}
+        for number in range(BURST + 3):
+            for given_id in (f"id-{KEY}", "t0ken-of-us", f"sensible-{number}"):
+                headers = {"x-api-key": "wrong", "X-Request-Id": given_id}
+                reply = edge.ask("POST", "/reg/", body, headers)
+                [request_id] = reply.all("X-Request-Id")
+                told[request_id] = reply.status
+        assert set(told.values()) == {401, 429}
+        assert all(map(_HEX.fullmatch, told))
+        ours = [of for of, status in told.items() if status == 401]
+        eventually(lambda: {of["request_id"] for of in edge.told()} >= set(ours), "401s are logged")
+        written = service.output() + edge.everything()
+        assert [text for text in (KEY, "t0ken-of-us", "sensible") if text in written] == []
+
+
+def test_plates_in_any_form_are_no_ids_and_usual_ids_are_kept(vouched: Edge) -> None:
+    assert [given_id for given_id in WITHHELD_IDS if _is_kept(given_id, vouched)] == []
+    assert [given_id for given_id in KEPT_IDS if not _is_kept(given_id, vouched)] == []
 
 
 def _is_kept(given_id: str, edge: Edge) -> bool:
@@ -103,11 +161,11 @@ def test_the_edge_takes_for_a_plate_what_the_service_does(identifier: str) -> No
     assert bool(re.match(PLATE_IN_ID, identifier, re.ASCII)) == may_be_plate(identifier)
 
 
-def test_the_edges_own_dialect_says_the_same(bare: Edge) -> None:
+def test_the_edges_own_dialect_says_the_same(vouched: Edge) -> None:
     """Random ids, among which some are taken for plates."""
     random = Random(11)
     pieces = [*"ABEKMHOPCTYXDxyzq", *"0123456789", *"._:-", "777", "XK", "f" * 12]
     made = {"".join(random.choices(pieces, k=random.randint(4, 16))) for _ in range(300)}
-    judged = {given_id: not _is_kept(given_id, bare) for given_id in sorted(made)}
+    judged = {given_id: not _is_kept(given_id, vouched) for given_id in sorted(made)}
     assert judged == {given_id: may_be_plate(given_id) for given_id in judged}
     assert len(set(judged.values())) == 2

@@ -193,6 +193,13 @@ def test_only_keys_in_force_are_found(tmp_path: Path) -> None:
 _HERE = [
     *({}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": "::1, 127.8.8.8"}),
     *({"X-Real-IP": "::1"}, {"X-Forwarded-For": "::ffff:127.0.0.1"}, {"X-Forwarded-For": "unix:"}),
+    *({"X-Forwarded-For": "127.0.0.1", name: "x"} for name in ("X-Forwarded-Proto", "Via")),
+    *({"Host": host} for host in ("localhost:8000", "127.0.0.1", "127.8.8.8:80", "[::1]:8000")),
+    *(
+        {"Host": host}
+        for host in ("scoring", "a:1", "LOCALHOST", "localhost.", "plates.localhost", "")
+    ),
+    {"Host": "plates.example", "X-Forwarded-For": "::1"},  # as it is known outside
 ]
 _ELSEWHERE = [
     *({"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}),
@@ -203,6 +210,13 @@ _ELSEWHERE = [
     *({"X-Forwarded-For": "0.0.0.0"}, {"X-Forwarded-For": "::"}, {"X-Real-IP": "203.0.113.9"}),
     *({"Forwarded": "for=203.0.113.9"}, {"Forwarded": "for=127.0.0.1"}),
     {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "203.0.113.9"},
+    *({name: "127.0.0.1"} for name in ("Via", "X-Forwarded", "X-Forwarded-Host")),
+    *({name: "443"} for name in ("X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-By")),
+    *({name: "203.0.113.9"} for name in ("CF-Connecting-IP", "True-Client-IP", "X-Client-IP")),
+    *({name: "203.0.113.9"} for name in ("Fly-Client-IP", "X-Envoy-External-Address")),
+    {"X-Forwarded-For": "127.0.0.1", "X-Cluster-Client-IP": "203.0.113.9"},
+    *({"Host": host} for host in ("plates.example", "203.0.113.9:8000", "[2001:db8::1]:80")),
+    *({"Host": host} for host in ("127.0.0.1.evil.example", "10.0.0.1", "[::1", "localhost.x.y")),
 ]
 
 

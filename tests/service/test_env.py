@@ -289,6 +289,96 @@ def test_what_is_found_open_is_closed(tmp_path: Path) -> None:
     assert found == [0o600, 0o644, 0o440]
 
 
+def test_all_in_the_folder_of_secrets_is_closed_and_so_are_backups(tmp_path: Path) -> None:
+    make(tmp_path)
+    make(tmp_path, "--force")
+    inside = tmp_path / "secrets"
+    (inside / "edge/deeper").mkdir()
+    outside = tmp_path / "outside"
+    outside.write_text("")
+    outside.chmod(0o666)
+    (inside / "alertmanager/link").symlink_to(outside)
+    files = [inside / "own_token", inside / "edge/deeper/keys", inside / "alertmanager/password"]
+    for file in files:
+        file.write_text("s")
+    backups = [*inside.glob("*.bak"), *tmp_path.glob(".env*.bak")]
+    assert len(backups) == len(_SECRETS)
+    folders = [inside, inside / "edge", inside / "edge/deeper", inside / "alertmanager"]
+    for path in (*files, *backups, *folders):
+        path.chmod(0o777)
+    assert make(tmp_path).returncode == 0
+    assert [oct(mode(path)) for path in folders] == ["0o700", "0o755", "0o755", "0o755"]
+    assert {mode(file) & 0o133 for file in (*files, *backups)} == {0}
+    assert {mode(file) for file in tmp_path.glob(".env*.bak")} == {0o600}
+    assert mode(outside) == 0o666
+
+
+def test_what_others_could_read_is_named_once(tmp_path: Path) -> None:
+    make(tmp_path)
+    assert "Open to others" not in make(tmp_path).stdout
+    (tmp_path / ".env").chmod(0o644)
+    (tmp_path / "secrets").chmod(0o755)
+    (tmp_path / "secrets/api_keys").chmod(0o600)
+    os.link(tmp_path / "secrets/api_keys", tmp_path / "second")
+    assert make(tmp_path).returncode == 73  # nothing is closed, so that nothing is forgotten
+    (tmp_path / "second").unlink()
+    (first, *_) = make(tmp_path).stdout.splitlines()
+    begin, _, names = first.partition(": ")
+    assert begin == "Open to others until now, renew what is in them"
+    shown = (".env", *(f"secrets/{name}" for name in _SECRETS - {"api_keys"}))
+    assert set(names.split(", ")) == {str(tmp_path / name) for name in shown}
+    assert "Open to others" not in make(tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    "name", [".env", "secrets/api_keys", "secrets/edge/server.key", "secrets/x"]
+)
+def test_a_file_with_a_second_name_is_not_used(name: str, tmp_path: Path) -> None:
+    """Whoever has the other name reads on, whatever the rights of the folder."""
+    make(tmp_path)
+    (tmp_path / name).write_text("A=old\n")
+    os.link(tmp_path / name, tmp_path / "second")
+    before = contents(tmp_path)
+    made = make(tmp_path, "--force")
+    assert (made.returncode, made.stdout) == (73, "")
+    told = f"{tmp_path / name} has a second name elsewhere: nothing was written. Copy it anew\n"
+    assert made.stderr == told
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    os.chown(tmp_path / "others", 12345, -1)
+    made = make(tmp_path / "others")
+    assert made.returncode == 73
+    assert (
+        made.stderr == f"{tmp_path / 'others'} is another user's: nothing was written. chown it\n"
+    )
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("empty", ["", "\n", " \t\r\n", "\ufeff\n"])
+@pytest.mark.parametrize("name", sorted(_SECRETS - {_CREDENTIALS}))
+def test_an_empty_secret_is_made_anew(name: str, empty: str, tmp_path: Path) -> None:
+    make(tmp_path)
+    kept = (tmp_path / "secrets/api_keys").read_text()
+    (tmp_path / "secrets" / name).write_text(empty)
+    assert f"Made anew: {tmp_path / 'secrets' / name}; " in make(tmp_path).stdout
+    assert (tmp_path / "secrets" / name).read_text().strip("\ufeff \t\r\n")
+    keys = dict(entries_of_file((tmp_path / "secrets/api_keys").read_text()))
+    assert keys["loadgen"] == (tmp_path / "secrets/loadgen_api_key").read_text().strip()
+    assert name == "api_keys" or (tmp_path / "secrets/api_keys").read_text() == kept
+
+
+def test_a_file_of_keys_that_holds_comments_only_is_made_anew(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "secrets/api_keys").write_text("# name:key\n  # none yet\n")
+    make(tmp_path)
+    names = dict(entries_of_file((tmp_path / "secrets/api_keys").read_text()))
+    assert set(names) == {"client", "admin", "loadgen"}
+
+
 def test_nobody_ever_sees_half_a_file_or_one_that_is_open(tmp_path: Path) -> None:
     """A write that fails leaves what was there, and nothing beside it."""
     make(tmp_path)

@@ -67,9 +67,32 @@ def test_every_error_is_in_the_envelope(
 
 
 @pytest.mark.parametrize("sensible", ["a", "Abc-1.2:3_4", "x" * 128, "0" * 32])
-def test_a_sensible_request_id_is_echoed(sensible: str, client: FlaskClient) -> None:
-    reply = client.get("/healthz", headers={"X-Request-Id": sensible})
+def test_a_sensible_request_id_is_echoed(
+    sensible: str, client: FlaskClient, key: dict[str, str]
+) -> None:
+    reply = client.get("/", headers={**key, "X-Request-Id": sensible})
     assert reply.headers["X-Request-Id"] == sensible
+
+
+@pytest.mark.parametrize("wrong", [{}, {"x-api-key": "wrong"}, {"x-api-key": ""}])
+@pytest.mark.parametrize(("method", "address"), REQUESTS)
+def test_the_id_of_a_client_without_a_good_key_is_never_echoed(
+    method: str, address: str, wrong: dict[str, str], client: FlaskClient
+) -> None:
+    """Were only those replaced that hold a key, a reply would tell which texts are keys."""
+    reply = client.open(address, method=method, headers={**wrong, "X-Request-Id": "sensible"})
+    assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [("GET", "/healthz"), ("GET", "/docs"), ("GET", "/nowhere"), ("GET", "/reg/")],
+)
+def test_where_no_key_is_asked_for_the_id_is_a_new_one(
+    method: str, address: str, client: FlaskClient, key: dict[str, str]
+) -> None:
+    reply = client.open(address, method=method, headers={**key, "X-Request-Id": "sensible"})
+    assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
 
 
 @pytest.mark.parametrize(
@@ -94,9 +117,12 @@ def test_a_sensible_request_id_is_echoed(sensible: str, client: FlaskClient) -> 
         "123321",
     ],
 )
-def test_any_other_request_id_is_replaced(hostile: str, client: FlaskClient) -> None:
+def test_any_other_request_id_is_replaced(
+    hostile: str, client: FlaskClient, key: dict[str, str]
+) -> None:
     environ = {"HTTP_X_REQUEST_ID": hostile.encode().decode("latin-1")}
-    reply = client.get("/healthz", environ_overrides=environ)
+    reply = client.get("/", headers=key, environ_overrides=environ)
+    assert reply.status_code == 200
     assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
 
 
@@ -106,16 +132,36 @@ _ADMINS_KEY = "Zq9-a-key-of-32-characters-xyz01"
 
 @pytest.mark.parametrize("secret", [_ADMINS_KEY, _TOKEN])
 @pytest.mark.parametrize("form", ["{}", "id-{}", "{}.1", "a{}b"])
-def test_a_secret_anywhere_in_a_request_id_is_not_echoed(
+def test_no_reply_tells_that_a_request_id_holds_a_secret(
     form: str, secret: str, make_app: AppMaker
 ) -> None:
-    """Whoever sends it: a caller with another key, or with none."""
+    """A caller sees the id that it sent, as it would see any other."""
     app = make_app(api_keys=f"admin:{_ADMINS_KEY},other:k2", metrics_token=_TOKEN)
-    for headers in ({}, {"x-api-key": "k2"}, {"x-api-key": _ADMINS_KEY}):
-        sent = {**headers, "X-Request-Id": form.format(secret)}
-        for path in ("/", "/healthz", "/nowhere"):
-            reply = app.test_client().get(path, headers=sent)
-            assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
+    given = form.format(secret)
+    for path in ("/healthz", "/nowhere"):
+        reply = app.test_client().get(path, headers={"x-api-key": "k2", "X-Request-Id": given})
+        assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
+    for sent in (given, given.swapcase()):
+        reply = app.test_client().get("/", headers={"x-api-key": "k2", "X-Request-Id": sent})
+        assert (reply.status_code, reply.headers["X-Request-Id"]) == (200, sent)
+
+
+@pytest.mark.parametrize("token", ["t", "order", "seven77"])
+def test_a_short_token_makes_no_other_text_a_secret(token: str, make_app: AppMaker) -> None:
+    """It stands in texts by chance, as short keys do."""
+    holds_secret = parts_of(make_app(metrics_token=token)).holds_secret
+    assert [holds_secret(text) for text in (token, f"id-{token}-1", "")] == [True, False, False]
+    holds_secret = parts_of(make_app(metrics_token="eight888")).holds_secret
+    assert holds_secret("id-eight888-1")
+
+
+@pytest.mark.parametrize("form", ["{}", "id-{}", "{}.1", "a{}b"])
+def test_a_callers_own_key_in_a_request_id_is_not_echoed(form: str, make_app: AppMaker) -> None:
+    client = make_app(api_keys=f"admin:{_ADMINS_KEY}").test_client()
+    sent = {"x-api-key": _ADMINS_KEY, "X-Request-Id": form.format(_ADMINS_KEY)}
+    reply = client.get("/", headers=sent)
+    assert reply.status_code == 200
+    assert re.fullmatch("[0-9a-f]{32}", reply.headers["X-Request-Id"])
 
 
 def test_made_request_ids_differ(client: FlaskClient) -> None:

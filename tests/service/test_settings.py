@@ -233,6 +233,42 @@ def test_other_variables_are_let_be_and_misspelt_ones_are_told(dotenv: Path) -> 
     assert unknown(environ, dotenv) == ["SCORING_HOSTT", "SCORING_KEEP_ALIVE"]
 
 
+_NEAR = {
+    "scoring_api_keys": "scoring_api_keys",
+    "Scoring_Api_Keys": "Scoring_Api_Keys",
+    "SCORING-API-KEYS": "SCORING-API-KEYS",
+    "SCORING.API.KEYS": "SCORING.API.KEYS",
+    "SCORING__API_KEYS": "SCORING__API_KEYS",
+    "SCORING_API_KEYS:": "SCORING_API_KEYS:",
+    "SСORING_API_KEYS": r"S\u0421ORING_API_KEYS",  # Cyrillic
+    "sсoring_арi_kеys": r"s\u0441oring_\u0430\u0440i_k\u0435ys",
+    "SCORING_ΑPI_KEYS": r"SCORING_\u0391PI_KEYS",  # Greek
+    "SCORING_API_KEYS\u200b": r"SCORING_API_KEYS\u200b",
+    "SCORING\u2013API\u2013KEYS": r"SCORING\u2013API\u2013KEYS",
+    "ＳCORING_API_KEYS": r"\uff33CORING_API_KEYS",
+}
+
+
+@pytest.mark.parametrize("in_dotenv", [True, False])
+@pytest.mark.parametrize("name", _NEAR)
+def test_a_name_that_only_looks_like_a_settings_stops_the_start(
+    name: str, dotenv: Path, *, in_dotenv: bool
+) -> None:
+    """The example key would be in force in its place."""
+    if in_dotenv:
+        dotenv.write_text(f"{name}=a:wL9x\n")
+    with pytest.raises(SettingsError) as caught:
+        load({} if in_dotenv else {name: "a:wL9x"}, dotenv)
+    reason = "it sets nothing, but looks like SCORING_API_KEYS: write that"
+    assert str(caught.value) == f"{_NEAR[name]}: {reason}"
+    assert load({name: ""}, dotenv.with_name("none")) == load({}, dotenv.with_name("none"))
+
+
+def test_misspelt_names_in_other_letters_are_told(dotenv: Path) -> None:
+    given = {"scoring_hostt": "x", "SСORING_X": "y", "rescoring_host": "z", "API_KEYS": "k"}
+    assert unknown(given, dotenv) == ["SСORING_X", "scoring_hostt"]
+
+
 def test_a_keys_file_alone_takes_the_example_key_out_of_force(dotenv: Path) -> None:
     assert load({"SCORING_API_KEYS_FILE": "/run/keys"}, dotenv).api_keys == ""
 
@@ -313,7 +349,13 @@ def test_a_dotenv_that_is_no_text_is_named(tmp_path: Path) -> None:
         load({}, tmp_path / "bad.env")
 
 
-@pytest.mark.parametrize("bad", ['SCORING_API_KEYS="a:wL9x', "SCORING_API_KEYS a:wL9x", "=wL9x"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *('SCORING_API_KEYS="a:wL9x', "SCORING_API_KEYS a:wL9x", "=wL9x", "SCORING_API_KEYS"),
+        *("export SCORING_API_KEYS", "SCORING_API_KEYS # a:wL9x", "SCORING_API_KEYS:a:wL9x", "x"),
+    ],
+)
 def test_a_line_of_dotenv_that_is_no_setting_stops_the_start(bad: str, dotenv: Path) -> None:
     dotenv.write_text(f"# keys\n\nSCORING_PORT=80\n\n{bad}\nSCORING_WORKERS=1\n")
     with pytest.raises(SettingsError, match=r"\.env: line 5 is no NAME=value") as caught:

@@ -61,8 +61,9 @@ class Spec(Struct, eq=False):
     `statuses` are those of the replies once all of it has come; `rows` the numbers of its rows,
     None for one that can't be read, () if it has no scores. `seconds` is its deadline, `head` the
     length of its head, `size` that of its body without chunks. `closes` says that it asks for the
-    connection's end, `is_named` that its id can be read. The rest is noted while it is sent and
-    answered: `begin` and `end` are places among its connection's bytes, the others are times.
+    connection's end, `is_named` that its reply has its id: it can be read, and came with a good key
+    that was asked for. The rest is noted while it is sent and answered: `begin` and `end` are
+    places among its connection's bytes, the others are times.
     """
 
     name: str
@@ -97,7 +98,7 @@ class Spec(Struct, eq=False):
     def fault_of(self, reply: Reply, *, came: bool) -> str:
         """What is wrong with a reply, "" if nothing; `came` is whether all of it had come."""
         fields = reply.fields
-        if self.is_named and fields["x-request-id"] != self.name:
+        if self.is_named != (fields["x-request-id"] == self.name):
             return f"it is for {fields['x-request-id']}"
         if reply.status not in (self.statuses | _BY_HEAD if not came else self.statuses):
             return f"{reply.status} is no answer to {self.kind}"
@@ -204,7 +205,9 @@ class Requests:
     def wrong_key(self, name: str) -> Spec:
         """A row of nobody we know."""
         body = model.row(0)
-        return _post(name, "a wrong key", "/reg/", body, {401}, fields=("x-api-key: 654321",))
+        spec = _post(name, "a wrong key", "/reg/", body, {401}, fields=("x-api-key: 654321",))
+        spec.is_named = False
+        return spec
 
     def no_json(self, name: str) -> Spec:
         """A row that is not declared as JSON."""
@@ -238,10 +241,11 @@ class Requests:
     def last(self, name: str) -> Spec:
         """The last of its connection, as it says."""
         field = detangle.choice(("Connection: close", "1.0"))
-        raw = _raw("GET", "/healthz", name, () if field == "1.0" else (field,))
+        fields = () if field == "1.0" else (field,)
+        raw = _raw("GET", "/", name, (f"x-api-key: {KEY}", *fields))
         if field == "1.0":
             raw = raw.replace(b"HTTP/1.1", b"HTTP/1.0")
-        return _spec(name, "a last probe", raw, {_OK}, closes=True)
+        return _spec(name, "a last check", raw, {_OK}, closes=True)
 
     def upgrade(self, name: str) -> Spec:
         """One that would like to speak another protocol."""
@@ -340,6 +344,7 @@ def _chunks(body: bytes, size: int) -> Iterator[bytes]:
 def _bare(name: str, kind: str, method: str, path: str, statuses: set[int]) -> Spec:
     spec = _spec(name, kind, _raw(method, path, name, (f"x-api-key: {KEY}",)), statuses)
     spec.has_no_body = method == "HEAD"
+    spec.is_named = path == "/"  # the others ask for no key
     return spec
 
 

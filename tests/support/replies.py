@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tests.support.odd_requests import HTTP_0_9
 
-_LAST = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nX-Request-Id: the-last\r\n\r\n"
+_LAST = b"GET / HTTP/1.1\r\nHost: a\r\nx-api-key: 123321\r\nX-Request-Id: the-last\r\n\r\n"
 
 
 class Answer(NamedTuple):

@@ -12,7 +12,7 @@ from tests.support.parts import Served
 
 pytestmark = pytest.mark.anyio
 
-LAST = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: the-last\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: a\r\nx-api-key: 123321\r\nX-Request-Id: the-last\r\n\r\n"
 
 
 async def _statuses(client: Client, count: int) -> list[int]:

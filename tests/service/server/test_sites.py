@@ -18,6 +18,8 @@ from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.anyio
 
+_TOKEN = "token-of-the-tests"
+_CLIENTS = {"127.0.0.1": 200, "203.0.113.9": 401}
 # llhttp knows the methods that are registered; others are no HTTP to it.
 _KNOWN = [(method, address) for method, address in REQUESTS if method != "BREW"]
 
@@ -76,9 +78,39 @@ async def test_only_known_methods_are_named(
 
 @pytest.mark.parametrize("given", ["a", "Abc-1.2:3_4", "x" * 128, "0" * 32])
 async def test_a_sensible_request_id_is_echoed(client: Client, given: str) -> None:
-    assert (await ask(client, "GET", "/healthz", f"X-Request-Id: {given}")).header(
-        "x-request-id"
-    ) == given
+    reply = await ask(client, "GET", "/", f"x-api-key: {KEY}", f"X-Request-Id: {given}")
+    assert reply.header("x-request-id") == given
+
+
+@pytest.mark.parametrize("fields", [[], ["x-api-key: wrong"]])
+@pytest.mark.parametrize(("method", "address"), _KNOWN)
+async def test_the_id_of_a_client_without_a_good_key_is_never_echoed_or_noted(
+    served: Served, client: Client, method: str, address: str, fields: list[str]
+) -> None:
+    """Were only those replaced that hold a key, a reply would tell which texts are keys."""
+    reply = await ask(client, method, address, *fields, "X-Request-Id: sensible")
+    told = reply.header("x-request-id")
+    assert re.fullmatch("[0-9a-f]{32}", told)
+    assert [record.request_id for record in served.answered] == [told]
+
+
+@pytest.mark.parametrize(
+    ("method", "address"), [("GET", "/"), ("POST", "/reg/"), ("GET", "/model")]
+)
+@pytest.mark.parametrize("form", ["{}", "id-{}.1"])
+@pytest.mark.parametrize("secret", ["Zq9-anothers-key-xyz01", "token-of-the-tests"])
+async def test_an_id_that_holds_anothers_secret_is_echoed_as_any_other_and_not_noted(  # noqa: PLR0913, PLR0917
+    make_site: SiteMaker, connect: Connect, secret: str, form: str, method: str, address: str
+) -> None:
+    served = make_site(api_keys="own:k2,other:Zq9-anothers-key-xyz01", metrics_token=_TOKEN)
+    client = await connect(served)
+    given = form.format(secret)
+    for sent in (given, given.swapcase()):
+        reply = await ask(client, method, address, "x-api-key: k2", f"X-Request-Id: {sent}")
+        assert reply.header("x-request-id") == sent
+    hidden, plain = (record.request_id for record in served.answered)
+    assert re.fullmatch("[0-9a-f]{32}", hidden)
+    assert plain == given.swapcase()
 
 
 @pytest.mark.parametrize(
@@ -89,12 +121,15 @@ async def test_a_sensible_request_id_is_echoed(client: Client, given: str) -> No
     ],
 )
 async def test_any_other_request_id_is_replaced(client: Client, hostile: str) -> None:
-    reply = await ask(client, "GET", "/healthz", f"X-Request-Id: {hostile}")
+    reply = await ask(client, "GET", "/", f"x-api-key: {KEY}", f"X-Request-Id: {hostile}")
+    assert reply.status == 200
     assert re.fullmatch("[0-9a-f]{32}", reply.header("x-request-id"))
 
 
 async def test_two_request_ids_are_none(client: Client) -> None:
-    reply = await ask(client, "GET", "/healthz", "X-Request-Id: a", "X-Request-Id: b")
+    ids = "X-Request-Id: a", "X-Request-Id: b"
+    reply = await ask(client, "GET", "/", f"x-api-key: {KEY}", *ids)
+    assert reply.status == 200
     assert re.fullmatch("[0-9a-f]{32}", reply.header("x-request-id"))
 
 
@@ -108,6 +143,24 @@ async def test_a_key_in_an_id_is_not_echoed_though_it_is_wrong(client: Client) -
 async def test_a_header_with_an_underscore_is_none(client: Client) -> None:
     """A proxy lets it pass beside the one with a dash; Flask would take it for that."""
     assert (await ask(client, "GET", "/", f"x_api_key: {KEY}")).status == 401
+
+
+@pytest.mark.parametrize(
+    ("field", "status"),
+    [
+        *((f"{name}: x", 401) for name in ("Via", "X-Forwarded-Proto", "X-FORWARDED-ANY")),
+        *((f"X-Client-IP: {address}", status) for address, status in _CLIENTS.items()),
+        ("Accept: */*", 200),
+    ],
+)
+async def test_the_example_key_passes_no_proxy(client: Client, field: str, status: int) -> None:
+    assert (await ask(client, "GET", "/", f"x-api-key: {KEY}", field)).status == status
+
+
+async def test_the_example_key_is_for_hosts_of_this_machine(client: Client) -> None:
+    for host, status in {"plates.example": 401, "localhost": 200, "127.0.0.1:1": 200}.items():
+        client.send(f"GET / HTTP/1.1\r\nHost: {host}\r\nx-api-key: {KEY}\r\n\r\n".encode())
+        assert (await client.reply()).status == status
 
 
 async def test_an_explanation_comes_from_a_thread(
