@@ -17,10 +17,11 @@ from model.errors import (
     ScoringError,
     TooManyRows,
 )
-from model.names import is_name
+from model.names import PLATE, is_name, is_plate
 
 __all__ = [
     "KINDS",
+    "PLATE",
     "ExplainerGone",
     "InvalidRequest",
     "ModelRefused",
@@ -30,5 +31,6 @@ __all__ = [
     "TooManyRows",
     "is_array",
     "is_name",
+    "is_plate",
     "text_of",
 ]

@@ -10,8 +10,7 @@ import msgspec
 from flask import Blueprint, request
 from msgspec import Meta, Struct
 
-from model import ModelRefused, is_name, text_of
-from model.names import PLATE, is_plate
+from model import PLATE, ModelRefused, is_name, is_plate, text_of
 from model.privacy import scrub
 from model.registry import (
     Aliases,
