@@ -41,24 +41,26 @@ class WorkQueue:
         """`seconds` is how long it may work in an iteration; what has begun is finished."""
         self._seconds = seconds
         self._queue: deque[Callable[[], None]] = deque()
+        self._scheduled = False
 
     def add(self, function: Callable[[], None]) -> None:
         """Call a function in one of the next iterations."""
-        if not self._queue:
-            get_running_loop().call_soon(self._work)
         self._queue.append(function)
+        if not self._scheduled:
+            self._scheduled = True
+            get_running_loop().call_soon(self._work)
 
     def _work(self) -> None:
         latest = perf_counter() + self._seconds
-        for _ in range(len(self._queue)):  # what these add comes in the next iteration
-            try:
-                self._queue[0]()
-            finally:
-                self._queue.popleft()
-            if perf_counter() > latest:
-                break
-        if self._queue:
-            get_running_loop().call_soon(self._work)
+        try:
+            for _ in range(len(self._queue)):  # what these add comes in the next iteration
+                self._queue.popleft()()
+                if perf_counter() > latest:
+                    break
+        finally:  # an error of one is the loop's to report, and stops none of the others
+            self._scheduled = bool(self._queue)
+            if self._scheduled:
+                get_running_loop().call_soon(self._work)
 
 
 async def yield_to_io() -> None:
