@@ -5,6 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from tqdm import tqdm
+
+# A bar starts a thread that redraws it when it stands still. A Stop that comes in that moment is
+# swallowed by tqdm, with a warning.
+tqdm.monitor_interval = 0
+
 
 class Stop(Exception):
     """A message for the user and the exit status."""

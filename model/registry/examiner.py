@@ -50,6 +50,9 @@ def main(folder: str, path: str, sample: str = "", positive_class: str = "") -> 
 
 def _examined(path: Path, sample: Path | None, positive_class: str) -> Examined:
     regno, papers = import_module(SCORER), import_module(f"{SCORER}.papers")
+    # CatBoost reserves a GiB of addresses with the first model that it loads, if it can: not that
+    # of the file in question.
+    regno.RegnoScorer.load()
     _limit()
     try:
         scorer = regno.RegnoScorer.load(path, positive_class, warm=True)
