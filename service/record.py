@@ -72,8 +72,8 @@ def method_of(word: str) -> str:
 
 def route_of(environ: Mapping[str, Any]) -> str:
     """The route's template. Flask clears the request after the call: this is for during it."""
-    request = environ.get("werkzeug.request")
-    rule = request.url_rule if request is not None else None
+    # None where Flask did not see the request.
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     # Where the method is wrong there is no rule, but the address is one of ours all the same.
     path: str = rule.rule if rule is not None else environ.get("PATH_INFO", "unmatched")
     # `/reg/` and `/reg` are one route with two spellings.

@@ -11,4 +11,7 @@ from tests.support.server import Server
 def test_each_has_its_right_answer(odd: Odd, live: Server) -> None:
     with replies_to(live.connect(), odd.data) as replies:
         assert replies.statuses(len(odd.statuses)) == list(odd.statuses)
-        assert replies.ended() if odd.closes else replies.goes_on()
+        if odd.closes:
+            assert replies.ended()
+        else:
+            assert replies.goes_on()

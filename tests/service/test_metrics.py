@@ -96,7 +96,8 @@ def test_a_missing_field_and_no_json_are_told_apart(
 ) -> None:
     del request_body["direction"]
     assert send(client, request_body) == 400
-    assert client.post("/reg/", data=b"{", headers=KEY, content_type="application/json")
+    reply = client.post("/reg/", data=b"{", headers=KEY, content_type="application/json")
+    assert reply.status_code == 400
     assert values(client, "scoring_rows_refused_total") == {
         'field="direction",reason="missing"': 1.0,
         'field="",reason="unreadable"': 1.0,
