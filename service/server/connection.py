@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
 # Steps of parsing at a time: heads, chunks, lines between chunks.
-_STEPS: Final = 32
+_STEPS: Final = 8
 # A client that takes less of a reply than so much in so long does not read.
 _LEAST_TAKEN: Final = 16 * 1024
 _SEND_SECONDS: Final = 10.0
+# When others wait for a place: a connection that has had no reply yet has been idle for so much
+# longer than it was. Clients that hold on to kept connections have their reasons.
+_NEW_SECONDS: Final = 0.95
 # A body for which room is reserved must not stand still for longer.
 _STALL_SECONDS: Final = 5.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -54,6 +57,7 @@ class Connection(Protocol):
         # parsed.
         self._busy = False
         self._is_queued = False
+        self._is_new = True  # no reply yet
         self._unparsed = b""
         self._parses_no_more = False
         self._client_ended = False
@@ -219,7 +223,7 @@ class Connection(Protocol):
     def respond(self, request: Request, status: int, fields: bytes, body: bytes) -> None:
         """The same of a reply's parts; `fields` are header lines with their ends."""
         self._request = None
-        self._answering = False
+        self._answering = self._is_new = False
         if not self._lost:
             self.transport.write(self._site.message(request, status, fields, body))
         self._site.answered(request, status)
@@ -330,13 +334,14 @@ class Connection(Protocol):
         First those that are idle, then those that end, then bodies that come slowest, without a
         key before others, then clients that do not read.
         """
-        if self.since > idle_since or (self.waits_for == REPLY and not self._write_paused):
+        request = self._request
+        known = request is not None and request.refusal is None and request.record.key_name
+        since = self.since if known or not self._is_new else self.since - _NEW_SECONDS
+        if since > idle_since or (self.waits_for == REPLY and not self._write_paused):
             return None
         if self.waits_for == BODY:
-            request = self._request
-            known = request is not None and request.refusal is None and request.record.key_name
             received = request.received if request is not None else 0
-            return (3 if known else 2), received / (monotonic() - self.since)
+            return (3 if known else 2), received / max(monotonic() - self.since, 0.001)
         return {IDLE: 0, HEAD: 0, END: 1, REPLY: 4}[self.waits_for], self.since
 
     def evict(self) -> None:
