@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
 # Steps of parsing at a time: heads, chunks, lines between chunks.
-_STEPS: Final = 8
+_STEPS: Final = 4
 # A client that takes less of a reply than so much in so long does not read.
 _LEAST_TAKEN: Final = 16 * 1024
 _SEND_SECONDS: Final = 10.0
@@ -336,13 +336,21 @@ class Connection(Protocol):
         """
         request = self._request
         known = request is not None and request.refusal is None and request.record.key_name
-        since = self.since if known or not self._is_new else self.since - _NEW_SECONDS
+        since = self.since - _NEW_SECONDS if self.is_worth_little else self.since
         if since > idle_since or (self.waits_for == REPLY and not self._write_paused):
             return None
         if self.waits_for == BODY:
             received = request.received if request is not None else 0
             return (3 if known else 2), received / max(monotonic() - self.since, 0.001)
         return {IDLE: 0, HEAD: 0, END: 1, REPLY: 4}[self.waits_for], self.since
+
+    @property
+    def is_worth_little(self) -> bool:
+        """Whether it has had no reply yet, or waits for the rest of a refused body only."""
+        request = self._request
+        if request is None:
+            return self._is_new or self.waits_for == BODY
+        return self._is_new and not request.record.key_name
 
     def evict(self) -> None:
         """Make room for another connection, in the loop's next iteration."""
