@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
 # Steps of parsing at a time: heads, chunks, lines between chunks.
-_STEPS: Final = 4
+_STEPS: Final = 32
 # A client that takes less of a reply than so much in so long does not read.
 _LEAST_TAKEN: Final = 16 * 1024
 _SEND_SECONDS: Final = 10.0
