@@ -14,7 +14,7 @@ DEV := $(VENV)/.dev
 ##@ Two commands
 .PHONY: run test
 run: $(RUNTIME) ## Set up what is missing and serve: the bundled model, unless settings name another
-	@$(BIN)/python -m service.announce
+	@$(BIN)/python -m service.config.announce
 	@exec $(BIN)/python -m service
 
 test: check test-fast test-slow test-stack ## Set up what is missing, check the code, run all tests
@@ -53,7 +53,7 @@ format: $(DEV) ## Format the code and mend what ruff can mend
 train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
 	$(BIN)/python -m model.train
 
-loadgen/data/rows.csv: model/regno/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
+loadgen/data/rows.csv: model/regno/training/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
 	$(BIN)/python -m model.simulate $@
 
 loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | $(DEV) ## Rows with known scores

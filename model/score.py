@@ -24,7 +24,7 @@ from model.errors import ModelRefused
 from model.registry import check_model
 from model.stopping import Stop, Stopped, failing
 
-SCORER: Final = "model.regno.bulk"
+SCORER: Final = "model.regno.columns.bulk"
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
 _CHUNK_ROWS: Final = 5_000
 _BUFFER: Final = 1 << 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model.bulk.output import whole_file
 from model.regno.request import FIELDS
-from model.regno.simulate import simulate
+from model.regno.training.simulate import simulate
 from model.stopping import Stop, failing
 
 

@@ -20,11 +20,12 @@ from model.bulk.errors import TableRefused
 from model.bulk.outcome import by_reason
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import Refused, Registry, RegistryError, Unavailable, open_registry
-from model.regno import bundled, candidate, labelled, parameters, plot
-from model.regno.candidate import Job
-from model.regno.labelled import Fault, Labelled
-from model.regno.report import Report, Source
+from model.regno.evaluation import plot
+from model.regno.evaluation.report import Report, Source
 from model.regno.scorer import RegnoScorer
+from model.regno.training import bundled, candidate, labelled, parameters
+from model.regno.training.candidate import Job
+from model.regno.training.labelled import Fault, Labelled
 from model.stopping import Stop, Stopped, failing
 from model.train_options import LABEL, NAME, ROWS, parsed
 

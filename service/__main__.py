@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from service.options import VARIABLES
+from service.config.options import VARIABLES
 
 _STDERR = 2
 _CONFIG = Path(__file__).with_name("gunicorn.conf.py")

@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 
-from service import errors
-from service.admission import Admission
-from service.auth import LEAST_SEARCHED, KeyRing
-from service.board import Board
-from service.guard import Guard
-from service.metrics import Metrics
-from service.middleware import RequestMiddleware
-from service.request_ids import RequestIds
-from service.routes import docs, explain, model, ops, reg
-from service.settings import Settings
-from service.slots import Slot
-from service.swap.whiteboard import Whiteboard
+from service.config.settings import Settings
+from service.http import errors
+from service.http.api_keys import LEAST_SEARCHED, KeyRing
+from service.http.authentication import Guard
+from service.http.middleware import RequestMiddleware
+from service.http.request_ids import RequestIds
+from service.overload.admission import Admission
+from service.process.scoreboard import Board
+from service.rollout.rollout_state import Whiteboard
+from service.routes import docs, explain, reg
+from service.routes import health as ops
+from service.routes import models as model
+from service.scoring.live import Slot
+from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

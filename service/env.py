@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from service import atomic
+from service.config import files as atomic
 
 _EXAMPLE: Final = Path(__file__).parents[1] / ".env.example"
 # What the example leaves to be chosen, relative to the folder of `.env`.

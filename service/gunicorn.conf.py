@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, Any
 import gunicorn.app.base
 
 from model import ModelRefused
-from service import cpus, draining, startup, ulimits, workdir
-from service.board import board
-from service.failures import contained
-from service.master import Master
-from service.reports import reports
-from service.settings import (
+from service.config.settings import (
     Settings,
     SettingsError,
     export_for_libraries,
     of_this_server,
     stop,
 )
-from service.swap.whiteboard import whiteboard
-from service.traces import traces
+from service.process import cpu_quota as cpus
+from service.process import run_folder as workdir
+from service.process import shutdown as draining
+from service.process import startup, ulimits
+from service.process.master import Master
+from service.process.scoreboard import board
+from service.rollout.rollout_state import whiteboard
+from service.telemetry.error_reports import reports
+from service.telemetry.failures import contained
+from service.telemetry.tracing import traces
 
 if TYPE_CHECKING:
     from service.app import Parts
@@ -53,7 +56,7 @@ whiteboard()
 export_for_libraries(workdir.metrics_folder())
 
 with ulimits.naming_lack_of_memory():
-    from service.metrics import places
+    from service.telemetry.metrics import multiprocess as places
 
 places.use_places()
 
@@ -61,7 +64,7 @@ wsgi_app = "service.wsgi:app"
 bind = _settings.binds
 workers = _settings.workers or cpus.available()
 worker_class = "service.server.worker.ScoringWorker"
-logger_class = "service.logs.ServerLogger"
+logger_class = "service.telemetry.logs.ServerLogger"
 loglevel = _settings.log_level
 accesslog = "-"
 keepalive = _settings.keepalive
@@ -116,7 +119,7 @@ def post_worker_init(worker: Any) -> None:
 
     Raises ModelRefused or RegistryError when what is to be served can't be.
     """
-    from service.swap.joining import join
+    from service.rollout.joining import join
     from service.wsgi import app
 
     _, keys, metrics, admission, slot, *_ = app.parts

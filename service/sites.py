@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 
-from service import errors, failures
-from service.admission import EXPLAIN
 from service.app import App, Parts
-from service.iteration import WorkQueue
-from service.metrics.page import bears
-from service.record import METHODS, Record, record_of
-from service.reply import Reply
-from service.request_ids import new_id
-from service.routes import explain, ops, reg
+from service.http import errors
+from service.http.reply import Reply
+from service.http.request_ids import new_id
+from service.overload.admission import EXPLAIN
+from service.routes import explain, reg
+from service.routes import health as ops
+from service.scoring.live import Slot
+from service.server.iteration import WorkQueue
 from service.server.request import Request
 from service.server.site import Budget, Endpoint, Events, Site
 from service.server.target import path_of
 from service.server.wsgi import ProbeEndpoint, ThreadedWsgiEndpoint, WsgiEndpoint
-from service.slots import Slot
+from service.telemetry import failures
+from service.telemetry.metrics.page import bears
+from service.telemetry.record import METHODS, Record, record_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -15,20 +15,20 @@ from model import ModelRefused
 from model.registry import check_model
 from model.regno import BUNDLED, RegnoScorer
 from service import sites
-from service.admission import Admission
 from service.app import Parts, create_app, create_metrics_app
-from service.auth import KeyRing
-from service.board import board
-from service.deciding import thresholds_of
-from service.metrics import Metrics
-from service.record import Record
+from service.config.settings import Settings, SettingsError, of_this_server, stop, variable
+from service.http.api_keys import KeyRing
+from service.overload.admission import Admission
+from service.process.scoreboard import board
+from service.rollout.joining import first
+from service.rollout.rollout_state import whiteboard
+from service.scoring.live import Slot
+from service.scoring.thresholds import thresholds_of
 from service.server.request import Request
 from service.server.site import Site
-from service.settings import Settings, SettingsError, of_this_server, stop, variable
-from service.slots import Slot
-from service.swap.joining import first
-from service.swap.whiteboard import whiteboard
-from service.traces import traces
+from service.telemetry.metrics import Metrics
+from service.telemetry.record import Record
+from service.telemetry.tracing import traces
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

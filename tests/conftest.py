@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 
 from model.regno import RegnoScorer
 from service.app import create_app
-from service.settings import Settings, load
+from service.config.settings import Settings, load
 from tests.support.parts import make_parts
 from tests.support.paths import ROOT, lines
 from tests.support.server import KEY_HEADER, Server, serving

@@ -272,7 +272,7 @@ def test_make_run_says_where_it_serves(
 
 def test_make_run_stops_at_a_bad_setting(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "service.announce"],
+        [sys.executable, "-m", "service.config.announce"],
         cwd=tmp_path,
         env=environment(tmp_path, {"SCORING_PORT": "0"}),
         capture_output=True,

@@ -98,7 +98,7 @@ def _touches_environment(path: Path) -> bool:
 def test_only_the_settings_read_the_environment() -> None:
     touching = {_name(path) for path in _MODULES if _touches_environment(path)}
     assert touching - {name for name in touching if name.startswith("loadgen/")} == {
-        "service/settings.py",
+        "service/config/settings.py",
         "service/edge/settings.py",
     }
 

@@ -49,7 +49,7 @@ def main(folder: str, path: str, sample: str = "", positive_class: str = "") -> 
 
 
 def _examined(path: Path, sample: Path | None, positive_class: str) -> Examined:
-    regno, papers = import_module(SCORER), import_module(f"{SCORER}.papers")
+    regno, papers = import_module(SCORER), import_module(f"{SCORER}.model_file.derived_manifest")
     # CatBoost reserves a GiB of addresses with the first model that it loads, if it can: not that
     # of the file in question.
     regno.RegnoScorer.load()

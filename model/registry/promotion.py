@@ -72,7 +72,7 @@ def _readings(rows: Path) -> tuple[list[Any], list[str]]:
     """The readings of a file, and how many rows are none, in words."""
     check_readable(rows)
     try:
-        found = list(import_module(f"{_SCORER}.sample").read(rows))
+        found = list(import_module(f"{_SCORER}.columns.sample").read(rows))
     except ModelRefused as reason:
         raise Refused(str(reason)) from reason
     good = [reading for reading in found if reading]

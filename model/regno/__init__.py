@@ -9,21 +9,21 @@ simulate → training → evaluate → card make the bundled model (`bundled`); 
 training → report one of own rows (`candidate`). gate (parity) stops promotions that change much.
 """
 
-from model.regno.decision import DECISIONS, Costs, Decision, Thresholds
-from model.regno.detail import Detail, Detailer
-from model.regno.doubts import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
-from model.regno.explain import Explanation
-from model.regno.explainer import Explainer
+from model.regno.columns.table import columns_of
+from model.regno.evaluation.gate import Gate
+from model.regno.evaluation.parity import Limits, Parity, compare
+from model.regno.explain.explainer import Explainer
+from model.regno.explain.explanation import Explanation
 from model.regno.features import Row
-from model.regno.gate import Gate
 from model.regno.golden import readings as golden_readings
-from model.regno.guards import Checked, Guards
-from model.regno.parity import Limits, Parity, compare
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
+from model.regno.review.decision import DECISIONS, Costs, Decision, Thresholds
+from model.regno.review.detail import Detail, Detailer
+from model.regno.review.doubts import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
+from model.regno.review.guards import Checked, Guards
 from model.regno.schema import components
 from model.regno.scorer import BUNDLED, MANY, RegnoScorer, Score
-from model.regno.table import columns_of
 
 __all__ = [
     "BUNDLED",

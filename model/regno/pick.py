@@ -11,7 +11,7 @@ from pandas.api.extensions import ExtensionArray
 
 from model.errors import ModelRefused
 from model.registry.examination import check_model
-from model.regno.catboost_file import BinaryModel
+from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from model.regno.scorer import RegnoScorer
 from model.wire import explain

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from model.regno.detail import Detail
-from model.regno.explain import Explanation
+from model.regno.explain.explanation import Explanation
 from model.regno.request import Reading, describe_custom
+from model.regno.review.detail import Detail
 from model.regno.scorer import Score
 
 

@@ -14,20 +14,22 @@ from msgspec import Struct
 
 from model.errors import ModelRefused, NotExplained
 from model.names import printable
-from model.regno import golden, manifest, ranges
-from model.regno.catboost_file import BinaryModel, Contributions, read, refusing
-from model.regno.doubts import PLATES, UNSEEN, Doubts, named
-from model.regno.drift import DriftCounter
-from model.regno.explain import Explanation, explain
-from model.regno.explainer import Explainer
+from model.regno import golden
+from model.regno.columns.table import Columns, TableMaker, columns_of
+from model.regno.drift.drift import DriftCounter
+from model.regno.explain.explainer import Explainer
+from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
-from model.regno.manifest import USUAL_LENGTHS, Manifest
-from model.regno.manifest_check import fault
+from model.regno.model_file import manifest
+from model.regno.model_file.catboost_file import BinaryModel, Contributions, read, refusing
+from model.regno.model_file.manifest import USUAL_LENGTHS, Manifest
+from model.regno.model_file.manifest_check import fault
+from model.regno.model_file.vocabulary import ASKED, Vocabulary, asked, known, listed
 from model.regno.plates import has_lookalikes
-from model.regno.ranges import Bounds
 from model.regno.request import Reading, decode_custom
-from model.regno.table import Columns, TableMaker, columns_of
-from model.regno.vocabulary import ASKED, Vocabulary, asked, known, listed
+from model.regno.review import ranges
+from model.regno.review.doubts import PLATES, UNSEEN, Doubts, named
+from model.regno.review.ranges import Bounds
 from model.wire import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")

@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from service.config.settings import SettingsError, load, of_others
 from service.doctor import forms
 from service.doctor.checks import findings
 from service.doctor.finding import Finding, fail
-from service.settings import SettingsError, load, of_others
 
 _EPILOG = """\
 Signs: ✓ fine, ! a warning, ✗ it fails, ? it can't be told here. Exit codes: 0 nothing fails,

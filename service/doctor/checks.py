@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from model.registry import Examined, Examining
-from service import workdir
+from service.config.settings import Settings, of_others, unknown_variables
 from service.doctor import (
     clock,
     edge,
@@ -26,7 +26,7 @@ from service.doctor import (
 )
 from service.doctor.finding import Finding, unknown
 from service.doctor.machine import Machine
-from service.settings import Settings, of_others, unknown_variables
+from service.process import run_folder as workdir
 
 Check = partial[Iterator[Finding]]
 

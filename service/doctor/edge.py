@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from service.config.settings import Settings
 from service.doctor import certificates, files
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
-from service.settings import Settings
 
 _PACKAGE: Final = "service.edge"
 # nginx's `keepalive_timeout` of an upstream, in seconds.

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
-from service.settings import Settings
 
 PROJECT: Final = Path(__file__).parents[2]
 # Where monitoring/prometheus/prometheus.yml expects it.

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from service import workdir
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
+from service.process import run_folder as workdir
 
 _LOCKLESS_SECONDS: Final = 3600
 _MIB: Final = 1 << 20

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from model.file_text import text_of
-from service.addresses import is_loopback
-from service.auth import KeyRing, entries, entries_of_file
+from service.config.addresses import is_loopback
+from service.config.settings import EXAMPLE_KEY, Settings, SettingsError
 from service.doctor.finding import Finding, fail, ok, warn
-from service.settings import EXAMPLE_KEY, Settings, SettingsError
+from service.http.api_keys import KeyRing, entries, entries_of_file
 
 _LENGTH: Final = 16
 _VARIETY: Final = 8

@@ -8,7 +8,7 @@ from gunicorn.config import Backlog, WorkerConnections
 
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
-from service.open_files import OTHERS
+from service.process.open_files import OTHERS
 
 CONNECTIONS: Final[int] = WorkerConnections.default
 BACKLOG: Final[int] = Backlog.default

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from service import cpus
+from service.process import cpu_quota as cpus
 
 # Control groups of version 1 say "no limit" by a number about as great as fits.
 _NO_LIMIT: Final = 1 << 60

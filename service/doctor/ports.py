@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from service import addresses
+from service.config import addresses
+from service.config.settings import Settings
 from service.doctor import listeners
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.listeners import Listener
 from service.doctor.machine import Machine
-from service.listening import LONGEST_PATH
-from service.settings import Settings
+from service.process.listening import LONGEST_PATH
 
 _RANGE: Final = "proc/sys/net/ipv4/ip_local_port_range"
 _RESERVED: Final = "proc/sys/net/ipv4/ip_local_reserved_ports"

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from model.registry import RegistryError
-from service.auth import KeyRing
+from service.config.settings import Settings, SettingsError
 from service.doctor.finding import Finding, fail, ok, warn
-from service.settings import Settings, SettingsError
-from service.swap.joining import registry_of
+from service.http.api_keys import KeyRing
+from service.rollout.joining import registry_of
 
 
 def live_file(settings: Settings) -> str:

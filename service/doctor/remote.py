@@ -8,8 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, unknown, warn
-from service.settings import Settings
 
 _SECONDS: Final = 1.0
 _PORTS: Final = {"http": 80, "https": 443}

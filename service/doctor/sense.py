@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from service.addresses import is_loopback
+from service.config.addresses import is_loopback
+from service.config.settings import FIELDS, PREFIX, Settings, variable
 from service.doctor.finding import Finding, ok, unknown, warn
 from service.doctor.machine import Machine
-from service.settings import FIELDS, PREFIX, Settings, variable
 
 # Other programs' variables that change this server.
 FOREIGN: Final = {

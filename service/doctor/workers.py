@@ -4,10 +4,10 @@ import math
 import os
 from collections.abc import Iterator
 
-from service import cpus
+from service.config.settings import Settings
 from service.doctor.finding import Finding, ok, warn
 from service.doctor.machine import Machine
-from service.settings import Settings
+from service.process import cpu_quota as cpus
 
 
 def count(settings: Settings) -> int:

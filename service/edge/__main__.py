@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from service import atomic
+from service.config import files as atomic
 from service.edge.config import config
 from service.edge.settings import VARIABLES, SettingsError, load, unknown_variables
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from service.variables import SettingsError, Variables
+from service.config.variables import SettingsError, Variables
 
 __all__ = [
     "FIELDS",

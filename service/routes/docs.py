@@ -5,8 +5,8 @@ import json
 from flask import Blueprint, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from service.openapi import document
-from service.settings import Settings
+from service.config.settings import Settings
+from service.http.openapi import document
 
 
 def blueprint(settings: Settings) -> Blueprint:

@@ -7,16 +7,18 @@ from flask import Blueprint, request
 
 from model import InvalidRequest
 from model.regno import Explanation, Guards, Reading, RegnoScorer, Row
-from service import body, deadline, policies, reply
-from service.admission import Admission
-from service.explaining import LONGEST_SECONDS, Explaining
-from service.guard import Guard
-from service.inputs import Inputs
-from service.metrics import Metrics
-from service.record import BEGAN, Record, record_of
-from service.reply import Reply
-from service.settings import Settings
-from service.slots import Live, Slot
+from service.config.settings import Settings
+from service.http import body, reply
+from service.http.authentication import Guard
+from service.http.reply import Reply
+from service.overload import deadline
+from service.overload.admission import Admission
+from service.scoring import policies
+from service.scoring.explanations import LONGEST_SECONDS, Explaining
+from service.scoring.inputs import Inputs
+from service.scoring.live import Live, Slot
+from service.telemetry.metrics import Metrics
+from service.telemetry.record import BEGAN, Record, record_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

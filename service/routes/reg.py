@@ -15,16 +15,18 @@ from msgspec import Struct
 
 from model import InvalidRequest, is_array
 from model.regno import Reading, RegnoScorer, Row, Score
-from service import body, deadline, details, errors, reply
-from service.admission import ARRAY_BYTES, DEADLINE, FULL, Admission
-from service.guard import Guard
-from service.iteration import yield_to_io
-from service.metrics import Metrics
-from service.record import Record, record_of
-from service.reply import Reply
-from service.scoring import Outcome, Scoring
-from service.settings import Settings
-from service.slots import Live, Slot
+from service.config.settings import Settings
+from service.http import body, errors, reply
+from service.http.authentication import Guard
+from service.http.reply import Reply
+from service.overload import deadline
+from service.overload.admission import ARRAY_BYTES, DEADLINE, FULL, Admission
+from service.scoring import details
+from service.scoring.core import Outcome, Scoring
+from service.scoring.live import Live, Slot
+from service.server.iteration import yield_to_io
+from service.telemetry.metrics import Metrics
+from service.telemetry.record import Record, record_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from service.reply import Reply, fail
+from service.http.reply import Reply, fail
 from service.server.parser import BadRequest, Events, RequestParser
 from service.server.request import Request
 

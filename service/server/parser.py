@@ -17,8 +17,8 @@ from httptools import (
     HttpRequestParser,
 )
 
-from service.record import Record
 from service.server.request import LONGEST_TARGET, MOST_FIELDS, Request, head_fault
+from service.telemetry.record import Record
 
 _LONGEST_HEAD: Final = 32 * 1024
 # A body may come in so many chunks, and in one more for so many bytes of it. With a byte in each

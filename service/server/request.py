@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from service.record import Record
-from service.reply import Reply
+from service.http.reply import Reply
+from service.telemetry.record import Record
 
 if TYPE_CHECKING:
     from service.server.site import Endpoint

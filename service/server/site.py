@@ -8,12 +8,12 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import Final, NamedTuple, Protocol
 
-from service.iteration import EndOfIteration, WorkQueue
-from service.record import Record
-from service.reply import Reply, fail
+from service.http.reply import Reply, fail
 from service.server.connection import BODY, REPLY, Connection
+from service.server.iteration import EndOfIteration, WorkQueue
 from service.server.request import Request
 from service.server.target import path_of
+from service.telemetry.record import Record
 
 # Bodies up to this size are not counted in the budget: the number of connections bounds them.
 _UNCOUNTED: Final = 2048

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.workers.base import Worker
 
-from service.board import Board, board
-from service.failures import contained, report
-from service.record import Record
-from service.request_ids import new_id
+from service.http.request_ids import new_id
+from service.process.scoreboard import Board, board
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
+from service.telemetry.failures import contained, report
+from service.telemetry.record import Record
 
 try:
     from uvloop import new_event_loop

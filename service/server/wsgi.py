@@ -8,10 +8,10 @@ from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from service.record import BEGAN, ENVIRON_KEY
-from service.reply import Reply, fail
+from service.http.reply import Reply, fail
 from service.server.request import Request
 from service.server.target import path_of
+from service.telemetry.record import BEGAN, ENVIRON_KEY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

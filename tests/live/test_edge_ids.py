@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from model.privacy import PLATE_IN_ID, may_be_plate
 from service.edge.config import ID
-from service.guesses import BURST
+from service.http.key_guesses import BURST
 from tests.live.support import started
 from tests.support.echo import Echo, Say
 from tests.support.edge import Edge, edge_before

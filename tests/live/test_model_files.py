@@ -8,7 +8,7 @@ import pytest
 from catboost import CatBoostClassifier, Pool
 
 from model.regno import BUNDLED
-from model.regno.bundled import EXAMPLE
+from model.regno.training.bundled import EXAMPLE
 from tests.live.test_many_workers import value
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines

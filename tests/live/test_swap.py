@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from model.regno.drift import Variable
+from model.regno.drift.drift import Variable
 from tests.live.test_many_workers import value
 from tests.support.flood import flooding
 from tests.support.server import METRICS_TOKEN, Server, eventually

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from model.regno import BUNDLED, Costs, Detail, Detailer, Guards, RegnoScorer, Score, Thresholds
-from model.regno.catboost_file import BinaryModel
-from model.regno.detail import (
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.request import from_fields
+from model.regno.review.detail import (
     Doubt,
     ImplausibleTime,
     LengthMismatch,
@@ -15,7 +16,6 @@ from model.regno.detail import (
     ReadingsAgree,
     UnseenCategory,
 )
-from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.regno import RegnoScorer
-from model.regno.drift import DriftCounter, Variable
+from model.regno.drift.drift import DriftCounter, Variable
+from model.regno.drift.reference import reference
 from model.regno.features import NAMES, NUMERIC, TEXT
-from model.regno.reference import reference
 from model.regno.request import from_fields
-from model.regno.simulate import simulate
+from model.regno.training.simulate import simulate
 
 NUMBER = Variable("hour", [0.5, 0.25, 0.25], 0.6, bounds=[6.0, 12.0])
 CATEGORY = Variable("camera_type", [0.75, 0.25, 0.0], 0.4, values=["a", "b"])

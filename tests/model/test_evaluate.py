@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.regno import evaluate
+from model.regno.evaluation import evaluate
 
 LABELS = np.array([1, 0, 1, 0])
 PROBABILITIES = np.array([0.75, 0.25, 0.25, 0.5])

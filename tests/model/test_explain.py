@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from model import NotExplained
 from model.regno import Explainer, Explanation, Reading, RegnoScorer
-from model.regno.catboost_file import Contributions
-from model.regno.explain import explain
+from model.regno.explain.explanation import explain
+from model.regno.explain.wording import phrase
 from model.regno.features import CATEGORICAL, NAMES, TEXT
+from model.regno.model_file.catboost_file import Contributions
 from model.regno.plates import FORMATS, UNKNOWN
 from model.regno.request import from_fields
 from model.regno.scorer import Score
-from model.regno.wording import phrase
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import requests

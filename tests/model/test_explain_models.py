@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from model import ExplainerGone, NotExplained
 from model.regno import Explanation, RegnoScorer
-from model.regno.catboost_file import BinaryModel
-from model.regno.papers import papers
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.model_file.derived_manifest import papers
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines

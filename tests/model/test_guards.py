@@ -7,12 +7,12 @@ from hypothesis import given
 
 from model.regno import BUNDLED, PLATES, UNSEEN, WARNINGS, Checked, Guards, Reading, RegnoScorer
 from model.regno import named as warning_of
-from model.regno.catboost_file import BinaryModel
 from model.regno.features import CALENDAR, CATEGORICAL, NAMES, field_of
-from model.regno.guards import Policy
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.model_file.vocabulary import ASKED
 from model.regno.request import FIELDS, from_fields
-from model.regno.vocabulary import ASKED
-from service import policies
+from model.regno.review.guards import Policy
+from service.scoring import policies
 from tests.support.strategies import requests
 
 Fields = dict[str, Any]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from model import ModelRefused
 from model.regno import BUNDLED, RegnoScorer, golden_readings
-from model.regno.drift import OTHER, SCORE
+from model.regno.drift.drift import OTHER, SCORE
+from model.regno.drift.reference import reference
 from model.regno.features import CATEGORICAL
-from model.regno.reference import reference
 from tests.support.registry import command
 
 Json = dict[str, Any]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from model import ModelRefused
 from model.regno import RegnoScorer
-from model.regno.papers import papers
+from model.regno.model_file.derived_manifest import papers
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, ROOT, lines

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from model.regno import Limits, Parity, Reading, RegnoScorer, Score, compare, golden_readings
-from model.regno.parity import BLOCK, OTHER, Differences, Flips
+from model.regno.evaluation.parity import BLOCK, OTHER, Differences, Flips
 from model.regno.request import from_fields
-from model.regno.simulate import simulate
+from model.regno.training.simulate import simulate
 from tests.support.toys import save, train
 
 

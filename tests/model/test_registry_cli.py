@@ -13,8 +13,8 @@ import pytest
 
 from model.registry import open_registry
 from model.regno import BUNDLED, RegnoScorer
-from model.regno.catboost_file import BinaryModel
 from model.regno.golden import readings
+from model.regno.model_file.catboost_file import BinaryModel
 from tests.support.paths import ROOT
 from tests.support.registry import as_json, command, files
 from tests.support.server import environment, eventually

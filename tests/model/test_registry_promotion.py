@@ -8,7 +8,7 @@ import pytest
 from model.registry import Registry, promotion
 from model.registry.__main__ import main
 from model.regno import Limits
-from service.settings import Settings
+from service.config.settings import Settings
 from tests.support.registry import as_json, command, files
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 from tests.support.tables import as_csv, samples

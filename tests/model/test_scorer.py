@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from model import ModelRefused
 from model.regno import BUNDLED, Reading, RegnoScorer, Score
-from model.regno.catboost_file import BinaryModel
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT
+from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines

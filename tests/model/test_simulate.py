@@ -9,7 +9,7 @@ import pytest
 from model.regno.features import SYMBOLS
 from model.regno.plates import FORMATS, UNKNOWN, category
 from model.regno.request import FIELDS, from_fields
-from model.regno.simulate import CAMERAS, FIXED, LENGTHS, MOBILE, Sample, simulate
+from model.regno.training.simulate import CAMERAS, FIXED, LENGTHS, MOBILE, Sample, simulate
 
 ROWS = 6000
 

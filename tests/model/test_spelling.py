@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.regno.plates import TWINS, has_lookalikes, in_cyrillic
-from model.regno.spelling import nearest, respelt
+from model.regno.review.spelling import nearest, respelt
 
 KNOWN = ("Астра-Трафик", "Стрелка", "Стрелка-360", "Стрелка-М", "Стрелка-Плюс", "Стрит Фалькон")
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.regno import RegnoScorer
-from model.regno.characters import FORMAT_NAMES, character_codes, format_codes
+from model.regno.columns.characters import FORMAT_NAMES, character_codes, format_codes
+from model.regno.columns.table import TableMaker
 from model.regno.features import CATEGORICAL, NAMES, TEXT, in_order_of
 from model.regno.plates import category
 from model.regno.request import LONGEST, Reading, Scores, from_fields
-from model.regno.simulate import simulate
-from model.regno.table import TableMaker
+from model.regno.training.simulate import simulate
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import PLATES, requests

@@ -9,8 +9,8 @@ import pytest
 from model.registry import Aliases, Files, Registry, open_registry
 from model.registry.file_home import FileHome
 from model.regno import BUNDLED
-from model.regno.catboost_file import BinaryModel
-from model.regno.manifest import Manifest
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.model_file.manifest import Manifest
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.moto import BUCKET, moto
 from tests.support.registry import command, no_check

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from catboost import CatBoostClassifier
 
-from model.regno import comparison, evaluate
+from model.regno.evaluation import comparison, evaluate
 from model.regno.scorer import BUNDLED
 from tests.support.labelled import labelled, report, run, scores, write
 

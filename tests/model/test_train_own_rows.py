@@ -18,8 +18,9 @@ import msgspec
 import pytest
 
 from model import train
-from model.regno import RegnoScorer, evaluate, golden, plot
-from model.regno.manifest import Manifest
+from model.regno import RegnoScorer, golden
+from model.regno.evaluation import evaluate, plot
+from model.regno.model_file.manifest import Manifest
 from model.simulate import main as simulate_command
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.paths import ROOT

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from model.errors import ParametersRefused
-from model.regno import parameters
-from model.regno.parameters import CatBoostParameters
+from model.regno.training import parameters
+from model.regno.training.parameters import CatBoostParameters
 from tests.support.labelled import labelled, run, write
 
 _KEYS = ", ".join(CatBoostParameters.__struct_fields__)

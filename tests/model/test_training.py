@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from model import train as command
-from model.regno import bundled, card, markdown, plot, training
-from model.regno.catboost_file import BinaryModel
+from model.regno.evaluation import card, markdown, plot
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, all_features
-from model.regno.manifest import Manifest
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.model_file.manifest import Manifest
 from model.regno.request import from_fields
-from model.regno.simulate import simulate
+from model.regno.training import bundled, training
+from model.regno.training.simulate import simulate
 
 FOLDER = Path(command.__file__).with_name("regno")
 LIMIT = 2 * 1024 * 1024

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from model.regno import BUNDLED, Reading, RegnoScorer, golden
-from model.regno.catboost_file import BinaryModel
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.model_file.vocabulary import ASKED
 from model.regno.request import from_fields
-from model.regno.vocabulary import ASKED
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from monitoring.grafana import files
 from monitoring.look import dashboards, schema
 from monitoring.look.dashboards import Variable, filled_in
 from monitoring.look.prometheus import Span
-from service.metrics.http import _EXPECTED
+from service.telemetry.metrics.http import _EXPECTED
 from tests.support.paths import ROOT
 
 GRAFANA = ROOT / "monitoring" / "grafana"

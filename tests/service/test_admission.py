@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from service import admission as module
-from service.admission import ARRAY_BYTES, BATCH, TEXTS, Admission, Overloaded
-from service.settings import Settings
+from service.config.settings import Settings
+from service.overload import admission as module
+from service.overload.admission import ARRAY_BYTES, BATCH, TEXTS, Admission, Overloaded
 
 SMALL = 700
 LARGE = 50_000

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.auth import BadKeys, KeyRing, entries, entries_of_file
-from service.settings import Settings, SettingsError
+from service.config.settings import Settings, SettingsError
+from service.http.api_keys import BadKeys, KeyRing, entries, entries_of_file
 from tests.conftest import AppMaker
 from tests.support.server import refused
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from model.regno import RegnoScorer, Row, Score
 from model.regno.request import from_fields
-from service import batching as module
-from service.admission import BATCH, Admission
-from service.batching import Batcher
-from service.settings import Settings
+from service.config.settings import Settings
+from service.overload.admission import BATCH, Admission
+from service.scoring import batching as module
+from service.scoring.batching import Batcher
 from tests.support.strategies import requests
 
 pytestmark = pytest.mark.anyio

@@ -1,6 +1,6 @@
 """What workers let each other see."""
 
-from service.board import Board
+from service.process.scoreboard import Board
 
 
 def test_the_least_is_told_of_others_only() -> None:

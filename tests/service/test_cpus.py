@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service import cpus
+from service.process import cpu_quota as cpus
 
 _CORES = len(os.sched_getaffinity(0))
 

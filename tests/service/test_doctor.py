@@ -15,7 +15,7 @@ from model.regno import BUNDLED
 from service.doctor.checks import told
 from service.doctor.finding import LEVELS
 from service.doctor.limits import CONNECTIONS
-from service.open_files import OTHERS
+from service.process.open_files import OTHERS
 from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined
 from tests.support.server import environment, free_port, serving
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from service import workdir
+from service.config.settings import Settings
 from service.doctor import folders, limits, memory, ports, workers
 from service.doctor.machine import Machine
-from service.open_files import OTHERS
-from service.settings import Settings
+from service.process import run_folder as workdir
+from service.process.open_files import OTHERS
 from tests.support.doctor import machine, only
 
 _MIB = 1 << 20

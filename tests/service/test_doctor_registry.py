@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from service.config.settings import Settings
 from service.doctor import registry
-from service.settings import Settings
 from tests.support.doctor import GOOD_KEY, only
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 

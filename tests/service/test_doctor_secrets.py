@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from service.config.settings import Settings
 from service.doctor import files, keys
-from service.settings import Settings
 from tests.support.doctor import GOOD_KEY, machine, only
 
 _OTHER_KEY = GOOD_KEY[::-1]

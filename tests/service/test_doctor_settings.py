@@ -11,10 +11,10 @@ import pytest
 
 from model.registry import Examined
 from model.regno import BUNDLED
+from service.config.settings import Settings
 from service.doctor import edge, model, remote, sense
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
-from service.settings import Settings
 from tests.support.doctor import machine, only
 from tests.support.server import free_port
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from service.addresses import is_loopback
+from service.config.addresses import is_loopback
+from service.config.settings import Settings as ServiceSettings
 from service.edge.config import SERVICE_IDLE_SECONDS, config
 from service.edge.settings import (
     FIELDS,
@@ -18,7 +19,6 @@ from service.edge.settings import (
     unknown_variables,
     variable,
 )
-from service.settings import Settings as ServiceSettings
 from tests.support.edge import make_certificates, nginx_says, render
 from tests.support.example import example
 from tests.support.paths import ROOT

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from service import atomic
-from service.auth import entries_of_file
-from service.settings import load
+from service.config import files as atomic
+from service.config.settings import load
+from service.http.api_keys import entries_of_file
 from tests.support.paths import ROOT
 
 _CREDENTIALS = "aws_credentials"

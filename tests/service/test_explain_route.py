@@ -20,9 +20,9 @@ from werkzeug.test import TestResponse
 
 from model import NotExplained
 from model.regno import RegnoScorer
-from service import explaining as module
-from service.admission import BATCH, Overloaded
-from service.explaining import Explaining
+from service.overload.admission import BATCH, Overloaded
+from service.scoring import explanations as module
+from service.scoring.explanations import Explaining
 from tests.conftest import AppMaker
 from tests.support import toys
 from tests.support.parts import parts_of

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from service import open_files
-from service.failures import Contained, described
+from service.process import open_files
+from service.telemetry.failures import Contained, described
 
 _SECRET = "А939НО196"
 

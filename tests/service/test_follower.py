@@ -11,10 +11,10 @@ import pytest
 
 from model import ModelRefused
 from model.registry import Aliases, Unavailable
-from service.board import Board
-from service.swap import follower as module
-from service.swap.follower import Follower, Place
-from service.swap.whiteboard import Note, Order, Target, Whiteboard
+from service.process.scoreboard import Board
+from service.rollout import follower as module
+from service.rollout.follower import Follower, Place
+from service.rollout.rollout_state import Note, Order, Target, Whiteboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable

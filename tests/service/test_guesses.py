@@ -3,8 +3,8 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service import auth
-from service.guesses import BURST, Guesses
+from service.http import api_keys as auth
+from service.http.key_guesses import BURST, Guesses
 from tests.conftest import AppMaker
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.iteration import WorkQueue
+from service.server.iteration import WorkQueue
 
 pytestmark = pytest.mark.anyio
 

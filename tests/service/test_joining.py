@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings
-from service.swap import joining
-from service.swap.whiteboard import Target, Whiteboard
+from service.config.settings import Settings
+from service.rollout import joining
+from service.rollout.rollout_state import Target, Whiteboard
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
 
 
@@ -16,7 +16,7 @@ def test_a_restart_keeps_the_way_back(tmp_path: Path, monkeypatch: pytest.Monkey
     generation = registry_of_twins(tmp_path).promote(SECOND, who="the tests").after.generation
     board = Whiteboard(os.memfd_create("a-test"))
     monkeypatch.setattr(joining, "whiteboard", lambda: board)
-    monkeypatch.setattr("service.workdir.metrics_folder", lambda: tmp_path)
+    monkeypatch.setattr("service.process.run_folder.metrics_folder", lambda: tmp_path)
     assert joining.first(Settings(models=str(tmp_path / "models")), pytest.fail).version == SECOND
     order = board.order
     assert order

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.swap.kept import MANIFEST, MODEL, Kept
+from service.rollout.local_copy import MANIFEST, MODEL, Kept
 from tests.support.paths import ROOT
 
 _BYTES = 200_000
@@ -18,7 +18,7 @@ _BYTES = 200_000
 _WORKER = """
 import logging, sys
 from pathlib import Path
-from service.swap.kept import Kept
+from service.rollout.local_copy import Kept
 logging.basicConfig(stream=sys.stdout)
 folder, sources, *versions = sys.argv[1:]
 kept = Kept(Path(folder))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.auth import KeyRing
-from service.settings import Settings
+from service.config.settings import Settings
+from service.http.api_keys import KeyRing
 
 
 def _ring(keys: str = "", *, file: Path | None = None, host: str = "127.0.0.1") -> KeyRing:

@@ -11,8 +11,8 @@ import pytest
 
 from model import ModelRefused
 from model.regno import BUNDLED
-from service.swap.kept import Kept
-from service.swap.loading import Examination, Loader
+from service.rollout.loader import Examination, Loader
+from service.rollout.local_copy import Kept
 from tests.support.registry import no_check
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
 

@@ -13,8 +13,8 @@ from select import PIPE_BUF
 import psutil
 import pytest
 
-from service.log_forms import JsonForm
-from service.log_lines import Lines
+from service.telemetry.log_formats import JsonForm
+from service.telemetry.log_lines import Lines
 from tests.service.test_logs import logger_of
 
 # More than any pipe or socket of this machine takes, and what is kept for it.

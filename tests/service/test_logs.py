@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from service.log_forms import Form, HumanForm, JsonForm, timestamp
-from service.log_lines import Lines
-from service.logs import ServerLogger, lines_of
-from service.record import Record, method_of
-from service.settings import Settings
+from service.config.settings import Settings
+from service.telemetry.log_formats import Form, HumanForm, JsonForm, timestamp
+from service.telemetry.log_lines import Lines
+from service.telemetry.logs import ServerLogger, lines_of
+from service.telemetry.record import Record, method_of
 
 PLATE = "Х777УК799"
 FORMS = [JsonForm(), HumanForm(colour=False)]

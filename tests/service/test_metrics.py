@@ -17,11 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from service import workdir
-from service.metrics import places
-from service.metrics.behaviour import BOUNDS
-from service.metrics.http import BUCKETS
-from service.record import STAGES
+from service.process import run_folder as workdir
+from service.telemetry.metrics import multiprocess as places
+from service.telemetry.metrics.http import BUCKETS
+from service.telemetry.metrics.predictions import BOUNDS
+from service.telemetry.record import STAGES
 from tests.conftest import AppMaker
 from tests.support import parts
 from tests.support.paths import ROOT

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from model.regno import RegnoScorer
-from service.record import ENVIRON_KEY, Record
+from service.telemetry.record import ENVIRON_KEY, Record
 from tests.conftest import AppMaker
 from tests.support.parts import parts_of
 

@@ -7,8 +7,8 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 
 from model.regno import BUNDLED, RegnoScorer
-from service.openapi import document
-from service.settings import SettingsError, load
+from service.config.settings import SettingsError, load
+from service.http.openapi import document
 from tests.conftest import AppMaker
 from tests.support import toys
 from tests.support.doctor import Report, examined

@@ -8,8 +8,8 @@ import pytest
 
 from model.regno import Reading
 from model.regno.request import from_fields
-from service.recent import LARGEST_BYTES, Recent, is_small, recent
-from service.settings import Settings
+from service.config.settings import Settings
+from service.scoring.recent import LARGEST_BYTES, Recent, is_small, recent
 from tests.conftest import AppMaker
 from tests.support.parts import parts_of
 

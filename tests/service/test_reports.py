@@ -13,10 +13,10 @@ import pytest
 from flask import Flask
 
 from model.regno import RegnoScorer
-from service.record import Record
-from service.report import KEYS, report_of
-from service.reports import Allowance, reports
-from service.settings import Settings
+from service.config.settings import Settings
+from service.telemetry.error_reports import Allowance, reports
+from service.telemetry.record import Record
+from service.telemetry.sentry_event import KEYS, report_of
 from tests.conftest import AppMaker
 from tests.support.paths import ROOT
 from tests.support.server import environment
@@ -172,7 +172,7 @@ def test_a_report_that_fails_is_counted_and_costs_the_reply_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("service.reports.report_of", _refuse)
+    monkeypatch.setattr("service.telemetry.error_reports.report_of", _refuse)
     reports.send(ValueError(PLATE), record)
     assert started == ["dropped"]
     assert "An error could not be reported" in caplog.text
@@ -209,7 +209,8 @@ def test_an_error_while_scoring_is_reported_once(
 
 def test_without_dsn_and_collector_neither_sdk_is_imported(tmp_path: Path) -> None:
     look = (
-        "import sys, service.wsgi, service.server.worker, service.logs, service.traces\n"
+        "import sys, service.wsgi, service.server.worker\n"
+        "import service.telemetry.logs, service.telemetry.tracing\n"
         "print(sorted({'sentry_sdk', 'opentelemetry'} & set(sys.modules)))"
     )
     ran = subprocess.run(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.restarts import HOPELESS, Restarts
+from service.process.restarts import HOPELESS, Restarts
 
 
 class Clock:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.addresses import is_loopback
-from service.settings import (
+from service.config.addresses import is_loopback
+from service.config.settings import (
     FIELDS,
     PREFIX,
     Settings,
@@ -16,7 +16,7 @@ from service.settings import (
     load,
     variable,
 )
-from service.settings import unknown_variables as unknown
+from service.config.settings import unknown_variables as unknown
 from tests.support.example import example
 from tests.support.paths import ROOT
 from tests.support.server import refused

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import SettingsError, load
+from service.config.settings import SettingsError, load
 from tests.support.paths import ROOT
 
 _TOKEN_FILE = str(ROOT / "tests/support/token.txt")

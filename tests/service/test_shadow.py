@@ -16,9 +16,9 @@ import pytest
 
 from model.regno import Reading, RegnoScorer, Score
 from model.regno.request import from_fields
-from service.metrics.shadow import BOUNDS, DIRECTIONS
-from service.settings import Settings
-from service.shadow import ROWS, TIME_SHARE, Shadow
+from service.config.settings import Settings
+from service.scoring.shadow import ROWS, TIME_SHARE, Shadow
+from service.telemetry.metrics.shadow import BOUNDS, DIRECTIONS
 from tests.conftest import AppMaker
 from tests.support import toys
 from tests.support.beside import KEY, Beside

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service import listening
-from service.settings import Settings, SettingsError, load
+from service.config.settings import Settings, SettingsError, load
+from service.process import listening
 from tests.support.server import (
     KEY_HEADER,
     Server,

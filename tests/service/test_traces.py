@@ -2,9 +2,9 @@
 
 import threading
 
-from service.settings import Settings
-from service.spans import Spans
-from service.traces import Traces
+from service.config.settings import Settings
+from service.telemetry.spans import Spans
+from service.telemetry.tracing import Traces
 
 
 def _no_secret(_: str) -> bool:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from service.board import PLACES
-from service.swap.whiteboard import Note, Order, Target, Whiteboard
+from service.process.scoreboard import PLACES
+from service.rollout.rollout_state import Note, Order, Target, Whiteboard
 
 _LONG = "v" * 128  # as long as a registry lets a version's name be
 

@@ -7,7 +7,7 @@ were written, not from what the server says of itself.
 import json
 from typing import TYPE_CHECKING, Final
 
-from service.admission import ARRAY_BYTES
+from service.overload.admission import ARRAY_BYTES
 from service.server.connection import REPLY
 from tests.simulation.network import Socket, Watcher
 from tests.simulation.requests import SETTINGS, Reply, Spec, take_reply

@@ -9,7 +9,7 @@ from typing import Any, Final
 import detangle
 from msgspec import Struct
 
-from service.settings import Settings
+from service.config.settings import Settings
 from tests.simulation import model
 from tests.support.odd_requests import REFUSED
 from tests.support.server import KEY

@@ -18,23 +18,23 @@ from unittest.mock import patch
 
 from model.regno import Row, Score
 from service import sites
-from service.admission import Admission
 from service.app import App, Parts, create_app
-from service.auth import KeyRing
-from service.batching import Batcher, Waiting
-from service.board import Board
-from service.failures import contained
-from service.metrics import Metrics
+from service.http.api_keys import KeyRing
+from service.overload.admission import Admission
+from service.process.scoreboard import Board
+from service.rollout.follower import Follower, Place
+from service.rollout.rollout_state import Whiteboard
 from service.routes.explain import ExplainRoute
 from service.routes.reg import RegRoute
+from service.scoring.batching import Batcher, Waiting
+from service.scoring.live import Live, Slot
+from service.scoring.shadow import Shadow
 from service.server.connection import Connection
 from service.server.request import Request
 from service.server.site import Budget, Site
 from service.server.worker import ScoringWorker
-from service.shadow import Shadow
-from service.slots import Live, Slot
-from service.swap.follower import Follower, Place
-from service.swap.whiteboard import Whiteboard
+from service.telemetry.failures import contained
+from service.telemetry.metrics import Metrics
 from tests.simulation import clocks
 from tests.simulation.audit import Audit
 from tests.simulation.model import VERSIONS, Loader, Registry, scorers
@@ -49,11 +49,11 @@ PLACES: Final = 10
 BATCH: Final = 2
 # Module, name and value of what is smaller here than in production.
 _SMALLER: Final = (
-    ("service.admission", "BATCH", BATCH),
-    ("service.batching", "BATCH", BATCH),
-    ("service.scoring", "STEP_ROWS", 4),
-    ("service.scoring", "MANY", 4),
-    ("service.scoring", "_STEP_DETAILS", 2),
+    ("service.overload.admission", "BATCH", BATCH),
+    ("service.scoring.batching", "BATCH", BATCH),
+    ("service.scoring.core", "STEP_ROWS", 4),
+    ("service.scoring.core", "MANY", 4),
+    ("service.scoring.core", "_STEP_DETAILS", 2),
     ("service.server.site", "_MOST_UNSENT", 300_000),
     ("service.server.site", "_MOST_UNSENT_FOR_PAGES", 100_000),
     ("service.server.site", "_STEP", 2048),
@@ -427,11 +427,13 @@ def simulated() -> Iterator[None]:
         for module, name, value in _SMALLER:
             stack.enter_context(patch(f"{module}.{name}", value))
         stack.enter_context(patch("service.server.acceptor.Connection", _Connection))
-        stack.enter_context(patch("service.slots.Batcher", _Batcher))
-        stack.enter_context(patch("service.explaining.Timer", _Timer))
+        stack.enter_context(patch("service.scoring.live.Batcher", _Batcher))
+        stack.enter_context(patch("service.scoring.explanations.Timer", _Timer))
         stack.enter_context(patch("gunicorn.workers.base.WorkerTmp", _Heartbeat))
         stack.enter_context(patch.object(contained, "count", LOG.fails))
-        stack.enter_context(patch("service.swap.follower.gc", SimpleNamespace(collect=lambda: 0)))
+        stack.enter_context(
+            patch("service.rollout.follower.gc", SimpleNamespace(collect=lambda: 0))
+        )
         for name, value in changes.items():
             stack.enter_context(patch.object(log, name, value))
         scorers()

@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
-from service.admission import Admission
-from service.batching import Batcher
+from service.overload.admission import Admission
 from service.routes.reg import RegRoute, Single
-from service.scoring import Scoring
+from service.scoring.batching import Batcher
+from service.scoring.core import Scoring
 from service.server.acceptor import FairAcceptor
 from service.server.connection import Connection
 from service.server.site import Site

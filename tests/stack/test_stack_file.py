@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitoring.alertmanager import settings as alertmanager
-from service import settings as scoring
+from service.config import settings as scoring
 from service.edge import settings as edge
 from tests.stack.system import configuration
 from tests.support.example import example

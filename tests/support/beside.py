@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from flask.testing import FlaskClient
 
-from service.shadow import Shadow
+from service.scoring.shadow import Shadow
 from tests.support.parts import parts_of
 
 KEY = {"x-api-key": "123321"}

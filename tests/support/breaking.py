@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from flask import Response
 
 from model.regno import RegnoScorer
-from service.middleware import RequestMiddleware
+from service.http.middleware import RequestMiddleware
 from service.wsgi import app
 from tests.support.planted import KEY, PLATE, POISON
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from model import ModelRefused
-from service import restarts
-from service.slots import Slot
+from service.process import restarts
+from service.scoring.live import Slot
 from service.wsgi import app
 from tests.support.planted import PLATE
 

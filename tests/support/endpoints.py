@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from service.record import Record
-from service.reply import Reply, fail, ok
+from service.http.reply import Reply, fail, ok
 from service.server.connection import Connection
 from service.server.request import Request
 from service.server.site import Budget, Events, Site
+from service.telemetry.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ Not for import: it builds the app. All fail with a plate and a key in the except
 from threading import Thread
 from typing import Any
 
-from service.metrics.behaviour import Behaviour
-from service.metrics.vitals import VitalSigns
-from service.reports import Reports
+from service.telemetry.error_reports import Reports
+from service.telemetry.metrics.predictions import Behaviour
+from service.telemetry.metrics.process import VitalSigns
 from tests.support.breaking import app, fail
 
 __all__ = ["app"]

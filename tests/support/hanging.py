@@ -3,7 +3,7 @@
 Not for import: it builds the app.
 """
 
-from service import master
+from service.process import master
 from tests.support.dying import app
 
 __all__ = ["app"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from model import train
 from model.regno import RegnoScorer
 from model.regno.request import FIELDS, from_fields
-from model.regno.simulate import simulate
+from model.regno.training.simulate import simulate
 
 TINY: Final = "[catboost]\niterations = 12\nearly_stopping_rounds = 12\ndepth = 3\n"
 _FIRST: Final = datetime(2021, 3, 1, 6)  # noqa: DTZ001 - wall-clock times bear no zone

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from model.regno import RegnoScorer
-from service.admission import Admission
 from service.app import App, Parts, create_app
-from service.auth import KeyRing
-from service.board import PLACES, Board
-from service.deciding import thresholds_of
-from service.metrics import Metrics
-from service.settings import Settings
+from service.config.settings import Settings
+from service.http.api_keys import KeyRing
+from service.overload.admission import Admission
+from service.process.scoreboard import PLACES, Board
+from service.rollout.rollout_state import Whiteboard
+from service.scoring.live import Slot
+from service.scoring.thresholds import thresholds_of
 from service.sites import public_site
-from service.slots import Slot
-from service.swap.whiteboard import Whiteboard
+from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.record import Record
     from service.server.request import Request
+    from service.telemetry.record import Record
 
 
 def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = True) -> Parts:

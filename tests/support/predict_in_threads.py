@@ -10,8 +10,9 @@ from threading import Barrier, Thread
 
 from catboost import CatBoost
 
-from model.regno import RegnoScorer, catboost_file
-from model.regno.catboost_file import BinaryModel
+from model.regno import RegnoScorer
+from model.regno.model_file import catboost_file
+from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from tests.support.paths import GOLDEN, lines
 

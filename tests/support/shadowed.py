@@ -5,8 +5,8 @@ from the live ones only where SCORING_MODEL names another.
 """
 
 from model.regno import RegnoScorer
-from service.settings import of_this_server
-from service.shadow import Shadow
+from service.config.settings import of_this_server
+from service.scoring.shadow import Shadow
 from service.wsgi import app
 
 __all__ = ["app"]

@@ -13,7 +13,7 @@ import httpx
 from model.registry import Files, Registry, open_registry
 from model.registry.incoming import incoming
 from model.regno import BUNDLED
-from service.swap.whiteboard import NAME, Whiteboard
+from service.rollout.rollout_state import NAME, Whiteboard
 from tests.support import toys
 from tests.support.registry import no_check
 from tests.support.server import Server, eventually, free_port, serving

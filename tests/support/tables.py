@@ -11,9 +11,9 @@ import msgspec
 
 from model.bulk.blocks import Block
 from model.regno import RegnoScorer
-from model.regno.bulk import score_block
+from model.regno.columns.bulk import score_block
 from model.regno.request import FIELDS, from_fields
-from model.regno.simulate import simulate
+from model.regno.training.simulate import simulate
 from model.wire import explain
 from tests.support.paths import ROOT
 

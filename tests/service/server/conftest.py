@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from model.regno import RegnoScorer
-from service.settings import Settings
+from service.config.settings import Settings
 from tests.support.connections import Client, connected
 from tests.support.parts import Served, serve
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 import uvloop
 
-from service.board import Board
+from service.process.scoreboard import Board
 from service.server.acceptor import Acceptor, FairAcceptor
 from tests.service.server.test_connection import GET
 from tests.support.connections import until

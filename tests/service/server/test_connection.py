@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.reply import Reply, fail, ok
+from service.http.reply import Reply, fail, ok
 from service.server.connection import BODY, END, HEAD, IDLE, REPLY
 from service.server.request import Request
 from service.server.site import Patience

@@ -8,7 +8,7 @@ from math import inf
 
 import pytest
 
-from service.admission import BATCH, TEXTS
+from service.overload.admission import BATCH, TEXTS
 from tests.service.server.conftest import Connect, SiteMaker
 from tests.service.server.test_reg_both_ways import by_flask, by_server
 from tests.support.connections import Client

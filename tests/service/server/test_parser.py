@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.record import Record
 from service.server.parser import BadRequest, Events, RequestParser
 from service.server.request import Request
+from service.telemetry.record import Record
 from tests.support.odd_requests import READ, REFUSED, Odd
 
 HEAD = b"POST /reg/?detail=1 HTTP/1.1\r\nHost: a\r\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from model.regno import RegnoScorer
 from service.app import Parts
-from service.record import STAGES
+from service.telemetry.record import STAGES
 from tests.service.server.conftest import Connect, SiteMaker
 from tests.support.connections import Client, connected
 from tests.support.parts import Served, publish

@@ -9,8 +9,8 @@ import pytest
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from service import batching
-from service.admission import TEXTS
+from service.overload.admission import TEXTS
+from service.scoring import batching
 from tests.service.server.conftest import Connect, SiteMaker
 from tests.service.server.test_early_rejection import head, posted
 from tests.support import toys

@@ -7,13 +7,13 @@ from itertools import count
 
 import pytest
 
-from service.record import Record
-from service.reply import fail, ok
+from service.http.reply import fail, ok
 from service.server import site as module
 from service.server.connection import BODY, IDLE, REPLY, Connection
 from service.server.request import Request
 from service.server.site import Budget, Events, Patience, Site
 from service.server.target import path_of
+from service.telemetry.record import Record
 from tests.service.server.test_connection import GET, chunked, post, settled
 from tests.support.connections import Client, connected, until
 from tests.support.endpoints import LIMIT, Echo, EchoSite

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.iteration import WorkQueue
-from service.record import BEGAN, ENVIRON_KEY, Record
-from service.reply import Reply, fail
+from service.http.reply import Reply, fail
+from service.server.iteration import WorkQueue
 from service.server.site import Budget, Events, Site
 from service.server.wsgi import ThreadedWsgiEndpoint, WsgiEndpoint
+from service.telemetry.record import BEGAN, ENVIRON_KEY, Record
 from tests.support.connections import Client, connected, until
 
 if TYPE_CHECKING:

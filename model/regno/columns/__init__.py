@@ -1,0 +1,1 @@
+"""Many readings at once, column by column: tables of features, CSV files."""

@@ -1,0 +1,117 @@
+"""What depends on single characters, for many readings at once.
+
+Readings become a matrix of character codes, a row each. It is only so wide: one huge text
+must not widen it for all.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from model.regno.columns.ragged import Lists
+from model.regno.features import SYMBOLS
+from model.regno.plates import FORMATS, UNKNOWN, category
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+FORMAT_NAMES: Final = (UNKNOWN, *(name for name, _ in FORMATS))
+_FORMAT_CODE: Final = {name: code for code, name in enumerate(FORMAT_NAMES)}
+_SYMBOL_CODE: Final = {symbol: code for code, symbol in enumerate(SYMBOLS)}
+_WIDTH: Final = 16
+_ALL_CODES: Final = 0x110000
+# A format has at most eleven characters, so that twelve tell one from anything longer.
+_SHAPE: Final = 12
+_SHAPE_BITS: Final = 4
+# Characters that a format names singly; its others are named by these two classes.
+_NAMED: Final = "СТTCD"
+_CLASSES: Final = (r"\d", "[А-Я]", *_NAMED)
+_OTHER: Final = len(_CLASSES) + 1
+
+
+def character_codes(readings: Sequence[str]) -> Array:
+    """The codes of the first characters, 0 beyond a reading's end, shape (n, some width)."""
+    texts = np.array(readings, dtype=f"U{_WIDTH}")
+    return texts.view(np.uint32).reshape(len(readings), _WIDTH)
+
+
+def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[str, Array]:
+    """For each symbol its least score in each reading, 1 where it does not occur, shape (n,).
+
+    `codes` are the readings' `character_codes`.
+    Characters and scores are paired from the left, up to the shorter of the two.
+    """
+    values = scores.matrix(_WIDTH, np.inf)
+    symbols = _looked_up(_symbol_codes(), codes[:, : values.shape[1]])
+    # The last row is for all characters that are no symbols.
+    least = np.full((len(SYMBOLS) + 1, len(readings)), np.inf)
+    places = symbols * len(readings) + np.arange(len(readings))[:, None]
+    np.minimum.at(least.reshape(-1), places.reshape(-1), values.reshape(-1))
+    _add_long(least, readings, scores)
+    least[np.isinf(least)] = 1
+    return dict(zip(SYMBOLS, least, strict=False))
+
+
+def _add_long(least: Array, readings: Sequence[str], scores: Lists) -> None:
+    """What lies beyond the matrix."""
+    for row, reading in enumerate(readings):
+        if len(reading) > _WIDTH:
+            for symbol, score in zip(reading[_WIDTH:], scores.row(row)[_WIDTH:], strict=False):
+                code = _SYMBOL_CODE.get(symbol)
+                if code is not None and score < least[code, row]:
+                    least[code, row] = score
+
+
+def format_codes(readings: Sequence[str], codes: Array) -> Array:
+    """The plate format of each reading as an index into `FORMAT_NAMES`, shape (n,).
+
+    `codes` are the readings' `character_codes`.
+    Readings are told apart by the classes of their characters. A format is looked up once
+    for each such shape, by the same function that serves single readings.
+    """
+    which, shapes = pd.factorize(_shapes(readings, codes))
+    example = np.empty(len(shapes), dtype=np.intp)
+    example[which] = np.arange(len(readings))
+    formats = [_FORMAT_CODE[category(readings[row])] for row in example.tolist()]
+    return np.array(formats)[which]
+
+
+def _shapes(readings: Sequence[str], codes: Array) -> Array:
+    """A number for each reading; readings of equal numbers match the same formats."""
+    lengths = np.fromiter(map(len, readings), dtype=np.intp, count=len(readings))
+    classes = np.zeros((len(readings), _WIDTH), dtype=np.uint8)
+    # By length and not by code, since a reading may hold the code 0.
+    present = np.arange(_SHAPE) < lengths[:, None]
+    known = _looked_up(_character_classes(), codes[:, :_SHAPE])
+    np.multiply(known, present, out=classes[:, :_SHAPE])
+    pairs = classes[:, 0::2] | classes[:, 1::2] << _SHAPE_BITS
+    return pairs.view(np.uint64).reshape(-1)
+
+
+def _looked_up(table: Array, codes: Array) -> Array:
+    """What a table holds for character codes: its last entry is for all that are greater."""
+    return table[np.minimum(codes, len(table) - 1)]
+
+
+@cache
+def _symbol_codes() -> Array:
+    """For each character code an index into `SYMBOLS`, their number for all others."""
+    places = [ord(symbol) for symbol in SYMBOLS]
+    codes = np.full(max(places) + 2, len(SYMBOLS), dtype=np.intp)
+    codes[places] = range(len(SYMBOLS))
+    return codes
+
+
+@cache
+def _character_classes() -> Array:
+    """For each character code its class, never 0."""
+    everything = np.arange(_ALL_CODES, dtype=np.uint32).tobytes()
+    text = everything.decode("utf-32-le", "surrogatepass")
+    matches = [[match.start() for match in re.finditer(pattern, text)] for pattern in _CLASSES]
+    classes = np.full(max(map(max, matches)) + 2, _OTHER, dtype=np.uint8)
+    for number, places in enumerate(matches, start=1):
+        classes[places] = number
+    return classes

@@ -1,0 +1,62 @@
+"""The reference that a manifest holds for drift: how the held-out rows are distributed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from model.regno.drift.drift import OTHER, SCORE, Variable
+from model.regno.features import CATEGORICAL, TEXT, Row
+
+# Ten bins of equal shares, as is usual for the population stability index.
+_QUANTILES: Final = tuple(tenth / 10 for tenth in range(1, 10))
+
+
+def reference(
+    features: Sequence[str],
+    rows: Sequence[Row],
+    positives: Sequence[float],
+    importances: Mapping[str, float],
+) -> list[Variable]:
+    """The variables of rows and their scores; `features` name a row's elements.
+
+    Texts are left out, and so is what has no value at all. `importances` are weights of the
+    features; those of the variables found are scaled to add up to 1.
+    """
+    columns = dict(zip(features, zip(*rows, strict=True), strict=True))
+    found = [
+        _category(name, columns[name]) if name in CATEGORICAL else _number(name, columns[name])
+        for name in features
+        if name not in TEXT
+    ]
+    found = [variable for variable in found if variable.bounds or variable.values]
+    whole = sum(importances.get(variable.name, 0.0) for variable in found) or 1.0
+    weighted = [_with(variable, importances.get(variable.name, 0.0) / whole) for variable in found]
+    return [*weighted, _number(SCORE, positives)]
+
+
+def _number(name: str, column: Sequence[Any]) -> Variable:
+    values = np.asarray(column, dtype=float)
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return Variable(name, [1.0], 0.0)
+    # Values that occur, and in the few digits that also name the bin.
+    cuts = np.quantile(present, _QUANTILES, method="inverted_cdf")
+    bounds = sorted({float(f"{cut:g}") for cut in cuts.tolist()})
+    return _counted(Variable(name, [], 0.0, bounds=bounds), values.tolist())
+
+
+def _category(name: str, column: Sequence[Any]) -> Variable:
+    # A value of the last bin's name goes into that bin.
+    return _counted(Variable(name, [], 0.0, values=sorted({*column} - {OTHER})), column)
+
+
+def _counted(variable: Variable, column: Sequence[Any]) -> Variable:
+    shares = [round(count / len(column), 6) for count in variable.count(column)]
+    return Variable(variable.name, shares, 0.0, variable.bounds, variable.values)
+
+
+def _with(variable: Variable, importance: float) -> Variable:
+    return Variable(
+        variable.name, variable.shares, round(importance, 6), variable.bounds, variable.values
+    )

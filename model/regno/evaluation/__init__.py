@@ -1,0 +1,1 @@
+"""Evaluation: measures, reports, the model card, and the comparison of two models."""

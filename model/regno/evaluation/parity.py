@@ -1,0 +1,231 @@
+"""Two models on the same unlabelled readings: what would change, were one to serve for the other.
+
+Of labelled rows `comparison` tells which model is better; here nobody knows who is right, so
+a candidate that differs much is stopped, for whoever promotes it to look at first.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import inf, nan
+from time import thread_time
+from typing import Any, Final, Protocol, TypeAlias
+
+import numpy as np
+from msgspec import Struct
+
+from model.regno.evaluation.comparison import flips
+from model.regno.request import Reading
+from model.regno.scorer import Score
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+# Classes that neither model knows: their names come from clients and may be anything.
+OTHER: Final = "other"
+# Rows of one call, about as many as the service scores at once under load.
+BLOCK: Final = 50
+_LEAST_TIMINGS: Final = 10
+
+
+class Scorer(Protocol):
+    """What is compared: a `RegnoScorer`."""
+
+    @property
+    def version(self) -> str:
+        """The model's name."""
+
+    @property
+    def camera_classes(self) -> Sequence[str]:
+        """The camera classes that it knows."""
+
+    def score(self, readings: Sequence[Reading]) -> Sequence[Score]:
+        """One score for each reading."""
+
+
+class Limits(Struct, frozen=True):
+    """What is bearable; shares, probabilities and the ratio are breached above, not at, a limit.
+
+    `flips` is the share of all rows that may be decided differently, `flips_in_class` that of
+    the rows of a camera class; `mean_difference` is of probabilities; `slowdown` the
+    candidate's time for a row over the live model's. Of fewer rows than `least_rows`, and of
+    a class with fewer than `least_class`, a share says little: the one is remarked, the other
+    is not judged.
+    """
+
+    flips: float = 0.02
+    flips_in_class: float = 0.1
+    mean_difference: float = 0.05
+    slowdown: float = 3.0
+    least_rows: int = 200
+    least_class: int = 30
+
+
+class Flips(Struct, frozen=True):
+    """Rows decided differently at one half: for the network now, or for the camera now."""
+
+    rows: int
+    to_network: int
+    to_camera: int
+
+    @property
+    def count(self) -> int:
+        """Both ways."""
+        return self.to_network + self.to_camera
+
+    @property
+    def share(self) -> float:
+        """Of the rows, 0 if there are none."""
+        return self.count / self.rows if self.rows else 0.0
+
+
+class Differences(Struct, frozen=True):
+    """Of the network's probability: the absolute difference, and `shift`, the mean with its sign.
+
+    The shift is above 0 when the candidate believes the network more. All are nan without rows.
+    """
+
+    mean: float
+    p99: float
+    max: float
+    shift: float
+
+
+class Parity(Struct, frozen=True):
+    """What the comparison found; a struct that msgspec writes as JSON.
+
+    `rows` were scored by both; `unusable` of them got a score that is no probability and are
+    left out of everything else. Seconds are those of the processor for one row, features and
+    all, in the best of several calls; `slowdown` is the candidate's over the live model's.
+    """
+
+    live: str
+    candidate: str
+    rows: int
+    unusable: int
+    differences: Differences
+    flips: Flips
+    by_camera_class: dict[str, Flips]
+    live_seconds: float
+    candidate_seconds: float
+    slowdown: float
+
+    def breaches(self, limits: Limits) -> list[str]:
+        """Why the candidate should not serve, in plain words; empty if it may."""
+        return [*self._unusable(), *self._changed(limits), *self._slowed(limits)]
+
+    def remarks(self, limits: Limits) -> list[str]:
+        """What makes the finding doubtful, in plain words."""
+        if self.rows >= limits.least_rows:
+            return []
+        return [f"only {self.rows} rows were compared; {limits.least_rows} would say more"]
+
+    def _unusable(self) -> Iterator[str]:
+        if self.unusable:
+            yield f"{self.unusable} of {self.rows} rows have a score that is no probability"
+
+    def _changed(self, limits: Limits) -> Iterator[str]:
+        if self.flips.share > limits.flips:
+            yield _flipped("rows", self.flips, limits.flips)
+        for name, found in self.by_camera_class.items():
+            if found.rows >= limits.least_class and found.share > limits.flips_in_class:
+                yield _flipped(f"rows of camera class {name}", found, limits.flips_in_class)
+        if self.differences.mean > limits.mean_difference:
+            yield (
+                f"probabilities differ by {self.differences.mean:.4f} on average "
+                f"(at most {limits.mean_difference:g} may)"
+            )
+
+    def _slowed(self, limits: Limits) -> Iterator[str]:
+        if self.slowdown > limits.slowdown:
+            yield (
+                f"a row takes {self.slowdown:.1f} times as long "
+                f"({self.candidate_seconds * 1e6:.0f} µs after {self.live_seconds * 1e6:.0f}; "
+                f"at most {limits.slowdown:g} times)"
+            )
+
+
+def _flipped(what: str, found: Flips, limit: float) -> str:
+    return (
+        f"{found.count} of {found.rows} {what} are decided differently: {found.share:.1%} "
+        f"(at most {limit:.1%}); {found.to_network} for the network now, "
+        f"{found.to_camera} for the camera"
+    )
+
+
+def compare(
+    live: Scorer,
+    candidate: Scorer,
+    readings: Sequence[Reading],
+    clock: Callable[[], float] = thread_time,
+) -> Parity:
+    """Score readings, of which there must be at least one, by both models.
+
+    They are scored in blocks, so that no other prediction of the process waits for long.
+    `clock` gives seconds; the usual one counts the work of this thread only, whatever else
+    the machine does.
+    """
+    before, after = _Side(live, clock), _Side(candidate, clock)
+    blocks = [readings[at : at + BLOCK] for at in range(0, len(readings), BLOCK)]
+    for block in blocks:
+        for side in (before, after):
+            side.score(block, times=max(1, _LEAST_TIMINGS // len(blocks)))
+    old, new = np.array(before.positives), np.array(after.positives)
+    usable = _probable(old) & _probable(new)
+    classes = _classes(readings, {*live.camera_classes, *candidate.camera_classes})
+    return Parity(
+        live=live.version,
+        candidate=candidate.version,
+        rows=len(readings),
+        unusable=int((~usable).sum()),
+        differences=_differences(new[usable] - old[usable]),
+        flips=_flips(old[usable], new[usable]),
+        by_camera_class={
+            name: _flips(old[at], new[at])
+            for name in sorted(set(classes))
+            for at in [usable & (classes == name)]
+        },
+        live_seconds=before.seconds,
+        candidate_seconds=after.seconds,
+        slowdown=after.seconds / before.seconds,
+    )
+
+
+class _Side:
+    """One model's scores so far, and its least seconds for a row."""
+
+    def __init__(self, scorer: Scorer, clock: Callable[[], float]) -> None:
+        self.positives: list[float] = []
+        self.seconds = inf
+        self._scorer = scorer
+        self._clock = clock
+
+    def score(self, block: Sequence[Reading], times: int) -> None:
+        """Score a block; so many times, for the clock's sake."""
+        scores: Sequence[Score] = ()
+        for _ in range(times):
+            began = self._clock()
+            scores = self._scorer.score(block)
+            self.seconds = min(self.seconds, (self._clock() - began) / len(block))
+        self.positives += [score.positive for score in scores]
+
+
+def _probable(values: Array) -> Array:
+    within: Array = (values >= 0) & (values <= 1)  # which nan is not
+    return within
+
+
+def _classes(readings: Sequence[Reading], known: set[str]) -> Array:
+    names = (reading.camera_class for reading in readings)
+    return np.array([name if name in known else OTHER for name in names], dtype=object)
+
+
+def _differences(gaps: Array) -> Differences:
+    if not gaps.size:
+        return Differences(nan, nan, nan, nan)
+    sizes = np.abs(gaps)
+    p99 = float(np.percentile(sizes, 99))
+    return Differences(float(sizes.mean()), p99, float(sizes.max()), float(gaps.mean()))
+
+
+def _flips(old: Array, new: Array) -> Flips:
+    flipped = flips(new, old)
+    to_network = int((flipped & (new > 0.5)).sum())
+    return Flips(old.size, to_network, int(flipped.sum()) - to_network)

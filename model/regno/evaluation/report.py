@@ -1,0 +1,247 @@
+"""What is told of a model trained on own rows: how it does on the held-out ones, and what to doubt.
+
+Nothing here names a plate, and a camera class only if enough rows have it to be a class.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+from msgspec import Struct
+
+from model.regno.evaluation import evaluate
+from model.regno.evaluation.comparison import Difference, differences, flips
+from model.regno.features import CALENDAR, CATEGORICAL, TEXT
+from model.regno.model_file.manifest import USUAL_LENGTHS
+from model.regno.review.doubts import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
+from model.regno.training.labelled import Labelled
+from model.regno.training.split import Split
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+# The features that hold a text as it came, and the fields that it came in.
+_TEXT_FIELDS: Final = {
+    "camera_type": "camera_type",
+    "camera_class": "camera_class",
+    **{name: name.removesuffix("_text") for name in TEXT},
+}
+
+# Rarer camera classes are told of together: their figures would be noise, and what stands in
+# so few rows may be anything.
+LEAST_CLASS: Final = 30
+OTHERS: Final = f"(classes of fewer than {LEAST_CLASS} rows)"
+_YEAR: Final = np.timedelta64(366, "D")
+_DOUBTFUL: Final = {
+    LOOKALIKE: "Latin letters where Cyrillic ones are meant",
+    OUT_OF_RANGE: "a confidence below 0 or above 1: decimal commas, or per cent",
+    MISMATCH: "another number of confidences than belongs to the reading",
+    IMPLAUSIBLE: "a time before 1990 or after tomorrow",
+    AGREE: "two readings of one plate: there is nothing to decide",
+}
+
+
+class Source(Struct, frozen=True):
+    """The file of rows: its name without folders, and how many rows were left out and why.
+
+    `warnings` are the rows that are left by warning, `plate_lengths` is as in a manifest.
+    """
+
+    file: str
+    sha256: str
+    label: str
+    rows: int
+    left_out: dict[str, int]
+    warnings: dict[str, int] = {}
+    plate_lengths: int = USUAL_LENGTHS
+
+
+class Part(Struct, frozen=True):
+    """One part of the rows by time."""
+
+    rows: int
+    positive_share: float
+    first: str
+    last: str
+
+
+class Trees(Struct, frozen=True):
+    """How training ended: trees at most, trees kept, and whether the validation rows stopped it."""
+
+    most: int
+    kept: int
+    stopped_early: bool
+
+
+class Slice(Struct, frozen=True):
+    """One camera class: `believed` is the share of rows with the network above one half.
+
+    `flips` are the rows in which the other model decides differently.
+    """
+
+    rows: int
+    positive_share: float
+    auc: float
+    calibration_error: float
+    believed: float
+    flips: int | None
+
+
+class Comparison(Struct, frozen=True):
+    """Beside another model; `rightly` of the flipped rows this model decides right."""
+
+    version: str
+    sha256: str
+    measures: dict[str, Difference]
+    flips: int
+    rightly: int
+
+
+class Report(Struct, frozen=True):
+    """All of it.
+
+    `unseen` are held-out rows whose category no training row has, by feature, the calendar's left
+    out; `empty` rows of all parts with an empty text, by field; `known_pairs` held-out rows whose
+    two readings also occur together in training; `years_apart` rows whose time is more than a year
+    from all times of most rows.
+    """
+
+    version: str
+    sha256: str
+    data: Source
+    parts: dict[str, Part]
+    seed: int
+    parameters: dict[str, Any]
+    trees: Trees
+    contenders: dict[str, dict[str, float]]
+    reliability: list[dict[str, float]]
+    by_camera_class: dict[str, Slice]
+    unseen: dict[str, int]
+    empty: dict[str, int]
+    known_pairs: int
+    years_apart: int
+    against: Comparison | None
+    warnings: list[str]
+
+
+def part(rows: Labelled) -> Part:
+    """The figures of one part, whose rows are in the order of time."""
+    first, last = (str(time).replace("T", " ") for time in (rows.times[0], rows.times[-1]))
+    return Part(len(rows.labels), float(rows.labels.mean()), first, last)
+
+
+def camera_classes(rows: Labelled) -> Array:
+    """The camera class of each row, `OTHERS` for rare ones, shape (rows,)."""
+    classes = np.asarray(rows.table["camera_class"], dtype=object)
+    counts = Counter(classes.tolist())
+    return np.array([name if counts[name] >= LEAST_CLASS else OTHERS for name in classes.tolist()])
+
+
+def slices(rows: Labelled, new: Array, other: Array | None) -> dict[str, Slice]:
+    """The camera classes by name; `new` and `other` are the probabilities of two models."""
+    classes = camera_classes(rows)
+    return {
+        str(name): _slice(rows.labels[at], new[at], None if other is None else other[at])
+        for name in np.unique(classes)
+        for at in [classes == name]
+    }
+
+
+def _slice(labels: Array, new: Array, other: Array | None) -> Slice:
+    return Slice(
+        rows=labels.size,
+        positive_share=float(labels.mean()),
+        auc=evaluate.auc(labels, new),
+        calibration_error=evaluate.calibration_error(labels, new),
+        believed=float((new > 0.5).mean()),
+        flips=None if other is None else int(flips(new, other).sum()),
+    )
+
+
+def compare(
+    labels: Array, new: Array, other: Array, named: tuple[str, str], seed: int
+) -> Comparison:
+    """The comparison with another model, named by (version, sha256)."""
+    flipped = flips(new, other)
+    return Comparison(
+        *named,
+        measures=differences(labels, new, other, seed),
+        flips=int(flipped.sum()),
+        rightly=int((flipped & ((new > 0.5) == (labels == 1))).sum()),
+    )
+
+
+def unseen(split: Split) -> dict[str, int]:
+    """For each categorical feature how many held-out rows have a value new to training."""
+    counts = {}
+    for name in (name for name in CATEGORICAL if name not in CALENDAR):
+        known = set(split.train.table[name])
+        counts[name] = int((~split.held_out.table[name].isin(known)).sum())
+    return {name: count for name, count in counts.items() if count}
+
+
+def empty(split: Split) -> dict[str, int]:
+    """For each field of text how many rows of all parts have none."""
+    table = pd.concat([part.table[list(_TEXT_FIELDS)] for part in split], ignore_index=True)
+    counts = {
+        field: int((table[feature].str.strip() == "").sum())
+        for feature, field in _TEXT_FIELDS.items()
+    }
+    return {field: count for field, count in counts.items() if count}
+
+
+def of_empty(counts: Mapping[str, int], rows: int) -> list[str]:
+    """Warnings of empty texts."""
+    found = []
+    for field, count in counts.items():
+        but = ", but an empty value is not among those it knows" if field in CATEGORICAL else ""
+        found.append(f"{field}: {count} of {rows} rows are empty; the model learns from them{but}")
+    return found
+
+
+def years_apart(split: Split) -> int:
+    """How many rows are more than a year apart from most: placeholders for times, wrong clocks."""
+    times = np.sort(np.concatenate([part.times for part in split]))
+    begins = np.flatnonzero(np.diff(times) > _YEAR) + 1
+    return len(times) - max(map(len, np.split(times, begins)))
+
+
+def known_pairs(split: Split) -> int:
+    """How many held-out rows have two readings that some training row has, too."""
+    known = pd.MultiIndex.from_frame(split.train.table[list(TEXT)])
+    return int(pd.MultiIndex.from_frame(split.held_out.table[list(TEXT)]).isin(known).sum())
+
+
+def warnings(
+    trees: Trees,
+    contenders: Mapping[str, Mapping[str, float]],
+    unseen_rows: Mapping[str, int],
+    held_out: int,
+) -> list[str]:
+    """What whoever promotes the model should know first."""
+    found = [
+        f"{name}: {count} of {held_out} held-out rows have a value that no training row has; "
+        "their scores are guesses"
+        for name, count in unseen_rows.items()
+    ]
+    if not trees.stopped_early:
+        found.append(f"training ended at its limit of {trees.most} trees; more may do better")
+    if contenders["model"]["auc"] <= contenders["score_itself"]["auc"]:
+        found.append("the network's own score ranks the held-out rows as well as the model does")
+    return found
+
+
+def doubtful(source: Source, apart: int) -> list[str]:
+    """What to doubt of the rows themselves; `apart` is how many are `years_apart`."""
+    counts = {parts(warning): count for warning, count in source.warnings.items()}
+    lines = [
+        f"{field}{': ' if field else ''}{count} of {source.rows} rows have {_DOUBTFUL[kind]}"
+        for (kind, field), count in counts.items()
+    ]
+    if apart:
+        lines.append(
+            f"time_check: {apart} of {source.rows} rows are more than a year apart from most; "
+            "placeholders and wrong clocks spoil a split by time"
+        )
+    return lines

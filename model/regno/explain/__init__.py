@@ -1,0 +1,1 @@
+"""Explanations: contributions of features, made in a process of their own, in plain words."""

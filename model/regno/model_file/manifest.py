@@ -1,0 +1,92 @@
+"""What is known about a model file: the manifest that lies beside it as `manifest.json`."""
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from model import file_text, files
+from model.errors import ModelRefused
+from model.regno.drift.drift import Variable
+
+FILE_NAME: Final = "manifest.json"
+# The bundled one has 34 kB; one of a hundred times as many values still fits.
+_LARGEST: Final = 4 * 2**20
+# Of the lengths 0 to 10.
+USUAL_LENGTHS: Final = 11
+
+
+class Feature(Struct):
+    """One declared feature: `kind` is numeric, categorical or text."""
+
+    name: str
+    kind: str
+
+
+class Manifest(Struct):
+    """What is known about a model.
+
+    `vocabularies` holds, for each categorical feature, the values seen in training;
+    `golden` the positive probabilities of the golden requests, in their order; `reference`
+    how the held-out rows are distributed, for drift; `borders` where the trees split each
+    numeric feature; `plate_lengths` for how many plate lengths, from 0 on, the network has a
+    confidence. `classes` are the names of the model's two classes in its own order, and
+    `positive_class` the one that means that the network is right; older manifests lack both.
+    `unexplained` is why contributions can't be worked out, "" if they can, None if nobody tried.
+    Of a model that came without a manifest, training and metrics are unknown.
+    """
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    features: list[Feature]
+    vocabularies: dict[str, list[str]]
+    golden: list[float]
+    training: dict[str, Any]
+    libraries: dict[str, str]
+    metrics: dict[str, Any]
+    reference: list[Variable] = []
+    borders: dict[str, list[float]] = {}
+    classes: list[str] = []
+    positive_class: str = ""
+    unexplained: str | None = None
+    plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
+
+
+def beside(model: Path, sha256: str) -> Manifest | None:
+    """The manifest of a model file, None when it has none.
+
+    A manifest that names another file is another model's and is left alone.
+    Raises ModelRefused when the manifest is unreadable or was written for other bytes.
+    """
+    path = model.with_name(FILE_NAME)
+    try:
+        manifest = msgspec.json.decode(file_text.bare(files.read(path, _LARGEST)), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelRefused(f"its manifest {path} can't be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise ModelRefused(f"its manifest {path} can't be read: nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ModelRefused(f"its manifest {path} can't be read: {error}") from error
+    if manifest.file != model.name:
+        return None
+    if manifest.sha256 != sha256:
+        raise ModelRefused(f"its manifest {path} was written for other bytes: the SHA-256 differs")
+    return manifest
+
+
+def write(manifest: Manifest, path: Path) -> None:
+    """Write a manifest as indented JSON."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def libraries() -> dict[str, str]:
+    """The versions that a model is made with."""
+    versions = {name: version(name) for name in ("catboost", "numpy")}
+    return {"python": platform.python_version(), **versions}

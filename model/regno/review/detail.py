@@ -1,0 +1,182 @@
+"""What else there is to tell of a score: whose reading to take, how clearly, and what to doubt."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from model.regno.features import field_of
+from model.regno.request import Reading
+from model.regno.review.decision import Decision, Thresholds
+from model.regno.review.doubts import (
+    AGREE,
+    CAMERA,
+    CHARACTERS,
+    IMPLAUSIBLE,
+    LENGTHS,
+    LOOKALIKE,
+    MISMATCH,
+    NETWORK,
+    OUT_OF_RANGE,
+    UNSEEN,
+    parts,
+)
+from model.regno.review.guards import Guards
+from model.regno.review.spelling import nearest
+from model.regno.scorer import RegnoScorer, Score
+
+
+class UnseenCategory(Struct, frozen=True, tag_field="kind", tag="unseen-category"):
+    """A categorical feature, made of a field, has a value that the model never saw.
+
+    `nearest` is the known value most like what was sent, null if none is, or if the feature is
+    computed; `normalised` whether that was scored instead.
+    """
+
+    field: str
+    feature: str
+    nearest: str | None
+    normalised: bool
+
+
+class LookalikeLetters(Struct, frozen=True, tag_field="kind", tag="lookalike-letters"):
+    """A plate has Latin letters where Cyrillic ones are meant.
+
+    `normalised` tells whether the Cyrillic ones were scored instead.
+    """
+
+    field: str
+    normalised: bool
+
+
+class OutOfRange(Struct, frozen=True, tag_field="kind", tag="out-of-range"):
+    """A field holds a number, or is of a length, outside of what it can mean to the model.
+
+    `feature` is one that is made of the field.
+    """
+
+    field: str
+    feature: str
+    least: float
+    greatest: float
+
+
+class LengthMismatch(Struct, frozen=True, tag_field="kind", tag="length-mismatch"):
+    """A list holds `confidences` numbers, where the network's reading wants `expected`."""
+
+    field: str
+    confidences: int
+    expected: int
+
+
+class ImplausibleTime(Struct, frozen=True, tag_field="kind", tag="implausible-time"):
+    """A time is before 1990 or after tomorrow: a placeholder, or of a wrong clock."""
+
+    field: str
+
+
+class ReadingsAgree(Struct, frozen=True, tag_field="kind", tag="readings-agree"):
+    """Both readings are of one plate, case, blanks and look-alike letters aside."""
+
+
+Doubt: TypeAlias = (
+    UnseenCategory
+    | LookalikeLetters
+    | OutOfRange
+    | LengthMismatch
+    | ImplausibleTime
+    | ReadingsAgree
+)
+
+
+class Detail(Score):
+    """A score, the decision that costs least by it, and what makes it doubtful.
+
+    `margin` is how far `positive` is from the nearest threshold of the decision; `model` the
+    version that scored.
+    """
+
+    decision: Decision
+    margin: float
+    warnings: list[Doubt]
+    model: str
+
+
+class Detailer:
+    """Makes details of scores, by thresholds and by the guards that the rows went through."""
+
+    def __init__(self, thresholds: Thresholds, guards: Guards) -> None:
+        self._thresholds = thresholds
+        self._guards = guards
+
+    def of(self, scorer: RegnoScorer, reading: Reading, score: Score) -> Detail:
+        """The detail of the score that a reading, as it was sent, got."""
+        positive = score.positive
+        return Detail(
+            score.negative,
+            positive,
+            self._thresholds.decide(positive),
+            self._thresholds.margin(positive),
+            list(self._doubts(scorer, reading)),
+            scorer.version,
+        )
+
+    def _doubts(self, scorer: RegnoScorer, reading: Reading) -> Iterator[Doubt]:
+        row = scorer.row(reading)
+        sent = self._guards.warnings(scorer, reading, row)
+        left = self._guards.settle(scorer, reading, row, sent).warnings if sent else ()
+        for warning in dict.fromkeys((*sent, *left)):
+            kind, about = parts(warning)
+            yield _DOUBTS[kind](_Case(scorer, reading, about, warning not in left))
+
+
+class _Case(NamedTuple):
+    """A warning of a reading as it was sent; `about` is the feature or field that it names."""
+
+    scorer: RegnoScorer
+    reading: Reading
+    about: str
+    normalised: bool
+
+
+def _unseen(case: _Case) -> Doubt:
+    feature = case.about
+    known = case.scorer.categories.get(feature)
+    like = nearest(getattr(case.reading, feature), known) if known else None
+    return UnseenCategory(field_of(feature), feature, like, case.normalised)
+
+
+# The features that tell when a field is below its range, and when above.
+_MEASURES: Final = {
+    CHARACTERS: ("min_sym_score", "max_sym_score"),
+    LENGTHS: ("max_len_score", "max_len_score"),
+    CAMERA: ("cam_len", "cam_len"),
+    NETWORK: ("ai_len", "ai_len"),
+}
+
+
+def _out_of_range(case: _Case) -> Doubt:
+    field, bounds = case.about, case.scorer.bounds[case.about]
+    value = getattr(case.reading, field)
+    greatest = len(value) if isinstance(value, str) else max(value)
+    below, above = _MEASURES[field]
+    feature = above if greatest > bounds.with_a_hair().greatest else below
+    return OutOfRange(field, feature, *bounds)
+
+
+def _mismatch(case: _Case) -> Doubt:
+    confidences, characters = getattr(case.reading, case.about), len(case.reading.afts_regno_ai)
+    expected = characters if case.about == CHARACTERS else case.scorer.plate_lengths
+    if len(confidences) == expected:  # but none of them is for a reading as long as this
+        expected = characters + 1
+    return LengthMismatch(case.about, len(confidences), expected)
+
+
+_DOUBTS: Final[dict[str, Callable[[_Case], Doubt]]] = {
+    UNSEEN: _unseen,
+    LOOKALIKE: lambda case: LookalikeLetters(case.about, case.normalised),
+    OUT_OF_RANGE: _out_of_range,
+    MISMATCH: _mismatch,
+    IMPLAUSIBLE: lambda case: ImplausibleTime(case.about),
+    AGREE: lambda _: ReadingsAgree(),
+}

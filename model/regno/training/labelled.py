@@ -1,0 +1,207 @@
+"""A CSV file of readings with their labels, for training: features, labels and times.
+
+The rules are those of bulk scoring, and so are the words: a row that `model.score` would
+refuse is no row to train on.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from model.bulk.blocks import Block, blocks, read_header
+from model.bulk.cells import Cells, read_cells
+from model.bulk.errors import TableRefused
+from model.names import PLATE
+from model.privacy import is_whole_plate
+from model.regno.columns.csv_header import column_names, places
+from model.regno.columns.csv_rows import check
+from model.regno.columns.table import Columns, TableMaker
+from model.regno.features import CATEGORICAL, NAMES, NUMERIC
+from model.regno.model_file.manifest import USUAL_LENGTHS
+from model.regno.request import FIELDS
+from model.regno.review.doubts import Doubts, usual_lengths
+from model.regno.review.ranges import ANY
+from model.wire import EMPTY
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+_BLOCK_LINES: Final = 5_000
+_LABELS: Final = {b"0": 0, b"1": 1, b"0.0": 0, b"1.0": 1}
+# What may be repeated of a label that is none: it can't be a plate that stands in a wrong column.
+_SHOWN: Final = frozenset(
+    (*("true", "false", "yes", "no", "y", "n", "t", "f", "да", "нет"), "nan", "null", "none")
+)
+_TIME: Final = FIELDS.index("time_check")
+# Values go into vocabularies, and from there into metrics.
+_NAMED: Final = {name: FIELDS.index(name) for name in ("camera_type", "camera_class")}
+# Of so many rows with plates in such a column, it is another one that was given its name.
+_FEW: Final = 3
+_KINDS: Final = {**dict.fromkeys(NUMERIC, "numeric"), **dict.fromkeys(CATEGORICAL, "categorical")}
+FEATURES: Final = [(name, _KINDS.get(name, "text")) for name in NAMES]
+
+
+class Labelled(NamedTuple):
+    """`n` rows: the features by name, the labels (n,) as 0 or 1, the times (n,) to the second.
+
+    A label is 1 when the network's reading is the true one. Times are those of the clock on
+    the wall, as in the features: no zone is applied.
+    """
+
+    table: pd.DataFrame
+    labels: Array
+    times: Array
+
+    def at(self, rows: Array) -> "Labelled":
+        """The rows at these places."""
+        table = self.table.iloc[rows].reset_index(drop=True)
+        return Labelled(table, self.labels[rows], self.times[rows])
+
+
+_NONE: Final = Labelled(
+    pd.DataFrame(columns=list(NAMES)), np.empty(0, dtype=int), np.empty(0, dtype="datetime64[s]")
+)
+
+
+class Fault(NamedTuple):
+    """What is wrong with the row that begins at a line: `reason` is "field: reason"."""
+
+    line: int
+    reason: str
+
+
+class Contents(NamedTuple):
+    """What a file holds: its good rows in their order, and the faults of the others.
+
+    `warnings` are the good rows by warning, `plate_lengths` is as in a manifest.
+    """
+
+    rows: Labelled
+    faults: list[Fault]
+    warnings: dict[str, int]
+    plate_lengths: int
+
+
+class _Part(NamedTuple):
+    """The same of one block: `columns` are the fields of its good rows, in pieces.
+
+    `plates` are its rows with a plate in a column of names, by the column.
+    """
+
+    rows: list[Labelled]
+    faults: list[Fault]
+    columns: list[Columns]
+    plates: Mapping[str, int] = {}
+
+
+def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> Contents:
+    """Read a whole file.
+
+    `label` names the column of labels; `told` is called with the bytes read so far and again.
+    Raises TableRefused when the file is no such table.
+    """
+    if label in FIELDS:
+        raise TableRefused(f"{label} is a field of the reading and can't be the label")
+    header = read_header(file)
+    names = column_names(header)
+    wanted = places(names, [*FIELDS, label])
+    told(len(header))
+    rows, faults, warnings = [], [], _Warnings()
+    plates: Counter[str] = Counter()
+    for block in blocks(file, _BLOCK_LINES):
+        part = _block(block, len(names), wanted, label)
+        plates.update(part.plates)
+        _check_plates(plates)
+        rows += part.rows
+        faults += part.faults
+        warnings.add(part.columns)
+        told(len(block.text))
+    tables, labels, times = zip(*(rows or [_NONE]), strict=True)
+    table = pd.concat(tables, ignore_index=True)
+    good = Labelled(table, np.concatenate(labels), np.concatenate(times))
+    return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths)
+
+
+class _Warnings:
+    """Counts rows by warning. The first rows say what size of a length list is usual."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.plate_lengths = USUAL_LENGTHS
+        self._doubts: Doubts | None = None
+
+    def add(self, pieces: Iterable[Columns]) -> None:
+        """Count the rows of some columns."""
+        for columns in pieces:
+            if self._doubts is None:
+                self.plate_lengths = usual_lengths(columns.length_scores.sizes)
+                self._doubts = Doubts(ANY, self.plate_lengths)
+            self.counts.update(self._doubts.count(columns))
+
+
+def _block(block: Block, width: int, wanted: Sequence[int], label: str) -> _Part:
+    """The rows of a block as one part, none when it has no good row."""
+    cells = read_cells(block, width)
+    if not cells.rows:
+        return _Part([], [], [])
+    *fields, given = (cells.columns[at] for at in wanted)
+    labels = np.array([_LABELS.get(cell, -1) for cell in given])
+    plates = _plates(fields)
+    named = {row: f"{name}: {PLATE}" for name, found in plates.items() for row in found}
+    known = named | _with_labels(cells, given, labels, label)
+    checked = check(fields, known, max(map(len, cells.rows)))
+    counts = {name: len(found) for name, found in plates.items()}
+    faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
+    good = np.array([row for row in range(len(cells.rows)) if row not in checked.faults], dtype=int)
+    if not len(good):
+        return _Part([], faults, [], counts)
+    times = np.array([_second(fields[_TIME][row]) for row in good], dtype="datetime64[s]")
+    pieces = list(checked.pieces())
+    rows = Labelled(_table(pieces), labels[good], times)
+    return _Part([rows], faults, [columns for _, columns in pieces], counts)
+
+
+def _plates(fields: Sequence[Sequence[bytes]]) -> dict[str, list[int]]:
+    """The rows that have a plate in a column of names."""
+    found = {}
+    for name, at in _NAMED.items():
+        plates = {cell for cell in set(fields[at]) if is_whole_plate(cell.decode(errors="replace"))}
+        found[name] = [row for row, cell in enumerate(fields[at]) if cell in plates]
+    return found
+
+
+def _check_plates(rows: Mapping[str, int]) -> None:
+    for name, count in rows.items():
+        if count > _FEW:
+            raise TableRefused(
+                f"{name} of {count} rows and more holds what may be number plates, which are "
+                "personal data: is it another column?"
+            )
+
+
+def _with_labels(cells: Cells, given: Sequence[bytes], labels: Array, label: str) -> dict[int, str]:
+    unlabelled = np.flatnonzero(labels < 0).tolist()
+    return {row: f"{label}: {_no_label(given[row])}" for row in unlabelled} | cells.faults
+
+
+def _no_label(cell: bytes) -> str:
+    text = cell.decode(errors="replace").strip().lower()
+    if not text:
+        return EMPTY
+    return f"must be 0 or 1, not {text}" if text in _SHOWN else "must be 0 or 1"
+
+
+def _table(pieces: Sequence[tuple[Array, Columns]]) -> pd.DataFrame:
+    """The features of all rows without a fault, in the order of the file."""
+    maker = TableMaker(FEATURES)
+    tables = [maker.of_columns(columns).set_axis(rows) for rows, columns in pieces]
+    # Blocks have different categories, so that their codes would not go together.
+    plain = [table.astype(dict.fromkeys(CATEGORICAL, object)) for table in tables]
+    return pd.concat(plain).sort_index(ignore_index=True)
+
+
+def _second(cell: bytes) -> datetime:
+    return datetime.fromisoformat(cell.decode()).replace(tzinfo=None, microsecond=0)

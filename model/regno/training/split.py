@@ -1,0 +1,74 @@
+"""Rows split by time: the oldest train, the next ones stop the training, the newest are held out.
+
+A model is used on readings that come after those it learnt from, and is measured so here.
+"""
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from model.errors import DataRefused
+from model.regno.training.labelled import Labelled
+from model.regno.training.parameters import SplitShares
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+LEAST_ROWS: Final = 200
+# Of fewer rows neither a log loss nor an AUC says anything.
+LEAST_PART: Final = 20
+
+
+class Split(NamedTuple):
+    """Three parts, each in the order of time; rows of one second are in one part."""
+
+    train: Labelled
+    validation: Labelled
+    held_out: Labelled
+
+
+def by_time(rows: Labelled, shares: SplitShares) -> Split:
+    """Split rows, in whatever order they are, as near to the shares as seconds allow.
+
+    Raises DataRefused when a part would be too small, or have one kind of label only.
+    """
+    if len(rows.labels) < LEAST_ROWS:
+        raise DataRefused(f"it has {len(rows.labels)} good rows, at least {LEAST_ROWS} are needed")
+    _check_labels("", rows.labels)
+    order = np.argsort(rows.times, kind="stable")
+    cuts = _cuts(rows.times[order], shares)
+    split = Split(*(rows.at(part) for part in np.split(order, cuts)))
+    for name, part in zip(Split._fields, split, strict=True):
+        _check_part(name.replace("_", "-"), part)
+    return split
+
+
+def _cuts(times: Array, shares: SplitShares) -> list[int]:
+    """Where the second and the third part begin: each at a new second."""
+    begins = np.flatnonzero(times[1:] != times[:-1]) + 1
+    if len(begins) < 2:
+        raise DataRefused(
+            f"its rows are of {len(begins) + 1} different seconds by time_check; "
+            "to split them by time into three parts takes more"
+        )
+    held_out = round(len(times) * (1 - shares.held_out))
+    validation = round(len(times) * (1 - shares.held_out - shares.validation))
+    last = _nearest(begins[1:], held_out)
+    return [_nearest(begins[begins < last], validation), last]
+
+
+def _nearest(places: Array, wanted: int) -> int:
+    return int(places[np.abs(places - wanted).argmin()])
+
+
+def _check_part(name: str, part: Labelled) -> None:
+    where = f" among the {name} rows ({part.times[0]} to {part.times[-1]})"
+    if len(part.labels) < LEAST_PART:
+        raise DataRefused(
+            f"there would be {len(part.labels)} rows{where}, at least {LEAST_PART} are needed"
+        )
+    _check_labels(where, part.labels)
+
+
+def _check_labels(where: str, labels: Array) -> None:
+    if (labels == labels[0]).all():
+        raise DataRefused(f"all {len(labels)} labels{where} are {labels[0]}: nothing can be learnt")

@@ -1,0 +1,142 @@
+"""From readings to a trained CatBoost classifier.
+
+The table is built by the same features code that serves, so the two can't drift apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from catboost import CatBoostClassifier, Pool
+from tqdm import tqdm
+
+from model.regno.features import CATEGORICAL, NAMES, TEXT, Value, all_features
+from model.regno.model_file import vocabulary
+from model.regno.request import from_fields
+from model.regno.training.simulate import Sample
+from model.stopping import Stopped
+
+# Symbols and pairs of neighbours. The alphabet is small: nothing is cut off at these sizes,
+# and CatBoost's own defaults would only add hundreds of pair columns to each tree's search.
+TEXT_PROCESSING: Final = {
+    "tokenizers": [{"tokenizer_id": "Space", "delimiter": " "}],
+    "dictionaries": [
+        {"dictionary_id": "Symbol", "gram_order": "1", "max_dictionary_size": "64"},
+        {"dictionary_id": "Pair", "gram_order": "2", "max_dictionary_size": "1000"},
+    ],
+    "feature_processing": {
+        "default": [
+            {
+                "tokenizers_names": ["Space"],
+                "dictionaries_names": ["Symbol"],
+                "feature_calcers": ["BoW", "NaiveBayes"],
+            },
+            {
+                "tokenizers_names": ["Space"],
+                "dictionaries_names": ["Pair"],
+                "feature_calcers": ["NaiveBayes"],
+            },
+        ]
+    },
+}
+# Sums of floats depend on how rows are split over threads: a fixed count keeps them the same.
+THREADS: Final = 2
+PARAMETERS: Final[Mapping[str, Any]] = {
+    "iterations": 87,
+    "depth": 10,
+    # With smaller steps, this few trees stop short and the probabilities stay too timid.
+    "learning_rate": 0.35,
+    "l2_leaf_reg": 1.0,
+    "leaf_estimation_iterations": 10,
+    # Single categories only: combinations would fill the file with their tables.
+    "max_ctr_complexity": 1,
+    "text_processing": TEXT_PROCESSING,
+}
+
+
+class _Progress:
+    """CatBoost's callback: one step of the bar for each tree."""
+
+    def __init__(self, bar: "tqdm[Any]", stopped: Stopped) -> None:
+        self._bar = bar
+        self._stopped = stopped
+
+    def after_iteration(self, _: object) -> bool:
+        """Whether to go on."""
+        self._bar.update()
+        return not self._stopped
+
+
+def table(samples: Sequence[Sample]) -> list[list[Value]]:
+    """The features of each sample, in the order of `features.NAMES`."""
+    return [all_features(from_fields(**sample.request)) for sample in samples]
+
+
+def labels(samples: Sequence[Sample]) -> np.ndarray:
+    """1 where the network's reading is the true one, else 0. Shape (samples,)."""
+    return np.array([sample.label for sample in samples])
+
+
+def vocabularies(samples: Sequence[Sample]) -> dict[str, list[str]]:
+    """For each categorical feature the sorted values that occur in the samples."""
+    rows = table(samples)
+    indices = {name: NAMES.index(name) for name in CATEGORICAL}
+    return {name: vocabulary.names(str(row[at]) for row in rows) for name, at in indices.items()}
+
+
+def train(
+    samples: Sequence[Sample],
+    seed: int,
+    parameters: Mapping[str, Any] = PARAMETERS,
+    *,
+    progress: bool = True,
+    stopped: Stopped | None = None,
+) -> CatBoostClassifier:
+    """A classifier of `samples`, whose labels must be of both kinds.
+
+    The same samples, seed and parameters on the same kind of machine give the same
+    predictions to the last bit. The saved bytes differ each time nevertheless: CatBoost
+    writes a random model id, the time, and random ids of dictionaries into the file.
+    """
+    rows = pool(table(samples), labels(samples))
+    options = {**parameters, "random_seed": seed, "thread_count": THREADS}
+    return fit(rows, options, progress=progress, stopped=stopped)
+
+
+def pool(rows: Sequence[Sequence[Value]] | pd.DataFrame, marks: np.ndarray) -> Pool:
+    """Rows of features in the order of `features.NAMES`, with their labels, for CatBoost."""
+    return Pool(
+        rows,
+        marks,
+        feature_names=list(NAMES),
+        cat_features=list(CATEGORICAL),
+        text_features=list(TEXT),
+    )
+
+
+def fit(
+    rows: Pool,
+    options: Mapping[str, Any],
+    validation: Pool | None = None,
+    *,
+    progress: bool = True,
+    stopped: Stopped | None = None,
+) -> CatBoostClassifier:
+    """A classifier of a pool by CatBoost's options, of which `iterations` must be one.
+
+    With validation rows the trees after the best one are cut off. A progress bar is drawn
+    when standard error is a terminal, unless `progress` is false. Raises what `stopped`
+    raises when it has come.
+    """
+    stopped = stopped or Stopped()
+    model = CatBoostClassifier(
+        **options,
+        allow_writing_files=False,
+        verbose=False,
+    )
+    disable = None if progress else True
+    with tqdm(total=options["iterations"], desc="Training", unit="tree", disable=disable) as bar:
+        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, stopped)])
+    stopped.check()
+    return model

@@ -1,0 +1,32 @@
+"""`python -m service.config.announce`: say at which address the settings have the service listen.
+
+For `make run`, before it serves. A bad setting ends it as it ends the service.
+"""
+
+import sys
+
+from service.config.options import EXAMPLE_KEY, Settings
+from service.config.settings import SettingsError, load, stop
+
+
+def main() -> None:
+    """Write one line."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        stop(error)
+    sys.stdout.write(f"Serving on {_url(settings)}{_key(settings)}. Ctrl-C stops it.\n")
+
+
+def _url(settings: Settings) -> str:
+    public = settings.binds[0]
+    return public if public.startswith("unix:") else f"http://{public}"
+
+
+def _key(settings: Settings) -> str:
+    """The key that everybody knows, if it is the one; no other is to be shown."""
+    return f", key {EXAMPLE_KEY}" if settings.api_keys == f"example:{EXAMPLE_KEY}" else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""One HTTP request apart from its transport: body, keys, ids, errors, replies, OpenAPI document.
+
+May import: flask, msgspec, `service.config`, `telemetry`, `overload`, public names of `model`.
+Never: `service.server`, `service.rollout`.
+"""

@@ -1,0 +1,72 @@
+"""Which requests may pass: the check of the API key."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from flask import Blueprint, request
+
+from service.config.addresses import FORWARDED, TELLING, is_forwarded_from_elsewhere
+from service.config.settings import EXAMPLE_KEY
+from service.http.api_keys import NOT_THE_EXAMPLE, KeyRing
+from service.http.errors import Refused
+from service.http.request_ids import RequestIds
+from service.telemetry.record import Record, record_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_EXAMPLE: Final = EXAMPLE_KEY.encode()
+_CHALLENGE: Final = {"WWW-Authenticate": 'ApiKey header="x-api-key"'}
+_LATER: Final = {"Retry-After": "3"}
+# The headers that tell who is calling, for whom, and by which name, as WSGI calls them.
+_TELLING: Final = {
+    f"HTTP_{name.decode().upper().replace('-', '_')}": name
+    for name in (b"x-api-key", b"x-request-id", *TELLING)
+}
+
+
+class Guard:
+    """Lets requests pass whose key is known."""
+
+    def __init__(self, keys: KeyRing, ids: RequestIds) -> None:
+        self._keys = keys
+        self._ids = ids
+
+    def admit(self, headers: Mapping[bytes, bytes], record: Record) -> None:
+        """Let a request pass and note whose it is. Raises Refused without a known `x-api-key`.
+
+        The example key is everybody's: it is good for requests that begin on this machine only.
+        Where a proxy tells the client's address, who tries many keys is refused with 429.
+        """
+        key = headers.get(b"x-api-key", b"")
+        name = self._keys.name_of(key)
+        clients = headers.get(b"x-forwarded-for")
+        if clients and key and self._keys.guesses.refuses(_last(clients), name):
+            raise Refused(429, "too many wrong keys came from this address", _LATER)
+        if name is None:
+            raise Refused(401, "the x-api-key header is missing or wrong", _CHALLENGE)
+        if key == _EXAMPLE and is_forwarded_from_elsewhere(headers):
+            raise Refused(401, NOT_THE_EXAMPLE, _CHALLENGE)
+        record.key_name = name
+        given = headers.get(b"x-request-id")
+        if given is not None:
+            self._ids.take(record, given.decode("latin-1"), key.decode("latin-1"))
+
+    def protect(self, blueprint: Blueprint) -> None:
+        """Let only requests with a known `x-api-key` reach the routes of this blueprint."""
+        blueprint.before_request(
+            lambda: self.admit(_telling(request.environ), record_of(request.environ))
+        )
+
+
+def _last(clients: bytes) -> str:
+    """The address that the nearest proxy saw: others may be made up."""
+    return clients.rpartition(b",")[2].strip().decode("latin-1")
+
+
+def _telling(environ: "WSGIEnvironment") -> dict[bytes, bytes]:
+    return {
+        _TELLING.get(variable, FORWARDED): value.encode("latin-1")
+        for variable, value in environ.items()
+        if variable in _TELLING or variable.startswith("HTTP_X_FORWARDED")
+    }

@@ -1,0 +1,61 @@
+"""What the server does around each request, for the app under any other WSGI server.
+
+The server of this project makes a request's record before it calls the app, and writes headers,
+metrics and the access line itself: then there is nothing left to do here.
+"""
+
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from service.http.request_ids import new_id
+from service.telemetry.metrics import Metrics
+from service.telemetry.record import ENVIRON_KEY, Record, method_of, route_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class RequestMiddleware:
+    """Gives each request its record, each reply its headers, and counts it."""
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        metrics: Metrics,
+        version: Callable[[], str],
+    ) -> None:
+        """`version` is that of the model that serves."""
+        self._app = app
+        self._http = metrics.http
+        self._version = version
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """The WSGI interface."""
+        if ENVIRON_KEY in environ:
+            return self._app(environ, self._noting_route(environ, start))
+        began = perf_counter()
+        record = environ[ENVIRON_KEY] = Record(new_id(), method_of(environ["REQUEST_METHOD"]))
+        record.status = 500
+
+        def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            record.status = int(status[:3])
+            headers.append(("X-Request-Id", record.replied_id))
+            headers.append(("X-Model-Version", record.model_version or self._version()))
+            return start(status, headers, *exc_info)
+
+        try:
+            return self._app(environ, self._noting_route(environ, start_response))
+        finally:
+            record.seconds = perf_counter() - began
+            self._http.observe([record])
+
+    @staticmethod
+    def _noting_route(environ: "WSGIEnvironment", start: Any) -> Any:
+        record: Record = environ[ENVIRON_KEY]
+
+        def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            record.route = record.route or route_of(environ)
+            return start(status, headers, *exc_info)
+
+        return start_response

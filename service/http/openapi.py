@@ -1,0 +1,259 @@
+"""The OpenAPI document, made from the types that validate."""
+
+from typing import Any, Final
+
+from model.regno import components
+from service.http import openapi_model
+
+_REF: Final = "#/components/schemas/{name}"
+_JSON: Final = "application/json"
+_EXAMPLE: Final = {
+    "regno_recognize": "А939НО196",
+    "afts_regno_ai": "А939НО190",
+    "recognition_accuracy": 6.4,
+    "afts_regno_ai_score": 0.8689166903495789,
+    "afts_regno_ai_char_scores": "[0.9998925924301147, 0.9999872446060181, 0.9999798536300659, "
+    "0.9999990463256836, 0.9988356232643127, 0.9998175501823425, 1.0, 0.999994158744812, "
+    "0.8702163696289062]",
+    "afts_regno_ai_length_scores": "[3.2404470773350624e-10, 3.236617363011618e-10, "
+    "3.2367283853140805e-10, 3.2651523151905337e-10, 3.234087164738497e-10, "
+    "3.259402747701756e-10, 3.2362224011706076e-10, 4.545459564297971e-09, "
+    "2.996458192683349e-08, 1.0, 3.2479344214131345e-10]",
+    "camera_type": "Стационарная",
+    "camera_class": "Астра-Трафик",
+    "time_check": "2021-08-01 09:02:59",
+    "direction": 0,
+}
+_DETAIL: Final = {
+    "name": "detail",
+    "in": "query",
+    "description": "1: each score comes with the decision that costs least, its margin, warnings "
+    "and the model's version",
+    "schema": {"type": "integer", "enum": [0, 1], "default": 0},
+}
+
+
+def document(explain_rows: int) -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1; so many rows may be explained at once."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Plate scoring",
+            "version": "1",
+            "description": "A camera and a neural network read the same number plate "
+            "differently. POST /reg/ says how probably the network is right.",
+        },
+        "paths": {
+            "/reg/": {"post": _score()},
+            "/reg/explain": {"post": _explain()},
+            **openapi_model.paths(_REF, _ok, _errors),
+            "/": {"get": _get("Address and key are right", "home", secured=True)},
+            "/healthz": {"get": _get("This worker answers", "healthz")},
+            "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
+        },
+        "components": {
+            "schemas": _for_generators(
+                {
+                    **components(_REF),
+                    **openapi_model.schemas(_REF),
+                    **_requests(explain_rows),
+                    **_replies(),
+                }
+            ),
+            "headers": _headers(),
+            "responses": _error_responses(),
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    }
+
+
+def _score() -> dict[str, Any]:
+    text = "One score, or a list in the order of the rows"
+    return {
+        "operationId": "post_reg",
+        "summary": "Score one reading, or an array of them",
+        **_asked("ScoreRequest", _DETAIL),
+        "responses": {
+            "200": _ok("ScoreReply", text, "Server-Timing", "X-Score-Warnings"),
+            **_errors("400", "401", "408", "413", "415", "429", "500"),
+        },
+    }
+
+
+def _explain() -> dict[str, Any]:
+    text = "One explanation, or a list in the order of the rows"
+    return {
+        "operationId": "post_explain",
+        "summary": "Explain the score of one reading, or of a few in an array",
+        "description": "What each feature did to the score, as SHAP values. Takes tens of "
+        "milliseconds a row, and is refused with 429 while anybody waits for a score.",
+        **_asked("ExplanationRequest"),
+        "responses": {
+            "200": _ok("ExplanationReply", text, "X-Score-Warnings"),
+            **_errors("400", "401", "408", "413", "415", "429", "500", "501", "503"),
+        },
+    }
+
+
+def _asked(schema: str, *parameters: dict[str, Any]) -> dict[str, Any]:
+    """What requests with readings have in common."""
+    return {
+        "security": [{"key": []}],
+        "parameters": [
+            {
+                "name": "X-Request-Timeout-Ms",
+                "in": "header",
+                "description": "How long the caller waits: a reply that can't come in time is "
+                "refused at once, with 429",
+                "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
+            },
+            *parameters,
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                _JSON: {
+                    "schema": _ref(schema),
+                    "examples": {"one": {"value": _EXAMPLE}, "many": {"value": [_EXAMPLE]}},
+                }
+            },
+        },
+    }
+
+
+def _get(
+    summary: str, name: str, *, secured: bool = False, extra: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"200": _ok("TextReply", summary), **_errors(*extra)},
+    }
+    if secured:
+        operation["security"] = [{"key": []}]
+        operation["responses"].update(_errors("401", "429"))
+    return operation
+
+
+def _ok(schema: str, description: str, *headers: str) -> dict[str, Any]:
+    names = ("X-Request-Id", "X-Model-Version", *headers)
+    return {
+        "description": description,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "content": {_JSON: {"schema": _ref(schema)}},
+    }
+
+
+def _errors(*statuses: str) -> dict[str, Any]:
+    return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": _REF.format(name=name)}
+
+
+def _requests(explain_rows: int) -> dict[str, Any]:
+    """The bodies of requests with readings, by name: a generator makes a type of each."""
+    rows = {
+        "type": "array",
+        "description": "Readings. A row that is none gets an error in its place.",
+        "items": {},
+    }
+    return {
+        "Rows": rows,
+        "FewRows": {**rows, "maxItems": explain_rows},
+        "ScoreRequest": {"anyOf": [_ref("Reading"), _ref("Rows")]},
+        "ExplanationRequest": {"anyOf": [_ref("Reading"), _ref("FewRows")]},
+    }
+
+
+def _replies() -> dict[str, Any]:
+    """The bodies of replies, by name, and what rows are in them."""
+    # The detail first: it is a score too.
+    scored, explained = [_ref("Detail"), _ref("Score")], [_ref("Explanation")]
+    error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    return {
+        "RowError": {**error, "additionalProperties": False},
+        "ScoredRow": {"anyOf": [*scored, _ref("RowError")]},
+        "ExplainedRow": {"anyOf": [*explained, _ref("RowError")]},
+        "ScoreReply": _one_or_many(scored, "ScoredRow"),
+        "ExplanationReply": _one_or_many(explained, "ExplainedRow"),
+        "StateReply": _envelope(_ref("State"), "ok"),
+        "VersionsReply": _envelope(_ref("Versions"), "ok"),
+        "HistoryReply": _envelope({"type": "array", "items": _ref("Change")}, "ok"),
+        "OutcomeReply": _envelope(_ref("Outcome"), "ok"),
+        "TextReply": _envelope({"type": "string"}, "ok"),
+        "ErrorReply": _envelope({"type": "string"}, "fail"),
+    }
+
+
+def _one_or_many(one: list[dict[str, Any]], row: str) -> dict[str, Any]:
+    return _envelope({"anyOf": [*one, {"type": "array", "items": _ref(row)}]}, "ok", "partial")
+
+
+def _envelope(body: dict[str, Any], *statuses: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"body": body, "status": {"enum": list(statuses)}},
+        "required": ["body", "status"],
+        "additionalProperties": False,
+    }
+
+
+def _for_generators(node: Any) -> Any:
+    """Schemas with what makers of clients need beside what validates.
+
+    A number without a format is single precision in Go, Java and C#; an enum without a type is
+    any object; and none of them takes a list of types.
+    """
+    if isinstance(node, list):
+        return [_for_generators(element) for element in node]
+    if not isinstance(node, dict):
+        return node
+    made = {name: _for_generators(value) for name, value in node.items()}
+    if made.get("type") == "number":
+        made["format"] = "double"
+    if "enum" in made:
+        made.setdefault("type", "string")
+    if made.get("required") == []:
+        del made["required"]
+    return made
+
+
+def _headers() -> dict[str, Any]:
+    described = {
+        "X-Request-Id": "The caller's id of the request if its key is good, else a new one",
+        "X-Model-Version": "Version of the model that serves",
+        "Server-Timing": "Milliseconds spent in decode, features and predict",
+        "X-Score-Warnings": "What makes the scores doubtful, each once, with a comma between: "
+        "unseen-category:FEATURE, lookalike-letters:FIELD, out-of-range:FIELD, "
+        "length-mismatch:FIELD, implausible-time:time_check, readings-agree; and what was put "
+        "right: normalised:FIELD",
+    }
+    return {
+        name: {"description": text, "schema": {"type": "string"}}
+        for name, text in described.items()
+    }
+
+
+def _error_responses() -> dict[str, Any]:
+    described = {
+        "400": "Not JSON, or a field is missing, of the wrong type, out of range or held back by a "
+        "guard",
+        "401": "The x-api-key header is missing or wrong",
+        "403": "The key has no admin rights",
+        "408": "The body took too long to come",
+        "409": "It can't be done: no such version, a model that can't be served or differs too "
+        "much, or no registry is followed",
+        "413": "The body is too long, or the array has too many rows",
+        "415": "The body is not declared as JSON in UTF-8, or is in another encoding",
+        "429": "Too much to do, or too many wrong keys from this address; Retry-After says in how "
+        "many seconds to come again",
+        "500": "An internal error; the text holds the request id",
+        "501": "The scores of the model that serves can't be explained; GET /model says why",
+        "503": "Not ready, the registry can't be reached, or the machine has no process left",
+    }
+    content = {_JSON: {"schema": _ref("ErrorReply")}}
+    return {status: {"description": text, "content": content} for status, text in described.items()}

@@ -1,0 +1,210 @@
+"""A version out of the registry, fit to serve: fetched, examined, loaded, timed, warm.
+
+All of it runs beside the event loop, in a thread. CatBoost can crash on a damaged file, so that
+a process of its own looks at each model first: one for the host, whose verdict all workers read.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from time import thread_time, time
+from typing import Final, NamedTuple
+
+from model import ModelRefused
+from model.registry import Registry, RegistryError, examine, model_digest
+from model.regno import RegnoScorer, golden_readings
+from service.rollout.local_copy import Kept
+
+_ROUNDS: Final = 5
+# So long a refusal holds: the machine may have been short of memory or time, and who tries again
+# later is to get another answer.
+_REFUSED_SECONDS: Final = 20.0
+# The greatest size of a verdict in bytes, and its last byte: a partial write is no verdict.
+_LONGEST: Final = 4096
+_END: Final = b"\0"
+
+
+class Examination:
+    """The check of a model file, once for each file on this host; after a refusal anew in a while.
+
+    `folder` holds the verdicts for all workers, and is removed with the server. If a verdict can't
+    be written there, each worker examines the file itself.
+    """
+
+    def __init__(self, folder: Path, check: Callable[[Path], object] = examine) -> None:
+        self._folder = folder
+        self._check = check
+
+    def __call__(self, model: Path) -> None:
+        """Raises ModelRefused, as `check` does, or as it did for another worker."""
+        with self._alone(model_digest(model)) as verdict:
+            reason = _known(verdict)
+            if reason is None:
+                reason = self._reason(model)
+                _note(verdict, reason)
+        if reason:
+            raise ModelRefused(reason)
+
+    def _reason(self, model: Path) -> str:
+        try:
+            self._check(model)
+        except ModelRefused as reason:
+            return str(reason)
+        return ""
+
+    @contextmanager
+    def _alone(self, digest: str) -> Iterator[int]:
+        """Within, no other worker has this verdict's file; the kernel frees a dead one's lock."""
+        verdict = self._opened(digest)
+        try:
+            fcntl.flock(verdict, fcntl.LOCK_EX)
+            yield verdict
+        finally:
+            os.close(verdict)
+
+    def _opened(self, digest: str) -> int:
+        path = self._folder / f"examined-{digest}"
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return os.memfd_create(path.name)
+
+
+def _known(verdict: int) -> str | None:
+    """The reason of a refusal, "" for a good model; None if there is no verdict, or an old one."""
+    text = os.pread(verdict, _LONGEST, 0)
+    if not text.endswith(_END):
+        return None
+    is_old = time() - os.fstat(verdict).st_mtime > _REFUSED_SECONDS
+    reason = text.removesuffix(_END).decode("utf-8", "replace")
+    return None if reason and is_old else reason
+
+
+def _note(verdict: int, reason: str) -> None:
+    with suppress(OSError):  # a verdict without its end is ignored
+        os.ftruncate(verdict, 0)
+        os.pwrite(verdict, reason.encode()[: _LONGEST - 1] + _END, 0)
+
+
+class Fetched(NamedTuple):
+    """A model file that was read, its SHA-256, and a stamp that differs once it is touched."""
+
+    path: Path
+    sha256: str
+    stamp: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, path: Path, digest: str) -> "Fetched":
+        """A file as it is now. Raises OSError."""
+        file = path.stat()
+        return cls(path, digest, (file.st_ino, file.st_size, file.st_mtime_ns))
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it is what was read; a file that is gone is not."""
+        with suppress(OSError):
+            return self == Fetched.of(self.path, self.sha256)
+        return False
+
+
+class Loader:
+    """Loads versions of a registry.
+
+    What was read once and nobody touched since is not read again: to read and hash a model beside
+    what callers wait for takes longer than the whole swap.
+    """
+
+    def __init__(
+        self, registry: Registry, examination: Examination, kept: Kept, slowest: float
+    ) -> None:
+        """`slowest` is how many times as long as the present model another one may take."""
+        self._registry = registry
+        self._examination = examination
+        self._kept = kept
+        self._slowest = slowest
+        self._fetched: dict[str, Fetched] = {}
+
+    def keep(self, version: str) -> None:
+        """Let workers that start later have this version, whatever becomes of the registry."""
+        known = self._fetched.get(version)
+        with suppress(RegistryError):
+            path = known.path if known and known.is_untouched else self._registry.fetch(version)
+            self._kept.keep(version, path.parent)
+
+    def is_that(self, scorer: RegnoScorer, version: str) -> bool:
+        """Whether a scorer is of the version as it is in the registry, if that can be told."""
+        known = self._fetched.get(version)
+        if known and known.sha256 == scorer.sha256 and known.is_untouched:
+            return True
+        try:
+            path = self._registry.fetch(version)
+            known = Fetched.of(path, sha256(path.read_bytes()).hexdigest())
+        except (RegistryError, OSError):
+            return True
+        self._fetched[version] = known
+        return known.sha256 == scorer.sha256
+
+    def serving(self, version: str) -> RegnoScorer:
+        """What the other workers of this host serve; from the registry if it was not kept.
+
+        Raises ModelRefused, RegistryError.
+        """
+        try:
+            scorer = self._of_copy(version) or self.read(version)
+        except ModelRefused:  # a swap has just removed the copy
+            scorer = self.read(version)
+        scorer.warm()
+        return scorer
+
+    def _of_copy(self, version: str) -> RegnoScorer | None:
+        path = self._kept.model(version)
+        if path is None:
+            return None
+        self._examination(path)
+        return RegnoScorer.load(path)
+
+    def read(self, version: str) -> RegnoScorer:
+        """A scorer of a version, examined but not warm: it can still be shared by a fork.
+
+        Raises ModelRefused with the reason, RegistryError when the version can't be had.
+        """
+        path = self._registry.fetch(version)
+        self._examination(path)
+        try:
+            known = Fetched.of(path, "")
+        except OSError as error:
+            raise ModelRefused(f"it can't be read: {error.strerror}") from error
+        scorer = RegnoScorer.load(path)
+        self._fetched[version] = known._replace(sha256=scorer.sha256)
+        return scorer
+
+    def load(self, version: str, present: RegnoScorer | None) -> RegnoScorer:
+        """A warm scorer of a version, held to the speed of `present`, if one is given.
+
+        Raises as `read`.
+        """
+        scorer = self.read(version)
+        scorer.warm()
+        if present:
+            self._hold_to_speed(scorer, present)
+        return scorer
+
+    def _hold_to_speed(self, scorer: RegnoScorer, present: RegnoScorer) -> None:
+        ratio = _seconds(scorer) / _seconds(present)
+        if ratio > self._slowest:
+            than = f"as {present.version}, which serves; {self._slowest:g} times may be"
+            raise ModelRefused(f"it takes {ratio:.1f} times as long {than}")
+
+
+def _seconds(scorer: RegnoScorer) -> float:
+    """The processor time for the golden rows, the best of some rounds: others share the machine."""
+
+    def once() -> float:
+        began = thread_time()
+        scorer.score(golden_readings())
+        return thread_time() - began
+
+    return min(once() for _ in range(_ROUNDS))

@@ -1,0 +1,121 @@
+"""The log: one line for each request, and gunicorn's own lines in the same form, on stdout.
+
+The access line is written by the server after the reply is sent, not by a view. It holds of the
+request only what `service.telemetry.record` does: no body, no header but the request id.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable
+from time import time
+from typing import Any, Final
+
+from gunicorn.glogging import Logger
+from msgspec import UNSET
+
+from service.config.settings import Settings, of_this_server
+from service.telemetry.log_formats import Access, HumanForm, JsonForm, timestamp
+from service.telemetry.log_lines import Lines
+from service.telemetry.record import Record
+
+_HASHES: Final = 1 << 32
+_REJECTED: Final = 429
+_REJECTIONS_A_SECOND: Final = 10
+_NAMES: Final = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+
+
+class ServerLogger(Logger):  # type: ignore[misc]
+    """gunicorn's logger with this project's form."""
+
+    def setup(self, cfg: Any) -> None:
+        """Send gunicorn's error log, and what libraries warn of, to stdout."""
+        super().setup(cfg)
+        for replaced in self.error_log.handlers:  # at a reload, those of before too
+            replaced.close()
+        settings = of_this_server()
+        self._access_to_stdout = self.access_log_enabled
+        self._rejected = self._unsaid = 0
+        # Called with the number of lines that nobody took, once a second.
+        self.count_dropped: Callable[[int], None] = lambda _: None
+        self.lines = lines_of(settings, sys.stdout.fileno())
+        self.share = settings.log_sample
+        self._least_level = self.error_log.level
+        self.error_log.handlers = [self.lines]
+        logging.getLogger().handlers = [self.lines]
+        logging.getLogger("scoring").setLevel(self.error_log.level)
+
+    def access(self, *_: object) -> None:
+        """Write nothing: gunicorn's own workers would log what must not be."""
+
+    def answered(self, records: Iterable[Record]) -> None:
+        """Write the lines of requests that have just been answered."""
+        if not self._access_to_stdout:
+            return
+        now, lines = timestamp(time()), []
+        for record in records:
+            is_common = record.status < 300 and not record.warnings
+            level = logging.INFO if is_common else _level(record)
+            if level < self._least_level:
+                continue
+            if is_common and self.share < 1 and not self._is_of_the_sample(record.request_id):
+                continue
+            if record.status == _REJECTED and self._is_one_of_many():
+                continue
+            line = Access(
+                now,
+                _NAMES[level],
+                "access",
+                record.request_id,
+                record.method,
+                record.route,
+                record.status,
+                record.seconds * 1e3,
+                record.key_name,
+                record.model_version,
+                record.rows,
+                record.warnings,
+                self.share if is_common and self.share < 1 else UNSET,
+            )
+            lines.append(line)
+        if lines:
+            self.lines.write(self.lines.form.access(lines))
+
+    def tick(self) -> None:
+        """Once a second: what was left out, and what could not be written."""
+        rejected, self._rejected = self._rejected - _REJECTIONS_A_SECOND, 0
+        if rejected > 0:
+            self.warning("%d more requests were rejected with 429", rejected)
+        self.lines.flush()
+        dropped, self.lines.dropped = self.lines.dropped, 0
+        if dropped:
+            self._unsaid += dropped
+            self.count_dropped(dropped)
+        if self._unsaid and self.lines.is_read:
+            self.warning("%d lines of the log were dropped: nobody read them", self._unsaid)
+            self._unsaid = 0
+
+    def _is_one_of_many(self) -> bool:
+        """Whether so many were rejected in this second that a line for each would cost too much."""
+        self._rejected += 1
+        return self._rejected > _REJECTIONS_A_SECOND
+
+    def _is_of_the_sample(self, request_id: str) -> bool:
+        """Whether a line is kept: by a hash of the id, so that a retry shares its fate.
+
+        Python's own hash is keyed anew at each start: nobody can choose an id that stays unseen.
+        """
+        return hash(request_id) % _HASHES < self.share * _HASHES
+
+
+def lines_of(settings: Settings, descriptor: int) -> Lines:
+    """Lines in the form that the settings ask for."""
+    terminal = os.isatty(descriptor)
+    human = settings.log_form == "human" or (settings.log_form == "auto" and terminal)
+    return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
+
+
+def _level(record: Record) -> int:
+    if record.status >= 500:
+        return logging.ERROR
+    return logging.WARNING if record.status >= 400 or record.warnings else logging.INFO

@@ -1,0 +1,109 @@
+"""Requests by route, method and status."""
+
+from collections import Counter as Counted
+from collections.abc import Iterable
+from itertools import product
+from typing import Final, TypeAlias
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from service.overload.admission import SHED_REASONS
+from service.telemetry.metrics.histogram import BulkHistogram
+from service.telemetry.record import Record
+
+Labels: TypeAlias = tuple[str, str, int, str]
+
+# From half a millisecond. The latency targets of monitoring/slo.toml must stay bounds: a
+# share between two bounds is a guess.
+BUCKETS: Final = (
+    *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01),
+    *(0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_WITH_KEY: Final = ("/reg", "/reg/explain", "/")
+# What is there at 0 before it first happens: without it the first failure of a kind is no
+# increase that Prometheus could see.
+_EXPECTED: Final = (
+    *product(("/reg",), ("POST",), ("200", "400", "401", "408", "413", "415", "429", "500", "503")),
+    *product(("/reg/explain",), ("POST",), ("200", "400", "401", "413", "429", "500")),
+    *product(("/", "/healthz", "/readyz", "/metrics"), ("GET",), ("200",)),
+    ("/metrics", "GET", "401"),
+    ("/reg", "GET", "405"),
+    ("unmatched", "GET", "404"),
+)
+
+
+class HttpMetrics:
+    """Counts and durations. Routes are templates, so that no address makes a series of its own."""
+
+    def __init__(self, registry: CollectorRegistry, key_names: Iterable[str]) -> None:
+        self._requests = Counter(
+            "scoring_http_requests",
+            "Requests answered.",
+            ("route", "method", "status", "key"),
+            registry=registry,
+        )
+        self._duration = BulkHistogram(
+            "scoring_http_request_duration_seconds",
+            "From the request's head being read to its reply being ready.",
+            ("route", "method", "status"),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._in_flight = Gauge(
+            "scoring_http_requests_in_flight",
+            "Requests at the public address that are being answered.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        shed = Counter(
+            "scoring_requests_shed",
+            "Scoring requests refused with 429 since there was too much to do.",
+            ("reason",),
+            registry=registry,
+        )
+        self._shed = {reason: shed.labels(reason) for reason in SHED_REASONS}
+        self._refused: Counted[str] = Counted()
+        # Bound children, since .labels() locks and builds strings; routes, methods, statuses
+        # and key names are few, so this stays small.
+        self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
+        for expected in _EXPECTED:
+            with_key = expected[0] in _WITH_KEY and expected[2] not in ("401", "405")
+            for key in tuple(key_names) if with_key else ("",):
+                route, method, status = expected
+                self._bind((route, method, int(status), key))
+
+    def observe(self, records: Iterable[Record]) -> None:
+        """Count answered requests: many at once cost little more than one."""
+        answered: dict[Labels, list[float]] = {}
+        for record in records:
+            labels = record.route, record.method, record.status, record.key_name
+            durations = answered.get(labels)
+            if durations is None:
+                durations = answered[labels] = []
+            durations.append(record.seconds)
+        for labels, durations in answered.items():
+            requests, duration = self._bound.get(labels) or self._bind(labels)
+            requests.inc(len(durations))
+            duration.observe_many(durations)
+        if self._refused:
+            self._write_refused()
+
+    def shed(self, reason: str) -> None:
+        """Note a request that was refused under load."""
+        self._refused[reason] += 1
+
+    def publish(self, in_flight: int) -> None:
+        """Write what was noted, and how many requests are in flight now."""
+        self._write_refused()
+        self._in_flight.set(in_flight)
+
+    def _write_refused(self) -> None:
+        refused, self._refused = self._refused, Counted()
+        for reason, count in refused.items():
+            self._shed[reason].inc(count)
+
+    def _bind(self, labels: Labels) -> tuple[Counter, BulkHistogram]:
+        named = tuple(map(str, labels))
+        bound = self._requests.labels(*named), self._duration.labels(*named[:3])
+        self._bound[labels] = bound
+        return bound

@@ -1,0 +1,173 @@
+"""What the model sees and says: scores, decisions, warnings, drift."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from model.regno import (
+    DECISIONS,
+    LOOKALIKE,
+    NORMALISED,
+    PLATES,
+    UNSEEN,
+    WARNINGS,
+    Decision,
+    RegnoScorer,
+    Row,
+    Score,
+    Thresholds,
+    named,
+    parts,
+)
+from service.scoring.policies import SENT
+from service.telemetry.metrics.histogram import BulkHistogram
+
+BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_OTHER: Final = "other"
+_FORMER: Final = "Former name of scoring_warnings_total of the kind {}."
+# The share of a bin that the live model's reference does not have.
+_NONE: Final = -1.0
+
+
+class BehaviourMetrics:
+    """The series; `Behaviour` fills them for one scorer."""
+
+    def __init__(self, registry: CollectorRegistry, thresholds: Thresholds) -> None:
+        """`thresholds` make the decisions that are counted."""
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        self.positive = BulkHistogram(
+            "scoring_positive",
+            "Scores: how probably the network's reading is right.",
+            buckets=BOUNDS,
+            registry=registry,
+        )
+        self.decisions = counter(
+            "scoring_decisions",
+            "Rows by the decision that costs least, as in the details.",
+            "decision",
+            "camera_class",
+        )
+        self.thresholds = thresholds
+        self.thresholds_in_force = Gauge(
+            "scoring_decision_threshold_ratio",
+            "The score up to which the decision is the camera, and from which on the network.",
+            ("decision",),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.warnings = counter(
+            "scoring_warnings",
+            "Rows with a warning, by its kind and the field or feature that it is about; those "
+            "that a guard refused are among them.",
+            "kind",
+            "field",
+        )
+        # The same under the names that three of the kinds had before; for one release.
+        self.former_warnings = {
+            UNSEEN: counter("scoring_unseen_categories", _FORMER.format(UNSEEN), "feature"),
+            LOOKALIKE: counter("scoring_lookalike_readings", _FORMER.format(LOOKALIKE), "field"),
+            NORMALISED: counter("scoring_normalised_values", _FORMER.format(NORMALISED), "field"),
+        }
+        self.drift = counter(
+            "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
+        )
+        self.reference = Gauge(
+            "scoring_drift_reference_ratio",
+            "The share of each bin among the rows that the live model was measured on; -1: a "
+            "former model's bin.",
+            ("variable", "bin"),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.importance = Gauge(
+            "scoring_drift_importance_ratio",
+            "Each feature's share of the model's importance; 0 for the score itself.",
+            ("variable",),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
+
+class Behaviour:
+    """Counts what one scorer sees and says."""
+
+    def __init__(self, metrics: BehaviourMetrics, scorer: RegnoScorer) -> None:
+        self._metrics = metrics
+        self._classes = frozenset(scorer.camera_classes)
+        self._decide = metrics.thresholds.decide
+        self._decisions = {
+            (decision, camera_class): metrics.decisions.labels(decision, camera_class)
+            for decision in DECISIONS
+            for camera_class in (*sorted(self._classes), _OTHER)
+        }
+        self._warnings: dict[str, list[Counter]] = {}
+        unseen = (named(UNSEEN, feature) for feature in scorer.watched_categories)
+        normalised = (named(NORMALISED, field) for field in (*SENT, *PLATES))
+        for warning in (*unseen, *WARNINGS, *normalised):
+            self._bind(warning)
+        self._drift = scorer.drift_counter()
+        self._bins = {
+            (variable.name, name): metrics.drift.labels(variable.name, name)
+            for variable in self._drift.reference
+            for name in variable.bins
+        }
+
+    def show(self) -> None:
+        """Its model is live: show the reference to measure drift by, and the thresholds."""
+        for side in ("camera", "network"):
+            threshold = getattr(self._metrics.thresholds, side)
+            self._metrics.thresholds_in_force.labels(side).set(threshold)
+        for variable in self._drift.reference:
+            self._metrics.importance.labels(variable.name).set(variable.importance)
+            for name, share in zip(variable.bins, variable.shares, strict=True):
+                self._metrics.reference.labels(variable.name, name).set(share)
+
+    def hide(self) -> None:
+        """It is live no more. Series can't be taken back, but no share of rows is below 0."""
+        for variable in self._drift.reference:
+            self._metrics.importance.labels(variable.name).set(0)
+            for name in variable.bins:
+                self._metrics.reference.labels(variable.name, name).set(_NONE)
+
+    def scored(self, classes: Iterable[str], scores: Sequence[Score]) -> None:
+        """Count scores and decisions; `classes` are the camera classes of the rows."""
+        positives = [score.positive for score in scores]
+        self._metrics.positive.observe_many(positives)
+        known, decide = self._classes, self._decide
+        decided: dict[tuple[Decision, str], int] = {}
+        for name, positive in zip(classes, positives, strict=True):
+            labels = decide(positive), name if name in known else _OTHER
+            decided[labels] = decided.get(labels, 0) + 1
+        for labels, count in decided.items():
+            self._decisions[labels].inc(count)
+
+    def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
+        """Note rows for drift."""
+        self._drift.add_rows(rows, [score.positive for score in scores])
+
+    def table(self, table: Any, scores: Sequence[Score]) -> None:
+        """Count the rows of a table for drift."""
+        self._drift.add_table(table, [score.positive for score in scores])
+
+    def warned(self, rows: Mapping[str, int]) -> None:
+        """Count rows by their warnings."""
+        for warning, count in rows.items():
+            for counter in self._warnings.get(warning) or self._bind(warning):
+                counter.inc(count)
+
+    def _bind(self, warning: str) -> list[Counter]:
+        kind, field = parts(warning)
+        counters = [self._metrics.warnings.labels(kind, field)]
+        if kind in self._metrics.former_warnings:
+            counters.append(self._metrics.former_warnings[kind].labels(field))
+        self._warnings[warning] = counters
+        return counters
+
+    def publish(self) -> None:
+        """Write what was noted for drift."""
+        for bin_of, count in self._drift.take().items():
+            self._bins[bin_of].inc(count)

@@ -1,0 +1,59 @@
+"""How changes of the model go."""
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from service.telemetry.metrics.scoring import ScoringMetrics
+
+
+class SwapMetrics:
+    """The registry's state, and how well the workers of a host change over together."""
+
+    def __init__(self, registry: CollectorRegistry, scoring: ScoringMetrics) -> None:
+        self._scoring = scoring
+        self._mixed = Gauge(
+            "scoring_model_mixed_seconds",
+            "How long workers of this host served different versions in the last change.",
+            multiprocess_mode="mostrecent",
+            registry=registry,
+        )
+        self._reachable = Gauge(
+            "scoring_model_registry_up",
+            "1 while a worker can read the registry and it names a live version, else 0.",
+            ("worker",),
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self._refused = Gauge(
+            "scoring_model_live_refused",
+            "1 while a worker refuses the version that is live by name, and serves another.",
+            ("worker",),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._generation = Gauge(
+            "scoring_model_generation",
+            "The generation of the registry's aliases that a worker serves by.",
+            ("worker",),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
+    def loaded(self, result: str) -> None:
+        """Count a model as `loaded` or `refused`."""
+        self._scoring.loaded(result)
+
+    def mixed(self, seconds: float) -> None:
+        """Show how long two versions served."""
+        self._mixed.set(seconds)
+
+    def registry_up(self, worker: str, *, up: bool) -> None:
+        """Show whether a worker can follow the registry."""
+        self._reachable.labels(worker).set(int(up))
+
+    def live_refused(self, worker: str, *, refused: bool) -> None:
+        """Show whether a worker refuses what is live by name."""
+        self._refused.labels(worker).set(int(refused))
+
+    def serving(self, worker: str, generation: int) -> None:
+        """Show by which generation a worker serves."""
+        self._generation.labels(worker).set(generation)

@@ -1,0 +1,97 @@
+"""Rows, the stages they go through, batches, and the models that serve."""
+
+from itertools import product
+from operator import attrgetter
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from model import KINDS, InvalidRequest
+from model.regno import FIELDS
+from service.telemetry.metrics.histogram import BulkHistogram
+from service.telemetry.record import STAGES, Record
+
+_RESULTS: Final = ("scored", "refused", "failed")
+_times_of = attrgetter(*(f"{stage}_seconds" for stage in STAGES))
+_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class ScoringMetrics:
+    """What became of rows, and where the time went."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        rows = Counter(
+            "scoring_rows", "Rows by what became of them.", ("result",), registry=registry
+        )
+        self._rows = {result: rows.labels(result) for result in _RESULTS}
+        self._refused = Counter(
+            "scoring_rows_refused",
+            "Rows that could not be scored, by what was wrong with which field.",
+            ("reason", "field"),
+            registry=registry,
+        )
+        for kind, field in product(KINDS, ("", *FIELDS)):
+            self._refused.labels(kind, field)
+        self._requests = Counter(
+            "scoring_scored_requests", "Requests that got scores.", registry=registry
+        )
+        stages = Counter(
+            "scoring_stage_seconds",
+            "Time that scored requests spent in each stage; batched ones share a predict.",
+            ("stage",),
+            registry=registry,
+        )
+        self._stages = [stages.labels(stage) for stage in STAGES]
+        self._times: list[tuple[float, ...]] = []
+        self._sizes: list[int] = []
+        self._batch_rows = BulkHistogram(
+            "scoring_batch_rows", "Rows predicted in one call.", buckets=_BATCHES, registry=registry
+        )
+        self._live = Gauge(
+            "scoring_model_live",
+            "1 for the version that a worker serves, 0 for those it served before.",
+            ("version", "worker"),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        loads = Counter("scoring_model_loads", "Models loaded.", ("result",), registry=registry)
+        self._loads = {result: loads.labels(result) for result in ("loaded", "refused")}
+
+    def scored(self, rows: int) -> None:
+        """Count rows that got scores."""
+        self._rows["scored"].inc(rows)
+
+    def failed(self, rows: int) -> None:
+        """Count rows that should have got scores."""
+        self._rows["failed"].inc(rows)
+
+    def refused(self, fault: InvalidRequest) -> None:
+        """Count a row that can't be scored, and why."""
+        self._rows["refused"].inc()
+        # A field that is none of the contract's is the client's own word.
+        self._refused.labels(fault.kind, fault.field if fault.field in FIELDS else "").inc()
+
+    def batch(self, rows: int) -> None:
+        """Note the rows of one call of predict."""
+        self._sizes.append(rows)
+
+    def stages(self, record: Record) -> None:
+        """Note the times of a scored request."""
+        self._times.append(_times_of(record))
+
+    def publish(self) -> None:
+        """Write the times and the sizes of batches: they have less hurry than counts."""
+        times, self._times = self._times, []
+        sizes, self._sizes = self._sizes, []
+        self._batch_rows.observe_many(sizes)
+        self._requests.inc(len(times))
+        for counter, seconds in zip(self._stages, zip(*times, strict=True), strict=False):
+            counter.inc(sum(seconds))
+
+    def loaded(self, result: str) -> None:
+        """Count a model as `loaded` or `refused`."""
+        self._loads[result].inc()
+
+    def live(self, version: str, worker: str, *, serves: bool) -> None:
+        """Show that a worker serves a version, or no longer does."""
+        self._live.labels(version, worker).set(int(serves))
