@@ -44,7 +44,7 @@ class Known(NamedTuple):
     hashed: int
 
 
-class KeyRing:
+class ApiKeys:
     """The callers' keys: those of the settings and those of the keys file.
 
     The file is looked at once a second, and read again when it has changed. A file
@@ -130,7 +130,7 @@ class KeyRing:
             reason = f"{self._path}: {_reason(error)}"
             raise SettingsError(variable("api_keys_file"), reason) from None
 
-    def look_again(self) -> None:
+    def reload_if_changed(self) -> None:
         """Read the file again if it has changed; called once a second."""
         if not self._path:
             return
