@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from model.file_text import text_of
+from model.utf8 import file_text
 from service.config.addresses import is_loopback
 from service.config.settings import EXAMPLE_KEY, Settings, SettingsError
 from service.doctor.finding import Finding, fail, ok, warn
@@ -95,7 +95,7 @@ def _all(settings: Settings) -> list[tuple[str, str]]:
         found += entries(settings.api_keys)
     with suppress(OSError, ValueError):
         if settings.api_keys_file:
-            found += entries_of_file(text_of(Path(settings.api_keys_file).read_bytes()))
+            found += entries_of_file(file_text(Path(settings.api_keys_file).read_bytes()))
     return found
 
 

@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, request
 from msgspec import Meta, Struct
 
-from model import PLATE, ModelRefused, is_name, is_plate, text_of
+from model import PLATE, ModelRefused, body_text, is_name, is_plate
 from model.privacy import scrub
 from model.registry import (
     Aliases,
@@ -322,7 +322,7 @@ def _examination() -> Examination:
 def _decoded(kind: type[C]) -> C:
     text = ""
     if request.content_length:
-        text = text_of(body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY))
+        text = body_text(body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY))
     try:
         return msgspec.json.decode(text.removeprefix("\ufeff") or "{}", type=kind)
     except msgspec.ValidationError as error:

@@ -57,7 +57,7 @@ _SMALLER: Final = (
     ("service.server.site", "_MOST_UNSENT", 300_000),
     ("service.server.site", "_MOST_UNSENT_FOR_PAGES", 100_000),
     ("service.server.site", "_STEP", 2048),
-    ("model.wire", "SLICE_BYTES", 4096),
+    ("model.request_decoder", "SLICE_BYTES", 4096),
 )
 _PLANNED: Final = frozenset(("Poisoned",))
 
