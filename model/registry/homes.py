@@ -7,9 +7,9 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from model import file_text
 from model.names import PLATE, RULE, is_name, is_plate, is_taken
 from model.registry.errors import Damaged, Refused
+from model.utf8 import file_text
 
 MODEL: Final = "model.cbm"
 MANIFEST: Final = "manifest.json"
@@ -33,7 +33,7 @@ class Papers(Struct):
     def parse(cls, manifest: bytes) -> "Papers":
         """Those in a manifest's bytes. Raises Damaged."""
         try:
-            return msgspec.json.decode(file_text.bare(manifest), type=cls)
+            return msgspec.json.decode(file_text(manifest), type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Damaged(f"{MANIFEST} can't be read: {error}") from error
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from model import file_text, files
+from model import files
 from model.errors import ModelRefused
 from model.registry.errors import RegistryError
 from model.registry.examination import examine
 from model.registry.homes import MANIFEST, MODEL, Files, check_name
+from model.utf8 import file_text
 
 
 class FileUnreadable(RegistryError):
@@ -74,7 +75,7 @@ def _manifest_of(path: Path) -> dict[str, Any] | None:
     if not beside.exists():
         return None
     try:
-        papers = msgspec.json.decode(file_text.bare(_read(beside)), type=dict[str, Any])
+        papers = msgspec.json.decode(file_text(_read(beside)), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ModelRefused(f"its manifest {beside} can't be read: {error}") from error
     return papers if papers.get("file") == path.name else None
