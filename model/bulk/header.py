@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from model.bulk.errors import TableRefused
-from model.file_text import UTF16, looks_like_utf16
+from model.utf8 import UTF16, looks_like_utf16
 
 
 def column_names(header: bytes) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from model import file_text
 from model.names import is_name
 from model.registry.errors import Damaged, Refused
+from model.utf8 import file_text
 
 _KEPT: Final = 500
 _MOST: Final = 2**53
@@ -64,7 +64,7 @@ class RegistryState(Struct, frozen=True):
         if not text:
             return cls()
         try:
-            state = msgspec.json.decode(file_text.bare(text), type=cls)
+            state = msgspec.json.decode(file_text(text), type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Damaged(f"aliases.json can't be read: {error}") from error
         if not state.aliases.is_valid:

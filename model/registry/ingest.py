@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from model import catalog, file_text, files
+from model import catalog, files
 from model.errors import ModelRefused
 from model.registry.errors import RegistryError
 from model.registry.store import MANIFEST, Files, check_name
 from model.registry.validation import validate
+from model.utf8 import file_text
 
 
 class FileUnreadable(RegistryError):
@@ -75,7 +76,7 @@ def _manifest_of(path: Path) -> dict[str, Any] | None:
     if not beside.exists():
         return None
     try:
-        manifest = msgspec.json.decode(file_text.bare(_read(beside)), type=dict[str, Any])
+        manifest = msgspec.json.decode(file_text(_read(beside)), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ModelRefused(f"its manifest {beside} can't be read: {error}") from error
     return manifest if manifest.get("file") == path.name else None

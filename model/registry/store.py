@@ -7,9 +7,9 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from model import file_text
 from model.names import PLATE, RULE, is_name, is_plate, is_taken
 from model.registry.errors import Damaged, Refused
+from model.utf8 import file_text
 
 MANIFEST: Final = "manifest.json"
 ALIASES: Final = "aliases.json"
@@ -32,7 +32,7 @@ class VersionManifest(Struct):
     def parse(cls, manifest: bytes) -> "VersionManifest":
         """What the bytes of a manifest say. Raises Damaged."""
         try:
-            return msgspec.json.decode(file_text.bare(manifest), type=cls)
+            return msgspec.json.decode(file_text(manifest), type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Damaged(f"{MANIFEST} can't be read: {error}") from error
 

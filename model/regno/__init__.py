@@ -1,6 +1,6 @@
 """The scorer of number-plate disagreements: `pick_regno`.
 
-May import: model's errors, names, files, wire format, blocks and stopping, stdlib, numpy,
+May import: model's errors, names, files, request decoding, blocks and cli, stdlib, numpy,
 catboost, msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
 request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for notebooks.
 classes, outputs and manifest_check say which files are refused; doubts (ranges) finds doubtful

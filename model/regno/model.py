@@ -15,8 +15,8 @@ from model.regno.model_file.manifest import Manifest
 from model.regno.request import FIELDS, Reading
 from model.regno.schema import components
 from model.regno.scorer import RegnoScorer, Score
+from model.request_decoder import RequestDecoder
 from model.scorer import Model
-from model.wire import RequestDecoder
 
 # What a number in a list takes with its place there, and a letter beyond Latin, in bytes.
 _NUMBER_BYTES = 32

@@ -30,7 +30,7 @@ from model.regno.request import Reading, decode_custom
 from model.regno.review import ranges
 from model.regno.review.doubts import PLATES, UNSEEN, Doubts, named
 from model.regno.review.ranges import Bounds
-from model.wire import RequestDecoder
+from model.request_decoder import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
 _SAME: Final = 1e-12

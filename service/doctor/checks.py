@@ -27,7 +27,7 @@ from service.doctor import (
 )
 from service.doctor.finding import Finding, unknown
 from service.doctor.machine import Machine
-from service.process import run_folder as workdir
+from service.process import run_folder
 
 Check = partial[Iterator[Finding]]
 
@@ -118,7 +118,7 @@ def _of_model(
     places = of_others("TMPDIR", "TEMP", "TMP")
     return (
         partial(memory.memory, machine, wanted, validated.resident),
-        partial(folders.temporary_folder, workdir.temporary(), path, places.values()),
+        partial(folders.temporary_folder, run_folder.temporary(), path, places.values()),
         partial(files.model_file, path),
         partial(model.model, path, validated, bundled=not (settings.model or settings.models)),
         partial(model.positive, validated),

@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, request
 from msgspec import Meta, Struct
 
-from model import PLATE, ModelRefused, is_name, is_plate, text_of
+from model import PLATE, ModelRefused, body_text, is_name, is_plate
 from model.privacy import scrub
 from model.registry import (
     Aliases,
@@ -27,8 +27,8 @@ from service.config.settings import Settings, variable
 from service.http import body, errors, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.process import run_folder as workdir
-from service.process.scoreboard import Board
+from service.process import run_folder
+from service.process.scoreboard import Scoreboard
 from service.rollout.loader import SharedValidation
 from service.rollout.rollout_state import Note, Target, Whiteboard
 from service.scoring.live import Slot
@@ -153,14 +153,14 @@ class ModelRoute:
         self,
         settings: Settings,
         slot: Slot,
-        board: Board,
+        scoreboard: Scoreboard,
         whiteboard: Whiteboard,
         holds_secret: Callable[[str], bool],
     ) -> None:
         """`holds_secret` tells whether a text that a client chose is or holds a key."""
         self._settings = settings
         self._slot = slot
-        self._board = board
+        self._scoreboard = scoreboard
         self._whiteboard = whiteboard
         self._holds_secret = holds_secret
         self._limits = _limits(settings)
@@ -232,7 +232,7 @@ class ModelRoute:
 
     def _notes(self) -> list[Note]:
         """Those of this host's workers."""
-        notes = (self._whiteboard.note(place) for place in self._board.open_places())
+        notes = (self._whiteboard.note(place) for place in self._scoreboard.open_places())
         return [note for note in notes if note]
 
     def _moved(
@@ -316,13 +316,13 @@ def _limits(settings: Settings) -> Limits:
 
 def _validation() -> SharedValidation:
     """That of this server: its folder is made once it serves."""
-    return SharedValidation(workdir.metrics_folder())
+    return SharedValidation(run_folder.metrics_folder())
 
 
 def _decoded(kind: type[C]) -> C:
     text = ""
     if request.content_length:
-        text = text_of(body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY))
+        text = body_text(body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY))
     try:
         return msgspec.json.decode(text.removeprefix("\ufeff") or "{}", type=kind)
     except msgspec.ValidationError as error:

@@ -25,7 +25,7 @@ from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.request import FIELDS
 from model.regno.review.doubts import Doubts, usual_lengths
 from model.regno.review.ranges import ANY
-from model.wire import EMPTY
+from model.request_decoder import EMPTY
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
