@@ -24,7 +24,8 @@ from model.regno.review.detail import Detail, Detailer
 from model.regno.review.doubts import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
 from model.regno.review.guards import Checked, Guards
 from model.regno.schema import components
-from model.regno.scorer import BUNDLED, MANY, RegnoScorer, Score
+from model.regno.score import Score
+from model.regno.scorer import BUNDLED, MANY, RegnoScorer
 
 __all__ = [
     "BUNDLED",

@@ -10,11 +10,12 @@ from model.regno import golden
 from model.regno.columns import bulk, sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits
-from model.regno.model_file import derived_manifest
+from model.regno.model_file import manifest_builder
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import FIELDS, Reading
 from model.regno.schema import components
-from model.regno.scorer import RegnoScorer, Score
+from model.regno.score import Score
+from model.regno.scorer import RegnoScorer
 from model.request_decoder import RequestDecoder
 from model.scorer import Model
 
@@ -41,7 +42,7 @@ class RegnoModel(Model):
 
     def manifest(self, scorer: RegnoScorer, path: Path, sample: Path | None, /) -> Manifest:
         """The manifest of a scorer, or one derived from its file. Raises ModelRefused."""
-        return derived_manifest.papers(scorer, path, sample)
+        return manifest_builder.complete(scorer, path, sample)
 
     def trial_requests(self) -> Sequence[Reading]:
         """The golden readings."""

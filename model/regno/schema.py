@@ -8,7 +8,7 @@ import msgspec
 from model.regno.explain.explanation import Explanation
 from model.regno.request import Reading, describe_custom
 from model.regno.review.detail import Detail
-from model.regno.scorer import Score
+from model.regno.score import Score
 
 
 def components(ref_template: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from msgspec import Struct
 
 from model.errors import ModelRefused, NotExplained
 from model.names import printable
@@ -30,6 +29,7 @@ from model.regno.request import Reading, decode_custom
 from model.regno.review import ranges
 from model.regno.review.doubts import PLATES, UNSEEN, Doubts, named
 from model.regno.review.ranges import Bounds
+from model.regno.score import Score
 from model.request_decoder import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
@@ -40,25 +40,18 @@ CONTEXTS: Final = 8
 MANY: Final = 400
 
 
-class Score(Struct, gc=False):
-    """How probably the camera's (`negative`) or the network's (`positive`) reading is right."""
-
-    negative: float
-    positive: float
-
-
 class RegnoScorer:
     """One loaded model. Immutable: to serve another model, load another scorer."""
 
     name = "regno"
     table_rows: float = MANY
 
-    def __init__(self, model: BinaryModel, papers: Manifest | None = None) -> None:
+    def __init__(self, model: BinaryModel, described: Manifest | None = None) -> None:
         """A scorer of a model and, if it has any, its manifest."""
         self._model = model
-        self.manifest = papers
+        self.manifest = described
         self.sha256 = model.sha256
-        self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
+        self.version = described.version if described else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
         self.table = TableMaker(model.features)
         names = [name for name, _ in model.features]
@@ -79,11 +72,11 @@ class RegnoScorer:
         try:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
-            papers = manifest.beside(path, sha256(blob).hexdigest())
-            model = BinaryModel.parse(blob, _stated(papers, positive_class))
-            if papers:
-                _check(papers, model, path)
-            scorer = cls(model, papers)
+            described = manifest.beside(path, sha256(blob).hexdigest())
+            model = BinaryModel.parse(blob, _stated(described, positive_class))
+            if described:
+                _check(described, model, path)
+            scorer = cls(model, described)
             if warm:
                 scorer.validate()
         except ModelRefused as reason:
@@ -263,23 +256,6 @@ class RegnoScorer:
         names = [name for name, _ in self._model.features]
         return list(map(explain, repeat(names), rows, self.predict(rows), parts))
 
-    def score_many(self, readings: Sequence[Reading]) -> list[Score]:
-        """The same scores as `score`, quicker when there are some hundred readings."""
-        if len(readings) < MANY:
-            return self.score(readings)
-        return self.score_table(self.table.of_readings(readings))
-
-    def table_of(self, readings: Sequence[Reading]) -> tuple[pd.DataFrame, dict[str, int]]:
-        """The table of readings, and in how many of them each warning there is."""
-        columns = columns_of(readings)
-        table = self.table.of_columns(columns)
-        return table, self.count_warnings(columns, table)
-
-    @staticmethod
-    def group_of(reading: Reading) -> str:
-        """The group of a reading for which versions are compared apart: its camera class."""
-        return reading.camera_class
-
     def score_table(self, table: pd.DataFrame) -> list[Score]:
         """One score for each row of a table that `self.table` made."""
         pairs = self.predict_table(table).tolist()
@@ -370,15 +346,15 @@ def _compare(positives: Sequence[float], expected: Sequence[float], says: str) -
             raise ModelRefused(f"golden row {number} scores {score!r}, {says} {want!r}")
 
 
-def _check(papers: Manifest, model: BinaryModel, path: Path) -> None:
-    if wrong := fault(papers, model):
+def _check(described: Manifest, model: BinaryModel, path: Path) -> None:
+    if wrong := fault(described, model):
         place = path.with_name(manifest.FILE_NAME)
         raise ModelRefused(f"its manifest {place} is wrong: {wrong}")
 
 
-def _stated(papers: Manifest | None, positive_class: str) -> str:
+def _stated(described: Manifest | None, positive_class: str) -> str:
     """The positive class by a manifest and by who loads it, "" if neither names one."""
-    stated = papers.positive_class if papers else ""
+    stated = described.positive_class if described else ""
     if stated and positive_class and stated != positive_class:
         said = f"its manifest says that positive_class is {printable(stated)}"
         raise ModelRefused(f"{said}, not {printable(positive_class)}")

@@ -15,7 +15,7 @@ from model import ModelRefused
 from model.registry import open_registry
 from model.regno import Reading, RegnoScorer, compare, golden_readings, pick_regno
 from model.regno.model_file.classes import classes_of
-from model.regno.model_file.derived_manifest import papers
+from model.regno.model_file.manifest_builder import complete
 from model.regno.request import FIELDS, from_fields
 from tests.support import toys
 from tests.support.labelled import labelled, report, run, write
@@ -90,7 +90,7 @@ def test_weights_by_class_turn_catboosts_order_and_no_score(tmp_path: Path) -> N
 def test_rows_and_tables_agree_on_it(*, turned: bool, tmp_path: Path) -> None:
     scorer = RegnoScorer.load(toys.save(_evident("integers", turned=turned), tmp_path))
     many = [*READINGS] * 11
-    assert scorer.score_many(many) == scorer.score(many)
+    assert scorer.score_table(scorer.table.of_readings(many)) == scorer.score(many)
 
 
 def _explained(scorer: RegnoScorer) -> tuple[float, float, dict[str, float]]:
@@ -177,7 +177,7 @@ def test_a_notebook_may_name_it(scorer: RegnoScorer, tmp_path: Path) -> None:
 
 def _beside(path: Path, **changed: Any) -> None:
     """The derived manifest of a model file, with changes, beside it."""
-    found = msgspec.to_builtins(papers(RegnoScorer.load(path, "b"), path))
+    found = msgspec.to_builtins(complete(RegnoScorer.load(path, "b"), path))
     path.with_name("manifest.json").write_text(json.dumps({**found, **changed}))
 
 
@@ -188,7 +188,7 @@ def named(tmp_path: Path) -> Path:
 
 
 def test_a_derived_manifest_says_it_and_has_the_golden_scores_of_it(named: Path) -> None:
-    found = papers(RegnoScorer.load(named, "b"), named)
+    found = complete(RegnoScorer.load(named, "b"), named)
     assert (found.classes, found.positive_class) == (["b", "a"], "b")
     assert found.golden == _positives(RegnoScorer.load(named, "b"), golden_readings())
     _beside(named)

@@ -16,7 +16,7 @@ from model.regno.features import CATEGORICAL, NAMES, TEXT
 from model.regno.model_file.catboost_file import Contributions
 from model.regno.plates import FORMATS, UNKNOWN
 from model.regno.request import from_fields
-from model.regno.scorer import Score
+from model.regno.score import Score
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import requests

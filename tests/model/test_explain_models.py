@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from model import ExplainerGone, NotExplained
 from model.regno import Explanation, RegnoScorer
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.model_file.derived_manifest import papers
+from model.regno.model_file.manifest_builder import complete
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
@@ -133,7 +133,7 @@ def test_trees_whose_contributions_do_not_add_up_are_known_at_load(
     assert scorer.unexplained == _REASON
     with pytest.raises(NotExplained, match=_REASON):
         _explained(scorer)
-    assert papers(scorer, path).unexplained == _REASON
+    assert complete(scorer, path).unexplained == _REASON
 
 
 def test_trees_that_are_not_symmetric_are_explained_where_it_can_be_done(tmp_path: Path) -> None:

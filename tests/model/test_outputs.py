@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from model import ModelRefused
 from model.regno import RegnoScorer
-from model.regno.model_file.derived_manifest import papers
+from model.regno.model_file.manifest_builder import complete
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, ROOT, lines
@@ -458,6 +458,6 @@ def test_whatever_the_leaves_hold_all_scores_are_probabilities(
 def test_a_manifest_of_such_a_model_is_made_of_what_it_scores(tmp_path: Path) -> None:
     model = _fit(_LABELS, loss_function="MultiClass")
     path = toys.save(model, tmp_path)
-    found = papers(RegnoScorer.load(path, warm=True), path)
+    found = complete(RegnoScorer.load(path, warm=True), path)
     assert (found.classes, found.positive_class, found.unexplained) == (["0", "1"], "1", "")
     assert len(found.golden) == 16

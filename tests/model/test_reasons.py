@@ -10,7 +10,7 @@ import pytest
 from model import InvalidRequest
 from model.regno import RegnoScorer, pick_regno
 from model.regno.request import FIELDS, Reading, decode_custom
-from model.regno.training.labelled import read
+from model.regno.training.dataset import read
 from model.request_decoder import RequestDecoder
 from tests.support.tables import as_csv, in_process, samples
 

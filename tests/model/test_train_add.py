@@ -28,10 +28,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def served(folder: Path) -> Registry:
     """A registry in `models` of that folder, with the bundled model live."""
-    papers = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
+    manifest = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
     registry = Registry(FileStore(folder / "models/regno", "model.cbm"), no_check)
-    registry.add(Files(BUNDLED.read_bytes(), json.dumps({**papers, "file": "model.cbm"}).encode()))
-    registry.promote(papers["version"], who="tests")
+    registry.add(
+        Files(BUNDLED.read_bytes(), json.dumps({**manifest, "file": "model.cbm"}).encode())
+    )
+    registry.promote(manifest["version"], who="tests")
     return registry
 
 
@@ -64,7 +66,7 @@ def test_the_new_model_is_a_candidate_that_serves_nobody(
     assert served.aliases().live == made["version"]
 
 
-def test_the_papers_go_along_whole(folder: Path, served: Registry) -> None:
+def test_the_manifest_goes_along_whole(folder: Path, served: Registry) -> None:
     assert run(folder, "--models", folder / "models", "--add") == 0
     ours, stored = (
         msgspec.json.decode(path.read_bytes(), type=Manifest)
@@ -108,8 +110,8 @@ def test_where_nothing_is_live_there_is_no_comparison(
     registry = open_registry(folder / "models", "trial")
     assert _versions(registry) == [report(folder / "out")["version"]]
     assert registry.aliases() == Aliases()
-    papers = registry.fetch(_versions(registry)[0]).with_name("manifest.json")
-    assert msgspec.json.decode(papers.read_bytes(), type=Manifest).name == "trial"
+    manifest = registry.fetch(_versions(registry)[0]).with_name("manifest.json")
+    assert msgspec.json.decode(manifest.read_bytes(), type=Manifest).name == "trial"
 
 
 def test_without_a_folder_named_it_is_named_by_the_version(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from catboost import CatBoostClassifier
 
-from model.regno.evaluation import comparison, evaluate
+from model.regno.evaluation import bootstrap, metrics
 from model.regno.scorer import BUNDLED
 from tests.support.labelled import labelled, report, run, scores, write
 
@@ -16,29 +16,29 @@ GOOD = (LABELS * 0.9 + RNG.random(500) * 0.1).round(2)
 POOR = RNG.random(500).round(2)
 
 
-def test_the_quick_measures_are_those_of_evaluate_on_the_drawn_rows() -> None:
-    found = comparison._measures(LABELS, POOR)
+def test_counted_metrics_are_the_metrics_of_the_drawn_rows() -> None:
+    found = bootstrap._counted_metrics(LABELS, POOR)
     for _ in range(20):
         rows = RNG.integers(500, size=500)
         times = np.bincount(rows, minlength=500)
-        slow = evaluate.measures(LABELS[rows], POOR[rows])
+        slow = metrics.measures(LABELS[rows], POOR[rows])
         for name, measure in found.items():
             assert measure(times) == pytest.approx(slow[name], abs=1e-12)
 
 
 def test_a_clearly_better_model_is_called_better_and_the_other_worse() -> None:
-    better = comparison.differences(LABELS, GOOD, POOR, seed=1)
-    worse = comparison.differences(LABELS, POOR, GOOD, seed=1)
+    better = bootstrap.differences(LABELS, GOOD, POOR, seed=1)
+    worse = bootstrap.differences(LABELS, POOR, GOOD, seed=1)
     assert {found.verdict for found in better.values()} == {"better"}
     assert {found.verdict for found in worse.values()} == {"worse"}
-    assert better["auc"].difference == evaluate.auc(LABELS, GOOD) - evaluate.auc(LABELS, POOR)
+    assert better["auc"].difference == metrics.auc(LABELS, GOOD) - metrics.auc(LABELS, POOR)
     assert better["auc"].low == pytest.approx(-worse["auc"].high, abs=1e-12)
     assert better["brier"].low < better["brier"].difference < better["brier"].high < 0
 
 
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
     """The Brier score is a mean, whose interval is known: the difference +- 1.96 errors."""
-    found = comparison.differences(LABELS, GOOD, POOR, seed=1)["brier"]
+    found = bootstrap.differences(LABELS, GOOD, POOR, seed=1)["brier"]
     gaps = (GOOD - LABELS) ** 2 - (POOR - LABELS) ** 2
     half = 1.96 * gaps.std() / np.sqrt(gaps.size)
     assert found.low == pytest.approx(gaps.mean() - half, abs=0.15 * half)
@@ -46,19 +46,19 @@ def test_the_interval_of_a_mean_is_that_of_theory() -> None:
 
 
 def test_a_model_beside_itself_differs_in_nothing() -> None:
-    for found in comparison.differences(LABELS, POOR, POOR, seed=1).values():
+    for found in bootstrap.differences(LABELS, POOR, POOR, seed=1).values():
         assert (found.difference, found.low, found.high, found.verdict) == (0, 0, 0, "unclear")
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
-    first, second, other = (comparison.differences(LABELS, GOOD, POOR, s) for s in (1, 1, 2))
+    first, second, other = (bootstrap.differences(LABELS, GOOD, POOR, s) for s in (1, 1, 2))
     assert first == second
     assert first != other
 
 
-def test_draws_without_both_labels_are_drawn_again() -> None:
+def test_draws_without_both_labels_are_left_out() -> None:
     labels, rising = np.array([0, 0, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4])
-    found = comparison.differences(labels, rising, rising[::-1], seed=1)["auc"]
+    found = bootstrap.differences(labels, rising, rising[::-1], seed=1)["auc"]
     assert (found.new, found.other, found.low) == (1, 0, 1)
 
 
@@ -71,9 +71,9 @@ def test_the_command_compares_on_the_held_out_rows(tmp_path: Path) -> None:
     new, other = (np.array(scores(m, newest)) for m in (tmp_path / "out/regno.cbm", BUNDLED))
     against = found["against"]
     assert against["version"].startswith("regno-sim-")
-    for name, told in against["measures"].items():
-        assert told["new"] == pytest.approx(evaluate.measures(labels, new)[name])
-        assert told["other"] == pytest.approx(evaluate.measures(labels, other)[name])
+    for name, measure in against["measures"].items():
+        assert measure["new"] == pytest.approx(metrics.measures(labels, new)[name])
+        assert measure["other"] == pytest.approx(metrics.measures(labels, other)[name])
     flipped = (new > 0.5) != (other > 0.5)
     assert against["flips"] == flipped.sum() > 0
     assert against["rightly"] == (flipped & ((new > 0.5) == labels)).sum()
@@ -107,7 +107,7 @@ def test_a_model_of_fewer_features_and_other_kinds_can_be_compared_with(tmp_path
     write(tmp_path / "rows.csv", rows)
     assert run(tmp_path, "--against", tmp_path / "other.cbm") == 0
     labels = np.array([row["label"] for row in rows[340:]])
-    auc = evaluate.auc(labels, np.array(scores(tmp_path / "other.cbm", rows[340:])))
+    auc = metrics.auc(labels, np.array(scores(tmp_path / "other.cbm", rows[340:])))
     told = report(tmp_path / "out")["against"]
     assert told["measures"]["auc"]["other"] == pytest.approx(auc)
     assert told["version"] == f"sha256-{told['sha256'][:12]}"

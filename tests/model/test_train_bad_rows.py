@@ -143,7 +143,7 @@ def test_a_run_without_its_bad_rows_is_that_of_a_file_without_them(tmp_path: Pat
         (tmp_path / name).mkdir()
         write(tmp_path / name / "rows.csv", rows)
         assert run(tmp_path / name, "--skip-bad") == 0
-        figures.append(report(tmp_path / name / "out")["contenders"])
+        figures.append(report(tmp_path / name / "out")["model"])
     assert figures[0] == figures[1]
 
 
@@ -160,7 +160,7 @@ def test_unusual_but_good_rows_keep_their_place(tmp_path: Path) -> None:
         write(tmp_path / name / "rows.csv", made)
         assert run(tmp_path / name) == 0
         found = report(tmp_path / name / "out")
-        figures.append((found["contenders"], found["parts"]))
+        figures.append((found["model"], found["parts"]))
     assert figures[0] == figures[1]
 
 

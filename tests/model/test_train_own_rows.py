@@ -19,9 +19,9 @@ import pytest
 
 from model import train
 from model.regno import RegnoScorer, golden
-from model.regno.evaluation import evaluate, plot
+from model.regno.evaluation import metrics, plot
 from model.regno.model_file.manifest import Manifest
-from model.simulate import main as simulate_command
+from model.regno.training.simulate import main as simulate_command
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.paths import ROOT
 from tests.support.server import eventually
@@ -68,7 +68,7 @@ def test_the_figures_are_those_of_the_served_model_on_the_newest_rows(trained: P
     found, newest = report(trained / "out"), ROWS[340:]
     positives = np.array(scores(trained / "out" / "regno.cbm", newest))
     labels = np.array([row["label"] for row in newest])
-    assert found["contenders"]["model"] == pytest.approx(evaluate.measures(labels, positives))
+    assert found["model"] == pytest.approx(metrics.measures(labels, positives))
     assert sum(b["rows"] for b in found["reliability"]) == 60
     drawn = plot.reliability(found["reliability"])
     assert (trained / "out/reliability.png").read_bytes() == drawn
@@ -82,11 +82,11 @@ def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
     data = {"file": "rows.csv", "sha256": digest, "label": "label", "rows": 400, "left_out": {}}
     data |= {"warnings": {}, "plate_lengths": 11}
     assert report(trained / "out")["data"] == data
-    papers = msgspec.json.decode((trained / "out/manifest.json").read_bytes(), type=Manifest)
-    assert papers.training["data"] == data
-    assert papers.training["parameters"]["catboost"]["depth"] == 3
-    assert papers.training["last"] == ROWS[339]["time_check"]
-    assert papers.vocabularies["month"] == ["March"]
+    manifest = msgspec.json.decode((trained / "out/manifest.json").read_bytes(), type=Manifest)
+    assert manifest.training["data"] == data
+    assert manifest.training["parameters"]["catboost"]["depth"] == 3
+    assert manifest.training["last"] == ROWS[339]["time_check"]
+    assert manifest.vocabularies["month"] == ["March"]
 
 
 def test_no_plate_is_in_what_is_told(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

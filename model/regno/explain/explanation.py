@@ -6,7 +6,7 @@ those on the way from the base to the score, the greatest contribution first.
 
 from collections.abc import Sequence
 from math import exp
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -14,9 +14,7 @@ from model.errors import NotExplained
 from model.regno.explain.wording import phrase
 from model.regno.features import Row, Value
 from model.regno.model_file.catboost_file import Contributions
-
-if TYPE_CHECKING:
-    from model.regno.scorer import Score
+from model.regno.score import Score
 
 Side: TypeAlias = Literal["network", "camera", "neither"]
 
@@ -55,7 +53,7 @@ class Explanation(Struct):
     ]
 
 
-def explain(names: Sequence[str], row: Row, score: "Score", parts: Contributions) -> Explanation:
+def explain(names: Sequence[str], row: Row, score: Score, parts: Contributions) -> Explanation:
     """A row's score in words; `names` are the features, in the order of row and contributions.
 
     Raises NotExplained when the contributions don't add up to the score.
@@ -76,7 +74,7 @@ def explain(names: Sequence[str], row: Row, score: "Score", parts: Contributions
     )
 
 
-def _check_sum(parts: Contributions, score: "Score") -> None:
+def _check_sum(parts: Contributions, score: Score) -> None:
     terms = (parts.base, *parts.features)
     if not abs(sum(terms) - parts.raw) <= _SAME * max(1.0, *map(abs, terms)):
         raise NotExplained(

@@ -23,7 +23,8 @@ from model.regno.review.doubts import (
 )
 from model.regno.review.guards import Guards
 from model.regno.review.spelling import nearest
-from model.regno.scorer import RegnoScorer, Score
+from model.regno.score import Score
+from model.regno.scorer import RegnoScorer
 
 
 class UnseenCategory(Struct, frozen=True, tag_field="kind", tag="unseen-category"):

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from model.errors import DataRefused
-from model.regno.training.labelled import Labelled
+from model.regno.training.dataset import LabelledRows
 from model.regno.training.parameters import SplitShares
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -21,12 +21,12 @@ LEAST_PART: Final = 20
 class Split(NamedTuple):
     """Three parts, each in the order of time; rows of one second are in one part."""
 
-    train: Labelled
-    validation: Labelled
-    held_out: Labelled
+    train: LabelledRows
+    validation: LabelledRows
+    held_out: LabelledRows
 
 
-def by_time(rows: Labelled, shares: SplitShares) -> Split:
+def by_time(rows: LabelledRows, shares: SplitShares) -> Split:
     """Split rows, in whatever order they are, as near to the shares as seconds allow.
 
     Raises DataRefused when a part would be too small, or have one kind of label only.
@@ -60,7 +60,7 @@ def _nearest(places: Array, wanted: int) -> int:
     return int(places[np.abs(places - wanted).argmin()])
 
 
-def _check_part(name: str, part: Labelled) -> None:
+def _check_part(name: str, part: LabelledRows) -> None:
     where = f" among the {name} rows ({part.times[0]} to {part.times[-1]})"
     if len(part.labels) < LEAST_PART:
         raise DataRefused(
