@@ -1,12 +1,18 @@
-"""The scorer of number-plate disagreements: `pick_regno`.
+"""The regno scorer: which of two readings of a number plate is right. `pick_regno` for notebooks.
 
-May import: model's errors, names, files, request decoding, blocks and cli, stdlib, numpy,
-catboost, msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
-request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for notebooks.
-classes, outputs and manifest_check say which files are refused; doubts (ranges) finds doubtful
-readings, guards (spelling) say what becomes of them; detail (decision) tells more of a score.
-simulate → training → evaluate → card make the bundled model (`bundled`); labelled → split →
-training → report one of own rows (`candidate`). gate (parity) stops promotions that change much.
+May import: model's errors, names, files, request decoding, bulk blocks and cli, stdlib, numpy,
+catboost, msgspec; pandas for tables; scikit-learn, SciPy, matplotlib, jinja2 and tqdm in training
+and evaluation. Never another scorer.
+
+    request, features, plates    a reading, decoded and turned into the features of the contract
+    scorer, score, golden        a loaded model; the requests that every model is tried with
+    columns/                     many readings at once: tables, CSV files
+    model_file/                  loading and checking a .cbm file, its manifest
+    review/                      doubtful readings, guards, the decision that a score leads to
+    explain/                     contributions of features, in a separate process
+    drift/                       counts of scored rows by the bins of the manifest's reference
+    training/                    python -m model.train: simulated or labelled rows, a new model
+    evaluation/                  metrics, bootstrap, report, model card; the parity gate
 """
 
 from model.regno.columns.table import columns_of

@@ -15,7 +15,7 @@ from model.errors import ModelRefused, NotExplained
 from model.names import printable
 from model.regno import golden
 from model.regno.columns.table import Columns, TableMaker, columns_of
-from model.regno.drift.drift import DriftCounter
+from model.regno.drift.counter import DriftCounter
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
@@ -23,7 +23,7 @@ from model.regno.model_file import manifest
 from model.regno.model_file.catboost_file import BinaryModel, Contributions, read, refusing
 from model.regno.model_file.manifest import USUAL_LENGTHS, Manifest
 from model.regno.model_file.manifest_check import fault
-from model.regno.model_file.vocabulary import ASKED, Vocabulary, asked, known, listed
+from model.regno.model_file.vocabulary import PROBED, Vocabulary, known, listed, probed
 from model.regno.plates import has_lookalikes
 from model.regno.request import Reading, decode_custom
 from model.regno.review import ranges
@@ -34,7 +34,7 @@ from model.request_decoder import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
 _SAME: Final = 1e-12
-# Different rows in which a bare model is asked whether it knows a value.
+# Rows in which a model without a manifest is probed for the values that it knows.
 CONTEXTS: Final = 8
 # From so many readings on, columns are quicker than rows.
 MANY: Final = 400
@@ -62,17 +62,17 @@ class RegnoScorer:
     def load(
         cls, path: Path | str = BUNDLED, positive_class: str = "", *, warm: bool = False
     ) -> "RegnoScorer":
-        """The scorer of a .cbm file and the manifest beside it.
+        """The scorer of a .cbm file and the manifest next to it.
 
         `positive_class` is the name of the class that means that the network is right, for a
-        model whose classes do not tell and that has no manifest which does. `warm`: try it too.
+        model whose class names and manifest do not show it. `warm`: try the model too.
         Raises ModelRefused, naming the file and what is wrong with it.
         """
         path = Path(path)
         try:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
-            described = manifest.beside(path, sha256(blob).hexdigest())
+            described = manifest.load_for(path, sha256(blob).hexdigest())
             model = BinaryModel.parse(blob, _stated(described, positive_class))
             if described:
                 _check(described, model, path)
@@ -95,23 +95,23 @@ class RegnoScorer:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        values = {name: known for name, known in self._told.items() if name not in CALENDAR}
+        values = {name: known for name, known in self._vocabularies.items() if name not in CALENDAR}
         return Vocabulary(
-            [*listed(self._model, values), *asked(self._model, self._contexts, values)]
+            [*listed(self._model, values), *probed(self._model, self._contexts, values)]
         )
 
     @cached_property
     def _calendar(self) -> Vocabulary:
-        values = {name: known for name, known in self._told.items() if name in CALENDAR}
+        values = {name: known for name, known in self._vocabularies.items() if name in CALENDAR}
         return Vocabulary(listed(self._model, values))
 
     @cached_property
     def categories(self) -> Mapping[str, tuple[str, ...]]:
-        """The values known of each category that clients send, as far as they can be told."""
-        untold: dict[str, list[str]] = {name: [] for name in ASKED if name not in self._told}
-        asked_for = known(self._model, self._contexts, untold) if untold else {}
-        found = {**asked_for, **self._told}
-        return {name: tuple(found[name]) for name in ASKED}
+        """The known values of each category that clients send, as far as they can be determined."""
+        unlisted = {name: () for name in PROBED if name not in self._vocabularies}
+        probed = known(self._model, self._contexts, unlisted) if unlisted else {}
+        values = {**probed, **self._vocabularies}
+        return {name: tuple(values[name]) for name in PROBED}
 
     @cached_property
     def bounds(self) -> Mapping[str, Bounds]:
@@ -132,19 +132,19 @@ class RegnoScorer:
         return self.rows(golden.readings()[:CONTEXTS])
 
     @property
-    def _told(self) -> Mapping[str, Sequence[str]]:
-        """The categories by feature that the manifest tells; a derived one may tell none."""
+    def _vocabularies(self) -> Mapping[str, Sequence[str]]:
+        """The categories by feature that the manifest lists; a derived one may list none."""
         return self.manifest.vocabularies if self.manifest else {}
 
     @property
     def camera_classes(self) -> Sequence[str]:
         """The camera classes of the manifest, those that the contract names if it has none."""
-        return {**ASKED, **self._told}["camera_class"]
+        return {**PROBED, **self._vocabularies}["camera_class"]
 
     @property
     def watched_categories(self) -> list[str]:
-        """The categorical features whose unseen values can be told, those of the calendar not."""
-        listed_or_named = {**ASKED, **self._told}.keys() - set(CALENDAR)
+        """The categorical features whose unseen values can be detected, without the calendar's."""
+        listed_or_named = {**PROBED, **self._vocabularies}.keys() - set(CALENDAR)
         return [
             name
             for name, kind in self._model.features
@@ -198,7 +198,7 @@ class RegnoScorer:
         return [plate for plate in PLATES if has_lookalikes(getattr(reading, plate))]
 
     def count_warnings(self, columns: Columns, table: pd.DataFrame) -> dict[str, int]:
-        """The same of many readings: in how many each warning there is; `table` is theirs."""
+        """The number of readings with each warning; `table` is the table of the same readings."""
         unseen = self.unseen_in_table(table)
         counts = {named(UNSEEN, feature): count for feature, count in unseen.items()}
         return counts | self._doubts.count(columns)
@@ -219,15 +219,15 @@ class RegnoScorer:
 
     @property
     def unexplained(self) -> str | None:
-        """Why its scores can't be explained, "" if they can, None if nobody has tried."""
+        """Why its scores can't be explained, "" if they can, None if it is not known."""
         if self._unexplained is None and self.manifest:
             return self.manifest.unexplained
         return self._unexplained
 
     def try_explaining(self) -> str:
-        """Find out, by a golden row, why its scores can't be explained; "" if they can.
+        """Why its scores can't be explained, "" if they can; by explaining a golden row.
 
-        One row tells of all: CatBoost's contributions of a model add up for each row or for none.
+        One row is enough: CatBoost's contributions of a model add up for each row or for none.
         In this process, where it takes some 0.1 s.
         """
         rows = self.rows(golden.readings()[:1])
@@ -279,7 +279,7 @@ class RegnoScorer:
         return counts
 
     def warm(self) -> None:
-        """Do once, on the golden rows, what requests will do: no caller pays for first-time work.
+        """Do on the golden rows what requests will do, so that no request pays for first-time work.
 
         Raises ModelRefused when that can't be done, when a score is no probability, or when it
         is not the manifest's.
@@ -292,7 +292,7 @@ class RegnoScorer:
             for reading, row in zip(readings, rows, strict=True):
                 self.warnings(reading, row)
                 self.unseen_in_calendar(row)
-            _ = self.categories  # worked out once, when first asked
+            _ = self.categories  # computed once, on first use
         if not all(abs(s.positive + s.negative - 1) < 1e-9 for s in scores):  # NaN is not, either
             raise ModelRefused("its scores are no probabilities")
         positives = [score.positive for score in scores]
@@ -353,7 +353,7 @@ def _check(described: Manifest, model: BinaryModel, path: Path) -> None:
 
 
 def _stated(described: Manifest | None, positive_class: str) -> str:
-    """The positive class by a manifest and by who loads it, "" if neither names one."""
+    """The positive class by the manifest or the argument, "" if neither names one."""
     stated = described.positive_class if described else ""
     if stated and positive_class and stated != positive_class:
         said = f"its manifest says that positive_class is {printable(stated)}"

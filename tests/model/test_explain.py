@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model import NotExplained
 from model.regno import Explainer, Explanation, Reading, RegnoScorer
 from model.regno.explain.explanation import explain
-from model.regno.explain.wording import phrase
+from model.regno.explain.phrases import phrase
 from model.regno.features import CATEGORICAL, NAMES, TEXT
 from model.regno.model_file.catboost_file import Contributions
 from model.regno.plates import FORMATS, UNKNOWN

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from model import ModelRefused
 from model.regno import BUNDLED, RegnoScorer, golden_readings
-from model.regno.drift.drift import OTHER, SCORE
+from model.regno.drift.counter import OTHER, SCORE
 from model.regno.drift.reference import reference
 from model.regno.features import CATEGORICAL
 from tests.support.registry import command

@@ -122,9 +122,9 @@ class Parity(Struct, frozen=True):
     def _changed(self, limits: Limits) -> Iterator[str]:
         if self.flips.share > limits.flips:
             yield _flipped("rows", self.flips, limits.flips)
-        for name, found in self.by_camera_class.items():
-            if found.rows >= limits.least_class and found.share > limits.flips_in_class:
-                yield _flipped(f"rows of camera class {name}", found, limits.flips_in_class)
+        for name, in_class in self.by_camera_class.items():
+            if in_class.rows >= limits.least_class and in_class.share > limits.flips_in_class:
+                yield _flipped(f"rows of camera class {name}", in_class, limits.flips_in_class)
         if self.differences.mean > limits.mean_difference:
             yield (
                 f"probabilities differ by {self.differences.mean:.4f} on average "
@@ -140,11 +140,11 @@ class Parity(Struct, frozen=True):
             )
 
 
-def _flipped(what: str, found: Flips, limit: float) -> str:
+def _flipped(what: str, flipped: Flips, limit: float) -> str:
     return (
-        f"{found.count} of {found.rows} {what} are decided differently: {found.share:.1%} "
-        f"(at most {limit:.1%}); {found.to_network} for the network now, "
-        f"{found.to_camera} for the camera"
+        f"{flipped.count} of {flipped.rows} {what} are decided differently: {flipped.share:.1%} "
+        f"(at most {limit:.1%}); {flipped.to_network} for the network now, "
+        f"{flipped.to_camera} for the camera"
     )
 
 

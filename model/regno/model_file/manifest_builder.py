@@ -11,10 +11,10 @@ from model.errors import ModelRefused
 from model.privacy import is_whole_plate
 from model.regno import golden
 from model.regno.columns.sample import read
-from model.regno.drift.drift import Variable
+from model.regno.drift.counter import Variable
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import USUAL_LENGTHS, Feature, Manifest, libraries
-from model.regno.model_file.vocabulary import ASKED, known
+from model.regno.model_file.vocabulary import PROBED, known
 from model.regno.request import Reading
 from model.regno.review.doubts import usual_lengths
 from model.regno.scorer import CONTEXTS, RegnoScorer
@@ -91,7 +91,7 @@ def _of_sample(sample: Path, model: BinaryModel, contexts: Sequence[Any]) -> Pro
     Computed categories (months, templates) are left out: a sample has only some of their values,
     and a missing one does not mean that the model never saw it.
     """
-    seen: dict[str, set[str]] = {name: set() for name in ASKED}
+    seen: dict[str, set[str]] = {name: set() for name in PROBED}
     sizes = []
     rows = bad = 0
     for reading in read(sample):

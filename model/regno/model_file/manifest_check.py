@@ -11,7 +11,7 @@ from typing import Final
 from model.names import PLATE, RULE, is_name, is_plate, printable
 from model.privacy import is_whole_plate, scrub
 from model.regno import golden
-from model.regno.drift.drift import OTHER, SCORE, Variable
+from model.regno.drift.counter import OTHER, SCORE, Variable
 from model.regno.features import CATEGORICAL, NUMERIC
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import Manifest

@@ -58,7 +58,7 @@ def output_of(model: CatBoost) -> Output:
 
 
 def _loss(model: CatBoost) -> str:
-    """The name of the loss, "" if the file does not tell: sums of models have it by itself."""
+    """The name of the loss, "" if the file has none; sums of models store it apart."""
     metadata = model.get_metadata()
     try:
         own = json.loads(metadata.get("loss_function") or "{}")

@@ -1,4 +1,4 @@
-"""What else there is to tell of a score: whose reading to take, how clearly, and what to doubt."""
+"""The detail of a score: which reading to take, with what margin, and what makes it doubtful."""
 
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeAlias
@@ -43,7 +43,7 @@ class UnseenCategory(Struct, frozen=True, tag_field="kind", tag="unseen-category
 class LookalikeLetters(Struct, frozen=True, tag_field="kind", tag="lookalike-letters"):
     """A plate has Latin letters where Cyrillic ones are meant.
 
-    `normalised` tells whether the Cyrillic ones were scored instead.
+    `normalised` says whether the Cyrillic ones were scored instead.
     """
 
     field: str
@@ -147,7 +147,7 @@ def _unseen(case: _Case) -> Doubt:
     return UnseenCategory(field_of(feature), feature, like, case.normalised)
 
 
-# The features that tell when a field is below its range, and when above.
+# The features that show a field below its range, and above it.
 _MEASURES: Final = {
     CHARACTERS: ("min_sym_score", "max_sym_score"),
     LENGTHS: ("max_len_score", "max_len_score"),

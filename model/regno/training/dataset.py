@@ -150,10 +150,10 @@ def _block(block: Block, width: int, wanted: Sequence[int], label: str) -> _Part
     *fields, given = (cells.columns[at] for at in wanted)
     labels = np.array([_LABELS.get(cell, -1) for cell in given])
     plates = _plates(fields)
-    named = {row: f"{name}: {PLATE}" for name, found in plates.items() for row in found}
+    named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}
     known = named | _with_labels(cells, given, labels, label)
     checked = check(fields, known, max(map(len, cells.rows)))
-    counts = {name: len(found) for name, found in plates.items()}
+    counts = {name: len(at) for name, at in plates.items()}
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
     good = np.array([row for row in range(len(cells.rows)) if row not in checked.faults], dtype=int)
     if not len(good):
@@ -166,11 +166,11 @@ def _block(block: Block, width: int, wanted: Sequence[int], label: str) -> _Part
 
 def _plates(fields: Sequence[Sequence[bytes]]) -> dict[str, list[int]]:
     """The rows that have a plate in a column of names."""
-    found = {}
+    rows = {}
     for name, at in _NAMED.items():
         plates = {cell for cell in set(fields[at]) if is_whole_plate(cell.decode(errors="replace"))}
-        found[name] = [row for row, cell in enumerate(fields[at]) if cell in plates]
-    return found
+        rows[name] = [row for row, cell in enumerate(fields[at]) if cell in plates]
+    return rows
 
 
 def _check_plates(rows: Mapping[str, int]) -> None:

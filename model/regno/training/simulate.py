@@ -114,7 +114,7 @@ class Sample(NamedTuple):
 
 
 class _Passage(NamedTuple):
-    """The conditions of one passage, and who errs; `second` is of the year, `doubt` is 0 to 1."""
+    """The conditions of one passage, with the readers' errors; `second` is of the year."""
 
     camera: str
     mobile: bool
@@ -141,7 +141,7 @@ def _disagreements(rng: Generator) -> Iterator[Sample]:
 
 
 def _passages(rng: Generator) -> list[_Passage]:
-    """The passages of one batch on which somebody errs: without an error none disagrees."""
+    """The passages of one batch with an error: without one the readings agree."""
     lines = list(CAMERAS.values())
     which = rng.choice(len(lines), _BATCH, p=[line.share for line in lines])
     day, hour = rng.integers(365, size=_BATCH), rng.choice(24, _BATCH, p=_TRAFFIC)
@@ -254,7 +254,7 @@ def _blank(plate: str, position: int, _: Generator) -> str:
 
 
 def _other_region(plate: str, position: int, rng: Generator) -> str:
-    """A wrong region; a plate whose region nobody confuses gets a look-alike instead."""
+    """A wrong region; a plate whose region is never confused gets a look-alike instead."""
     others = _region_mistakes(plate)
     return _one_of(others, rng) if others else _look_alike(plate, position, rng)
 
