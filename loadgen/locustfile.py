@@ -14,9 +14,9 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from loadgen.load import session
-from loadgen.load.agent import Call
 from loadgen.load.replies import fault, is_golden
-from loadgen.load.tally import Done
+from loadgen.load.sender import Call
+from loadgen.load.stats import Completed
 
 
 def _tenths(milliseconds: float) -> float:
@@ -46,11 +46,11 @@ class Caller(FastHttpUser):
     @task
     def send(self) -> None:
         """All calls of a run."""
-        agent = session.of(self.environment).agent
-        self._wait_at_most(agent.begun().generator.timeout_seconds)
-        for call in agent.calls():
-            agent.done(self._send(call))
-        agent.rest()
+        sender = session.of(self.environment).sender
+        self._wait_at_most(sender.begun().generator.timeout_seconds)
+        for call in sender.calls():
+            sender.done(self._send(call))
+        sender.rest()
 
     def _wait_at_most(self, seconds: float) -> None:
         """As the run's shape says, which a worker learns with its start; it connects later.
@@ -61,17 +61,17 @@ class Caller(FastHttpUser):
         arguments = self.client.client.clientpool.client_args
         arguments.update(network_timeout=seconds, connection_timeout=seconds)
 
-    def _send(self, call: Call) -> Done:
-        due, ask = call
+    def _send(self, call: Call) -> Completed:
+        due, spec = call
         # Redirected, a POST becomes a GET of something else: that is a reply, and a wrong one.
         with (
             gevent.Timeout(self._patience, TimeoutError),
             self.client.post(
-                "/reg/", data=ask.body, headers=ask.headers, name=ask.kind, catch_response=True,
+                "/reg/", data=spec.body, headers=spec.headers, name=spec.kind, catch_response=True,
                 allow_redirects=False,
             ) as reply,
         ):  # fmt: skip
-            ended = session.of(self.environment).agent.now()
+            ended = session.of(self.environment).sender.now()
             model = reply.headers.get("x-model-version") if reply.headers else None
             wrong = self._fault(call, reply, model)
             # From when it was due, here too: Locust's own page must not say otherwise.
@@ -80,14 +80,14 @@ class Caller(FastHttpUser):
                 reply.failure(wrong)
             else:
                 reply.success()
-        return Done(ask.kind, due, ended, wrong, is_golden(ask, model), model)
+        return Completed(spec.kind, due, ended, wrong, is_golden(spec, model), model)
 
     def _fault(self, call: Call, reply: Any, model: str | None) -> str | None:
         broken = reply.request_meta["exception"]
         if broken is not None:  # refused, reset, timed out, or ended in the middle of the body
             cause = getattr(broken, "original", None) or broken
-            return f"{call.ask.kind}: {type(cause).__name__}"
-        return fault(call.ask, reply.status_code, reply.content or b"", model)
+            return f"{call.spec.kind}: {type(cause).__name__}"
+        return fault(call.spec, reply.status_code, reply.content or b"", model)
 
 
 @events.init_command_line_parser.add_listener

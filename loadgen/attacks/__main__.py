@@ -14,18 +14,16 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Final, NamedTuple
 
 import psutil
 
 from loadgen.attacks.attackers import ATTACKS, Aim
-from loadgen.bench import machine, rows
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.options import ROOT, Options
-from loadgen.bench.server import Server, running
-from loadgen.bench.targets import KEY, TARGETS
+from loadgen.common import machine, rows, service
+from loadgen.common.errors import CannotStart
+from loadgen.common.options import MODEL, ROOT, ROWS
+from loadgen.common.service import KEY, Server
 
 _CALLERS: Final = 4
 _CALLS_A_SECOND: Final = 100.0
@@ -50,8 +48,7 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(given)
     names = arguments.attacks.split(",") if arguments.attacks else list(ATTACKS)
     try:
-        with TemporaryDirectory(prefix="attacks-") as folder:
-            return _attack_all(names, arguments, Path(folder))
+        return _attack_all(names, arguments)
     except CannotStart as error:
         sys.stderr.write(f"Not measured. {error}\n")
         return 2
@@ -64,21 +61,16 @@ def _parser() -> ArgumentParser:
     add("--seconds", type=float, default=6.0, help="length of each attack [6]")
     add("--probe-ms", type=float, default=100.0, help="the slowest probe that is borne [100]")
     add("--memory-mib", type=float, default=500.0, help="the most memory of the worker [500]")
-    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", help="the .cbm file to serve")
-    add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", help="CSV of requests")
+    add("--model", type=Path, default=MODEL, help="the .cbm file to serve")
+    add("--rows", type=Path, default=ROWS, help="CSV of requests")
     return parser
 
 
-def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
+def _attack_all(names: list[str], arguments: Namespace) -> int:
     (row,) = rows.singles(rows.read(arguments.rows)[:1])
-    options = Options(
-        targets=(), model=arguments.model.resolve(), rows=arguments.rows, worker_counts=(1,),
-        connections=(), bulk=(), bulk_connections=1, rounds=1, seconds=1, sample=1, env={},
-        out=folder,
-    )  # fmt: skip
     sys.stdout.write(f"{machine.in_words(machine.describe())}\n\n{_HEAD}")
     held = True
-    with running(TARGETS["service"], options, folder, row) as server:
+    with service.running(arguments.model.resolve(), 1, row) as server:
         aim = Aim(server.port, KEY, row)
         alone = asyncio.run(_feel(server, aim, arguments.seconds))
         sys.stdout.write(_line("alone", alone, ""))

@@ -7,8 +7,9 @@ import signal
 import sys
 from types import FrameType
 
-from loadgen.bench import machine, options, picture, report, run
-from loadgen.bench.errors import CannotStart, WrongAnswers
+from loadgen.bench import options, picture, report, run
+from loadgen.common import machine
+from loadgen.common.errors import CannotStart, WrongAnswers
 
 
 def main() -> int:

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from typing import Any, Final
 
-from loadgen.bench import client
-from loadgen.bench.errors import WrongAnswers
-from loadgen.bench.server import Server
-from loadgen.bench.targets import KEY
+from loadgen.common import client
+from loadgen.common.errors import WrongAnswers
+from loadgen.common.service import KEY, Server
 
 TOLERANCE: Final = 1e-12
 # Several at once: a target that scores what arrives together must still score each alike.

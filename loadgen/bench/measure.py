@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from loadgen.bench import usage, wrk
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.options import ROOT
-from loadgen.bench.server import Server, settle
+from loadgen.bench import wrk
+from loadgen.common import usage
+from loadgen.common.errors import CannotStart
+from loadgen.common.options import ROOT
+from loadgen.common.service import Server
 
 # Named as the targets are: one process that scores arrays, and is asked for them by nobody.
 COLUMNS: Final = "columns"
@@ -65,7 +66,7 @@ def measure(server: Server, task: Task) -> Measurement:
     noise, after = _not_the_targets() - noise, usage.cpu_by_process(server.pid)
     memory = usage.memory(server.pid)
     spent = sum(after.values()) - sum(before.values())
-    settle(server.pid)
+    usage.settle(server.pid)
     return Measurement(
         round=task.round,
         workers=task.workers,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgen.bench.targets import TARGETS
+from loadgen.common.options import MODEL, ROOT, ROWS, positive
 
-ROOT: Final = Path(__file__).parents[2]
 _FULL: Final[dict[str, Any]] = {
     "rounds": 5,
     "seconds": 3,
@@ -75,9 +75,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--targets", type=_names, default=tuple(TARGETS), metavar="NAME,NAME",
         help=f"which of {', '.join(TARGETS)}; all by default")  # fmt: skip
-    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+    add("--model", type=Path, default=MODEL, metavar="PATH",
         help="the .cbm file that all targets serve; the bundled one by default")  # fmt: skip
-    add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
+    add("--rows", type=Path, default=ROWS, metavar="PATH",
         help="CSV of requests: its columns are the ten fields")  # fmt: skip
     add("--workers", type=_numbers, default=(1, 2), metavar="N,N", dest="worker_counts",
         help="worker processes of each target; each count is measured [1,2]")  # fmt: skip
@@ -111,14 +111,6 @@ def _names(text: str) -> tuple[str, ...]:
     if unknown or not names:
         raise argparse.ArgumentTypeError(f"choose from {', '.join(TARGETS)}")
     return tuple(dict.fromkeys(names))
-
-
-def positive(text: str) -> int:
-    """A number of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from loadgen.bench import machine
 from loadgen.bench.targets import TARGETS
+from loadgen.common import machine
 
 _COLOURS: Final = dict(
     zip(

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from loadgen.bench import machine, summary
+from loadgen.bench import summary
 from loadgen.bench.options import Options
 from loadgen.bench.run import Results
 from loadgen.bench.targets import TARGETS
+from loadgen.common import machine
 
 _HEAD: Final = (
     *("workers", "target", "conns", "rps", "p50 ms", "p99 ms", "errors"),

@@ -11,12 +11,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from loadgen.bench import check, client, rows, wrk
-from loadgen.bench.errors import CannotStart
+from loadgen.bench import check, wrk
 from loadgen.bench.measure import BULK_TARGET, Measurement, Task, measure, without_server
 from loadgen.bench.options import Options
-from loadgen.bench.server import Server, running, settle
-from loadgen.bench.targets import KEY, TARGETS, Target
+from loadgen.bench.targets import TARGETS, Target, running
+from loadgen.common import client, rows, usage
+from loadgen.common.errors import CannotStart
+from loadgen.common.service import KEY, Server
 
 _WARM_UP_SECONDS: Final = 1
 _WARM_UP_CONNECTIONS: Final = 64
@@ -138,7 +139,7 @@ def _round(
         ]
         for target, server in zip(targets, servers, strict=True):
             _warm_up(target, server, files, under_load)
-            settle(server.pid)
+            usage.settle(server.pid)
         for connections in options.connections:
             for server in servers:
                 load = files.singles, 1, connections, options.seconds

@@ -21,10 +21,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
-from loadgen.bench import machine
 from loadgen.bench.check import TOLERANCE
-from loadgen.bench.errors import CannotStart, WrongAnswers
-from loadgen.bench.options import ROOT, positive
+from loadgen.common import machine
+from loadgen.common.errors import CannotStart, WrongAnswers
+from loadgen.common.options import MODEL, ROOT, ROWS, positive
 
 _PEAK: Final = re.compile(r"peak memory of (\d+) processes: (\d+) MiB")
 # CatBoost's threads: its own choice, which is one for each core, and one alone.
@@ -65,9 +65,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--rows-wanted", type=positive, default=1_000_000, metavar="N", help="in the file [1000000]"
     )
     add("--rounds", type=positive, default=5, metavar="N", help="times that it is scored [5]")
-    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+    add("--model", type=Path, default=MODEL, metavar="PATH",
         help="a .cbm file; the bundled one by default")  # fmt: skip
-    add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
+    add("--rows", type=Path, default=ROWS, metavar="PATH",
         help="CSV of sample rows, repeated to make the file")  # fmt: skip
     return parser.parse_args(arguments)
 
@@ -105,7 +105,7 @@ def _bare(
     options: argparse.Namespace, times: int
 ) -> Iterator[tuple["subprocess.Popen[str]", list[float]]]:
     """The program that predicts from a ready Pool, and its scores of the sample."""
-    command = [sys.executable, "-m", "loadgen.bench.rivals.bare"]
+    command = [sys.executable, "-m", "loadgen.bench.baselines.bare"]
     arguments = [str(options.model), str(options.rows), str(times)]
     with subprocess.Popen(
         command + arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.targets import KEY
+from loadgen.common.errors import CannotStart
+from loadgen.common.service import KEY
 
 _SCRIPT: Final = Path(__file__).with_name("post.lua")
 # Longer than the slowest target takes with the longest queue: slow is not an error.

@@ -17,17 +17,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.server import Server
-from loadgen.bench.targets import KEY_NAME
-from loadgen.chaos.disturbances import DISTURBANCES
-from loadgen.chaos.versions import registry
+from loadgen.chaos.faults import FAULTS, OTHER_VERSION
+from loadgen.common import registry
+from loadgen.common.errors import BadFile, CannotStart
+from loadgen.common.options import ROOT
+from loadgen.common.schedule import bounds
+from loadgen.common.service import KEY_NAME, Server
 from loadgen.load import command, shapes
-from loadgen.load.command import Aim
-from loadgen.load.errors import BadFile
-from loadgen.load.settings import ROOT
+from loadgen.load.command import LoadTarget
 from loadgen.load.shapes import Shape
-from loadgen.load.timetable import bounds
 
 _SECOND: Final = re.compile(r"^ *(\d+) s  target")
 _INTO_THE_STAGE: Final = 2
@@ -59,18 +57,22 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 
 @contextmanager
-def _service(arguments: argparse.Namespace) -> Iterator[Aim]:
+def _service(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
     """The service, with a registry that it follows and a key that may change the model."""
     with TemporaryDirectory(prefix="chaos-") as folder:
-        models = registry(arguments.model.resolve(), Path(folder) / "models")
+        models, model = Path(folder) / "models", arguments.model.resolve()
+        live = registry.add(models, model)
+        # The same model twice: the change of versions changes no score.
+        registry.add(models, model, OTHER_VERSION)
+        registry.promote(models, live)
         # SCORING_MODEL would be another model than the registry's.
         follows = {"MODEL": "", "MODELS": str(models), "ADMINS": KEY_NAME}
         named = {f"SCORING_{name}": value for name, value in follows.items()}
-        with command.service(arguments, named) as aim:
+        with command.started_service(arguments, named) as aim:
             yield aim
 
 
-def _hold(arguments: argparse.Namespace, shape: Shape, aim: Aim) -> int:
+def _hold(arguments: argparse.Namespace, shape: Shape, aim: LoadTarget) -> int:
     flags = ("--users", str(shape.connections), "--spawn-rate", str(shape.connections))
     line = command.locust(arguments, aim.url, *flags, *command.headless(arguments.out))
     with subprocess.Popen(
@@ -99,7 +101,7 @@ def _follow(
     moments = {
         begin + _INTO_THE_STAGE: stage.name
         for stage, (begin, _) in zip(shape.stages, bounds(shape.stages), strict=True)
-        if stage.name in DISTURBANCES
+        if stage.name in FAULTS
     }
     under_way: dict[str, Future[str]] = {}
     with ThreadPoolExecutor() as pool:
@@ -111,7 +113,7 @@ def _follow(
             name = moments.get(int(second[1]) + 1) if second else None
             if name and server:
                 sys.stdout.write(f"       {name}\n")
-                under_way[name] = pool.submit(DISTURBANCES[name], server)
+                under_way[name] = pool.submit(FAULTS[name], server)
     return {name: _words(future) for name, future in under_way.items()}
 
 

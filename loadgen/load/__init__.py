@@ -1,4 +1,4 @@
-"""Load with a verdict: arrivals by a timetable fixed in advance, judged by the SLO's numbers.
+"""Load with a verdict: arrivals by a schedule fixed in advance, judged by the SLO's numbers.
 
 `python -m loadgen.load --shape ramp500` drives a service and ends with 0 only if it held.
 Locust has the users, the processes and the web page; what it would get wrong is done here:

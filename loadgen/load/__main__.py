@@ -11,12 +11,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.options import positive
-from loadgen.bench.server import free_port
+from loadgen.common.errors import BadFile, CannotStart
+from loadgen.common.options import ROOT, positive
+from loadgen.common.processes import free_port
 from loadgen.load import command, settings, shapes
-from loadgen.load.command import Aim
-from loadgen.load.errors import BadFile
+from loadgen.load.command import LoadTarget
 
 _STOP_SECONDS = 20.0
 
@@ -51,15 +50,15 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 
 @contextmanager
-def _aim(arguments: argparse.Namespace) -> Iterator[Aim]:
+def _aim(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
     if arguments.url:
-        yield Aim(arguments.url.rstrip("/"), None)
+        yield LoadTarget(arguments.url.rstrip("/"), None)
     else:
-        with command.service(arguments) as aim:
+        with command.started_service(arguments) as aim:
             yield aim
 
 
-def _run(arguments: argparse.Namespace, aim: Aim) -> int:
+def _run(arguments: argparse.Namespace, aim: LoadTarget) -> int:
     shape = shapes.named(arguments.shape, arguments.shapes)
     users = max(shape.connections, arguments.processes)
     flags = ["--users", str(users), "--spawn-rate", str(min(100, users))]
@@ -71,7 +70,7 @@ def _run(arguments: argparse.Namespace, aim: Aim) -> int:
         command.locust(arguments, aim.url, *flags),
         env=command.environment(aim.key),
         stdin=subprocess.DEVNULL,
-        cwd=settings.ROOT,
+        cwd=ROOT,
     )
     try:
         return process.wait()

@@ -4,24 +4,21 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from loadgen.bench import options as bench_options
-from loadgen.bench import rows
-from loadgen.bench.server import Server, running
-from loadgen.bench.targets import KEY, TARGETS
+from loadgen.common import rows, service
+from loadgen.common.options import MODEL, ROOT, positive
+from loadgen.common.service import KEY, Server
 from loadgen.load import settings
-from loadgen.load.settings import ROOT
 
 _LOCUSTFILE: Final = ROOT / "loadgen/locustfile.py"
 
 
-class Aim(NamedTuple):
+class LoadTarget(NamedTuple):
     """What is loaded: its address and the key, and its processes if they are ours."""
 
     url: str
@@ -48,36 +45,25 @@ def parser(program: str, words: str) -> Any:
     made = settings.parser(program, words)
     settings.add_files(made)
     made.add_argument(
-        "--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+        "--model", type=Path, default=MODEL, metavar="PATH",
         help="what the started service serves; the bundled model by default",
     )  # fmt: skip
-    made.add_argument(
-        "--workers", type=bench_options.positive, default=2, help="of the started service [2]"
-    )
+    made.add_argument("--workers", type=positive, default=2, help="of the started service [2]")
     return made
 
 
 @contextmanager
-def service(
+def started_service(
     arguments: argparse.Namespace, variables: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[Aim]:
+) -> Iterator[LoadTarget]:
     """The service on a port of its own, as the benchmark starts it. Raises CannotStart.
 
     `variables` are more of its settings.
     """
-    given = arguments.rows.resolve()
-    more = (word for pair in variables.items() for word in ("--env", "=".join(pair)))
-    chosen = bench_options.parse(
-        ["--model", str(arguments.model), "--rows", str(given),
-         "--workers", str(arguments.workers), *more]
-    )  # fmt: skip
-    first = rows.singles(rows.read(given)[:1])[0]
+    (body,) = rows.singles(rows.read(arguments.rows)[:1])
     sys.stderr.write("Starting the service\n")
-    with (
-        tempfile.TemporaryDirectory(prefix="load-") as folder,
-        running(TARGETS["service"], chosen, Path(folder), first) as server,
-    ):
-        yield Aim(f"http://127.0.0.1:{server.port}", KEY, server)
+    with service.running(arguments.model.resolve(), arguments.workers, body, variables) as server:
+        yield LoadTarget(f"http://127.0.0.1:{server.port}", KEY, server)
 
 
 def locust(arguments: argparse.Namespace, url: str, *more: str) -> list[str]:

@@ -1,11 +1,15 @@
 """The numbers of the verdict, out of the one file that the alerts are made from."""
 
+import tomllib
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
 
-from loadgen.load.tables import read_toml
+from loadgen.common.errors import BadFile
+
+Content = TypeVar("Content")
 
 # Read, not imported: the generator knows no other room, and stands alone in its container.
 PATH: Final = Path(__file__).parents[2] / "monitoring/slo.toml"
@@ -69,3 +73,13 @@ def _of_promise(content: _File) -> Limits:
         1 - promise.availability,
         {promise.latency: promise.latency_seconds * 1000},
     )
+
+
+def read_toml(path: Path, kind: type[Content]) -> Content:
+    """The file as a `kind`. Raises BadFile, which names the file and the place in it."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise BadFile(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""The generator's own metrics, for the dashboard *Load test*: read from the tally when asked."""
+"""The generator's own metrics, for the dashboard *Load test*: read from the stats when asked."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,9 +12,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from loadgen.bench.errors import CannotStart
-from loadgen.load.conductor import Conductor
-from loadgen.load.timetable import rate_at
+from loadgen.common.errors import CannotStart
+from loadgen.common.schedule import rate_at
+from loadgen.load.runner import LoadRunner
 
 # Seconds that a rate is told of, and how long ago the last must have ended: generators deliver
 # twice a second, and half a second that is still with them would look like a service that is slow.
@@ -27,10 +27,10 @@ _BOUNDS: Final = (
 
 
 class LoadCollector(Collector):
-    """What the conductor knows, as metrics. Nothing is counted twice for their sake."""
+    """What the load_runner knows, as metrics. Nothing is counted twice for their sake."""
 
-    def __init__(self, conductor: Conductor) -> None:
-        self._conductor = conductor
+    def __init__(self, load_runner: LoadRunner) -> None:
+        self._conductor = load_runner
 
     def collect(self) -> Iterator[Metric]:
         """The five metrics; rates are 0 when nothing runs."""
@@ -42,11 +42,11 @@ class LoadCollector(Collector):
         shape, now = self._conductor.shape, self._conductor.now()
         running = shape is not None and 0 <= now <= shape.seconds + _WINDOW
         end = max(0, int(now - _DELIVERED)) if running else 0
-        recent = self._conductor.tally.between(max(0, end - _WINDOW), end)
+        recent = self._conductor.stats.between(max(0, end - _WINDOW), end)
         target = rate_at(shape.stages, now) if shape and running else 0.0
         late = recent.late.percentile_ms(0.99) or 0.0
         told = {
-            "target_requests_per_second": ("What the timetable asks for now", target),
+            "target_requests_per_second": ("What the schedule asks for now", target),
             "achieved_requests_per_second": (
                 "Right replies over the last seconds",
                 recent.right / max(min(end, _WINDOW), 1),
@@ -73,13 +73,13 @@ class LoadCollector(Collector):
         return family
 
 
-def publish(conductor: Conductor, port: int) -> None:
+def publish(load_runner: LoadRunner, port: int) -> None:
     """Serve the metrics on a port of all addresses: Prometheus is another machine's.
 
     Raises CannotStart when the port can't be had.
     """
     registry = CollectorRegistry()
-    registry.register(LoadCollector(conductor))
+    registry.register(LoadCollector(load_runner))
     try:
         start_http_server(port, registry=registry)
     except (OSError, OverflowError) as error:

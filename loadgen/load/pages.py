@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from loadgen.load.errors import BadFile
+from loadgen.common.errors import BadFile
 from loadgen.load.report import Run, as_json, as_text
 
 _PAGE: Final = """<!doctype html>

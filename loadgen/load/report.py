@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
-from loadgen.load.verdict import Check, Judgement, Outcome, greatest_held, overall
+from loadgen.load.verdict import Check, Outcome, StageResult, greatest_held, overall
 
 _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
@@ -19,7 +19,7 @@ class Run(NamedTuple):
 
     shape: str
     seeks_knee: bool
-    judgements: Sequence[Judgement]
+    stage_results: Sequence[StageResult]
     seconds: Sequence[dict[str, Any]]
     golden: int
     models: dict[str, int]
@@ -38,20 +38,20 @@ class Run(NamedTuple):
             return Outcome.GENERATOR_LAGGED
         missed = takewhile(lambda outcome: outcome is not Outcome.HELD, self._outcomes_backwards())
         found = self.knee is not None and all(outcome is Outcome.BROKEN for outcome in missed)
-        return Outcome.HELD if found else overall(self.judgements)
+        return Outcome.HELD if found else overall(self.stage_results)
 
     def _outcomes_backwards(self) -> list[Outcome]:
-        return [judgement.outcome for judgement in reversed(self.judgements)]
+        return [result.outcome for result in reversed(self.stage_results)]
 
     @property
     def knee(self) -> float | None:
         """The greatest rate that held, if it was sought."""
-        return greatest_held(self.judgements) if self.seeks_knee else None
+        return greatest_held(self.stage_results) if self.seeks_knee else None
 
 
 def as_text(run: Run) -> str:
     """The verdict as a table, the whole in its first line."""
-    blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.judgements)]
+    blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.stage_results)]
     if run.knee is not None:
         blocks.append(f"Greatest rate that held: {run.knee:,.0f} requests a second\n")
     blocks.append(f"Golden rows: {_golden(run)}\n")
@@ -76,13 +76,13 @@ def _golden(run: Run) -> str:
     return f"not checked, none was sent that is of version {', '.join(named)}"
 
 
-def _block(judgement: Judgement) -> str:
-    figures = judgement.figures
+def _block(result: StageResult) -> str:
+    figures = result.figures
     failures = sorted(figures.failures.items(), key=lambda pair: -pair[1])
     return "\n".join(
         [
-            f"{figures.name}, {figures.seconds:g} s: {judgement.outcome.value}",
-            *(_line(check) for check in judgement.checks),
+            f"{figures.name}, {figures.seconds:g} s: {result.outcome.value}",
+            *(_line(check) for check in result.checks),
             *(f"  {count:,} failed: {reason}" for reason, count in failures[:8]),
             "",
         ]
@@ -113,16 +113,16 @@ def as_json(run: Run) -> dict[str, Any]:
         "models": run.models,
         "generators_lost": run.generators_lost,
         "about": run.about,
-        "stages": [_stage(judgement) for judgement in run.judgements],
+        "stages": [_stage(result) for result in run.stage_results],
         "seconds": list(run.seconds),
     }
 
 
-def _stage(judgement: Judgement) -> dict[str, Any]:
-    figures = judgement.figures
+def _stage(result: StageResult) -> dict[str, Any]:
+    figures = result.figures
     return {
         "name": figures.name,
-        "outcome": judgement.outcome.value,
+        "outcome": result.outcome.value,
         "target": figures.target,
         "seconds": figures.seconds,
         "planned": figures.planned,
@@ -132,5 +132,5 @@ def _stage(judgement: Judgement) -> dict[str, Any]:
         "latency_ms": {f"p{s * 100:g}": figures.latency.percentile_ms(s) for s in _SHARES},
         "lateness_ms": {f"p{s * 100:g}": figures.lateness.percentile_ms(s) for s in _SHARES},
         "cpu": figures.cpu,
-        "checks": [{**check._asdict(), "holds": check.holds} for check in judgement.checks],
+        "checks": [{**check._asdict(), "holds": check.holds} for check in result.checks],
     }

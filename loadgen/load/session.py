@@ -1,4 +1,4 @@
-"""One Locust process of a load test: what it is told, its agent, and who conducts."""
+"""One Locust process of a load test: what it is told, its sender, and who conducts."""
 
 import sys
 import time
@@ -12,18 +12,17 @@ import gevent
 import msgspec
 from gevent.event import Event
 
-from loadgen.bench import machine, rows
-from loadgen.bench.errors import CannotStart
-from loadgen.load import metrics, mix, pages, settings, shapes
-from loadgen.load.agent import Agent
-from loadgen.load.conductor import Conductor
-from loadgen.load.errors import BadFile
+from loadgen.common import machine, rows
+from loadgen.common.errors import BadFile, CannotStart
+from loadgen.load import metrics, pages, settings, shapes, workload
+from loadgen.load.runner import LoadRunner
+from loadgen.load.sender import Sender
 from loadgen.load.shapes import Shape
-from loadgen.load.tally import Tally, packed, unpacked
+from loadgen.load.stats import Stats, packed, unpacked
 from loadgen.load.verdict import EXIT_CODES, Outcome
 
-_TIMETABLE: Final = "timetable"
-_TALLY: Final = "tally"
+_SCHEDULE: Final = "schedule"
+_TALLY: Final = "stats"
 
 
 def add_arguments(parser: Any) -> None:
@@ -57,7 +56,7 @@ def create(environment: Any, runner: Any, *, is_worker: bool) -> None:
     """Make this process a worker, or the one that conducts. Ends it, with 2, if it can't be."""
     try:
         environment.loadgen = (
-            Worker(environment, runner) if is_worker else Head(environment, runner)
+            WorkerSession(environment, runner) if is_worker else MasterSession(environment, runner)
         )
     except (BadFile, CannotStart, ValueError, OSError) as error:
         _refuse(error)
@@ -84,7 +83,7 @@ def _key(options: Any) -> str:
 
 
 class Session:
-    """What all processes have: rows, golden rows, a key, and an agent."""
+    """What all processes have: rows, golden rows, a key, and an sender."""
 
     def __init__(self, environment: Any, runner: Any) -> None:
         self.environment = environment
@@ -92,8 +91,8 @@ class Session:
         self.options = environment.parsed_options
         self.key = _key(self.options)
         self.rows = rows.read(Path(self.options.rows))
-        self.golden = mix.read_golden()
-        self.agent = Agent(self.deliver)
+        self.golden = workload.read_golden()
+        self.sender = Sender(self.deliver)
 
     @property
     def shape(self) -> Shape:
@@ -102,27 +101,27 @@ class Session:
 
     def begin(self, shape: Shape, start: float, share: tuple[int, int]) -> None:
         """Send a share of a shape from a moment on."""
-        deck = mix.deck(shape.mix, self.rows, self.golden, self.key)
-        self.agent.begin(shape, deck, start, share)
+        requests = workload.build_requests(shape.mix, self.rows, self.golden, self.key)
+        self.sender.begin(shape, requests, start, share)
 
-    def deliver(self, tally: Tally) -> None:
-        """Where the agent's counts go."""
+    def deliver(self, stats: Stats) -> None:
+        """Where the sender's counts go."""
         raise NotImplementedError
 
 
-class Worker(Session):
+class WorkerSession(Session):
     """A process that sends what the master tells it to."""
 
     def __init__(self, environment: Any, runner: Any) -> None:
         super().__init__(environment, runner)
-        runner.register_message(_TIMETABLE, self._on_timetable)
-        environment.events.test_stop.add_listener(lambda **_: self.agent.end())
+        runner.register_message(_SCHEDULE, self._on_schedule)
+        environment.events.test_stop.add_listener(lambda **_: self.sender.end())
 
-    def deliver(self, tally: Tally) -> None:
+    def deliver(self, stats: Stats) -> None:
         """To the master."""
-        self.runner.send_message(_TALLY, packed(tally))
+        self.runner.send_message(_TALLY, packed(stats))
 
-    def _on_timetable(self, msg: Any, **_rest: Any) -> None:
+    def _on_schedule(self, msg: Any, **_rest: Any) -> None:
         # The shape itself, not its name: the master's file may be another than the worker's.
         shape = msgspec.convert(msg.data["shape"], Shape)
         # Seconds from now on, not a time of day: the clocks of two machines may differ.
@@ -131,7 +130,7 @@ class Worker(Session):
         self.begin(shape, start, (msg.data["index"], msg.data["count"]))
 
 
-class Head(Session):
+class MasterSession(Session):
     """The process that conducts: alone it sends, too; as a master its workers do."""
 
     def __init__(self, environment: Any, runner: Any) -> None:
@@ -139,19 +138,19 @@ class Head(Session):
         _check_key(self.key)
         _check_address(environment.host, needed=self.options.headless)
         pages.prepare(Path(self.options.out))
-        self.conductor = Conductor(Path(self.options.out), self._senders)
+        self.load_runner = LoadRunner(Path(self.options.out), self._senders)
         self._concluded = Event()
         self._course: Any = None
         if self.options.num_users is None:
             self.options.num_users = self.shape.connections
             self.options.spawn_rate = min(100, self.shape.connections)
         if self.options.metrics_port:
-            metrics.publish(self.conductor, self.options.metrics_port)
+            metrics.publish(self.load_runner, self.options.metrics_port)
         self._listen()
 
-    def deliver(self, tally: Tally) -> None:
-        """To the conductor, in this process."""
-        self.conductor.take(tally)
+    def deliver(self, stats: Stats) -> None:
+        """To the load_runner, in this process."""
+        self.load_runner.take(stats)
 
     def _listen(self) -> None:
         self.runner.register_message(_TALLY, lambda msg, **_: self.deliver(unpacked(msg.data)))
@@ -183,14 +182,14 @@ class Head(Session):
             "began": datetime.now(UTC).isoformat(timespec="seconds"),
             "generator": machine.in_words(machine.describe()),
         }
-        start = self.conductor.begin(shape)
+        start = self.load_runner.begin(shape)
         if self._is_master:
-            self._send_timetables(shape, start)
+            self._send_schedules(shape, start)
         else:
             self.begin(shape, start, (0, 1))
-        self.conductor.watch(shape)
+        self.load_runner.watch(shape)
         try:
-            code = EXIT_CODES[self.conductor.conclude(shape, about)]
+            code = EXIT_CODES[self.load_runner.conclude(shape, about)]
         except BadFile as error:
             # The folder was there when the run began. What nobody can read is no success.
             sys.stderr.write(f"Not written. {error}\n")
@@ -205,7 +204,7 @@ class Head(Session):
         else:
             self.runner.stop()
 
-    def _send_timetables(self, shape: Shape, start: float) -> None:
+    def _send_schedules(self, shape: Shape, start: float) -> None:
         senders, plain = self._senders(), msgspec.to_builtins(shape)
         for index, client in enumerate(senders):
             ahead = start - time.perf_counter()
@@ -216,10 +215,10 @@ class Head(Session):
                 "index": index,
                 "count": len(senders),
             }
-            self.runner.send_message(_TIMETABLE, told, client)
+            self.runner.send_message(_SCHEDULE, told, client)
 
     def _on_stop(self) -> None:
-        self.agent.end()
+        self.sender.end()
         if self._course is not None and not self._course.ready():
             self._course.kill(block=False)
             sys.stdout.write("\nStopped before its end: no verdict\n")

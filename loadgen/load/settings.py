@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import configargparse
 
+from loadgen.common.options import ROOT, ROWS
 from loadgen.load import shapes
 
-ROOT: Final = Path(__file__).parents[2]
 _FILES: Final = {
     "shapes": (shapes.PATH, "file of shapes"),
-    "rows": (ROOT / "loadgen/data/rows.csv", "CSV of readings to send"),
+    "rows": (ROWS, "CSV of readings to send"),
     "out": (ROOT / "build/load", "folder of the verdict's files"),
 }
 

@@ -5,11 +5,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from loadgen.load.errors import BadFile
-from loadgen.load.limits import LimitsName
-from loadgen.load.mix import Mix
-from loadgen.load.tables import read_toml
+from loadgen.common.errors import BadFile
+from loadgen.load.limits import LimitsName, read_toml
 from loadgen.load.verdict import GeneratorLimits
+from loadgen.load.workload import Mix
 
 PATH: Final = Path(__file__).with_name("shapes.toml")
 

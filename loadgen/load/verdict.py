@@ -44,7 +44,7 @@ class GeneratorLimits(Struct, frozen=True, forbid_unknown_fields=True):
 class Figures(Struct, frozen=True):
     """What one stage came to.
 
-    `target` is in requests a second, `planned` how many the timetable holds, `right` how many
+    `target` is in requests a second, `planned` how many the schedule holds, `right` how many
     came back as expected while it lasted, `golden` those that had a known score and came back
     with it, `cpu` the share of a core of the busiest generator.
     """
@@ -83,7 +83,7 @@ class Check(NamedTuple):
         return self.value <= self.limit if self.sign == "<=" else self.value >= self.limit
 
 
-class Judgement(NamedTuple):
+class StageResult(NamedTuple):
     """One stage with what is said of it."""
 
     figures: Figures
@@ -91,30 +91,30 @@ class Judgement(NamedTuple):
     outcome: Outcome
 
 
-def judge(figures: Figures, limits: Limits, generator: GeneratorLimits) -> Judgement:
+def judge(figures: Figures, limits: Limits, generator: GeneratorLimits) -> StageResult:
     """Hold a stage to the limits; a generator that lagged makes that worthless."""
     checks = (*_of_service(figures, limits), *_of_generator(figures, generator))
-    return Judgement(figures, checks, _outcome(figures, checks))
+    return StageResult(figures, checks, _outcome(figures, checks))
 
 
-def overall(judgements: Sequence[Judgement]) -> Outcome:
+def overall(stage_results: Sequence[StageResult]) -> Outcome:
     """The outcome of a run: the gravest of its stages'."""
-    found = {judgement.outcome for judgement in judgements} or {Outcome.NOTHING_RAN}
+    found = {result.outcome for result in stage_results} or {Outcome.NOTHING_RAN}
     return next(outcome for outcome in _GRAVEST_FIRST if outcome in found)
 
 
-def greatest_held(judgements: Sequence[Judgement]) -> float | None:
+def greatest_held(stage_results: Sequence[StageResult]) -> float | None:
     """The knee: the greatest rate that held."""
-    held = (one.figures.target for one in judgements if one.outcome is Outcome.HELD)
+    held = (one.figures.target for one in stage_results if one.outcome is Outcome.HELD)
     return max(held, default=None)
 
 
-def is_over(judgements: Sequence[Judgement]) -> bool:
+def is_over(stage_results: Sequence[StageResult]) -> bool:
     """Whether a search has gone past the knee: that is when two steps in a row did not hold.
 
     One may have met with what else runs on the machine for a moment; the next is harder.
     """
-    last = judgements[-_MISSES_IN_A_ROW:]
+    last = stage_results[-_MISSES_IN_A_ROW:]
     missed = [one for one in last if one.outcome is not Outcome.HELD]
     return len(missed) == _MISSES_IN_A_ROW
 

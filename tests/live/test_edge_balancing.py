@@ -13,8 +13,8 @@ from typing import Self
 
 import pytest
 
+from loadgen.common.clock import awake
 from tests.live.support import started
-from tests.support.clock import awake
 from tests.support.echo import Echo, Received, Say, echoing
 from tests.support.edge import Answer, Edge, edge_before, exchange
 from tests.support.server import Server, eventually, free_port

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
+from loadgen.common.clock import awake
 from tests.live.support import started
-from tests.support.clock import awake
 from tests.support.echo import Echo, Received
 from tests.support.edge import Answer, Edge, before, edge_before, raw, running
 from tests.support.planted import KEY, stands_in

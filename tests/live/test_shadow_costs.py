@@ -6,10 +6,11 @@ from threading import Event, Thread
 
 import pytest
 
-from loadgen.bench import rows, wrk
-from loadgen.bench.targets import KEY
+from loadgen.bench import wrk
+from loadgen.common import rows
+from loadgen.common.service import KEY
 from tests.live.test_many_workers import value
-from tests.support.flood import flooding
+from tests.support.load import flooding
 from tests.support.paths import ROOT
 from tests.support.server import KEY as OURS
 from tests.support.server import Server, eventually, free_port, serving

@@ -13,7 +13,7 @@ from model.regno import BUNDLED
 from tests.live.test_many_workers import value
 from tests.support import toys
 from tests.support.faulty import as_version
-from tests.support.flood import flooding
+from tests.support.load import flooding
 from tests.support.moto import BUCKET, moto
 from tests.support.registry import no_check
 from tests.support.server import Server, eventually
