@@ -1,6 +1,7 @@
-"""`python -m loadgen.bench`: measure, show, write; the exit code tells whether all was well.
+"""`python -m loadgen.bench`: measure the targets, print the tables, write JSON and a picture.
 
-0: measured without errors. 1: a target had errors, or scores differ. 2: something is missing.
+Exit codes: 0 measured without errors, 1 a target had errors or scores differ, 2 something is
+missing.
 """
 
 import signal
@@ -14,7 +15,7 @@ from loadgen.common.errors import CannotStart, WrongAnswers
 
 def main() -> int:
     """Run the benchmark that the command line describes."""
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     try:
         return _bench(options.parse())
     except CannotStart as error:
@@ -41,7 +42,7 @@ def _bench(chosen: options.Options) -> int:
     return 1 if content["errors"] else 0
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
+def _exit(_signal: int, _frame: FrameType | None) -> None:
     # An exception, so that every server's `finally` stops it.
     sys.exit(128 + signal.SIGTERM)
 

@@ -1,9 +1,8 @@
-"""`python -m loadgen.bench.profile`: where the microseconds of one request go.
+"""`python -m loadgen.bench.profile`: the microseconds of one request by stage.
 
-Starts the service, loads it, and reads its own metrics before and after. Stages are wall
-time inside the service; `wait` is the time for a batch to begin and for its replies to be
-sent in turn; what the stages leave of the CPU time is the framework: event loop, sockets, HTTP,
-admission, metrics and logs.
+Starts the service, loads it, and reads its metrics before and after. Stages are wall time inside
+the service; `wait` is the time until a batch begins and until its replies are sent. The remaining
+CPU time is the framework: event loop, sockets, HTTP, admission, metrics and logs.
 """
 
 import argparse
@@ -25,7 +24,7 @@ _BATCHES: Final = re.compile(r"^scoring_batch_rows_count (\S+)$", re.MULTILINE)
 
 
 class Reading(NamedTuple):
-    """The service's own sums since its start: seconds by stage, rows, calls of predict."""
+    """Sums of the service since its start: seconds by stage, rows, calls of predict."""
 
     stages: dict[str, float]
     rows: float
@@ -74,7 +73,7 @@ def _read(port: int) -> Reading:
 
 
 def _table(before: Reading, after: Reading, cpu: float, load: wrk.Load) -> str:
-    """Microseconds for each row; predict's is its batch's time shared among its rows."""
+    """Microseconds per row; the time of a batch's predict is shared among its rows."""
     scored = after.rows - before.rows
     batch = scored / max(after.batches - before.batches, 1)
     spent = {
@@ -88,8 +87,8 @@ def _table(before: Reading, after: Reading, cpu: float, load: wrk.Load) -> str:
         f"{batch:.1f} rows in a batch, {cpu / scored * 1e6:.0f} us of CPU a request",
         "",
         *(f"{stage:10} {seconds:8.1f} us" for stage, seconds in own.items()),
-        f"{'framework':10} {framework:8.1f} us   (CPU that the stages leave)",
-        f"{'waiting':10} {waited:8.1f} us   (wall time from features to reply: for a batch, in it)",
+        f"{'framework':10} {framework:8.1f} us   (remaining CPU)",
+        f"{'waiting':10} {waited:8.1f} us   (wall time from features to reply, batch included)",
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""What is measured: how each target is started."""
+"""The targets of the benchmark, and how each is started."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ _LIMITS: Final = "loadgen.bench.limits"
 
 
 class Setup(Protocol):
-    """What a target needs to know."""
+    """The parameters of a target."""
 
     @property
     def model(self) -> Path:
@@ -28,7 +28,7 @@ class Setup(Protocol):
 
     @property
     def env(self) -> dict[str, str]:
-        """More environment for the service."""
+        """Further environment variables of the service."""
 
 
 class Target(NamedTuple):
@@ -44,7 +44,7 @@ class Target(NamedTuple):
     scores: bool = True
 
     def require(self) -> None:
-        """Raise CannotStart, naming every module that is not installed."""
+        """Raise CannotStart, which names the missing modules, unless all are installed."""
         missing = [module for module in self.needs if find_spec(module) is None]
         if missing:
             raise CannotStart(f"{self.name} needs what is not installed: {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""What is done to a service that runs: each returns a few words on how that went."""
+"""The faults that are injected into a running service; each returns its outcome."""
 
 import json
 import os
@@ -18,18 +18,18 @@ from loadgen.common.errors import CannotStart
 from loadgen.common.service import KEY, METRICS_TOKEN, Server
 
 OTHER_VERSION: Final = "the-same-again"
-_PATIENCE: Final = 30.0
-_GLANCE: Final = 0.05
+_TIMEOUT: Final = 30.0
+_POLL_SECONDS: Final = 0.05
 _UP: Final = re.compile(r"^scoring_worker_up\{.*\} 1\.0$", re.MULTILINE)
-# Shorter than a stage less the two seconds before it: the next one begins undisturbed.
-_LASTS: Final = 9.0
+# Shorter than a stage less its first two seconds: the next stage begins without a fault.
+_DURATION: Final = 9.0
 _SCRAPE_EVERY: Final = 0.1
 _SLOW_CLIENTS: Final = 50
 _DRIP_EVERY: Final = 0.5
 
 
 def kill_a_worker(server: Server) -> str:
-    """Kill one with -9, as the kernel does when memory is short."""
+    """Kill a worker with -9, as the kernel does when memory is short."""
     before = _workers(server)
     began = time.monotonic()
     os.kill(before[0], signal.SIGKILL)
@@ -38,7 +38,7 @@ def kill_a_worker(server: Server) -> str:
 
 
 def reload_all(server: Server) -> str:
-    """HUP: all workers are replaced at once, each when its requests have ended."""
+    """HUP: all workers are replaced at once, each after its requests have ended."""
     before = _workers(server)
     began = time.monotonic()
     os.kill(server.pid, signal.SIGHUP)
@@ -47,7 +47,7 @@ def reload_all(server: Server) -> str:
 
 
 def restart_in_turn(server: Server) -> str:
-    """TERM to one worker after the other, each when the one before has a successor."""
+    """TERM to each worker, after its predecessor has a successor."""
     before = _workers(server)
     began = time.monotonic()
     for pid in before:
@@ -57,23 +57,23 @@ def restart_in_turn(server: Server) -> str:
 
 
 def scrape_often(server: Server) -> str:
-    """Read the metrics ten times a second; as often as they come, if that is less."""
-    until, count = time.monotonic() + _LASTS, 0
+    """Scrape the metrics ten times a second, or as often as the service can."""
+    until, count = time.monotonic() + _DURATION, 0
     while time.monotonic() < until:
         due = time.monotonic() + _SCRAPE_EVERY
         _metrics(server)
         count += 1
         time.sleep(max(0.0, due - time.monotonic()))
-    return f"{count} scrapes in {_LASTS:g} s"
+    return f"{count} scrapes in {_DURATION:g} s"
 
 
 def hold_connections(server: Server) -> str:
-    """Clients that send a body a byte at a time, and never all of it."""
+    """Clients that send a body byte by byte and never complete it."""
     head = (
         "POST /reg/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"x-api-key: {KEY}\r\nContent-Length: 1000\r\n\r\n"
     )
-    until = time.monotonic() + _LASTS
+    until = time.monotonic() + _DURATION
     with ExitStack() as stack:
         address = ("127.0.0.1", server.port)
         clients = [
@@ -83,15 +83,15 @@ def hold_connections(server: Server) -> str:
             client.sendall(head.encode())
         while time.monotonic() < until:
             for client in clients:
-                with suppress(OSError):  # the service may have had enough of it
+                with suppress(OSError):  # the service may have closed it
                     client.sendall(b" ")
             time.sleep(_DRIP_EVERY)
-    return f"{_SLOW_CLIENTS} of them for {_LASTS:g} s"
+    return f"{_SLOW_CLIENTS} of them for {_DURATION:g} s"
 
 
 def swap_the_model(server: Server) -> str:
-    """Promote another version over HTTP, and go back when all workers serve it."""
-    workers, words = len(_workers(server)), []
+    """Promote another version over HTTP, and roll back when all workers serve it."""
+    workers, outcomes = len(_workers(server)), []
     for path, body, name in (
         ("/model/promote", {"version": OTHER_VERSION, "note": "chaos"}, "another version"),
         ("/model/rollback", {"note": "chaos"}, "back"),
@@ -100,11 +100,11 @@ def swap_the_model(server: Server) -> str:
         began = time.monotonic()
         _model(server, path, body)
         _wait_for_another_version(server, before, workers)
-        words.append(f"{name} in all workers within {time.monotonic() - began:.1f} s")
-    return ", ".join(words)
+        outcomes.append(f"{name} in all workers within {time.monotonic() - began:.1f} s")
+    return ", ".join(outcomes)
 
 
-# By the names of the stages in shapes.toml.
+# By the names of their stages in shapes.toml.
 FAULTS: Final[dict[str, Callable[[Server], str]]] = {
     "worker killed": kill_a_worker,
     "HUP": reload_all,
@@ -122,46 +122,46 @@ def _workers(server: Server) -> list[int]:
 def _metrics(server: Server) -> str:
     bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
     page = urllib.request.Request(f"http://127.0.0.1:{server.port}/metrics", headers=bearer)
-    with urllib.request.urlopen(page, timeout=_PATIENCE) as reply:  # noqa: S310 - of our own
+    with urllib.request.urlopen(page, timeout=_TIMEOUT) as reply:  # noqa: S310 - of our own
         text: str = reply.read().decode()
     return text
 
 
 def _model(server: Server, path: str = "/model", body: dict[str, str] | None = None) -> Any:
-    """What the service tells of its model, or answers to a change of it. Raises CannotStart."""
-    asked = urllib.request.Request(
+    """The reply to GET /model, or to a POST that changes it. Raises CannotStart."""
+    request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"x-api-key": KEY, "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(asked, timeout=_PATIENCE) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:  # noqa: S310
             return json.load(reply)["body"]
     except urllib.error.HTTPError as error:
         raise CannotStart(f"{path}: {error.code} {error.read().decode()}") from error
 
 
 def _wait_for_another_version(server: Server, old: str, wanted: int) -> None:
-    """Until so many workers serve another version, all the same."""
-    deadline = time.monotonic() + _PATIENCE
+    """Wait until so many workers serve the same other version."""
+    deadline = time.monotonic() + _TIMEOUT
     while True:
         serving = [worker["serving"]["version"] for worker in _model(server)["workers"]]
         if old not in serving and len(serving) == wanted and len(set(serving)) == 1:
             return
         if time.monotonic() > deadline:
-            raise CannotStart(f"after {_PATIENCE:g} s the workers served {', '.join(serving)}")
-        time.sleep(_GLANCE)
+            raise CannotStart(f"after {_TIMEOUT:g} s the workers served {', '.join(serving)}")
+        time.sleep(_POLL_SECONDS)
 
 
 def _wait_for_successors(server: Server, old: list[int], wanted: int) -> None:
-    """Until the old are gone and as many as wanted serve, which is later than that they run."""
-    deadline = time.monotonic() + _PATIENCE
+    """Wait until the old workers are gone and as many as wanted are warm and accept."""
+    deadline = time.monotonic() + _TIMEOUT
     while set(old) & set(_workers(server)) or _serving(server) < wanted:
         if time.monotonic() > deadline:
-            raise CannotStart(f"no {wanted} workers served within {_PATIENCE:g} s")
-        time.sleep(_GLANCE)
+            raise CannotStart(f"no {wanted} workers served within {_TIMEOUT:g} s")
+        time.sleep(_POLL_SECONDS)
 
 
 def _serving(server: Server) -> int:
-    """How many workers have warmed up and accept, by the service's own word."""
+    """The number of workers that are warm and accept, by the service's metrics."""
     return len(_UP.findall(_metrics(server)))

@@ -1,4 +1,4 @@
-"""The machine and the versions that a measurement is worth nothing without."""
+"""The machine and the versions of packages, which belong to every measurement."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ _PACKAGES: Final = (
 
 
 def describe() -> dict[str, Any]:
-    """What runs here: memory in GiB, load averages of 1, 5 and 15 minutes, date in UTC."""
+    """The machine: memory in GiB, load averages of 1, 5 and 15 minutes, date in UTC."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
@@ -33,12 +33,12 @@ def describe() -> dict[str, Any]:
 
 
 def load_average() -> list[float]:
-    """Processes that ran or wanted to, on average over 1, 5 and 15 minutes."""
+    """The load averages of 1, 5 and 15 minutes."""
     return [round(value, 2) for value in os.getloadavg()]
 
 
-def in_words(about: dict[str, Any]) -> str:
-    """One line that names the machine."""
+def summary(about: dict[str, Any]) -> str:
+    """The machine in one line."""
     before = about["load_average_before"][0]
     return (
         f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB, "
@@ -64,6 +64,6 @@ def _installed(name: str) -> str | None:
 def _wrk_version() -> str | None:
     if shutil.which("wrk") is None:
         return None
-    # wrk ends with an error after it has told its version.
-    told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
-    return (told.stdout or told.stderr).partition("\n")[0].split(" [")[0].removeprefix("wrk ")
+    # wrk prints its version and ends with an error.
+    done = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
+    return (done.stdout or done.stderr).partition("\n")[0].split(" [")[0].removeprefix("wrk ")

@@ -1,4 +1,4 @@
-"""Request bodies, made from a CSV of readings before anything is measured."""
+"""Request bodies from a CSV of readings, built before the measurement."""
 
 import csv
 import json
@@ -17,30 +17,32 @@ FIELDS: Final = (
     *("afts_regno_ai_char_scores", "afts_regno_ai_length_scores"),
     *("camera_type", "camera_class", "time_check", "direction"),
 )
-# Bodies of one array size: enough to differ, few enough to fit in memory.
+# Arrays of one size: enough of them to differ, few enough to fit in memory.
 _ROWS_IN_ALL_ARRAYS: Final = 20_000
 _MOST_ARRAYS: Final = 32
+# The default of csv.field_size_limit, which is one for the whole process.
+_LONGEST_FIELD: Final = 131_072
 
 
 def read(path: Path) -> list[Row]:
     """The requests of a CSV, as clients send them: numbers as numbers, lists as JSON text.
 
-    Raises CannotStart when there is no such file, no row in it, or a column is missing.
+    Raises CannotStart if the file can't be read, has no rows, or lacks a column.
     """
     try:
-        # Tables made with a spreadsheet begin with a mark that is no part of the first name.
+        # A spreadsheet writes a byte order mark, which does not belong to the first name.
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [_typed(row, path) for row in csv.DictReader(file)]
     except csv.Error as error:
-        raise CannotStart(f"{path} is no CSV: {error}") from error
+        raise CannotStart(f"{path} is not a CSV: {error}") from error
     except UnicodeDecodeError as error:
         raise CannotStart(f"{path} is not in UTF-8") from error
     except ValueError as error:
-        raise CannotStart(f"{path} holds a number that is none") from error
+        raise CannotStart(f"{path} has an invalid number") from error
     except OSError as error:
         raise CannotStart(f"The rows can't be read: {path}: {error.strerror}") from error
     if not rows:
-        raise CannotStart(f"{path} holds no rows")
+        raise CannotStart(f"{path} has no rows")
     return rows
 
 
@@ -48,6 +50,8 @@ def _typed(row: dict[str, str], path: Path) -> Row:
     missing = [name for name in FIELDS if not isinstance(row.get(name), str)]
     if missing:
         raise CannotStart(f"{path} lacks a value for {', '.join(missing)}")
+    if any(len(row[name]) > _LONGEST_FIELD for name in FIELDS):
+        raise csv.Error("a field is too long")
     return {
         **{name: row[name] for name in FIELDS},
         "recognition_accuracy": _finite(row["recognition_accuracy"]),
@@ -57,7 +61,7 @@ def _typed(row: dict[str, str], path: Path) -> Row:
 
 
 def _finite(text: str) -> float:
-    # JSON has no other numbers: the service would refuse what nobody meant to be bad.
+    # JSON has no NaN or infinity: the service would reject the row.
     if not isfinite(number := float(text)):
         raise ValueError(text)
     return number
@@ -69,7 +73,7 @@ def singles(rows: Sequence[Row]) -> list[bytes]:
 
 
 def arrays(rows: Sequence[Row], size: int) -> list[bytes]:
-    """Bodies that are arrays of `size` rows; the rows are repeated as often as needed."""
+    """Bodies that are arrays of `size` rows, which repeat as often as needed."""
     endless = cycle(rows)
     count = min(_MOST_ARRAYS, max(2, _ROWS_IN_ALL_ARRAYS // size))
     return [array(list(islice(endless, size))) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""From what was counted to the figures of stages and the rows of plots."""
+"""From counts to the figures of stages and the rows of plots."""
 
 from collections import Counter
 from math import ceil
@@ -8,56 +8,56 @@ from loadgen.common.schedule import bounds, due_times, planned, rate_at
 from loadgen.load.limits import Limits
 from loadgen.load.shapes import Shape
 from loadgen.load.stats import UNANSWERED, UNSENT, Second, Stats
-from loadgen.load.verdict import Figures, StageResult, judge
+from loadgen.load.verdict import Figures, StageResult, evaluate
 
-# A stage can be judged when its last requests have had this long to come back.
+# A stage is evaluated when its last requests have had this long to end.
 SETTLE_SECONDS: Final = 2
 
 
 def stage_results(stats: Stats, shape: Shape, limits: Limits, now: float) -> list[StageResult]:
-    """The judged stages that have ended and settled by now, in their order."""
+    """The results of the judged stages that have ended and settled, in order."""
     ends = bounds(shape.stages)
     return [
-        judge(figures(stats, shape, number, now), limits, shape.generator)
+        evaluate(figures(stats, shape, number, now), limits, shape.generator)
         for number, stage in enumerate(shape.stages)
         if stage.judged and ends[number][1] + SETTLE_SECONDS <= now
     ]
 
 
 def figures(stats: Stats, shape: Shape, number: int, now: float) -> Figures:
-    """What a stage came to by now."""
+    """The figures of a stage so far."""
     begin, end = bounds(shape.stages)[number]
     stage, due = shape.stages[number], planned(shape.stages)[number]
-    seen = stats.between(begin, end)
-    _add_lost(seen, due, max(shape.generator.timeout_seconds, now - end))
+    counts = stats.between(begin, end)
+    _add_lost(counts, due, max(shape.generator.timeout_seconds, now - end))
     return Figures(
         name=stage.name,
         target=(stage.began_at + stage.rate) / 2,
         seconds=stage.seconds,
         planned=due,
-        sent=seen.sent,
-        right=seen.right,
-        golden=seen.golden,
-        failures=seen.failures,
-        latency=seen.scored,
-        lateness=seen.late,
+        sent=counts.sent,
+        right=counts.right,
+        golden=counts.golden,
+        failures=counts.failures,
+        latency=counts.scored,
+        lateness=counts.late,
         cpu=stats.cpu(begin, end),
     )
 
 
-def _add_lost(seen: Second, due: int, waited: float) -> None:
-    """Of what was due, count what was not sent or not answered as failed, after such a wait.
+def _add_lost(counts: Second, due: int, waited: float) -> None:
+    """Count due requests that were not sent or not answered as failed.
 
-    That is the least that all of it has waited, or would have.
+    `waited` is the least time that each of them waited or would have waited.
     """
-    lost = {UNSENT: due - seen.sent, UNANSWERED: seen.sent - seen.done}
-    seen.failures.update({why: count for why, count in lost.items() if count > 0})
-    if due > seen.done:
-        seen.scored.add(waited, due - seen.done)
+    lost = {UNSENT: due - counts.sent, UNANSWERED: counts.sent - counts.done}
+    counts.failures.update({why: count for why, count in lost.items() if count > 0})
+    if due > counts.done:
+        counts.scored.add(waited, due - counts.done)
 
 
 def rows(stats: Stats, shape: Shape, now: float) -> list[dict[str, Any]]:
-    """All seconds for the plots, what was lost in those that have settled by now with them."""
+    """A row for each second so far; lost requests are counted in those that have settled."""
     due = Counter(map(int, due_times(shape.stages)))
     made = []
     for number in range(min(shape.seconds, ceil(max(0.0, now)))):
@@ -70,7 +70,7 @@ def rows(stats: Stats, shape: Shape, now: float) -> list[dict[str, Any]]:
 
 
 def row(second: Second, shape: Shape, number: int) -> dict[str, Any]:
-    """One second, for the line of progress and for plots; times in ms."""
+    """A second for the line of progress and for plots; times in ms."""
     return {
         "second": number,
         "target": round(rate_at(shape.stages, number + 0.5), 1),
@@ -86,7 +86,7 @@ def row(second: Second, shape: Shape, number: int) -> dict[str, Any]:
 
 
 def line(row: dict[str, Any]) -> str:
-    """A second as one line of progress."""
+    """A second as a line of progress."""
     times = "  ".join(f"{name} {_ms(row[name])}" for name in ("p50", "p99", "late"))
     return (
         f"{row['second']:4} s  target {row['target']:6,.0f}/s  right {row['right']:6,}  "

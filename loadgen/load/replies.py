@@ -1,4 +1,4 @@
-"""Whether a reply is right: its body, not only its status."""
+"""The check of a reply: its body, not only its status."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from loadgen.load.workload import SCORED, RequestSpec
 
-# Scores are sums of the same numbers in the same order; only the last digits may differ.
+# Scores are sums of the same numbers in the same order: only the last digits may differ.
 _TOLERANCE: Final = 1e-9
 _OTHER_SCORE: Final = "a golden row has another score"
 
@@ -39,7 +39,7 @@ _REFUSED: Final = msgspec.json.Decoder(_Refused)
 
 
 def fault(spec: RequestSpec, status: int, body: bytes, model: str | None) -> str | None:
-    """What is wrong with a reply, in a few words that are the same for the same fault; or None.
+    """The fault of a reply as a label that is the same for the same fault; None if it is right.
 
     `model` is the version that the reply names.
     """
@@ -53,12 +53,12 @@ def fault(spec: RequestSpec, status: int, body: bytes, model: str | None) -> str
 
 
 def is_golden(spec: RequestSpec, model: str | None) -> bool:
-    """Whether the exact score is known: for the row, and for the model that scored it."""
+    """Whether the exact score of the row by this model version is known."""
     return bool(spec.model) and spec.model == model
 
 
 def wrong_scores(failures: Mapping[str, int]) -> int:
-    """Of failures by reason, how many are golden rows with another score."""
+    """The number of golden rows with another score among failures by reason."""
     return sum(failures.get(f"{kind}: {_OTHER_SCORE}", 0) for kind in SCORED)
 
 

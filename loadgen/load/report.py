@@ -1,4 +1,4 @@
-"""What a run came to, as a table for people and as JSON for programs."""
+"""The result of a run as a table and as JSON."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -10,11 +10,11 @@ _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
 class Run(NamedTuple):
-    """A finished run: the shape's name, whether it sought the knee, what was judged, each second.
+    """A finished run of a shape.
 
-    `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known and
-    right, `golden_wrong` those that had others, `models` right replies by the version they name
-    ("" for none), `generators_lost` the processes that went away before the end.
+    `seconds` are the rows of the plots. `golden` counts golden rows with the right score,
+    `golden_wrong` those with another, `models` right replies by the version that they name ("" for
+    none), `generators_lost` the processes that ended before the run did.
     """
 
     shape: str
@@ -29,10 +29,10 @@ class Run(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """What is said of the whole.
+        """The outcome of the run.
 
-        Steps up to the knee end with some that break: that it was found is what must hold. It
-        was not if it is the generator that gave way; one that was lost sent nothing any more.
+        A search for the knee ends with steps that break: it held if the knee was found. It was
+        not found if the generator lagged. A lost generator sent none of its remaining requests.
         """
         if self.generators_lost:
             return Outcome.GENERATOR_LAGGED
@@ -45,12 +45,12 @@ class Run(NamedTuple):
 
     @property
     def knee(self) -> float | None:
-        """The greatest rate that held, if it was sought."""
+        """The greatest rate that held, if the run is a search for it."""
         return greatest_held(self.stage_results) if self.seeks_knee else None
 
 
 def as_text(run: Run) -> str:
-    """The verdict as a table, the whole in its first line."""
+    """The verdict as a table; the outcome is in its first line."""
     blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.stage_results)]
     if run.knee is not None:
         blocks.append(f"Greatest rate that held: {run.knee:,.0f} requests a second\n")
@@ -59,21 +59,21 @@ def as_text(run: Run) -> str:
         counts = (f"{name or 'none'} {count:,}" for name, count in sorted(run.models.items()))
         blocks.append(f"Replies by version of the model: {', '.join(counts)}\n")
     if run.generators_lost:
-        blocks.append(f"Generators that went away: {run.generators_lost}\n")
+        blocks.append(f"Generators lost: {run.generators_lost}\n")
     return "\n".join(blocks)
 
 
 def _golden(run: Run) -> str:
-    """Whether scores were held to known ones; where they were not, why."""
+    """How many scores were compared with known ones, or why none was."""
     if run.golden or run.golden_wrong:
         others = f", {run.golden_wrong:,} with another" if run.golden_wrong else ""
-        return f"{run.golden:,} came back with the score that is known{others}"
+        return f"{run.golden:,} with the known score{others}"
     if not run.models:
-        return "not checked, nothing was scored"
+        return "not checked, no row was scored"
     named = sorted(filter(None, run.models))
     if not named:
         return "not checked, the service names no version"
-    return f"not checked, none was sent that is of version {', '.join(named)}"
+    return f"not checked, no score is known for version {', '.join(named)}"
 
 
 def _block(result: StageResult) -> str:
@@ -92,8 +92,8 @@ def _block(result: StageResult) -> str:
 def _line(check: Check) -> str:
     value = "-" if check.value is None else _number(check.value)
     sign = "≤" if check.sign == "<=" else "≥"
-    judged = {True: "ok", False: "MISSED", None: "not checked"}[check.holds]
-    return f"  {check.name:30} {value:>10}  {sign} {_number(check.limit):>8}  {judged}"
+    status = {True: "ok", False: "MISSED", None: "not checked"}[check.holds]
+    return f"  {check.name:30} {value:>10}  {sign} {_number(check.limit):>8}  {status}"
 
 
 def _number(value: float) -> str:
@@ -103,7 +103,7 @@ def _number(value: float) -> str:
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """The same and more, as plain values."""
+    """The result as plain values, with all percentiles."""
     return {
         "shape": run.shape,
         "outcome": run.outcome.value,

@@ -1,4 +1,4 @@
-"""The course of a run: begin it in every generator, tell each second, judge, end."""
+"""The course of a run: start, a line of progress each second, evaluation, verdict."""
 
 import sys
 import time
@@ -18,19 +18,19 @@ from loadgen.load.replies import wrong_scores
 from loadgen.load.report import Run, as_text
 from loadgen.load.shapes import Shape
 from loadgen.load.stats import Stats
-from loadgen.load.verdict import Outcome, StageResult, is_over, judge
+from loadgen.load.verdict import Outcome, StageResult, evaluate, is_over
 
-# Enough for the message to reach every generator before the first request is due.
+# Time for the message to reach every generator before the first request is due.
 LEAD_SECONDS: Final = 1.0
 _TICK: Final = 0.1
-# A generator delivers twice a second: half a second after its end a second is whole.
+# Generators deliver twice a second: a second is complete half a second after its end.
 _WHOLE_AFTER: Final = 1.6
 
 
 class LoadRunner:
-    """What is known of a run as a whole. `generators` names the processes that send now.
+    """A run as a whole; `generators` returns the names of the processes that send now.
 
-    `latency` and `failures` are those of all its seconds, kept so that a scrape adds nothing up.
+    `latency` and `failures` are sums over all seconds, kept so that a scrape need not add them up.
     """
 
     def __init__(self, out: Path, generators: Callable[[], Collection[str]]) -> None:
@@ -43,20 +43,20 @@ class LoadRunner:
         self._generators = generators
         self._began_with: frozenset[str] = frozenset()
         self._started = 0.0
-        self._told = 0
+        self._printed = 0
         self._steps: list[StageResult] = []
 
     def take(self, stats: Stats) -> None:
-        """Add what a generator has counted since it delivered last."""
+        """Add the counts of a generator since its last delivery."""
         self.stats.merge(stats)
         self.latency.merge(stats.all_latencies())
         for second in stats.seconds.values():
             self.failures.update(second.failures)
 
     def begin(self, shape: Shape) -> float:
-        """Forget the run before; the moment of `time.perf_counter` at which this one starts."""
+        """Reset the counts; the start of the run as a time of `time.perf_counter`."""
         self.stats = Stats()
-        self.shape, self._told, self._steps = shape, 0, []
+        self.shape, self._printed, self._steps = shape, 0, []
         self._began_with = frozenset(self._generators())
         self._started = time.perf_counter() + LEAD_SECONDS
         return self._started
@@ -66,27 +66,27 @@ class LoadRunner:
         return time.perf_counter() - self._started
 
     def watch(self, shape: Shape) -> None:
-        """Return when there is nothing more to wait for."""
+        """Print the progress until the run is over."""
         limits = self._limits[shape.limits]
         while not self._over(shape):
             gevent.sleep(_TICK)
-            while self._told + _WHOLE_AFTER <= self.now() and self._told < shape.seconds:
-                second = self.stats.between(self._told, self._told + 1)
-                _tell(evaluation.line(evaluation.row(second, shape, self._told)))
-                self._told += 1
+            while self._printed + _WHOLE_AFTER <= self.now() and self._printed < shape.seconds:
+                second = self.stats.between(self._printed, self._printed + 1)
+                _print(evaluation.line(evaluation.row(second, shape, self._printed)))
+                self._printed += 1
             if shape.seeks_knee and self._past_the_knee(shape, limits):
                 return
 
     def conclude(self, shape: Shape, about: dict[str, Any]) -> Outcome:
-        """Judge, print the verdict, write the files. Raises BadFile if they can't be."""
+        """Evaluate the run, print the verdict, write the files. Raises BadFile."""
         limits = self._limits[shape.limits]
-        # Of a search what ended it is already judged; more may have ended since.
-        judged = self._steps or evaluation.stage_results(self.stats, shape, limits, self.now())
+        # The steps of a search are already evaluated; further stages may have ended since.
+        results = self._steps or evaluation.stage_results(self.stats, shape, limits, self.now())
         whole = self.stats.between(0, ceil(max(0.0, self.now())))
         run = Run(
             shape=shape.name,
             seeks_knee=shape.seeks_knee,
-            stage_results=judged,
+            stage_results=results,
             seconds=evaluation.rows(self.stats, shape, self.now()),
             golden=whole.golden,
             golden_wrong=wrong_scores(whole.failures),
@@ -94,8 +94,8 @@ class LoadRunner:
             about={**about, "limits": shape.limits, "generators": len(self._began_with)},
             generators_lost=len(self._began_with.difference(self._generators())),
         )
-        _tell("\n" + as_text(run))
-        _tell("Written: " + ", ".join(map(str, pages.write(run, self._out))))
+        _print("\n" + as_text(run))
+        _print("Written: " + ", ".join(map(str, pages.write(run, self._out))))
         return run.outcome
 
     def _over(self, shape: Shape) -> bool:
@@ -106,16 +106,16 @@ class LoadRunner:
         return past > evaluation.SETTLE_SECONDS and done >= sum(planned(shape.stages))
 
     def _past_the_knee(self, shape: Shape, limits: Limits) -> bool:
-        """Look at a step that has ended just now, each once."""
+        """Evaluate the step that has ended last, once; whether the search is over."""
         number = len(self._steps)
         ended = bounds(shape.stages)[number : number + 1]
         if not ended or ended[0][1] + evaluation.SETTLE_SECONDS > self.now():
             return False
         figures = evaluation.figures(self.stats, shape, number, self.now())
-        self._steps.append(judge(figures, limits, shape.generator))
+        self._steps.append(evaluate(figures, limits, shape.generator))
         return is_over(self._steps)
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""One generator process: it hands out what is due, and counts what comes of it."""
+"""One generator process: it sends the due requests of its share and counts how they end."""
 
 import gc
 import time
@@ -13,13 +13,13 @@ from loadgen.load.shapes import Shape
 from loadgen.load.stats import Completed, Stats
 from loadgen.load.workload import RequestSpec
 
-# How often the process looks how late it wakes, and how often it delivers what it has counted.
+# How often the process measures its lateness, and how often it delivers its counts.
 _PROBE_SECONDS: Final = 0.02
 _DELIVER_SECONDS: Final = 0.5
 
 
 class Call(NamedTuple):
-    """A request that is due now: when it was due, and what it is."""
+    """A request that is due now, and its due time."""
 
     due: float
     spec: RequestSpec
@@ -28,17 +28,17 @@ class Call(NamedTuple):
 class Sender:
     """The share of a schedule that one process sends.
 
-    Its users take the next due request whenever they are free, and wait until it is due. That
-    they are all busy is the service's doing and goes into the latency; that the process wakes
-    late is the generator's, and is counted apart.
+    A free user takes the next request and waits until it is due. If all users are busy, the
+    service is slow, and the wait counts as latency. If the process wakes late, the generator is
+    slow, and that is counted as lateness.
     """
 
     def __init__(self, deliver: Callable[[Stats], None]) -> None:
         self._deliver = deliver
         self._ready = Event()
         self._shape: Shape
-        self._deck: Sequence[RequestSpec] = ()
-        self._tickets: Iterator[tuple[int, float]] = iter(())
+        self._requests: Sequence[RequestSpec] = ()
+        self._due: Iterator[tuple[int, float]] = iter(())
         self._started = 0.0
         self._stats = Stats()
         self._greenlets: list[gevent.Greenlet[..., None]] = []
@@ -46,9 +46,9 @@ class Sender:
     def begin(
         self, shape: Shape, requests: Sequence[RequestSpec], start: float, share: tuple[int, int]
     ) -> None:
-        """Send one of so many shares of a shape, from a moment of `time.perf_counter` on."""
-        self._shape, self._deck = shape, requests
-        self._tickets = share_of(shape.stages, *share)
+        """Send a share, (index, count), of a shape; `start` is a time of `time.perf_counter`."""
+        self._shape, self._requests = shape, requests
+        self._due = share_of(shape.stages, *share)
         self._started = start
         # The requests never become garbage; repeated collections of them make requests late.
         gc.collect()
@@ -57,35 +57,35 @@ class Sender:
         self._ready.set()
 
     def end(self) -> None:
-        """Stop handing out; deliver what is counted."""
+        """Send no further requests; deliver the counts."""
         self._ready.clear()
-        self._tickets = iter(())
+        self._due = iter(())
         gevent.killall(self._greenlets)
         gc.unfreeze()
-        self._hand_over()
+        self._deliver_stats()
 
     def now(self) -> float:
-        """Seconds since the schedule began."""
+        """Seconds since the start of the schedule."""
         return time.perf_counter() - self._started
 
-    def begun(self) -> Shape:
-        """The shape of the run, when it has begun; until then the calling user waits."""
+    def wait_for_shape(self) -> Shape:
+        """Wait for the start of the run; its shape."""
         self._ready.wait()
         return self._shape
 
     def calls(self) -> Iterator[Call]:
-        """Requests for one user, each at the time that it is due, or later if there was no user."""
-        for number, due in self._tickets:
+        """Requests for one user, each at its due time, or later if no user was free."""
+        for number, due in self._due:
             self._wait(due)
             self._stats.at(due).sent += 1
-            yield Call(due, self._deck[number % len(self._deck)])
+            yield Call(due, self._requests[number % len(self._requests)])
 
     def rest(self) -> None:
-        """Wait until Locust ends the user: there is nothing more to send."""
+        """Wait until Locust ends the user: all requests are sent."""
         Event().wait()
 
     def done(self, done: Completed) -> None:
-        """Count a request that came to its end."""
+        """Count a request that has ended."""
         self._stats.add(done)
 
     def _wait(self, due: float) -> None:
@@ -93,10 +93,10 @@ class Sender:
             gevent.sleep(ahead)
 
     def _probe(self) -> None:
-        """How late the process wakes, for every moment at which it should have.
+        """Measure how late the process wakes, for every tick at which it should have.
 
-        One that stood still for a second missed fifty of them: a share of the time, as what it
-        should have sent meanwhile is a share of the requests. Counted once, it would vanish.
+        A standstill of a second counts as fifty late ticks, the same share of the time as the
+        requests that were late. Counted once, it would vanish in the percentile.
         """
         wanted = max(0.0, self.now())
         while True:
@@ -115,9 +115,9 @@ class Sender:
             if self.now() >= 0:
                 second = self._stats.at(self.now())
                 second.cpu = max(second.cpu, spent / passed)
-            self._hand_over()
+            self._deliver_stats()
 
-    def _hand_over(self) -> None:
+    def _deliver_stats(self) -> None:
         stats, self._stats = self._stats, Stats()
         if stats.seconds:
             self._deliver(stats)

@@ -1,4 +1,4 @@
-"""What one or many generators have seen, second by second."""
+"""The counts of one or more generators, by second."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from loadgen.load.histogram import Histogram, merged
 from loadgen.load.workload import SCORED, Kind
 
-# What is said of requests that got no reply, or that there was never room to send.
+# The reasons of requests without a reply, and of those that were never sent.
 UNSENT = "not sent: all connections were waiting for replies"
 UNANSWERED = "no reply when the run ended"
 
@@ -17,8 +17,8 @@ UNANSWERED = "no reply when the run ended"
 class Second(Struct):
     """One second of the schedule.
 
-    `sent`, `done`, `failures` and the latencies are of requests due in it, whenever they came
-    back; `right` counts the right replies that came back in it; `late` is the generator's own.
+    `sent`, `done`, `failures` and the latencies belong to requests that were due in it, whenever
+    they ended. `right` counts right replies that arrived in it; `late` is the generator's lateness.
     `models` counts right scores by the version that the reply names, "" if it names none.
     """
 
@@ -34,7 +34,7 @@ class Second(Struct):
     cpu: float = 0.0
 
     def merge(self, other: "Second") -> None:
-        """Add another generator's; of the shares of a core the greatest counts."""
+        """Add another generator's counts; of the CPU shares the greatest counts."""
         self.sent += other.sent
         self.done += other.done
         self.right += other.right
@@ -48,9 +48,9 @@ class Second(Struct):
 
 
 class Completed(Struct, frozen=True):
-    """A request that came to its end: when it was due and ended, what was wrong with it.
+    """A request that has ended, with its due time and the fault of its reply, if any.
 
-    `model` is the version that the reply names, `golden` whether the score was known for it.
+    `model` is the version that the reply names, `golden` whether its score is known.
     """
 
     kind: Kind
@@ -62,20 +62,20 @@ class Completed(Struct, frozen=True):
 
 
 class Stats(Struct):
-    """Seconds by their number, counted from the start of the schedule."""
+    """The counts by second after the start of the schedule."""
 
     seconds: dict[int, Second] = field(default_factory=dict)
 
     def at(self, moment: float) -> Second:
-        """The second that a moment lies in."""
+        """The counts of the second that contains a moment."""
         number = int(moment)
-        found = self.seconds.get(number)
-        if found is None:
-            found = self.seconds[number] = Second()
-        return found
+        second = self.seconds.get(number)
+        if second is None:
+            second = self.seconds[number] = Second()
+        return second
 
     def add(self, done: Completed) -> None:
-        """Count a request that came to its end."""
+        """Count a request that has ended."""
         second = self.at(done.due)
         second.done += 1
         times = second.scored if done.kind in SCORED else second.refused
@@ -89,23 +89,23 @@ class Stats(Struct):
             _add_counts(second.failures, {done.fault: 1})
 
     def merge(self, other: "Stats") -> None:
-        """Add what another one has counted."""
+        """Add the counts of others."""
         for number, second in other.seconds.items():
             self.at(number).merge(second)
 
     def between(self, begin: int, end: int) -> Second:
-        """Seconds from `begin` to before `end`, added up."""
+        """The sum of the seconds from `begin` up to `end`, which is excluded."""
         together = Second()
         for second in self._within(begin, end):
             together.merge(second)
         return together
 
     def cpu(self, begin: int, end: int) -> float:
-        """The busiest generator's share of a core, on average over these seconds."""
+        """The busiest generator's share of a core, averaged over these seconds."""
         return sum(second.cpu for second in self._within(begin, end)) / max(end - begin, 1)
 
     def all_latencies(self) -> Histogram:
-        """Of scored and of refused requests."""
+        """The latencies of scored and rejected requests."""
         seconds = self.seconds.values()
         return merged(times for second in seconds for times in (second.scored, second.refused))
 
@@ -114,16 +114,16 @@ class Stats(Struct):
 
 
 def _add_counts(counts: dict[str, int], more: Mapping[str, int]) -> None:
-    """Add to the counts of each name."""
+    """Add counts by name."""
     for name, count in more.items():
         counts[name] = counts.get(name, 0) + count
 
 
 def packed(stats: Stats) -> Any:
-    """Plain values, for Locust's messages."""
+    """The stats as plain values, for Locust's messages."""
     return msgspec.to_builtins(stats, builtin_types=(), str_keys=False)
 
 
 def unpacked(content: Any) -> Stats:
-    """The stats that was packed."""
+    """The stats from packed values."""
     return msgspec.convert(content, Stats)

@@ -1,4 +1,4 @@
-"""What is sent: bodies made before the run, each with the reply that is right for it."""
+"""The workload: requests that are built before the run, each with its expected reply."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,17 +16,17 @@ Kind: TypeAlias = Literal["single", "array", "bad", "wrong_key"]
 Weight = Annotated[int, Meta(ge=0, le=1000)]
 
 GOLDEN: Final = Path(__file__).parents[1] / "data/golden.jsonl"
-# Refused for what the caller did, as no scored request is: they say nothing of its time.
+# The other kinds are rejected: their latency is not the latency of scoring.
 SCORED: Final[frozenset[Kind]] = frozenset({"single", "array"})
 _JSON: Final = "application/json"
-# Long enough for all rows of the bundled file to come up, in an order that is always the same.
-_DECK: Final = 4000
-# Of single rows every tenth has a score that is known.
+# Enough for all rows of the bundled file.
+_COUNT: Final = 4000
+# Every tenth single row has a known score.
 _GOLDEN_EVERY: Final = 10
 
 
 class Mix(Struct, frozen=True, forbid_unknown_fields=True):
-    """Weights of the kinds of requests, and how many rows an array has."""
+    """Weights of the kinds of requests, and the rows of an array."""
 
     single: Weight = 0
     array: Weight = 0
@@ -35,7 +35,7 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True):
     array_rows: Annotated[int, Meta(ge=1, le=10_000)] = 10
 
     def __post_init__(self) -> None:
-        """Refuse a mix of nothing."""
+        """Reject a mix without weights."""
         if not sum(self.weights().values()):
             raise ValueError("a mix needs a weight above zero")
 
@@ -50,10 +50,10 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RequestSpec(Struct, frozen=True):
-    """One request and what must come back: a status, `rows` scores, for a golden row which.
+    """A request and its expected reply: the status and the number of scores, `rows`.
 
-    The golden row is the one `at` this place of an array, and its `positive` that of the model
-    of version `model`, of no other.
+    If `model` is given, the row `at` this place is golden: the model of that version gives it the
+    score `positive`.
     """
 
     kind: Kind
@@ -67,7 +67,7 @@ class RequestSpec(Struct, frozen=True):
 
 
 class Golden(Struct, frozen=True):
-    """A row whose score is known for the model of this version."""
+    """A row with its known score by a model version."""
 
     model: str
     positive: float
@@ -78,15 +78,15 @@ _UNKNOWN: Final = Golden(model="", positive=0.0, request={})
 
 
 class _Array(Struct):
-    """A body of many rows, and which of them is golden if one is."""
+    """A body of many rows, and its golden row if it has one."""
 
     body: bytes
     at: int = 0
     known: Golden = _UNKNOWN
 
 
-class _Hand(Struct):
-    """What the asks of each kind are taken from, endlessly."""
+class _Sources(Struct):
+    """Endless sources of the bodies of each kind."""
 
     singles: Iterator[bytes]
     golden: Iterator[tuple[bytes, Golden]] | None
@@ -97,20 +97,20 @@ class _Hand(Struct):
 def build_requests(
     mix: Mix, rows: Sequence[Row], golden: Sequence[Golden], key: str
 ) -> list[RequestSpec]:
-    """Requests in the proportions of the mix, shuffled alike each time; dealt round and round."""
+    """Requests in the proportions of the mix, in an order that is the same each time."""
     random = Random(5)  # noqa: S311 - an order, not a secret
-    kinds = random.choices(list(mix.weights()), list(mix.weights().values()), k=_DECK)
-    hand = _Hand(
+    kinds = random.choices(list(mix.weights()), list(mix.weights().values()), k=_COUNT)
+    sources = _Sources(
         cycle(singles(rows)),
         cycle(_known(golden)) if golden else None,
         cycle(_arrays(rows, mix.array_rows, golden)),
         cycle(bad_requests(rows[0])),
     )
-    return [_ask(kind, number, hand, mix, key) for number, kind in enumerate(kinds)]
+    return [_spec(kind, number, sources, mix, key) for number, kind in enumerate(kinds)]
 
 
 def read_golden(path: Path = GOLDEN) -> list[Golden]:
-    """The rows whose scores are known; none without the file. Raises BadFile."""
+    """The golden rows; none without the file. Raises BadFile."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         return [Golden(**json.loads(line)) for line in lines]
@@ -121,7 +121,7 @@ def read_golden(path: Path = GOLDEN) -> list[Golden]:
 
 
 def bad_requests(row: Row) -> list[tuple[bytes, str, int]]:
-    """What must be refused: body, content type, and with which status."""
+    """Requests that must be rejected: body, content type, status."""
     lacking = {name: value for name, value in row.items() if name != "camera_type"}
     changes: list[Any] = [
         {**row, "recognition_accuracy": 101.0},
@@ -143,7 +143,7 @@ def _known(golden: Sequence[Golden]) -> list[tuple[bytes, Golden]]:
 
 
 def _arrays(rows: Sequence[Row], size: int, golden: Sequence[Golden]) -> Iterator[_Array]:
-    """Each with a golden row at another place: rows that change places are found out."""
+    """Arrays with a golden row at different places, which reveals rows that swap places."""
     endless = cycle(rows)
     for number in range(max(2, min(64, 20_000 // size))):
         body = list(islice(endless, size))
@@ -155,20 +155,20 @@ def _arrays(rows: Sequence[Row], size: int, golden: Sequence[Golden]) -> Iterato
             yield _Array(array(body))
 
 
-def _ask(kind: Kind, number: int, hand: _Hand, mix: Mix, key: str) -> RequestSpec:
+def _spec(kind: Kind, number: int, sources: _Sources, mix: Mix, key: str) -> RequestSpec:
     headers = {"Content-Type": _JSON, "x-api-key": key}
     if kind == "array":
-        many = next(hand.arrays)
+        many = next(sources.arrays)
         return RequestSpec(
-            *(kind, many.body, headers, 200, mix.array_rows),
-            *(many.at, many.known.positive, many.known.model),
-        )
+            kind, many.body, headers, rows=mix.array_rows, at=many.at,
+            positive=many.known.positive, model=many.known.model,
+        )  # fmt: skip
     if kind == "bad":
-        body, content_type, status = next(hand.bad)
+        body, content_type, status = next(sources.bad)
         return RequestSpec(kind, body, {**headers, "Content-Type": content_type}, status)
     if kind == "wrong_key":
-        return RequestSpec(kind, next(hand.singles), {**headers, "x-api-key": "not-" + key}, 401)
-    if hand.golden and number % _GOLDEN_EVERY == 0:
-        body, known = next(hand.golden)
+        return RequestSpec(kind, next(sources.singles), {**headers, "x-api-key": "not-" + key}, 401)
+    if sources.golden and number % _GOLDEN_EVERY == 0:
+        body, known = next(sources.golden)
         return RequestSpec(kind, body, headers, positive=known.positive, model=known.model)
-    return RequestSpec(kind, next(hand.singles), headers)
+    return RequestSpec(kind, next(sources.singles), headers)

@@ -88,8 +88,8 @@ def test_golden_rows_that_all_came_back_wrong_were_checked(
     load_runner.take(second(7, 10, fault=wrong))
     load_runner.moment = 60
     load_runner.conclude(shapes.named("smoke"), {})
-    told = "Golden rows: 0 came back with the score that is known, 10 with another"
-    assert told in capsys.readouterr().out
+    line = "Golden rows: 0 with the known score, 10 with another"
+    assert line in capsys.readouterr().out
     content = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
     assert (content["golden_rows"], content["golden_rows_wrong"]) == (0, 10)
 

@@ -1,6 +1,8 @@
 """Request bodies out of a CSV."""
 
+import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,10 +52,10 @@ def test_the_mark_of_a_spreadsheet_is_no_part_of_the_first_name(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (b"6.4", b"nan", "a number that is none"),
-        (b"6.4", b"six", "a number that is none"),
+        (b"6.4", b"nan", "an invalid number"),
+        (b"6.4", b"six", "an invalid number"),
         (b"6.4", b"\xff", "not in UTF-8"),
-        (b"6.4", b"6" * 200_000, "no CSV"),
+        (b"6.4", b"6" * 200_000, "not a CSV"),
     ],
 )
 def test_what_no_client_could_send_is_refused(
@@ -65,6 +67,16 @@ def test_what_no_client_could_send_is_refused(
     path.write_bytes(content.replace(old, new, 1))
     with pytest.raises(CannotStart, match=rf"rows\.csv.* {reason}"):
         rows.read(path)
+
+
+def test_a_long_field_is_refused_whatever_limit_the_process_has(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "rows.csv", READING | {"recognition_accuracy": "6" * 200_000})
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        with pytest.raises(CannotStart, match=r"rows\.csv is not a CSV"):
+            rows.read(path)
+    finally:
+        csv.field_size_limit(before)
 
 
 @pytest.mark.parametrize(("size", "count"), [(10, 32), (1000, 20), (10_000, 2), (30_000, 2)])

@@ -15,9 +15,9 @@ from loadgen.load.verdict import (
     GeneratorLimits,
     Outcome,
     StageResult,
+    evaluate,
     greatest_held,
     is_over,
-    judge,
     overall,
 )
 
@@ -42,7 +42,7 @@ def figures(**values: Any) -> Figures:
 
 
 def judged(**values: Any) -> StageResult:
-    return judge(figures(**values), LIMITS["load_test"], GENERATOR)
+    return evaluate(figures(**values), LIMITS["load_test"], GENERATOR)
 
 
 def missed(result: StageResult) -> list[str]:
@@ -113,8 +113,8 @@ def test_one_failure_in_a_thousand_is_the_most(failed: int, outcome: Outcome) ->
 
 def test_the_promise_to_clients_is_looser_than_the_load_test() -> None:
     slower = figures(latency=times(ms40=30_000))
-    assert judge(slower, LIMITS["load_test"], GENERATOR).outcome is Outcome.BROKEN
-    assert judge(slower, LIMITS["objective"], GENERATOR).outcome is Outcome.HELD
+    assert evaluate(slower, LIMITS["load_test"], GENERATOR).outcome is Outcome.BROKEN
+    assert evaluate(slower, LIMITS["objective"], GENERATOR).outcome is Outcome.HELD
 
 
 def test_the_gravest_stage_is_the_outcome_of_the_run() -> None:
@@ -181,10 +181,10 @@ def test_the_table_names_each_miss_and_why() -> None:
 @pytest.mark.parametrize(
     ("golden", "models", "told"),
     [
-        (12, {"1": 120}, "Golden rows: 12 came back with the score that is known\n"),
+        (12, {"1": 120}, "Golden rows: 12 with the known score\n"),
         (0, {"": 120}, "Golden rows: not checked, the service names no version\n"),
-        (0, {"2": 9, "1": 3}, "Golden rows: not checked, none was sent that is of version 1, 2\n"),
-        (0, {}, "Golden rows: not checked, nothing was scored\n"),
+        (0, {"2": 9, "1": 3}, "Golden rows: not checked, no score is known for version 1, 2\n"),
+        (0, {}, "Golden rows: not checked, no row was scored\n"),
     ],
 )
 def test_the_table_tells_of_golden_rows_that_were_not_checked(

@@ -1,1 +1,1 @@
-"""What the service is measured against: other ways to serve the same model."""
+"""The baselines of the benchmark: other ways to serve the same model."""

@@ -1,8 +1,8 @@
-"""Bare CatBoost on a table that is ready in memory: no reading, no checks, no features.
+"""Bare CatBoost on a table in memory: no reading, no validation, no features.
 
-Says `ready` and the scores of the sample once the table stands. Then, for each line on
-standard input, a number of threads (-1: CatBoost's own choice), it predicts the whole table
-and answers with the seconds that took.
+Prints the scores of the sample, and `ready` once the table is built. For each line on standard
+input, a number of threads (-1: CatBoost's own choice), it predicts the whole table and prints the
+seconds.
 """
 
 import argparse
@@ -19,21 +19,21 @@ from loadgen.common import rows
 
 
 def main() -> None:
-    """Serve the lines of standard input until it ends."""
+    """Serve the lines of standard input to its end."""
     parser = argparse.ArgumentParser(prog="python -m loadgen.bench.baselines.bare")
     parser.add_argument("model", type=Path)
     parser.add_argument("rows", type=Path, help="CSV of sample rows")
-    parser.add_argument("times", type=int, help="how often the sample stands in the table")
+    parser.add_argument("times", type=int, help="repetitions of the sample in the table")
     given = parser.parse_args()
     model = CatBoostClassifier().load_model(given.model)
     sample = _table(model, given.rows)
-    _say(list(map(float, model.predict_proba(_pool(model, sample))[:, 1])))
+    _print(list(map(float, model.predict_proba(_pool(model, sample))[:, 1])))
     table = _pool(model, pd.concat([sample] * given.times, ignore_index=True))
-    _say("ready")
+    _print("ready")
     for line in sys.stdin:
         began = perf_counter()
         model.predict_proba(table, thread_count=int(line))
-        _say(perf_counter() - began)
+        _print(perf_counter() - began)
 
 
 def _table(model: CatBoostClassifier, path: Path) -> pd.DataFrame:
@@ -52,8 +52,8 @@ def _pool(model: CatBoostClassifier, table: pd.DataFrame) -> Pool:
     )
 
 
-def _say(what: object) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
+def _print(value: object) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
 
 

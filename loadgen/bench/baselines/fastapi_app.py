@@ -1,7 +1,7 @@
-"""The usual way today: FastAPI, pydantic, CatBoost, the model loaded once for each worker.
+"""The usual stack: FastAPI, pydantic, CatBoost, the model loaded once by each worker.
 
-The route is a coroutine, and so is the check of the key: FastAPI would run plain functions
-in a pool of threads, which costs more than the prediction's few hundred microseconds.
+The route and the check of the key are coroutines: FastAPI would run plain functions in a thread
+pool, which costs more than the prediction's few hundred microseconds.
 """
 
 import hmac
@@ -15,7 +15,7 @@ from pydantic import BaseModel, Json
 
 from loadgen.bench.baselines.features import features
 
-# uvicorn hands nothing to its workers but the environment.
+# uvicorn passes only the environment to its workers.
 _KEY: Final = os.environ["BASELINE_KEY"].encode()  # noqa: TID251
 _MODEL: Final = CatBoostClassifier().load_model(os.environ["BASELINE_MODEL"])  # noqa: TID251
 _NAMES: Final[list[str]] = _MODEL.feature_names_
@@ -51,7 +51,7 @@ class Reply(BaseModel):
 
 
 async def check_key(x_api_key: Annotated[str, Header()] = "") -> None:
-    """Refuse a request without the right key."""
+    """Reject a request without the right key."""
     if not hmac.compare_digest(x_api_key.encode(), _KEY):
         raise HTTPException(401)
 

@@ -1,4 +1,4 @@
-"""The features of a reading by name, written plainly from their description."""
+"""The features of a reading by name, written from their description."""
 
 import json
 import math
@@ -29,7 +29,7 @@ TEMPLATES: Final = [
 
 
 class Reading(Protocol):
-    """A request, decoded: its lists are lists, its time is a time."""
+    """A decoded request: its lists are lists, its time is a time."""
 
     regno_recognize: str
     afts_regno_ai: str
@@ -56,7 +56,7 @@ def reading_of(fields: dict[str, Any]) -> Reading:
 
 
 def features(reading: Reading) -> dict[str, Value]:
-    """Every feature that a model may want."""
+    """Every feature that a model may use."""
     scores = reading.afts_regno_ai_char_scores
     return {
         "afts_regno_ai_score": reading.afts_regno_ai_score,

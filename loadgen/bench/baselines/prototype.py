@@ -1,4 +1,4 @@
-"""The first way that comes to mind: Flask, the model read from disk and a DataFrame each time."""
+"""The simplest way: Flask, with the model loaded and a DataFrame built for each request."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from loadgen.bench.baselines.features import features, reading_of
 
 
 def create_app(key: str, model_path: str) -> Flask:
-    """An app that scores with whatever model the file holds at that moment."""
+    """An app that scores with the model file's current content."""
     app = Flask(__name__)
 
     @app.post("/reg/")
