@@ -56,7 +56,7 @@ def _rates(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.set_ylabel("requests per second")
     axes.set_xlabel("connections")
     axes.set_yscale("log")  # nginx answers a hundred times as often as the prototype
-    axes.margins(y=0.15)
+    axes.margins(y=0.25)
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
 
