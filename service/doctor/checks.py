@@ -119,7 +119,7 @@ def _of_model(
         partial(memory.memory, machine, wanted, examined.resident),
         partial(folders.temporary_folder, run_folder.temporary(), path, places.values()),
         partial(files.model_file, path),
-        partial(model.model, path, examined, bundled=not (settings.model or settings.models)),
+        partial(model.model, path, examined, bundled=not (settings.model or settings.registry)),
         partial(model.positive, examined),
         partial(model.explanations, examined),
         partial(registry.registry, settings),
