@@ -15,6 +15,7 @@ from typing import BinaryIO, Final, NoReturn
 
 from tqdm import tqdm
 
+from model import catalog
 from model.bulk.blocks import blocks, identity, read_header
 from model.bulk.errors import TableRefused
 from model.bulk.outcome import by_reason
@@ -24,7 +25,6 @@ from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import ModelRefused
 from model.registry import check_model
 
-SCORER: Final = "model.regno.columns.bulk"
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
 _CHUNK_ROWS: Final = 5_000
 _BUFFER: Final = 1 << 20
@@ -121,7 +121,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.set_defaults(prog=parser.prog)
     parser.add_argument("input", type=Path, help="CSV file in UTF-8; - is standard input")
     parser.add_argument("output", type=Path, help="CSV file to write; - is standard output")
-    parser.add_argument("--model", type=Path, help="a .cbm file (default: the bundled model)")
+    parser.add_argument(
+        "--name",
+        choices=catalog.entries(),
+        default=catalog.DEFAULT,
+        help=f"which model of the catalog (default: {catalog.DEFAULT})",
+    )
+    parser.add_argument("--model", type=Path, help="a model file (default: the bundled one)")
     parser.add_argument(
         "--positive-class",
         default="",
@@ -197,9 +203,11 @@ def _score(
     header = read_header(source)
     bar.update(len(header))
     if options.model is not None:
-        check_model(options.model, options.positive_class)
-    model = "" if options.model is None else str(options.model)
-    work = Work(SCORER, model, header, positive_class=options.positive_class)
+        check_model(options.model, options.positive_class, options.name)
+    model = options.model or catalog.entry(options.name).bundled
+    if model is None:
+        raise Exit(2, f"{options.name} has no bundled model: name one by --model")
+    work = Work(options.name, str(model), header, positive_class=options.positive_class)
     if _is_shareable(options.input, source):
         work = work._replace(file=str(options.input), state=identity(source))
     waiting = blocks(source, options.chunk_rows)

@@ -94,7 +94,7 @@ def build() -> Application:
         metrics = Metrics(keys.names, thresholds_of(settings), kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
         scorer = load_scorer(settings, metrics)
-        scorer.prepare_tables()
+        scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
     except SettingsError as error:
         stop(error)

@@ -16,6 +16,7 @@ from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation
 from model.regno.features import Row
 from model.regno.golden import readings as golden_readings
+from model.regno.model import MODEL
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
 from model.regno.review.decision import DECISIONS, Costs, Decision, Thresholds
@@ -31,6 +32,7 @@ __all__ = [
     "FIELDS",
     "LOOKALIKE",
     "MANY",
+    "MODEL",
     "NORMALISED",
     "PLATES",
     "UNSEEN",

@@ -10,7 +10,7 @@ from catboost import CatBoost
 from pandas.api.extensions import ExtensionArray
 
 from model.errors import ModelRefused
-from model.registry.examination import check_model
+from model.registry.validation import check_model
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from model.regno.scorer import RegnoScorer

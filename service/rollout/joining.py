@@ -14,7 +14,7 @@ from service.config.settings import Settings, SettingsError, variable
 from service.process import run_folder
 from service.process.scoreboard import scoreboard
 from service.rollout.follower import Follower, Place
-from service.rollout.loader import Examination, Loader
+from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
 from service.rollout.rollout_state import Note, Order, Target, whiteboard
 from service.scoring.shadow import Shadow
@@ -36,7 +36,7 @@ def registry_of(settings: Settings) -> Registry:
 def loader_of(settings: Settings, registry: Registry) -> Loader:
     """What loads versions in this worker."""
     folder = run_folder.metrics_folder()
-    return Loader(registry, Examination(folder), Kept(folder), settings.max_slowdown)
+    return Loader(registry, SharedValidation(folder), Kept(folder), settings.max_slowdown)
 
 
 def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:

@@ -19,8 +19,8 @@ from model.registry import (
     Registry,
     RegistryError,
     Unavailable,
-    examine,
     open_registry,
+    validate,
 )
 from model.regno import Gate, Limits, Parity
 from service.config.settings import Settings, variable
@@ -29,7 +29,7 @@ from service.http.authentication import Guard
 from service.http.reply import Reply
 from service.process import run_folder
 from service.process.scoreboard import Scoreboard
-from service.rollout.loader import Examination
+from service.rollout.loader import SharedValidation
 from service.rollout.rollout_state import Note, Target, Whiteboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
@@ -205,7 +205,7 @@ class ModelRoute:
         """Make a version live, if it passes the gate."""
         wanted = self._body(Promotion)
         live, recent = self._slot.current.scorer, list(self._slot.recent.copy())
-        gate = Gate(_examination(), live, recent, self._limits)
+        gate = Gate(_validation(), live, recent, self._limits)
         # A version that this host refused is live by name, and who is to help promotes another.
         refused = [note.refused.version for note in self._notes() if note.refused]
         named = refused[0] if refused else live.version
@@ -219,14 +219,14 @@ class ModelRoute:
     def rollback(self) -> Reply:
         """Make the previous version live again: it has proved itself, so there is no gate."""
         wanted = self._body(Rollback)
-        moved = self._moved(_examination(), wanted, lambda registry, why: registry.rollback(**why))
+        moved = self._moved(_validation(), wanted, lambda registry, why: registry.rollback(**why))
         return reply.ok(Outcome(moved.after))
 
     def shadow(self) -> Reply:
         """Have a version score beside the live one, unseen by callers; or none."""
         wanted = self._body(ShadowChange)
         moved = self._moved(
-            _examination(), wanted, lambda registry, why: registry.shadow(wanted.version, **why)
+            _validation(), wanted, lambda registry, why: registry.shadow(wanted.version, **why)
         )
         return reply.ok(Outcome(moved.after))
 
@@ -251,7 +251,7 @@ class ModelRoute:
         log.warning("Version %s is to be live, %s the shadow, says %s%s", live, shadow, who, forced)
         return moved
 
-    def _with_registry(self, act: Callable[[Registry], T], check: Check = examine) -> T:
+    def _with_registry(self, act: Callable[[Registry], T], check: Check = validate) -> T:
         """What a function makes of the registry. Raises Refused."""
         location, cache = self._settings.registry, self._settings.registry_cache
         if not location:
@@ -314,9 +314,9 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _examination() -> Examination:
+def _validation() -> SharedValidation:
     """That of this server: its folder is made once it serves."""
-    return Examination(run_folder.metrics_folder())
+    return SharedValidation(run_folder.metrics_folder())
 
 
 def _decoded(kind: type[C]) -> C:
