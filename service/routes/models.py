@@ -255,7 +255,7 @@ class ModelRoute:
         """What a function makes of the registry. Raises Refused."""
         location, cache = self._settings.registry, self._settings.registry_cache
         if not location:
-            raise errors.Refused(409, f"no registry is followed: {variable('models')} is not set")
+            raise errors.Refused(409, f"no registry is followed: {variable('registry')} is not set")
 
         try:
             return act(open_registry(location, cache=Path(cache) if cache else None, check=check))
