@@ -66,7 +66,7 @@ def _service(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
         registry.add(models, model, OTHER_VERSION)
         registry.promote(models, live)
         # SCORING_MODEL would be another model than the registry's.
-        follows = {"MODEL": "", "MODELS": str(models), "ADMINS": KEY_NAME}
+        follows = {"MODEL": "", "REGISTRY": str(models), "ADMINS": KEY_NAME}
         named = {f"SCORING_{name}": value for name, value in follows.items()}
         with command.started_service(arguments, named) as target:
             yield target

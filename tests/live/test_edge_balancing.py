@@ -14,9 +14,9 @@ from typing import Self
 import pytest
 
 from loadgen.common.clock import awake
-from tests.live.support import started
 from tests.support.echo import Echo, Received, Say, echoing
 from tests.support.edge import Answer, Edge, edge_before, exchange
+from tests.support.live import started
 from tests.support.server import Server, eventually, free_port
 from tests.support.strategies import VALID
 

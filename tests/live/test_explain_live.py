@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from loadgen.common.open_loop import StreamStats
-from tests.live.test_many_workers import value
 from tests.support.load import flooding
+from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
 from tests.support.server import Server, eventually, free_port, serving

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from loadgen.common.clock import awake
-from tests.live.test_many_workers import value
 from tests.support.load import flooding
+from tests.support.metrics import value
 from tests.support.planted import stands_in
 from tests.support.server import KEY, Server, eventually, free_port, serving
 

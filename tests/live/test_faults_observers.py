@@ -15,7 +15,7 @@ import pytest
 
 from loadgen.common.clock import awake
 from loadgen.common.open_loop import StreamStats
-from tests.live.support import started
+from tests.support.live import started
 from tests.support.load import flooding
 from tests.support.planted import POISON
 from tests.support.server import Server, free_port

@@ -13,8 +13,8 @@ import pytest
 
 from loadgen.common.clock import awake
 from loadgen.common.open_loop import StreamStats
-from tests.live.test_many_workers import value
 from tests.support.load import flooding
+from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import Server, free_port, serving
 

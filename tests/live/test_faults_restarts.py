@@ -11,10 +11,10 @@ import pytest
 
 from loadgen.common.clock import awake
 from loadgen.common.open_loop import StreamStats
-from tests.live.support import started
-from tests.live.test_many_workers import up, value
 from tests.support.edge import edge_before
+from tests.support.live import started
 from tests.support.load import flooding
+from tests.support.metrics import up, value
 from tests.support.server import KEY, Server, eventually, free_port, serving
 
 pytestmark = pytest.mark.slow

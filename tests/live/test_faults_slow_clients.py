@@ -10,8 +10,8 @@ from threading import Event, Thread
 import pytest
 
 from loadgen.common.open_loop import StreamStats
-from tests.live.support import head
 from tests.support.edge import Edge, edge_before
+from tests.support.live import head
 from tests.support.load import flooding
 from tests.support.server import eventually, free_port, serving
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from loadgen.common.clock import awake
-from tests.live.support import exchange, posted
+from tests.support.live import exchange, posted
 from tests.support.server import KEY, Server
 from tests.support.strategies import VALID
 

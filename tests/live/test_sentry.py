@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadgen.common.clock import awake
-from tests.live.support import Connection, connections, started
 from tests.support.kent import Kent, kent
+from tests.support.live import Connection, connections, started
 from tests.support.planted import KEY, PLATE, POISON
 from tests.support.server import Server, eventually, free_port, serving
 

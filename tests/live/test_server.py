@@ -11,7 +11,7 @@ import pytest
 from loadgen.common.clock import awake
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from tests.live.support import (
+from tests.support.live import (
     JSON,
     Connection,
     answered,

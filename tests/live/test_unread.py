@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import head
+from tests.support.live import head
 from tests.support.load import flooding
 from tests.support.server import Server, free_port, serving
 from tests.support.strategies import VALID

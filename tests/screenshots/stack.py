@@ -96,7 +96,7 @@ def _wait_for_a_scrape(prometheus: Prometheus) -> None:
 def _settings(port: int, models: Path) -> dict[str, str]:
     return {
         "SCORING_PORT": str(port),
-        "SCORING_MODELS": str(models),
+        "SCORING_REGISTRY": str(models),
         "SCORING_WORKERS": "2",
         "SCORING_API_KEYS": f"cameras:{KEYS[0]},archive:{KEYS[1]}",
         "SCORING_METRICS_TOKEN": _TOKEN,

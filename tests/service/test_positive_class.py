@@ -9,9 +9,9 @@ from openapi_schema_validator import OAS31Validator
 from model.regno import BUNDLED, RegnoScorer
 from service.config.settings import SettingsError, load
 from service.http.openapi import document
-from tests.conftest import AppMaker
 from tests.support import toys
 from tests.support.doctor import Report, examined
+from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, free_port, refused
 
@@ -58,7 +58,7 @@ def test_the_replies_of_a_model_that_cant_be_explained_are_documented() -> None:
 
 
 def test_a_registrys_versions_name_it_themselves(tmp_path: Path) -> None:
-    given = {"SCORING_MODELS": "models", "SCORING_POSITIVE_CLASS": "b"}
+    given = {"SCORING_REGISTRY": "models", "SCORING_POSITIVE_CLASS": "b"}
     with pytest.raises(SettingsError, match=r"^SCORING_POSITIVE_CLASS: it is for SCORING_MODEL; "):
         load(given, tmp_path / "none.env")
 
