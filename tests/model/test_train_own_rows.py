@@ -174,7 +174,10 @@ def test_simulated_rows_with_labels_can_be_trained_on(
         (("--data", "rows.csv", "--name", "trial"), "--name needs --models"),
         (("--data", "rows.csv", "--cache", "copies"), "--cache needs --models"),
         (("--models", "models", "--add"), "--models needs --data"),
-        (("--data", "rows.csv", "--out", "new", "--rows", "300"), "--rows is of simulated"),
+        (
+            ("--data", "rows.csv", "--out", "new", "--rows", "300"),
+            "--rows is the number of simulated",
+        ),
         (("--skip-bad",), "--skip-bad needs --data"),
         (("--against", "a.cbm"), "--against needs --data"),
         (("--parameters", "a.toml"), "--parameters needs --data"),

@@ -5,6 +5,7 @@ rows with replacement and measures both models on the same draw; the interval ho
 of the differences. Rows are drawn one by one, so dependent readings make it too narrow.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -69,15 +70,17 @@ def _intervals(labels: Array, new: Array, other: Array, seed: int) -> Array:
             return [np.nan] * len(HIGHER_IS_BETTER)
         return [of_new[name](counts) - of_other[name](counts) for name in HIGHER_IS_BETTER]
 
-    drawn = stats.bootstrap(
-        (np.arange(labels.size),),
-        lambda rows, axis: np.apply_along_axis(difference, axis, rows).T,
-        n_resamples=DRAWS,
-        batch=_BATCH,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    ).bootstrap_distribution
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        drawn = stats.bootstrap(
+            (np.arange(labels.size),),
+            lambda rows, axis: np.apply_along_axis(difference, axis, rows).T,
+            n_resamples=DRAWS,
+            batch=_BATCH,
+            method="percentile",
+            vectorized=True,
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution
     return np.asarray(np.nanpercentile(drawn, _MIDDLE, axis=-1))
 
 

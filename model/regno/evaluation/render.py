@@ -8,16 +8,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from model.regno.evaluation import plot
-from model.regno.evaluation.report import Report
 from model.regno.model_file import manifest
 from model.regno.model_file.manifest import Manifest
 from model.regno.scorer import BUNDLED
+
+if TYPE_CHECKING:
+    from model.regno.evaluation.report import Report
 
 CARD: Final = "MODEL_CARD.md"
 METRICS: Final = {
@@ -44,7 +46,7 @@ def card(described: Manifest, size: int) -> str:
     return _render(CARD, manifest=described, held_out=described.metrics, kinds=kinds, size=size)
 
 
-def report(trained: Report) -> str:
+def report(trained: "Report") -> str:
     """The training report."""
     return _render("REPORT.md", report=trained)
 
