@@ -93,15 +93,15 @@ def test_the_bundled_reference_covers_the_models_numbers_and_categories(
     scorer: RegnoScorer,
 ) -> None:
     assert scorer.manifest
-    found = scorer.manifest.reference
+    result = scorer.manifest.reference
     # The foreign_sym that never has a value has no bins either.
-    assert {v.name for v in found} == {*NAMES, "positive"} - {*TEXT, "foreign_sym"}
-    for variable in found:
+    assert {v.name for v in result} == {*NAMES, "positive"} - {*TEXT, "foreign_sym"}
+    for variable in result:
         assert sum(variable.shares) == pytest.approx(1, abs=1e-4)
         assert len(variable.shares) == len(variable.bins) == len(set(variable.bins))
         assert bool(variable.values) != bool(variable.bounds)
         assert all(low < high for low, high in pairwise(variable.bounds))
-    assert sum(variable.importance for variable in found) == pytest.approx(1, abs=1e-4)
+    assert sum(variable.importance for variable in result) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_reference_has_bins_of_about_equal_shares() -> None:

@@ -57,8 +57,8 @@ def _assert_adds_up(explanation: Explanation, score: Score) -> None:
 def test_contributions_add_up_to_the_score_and_steps_to_the_probability(
     scorer: RegnoScorer, explainer: Explainer, readings: list[Reading]
 ) -> None:
-    found = _explained(scorer, explainer, *readings)
-    for explanation, score in zip(found, scorer.score(readings), strict=True):
+    result = _explained(scorer, explainer, *readings)
+    for explanation, score in zip(result, scorer.score(readings), strict=True):
         _assert_adds_up(explanation, score)
         assert {each.feature for each in explanation.features} == set(NAMES)
 
@@ -66,10 +66,10 @@ def test_contributions_add_up_to_the_score_and_steps_to_the_probability(
 def test_the_customers_model_is_explained_too(customer_scorer: RegnoScorer) -> None:
     explainer = customer_scorer.explainer()
     try:
-        found = _explained(customer_scorer, explainer, *_READINGS[:3])
+        result = _explained(customer_scorer, explainer, *_READINGS[:3])
     finally:
         explainer.close()
-    for explanation, score in zip(found, customer_scorer.score(_READINGS[:3]), strict=True):
+    for explanation, score in zip(result, customer_scorer.score(_READINGS[:3]), strict=True):
         _assert_adds_up(explanation, score)
 
 
@@ -79,45 +79,45 @@ def test_a_model_that_starts_from_the_average_is_explained(*, start: bool, tmp_p
     scorer = RegnoScorer.load(toys.save(model, tmp_path))
     explainer = scorer.explainer()
     try:
-        (found,) = _explained(scorer, explainer, _READINGS[0])
+        (result,) = _explained(scorer, explainer, _READINGS[0])
     finally:
         explainer.close()
-    _assert_adds_up(found, scorer.score(_READINGS[:1])[0])
+    _assert_adds_up(result, scorer.score(_READINGS[:1])[0])
 
 
 def test_the_values_are_those_of_the_row_and_the_words_are_plain(
     scorer: RegnoScorer, explainer: Explainer, request_body: dict[str, Any]
 ) -> None:
     body = {**request_body, "regno_recognize": "А_9", "direction": 1, "recognition_accuracy": 6.4}
-    (found,) = _explained(scorer, explainer, from_fields(**body))
-    told = {each.feature: each for each in found.features}
-    assert told["cam_len"].value == 3
-    assert told["foreign_sym"].value is None
-    assert told["regno_recognize_text"].value == "А _ 9"
-    for feature, words in {
+    (result,) = _explained(scorer, explainer, from_fields(**body))
+    reported = {each.feature: each for each in result.features}
+    assert reported["cam_len"].value == 3
+    assert reported["foreign_sym"].value is None
+    assert reported["regno_recognize_text"].value == "А _ 9"
+    for feature, message in {
         "cam_len": "the camera's reading has 3 characters: ",
         "regno_template": "the camera's reading fits no known format: ",
         "direction": "the vehicle goes away from the camera: ",
         "recognition_accuracy": "the camera's confidence in its reading is 6.4 %: ",
         "regno_recognize_text": "the characters that the camera read: ",
     }.items():
-        assert told[feature].text.startswith(words)
-    first = found.features[0]
+        assert reported[feature].text.startswith(message)
+    first = result.features[0]
     assert f"speaks for the {first.pushes}, {first.contribution:+.3f} " in first.text
-    assert found.text.startswith(f"The network is right with {100 * found.positive:.1f} %")
-    assert told[first.feature].text.partition(": ")[0] in found.text
+    assert result.text.startswith(f"The network is right with {100 * result.positive:.1f} %")
+    assert reported[first.feature].text.partition(": ")[0] in result.text
 
 
 def test_no_words_hold_a_plate(scorer: RegnoScorer, explainer: Explainer) -> None:
-    for reading, found in zip(
+    for reading, result in zip(
         _READINGS[:20], _explained(scorer, explainer, *_READINGS[:20]), strict=True
     ):
-        words = found.text + "".join(each.text for each in found.features)
+        message = result.text + "".join(each.text for each in result.features)
         for plate in (reading.regno_recognize, reading.afts_regno_ai):
             if len(plate) < 6:  # of a reading so short any word may have the letters
                 continue
-            assert plate not in words
-            assert " ".join(plate) not in words
+            assert plate not in message
+            assert " ".join(plate) not in message
 
 
 @pytest.mark.parametrize("name", [UNKNOWN, *(name for name, _ in FORMATS)])

@@ -45,13 +45,13 @@ def _values(model: CatBoost) -> Any:
 def _assert_are(values: Any, path: Path, positive_class: str = "") -> None:
     scorer = RegnoScorer.load(path, positive_class, warm=True)
     assert scorer.unexplained == ""
-    for found, wanted in zip(_explained(scorer), values.tolist(), strict=True):
-        by_name = {each.feature: each.contribution for each in found.features}
+    for result, wanted in zip(_explained(scorer), values.tolist(), strict=True):
+        by_name = {each.feature: each.contribution for each in result.features}
         assert [by_name[name] for name in PAIR] == pytest.approx(wanted[:-1], abs=1e-12)
-        assert found.base == pytest.approx(wanted[-1], abs=1e-12)
-        assert found.raw == pytest.approx(sum(wanted), abs=1e-9)
+        assert result.base == pytest.approx(wanted[-1], abs=1e-12)
+        assert result.raw == pytest.approx(sum(wanted), abs=1e-9)
         sides = {1: "network", 0: "neither", -1: "camera"}
-        for each in found.features:
+        for each in result.features:
             sign = (each.contribution > 0) - (each.contribution < 0)
             assert each.pushes == sides[sign]
 

@@ -81,9 +81,9 @@ def test_one_that_was_killed_is_replaced(running: Running, scorer: RegnoScorer) 
 
 def test_what_takes_too_long_is_ended(running: Running, scorer: RegnoScorer) -> None:
     os.kill(running.process.pid, signal.SIGSTOP)
-    with pytest.raises(NotExplained) as told:
+    with pytest.raises(NotExplained) as reported:
         _ask(scorer, running.explainer, 0.05)
-    assert not told.value.in_time
+    assert not reported.value.in_time
     assert not running.process.is_running()
 
 

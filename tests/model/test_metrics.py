@@ -77,21 +77,21 @@ def test_baselines_are_two_rules_and_the_networks_score() -> None:
 
 
 def test_slices_measure_each_group_alone() -> None:
-    found = metrics.slices(LABELS, PROBABILITIES, np.array(["a", "a", "b", "b"]))
-    assert found["a"]["auc"] == 1.0
-    assert found["b"]["auc"] == 0.0
-    assert [found[name]["rows"] for name in "ab"] == [2, 2]
-    assert found["a"]["positive_share"] == 0.5
+    result = metrics.slices(LABELS, PROBABILITIES, np.array(["a", "a", "b", "b"]))
+    assert result["a"]["auc"] == 1.0
+    assert result["b"]["auc"] == 0.0
+    assert [result[name]["rows"] for name in "ab"] == [2, 2]
+    assert result["a"]["positive_share"] == 0.5
 
 
 @given(rows)
 def test_measures_stay_within_their_bounds(pairs: list[tuple[int, float]]) -> None:
-    found = metrics.measures(*_arrays(pairs))
-    assert isnan(found["auc"]) or 0 <= found["auc"] <= 1
-    assert 0 <= found["accuracy"] <= 1
-    assert 0 <= found["brier"] <= 1
-    assert 0 <= found["log_loss"] < 35
-    assert 0 <= found["calibration_error"] <= 1
+    result = metrics.measures(*_arrays(pairs))
+    assert isnan(result["auc"]) or 0 <= result["auc"] <= 1
+    assert 0 <= result["accuracy"] <= 1
+    assert 0 <= result["brier"] <= 1
+    assert 0 <= result["log_loss"] < 35
+    assert 0 <= result["calibration_error"] <= 1
 
 
 @given(rows)
@@ -119,5 +119,5 @@ def test_bins_partition_the_rows(pairs: list[tuple[int, float]]) -> None:
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=60))
 def test_the_truth_is_a_perfect_forecast(truth: list[int]) -> None:
     labels = np.array(truth)
-    found = metrics.measures(labels, labels.astype(float))
-    assert (found["brier"], found["calibration_error"], found["accuracy"]) == (0, 0, 1)
+    result = metrics.measures(labels, labels.astype(float))
+    assert (result["brier"], result["calibration_error"], result["accuracy"]) == (0, 0, 1)

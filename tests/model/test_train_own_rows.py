@@ -40,12 +40,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_made_is_served_as_it_is_told(trained: Path) -> None:
-    out, found = trained / "out", report(trained / "out")
+    out, result = trained / "out", report(trained / "out")
     assert sorted(path.name for path in out.iterdir()) == MADE
     assert sorted(path.name for path in trained.iterdir()) == ["out", "rows.csv", "tiny.toml"]
     scorer = RegnoScorer.load(out / "regno.cbm")
     scorer.warm()
-    assert (scorer.version, scorer.sha256) == (found["version"], found["sha256"])
+    assert (scorer.version, scorer.sha256) == (result["version"], result["sha256"])
     assert scorer.version == f"regno-{scorer.sha256[:12]}"
     assert scorer.manifest
     assert scorer.manifest.golden == [score.positive for score in scorer.score(golden.readings())]
@@ -65,16 +65,16 @@ def test_the_oldest_train_and_the_newest_are_held_out(trained: Path) -> None:
 def test_the_figures_are_those_of_the_served_model_on_the_newest_rows(trained: Path) -> None:
     import numpy as np
 
-    found, newest = report(trained / "out"), ROWS[340:]
+    result, newest = report(trained / "out"), ROWS[340:]
     positives = np.array(scores(trained / "out" / "regno.cbm", newest))
     labels = np.array([row["label"] for row in newest])
-    assert found["model"] == pytest.approx(metrics.measures(labels, positives))
-    assert sum(b["rows"] for b in found["reliability"]) == 60
-    drawn = plot.reliability(found["reliability"])
+    assert result["model"] == pytest.approx(metrics.measures(labels, positives))
+    assert sum(b["rows"] for b in result["reliability"]) == 60
+    drawn = plot.reliability(result["reliability"])
     assert (trained / "out/reliability.png").read_bytes() == drawn
     text = (trained / "out/REPORT.md").read_text(encoding="utf-8")
     assert "](reliability.png)" in text
-    assert sum(s["rows"] for s in found["by_camera_class"].values()) == 60
+    assert sum(s["rows"] for s in result["by_camera_class"].values()) == 60
 
 
 def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
@@ -91,11 +91,11 @@ def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
 
 def test_no_plate_is_in_what_is_told(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(trained, "--against", trained / "out/regno.cbm", out="told") == 0
-    told = "".join(capsys.readouterr())
+    reported = "".join(capsys.readouterr())
     for name in set(MADE) - {"regno.cbm", "reliability.png"}:
-        told += (trained / "told" / name).read_text(encoding="utf-8")
+        reported += (trained / "told" / name).read_text(encoding="utf-8")
     plates = {row[name] for row in ROWS for name in ("regno_recognize", "afts_regno_ai")}
-    assert [plate for plate in plates if plate in told] == []
+    assert [plate for plate in plates if plate in reported] == []
     assert str(trained) not in (trained / "told" / "report.json").read_text(encoding="utf-8")
 
 
@@ -108,10 +108,10 @@ def test_the_same_rows_and_seed_give_the_same_predictions(trained: Path) -> None
     assert first == again
     assert first != other
     name = ("version", "sha256")
-    told, twice = (
+    reported, twice = (
         {k: v for k, v in report(trained / o).items() if k not in name} for o in ("out", "again")
     )
-    assert told == twice
+    assert reported == twice
 
 
 def test_the_order_of_the_file_does_not_matter(tmp_path: Path, trained: Path) -> None:

@@ -53,10 +53,10 @@ def test_a_table_has_the_contracts_columns_and_a_label_each() -> None:
 
 def test_vocabularies_are_the_sorted_values_that_occur() -> None:
     samples = simulate(50, seed=3)
-    found = fit.vocabularies(samples)
-    assert tuple(found) == CATEGORICAL
+    result = fit.vocabularies(samples)
+    assert tuple(result) == CATEGORICAL
     lines = {str(sample.request["camera_class"]) for sample in samples}
-    assert found["camera_class"] == sorted(lines)
+    assert result["camera_class"] == sorted(lines)
 
 
 def test_the_same_seed_trains_the_same_predictions() -> None:
@@ -224,5 +224,5 @@ def test_tables_show_four_decimals_and_a_dash_for_a_missing_number() -> None:
 
 def test_predictions_are_probabilities() -> None:
     samples = simulate(400, seed=3)
-    found = fit.train(samples, 5, TINY).predict_proba(fit.table(samples))
-    assert np.all((found >= 0) & (found <= 1))
+    result = fit.train(samples, 5, TINY).predict_proba(fit.table(samples))
+    assert np.all((result >= 0) & (result <= 1))
