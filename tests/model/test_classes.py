@@ -63,7 +63,9 @@ def _of_class(model: CatBoost, label: object) -> list[float]:
 
 
 @pytest.mark.parametrize(("name", "turned"), ORDERS)
-def test_the_positive_class_is_told_by_its_name(name: str, *, turned: bool, tmp_path: Path) -> None:
+def test_the_positive_class_is_known_by_its_name(
+    name: str, *, turned: bool, tmp_path: Path
+) -> None:
     _, label, text = EVIDENT[name]
     model = _evident(name, turned=turned)
     scorer = RegnoScorer.load(toys.save(model, tmp_path), warm=True)
@@ -285,7 +287,7 @@ def test_a_class_is_named_of_a_model_to_compare_with_only(
     assert "--positive-class needs --against" in capsys.readouterr().err
 
 
-def test_a_bare_model_is_asked_for_its_categories_whatever_its_order(tmp_path: Path) -> None:
+def test_a_bare_model_is_probed_for_its_categories_whatever_its_order(tmp_path: Path) -> None:
     """What is unseen depends on scores: turned round, they must still tell two values apart."""
     rows = [["Стационарная"], ["Передвижная"], ["Иная"]] * 40
     labels = ["b" if kind == "Стационарная" else "a" for [kind] in rows]

@@ -75,7 +75,7 @@ def _counted(scorer: RegnoScorer, requests: list[dict[str, Any]]) -> dict[tuple[
     return counter.take()
 
 
-def test_the_bundled_reference_knows_its_own_kind_and_tells_a_stranger(
+def test_the_bundled_reference_knows_its_own_kind_and_reports_a_stranger(
     scorer: RegnoScorer,
 ) -> None:
     assert scorer.manifest

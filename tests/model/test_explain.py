@@ -85,7 +85,7 @@ def test_a_model_that_starts_from_the_average_is_explained(*, start: bool, tmp_p
     _assert_adds_up(result, scorer.score(_READINGS[:1])[0])
 
 
-def test_the_values_are_those_of_the_row_and_the_words_are_plain(
+def test_the_values_are_those_of_the_row_and_the_text_are_plain(
     scorer: RegnoScorer, explainer: Explainer, request_body: dict[str, Any]
 ) -> None:
     body = {**request_body, "regno_recognize": "А_9", "direction": 1, "recognition_accuracy": 6.4}
@@ -108,7 +108,7 @@ def test_the_values_are_those_of_the_row_and_the_words_are_plain(
     assert reported[first.feature].text.partition(": ")[0] in result.text
 
 
-def test_no_words_hold_a_plate(scorer: RegnoScorer, explainer: Explainer) -> None:
+def test_no_text_hold_a_plate(scorer: RegnoScorer, explainer: Explainer) -> None:
     for reading, result in zip(
         _READINGS[:20], _explained(scorer, explainer, *_READINGS[:20]), strict=True
     ):
@@ -121,7 +121,7 @@ def test_no_words_hold_a_plate(scorer: RegnoScorer, explainer: Explainer) -> Non
 
 
 @pytest.mark.parametrize("name", [UNKNOWN, *(name for name, _ in FORMATS)])
-def test_every_format_has_words(name: str) -> None:
+def test_every_format_has_text(name: str) -> None:
     assert phrase("regno_template", name).startswith("the camera's reading ")
     assert phrase("regno_template_ai", name).startswith("the network's reading ")
 
@@ -139,6 +139,6 @@ def test_a_symbol_that_does_not_occur_is_not_called_doubtful() -> None:
         (Contributions(float("nan"), [0.25], 0.75), "add up"),
     ],
 )
-def test_what_does_not_add_up_is_not_told(parts: Contributions, reason: str) -> None:
+def test_what_does_not_add_up_is_not_reported(parts: Contributions, reason: str) -> None:
     with pytest.raises(NotExplained, match=reason):
         explain(["hour"], [12], Score(0.5, 0.5), parts)

@@ -56,7 +56,7 @@ def _assert_are(values: Any, path: Path, positive_class: str = "") -> None:
             assert each.pushes == sides[sign]
 
 
-def test_of_two_classes_the_difference_of_their_contributions_is_told(tmp_path: Path) -> None:
+def test_of_two_classes_the_difference_of_their_contributions_is_reported(tmp_path: Path) -> None:
     model = toys.classifier(0, 1, loss_function="MultiClass")
     values = _values(model)
     _assert_are(values[:, 1] - values[:, 0], toys.save(model, tmp_path))
@@ -64,7 +64,7 @@ def test_of_two_classes_the_difference_of_their_contributions_is_told(tmp_path: 
     _assert_are(values[:, 1] - values[:, 0], toys.save(turned, tmp_path), "b")
 
 
-def test_of_one_against_all_those_of_the_positive_class_are_told(tmp_path: Path) -> None:
+def test_of_one_against_all_those_of_the_positive_class_are_reported(tmp_path: Path) -> None:
     model = toys.classifier(0, 1, loss_function="MultiClassOneVsAll")
     _assert_are(_values(model)[:, 1], toys.save(model, tmp_path))
 
@@ -157,7 +157,7 @@ def test_trees_that_are_not_symmetric_are_explained_where_it_can_be_done(tmp_pat
         unique=True,
     ),
 )
-def test_one_row_tells_of_all(
+def test_one_row_reports_of_all(
     tmp_path_factory: pytest.TempPathFactory,
     policy: str,
     depth: int,
@@ -214,7 +214,7 @@ def test_without_files_for_a_process_there_is_none_now_and_one_later(
         (signal.SIGKILL, ExplainerGone, "its process ended"),  # as without memory
     ],
 )
-def test_a_process_that_ends_again_and_again_is_told_by_what_ends_it(
+def test_the_error_names_what_ends_a_process_twice(
     number: signal.Signals,
     kind: type[NotExplained],
     reason: str,

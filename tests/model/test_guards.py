@@ -94,7 +94,7 @@ def test_each_feature_has_its_own_policy(scorer: RegnoScorer, known: Fields) -> 
     ]
 
 
-def test_a_bare_model_is_asked_what_it_knows(known: Fields) -> None:
+def test_a_bare_model_is_probed_what_it_knows(known: Fields) -> None:
     bare = RegnoScorer(BinaryModel.load(BUNDLED))
     other = from_fields(**{**known, "camera_class": "стрелка"})
     assert _settled({"camera_class": "normalise"}, other, bare).normalised == ["camera_class"]

@@ -236,7 +236,7 @@ def _added(**variable: object) -> Json:
         (_with("unexplained", "a\nb"), "unexplained: it is too long, or not printable"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_field(reported: Json, reason: str, folder: Path) -> None:
+def test_a_fault_is_reported_with_its_field(reported: Json, reason: str, folder: Path) -> None:
     assert _refusal(folder, reported).startswith(f"is wrong: {reason}")
 
 
@@ -272,7 +272,7 @@ def test_what_is_wrong_is_told_by_its_field(reported: Json, reason: str, folder:
         "large",
     ],
 )
-def test_what_cant_be_read_is_told(text: str, reason: str, folder: Path) -> None:
+def test_what_cant_be_read_is_reported(text: str, reason: str, folder: Path) -> None:
     assert _refusal(folder, text).startswith(f"can't be read: {reason}")
 
 

@@ -308,7 +308,7 @@ def test_a_digits_feature_at_the_place_of_that_number_is_served(tmp_path: Path) 
     _positives(toys.save(model, tmp_path), ("hour", "1", "afts_regno_ai_score"))
 
 
-def test_names_of_features_do_not_break_the_line_that_tells_them(tmp_path: Path) -> None:
+def test_names_of_features_do_not_break_the_line_that_reports_them(tmp_path: Path) -> None:
     names = ["hour\n\x1b[31m", "x" * 1000, *(f"n{number}" for number in range(20))]
     rows = [[float(row * column % 7) for column, _ in enumerate(names)] for row in range(40)]
     pool = Pool(rows, [row % 2 for row in range(40)], feature_names=names)

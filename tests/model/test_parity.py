@@ -164,7 +164,7 @@ def test_what_is_at_a_limit_breaches_nothing() -> None:
         ),
     ],
 )
-def test_each_limit_is_breached_in_words(changed: dict[str, Any], phrases: str) -> None:
+def test_each_limit_is_breached_in_text(changed: dict[str, Any], phrases: str) -> None:
     assert FOUND.breaches(msgspec.structs.replace(AT, **changed)) == [phrases]
 
 
@@ -174,7 +174,7 @@ def test_a_class_of_few_rows_is_not_judged() -> None:
     assert len(FOUND.breaches(msgspec.structs.replace(strict, least_class=100))) == 1
 
 
-def test_few_rows_are_no_breach_but_are_told() -> None:
+def test_few_rows_are_no_breach_but_are_reported() -> None:
     few = msgspec.structs.replace(AT, least_rows=1001)
     assert FOUND.breaches(few) == []
     assert FOUND.remarks(few) == ["only 1000 rows were compared; 1001 would say more"]
@@ -190,7 +190,7 @@ def test_it_is_written_as_json_and_read_again() -> None:
     }
 
 
-def test_a_model_beside_itself_differs_in_nothing(scorer: RegnoScorer) -> None:
+def test_a_model_compared_with_itself_differs_in_nothing(scorer: RegnoScorer) -> None:
     readings = [from_fields(**sample.request) for sample in simulate(400, seed=9)]
     result = compare(scorer, scorer, [*readings, *golden_readings()])
     assert result.rows == 416

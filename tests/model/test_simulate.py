@@ -112,7 +112,7 @@ def test_cameras_that_err_more_lose_more_often(samples: list[Sample]) -> None:
     assert wins[by_error[0]] + 0.2 < wins[by_error[-1]]
 
 
-def test_the_networks_confidence_tells_right_from_wrong(samples: list[Sample]) -> None:
+def test_the_networks_confidence_reports_right_from_wrong(samples: list[Sample]) -> None:
     scores = _column(samples, "afts_regno_ai_score").astype(float)
     right = np.array([sample.label for sample in samples]) == 1
     assert np.median(scores[right]) > 0.999

@@ -42,7 +42,7 @@ def _versions(registry: Registry) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_new_model_is_a_candidate_that_serves_nobody(
+def test_the_new_model_is_a_candidate_that_is_not_served(
     folder: Path, served: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = served.aliases()

@@ -45,7 +45,7 @@ def test_the_interval_of_a_mean_is_that_of_theory() -> None:
     assert result.high == pytest.approx(gaps.mean() + half, abs=0.15 * half)
 
 
-def test_a_model_beside_itself_differs_in_nothing() -> None:
+def test_a_model_compared_with_itself_differs_in_nothing() -> None:
     for result in bootstrap.differences(LABELS, POOR, POOR, seed=1).values():
         assert (result.difference, result.low, result.high, result.verdict) == (0, 0, 0, "unclear")
 
@@ -113,7 +113,7 @@ def test_a_model_of_fewer_features_and_other_kinds_can_be_compared_with(tmp_path
     assert reported["version"] == f"sha256-{reported['sha256'][:12]}"
 
 
-def test_a_model_that_learnt_from_the_held_out_rows_is_told(
+def test_a_model_that_learnt_from_the_held_out_rows_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = labelled(700)

@@ -37,7 +37,7 @@ def _spoilt() -> list[dict[str, Any]]:
     return rows
 
 
-def test_bad_rows_are_told_by_line_in_the_words_of_scoring(
+def test_bad_rows_are_reported_by_line_in_the_text_of_scoring(
     tmp_path: Path, capsys: Captured
 ) -> None:
     rows = _spoilt()
@@ -101,7 +101,7 @@ def test_a_label_is_0_or_1(tmp_path: Path, capsys: Captured, label: str) -> None
     assert "line 2: label: must be 0 or 1" in _refused(tmp_path, rows, capsys)
 
 
-def test_of_many_bad_rows_the_first_ten_are_told(tmp_path: Path, capsys: Captured) -> None:
+def test_of_many_bad_rows_the_first_ten_are_reported(tmp_path: Path, capsys: Captured) -> None:
     rows = [{**row, "direction": "7"} for row in labelled(250)]
     rows[0]["direction"] = "0"
     reported = _refused(tmp_path, rows, capsys).splitlines()
@@ -240,7 +240,7 @@ def test_a_field_of_the_reading_is_no_label(tmp_path: Path, capsys: Captured) ->
     assert "direction is a field of the reading" in capsys.readouterr().err
 
 
-def test_categories_new_in_the_newest_rows_are_told(tmp_path: Path, capsys: Captured) -> None:
+def test_categories_new_in_the_newest_rows_are_reported(tmp_path: Path, capsys: Captured) -> None:
     rows = labelled()
     for row in rows[360:]:
         row["camera_class"] = "Новая"

@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_is_made_is_served_as_it_is_told(trained: Path) -> None:
+def test_what_is_made_is_served_as_it_is_reported(trained: Path) -> None:
     out, result = trained / "out", report(trained / "out")
     assert sorted(path.name for path in out.iterdir()) == MADE
     assert sorted(path.name for path in trained.iterdir()) == ["out", "rows.csv", "tiny.toml"]
@@ -77,7 +77,7 @@ def test_the_figures_are_those_of_the_served_model_on_the_newest_rows(trained: P
     assert sum(s["rows"] for s in result["by_camera_class"].values()) == 60
 
 
-def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
+def test_the_rows_are_reported_by_name_and_hash(trained: Path) -> None:
     digest = hashlib.sha256((trained / "rows.csv").read_bytes()).hexdigest()
     data = {"file": "rows.csv", "sha256": digest, "label": "label", "rows": 400, "left_out": {}}
     data |= {"warnings": {}, "plate_lengths": 11}
@@ -89,7 +89,7 @@ def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
     assert manifest.vocabularies["month"] == ["March"]
 
 
-def test_no_plate_is_in_what_is_told(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_plate_is_in_what_is_reported(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(trained, "--against", trained / "out/regno.cbm", out="told") == 0
     reported = "".join(capsys.readouterr())
     for name in set(MADE) - {"regno.cbm", "reliability.png"}:
@@ -264,7 +264,7 @@ def test_no_bar_is_drawn_if_none_is_wanted(tmp_path: Path) -> None:
         assert terminal.shown == "python -m model.train: stopped\r\n"
 
 
-def test_no_bar_is_drawn_where_nobody_looks(
+def test_no_bar_is_drawn_without_a_terminal(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(trained, out="quiet") == 0

@@ -31,7 +31,9 @@ def test_it_knows_what_its_manifest_lists_and_nothing_else(
         assert _unseen(bare, camera_class=value.lower()) == ["camera_class"]
 
 
-def test_a_feature_of_two_values_is_not_asked_about(bare: RegnoScorer, scorer: RegnoScorer) -> None:
+def test_a_feature_of_two_values_is_not_probed_about(
+    bare: RegnoScorer, scorer: RegnoScorer
+) -> None:
     assert scorer.manifest
     assert len(scorer.manifest.vocabularies["camera_type"]) == 2
     for value in (*scorer.manifest.vocabularies["camera_type"], "anything"):
@@ -62,7 +64,7 @@ def test_a_flood_of_new_values_is_unseen_to_the_last_and_hides_no_known_one(
     assert _unseen(bare, camera_class="Стрелка") == []
 
 
-def test_a_month_that_a_bare_model_never_saw_is_nobodys_fault(bare: RegnoScorer) -> None:
+def test_a_month_that_a_bare_model_never_saw_is_no_warning(bare: RegnoScorer) -> None:
     row = list(bare.row(golden.readings()[0]))
     names = [name for name, _ in BinaryModel.load(BUNDLED).features]
     row[names.index("month")] = "Brumaire"
