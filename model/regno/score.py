@@ -1,4 +1,6 @@
-"""A score: the two probabilities of one reading."""
+"""A score: the two probabilities of one reading, and the contributions of features to it."""
+
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -8,3 +10,14 @@ class Score(Struct, gc=False):
 
     negative: float
     positive: float
+
+
+class Contributions(NamedTuple):
+    """The parts of one raw score (log-odds of `positive`): `base` plus the features' contributions.
+
+    `features` has one number for each of the model's features, in its order.
+    """
+
+    base: float
+    features: list[float]
+    raw: float

@@ -20,7 +20,7 @@ from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
 from model.regno.model_file import manifest
-from model.regno.model_file.catboost_file import BinaryModel, Contributions, read, refusing
+from model.regno.model_file.catboost_file import BinaryModel, read, refusing
 from model.regno.model_file.manifest import USUAL_LENGTHS, Manifest
 from model.regno.model_file.manifest_check import fault
 from model.regno.model_file.vocabulary import PROBED, Vocabulary, known, listed, probed
@@ -29,7 +29,7 @@ from model.regno.request import Reading, decode_custom
 from model.regno.review import ranges
 from model.regno.review.doubts import PLATES, UNSEEN, Doubts, named
 from model.regno.review.ranges import Bounds
-from model.regno.score import Score
+from model.regno.score import Contributions, Score
 from model.request_decoder import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")

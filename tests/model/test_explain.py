@@ -13,10 +13,9 @@ from model.regno import Explainer, Explanation, Reading, RegnoScorer
 from model.regno.explain.explanation import explain
 from model.regno.explain.phrases import phrase
 from model.regno.features import CATEGORICAL, NAMES, TEXT
-from model.regno.model_file.catboost_file import Contributions
 from model.regno.plates import FORMATS, UNKNOWN
 from model.regno.request import from_fields
-from model.regno.score import Score
+from model.regno.score import Contributions, Score
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import requests

@@ -20,7 +20,8 @@ from typing import Final
 
 from model.errors import ExplainerGone, NotExplained
 from model.regno.features import Row
-from model.regno.model_file.catboost_file import BinaryModel, Contributions
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.score import Contributions
 
 _ROOT: Final = Path(__file__).parents[3]
 # Raised when the other end of a connection is gone.

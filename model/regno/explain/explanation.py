@@ -13,8 +13,7 @@ from msgspec import Meta, Struct
 from model.errors import NotExplained
 from model.regno.explain.phrases import phrase
 from model.regno.features import Row, Value
-from model.regno.model_file.catboost_file import Contributions
-from model.regno.score import Score
+from model.regno.score import Contributions, Score
 
 Side: TypeAlias = Literal["network", "camera", "neither"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from model.names import printable
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, Row
 from model.regno.model_file.classes import classes_of
 from model.regno.model_file.outputs import output_of
+from model.regno.score import Contributions
 
 # CatBoost swaps process-wide log streams around every public predict. Two predicts at once
 # race on them and leave lines such as `Object info sizes: 1 41` on stdout, where the logs
@@ -31,17 +32,6 @@ _MAY_BE_CATEGORICAL: Final = frozenset(
 )
 # So many unknown features a refusal names.
 _NAMED: Final = 10
-
-
-class Contributions(NamedTuple):
-    """The parts of one raw score (log-odds of `positive`): `base` plus the features' contributions.
-
-    `features` has one number for each of the model's features, in its order.
-    """
-
-    base: float
-    features: list[float]
-    raw: float
 
 
 class BinaryModel:
