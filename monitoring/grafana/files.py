@@ -8,7 +8,7 @@ from typing import Final
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.build import DASHBOARDS
+from monitoring.grafana.panels import DASHBOARDS
 from monitoring.slo import Slo
 
 FOLDER: Final = Path(__file__).with_name("dashboards")

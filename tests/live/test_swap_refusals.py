@@ -12,7 +12,7 @@ from model.registry import Files, open_registry
 from model.regno import BUNDLED
 from tests.support import toys
 from tests.support.faulty import as_version
-from tests.support.flood import flooding
+from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.moto import BUCKET, moto
 from tests.support.registry import no_check
@@ -191,7 +191,7 @@ def test_s3_that_is_slow_or_down_harms_nobody(
             registry.add(Files(*files))
         registry.promote(FIRST, who="the tests")
         cache = str(tmp_path / "cache")
-        with following(tmp_path, models=there, models_cache=cache) as server:
+        with following(tmp_path, registry=there, registry_cache=cache) as server:
             registry.promote(SECOND, who="the tests")
             wait_until_all_serve(server, SECOND)
             with flooding(server.port, 100, 8) as stream:
