@@ -133,7 +133,7 @@ def test_a_legend_of_many_names_is_beside_its_graph() -> None:
     for name, title in (
         ("service", "Why rows are refused"),
         ("model", "Refused rows by field"),
-        ("model", "For the network, by camera class"),
+        ("model", "Network, by camera class"),
         ("model", "Rows by camera class"),
         ("model", "Shadow flips, by camera class"),
     ):

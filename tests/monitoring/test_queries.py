@@ -138,7 +138,7 @@ def test_the_load_shows_where_it_should(played: Played) -> None:
     assert labels(played, "service", "Requests by status", "status") - {"415"} == statuses
     callers = labels(played, "service", "Requests by caller", "key")
     assert callers == {"cameras", "archive", "none"}
-    assert labels(played, "service", "Other addresses", "route") >= {"/", "/healthz", "unmatched"}
+    assert labels(played, "service", "Other paths", "route") >= {"/", "/healthz", "unmatched"}
     refused = labels(played, "service", "Why rows are refused", "reason")
     assert refused == {"missing", "type", "range", "unreadable"}
     assert labels(played, "service", "Rows by outcome", "result") == {"scored", "refused"}
