@@ -6,16 +6,20 @@ and evaluation. Never another scorer.
 
     request, features, plates    a reading, decoded and turned into the features of the contract
     scorer, score, golden        a loaded model; the requests that every model is tried with
-    columns/                     many readings at once: tables, CSV files
-    model_file/                  loading and checking a .cbm file, its manifest
-    review/                      doubtful readings, guards, the decision that a score leads to
+    columns/, bulk               many readings at once: tables, CSV files
+    model_file/                  loading and checking a .cbm file and its manifest
+    manifest_builder             the manifest of a new model, or of a file that has none
+    doubts/                      what makes a reading doubtful
+    review/                      guards against doubtful readings, the decision of a score
     explain/                     contributions of features, in a separate process
     drift/                       counts of scored rows by the bins of the manifest's reference
+    dataset/                     labelled rows, split by time
     training/                    python -m model.train: simulated or labelled rows, a new model
     evaluation/                  metrics, bootstrap, report, model card; the parity gate
 """
 
 from model.regno.columns.table import columns_of
+from model.regno.doubts.finder import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits, Parity, compare
 from model.regno.explain.explainer import Explainer
@@ -27,7 +31,6 @@ from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
 from model.regno.review.decision import DECISIONS, Costs, Decision, Thresholds
 from model.regno.review.detail import Detail, Detailer
-from model.regno.review.doubts import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
 from model.regno.review.guards import Checked, Guards
 from model.regno.schema import components
 from model.regno.score import Score

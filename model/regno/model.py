@@ -6,11 +6,10 @@ from typing import Any
 
 from model.bulk.blocks import Block
 from model.bulk.outcome import Outcome
-from model.regno import golden
-from model.regno.columns import bulk, sample
+from model.regno import bulk, golden, manifest_builder
+from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits
-from model.regno.model_file import manifest_builder
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import FIELDS, Reading
 from model.regno.schema import components

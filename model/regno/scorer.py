@@ -15,6 +15,9 @@ from model.errors import ModelRefused, NotExplained
 from model.names import printable
 from model.regno import golden
 from model.regno.columns.table import Columns, TableMaker, columns_of
+from model.regno.doubts import ranges
+from model.regno.doubts.finder import PLATES, UNSEEN, Doubts, named
+from model.regno.doubts.ranges import Bounds
 from model.regno.drift.counter import DriftCounter
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
@@ -26,9 +29,6 @@ from model.regno.model_file.manifest_check import fault
 from model.regno.model_file.vocabulary import PROBED, Vocabulary, known, listed, probed
 from model.regno.plates import has_lookalikes
 from model.regno.request import Reading, decode_custom
-from model.regno.review import ranges
-from model.regno.review.doubts import PLATES, UNSEEN, Doubts, named
-from model.regno.review.ranges import Bounds
 from model.regno.score import Contributions, Score
 from model.request_decoder import RequestDecoder
 

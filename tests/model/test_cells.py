@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model.bulk.blocks import Block, blocks
 from model.bulk.cells import read_cells
 from model.bulk.errors import TableRefused
-from model.regno.columns.bulk import score_block
+from model.regno.bulk import score_block
 from model.regno.columns.csv_rows import check
 from tests.support.tables import (
     HEADER,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from model import ModelRefused
 from model.registry import open_registry
 from model.regno import Reading, RegnoScorer, compare, golden_readings, pick_regno
+from model.regno.manifest_builder import complete
 from model.regno.model_file.classes import classes_of
-from model.regno.model_file.manifest_builder import complete
 from model.regno.request import FIELDS, from_fields
 from tests.support import toys
 from tests.support.labelled import labelled, report, run, write

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from model import ExplainerGone, NotExplained
 from model.regno import Explanation, RegnoScorer
+from model.regno.manifest_builder import complete
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.model_file.manifest_builder import complete
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines

@@ -9,8 +9,8 @@ import pytest
 
 from model import InvalidRequest
 from model.regno import RegnoScorer, pick_regno
+from model.regno.dataset.rows import read
 from model.regno.request import FIELDS, Reading, decode_custom
-from model.regno.training.dataset import read
 from model.request_decoder import RequestDecoder
 from tests.support.tables import as_csv, in_process, samples
 

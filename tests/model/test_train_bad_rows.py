@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model.bulk.blocks import Block
-from model.regno.columns.bulk import score_block
+from model.regno.bulk import score_block
 from tests.support.labelled import labelled, report, run, write
 from tests.support.tables import HEADER, as_csv, read
 

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
+from model.regno.dataset.rows import LabelledRows
+from model.regno.dataset.split import Split
+from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
 from model.regno.evaluation import metrics
 from model.regno.evaluation.bootstrap import Difference, differences
 from model.regno.evaluation.parity import flips
 from model.regno.features import CALENDAR, CATEGORICAL, TEXT
 from model.regno.model_file.manifest import USUAL_LENGTHS
-from model.regno.review.doubts import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
-from model.regno.training.dataset import LabelledRows
-from model.regno.training.split import Split
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

@@ -1,1 +1,1 @@
-"""Review: doubtful readings, guards against them, and the decision that a score leads to."""
+"""Review: guards against doubtful readings, and the decision that a score leads to."""

@@ -5,10 +5,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from model.regno.features import field_of
-from model.regno.request import Reading
-from model.regno.review.decision import Decision, Thresholds
-from model.regno.review.doubts import (
+from model.regno.doubts.finder import (
     AGREE,
     CAMERA,
     CHARACTERS,
@@ -21,6 +18,9 @@ from model.regno.review.doubts import (
     UNSEEN,
     parts,
 )
+from model.regno.features import field_of
+from model.regno.request import Reading
+from model.regno.review.decision import Decision, Thresholds
 from model.regno.review.guards import Guards
 from model.regno.review.spelling import nearest
 from model.regno.score import Score

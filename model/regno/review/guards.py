@@ -16,10 +16,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from msgspec import structs
 
 from model.errors import InvalidRequest
-from model.regno.features import CALENDAR, Row, field_of
-from model.regno.plates import in_cyrillic
-from model.regno.request import Reading
-from model.regno.review.doubts import (
+from model.regno.doubts.finder import (
     AGREE,
     CAMERA,
     CHARACTERS,
@@ -33,6 +30,9 @@ from model.regno.review.doubts import (
     named,
     parts,
 )
+from model.regno.features import CALENDAR, Row, field_of
+from model.regno.plates import in_cyrillic
+from model.regno.request import Reading
 from model.regno.review.spelling import respelt
 from model.regno.scorer import RegnoScorer
 

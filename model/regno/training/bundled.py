@@ -18,9 +18,9 @@ from model.regno import golden
 from model.regno.drift.reference import reference
 from model.regno.evaluation import metrics, render
 from model.regno.features import NAMES
+from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.model_file.manifest_builder import Provenance, build
 from model.regno.request import from_fields
 from model.regno.scorer import BUNDLED
 from model.regno.training import fit

@@ -10,18 +10,18 @@ from catboost import CatBoostClassifier, CatBoostError
 from model.cli import SignalFlag
 from model.errors import DataRefused, ModelRefused
 from model.regno.columns.table import as_declared
+from model.regno.dataset.rows import LabelledRows
+from model.regno.dataset.split import Split, by_time
 from model.regno.drift.reference import reference
 from model.regno.evaluation import metrics, plot, render, report
 from model.regno.evaluation.report import Comparison, Report, Source, Trees
 from model.regno.features import CATEGORICAL, NAMES, TEXT
+from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest, vocabulary
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.model_file.manifest_builder import Provenance, build
 from model.regno.scorer import RegnoScorer
 from model.regno.training import fit
-from model.regno.training.dataset import LabelledRows
 from model.regno.training.parameters import Parameters
-from model.regno.training.split import Split, by_time
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

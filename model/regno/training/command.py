@@ -28,11 +28,12 @@ from model.registry import (
     open_registry,
 )
 from model.registry.ingest import ingest
+from model.regno.dataset import rows as dataset
+from model.regno.dataset.rows import Fault, LabelledRows
 from model.regno.evaluation.report import Report, Source
 from model.regno.scorer import BUNDLED, RegnoScorer
-from model.regno.training import bundled, candidate, dataset, parameters
+from model.regno.training import bundled, candidate, parameters
 from model.regno.training.candidate import Job
-from model.regno.training.dataset import Fault, LabelledRows
 from model.regno.training.options import LABEL, NAME, ROWS
 
 _SHOWN_FAULTS: Final = 10

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from model.regno.dataset.split import LEAST_ROWS
 from model.regno.training import parameters
-from model.regno.training.split import LEAST_ROWS
 
 ROWS: Final = 90_000
 SEED: Final = 1

@@ -9,20 +9,12 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from model.errors import ParametersRefused
+from model.regno.dataset.split import SplitShares
 from model.utf8 import file_text
 
 PATH: Final = Path(__file__).parents[1] / "training.toml"
 _MOST_SHARES: Final = 0.9
 _UNKNOWN: Final = re.compile("unknown field `(.+)`")
-
-Share = Annotated[float, Meta(ge=0.01, le=0.8)]
-
-
-class SplitShares(Struct, frozen=True, forbid_unknown_fields=True):
-    """Shares of the rows by time; the rest, which is the oldest, trains."""
-
-    validation: Share
-    held_out: Share
 
 
 class CatBoostParameters(Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,19 +3,29 @@
 A model is used on readings that come after those it learnt from, and is measured so here.
 """
 
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from model.errors import DataRefused
-from model.regno.training.dataset import LabelledRows
-from model.regno.training.parameters import SplitShares
+from model.regno.dataset.rows import LabelledRows
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
 LEAST_ROWS: Final = 200
 # Of fewer rows neither a log loss nor an AUC says anything.
 LEAST_PART: Final = 20
+
+
+Share = Annotated[float, Meta(ge=0.01, le=0.8)]
+
+
+class SplitShares(Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of the rows by time; the rest, which is the oldest, trains."""
+
+    validation: Share
+    held_out: Share
 
 
 class Split(NamedTuple):

@@ -11,12 +11,12 @@ from model.errors import ModelRefused
 from model.privacy import is_whole_plate
 from model.regno import golden
 from model.regno.columns.sample import read
+from model.regno.doubts.finder import usual_lengths
 from model.regno.drift.counter import Variable
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import USUAL_LENGTHS, Feature, Manifest, libraries
 from model.regno.model_file.vocabulary import PROBED, known
 from model.regno.request import Reading
-from model.regno.review.doubts import usual_lengths
 from model.regno.scorer import CONTEXTS, RegnoScorer
 
 

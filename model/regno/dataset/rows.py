@@ -20,11 +20,11 @@ from model.names import PLATE
 from model.privacy import is_whole_plate
 from model.regno.columns.csv_rows import check
 from model.regno.columns.table import Columns, TableMaker
+from model.regno.doubts.finder import Doubts, usual_lengths
+from model.regno.doubts.ranges import ANY
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC
 from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.request import FIELDS
-from model.regno.review.doubts import Doubts, usual_lengths
-from model.regno.review.ranges import ANY
 from model.request_decoder import EMPTY
 
 Array: TypeAlias = np.ndarray[Any, Any]
