@@ -256,6 +256,17 @@ class RegnoScorer:
         names = [name for name, _ in self._model.features]
         return list(map(explain, repeat(names), rows, self.predict(rows), parts))
 
+    def table_of(self, readings: Sequence[Reading]) -> tuple[pd.DataFrame, dict[str, int]]:
+        """The table of readings, and the number of them with each warning."""
+        columns = columns_of(readings)
+        table = self.table.of_columns(columns)
+        return table, self.count_warnings(columns, table)
+
+    @staticmethod
+    def group_of(reading: Reading) -> str:
+        """The group of a reading for which versions are compared apart: its camera class."""
+        return reading.camera_class
+
     def score_table(self, table: pd.DataFrame) -> list[Score]:
         """One score for each row of a table that `self.table` made."""
         pairs = self.predict_table(table).tolist()
