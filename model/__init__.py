@@ -6,7 +6,6 @@ One scorer is one folder (`model/regno/` first); no scorer imports another.
 Importing anything here starts nothing and reads no file.
 """
 
-from model.body_text import is_array, text_of
 from model.errors import (
     KINDS,
     ExplainerGone,
@@ -18,6 +17,7 @@ from model.errors import (
     TooManyRows,
 )
 from model.names import PLATE, is_name, is_plate
+from model.utf8 import body_text, is_array
 
 __all__ = [
     "KINDS",
@@ -29,8 +29,8 @@ __all__ = [
     "NotUtf8",
     "ScoringError",
     "TooManyRows",
+    "body_text",
     "is_array",
     "is_name",
     "is_plate",
-    "text_of",
 ]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from model.registry import Registry, check_model
-from model.registry.incoming import incoming
+from model.registry.ingest import ingest
 from model.regno.scorer import RegnoScorer
 
 
@@ -17,7 +17,7 @@ def live(registry: Registry) -> RegnoScorer | None:
 
 
 def load(path: Path, positive_class: str = "") -> RegnoScorer:
-    """The scorer of a model file, which was examined first. Raises ModelRefused.
+    """The scorer of a model file, which was validated first. Raises ModelRefused.
 
     `positive_class` is as for `RegnoScorer.load`.
     """
@@ -28,9 +28,9 @@ def load(path: Path, positive_class: str = "") -> RegnoScorer:
 def add(registry: Registry, model: Path, name: str) -> str:
     """Store a model file and the manifest beside it as a version, which no alias names.
 
-    `name` is that of the registry's model. It is examined first, as it would be served.
+    `name` is that of the registry's model. It is validated first, as it would be served.
     Returns the version. Raises RegistryError, ModelRefused.
     """
-    files = incoming(model, name, None, None)
+    files = ingest(model, name, None, None)
     registry.add(files)
-    return files.papers().version
+    return files.described().version

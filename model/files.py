@@ -1,4 +1,4 @@
-"""Files that somebody names: what is no file, or too large for one of its kind, is not read."""
+"""Reading files that users name: only regular files up to a size limit are read."""
 
 import errno
 import os
@@ -6,13 +6,16 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
-# Models of this kind have a few MB. A file is held in memory once it is hashed and parsed.
+# Models of this kind have a few MB. The whole file is held in memory to be hashed and parsed.
 LARGEST: Final = 256 * 2**20
 
 
 def opened(path: Path) -> BinaryIO:
-    """A regular file, to read from; close it. Raises OSError: to read a pipe may never end."""
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - closed by whoever asked for it
+    """A regular file, open for reading; the caller closes it. Raises OSError.
+
+    Anything else is refused: reading a pipe may never end.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - closed by the caller
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
@@ -20,10 +23,10 @@ def opened(path: Path) -> BinaryIO:
 
 
 def read(path: Path, most: int = LARGEST) -> bytes:
-    """The bytes of a regular file, of which there may be so many. Raises OSError."""
+    """The bytes of a regular file of at most `most` bytes. Raises OSError."""
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        # Not `most` at once, which would be allocated, however small the file is.
+        # Not read(most), which would allocate `most` bytes for a small file too.
         content = file.read(size + 1) if size <= most else b""
     if size > most:
         raise OSError(errno.EFBIG, f"it is larger than {most} bytes", str(path))
@@ -33,5 +36,5 @@ def read(path: Path, most: int = LARGEST) -> bytes:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Without O_NONBLOCK, to open a pipe waits until somebody writes into it."""
+    """Open without blocking: opening a pipe would otherwise wait for a writer."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from model.bulk.output import whole_file
-from model.stopping import Stop, failing
+from model.cli import Exit, os_errors_exit
 
 _FOLDER: Final = Path(__file__).with_name("regno")
 
@@ -21,11 +21,11 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="the file to write")
     out = parser.parse_args().out
     try:
-        with failing(73, out), whole_file(out) as file:
+        with os_errors_exit(73, out), whole_file(out) as file:
             file.write(_rows().encode())
-    except Stop as stop:
-        sys.stderr.write(f"{parser.prog}: {stop}\n")
-        return stop.status
+    except Exit as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return error.status
     return 0
 
 

@@ -1,8 +1,7 @@
 """Where the elements of a JSON array begin and end, however long and whatever they hold.
 
-The array's bytes are looked at as a whole by numpy, a piece at a time: a parser written in Python
-takes a hundred times as long, and one in C can't be stopped in between. Whether what lies between
-two commas is JSON is for whoever reads it.
+numpy scans the bytes piece by piece: a parser in Python takes a hundred times as long, and one in C
+can't be interrupted. Whether an element is valid JSON is left to the caller.
 """
 
 from collections.abc import Iterator
@@ -28,9 +27,9 @@ class NotAnArray(ValueError):
 def ends_of_elements(body: bytes) -> Iterator[list[int]]:
     """Where the elements of an array end: the places of commas, and last that of the bracket.
 
-    They come some at a time, a piece of the body in each step; white space belongs to the elements.
-    An array of nothing but white space has one. `body` begins with `[` and has no white space
-    around it. Raises NotAnArray when the array does not end where `body` does.
+    Each step yields those in one piece of the body. White space belongs to the elements; an array
+    of white space has one. `body` begins with `[` and has no white space around it. Raises
+    NotAnArray if the array does not end where `body` does.
     """
     data = np.frombuffer(body, dtype=np.uint8)
     depth, quoted, escaped = 0, False, False

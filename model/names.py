@@ -5,11 +5,11 @@ from typing import Final
 
 from model.privacy import may_be_plate
 
-# So that no name leaves its folder, is hidden, or is an alias.
+# No name leaves its folder, is hidden, or is an alias.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _TAKEN: Final = frozenset(("live", "shadow", "previous", "aliases.json"))
 RULE: Final = "letters, digits and . _ + - are"
-# Said without the value: plates are personal data.
+# The value is not repeated: plates are personal data.
 PLATE: Final = "it holds what may be a number plate"
 _SHOWN: Final = 60
 
@@ -20,7 +20,7 @@ def is_name(name: str) -> bool:
 
 
 def is_taken(name: str) -> bool:
-    """Whether it is a name of the registry's own."""
+    """Whether the registry reserves a name."""
     return name in _TAKEN
 
 
@@ -30,6 +30,6 @@ def is_plate(name: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """A text out of a file as a message may show it: short, on one line, not empty."""
+    """A text from a file in a form that a message can show: short, on one line, not empty."""
     short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return short if short and short.isprintable() else ascii(short)

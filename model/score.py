@@ -15,16 +15,16 @@ from typing import BinaryIO, Final, NoReturn
 
 from tqdm import tqdm
 
+from model import catalog
 from model.bulk.blocks import blocks, identity, read_header
 from model.bulk.errors import TableRefused
 from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import Done, Work, peak_memory, scored
+from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import ModelRefused
 from model.registry import check_model
-from model.stopping import Stop, Stopped, failing
 
-SCORER: Final = "model.regno.columns.bulk"
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
 _CHUNK_ROWS: Final = 5_000
 _BUFFER: Final = 1 << 20
@@ -78,12 +78,12 @@ class Summary:
         )
 
     def check(self, max_bad: float | None) -> None:
-        """Raise Stop when too many rows are bad: all of them, or a greater share than the limit."""
+        """Raise Exit when too many rows are bad: all of them, or a greater share than the limit."""
         bad, rows = self._faults.total(), self._rows
         if max_bad is None and 0 < rows == bad:
-            raise Stop(1, "all rows are bad")
+            raise Exit(1, "all rows are bad")
         if max_bad is not None and bad > max_bad * rows:
-            raise Stop(1, f"{bad} of {rows} rows are bad: a share above {max_bad:g} (--max-bad)")
+            raise Exit(1, f"{bad} of {rows} rows are bad: a share above {max_bad:g} (--max-bad)")
 
     def _counts(self, *, unseen: bool) -> str:
         """Rows by what their category is of, or by their other warnings."""
@@ -98,16 +98,16 @@ class Summary:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score a file as the command line says. Returns the exit status."""
     options = _options(arguments)
-    stopped = Stopped()
+    stopped = SignalFlag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
     try:
         summary = _run(options, stopped)
         sys.stderr.write(f"{summary.text()}\n")
         summary.check(options.max_bad)
-    except Stop as stop:
-        sys.stderr.write(f"{options.prog}: {stop}\n")
-        return stop.status
+    except Exit as error:
+        sys.stderr.write(f"{options.prog}: {error}\n")
+        return error.status
     return 0
 
 
@@ -121,7 +121,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.set_defaults(prog=parser.prog)
     parser.add_argument("input", type=Path, help="CSV file in UTF-8; - is standard input")
     parser.add_argument("output", type=Path, help="CSV file to write; - is standard output")
-    parser.add_argument("--model", type=Path, help="a .cbm file (default: the bundled model)")
+    parser.add_argument(
+        "--name",
+        choices=catalog.entries(),
+        default=catalog.DEFAULT,
+        help=f"which model of the catalog (default: {catalog.DEFAULT})",
+    )
+    parser.add_argument("--model", type=Path, help="a model file (default: the bundled one)")
     parser.add_argument(
         "--positive-class",
         default="",
@@ -168,12 +174,12 @@ def _cpus() -> int:
         return os.cpu_count() or 1
 
 
-def _run(options: argparse.Namespace, stopped: Stopped) -> Summary:
-    with failing(66, options.input), _source(options.input) as source:
+def _run(options: argparse.Namespace, stopped: SignalFlag) -> Summary:
+    with os_errors_exit(66, options.input), _source(options.input) as source:
         size = None if options.input == STREAM else os.fstat(source.fileno()).st_size
         # What is left to be written when the file is closed is written, not created.
-        with failing(74, options.output), ExitStack() as writing:
-            with failing(73, options.output):
+        with os_errors_exit(74, options.output), ExitStack() as writing:
+            with os_errors_exit(73, options.output):
                 target = writing.enter_context(whole_file(options.output))
             bar = tqdm(
                 total=size,
@@ -191,15 +197,17 @@ def _score(
     source: BinaryIO,
     target: BinaryIO,
     bar: "tqdm[NoReturn]",
-    stopped: Stopped,
+    stopped: SignalFlag,
 ) -> Summary:
     summary = Summary()
     header = read_header(source)
     bar.update(len(header))
     if options.model is not None:
-        check_model(options.model, options.positive_class)
-    model = "" if options.model is None else str(options.model)
-    work = Work(SCORER, model, header, positive_class=options.positive_class)
+        check_model(options.model, options.positive_class, options.name)
+    model = options.model or catalog.entry(options.name).bundled
+    if model is None:
+        raise Exit(2, f"{options.name} has no bundled model: name one by --model")
+    work = Work(options.name, str(model), header, positive_class=options.positive_class)
     if _is_shareable(options.input, source):
         work = work._replace(file=str(options.input), state=identity(source))
     waiting = blocks(source, options.chunk_rows)
@@ -239,11 +247,11 @@ def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except TableRefused as error:
-        raise Stop(65, f"{path} is refused: {error}") from error
+        raise Exit(65, f"{path} is refused: {error}") from error
     except ModelRefused as error:
-        raise Stop(65, str(error)) from error
+        raise Exit(65, str(error)) from error
     except BrokenProcessPool as error:
-        raise Stop(70, "a worker process died; was there memory enough?") from error
+        raise Exit(70, "a worker process died; was there memory enough?") from error
 
 
 if __name__ == "__main__":

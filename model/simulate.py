@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from model.bulk.output import whole_file
+from model.cli import Exit, os_errors_exit
 from model.regno.request import FIELDS
 from model.regno.training.simulate import simulate
-from model.stopping import Stop, failing
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
     options = _options()
     names = (*FIELDS, options.label) if options.label else FIELDS
     try:
-        with failing(73, options.out), whole_file(options.out) as file:
+        with os_errors_exit(73, options.out), whole_file(options.out) as file:
             text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(names)
@@ -25,9 +25,9 @@ def main() -> int:
                 fields = [sample.request[name] for name in FIELDS]
                 writer.writerow([*fields, sample.label] if options.label else fields)
             text.detach()
-    except Stop as stop:
-        sys.stderr.write(f"python -m model.simulate: {stop}\n")
-        return stop.status
+    except Exit as error:
+        sys.stderr.write(f"python -m model.simulate: {error}\n")
+        return error.status
     return 0
 
 

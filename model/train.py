@@ -18,6 +18,7 @@ from tqdm import tqdm
 from model import candidates
 from model.bulk.errors import TableRefused
 from model.bulk.outcome import by_reason
+from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import Refused, Registry, RegistryError, Unavailable, open_registry
 from model.regno.evaluation import plot
@@ -26,7 +27,6 @@ from model.regno.scorer import RegnoScorer
 from model.regno.training import bundled, candidate, labelled, parameters
 from model.regno.training.candidate import Job
 from model.regno.training.labelled import Fault, Labelled
-from model.stopping import Stop, Stopped, failing
 from model.train_options import LABEL, NAME, ROWS, parsed
 
 OUT: Final = Path(bundled.__file__).parent
@@ -36,16 +36,16 @@ _SHOWN_FAULTS: Final = 10
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the command line says; print a summary. Returns the exit status."""
     options = parsed(arguments)
-    stopped, before = Stopped(), {}
+    stopped, before = SignalFlag(), {}
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, stopped)
     try:
         with _refusals(stopped):
             _check_extras()
             _own(options, stopped) if options.data else _bundled(options, stopped)
-    except Stop as stop:
-        sys.stderr.write(f"python -m model.train: {stop}\n")
-        return stop.status
+    except Exit as error:
+        sys.stderr.write(f"python -m model.train: {error}\n")
+        return error.status
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -55,13 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_extras() -> None:
     """Before hours of training, not after them."""
     if not plot.can_be_drawn():
-        raise Stop(69, "matplotlib draws the report's plot and is not installed: run make setup")
+        raise Exit(69, "matplotlib draws the report's plot and is not installed: run make setup")
 
 
-def _bundled(options: Namespace, stopped: Stopped) -> None:
+def _bundled(options: Namespace, stopped: SignalFlag) -> None:
     started, out = time.monotonic(), options.out or OUT
     rows = ROWS if options.rows is None else options.rows
-    with failing(73, out):
+    with os_errors_exit(73, out):
         progress = not options.no_progress
         papers = bundled.make(out, rows, options.seed, progress=progress, stopped=stopped)
         size = (out / papers.file).stat().st_size
@@ -71,7 +71,7 @@ def _bundled(options: Namespace, stopped: Stopped) -> None:
         print(f"  {name}: {shown}")
 
 
-def _own(options: Namespace, stopped: Stopped) -> None:
+def _own(options: Namespace, stopped: SignalFlag) -> None:
     started = time.monotonic()
     chosen = parameters.load(options.parameters)
     registry = _registry(options)
@@ -90,13 +90,13 @@ def _own(options: Namespace, stopped: Stopped) -> None:
 
 
 def _registry(options: Namespace) -> Registry | None:
-    """The registry that is named, if any. Raises Stop for a name that can't be one."""
+    """The registry that is named, if any. Raises Exit for a name that can't be one."""
     if not options.models:
         return None
     try:
         return open_registry(options.models, options.name or NAME, options.cache)
     except Refused as error:
-        raise Stop(2, str(error)) from error
+        raise Exit(2, str(error)) from error
 
 
 def _against(options: Namespace, registry: Registry | None) -> RegnoScorer | None:
@@ -119,7 +119,7 @@ def _add(registry: Registry, options: Namespace, out: Path) -> None:
     except (RegistryError, ModelRefused) as error:
         status = 69 if isinstance(error, Unavailable) else 65
         again = _command("add", model, options)
-        raise Stop(status, f"{error}\nThe model is in {out}; to add it: {again}") from error
+        raise Exit(status, f"{error}\nThe model is in {out}; to add it: {again}") from error
     print(f"{version} is a candidate in {registry.where}; report: {out / candidate.REPORT_TEXT}")
     print(f"  to make it live: {_command('promote', version, options)}")
 
@@ -130,10 +130,10 @@ def _command(what: str, which: object, options: Namespace) -> str:
     return shlex.join(["python", "-m", "model.registry", what, str(which), "--models", *named])
 
 
-def _rows(options: Namespace, stopped: Stopped) -> tuple[Labelled, Source]:
-    """The good rows. Raises Stop when there are bad ones that are not to be left out."""
+def _rows(options: Namespace, stopped: SignalFlag) -> tuple[Labelled, Source]:
+    """The good rows. Raises Exit when there are bad ones that are not to be left out."""
     path, label = options.data, options.label or LABEL
-    with failing(66, path), path.open("rb") as file:
+    with os_errors_exit(66, path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.seek(0, 2)
         file.seek(0)
@@ -164,7 +164,7 @@ def _tell(
         sys.stderr.write("".join([f"{count} and left out\n", *lines]))
         return
     hint = "; --skip-bad leaves them out" if good else ""
-    raise Stop(65, "".join([f"{count}{hint}\n", *lines]).rstrip("\n"))
+    raise Exit(65, "".join([f"{count}{hint}\n", *lines]).rstrip("\n"))
 
 
 @contextmanager
@@ -174,9 +174,9 @@ def _new_folder(path: Path | None) -> Iterator[Path]:
     Without a path it is moved somewhere in the working folder.
     """
     place = path or Path()
-    with failing(73, place):
+    with os_errors_exit(73, place):
         if path and path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise Stop(73, f"{path} is there already; name a new or empty folder")
+            raise Exit(73, f"{path} is there already; name a new or empty folder")
         parent = path.resolve().parent if path else Path.cwd()
         parent.mkdir(parents=True, exist_ok=True)
         aside = parent / f".{path.name if path else NAME}.{time.time_ns()}.part"
@@ -188,17 +188,17 @@ def _new_folder(path: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _refusals(stopped: Stopped) -> Iterator[None]:
+def _refusals(stopped: SignalFlag) -> Iterator[None]:
     try:
         yield
     except (TableRefused, DataRefused) as error:
-        raise Stop(65, f"the data is refused: {error}") from error
+        raise Exit(65, f"the data is refused: {error}") from error
     except ModelRefused as error:
-        raise Stop(65, str(error)) from error
+        raise Exit(65, str(error)) from error
     except RegistryError as error:
-        raise Stop(69 if isinstance(error, Unavailable) else 65, str(error)) from error
+        raise Exit(69 if isinstance(error, Unavailable) else 65, str(error)) from error
     except ParametersRefused as error:
-        raise Stop(78, str(error)) from error
+        raise Exit(78, str(error)) from error
     except KeyboardInterrupt:
         # What CatBoost makes of any signal whose handler raises.
         stopped.check()

@@ -7,12 +7,12 @@ from flask import Flask
 
 from service.config.settings import Settings
 from service.http import errors
-from service.http.api_keys import LEAST_SEARCHED, KeyRing
+from service.http.api_keys import LEAST_SEARCHED, ApiKeys
 from service.http.authentication import Guard
 from service.http.middleware import RequestMiddleware
 from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
-from service.process.scoreboard import Board
+from service.process.scoreboard import Scoreboard
 from service.rollout.rollout_state import Whiteboard
 from service.routes import docs, explain, reg
 from service.routes import health as ops
@@ -28,11 +28,11 @@ class Parts(NamedTuple):
     """What a server is made of before the first fork."""
 
     settings: Settings
-    keys: KeyRing
+    keys: ApiKeys
     metrics: Metrics
     admission: Admission
     slot: Slot
-    board: Board
+    scoreboard: Scoreboard
     whiteboard: Whiteboard
 
     @property
@@ -62,19 +62,19 @@ class App(NamedTuple):
 
 def create_app(parts: Parts) -> App:
     """The app at the public address. Builds nothing that lives longer than itself."""
-    settings, keys, metrics, admission, slot, board, whiteboard = parts
+    settings, keys, metrics, admission, slot, scoreboard, whiteboard = parts
     app = _flask()
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     guard = parts.guard
     keys.count = metrics.count_keys_reload
     scoring = reg.RegRoute(slot, settings, metrics, admission)
     app.register_blueprint(reg.blueprint(scoring, guard))
-    operating = model.ModelRoute(settings, slot, board, whiteboard, parts.holds_secret)
+    operating = model.ModelRoute(settings, slot, scoreboard, whiteboard, parts.holds_secret)
     app.register_blueprint(model.blueprint(operating, guard, settings.admin_names))
     explaining = explain.ExplainRoute(slot, settings, metrics, admission)
     app.register_blueprint(explain.blueprint(explaining, guard))
     app.register_blueprint(ops.home(guard))
-    app.register_blueprint(ops.probes(slot, board))
+    app.register_blueprint(ops.probes(slot, scoreboard))
     app.register_blueprint(docs.blueprint(settings))
     if settings.metrics_token and not settings.metrics_bind:
         metrics.serve(app, settings.metrics_token)
@@ -85,7 +85,7 @@ def create_app(parts: Parts) -> App:
 def create_metrics_app(parts: Parts) -> Flask:
     """What is served at the address of the metrics: their page and the probes, nothing else."""
     app = _flask()
-    app.register_blueprint(ops.probes(parts.slot, parts.board))
+    app.register_blueprint(ops.probes(parts.slot, parts.scoreboard))
     parts.metrics.serve(app, parts.settings.metrics_token)
     _surround(app, parts)
     return app

@@ -18,12 +18,9 @@ from service.config.settings import (
     of_this_server,
     stop,
 )
-from service.process import cpu_quota as cpus
-from service.process import run_folder as workdir
-from service.process import shutdown as draining
-from service.process import startup, ulimits
+from service.process import cpu_quota, run_folder, shutdown, startup, ulimits
 from service.process.master import Master
-from service.process.scoreboard import board
+from service.process.scoreboard import scoreboard
 from service.rollout.rollout_state import whiteboard
 from service.telemetry.error_reports import reports
 from service.telemetry.failures import contained
@@ -37,7 +34,7 @@ def _load() -> Settings:
     try:
         settings = of_this_server()
         ulimits.check()
-        workdir.metrics_folder()
+        run_folder.metrics_folder()
         reports.preload(settings)
         traces.preload(settings)
     except SettingsError as error:
@@ -50,19 +47,19 @@ gunicorn.app.base.Arbiter = Master
 
 _settings = _load()
 # Made before the first fork, so that all workers see them.
-board()
+scoreboard()
 whiteboard()
 # Before anything imports prometheus_client or numpy.
-export_for_libraries(workdir.metrics_folder())
+export_for_libraries(run_folder.metrics_folder())
 
 with ulimits.naming_lack_of_memory():
-    from service.telemetry.metrics import multiprocess as places
+    from service.telemetry.metrics import multiprocess
 
-places.use_places()
+multiprocess.install()
 
 wsgi_app = "service.wsgi:app"
 bind = _settings.binds
-workers = _settings.workers or cpus.available()
+workers = _settings.workers or cpu_quota.available()
 worker_class = "service.server.worker.ScoringWorker"
 logger_class = "service.telemetry.logs.ServerLogger"
 loglevel = _settings.log_level
@@ -72,7 +69,7 @@ graceful_timeout = _settings.graceful_timeout
 # Libraries and model are loaded once and shared; a lost worker is replaced by a fork.
 preload_app = True
 # Heartbeats on a disk can stall with it, and the arbiter then kills a healthy worker.
-worker_tmp_dir = str(workdir.metrics_folder().parent)
+worker_tmp_dir = str(run_folder.metrics_folder().parent)
 # Its default place is in $HOME, which a read-only container does not have.
 control_socket_disable = True
 
@@ -80,17 +77,17 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     """Check the final configuration, before anything listens."""
     startup.prepare(server, _settings, globals())
-    draining.hold_over_forks()
+    shutdown.hold_over_forks()
 
 
 def when_ready(server: Any) -> None:
     """Let a stop begin with the readiness, and do not upgrade: gunicorn looks these up by name."""
     from service.wsgi import app, model_description
 
-    files = 2 * server.cfg.workers, workdir.metrics_folder()
-    server.keep_files = partial(places.restore, *files)
-    server.handle_term = partial(draining.stop, server, _settings.drain_seconds)
-    server.handle_usr2 = partial(draining.refuse_upgrade, server)
+    files = 2 * server.cfg.workers, run_folder.metrics_folder()
+    server.keep_files = partial(multiprocess.restore_folder, *files)
+    server.handle_term = partial(shutdown.stop, server, _settings.drain_seconds)
+    server.handle_usr2 = partial(shutdown.refuse_upgrade, server)
     startup.log_start(server, model_description(), app.parts.keys.names)
 
 
@@ -104,12 +101,12 @@ def _tell_configured(server: Any) -> None:
     """How many workers there should be: only the master knows, since TTIN and TTOU change it."""
     from service.wsgi import app
 
-    app.parts.metrics.vitals.configured(server.num_workers)
+    app.parts.metrics.process.configured(server.num_workers)
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """Go on with the metrics of whoever had this worker's place before."""
-    places.take(worker.place)
+    multiprocess.bind_worker(worker.place)
     worker.early_signals = server.SIG_QUEUE
     worker.lent = server.systemd or any(isinstance(address, int) for address in server.cfg.address)
 
@@ -137,9 +134,9 @@ def post_worker_init(worker: Any) -> None:
     metrics.scoring.loaded("loaded")
     slot.serve_as(str(worker.place))
     worker.begin = join(_settings, slot, metrics, admission, worker.place)
-    metrics.vitals.start(str(worker.place))
+    metrics.process.start(str(worker.place))
     worker.each_second = partial(_publish, app.parts)
-    board().mark_ready(worker.place)
+    scoreboard().mark_ready(worker.place)
     _heed_early_signals(worker)
 
 
@@ -150,18 +147,18 @@ def _heed_early_signals(worker: Any) -> None:
     """
     while not worker.early_signals.empty():
         number = worker.early_signals.get()
-        if number in draining.STOPS:
+        if number in shutdown.STOPS:
             os.kill(os.getpid(), number)
 
 
 def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
     """Write what was noted, and look at the keys. A failure must not end the worker."""
     metrics = parts.metrics
-    contained("keys", parts.keys.look_again)
+    contained("keys", parts.keys.reload_if_changed)
     contained("requests", metrics.http.publish, in_flight)
     contained("stages", metrics.scoring.publish)
-    contained("process", metrics.vitals.publish, sockets)
-    contained("files", places.keep)
+    contained("process", metrics.process.publish, sockets)
+    contained("files", multiprocess.rewrite_removed)
     for live in parts.slot.served:
         contained("drift", live.behaviour.publish)
 
@@ -176,7 +173,7 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Free a dead worker's place, and drop its live gauges."""
-    contained("gauges", places.leave, worker.place, workdir.metrics_folder())
-    board().leave(worker.place)
+    contained("gauges", multiprocess.clear_live_gauges, worker.place, run_folder.metrics_folder())
+    scoreboard().leave(worker.place)
     whiteboard().wipe(worker.place)
     contained("workers", _tell_configured, server)

@@ -83,7 +83,7 @@ def _site(
 
     probes = {
         (b"GET", b"/healthz"): ProbeEndpoint(ops.alive),
-        (b"GET", b"/readyz"): ProbeEndpoint(partial(ops.ready, parts.slot, parts.board)),
+        (b"GET", b"/readyz"): ProbeEndpoint(partial(ops.ready, parts.slot, parts.scoreboard)),
     }
     return Site(
         {**endpoints, **probes},
@@ -91,7 +91,7 @@ def _site(
         Budget(_LARGEST_BODIES * parts.settings.max_array_body),
         Events(
             _record_maker(parts.slot),
-            parts.board.drains,
+            parts.scoreboard.drains,
             answered,
             lambda error: failures.report(error, Record(new_id())),
         ),

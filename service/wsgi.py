@@ -17,9 +17,9 @@ from model.regno import BUNDLED, RegnoScorer
 from service import sites
 from service.app import Parts, create_app, create_metrics_app
 from service.config.settings import Settings, SettingsError, of_this_server, stop, variable
-from service.http.api_keys import KeyRing
+from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.scoreboard import board
+from service.process.scoreboard import scoreboard
 from service.rollout.joining import first
 from service.rollout.rollout_state import whiteboard
 from service.scoring.live import Slot
@@ -90,15 +90,15 @@ def build() -> Application:
     """The app. Stops the process when a setting can't be used."""
     try:
         settings = of_this_server()
-        keys = KeyRing(settings)
+        keys = ApiKeys(settings)
         metrics = Metrics(keys.names, thresholds_of(settings), kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
         scorer = load_scorer(settings, metrics)
-        scorer.prepare_tables()
+        scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
     except SettingsError as error:
         stop(error)
-    return Application(Parts(settings, keys, metrics, admission, slot, board(), whiteboard()))
+    return Application(Parts(settings, keys, metrics, admission, slot, scoreboard(), whiteboard()))
 
 
 def model_description() -> str:

@@ -1,6 +1,6 @@
 """Scoring whole files: what is the same for every scorer.
 
-May import: model's errors, the stdlib, tqdm. Never a scorer: only worker processes load one,
-by the name of its module, and the process that reads and writes stays small.
-blocks → workers → (a scorer's `score_block`) → output, in the order of the input.
+May import: model's catalog and errors, the stdlib, msgspec, tqdm. Never a scorer: only worker
+processes load one, by the catalog, and the process that reads and writes stays small.
+blocks → workers → (a model's `score_block`, by default `rows`) → output, in the input's order.
 """

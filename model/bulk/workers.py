@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
-from importlib import import_module
 from os import getpid
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from model import catalog
 from model.bulk.blocks import Block, Identity, Span, identity, read_span, spans
 from model.bulk.errors import TableRefused
 from model.bulk.outcome import Outcome
@@ -25,17 +25,17 @@ _LISTS: Final = 200_000
 
 
 class Work(NamedTuple):
-    """Whose `score_block` does the work, and what it needs besides blocks.
+    """Which model does the work, and what it needs besides blocks.
 
-    `module` is a scorer's module by name, since only workers may load it; `model` is the
-    path of its model file, "" for its own; `positive_class` names the positive class of one
+    `name` is the model's in the catalog: only workers load it; `artifact` is the path of the
+    file to score with; `positive_class` names the positive class of one
     that does not tell, "" for one that does; `header` is the first line of the input; `file`
     is the path of the input and `state` its identity when it was opened, "" and None when it
     is a stream that only one process can read.
     """
 
-    module: str
-    model: str
+    name: str
+    artifact: str
     header: bytes
     file: str = ""
     state: Identity | None = None
@@ -61,7 +61,7 @@ def scored(work: Work, blocks: Iterable[Block], processes: int) -> Iterator[Done
     """
     # Fresh processes: a fork would copy the parent's locks, which its threads may hold.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=(work.module,))
+    pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=(work.name,))
     waiting: deque[Future[Done]] = deque()
     try:
         for parcel in spans(work.header, blocks) if work.file else blocks:
@@ -85,13 +85,13 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _start(module: str) -> None:
+def _start(name: str) -> None:
     # Ctrl-C reaches every process of the terminal; the parent ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A block makes lists by the ten thousand, none in a cycle: looking for cycles among them
     # would take longer than decoding them.
     gc.set_threshold(_LISTS)
-    import_module(module)
+    catalog.entry(name).load()
 
 
 @lru_cache(1)
@@ -113,7 +113,6 @@ def _read(work: Work, span: Span) -> Block:
 
 def _score(work: Work, parcel: Block | Span) -> Done:
     block = _read(work, parcel) if isinstance(parcel, Span) else parcel
-    outcome = import_module(work.module).score_block(
-        work.model, work.header, block, work.positive_class
-    )
+    model = catalog.entry(work.name).load()
+    outcome = model.score_block(work.artifact, work.header, block, work.positive_class)
     return Done(len(block.text), outcome, getpid(), peak_memory())

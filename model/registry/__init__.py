@@ -1,17 +1,23 @@
 """The models' registry: versions of model files, and which of them is live.
 
-May import: model's errors, stdlib, msgspec; boto3 in the home at S3. Never a scorer but by
-name, where a model is loaded: `examination` does so in a process of its own, and `promotion`
-compares two that were examined. Never the environment.
-registry (what can be done) → aliases (the rules) and a home (file_home or s3_home: bytes).
+May import: model's catalog and errors, stdlib, msgspec; boto3 in the store at S3. Never a scorer
+but by the catalog, where a model is loaded: `validation` does so in a process of its own, and
+`promotion` compares two that were validated. Never the environment.
+registry (what can be done) → aliases (the rules) and a store (file_store or s3_store: bytes).
 A version never changes. All aliases are one file, changed as a whole.
 """
 
 from model.registry.aliases import Aliases, Change
 from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
-from model.registry.examination import Examined, Examining, check_model, examine, model_digest
-from model.registry.homes import Entry, Files
 from model.registry.registry import Fault, Moved, Registry, open_registry
+from model.registry.store import Entry, Files
+from model.registry.validation import (
+    Validated,
+    ValidationProcess,
+    check_model,
+    model_digest,
+    validate,
+)
 
 __all__ = [
     "Aliases",
@@ -19,8 +25,6 @@ __all__ = [
     "Conflict",
     "Damaged",
     "Entry",
-    "Examined",
-    "Examining",
     "Fault",
     "Files",
     "Moved",
@@ -28,8 +32,10 @@ __all__ = [
     "Registry",
     "RegistryError",
     "Unavailable",
+    "Validated",
+    "ValidationProcess",
     "check_model",
-    "examine",
     "model_digest",
     "open_registry",
+    "validate",
 ]

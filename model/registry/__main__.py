@@ -15,11 +15,11 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from model import catalog
 from model.errors import ModelRefused
 from model.registry import tables
 from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
-from model.registry.examination import examine
-from model.registry.incoming import FileUnreadable, incoming
+from model.registry.ingest import FileUnreadable, ingest
 from model.registry.promotion import Trial
 from model.registry.registry import Check, Moved, Registry, open_registry
 
@@ -37,7 +37,7 @@ aliases, 130 Ctrl-C, 143 SIGTERM.
 _STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (Conflict, 75))
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "models": "models",
-    "name": "regno",
+    "name": catalog.DEFAULT,
     "cache": None,
     "json": False,
 }
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(options, status, str(error))
 
 
-def _registry(options: argparse.Namespace, check: Check = examine) -> Registry:
+def _registry(options: argparse.Namespace, check: Check | None = None) -> Registry:
     return open_registry(options.models, options.name, options.cache, check)
 
 
@@ -102,7 +102,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     command("list", _list, "Show all versions and their aliases.")
     command("history", _history, "Show who changed the aliases, when and why; newest last.")
-    _add_file(command("add", _add, "Examine a .cbm file and store it as a version."))
+    _add_file(command("add", _add, "Validate a model file and store it as a version."))
     _add_changes(command)
     command("verify", _verify, "Look for faults in all versions and aliases.")
     return parser.parse_args(arguments)
@@ -220,34 +220,35 @@ def _history(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _add(registry: Registry, options: argparse.Namespace) -> int:
-    files = incoming(
+    files = ingest(
         options.file,
         options.name,
         options.version,
         options.vocabulary_from,
         options.positive_class,
     )
-    papers = files.papers()
+    manifest = files.described()
     new = registry.add(files)
     told = {
-        "version": papers.version,
-        "sha256": papers.sha256,
-        "classes": papers.classes,
-        "positive_class": papers.positive_class,
-        "unexplained": papers.unexplained,
+        "version": manifest.version,
+        "sha256": manifest.sha256,
+        "classes": manifest.classes,
+        "positive_class": manifest.positive_class,
+        "unexplained": manifest.unexplained,
         "new": new,
     }
-    _print(options, told, lambda: tables.added(papers, new=new))
+    _print(options, told, lambda: tables.added(manifest, new=new))
     return 0
 
 
 def _promote(registry: Registry, options: argparse.Namespace) -> int:
     limits = {name: getattr(options, name) for name in _LIMITS}
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    trial = Trial(registry, options.rows, given)
-    examined = _registry(options, trial)
+    trial = Trial(registry, options.name, options.rows, given)
     try:
-        moved = examined.promote(options.version, instead=trial.live, **_why(options))
+        moved = _registry(options, trial).promote(
+            options.version, instead=trial.live, **_why(options)
+        )
     except ModelRefused:
         if trial.parity:
             _print(options, trial.report(), lambda: tables.compared(trial))

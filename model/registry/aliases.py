@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from model import file_text
 from model.names import is_name
 from model.registry.errors import Damaged, Refused
+from model.utf8 import file_text
 
 _KEPT: Final = 500
 _MOST: Final = 2**53
@@ -27,7 +27,7 @@ class Aliases(Struct, frozen=True):
     generation: int = 0
 
     @property
-    def are_sound(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether versions are names and the generation is a count: hands may have written them."""
         names = (self.live, self.shadow, self.previous)
         return all(not n or is_name(n) for n in names) and 0 <= self.generation < _MOST
@@ -52,32 +52,32 @@ class Change(Struct, frozen=True):
     aliases: Aliases
 
 
-class Book(Struct, frozen=True):
+class RegistryState(Struct, frozen=True):
     """The contents of `aliases.json`; `history` has the newest changes, oldest first."""
 
     aliases: Aliases = Aliases()
     history: list[Change] = []
 
     @classmethod
-    def parse(cls, text: bytes) -> "Book":
-        """The book in a file's bytes; an empty one if there are none. Raises Damaged."""
+    def parse(cls, text: bytes) -> "RegistryState":
+        """The state in a file's bytes; an empty one if there are none. Raises Damaged."""
         if not text:
             return cls()
         try:
-            book = msgspec.json.decode(file_text.bare(text), type=cls)
+            state = msgspec.json.decode(file_text(text), type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Damaged(f"aliases.json can't be read: {error}") from error
-        if not book.aliases.are_sound:
+        if not state.aliases.is_valid:
             raise Damaged("aliases.json names what can be no version, or no generation")
-        return book
+        return state
 
     def text(self) -> bytes:
         """Its bytes."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
-    def after(self, change: Change) -> "Book":
-        """The book with one change more."""
-        return Book(change.aliases, [*self.history, change][-_KEPT:])
+    def after(self, change: Change) -> "RegistryState":
+        """The state with one change more."""
+        return RegistryState(change.aliases, [*self.history, change][-_KEPT:])
 
 
 def now() -> str:

@@ -1,37 +1,40 @@
 """A promotion by hand: the live version and the new one score the same readings first."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
+from model import catalog
 from model.errors import ModelRefused
 from model.registry.errors import Damaged, Refused
-from model.registry.examination import examine
-from model.registry.incoming import check_readable
+from model.registry.ingest import check_readable
 from model.registry.registry import Registry
+from model.registry.validation import validate
 
-# By name, as in the examiner: it takes a second to import.
-_SCORER: Final = "model.regno"
+if TYPE_CHECKING:
+    from model.scorer import Model
 
 
 class Trial:
-    """A registry's check of one promotion: the examination, then the parity gate.
+    """A registry's check of one promotion: the validation, then the model's gate.
 
-    `live` is the version that it is held against, "" if there is none. `parity` is what the
+    `live` is the version that it is compared with, "" if there is none. `parity` is what the
     comparison found, None without one: before it, or as nothing was live.
     """
 
-    def __init__(self, registry: Registry, rows: Path | None, limits: Mapping[str, float]) -> None:
-        """`rows` is a CSV file of readings to compare both on, beside the golden rows.
+    def __init__(
+        self, registry: Registry, name: str, rows: Path | None, limits: Mapping[str, float]
+    ) -> None:
+        """`rows` is a CSV file of requests to compare both on, in addition to the golden rows.
 
-        `limits` are those of `model.regno.Limits` that are not the usual ones.
-        Raises Damaged, FileUnreadable; Refused when the file holds no reading.
+        `name` is the model's in the catalog, `limits` those of its gate that are not the usual
+        ones. Raises Damaged, FileUnreadable; Refused when the file holds no request.
         """
         self._registry = registry
+        self._name = name
         self._limits = limits
         self.live = registry.aliases().live
-        self._readings, self._left_out = _readings(rows) if rows else ([], [])
+        self._requests, self._left_out = _requests(name, rows) if rows else ([], [])
         self.parity: Any = None
         self.remarks: list[str] = []
 
@@ -41,41 +44,42 @@ class Trial:
 
     def __call__(self, model: Path) -> None:
         """Raises ModelRefused for a model that can't be served, or differs too much."""
-        examine(model)  # first: a live version that fails must not hide that this one does
+        # First: a live version that fails must not hide that this one does.
+        validate(model, name=self._name)
         if self.live:
             self._compare(model)
 
-    def _compare(self, model: Path) -> None:
-        regno = import_module(_SCORER)
-        gate = regno.Gate(_examined, self._scorer(), self._readings, regno.Limits(**self._limits))
+    def _compare(self, path: Path) -> None:
+        model = catalog.entry(self._name).load()
+        gate = model.gate(_validated, self._scorer(model), self._requests, self._limits)
         try:
-            gate(model)
+            gate(path)
         finally:
             self.parity, self.remarks = gate.parity, [*self._left_out, *gate.remarks]
 
-    def _scorer(self) -> Any:
+    def _scorer(self, model: "Model") -> Any:
         """The live version's. It may have been forced, or damaged since."""
         try:
             path = self._registry.fetch(self.live)
-            examine(path)
-            return import_module(_SCORER).RegnoScorer.load(path)
+            validate(path, name=self._name)
+            return model.load(path)
         except (ModelRefused, Damaged, Refused) as reason:
-            told = f"{self.live}, which is live, can't be compared with: {reason}"
-            raise ModelRefused(told) from reason
+            failure = f"{self.live}, which is live, can't be compared with: {reason}"
+            raise ModelRefused(failure) from reason
 
 
-def _examined(_: Path) -> None:
-    """The check of a model that was examined just now."""
+def _validated(_: Path) -> None:
+    """The check of a model that was validated just now."""
 
 
-def _readings(rows: Path) -> tuple[list[Any], list[str]]:
-    """The readings of a file, and how many rows are none, in words."""
+def _requests(name: str, rows: Path) -> tuple[list[Any], list[str]]:
+    """The requests of a file, and a remark that counts the rows that are none."""
     check_readable(rows)
     try:
-        found = list(import_module(f"{_SCORER}.columns.sample").read(rows))
+        found = list(catalog.entry(name).load().read_requests(rows))
     except ModelRefused as reason:
         raise Refused(str(reason)) from reason
-    good = [reading for reading in found if reading]
+    good = [request for request in found if request]
     if not good:
         raise Refused(f"no row of {rows} is a reading")
     bad = len(found) - len(good)

@@ -1,26 +1,28 @@
 """What can be done with models and their aliases, wherever they are kept."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from model import catalog
 from model.errors import ModelRefused
 from model.names import PLATE, is_plate
 from model.privacy import scrub
 from model.registry.aliases import (
     Aliases,
-    Book,
     Change,
+    RegistryState,
     now,
     promoted,
     rolled_back,
     shadowed,
 )
 from model.registry.errors import Conflict, Damaged, Refused, Unavailable
-from model.registry.examination import examine
-from model.registry.file_home import FileHome
-from model.registry.homes import MODEL, Entry, Files, Home, Papers, check_name
+from model.registry.file_store import FileStore
+from model.registry.store import ArtifactStore, Entry, Files, VersionManifest, check_name
+from model.registry.validation import validate
 
 # Raises ModelRefused for a model file that is not to get an alias.
 Check: TypeAlias = Callable[[Path], object]
@@ -48,44 +50,44 @@ class Moved(NamedTuple):
 class Registry:
     """The versions and aliases of one model.
 
-    All methods raise Unavailable when the home can't be reached, read or written.
+    All methods raise Unavailable when the store can't be reached, read or written.
     """
 
-    def __init__(self, home: Home, check: Check = examine) -> None:
+    def __init__(self, store: ArtifactStore, check: Check = validate) -> None:
         """`check` raises ModelRefused for a model file that can't be served."""
-        self._home = home
+        self._store = store
         self._check = check
-        self.where = home.where
+        self.where = store.where
 
     def versions(self) -> list[Entry]:
         """All versions, oldest first."""
-        return self._home.entries()
+        return self._store.entries()
 
     def aliases(self) -> Aliases:
         """Which version is what. Raises Damaged."""
-        return Book.parse(self._home.read().text).aliases
+        return RegistryState.parse(self._store.read().text).aliases
 
     def history(self) -> list[Change]:
         """The newest changes, oldest first. Raises Damaged."""
-        return Book.parse(self._home.read().text).history
+        return RegistryState.parse(self._store.read().text).history
 
     def fetch(self, version: str) -> Path:
-        """The local model.cbm of a version, beside its manifest; its hash was just verified.
+        """The local artifact of a version, next to its manifest; its hash was just verified.
 
         Raises Refused when there is no such version, Damaged when it is not what was added.
         """
-        return self._home.fetch(version) / MODEL
+        return self._store.fetch(version) / self._store.artifact
 
-    def manifest(self, version: str) -> Papers:
+    def manifest(self, version: str) -> VersionManifest:
         """What a version's manifest says of it. Raises Refused, Damaged."""
-        return Papers.parse(self._home.manifest(version))
+        return VersionManifest.parse(self._store.manifest(version))
 
     def add(self, files: Files) -> bool:
-        """Store a version that was examined; False if the same is there already.
+        """Store a version that was validated; False if the same is there already.
 
         Raises Refused when the version has another model, or is no name for one.
         """
-        return self._home.add(check_name("version", files.papers().version), files)
+        return self._store.add(check_name("version", files.described().version), files)
 
     def promote(
         self,
@@ -130,17 +132,17 @@ class Registry:
         return self._change("shadow", lambda a: shadowed(a, version), who, note, forced)
 
     def verify(self) -> list[Fault]:
-        """What is wrong with all versions, as they are in the home now, and with the aliases."""
-        versions = [entry.version for entry in self._home.entries()]
+        """What is wrong with all versions, as they are in the store now, and with the aliases."""
+        versions = [entry.version for entry in self._store.entries()]
         faults = [
             Fault(
                 stray, "it has no manifest.json: its add is under way or was cut off; add it again"
             )
-            for stray in self._home.strays()
+            for stray in self._store.strays()
         ]
         for version in versions:
             try:
-                self._check(self._home.fetch(version, afresh=True) / MODEL)
+                self._check(self._store.fetch(version, afresh=True) / self._store.artifact)
             except (ModelRefused, Damaged, Refused) as reason:
                 faults.append(Fault(version, str(reason)))
         return [*faults, *self._dangling(versions)]
@@ -182,48 +184,50 @@ class Registry:
         if scrub(note) != note:
             raise Refused(f"note: {PLATE}")
         for _ in range(_TRIES):
-            stored = self._home.read()
-            book = Book.parse(stored.text)
-            after = step(book.aliases)
-            if after == book.aliases:
+            stored = self._store.read()
+            state = RegistryState.parse(stored.text)
+            after = step(state.aliases)
+            if after == state.aliases:
                 return Moved(after, after)
             change = Change(what, who, now(), note, forced, after)
             try:
-                self._home.write(book.after(change).text(), stored.token)
+                self._store.write(state.after(change).text(), stored.token)
             except Conflict:
                 continue
-            return Moved(book.aliases, after)
+            return Moved(state.aliases, after)
         raise Conflict(f"{self.where}: others changed the aliases {_TRIES} times meanwhile")
 
 
 def open_registry(
     location: str | Path,
-    name: str = "regno",
+    name: str = catalog.DEFAULT,
     cache: Path | None = None,
-    check: Check = examine,
+    check: Check | None = None,
 ) -> Registry:
     """The registry of the model `name` at a folder or at s3://bucket/prefix.
 
     `cache` is the folder for copies of what lies elsewhere; by default one in the user's home.
-    `check` raises ModelRefused for a model file that is not to get an alias.
-    Nothing is read yet. Raises Refused for a location or name that can't be one, Unavailable
-    when what its home needs is not installed.
+    `check` raises ModelRefused for a model file that is not to get an alias; by default it is
+    `validate`. Nothing is read yet. Raises Refused for a location or name that can't be one,
+    Unavailable when what its store needs is not installed.
     """
-    return Registry(_home(str(location), check_name("model", name), cache), check)
+    store = _store(str(location), check_name("model", name), cache)
+    return Registry(store, check or partial(validate, name=name))
 
 
-def _home(location: str, name: str, cache: Path | None) -> Home:
+def _store(location: str, name: str, cache: Path | None) -> ArtifactStore:
+    artifact = catalog.entry(name).artifact
     scheme, separator, address = location.partition("://")
     if not separator:
-        return FileHome(Path(location) / name)
+        return FileStore(Path(location) / name, artifact)
     if scheme != "s3":
         raise Refused(f"{location}: a registry is a folder or s3://bucket/prefix")
     try:
-        module = import_module("model.registry.s3_home")
+        module = import_module("model.registry.s3_store")
     except ModuleNotFoundError as error:
         raise Unavailable(f"{location} needs {error.name}: install the extra `s3`") from error
-    home: Home = module.S3Home(address, name, cache or _usual_cache())
-    return home
+    store: ArtifactStore = module.S3Store(address, name, cache or _usual_cache(), artifact)
+    return store
 
 
 def _usual_cache() -> Path:

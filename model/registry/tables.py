@@ -6,9 +6,9 @@ from typing import Any
 
 from model.names import printable
 from model.registry.aliases import Aliases, Change
-from model.registry.homes import Papers
 from model.registry.promotion import Trial
 from model.registry.registry import Fault, Moved
+from model.registry.store import VersionManifest
 
 
 def when(seconds: float) -> str:
@@ -34,15 +34,15 @@ def versions(where: str, aliases: Aliases, rows: Sequence[Mapping[str, Any]]) ->
     return f"{table}\n{where}, generation {aliases.generation}"
 
 
-def added(papers: Papers, *, new: bool) -> str:
+def added(manifest: VersionManifest, *, new: bool) -> str:
     """What became of a version that was to be added."""
     done = "added" if new else "there already with this model; nothing was changed"
     lines = [
-        f"{papers.version}: {done} (SHA-256 {papers.sha256})",
-        f"positive class: {_mapping(papers.classes, papers.positive_class)}",
+        f"{manifest.version}: {done} (SHA-256 {manifest.sha256})",
+        f"positive class: {_mapping(manifest.classes, manifest.positive_class)}",
     ]
-    if papers.unexplained:
-        lines.append(f"POST /reg/explain can't explain its scores: {papers.unexplained}")
+    if manifest.unexplained:
+        lines.append(f"POST /reg/explain can't explain its scores: {manifest.unexplained}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """The scorer of number-plate disagreements: `pick_regno`.
 
-May import: model's errors, names, files, wire format, blocks and stopping, stdlib, numpy,
+May import: model's errors, names, files, request decoding, blocks and cli, stdlib, numpy,
 catboost, msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
 request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for notebooks.
 classes, outputs and manifest_check say which files are refused; doubts (ranges) finds doubtful
@@ -16,6 +16,7 @@ from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation
 from model.regno.features import Row
 from model.regno.golden import readings as golden_readings
+from model.regno.model import MODEL
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
 from model.regno.review.decision import DECISIONS, Costs, Decision, Thresholds
@@ -31,6 +32,7 @@ __all__ = [
     "FIELDS",
     "LOOKALIKE",
     "MANY",
+    "MODEL",
     "NORMALISED",
     "PLATES",
     "UNSEEN",

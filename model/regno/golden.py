@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from model.regno.request import Reading, decode_custom
-from model.wire import RequestDecoder
+from model.request_decoder import RequestDecoder
 
 PATH: Final = Path(__file__).with_name("golden.jsonl")
 

@@ -10,11 +10,11 @@ from catboost import CatBoost
 from pandas.api.extensions import ExtensionArray
 
 from model.errors import ModelRefused
-from model.registry.examination import check_model
+from model.registry.validation import check_model
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from model.regno.scorer import RegnoScorer
-from model.wire import explain
+from model.request_decoder import invalid_request
 
 
 def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
@@ -55,7 +55,7 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
     try:
         reading = from_fields(**fields)
     except msgspec.ValidationError as error:
-        raise explain(error, fields.get) from error
+        raise invalid_request(error, fields.get) from error
     return msgspec.structs.asdict(_scorer(model, _name(positive_class)).score([reading])[0])
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from model.wire import EMPTY
+from model.request_decoder import EMPTY
 
 # Calendar dates that exist, so that the published pattern admits nothing the service refuses.
 _LEAP_YEAR = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"

@@ -30,7 +30,7 @@ from model.regno.request import Reading, decode_custom
 from model.regno.review import ranges
 from model.regno.review.doubts import PLATES, UNSEEN, Doubts, named
 from model.regno.review.ranges import Bounds
-from model.wire import RequestDecoder
+from model.request_decoder import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
 _SAME: Final = 1e-12
@@ -50,7 +50,8 @@ class Score(Struct, gc=False):
 class RegnoScorer:
     """One loaded model. Immutable: to serve another model, load another scorer."""
 
-    name: Final = "regno"
+    name = "regno"
+    table_rows: float = MANY
 
     def __init__(self, model: BinaryModel, papers: Manifest | None = None) -> None:
         """A scorer of a model and, if it has any, its manifest."""
@@ -84,8 +85,7 @@ class RegnoScorer:
                 _check(papers, model, path)
             scorer = cls(model, papers)
             if warm:
-                scorer.warm()
-                scorer.try_tables()
+                scorer.validate()
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
         return scorer
@@ -269,6 +269,17 @@ class RegnoScorer:
             return self.score(readings)
         return self.score_table(self.table.of_readings(readings))
 
+    def table_of(self, readings: Sequence[Reading]) -> tuple[pd.DataFrame, dict[str, int]]:
+        """The table of readings, and in how many of them each warning there is."""
+        columns = columns_of(readings)
+        table = self.table.of_columns(columns)
+        return table, self.count_warnings(columns, table)
+
+    @staticmethod
+    def group_of(reading: Reading) -> str:
+        """The group of a reading for which versions are compared apart: its camera class."""
+        return reading.camera_class
+
     def score_table(self, table: pd.DataFrame) -> list[Score]:
         """One score for each row of a table that `self.table` made."""
         pairs = self.predict_table(table).tolist()
@@ -316,14 +327,18 @@ class RegnoScorer:
         if self.unexplained is None:
             self.try_explaining()
 
-    def prepare_tables(self) -> None:
+    def validate(self) -> None:
+        """Do what `warm` does, and the same with a table. Raises ModelRefused."""
+        self.warm()
+        self.try_tables()
+
+    def prepare(self) -> None:
         """Do what scoring tables needs once in a process, but predict nothing.
 
         In a process that is forked later: the pages of pandas' code that this touches then count
         for none of the others, 4 MiB of each.
         """
-        columns = columns_of(golden.readings())
-        self.count_warnings(columns, self.table.of_columns(columns))
+        self.table_of(golden.readings())
 
     def try_tables(self) -> None:
         """Score the golden rows as a table, as large arrays and files are.

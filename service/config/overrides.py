@@ -23,7 +23,7 @@ _UNHEEDED: Final = (
     *("access_log_format", "certfile", "http2_cleartext", "keyfile", "limit_request_field_size"),
     *("limit_request_fields", "limit_request_line", "max_requests", "proxy_protocol", "threads"),
 )
-# A reload doubles the workers, and the board has places for so many.
+# A reload doubles the workers, and the scoreboard has places for so many.
 MOST_WORKERS: Final = 64
 
 

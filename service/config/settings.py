@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from model.file_text import text_of
+from model.utf8 import file_text
 from service.config import addresses
 from service.config.options import (
     EXAMPLE_KEY,
@@ -104,7 +104,7 @@ def _with_metrics_token(settings: Settings) -> Settings:
     if settings.metrics_token:
         raise SettingsError(name, f"{variable('metrics_token')} is set too")
     try:
-        token = text_of(Path(path).read_bytes()).strip()
+        token = file_text(Path(path).read_bytes()).strip()
     except UnicodeError as error:
         raise SettingsError(name, f"{path} can't be read as text: {error}") from error
     except OSError as error:

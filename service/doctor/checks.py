@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from model.registry import Examined, Examining
+from model import catalog
+from model.registry import Validated, ValidationProcess
 from service.config.settings import Settings, of_others, unknown_variables
 from service.doctor import (
     clock,
@@ -26,7 +27,7 @@ from service.doctor import (
 )
 from service.doctor.finding import Finding, unknown
 from service.doctor.machine import Machine
-from service.process import run_folder as workdir
+from service.process import run_folder
 
 Check = partial[Iterator[Finding]]
 
@@ -34,8 +35,8 @@ Check = partial[Iterator[Finding]]
 def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
     """What all checks found, here and now."""
     # First: it takes longest, in its process.
-    path = Path(registry.live_file(settings) or model.BUNDLED)
-    examining = Examining(path, positive_class=settings.positive_class)
+    path = Path(registry.live_file(settings) or catalog.entry(catalog.DEFAULT).bundled or "")
+    validation = ValidationProcess(path, positive_class=settings.positive_class)
     machine, wanted = Machine(), workers.count(settings)
     found = _all(
         *_of_installation(),
@@ -43,7 +44,7 @@ def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
         *_of_addresses(machine, settings, dotenv),
         *_of_machine(machine, wanted),
     )
-    return found + _all(*_of_model(machine, wanted, settings, path, examining.outcome()))
+    return found + _all(*_of_model(machine, wanted, settings, path, validation.outcome()))
 
 
 def told(check: Check) -> list[Finding]:
@@ -112,16 +113,16 @@ def _of_machine(machine: Machine, wanted: int) -> tuple[Check, ...]:
 
 
 def _of_model(
-    machine: Machine, wanted: int, settings: Settings, path: Path, examined: Examined
+    machine: Machine, wanted: int, settings: Settings, path: Path, validated: Validated
 ) -> tuple[Check, ...]:
     places = of_others("TMPDIR", "TEMP", "TMP")
     return (
-        partial(memory.memory, machine, wanted, examined.resident),
-        partial(folders.temporary_folder, workdir.temporary(), path, places.values()),
+        partial(memory.memory, machine, wanted, validated.resident),
+        partial(folders.temporary_folder, run_folder.temporary(), path, places.values()),
         partial(files.model_file, path),
-        partial(model.model, path, examined, bundled=not (settings.model or settings.models)),
-        partial(model.positive, examined),
-        partial(model.explanations, examined),
+        partial(model.model, path, validated, bundled=not (settings.model or settings.models)),
+        partial(model.positive, validated),
+        partial(model.explanations, validated),
         partial(registry.registry, settings),
         partial(registry.admins, settings),
     )

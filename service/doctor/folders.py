@@ -9,7 +9,7 @@ from typing import Final
 
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
-from service.process import run_folder as workdir
+from service.process import run_folder
 
 _LOCKLESS_SECONDS: Final = 3600
 _MIB: Final = 1 << 20
@@ -17,8 +17,8 @@ _MIB: Final = 1 << 20
 
 def chosen(workers: int) -> Path | None:
     """The folder that a server would keep heartbeats and metrics in, if any has room for them."""
-    places = workdir.places()
-    roomy = (place for place in places if workdir.has_room(place, workers))
+    places = run_folder.places()
+    roomy = (place for place in places if run_folder.has_room(place, workers))
     return next(roomy, places[0] if places else None)
 
 
@@ -27,9 +27,9 @@ def work_folder(machine: Machine, workers: int, folder: Path | None) -> Iterator
     if folder is None:
         yield fail("work folder", "none can be written to", "mount a tmpfs at /dev/shm")
         return
-    needed = workdir.needed(workers)
-    free = workdir.free(folder)
-    files, needed_files = workdir.free_files(folder), workdir.needed_files(workers)
+    needed = run_folder.needed(workers)
+    free = run_folder.free(folder)
+    files, needed_files = run_folder.free_files(folder), run_folder.needed_files(workers)
     if files < needed_files:
         found = f"{folder} has {files} free inodes, {workers} workers need {needed_files}"
         yield fail(
@@ -52,7 +52,7 @@ def left_over_metrics(parent: Path | None) -> Iterator[Finding]:
     """What killed servers left, and whether the next start removes it."""
     if parent is None:
         return
-    swept = list(workdir.left_over(parent))
+    swept = list(run_folder.left_over(parent))
     stuck = [folder for folder in _own(parent) if _is_lockless(folder)]
     if stuck:
         found = f"{len(stuck)} folders of metrics that no start removes"
@@ -83,11 +83,11 @@ def temporary_folder(folder: Path | None, model: Path, named: Collection[str]) -
 
 
 def _own(parent: Path) -> list[Path]:
-    found = parent.glob(f"{workdir.PREFIX}*")
+    found = parent.glob(f"{run_folder.PREFIX}*")
     return [folder for folder in found if folder.stat().st_uid == os.geteuid()]
 
 
 def _is_lockless(folder: Path) -> bool:
     """Whether its server died before it could lock it; a young one may just be starting."""
     old = time.time() - folder.stat().st_mtime > _LOCKLESS_SECONDS
-    return old and not (folder / workdir.LOCK).exists()
+    return old and not (folder / run_folder.LOCK).exists()

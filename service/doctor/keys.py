@@ -7,11 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from model.file_text import text_of
+from model.utf8 import file_text
 from service.config.addresses import is_loopback
 from service.config.settings import EXAMPLE_KEY, Settings, SettingsError
 from service.doctor.finding import Finding, fail, ok, warn
-from service.http.api_keys import KeyRing, entries, entries_of_file
+from service.http.api_keys import ApiKeys, entries, entries_of_file
 
 _LENGTH: Final = 16
 _VARIETY: Final = 8
@@ -21,7 +21,7 @@ _MAKE_ONE: Final = "make one: python3 -c 'import secrets; print(secrets.token_ur
 def keys(settings: Settings) -> Iterator[Finding]:
     """Whether the server would start with these keys."""
     try:
-        names = KeyRing(settings).names
+        names = ApiKeys(settings).names
     except SettingsError as error:
         yield fail("keys", str(error), f"give every caller a key of its own; {_MAKE_ONE}")
         return
@@ -95,7 +95,7 @@ def _all(settings: Settings) -> list[tuple[str, str]]:
         found += entries(settings.api_keys)
     with suppress(OSError, ValueError):
         if settings.api_keys_file:
-            found += entries_of_file(text_of(Path(settings.api_keys_file).read_bytes()))
+            found += entries_of_file(file_text(Path(settings.api_keys_file).read_bytes()))
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from service.process import cpu_quota as cpus
+from service.process import cpu_quota
 
 # Control groups of version 1 say "no limit" by a number about as great as fits.
 _NO_LIMIT: Final = 1 << 60
@@ -75,7 +75,7 @@ class Machine:
 
     def cpu_quota(self) -> float | None:
         """The least of the CPU quotas of this process' control groups; None if there is none."""
-        found = map(cpus.quota, self._groups("cpu"))
+        found = map(cpu_quota.quota, self._groups("cpu"))
         return min((given for given in found if given), default=None)
 
     def _groups(self, controller: str) -> Iterator[Path]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from model.registry import RegistryError
 from service.config.settings import Settings, SettingsError
 from service.doctor.finding import Finding, fail, ok, warn
-from service.http.api_keys import KeyRing
+from service.http.api_keys import ApiKeys
 from service.rollout.joining import registry_of
 
 
@@ -47,7 +47,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
 def admins(settings: Settings) -> Iterator[Finding]:
     """Whether those who may change the model have keys."""
     with suppress(SettingsError):  # which the check of the keys tells
-        strangers = sorted(settings.admin_names - set(KeyRing(settings).names))
+        strangers = sorted(settings.admin_names - set(ApiKeys(settings).names))
         if strangers:
             told = f"no key is called {', '.join(strangers)}"
             yield warn("admins", told, "name keys in SCORING_ADMINS as among the keys themselves")

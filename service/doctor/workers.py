@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from service.config.settings import Settings
 from service.doctor.finding import Finding, ok, warn
 from service.doctor.machine import Machine
-from service.process import cpu_quota as cpus
+from service.process import cpu_quota
 
 
 def count(settings: Settings) -> int:
     """The workers that a server would start."""
-    return settings.workers or cpus.available()
+    return settings.workers or cpu_quota.available()
 
 
 def workers(machine: Machine, wanted: int, cores: int | None = None) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from model.file_text import NotUtf8Text, text_of
+from model.utf8 import NotUtf8File, file_text
 from service.config.addresses import is_loopback
 from service.config.settings import EXAMPLE_KEY, Settings, SettingsError, variable
 from service.http.key_guesses import Guesses
@@ -44,7 +44,7 @@ class Known(NamedTuple):
     hashed: int
 
 
-class KeyRing:
+class ApiKeys:
     """The callers' keys: those of the settings and those of the keys file.
 
     The file is looked at once a second, and read again when it has changed. A file
@@ -130,7 +130,7 @@ class KeyRing:
             reason = f"{self._path}: {_reason(error)}"
             raise SettingsError(variable("api_keys_file"), reason) from None
 
-    def look_again(self) -> None:
+    def reload_if_changed(self) -> None:
         """Read the file again if it has changed; called once a second."""
         if not self._path:
             return
@@ -161,7 +161,7 @@ class KeyRing:
         stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return False
-        text = text_of(path.read_bytes())
+        text = file_text(path.read_bytes())
         keys = digests_of(entries_of_file(text), example_allowed=not self._open)
         if not keys:
             raise BadKeys("it holds no key")
@@ -221,4 +221,4 @@ def _pair(word: str, where: str, usual_name: str) -> tuple[str, str]:
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or "it can't be read"
-    return str(error) if isinstance(error, BadKeys | NotUtf8Text) else "it can't be read"
+    return str(error) if isinstance(error, BadKeys | NotUtf8File) else "it can't be read"

@@ -7,7 +7,7 @@ from flask import Blueprint, request
 
 from service.config.addresses import FORWARDED, TELLING, is_forwarded_from_elsewhere
 from service.config.settings import EXAMPLE_KEY
-from service.http.api_keys import NOT_THE_EXAMPLE, KeyRing
+from service.http.api_keys import NOT_THE_EXAMPLE, ApiKeys
 from service.http.errors import Refused
 from service.http.request_ids import RequestIds
 from service.telemetry.record import Record, record_of
@@ -28,7 +28,7 @@ _TELLING: Final = {
 class Guard:
     """Lets requests pass whose key is known."""
 
-    def __init__(self, keys: KeyRing, ids: RequestIds) -> None:
+    def __init__(self, keys: ApiKeys, ids: RequestIds) -> None:
         self._keys = keys
         self._ids = ids
 

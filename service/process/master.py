@@ -21,7 +21,7 @@ from model import ScoringError
 from service.config.overrides import MOST_WORKERS
 from service.process import ulimits
 from service.process.restarts import Restarts
-from service.process.scoreboard import board
+from service.process.scoreboard import scoreboard
 from service.telemetry.failures import contained, described, hide_texts
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self.log.reopen_files()
 
     def handle_ttin(self) -> None:
-        """Add a worker, up to the number that the board has places for."""
+        """Add a worker, up to the number that the scoreboard has places for."""
         if self.num_workers < MOST_WORKERS:
             super().handle_ttin()
 
@@ -83,7 +83,7 @@ class Master(Arbiter):  # type: ignore[misc]
         super().murder_workers()
         for pid, worker in list(self.WORKERS.items()):
             is_late = monotonic() - worker.forked_at > BOOT_SECONDS
-            if is_late and not board().is_ready(worker.place):
+            if is_late and not scoreboard().is_ready(worker.place):
                 log.error("Worker (pid:%s) is not ready after %.0f s", pid, BOOT_SECONDS)
                 self.kill_worker(pid, signal.SIGKILL)
 
@@ -101,7 +101,7 @@ class Master(Arbiter):  # type: ignore[misc]
         contained("files", self.keep_files)
         self.spawn_workers()
         current, outdated = self._workers(outdated=False), self._workers(outdated=True)
-        ready = [worker for worker in current if board().is_ready(worker.place)]
+        ready = [worker for worker in current if scoreboard().is_ready(worker.place)]
         replaced = max(0, len(outdated) + len(ready) - self.num_workers)
         surplus = max(0, len(current) - self.num_workers)
         for worker in (*outdated[:replaced], *current[:surplus]):
@@ -111,7 +111,7 @@ class Master(Arbiter):  # type: ignore[misc]
     def spawn_workers(self) -> None:
         """Start missing workers, unless a restart has to wait.
 
-        Never more than two generations at once: the board and the metrics have room for those.
+        Never more than two generations at once: the scoreboard and the metrics have room for those.
         """
         most = 2 * self.num_workers
         while self._missing and len(self.WORKERS) < most and not self._restarts.pause:
@@ -129,7 +129,7 @@ class Master(Arbiter):  # type: ignore[misc]
         return sorted(chosen, key=lambda worker: worker.age)
 
     def _note_ready_workers(self) -> None:
-        if any(board().is_ready(worker.place) for worker in self.WORKERS.values()):
+        if any(scoreboard().is_ready(worker.place) for worker in self.WORKERS.values()):
             self._restarts.ready()
 
     def spawn_worker(self) -> int | None:
@@ -212,7 +212,7 @@ class Master(Arbiter):  # type: ignore[misc]
         cause = self._log_exit(worker.pid, code)
         if reason := _read_reason(worker):
             cause = f"{cause}: {reason}"
-        was_ready = board().is_ready(worker.place)
+        was_ready = scoreboard().is_ready(worker.place)
         if was_ready:
             self._restarts.ready()
         self._release(worker)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from service.config.settings import SettingsError, of_this_server
-from service.process import cpu_quota as cpus
+from service.process import cpu_quota
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - memory, not a place for secrets
 
@@ -54,7 +54,7 @@ def metrics_folder() -> Path:
     Raises SettingsError when there is no room. The files are mapped into memory: where they
     found none later, the kernel would end the process with SIGBUS, without a word.
     """
-    workers = of_this_server().workers or cpus.available()
+    workers = of_this_server().workers or cpu_quota.available()
     candidates = places()
     folder = _made(candidates, workers)
     if folder is None:

@@ -1,4 +1,4 @@
-"""The workers' board: what each worker of this server lets the others see, in shared memory.
+"""The workers' scoreboard: what each worker of this server lets the others see, in shared memory.
 
 The master makes it before the first fork, gives each worker a place on it, and takes the
 place back when the worker is gone.
@@ -18,7 +18,7 @@ _INT: Final = 4
 PLACES: Final = 128
 
 
-class Board:
+class Scoreboard:
     """One place for each worker, holding the number of its open connections."""
 
     def __init__(self, places: int) -> None:
@@ -80,6 +80,6 @@ class Board:
 
 
 @cache
-def board() -> Board:
-    """The one board of this server; a reload of its configuration keeps it."""
-    return Board(PLACES)
+def scoreboard() -> Scoreboard:
+    """The one scoreboard of this server; a reload of its configuration keeps it."""
+    return Scoreboard(PLACES)

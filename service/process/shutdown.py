@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final, NoReturn
 
-from service.process.scoreboard import board
+from service.process.scoreboard import scoreboard
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -25,10 +25,10 @@ def hold_over_forks() -> None:
 def stop(server: Any, seconds: float) -> NoReturn:
     """In the master, instead of gunicorn's own reaction to TERM: wait, then stop as it does.
 
-    Workers see it on the board: /readyz turns 503, and each reply closes its connection. A
+    Workers see it on the scoreboard: /readyz turns 503, and each reply closes its connection. A
     second signal ends the wait.
     """
-    board().begin_stop()
+    scoreboard().begin_stop()
     if seconds:
         server.log.info("Draining for %d s", seconds)
     until = monotonic() + seconds

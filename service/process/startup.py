@@ -8,9 +8,8 @@ from gunicorn import systemd
 
 from service.config import overrides
 from service.config.settings import Settings, SettingsError, stop, unknown_variables
-from service.http.api_keys import KeyRing
-from service.process import listening, open_files
-from service.process import run_folder as workdir
+from service.http.api_keys import ApiKeys
+from service.process import listening, open_files, run_folder
 from service.process.listening import Taken
 
 # What no argument may change, by gunicorn's names.
@@ -31,7 +30,7 @@ def prepare(server: Any, settings: Settings, configuration: dict[str, Any]) -> N
         overrides.check(server.cfg, {name: configuration[name] for name in _FIXED})
         if overridden := overrides.description(server.cfg):
             log.warning("%s", overridden)
-        KeyRing(settings).judge(public(server.cfg.address, settings), strict=True)
+        ApiKeys(settings).judge(public(server.cfg.address, settings), strict=True)
         _raise_file_limit(server)
         _reserve_metrics(server.cfg.workers)
         _wait_for_addresses(server, settings)
@@ -67,12 +66,12 @@ def _raise_file_limit(server: Any) -> None:
 
 def _reserve_metrics(workers: int) -> None:
     """Allocate the metrics files of two generations of workers, before anything fills the disk."""
-    from service.telemetry.metrics import multiprocess as places  # noqa: PLC0415 - the environment must be set before
+    from service.telemetry.metrics import multiprocess  # noqa: PLC0415 - the environment must be set before
 
     try:
-        places.reserve(2 * workers, workdir.metrics_folder())
+        multiprocess.allocate(2 * workers, run_folder.metrics_folder())
     except OSError as error:
-        raise workdir.no_room(workers) from error
+        raise run_folder.no_room(workers) from error
 
 
 def _wait_for_addresses(server: Any, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from service.config.settings import SettingsError, stop
-from service.rollout import rollout_state as whiteboard
+from service.rollout import rollout_state
 
 _UNITS: Final = 1024  # of `ulimit`
 # The libraries alone take more, and some of them end the process themselves where they get less.
@@ -19,8 +19,10 @@ _TOO_LITTLE: Final = "too little to load the libraries and the model"
 def check() -> None:
     """Raises SettingsError, naming the limit, for one that is too low in any case."""
     files, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if files != resource.RLIM_INFINITY and files < whiteboard.BYTES:
-        reason = f"the server makes a file of {_kib(whiteboard.BYTES)}, {_kib(files)} are allowed"
+    if files != resource.RLIM_INFINITY and files < rollout_state.BYTES:
+        reason = (
+            f"the server needs a file of {_kib(rollout_state.BYTES)}, the limit is {_kib(files)}"
+        )
         raise SettingsError("ulimit -f", reason)
     addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
     if addresses != resource.RLIM_INFINITY and addresses < _LEAST_ADDRESSES:

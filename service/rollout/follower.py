@@ -15,7 +15,7 @@ from msgspec import Struct
 from model import ModelRefused
 from model.registry import Damaged, Refused, Registry, RegistryError
 from model.regno import RegnoScorer
-from service.process.scoreboard import Board
+from service.process.scoreboard import Scoreboard
 from service.rollout.loader import Loader
 from service.rollout.rollout_state import Note, Order, Target, Whiteboard
 from service.rollout.shadow_follower import Shadowing
@@ -23,7 +23,7 @@ from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
 from service.server.threads import run_in_thread
 from service.telemetry.failures import log_failure
-from service.telemetry.metrics.rollout import SwapMetrics
+from service.telemetry.metrics.rollout import RolloutMetrics
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Place(Struct, frozen=True):
     """Where a worker is among the others."""
 
     number: int
-    board: Board
+    scoreboard: Scoreboard
     whiteboard: Whiteboard
 
 
@@ -59,7 +59,7 @@ class Follower:
         loader: Loader,
         slot: Slot,
         place: Place,
-        metrics: SwapMetrics,
+        metrics: RolloutMetrics,
         poll_seconds: float,
         make_shadow: Callable[[RegnoScorer], Shadow],
     ) -> None:
@@ -220,7 +220,7 @@ class Follower:
         target = self._note.ready
         if target is None or target != self._wanted:
             return
-        others = [self._place.whiteboard.note(at) for at in self._place.board.open_places()]
+        others = [self._place.whiteboard.note(at) for at in self._place.scoreboard.open_places()]
         if any(note and note.refused == target for note in others):
             return
         all_ready = all(note and target in (note.ready, note.serving) for note in others)
@@ -269,7 +269,7 @@ class Follower:
         )
 
     def _measure(self, target: Target) -> None:
-        notes = [self._place.whiteboard.note(at) for at in self._place.board.open_places()]
+        notes = [self._place.whiteboard.note(at) for at in self._place.scoreboard.open_places()]
         # In a stop, no worker has a place that is open.
         if notes and all(note and note.serving == target for note in notes):
             since = [note.since for note in notes if note]

@@ -11,10 +11,10 @@ from model import ModelRefused
 from model.registry import Aliases, Registry, RegistryError, open_registry
 from model.regno import RegnoScorer
 from service.config.settings import Settings, SettingsError, variable
-from service.process import run_folder as workdir
-from service.process.scoreboard import board
+from service.process import run_folder
+from service.process.scoreboard import scoreboard
 from service.rollout.follower import Follower, Place
-from service.rollout.loader import Examination, Loader
+from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
 from service.rollout.rollout_state import Note, Order, Target, whiteboard
 from service.scoring.shadow import Shadow
@@ -35,8 +35,8 @@ def registry_of(settings: Settings) -> Registry:
 
 def loader_of(settings: Settings, registry: Registry) -> Loader:
     """What loads versions in this worker."""
-    folder = workdir.metrics_folder()
-    return Loader(registry, Examination(folder), Kept(folder), settings.max_slowdown)
+    folder = run_folder.metrics_folder()
+    return Loader(registry, SharedValidation(folder), Kept(folder), settings.max_slowdown)
 
 
 def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
@@ -107,8 +107,8 @@ def _follower(
         registry,
         loader_of(settings, registry),
         slot,
-        Place(number, board(), whiteboard()),
-        metrics.swaps,
+        Place(number, scoreboard(), whiteboard()),
+        metrics.rollout,
         settings.models_poll_seconds,
         lambda scorer: Shadow(
             scorer,

@@ -14,7 +14,7 @@ from time import thread_time, time
 from typing import Final, NamedTuple
 
 from model import ModelRefused
-from model.registry import Registry, RegistryError, examine, model_digest
+from model.registry import Registry, RegistryError, model_digest, validate
 from model.regno import RegnoScorer, golden_readings
 from service.rollout.local_copy import Kept
 
@@ -27,14 +27,14 @@ _LONGEST: Final = 4096
 _END: Final = b"\0"
 
 
-class Examination:
+class SharedValidation:
     """The check of a model file, once for each file on this host; after a refusal anew in a while.
 
     `folder` holds the verdicts for all workers, and is removed with the server. If a verdict can't
     be written there, each worker examines the file itself.
     """
 
-    def __init__(self, folder: Path, check: Callable[[Path], object] = examine) -> None:
+    def __init__(self, folder: Path, check: Callable[[Path], object] = validate) -> None:
         self._folder = folder
         self._check = check
 
@@ -66,7 +66,7 @@ class Examination:
             os.close(verdict)
 
     def _opened(self, digest: str) -> int:
-        path = self._folder / f"examined-{digest}"
+        path = self._folder / f"validated-{digest}"
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
@@ -118,11 +118,11 @@ class Loader:
     """
 
     def __init__(
-        self, registry: Registry, examination: Examination, kept: Kept, slowest: float
+        self, registry: Registry, validation: SharedValidation, kept: Kept, slowest: float
     ) -> None:
         """`slowest` is how many times as long as the present model another one may take."""
         self._registry = registry
-        self._examination = examination
+        self._validation = validation
         self._kept = kept
         self._slowest = slowest
         self._fetched: dict[str, Fetched] = {}
@@ -163,7 +163,7 @@ class Loader:
         path = self._kept.model(version)
         if path is None:
             return None
-        self._examination(path)
+        self._validation(path)
         return RegnoScorer.load(path)
 
     def read(self, version: str) -> RegnoScorer:
@@ -172,7 +172,7 @@ class Loader:
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
         """
         path = self._registry.fetch(version)
-        self._examination(path)
+        self._validation(path)
         try:
             known = Fetched.of(path, "")
         except OSError as error:

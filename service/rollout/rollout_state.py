@@ -69,7 +69,7 @@ class Note(Struct, frozen=True):
 
 
 class Whiteboard:
-    """One order, and a note for each place on the workers' board."""
+    """One order, and a note for each place on the workers' scoreboard."""
 
     def __init__(self, file: int) -> None:
         """`file` describes one in memory; not a bare map, since only files have locks."""

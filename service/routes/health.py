@@ -7,7 +7,7 @@ from flask import Blueprint
 from service.http import reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.process.scoreboard import Board
+from service.process.scoreboard import Scoreboard
 from service.scoring.live import Slot
 
 
@@ -19,12 +19,12 @@ def home(guard: Guard) -> Blueprint:
     return routes
 
 
-def probes(slot: Slot, board: Board) -> Blueprint:
+def probes(slot: Slot, scoreboard: Scoreboard) -> Blueprint:
     """`/healthz`: this worker answers. `/readyz`: it is warm, and the server not about to stop."""
     routes = Blueprint("probes", __name__)
 
     routes.add_url_rule("/healthz", "healthz", alive, methods=["GET"])
-    routes.add_url_rule("/readyz", "readyz", partial(ready, slot, board), methods=["GET"])
+    routes.add_url_rule("/readyz", "readyz", partial(ready, slot, scoreboard), methods=["GET"])
     return routes
 
 
@@ -33,8 +33,8 @@ def alive() -> Reply:
     return reply.ok("alive")
 
 
-def ready(slot: Slot, board: Board) -> Reply:
+def ready(slot: Slot, scoreboard: Scoreboard) -> Reply:
     """That of /readyz."""
-    if board.stopping:
+    if scoreboard.stopping:
         return reply.fail(503, "the server is about to stop")
     return reply.ok("ready") if slot.warm else reply.fail(503, "the model is not warm yet")

@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, request
 from msgspec import Meta, Struct
 
-from model import PLATE, ModelRefused, is_name, is_plate, text_of
+from model import PLATE, ModelRefused, body_text, is_name, is_plate
 from model.privacy import scrub
 from model.registry import (
     Aliases,
@@ -19,17 +19,17 @@ from model.registry import (
     Registry,
     RegistryError,
     Unavailable,
-    examine,
     open_registry,
+    validate,
 )
 from model.regno import Gate, Limits, Parity
 from service.config.settings import Settings, variable
 from service.http import body, errors, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.process import run_folder as workdir
-from service.process.scoreboard import Board
-from service.rollout.loader import Examination
+from service.process import run_folder
+from service.process.scoreboard import Scoreboard
+from service.rollout.loader import SharedValidation
 from service.rollout.rollout_state import Note, Target, Whiteboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
@@ -153,14 +153,14 @@ class ModelRoute:
         self,
         settings: Settings,
         slot: Slot,
-        board: Board,
+        scoreboard: Scoreboard,
         whiteboard: Whiteboard,
         holds_secret: Callable[[str], bool],
     ) -> None:
         """`holds_secret` tells whether a text that a client chose is or holds a key."""
         self._settings = settings
         self._slot = slot
-        self._board = board
+        self._scoreboard = scoreboard
         self._whiteboard = whiteboard
         self._holds_secret = holds_secret
         self._limits = _limits(settings)
@@ -205,7 +205,7 @@ class ModelRoute:
         """Make a version live, if it passes the gate."""
         wanted = self._body(Promotion)
         live, recent = self._slot.current.scorer, list(self._slot.recent.copy())
-        gate = Gate(_examination(), live, recent, self._limits)
+        gate = Gate(_validation(), live, recent, self._limits)
         # A version that this host refused is live by name, and who is to help promotes another.
         refused = [note.refused.version for note in self._notes() if note.refused]
         named = refused[0] if refused else live.version
@@ -219,20 +219,20 @@ class ModelRoute:
     def rollback(self) -> Reply:
         """Make the previous version live again: it has proved itself, so there is no gate."""
         wanted = self._body(Rollback)
-        moved = self._moved(_examination(), wanted, lambda registry, why: registry.rollback(**why))
+        moved = self._moved(_validation(), wanted, lambda registry, why: registry.rollback(**why))
         return reply.ok(Outcome(moved.after))
 
     def shadow(self) -> Reply:
         """Have a version score beside the live one, unseen by callers; or none."""
         wanted = self._body(ShadowChange)
         moved = self._moved(
-            _examination(), wanted, lambda registry, why: registry.shadow(wanted.version, **why)
+            _validation(), wanted, lambda registry, why: registry.shadow(wanted.version, **why)
         )
         return reply.ok(Outcome(moved.after))
 
     def _notes(self) -> list[Note]:
         """Those of this host's workers."""
-        notes = (self._whiteboard.note(place) for place in self._board.open_places())
+        notes = (self._whiteboard.note(place) for place in self._scoreboard.open_places())
         return [note for note in notes if note]
 
     def _moved(
@@ -251,7 +251,7 @@ class ModelRoute:
         log.warning("Version %s is to be live, %s the shadow, says %s%s", live, shadow, who, forced)
         return moved
 
-    def _with_registry(self, act: Callable[[Registry], T], check: Check = examine) -> T:
+    def _with_registry(self, act: Callable[[Registry], T], check: Check = validate) -> T:
         """What a function makes of the registry. Raises Refused."""
         location, cache = self._settings.models, self._settings.models_cache
         if not location:
@@ -314,15 +314,15 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _examination() -> Examination:
+def _validation() -> SharedValidation:
     """That of this server: its folder is made once it serves."""
-    return Examination(workdir.metrics_folder())
+    return SharedValidation(run_folder.metrics_folder())
 
 
 def _decoded(kind: type[C]) -> C:
     text = ""
     if request.content_length:
-        text = text_of(body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY))
+        text = body_text(body.read(request.environ, _LONGEST_BODY, _LONGEST_BODY))
     try:
         return msgspec.json.decode(text.removeprefix("\ufeff") or "{}", type=kind)
     except msgspec.ValidationError as error:

@@ -15,7 +15,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from service.process.scoreboard import Board
+from service.process.scoreboard import Scoreboard
 from service.server.connection import Connection
 from service.server.site import Site
 
@@ -127,20 +127,20 @@ class Acceptor:
 class FairAcceptor(Acceptor):
     """Accepts while this worker has about as few connections as any other."""
 
-    def __init__(self, *arguments: Any, board: Board, own: int, lent: bool) -> None:
-        """`own` is this worker's place on the board.
+    def __init__(self, *arguments: Any, scoreboard: Scoreboard, own: int, lent: bool) -> None:
+        """`own` is this worker's place on the scoreboard.
 
         `lent` is whether the listening socket stays open elsewhere, as systemd's does.
         """
         super().__init__(*arguments)
-        self._board = board
+        self._scoreboard = scoreboard
         self._own = own
         self._lent = lent
         self._looks = 0
 
     def publish(self) -> None:
         """Tell the other workers how many connections are open here."""
-        self._board.publish(self._own, self.connections)
+        self._scoreboard.publish(self._own, self.connections)
 
     def close(self) -> None:
         """Listen no more. The last to go in a stop takes all who have connected by then.
@@ -169,11 +169,11 @@ class FairAcceptor(Acceptor):
         return accepted
 
     def _is_the_last(self) -> bool:
-        alone = self._board.stopping and self._board.least(self._own) is None
+        alone = self._scoreboard.stopping and self._scoreboard.least(self._own) is None
         return alone and not self._lent
 
     def _is_crowded(self) -> bool:
-        least = self._board.least(self._own)
+        least = self._scoreboard.least(self._own)
         # One or a tenth more is no matter, and lets a burst in faster.
         return least is not None and self.connections > least + 1 + least // 10
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gunicorn.workers.base import Worker
 
 from service.http.request_ids import new_id
-from service.process.scoreboard import Board, board
+from service.process.scoreboard import Scoreboard, scoreboard
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
 from service.telemetry.failures import contained, report
@@ -40,17 +40,17 @@ _LAST_TICK_SECONDS: Final = 0.1
 class ScoringWorker(Worker):  # type: ignore[misc]
     """Serves the sites of its app until it is to stop, then lets what is in flight end.
 
-    `place` is this worker's place on the board. It is taken here, in the master, before the fork;
-    `child_exit` of the configuration gives it back. `lent` is whether the listening sockets are
-    somebody else's, who keeps them open. The configuration's hooks set it, and `begin`, which is
-    called in the loop before the first connection, and `each_second`, which is given the sockets
+    `place` is this worker's place on the scoreboard. It is taken here, in the master, before the
+    fork; `child_exit` of the configuration gives it back. `lent` is whether the listening sockets
+    are somebody else's, who keeps them open. The configuration's hooks set it, and `begin`, which
+    is called in the loop before the first connection, and `each_second`, which is given the sockets
     that are listened on and the number of requests in flight.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._board: Board = board()
-        self.place = self._board.take()
+        self._scoreboard: Scoreboard = scoreboard()
+        self.place = self._scoreboard.take()
         self.lent = False
         self.begin: Callable[[], None] = lambda: None
         self.each_second: Callable[[Iterable[socket.socket], int], None] = lambda *_: None
@@ -81,7 +81,11 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         acceptor: Acceptor
         if site.is_public:
             places: int = self.cfg.worker_connections
-            shared: dict[str, Any] = {"board": self._board, "own": self.place, "lent": self.lent}
+            shared: dict[str, Any] = {
+                "scoreboard": self._scoreboard,
+                "own": self.place,
+                "lent": self.lent,
+            }
             acceptor = FairAcceptor(loop, listener, site, places, **shared)
         else:  # few, and not among those of callers: they are let in when all places are taken
             acceptor = Acceptor(loop, listener, site, _METRICS_PLACES)
@@ -133,7 +137,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
 
     async def _end(self) -> None:
         """Take no more connections, and wait for those that are open, but not for ever."""
-        self._board.close(self.place)
+        self._scoreboard.close(self.place)
         for acceptor in self._acceptors:
             acceptor.close()
         latest = monotonic() + self.cfg.graceful_timeout

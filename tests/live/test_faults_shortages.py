@@ -181,7 +181,7 @@ def test_too_few_files_to_serve_at_all_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "reason"),
     [
-        ("--fsize=102400", "ulimit -f: the server makes a file of 516 KiB, 100 KiB are allowed"),
+        ("--fsize=102400", "ulimit -f: the server needs a file of 516 KiB, the limit is 100 KiB"),
         ("--fsize=600000", "no temporary copy of it can be made: File too large"),
         ("--as=104857600", "ulimit -v: 102400 KiB of addresses are too little to load"),
         ("--as=314572800", "ulimit -v: 307200 KiB of addresses are too little to load"),

@@ -11,7 +11,7 @@ from model import InvalidRequest
 from model.regno import RegnoScorer, pick_regno
 from model.regno.request import FIELDS, Reading, decode_custom
 from model.regno.training.labelled import read
-from model.wire import RequestDecoder
+from model.request_decoder import RequestDecoder
 from tests.support.tables import as_csv, in_process, samples
 
 _COMMA = "has a decimal comma, where a point is wanted"

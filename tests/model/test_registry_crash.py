@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from model.registry import Aliases, Registry
-from model.registry.file_home import FileHome
+from model.registry.file_store import FileStore
 from tests.support.paths import ROOT
 from tests.support.registry import files, no_check
 
@@ -22,7 +22,7 @@ _MOST = 60
 
 
 def _made(folder: Path) -> Registry:
-    registry = Registry(FileHome(folder), no_check)
+    registry = Registry(FileStore(folder, "model.cbm"), no_check)
     for version in ("v0", "v1", "v2"):
         registry.add(files(version, version.encode()))
     registry.promote("v0", who="a")

@@ -7,12 +7,12 @@ import pytest
 
 from model.errors import ModelRefused
 from model.registry import Damaged, Refused, Registry
-from model.registry.file_home import FileHome
+from model.registry.file_store import FileStore
 from tests.support.registry import files, no_check
 
 
 def test_a_promotion_says_what_it_was_compared_with(tmp_path: Path) -> None:
-    registry = Registry(FileHome(tmp_path), no_check)
+    registry = Registry(FileStore(tmp_path, "model.cbm"), no_check)
     for version in ("a", "b", "c"):
         registry.add(files(version))
     registry.promote("a", who="x")
@@ -26,7 +26,7 @@ def test_a_promotion_says_what_it_was_compared_with(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("note", ["x" * 1001, "two\nlines", "\x1b[31mred", "\udcff"])
 def test_a_note_is_short_and_printable(note: str, tmp_path: Path) -> None:
-    registry = Registry(FileHome(tmp_path), no_check)
+    registry = Registry(FileStore(tmp_path, "model.cbm"), no_check)
     registry.add(files("a"))
     with pytest.raises(Refused, match="a note has at most 1000 characters"):
         registry.promote("a", who="x", note=note)
@@ -35,7 +35,7 @@ def test_a_note_is_short_and_printable(note: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("note", ["А939НО196 was wrong", "for 77 1234 АВ", "a/939/ho/196"])
 def test_a_note_holds_no_plate(note: str, tmp_path: Path) -> None:
-    registry = Registry(FileHome(tmp_path), no_check)
+    registry = Registry(FileStore(tmp_path, "model.cbm"), no_check)
     registry.add(files("a"))
     for change in (registry.promote, registry.shadow):
         with pytest.raises(Refused, match=r"^note: it holds what may be a number plate$"):
@@ -48,7 +48,7 @@ def test_a_version_that_may_be_a_plate_gets_no_alias_even_by_force(
     version: str, tmp_path: Path
 ) -> None:
     """An older registry may have it."""
-    home = FileHome(tmp_path)
+    home = FileStore(tmp_path, "model.cbm")
     home.add(version, files(version))
     registry = Registry(home, no_check)
     for change in (registry.promote, registry.shadow):
@@ -65,7 +65,7 @@ def test_the_reason_of_a_refusal_that_was_overridden_is_kept_without_a_plate(
     def refuse(_: Path) -> None:
         raise ModelRefused("it has the class А939НО196")
 
-    registry = Registry(FileHome(tmp_path), refuse)
+    registry = Registry(FileStore(tmp_path, "model.cbm"), refuse)
     registry.add(files("a"))
     registry.promote("a", who="x", force=True)
     assert [change.forced for change in registry.history()] == ["it has the class [plate]"]
@@ -77,11 +77,11 @@ def test_the_reason_of_a_refusal_that_was_overridden_is_kept_without_a_plate(
 def test_aliases_that_no_registry_writes_are_damaged(aliases: object, tmp_path: Path) -> None:
     (tmp_path / "aliases.json").write_text(json.dumps({"aliases": aliases}))
     with pytest.raises(Damaged):
-        Registry(FileHome(tmp_path), no_check).aliases()
+        Registry(FileStore(tmp_path, "model.cbm"), no_check).aliases()
 
 
 def test_aliases_with_one_mark_of_utf8_are_read_and_those_in_utf16_named(tmp_path: Path) -> None:
-    registry = Registry(FileHome(tmp_path), no_check)
+    registry = Registry(FileStore(tmp_path, "model.cbm"), no_check)
     text = json.dumps({"aliases": {"live": "a", "generation": 1}})
     (tmp_path / "aliases.json").write_text(text, "utf-8-sig")
     assert registry.aliases().live == "a"

@@ -8,12 +8,12 @@ from model.registry import (
     Registry,
     RegistryError,
 )
-from model.registry.file_home import FileHome
+from model.registry.file_store import FileStore
 from tests.support.registry import files, no_check
 
 
 def _registry(folder: Path, check: Callable[[Path], object] = no_check) -> Registry:
-    return Registry(FileHome(folder), check)
+    return Registry(FileStore(folder, "model.cbm"), check)
 
 
 _EACH = 12

@@ -119,10 +119,10 @@ def test_what_became_live_during_the_comparison_is_not_replaced(
     registry = registry_of_twins(tmp_path)
     registry.add(files("third"))
 
-    def examine_while_others_promote(_: Path) -> None:
+    def promoting(_: Path, **_named: str) -> None:
         registry.promote("third", who="somebody else")
 
-    monkeypatch.setattr(promotion, "examine", examine_while_others_promote)
+    monkeypatch.setattr(promotion, "validate", promoting)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert main(["promote", SECOND, "--force", "--models", str(tmp_path / "models")]) == 1
     assert f"third is live by now, not {FIRST}" in capsys.readouterr().err

@@ -117,12 +117,12 @@ def test_a_loader_that_dies_is_a_refusal(
 ) -> None:
     """A real death: the interpreter of the examining process is one that kills itself."""
     from model import ModelRefused
-    from model.registry import examination
+    from model.registry import validation
 
     suicide = tmp_path / "python"
     suicide.write_text("#!/bin/sh\nkill -SEGV $$\n")
     suicide.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(suicide))
     with pytest.raises(ModelRefused, match=r"loading it ended the process \(signal 11\)"):
-        examination.examine(BUNDLED)
+        validation.validate(BUNDLED)
     assert not models.exists()

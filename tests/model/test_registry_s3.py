@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from model.registry import Aliases, Conflict, Damaged, Refused, Registry, Unavailable
-from model.registry.s3_home import S3Home
+from model.registry.s3_store import S3Store
 from model.regno import BUNDLED
 from tests.support.moto import BUCKET, CREDENTIALS, Moto, moto
 from tests.support.registry import as_json, command, files, no_check
@@ -44,7 +44,7 @@ def registry(
 def _registry(server: Moto, prefix: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     for name, value in server.settings.items():
         monkeypatch.setenv(name, value)
-    return Registry(S3Home(f"{BUCKET}/{prefix}", "regno", cache), no_check)
+    return Registry(S3Store(f"{BUCKET}/{prefix}", "regno", cache, "model.cbm"), no_check)
 
 
 def _copies(tmp_path: Path, name: str = "model.cbm") -> list[Path]:
@@ -233,7 +233,7 @@ def test_of_two_who_change_the_same_aliases_one_is_told(
     server: Moto, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _registry(server, prefix, tmp_path, monkeypatch)
-    homes = [S3Home(f"{BUCKET}/{prefix}", "regno", tmp_path) for _ in range(2)]
+    homes = [S3Store(f"{BUCKET}/{prefix}", "regno", tmp_path, "model.cbm") for _ in range(2)]
     for text in (b"first", b"second"):
         tokens = [home.read().token for home in homes]
         homes[0].write(text, tokens[0])
@@ -249,7 +249,9 @@ def _promote_many(prefix: str, cache: str, mine: list[str], settings: dict[str, 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
-        registry = Registry(S3Home(f"{BUCKET}/{prefix}", "regno", Path(cache)), no_check)
+        registry = Registry(
+            S3Store(f"{BUCKET}/{prefix}", "regno", Path(cache), "model.cbm"), no_check
+        )
         for number in range(_EACH):
             registry.promote(mine[number % 2], who=mine[0])
 
@@ -298,7 +300,7 @@ def test_a_bucket_that_is_not_there_is_told(
     server: Moto, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _registry(server, "p", tmp_path, monkeypatch)
-    registry = Registry(S3Home("no-such-bucket/p", "regno", tmp_path), no_check)
+    registry = Registry(S3Store("no-such-bucket/p", "regno", tmp_path, "model.cbm"), no_check)
     for act in (registry.versions, registry.aliases, lambda: registry.add(files("v1"))):
         with pytest.raises(Unavailable, match="bucket does not exist"):
             act()
@@ -352,7 +354,7 @@ def test_a_reply_that_is_cut_off_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     with _answering(reply) as url:
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": url}.items():
             monkeypatch.setenv(name, value)
-        registry = Registry(S3Home("bucket/p", "regno", tmp_path / "cache"), no_check)
+        registry = Registry(S3Store("bucket/p", "regno", tmp_path / "cache", "model.cbm"), no_check)
         for act in (registry.aliases, lambda: registry.fetch("v1")):
             with pytest.raises(Unavailable):
                 act()

@@ -9,7 +9,7 @@ from model.bulk.cells import _END
 from model.bulk.errors import TableRefused
 from model.bulk.output import whole_file
 from model.bulk.workers import Work, scored
-from model.regno import RegnoScorer
+from model.regno import BUNDLED, RegnoScorer
 from model.regno.columns.bulk import score_block
 from tests.support.tables import as_csv, assert_scored, read, run, samples
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> 
     path.write_bytes(as_csv(samples(50)))
     with path.open("rb") as file:
         header = read_header(file)
-        work = Work("model.regno.columns.bulk", "", header, str(path), identity(file))
+        work = Work("regno", str(BUNDLED), header, str(path), identity(file))
         (tmp_path / "new.csv").write_bytes(as_csv(samples(50)[::-1]))
         (tmp_path / "new.csv").replace(path)
         with pytest.raises(TableRefused, match="changed while"):

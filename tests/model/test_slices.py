@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import InvalidRequest, TooManyRows, is_array, json_split, wire
-from model.careful_json import NOT_JSON
+from model import InvalidRequest, TooManyRows, is_array, json_split, request_decoder
 from model.regno import Reading
 from model.regno.request import decode_custom
-from model.wire import RequestDecoder
+from model.request_decoder import LONGEST_ROW, RequestDecoder
+from model.strict_json import NOT_JSON
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import VALID, mutations, requests
 
@@ -26,7 +26,7 @@ _MIB = 1 << 20
 _LONGEST_BODY = 16 * _MIB
 
 
-def _decoder(longest_row: int = wire.LONGEST_ROW) -> RequestDecoder[Reading]:
+def _decoder(longest_row: int = LONGEST_ROW) -> RequestDecoder[Reading]:
     return RequestDecoder(Reading, decode_custom, 10_000, longest_row)
 
 
@@ -34,7 +34,7 @@ def _decoder(longest_row: int = wire.LONGEST_ROW) -> RequestDecoder[Reading]:
 def sliced(size: int) -> Iterator[None]:
     """Arrays are decoded in slices of so many bytes, and looked at in pieces as long."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(wire, "SLICE_BYTES", size)
+        patched.setattr(request_decoder, "SLICE_BYTES", size)
         patched.setattr(json_split, "_PIECE", size)
         yield
 
@@ -79,7 +79,7 @@ _FORMS = st.fixed_dictionaries(
     st.lists(_ROWS_OF_ALL_KINDS, max_size=10),
     _FORMS,
     st.integers(1, 3000),
-    st.sampled_from([100, 1000, wire.LONGEST_ROW]),
+    st.sampled_from([100, 1000, LONGEST_ROW]),
 )
 def test_an_array_is_the_same_in_slices_of_any_size(
     rows: list[Any], form: dict[str, Any], size: int, longest_row: int
@@ -92,7 +92,7 @@ def test_an_array_is_the_same_in_slices_of_any_size(
         with sliced(size):
             found = outcome(decoder, body)
         # Where no comma is for long, an array that was encoded once more has no place to be cut.
-        if not (found == NOT_JSON and body[:1] == b'"' and longest_row < wire.LONGEST_ROW):
+        if not (found == NOT_JSON and body[:1] == b'"' and longest_row < LONGEST_ROW):
             assert found == whole
 
 
@@ -123,7 +123,7 @@ def test_a_mutated_array_is_refused_in_slices_if_it_is_at_once(body: bytes, size
             assert outcome(decoder, body) == whole
 
 
-@pytest.mark.parametrize("size", [10, 100, 700, 5000, wire.SLICE_BYTES])
+@pytest.mark.parametrize("size", [10, 100, 700, 5000, request_decoder.SLICE_BYTES])
 def test_each_row_is_that_of_its_place(size: int) -> None:
     rows: list[Any] = [{}, *_ROWS, [], *_ROWS[:50], {**_ROWS[0], "x": "},{" * 50}]
     one_by_one = [plain(_alone(row)) for row in rows]

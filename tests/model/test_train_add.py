@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from model.registry import Aliases, Files, Registry, open_registry
-from model.registry.file_home import FileHome
+from model.registry.file_store import FileStore
 from model.regno import BUNDLED
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import Manifest
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def served(folder: Path) -> Registry:
     """A registry in `models` of that folder, with the bundled model live."""
     papers = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
-    registry = Registry(FileHome(folder / "models/regno"), no_check)
+    registry = Registry(FileStore(folder / "models/regno", "model.cbm"), no_check)
     registry.add(Files(BUNDLED.read_bytes(), json.dumps({**papers, "file": "model.cbm"}).encode()))
     registry.promote(papers["version"], who="tests")
     return registry

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.config.settings import Settings, SettingsError
-from service.http.api_keys import BadKeys, KeyRing, entries, entries_of_file
+from service.http.api_keys import ApiKeys, BadKeys, entries, entries_of_file
 from tests.conftest import AppMaker
 from tests.support.server import refused
 
 
-def _ring(keys: str = "", *, file: Path | None = None, host: str = "127.0.0.1") -> KeyRing:
-    return KeyRing(Settings(api_keys=keys, api_keys_file=str(file or ""), host=host))
+def _ring(keys: str = "", *, file: Path | None = None, host: str = "127.0.0.1") -> ApiKeys:
+    return ApiKeys(Settings(api_keys=keys, api_keys_file=str(file or ""), host=host))
 
 
 def test_each_of_several_keys_has_its_name() -> None:
@@ -183,7 +183,7 @@ def test_only_keys_in_force_are_found(tmp_path: Path) -> None:
     ring = _ring("fixed:of-the-settings", file=file)
     assert ring.is_in(f"a {_LONG}")
     file.write_text("two:of-the-new-file\n")
-    ring.look_again()
+    ring.reload_if_changed()
     found = {
         text: ring.is_in(f"a {text}") for text in (_LONG, "of-the-new-file", "of-the-settings")
     }

@@ -12,7 +12,7 @@ import pytest
 from service.config.settings import Settings
 from service.doctor import folders, limits, memory, ports, workers
 from service.doctor.machine import Machine
-from service.process import run_folder as workdir
+from service.process import run_folder
 from service.process.open_files import OTHERS
 from tests.support.doctor import machine, only
 
@@ -189,15 +189,15 @@ def _old(folder: Path) -> Path:
 
 def test_left_over_metrics(tmp_path: Path) -> None:
     assert only(folders.left_over_metrics(tmp_path)).found == "none"
-    (tmp_path / f"{workdir.PREFIX}young").mkdir()  # its server may just be starting
+    (tmp_path / f"{run_folder.PREFIX}young").mkdir()  # its server may just be starting
     assert only(folders.left_over_metrics(tmp_path)).found == "none"
-    killed = tmp_path / f"{workdir.PREFIX}killed"
+    killed = tmp_path / f"{run_folder.PREFIX}killed"
     killed.mkdir()
-    (killed / workdir.LOCK).touch()
+    (killed / run_folder.LOCK).touch()
     found = only(folders.left_over_metrics(tmp_path))
     assert (found.level, found.found[0]) == ("ok", "1")
     assert killed.exists(), "the doctor looks and touches nothing"
-    stuck = _old(tmp_path / f"{workdir.PREFIX}stuck")
+    stuck = _old(tmp_path / f"{run_folder.PREFIX}stuck")
     found = only(folders.left_over_metrics(tmp_path))
     assert (found.level, found.mend) == ("warn", f"rm -r {stuck}")
 

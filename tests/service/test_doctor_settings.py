@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from model.registry import Examined
+from model import catalog
+from model.registry import Validated
 from model.regno import BUNDLED
 from service.config.settings import Settings
 from service.doctor import edge, model, remote, sense
@@ -235,7 +236,7 @@ def test_traces_need_their_packages() -> None:
     assert (found.level, found.mend.split()[0]) == ("fail", "pip")
 
 
-def _examined(golden: int = 16, **changed: Any) -> Examined:
+def _validated(golden: int = 16, **changed: Any) -> Validated:
     manifest = {
         "version": "v",
         "golden": [0.5] * golden,
@@ -243,23 +244,23 @@ def _examined(golden: int = 16, **changed: Any) -> Examined:
         "positive_class": "1",
         "unexplained": "",
     }
-    return Examined(manifest=msgspec.Raw(msgspec.json.encode(manifest)), **changed)
+    return Validated(manifest=msgspec.Raw(msgspec.json.encode(manifest)), **changed)
 
 
 def test_the_model_and_what_vouches_for_it(tmp_path: Path) -> None:
     path = tmp_path / "m.cbm"
-    for examined, bundled, level in (
-        (_examined(), False, "ok"),
-        (_examined(), True, "warn"),
-        (_examined(golden=0), False, "warn"),
-        (_examined(is_derived=True), False, "warn"),
-        (_examined(refused="no"), True, "fail"),
+    for validated, bundled, level in (
+        (_validated(), False, "ok"),
+        (_validated(), True, "warn"),
+        (_validated(golden=0), False, "warn"),
+        (_validated(is_derived=True), False, "warn"),
+        (_validated(refused="no"), True, "fail"),
     ):
-        assert only(model.model(path, examined, bundled=bundled)).level == level
+        assert only(model.model(path, validated, bundled=bundled)).level == level
     (tmp_path / "manifest.json").touch()
-    stranger = _examined(is_derived=True)
+    stranger = _validated(is_derived=True)
     assert "names another file" in only(model.model(path, stranger, bundled=False)).found
 
 
 def test_the_bundled_model_is_known_by_its_place() -> None:
-    assert model.BUNDLED == BUNDLED
+    assert catalog.entry(catalog.DEFAULT).bundled == BUNDLED

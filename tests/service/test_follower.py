@@ -11,7 +11,7 @@ import pytest
 
 from model import ModelRefused
 from model.registry import Aliases, Unavailable
-from service.process.scoreboard import Board
+from service.process.scoreboard import Scoreboard
 from service.rollout import follower as module
 from service.rollout.follower import Follower, Place
 from service.rollout.rollout_state import Note, Order, Target, Whiteboard
@@ -39,9 +39,9 @@ class World:
         self.replaced: set[str] = set()
         self.looks: list[str] = []
         self.before: Callable[[str], None] = lambda _: None
-        self.board = Board(2)
-        self.board.take()
-        self.board.take()
+        self.scoreboard = Scoreboard(2)
+        self.scoreboard.take()
+        self.scoreboard.take()
         self.whiteboard = Whiteboard(os.memfd_create("a-test"))
         self.slot = _fake(current=self.made(_fake(version="first")), shadow=None, made=self.made)
         self.slot.change = partial(setattr, self.slot, "current")
@@ -59,7 +59,7 @@ class World:
             keep=lambda _: None,
             is_that=self._is_that,
         )
-        place = Place(_MINE, self.board, self.whiteboard)
+        place = Place(_MINE, self.scoreboard, self.whiteboard)
         self.follower = Follower(
             registry,
             loader,
@@ -342,8 +342,8 @@ def test_what_stands_by_is_looked_at_once_a_swap(world: World) -> None:
 
 def test_a_swap_during_a_stop_is_no_failure(world: World) -> None:
     """No worker takes connections then: how long they served two versions is asked of none."""
-    world.board.close(_MINE)
-    world.board.close(_OTHER)
+    world.scoreboard.close(_MINE)
+    world.scoreboard.close(_OTHER)
     world.change_to("second", 2)
     assert world.follower.version == "second"
     assert world.state == "serving"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from service.config.settings import Settings
-from service.http.api_keys import KeyRing
+from service.http.api_keys import ApiKeys
 
 
-def _ring(keys: str = "", *, file: Path | None = None, host: str = "127.0.0.1") -> KeyRing:
-    return KeyRing(Settings(api_keys=keys, api_keys_file=str(file or ""), host=host))
+def _ring(keys: str = "", *, file: Path | None = None, host: str = "127.0.0.1") -> ApiKeys:
+    return ApiKeys(Settings(api_keys=keys, api_keys_file=str(file or ""), host=host))
 
 
 class TestRotation:
@@ -25,15 +25,15 @@ class TestRotation:
         return file
 
     @pytest.fixture
-    def ring(self, file: Path) -> KeyRing:
+    def ring(self, file: Path) -> ApiKeys:
         return _ring("fixed:k0", file=file)
 
     @pytest.fixture
-    def names(self, ring: KeyRing) -> Callable[[], list[str | None]]:
+    def names(self, ring: ApiKeys) -> Callable[[], list[str | None]]:
         """The names of the fixed, the old and the new key, at the next look."""
 
         def look() -> list[str | None]:
-            ring.look_again()
+            ring.reload_if_changed()
             return [ring.name_of(key) for key in (b"k0", b"k1", b"k2")]
 
         return look
@@ -47,15 +47,15 @@ class TestRotation:
         file.write_text("new:k2\n")
         assert names() == ["fixed", None, "new"]
 
-    def test_no_request_looks_at_the_file(self, file: Path, ring: KeyRing) -> None:
+    def test_no_request_looks_at_the_file(self, file: Path, ring: ApiKeys) -> None:
         file.write_text("new:k2\n")
         assert ring.name_of(b"k2") is None
-        ring.look_again()
+        ring.reload_if_changed()
         assert ring.name_of(b"k2") == "new"
 
     def test_without_a_file_nothing_is_looked_at(self) -> None:
         ring = _ring("fixed:k0")
-        ring.look_again()
+        ring.reload_if_changed()
         assert ring.name_of(b"k0") == "fixed"
 
     def test_a_file_that_did_not_change_is_not_read_again(
@@ -118,13 +118,13 @@ class TestRotation:
         file.write_text("old:k1")
         ring = _ring(file=file)
         file.write_text("new:k22")
-        ring.look_again()
+        ring.reload_if_changed()
         assert (ring.name_of(b"k1"), ring.name_of(b"k22")) == (None, "new")
 
     def test_each_look_at_a_bad_file_is_counted_and_told_once(
         self,
         file: Path,
-        ring: KeyRing,
+        ring: ApiKeys,
         names: Callable[[], list[str | None]],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
@@ -174,5 +174,5 @@ class TestRotation:
     ) -> None:
         ring = _ring(file=file, host="0.0.0.0")
         file.write_text("new:k2\nexample:123321\n")
-        ring.look_again()
+        ring.reload_if_changed()
         assert [ring.name_of(key) for key in (b"k1", b"k2", b"123321")] == ["old", None, None]

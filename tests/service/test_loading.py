@@ -11,7 +11,7 @@ import pytest
 
 from model import ModelRefused
 from model.regno import BUNDLED
-from service.rollout.loader import Examination, Loader
+from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
 from tests.support.registry import no_check
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
@@ -38,15 +38,15 @@ def model(tmp_path: Path) -> Path:
 
 
 def _age(folder: Path) -> None:
-    (verdict,) = folder.glob("examined-*")
+    (verdict,) = folder.glob("validated-*")
     os.utime(verdict, (0, 0))
 
 
 def test_a_good_model_is_examined_once(model: Path) -> None:
     examiner = Examiner()
-    Examination(model.parent, examiner)(model)
+    SharedValidation(model.parent, examiner)(model)
     _age(model.parent)
-    Examination(model.parent, examiner)(model)
+    SharedValidation(model.parent, examiner)(model)
     assert examiner.asked == 1
 
 
@@ -54,18 +54,18 @@ def test_a_refusal_holds_for_all_who_ask_now(model: Path) -> None:
     examiner = Examiner("it is not loaded after 120 s")
     for _ in range(2):
         with pytest.raises(ModelRefused, match="120 s"):
-            Examination(model.parent, examiner)(model)
+            SharedValidation(model.parent, examiner)(model)
     assert examiner.asked == 1
 
 
 def test_a_refusal_is_not_for_ever(model: Path) -> None:
     examiner = Examiner("it is not loaded after 120 s")
     with pytest.raises(ModelRefused):
-        Examination(model.parent, examiner)(model)
+        SharedValidation(model.parent, examiner)(model)
     _age(model.parent)
     examiner.reason = ""
-    Examination(model.parent, examiner)(model)
-    Examination(model.parent, examiner)(model)
+    SharedValidation(model.parent, examiner)(model)
+    SharedValidation(model.parent, examiner)(model)
     assert examiner.asked == 2
 
 
@@ -78,8 +78,8 @@ class Reads:
         monkeypatch.setattr(registry, "fetch", partial(self._fetch, registry.fetch))
         (folder / "kept").mkdir()
         self.kept = Kept(folder / "kept")
-        examination = Examination(folder, no_check)
-        self.loader = Loader(registry, examination, self.kept, slowest=3.0)
+        validation = SharedValidation(folder, no_check)
+        self.loader = Loader(registry, validation, self.kept, slowest=3.0)
         self.file = registry.fetch(SECOND)
         self.versions.clear()
 

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from service.process import run_folder as workdir
-from service.telemetry.metrics import multiprocess as places
+from service.process import run_folder
+from service.telemetry.metrics import multiprocess
 from service.telemetry.metrics.http import BUCKETS
 from service.telemetry.metrics.predictions import BOUNDS
 from service.telemetry.record import STAGES
@@ -389,9 +389,9 @@ def test_the_files_of_all_places_are_there_whole_before_anybody_can_merge_them(
 ) -> None:
     kept = tmp_path / "gauge_livemax_1.db"
     kept.write_bytes(b"what its former worker counted")
-    places.reserve(2, tmp_path)
+    multiprocess.allocate(2, tmp_path)
     made = {path.name: path for path in tmp_path.iterdir()}
-    assert made.keys() == {f"{kind}_{place}.db" for kind in places.BYTES for place in (0, 1)}
+    assert made.keys() == {f"{kind}_{place}.db" for kind in multiprocess.BYTES for place in (0, 1)}
     assert made.pop(kept.name).read_bytes() == b"what its former worker counted"
     for path in made.values():
         assert list(MmapedDict.read_all_values_from_file(path)) == []  # type: ignore[no-untyped-call]
@@ -399,15 +399,15 @@ def test_the_files_of_all_places_are_there_whole_before_anybody_can_merge_them(
 
 
 def test_a_start_asks_for_the_room_that_it_takes() -> None:
-    assert sum(places.BYTES.values()) == workdir.PROCESS_BYTES
+    assert sum(multiprocess.BYTES.values()) == run_folder.PROCESS_BYTES
 
 
 def test_what_is_left_of_a_worker_that_has_gone_are_its_counts_and_the_room(tmp_path: Path) -> None:
     for name in ("counter_1", "gauge_livemax_1", "gauge_livemax_11", "gauge_mostrecent_1"):
-        values: Any = places.RoomyDict(str(tmp_path / f"{name}.db"))
+        values: Any = multiprocess.AllocatedDict(str(tmp_path / f"{name}.db"))
         values.write_value("key", 1.0, 0.0)
         values.close()
-    places.leave(1, tmp_path)
+    multiprocess.clear_live_gauges(1, tmp_path)
     left = {path.stem: _values_of(path) for path in tmp_path.iterdir()}
     assert left == {
         "counter_1": {"key": 1.0},
@@ -425,14 +425,14 @@ def _values_of(path: Path) -> dict[str, float]:
 
 def test_values_grow_beyond_their_file_whatever_their_length(tmp_path: Path) -> None:
     path = tmp_path / "gauge_livesum_0.db"
-    values: Any = places.RoomyDict(str(path))
+    values: Any = multiprocess.AllocatedDict(str(path))
     keys = [f"{number}{'я' * (number % 97)}" for number in range(1500)] + ["x" * 300_000]
     for number, key in enumerate(keys):
         values.write_value(key, float(number), 0.0)
         assert path.stat().st_blocks * 512 >= path.stat().st_size
     values.close()
     assert _values_of(path) == {key: float(number) for number, key in enumerate(keys)}
-    again: Any = places.RoomyDict(str(path))
+    again: Any = multiprocess.AllocatedDict(str(path))
     assert again.read_value(keys[-1])[0] == len(keys) - 1
     again.close()
 
@@ -441,7 +441,7 @@ def test_values_without_room_are_missing_until_there_is_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "gauge_livesum_0.db"
-    values: Any = places.RoomyDict(str(path))
+    values: Any = multiprocess.AllocatedDict(str(path))
     known = {f"{number:100}": float(number) for number in range(500)}
     for key, value in known.items():
         values.write_value(key, value, 0.0)

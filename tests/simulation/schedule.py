@@ -64,7 +64,7 @@ async def _stop(world: World, calling: list[Task[None]], requests: Requests) -> 
         world.servers[0].stop(signal.SIGTERM)
     await wait(calling, timeout=detangle.choice(_STOPS))
     audit.note("the server is about to stop", "a stop")
-    world.shared.board.begin_stop()
+    world.shared.scoreboard.begin_stop()
     await sleep(detangle.choice(_DRAIN_SECONDS))
     if size := detangle.choice(_LATE):
         callers = [Caller(world, f"late{number}", requests) for number in range(size)]

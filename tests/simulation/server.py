@@ -19,9 +19,9 @@ from unittest.mock import patch
 from model.regno import Row, Score
 from service import sites
 from service.app import App, Parts, create_app
-from service.http.api_keys import KeyRing
+from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.scoreboard import Board
+from service.process.scoreboard import Scoreboard
 from service.rollout.follower import Follower, Place
 from service.rollout.rollout_state import Whiteboard
 from service.routes.explain import ExplainRoute
@@ -57,7 +57,7 @@ _SMALLER: Final = (
     ("service.server.site", "_MOST_UNSENT", 300_000),
     ("service.server.site", "_MOST_UNSENT_FOR_PAGES", 100_000),
     ("service.server.site", "_STEP", 2048),
-    ("model.wire", "SLICE_BYTES", 4096),
+    ("model.request_decoder", "SLICE_BYTES", 4096),
 )
 _PLANNED: Final = frozenset(("Poisoned",))
 
@@ -79,13 +79,13 @@ class Server:
             self.site = self._made_site(shared)
         self._evict = self.site.evict
         self.site.evict = self._count_evicted  # type: ignore[method-assign]
-        with patch("service.server.worker.board", lambda: shared.board):
+        with patch("service.server.worker.scoreboard", lambda: shared.scoreboard):
             self._worker = ScoringWorker(*self._arguments())
         self._worker.wsgi = SimpleNamespace(site=lambda *_: self.site)
-        place = Place(self._worker.place, shared.board, shared.whiteboard)
+        place = Place(self._worker.place, shared.scoreboard, shared.whiteboard)
         parts = cast("Any", shared.registry), cast("Any", Loader), self.slot, place
         poll = SETTINGS.models_poll_seconds
-        self._follower = Follower(*parts, _metrics().swaps, poll, self._shadow)
+        self._follower = Follower(*parts, _metrics().rollout, poll, self._shadow)
         self._worker.begin = self._begin
         self._followers: set[Task[Any]] = set()
         self._task: Task[None] | None = None
@@ -109,7 +109,7 @@ class Server:
         settings, keys, metrics = SETTINGS, _keys(), _metrics()
         parts = Parts(
             *(settings, keys, metrics, self.admission, self.slot),
-            *(shared.board, shared.whiteboard),
+            *(shared.scoreboard, shared.whiteboard),
         )
         flask, stands_for = _flask(self.number)
         stands_for(parts)
@@ -221,7 +221,7 @@ class Shared:
     """What all workers have in common."""
 
     def __init__(self) -> None:
-        self.board = Board(2)
+        self.scoreboard = Scoreboard(2)
         self.registry = Registry()
         self._memory = os.memfd_create("simulation")
         self.whiteboard = Whiteboard(self._memory)
@@ -367,7 +367,7 @@ class _StandIn:
 def _flask(number: int) -> tuple[Any, Any]:
     """The Flask app of a worker, and what makes its parts stand for others."""
     del number
-    stand_ins = {name: _StandIn() for name in ("admission", "slot", "board", "whiteboard")}
+    stand_ins = {name: _StandIn() for name in ("admission", "slot", "scoreboard", "whiteboard")}
     parts = Parts(SETTINGS, _keys(), _metrics(), **cast("dict[str, Any]", stand_ins))
     app = create_app(parts).flask
 
@@ -384,8 +384,8 @@ def _metrics() -> Metrics:
 
 
 @cache
-def _keys() -> KeyRing:
-    return KeyRing(SETTINGS)
+def _keys() -> ApiKeys:
+    return ApiKeys(SETTINGS)
 
 
 class _Log(logging.Handler):

@@ -10,9 +10,10 @@ from service.server import connection
 from tests.simulation import clocks
 from tests.support.paths import ROOT
 
-_MODULES = sorted((ROOT / "service" / "server").glob("*.py")) + [
-    ROOT / "service" / f"{name}.py"
-    for name in ("admission", "batching", "deadline", "iteration", "scoring", "shadow", "slots")
+_MODULES = [
+    path
+    for room in ("server", "overload", "scoring")
+    for path in sorted((ROOT / "service" / room).glob("*.py"))
 ]
 
 

@@ -31,7 +31,7 @@ def told(story: Callable[[World], Awaitable[None]]) -> Audit:
 
 def stop(world: World) -> None:
     """Stop the server, as its master does."""
-    world.shared.board.begin_stop()
+    world.shared.scoreboard.begin_stop()
     world.audit.stopped = world.audit.now
     world.stop(signal.SIGTERM)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.telemetry.error_reports import Reports
 from service.telemetry.metrics.predictions import Behaviour
-from service.telemetry.metrics.process import VitalSigns
+from service.telemetry.metrics.process import ProcessMetrics
 from tests.support.breaking import app, fail
 
 __all__ = ["app"]
@@ -18,7 +18,7 @@ def _fail(*_: Any) -> None:
     fail()
 
 
-for owner, name in ((Behaviour, "publish"), (VitalSigns, "publish"), (Reports, "stop")):
+for owner, name in ((Behaviour, "publish"), (ProcessMetrics, "publish"), (Reports, "stop")):
     setattr(owner, name, _fail)
 
 

@@ -8,9 +8,9 @@ from flask import Flask
 from model.regno import RegnoScorer
 from service.app import App, Parts, create_app
 from service.config.settings import Settings
-from service.http.api_keys import KeyRing
+from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.scoreboard import PLACES, Board
+from service.process.scoreboard import PLACES, Scoreboard
 from service.rollout.rollout_state import Whiteboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = True) -> Parts:
     """Parts with a warm model, of which nothing is shared with another test."""
-    keys = KeyRing(settings)
+    keys = ApiKeys(settings)
     metrics = Metrics(keys.names, thresholds_of(settings), kept=metrics_kept)
     admission = Admission(settings, metrics.http.shed)
     slot = Slot(scorer, metrics, admission)
     slot.warm_up()
-    board, whiteboard = Board(PLACES), Whiteboard(os.memfd_create("test"))
-    return Parts(settings, keys, metrics, admission, slot, board, whiteboard)
+    scoreboard, whiteboard = Scoreboard(PLACES), Whiteboard(os.memfd_create("test"))
+    return Parts(settings, keys, metrics, admission, slot, scoreboard, whiteboard)
 
 
 class Served:
@@ -60,7 +60,7 @@ def publish(parts: Parts, in_flight: int = 0) -> None:
     """Write what was noted, as a worker does once a second."""
     parts.metrics.http.publish(in_flight)
     parts.metrics.scoring.publish()
-    parts.metrics.vitals.publish(())
+    parts.metrics.process.publish(())
     for live in parts.slot.served:
         live.behaviour.publish()
 

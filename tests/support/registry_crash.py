@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from model.registry import Registry
-from model.registry.file_home import FileHome
+from model.registry.file_store import FileStore
 from tests.support.registry import files, no_check
 
 _OPERATIONS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "fcntl.flock")
@@ -27,7 +27,7 @@ def main(folder: str, step: str, number: str) -> None:
             if left < 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    registry = Registry(FileHome(Path(folder)), no_check)
+    registry = Registry(FileStore(Path(folder), "model.cbm"), no_check)
     sys.addaudithook(count)
     if step == "add":
         registry.add(files("new", b"new" * 1000))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from model.registry import Files, Registry, open_registry
-from model.registry.incoming import incoming
+from model.registry.ingest import ingest
 from model.regno import BUNDLED
 from service.rollout.rollout_state import NAME, Whiteboard
 from tests.support import toys
@@ -33,7 +33,7 @@ def registry_of_two(folder: Path) -> Registry:
     registry = open_registry(folder / "models", check=no_check)
     small = toys.save(toys.train(_NAMES, iterations=40, depth=4), folder / "made")
     for version, path in ((FIRST, BUNDLED), (SECOND, small)):
-        registry.add(incoming(path, "regno", version, None))
+        registry.add(ingest(path, "regno", version, None))
     registry.promote(FIRST, who="the tests")
     return registry
 

@@ -14,7 +14,7 @@ from model.regno import RegnoScorer
 from model.regno.columns.bulk import score_block
 from model.regno.request import FIELDS, from_fields
 from model.regno.training.simulate import simulate
-from model.wire import explain
+from model.request_decoder import invalid_request
 from tests.support.paths import ROOT
 
 HEADER = ",".join(FIELDS).encode() + b"\n"
@@ -56,7 +56,11 @@ def expected(scorer: RegnoScorer, row: Mapping[str, object]) -> dict[str, object
     try:
         reading = from_fields(**fields)
     except msgspec.ValidationError as error:
-        return {"negative": None, "positive": None, "error": str(explain(error, fields.get))}
+        return {
+            "negative": None,
+            "positive": None,
+            "error": str(invalid_request(error, fields.get)),
+        }
     return {**msgspec.structs.asdict(scorer.score([reading])[0]), "error": ""}
 
 

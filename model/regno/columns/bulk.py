@@ -12,9 +12,8 @@ import numpy as np
 
 from model.bulk.blocks import Block
 from model.bulk.cells import read_cells
-from model.bulk.errors import TableRefused
+from model.bulk.header import layout
 from model.bulk.outcome import Outcome
-from model.regno.columns.csv_header import column_names, places
 from model.regno.columns.csv_rows import Checked, check
 from model.regno.request import FIELDS
 from model.regno.scorer import BUNDLED, RegnoScorer
@@ -29,39 +28,21 @@ def score_block(model: str, header: bytes, block: Block, positive_class: str = "
     `RegnoScorer.load`; `header` is the file's first line, whose line end all rows get. A row
     that can't be scored has an error instead. Raises TableRefused or ModelRefused.
     """
-    scorer, (width, wanted) = _scorer(model, positive_class), _layout(header)
-    cells = read_cells(block, width)
+    scorer, file = _scorer(model, positive_class), layout(header, FIELDS, ADDED)
+    cells = read_cells(block, file.width)
     if not cells.rows:
-        return Outcome(_scored_header(header), b"", 0, {}, {})
-    columns = [cells.columns[at] for at in wanted]
+        return Outcome(file.header, b"", 0, {}, {})
+    columns = [cells.columns[at] for at in file.wanted]
     checked = check(columns, cells.faults, max(map(len, cells.rows)))
     scores, warnings = _scores(scorer, checked)
-    text = _text(cells.rows, scores, checked.faults, _line_end(header))
+    text = _text(cells.rows, scores, checked.faults, file.end)
     faults = Counter(checked.faults.values())
-    return Outcome(_scored_header(header), text, len(cells.rows), faults, warnings)
-
-
-def _scored_header(header: bytes) -> bytes:
-    end = _line_end(header)
-    return header.removesuffix(end) + ",".join(("", *ADDED)).encode() + end
+    return Outcome(file.header, text, len(cells.rows), faults, warnings)
 
 
 @lru_cache(1)
 def _scorer(path: str, positive_class: str) -> RegnoScorer:
     return RegnoScorer.load(Path(path) if path else BUNDLED, positive_class, warm=True)
-
-
-def _line_end(header: bytes) -> bytes:
-    return b"\r\n" if header.endswith(b"\r\n") else b"\n"
-
-
-@lru_cache(1)
-def _layout(header: bytes) -> tuple[int, list[int]]:
-    """How many cells a row has, and where each of `FIELDS` is."""
-    names = column_names(header)
-    if taken := [name for name in ADDED if name in names]:
-        raise TableRefused(f"it already has the output's columns: {', '.join(taken)}")
-    return len(names), places(names, FIELDS)
 
 
 def _scores(scorer: RegnoScorer, checked: Checked) -> tuple[np.ndarray[Any, Any], dict[str, int]]:

@@ -16,7 +16,7 @@ from model.regno.columns.csv_times import days_and_months, hours
 from model.regno.columns.ragged import Lists
 from model.regno.columns.table import Columns, columns_of
 from model.regno.request import FIELDS, LONGEST, Reading, from_fields, parse_scores
-from model.wire import explain
+from model.request_decoder import invalid_request
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Column: TypeAlias = Sequence[bytes]
@@ -77,7 +77,7 @@ def _reading(cells: Column) -> Reading:
     try:
         return from_fields(**fields)
     except msgspec.ValidationError as error:
-        raise explain(error, fields.get) from error
+        raise invalid_request(error, fields.get) from error
 
 
 def _columns(

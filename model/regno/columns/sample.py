@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from model.errors import ModelRefused
-from model.file_text import UTF16, looks_like_utf16
 from model.regno.request import FIELDS, Reading, from_fields
+from model.utf8 import UTF16, looks_like_utf16
 
 # Of a header.
 _START: Final = 64

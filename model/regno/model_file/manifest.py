@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from model import file_text, files
+from model import files
 from model.errors import ModelRefused
 from model.regno.drift.drift import Variable
+from model.utf8 import file_text
 
 FILE_NAME: Final = "manifest.json"
 # The bundled one has 34 kB; one of a hundred times as many values still fits.
@@ -65,7 +66,7 @@ def beside(model: Path, sha256: str) -> Manifest | None:
     """
     path = model.with_name(FILE_NAME)
     try:
-        manifest = msgspec.json.decode(file_text.bare(files.read(path, _LARGEST)), type=Manifest)
+        manifest = msgspec.json.decode(file_text(files.read(path, _LARGEST)), type=Manifest)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -15,9 +15,10 @@ An empty list is no mismatch: the contract says what it counts as.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import chain
+from itertools import chain, starmap
+from operator import eq
 from time import time
 from typing import Any, Final, TypeAlias
 
@@ -118,11 +119,13 @@ class Doubts:
 
     def count(self, columns: Columns) -> dict[str, int]:
         """In how many of many readings there is each warning; those that none has are left out."""
-        counts = Counter(chain.from_iterable(map(self._of_plates, columns.camera, columns.network)))
+        counts = _count_letters(columns.camera, columns.network)
         characters, lengths = columns.character_scores, columns.length_scores
-        sizes = np.fromiter(map(len, columns.network), dtype=np.intp, count=len(columns.network))
+        camera_sizes, sizes = _sizes(columns.camera), _sizes(columns.network)
         unfit = (lengths.sizes != self._plate_lengths) | (sizes >= self._plate_lengths)
         doubtful = {
+            _CAMERA_LENGTH: _outside(camera_sizes, self._camera),
+            _NETWORK_LENGTH: _outside(sizes, self._network),
             _CHARACTERS_BEYOND: _beyond(characters),
             _CHARACTERS_MISMATCH: (characters.sizes > 0) & (characters.sizes != sizes),
             _LENGTHS_BEYOND: _beyond(lengths),
@@ -133,16 +136,7 @@ class Doubts:
         return dict(+counts)
 
     def _of_plates(self, camera: str, network: str) -> list[str]:
-        warnings: list[str] = []
-        if not is_plain(camera + network):  # hardly ever, and what follows takes long
-            if has_lookalikes(camera):
-                warnings.append(_CAMERA_LATIN)
-            if has_lookalikes(network):
-                warnings.append(_NETWORK_LATIN)
-            if agree(camera, network):
-                warnings.append(AGREE)
-        elif camera == network:
-            warnings.append(AGREE)
+        warnings = _of_letters(camera, network)
         least, greatest = self._camera
         if not least <= len(camera) <= greatest:
             warnings.append(_CAMERA_LENGTH)
@@ -150,6 +144,39 @@ class Doubts:
         if not least <= len(network) <= greatest:
             warnings.append(_NETWORK_LENGTH)
         return warnings
+
+
+def _of_letters(camera: str, network: str) -> list[str]:
+    """The warnings of two plates that do not depend on how long these are."""
+    if is_plain(camera + network):  # nearly always, and what follows takes long
+        return [AGREE] if camera == network else []
+    warnings = []
+    if has_lookalikes(camera):
+        warnings.append(_CAMERA_LATIN)
+    if has_lookalikes(network):
+        warnings.append(_NETWORK_LATIN)
+    if agree(camera, network):
+        warnings.append(AGREE)
+    return warnings
+
+
+def _count_letters(camera: Sequence[str], network: Sequence[str]) -> Counter[str]:
+    """In how many pairs of plates there is each of these warnings."""
+    pairs = zip(camera, network, strict=True)
+    other = [pair for pair in pairs if not is_plain(pair[0] + pair[1])]
+    counts = Counter(chain.from_iterable(starmap(_of_letters, other)))
+    counts[AGREE] += sum(map(eq, camera, network)) - sum(starmap(eq, other))
+    return counts
+
+
+def _sizes(texts: Sequence[str]) -> Array:
+    return np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
+
+
+def _outside(sizes: Array, bounds: Bounds) -> Array:
+    least, greatest = bounds
+    outside: Array = (sizes < least) | (sizes > greatest)
+    return outside
 
 
 def _beyond(lists: Lists) -> Array:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from model.cli import SignalFlag
 from model.regno.drift.drift import Variable
 from model.regno.drift.reference import reference
 from model.regno.evaluation import card, evaluate, plot
@@ -24,7 +25,6 @@ from model.regno.request import from_fields
 from model.regno.scorer import RegnoScorer
 from model.regno.training import training
 from model.regno.training.simulate import Sample, simulate
-from model.stopping import Stopped
 
 MODEL_NAME: Final = "regno.cbm"
 # Apart from the training seed, so that the golden requests never change with it.
@@ -61,7 +61,7 @@ def golden_requests() -> list[dict[str, Any]]:
 
 
 def make(
-    out: Path, rows: int, seed: int, *, progress: bool = True, stopped: Stopped | None = None
+    out: Path, rows: int, seed: int, *, progress: bool = True, stopped: SignalFlag | None = None
 ) -> manifest.Manifest:
     """Simulate, train, measure, write into the folder `out`. A fifth of the rows is held out."""
     samples = simulate(rows, seed)

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from catboost import CatBoostClassifier, CatBoostError
 
+from model.cli import SignalFlag
 from model.errors import DataRefused, ModelRefused
 from model.regno import golden
 from model.regno.columns.table import as_declared
@@ -22,7 +23,6 @@ from model.regno.training import training
 from model.regno.training.labelled import Labelled
 from model.regno.training.parameters import Parameters
 from model.regno.training.split import Split, by_time
-from model.stopping import Stopped
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -42,7 +42,7 @@ class Job(NamedTuple):
     source: Source
     against: RegnoScorer | None = None
     progress: bool = True
-    stopped: Stopped | None = None
+    stopped: SignalFlag | None = None
 
 
 def make(rows: Labelled, job: Job, folder: Path) -> Report:

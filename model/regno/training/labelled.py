@@ -15,9 +15,9 @@ import pandas as pd
 from model.bulk.blocks import Block, blocks, read_header
 from model.bulk.cells import Cells, read_cells
 from model.bulk.errors import TableRefused
+from model.bulk.header import column_names, places
 from model.names import PLATE
 from model.privacy import is_whole_plate
-from model.regno.columns.csv_header import column_names, places
 from model.regno.columns.csv_rows import check
 from model.regno.columns.table import Columns, TableMaker
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC
@@ -25,7 +25,7 @@ from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.request import FIELDS
 from model.regno.review.doubts import Doubts, usual_lengths
 from model.regno.review.ranges import ANY
-from model.wire import EMPTY
+from model.request_decoder import EMPTY
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

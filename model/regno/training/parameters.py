@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct, inspect
 
-from model import file_text
 from model.errors import ParametersRefused
+from model.utf8 import file_text
 
 PATH: Final = Path(__file__).parents[1] / "training.toml"
 _MOST_SHARES: Final = 0.9
@@ -73,7 +73,7 @@ def _merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file_text.text_of(path.read_bytes()))
+        return tomllib.loads(file_text(path.read_bytes()))
     except OSError as error:
         raise ParametersRefused(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeError) as error:

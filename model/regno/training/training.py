@@ -11,11 +11,11 @@ import pandas as pd
 from catboost import CatBoostClassifier, Pool
 from tqdm import tqdm
 
+from model.cli import SignalFlag
 from model.regno.features import CATEGORICAL, NAMES, TEXT, Value, all_features
 from model.regno.model_file import vocabulary
 from model.regno.request import from_fields
 from model.regno.training.simulate import Sample
-from model.stopping import Stopped
 
 # Symbols and pairs of neighbours. The alphabet is small: nothing is cut off at these sizes,
 # and CatBoost's own defaults would only add hundreds of pair columns to each tree's search.
@@ -58,7 +58,7 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 class _Progress:
     """CatBoost's callback: one step of the bar for each tree."""
 
-    def __init__(self, bar: "tqdm[Any]", stopped: Stopped) -> None:
+    def __init__(self, bar: "tqdm[Any]", stopped: SignalFlag) -> None:
         self._bar = bar
         self._stopped = stopped
 
@@ -91,7 +91,7 @@ def train(
     parameters: Mapping[str, Any] = PARAMETERS,
     *,
     progress: bool = True,
-    stopped: Stopped | None = None,
+    stopped: SignalFlag | None = None,
 ) -> CatBoostClassifier:
     """A classifier of `samples`, whose labels must be of both kinds.
 
@@ -121,7 +121,7 @@ def fit(
     validation: Pool | None = None,
     *,
     progress: bool = True,
-    stopped: Stopped | None = None,
+    stopped: SignalFlag | None = None,
 ) -> CatBoostClassifier:
     """A classifier of a pool by CatBoost's options, of which `iterations` must be one.
 
@@ -129,7 +129,7 @@ def fit(
     when standard error is a terminal, unless `progress` is false. Raises what `stopped`
     raises when it has come.
     """
-    stopped = stopped or Stopped()
+    stopped = stopped or SignalFlag()
     model = CatBoostClassifier(
         **options,
         allow_writing_files=False,

@@ -11,8 +11,8 @@ from service.scoring.thresholds import DEFAULT
 from service.telemetry.metrics import page
 from service.telemetry.metrics.http import HttpMetrics
 from service.telemetry.metrics.predictions import Behaviour, BehaviourMetrics
-from service.telemetry.metrics.process import VitalSigns
-from service.telemetry.metrics.rollout import SwapMetrics
+from service.telemetry.metrics.process import ProcessMetrics
+from service.telemetry.metrics.rollout import RolloutMetrics
 from service.telemetry.metrics.scoring import ScoringMetrics
 from service.telemetry.metrics.shadow import ShadowMetrics
 from service.telemetry.metrics.silence import (
@@ -47,9 +47,9 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.http = (HttpMetrics if kept else SilentHttp)(self.registry, key_names)
         self.scoring = (ScoringMetrics if kept else SilentScoring)(self.registry)
-        self.swaps = SwapMetrics(self.registry, self.scoring)
+        self.rollout = RolloutMetrics(self.registry, self.scoring)
         self.shadow = (ShadowMetrics if kept else SilentShadow)(self.registry)
-        self.vitals = VitalSigns(self.registry)
+        self.process = ProcessMetrics(self.registry)
         self._behaviours = BehaviourMetrics(self.registry, thresholds)
         reports = Counter(
             "scoring_error_reports",

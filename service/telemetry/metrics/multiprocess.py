@@ -1,7 +1,7 @@
 """The files that hold the metrics of this process: their names and their allocation.
 
 prometheus_client names them after the process id, so that each crash and each reload leaves
-files behind for ever. Here they are named after the worker's place on the board. It also makes
+files behind for ever. Here they are named after the worker's place on the scoreboard. It also makes
 them sparse: when the file system is full later, a write to the mapped memory kills the process by
 SIGBUS. Here all bytes of a file are allocated before they are mapped.
 
@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, multiprocess, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import Collector
 
-from service.process import run_folder as workdir
+from service.process import run_folder
 
 _MASTER: Final = "master"
 # The kinds of files of a process and their first sizes, about twice what the bundled model's
@@ -45,12 +45,12 @@ _EMPTY: Final = bytes(8)
 
 _place = _MASTER
 # Those of this process.
-_open: "Final[set[RoomyDict]]" = set()
+_open: "Final[set[AllocatedDict]]" = set()
 
 log = logging.getLogger("scoring")
 
 
-class RoomyDict(MmapedDict):
+class AllocatedDict(MmapedDict):
     """The values in one file, whose last bytes are a sink.
 
     Values that can't be allocated share the sink, which nobody reads: they are missing from the
@@ -79,13 +79,13 @@ class RoomyDict(MmapedDict):
         _open.discard(self)
         super().close()  # type: ignore[no-untyped-call]
 
-    def keep(self) -> None:
+    def rewrite_if_removed(self) -> None:
         """Write the file again if it was removed, or could not be made. Raises OSError."""
         path = Path(self._fname)
         with suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(self._f.fileno())):
                 return
-        if not workdir.is_own(path.parent):
+        if not run_folder.is_own(path.parent):
             return  # the master is about to make it
         with self._lock:
             written = _written(path, len(self._m), self._m)
@@ -96,7 +96,7 @@ class RoomyDict(MmapedDict):
 
     def _opened(self, path: Path) -> BinaryIO:
         try:
-            lay(path)
+            allocate_file(path)
             return path.open("r+b")
         except OSError as error:
             reason = error.strerror
@@ -134,58 +134,61 @@ class RoomyDict(MmapedDict):
         self._m[self._capacity :] = _SINK
 
 
-def use_places() -> None:
+def install() -> None:
     """Name files after places, and allocate them, from now on. Call it before making metrics."""
     module: Any = values
-    module.MmapedDict = RoomyDict
+    module.MmapedDict = AllocatedDict
     module.ValueClass = values.MultiProcessValue(lambda: _place)  # type: ignore[no-untyped-call]
 
 
-class Gone(Exception):
+class FolderRemoved(Exception):
     """There is no folder of metrics: somebody has just removed it."""
 
 
 def collector(own: CollectorRegistry) -> Collector:
-    """What all workers have counted; what `own` has, where no values are in files. Raises Gone."""
+    """What all workers have counted; without files of values, what `own` has.
+
+    Raises FolderRemoved.
+    """
     if values.ValueClass is values.MutexValue:
         return own
     try:
         return multiprocess.MultiProcessCollector(None)  # type: ignore[no-untyped-call]
     except ValueError:
-        raise Gone from None
+        raise FolderRemoved from None
 
 
-def take(place: int) -> None:
+def bind_worker(place: int) -> None:
     """This process is the worker at a place; it goes on with the counts it finds there."""
     global _place  # noqa: PLW0603 - a process has one place, from its fork on
     _place = str(place)
 
 
-def reserve(places: int, folder: Path) -> None:
+def allocate(places: int, folder: Path) -> None:
     """Allocate the files of the first `places` places now. Raises OSError."""
     for place in range(places):
         for kind in BYTES:
-            lay(folder / f"{kind}_{place}.db")
+            allocate_file(folder / f"{kind}_{place}.db")
 
 
-def restore(places: int, folder: Path) -> None:
+def restore_folder(places: int, folder: Path) -> None:
     """The master's: make the folder again if somebody removed it, with what was allocated in it.
 
     Raises OSError.
     """
-    if workdir.restore(folder):
+    if run_folder.restore(folder):
         log.warning("The folder of the metrics was gone and is made again: %s", folder)
-        reserve(places, folder)
-    keep()
+        allocate(places, folder)
+    rewrite_removed()
 
 
-def keep() -> None:
+def rewrite_removed() -> None:
     """Write the files of this process again that somebody removed. Raises OSError."""
     for values_of_a_kind in tuple(_open):
-        values_of_a_kind.keep()
+        values_of_a_kind.rewrite_if_removed()
 
 
-def lay(path: Path) -> None:
+def allocate_file(path: Path) -> None:
     """Make a file unless it exists. Raises OSError."""
     if not path.exists():
         _written(path, _first_size(path)).close()
@@ -214,7 +217,7 @@ def _written(path: Path, size: int, content: bytes | mmap.mmap = b"") -> BinaryI
     return file
 
 
-def leave(place: int, folder: Path) -> None:
+def clear_live_gauges(place: int, folder: Path) -> None:
     """Clear the gauges of a worker that has ended, which were true only while it ran.
 
     The files stay allocated for its successor.

@@ -20,7 +20,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_options_header
 
 from service.http.errors import Refused
-from service.telemetry.metrics import multiprocess as places
+from service.telemetry.metrics import multiprocess
 from service.telemetry.record import record_of
 
 PATH: Final = "/metrics"
@@ -46,12 +46,12 @@ class _Exporter(PrometheusMetrics):  # type: ignore[misc]
     def generate_metrics(self, *_: object) -> tuple[str, str]:
         """The page and its content type, as the request accepts it."""
         try:
-            series = _Exposed(places.collector(self.registry))
+            series = _Exposed(multiprocess.collector(self.registry))
             if _wants_openmetrics(request.accept_mimetypes):
                 page: bytes = openmetrics.generate_latest(series)  # type: ignore[no-untyped-call]
                 return page.decode(), openmetrics.CONTENT_TYPE_LATEST
             return generate_latest(series).decode(), CONTENT_TYPE_PLAIN_0_0_4
-        except (places.Gone, OSError):
+        except (multiprocess.FolderRemoved, OSError):
             raise Refused(503, _GONE, {"Retry-After": "1"}) from None
 
 

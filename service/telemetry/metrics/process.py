@@ -16,7 +16,7 @@ _STATM: Final = Path("/proc/self/statm")
 _UNACKED: Final = struct.Struct("=8x16xI")
 
 
-class VitalSigns:
+class ProcessMetrics:
     """One worker's, in files that its successor takes over."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from service.telemetry.metrics.scoring import ScoringMetrics
 
 
-class SwapMetrics:
+class RolloutMetrics:
     """The registry's state, and how well the workers of a host change over together."""
 
     def __init__(self, registry: CollectorRegistry, scoring: ScoringMetrics) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 import uvloop
 
-from service.process.scoreboard import Board
+from service.process.scoreboard import Scoreboard
 from service.server.acceptor import Acceptor, FairAcceptor
 from tests.service.server.test_connection import GET
 from tests.support.connections import until
@@ -74,12 +74,14 @@ async def closed(acceptor: Acceptor) -> None:
 class Worker:
     """A worker, as far as acceptors go."""
 
-    def __init__(self, listener: Listener, board: Board, *, lent: bool, places: int) -> None:
+    def __init__(
+        self, listener: Listener, scoreboard: Scoreboard, *, lent: bool, places: int
+    ) -> None:
         self.echo = EchoSite()
-        self.place = board.take()
+        self.place = scoreboard.take()
         self.acceptor = FairAcceptor(
             *(get_running_loop(), listener.shared(), self.echo.site, places),
-            board=board,
+            scoreboard=scoreboard,
             own=self.place,
             lent=lent,
         )
@@ -89,20 +91,20 @@ class Worker:
 
 
 @pytest.fixture
-def board() -> Board:
-    return Board(4)
+def scoreboard() -> Scoreboard:
+    return Scoreboard(4)
 
 
 Hire = Callable[..., Worker]
 
 
 @pytest.fixture
-async def hire(listener: Listener, board: Board) -> AsyncIterator[Hire]:
+async def hire(listener: Listener, scoreboard: Scoreboard) -> AsyncIterator[Hire]:
     """Makes workers at the listener."""
     hired: list[Worker] = []
 
     def hire(*, lent: bool = False, places: int = 100) -> Worker:
-        hired.append(Worker(listener, board, lent=lent, places=places))
+        hired.append(Worker(listener, scoreboard, lent=lent, places=places))
         return hired[-1]
 
     yield hire
@@ -279,18 +281,20 @@ async def test_who_is_full_ends_nobody_while_another_has_room(
     assert [await status(client) for client in clients] == [b"200"] * 5
 
 
-async def test_connections_are_published(listener: Listener, board: Board, hire: Hire) -> None:
+async def test_connections_are_published(
+    listener: Listener, scoreboard: Scoreboard, hire: Hire
+) -> None:
     worker = hire()
-    beside = board.take()
+    beside = scoreboard.take()
     worker.acceptor.start()
     clients = listener.many(4)
     await until(lambda: worker.acceptor.connections == 4)
     worker.acceptor.publish()
-    assert board.least(beside) == 4
+    assert scoreboard.least(beside) == 4
     clients[0].close()
     await until(lambda: worker.acceptor.connections == 3)
     worker.acceptor.publish()
-    assert board.least(beside) == 3
+    assert scoreboard.least(beside) == 3
 
 
 # At the end.
@@ -307,7 +311,7 @@ async def test_connections_are_published(listener: Listener, board: Board, hire:
 )
 async def test_the_last_of_a_server_takes_all_who_have_connected(  # noqa: PLR0913
     listener: Listener,
-    board: Board,
+    scoreboard: Scoreboard,
     hire: Hire,
     *,
     stopping: bool,
@@ -317,11 +321,11 @@ async def test_the_last_of_a_server_takes_all_who_have_connected(  # noqa: PLR09
 ) -> None:
     worker = hire(lent=lent)
     for _ in range(others):
-        board.take()
+        scoreboard.take()
     clients = listener.many(5)
     if stopping:
-        board.begin_stop()
-    board.close(worker.place)
+        scoreboard.begin_stop()
+    scoreboard.close(worker.place)
     worker.acceptor.close()
     await asyncio.sleep(0)
     assert worker.acceptor.connections == (5 if takes else 0)
@@ -331,11 +335,11 @@ async def test_the_last_of_a_server_takes_all_who_have_connected(  # noqa: PLR09
 
 @pytest.mark.parametrize("lent", [False, True])
 async def test_what_is_lent_does_not_go_deaf(
-    listener: Listener, board: Board, hire: Hire, *, lent: bool
+    listener: Listener, scoreboard: Scoreboard, hire: Hire, *, lent: bool
 ) -> None:
     worker = hire(lent=lent)
-    board.begin_stop()
-    board.close(worker.place)
+    scoreboard.begin_stop()
+    scoreboard.close(worker.place)
     worker.acceptor.close()
     if lent:
         listener.connect()

@@ -1,7 +1,7 @@
-"""The examination of a model file in a child process, since CatBoost may crash on a damaged one.
+"""The validation of a model file in a child process, since a library may crash on a damaged one.
 
 Call one of these before you load a file from outside: `check_model` for a reason that names the
-file, `examine` for the manifest, `Examining` to do other work meanwhile.
+file, `validate` for the manifest, `ValidationProcess` to do other work meanwhile.
 """
 
 import os
@@ -16,19 +16,19 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from model import files
+from model import catalog, files
 from model.errors import ModelRefused
-from model.registry.homes import MANIFEST
+from model.registry.store import MANIFEST
 
-_EXAMINER: Final = "model.registry.examiner"
+_PROCESS: Final = "model.registry.validation_process"
 _PATIENCE: Final = 120.0
 # A sample may have a million rows.
 _PATIENCE_WITH_SAMPLE: Final = 600.0
-# The digests of files that this process knows to be good, each with the positive class.
-_good: Final[set[tuple[str, str]]] = set()
+# The digests of files that this process knows to be good, with the positive class and the model.
+_good: Final[set[tuple[str, str, str]]] = set()
 
 
-class Examined(Struct):
+class Validated(Struct):
     """The outcome: `refused` is the reason of a refusal, "" for a good file.
 
     `manifest` is the one beside the file or, if `is_derived`, one made from the file alone.
@@ -42,35 +42,40 @@ class Examined(Struct):
     resident: int | None = None
 
 
-class Examining:
+class ValidationProcess:
     """A child process that loads a file as it would be served, and scores the golden rows."""
 
     def __init__(
-        self, path: Path, vocabulary_from: Path | None = None, positive_class: str = ""
+        self,
+        path: Path,
+        vocabulary_from: Path | None = None,
+        positive_class: str = "",
+        name: str = catalog.DEFAULT,
     ) -> None:
-        """`vocabulary_from` is a CSV file of readings, for a derived manifest.
+        """`vocabulary_from` is a CSV file of requests, for a derived manifest.
 
-        `positive_class` names the positive class where neither the model nor a manifest does.
+        `positive_class` names the positive class where neither the model nor a manifest does;
+        `name` is the model's in the catalog.
         """
         self._patience = _PATIENCE_WITH_SAMPLE if vocabulary_from else _PATIENCE
         sample = str(vocabulary_from.absolute()) if vocabulary_from else ""
-        self._outcome = Examined()
+        self._outcome = Validated()
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._start(str(path.absolute()), sample, positive_class)
+            self._start(name, str(path.absolute()), sample, positive_class)
         except OSError as error:
-            self._outcome.refused = f"it can't be examined: {error.strerror}"
+            self._outcome.refused = f"it can't be validated: {error.strerror}"
         except ValueError:  # a null byte, or half a surrogate pair
-            self._outcome.refused = "it can't be examined: its path or positive class is no text"
+            self._outcome.refused = "it can't be validated: its path or positive class is no text"
 
     def _start(self, *arguments: str) -> None:
         with ExitStack() as made:
             # Removed afterwards: a child that crashes leaves its temporary files behind.
-            folder = made.enter_context(TemporaryDirectory(prefix="examined-"))
-            # A file in memory, not a pipe: nobody has to read while the child writes.
-            self._answer = made.enter_context(os.fdopen(os.memfd_create("examined"), "w+b"))
+            folder = made.enter_context(TemporaryDirectory(prefix="validated-"))
+            # A file in memory, not a pipe: it need not be read while the child writes.
+            self._answer = made.enter_context(os.fdopen(os.memfd_create("validated"), "w+b"))
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of ours
-                [sys.executable, "-m", _EXAMINER, folder, *arguments],
+                [sys.executable, "-m", _PROCESS, folder, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=self._answer,
                 stderr=subprocess.DEVNULL,
@@ -78,7 +83,7 @@ class Examining:
             )
             self._made = made.pop_all()
 
-    def outcome(self) -> Examined:
+    def outcome(self) -> Validated:
         """Wait for the child. A crash and a timeout are refusals, too."""
         if self._process is None:
             return self._outcome
@@ -86,40 +91,46 @@ class Examining:
             try:
                 code = self._process.wait(self._patience)
             except subprocess.TimeoutExpired:
-                return Examined(refused=f"it is not loaded after {self._patience:g} s")
+                return Validated(refused=f"it is not loaded after {self._patience:g} s")
             finally:  # of no effect on one that has ended
                 self._process.kill()
                 self._process.wait()
             if code:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                return Examined(refused=f"loading it ended the process ({how})")
+                return Validated(refused=f"loading it ended the process ({how})")
             self._answer.seek(0)
-            return msgspec.json.decode(self._answer.read(), type=Examined)
+            return msgspec.json.decode(self._answer.read(), type=Validated)
 
 
-def examine(path: Path, vocabulary_from: Path | None = None, positive_class: str = "") -> bytes:
-    """The manifest of a model file that can be served; if none lies beside it, a derived one.
+def validate(
+    path: Path,
+    vocabulary_from: Path | None = None,
+    positive_class: str = "",
+    name: str = catalog.DEFAULT,
+) -> bytes:
+    """The manifest of a model file that can be served; if there is none next to it, a derived one.
 
-    `vocabulary_from` is a CSV file of readings, whose categories go into a derived manifest.
-    `positive_class` names the positive class where neither the model nor a manifest does.
+    `vocabulary_from` is a CSV file of requests, whose categories go into a derived manifest.
+    `positive_class` names the positive class where neither the model nor a manifest does;
+    `name` is the model's in the catalog.
     Raises ModelRefused with the reason, a crash of the loader among them.
     """
-    examined = Examining(path, vocabulary_from, positive_class).outcome()
-    if examined.refused:
-        raise ModelRefused(examined.refused)
-    return bytes(examined.manifest)
+    validated = ValidationProcess(path, vocabulary_from, positive_class, name).outcome()
+    if validated.refused:
+        raise ModelRefused(validated.refused)
+    return bytes(validated.manifest)
 
 
-def check_model(path: Path, positive_class: str = "") -> None:
+def check_model(path: Path, positive_class: str = "", name: str = catalog.DEFAULT) -> None:
     """Raises ModelRefused, naming the file and the reason, for one that can't be served.
 
-    `positive_class` is as for `examine`. A file that this process knows to be good is not
-    examined again.
+    `positive_class` and `name` are as for `validate`. A file that this process knows to be good is
+    not validated again.
     """
     try:
-        key = model_digest(path), positive_class
+        key = model_digest(path), positive_class, name
         if key not in _good:
-            examine(path, positive_class=positive_class)
+            validate(path, positive_class=positive_class, name=name)
             _good.add(key)
     except ModelRefused as reason:
         raise ModelRefused(f"{path} is refused: {reason}") from reason

@@ -1,6 +1,6 @@
-"""A home in a folder of the file system.
+"""An artifact store in a folder of the file system.
 
-    <folder>/<version>/{model.cbm, manifest.json}
+    <folder>/<version>/{artifact, manifest.json}
     <folder>/aliases.json
     <folder>/.lock, and .<name>.part while something is written
 
@@ -21,10 +21,9 @@ from typing import Final
 from model.files import LARGEST
 from model.names import is_name
 from model.registry.errors import Conflict, Damaged, Unavailable
-from model.registry.homes import (
+from model.registry.store import (
     ALIASES,
     MANIFEST,
-    MODEL,
     Entry,
     Files,
     Stored,
@@ -33,47 +32,50 @@ from model.registry.homes import (
 )
 
 _PATIENCE: Final = 30.0
-_GLANCE: Final = 0.05
+_RETRY_SECONDS: Final = 0.05
 _PART: Final = ".part"
 
 
-class FileHome:
-    """A home in `folder`, which the first writer makes."""
+class FileStore:
+    """A store in `folder`, which the first writer makes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, artifact: str) -> None:
         self._folder = folder
+        self.artifact = artifact
         self.where = str(folder)
 
     def entries(self) -> list[Entry]:
-        """See Home."""
-        with self._told():
+        """The versions, oldest first."""
+        with self._os_errors_mapped():
             found = [
-                Entry(folder.name, _size(folder / MODEL), (folder / MANIFEST).stat().st_mtime)
+                Entry(
+                    folder.name, _size(folder / self.artifact), (folder / MANIFEST).stat().st_mtime
+                )
                 for folder in self._folders()
                 if (folder / MANIFEST).is_file()
             ]
         return sorted(found, key=lambda entry: (entry.added, entry.version))
 
     def strays(self) -> list[str]:
-        """See Home."""
-        with self._told():
+        """Folders of versions without a manifest."""
+        with self._os_errors_mapped():
             return sorted(f.name for f in self._folders() if not (f / MANIFEST).is_file())
 
-    def fetch(self, version: str, *, afresh: bool = False) -> Path:  # noqa: ARG002 - is the home
-        """See Home."""
-        self._files(version).check(version)
+    def fetch(self, version: str, *, afresh: bool = False) -> Path:  # noqa: ARG002 - there is no copy
+        """The folder of a version, verified."""
+        self._files(version).check(version, self.artifact)
         return self._folder / version
 
     def manifest(self, version: str) -> bytes:
-        """See Home."""
-        with self._told():
+        """The manifest of a version, unverified."""
+        with self._os_errors_mapped():
             if not is_name(version) or not (self._folder / version).is_dir():
                 raise unknown(version)
             return self._file(version, MANIFEST)
 
     def add(self, version: str, files: Files) -> bool:
-        """See Home."""
-        files.check(version)
+        """Store a version, whole or not at all."""
+        files.check(version, self.artifact)
         with self._locked():
             place = self._folder / version
             if (place / MANIFEST).exists():
@@ -82,7 +84,7 @@ class FileHome:
                 return False
             part = self._folder / f".{version}{_PART}"
             part.mkdir()
-            _write(part / MODEL, files.model)
+            _write(part / self.artifact, files.model)
             _write(part / MANIFEST, files.manifest)
             _sync(part)
             if place.exists():  # a stray, which rename would not replace
@@ -93,14 +95,14 @@ class FileHome:
         return True
 
     def discard(self, version: str) -> None:
-        """Remove a version: for a home that is a copy of another."""
+        """Remove a version: for a store that is a copy of another."""
         with self._locked(), suppress(FileNotFoundError):
             (self._folder / version).rename(self._folder / f".{version}{_PART}")
             self._sweep()
 
     def read(self) -> Stored:
-        """See Home."""
-        with self._told():
+        """The aliases."""
+        with self._os_errors_mapped():
             try:
                 text = (self._folder / ALIASES).read_bytes()
             except FileNotFoundError:
@@ -108,7 +110,7 @@ class FileHome:
         return Stored(text, sha256(text).hexdigest())
 
     def write(self, text: bytes, token: str) -> None:
-        """See Home."""
+        """Replace the aliases at once."""
         with self._locked():
             if self.read().token != token:
                 raise Conflict("the aliases were changed meanwhile")
@@ -123,10 +125,10 @@ class FileHome:
 
     def _files(self, version: str) -> Files:
         folder = self._folder / version
-        with self._told():
+        with self._os_errors_mapped():
             if not is_name(version) or not folder.is_dir():
                 raise unknown(version)
-            return Files(self._file(version, MODEL), self._file(version, MANIFEST))
+            return Files(self._file(version, self.artifact), self._file(version, MANIFEST))
 
     def _file(self, version: str, name: str) -> bytes:
         path = self._folder / version / name
@@ -138,7 +140,7 @@ class FileHome:
         return path.read_bytes()
 
     def _has(self, version: str, files: Files) -> bool:
-        return self._files(version).papers().sha256 == files.papers().sha256
+        return self._files(version).described().sha256 == files.described().sha256
 
     def _sweep(self) -> None:
         for left in self._folder.glob(f".*{_PART}"):
@@ -148,8 +150,8 @@ class FileHome:
                 left.unlink()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Failures of the operating system within are told as this home's."""
+    def _os_errors_mapped(self) -> Iterator[None]:
+        """Turn failures of the operating system into those of a store."""
         try:
             yield
         except OSError as error:
@@ -159,7 +161,7 @@ class FileHome:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Within, no other process writes; the kernel frees a dead one's lock."""
-        with self._told():
+        with self._os_errors_mapped():
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / ".lock").open("ab") as lock:
                 self._wait_for(lock.fileno())
@@ -177,7 +179,7 @@ class FileHome:
                         f"{self._folder}: another process has held its lock for {_PATIENCE:g} s"
                     )
                     raise Unavailable(reason) from error
-                time.sleep(_GLANCE)
+                time.sleep(_RETRY_SECONDS)
             else:
                 return
 

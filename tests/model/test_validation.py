@@ -13,7 +13,14 @@ import msgspec
 import pytest
 
 from model import ModelRefused, files, score
-from model.registry import Examined, Examining, check_model, examination, examine, open_registry
+from model.registry import (
+    Validated,
+    ValidationProcess,
+    check_model,
+    open_registry,
+    validate,
+    validation,
+)
 from model.regno import BUNDLED, pick_regno
 from tests.support import toys
 from tests.support.faulty import (
@@ -42,7 +49,7 @@ def crashing(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def _refusal(path: Path) -> str:
     with pytest.raises(ModelRefused) as caught:
-        examine(path)
+        validate(path)
     return str(caught.value)
 
 
@@ -60,9 +67,9 @@ def test_a_crash_is_a_refusal_and_leaves_nothing_behind(
 
 _LESS_MEMORY = """
 import sys
-from model.registry import examiner
-examiner._MEMORY = 48 << 20
-examiner.main(*sys.argv[1:])
+from model.registry import validation_process
+validation_process._MEMORY = 48 << 20
+validation_process.main(*sys.argv[1:])
 """
 
 
@@ -70,13 +77,13 @@ def test_a_file_that_eats_memory_is_refused(tmp_path: Path) -> None:
     """A manifest of 4 MiB, twenty times as large in memory, in a process that may have less."""
     path = with_a_manifest_of(1_300_000, tmp_path)
     ran = subprocess.run(
-        [sys.executable, "-c", _LESS_MEMORY, tmp_path, path],
+        [sys.executable, "-c", _LESS_MEMORY, tmp_path, "regno", path],
         cwd=ROOT,
         env=environment(tmp_path, {}),
         capture_output=True,
         check=True,
     )
-    examined = msgspec.json.decode(ran.stdout, type=Examined)
+    examined = msgspec.json.decode(ran.stdout, type=Validated)
     assert examined.refused == "it takes more than 48 MiB of memory"
 
 
@@ -87,8 +94,8 @@ def test_a_manifest_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examination, "_PATIENCE", 0.01)
-    examining = Examining(BUNDLED)
+    monkeypatch.setattr(validation, "_PATIENCE", 0.01)
+    examining = ValidationProcess(BUNDLED)
     assert examining.outcome().refused == "it is not loaded after 0.01 s"
     assert examining._process
     assert examining._process.returncode == -9
@@ -122,16 +129,16 @@ def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path)
 
 def test_a_machine_without_room_for_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/none")
-    refused = Examining(BUNDLED).outcome().refused
-    assert refused == "it can't be examined: No such file or directory"
+    refused = ValidationProcess(BUNDLED).outcome().refused
+    assert refused == "it can't be validated: No such file or directory"
 
 
 def test_a_crash_leaves_no_core_and_the_examiner_is_the_first_to_go(tmp_path: Path) -> None:
     """Its limits are those of the process that loads, not of the one that waits."""
     script = (
         "import os, resource, sys; from pathlib import Path\n"
-        "from model.registry import examiner\n"
-        "examiner._give_way(); examiner._limit()\n"
+        "from model.registry import validation_process\n"
+        "validation_process._give_way(); validation_process._limit()\n"
         "print(Path('/proc/self/oom_score_adj').read_text().strip(), os.nice(0))\n"
         "print(resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_CPU))\n"
     )
@@ -155,7 +162,7 @@ def test_a_good_file_is_examined_once_in_a_run(
     monkeypatch.setattr(sys, "executable", "/none")
     check_model(copy)
     copy.write_bytes(BUNDLED.read_bytes() + b"more")
-    with pytest.raises(ModelRefused, match="it can't be examined"):
+    with pytest.raises(ModelRefused, match="it can't be validated"):
         check_model(copy)
 
 
@@ -163,12 +170,12 @@ def test_a_good_file_is_examined_for_each_positive_class(tmp_path: Path) -> None
     path = toys.save(toys.classifier("a", "b"), tmp_path)
     for positive_class in ("a", "b"):
         check_model(path, positive_class)
-        manifest = json.loads(examine(path, positive_class=positive_class))
+        manifest = json.loads(validate(path, positive_class=positive_class))
         assert manifest["positive_class"] == positive_class
     for positive_class, reason in (
         ("", "it is not clear which is positive"),
         ("c", "positive_class is c, and its classes are a and b"),
-        ("\0", "it can't be examined: its path or positive class is no text"),
+        ("\0", "it can't be validated: its path or positive class is no text"),
     ):
         with pytest.raises(ModelRefused, match=reason):
             check_model(path, positive_class)

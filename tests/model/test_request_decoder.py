@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import InvalidRequest, NotUtf8, TooManyRows
-from model.careful_json import NOT_JSON, REPEATED, TOO_DEEP
 from model.regno import Reading, RegnoScorer
-from model.wire import NOT_A_ROW, NOT_ROWS
+from model.request_decoder import NOT_A_ROW, NOT_ROWS
+from model.strict_json import NOT_JSON, REPEATED, TOO_DEEP
 from tests.support.strategies import VALID, mutations
 
 _decode = RegnoScorer.decoder(100)

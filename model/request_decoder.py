@@ -1,8 +1,8 @@
-"""From the bytes of a body to validated requests, for any request type.
+"""Request decoding: from the bytes of a body to validated requests, for any request type.
 
-A body is one object or an array of them, either of which may have been encoded once more as a
-JSON string. One msgspec call decodes an object, or some rows of an array. Only what such a call
-refuses, or what may repeat a key, is looked at a second time.
+A body is one object or an array of them; either may have been encoded once more as a JSON string.
+One msgspec call decodes an object or a slice of an array. Only what msgspec refuses, and what may
+repeat a key, is read a second time by the strict reader.
 """
 
 import re
@@ -16,22 +16,24 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
-from model.body_text import bare_of_mark, is_array, text_of
-from model.careful_json import NOT_FINITE, NOT_JSON, TOO_DEEP, CarefulReader
 from model.errors import InvalidRequest, NotUtf8, TooManyRows
 from model.json_split import NotAnArray, ends_of_elements
+from model.strict_json import NOT_FINITE, NOT_JSON, TOO_DEEP, StrictReader
+from model.utf8 import body_text, is_array, without_bom
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 # Bytes of an array that are decoded at once: some milliseconds of work.
 SLICE_BYTES: Final = 512 * 1024
 LONGEST_ROW: Final = 64 * 1024
-# Elements that are looked at one by one before others may be served.
-_CAREFUL_ROWS: Final = 64
+# Elements that are decoded one by one before the server may turn to other requests.
+_SINGLE_ROWS: Final = 64
 _BLANKS: Final = b" \t\r\n"
-_KEY_ENDS: Final = re.compile(rb'"[ \t\r\n]*:')
+# A colon behind a quote or a blank: searching for the colon first is up to three times as fast as
+# for the quote, of which there are more.
+_KEY_ENDS: Final = re.compile(rb':(?<=["' + _BLANKS + rb"]:)")
 _ROWS_MEET: Final = re.compile(rb"\}[ \t\r\n]*(,)[ \t\r\n]*\{")
-# The names of msgspec, for what was wanted and for what was sent instead.
+# msgspec's names of types, for both the expected and the sent one.
 _KINDS: Final = {
     "float": "a number",
     "int": "an integer",
@@ -54,7 +56,7 @@ NOT_A_ROW: Final = "the row must be an object"
 
 
 class _Unclear(Exception):
-    """An array that has to be looked at element by element."""
+    """An array that has to be decoded element by element."""
 
 
 class RequestDecoder(Generic[T]):
@@ -67,10 +69,10 @@ class RequestDecoder(Generic[T]):
         max_rows: int = 10_000,
         longest_row: int = LONGEST_ROW,
     ) -> None:
-        """`max_rows` is the greatest number of rows of an array, `longest_row` their bytes."""
+        """`max_rows` limits the rows of an array, `longest_row` the bytes of each."""
         self._max_rows = max_rows
         self._longest_row = longest_row
-        self._reader = CarefulReader(frozenset(kind.__struct_fields__))
+        self._reader = StrictReader(frozenset(kind.__struct_fields__))
         self._keys = len(kind.__struct_fields__)
         self._body = msgspec.json.Decoder(
             kind | list[kind] | str,  # type: ignore[valid-type]
@@ -93,27 +95,27 @@ class RequestDecoder(Generic[T]):
         except RecursionError:
             raise InvalidRequest("", TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeError) as error:
-            bare = bare_of_mark(body)
+            bare = without_bom(body)
             if len(bare) < len(body):
                 return self(bare)
-            raise self._fault(text_of(body), error) from None
+            raise self._fault(body_text(body), error) from None
         if isinstance(value, str):
             return self._encoded_twice(value)
         if not self._has_no_repeats(body, 1):
-            self._reader.check(text_of(body))
+            self._reader.check(body_text(body))
         return value
 
     def slices(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
-        """The requests of an array in order, some at a time, each unreadable one in its place.
+        """The requests of an array in order, a slice at a time, each unreadable one in its place.
 
-        A step takes some milliseconds, whatever the body is; some steps give nothing. Raises
-        InvalidRequest before the first requests are given, when the body can't be read as a whole.
+        A step takes some milliseconds, whatever the body is; some steps yield no requests. Raises
+        InvalidRequest before the first requests are yielded, if the body can't be read as a whole.
         """
-        body = bare_of_mark(body).strip(_BLANKS)
+        body = without_bom(body).strip(_BLANKS)
         if body[:1] == b'"':
             body = yield from self._unescaped(body)
         if body[:1] != b"[" or b"\0" in body[:4]:
-            text_of(body)
+            body_text(body)
             raise InvalidRequest("", NOT_JSON)
         if len(body) <= SLICE_BYTES:
             yield from self._slice(body)
@@ -136,7 +138,7 @@ class RequestDecoder(Generic[T]):
         except RecursionError:
             raise InvalidRequest("", TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeError, _Unclear):
-            pass  # what follows does not belong here: the error holds all that was decoded
+            pass  # handled below: the error would keep all that was decoded in memory
         if rows is None or not self._has_no_repeats(body, len(rows)):
             yield from self._row_by_row(body)
             return
@@ -147,8 +149,9 @@ class RequestDecoder(Generic[T]):
     def _cuts(self, body: bytes) -> Generator[list[Any], None, list[int]]:
         """Where an array can be cut into slices: its first byte, some commas, its last byte.
 
-        A cut may lie in a text that looks like the end of a row and the begin of another. Then
-        what is before it is no JSON, and this raises _Unclear: arrays that are valid add up to one.
+        A cut may fall into a text that looks like the end of one row and the start of the next.
+        Then what precedes it is not JSON, and this raises _Unclear: valid slices make up a valid
+        array.
         """
         if body[-1:] != b"]":
             raise _Unclear
@@ -193,7 +196,7 @@ class RequestDecoder(Generic[T]):
                 for end in ends:
                     rows.append(self._element(body, begin, end))
                     begin = end + 1
-                    if len(rows) % _CAREFUL_ROWS == 0:
+                    if len(rows) % _SINGLE_ROWS == 0:
                         yield []
                 yield []
         except NotAnArray:
@@ -206,7 +209,7 @@ class RequestDecoder(Generic[T]):
             reason = f"the row is longer than {self._longest_row} bytes"
             return InvalidRequest("", reason, "length")
         text = body[begin:end].decode()
-        return self._reader.look(text) or self._one(text)
+        return self._reader.fault(text) or self._one(text)
 
     def _unescaped(self, body: bytes) -> Generator[list[Any], None, bytes]:
         """The bytes that a JSON string holds: a piece at a time, each cut after a comma.
@@ -228,14 +231,14 @@ class RequestDecoder(Generic[T]):
             try:
                 decoded += self._text.decode(b'"%b"' % body[at:end]).encode()
             except (msgspec.DecodeError, UnicodeError):
-                text_of(body)
+                body_text(body)
                 raise InvalidRequest("", NOT_JSON) from None
             at = end
             yield []
-        found = bare_of_mark(bytes(decoded)).strip(_BLANKS)
-        if found[:1] == b'"':
+        text = without_bom(bytes(decoded)).strip(_BLANKS)
+        if text[:1] == b'"':
             raise InvalidRequest("", NOT_ROWS)
-        return found
+        return text
 
     def _encoded_twice(self, text: str) -> T | list[T | InvalidRequest]:
         body = text.encode()
@@ -247,16 +250,17 @@ class RequestDecoder(Generic[T]):
         """Whether no key in the body is repeated; false when that does not show at once.
 
         msgspec keeps the last of two equal keys; a request must not be read two ways. Every key
-        ends in a quote and a colon, so the count of those is never less than the number of keys;
-        all fields are required, so it is never less than rows times fields. Equality therefore
-        proves that each row has its fields once and nothing else.
+        is followed by a colon, which stands behind the key's quote or a blank, so the count of
+        such colons is never less than the number of keys; all fields are required, so it is never
+        less than rows times fields. Equality therefore proves that each row has its fields once
+        and nothing else.
         """
         return len(_KEY_ENDS.findall(body)) == self._keys * rows
 
     def _fault(self, text: str, error: Exception) -> InvalidRequest:
         """Why msgspec refused one object."""
         if isinstance(error, msgspec.ValidationError):
-            return explain(error, partial(_sent, text))
+            return invalid_request(error, partial(_sent, text))
         try:
             self._reader.check(text)
         except InvalidRequest as fault:
@@ -278,16 +282,16 @@ class RequestDecoder(Generic[T]):
 
 
 def _without_trace(fault: InvalidRequest) -> InvalidRequest:
-    """A fault without what it was raised from: frames that hold all that was looked at.
+    """A fault without its traceback, whose frames would keep the whole text in memory.
 
-    An array may have thousands of faults, which are kept until its reply is made.
+    An array may have thousands of faults, which are kept until the reply is written.
     """
     fault.__traceback__ = fault.__context__ = None
     return fault
 
 
 def _checked(body: bytes) -> Iterator[list[Any]]:
-    """Some steps that give nothing. Raises NotUtf8 if a body is in another encoding."""
+    """Yield nothing in some steps. Raises NotUtf8 if a body is in another encoding."""
     decoder = getincrementaldecoder("utf-8")()
     try:
         for begin in range(0, len(body), SLICE_BYTES):
@@ -299,18 +303,20 @@ def _checked(body: bytes) -> Iterator[list[Any]]:
 
 
 def _sent(text: str, field: str) -> object:
-    """What an object names for a field; None where that can't be told."""
+    """The value that an object has for a field, None if it can't be determined."""
     try:
         fields = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):  # behind the fault that is told
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # the fault itself is reported
         return None
     return fields.get(field) if isinstance(fields, dict) else None
 
 
-def explain(error: msgspec.ValidationError, sent: Callable[[str], object]) -> InvalidRequest:
+def invalid_request(
+    error: msgspec.ValidationError, sent: Callable[[str], object]
+) -> InvalidRequest:
     """The field and the reason out of msgspec's message, which never holds a value.
 
-    `sent` gives the value that was sent for a field. It is looked at, never repeated.
+    `sent` returns the value that was sent for a field: it is inspected, never repeated.
     """
     message, field = str(error), ""
     if located := _AT.fullmatch(message):
@@ -326,7 +332,7 @@ def explain(error: msgspec.ValidationError, sent: Callable[[str], object]) -> In
 
 
 def _mismatch(wanted: str, got: str | None, bound: str | None, value: object) -> tuple[str, str]:
-    """The reason and its kind; `wanted`, `got` and `bound` are msgspec's words."""
+    """The reason and its kind; `wanted`, `got` and `bound` are parts of msgspec's message."""
     if wanted in _NUMBERS and _is_not_finite(value):
         return NOT_FINITE, "range"
     if bound:

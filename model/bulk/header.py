@@ -2,9 +2,11 @@
 
 import csv
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from model.bulk.errors import TableRefused
-from model.file_text import UTF16, looks_like_utf16
+from model.utf8 import UTF16, looks_like_utf16
 
 
 def column_names(header: bytes) -> list[str]:
@@ -24,3 +26,23 @@ def places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     if twice := [name for name in wanted if names.count(name) > 1]:
         raise TableRefused(f"its header names twice: {', '.join(twice)}")
     return [names.index(name) for name in wanted]
+
+
+class Layout(NamedTuple):
+    """How many cells a row has, where the wanted ones are, and the output's header and line end."""
+
+    width: int
+    wanted: list[int]
+    header: bytes
+    end: bytes
+
+
+@lru_cache(1)
+def layout(header: bytes, wanted: tuple[str, ...], added: tuple[str, ...]) -> Layout:
+    """The layout of a file that gets columns more. Raises TableRefused, naming what hinders it."""
+    names = column_names(header)
+    if taken := [name for name in added if name in names]:
+        raise TableRefused(f"it already has the output's columns: {', '.join(taken)}")
+    end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
+    more = header.removesuffix(end) + ",".join(("", *added)).encode() + end
+    return Layout(len(names), places(names, wanted), more, end)

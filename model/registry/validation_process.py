@@ -1,7 +1,7 @@
-"""The process of `examination`: `python -m model.registry.examiner FOLDER FILE [CSV [CLASS]]`.
+"""The child of `validation`: `python -m model.registry.validation_process FOLDER NAME FILE …`.
 
-CSV and CLASS may be empty. It loads a model file as it would be served, scores the golden rows, and
-writes the outcome, an `Examined`, as JSON.
+CSV and CLASS follow, which may be empty. It loads a model file as it would be served, scores the
+golden rows, and writes the outcome, a `Validated`, as JSON.
 """
 
 import os
@@ -9,20 +9,17 @@ import resource
 import sys
 import tempfile
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from model import catalog
 from model.errors import ModelRefused
 from model.files import LARGEST
-from model.registry.examination import Examined
+from model.registry.validation import Validated
 
-# By name, as everywhere outside the scorer's folder: it takes a second to import.
-SCORER: Final = "model.regno"
-
-# Whoever scores on this machine goes first.
+# Processes that score on this machine have priority.
 _NICE: Final = 10
 # Longer than any parent waits: this ends a child whose parent was killed.
 _CPU_SECONDS: Final = 600
@@ -33,8 +30,8 @@ _MEMORY: Final = 1 << 30
 _FILE: Final = 2 * LARGEST
 
 
-def main(folder: str, path: str, sample: str = "", positive_class: str = "") -> None:
-    """Examine a file, with temporary ones in `folder`.
+def main(folder: str, name: str, path: str, sample: str = "", positive_class: str = "") -> None:
+    """Validate a file of a model of the catalog, with temporary ones in `folder`.
 
     `sample` is a CSV file for the vocabularies of a derived manifest.
     """
@@ -43,30 +40,34 @@ def main(folder: str, path: str, sample: str = "", positive_class: str = "") -> 
     # CatBoost writes to standard output, so the outcome needs a descriptor of its own.
     outcome = os.dup(1)
     os.dup2(2, 1)
-    examined = _examined(Path(path), Path(sample) if sample else None, positive_class)
+    validated = _validated(name, Path(path), Path(sample) if sample else None, positive_class)
     with os.fdopen(outcome, "wb") as out:
-        out.write(msgspec.json.encode(examined))
+        out.write(msgspec.json.encode(validated))
 
 
-def _examined(path: Path, sample: Path | None, positive_class: str) -> Examined:
-    regno, papers = import_module(SCORER), import_module(f"{SCORER}.model_file.derived_manifest")
+def _validated(name: str, path: Path, sample: Path | None, positive_class: str) -> Validated:
+    entry = catalog.entry(name)
+    model = entry.load()
     # CatBoost reserves a GiB of addresses with the first model that it loads, if it can: not that
     # of the file in question.
-    regno.RegnoScorer.load()
+    if entry.bundled:
+        model.load(entry.bundled)
     _limit()
     try:
-        scorer = regno.RegnoScorer.load(path, positive_class, warm=True)
+        scorer = model.load(path, positive_class)
+        scorer.validate()
         resident = _memory(1)  # explanations have a process of their own in the server
-        manifest = msgspec.Raw(msgspec.json.encode(papers.papers(scorer, path, sample)))
-        return Examined("", manifest, is_derived=scorer.manifest is None, resident=resident)
+        manifest = msgspec.Raw(msgspec.json.encode(model.manifest(scorer, path, sample)))
+        is_derived = scorer.manifest is None
+        return Validated("", manifest, is_derived=is_derived, resident=resident)
     except ModelRefused as reason:
         # The loader's message names the file, but the parent knows which file it is.
         inner = reason.__cause__
-        return Examined(refused=str(inner if isinstance(inner, ModelRefused) else reason))
+        return Validated(refused=str(inner if isinstance(inner, ModelRefused) else reason))
     except MemoryError:
-        return Examined(refused=f"it takes more than {_MEMORY >> 20} MiB of memory")
+        return Validated(refused=f"it takes more than {_MEMORY >> 20} MiB of memory")
     except Exception as error:  # noqa: BLE001 - whatever it is, the file can't be served
-        return Examined(refused=f"loading it fails with {type(error).__name__}")
+        return Validated(refused=f"loading it fails with {type(error).__name__}")
 
 
 def _give_way() -> None:

@@ -1,4 +1,4 @@
-"""What a home of models does: keep bytes whole. It knows nothing of models or of aliases' rules."""
+"""What an artifact store does: keep bytes whole. It knows nothing of models or aliases' rules."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -7,16 +7,15 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from model import file_text
 from model.names import PLATE, RULE, is_name, is_plate, is_taken
 from model.registry.errors import Damaged, Refused
+from model.utf8 import file_text
 
-MODEL: Final = "model.cbm"
 MANIFEST: Final = "manifest.json"
 ALIASES: Final = "aliases.json"
 
 
-class Papers(Struct):
+class VersionManifest(Struct):
     """What the registry reads of a manifest.
 
     `classes` are the model's in its own order; an older manifest names none, nor the positive one.
@@ -30,34 +29,36 @@ class Papers(Struct):
     unexplained: str | None = None
 
     @classmethod
-    def parse(cls, manifest: bytes) -> "Papers":
-        """Those in a manifest's bytes. Raises Damaged."""
+    def parse(cls, manifest: bytes) -> "VersionManifest":
+        """What the bytes of a manifest say. Raises Damaged."""
         try:
-            return msgspec.json.decode(file_text.bare(manifest), type=cls)
+            return msgspec.json.decode(file_text(manifest), type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Damaged(f"{MANIFEST} can't be read: {error}") from error
 
 
 class Files(NamedTuple):
-    """The two files of a version."""
+    """The two files of a version: the artifact, which its manifest names, and the manifest."""
 
     model: bytes
     manifest: bytes
 
-    def papers(self) -> Papers:
-        """What the manifest says. Raises Damaged when it is unreadable or of another model."""
-        papers = Papers.parse(self.manifest)
-        if papers.file != MODEL:
-            raise Damaged(f"{MANIFEST} is that of a file {papers.file}, not of {MODEL}")
-        if papers.sha256 != sha256(self.model).hexdigest():
-            raise Damaged(f"{MODEL} is not the file that {MANIFEST} tells of: the SHA-256 differs")
-        return papers
+    def described(self) -> VersionManifest:
+        """What the manifest says. Raises Damaged when it is unreadable or of other bytes."""
+        manifest = VersionManifest.parse(self.manifest)
+        if manifest.sha256 != sha256(self.model).hexdigest():
+            file = manifest.file
+            raise Damaged(f"{file} is not the file that {MANIFEST} tells of: the SHA-256 differs")
+        return manifest
 
-    def check(self, version: str) -> None:
-        """Raise Damaged when they are not whole, or not those of a version."""
-        told = self.papers().version
-        if told != version:
-            raise Damaged(f"{MANIFEST} is that of version {told}")
+    def check(self, version: str, artifact: str) -> None:
+        """Raise Damaged when they are not whole, or not those of a version with this artifact."""
+        manifest = VersionManifest.parse(self.manifest)
+        if manifest.file != artifact:
+            raise Damaged(f"{MANIFEST} is that of a file {manifest.file}, not of {artifact}")
+        self.described()
+        if manifest.version != version:
+            raise Damaged(f"{MANIFEST} is that of version {manifest.version}")
 
 
 class Entry(NamedTuple):
@@ -75,13 +76,15 @@ class Stored(NamedTuple):
     token: str
 
 
-class Home(Protocol):
+class ArtifactStore(Protocol):
     """A place for the versions and the aliases of one model.
 
-    All methods raise Unavailable when the place can't be reached, read or written.
+    `artifact` is the name of each version's file. All methods raise Unavailable when the place
+    can't be reached, read or written.
     """
 
     where: str
+    artifact: str
 
     def entries(self) -> list[Entry]:
         """The versions, oldest first: those whose manifest is there, which is written last."""
@@ -92,7 +95,7 @@ class Home(Protocol):
     def fetch(self, version: str, *, afresh: bool = False) -> Path:
         """The local folder of a version whose hash was just verified.
 
-        `afresh`: look at the home itself, however good a copy is at hand.
+        `afresh`: read the store itself, however good a copy is at hand.
         Raises Refused when there is no such version, Damaged when it is not whole.
         """
 

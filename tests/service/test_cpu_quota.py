@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.process import cpu_quota as cpus
+from service.process import cpu_quota
 
 _CORES = len(os.sched_getaffinity(0))
 
@@ -44,7 +44,7 @@ def _v1(root: Path, quota: str, period: str) -> Path:
     ],
 )
 def test_a_quota_of_version_two(text: str, count: int, tmp_path: Path) -> None:
-    assert cpus.available(_v2(tmp_path, text)) == count
+    assert cpu_quota.available(_v2(tmp_path, text)) == count
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_a_quota_of_version_two(text: str, count: int, tmp_path: Path) -> None:
     ],
 )
 def test_a_quota_of_version_one(quota: str, period: str, count: int, tmp_path: Path) -> None:
-    assert cpus.available(_v1(tmp_path, quota, period)) == count
+    assert cpu_quota.available(_v1(tmp_path, quota, period)) == count
 
 
 def test_without_a_cgroup_it_is_the_cores(tmp_path: Path) -> None:
-    assert cpus.available(tmp_path) == 8
-    assert cpus.available(tmp_path / "none") == 8
+    assert cpu_quota.available(tmp_path) == 8
+    assert cpu_quota.available(tmp_path / "none") == 8
 
 
 def test_here_it_is_at_least_one_and_at_most_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert 1 <= cpus.available() <= _CORES
+    assert 1 <= cpu_quota.available() <= _CORES

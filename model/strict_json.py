@@ -1,6 +1,6 @@
-"""A second, careful look at a body that the fast decoder refused or could not vouch for.
+"""A strict JSON reader for bodies that the fast decoder refused or could not vouch for.
 
-The standard library's scanner shows what msgspec does not: repeated keys, and which field
+The standard library's scanner shows what msgspec does not: repeated keys, and the field that
 holds a NaN.
 """
 
@@ -19,24 +19,24 @@ _WHITESPACE: Final = re.compile(r"[ \t\r\n]*")
 _CONSTANT: Final = object()
 
 
-class CarefulReader:
-    """Reads one JSON value; `fields` are the names that may be named in a fault."""
+class StrictReader:
+    """Finds faults in one JSON value; only names among `fields` are repeated in a fault."""
 
     def __init__(self, fields: frozenset[str]) -> None:
         self._fields = fields
         self._fault: InvalidRequest | None = None
-        # Numbers stay text: their values are msgspec's business, and int() has a limit.
+        # Numbers stay text: msgspec checks their values, and int() limits their digits.
         self._scanner = json.JSONDecoder(
-            object_pairs_hook=self._look_at,
+            object_pairs_hook=self._check_object,
             parse_constant=lambda _: _CONSTANT,
             parse_int=str,
             parse_float=str,
         )
 
-    def look(self, text: str) -> InvalidRequest | None:
-        """What is wrong with a text that is one JSON value, if anything.
+    def fault(self, text: str) -> InvalidRequest | None:
+        """The first fault in a text that is one JSON value, None if there is none.
 
-        Raises InvalidRequest when it is none.
+        Raises InvalidRequest for a text that is not one JSON value.
         """
         self._fault = None
         try:
@@ -50,20 +50,18 @@ class CarefulReader:
         return self._fault
 
     def check(self, text: str) -> None:
-        """Raise what is wrong with a text that is one JSON value."""
-        fault = self.look(text)
-        if fault:
+        """Raise the first fault of a text: InvalidRequest."""
+        if fault := self.fault(text):
             raise fault
 
-    def _look_at(self, pairs: list[tuple[str, object]]) -> None:
-        """Called for each object, innermost first; keeps the first fault."""
+    def _check_object(self, pairs: list[tuple[str, object]]) -> None:
+        """Keep the first fault; the scanner calls this for each object, innermost first."""
         if len(dict(pairs)) != len(pairs):
             self._fault = self._fault or InvalidRequest("", REPEATED)
         for name, value in pairs:
             if value is _CONSTANT or (isinstance(value, list) and _CONSTANT in value):
-                told = name if name in self._fields else ""
-                fault = InvalidRequest(told, NOT_FINITE, "range")
-                self._fault = self._fault or fault
+                field = name if name in self._fields else ""
+                self._fault = self._fault or InvalidRequest(field, NOT_FINITE, "range")
 
 
 def _skip(text: str, at: int) -> int:

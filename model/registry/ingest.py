@@ -1,4 +1,4 @@
-"""A model file from outside, made ready to be a version: examined, with its manifest."""
+"""A model file from outside, made ready to be a version: validated, with its manifest."""
 
 import errno
 from pathlib import Path
@@ -7,18 +7,19 @@ from typing import Any
 
 import msgspec
 
-from model import file_text, files
+from model import catalog, files
 from model.errors import ModelRefused
 from model.registry.errors import RegistryError
-from model.registry.examination import examine
-from model.registry.homes import MANIFEST, MODEL, Files, check_name
+from model.registry.store import MANIFEST, Files, check_name
+from model.registry.validation import validate
+from model.utf8 import file_text
 
 
 class FileUnreadable(RegistryError):
     """A file that the operating system does not let us read."""
 
 
-def incoming(
+def ingest(
     path: Path,
     name: str,
     version: str | None,
@@ -37,18 +38,19 @@ def incoming(
     own = {"name": name, **({"version": check_name("version", version)} if version else {})}
     if vocabulary_from:
         check_readable(vocabulary_from)
+    artifact = catalog.entry(name).artifact
     with TemporaryDirectory(prefix="model-") as folder:
-        copy = Path(folder) / MODEL
+        copy = Path(folder) / artifact
         copy.write_bytes(model)
         if beside:
-            beside |= {**own, "file": MODEL}
+            beside |= {**own, "file": artifact}
             (Path(folder) / MANIFEST).write_bytes(msgspec.json.encode(beside))
         try:
-            told = examine(copy, vocabulary_from, positive_class)
+            complete = validate(copy, vocabulary_from, positive_class, name)
         except ModelRefused as reason:
             raise ModelRefused(str(reason).replace(folder, str(path.parent))) from reason
-    papers = msgspec.json.decode(told, type=dict[str, Any]) | own
-    return Files(model, msgspec.json.format(msgspec.json.encode(papers), indent=2) + b"\n")
+    manifest = msgspec.json.decode(complete, type=dict[str, Any]) | own
+    return Files(model, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
 def check_readable(path: Path) -> None:
@@ -74,7 +76,7 @@ def _manifest_of(path: Path) -> dict[str, Any] | None:
     if not beside.exists():
         return None
     try:
-        papers = msgspec.json.decode(file_text.bare(_read(beside)), type=dict[str, Any])
+        manifest = msgspec.json.decode(file_text(_read(beside)), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ModelRefused(f"its manifest {beside} can't be read: {error}") from error
-    return papers if papers.get("file") == path.name else None
+    return manifest if manifest.get("file") == path.name else None

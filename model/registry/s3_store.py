@@ -1,10 +1,10 @@
-"""A home in a bucket of S3 or of a server that speaks its protocol.
+"""An artifact store in a bucket of S3 or of a server that speaks its protocol.
 
-    <prefix>/<name>/<version>/{model.cbm, manifest.json}
+    <prefix>/<name>/<version>/{artifact, manifest.json}
     <prefix>/<name>/aliases.json
 
 The manifest is written last and makes the version. Each object is written on a condition
-(If-None-Match, If-Match), so of two writers one loses and is told. A server that knows no
+(If-None-Match, If-Match), so of two writers one loses, with Conflict. A server that knows no
 conditions takes the last writer's aliases. Address, region and credentials are boto3's
 business: AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and its other variables and files.
 """
@@ -26,11 +26,10 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from model.files import LARGEST
 from model.names import is_name
 from model.registry.errors import Conflict, Damaged, Refused, Unavailable
-from model.registry.file_home import FileHome
-from model.registry.homes import (
+from model.registry.file_store import FileStore
+from model.registry.store import (
     ALIASES,
     MANIFEST,
-    MODEL,
     Entry,
     Files,
     Stored,
@@ -56,29 +55,30 @@ _LOST: Final = frozenset(("PreconditionFailed", "ConditionalRequestConflict"))
 _NO_CONDITIONS: Final = frozenset(("NotImplemented", "501"))
 
 
-class S3Home:
-    """A home at `s3://bucket/prefix`, with copies of what was fetched in a local folder."""
+class S3Store:
+    """A store at `s3://bucket/prefix`, with copies of what was fetched in a local folder."""
 
-    def __init__(self, address: str, name: str, cache: Path) -> None:
+    def __init__(self, address: str, name: str, cache: Path, artifact: str) -> None:
         """`address` is what follows s3://."""
+        self.artifact = artifact
         self._bucket, _, prefix = address.partition("/")
         if not self._bucket:
             raise Refused("s3:// needs a bucket: s3://bucket/prefix")
         self._prefix = "/".join([*filter(None, prefix.split("/")), name, ""])
         self.where = f"s3://{self._bucket}/{self._prefix.rstrip('/')}"
-        with self._told():
+        with self._errors_mapped():
             self._client: Any = boto3.session.Session().client("s3", config=_CONFIG)
         place = f"{self._client.meta.endpoint_url} {self.where}"
         digest = hashlib.sha256(place.encode()).hexdigest()[:12]
         self._cache = cache
-        self._copies = FileHome(cache / f"{self._bucket}-{digest}" / name)
+        self._copies = FileStore(cache / f"{self._bucket}-{digest}" / name, artifact)
 
     def entries(self) -> list[Entry]:
-        """See Home."""
+        """The versions, oldest first."""
         found = [
             Entry(
                 version,
-                files[MODEL]["Size"] if MODEL in files else -1,
+                files[self.artifact]["Size"] if self.artifact in files else -1,
                 files[MANIFEST]["LastModified"].timestamp(),
             )
             for version, files in self._listed().items()
@@ -87,21 +87,21 @@ class S3Home:
         return sorted(found, key=lambda entry: (entry.added, entry.version))
 
     def strays(self) -> list[str]:
-        """See Home."""
+        """Versions without a manifest."""
         return sorted(version for version, files in self._listed().items() if MANIFEST not in files)
 
     def fetch(self, version: str, *, afresh: bool = False) -> Path:
-        """See Home. A copy whose hash holds is good without a look at the bucket.
+        """The folder of a version. A copy whose hash holds is used without a request.
 
         The hash stands beside it: whoever may write there chooses the model. So nobody else may.
         """
-        with self._told():
+        with self._errors_mapped():
             _keep_closed(self._cache)
         if not afresh:
             with suppress(Refused, Damaged):
                 return self._copies.fetch(version)
         files = self._download(version)
-        files.check(version)
+        files.check(version, self.artifact)
         try:
             self._copies.add(version, files)
             return self._copies.fetch(version)
@@ -111,7 +111,7 @@ class S3Home:
             return self._copies.fetch(version)
 
     def manifest(self, version: str) -> bytes:
-        """See Home."""
+        """The manifest of a version, unverified."""
         if not is_name(version):
             raise unknown(version)
         try:
@@ -120,27 +120,27 @@ class S3Home:
             raise unknown(version) from error
 
     def add(self, version: str, files: Files) -> bool:
-        """See Home. What an add that was cut off has left is made whole by the same model's."""
-        files.check(version)
-        new = self._put_once(version, MODEL, files.model)
-        if not new and self._get(f"{version}/{MODEL}")[0] != files.model:
+        """Store a version. The same model completes an add that was cut off."""
+        files.check(version, self.artifact)
+        new = self._put_once(version, self.artifact, files.model)
+        if not new and self._get(f"{version}/{self.artifact}")[0] != files.model:
             if self._has(version, MANIFEST):
                 raise taken(version)
             raise Refused(
                 f"version {version} has another model and no manifest: its add is under way or "
-                f"was cut off. Take another name, or remove {self.where}/{version}/{MODEL}"
+                f"was cut off. Take another name, or remove {self.where}/{version}/{self.artifact}"
             )
         return self._put_once(version, MANIFEST, files.manifest)
 
     def read(self) -> Stored:
-        """See Home."""
+        """The aliases."""
         try:
             return Stored(*self._get(ALIASES))
         except KeyError:
             return Stored(b"", "")
 
     def write(self, text: bytes, token: str) -> None:
-        """See Home."""
+        """Replace the aliases at once."""
         condition = {"IfMatch": token} if token else {"IfNoneMatch": "*"}
         if not self._put(ALIASES, text, condition):
             raise Conflict("the aliases were changed meanwhile")
@@ -148,7 +148,7 @@ class S3Home:
     def _listed(self) -> dict[str, dict[str, Any]]:
         """For each version its objects by name."""
         versions: dict[str, dict[str, Any]] = {}
-        with self._told():
+        with self._errors_mapped():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix
             )
@@ -161,16 +161,16 @@ class S3Home:
     def _download(self, version: str) -> Files:
         manifest = self.manifest(version)
         try:
-            return Files(self._get(f"{version}/{MODEL}")[0], manifest)
+            return Files(self._get(f"{version}/{self.artifact}")[0], manifest)
         except KeyError as error:
-            raise Damaged(f"it has no {MODEL}") from error
+            raise Damaged(f"it has no {self.artifact}") from error
 
     def _has(self, version: str, name: str) -> bool:
         return name in self._listed().get(version, ())
 
     def _get(self, name: str) -> tuple[bytes, str]:
         """An object and its ETag. Raises KeyError when there is none."""
-        with self._told():
+        with self._errors_mapped():
             reply = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
             if reply["ContentLength"] > LARGEST:
                 size = reply["ContentLength"]
@@ -198,7 +198,7 @@ class S3Home:
         """Write an object if the condition holds; whether it did."""
         checksum = b64encode(hashlib.sha256(content).digest()).decode()
         what = {"Bucket": self._bucket, "Key": self._prefix + name, "Body": content}
-        with self._told():
+        with self._errors_mapped():
             try:
                 self._client.put_object(**what, **condition, ChecksumSHA256=checksum)
             except ClientError as error:
@@ -211,8 +211,8 @@ class S3Home:
         return True
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """boto3's failures within are told as this home's; KeyError: there is no such object."""
+    def _errors_mapped(self) -> Iterator[None]:
+        """Turn boto3's failures into those of a store; KeyError: there is no such object."""
         try:
             yield
         except ClientError as error:

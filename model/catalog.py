@@ -1,0 +1,58 @@
+"""The catalog: the one place that names models.
+
+Another model is a package with a `MODEL` of the protocol `model.scorer.Model`, and one line: an
+entry in `_OWN`, or, for a package that is installed apart, an entry point of `GROUP` that names an
+`Entry` of that package:
+
+    [project.entry-points."plate_scoring.models"]
+    toy = "toy_scorer:ENTRY"
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from model.scorer import Model
+
+GROUP: Final = "plate_scoring.models"
+
+
+class Entry(NamedTuple):
+    """A model, as far as it is known without its libraries.
+
+    `module` is the one that has its `MODEL`, `artifact` the name of a version's file in a registry,
+    `bundled` the file that is used where no other is named, if there is one.
+    """
+
+    name: str
+    module: str
+    artifact: str
+    bundled: Path | None = None
+
+    def load(self) -> "Model":
+        """The model. Imports its module on first use: CatBoost takes a second."""
+        model: Model = import_module(self.module).MODEL
+        return model
+
+
+_HERE: Final = Path(__file__).parent
+_OWN: Final = (Entry("regno", "model.regno", "model.cbm", bundled=_HERE / "regno" / "regno.cbm"),)
+
+# The model that commands and settings mean where they name none.
+DEFAULT: Final = _OWN[0].name
+
+
+@cache
+def entries() -> Mapping[str, Entry]:
+    """All entries by name, the default one first."""
+    installed = (point.load() for point in entry_points(group=GROUP))
+    return {entry.name: entry for entry in (*_OWN, *installed)}
+
+
+def entry(name: str) -> Entry:
+    """The entry of a name. A registry may keep the default model under other names, as a trial."""
+    return _OWN[0] if name == DEFAULT else entries().get(name, _OWN[0])

@@ -1,0 +1,86 @@
+"""Regno as a model of the catalog."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.bulk.blocks import Block
+from model.bulk.outcome import Outcome
+from model.regno import golden
+from model.regno.columns import bulk, sample
+from model.regno.evaluation.gate import Gate
+from model.regno.evaluation.parity import Limits
+from model.regno.model_file import derived_manifest
+from model.regno.model_file.manifest import Manifest
+from model.regno.request import FIELDS, Reading
+from model.regno.schema import components
+from model.regno.scorer import RegnoScorer, Score
+from model.request_decoder import RequestDecoder
+from model.scorer import Model
+
+# What a number in a list takes with its place there, and a letter beyond Latin, in bytes.
+_NUMBER_BYTES = 32
+_LETTER_BYTES = 4
+
+
+class RegnoModel(Model):
+    """The scorer of number-plate disagreements."""
+
+    name = RegnoScorer.name
+    path = "/reg/"
+    fields = FIELDS
+    score_fields = Score.__struct_fields__
+
+    def decoder(self, max_rows: int, /) -> RequestDecoder[Reading]:
+        """What reads bodies: one reading, or an array of at most `max_rows`."""
+        return RegnoScorer.decoder(max_rows)
+
+    def load(self, path: Path, positive_class: str = "") -> RegnoScorer:
+        """The scorer of a .cbm file and the manifest next to it. Raises ModelRefused."""
+        return RegnoScorer.load(path, positive_class)
+
+    def manifest(self, scorer: RegnoScorer, path: Path, sample: Path | None, /) -> Manifest:
+        """The manifest of a scorer, or one derived from its file. Raises ModelRefused."""
+        return derived_manifest.papers(scorer, path, sample)
+
+    def trial_requests(self) -> Sequence[Reading]:
+        """The golden readings."""
+        return golden.readings()
+
+    def schemas(self, ref_template: str, /) -> dict[str, Any]:
+        """JSON Schemas of readings, scores, details and explanations."""
+        return components(ref_template)
+
+    def memory_of(self, reading: Reading, /) -> int:
+        """About how many bytes a reading takes beyond its fixed part."""
+        numbers = len(reading.afts_regno_ai_char_scores) + len(reading.afts_regno_ai_length_scores)
+        letters = (
+            len(reading.regno_recognize)
+            + len(reading.afts_regno_ai)
+            + len(reading.camera_type)
+            + len(reading.camera_class)
+        )
+        return numbers * _NUMBER_BYTES + letters * _LETTER_BYTES
+
+    def read_requests(self, path: Path, /) -> Iterator[Reading | None]:
+        """The readings of a CSV file, None for a row that is none. Raises ModelRefused."""
+        return sample.read(path)
+
+    def gate(
+        self,
+        check: Callable[[Path], object],
+        live: RegnoScorer,
+        requests: Sequence[Reading],
+        limits: Mapping[str, float],
+    ) -> Gate:
+        """The parity gate, with those of `Limits` that are not the usual ones."""
+        return Gate(check, live, requests, Limits(**limits))  # type: ignore[arg-type]
+
+    def score_block(
+        self, artifact: str, header: bytes, block: Block, positive_class: str = ""
+    ) -> Outcome:
+        """The rows of a block of a CSV file with their scores, by the model of a path."""
+        return bulk.score_block(artifact, header, block, positive_class)
+
+
+MODEL = RegnoModel()

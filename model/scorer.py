@@ -1,0 +1,179 @@
+"""What a model is to the rest of the project: the protocols `Model` and `Scorer`.
+
+A model's package implements both, and `model.catalog` names it. Requests, rows, tables and scores
+are types of the model's own: who calls hands them on and does not look into them, but for the
+`positive` of a score.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from model.bulk.blocks import Block
+from model.bulk.outcome import Outcome
+from model.bulk.rows import score_rows
+from model.errors import InvalidRequest, ModelRefused
+
+# A struct of the model's own, as it comes out of a body.
+Request: TypeAlias = Any
+# A request's features, and those of many requests as a table.
+Row: TypeAlias = Any
+Table: TypeAlias = Any
+
+
+class Score(Protocol):
+    """A struct that JSON is made of. Versions are compared by `positive`, a number of 0 to 1."""
+
+    @property
+    def positive(self) -> float:
+        """How probable the positive class is."""
+
+
+class Scorer(Protocol):
+    """One loaded version of a model. Immutable: to serve another version, load another scorer.
+
+    `name` is the model's in the catalog, `sha256` that of the version's artifact; `manifest` is the
+    one that came with it, None without. What has a body here is optional.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    manifest: Any
+    # From so many requests on, a table is quicker than rows.
+    table_rows: float = inf
+
+    def row(self, request: Request, /) -> Row:
+        """The features of a request."""
+        return request
+
+    def predict(self, rows: Sequence[Row], /) -> Sequence[Any]:
+        """One score for each row."""
+
+    def score(self, requests: Sequence[Request], /) -> Sequence[Any]:
+        """One score for each request."""
+        return self.predict([self.row(request) for request in requests])
+
+    def table_of(self, requests: Sequence[Request], /) -> tuple[Table, Mapping[str, int]]:
+        """The table of requests, and how many of them have which warning."""
+        raise NotImplementedError
+
+    def score_table(self, table: Table, /) -> Sequence[Any]:
+        """One score for each row of a table."""
+        raise NotImplementedError
+
+    def group_of(self, request: Request, /) -> str:
+        """The group of a request for which versions are compared apart, "" for none."""
+        del request
+        return ""
+
+    def warm(self) -> None:
+        """Do once what requests will do. Raises ModelRefused when it can't be done."""
+
+    def validate(self) -> None:
+        """Try all that will be done with it, and check its scores. Raises ModelRefused."""
+        self.warm()
+
+    def prepare(self) -> None:
+        """Do what saves memory before a fork; nothing is predicted."""
+
+
+class Decoder(Protocol):
+    """Reads bodies: one request, or an array of them."""
+
+    def __call__(self, body: bytes, /) -> Request | list[Request | InvalidRequest]:
+        """One request, or those of an array, each unreadable one in its place.
+
+        Raises InvalidRequest when nothing in the body can be read.
+        """
+
+    def slices(self, body: bytes, /) -> Iterator[list[Request | InvalidRequest]]:
+        """The requests of an array in order, some in each step. Raises InvalidRequest."""
+
+
+class Gate(Protocol):
+    """A check of one promotion: `parity` is what a comparison of versions found, if there was."""
+
+    parity: Any
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What makes the comparison doubtful."""
+
+    def __call__(self, path: Path, /) -> None:
+        """Raises ModelRefused for a model that can't be served, or differs too much."""
+
+
+class Model(Protocol):
+    """A model's package, as its `MODEL`. What has a body here is optional.
+
+    `name` is that of its entry in the catalog; `path` the address that its requests are posted to;
+    `fields` and `score_fields` the names of a request's and a score's fields.
+    """
+
+    name: str
+    path: str
+    fields: Sequence[str]
+    score_fields: Sequence[str]
+
+    def decoder(self, max_rows: int, /) -> Decoder:
+        """What reads bodies, with at most so many rows in an array."""
+
+    def load(self, path: Path, positive_class: str = "") -> Any:
+        """The `Scorer` of an artifact. Raises ModelRefused, naming the file and the reason.
+
+        `positive_class` names the positive class where neither the model nor a manifest does.
+        """
+
+    def manifest(self, scorer: Any, path: Path, sample: Path | None, /) -> Any:
+        """The manifest of a scorer that was loaded from a file, or one derived from the file.
+
+        A struct with `version`, `file` and `sha256`. `sample` is a CSV file of requests.
+        """
+
+    def trial_requests(self) -> Sequence[Request]:
+        """Requests that every version scores before it serves; its speed is measured by them."""
+
+    def schemas(self, ref_template: str, /) -> dict[str, Any]:
+        """JSON Schemas by type name, `Reading` and `Score` in the terms of this model."""
+
+    def memory_of(self, request: Request, /) -> int:
+        """About how many bytes a request takes."""
+        del request
+        return 0
+
+    def read_requests(self, path: Path, /) -> Iterator[Request | None]:
+        """The requests of a CSV file, None for a row that is none. Raises ModelRefused."""
+        raise ModelRefused(f"{self.name} reads no requests from {path}")
+
+    def gate(
+        self,
+        check: Callable[[Path], object],
+        live: Any,
+        requests: Sequence[Request],
+        limits: Mapping[str, float],
+    ) -> Gate:
+        """The gate of a promotion: `check`, then a comparison with the live scorer."""
+        del live, requests, limits
+        return _CheckOnly(check)
+
+    def score_block(
+        self, artifact: str, header: bytes, block: Block, positive_class: str = ""
+    ) -> Outcome:
+        """The rows of a block of a CSV file with their scores, by the model of a path."""
+        return score_rows(self, artifact, header, block, positive_class)
+
+
+class _CheckOnly:
+    """The gate of a model that compares no versions."""
+
+    remarks: Sequence[str] = ()
+    parity: Any = None
+
+    def __init__(self, check: Callable[[Path], object]) -> None:
+        self._check = check
+
+    def __call__(self, path: Path, /) -> None:
+        """Raises ModelRefused for a model that can't be served."""
+        self._check(path)
