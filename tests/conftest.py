@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from model.regno import RegnoScorer
 from service.app import create_app
 from service.config.settings import Settings, load
-from tests.support.parts import make_parts
+from tests.support.parts import AppMaker, make_parts
 from tests.support.paths import ROOT, lines
 from tests.support.server import KEY_HEADER, Server, serving
 from tests.support.strategies import VALID
@@ -27,8 +27,6 @@ hypothesis_settings.register_profile(
 # For a search of new ones: pytest --hypothesis-profile=search
 hypothesis_settings.register_profile("search", max_examples=2000, deadline=None)
 hypothesis_settings.load_profile("repeatable")
-
-AppMaker = Callable[..., Flask]
 
 
 @pytest.fixture

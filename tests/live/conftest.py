@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import started
 from tests.support.echo import Echo, echoing
 from tests.support.edge import Edge, edge_before
+from tests.support.live import started
 from tests.support.server import Server, free_port
 
 

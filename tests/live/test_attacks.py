@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadgen.attacks.attackers import ATTACKS
-from tests.live.support import started
+from tests.support.live import started
 from tests.support.server import KEY, KEY_HEADER, Server, eventually, free_port
 from tests.support.strategies import VALID
 

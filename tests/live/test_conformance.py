@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.support import Connection
+from tests.support.live import Connection
 from tests.support.server import Server, serving
 
 # The fixtures skip, saying so, where the customer's files are not beside the checkout.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.overload.admission import SHED_REASONS
-from tests.live.support import JSON, Connection, Reply, connections, standing_still, started, whole
+from tests.support.live import JSON, Connection, Reply, connections, standing_still, started, whole
 from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, serving
 from tests.support.strategies import VALID
 

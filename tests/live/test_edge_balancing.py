@@ -13,10 +13,10 @@ from typing import Self
 
 import pytest
 
-from tests.live.support import started
 from tests.support.clock import awake
 from tests.support.echo import Echo, Received, Say, echoing
 from tests.support.edge import Answer, Edge, edge_before, exchange
+from tests.support.live import started
 from tests.support.server import Server, eventually, free_port
 from tests.support.strategies import VALID
 

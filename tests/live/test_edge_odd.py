@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from service.server.target import path_of
-from tests.service.server.test_parser import Read, mutations, read
 from tests.support.echo import Echo, Received, Say
 from tests.support.edge import Edge, edge_before
 from tests.support.odd_requests import EDGE_REFUSALS, READ, REFUSED, Odd
+from tests.support.parsing import Read, mutations, read
 from tests.support.replies import replies_to
 from tests.support.server import Server
 

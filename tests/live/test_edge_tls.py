@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import started
 from tests.support.echo import Echo
 from tests.support.edge import edge_before, exchange, make_certificates
+from tests.support.live import started
 from tests.support.server import KEY, KEY_HEADER, eventually, free_port
 from tests.support.strategies import VALID
 

@@ -11,10 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.live.support import started
 from tests.support.clock import awake
 from tests.support.echo import Echo, Received
 from tests.support.edge import Answer, Edge, before, edge_before, raw, running
+from tests.support.live import started
 from tests.support.planted import KEY, stands_in
 from tests.support.server import eventually, free_port
 from tests.support.strategies import VALID

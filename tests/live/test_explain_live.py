@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live.test_many_workers import value
 from tests.support.flood import Told, flooding
+from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
 from tests.support.server import Server, eventually, free_port, serving

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import Connection, connections, started
-from tests.live.test_many_workers import has, value
+from tests.support.live import Connection, connections, started
+from tests.support.metrics import has, value
 from tests.support.planted import KEY, PLATE
 from tests.support.server import Server, eventually
 from tests.support.strategies import VALID

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import started
-from tests.live.test_many_workers import value
+from tests.support.live import started
+from tests.support.metrics import value
 from tests.support.planted import PLATE
 from tests.support.server import Server, eventually
 from tests.support.strategies import VALID

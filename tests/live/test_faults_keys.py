@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.live.test_many_workers import value
 from tests.support.clock import awake
 from tests.support.flood import flooding
+from tests.support.metrics import value
 from tests.support.planted import stands_in
 from tests.support.server import KEY, Server, eventually, free_port, serving
 

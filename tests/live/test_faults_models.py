@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from model.registry import open_registry
-from tests.live.test_many_workers import value
 from tests.support.faulty import CRASHED, as_version, repickled
+from tests.support.metrics import value
 from tests.support.registry import no_check
 from tests.support.server import eventually, refused
 from tests.support.swapping import (

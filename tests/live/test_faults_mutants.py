@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import exchange, posted, wait_until_all_answer
+from tests.support.live import exchange, posted, wait_until_all_answer
 from tests.support.mutants import Mutants
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import Server, free_port, serving

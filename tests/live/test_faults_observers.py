@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import pytest
 
-from tests.live.support import started
 from tests.support.clock import awake
 from tests.support.flood import Told, flooding
+from tests.support.live import started
 from tests.support.planted import POISON
 from tests.support.server import Server, free_port
 

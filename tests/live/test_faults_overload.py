@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.test_many_workers import value
 from tests.support.clock import awake
 from tests.support.flood import Told, flooding
+from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import Server, free_port, serving
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import started
-from tests.live.test_many_workers import up, value
 from tests.support.clock import awake
 from tests.support.edge import edge_before
 from tests.support.flood import Told, flooding
+from tests.support.live import started
+from tests.support.metrics import up, value
 from tests.support.server import KEY, Server, eventually, free_port, serving
 
 pytestmark = pytest.mark.slow

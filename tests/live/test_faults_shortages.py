@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from model.regno.drift.drift import Variable
-from tests.live.support import Connection, connections, started, started_through
-from tests.live.test_many_workers import value
+from tests.support.live import Connection, connections, started, started_through
+from tests.support.metrics import value
 from tests.support.pids import pids_group
 from tests.support.server import METRICS_TOKEN, Server, eventually, free_port
 from tests.support.strategies import VALID

@@ -9,9 +9,9 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.live.support import head
 from tests.support.edge import Edge, edge_before
 from tests.support.flood import Told, flooding
+from tests.support.live import head
 from tests.support.server import eventually, free_port, serving
 
 pytestmark = pytest.mark.slow

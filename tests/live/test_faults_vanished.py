@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import Connection, started, wait_until_all_answer
-from tests.live.test_many_workers import GOOD, counted, send, up, value
+from tests.support.live import Connection, started, wait_until_all_answer
+from tests.support.metrics import GOOD, counted, send, up, value
 from tests.support.server import METRICS_TOKEN, Server, eventually
 from tests.support.strategies import VALID
 

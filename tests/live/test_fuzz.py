@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.live.mutations import VALUES, flipped, restructured, spliced
-from tests.live.support import JSON, Connection, Reply, exchange
+from tests.support.live import JSON, Connection, Reply, exchange
+from tests.support.mutations import VALUES, flipped, restructured, spliced
 from tests.support.server import KEY, KEY_HEADER, Server
 from tests.support.strategies import VALID, mutations, requests
 

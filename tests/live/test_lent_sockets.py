@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live.support import Connection
+from tests.support.live import Connection
 from tests.support.paths import ROOT
 from tests.support.server import environment, eventually, serving
 from tests.support.strategies import VALID

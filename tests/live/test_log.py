@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.support import Connection, connections, exchange, head
+from tests.support.live import Connection, connections, exchange, head
 from tests.support.server import METRICS_TOKEN, Server, environment, eventually, serving
 from tests.support.strategies import VALID
 

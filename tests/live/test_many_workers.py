@@ -11,45 +11,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.live.support import connections, exchange, head, started, wait_until_all_answer
-from tests.support.server import METRICS_TOKEN, Server, eventually, free_port, serving
+from tests.support.live import exchange, head, started, wait_until_all_answer
+from tests.support.metrics import GOOD, ROWS, STARTS, TOKEN, counted, counts, has, send, up, value
+from tests.support.server import Server, eventually, free_port, serving
 from tests.support.strategies import VALID
-
-_TOKEN = {"Authorization": f"Bearer {METRICS_TOKEN}"}
-
-
-def value(server: Server, sample: str, **headers: str) -> float:
-    """A sample of the page, by its name and labels as they are written there."""
-    with server.client(**_TOKEN, **headers) as client:
-        page = client.get("/metrics").raise_for_status().text
-    (found,) = re.findall(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
-    return float(found)
-
-
-def has(server: Server, sample: str, wanted: float) -> bool:
-    return value(server, sample) == wanted
-
-
-STARTS = "scoring_worker_starts_total"
-GOOD = 'scoring_http_requests_total{key="example",method="POST",route="/reg",status="200"}'
-ROWS = 'scoring_rows_total{result="scored"}'
-SCORES = "scoring_positive_count"
-
-
-def send(server: Server, rounds: int) -> None:
-    """Eight times as many requests, over connections of both workers."""
-    with connections(server, 8) as opened:
-        for connection in opened * rounds:
-            assert connection.score(VALID).status == 200
-
-
-def counts(server: Server) -> tuple[float, float, float]:
-    return value(server, GOOD), value(server, ROWS), value(server, SCORES)
-
-
-def counted(server: Server, requests: float) -> None:
-    """So many were sent in all. The last ones are counted a moment after their replies."""
-    eventually(lambda: counts(server) == (requests,) * 3, f"{requests} are counted")
 
 
 def test_counts_are_exact_over_workers_that_are_killed_and_reloaded(tmp_path: Path) -> None:
@@ -89,14 +54,6 @@ def test_many_crashes_leave_no_more_files_and_no_dead_series(tmp_path: Path) -> 
             eventually(partial(has, server, STARTS, 2 + crash), "a successor starts")
         eventually(lambda: up(server) == ["0", "1"], "two workers are up")
         assert sorted(path.name for path in metrics_files(server)) == files
-
-
-def up(server: Server) -> list[str]:
-    """The places of the workers that are up."""
-    with server.client(**_TOKEN) as client:
-        page = client.get("/metrics").text
-    found = re.findall(r'^scoring_worker_up{worker="(\d+)"} 1.0$', page, re.MULTILINE)
-    return sorted(found)
 
 
 def test_a_restart_begins_at_zero(tmp_path: Path) -> None:
@@ -160,7 +117,7 @@ def test_connections_that_wait_are_told_even_when_all_places_are_taken(tmp_path:
     settings = {"metrics_bind": f"127.0.0.1:{port}", "host": "127.0.0.1", "port": str(free_port())}
 
     def queue() -> float:
-        page = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=_TOKEN).text
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=TOKEN).text
         return float(page.partition("\nscoring_accept_queue_length ")[2].partition("\n")[0])
 
     arguments = ("--worker-connections", "1", "--workers", "1")

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live.support import Connection, head
+from tests.support.live import Connection, head
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import Server, eventually, serving
 from tests.support.strategies import VALID

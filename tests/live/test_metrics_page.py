@@ -11,8 +11,8 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from tests.live.test_many_workers import value
 from tests.monitoring.tools import tool
+from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import METRICS_TOKEN, Server, eventually, serving
 from tests.support.swapping import (

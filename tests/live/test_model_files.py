@@ -9,8 +9,8 @@ from catboost import CatBoostClassifier, Pool
 
 from model.regno import BUNDLED
 from model.regno.training.bundled import EXAMPLE
-from tests.live.test_many_workers import value
 from tests.support import toys
+from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.registry import command
 from tests.support.server import Server, refused, serving

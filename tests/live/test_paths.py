@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.live.support import exchange
+from tests.support.live import exchange
 from tests.support.server import KEY, METRICS_TOKEN, Server
 
 _AUTHORIZED = f"x-api-key: {KEY}\r\nAuthorization: Bearer {METRICS_TOKEN}"

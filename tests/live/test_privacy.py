@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.live.support import JSON, Connection, chunked, connections, exchange, head, posted
 from tests.support.collector import Collector, collecting
 from tests.support.kent import Kent, kent
+from tests.support.live import JSON, Connection, chunked, connections, exchange, head, posted
 from tests.support.planted import KEY, PLATE, POISON
 from tests.support.server import Server, eventually, serving
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import Connection, connections, wait_until_all_answer
+from tests.support.live import Connection, connections, wait_until_all_answer
 from tests.support.server import KEY, eventually, serving
 from tests.support.strategies import VALID
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.live.support import Connection, connections, started
 from tests.support.clock import awake
 from tests.support.kent import Kent, kent
+from tests.support.live import Connection, connections, started
 from tests.support.planted import KEY, PLATE, POISON
 from tests.support.server import Server, eventually, free_port, serving
 

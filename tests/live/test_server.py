@@ -10,7 +10,8 @@ import pytest
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from tests.live.support import (
+from tests.support.clock import awake
+from tests.support.live import (
     JSON,
     Connection,
     answered,
@@ -19,7 +20,6 @@ from tests.live.support import (
     wait_until_all_answer,
     whole,
 )
-from tests.support.clock import awake
 from tests.support.paths import GOLDEN, ROOT, lines
 from tests.support.server import KEY_HEADER, Server, eventually, free_port, refused, serving
 from tests.support.strategies import VALID

@@ -8,8 +8,8 @@ import pytest
 
 from loadgen.bench import rows, wrk
 from loadgen.bench.targets import KEY
-from tests.live.test_many_workers import value
 from tests.support.flood import flooding
+from tests.support.metrics import value
 from tests.support.paths import ROOT
 from tests.support.server import KEY as OURS
 from tests.support.server import Server, eventually, free_port, serving

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from model.regno.drift.drift import Variable
-from tests.live.test_many_workers import value
 from tests.support.flood import flooding
+from tests.support.metrics import value
 from tests.support.server import METRICS_TOKEN, Server, eventually
 from tests.support.swapping import (
     FIRST,

@@ -10,10 +10,10 @@ from catboost import CatBoost, Pool
 
 from model.registry import Files, open_registry
 from model.regno import BUNDLED
-from tests.live.test_many_workers import value
 from tests.support import toys
 from tests.support.faulty import as_version
 from tests.support.flood import flooding
+from tests.support.metrics import value
 from tests.support.moto import BUCKET, moto
 from tests.support.registry import no_check
 from tests.support.server import Server, eventually

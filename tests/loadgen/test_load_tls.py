@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.support import started
 from tests.support.edge import edge_before, make_certificates
+from tests.support.live import started
 from tests.support.load import load, shapes_file, written
 from tests.support.server import KEY, free_port
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.config.settings import Settings, SettingsError
 from service.http.api_keys import ApiKeys, BadKeys, entries, entries_of_file
-from tests.conftest import AppMaker
+from tests.support.parts import AppMaker
 from tests.support.server import refused
 
 

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from model.regno import RegnoScorer
 from service.http.openapi import document
-from tests.conftest import AppMaker
+from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER
 from tests.support.strategies import requests

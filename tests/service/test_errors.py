@@ -11,8 +11,7 @@ from werkzeug.exceptions import BadRequest, Gone, ImATeapot, MethodNotAllowed, N
 from model import InvalidRequest, ModelRefused, ScoringError, TooManyRows
 from model.regno import RegnoScorer, Row, Score
 from service.http.errors import Refused
-from tests.conftest import AppMaker
-from tests.support.parts import parts_of
+from tests.support.parts import AppMaker, parts_of
 
 PLATE = "Х777ХХ799"
 

@@ -23,9 +23,8 @@ from model.regno import RegnoScorer
 from service.overload.admission import BATCH, Overloaded
 from service.scoring import explanations as module
 from service.scoring.explanations import Explaining
-from tests.conftest import AppMaker
 from tests.support import toys
-from tests.support.parts import parts_of
+from tests.support.parts import AppMaker, parts_of
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, eventually
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import AppMaker
-from tests.service.test_metrics import values
-from tests.support.parts import parts_of
+from tests.support.metrics import values
+from tests.support.parts import AppMaker, parts_of
+from tests.support.server import METRICS_TOKEN
 
 Body = dict[str, Any]
 KEY = {"x-api-key": "123321"}
@@ -23,7 +23,7 @@ def known(request_body: Body) -> Body:
 
 
 def _client(make_app: AppMaker, **settings: str) -> FlaskClient:
-    return make_app(metrics_token="t0ken", **settings).test_client()
+    return make_app(metrics_token=METRICS_TOKEN, **settings).test_client()
 
 
 def _body(client: FlaskClient, body: object) -> Any:

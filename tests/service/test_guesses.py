@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from service.http import api_keys as auth
 from service.http.key_guesses import BURST, Guesses
-from tests.conftest import AppMaker
+from tests.support.parts import AppMaker
 
 
 class Clock:

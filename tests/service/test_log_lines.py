@@ -15,7 +15,7 @@ import pytest
 
 from service.telemetry.log_formats import JsonForm
 from service.telemetry.log_lines import Lines
-from tests.service.test_logs import logger_of
+from tests.support.parts import logger_of
 
 # More than any pipe or socket of this machine takes, and what is kept for it.
 FLOOD = 80_000

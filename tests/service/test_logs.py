@@ -13,8 +13,9 @@ import pytest
 from service.config.settings import Settings
 from service.telemetry.log_formats import Form, HumanForm, JsonForm, timestamp
 from service.telemetry.log_lines import Lines
-from service.telemetry.logs import ServerLogger, lines_of
+from service.telemetry.logs import lines_of
 from service.telemetry.record import Record, method_of
+from tests.support.parts import logger_of
 
 PLATE = "Х777УК799"
 FORMS = [JsonForm(), HumanForm(colour=False)]
@@ -89,19 +90,6 @@ def test_a_message_with_a_wrong_number_of_arguments_is_told_as_it_is() -> None:
 @pytest.fixture
 def record() -> Record:
     return Record("id-1", "POST", "/reg", "partner", "v7", rows=3)
-
-
-def logger_of(lines: Lines, share: float = 1.0) -> ServerLogger:
-    """The server's logger, but for gunicorn's own handlers of the whole process."""
-    logger = ServerLogger.__new__(ServerLogger)
-    logger.error_log = logging.getLogger("tests.access")
-    logger.error_log.setLevel(logging.INFO)
-    logger.error_log.handlers = [lines]
-    logger.error_log.propagate = False
-    logger.lines, logger.share, logger._access_to_stdout = lines, share, True
-    logger._least_level, logger._rejected, logger._unsaid = logging.INFO, 0, 0
-    logger.count_dropped = lambda _: None
-    return logger
 
 
 Log = Callable[..., list[str]]

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,13 @@ from service.telemetry.metrics import multiprocess
 from service.telemetry.metrics.http import BUCKETS
 from service.telemetry.metrics.predictions import BOUNDS
 from service.telemetry.record import STAGES
-from tests.conftest import AppMaker
 from tests.support import parts
+from tests.support.metrics import TOKEN, page, publish, values
+from tests.support.parts import AppMaker
 from tests.support.paths import ROOT
+from tests.support.server import METRICS_TOKEN
 
 KEY = {"x-api-key": "123321"}
-TOKEN = {"Authorization": "Bearer t0ken"}
 _PLATES = ("regno_recognize", "afts_regno_ai")
 _LISTS = ("afts_regno_ai_char_scores", "afts_regno_ai_length_scores")
 _CATEGORIES = ("camera_type", "camera_class", "regno_template", "regno_template_ai")
@@ -44,23 +44,7 @@ _WARNINGS = {
 
 @pytest.fixture
 def client(make_app: AppMaker) -> FlaskClient:
-    return make_app(metrics_token="t0ken").test_client()
-
-
-def page(client: FlaskClient) -> str:
-    publish(client)
-    return client.get("/metrics", headers=TOKEN).text
-
-
-def publish(client: FlaskClient, in_flight: int = 0) -> None:
-    """What a worker does once a second."""
-    parts.publish(parts.parts_of(client.application), in_flight)
-
-
-def values(client: FlaskClient, name: str) -> dict[str, float]:
-    """The samples of a name that are not 0, by their labels."""
-    found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", page(client), re.MULTILINE)
-    return {labels: float(value) for labels, value in found if float(value)}
+    return make_app(metrics_token=METRICS_TOKEN).test_client()
 
 
 def send(client: FlaskClient, body: Any) -> int:
@@ -116,7 +100,7 @@ def test_an_unknown_field_of_a_client_is_no_label(
 def test_an_array_that_is_too_long_counts_once(
     make_app: AppMaker, request_body: dict[str, Any]
 ) -> None:
-    client = make_app(metrics_token="t0ken", max_rows=2).test_client()
+    client = make_app(metrics_token=METRICS_TOKEN, max_rows=2).test_client()
     assert send(client, [request_body] * 3) == 413
     assert values(client, "scoring_rows_refused_total") == {'field="",reason="count"': 1.0}
 
@@ -124,7 +108,7 @@ def test_an_array_that_is_too_long_counts_once(
 def test_a_rejected_unseen_category_counts_as_refused_and_as_unseen(
     make_app: AppMaker, request_body: dict[str, Any]
 ) -> None:
-    client = make_app(metrics_token="t0ken", unseen="reject").test_client()
+    client = make_app(metrics_token=METRICS_TOKEN, unseen="reject").test_client()
     strange = {**request_body, "camera_class": "Неведомая"}
     assert send(client, strange) == 400
     assert send(client, [strange, request_body]) == 200
@@ -249,7 +233,7 @@ def test_decisions_are_those_of_the_details(
     costs: dict[str, float], decision: str, make_app: AppMaker, request_body: dict[str, Any]
 ) -> None:
     named = {f"cost_{name}": cost for name, cost in costs.items()}
-    client = make_app(metrics_token="t0ken", **named).test_client()
+    client = make_app(metrics_token=METRICS_TOKEN, **named).test_client()
     reply = client.post("/reg/?detail=1", json=[request_body] * _ROWS, headers=KEY)
     assert reply.json
     assert [row["decision"] for row in reply.json["body"]] == [decision] * _ROWS
@@ -264,7 +248,7 @@ def test_the_thresholds_in_force_are_shown(make_app: AppMaker) -> None:
         ({"cost_manual": 0.45}, 0.45, 0.55),
         ({"cost_network_wrong": 3.0, "cost_manual": 5.0}, 0.75, 0.75),
     ):
-        client = make_app(metrics_token="t0ken", **costs).test_client()
+        client = make_app(metrics_token=METRICS_TOKEN, **costs).test_client()
         assert values(client, "scoring_decision_threshold_ratio") == {
             'decision="camera"': pytest.approx(camera),
             'decision="network"': pytest.approx(network),

@@ -10,16 +10,8 @@ from flask.testing import FlaskClient
 
 from model.regno import RegnoScorer
 from service.telemetry.record import ENVIRON_KEY, Record
-from tests.conftest import AppMaker
-from tests.support.parts import parts_of
-
-REQUESTS = [
-    *(("GET", address) for address in ("/", "/healthz", "/readyz", "/openapi.json", "/docs/")),
-    *(("GET", address) for address in ("/nowhere", "/reg", "/reg/", "/docs/none", "/docs")),
-    *(("POST", address) for address in ("/reg/", "/reg", "/healthz", "/nowhere")),
-    *(("POST", "/reg/explain"), ("GET", "/reg/explain"), ("GET", "/reg/explain/")),
-    *(("PUT", "/reg/"), ("HEAD", "/healthz"), ("OPTIONS", "/reg/"), ("BREW", "/reg/")),
-]
+from tests.support.both_ways import REQUESTS
+from tests.support.parts import AppMaker, parts_of
 
 # The routes that answer without a key, and why.
 _OPEN = {

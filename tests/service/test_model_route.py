@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from model.regno import BUNDLED
-from tests.conftest import AppMaker
+from tests.support.parts import AppMaker
 from tests.support.swapping import registry_of_twins
 
 _KEY = "AliceKey-0123456789abcdef"

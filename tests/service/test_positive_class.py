@@ -9,9 +9,9 @@ from openapi_schema_validator import OAS31Validator
 from model.regno import BUNDLED, RegnoScorer
 from service.config.settings import SettingsError, load
 from service.http.openapi import document
-from tests.conftest import AppMaker
 from tests.support import toys
 from tests.support.doctor import Report, examined
+from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, free_port, refused
 

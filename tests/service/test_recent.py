@@ -10,8 +10,7 @@ from model.regno import Reading
 from model.regno.request import from_fields
 from service.config.settings import Settings
 from service.scoring.recent import LARGEST_BYTES, Recent, is_small, recent
-from tests.conftest import AppMaker
-from tests.support.parts import parts_of
+from tests.support.parts import AppMaker, parts_of
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from tests.conftest import AppMaker
+from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER
 from tests.support.strategies import VALID

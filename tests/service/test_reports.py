@@ -17,7 +17,7 @@ from service.config.settings import Settings
 from service.telemetry.error_reports import Allowance, reports
 from service.telemetry.record import Record
 from service.telemetry.sentry_event import KEYS, report_of
-from tests.conftest import AppMaker
+from tests.support.parts import AppMaker
 from tests.support.paths import ROOT
 from tests.support.server import environment
 

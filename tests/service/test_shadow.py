@@ -19,10 +19,9 @@ from model.regno.request import from_fields
 from service.config.settings import Settings
 from service.scoring.shadow import ROWS, TIME_SHARE, Shadow
 from service.telemetry.metrics.shadow import BOUNDS, DIRECTIONS
-from tests.conftest import AppMaker
 from tests.support import toys
 from tests.support.beside import KEY, Beside
-from tests.support.parts import parts_of
+from tests.support.parts import AppMaker, parts_of
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
 

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from model.regno import MANY, RegnoScorer
-from tests.conftest import AppMaker
-from tests.service.test_metrics import values
-from tests.support.server import KEY_HEADER
+from tests.support.metrics import values
+from tests.support.parts import AppMaker
+from tests.support.server import KEY_HEADER, METRICS_TOKEN
 
 pytestmark = pytest.mark.usefixtures("no_explainer_is_left")
 
@@ -45,7 +45,7 @@ def known(request_body: Body) -> Body:
 
 @pytest.fixture
 def client(make_app: AppMaker) -> FlaskClient:
-    return make_app(metrics_token="t0ken").test_client()
+    return make_app(metrics_token=METRICS_TOKEN).test_client()
 
 
 def _post(client: FlaskClient, body: object, path: str = "/reg/") -> TestResponse:
@@ -134,7 +134,7 @@ _REFUSALS = [
 def test_a_guard_refuses_on_every_surface(  # noqa: PLR0913, PLR0917
     guard: str, change: str, field: str, kind: str, text: str, make_app: AppMaker, known: Body
 ) -> None:
-    client = make_app(metrics_token="t0ken", guards=f"{guard}=reject").test_client()
+    client = make_app(metrics_token=METRICS_TOKEN, guards=f"{guard}=reject").test_client()
     odd, refusal = {**known, **CHANGES[change][0]}, f"{field}: {text}"
     for path in ("/reg/", "/reg/?detail=1", "/reg/explain"):
         refused = _post(client, odd, path)
@@ -193,7 +193,7 @@ class TestCalendar:
     def test_no_policy_of_unseen_categories_is_for_it(
         self, rows: int, policy: str, summer: RegnoScorer, make_app: AppMaker, known: Body
     ) -> None:
-        client = make_app(summer, metrics_token="t0ken", unseen=policy).test_client()
+        client = make_app(summer, metrics_token=METRICS_TOKEN, unseen=policy).test_client()
         winter = {**known, "time_check": "2021-12-01 10:00:00"}
         for path in ("/reg/", "/reg/?detail=1"):
             reply = _post(client, [winter] * rows if rows else winter, path)
@@ -205,7 +205,7 @@ class TestCalendar:
     def test_a_guard_that_names_it_refuses(
         self, summer: RegnoScorer, make_app: AppMaker, known: Body
     ) -> None:
-        client = make_app(summer, metrics_token="t0ken", guards="month=reject").test_client()
+        client = make_app(summer, metrics_token=METRICS_TOKEN, guards="month=reject").test_client()
         # A Wednesday in December, and one in June.
         december, june = ({**known, "time_check": day} for day in ("2021-12-01", "2021-06-02"))
         assert _header(_post(client, june)) == []

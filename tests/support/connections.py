@@ -7,12 +7,14 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from service.server.connection import Connection
 from service.server.site import Site
 
 PATIENCE = 20.0
+Connect: TypeAlias = Callable[..., Any]
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Reply(NamedTuple):
@@ -119,3 +121,18 @@ async def connected(site: Site) -> AsyncIterator[Client]:
         client = Client(connection, reader, writer)
         stack.push_async_callback(client.close)
         yield client
+
+
+def post(body: bytes, *fields: bytes) -> bytes:
+    lines = b"".join(field + b"\r\n" for field in fields)
+    length = b"Content-Length: %d\r\n" % len(body)
+    return b"POST /x HTTP/1.1\r\nHost: a\r\n" + length + lines + b"\r\n" + body
+
+
+def chunked(*pieces: bytes) -> bytes:
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+
+
+async def settled(client: Client, waits_for: int) -> None:
+    await until(lambda: client.connection.waits_for == waits_for)

@@ -7,7 +7,7 @@ import json
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.live.support import head
+from tests.support.live import head
 from tests.support.paths import GOLDEN, lines
 
 if TYPE_CHECKING:

@@ -1,7 +1,9 @@
 """The parts of a server, in this process."""
 
+import logging
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from flask import Flask
 
@@ -15,6 +17,8 @@ from service.rollout.rollout_state import Whiteboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.sites import public_site
+from service.telemetry.log_lines import Lines
+from service.telemetry.logs import ServerLogger
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
     from service.server.request import Request
     from service.telemetry.record import Record
+
+AppMaker: TypeAlias = Callable[..., Flask]
+SiteMaker: TypeAlias = "Callable[..., Served]"
 
 
 def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = True) -> Parts:
@@ -69,3 +76,16 @@ def parts_of(app: Flask) -> Parts:
     """The parts of an app that `make_app` has made."""
     parts: Parts = app.extensions["parts"]
     return parts
+
+
+def logger_of(lines: Lines, share: float = 1.0) -> ServerLogger:
+    """The server's logger, but for gunicorn's own handlers of the whole process."""
+    logger = ServerLogger.__new__(ServerLogger)
+    logger.error_log = logging.getLogger("tests.access")
+    logger.error_log.setLevel(logging.INFO)
+    logger.error_log.handlers = [lines]
+    logger.error_log.propagate = False
+    logger.lines, logger.share, logger._access_to_stdout = lines, share, True
+    logger._least_level, logger._rejected, logger._unsaid = logging.INFO, 0, 0
+    logger.count_dropped = lambda _: None
+    return logger

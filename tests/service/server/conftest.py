@@ -1,24 +1,21 @@
 """What the tests of the server share: it runs on plain asyncio as on uvloop."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from model.regno import RegnoScorer
 from service.config.settings import Settings
-from tests.support.connections import Client, connected
-from tests.support.parts import Served, serve
+from tests.support.connections import Client, Connect, connected
+from tests.support.parts import Served, SiteMaker, serve
 
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """The event loops that it may run on."""
     return "asyncio", {"use_uvloop": request.param}
-
-
-SiteMaker: TypeAlias = Callable[..., Served]
 
 
 @pytest.fixture
@@ -36,9 +33,6 @@ def make_site(settings: Settings, scorer: RegnoScorer) -> SiteMaker:
 def served(make_site: SiteMaker) -> Served:
     """The public site with default settings and the bundled model."""
     return make_site()
-
-
-Connect: TypeAlias = Callable[[Served], "Any"]
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import uvloop
 
 from service.process.scoreboard import Scoreboard
 from service.server.acceptor import Acceptor, FairAcceptor
-from tests.service.server.test_connection import GET
-from tests.support.connections import until
+from tests.support.connections import GET, until
 from tests.support.endpoints import EchoSite
 
 pytestmark = pytest.mark.anyio

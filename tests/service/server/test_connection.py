@@ -12,26 +12,14 @@ from service.http.reply import Reply, fail, ok
 from service.server.connection import BODY, END, HEAD, IDLE, REPLY
 from service.server.request import Request
 from service.server.site import Patience
-from tests.support.connections import Client, connected, until
+from tests.support.connections import GET, Client, chunked, connected, post, settled, until
 from tests.support.endpoints import EchoSite
 
 pytestmark = pytest.mark.anyio
 
-GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 # Far more than a socket takes that nobody reads.
 LONG = 8 << 20
 PATIENT = Patience(idle=75.0, head=20.0, body=20.0)
-
-
-def post(body: bytes, *fields: bytes) -> bytes:
-    lines = b"".join(field + b"\r\n" for field in fields)
-    length = b"Content-Length: %d\r\n" % len(body)
-    return b"POST /x HTTP/1.1\r\nHost: a\r\n" + length + lines + b"\r\n" + body
-
-
-def chunked(*pieces: bytes) -> bytes:
-    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-    return b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
 
 
 @pytest.fixture
@@ -51,10 +39,6 @@ async def taken(client: Client) -> None:
     while len(set(sizes[-20:])) > 1 or not sizes[-1]:
         sizes.append(client.connection.transport.get_write_buffer_size())
         await asyncio.sleep(0)
-
-
-async def settled(client: Client, waits_for: int) -> None:
-    await until(lambda: client.connection.waits_for == waits_for)
 
 
 # Replies.

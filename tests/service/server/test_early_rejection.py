@@ -9,10 +9,9 @@ from math import inf
 import pytest
 
 from service.overload.admission import BATCH, TEXTS
-from tests.service.server.conftest import Connect, SiteMaker
-from tests.service.server.test_reg_both_ways import by_flask, by_server
-from tests.support.connections import Client
-from tests.support.parts import Served, publish
+from tests.support.both_ways import by_flask, by_server, head, posted
+from tests.support.connections import Client, Connect
+from tests.support.parts import Served, SiteMaker, publish
 from tests.support.server import KEY
 from tests.support.strategies import VALID
 
@@ -20,17 +19,6 @@ pytestmark = pytest.mark.anyio
 
 FULL = TEXTS["full"]
 SMUGGLED = b"POST /smuggled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
-
-
-def head(size: int, *fields: bytes, line: bytes = b"POST /reg/") -> bytes:
-    """The head of a request for a body of so many bytes."""
-    named = (b"Host: a", b"x-api-key: " + KEY.encode(), b"Content-Type: application/json")
-    lines = (line + b" HTTP/1.1", *named, *fields, b"Content-Length: %d" % size, b"", b"")
-    return b"\r\n".join(lines)
-
-
-def posted(body: bytes, *fields: bytes, line: bytes = b"POST /reg/") -> bytes:
-    return head(len(body), *fields, line=line) + body
 
 
 @pytest.fixture

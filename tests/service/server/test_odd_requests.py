@@ -5,8 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.service.server.conftest import Connect
-from tests.support.connections import Client
+from tests.support.connections import Client, Connect
 from tests.support.odd_requests import READ, REFUSED, Odd
 from tests.support.parts import Served
 

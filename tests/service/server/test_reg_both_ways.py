@@ -5,7 +5,7 @@ And so is what is counted of them.
 
 import json
 import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from model.regno import RegnoScorer
 from service.app import Parts
 from service.telemetry.record import STAGES
-from tests.service.server.conftest import Connect, SiteMaker
-from tests.support.connections import Client, connected
-from tests.support.parts import Served, publish
+from tests.support.both_ways import JSON, by_flask, by_server, said_of, same
+from tests.support.connections import Connect, connected
+from tests.support.parts import Served, SiteMaker, publish
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY
 from tests.support.strategies import VALID, mutations, requests
@@ -24,71 +24,9 @@ from tests.support.strategies import VALID, mutations, requests
 pytestmark = pytest.mark.anyio
 
 _ROWS: Final = [line["request"] for line in lines(GOLDEN)]
-_JSON: Final = {"x-api-key": KEY, "Content-Type": "application/json"}
-# What only the server writes, and what differs from request to request.
-_SERVERS_OWN: Final = frozenset(("server", "date", "connection"))
-_CHANGING: Final = frozenset(("x-request-id", "server-timing", "retry-after"))
 _EXAMPLES: Final = settings(
     max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-class Said(NamedTuple):
-    """A reply, less what differs from request to request."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: object
-
-
-def _said(status: int, headers: "list[tuple[str, str]]", body: bytes) -> Said:
-    named = sorted((name.lower(), value) for name, value in headers)
-    ids = [value for name, value in named if name == "x-request-id"]
-    assert len(ids) == 1
-    kept = tuple(
-        (name, _timing_names(value) if name == "server-timing" else "")
-        if name in _CHANGING
-        else (name, value)
-        for name, value in named
-        if name not in _SERVERS_OWN
-    )
-    return Said(status, kept, body.replace(ids[0].encode(), b"the id"))
-
-
-def _timing_names(value: str) -> str:
-    return ",".join(part.partition(";")[0] for part in value.split(", "))
-
-
-async def by_server(
-    client: Client, body: bytes, target: str = "/reg/", headers: "dict[str, str] | None" = None
-) -> Said:
-    named = _JSON if headers is None else headers
-    fields = "".join(f"{name}: {value}\r\n" for name, value in named.items())
-    head = f"POST {target} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {len(body)}\r\n\r\n"
-    return _said(*await client.ask(head.encode() + body))
-
-
-def by_flask(
-    served: Served, body: bytes, target: str = "/reg/", headers: "dict[str, str] | None" = None
-) -> Said:
-    named = _JSON if headers is None else headers
-    environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in named.items()}
-    kind = environ.pop("HTTP_CONTENT_TYPE", "")
-    path, _, query = target.partition("?")
-    reply = served.app.flask.test_client().post(
-        path, query_string=query, data=body, content_type=kind, environ_overrides=environ
-    )
-    return _said(reply.status_code, list(reply.headers), reply.data)
-
-
-async def same(
-    served: Served, body: bytes, target: str = "/reg/", headers: "dict[str, str] | None" = None
-) -> Said:
-    """What both ways say to a request."""
-    async with connected(served.site) as client:
-        said = await by_server(client, body, target, headers)
-    assert said == by_flask(served, body, target, headers)
-    return said
 
 
 def _encoded(body: object) -> bytes:
@@ -182,7 +120,7 @@ async def test_any_bytes(served: Served, body: bytes) -> None:
     encoding=st.sampled_from([None, "identity", "IDENTITY", "gzip", "identity, gzip", ""]),
 )
 async def test_any_kind_of_content(served: Served, kind: str, encoding: str | None) -> None:
-    headers = {**_JSON, "Content-Type": kind}
+    headers = {**JSON, "Content-Type": kind}
     if encoding is not None:
         headers["Content-Encoding"] = encoding
     said = await same(served, VALID, headers=headers)
@@ -195,7 +133,7 @@ _TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12
 @_EXAMPLES
 @given(key=st.one_of(st.sampled_from([KEY, "", f"{KEY}1", f"{KEY},{KEY}"]), _TEXTS))
 async def test_any_key(served: Served, key: str) -> None:
-    said = await same(served, VALID, headers={**_JSON, "x-api-key": key})
+    said = await same(served, VALID, headers={**JSON, "x-api-key": key})
     assert said.status == (200 if key == KEY else 401)
 
 
@@ -245,7 +183,7 @@ async def test_any_query(served: Served, query: str) -> None:
 )
 async def test_any_deadline(served: Served, given_ms: str, start: str, rows: int) -> None:
     body = _encoded(_ROWS[:rows]) if rows else VALID
-    headers = {**_JSON, "X-Request-Timeout-Ms": given_ms, "X-Request-Start": start}
+    headers = {**JSON, "X-Request-Timeout-Ms": given_ms, "X-Request-Start": start}
     said = await same(served, body, headers=headers)
     assert said.status in {200, 400, 429}
 
@@ -255,10 +193,10 @@ async def test_a_deadline_that_is_over(served: Served, rows: int) -> None:
     body = _encoded(_ROWS[:rows]) if rows else VALID
     for timeout, status in (("500", 429), ("50000", 200)):
         start = f"t={time.time() - 1:.3f}"
-        headers = {**_JSON, "X-Request-Timeout-Ms": timeout, "X-Request-Start": start}
+        headers = {**JSON, "X-Request-Timeout-Ms": timeout, "X-Request-Start": start}
         assert (await same(served, body, headers=headers)).status == status
     # Without a timeout the edge's clock is not heeded: it may be slow by a second.
-    headers = {**_JSON, "X-Request-Start": f"t={time.time() - 1:.3f}"}
+    headers = {**JSON, "X-Request-Start": f"t={time.time() - 1:.3f}"}
     assert (await same(served, body, headers=headers)).status == 200
 
 
@@ -285,7 +223,7 @@ async def test_other_methods(served: Served, connect: Connect, method: str, path
     client.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\nx-api-key: {KEY}\r\n\r\n".encode())
     reply = await client.reply(to_head=method == "HEAD")
     flask = served.app.flask.test_client().open(path, method=method, headers={"x-api-key": KEY})
-    assert _said(*reply) == _said(flask.status_code, list(flask.headers), flask.data)
+    assert said_of(*reply) == said_of(flask.status_code, list(flask.headers), flask.data)
 
 
 @pytest.mark.parametrize("rows", [0, 3, 10])
@@ -319,11 +257,11 @@ async def test_an_error_before_scoring(
 @pytest.mark.parametrize("given_id", ["mine-1", "a b", "A939HO196", KEY, "x" * 129, ""])
 async def test_ids(served: Served, connect: Connect, given_id: str) -> None:
     client = await connect(served)
-    fields = "".join(f"{name}: {value}\r\n" for name, value in _JSON.items())
+    fields = "".join(f"{name}: {value}\r\n" for name, value in JSON.items())
     head = f"POST /reg/ HTTP/1.1\r\nHost: a\r\n{fields}X-Request-Id: {given_id}\r\n"
     reply = await client.ask(f"{head}Content-Length: {len(VALID)}\r\n\r\n".encode() + VALID)
     flask = served.app.flask.test_client().post(
-        "/reg/", data=VALID, headers={**_JSON, "X-Request-Id": given_id}
+        "/reg/", data=VALID, headers={**JSON, "X-Request-Id": given_id}
     )
     ids = {reply.header("x-request-id"), flask.headers["X-Request-Id"]}
     assert (ids == {given_id}) is (given_id == "mine-1")
@@ -363,7 +301,7 @@ async def test_what_is_counted_is_the_same(make_site: SiteMaker) -> None:
         (VALID, "/reg/?detail=2", None),
         (VALID, "/reg/", {"x-api-key": "no"}),
         (VALID, "/reg/", {"x-api-key": KEY, "Content-Type": "text/plain"}),
-        (VALID, "/reg/", {**_JSON, "X-Request-Timeout-Ms": "0"}),
+        (VALID, "/reg/", {**JSON, "X-Request-Timeout-Ms": "0"}),
     ]
     one, other = make_site(), make_site()
     async with connected(one.site) as client:

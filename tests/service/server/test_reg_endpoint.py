@@ -11,11 +11,10 @@ from model.regno import RegnoScorer
 from model.regno.request import from_fields
 from service.overload.admission import TEXTS
 from service.scoring import batching
-from tests.service.server.conftest import Connect, SiteMaker
-from tests.service.server.test_early_rejection import head, posted
 from tests.support import toys
-from tests.support.connections import Client, connected, until
-from tests.support.parts import Served, publish
+from tests.support.both_ways import head, posted
+from tests.support.connections import Client, Connect, connected, until
+from tests.support.parts import Served, SiteMaker, publish
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import VALID
 

@@ -14,8 +14,7 @@ from service.server.request import Request
 from service.server.site import Budget, Events, Patience, Site
 from service.server.target import path_of
 from service.telemetry.record import Record
-from tests.service.server.test_connection import GET, chunked, post, settled
-from tests.support.connections import Client, connected, until
+from tests.support.connections import GET, Client, chunked, connected, post, settled, until
 from tests.support.endpoints import LIMIT, Echo, EchoSite
 
 pytestmark = pytest.mark.anyio

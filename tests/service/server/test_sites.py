@@ -8,11 +8,9 @@ import pytest
 
 from service.app import create_metrics_app
 from service.sites import metrics_site
-from tests.service.server.conftest import Connect, SiteMaker
-from tests.service.server.test_reg_both_ways import _said
-from tests.service.test_middleware import REQUESTS
-from tests.support.connections import Client, Reply, connected
-from tests.support.parts import Served
+from tests.support.both_ways import REQUESTS, said_of
+from tests.support.connections import Client, Connect, Reply, connected
+from tests.support.parts import Served, SiteMaker
 from tests.support.server import KEY, KEY_HEADER
 from tests.support.strategies import VALID
 
@@ -47,7 +45,7 @@ async def test_a_reply_is_what_flask_says(
         address, method=method, headers=KEY_HEADER if with_key else {}
     )
     flask.headers.pop("Date", None)
-    assert _said(*reply) == _said(flask.status_code, list(flask.headers), flask.data)
+    assert said_of(*reply) == said_of(flask.status_code, list(flask.headers), flask.data)
 
 
 @pytest.mark.parametrize("with_key", [True, False])
