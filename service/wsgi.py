@@ -74,7 +74,7 @@ def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
 
     Raises SettingsError.
     """
-    if settings.models:
+    if settings.registry:
         return first(settings, lambda: metrics.scoring.loaded("refused"))
     try:
         if not settings.model:
@@ -104,7 +104,7 @@ def build() -> Application:
 def model_description() -> str:
     """The model that this server started with, for the log: version, setting and classes."""
     settings, scorer = app.parts.settings, app.parts.slot.current.scorer
-    name = "models" if settings.models else "model"
+    name = "registry" if settings.registry else "model"
     where = getattr(settings, name) or "the bundled one"
     classes = f"positive is class {scorer.positive_class} of {' and '.join(scorer.classes)}"
     return f"version {scorer.version} ({variable(name)}: {where}; {classes})"

@@ -29,8 +29,8 @@ log = logging.getLogger("scoring")
 
 def registry_of(settings: Settings) -> Registry:
     """The registry that the settings name. Raises RegistryError."""
-    cache = Path(settings.models_cache) if settings.models_cache else None
-    return open_registry(settings.models, cache=cache)
+    cache = Path(settings.registry_cache) if settings.registry_cache else None
+    return open_registry(settings.registry, cache=cache)
 
 
 def loader_of(settings: Settings, registry: Registry) -> Loader:
@@ -49,10 +49,10 @@ def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
         registry = registry_of(settings)
         aliases = registry.aliases()
     except RegistryError as error:
-        raise SettingsError(variable("models"), str(error)) from error
+        raise SettingsError(variable("registry"), str(error)) from error
     if not aliases.live:
         reason = f"{registry.where} has no live version: promote one"
-        raise SettingsError(variable("models"), reason)
+        raise SettingsError(variable("registry"), reason)
     loader, refusals = loader_of(settings, registry), []
     for version in filter(None, (aliases.live, aliases.previous)):
         try:
@@ -66,7 +66,7 @@ def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
         if refusals:
             log.error("The previous version %s serves, as the live %s", version, refusals[0])
         return scorer
-    raise SettingsError(variable("models"), "; ".join(refusals))
+    raise SettingsError(variable("registry"), "; ".join(refusals))
 
 
 def _begin_with(version: str, aliases: Aliases) -> None:
@@ -86,7 +86,7 @@ def join(
     What is returned follows the registry with them, once the event loop runs. Raises RegistryError
     or ModelRefused when what they serve can't be had.
     """
-    if not settings.models:
+    if not settings.registry:
         serving = Target(slot.current.version, 0)
         whiteboard().put(number, Note(number, os.getpid(), "serving", serving, monotonic()))
         return lambda: None
@@ -109,7 +109,7 @@ def _follower(
         slot,
         Place(number, scoreboard(), whiteboard()),
         metrics.rollout,
-        settings.models_poll_seconds,
+        settings.registry_poll_seconds,
         lambda scorer: Shadow(
             scorer,
             settings,
