@@ -21,8 +21,9 @@ from loadgen.load.shapes import Shape
 from loadgen.load.stats import Stats, packed, unpacked
 from loadgen.load.verdict import EXIT_CODES, Outcome
 
-_SCHEDULE: Final = "schedule"
-_TALLY: Final = "stats"
+# Names of messages: "stats" alone is one of Locust's own.
+_SCHEDULE: Final = "loadgen-schedule"
+_STATS: Final = "loadgen-stats"
 
 
 def add_arguments(parser: Any) -> None:
@@ -118,7 +119,7 @@ class WorkerSession(Session):
 
     def deliver(self, stats: Stats) -> None:
         """Send the counts to the master."""
-        self.runner.send_message(_TALLY, packed(stats))
+        self.runner.send_message(_STATS, packed(stats))
 
     def _on_schedule(self, msg: Any, **_rest: Any) -> None:
         # The shape itself, not its name: the worker's file may differ from the master's.
@@ -152,7 +153,7 @@ class MasterSession(Session):
         self.load_runner.take(stats)
 
     def _listen(self) -> None:
-        self.runner.register_message(_TALLY, lambda msg, **_: self.deliver(unpacked(msg.data)))
+        self.runner.register_message(_STATS, lambda msg, **_: self.deliver(unpacked(msg.data)))
         events = self.environment.events
         events.spawning_complete.add_listener(lambda **_: self._start())
         events.test_stop.add_listener(lambda **_: self._on_stop())

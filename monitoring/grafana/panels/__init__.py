@@ -1,4 +1,4 @@
-"""The code that the dashboards are made from: one module for each, and what they share."""
+"""The code that builds the dashboards: a module for each dashboard or section, and shared parts."""
 
 from collections.abc import Callable
 from typing import Final

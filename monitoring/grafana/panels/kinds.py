@@ -1,4 +1,4 @@
-"""The kinds of panel the dashboards are made of; none comes without unit and description."""
+"""The kinds of panels: graph, number, table, each with a unit and a description."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
@@ -28,28 +28,28 @@ DOUBTFUL: Final = "orange"
 BAD: Final = "red"
 NEUTRAL: Final = "blue"
 
-# A colour from each value up; the first has no value: it is the colour of all below.
+# Colours, each from a value upwards; the first has no value and is the colour below the others.
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 PLAIN: Final[Steps] = ((None, NEUTRAL),)
 
 
 def over_time(expr: str, legend: str = "") -> Dataquery:
-    """A query of the whole time that is shown; `legend` may hold labels as {{label}}."""
+    """A range query over the time that is shown; `legend` may have labels as {{label}}."""
     return Dataquery().expr(expr).range().legend_format(legend or "__auto")
 
 
 def now(expr: str, legend: str = "") -> Dataquery:
-    """A query of the last moment alone."""
+    """An instant query at the end of the time that is shown."""
     return Dataquery().expr(expr).instant().legend_format(legend or "__auto")
 
 
 def cells(expr: str) -> Dataquery:
-    """A query of the last moment for a table: a row for each series, a column for each label."""
+    """An instant query for a table: a row for each series, a column for each label."""
     return now(expr).format(PromQueryFormat.TABLE)
 
 
 def graph(title: str, unit: str, description: str, *queries: Dataquery) -> timeseries.Panel:
-    """Lines over time, from zero up."""
+    """Lines over time, from zero upwards."""
     legend = common.VizLegendOptions().show_legend(show_legend=True)
     panel = (
         timeseries.Panel()
@@ -72,7 +72,7 @@ def graph(title: str, unit: str, description: str, *queries: Dataquery) -> times
 def number(
     title: str, unit: str, description: str, query: Dataquery, steps: Steps = PLAIN
 ) -> stat.Panel:
-    """One figure, coloured by its value."""
+    """A single number, coloured by its value."""
     panel = (
         stat.Panel()
         .thresholds(threshold_steps(steps))
@@ -94,9 +94,9 @@ def grid(  # noqa: PLR0913, PLR0917 - a table has so many parts
 ) -> table.Panel:
     """A table of labels and values.
 
-    `columns` are those to show, in order, with their heads. A value is named by the letter of
-    its query, A being the first. The label `number`, if it is given, is read as one, by which rows
-    can be ordered.
+    `columns` are the shown columns in order, with their heads. A value has the letter of its query
+    as name, A for the first. The label `number`, if given, is converted to a number, so that rows
+    can be sorted by it.
     """
     fields = {_field(name, len(queries)): head for name, head in columns.items()}
     order = {name: place for place, name in enumerate(fields)}
@@ -121,13 +121,13 @@ def _as_number(label: str) -> dict[str, object]:
 
 
 def _field(name: str, queries: int) -> str:
-    """How Grafana calls a column: values are told apart by query when there are several."""
+    """Grafana's name of a column: values are named by their query if there are several."""
     is_value = len(name) == 1
     return name if not is_value else f"Value #{name}" if queries > 1 else "Value"
 
 
 def threshold_steps(steps: Steps) -> ThresholdsConfig:
-    """Colours by value, as a panel takes them."""
+    """Colours by value as a panel's thresholds."""
     listed = [Threshold(value=value, color=color) for value, color in steps]
     return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(listed)
 

@@ -1,4 +1,4 @@
-"""What every dashboard has: its place, its variables, its links, its marks in time."""
+"""The layout of every dashboard: sections, variables, links, annotations."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders.dashboard import (
     Row,
 )
 from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models.dashboard import AnnotationQuery as Mark
+from grafana_foundation_sdk.models.dashboard import AnnotationQuery as Annotation
 from grafana_foundation_sdk.models.dashboard import Dashboard as Built
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
@@ -27,16 +27,16 @@ TAG: Final = "scoring"
 
 
 class Section(NamedTuple):
-    """A row of the dashboard: its heading and, under it, its panels from left to right."""
+    """A row of the dashboard: its heading, and its panels from left to right."""
 
     heading: str
     panels: Sequence[Panel]
 
 
 def variable(name: str, label: str, labels_of: str, first: str = "") -> QueryVariable:
-    """A choice among the values that a label has; `labels_of` is `metric{…}, label`.
+    """A choice among the values of a label; `labels_of` is `metric{…}, label`.
 
-    Any number of them, at first all; one, when it is said which at first.
+    The choice is any number of values, at first all; with `first` it is one value, at first that.
     """
     chosen = VariableOption(selected=True, text=first, value=first)
     everything = VariableOption(selected=True, text=["All"], value=["$__all"])
@@ -54,7 +54,7 @@ def variable(name: str, label: str, labels_of: str, first: str = "") -> QueryVar
 
 
 def variable_now(name: str, label: str, expr: str, label_of: str, first: str) -> QueryVariable:
-    """A choice of one value that a label has in what a query gives at the end of the time shown."""
+    """A choice of one value of a label in the result of a query at the end of the time shown."""
     made = variable(name, label, "", first).query(f"query_result({expr})")
     return made.regex(f'/{label_of}="([^"]+)"/')
 
@@ -69,7 +69,7 @@ def dashboard(
     sections: Sequence[Section],
     *variables: QueryVariable,
 ) -> Built:
-    """A dashboard whose sections stand below each other."""
+    """A dashboard with sections from top to bottom."""
     made = (
         Dashboard(title)
         .uid(f"scoring-{name}")
@@ -81,7 +81,7 @@ def dashboard(
         .refresh("30s")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .variables([INSTANCE, *variables])
-        .annotations(_marks())
+        .annotations(_annotations())
         .link(_others())
     )
     for section in sections:
@@ -92,7 +92,7 @@ def dashboard(
 
 
 def _others() -> DashboardLink:
-    """A menu of the other dashboards, which keeps the time and the instance."""
+    """Links to the other dashboards, which keep the time and the instance."""
     return (
         DashboardLink("Scoring")
         .type(DashboardLinkType.DASHBOARDS)
@@ -103,8 +103,8 @@ def _others() -> DashboardLink:
     )
 
 
-def _marks() -> list[Builder[Mark]]:
-    """Vertical lines where the cause of a change may be."""
+def _annotations() -> list[Builder[Annotation]]:
+    """Vertical lines at events that may cause a change."""
     return [
         AnnotationQuery()
         .name(name)

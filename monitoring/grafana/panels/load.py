@@ -1,4 +1,4 @@
-"""The dashboard *Load test*: what was asked of the service, and how it bore it."""
+"""The dashboard *Load test*: target and achieved rate, latency, failures, saturation."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ from monitoring.grafana.panels.kinds import (
 )
 from monitoring.grafana.panels.layout import Section, dashboard
 from monitoring.grafana.panels.selectors import REG, WINDOW, quantile, rate
-from monitoring.grafana.panels.style import coloured, limited, or_say
+from monitoring.grafana.panels.style import coloured, if_empty, limited
 from monitoring.slo import LoadTest, Slo
 
 _NO_TEST: Final = "No load test"
@@ -31,16 +31,16 @@ _QUANTILES: Final = (0.5, 0.95, 0.99)
 
 
 def build(slo: Slo) -> Dashboard:
-    """The dashboard, with the verdict of a load test as its limits."""
+    """The dashboard, with the limits of load tests."""
     figures = [_achieved(slo.load_test), *_latencies(slo.load_test), _failed(slo.load_test)]
     small = [panel.height(6) for panel in (_failures(), _lateness())]
     wide: list[Panel] = [_rates(), _latency(slo.load_test), *small]
     return dashboard(
         "load",
         "Scoring: load test",
-        "Target and achieved rate beside the latency that the clients and the service measure.",
+        "Target and achieved rate, and the latency that the clients and the service measure.",
         [
-            Section("Verdict so far", [or_say(panel, _NO_TEST) for panel in (*figures, _late())]),
+            Section("Result so far", [if_empty(panel, _NO_TEST) for panel in (*figures, _late())]),
             Section("Rate and latency", [panel.span(12) for panel in wide]),
             Section("Saturation", saturation.panels(slo.saturation)),
         ],
@@ -48,13 +48,13 @@ def build(slo: Slo) -> Dashboard:
 
 
 def _achieved(limits: LoadTest) -> Number:
-    words = (
-        f"Below {limits.min_rate_ratio:.0%} the generator or the service could not keep up: "
-        "latencies then say nothing of the target rate."
+    description = (
+        f"Below {limits.min_rate_ratio:.0%} the generator or the service did not keep up: the "
+        "latencies then do not belong to the target rate."
     )
     steps = ((None, BAD), (limits.min_rate_ratio, GOOD))
-    asked = now(f"{_ACHIEVED} / {_TARGET}")
-    return number("Achieved of target", "percentunit", words, asked, steps).decimals(1)
+    query = now(f"{_ACHIEVED} / {_TARGET}")
+    return number("Achieved of target", "percentunit", description, query, steps).decimals(1)
 
 
 def _latencies(limits: LoadTest) -> list[Number]:
@@ -62,8 +62,8 @@ def _latencies(limits: LoadTest) -> list[Number]:
         number(
             f"p{q * 100:g}",
             "s",
-            "As the clients measured it over the last minute, from the moment a request was due. "
-            f"The limit is {limit:g} ms.",
+            "Latency that the clients measured over the last minute, from the due time of a "
+            f"request. The limit is {limit:g} ms.",
             now(_client_quantile(q, "[1m]")),
             ((None, GOOD), (limit / 1000, BAD)),
         )
@@ -77,57 +77,57 @@ def _client_quantile(q: float, window: str) -> str:
 
 
 def _failed(limits: LoadTest) -> Number:
-    words = (
-        "Replies other than expected, broken connections and timeouts, of all requests in the "
-        f"last minute. The limit is {limits.max_error_ratio:.1%}."
+    description = (
+        "The share of unexpected replies, broken connections and timeouts in the last minute. The "
+        f"limit is {limits.max_error_ratio:.1%}."
     )
     sent = "sum(rate(loadgen_client_latency_seconds_count[1m]))"
-    asked = now(f"sum(rate(loadgen_failures_total[1m])) / {sent}")
+    query = now(f"sum(rate(loadgen_failures_total[1m])) / {sent}")
     steps = ((None, GOOD), (limits.max_error_ratio, BAD))
-    return number("Failed", "percentunit", words, asked, steps).decimals(2)
+    return number("Failed", "percentunit", description, query, steps).decimals(2)
 
 
 def _late() -> Number:
-    words = (
-        "How far the generator is behind its own timetable, by the worst of its workers. Above "
-        "a few milliseconds it is the generator that is slow."
+    description = (
+        "The delay of the generator behind its schedule, by its slowest worker. Above a few "
+        "milliseconds the generator is the bottleneck."
     )
-    return number("Lateness", "s", words, now(_LATE))
+    return number("Lateness", "s", description, now(_LATE))
 
 
 def _rates() -> Graph:
-    words = (
-        "What the generator was told to send, what it sent, and what the service answered, to "
-        "others too."
+    description = (
+        "The rate of the schedule, the rate of right replies to the generator, and the rate that "
+        "the service answered to all callers."
     )
     served = f"sum({rate('scoring_http_requests_total', REG)})"
-    asked = [
+    queries = [
         over_time(_TARGET, "target"),
         over_time(_ACHIEVED, "achieved"),
         over_time(served, "service, all callers"),
     ]
-    panel = graph("Rate", "reqps", words, *asked)
+    panel = graph("Rate", "reqps", description, *queries)
     return coloured(panel, {"target": DOUBTFUL, "achieved": GOOD, "service, all callers": NEUTRAL})
 
 
 def _latency(limits: LoadTest) -> Graph:
-    words = (
-        "Clients count from the moment a request was due, the service from the head it read: "
-        "between the two lie the network and the queue. The red line is p99's limit."
+    description = (
+        "Clients measure from the due time of a request, the service from reading its head: the "
+        "difference is the network and the queue. The red line is the limit of p99."
     )
     seen = [over_time(_client_quantile(q, WINDOW), f"clients p{q * 100:g}") for q in _QUANTILES]
     own = over_time(quantile(0.99, "scoring_http_request_duration_seconds", REG), "service p99")
-    return limited(graph("Latency", "s", words, *seen, own), limits.p99_ms / 1000)
+    return limited(graph("Latency", "s", description, *seen, own), limits.p99_ms / 1000)
 
 
 def _failures() -> Graph:
-    words = "Replies other than expected, broken connections, timeouts."
-    asked = over_time(f"sum(rate(loadgen_failures_total{WINDOW}))", "failures")
-    panel = coloured(graph("Failures", "suffix:failures/s", words, asked), {"failures": BAD})
-    return or_say(panel, _NO_TEST)
+    description = "Unexpected replies, broken connections and timeouts."
+    query = over_time(f"sum(rate(loadgen_failures_total{WINDOW}))", "failures")
+    panel = coloured(graph("Failures", "suffix:failures/s", description, query), {"failures": BAD})
+    return if_empty(panel, _NO_TEST)
 
 
 def _lateness() -> Graph:
-    words = "How far the generator is behind its own timetable."
-    panel = graph("Generator's lateness", "s", words, over_time(_LATE, "lateness"))
-    return or_say(panel, _NO_TEST)
+    description = "The delay of the generator behind its schedule."
+    panel = graph("Generator's lateness", "s", description, over_time(_LATE, "lateness"))
+    return if_empty(panel, _NO_TEST)

@@ -1,4 +1,4 @@
-"""The dashboard *Model*: which one serves, what it says, and what another would have said."""
+"""The dashboard *Model*: live version, scores, changes, inputs, drift, shadow."""
 
 from typing import Final
 
@@ -26,15 +26,15 @@ _SERVED: Final = f"sum by (version) (scoring_model_live{{{CHOSEN}}}) > 0"
 
 
 def build(slo: Slo) -> Dashboard:
-    """The dashboard, with the bounds of drift as its limits."""
+    """The dashboard, with the limits of drift."""
     inputs = (_unseen(slo.drift), _doubtful(slo.drift), _normalised(), _refused())
-    at_a_glance: list[Panel] = [_versions(), *scores.figures(), drift.weighted_now(slo.drift)]
+    summary: list[Panel] = [_versions(), *scores.figures(), drift.weighted_now(slo.drift)]
     return dashboard(
         "model",
         "Scoring: model",
-        "Which model serves, its scores, its changes, unknown inputs, drift, a shadow beside it.",
+        "The live version, its scores, its changes, doubtful inputs, drift, the shadow model.",
         [
-            Section("Now", [panel.height(5) for panel in at_a_glance]),
+            Section("Now", [panel.height(5) for panel in summary]),
             Section("Scores", scores.panels()),
             Section("Changes of the model", [_workers_by_version(), _loads(), *changes.panels()]),
             Section("Inputs", [panel.span(12) for panel in inputs]),
@@ -47,64 +47,70 @@ def build(slo: Slo) -> Dashboard:
 
 
 def _versions() -> Table:
-    words = "The version each worker serves. More than one for long: a rollout that got stuck."
+    description = (
+        "Workers by the version that they serve. Several versions for long: a rollout hangs."
+    )
     columns = {"version": "version", "A": "served by"}
-    return grid("Models that serve", "suffix:workers", words, [cells(_SERVED)], columns)
+    return grid("Live versions", "suffix:workers", description, [cells(_SERVED)], columns)
 
 
 def _workers_by_version() -> Graph:
-    words = "A rollout shows as one colour taking the place of another."
-    asked = over_time(_SERVED, "{{version}}")
-    return stepped(stacked(graph("Workers by model", "suffix:workers", words, asked)))
+    description = "Workers by version over time: in a rollout one colour replaces another."
+    query = over_time(_SERVED, "{{version}}")
+    return stepped(stacked(graph("Workers by model", "suffix:workers", description, query)))
 
 
 def _loads() -> Graph:
-    words = (
-        "Models that workers loaded, at their start or in a swap, and files that they refused. A "
-        "refusal leaves the old model in force."
+    description = (
+        "Models that workers loaded, at their start or in a swap, and files that they refused. "
+        "After a refusal the workers keep the old model."
     )
-    asked = over_time(happened("scoring_model_loads_total", "result"), "{{result}}")
-    panel = counted(graph("Model loads", "suffix:models", words, asked))
+    query = over_time(happened("scoring_model_loads_total", "result"), "{{result}}")
+    panel = counted(graph("Model loads", "suffix:models", description, query))
     return coloured(panel, {"loaded": GOOD, "refused": BAD})
 
 
 def _unseen(limits: Drift) -> Graph:
-    words = (
-        "The share of scored rows with a value that training never saw: such a score is hardly "
-        "to be trusted. A new camera class means that it is time to train."
+    description = (
+        "The share of scored rows with a value that does not occur in the training data: their "
+        "scores are not reliable. A new camera class needs a new training."
     )
-    asked = over_time(f"{_with_warning('unseen-category')} / {_SCORED}", "{{field}}")
-    panel = listed_right(graph("Unseen categories", "percentunit", words, asked), 140)
+    query = over_time(f"{_with_warning('unseen-category')} / {_SCORED}", "{{field}}")
+    panel = listed_right(graph("Unseen categories", "percentunit", description, query), 140)
     return limited(panel, limits.unseen_ratio)
 
 
 def _with_warning(kinds: str) -> str:
-    """Rows with a warning, those that a guard refused among them."""
+    """The rate of rows with a warning, including those that a guard refused."""
     selector = f'kind=~"{kinds}",{CHOSEN}'
     return f"sum by (kind, field) ({rate('scoring_warnings_total', selector)})"
 
 
 def _doubtful(limits: Drift) -> Graph:
-    words = (
-        "The share of scored rows with another warning, by its kind and field: lists that hold no "
-        "confidences (decimal commas) or not as many as the reading has characters, times that no "
-        "plate was read at, readings that agree, Latin letters that look like Cyrillic ones."
+    description = (
+        "The share of scored rows with another warning, by kind and field: lists without "
+        "confidences (decimal commas) or of another length than the reading, implausible times, "
+        "readings that agree, Latin letters that look like Cyrillic ones."
     )
-    asked = over_time(f"{_with_warning(_OTHERS)} / {_SCORED} > 0", "{{kind}} {{field}}")
-    return limited(graph("Doubtful readings", "percentunit", words, asked), limits.doubtful_ratio)
+    query = over_time(f"{_with_warning(_OTHERS)} / {_SCORED} > 0", "{{kind}} {{field}}")
+    return limited(
+        graph("Doubtful readings", "percentunit", description, query), limits.doubtful_ratio
+    )
 
 
 def _normalised() -> Graph:
-    words = (
-        "The share of scored rows in which a guard put the spelling of a field right: they count "
-        "as neither unseen nor Latin. Their senders should be told."
+    description = (
+        "The share of scored rows in which a guard corrected the spelling of a field: they count "
+        "as neither unseen nor Latin. Their senders should correct it."
     )
-    asked = over_time(f"{_with_warning('normalised')} / {_SCORED}", "{{field}}")
-    return graph("Values put right", "percentunit", words, asked)
+    query = over_time(f"{_with_warning('normalised')} / {_SCORED}", "{{field}}")
+    return graph("Corrected values", "percentunit", description, query)
 
 
 def _refused() -> Graph:
-    words = "Which field was missing, unreadable or out of range; body: the request as a whole."
+    description = (
+        "Rows by the field that is missing, invalid or out of range; body: the request as a whole."
+    )
     rows = f"sum by (field) ({rate('scoring_rows_refused_total')}) > 0"
-    asked = over_time(f'label_replace({rows}, "field", "body", "field", "")', "{{field}}")
-    return listed_right(graph("Refused rows by field", "suffix:rows/s", words, asked), 240)
+    query = over_time(f'label_replace({rows}, "field", "body", "field", "")', "{{field}}")
+    return listed_right(graph("Refused rows by field", "suffix:rows/s", description, query), 240)

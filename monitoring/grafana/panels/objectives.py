@@ -1,4 +1,4 @@
-"""The objectives: what is left of the error budgets, and how fast they are spent."""
+"""The objectives: remaining error budgets and burn rates."""
 
 from grafana_foundation_sdk.builders.stat import Panel as Number
 from grafana_foundation_sdk.builders.table import Panel as Table
@@ -21,14 +21,14 @@ from monitoring.slo import Objective, Slo
 
 
 def panels(slo: Slo) -> list[Panel]:
-    """Four figures, and under them the same over time beside the alerts that fire."""
+    """Four numbers; below them burn rate and budget over time, and the firing alerts."""
     objective = slo.objective
     soon = f"{objective.latency_seconds * 1000:g} ms"
     return [
         _left("availability", f"may fail in {objective.window}", objective),
         _left("latency", f"may take longer than {soon} in {objective.window}", objective),
         _lately("availability", "Answered without failure", "not answered with 5xx", objective),
-        _lately("latency", f"Ready in {soon}", "those answered with 5xx aside", objective),
+        _lately("latency", f"Ready in {soon}", "without those answered with 5xx", objective),
         _burn(slo),
         _budgets(),
         _alerts(),
@@ -41,8 +41,8 @@ def _left(name: str, may: str, objective: Objective) -> Number:
         number(
             f"{name.capitalize()} budget left, {objective.window}",
             "percentunit",
-            f"Of the {allowed:.2%} of requests that {may}, the share not used up. Below 0 the "
-            "objective is missed. Requests answered with 4xx count on neither side.",
+            f"The unused share of the {allowed:.2%} of requests that {may}. Below 0 the objective "
+            "is missed. Requests answered with 4xx do not count.",
             now(f'scoring:error_budget_left:ratio30d{{slo="{name}"}}'),
             ((None, BAD), (0.0, DOUBTFUL), (0.25, GOOD)),
         )
@@ -76,25 +76,24 @@ def _burn(slo: Slo) -> Graph:
         for name in ("availability", "latency")
         for window in ("5m", "1h")
     ]
-    words = (
-        "How many times faster than allowed the error budget is being spent: at 1 it lasts its "
-        f"{slo.objective.window}. Somebody is called from {page:g} on, when a short and a long "
-        "window agree."
+    description = (
+        f"The speed at which the error budget is used: at 1 it lasts {slo.objective.window}. From "
+        f"{page:g} on an alert pages, if a short and a long window agree."
     )
-    panel = limited(graph("Burn rate", "suffix:×", words, *spent), page)
+    panel = limited(graph("Burn rate", "suffix:×", description, *spent), page)
     return panel.axis_soft_max(page).height(7)
 
 
 def _budgets() -> Graph:
-    words = "The two figures above, over the time shown. A step down is an incident."
+    description = "The two budgets above over time. A step down is an incident."
     left = over_time("scoring:error_budget_left:ratio30d", "{{slo}}")
-    return graph("Error budget left", "percentunit", words, left).height(7).max(1)
+    return graph("Error budget left", "percentunit", description, left).height(7).max(1)
 
 
 def _alerts() -> Table:
-    description = "Alerts that fire now, of all instances. The runbook has a heading for each."
+    description = "Firing alerts of all instances. The runbook has a section for each."
     firing = 'count by (severity, alertname, instance) (ALERTS{alertstate="firing"})'
-    # What is on the right counts only where there is nothing on the left.
+    # The right side counts only if the left side is empty.
     query = cells(f'{firing} or on () label_replace(vector(0), "alertname", "none", "", "")')
     columns = {"severity": "severity", "alertname": "alert", "instance": "instance"}
     table = ordered(grid("Alerts", "none", description, [query], columns), "severity").height(7)

@@ -1,4 +1,4 @@
-"""Requests to POST /reg: rate, errors, duration; who sends them, and where their time goes."""
+"""Requests to POST /reg: rate, errors, duration, callers, stages."""
 
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
@@ -8,7 +8,7 @@ from monitoring.grafana.panels.style import coloured, limited, stacked
 from monitoring.slo import Objective
 
 _REQUESTS = "scoring_http_requests_total"
-# Each told apart at a glance; those that come together have colours far from each other.
+# Statuses that occur together have distant colours.
 _STATUSES = {
     "200": GOOD,
     "400": "yellow",
@@ -24,14 +24,16 @@ _STATUSES = {
 
 
 def panels(objective: Objective) -> list[Panel]:
-    """Rate, errors, duration; below them their details."""
+    """Rate, errors and duration; below them callers, other paths, stages."""
     return [_by_status(), _errors(), _latency(objective), _by_caller(), _elsewhere(), _stages()]
 
 
 def _by_status() -> Graph:
-    words = "POST /reg. 429 is too much at once, other 4xx the caller's mistake, 5xx the service's."
-    asked = over_time(f"sum by (status) ({rate(_REQUESTS, REG)})", "{{status}}")
-    panel = stacked(graph("Requests by status", "reqps", words, asked))
+    description = (
+        "POST /reg. 429 is overload, other 4xx are errors of callers, 5xx errors of the service."
+    )
+    query = over_time(f"sum by (status) ({rate(_REQUESTS, REG)})", "{{status}}")
+    panel = stacked(graph("Requests by status", "reqps", description, query))
     return coloured(panel, _STATUSES)
 
 
@@ -40,44 +42,44 @@ def _errors() -> Graph:
         bad = rate(_REQUESTS, f'{REG},status=~"{digit}.."')
         return f"(sum({bad}) or vector(0)) / sum({rate(_REQUESTS, REG)})"
 
-    words = "The share of POST /reg answered with 4xx and with 5xx."
-    asked = [over_time(share(digit), f"{digit}xx") for digit in (4, 5)]
-    panel = graph("Errors", "percentunit", words, *asked)
+    description = "The share of POST /reg answered with 4xx and with 5xx."
+    queries = [over_time(share(digit), f"{digit}xx") for digit in (4, 5)]
+    panel = graph("Errors", "percentunit", description, *queries)
     return coloured(panel, {"/^4/": DOUBTFUL, "/^5/": BAD})
 
 
 def _latency(objective: Objective) -> Graph:
-    words = (
-        "From the request's head being read to its reply being ready, POST /reg. The red line is "
-        "what the objective allows."
+    description = (
+        "POST /reg: time from reading the request's head until the reply is ready. The red line is "
+        "the objective."
     )
-    asked = [
+    queries = [
         over_time(quantile(q, "scoring_http_request_duration_seconds", REG), f"p{q * 100:g}")
         for q in (0.5, 0.95, 0.99)
     ]
-    return limited(graph("Latency", "s", words, *asked), objective.latency_seconds)
+    return limited(graph("Latency", "s", description, *queries), objective.latency_seconds)
 
 
 def _by_caller() -> Graph:
-    words = "POST /reg by the name of the key; none: without a key, or with a wrong one."
+    description = "POST /reg by the name of the key; none: a missing or wrong key."
     by_key = f"sum by (key) ({rate(_REQUESTS, REG)})"
-    asked = over_time(f'label_replace({by_key}, "key", "none", "key", "")', "{{key}}")
-    return stacked(graph("Requests by caller", "reqps", words, asked))
+    query = over_time(f'label_replace({by_key}, "key", "none", "key", "")', "{{key}}")
+    return stacked(graph("Requests by caller", "reqps", description, query))
 
 
 def _elsewhere() -> Graph:
-    words = "Probes, metrics, the documentation, and what does not exist (unmatched)."
+    description = "Probes, metrics, documentation, and paths that do not exist (unmatched)."
     other = rate(_REQUESTS, f'route!="/reg",{CHOSEN}')
-    asked = over_time(f"sum by (route) ({other})", "{{route}}")
-    return graph("Other addresses", "reqps", words, asked)
+    query = over_time(f"sum by (route) ({other})", "{{route}}")
+    return graph("Other paths", "reqps", description, query)
 
 
 def _stages() -> Graph:
-    words = (
-        "Mean time of a scored request in each stage. A growing wait is a queue for the "
-        "predictor: look at Saturation."
+    description = (
+        "Mean time of a scored request in each stage. A growing wait is a queue before predict: "
+        "see Saturation."
     )
     spent = f"sum by (stage) ({rate('scoring_stage_seconds_total')})"
     scored = f"scalar(sum({rate('scoring_scored_requests_total')}))"
-    asked = over_time(f"{spent} / {scored}", "{{stage}}")
-    return stacked(graph("Where a request's time goes", "s", words, asked))
+    query = over_time(f"{spent} / {scored}", "{{stage}}")
+    return stacked(graph("Time of a request by stage", "s", description, query))

@@ -1,4 +1,4 @@
-"""What the model says: figures of the last minutes, decisions, scores, camera classes."""
+"""Scores: current numbers, decisions, distribution, camera classes."""
 
 from itertools import pairwise
 from typing import Final
@@ -30,31 +30,31 @@ _THRESHOLD: Final = "scoring_decision_threshold_ratio"
 
 
 def figures() -> list[Panel]:
-    """How much is scored, and which way the scores point."""
+    """The rate of scored rows, and the shares of decisions."""
     return [
         number(
             "Rows scored",
             "suffix:rows/s",
-            "Over the last five minutes.",
+            "Rows scored per second, over the last five minutes.",
             now(f'sum(rate(scoring_rows_total{{result="scored",{CHOSEN}}}[5m]))'),
         ),
-        _share("For the network", "network", "to take the network's reading"),
-        _share("Manual", "manual", "to have a person look"),
+        _share("Network", "network", "to use the network's reading"),
+        _share("Manual", "manual", "to review it manually"),
     ]
 
 
 def _share(title: str, decision: str, meaning: str) -> Number:
-    words = (
-        f"The share of rows for which it costs least {meaning}, by SCORING_COST_*. Of the chosen "
-        "camera classes, over the last five minutes."
+    description = (
+        f"The share of rows for which it is cheapest {meaning}, by SCORING_COST_*, over the last "
+        "five minutes. Chosen camera classes only."
     )
     decided = f'sum(rate({_DECISIONS}{{{_CLASSES},decision="{decision}"}}[5m]))'
     of_all = f"sum(rate({_DECISIONS}{{{_CLASSES}}}[5m]))"
-    return number(title, "percentunit", words, now(f"{decided} / {of_all}"))
+    return number(title, "percentunit", description, now(f"{decided} / {of_all}"))
 
 
 def panels() -> list[Panel]:
-    """The same over time, and by camera class."""
+    """Decisions and scores over time, and by camera class."""
     by_class = (_network_by_class(), _rows_by_class())
     return [
         *(panel.height(12) for panel in (_decisions(), _scores(), _distribution())),
@@ -63,32 +63,32 @@ def panels() -> list[Panel]:
 
 
 def _decisions() -> Graph:
-    words = (
-        "What scores mean for the caller: the decision that costs least by SCORING_COST_*, as in "
-        "the details of a score. Of the chosen camera classes."
+    description = (
+        "The cheapest decision by SCORING_COST_*, as in the details of a score. Chosen camera "
+        "classes only."
     )
     decided = rate(_DECISIONS, _CLASSES)
-    asked = over_time(f"sum by (decision) ({decided}) / scalar(sum({decided}))", "{{decision}}")
-    return coloured(stacked(graph("Decisions", "percentunit", words, asked)).max(1), _COLOURS)
+    query = over_time(f"sum by (decision) ({decided}) / scalar(sum({decided}))", "{{decision}}")
+    return coloured(stacked(graph("Decisions", "percentunit", description, query)).max(1), _COLOURS)
 
 
 def _scores() -> Graph:
-    words = (
-        "The probability that the network's reading is the one to keep: its mean, and the score "
-        "that 10, 50 and 90 % of rows stay under. All camera classes. Up to the camera's threshold "
-        "the decision is the camera, from the network's on the network."
+    description = (
+        "The probability that the network's reading is right: its mean, and the 10th, 50th and "
+        "90th percentile. All camera classes. Up to the camera's threshold the decision is "
+        "camera, from the network's threshold on it is network."
     )
-    asked = [over_time(quantile(q, "scoring_positive"), f"p{q * 100:g}") for q in (0.1, 0.5, 0.9)]
-    asked.append(over_time(mean("scoring_positive"), "mean"))
+    queries = [over_time(quantile(q, "scoring_positive"), f"p{q * 100:g}") for q in (0.1, 0.5, 0.9)]
+    queries.append(over_time(mean("scoring_positive"), "mean"))
     thresholds = f"max by (decision) ({_THRESHOLD}{{{CHOSEN}}})"
-    asked.append(over_time(thresholds, "threshold: {{decision}}"))
-    return graph("Scores", "none", words, *asked).max(1)
+    queries.append(over_time(thresholds, "threshold: {{decision}}"))
+    return graph("Scores", "none", description, *queries).max(1)
 
 
 def _distribution() -> Table:
     description = (
-        "How the scores of the last hour are distributed, in tenths. Much at both ends: the model "
-        "is sure; much in the middle: it is not. All camera classes."
+        "The distribution of the last hour's scores, in tenths. Many rows at both ends: the model "
+        "is certain; many in the middle: it is not. All camera classes."
     )
     counted = f"increase(scoring_positive_bucket{{{CHOSEN}}}[1h])"
     bounds = [f"{tenth / 10:g}" if tenth < 10 else "1.0" for tenth in range(11)]
@@ -113,21 +113,20 @@ def _le(counted: str, bound: str) -> str:
 
 
 def _network_by_class() -> Graph:
-    words = (
-        "The share of rows for which it costs least to take the network's reading, over five "
-        "minutes. A class that leaves the others has new hardware, new settings, or dirt on its "
-        "lens."
+    description = (
+        "The share of rows with the decision network, over five minutes. A class that departs from "
+        "the others has new hardware, new settings or a dirty lens."
     )
     network, decided = (
         f"sum by (camera_class) (rate({_DECISIONS}{{{selector}}}[5m]))"
         for selector in (_NETWORK, _CLASSES)
     )
-    asked = over_time(f"{network} / {decided}", "{{camera_class}}")
-    return graph("For the network, by camera class", "percentunit", words, asked).max(1)
+    query = over_time(f"{network} / {decided}", "{{camera_class}}")
+    return graph("Network, by camera class", "percentunit", description, query).max(1)
 
 
 def _rows_by_class() -> Graph:
-    words = "Scored rows; other: classes that the model never saw."
+    description = "Scored rows; other: classes that do not occur in the training data."
     by_class = f"sum by (camera_class) ({rate(_DECISIONS, _CLASSES)})"
-    asked = over_time(by_class, "{{camera_class}}")
-    return stacked(graph("Rows by camera class", "suffix:rows/s", words, asked))
+    query = over_time(by_class, "{{camera_class}}")
+    return stacked(graph("Rows by camera class", "suffix:rows/s", description, query))

@@ -1,22 +1,22 @@
-"""What most queries have in common."""
+"""Selectors and functions that queries share."""
 
 from typing import Final
 
 # The instances chosen above the dashboard.
 CHOSEN: Final = 'instance=~"$instance"'
-# The requests that the objectives are about.
+# The requests that the objectives count.
 REG: Final = f'route="/reg",method="POST",{CHOSEN}'
-# As long as it must be to hold two scrapes, as short as the zoom allows.
+# Contains at least two scrapes at any zoom.
 WINDOW: Final = "[$__rate_interval]"
 
 
 def rate(counter: str, selector: str = CHOSEN) -> str:
-    """How often a counter counts in a second."""
+    """The rate of a counter per second."""
     return f"rate({counter}{{{selector}}}{WINDOW})"
 
 
 def quantile(share: float, histogram: str, selector: str = CHOSEN) -> str:
-    """The value that a share of a histogram's observations stays under."""
+    """A quantile of a histogram."""
     return f"histogram_quantile({share}, sum by (le) ({rate(f'{histogram}_bucket', selector)}))"
 
 
@@ -27,6 +27,6 @@ def mean(histogram: str, selector: str = CHOSEN) -> str:
 
 
 def happened(counter: str, label: str) -> str:
-    """How often it counted in each interval, by a label: whole numbers, unlike increase()."""
+    """The events in each interval by a label: whole numbers, unlike increase()."""
     added, chosen = f"sum by ({label})", f"{counter}{{{CHOSEN}}}"
     return f"clamp_min({added} ({chosen}) - {added} ({chosen} offset $__interval), 0)"

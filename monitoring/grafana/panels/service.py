@@ -1,4 +1,4 @@
-"""The dashboard *Service*: does it keep its objectives, how much does it do, what is full."""
+"""The dashboard *Service*: objectives, requests, rows, saturation."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -8,16 +8,20 @@ from monitoring.slo import Slo
 
 
 def build(slo: Slo) -> Dashboard:
-    """The dashboard, with the objectives as its limits."""
-    full = (*saturation.panels(slo.saturation), saturation.memory(), saturation.error_reports())
+    """The dashboard, with the objectives as limits."""
+    resources = (
+        *saturation.panels(slo.saturation),
+        saturation.memory(),
+        saturation.error_reports(),
+    )
     return dashboard(
         "service",
         "Scoring: service",
-        "Error budgets, alerts; requests, errors and latency of POST /reg; rows; what runs full.",
+        "Error budgets, alerts; requests, errors and latency of POST /reg; rows; saturation.",
         [
             Section("Objectives", objectives.panels(slo)),
             Section("Requests", requests.panels(slo.objective)),
             Section("Rows", rows.panels()),
-            Section("Saturation and error reports", [panel.span(8) for panel in full]),
+            Section("Saturation and error reports", [panel.span(8) for panel in resources]),
         ],
     )

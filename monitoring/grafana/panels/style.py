@@ -1,4 +1,4 @@
-"""What a panel may have beside the usual look: stacks, bars, limits, colours by name, columns."""
+"""Styles of panels: stacks, bars, limits, colours by name, columns."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -13,18 +13,18 @@ _Kind = TypeVar("_Kind", timeseries.Panel, stat.Panel, table.Panel)
 
 
 def stacked(panel: timeseries.Panel) -> timeseries.Panel:
-    """Series on top of each other: for parts of a whole."""
+    """Stacked series, for parts of a whole."""
     stack = common.StackingConfig().mode(shapes.StackingMode.NORMAL).group("A")
     return panel.stacking(stack).fill_opacity(50).line_width(0)
 
 
 def stepped(panel: timeseries.Panel) -> timeseries.Panel:
-    """Values that hold until the next one: for counts of things that are there."""
+    """Steps, for numbers of things that exist."""
     return panel.line_interpolation(shapes.LineInterpolation.STEP_AFTER).decimals(0)
 
 
 def counted(panel: timeseries.Panel) -> timeseries.Panel:
-    """Bars: for how often something happened in each interval."""
+    """Bars, for the number of events in each interval."""
     bars = panel.draw_style(shapes.GraphDrawStyle.BARS).fill_opacity(60)
     return bars.decimals(0).axis_soft_max(3)
 
@@ -38,7 +38,7 @@ def limited(panel: timeseries.Panel, limit: float) -> timeseries.Panel:
 
 
 def coloured(panel: timeseries.Panel, colors: Mapping[str, str]) -> timeseries.Panel:
-    """A fixed colour for each series by its legend; of a pattern, in shades, for all it matches."""
+    """A colour for each series by its legend; a pattern gives shades to all that it matches."""
     for name, color in colors.items():
         mode = "shades" if name.startswith("/") else "fixed"
         value = DynamicConfigValue(id_val="color", value={"mode": mode, "fixedColor": color})
@@ -50,12 +50,12 @@ def coloured(panel: timeseries.Panel, colors: Mapping[str, str]) -> timeseries.P
 
 
 def ordered(panel: table.Panel, head: str, *, descending: bool = False) -> table.Panel:
-    """Rows in the order of a column."""
+    """Rows sorted by a column."""
     return panel.sort_by([common.TableSortByFieldState().display_name(head).desc(descending)])
 
 
 def column(panel: table.Panel, head: str, **properties: object) -> table.Panel:
-    """Unit, decimals and so on of one column; `cell` is its kind of cell, `width` is in pixels."""
+    """Properties of a column; `cell` is its kind of cell, `width` is in pixels."""
     named = {"cell": "custom.cellOptions", "width": "custom.width"}
     values = [
         DynamicConfigValue(id_val=named.get(name, name), value=value)
@@ -65,7 +65,7 @@ def column(panel: table.Panel, head: str, **properties: object) -> table.Panel:
 
 
 def listed_right(panel: timeseries.Panel, width: int = 200) -> timeseries.Panel:
-    """The legend beside the graph, so many pixels wide: for many series, or long names."""
+    """The legend to the right of the graph, so many pixels wide, for many series or long names."""
     legend = common.VizLegendOptions().show_legend(show_legend=True)
     return panel.legend(
         legend.display_mode(shapes.LegendDisplayMode.LIST)
@@ -75,11 +75,11 @@ def listed_right(panel: timeseries.Panel, width: int = 200) -> timeseries.Panel:
 
 
 def bars(panel: table.Panel, head: str, **properties: object) -> table.Panel:
-    """A column's values as bars from zero, with the value beside."""
+    """The values of a column as bars from zero, with numbers."""
     cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
     return column(panel, head, min=0, cell=cell, **properties)
 
 
-def or_say(panel: _Kind, words: str) -> _Kind:
-    """What to show where there is no value, when that is no fault."""
-    return panel.no_value(words)
+def if_empty(panel: _Kind, text: str) -> _Kind:
+    """A text for a panel without values, where that is no fault."""
+    return panel.no_value(text)
