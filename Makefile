@@ -62,7 +62,7 @@ loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | 
 ##@ The edge
 .PHONY: certs
 certs: ## Certificates to try TLS and client certificates with, into build/certs
-	@service/edge/certs.sh build/certs
+	@deploy/certs.sh build/certs
 
 ##@ Monitoring
 .PHONY: rules dashboards screenshots
@@ -109,8 +109,8 @@ attacks: $(DEV) ## Attack a service that is started for it, and measure what oth
 .PHONY: env up down
 INTO ?= .
 env: ## Make what is missing of .env, secrets and certificates to try with; ARGS=--help
-	@service/edge/certs.sh $(INTO)/build/certs >/dev/null
-	@$(PYTHON) -m service.env $(INTO) $(ARGS)
+	@deploy/certs.sh $(INTO)/build/certs >/dev/null
+	@$(PYTHON) -m deploy.init_env $(INTO) $(ARGS)
 
 up: ## Build what changed, start all of docker-compose.yml, wait until it is healthy
 	docker compose up --build --detach --wait
@@ -125,12 +125,12 @@ setup: $(DEV) ## Only install
 lock: $(DEV) ## Resolve the locked dependencies anew
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --group train --group load \
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train --group bench \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
-	for image in generator=load alerts=alerts; do \
-	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $${image%=*} \
-	  --constraints requirements-dev.lock --output-file requirements-$${image#*=}.lock; done
+	for image in generator alerts; do \
+	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $$image \
+	  --constraints requirements-dev.lock --output-file requirements-$$image.lock; done
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --only-binary :all: \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
@@ -153,44 +153,18 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*##/ {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What tests and measurements use beside Python. Debian starts the servers that it installs,
-# unless this file says not to.
-NO_START := /usr/sbin/policy-rc.d
-.PHONY: tools
-tools:
-	@missing=""; PATH="$$PATH:/usr/sbin"; for pair in wrk=wrk curl=curl prometheus=prometheus \
-	  prometheus-alertmanager=prometheus-alertmanager chromium=chromium nginx=nginx-light \
-	  openssl=openssl; do \
-	  command -v $${pair%=*} >/dev/null || missing="$$missing $${pair#*=}"; done; \
-	if ! fc-list 2>/dev/null | grep -qi inter; then missing="$$missing fontconfig fonts-inter"; fi; \
-	if [ -n "$$missing" ]; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing$$missing"; \
-	    if [ ! -e $(NO_START) ]; then trap 'rm -f $(NO_START)' EXIT; \
-	      printf '#!/bin/sh\nexit 101\n' >$(NO_START); chmod +x $(NO_START); fi; \
-	    apt-get update -qq; \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	  else echo "Missing:$$missing (Debian: apt-get install$$missing)" >&2; exit 1; fi; fi
+.PHONY: tools stack-tools
+tools: ## Install the Debian packages that tests and measurements need
+	@deploy/debian-packages.sh tests
 
-# What the stack's tests need beside that. Without it they say so; nothing else needs it.
-.PHONY: stack-tools
+# Without a Docker engine the stack's tests say so; nothing else needs one.
 stack-tools: tools
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  ! { command -v dockerd && command -v mmdebstrap && PATH="$$PATH:/usr/sbin" command -v iptables; } >/dev/null; then \
-	  echo "Installing docker.io iptables mmdebstrap"; \
-	  if [ ! -e $(NO_START) ]; then trap 'rm -f $(NO_START)' EXIT; \
-	    printf '#!/bin/sh\nexit 101\n' >$(NO_START); chmod +x $(NO_START); fi; \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-	    --no-install-recommends docker.io iptables mmdebstrap >/dev/null; } || true; fi
+	@deploy/debian-packages.sh stack || true
 
-# Debian ships python3 without its venv module: add it where we may, else name it.
 $(BIN)/python:
 	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 	  echo "Python 3.11 or newer is needed: $$($(PYTHON) --version). Set PYTHON=..." >&2; exit 1; fi
-	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing python3-venv"; apt-get update -qq; apt-get install -y -qq python3-venv; \
-	  else echo "Missing: the venv module (Debian: apt-get install python3-venv)" >&2; exit 1; fi; fi
+	@PYTHON="$(PYTHON)" deploy/debian-packages.sh python
 	@echo "Making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 

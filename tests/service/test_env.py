@@ -1,4 +1,4 @@
-"""`python -m service.env` makes what the server starts with, and never loses a key."""
+"""`python -m deploy.init_env` makes what the server starts with, and never loses a key."""
 
 import os
 import stat
@@ -25,7 +25,7 @@ _SECRETS = {
 def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         # Without any package: who only runs the containers has none.
-        [sys.executable, "-S", "-m", "service.env", str(folder), *arguments],
+        [sys.executable, "-S", "-m", "deploy.init_env", str(folder), *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Certificates to try the edge with: an authority, a server's and a client's, into a folder.
-#   service/edge/certs.sh [FOLDER [NAME-OF-THE-CLIENT]]
+#   deploy/certs.sh [FOLDER [NAME-OF-THE-CLIENT]]
 # What is there and good is left alone. Not for production: the authority's key lies beside.
 set -euo pipefail
 umask 077

@@ -1,4 +1,4 @@
-"""`python -m service.env [FOLDER]`: make what is missing of `.env` and the files of secrets.
+"""`python -m deploy.init_env [FOLDER]`: make what is missing of `.env` and the files of secrets.
 
 What is there stays as it is: whoever has an old key would be locked out. A `.env` of an older
 version gets the settings that it lacks, with their defaults. What others could read is closed.
@@ -105,7 +105,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m service.env", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.init_env", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=Path(), help="where to [here]")
     which = parser.add_mutually_exclusive_group()
     force = "make .env and all secrets anew; what was there is kept beside it"
