@@ -130,7 +130,7 @@ def _added(**variable: object) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("reported", "reason"),
     [
         (
             _with("features", _BUNDLED["features"][1:]),

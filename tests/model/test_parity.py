@@ -138,7 +138,7 @@ def test_what_is_at_a_limit_breaches_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "phrases"),
     [
         (
             {"flips": 0.04},
