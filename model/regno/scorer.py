@@ -214,7 +214,7 @@ class RegnoScorer:
         return self.predict(self.rows(readings))
 
     def explainer(self) -> Explainer:
-        """What works out contributions with this model, in a process of its own."""
+        """A client for contributions of this model, which a separate process computes."""
         return Explainer(self._model)
 
     @property

@@ -174,7 +174,7 @@ def _text(cell: bytes) -> str | None:
 
 
 def _numbers(column: Column) -> Array:
-    """What JSON's grammar makes of each cell, NaN where it makes no number, shape (n,)."""
+    """Each cell as a JSON number, NaN where it is none, shape (n,)."""
     joined = b",".join(column)
     # A cell of two numbers makes the count wrong, and no other cell can compensate. Cells with
     # blanks are checked one by one, by rules that may refuse them.

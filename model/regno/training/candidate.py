@@ -68,7 +68,7 @@ def _loaded(path: Path) -> BinaryModel:
     try:
         return BinaryModel.load(path)
     except ModelRefused as reason:
-        raise DataRefused(f"the model that comes of it can't be served: {reason}") from reason
+        raise DataRefused(f"the trained model can't be served: {reason}") from reason
 
 
 def _check_texts(train: LabelledRows) -> None:
