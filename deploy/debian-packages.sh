@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that tests and measurements need beside Python:
+# Installs the Debian packages that tests and measurements need in addition to Python:
 #   deploy/debian-packages.sh python|tests|stack
 # python: the venv module. tests: what `make test-fast`, `make bench` and their like run.
 # stack: a Docker engine for `make test-stack`. Without root it only names what is missing.
