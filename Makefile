@@ -65,44 +65,44 @@ certs: ## Certificates to try TLS and client certificates with, into build/certs
 	@service/edge/certs.sh build/certs
 
 ##@ Monitoring
-.PHONY: rules dashboards look
+.PHONY: rules dashboards screenshots
 rules: $(DEV) ## Make the Prometheus rules anew from monitoring/slo.toml
 	$(BIN)/python -m monitoring.rules
 
 dashboards: $(DEV) ## Make the Grafana dashboards anew
 	$(BIN)/python -m monitoring.grafana
 
-look: $(DEV) tools ## Draw the dashboards as PNG, of the real service under some load
-	$(BIN)/python -m monitoring.look $(ARGS)
+screenshots: $(DEV) tools ## Draw the dashboards as PNG, with data of the real service under load
+	$(BIN)/python -m tests.screenshots $(ARGS)
 
 ##@ Measuring
 .PHONY: bench bench-quick bench-table profile
-bench: $(DEV) tools ## The service against its rivals, 15 minutes; ARGS=--help lists the flags
+bench: $(DEV) tools ## The service against its baselines, 15 minutes; ARGS=--help lists the flags
 	$(BIN)/python -m loadgen.bench $(ARGS)
 
 bench-quick: $(DEV) tools ## The same in a minute, to see that it runs
 	$(BIN)/python -m loadgen.bench --quick $(ARGS)
 
-bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, beside bare CatBoost
+bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, against bare CatBoost
 	$(BIN)/python -m loadgen.bench.table $(ARGS)
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
-	$(BIN)/python -m loadgen.profile $(ARGS)
+	$(BIN)/python -m loadgen.bench.profile $(ARGS)
 
 ##@ Load
 .PHONY: load load-ui chaos attacks
 SHAPE ?=
 URL ?=
-load: $(DEV) ## SHAPE=ramp500: load a service and judge it; URL= of one that runs, else one is started
+load: $(DEV) ## SHAPE=ramp500: load a service and evaluate it; without URL= one is started
 	$(BIN)/python -m loadgen.load $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
-load-ui: $(DEV) ## The same by hand, on Locust's page at 127.0.0.1:8089
+load-ui: $(DEV) ## The same with Locust's web page, on 127.0.0.1:8089
 	$(BIN)/python -m loadgen.load --ui $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
-chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and count who notices
+chaos: $(DEV) ## Inject faults into the service under load, and count failed requests
 	$(BIN)/python -m loadgen.chaos $(ARGS)
 
-attacks: $(DEV) ## Attack a service of its own in every known way, and see what others feel
+attacks: $(DEV) ## Attack a service that is started for it, and measure what other clients notice
 	$(BIN)/python -m loadgen.attacks $(ARGS)
 
 ##@ The stack

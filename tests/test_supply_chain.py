@@ -12,7 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 
 _LOCKS = sorted(ROOT.glob("requirements*.lock"))
-_NPM_LOCKS = sorted(ROOT.glob("monitoring/look/*/package-lock.json"))
+_NPM_LOCKS = sorted(ROOT.glob("tests/screenshots/*/package-lock.json"))
 _DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.clock import awake
+from loadgen.common.clock import awake
 from tests.support.live import exchange, posted
 from tests.support.server import KEY, Server
 from tests.support.strategies import VALID

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.flood import flooding
 from tests.support.live import head
+from tests.support.load import flooding
 from tests.support.server import Server, free_port, serving
 from tests.support.strategies import VALID
 

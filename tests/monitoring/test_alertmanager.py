@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 _BAD: Final[list[tuple[dict[str, str], str, str]]] = [
-    ({}, "WEBHOOK_URL", "nobody would be told: set it, or ALERTMANAGER_EMAIL_TO"),
+    ({}, "WEBHOOK_URL", "there is no receiver of notifications: set it, or ALERTMANAGER_EMAIL_TO"),
     ({"WEBHOOK_URL": "bell.example/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
     ({"WEBHOOK_URL": "ftp://bell/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
     ({"WEBHOOK_URL": "http://bell:x/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
@@ -196,7 +196,7 @@ def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_pat
     path = tmp_path / "alertmanager.yml"
     stopped = _command(tmp_path, {}, "--output", str(path))
     assert (stopped.returncode, stopped.stdout) == (78, "")
-    assert stopped.stderr.startswith("ALERTMANAGER_WEBHOOK_URL: nobody would be told")
+    assert stopped.stderr.startswith("ALERTMANAGER_WEBHOOK_URL: there is no receiver")
     assert list(tmp_path.iterdir()) == []
 
 
