@@ -1,4 +1,4 @@
-"""`python -m service.env` makes what the server starts with, and never loses a key."""
+"""`python -m deploy.init_env` makes what the server starts with, and never loses a key."""
 
 import os
 import stat
@@ -14,6 +14,7 @@ from service.config import files as atomic
 from service.config.settings import load
 from service.http.key_sources import entries_of_file
 from tests.support.paths import ROOT
+from tests.support.vacuous import nonempty
 
 _CREDENTIALS = "aws_credentials"
 _SECRETS = {
@@ -24,7 +25,7 @@ _SECRETS = {
 def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         # Without any package: who only runs the containers has none.
-        [sys.executable, "-S", "-m", "service.env", str(folder), *arguments],
+        [sys.executable, "-S", "-m", "deploy.init_env", str(folder), *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -47,7 +48,7 @@ def test_everything_is_made_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_it_says_nothing_secret(tmp_path: Path) -> None:
     made = make(tmp_path)
-    for path in (tmp_path / "secrets").glob("*_*"):
+    for path in nonempty(list((tmp_path / "secrets").glob("*_*"))):
         assert path.read_text().strip().rpartition(":")[2] not in made.stdout + made.stderr
 
 
@@ -214,9 +215,9 @@ def test_a_dotenv_of_an_older_version_gets_what_it_lacks_and_nothing_else(tmp_pa
     # What it does not name is as it was before: nothing is chosen for it.
     assert load({}, tmp_path / ".env") == before
     assert {added[name] for name in ("SCORING_API_KEYS_FILE", "SCORING_ADMINS")} == {""}
-    told = [line for line in merged.stdout.splitlines() if line.startswith("Added to ")]
-    assert len(told) == 1
-    assert told[0].startswith(f"Added to {tmp_path}/.env, with their defaults: SCORING_HOST, ")
+    added = [line for line in merged.stdout.splitlines() if line.startswith("Added to ")]
+    assert len(added) == 1
+    assert added[0].startswith(f"Added to {tmp_path}/.env, with their defaults: SCORING_HOST, ")
     assert mode(tmp_path / ".env") == 0o600
     assert "which has all settings" in make(tmp_path).stdout
 
@@ -341,8 +342,8 @@ def test_a_file_with_a_second_name_is_not_used(name: str, tmp_path: Path) -> Non
     before = contents(tmp_path)
     made = make(tmp_path, "--force")
     assert (made.returncode, made.stdout) == (73, "")
-    told = f"{tmp_path / name} has a second name elsewhere: nothing was written. Copy it anew\n"
-    assert made.stderr == told
+    message = f"{tmp_path / name} has a second name elsewhere: nothing was written. Copy it anew\n"
+    assert made.stderr == message
     assert contents(tmp_path) == before
 
 
@@ -432,8 +433,8 @@ def test_certificates_of_others_are_never_replaced(name: str, tmp_path: Path) ->
     for arguments in ((), ("--force",)):
         again = made_by_make(tmp_path, *arguments)
         assert again.returncode == 0
-        told = f"Kept: the certificates in {edge}, which are not those to try with"
-        assert told in again.stdout.splitlines()
+        message = f"Kept: the certificates in {edge}, which are not those to try with"
+        assert message in again.stdout.splitlines()
         assert {path.name: path.read_text() for path in edge.iterdir()} == before
 
 
