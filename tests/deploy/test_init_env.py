@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 
 from service.config import files as atomic
 from service.config.settings import load
-from service.http.api_keys import entries_of_file
+from service.http.key_sources import entries_of_file
 from tests.support.paths import ROOT
 from tests.support.vacuous import nonempty
 
