@@ -59,8 +59,8 @@ def make_images(system: System, services: dict[str, Any]) -> None:
     stand_ins.make_base(system.engine)
     with ThreadPoolExecutor() as pool:
         servers = pool.submit(stand_ins.make_servers, system.engine, others)
-        # One after the other: at the same time, the builder that the engine has would make the stages
-        # that they share several times, and find others of them in its cache later.
+        # One after the other: in parallel, the engine's builder makes their shared stages several
+        # times, and finds other ones of them in its cache later.
         for name in ours.values():
             system.must("--profile", "load", "build", name)
         servers.result()
