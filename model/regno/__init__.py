@@ -3,19 +3,10 @@
 May import: model's errors, names, files, request decoding, bulk blocks and cli, stdlib, numpy,
 catboost, msgspec; pandas for tables; scikit-learn, SciPy, matplotlib, jinja2 and tqdm in training
 and evaluation. Never another scorer.
-
-    request, features, plates    a reading, decoded and turned into the features of the contract
-    scorer, score, golden        a loaded model; the requests that every model is tried with
-    columns/, bulk               many readings at once: tables, CSV files
-    model_file/                  loading and checking a .cbm file and its manifest
-    manifest_builder             the manifest of a new model, or of a file that has none
-    doubts/                      what makes a reading doubtful
-    review/                      guards against doubtful readings, the decision of a score
-    explain/                     contributions of features, in a separate process
-    drift/                       counts of scored rows by the bins of the manifest's reference
-    dataset/                     labelled rows, split by time
-    training/                    python -m model.train: simulated or labelled rows, a new model
-    evaluation/                  metrics, bootstrap, report, model card; the parity gate
+A request becomes a reading (request), features (features, plates) and a score (scorer, score).
+columns: many readings at once; model_file: a .cbm file and its manifest; doubts, review: doubtful
+readings, guards, decisions; explain: contributions; drift: counts for drift; dataset, training,
+evaluation: from labelled rows to a new model and its report; the parity gate.
 """
 
 from model.regno.columns.table import columns_of

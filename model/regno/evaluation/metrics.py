@@ -1,14 +1,14 @@
 """Metrics of probabilities, and the baselines that a model must beat.
 
 `labels` are 0 or 1, `probabilities` lie in 0 to 1; both are arrays of shape (rows,), not empty.
+
+scikit-learn is imported on use: its import changes the environment.
 """
 
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from scipy.stats import binned_statistic
-from sklearn.metrics import brier_score_loss, roc_auc_score
-from sklearn.metrics import log_loss as sklearn_log_loss
 
 # A hard rule says 0 or 1, and its log loss is infinite once it is wrong. So probabilities are
 # clipped this far from both ends for the log loss: one error of a hard rule costs 34.5 nats.
@@ -28,6 +28,8 @@ def auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """The area under the ROC curve, nan if only one kind of label occurs."""
     if labels.min() == labels.max():
         return float("nan")
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 - see above
+
     return float(roc_auc_score(labels, probabilities))
 
 
@@ -38,13 +40,16 @@ def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """The Brier score: the mean squared difference of probability and label."""
+    from sklearn.metrics import brier_score_loss  # noqa: PLC0415 - see above
+
     return float(brier_score_loss(labels, probabilities, pos_label=1, labels=(0, 1)))
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """The mean of -ln p(label), in nats, of probabilities clipped by `CLIP`."""
-    clipped = probabilities.clip(CLIP, 1 - CLIP)
-    return float(sklearn_log_loss(labels, clipped, labels=(0, 1)))
+    from sklearn.metrics import log_loss  # noqa: PLC0415 - see above
+
+    return float(log_loss(labels, probabilities.clip(CLIP, 1 - CLIP), labels=(0, 1)))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> list[Bin]:
