@@ -23,6 +23,7 @@ from tests.monitoring.tools import run
 from tests.support.example import example
 from tests.support.paths import ROOT
 from tests.support.server import environment
+from tests.support.vacuous import nonempty
 
 _WEBHOOK: Final = {"ALERTMANAGER_WEBHOOK_URL": "http://bell.example:8080/ring"}
 _MAIL: Final = {
@@ -238,8 +239,8 @@ def test_pages_go_out_before_tickets_and_both_to_the_operators(tmp_path: Path) -
 
 def test_inhibitions_name_alerts_and_labels_that_there_are() -> None:
     text = "\n".join(rules.render(slo.load()).values())
-    for rule in _made(**_WEBHOOK)["inhibit_rules"]:
-        for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
+    for rule in nonempty(_made(**_WEBHOOK)["inhibit_rules"]):
+        for matcher in nonempty((*rule["source_matchers"], *rule["target_matchers"])):
             label, _, value = matcher.replace("=~", "=").partition("=")
             for name in value.strip('"').split("|"):
                 written = "alert" if label == "alertname" else label

@@ -144,9 +144,8 @@ def unknown_variables(*, dotenv):
 """
 
 
-def _with_an_edge(tmp_path: Path, dotenv: str, **settings: int) -> dict[str, Finding]:
+def _with_an_edge(dotenv: str, **settings: int) -> dict[str, Finding]:
     found = edge.edge(_HERE, Settings(**settings), Path(dotenv), package="an_edge")  # type: ignore[arg-type]
-    assert tmp_path
     return {finding.name: finding for finding in found}
 
 
@@ -161,7 +160,7 @@ def test_the_projects_own_edge_is_asked(
     (package / "config.py").write_text("SERVICE_IDLE_SECONDS = 80\n")
     (package / "settings.py").write_text(_EDGE.replace("{key}", str(key)))
     monkeypatch.syspath_prepend(tmp_path)
-    found = _with_an_edge(tmp_path, ".env", max_array_body=4096, keepalive=81)
+    found = _with_an_edge(".env", max_array_body=4096, keepalive=81)
     assert {name: finding.level for name, finding in found.items()} == {
         "keep-alive": "ok",
         "edge bodies": "ok",
@@ -169,7 +168,7 @@ def test_the_projects_own_edge_is_asked(
         "edge certificate key": "ok",
     }
     key.chmod(0o666)
-    found = _with_an_edge(tmp_path, "odd.env", max_array_body=4097, keepalive=80)
+    found = _with_an_edge("odd.env", max_array_body=4097, keepalive=80)
     assert {name: finding.level for name, finding in found.items()} == {
         "keep-alive": "warn",
         "edge": "warn",
@@ -178,7 +177,7 @@ def test_the_projects_own_edge_is_asked(
         "edge certificate key": "fail",
     }
     assert found["keep-alive"].remedy.startswith("SCORING_KEEPALIVE=95")
-    assert _with_an_edge(tmp_path, "bad.env")["edge"].level == "fail"
+    assert _with_an_edge("bad.env")["edge"].level == "fail"
 
 
 def test_the_edges_folder_must_hold_what_may_lie_there(tmp_path: Path) -> None:

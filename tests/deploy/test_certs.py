@@ -63,7 +63,7 @@ def test_another_client_is_of_the_same_authority(tmp_path: Path) -> None:
 
 def _made(folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [str(ROOT / "service/edge/certs.sh"), str(folder)],
+        [str(ROOT / "deploy/certs.sh"), str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -88,5 +88,5 @@ def test_make_certs_puts_them_where_git_does_not_look() -> None:
         text=True,
         check=True,
     )
-    assert said.stdout == "service/edge/certs.sh build/certs\n"
+    assert said.stdout == "deploy/certs.sh build/certs\n"
     assert "/build/" in (ROOT / ".gitignore").read_text().splitlines()
