@@ -15,7 +15,8 @@ from service.config.addresses import is_loopback
 from service.config.settings import EXAMPLE_KEY, FIELDS, PREFIX, Settings, SettingsError, variable
 from service.doctor.finding import Finding, fail, ok, unknown, warn
 from service.doctor.machine import Machine
-from service.http.api_keys import ApiKeys, entries, entries_of_file
+from service.http.api_keys import ApiKeys
+from service.http.key_sources import entries, entries_of_file
 
 # Other programs' variables that change this server.
 FOREIGN: Final = {
