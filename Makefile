@@ -1,4 +1,4 @@
-# Everything a person or CI does here. `make help` lists it.
+# The commands of this project. `make help` lists them; CI runs the same targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -6,30 +6,30 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What comes as source would be built by packages that no lock knows.
+# Wheels only: a source package would be built by packages that no lock names.
 LOCKED := --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
 ##@ Two commands
 .PHONY: run test
-run: $(RUNTIME) ## Set up what is missing and serve: the bundled model, unless settings name another
+run: $(RUNTIME) ## Install what is missing and serve the bundled model, or the one that settings name
 	@$(BIN)/python -m service.config.announce
 	@exec $(BIN)/python -m service
 
-test: check test-fast test-slow test-stack ## Set up what is missing, check the code, run all tests
+test: check test-fast test-slow test-stack ## Install what is missing, check the code, run all tests
 
 .PHONY: doctor
-doctor: $(RUNTIME) ## Check this machine and the settings for every known trap; ARGS=--help
+doctor: $(RUNTIME) ## Check this machine and the settings for known faults; ARGS=--help
 	@$(BIN)/python -m service.doctor $(ARGS)
 
-##@ Working on it
+##@ Development
 .PHONY: check test-fast test-slow test-stack coverage soak format
 # Two tests at a time; those of a file stay in one process, since they share its servers.
 JOBS ?= 2
 PARALLEL := --numprocesses $(JOBS) --dist loadfile
 TIMES = --junitxml build/tests/$@
-check: $(DEV) ## Lint, types and the rooms' import laws
+check: $(DEV) ## Lint, types, import contracts, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -44,7 +44,7 @@ test-slow: $(DEV) tools ## The live server, fuzzing, memory
 	$(BIN)/pytest $(PARALLEL) $(TIMES).xml -m "slow and not alone"
 	$(BIN)/pytest $(TIMES)-alone.xml -m alone
 
-test-stack: $(DEV) stack-tools ## The system of docker-compose.yml, really run where an engine can be had
+test-stack: $(DEV) stack-tools ## The containers of docker-compose.yml, where a Docker engine can run
 	$(BIN)/pytest $(TIMES).xml -m stack
 
 coverage: $(DEV) tools ## Lines and branches that the fast tests run, servers that they start included
@@ -59,12 +59,12 @@ soak: $(DEV) tools ## Hours: long fuzzing, an hour of load with memory watched, 
 	  tests/live/test_fuzz.py tests/live/test_edge_odd.py
 	$(BIN)/python -m tests.simulation --schedules 100000 $(ARGS)
 
-format: $(DEV) ## Format the code and mend what ruff can mend
+format: $(DEV) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 ##@ The model
 .PHONY: train
-train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
+train: $(DEV) ## Train the bundled model again: regno.cbm, manifest, model card
 	$(BIN)/python -m model.train
 
 loadgen/data/rows.csv: model/regno/training/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
@@ -75,15 +75,15 @@ loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | 
 
 ##@ The edge
 .PHONY: certs
-certs: ## Certificates to try TLS and client certificates with, into build/certs
+certs: ## Make test certificates for TLS and clients in build/certs
 	@deploy/certs.sh build/certs
 
 ##@ Monitoring
 .PHONY: rules dashboards screenshots
-rules: $(DEV) ## Make the Prometheus rules anew from monitoring/slo.toml
+rules: $(DEV) ## Make the Prometheus rules from monitoring/slo.toml
 	$(BIN)/python -m monitoring.rules
 
-dashboards: $(DEV) ## Make the Grafana dashboards anew
+dashboards: $(DEV) ## Make the Grafana dashboards
 	$(BIN)/python -m monitoring.grafana
 
 screenshots: $(DEV) tools ## Draw the dashboards as PNG, with data of the real service under load
@@ -122,21 +122,21 @@ attacks: $(DEV) ## Attack a service that is started for it, and measure what oth
 ##@ The stack
 .PHONY: env up down
 INTO ?= .
-env: ## Make what is missing of .env, secrets and certificates to try with; ARGS=--help
+env: ## Create missing settings, secrets and test certificates; ARGS=--help
 	@deploy/certs.sh $(INTO)/build/certs >/dev/null
 	@$(PYTHON) -m deploy.init_env $(INTO) $(ARGS)
 
-up: ## Build what changed, start all of docker-compose.yml, wait until it is healthy
+up: ## Build, start and wait for all of docker-compose.yml
 	docker compose up --build --detach --wait
 
-down: ## Stop it; what Prometheus and Grafana have stays
+down: ## Stop it; the data of Prometheus and Grafana stays
 	docker compose down
 
 ##@ Upkeep
 .PHONY: setup lock audit clean help
-setup: $(DEV) ## Only install
+setup: $(DEV) ## Install only
 
-lock: $(DEV) ## Resolve the locked dependencies anew
+lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train --group bench \
@@ -149,7 +149,7 @@ lock: $(DEV) ## Resolve the locked dependencies anew
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --only-binary :all: \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-audit: $(DEV) ## What the service is made of: hashes, dependencies and licences checked, SBOM in build/
+audit: $(DEV) ## Check hashes, dependencies and licences of the service; SBOM in build/
 	rm -rf build/audit && $(PYTHON) -m venv build/audit
 	build/audit/bin/pip install $(LOCKED) -r requirements.lock
 	build/audit/bin/pip check --disable-pip-version-check
@@ -159,7 +159,7 @@ audit: $(DEV) ## What the service is made of: hashes, dependencies and licences 
 	@build/audit/bin/python .ci/licences.py
 	@echo "Not checked: known vulnerabilities. Give build/sbom.cdx.json to a scanner that has a database."
 
-clean: ## Remove what was installed or made
+clean: ## Remove everything that was installed or made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Certificates to try the edge with: an authority, a server's and a client's, into a folder.
+# Makes test certificates for the edge: an authority, a server's and a client's, into a folder.
 #   deploy/certs.sh [FOLDER [NAME-OF-THE-CLIENT]]
-# What is there and good is left alone. Not for production: the authority's key lies beside.
+# Good ones are kept. Not for production: the authority's key lies in the same folder.
 set -euo pipefail
 umask 077
 command -v openssl >/dev/null || { echo "Missing: openssl (Debian: apt-get install openssl)" >&2; exit 1; }
 
-# What openssl has to say is told when something fails, and else to nobody.
-said=$(mktemp)
-exec 3>&2 2>"$said"
-trap 'status=$?; [ $status = 0 ] || cat "$said" >&3; rm -f "$said"' EXIT
+# openssl's messages are printed only when something fails.
+messages=$(mktemp)
+exec 3>&2 2>"$messages"
+trap 'status=$?; [ $status = 0 ] || cat "$messages" >&3; rm -f "$messages"' EXIT
 
 folder=${1:-build/certs}
 client=${2:-client}
@@ -21,7 +21,7 @@ key() {
   openssl pkey -in "$1.key" -noout 2>/dev/null || openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key"
 }
 
-# Good: of this key, signed by this authority, and not about to expire.
+# Whether a certificate has this key, is signed by this authority, and is not about to expire.
 good() {
   [ -s "$1.crt" ] && openssl x509 -in "$1.crt" -noout -checkend 86400 >/dev/null 2>&1 &&
     openssl verify -CAfile ca.crt "$1.crt" >/dev/null 2>&1 &&

@@ -1,7 +1,8 @@
-"""`python -m deploy.init_env [FOLDER]`: make what is missing of `.env` and the files of secrets.
+"""`python -m deploy.init_env [FOLDER]`: create missing secrets and settings.
 
-What is there stays as it is: whoever has an old key would be locked out. A `.env` of an older
-version gets the settings that it lacks, with their defaults. What others could read is closed.
+Existing files stay as they are, since a new key would lock out the callers that have the old one.
+A `.env` of an older version gets the settings that it lacks, with their defaults. Files that other
+users could read are closed to them.
 """
 
 import argparse
@@ -19,8 +20,8 @@ from typing import Final, NamedTuple
 from service.config import files as atomic
 
 _EXAMPLE: Final = Path(__file__).parents[1] / ".env.example"
-# What the example leaves to be chosen, relative to the folder of `.env`.
-_CHOSEN: Final = {
+# Values in place of those of the example; paths are relative to the folder of `.env`.
+_VALUES: Final = {
     "SCORING_ADMINS": "admin",
     "SCORING_API_KEYS": "",
     "SCORING_API_KEYS_FILE": "secrets/api_keys",
@@ -28,14 +29,14 @@ _CHOSEN: Final = {
     "LOADGEN_API_KEY_FILE": "secrets/loadgen_api_key",
     "ALERTMANAGER_NOBODY": "true",
 }
-# Also in a comment: then somebody does not want it.
+# A setting in a comment counts: the operator has chosen to leave it out.
 _NAMED: Final = re.compile(r"^[ \t#]*(?:export[ \t]+)?([A-Z][A-Z0-9_]*)[ \t]*=", re.MULTILINE)
 
 _KEYS: Final = "api_keys"
 _GENERATOR: Final = "loadgen_api_key"
 _TOKEN: Final = "metrics_token"  # noqa: S105 - a file's name
 _PASSWORD: Final = "grafana_admin_password"  # noqa: S105 - likewise
-# What brings each into force; the generator's key is one of the keys, in a file of its own too.
+# How each is brought into force. The generator's key stands in two files: its own and the keys'.
 _IN_FORCE: Final = {
     _KEYS: "docker compose restart scoring",
     _GENERATOR: "docker compose restart scoring",
@@ -44,7 +45,7 @@ _IN_FORCE: Final = {
 }
 _COMMENT: Final = re.compile(r"^[ \t]*#.*", re.MULTILINE)
 _GENERATORS_LINE: Final = re.compile(r"^[ \t]*loadgen:(\S+).*\n?", re.MULTILINE)
-# Compose wants the file, filled in or not; what an operator has put there stays.
+# Compose needs the file, even if it holds no credentials.
 _CREDENTIALS: Final = "aws_credentials"
 _NO_CREDENTIALS: Final = """\
 # For a registry at S3, in the form of ~/.aws/credentials.
@@ -53,46 +54,46 @@ _NO_CREDENTIALS: Final = """\
 # aws_secret_access_key =
 """
 _EDGE: Final = "edge"
-# Certificates and what Alertmanager reads are the operator's to put there.
+# The operator puts certificates and Alertmanager's secrets there.
 _FOLDERS: Final = (_EDGE, "alertmanager")
 _CERTIFICATES: Final = ("ca.crt", "server.crt", "server.key")
-# Who has signed what `certs.sh` makes.
+# The issuer of the certificates that `certs.sh` makes.
 _TEST_AUTHORITY: Final = b"Test authority of the edge"
 
-# The most that others are given. Several users of containers read a secret, each the file that it
-# is given, and only the owner gets into its folder.
+# The widest permissions. Containers run as several users, and each reads the files that are mounted
+# for it; only the owner can enter the folder.
 _ONLY_OWNER: Final = 0o700
 _DOTENV: Final = 0o600
 _SECRET: Final = 0o644
 _FOLDER: Final = 0o755
 _ROOT: Final = 0
-# What lets others in.
+# The permissions of other users.
 _OTHERS: Final = 0o077
 
 
-class Found(NamedTuple):
-    """A file or a folder that is there, the rights that it gives, and the most that it may give."""
+class Permissions(NamedTuple):
+    """The mode of a file or a folder, 0 if there is none, and the widest mode that it may have."""
 
     path: Path
-    rights: int
-    most: int
+    mode: int
+    widest: int
 
 
-class Refused(Exception):
-    """What is there is no file or folder of this user's own."""
+class UnsafePath(Exception):
+    """A path is no file or folder of this user, or others can replace it."""
 
 
 def main() -> int:
-    """Exit code 0, or 73 when something can't be written or is not to be trusted."""
+    """Return exit code 0, or 73 when a file can't be written or a path is unsafe."""
     arguments = _arguments()
-    place = Place(arguments.folder)
+    setup = Setup(arguments.folder)
     try:
-        for line in place.close():
+        for line in setup.restrict_permissions():
             sys.stdout.write(f"{line}\n")
-        made = place.renew(arguments.only) if arguments.only else place.complete(arguments.force)
-        for line in made:
+        only = arguments.only
+        for line in setup.renew(only) if only else setup.complete(force=arguments.force):
             sys.stdout.write(f"{line}\n")
-    except Refused as reason:
+    except UnsafePath as reason:
         sys.stderr.write(f"{reason}\n")
         return 73  # EX_CANTCREAT
     except OSError as error:
@@ -106,46 +107,48 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.init_env", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path(), help="where to [here]")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=Path(), help="folder of .env [here]"
+    )
     which = parser.add_mutually_exclusive_group()
-    force = "make .env and all secrets anew; what was there is kept beside it"
+    force = "replace .env and all secrets; the old files are kept as .bak"
     which.add_argument("--force", action="store_true", help=force)
-    which.add_argument("--only", choices=_IN_FORCE, help="make this secret anew, likewise")
+    which.add_argument("--only", choices=_IN_FORCE, help="replace this secret, likewise")
     return parser.parse_args()
 
 
-class Place:
-    """A folder with `.env` and `secrets/`. All methods raise OSError."""
+class Setup:
+    """The folder with `.env` and `secrets/`. All methods raise OSError."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._dotenv = folder / ".env"
         self._secrets = folder / "secrets"
 
-    def close(self) -> list[str]:
-        """Make the folders, and let only the owner into what is there. Raises Refused.
+    def restrict_permissions(self) -> list[str]:
+        """Create the folders and close their contents to other users. Raises UnsafePath.
 
-        A line on what others could get at until now. Nothing is closed before all is checked: else
-        that line would be lost.
+        Returns a line that names the files that others could read. All paths are checked before any
+        is changed: a refusal in between would lose that line.
         """
         self._check_folder()
-        found = [
+        entries = [
             *self._check_secrets(),
             *(_check(path, stat.S_ISREG, _DOTENV) for path in self._dotenvs()),
         ]
-        was_open = any(of.path == self._secrets and of.rights & _OTHERS for of in found)
-        for of in found:
-            if of.rights & ~of.most:
-                of.path.chmod(of.rights & of.most)
-        shown = [
-            str(of.path)
-            for of in found
-            if of.rights & _OTHERS and (was_open or of.path.parent == self._folder)
-            if of.path.is_file()
+        was_open = any(e.path == self._secrets and e.mode & _OTHERS for e in entries)
+        for path, mode, widest in entries:
+            if mode & ~widest:
+                path.chmod(mode & widest)
+        exposed = [
+            str(path)
+            for path, mode, _ in entries
+            if mode & _OTHERS and (was_open or path.parent == self._folder)
+            if path.is_file()
         ]
-        return [f"Open to others until now, renew what is in them: {', '.join(shown)}"] * bool(
-            shown
-        )
+        if not exposed:
+            return []
+        return [f"Open to others until now, renew what is in them: {', '.join(exposed)}"]
 
     def _dotenvs(self) -> list[Path]:
         return [self._dotenv, *sorted(self._folder.glob(".env*.bak"))]
@@ -154,14 +157,14 @@ class Place:
         self._folder.mkdir(parents=True, exist_ok=True)
         status = self._folder.stat()
         if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-            raise Refused(
+            raise UnsafePath(
                 f"{self._folder} is open to all for writing: nothing was written. chmod o-w"
             )
-        if status.st_uid != os.geteuid():  # who could put another folder in the place of `secrets`
-            raise Refused(f"{self._folder} is another user's: nothing was written. chown it")
+        if status.st_uid != os.geteuid():  # its owner could replace `secrets`
+            raise UnsafePath(f"{self._folder} is another user's: nothing was written. chown it")
 
-    def _check_secrets(self) -> Iterator[Found]:
-        """The folder of secrets, with all that is in it, and with its own folders made."""
+    def _check_secrets(self) -> Iterator[Permissions]:
+        """Create the folders for secrets, and yield the permissions of all that they contain."""
         self._secrets.mkdir(mode=_ONLY_OWNER, exist_ok=True)
         yield _check(self._secrets, stat.S_ISDIR, _ONLY_OWNER)
         for name in _FOLDERS:
@@ -172,40 +175,40 @@ class Place:
         for name in _CERTIFICATES:
             _check(self._secrets / _EDGE / name, stat.S_ISREG, _SECRET, _ROOT)
         for path in sorted(self._secrets.rglob("*")):
-            # Of what is none of ours, an operator may keep links, and files of root.
+            # Among other files, an operator may keep links and files of root.
             if path.is_dir() and not path.is_symlink():
                 yield _check(path, stat.S_ISDIR, _FOLDER, _ROOT)
             elif path.is_file() and not path.is_symlink():
                 yield _check(path, stat.S_ISREG, _SECRET, _ROOT)
 
-    def complete(self, anew: bool) -> Iterator[str]:  # noqa: FBT001 - the flag, as it is given
-        """Make what is missing, or all but certificates anew; a line on each."""
-        there = {name for name in _IN_FORCE if self._holds_something(name)}
+    def complete(self, *, force: bool) -> Iterator[str]:
+        """Create missing files, or replace all but certificates; yields a line on each."""
+        existing = {name for name in _IN_FORCE if self._has_secret(name)}
         for name in (_KEYS, _TOKEN, _PASSWORD):
-            if anew or name not in there:
+            if force or name not in existing:
                 yield from self._write(self._new(name))
-        if _KEYS in there and _GENERATOR not in there and not anew:
+        if _KEYS in existing and _GENERATOR not in existing and not force:
             yield from self._write(self._generators_key())
         if not (self._secrets / _CREDENTIALS).exists():
             yield from self._write({_CREDENTIALS: _NO_CREDENTIALS})
-        yield from self._settings(anew=anew)
+        yield from self._settings(force=force)
         yield from self._certificates()
-        if there and not anew:
-            yield f"Kept: {', '.join(sorted(there))}. ARGS='--only NAME' makes one anew"
+        if existing and not force:
+            yield f"Kept: {', '.join(sorted(existing))}. ARGS='--only NAME' makes one anew"
 
     def renew(self, name: str) -> Iterator[str]:
-        """Make one secret anew; a line on each file that it stands in."""
+        """Replace one secret; yields a line on each file that holds it."""
         yield from self._write(self._new(name))
         yield f"To bring it into force: {_IN_FORCE[name]}"
 
-    def _holds_something(self, name: str) -> bool:
-        """Whether a secret's file is there and not empty; comments beside keys do not count."""
+    def _has_secret(self, name: str) -> bool:
+        """Whether a secret's file exists and is not empty; comments between keys do not count."""
         path = self._secrets / name
         text = _text_of(path) if path.exists() else ""
         return bool((_COMMENT.sub("", text) if name == _KEYS else text).strip("\ufeff \t\r\n"))
 
     def _new(self, name: str) -> dict[str, str]:
-        """The files that a new secret stands in, and their contents."""
+        """The files that hold a new secret, and their contents."""
         if name == _PASSWORD:
             return {name: secrets.token_urlsafe(24)}
         secret = secrets.token_urlsafe(32)
@@ -219,7 +222,7 @@ class Place:
         return {_KEYS: f"{keys}loadgen:{secret}\n", _GENERATOR: f"{secret}\n"}
 
     def _generators_key(self) -> dict[str, str]:
-        """Its file, which is missing, by the key that it has."""
+        """The generator's missing file, with the key that the keys' file has for it."""
         line = _GENERATORS_LINE.search(self._keys())
         return {_GENERATOR: f"{line[1]}\n"} if line else self._new(_GENERATOR)
 
@@ -232,33 +235,33 @@ class Place:
         for name, text in contents.items():
             yield _replace(self._secrets / name, text, _SECRET)
 
-    def _settings(self, *, anew: bool) -> Iterator[str]:
-        """A new `.env`, or what one of an older version lacks, and no more, at its end."""
-        if anew or not self._dotenv.exists():
+    def _settings(self, *, force: bool) -> Iterator[str]:
+        """Write a new `.env`, or append the settings that an older one lacks."""
+        if force or not self._dotenv.exists():
             yield _replace(
-                self._dotenv, _with_values(_EXAMPLE.read_text("utf-8"), _CHOSEN), _DOTENV
+                self._dotenv, _with_values(_EXAMPLE.read_text("utf-8"), _VALUES), _DOTENV
             )
-            yield "Nobody is told of alerts until it sets ALERTMANAGER_WEBHOOK_URL or _EMAIL_TO"
+            yield "Alerts are sent to nobody until it sets ALERTMANAGER_WEBHOOK_URL or _EMAIL_TO"
             return
         text = _text_of(self._dotenv)
-        # Nothing is chosen for who has chosen before: each new line is the default, or empty.
-        example = _with_values(_EXAMPLE.read_text("utf-8"), dict.fromkeys(_CHOSEN, ""))
+        # An existing `.env` gets defaults only: its operator has made the choices.
+        example = _with_values(_EXAMPLE.read_text("utf-8"), dict.fromkeys(_VALUES, ""))
         known = set(_NAMED.findall(text.removeprefix("\ufeff")))
         blocks = example.strip().split("\n\n")
-        lacking = [block for block in blocks if not known.issuperset(_NAMED.findall(block))]
-        if lacking:
-            atomic.write(self._dotenv, "\n\n".join([text.rstrip("\n"), *lacking, ""]), _DOTENV)
-            names = (name for block in lacking for name in _NAMED.findall(block))
+        missing = [block for block in blocks if not known.issuperset(_NAMED.findall(block))]
+        if missing:
+            atomic.write(self._dotenv, "\n\n".join([text.rstrip("\n"), *missing, ""]), _DOTENV)
+            names = (name for block in missing for name in _NAMED.findall(block))
             yield f"Added to {self._dotenv}, with their defaults: {', '.join(names)}"
         else:
             yield f"Kept: {self._dotenv}, which has all settings"
 
     def _certificates(self) -> Iterator[str]:
-        """Those to try the edge with, if they were made and there are no others."""
+        """Copy the test certificates, if there are any and the operator has put no others there."""
         made, edge = self._folder / "build" / "certs", self._secrets / _EDGE
         if not (made / "server.crt").exists():
             return
-        if _has_certificates_of_others(edge):
+        if _has_operators_certificates(edge):
             yield f"Kept: the certificates in {edge}, which are not those to try with"
             return
         for name in _CERTIFICATES:
@@ -268,33 +271,34 @@ class Place:
                 yield f"Made: {edge / name}, to try with"
 
 
-def _has_certificates_of_others(edge: Path) -> bool:
-    """Whether a certificate there is not of the test authority, or a key has no certificate."""
+def _has_operators_certificates(edge: Path) -> bool:
+    """Whether a certificate has another issuer, or a key has no certificate."""
     there = [edge / name for name in _CERTIFICATES if (edge / name).exists()]
     certificates = [path for path in there if path.suffix == ".crt"]
-    return not all(map(_is_for_tests, certificates)) or there == [edge / "server.key"]
+    return not all(map(_is_test_certificate, certificates)) or there == [edge / "server.key"]
 
 
-def _check(path: Path, is_kind: Callable[[int], bool], most: int, *others: int) -> Found:
-    """What rights a path gives, none if it is not there.
-
-    Raises Refused when it is not this user's, nor of one of the others, or has another name.
-    """
+def _check(
+    path: Path, is_kind: Callable[[int], bool], widest: int, *other_owners: int
+) -> Permissions:
+    """The permissions of a path. Raises UnsafePath for a link, another owner or a second name."""
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return Found(path, 0, most)
+        return Permissions(path, 0, widest)
     if not is_kind(status.st_mode):
-        raise Refused(f"{path} is a link, or no file of its kind: nothing was written. Remove it")
-    if status.st_uid not in (os.geteuid(), *others):
-        raise Refused(f"{path} is another user's: nothing was written. Remove it, or chown it")
+        raise UnsafePath(
+            f"{path} is a link, or no file of its kind: nothing was written. Remove it"
+        )
+    if status.st_uid not in (os.geteuid(), *other_owners):
+        raise UnsafePath(f"{path} is another user's: nothing was written. Remove it, or chown it")
     if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-        raise Refused(f"{path} has a second name elsewhere: nothing was written. Copy it anew")
-    return Found(path, stat.S_IMODE(status.st_mode), most)
+        raise UnsafePath(f"{path} has a second name elsewhere: nothing was written. Copy it anew")
+    return Permissions(path, stat.S_IMODE(status.st_mode), widest)
 
 
 def _replace(path: Path, text: str, mode: int) -> str:
-    """Write a file, and keep the one that was there beside it; a line on it."""
+    """Write a file, and keep the old one as `.bak`. Returns a line on it."""
     if not path.exists():
         atomic.write(path, text, mode)
         return f"Made: {path}"
@@ -305,7 +309,7 @@ def _replace(path: Path, text: str, mode: int) -> str:
 
 
 def _text_of(path: Path) -> str:
-    """The text as it is, with its own line ends."""
+    """The text with its line ends unchanged."""
     return path.read_bytes().decode()
 
 
@@ -315,8 +319,8 @@ def _with_values(text: str, values: dict[str, str]) -> str:
     return text
 
 
-def _is_for_tests(certificate: Path) -> bool:
-    """Whether the test authority has signed a certificate. What can't be read is the operator's."""
+def _is_test_certificate(certificate: Path) -> bool:
+    """Whether the test authority is the issuer. A file that can't be read is the operator's."""
     try:
         return _TEST_AUTHORITY in ssl.PEM_cert_to_DER_cert(certificate.read_text("ascii"))
     except ValueError:
