@@ -40,8 +40,7 @@ _INSTALL: Final = "pip install --only-binary :all: --require-hashes -r requireme
 class Machine:
     """Files below a root, which is `/`.
 
-    What is read here may be missing or odd: OSError and ValueError are for the caller, to whom
-    they mean that it can't be told here.
+    Files may be missing or odd: the caller handles OSError and ValueError as an unknown result.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -67,7 +66,7 @@ class Machine:
 
     @property
     def in_container(self) -> bool:
-        """Whether this is a container, as far as the usual marks tell."""
+        """Whether this is a container, by the usual marks."""
         return self.in_pod or any((self.root / mark).exists() for mark in _CONTAINER_MARKS)
 
     def file_system(self, folder: Path) -> str:
