@@ -14,7 +14,7 @@ from gunicorn.config import WorkerConnections
 from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, unknown, warn
 from service.process import cpu_quota
-from service.process.open_files import OTHERS
+from service.process.ulimits import OWN_FILES
 
 # Control groups of version 1 say "no limit" by a number about as great as fits.
 _NO_LIMIT: Final = 1 << 60
@@ -157,12 +157,12 @@ def open_files(hard: int) -> Iterator[Finding]:
 
     `hard` is the limit that the server takes at its start, whatever the soft one is.
     """
-    needed = CONNECTIONS + OTHERS
+    needed = CONNECTIONS + OWN_FILES
     if hard in (resource.RLIM_INFINITY, -1) or hard >= needed:
         is_endless = hard in (resource.RLIM_INFINITY, -1)
         yield ok("open files", "without limit" if is_endless else f"{hard:,} for each worker")
         return
-    room = max(0, hard - OTHERS)
+    room = max(0, hard - OWN_FILES)
     state = f"{hard:,} for each worker: it takes {room:,} connections, {CONNECTIONS:,} otherwise"
     result = fail if room * 10 < CONNECTIONS else warn
     remedy = f"ulimit -Hn {needed}; systemd: LimitNOFILE=, compose: ulimits"
