@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that tests and measurements need beside Python:
+# Installs the Debian packages that tests and measurements need in addition to Python:
 #   deploy/debian-packages.sh python|tests|stack
 # python: the venv module. tests: what `make test-fast`, `make bench` and their like run.
 # stack: a Docker engine for `make test-stack`. Without root it only names what is missing.
@@ -19,10 +19,10 @@ missing_of() {
 case ${1:-} in
   python)
     missing=$("${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv) ;;
-  tests)
+  tests) # no `grep -q`: it ends before fc-list does, which pipefail counts as a failure
     missing=$(missing_of wrk=wrk curl=curl prometheus=prometheus chromium=chromium \
       prometheus-alertmanager=prometheus-alertmanager nginx=nginx-light openssl=openssl
-      fc-list 2>/dev/null | grep -qi inter || echo fontconfig fonts-inter) ;;
+      fc-list 2>/dev/null | grep -i inter >/dev/null || echo fontconfig fonts-inter) ;;
   stack)
     missing=$(missing_of dockerd=docker.io iptables=iptables mmdebstrap=mmdebstrap) ;;
   *)

@@ -16,10 +16,10 @@ from model.registry import check_model
 from model.regno import BUNDLED, RegnoScorer
 from service import sites
 from service.app import Parts, create_app, create_metrics_app
-from service.config.settings import Settings, SettingsError, of_this_server, stop, variable
+from service.config.settings import Settings, SettingsError, refuse_start, variable
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.scoreboard import scoreboard
+from service.process.runtime import runtime
 from service.rollout.joining import first
 from service.rollout.rollout_state import whiteboard
 from service.scoring.live import Slot
@@ -89,7 +89,7 @@ def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
 def build() -> Application:
     """The app. Stops the process when a setting can't be used."""
     try:
-        settings = of_this_server()
+        settings = runtime().settings
         keys = ApiKeys(settings)
         metrics = Metrics(keys.names, thresholds_of(settings), kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
@@ -97,8 +97,10 @@ def build() -> Application:
         scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
     except SettingsError as error:
-        stop(error)
-    return Application(Parts(settings, keys, metrics, admission, slot, scoreboard(), whiteboard()))
+        refuse_start(error)
+    return Application(
+        Parts(settings, keys, metrics, admission, slot, runtime().scoreboard, whiteboard())
+    )
 
 
 def model_description() -> str:

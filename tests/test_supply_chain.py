@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.paths import ROOT
 
@@ -97,6 +98,18 @@ def test_every_package_of_node_has_a_hash_and_no_address_of_somebodys_own(path: 
         assert re.match(r"sha512-[A-Za-z0-9+/]{86}==", package["integrity"]), name
         resolved = package.get("resolved", "https://registry.npmjs.org/")
         assert resolved.startswith("https://registry.npmjs.org/"), name
+
+
+def test_the_workflow_runs_targets_of_the_makefile_with_pinned_actions() -> None:
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "read"}
+    _make(*job["strategy"]["matrix"]["target"])  # fails for a target that does not exist
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one)] == []
 
 
 def test_there_are_as_many_locks_as_are_known() -> None:

@@ -15,7 +15,8 @@ from loadgen.load import shapes
 _FILES: Final = {
     "shapes": (shapes.PATH, "file of shapes"),
     "rows": (ROWS, "CSV of readings to send"),
-    "out": (ROOT / "build/load", "folder of the verdict's files"),
+    # Of the working folder: an installed package is no place for results.
+    "out": (Path("build/load"), "folder of the verdict's files"),
 }
 
 
@@ -46,7 +47,8 @@ def add(parser: Any, name: str, default: Any, help_text: str, **more: Any) -> No
 def add_files(parser: Any, kind: Callable[[Path], Any] = Path, **more: Any) -> None:
     """Add the options of the input files and the output folder."""
     for name, (default, help_text) in _FILES.items():
-        shown = f"{help_text} [{default.relative_to(ROOT)}]"
+        short = default.relative_to(ROOT) if default.is_absolute() else default
+        shown = f"{help_text} [{short}]"
         add(parser, name, kind(default), shown, kind=kind, metavar="PATH", **more)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from service.config.settings import SettingsError, load, of_others
+from service.config.settings import SettingsError, load, other_variables
 from service.doctor.checks import findings
 from service.doctor.finding import LEVELS, Finding, Level, fail
 
@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _report(results: Sequence[Finding], *, as_json: bool) -> None:
-    colour = sys.stdout.isatty() and not of_others("NO_COLOR")
+    colour = sys.stdout.isatty() and not other_variables("NO_COLOR")
     text = _as_json(results) if as_json else _as_lines(results, colour=colour)
     # Bytes: a terminal of another encoding gets odd signs rather than an error.
     sys.stdout.buffer.write(text.encode())

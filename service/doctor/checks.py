@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model import catalog
 from model.registry import Validated, ValidationProcess
-from service.config.settings import Settings, of_others, renamed_variables, unknown_variables
+from service.config.settings import Settings, other_variables, renamed_variables, unknown_variables
 from service.doctor import edge, files, machine, model, network, registry
 from service.doctor import settings as configuration
 from service.doctor.finding import Finding, unknown
@@ -51,7 +51,7 @@ def _of_settings(here: Machine, settings: Settings, dotenv: Path) -> tuple[Check
         partial(files.user),
         partial(files.dotenv_place, dotenv),
         partial(configuration.unknown_settings, strange, renamed),
-        partial(configuration.foreign_settings, of_others(*configuration.FOREIGN)),
+        partial(configuration.foreign_settings, other_variables(*configuration.FOREIGN)),
         partial(configuration.quotes, settings),
         partial(configuration.keys, settings),
         partial(configuration.key_strength, settings),
@@ -89,7 +89,7 @@ def _of_machine(here: Machine, workers: int) -> tuple[Check, ...]:
 def _of_model(
     here: Machine, workers: int, settings: Settings, path: Path, validated: Validated
 ) -> tuple[Check, ...]:
-    named = of_others("TMPDIR", "TEMP", "TMP").values()
+    named = other_variables("TMPDIR", "TEMP", "TMP").values()
     is_bundled = not (settings.model or settings.registry)
     return (
         partial(machine.memory, here, workers, validated.resident),

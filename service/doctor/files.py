@@ -99,7 +99,7 @@ def secret(name: str, path: Path, machine: Machine, uid: int | None = None) -> F
 
 def chosen(workers: int) -> Path | None:
     """The folder that a server would keep heartbeats and metrics in, if any has room for them."""
-    places = run_folder.places()
+    places = run_folder.candidates()
     roomy = (place for place in places if run_folder.has_room(place, workers))
     return next(roomy, places[0] if places else None)
 

@@ -15,7 +15,8 @@ from service.config.addresses import is_loopback
 from service.config.settings import EXAMPLE_KEY, FIELDS, PREFIX, Settings, SettingsError, variable
 from service.doctor.finding import Finding, fail, ok, unknown, warn
 from service.doctor.machine import Machine
-from service.http.api_keys import ApiKeys, entries, entries_of_file
+from service.http.api_keys import ApiKeys
+from service.http.key_sources import entries, entries_of_file
 
 # Other programs' variables that change this server.
 FOREIGN: Final = {
@@ -137,7 +138,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
         yield fail("keys", str(error), f"give every caller a key of its own; {_MAKE_A_KEY}")
         return
     if EXAMPLE_KEY in [key for _, key in _all(settings)]:
-        state = "the example key is in force, and everybody knows it"
+        state = "the example key is in force, which is public"
         yield warn("keys", state, f"before others can reach this, {_MAKE_A_KEY}")
     else:
         yield ok("keys", f"{len(names)} callers have keys")

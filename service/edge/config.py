@@ -5,14 +5,14 @@ from typing import Final
 
 import jinja2
 
-from model.privacy import PLATE_IN_ID
+from model.redaction import PLATE_IN_ID
 from service.edge.settings import DOCS_BYTES, DOCS_REQUESTS, REPLY_BYTES, Settings
 
 _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
 # Under the service's SCORING_KEEPALIVE: nginx must be the first to close an idle connection.
 SERVICE_IDLE_SECONDS: Final = 60
 
-# What ids of requests may hold, as `service.http.request_ids` judges.
+# What ids of requests may hold: the same as in `service.http.request_ids`.
 ID: Final = r"[A-Za-z0-9._:-]{1,128}"
 
 

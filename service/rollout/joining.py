@@ -11,8 +11,7 @@ from model import ModelRefused
 from model.registry import Aliases, Registry, RegistryError, open_registry
 from model.regno import RegnoScorer
 from service.config.settings import Settings, SettingsError, variable
-from service.process import run_folder
-from service.process.scoreboard import scoreboard
+from service.process.runtime import runtime
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
@@ -35,7 +34,7 @@ def registry_of(settings: Settings) -> Registry:
 
 def loader_of(settings: Settings, registry: Registry) -> Loader:
     """What loads versions in this worker."""
-    folder = run_folder.metrics_folder()
+    folder = runtime().run_folder.path
     return Loader(registry, SharedValidation(folder), Kept(folder), settings.max_slowdown)
 
 
@@ -107,7 +106,7 @@ def _follower(
         registry,
         loader_of(settings, registry),
         slot,
-        Place(number, scoreboard(), whiteboard()),
+        Place(number, runtime().scoreboard, whiteboard()),
         metrics.rollout,
         settings.registry_poll_seconds,
         lambda scorer: Shadow(

@@ -8,10 +8,9 @@ from flask import Blueprint, request
 from model import InvalidRequest
 from model.regno import Explanation, Guards, Reading, RegnoScorer, Row
 from service.config.settings import Settings
-from service.http import body, reply
+from service.http import body, deadline, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.overload import deadline
 from service.overload.admission import Admission
 from service.scoring import policies
 from service.scoring.explanations import LONGEST_SECONDS, Explaining

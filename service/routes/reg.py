@@ -16,10 +16,9 @@ from msgspec import Struct
 from model import InvalidRequest, is_array
 from model.regno import Reading, RegnoScorer, Row, Score
 from service.config.settings import Settings
-from service.http import body, errors, reply
+from service.http import body, deadline, errors, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.overload import deadline
 from service.overload.admission import ARRAY_BYTES, DEADLINE, FULL, Admission
 from service.scoring import details
 from service.scoring.core import Outcome, Scoring

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gunicorn.workers.base import Worker
 
 from service.http.request_ids import new_id
-from service.process.scoreboard import Scoreboard, scoreboard
+from service.process.runtime import runtime
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
 from service.telemetry.failures import contained, report
@@ -49,7 +49,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._scoreboard: Scoreboard = scoreboard()
+        self._scoreboard = runtime().scoreboard
         self.place = self._scoreboard.take()
         self.lent = False
         self.begin: Callable[[], None] = lambda: None

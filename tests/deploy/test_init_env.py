@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 
 from service.config import files as atomic
 from service.config.settings import load
-from service.http.api_keys import entries_of_file
+from service.http.key_sources import entries_of_file
 from tests.support.paths import ROOT
 from tests.support.vacuous import nonempty
 
@@ -215,9 +215,8 @@ def test_a_dotenv_of_an_older_version_gets_what_it_lacks_and_nothing_else(tmp_pa
     # What it does not name is as it was before: nothing is chosen for it.
     assert load({}, tmp_path / ".env") == before
     assert {added[name] for name in ("SCORING_API_KEYS_FILE", "SCORING_ADMINS")} == {""}
-    told = [line for line in merged.stdout.splitlines() if line.startswith("Added to ")]
-    assert len(told) == 1
-    assert told[0].startswith(f"Added to {tmp_path}/.env, with their defaults: SCORING_HOST, ")
+    (said,) = [line for line in merged.stdout.splitlines() if line.startswith("Added to ")]
+    assert said.startswith(f"Added to {tmp_path}/.env, with their defaults: SCORING_HOST, ")
     assert mode(tmp_path / ".env") == 0o600
     assert "which has all settings" in make(tmp_path).stdout
 
@@ -342,8 +341,8 @@ def test_a_file_with_a_second_name_is_not_used(name: str, tmp_path: Path) -> Non
     before = contents(tmp_path)
     made = make(tmp_path, "--force")
     assert (made.returncode, made.stdout) == (73, "")
-    told = f"{tmp_path / name} has a second name elsewhere: nothing was written. Copy it anew\n"
-    assert made.stderr == told
+    message = f"{tmp_path / name} has a second name elsewhere: nothing was written. Copy it anew\n"
+    assert made.stderr == message
     assert contents(tmp_path) == before
 
 
@@ -433,8 +432,8 @@ def test_certificates_of_others_are_never_replaced(name: str, tmp_path: Path) ->
     for arguments in ((), ("--force",)):
         again = made_by_make(tmp_path, *arguments)
         assert again.returncode == 0
-        told = f"Kept: the certificates in {edge}, which are not those to try with"
-        assert told in again.stdout.splitlines()
+        message = f"Kept: the certificates in {edge}, which are not those to try with"
+        assert message in again.stdout.splitlines()
         assert {path.name: path.read_text() for path in edge.iterdir()} == before
 
 

@@ -1,7 +1,7 @@
 """All series of this server, in a registry of their own."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar, cast
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
@@ -15,12 +15,8 @@ from service.telemetry.metrics.process import ProcessMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
 from service.telemetry.metrics.scoring import ScoringMetrics
 from service.telemetry.metrics.shadow import ShadowMetrics
-from service.telemetry.metrics.silence import (
-    SilentBehaviour,
-    SilentHttp,
-    SilentScoring,
-    SilentShadow,
-)
+
+Family = TypeVar("Family")
 
 # What a worker does each second, and at its end.
 PARTS: Final = (
@@ -29,8 +25,22 @@ PARTS: Final = (
 )
 
 
+class _Uncounted:
+    """Has every method, and each does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Called once for each name: the next call finds the method on the object."""
+        method = self.__dict__[name] = lambda *_, **__: None
+        return method
+
+
+def _uncounted(_family: type[Family]) -> Family:
+    """What replaces a family of series where no metrics are kept, at no cost for a request."""
+    return cast("Family", _Uncounted())
+
+
 class Metrics:
-    """Made once in the master, so that each worker's files begin with every series at 0."""
+    """Created once in the master, so that each worker's files begin with every series at 0."""
 
     def __init__(
         self,
@@ -41,38 +51,38 @@ class Metrics:
     ) -> None:
         """`key_names` are those of the callers; `thresholds` make the decisions that are counted.
 
-        Unless `kept`, requests and rows go uncounted.
+        Unless `kept`, requests and rows are not counted: no address serves the metrics.
         """
         self._kept = kept
         self.registry = CollectorRegistry()
-        self.http = (HttpMetrics if kept else SilentHttp)(self.registry, key_names)
-        self.scoring = (ScoringMetrics if kept else SilentScoring)(self.registry)
+        self.http = HttpMetrics(self.registry, key_names) if kept else _uncounted(HttpMetrics)
+        self.scoring = ScoringMetrics(self.registry) if kept else _uncounted(ScoringMetrics)
         self.rollout = RolloutMetrics(self.registry, self.scoring)
-        self.shadow = (ShadowMetrics if kept else SilentShadow)(self.registry)
+        self.shadow = ShadowMetrics(self.registry) if kept else _uncounted(ShadowMetrics)
         self.process = ProcessMetrics(self.registry)
         self._behaviours = BehaviourMetrics(self.registry, thresholds)
         reports = Counter(
             "scoring_error_reports",
-            "Reports of errors: taken by Sentry, or dropped here or on the way.",
+            "Reports of errors: accepted by Sentry, or dropped here or on the way.",
             ("result",),
             registry=self.registry,
         )
         self._error_reports = {result: reports.labels(result) for result in ("sent", "dropped")}
         reloads = Counter(
             "scoring_keys_reloads",
-            "Looks at the keys file that took new keys from it, or found it of no use.",
+            "Checks of the keys file that loaded new keys, or refused an unusable file.",
             ("result",),
             registry=self.registry,
         )
         self._keys_reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
         self._dropped_lines = Counter(
             "scoring_log_lines_dropped",
-            "Lines of the log that were left out since nobody read them.",
+            "Lines of the log that were dropped since their reader stood still.",
             registry=self.registry,
         )
         self._failures = Counter(
             "scoring_background_failures",
-            "Failures in a worker's work beside requests, by its part; the worker goes on.",
+            "Failures in a worker's background work, by its part; the worker goes on.",
             ("part",),
             registry=self.registry,
         )
@@ -80,26 +90,26 @@ class Metrics:
             self._failures.labels(part)
 
     def behaviour(self, scorer: RegnoScorer) -> Behaviour:
-        """The counters of what a scorer sees and says."""
+        """The counters of a scorer's inputs and scores."""
         self.shadow.know(scorer.camera_classes)
-        return (Behaviour if self._kept else SilentBehaviour)(self._behaviours, scorer)
+        return Behaviour(self._behaviours, scorer) if self._kept else _uncounted(Behaviour)
 
     def count_report(self, result: str) -> None:
         """Count one report of an error, `sent` or `dropped`."""
         self._error_reports[result].inc()
 
     def count_keys_reload(self, result: str) -> None:
-        """Count a look at the keys file that found it `loaded` anew, or `refused`."""
+        """Count a check of the keys file by its result, `loaded` or `refused`."""
         self._keys_reloads[result].inc()
 
     def count_failure(self, part: str) -> None:
-        """Count a failure in a part of the work beside requests."""
+        """Count a failure in a part of the background work."""
         self._failures.labels(part).inc()
 
     def count_dropped_lines(self, lines: int) -> None:
-        """Count lines of the log that were left out."""
+        """Count lines of the log that were dropped."""
         self._dropped_lines.inc(lines)
 
     def serve(self, app: Flask, token: str) -> None:
-        """Answer GET /metrics to who bears the token, to everybody if it is empty."""
+        """Serve GET /metrics to clients with the token, to all clients if it is empty."""
         page.serve(app, self.registry, token)

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, multiprocess, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import Collector
 
-from service.process import run_folder
+from service.process.run_folder import RunFolder, is_own
 
 _MASTER: Final = "master"
 # The kinds of files of a process and their first sizes, about twice what the bundled model's
@@ -53,7 +53,7 @@ log = logging.getLogger("scoring")
 class AllocatedDict(MmapedDict):
     """The values in one file, whose last bytes are a sink.
 
-    Values that can't be allocated share the sink, which nobody reads: they are missing from the
+    Values that can't be allocated share the sink, which is never read: they are missing from the
     page until the file can grow. Known values cost no more than in the base class. Where the file
     can't be made, all are in memory of this process until it can.
     """
@@ -85,7 +85,7 @@ class AllocatedDict(MmapedDict):
         with suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(self._f.fileno())):
                 return
-        if not run_folder.is_own(path.parent):
+        if not is_own(path.parent):
             return  # the master is about to make it
         with self._lock:
             written = _written(path, len(self._m), self._m)
@@ -135,14 +135,14 @@ class AllocatedDict(MmapedDict):
 
 
 def install() -> None:
-    """Name files after places, and allocate them, from now on. Call it before making metrics."""
+    """Name files after places, and allocate them, from now on. Call it before creating metrics."""
     module: Any = values
     module.MmapedDict = AllocatedDict
     module.ValueClass = values.MultiProcessValue(lambda: _place)  # type: ignore[no-untyped-call]
 
 
 class FolderRemoved(Exception):
-    """There is no folder of metrics: somebody has just removed it."""
+    """The folder of the metrics has just been removed."""
 
 
 def collector(own: CollectorRegistry) -> Collector:
@@ -171,19 +171,19 @@ def allocate(places: int, folder: Path) -> None:
             allocate_file(folder / f"{kind}_{place}.db")
 
 
-def restore_folder(places: int, folder: Path) -> None:
-    """The master's: make the folder again if somebody removed it, with what was allocated in it.
+def restore_folder(places: int, folder: RunFolder) -> None:
+    """In the master: create the folder and its allocated files again if they were removed.
 
     Raises OSError.
     """
-    if run_folder.restore(folder):
-        log.warning("The folder of the metrics was gone and is made again: %s", folder)
-        allocate(places, folder)
+    if folder.restore():
+        log.warning("The folder of the metrics was removed and is created again: %s", folder.path)
+        allocate(places, folder.path)
     rewrite_removed()
 
 
 def rewrite_removed() -> None:
-    """Write the files of this process again that somebody removed. Raises OSError."""
+    """Write the files of this process again that were removed. Raises OSError."""
     for values_of_a_kind in tuple(_open):
         values_of_a_kind.rewrite_if_removed()
 

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.http import api_keys as auth
-from service.http.key_guesses import BURST, Guesses
+from service.http.key_guesses import BURST, KeyGuesses
 from tests.support.parts import AppMaker
 
 
@@ -24,15 +24,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def guesses(clock: Clock) -> Guesses:
-    return Guesses(clock)
+def guesses(clock: Clock) -> KeyGuesses:
+    return KeyGuesses(clock)
 
 
-def _wrong(guesses: Guesses, address: str, times: int) -> list[bool]:
+def _wrong(guesses: KeyGuesses, address: str, times: int) -> list[bool]:
     return [guesses.refuses(address, None) for _ in range(times)]
 
 
-def test_so_many_at_once_and_one_a_second_are_looked_at(guesses: Guesses, clock: Clock) -> None:
+def test_so_many_at_once_and_one_a_second_are_looked_at(guesses: KeyGuesses, clock: Clock) -> None:
     assert _wrong(guesses, "203.0.113.9", BURST + 3) == [False] * BURST + [True] * 3
     clock.now += 1
     assert _wrong(guesses, "203.0.113.9", 3) == [False, True, True]
@@ -42,7 +42,7 @@ def test_so_many_at_once_and_one_a_second_are_looked_at(guesses: Guesses, clock:
     assert _wrong(guesses, "203.0.113.9", BURST + 1) == [False] * BURST + [True]
 
 
-def test_a_right_key_is_no_way_out_unless_it_came_before(guesses: Guesses, clock: Clock) -> None:
+def test_a_right_key_is_no_way_out_unless_it_came_before(guesses: KeyGuesses, clock: Clock) -> None:
     assert not guesses.refuses("203.0.113.9", "partner")
     _wrong(guesses, "203.0.113.9", BURST)
     # The one that was guessed, and the caller who shares the address.
@@ -53,7 +53,7 @@ def test_a_right_key_is_no_way_out_unless_it_came_before(guesses: Guesses, clock
     assert not guesses.refuses("203.0.113.9", "guessed")
 
 
-def test_right_keys_spend_nothing(guesses: Guesses) -> None:
+def test_right_keys_spend_nothing(guesses: KeyGuesses) -> None:
     assert not any(guesses.refuses("203.0.113.9", f"caller-{n}") for n in range(10 * BURST))
 
 
@@ -67,13 +67,13 @@ def test_right_keys_spend_nothing(guesses: Guesses) -> None:
     ],
 )
 def test_the_addresses_of_one_customer_count_together(
-    one: str, other: str, *, same: bool, guesses: Guesses
+    one: str, other: str, *, same: bool, guesses: KeyGuesses
 ) -> None:
     _wrong(guesses, one, BURST)
     assert guesses.refuses(other, None) is same
 
 
-def test_what_is_known_stays_within_bounds(guesses: Guesses) -> None:
+def test_what_is_known_stays_within_bounds(guesses: KeyGuesses) -> None:
     for number in range(30_000):
         guesses.refuses(f"a-{number}", None)
         guesses.refuses(f"a-{number}", "partner")
@@ -88,8 +88,8 @@ def test_what_is_known_stays_within_bounds(guesses: Guesses) -> None:
 
 
 @pytest.fixture
-def client(make_app: AppMaker, guesses: Guesses, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    monkeypatch.setattr(auth, "Guesses", lambda: guesses)
+def client(make_app: AppMaker, guesses: KeyGuesses, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    monkeypatch.setattr(auth, "KeyGuesses", lambda: guesses)
     return make_app(api_keys="first:k1,second:k2").test_client()
 
 
