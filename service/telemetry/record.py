@@ -20,7 +20,7 @@ _ROUTES: Final = frozenset(
     ("/", "/reg", "/reg/explain", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 )
 
-# The methods that are named: the parser lets others pass, and a test client any word.
+# The methods that are recorded by name: the parser accepts others too.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 
 
@@ -29,7 +29,7 @@ class Record(Struct, gc=False, eq=False):
 
     `method` and `route` are from closed lists: what a client writes freely is in neither. `status`
     is that of the reply, `seconds` are those from the request's head to it. `echoed_id` is the id
-    in the reply where it must not be in the log: only the client who sent it may see it.
+    in the reply if it must not be in the log: only the client that sent it may see it.
     """
 
     request_id: str
@@ -65,9 +65,9 @@ def record_of(environ: Mapping[str, Any]) -> Record:
     return record
 
 
-def method_of(word: str) -> str:
+def method_of(method: str) -> str:
     """A request's method, `other` if it is none of the known ones."""
-    return word if word in METHODS else "other"
+    return method if method in METHODS else "other"
 
 
 def route_of(environ: Mapping[str, Any]) -> str:
