@@ -119,21 +119,23 @@ def post_worker_init(worker: Any) -> None:
     from service.rollout.joining import join
     from service.wsgi import app
 
-    _, keys, metrics, admission, slot, *_ = app.parts
+    keys, metrics = app.parts.keys, app.parts.metrics
     contained.count = metrics.count_failure
     worker.log.count_dropped = metrics.count_dropped_lines
     reports.start(_settings, metrics.count_report)
     traces.start(_settings, app.parts.holds_secret)
     bound = [listener.getsockname() for listener in worker.sockets]
     keys.judge(startup.public(bound, _settings))
-    try:
-        slot.warm_up()
-    except ModelRefused:
-        metrics.scoring.loaded("refused")
-        raise
-    metrics.scoring.loaded("loaded")
-    slot.serve_as(str(worker.place))
-    worker.begin = join(_settings, slot, metrics, admission, worker.place)
+    for served in app.parts.served:
+        counted = metrics.of(served.model.name).scoring
+        try:
+            served.slot.warm_up()
+        except ModelRefused:
+            counted.loaded("refused")
+            raise
+        counted.loaded("loaded")
+        served.slot.bind_worker(str(worker.place))
+    worker.begin = join(app.parts, worker.place)
     metrics.process.start(str(worker.place))
     worker.each_second = partial(_publish, app.parts)
     scoreboard().mark_ready(worker.place)
@@ -173,7 +175,10 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Free a dead worker's place, and drop its live gauges."""
+    from service.wsgi import app
+
     contained("gauges", multiprocess.clear_live_gauges, worker.place, run_folder.metrics_folder())
     scoreboard().leave(worker.place)
-    whiteboard().wipe(worker.place)
+    for served in app.parts.served:
+        served.whiteboard.wipe(worker.place)
     contained("workers", _tell_configured, server)

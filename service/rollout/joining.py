@@ -3,16 +3,15 @@
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from model import ModelRefused
-from model.registry import Aliases, Registry, RegistryError, open_registry
-from model.regno import RegnoScorer
+from model import ModelRefused, catalog
+from model.registry import Aliases, Registry, RegistryError, open_registry, validate
 from service.config.settings import Settings, SettingsError, variable
 from service.process import run_folder
-from service.process.scoreboard import scoreboard
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
@@ -20,40 +19,48 @@ from service.rollout.rollout_state import Note, Order, Target, whiteboard
 from service.scoring.shadow import Shadow
 
 if TYPE_CHECKING:
-    from service.overload.admission import Admission
-    from service.scoring.live import Slot
-    from service.telemetry.metrics import Metrics
+    from service.app import Parts, Served
 
 log = logging.getLogger("scoring")
 
 
-def registry_of(settings: Settings) -> Registry:
-    """The registry that the settings name. Raises RegistryError."""
+def registry_of(settings: Settings, name: str = catalog.DEFAULT) -> Registry:
+    """A model's registry, at the location that the settings name. Raises RegistryError."""
     cache = Path(settings.models_cache) if settings.models_cache else None
-    return open_registry(settings.models, cache=cache)
+    return open_registry(settings.models, name, cache)
 
 
-def loader_of(settings: Settings, registry: Registry) -> Loader:
-    """What loads versions in this worker."""
-    folder = run_folder.metrics_folder()
-    return Loader(registry, SharedValidation(folder), Kept(folder), settings.max_slowdown)
+def has_live(settings: Settings, name: str) -> bool:
+    """Whether the registry names a live version of a model. Raises SettingsError."""
+    try:
+        return bool(registry_of(settings, name).aliases().live)
+    except RegistryError as error:
+        raise SettingsError(variable("models"), str(error)) from error
 
 
-def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
+def loader_of(settings: Settings, registry: Registry, name: str = catalog.DEFAULT) -> Loader:
+    """What loads versions of a model in this worker."""
+    entry, folder = catalog.entry(name), run_folder.metrics_folder()
+    copy = Kept(folder, entry.artifact, name)
+    validation = SharedValidation(folder, partial(validate, name=name), name)
+    return Loader(entry.load(), registry, validation, copy, settings.max_slowdown)
+
+
+def first(settings: Settings, name: str, refused: Callable[[], None]) -> Any:
     """In the master: the scorer of the live version, or of the previous one if that is refused.
 
     In the second case the workers retry the live version. `refused` is called for each version
     that is refused. Raises SettingsError when neither can be served.
     """
     try:
-        registry = registry_of(settings)
+        registry = registry_of(settings, name)
         aliases = registry.aliases()
     except RegistryError as error:
         raise SettingsError(variable("models"), str(error)) from error
     if not aliases.live:
         reason = f"{registry.where} has no live version: promote one"
         raise SettingsError(variable("models"), reason)
-    loader, refusals = loader_of(settings, registry), []
+    loader, refusals = loader_of(settings, registry, name), []
     for version in filter(None, (aliases.live, aliases.previous)):
         try:
             scorer = loader.read(version)
@@ -62,36 +69,46 @@ def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
             refused()
             continue
         loader.keep(version)
-        _begin_with(version, aliases)
+        _begin_with(name, version, aliases)
         if refusals:
             log.error("The previous version %s serves, as the live %s", version, refusals[0])
         return scorer
     raise SettingsError(variable("models"), "; ".join(refusals))
 
 
-def _begin_with(version: str, aliases: Aliases) -> None:
+def _begin_with(name: str, version: str, aliases: Aliases) -> None:
     """Order the version that all workers begin with; a change to the other one is not timed."""
     is_live = version == aliases.live
     # No generation of the aliases says that the previous version is to serve.
     target = Target(version, aliases.generation if is_live else 0)
     former = aliases.previous if is_live else aliases.live
-    whiteboard().give(Order(target, monotonic(), former), instead_of=None)
+    whiteboard(name).give(Order(target, monotonic(), former), instead_of=None)
 
 
-def join(
-    settings: Settings, slot: "Slot", metrics: "Metrics", admission: "Admission", number: int
-) -> Callable[[], None]:
+def join(parts: "Parts", number: int) -> Callable[[], None]:
     """In a worker, before its first connection: serve what the others do.
 
     What is returned follows the registry with them, once the event loop runs. Raises RegistryError
     or ModelRefused when what they serve can't be had.
     """
-    if not settings.models:
+    starts = [_joined(parts, served, number) for served in parts.served]
+
+    def start() -> None:
+        for begin in starts:
+            begin()
+
+    return start
+
+
+def _joined(parts: "Parts", served: "Served", number: int) -> Callable[[], None]:
+    slot, metrics = served.slot, parts.metrics.of(served.model.name)
+    if not parts.settings.models:
         serving = Target(slot.current.version, 0)
-        whiteboard().put(number, Note(number, os.getpid(), "serving", serving, monotonic()))
+        note = Note(number, os.getpid(), "serving", serving, monotonic())
+        served.whiteboard.put(number, note)
         return lambda: None
     try:
-        follower = _follower(settings, slot, metrics, admission, number)
+        follower = _follower(parts, served, number)
         follower.catch_up()
     except (RegistryError, ModelRefused):
         metrics.scoring.loaded("refused")
@@ -99,15 +116,14 @@ def join(
     return follower.start
 
 
-def _follower(
-    settings: Settings, slot: "Slot", metrics: "Metrics", admission: "Admission", number: int
-) -> Follower:
-    registry = registry_of(settings)
+def _follower(parts: "Parts", served: "Served", number: int) -> Follower:
+    settings, slot, name = parts.settings, served.slot, served.model.name
+    registry, metrics = registry_of(settings, name), parts.metrics.of(name)
     return Follower(
         registry,
-        loader_of(settings, registry),
+        loader_of(settings, registry, name),
         slot,
-        Place(number, scoreboard(), whiteboard()),
+        Place(number, parts.scoreboard, served.whiteboard),
         metrics.rollout,
         settings.models_poll_seconds,
         lambda scorer: Shadow(
@@ -115,6 +131,6 @@ def _follower(
             settings,
             metrics.shadow,
             live_version=lambda: slot.current.version,
-            busy=lambda: admission.crowded,
+            busy=lambda: parts.admission.crowded,
         ),
     )

@@ -1,22 +1,23 @@
 """All series of this server, in a registry of their own."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
 
-from model.regno import RegnoScorer, Thresholds
+from model import catalog
+from model.regno import Thresholds
 from service.scoring.thresholds import DEFAULT
 from service.telemetry.metrics import page
 from service.telemetry.metrics.http import HttpMetrics
+from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics, NoPredictions
 from service.telemetry.metrics.predictions import Behaviour, BehaviourMetrics
 from service.telemetry.metrics.process import ProcessMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
 from service.telemetry.metrics.scoring import ScoringMetrics
 from service.telemetry.metrics.shadow import ShadowMetrics
 from service.telemetry.metrics.silence import (
-    SilentBehaviour,
     SilentHttp,
     SilentScoring,
     SilentShadow,
@@ -50,6 +51,7 @@ class Metrics:
         self.rollout = RolloutMetrics(self.registry, self.scoring)
         self.shadow = (ShadowMetrics if kept else SilentShadow)(self.registry)
         self.process = ProcessMetrics(self.registry)
+        self._catalog = CatalogMetrics(self.registry)
         self._behaviours = BehaviourMetrics(self.registry, thresholds)
         reports = Counter(
             "scoring_error_reports",
@@ -79,10 +81,14 @@ class Metrics:
         for part in PARTS:
             self._failures.labels(part)
 
-    def behaviour(self, scorer: RegnoScorer) -> Behaviour:
-        """The counters of what a scorer sees and says."""
+    def of(self, model: str) -> "Metrics | ModelMetrics":
+        """What counts for a model, by its name: these series if it is the default one."""
+        return self if model == catalog.DEFAULT else ModelMetrics(self._catalog, model)
+
+    def behaviour(self, scorer: Any) -> Behaviour | NoPredictions:
+        """The counters of what a scorer of the default model sees and says."""
         self.shadow.know(scorer.camera_classes)
-        return (Behaviour if self._kept else SilentBehaviour)(self._behaviours, scorer)
+        return Behaviour(self._behaviours, scorer) if self._kept else NoPredictions()
 
     def count_report(self, result: str) -> None:
         """Count one report of an error, `sent` or `dropped`."""
