@@ -77,7 +77,7 @@ def load_scorer(settings: Settings, metrics: Metrics) -> Any:
 
     Raises SettingsError.
     """
-    if settings.models:
+    if settings.registry:
         return first(settings, catalog.DEFAULT, lambda: metrics.scoring.loaded("refused"))
     entry = catalog.entry(catalog.DEFAULT)
     path = Path(settings.model) if settings.model else entry.bundled
@@ -98,7 +98,7 @@ def _others(settings: Settings, metrics: Metrics, admission: Admission) -> Itera
         if name == catalog.DEFAULT:
             continue
         model = entry.load()
-        if settings.models:
+        if settings.registry:
             if not has_live(settings, name):
                 log.warning("%s is not served: the registry names no live version of it", name)
                 continue
@@ -134,7 +134,7 @@ def build() -> Application:
 def model_description() -> str:
     """The model that this server started with, for the log: version, setting and classes."""
     settings, scorer = app.parts.settings, app.parts.slot.current.scorer
-    name = "models" if settings.models else "model"
+    name = "registry" if settings.registry else "model"
     where = getattr(settings, name) or "the bundled one"
     classes = f"positive is class {scorer.positive_class} of {' and '.join(scorer.classes)}"
     return f"version {scorer.version} ({variable(name)}: {where}; {classes})"

@@ -93,7 +93,7 @@ def _settings(folder: Path, port: int) -> dict[str, str]:
     return {
         "PYTHONPATH": str(ROOT),
         "SCORING_PORT": str(port),
-        "SCORING_MODELS": str(folder / "models"),
+        "SCORING_REGISTRY": str(folder / "models"),
         "SCORING_WORKERS": str(_WORKERS),
         "SCORING_API_KEYS": f"cameras:{KEYS[0]},archive:{KEYS[1]}",
         "SCORING_METRICS_TOKEN": _TOKEN,

@@ -1,6 +1,6 @@
-"""What can be set: each setting's name, type, bounds, default and meaning, and nothing else.
+"""What can be set: each setting's name, type, bounds, default and meaning.
 
-`service.config.settings` reads them; this module looks at no environment.
+`service.config.settings` reads them from the environment.
 """
 
 from typing import Annotated, Final, Literal
@@ -18,8 +18,8 @@ PREFIX: Final = "SCORING_"
 _NAME: Final = r"^[A-Za-z0-9._+@-]{0,64}\Z"
 # What a header can carry.
 PRINTABLE: Final = r"^[!-~]*\Z"
-# Above all costs there are, and below infinity.
-_DEAREST: Final = 1e9
+# Above any real cost, below infinity.
+_HIGHEST_COST: Final = 1e9
 EXAMPLE_KEY: Final = "123321"
 
 
@@ -37,53 +37,65 @@ class Settings(Struct, frozen=True):
     positive_class: Annotated[
         str,
         Meta(
-            description="The class of SCORING_MODEL that means that the network is right; needed "
-            "if its classes are not 0 and 1 or their like, and its manifest does not say."
+            description="The class of SCORING_MODEL that means that the network is right; "
+            "required if its classes are not 0 and 1 or equivalent and its manifest does not "
+            "name it."
         ),
     ] = ""
-    models: Annotated[
+    registry: Annotated[
         str,
         Meta(
-            description="Registry whose live version is served and followed: a folder or "
-            "s3://bucket/prefix (see python -m model.registry); empty: SCORING_MODEL is served."
+            description="Model registry whose live version is served and followed: a folder or "
+            "s3://bucket/prefix (see python -m model.registry); empty: SCORING_MODEL is "
+            "served."
         ),
     ] = ""
-    models_cache: Annotated[
-        str, Meta(description="Folder for copies of models that lie in S3; empty: in the home.")
+    registry_cache: Annotated[
+        str,
+        Meta(description="Folder for local copies of models from S3; empty: in the home folder."),
     ] = ""
-    models_poll_seconds: Annotated[
-        float, Meta(ge=0.1, le=3600, description="How often each worker looks at the registry.")
+    registry_poll_seconds: Annotated[
+        float,
+        Meta(ge=0.1, le=3600, description="How often each worker polls the registry, in seconds."),
     ] = 1.0
     max_slowdown: Annotated[
         float,
-        Meta(gt=0, description="How many times as long as the live model another may take."),
+        Meta(
+            gt=0,
+            description="A candidate that takes more than this many times as long as the "
+            "live model is refused.",
+        ),
     ] = 3.0
     parity_rows: Annotated[
         int,
         Meta(
             ge=0,
             le=100_000,
-            description="Newest readings that each worker keeps in memory, 4 KiB of each at most, "
-            "to try a version on them before it is promoted; none without SCORING_MODELS and "
-            "SCORING_ADMINS.",
+            description="Newest readings that each worker keeps in memory, at most 4 KiB "
+            "each, for the parity check before a promotion; none are kept without "
+            "SCORING_REGISTRY and SCORING_ADMINS.",
         ),
     ] = 1000
     parity_max_flips: Annotated[
         float,
-        Meta(ge=0, le=1, description="Share of them whose decision at 0.5 may turn round."),
+        Meta(
+            ge=0,
+            le=1,
+            description="Greatest share of these readings whose decision at 0.5 may change.",
+        ),
     ] = 0.02
     parity_max_flips_in_class: Annotated[
-        float, Meta(ge=0, le=1, description="The same among the rows of one camera class.")
+        float, Meta(ge=0, le=1, description="The same among the readings of one camera class.")
     ] = 0.1
     parity_max_difference: Annotated[
-        float, Meta(ge=0, le=1, description="How far their scores may move, on average.")
+        float, Meta(ge=0, le=1, description="Greatest mean difference of their scores.")
     ] = 0.05
     admins: Annotated[
         str,
         Meta(
             pattern=r"^[A-Za-z0-9._, -]*\Z",
-            description="Names of the keys that may see and change the model, at /model; commas "
-            "between.",
+            description="Names of the keys that may see and change the model at /model, "
+            "separated by commas.",
         ),
     ] = ""
     api_keys: Annotated[
@@ -91,7 +103,7 @@ class Settings(Struct, frozen=True):
         Meta(description="Keys of callers, separated by commas: name:key pairs or bare keys."),
     ] = ""
     api_keys_file: Annotated[
-        str, Meta(description="File of such keys, one a line; read again when it changes.")
+        str, Meta(description="File of such keys, one a line; it is reloaded when it changes.")
     ] = ""
     max_body: Annotated[
         int, Meta(ge=1024, description="Greatest body of a single request, in bytes.")
@@ -105,52 +117,58 @@ class Settings(Struct, frozen=True):
     unseen: Annotated[
         Policy,
         Meta(
-            description="A category the model never saw: accept (and say so), normalise (take the "
-            "known one that differs by case, spaces or look-alike letters only) or reject (400); "
-            "weekdays and months are always accepted."
+            description="A category the model never saw: accept (with a warning), normalise "
+            "(use the known one that differs by case, spaces or look-alike letters only) or "
+            "reject (400); weekdays and months are always accepted."
         ),
     ] = "accept"
     guards: Annotated[
         str,
         Meta(
-            description="Warnings with a policy of their own, by their name in X-Score-Warnings "
-            "or by what they are about, such as "
-            "camera_type=reject,regno_recognize=normalise,afts_regno_ai_char_scores=reject,"
-            "readings-agree=reject; a plate's name is for Latin letters in place of Cyrillic ones. "
-            "Others are accepted."
+            description="Warnings with a policy of their own, by their name in "
+            "X-Score-Warnings or by their field, such as camera_type=reject,"
+            "regno_recognize=normalise,afts_regno_ai_char_scores=reject,"
+            "readings-agree=reject; for a plate field the policy is about Latin letters in "
+            "place of Cyrillic ones. Other warnings are accepted."
         ),
     ] = ""
     cost_network_wrong: Annotated[
         float,
         Meta(
             gt=0,
-            le=_DEAREST,
-            description="What it costs to take the network's reading when it is wrong; with the "
-            "other two, in any one unit, it makes the decisions of /reg/?detail=1 and the metrics.",
+            le=_HIGHEST_COST,
+            description="Cost of using the network's reading when it is wrong; the three "
+            "costs, in any one unit, determine the decisions in /reg/?detail=1 and in the "
+            "metrics.",
         ),
     ] = 1.0
     cost_camera_wrong: Annotated[
         float,
         Meta(
             gt=0,
-            le=_DEAREST,
-            description="What it costs to take the camera's reading when the network was right.",
+            le=_HIGHEST_COST,
+            description="Cost of using the camera's reading when the network was right.",
         ),
     ] = 1.0
     cost_manual: Annotated[
-        float, Meta(ge=0, le=_DEAREST, description="What it costs to have a person look.")
+        float, Meta(ge=0, le=_HIGHEST_COST, description="Cost of a manual review.")
     ] = 0.3
     max_waiting: Annotated[
         int,
-        Meta(ge=0, le=10_000, description="Requests that may wait in each worker; more get 429."),
+        Meta(
+            ge=0,
+            le=10_000,
+            description="Requests that may wait in each worker; more are rejected with 429.",
+        ),
     ] = 128
     max_wait_ms: Annotated[
         int,
         Meta(
             ge=1,
             le=600_000,
-            description="Longest expected wait, in ms, with which a request is let in; else it "
-            "gets 429. Who is in may wait as long as its own X-Request-Timeout-Ms.",
+            description="Longest expected wait, in ms, with which a request is admitted; "
+            "otherwise it is rejected with 429. A request's own X-Request-Timeout-Ms takes "
+            "precedence.",
         ),
     ] = 150
     explain_rows: Annotated[
@@ -158,42 +176,46 @@ class Settings(Struct, frozen=True):
         Meta(
             ge=1,
             le=100,
-            description="Greatest number of rows that POST /reg/explain takes at once.",
+            description="Greatest number of rows that POST /reg/explain accepts at once.",
         ),
     ] = 10
     metrics_token: Annotated[
         str,
         Meta(
             pattern=PRINTABLE,
-            description="Bearer token that GET /metrics asks for. Empty: there is no such page, "
-            "or it is open to all who reach SCORING_METRICS_BIND.",
+            description="Bearer token for GET /metrics. Empty: there is no such page, or it "
+            "is open to everyone who can reach SCORING_METRICS_BIND.",
         ),
     ] = ""
     metrics_token_file: Annotated[
-        str, Meta(description="File with that token instead, as containers get it; read once.")
+        str,
+        Meta(description="File that holds this token, as containers receive secrets; read once."),
     ] = ""
     metrics_bind: Annotated[
         str,
         Meta(
-            description="Address of its own for GET /metrics, such as 127.0.0.1:9100; empty: it "
-            "is at the public one, if there is a token."
+            description="Separate address for GET /metrics, such as 127.0.0.1:9100; empty: "
+            "the public address, if there is a token."
         ),
     ] = ""
     keepalive: Annotated[
         int,
-        Meta(ge=1, description="Seconds an idle connection stays open; above the balancer's own."),
+        Meta(
+            ge=1,
+            description="Seconds an idle connection stays open; must exceed the balancer's own.",
+        ),
     ] = 75
     drain_seconds: Annotated[
         int,
         Meta(
             ge=0,
             le=300,
-            description="Seconds from a stop's begin, when /readyz turns 503, to the end of "
-            "accepting: what balancers need to see it.",
+            description="Seconds from the begin of a stop, when /readyz turns 503, to the end of "
+            "accepting: the time that balancers need to notice.",
         ),
     ] = 0
     graceful_timeout: Annotated[
-        int, Meta(ge=1, description="Seconds that requests in flight get to end on a stop.")
+        int, Meta(ge=1, description="Seconds that requests in flight have to finish on a stop.")
     ] = 30
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
@@ -205,22 +227,30 @@ class Settings(Struct, frozen=True):
     ] = "auto"
     log_sample: Annotated[
         float,
-        Meta(ge=0, le=1, description="Share of the 2xx lines that is logged; others always are."),
+        Meta(
+            ge=0, le=1, description="Share of the 2xx lines that is logged; other lines always are."
+        ),
     ] = 1.0
     sentry_dsn: Annotated[
-        str, Meta(description="DSN of the Sentry project that gets errors; empty: none does.")
+        str, Meta(description="DSN of the Sentry project that receives errors; empty: no reports.")
     ] = ""
     otlp_endpoint: Annotated[
         str,
-        Meta(description="OTLP/HTTP collector that gets traces, http://host:4318; empty: none."),
+        Meta(
+            description="OTLP/HTTP collector that receives traces, http://host:4318; empty: "
+            "no traces."
+        ),
     ] = ""
     environment: Annotated[
         str,
-        Meta(pattern=_NAME, description="What Sentry and traces call this installation."),
+        Meta(pattern=_NAME, description="Name of this installation in Sentry and traces."),
     ] = "production"
     release: Annotated[
         str,
-        Meta(pattern=_NAME, description="What they call this version; empty: the project's own."),
+        Meta(
+            pattern=_NAME,
+            description="Name of this version in Sentry and traces; empty: the project's own.",
+        ),
     ] = ""
 
     shadow_share: Annotated[
@@ -258,7 +288,7 @@ class Settings(Struct, frozen=True):
     @property
     def kept_readings(self) -> int:
         """How many of the newest readings are kept: only a promotion over HTTP uses them."""
-        return self.parity_rows if self.models and self.admin_names else 0
+        return self.parity_rows if self.registry and self.admin_names else 0
 
     @property
     def metrics_kept(self) -> bool:
@@ -280,5 +310,11 @@ class Settings(Struct, frozen=True):
 
 
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
-VARIABLES: Final = Variables(PREFIX, Settings)
+# Former names, accepted for one release: each use is logged with the name that replaces it.
+_FORMER: Final = {
+    "registry": "SCORING_MODELS",
+    "registry_cache": "SCORING_MODELS_CACHE",
+    "registry_poll_seconds": "SCORING_MODELS_POLL_SECONDS",
+}
+VARIABLES: Final = Variables(PREFIX, Settings, _FORMER)
 variable: Final = VARIABLES.name

@@ -40,6 +40,7 @@ __all__ = [
     "load",
     "of_others",
     "of_this_server",
+    "renamed_variables",
     "stop",
     "unknown_variables",
     "variable",
@@ -63,9 +64,9 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     settings = VARIABLES.read(given, dotenv)
     settings = _with_metrics_token(settings)
     _check_texts(settings)
-    if settings.model and settings.models:
-        raise SettingsError(variable("models"), f"{variable('model')} is set too")
-    if settings.positive_class and settings.models:
+    if settings.model and settings.registry:
+        raise SettingsError(variable("registry"), f"{variable('model')} is set too")
+    if settings.positive_class and settings.registry:
         reason = "it is for SCORING_MODEL; the manifest of each version in a registry says its own"
         raise SettingsError(variable("positive_class"), reason)
     if not settings.api_keys and not settings.api_keys_file:
@@ -89,6 +90,13 @@ def unknown_variables(
 ) -> list[str]:
     """Variables that carry the prefix and set nothing: misspelt, or of another version."""
     return VARIABLES.unknown(os.environ if environ is None else environ, dotenv)
+
+
+def renamed_variables(
+    environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
+) -> dict[str, str]:
+    """The former names of settings that are set, each with the name that replaces it."""
+    return VARIABLES.renamed(os.environ if environ is None else environ, dotenv)
 
 
 def of_others(*names: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Settings as variables of one prefix, in an environment over a `.env` file.
 
-For all settings of this room. What looks at an environment is its settings files, which hand it
-in here. An empty value counts as not set, and does not hide that of the file.
+The settings modules of the service and of the edge pass the environment in. An empty value counts
+as not set, and does not hide that of the file.
 """
 
 import re
@@ -38,9 +38,13 @@ class SettingsError(Exception):
 class Variables(Generic[Settings]):
     """The variables of a struct of settings: a prefix and the field's name in capitals."""
 
-    def __init__(self, prefix: str, kind: type[Settings]) -> None:
+    def __init__(
+        self, prefix: str, kind: type[Settings], former: Mapping[str, str] | None = None
+    ) -> None:
+        """`former` maps fields to the former names of their variables, which are still accepted."""
         self.prefix = prefix
         self._kind = kind
+        self.former = former or {}
 
     def name(self, field: str) -> str:
         """The variable of a field."""
@@ -50,18 +54,23 @@ class Variables(Generic[Settings]):
         """The settings that are given, each checked by itself. Raises SettingsError."""
         given = self._given(environ, dotenv)
         self._check_names(given)
-        fields = {field: self.name(field) for field in self._kind.__struct_fields__}
-        values = {field: given[name] for field, name in fields.items() if name in given}
+        sources = self._sources(given)
+        values = {field: given[name] for field, name in sources.items()}
         try:
             return msgspec.convert(values, self._kind, strict=False)
         except msgspec.ValidationError as error:
             field = str(error).rpartition("$.")[2].rstrip("`")
-            reason = _demand(self._schema()[field], values[field])
-            raise SettingsError(self.name(field), reason) from None  # the cause may tell the value
+            reason = _requirement(self._schema()[field], values[field])
+            raise SettingsError(sources[field], reason) from None  # the cause may hold the value
 
     def unknown(self, environ: Mapping[str, str], dotenv: Path) -> list[str]:
-        """Those that carry the prefix and set nothing: misspelt, or of another version."""
+        """Variables that carry the prefix and set nothing: misspelt, or of another version."""
         return sorted(self._given(environ, dotenv).keys() - self._known)
+
+    def renamed(self, environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+        """The former names that are set, each with the name that replaces it."""
+        given = self._given(environ, dotenv)
+        return {old: self.name(field) for field, old in self.former.items() if old in given}
 
     def help(self) -> str:
         """A line for each: its name, what it means, its default."""
@@ -87,7 +96,20 @@ class Variables(Generic[Settings]):
 
     @property
     def _known(self) -> set[str]:
-        return set(map(self.name, self._kind.__struct_fields__))
+        return {*map(self.name, self._kind.__struct_fields__), *self.former.values()}
+
+    def _sources(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The variable that sets each field. Raises SettingsError where two disagree."""
+        sources = {}
+        for field in self._kind.__struct_fields__:
+            names = [self.name(field), self.former.get(field, "")]
+            names = [name for name in names if name in given]
+            if len({given[name] for name in names}) > 1:
+                reason = f"{names[0]}, its new name, is set to another value: remove this one"
+                raise SettingsError(names[1], reason)
+            if names:
+                sources[field] = names[0]
+        return sources
 
     def _check_names(self, given: Iterable[str]) -> None:
         """Raise SettingsError for a name that only looks like a setting's: its value is missed."""
@@ -105,8 +127,8 @@ def _plain(name: str) -> str:
     return re.sub("[^A-Z0-9]+", "_", seen).strip("_")
 
 
-def _demand(schema: Mapping[str, Any], given: str) -> str:
-    """What a value must be, in words; never what it is, since it may be a secret gone astray."""
+def _requirement(schema: Mapping[str, Any], given: str) -> str:
+    """What a value must be. Never repeats the value, which may be a misplaced secret."""
     if "enum" in schema:
         return f"it must be one of {', '.join(schema['enum'])}"
     if "pattern" in schema:

@@ -120,7 +120,7 @@ def _of_model(
         partial(memory.memory, machine, wanted, validated.resident),
         partial(folders.temporary_folder, run_folder.temporary(), path, places.values()),
         partial(files.model_file, path),
-        partial(model.model, path, validated, bundled=not (settings.model or settings.models)),
+        partial(model.model, path, validated, bundled=not (settings.model or settings.registry)),
         partial(model.positive, validated),
         partial(model.explanations, validated),
         partial(registry.registry, settings),

@@ -12,7 +12,7 @@ from service.rollout.joining import registry_of
 
 def live_file(settings: Settings) -> str:
     """The live version's file; that of the settings if there is no registry, or it can't tell."""
-    if not settings.models:
+    if not settings.registry:
         return settings.model
     try:
         registry = registry_of(settings)
@@ -23,7 +23,7 @@ def live_file(settings: Settings) -> str:
 
 def registry(settings: Settings) -> Iterator[Finding]:
     """Whether it can be read, names a live version, and what a way back leads to."""
-    if not settings.models:
+    if not settings.registry:
         return
     try:
         found = registry_of(settings)
@@ -32,7 +32,7 @@ def registry(settings: Settings) -> Iterator[Finding]:
         if aliases.live in versions:
             found.fetch(aliases.live)
     except RegistryError as error:
-        yield fail("registry", str(error), "mend SCORING_MODELS, or what it names")
+        yield fail("registry", str(error), "mend SCORING_REGISTRY, or what it names")
         return
     if aliases.live not in versions:
         told = f"{found.where}: the live version is {aliases.live or 'none'}, which is not there"

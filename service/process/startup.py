@@ -7,7 +7,13 @@ from typing import Any, Final
 from gunicorn import systemd
 
 from service.config import overrides
-from service.config.settings import Settings, SettingsError, stop, unknown_variables
+from service.config.settings import (
+    Settings,
+    SettingsError,
+    renamed_variables,
+    stop,
+    unknown_variables,
+)
 from service.http.api_keys import ApiKeys
 from service.process import listening, open_files, run_folder
 from service.process.listening import Taken
@@ -26,6 +32,8 @@ def prepare(server: Any, settings: Settings, configuration: dict[str, Any]) -> N
     """
     for name in unknown_variables():
         log.warning("%s is not a setting: nothing reads it", name)
+    for old, new in renamed_variables().items():
+        log.warning("%s is now called %s: the next release reads the new name only", old, new)
     try:
         overrides.check(server.cfg, {name: configuration[name] for name in _FIXED})
         if overridden := overrides.description(server.cfg):

@@ -26,8 +26,8 @@ log = logging.getLogger("scoring")
 
 def registry_of(settings: Settings, name: str = catalog.DEFAULT) -> Registry:
     """A model's registry, at the location that the settings name. Raises RegistryError."""
-    cache = Path(settings.models_cache) if settings.models_cache else None
-    return open_registry(settings.models, name, cache)
+    cache = Path(settings.registry_cache) if settings.registry_cache else None
+    return open_registry(settings.registry, name, cache)
 
 
 def has_live(settings: Settings, name: str) -> bool:
@@ -35,7 +35,7 @@ def has_live(settings: Settings, name: str) -> bool:
     try:
         return bool(registry_of(settings, name).aliases().live)
     except RegistryError as error:
-        raise SettingsError(variable("models"), str(error)) from error
+        raise SettingsError(variable("registry"), str(error)) from error
 
 
 def loader_of(settings: Settings, registry: Registry, name: str = catalog.DEFAULT) -> Loader:
@@ -56,10 +56,10 @@ def first(settings: Settings, name: str, refused: Callable[[], None]) -> Any:
         registry = registry_of(settings, name)
         aliases = registry.aliases()
     except RegistryError as error:
-        raise SettingsError(variable("models"), str(error)) from error
+        raise SettingsError(variable("registry"), str(error)) from error
     if not aliases.live:
         reason = f"{registry.where} has no live version: promote one"
-        raise SettingsError(variable("models"), reason)
+        raise SettingsError(variable("registry"), reason)
     loader, refusals = loader_of(settings, registry, name), []
     for version in filter(None, (aliases.live, aliases.previous)):
         try:
@@ -73,7 +73,7 @@ def first(settings: Settings, name: str, refused: Callable[[], None]) -> Any:
         if refusals:
             log.error("The previous version %s serves, as the live %s", version, refusals[0])
         return scorer
-    raise SettingsError(variable("models"), "; ".join(refusals))
+    raise SettingsError(variable("registry"), "; ".join(refusals))
 
 
 def _begin_with(name: str, version: str, aliases: Aliases) -> None:
@@ -102,7 +102,7 @@ def join(parts: "Parts", number: int) -> Callable[[], None]:
 
 def _joined(parts: "Parts", served: "Served", number: int) -> Callable[[], None]:
     slot, metrics = served.slot, parts.metrics.of(served.model.name)
-    if not parts.settings.models:
+    if not parts.settings.registry:
         serving = Target(slot.current.version, 0)
         note = Note(number, os.getpid(), "serving", serving, monotonic())
         served.whiteboard.put(number, note)
@@ -125,7 +125,7 @@ def _follower(parts: "Parts", served: "Served", number: int) -> Follower:
         slot,
         Place(number, parts.scoreboard, served.whiteboard),
         metrics.rollout,
-        settings.models_poll_seconds,
+        settings.registry_poll_seconds,
         lambda scorer: Shadow(
             scorer,
             settings,

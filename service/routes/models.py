@@ -175,7 +175,7 @@ class ModelRoute:
         state = State(
             version=scorer.version,
             generation=order.target.generation if order else 0,
-            registry=self._settings.models,
+            registry=self._settings.registry,
             mixed=len({note.serving.version for note in notes}) > 1,
             thresholds=self._thresholds,
             workers=list(map(WorkerState.of, notes)),
@@ -254,9 +254,9 @@ class ModelRoute:
 
     def _with_registry(self, act: Callable[[Registry], T], check: Check = validate) -> T:
         """What a function makes of the registry. Raises Refused."""
-        location, cache = self._settings.models, self._settings.models_cache
+        location, cache = self._settings.registry, self._settings.registry_cache
         if not location:
-            raise errors.Refused(409, f"no registry is followed: {variable('models')} is not set")
+            raise errors.Refused(409, f"no registry is followed: {variable('registry')} is not set")
 
         try:
             return act(open_registry(location, cache=Path(cache) if cache else None, check=check))

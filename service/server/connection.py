@@ -286,7 +286,8 @@ class Connection(Protocol):
     def _drop(self, size: int) -> None:
         self._dropped += size
         if self._dropped > _DROPPED_AT_END or not self._site.drop(size):
-            self.transport.abort()
+            # Not ended yet: a client that goes on sending would connect again at once.
+            self.transport.pause_reading()
 
     # Time.
 

@@ -87,8 +87,8 @@ def test_when_neither_can_be_served_both_reasons_are_told(previous: bool, tmp_pa
         _crash(tmp_path)
     _append(tmp_path, FIRST)
     (tmp_path / "run").mkdir()
-    ran = refused(tmp_path / "run", models=str(tmp_path / "models"))
+    ran = refused(tmp_path / "run", registry=str(tmp_path / "models"))
     assert ran.returncode == 78
     crash = f"version crash is refused: {CRASHED}; " if previous else ""
     first = f"version {FIRST} is refused: {_OTHER_BYTES}"
-    assert ran.stderr == f"Not started. SCORING_MODELS: {crash}{first}\n"
+    assert ran.stderr == f"Not started. SCORING_REGISTRY: {crash}{first}\n"

@@ -106,7 +106,7 @@ def test_without_room_in_shared_memory_nobody_dies_and_who_does_is_replaced(
     wide = Variable("camera_class", [1 / 1501] * 1501, 0.5, values=names)
     registry = registry_of_twins(tmp_path, reference=msgspec.to_builtins([wide]))
     settings = {"host": "127.0.0.1", "port": str(free_port()), "admins": "example"}
-    follow = {"models": str(tmp_path / "models"), "models_poll_seconds": "0.1"}
+    follow = {"registry": str(tmp_path / "models"), "registry_poll_seconds": "0.1"}
     through = (*_NAMESPACE, "sh", "-ec", _SMALL, "sh")
     with started_through(through, tmp_path, **settings, **follow) as server:
         eventually(lambda: value(server, _STARTS) == 2, "both have started")

@@ -61,7 +61,7 @@ def test_a_registry_serves_the_class_that_was_named(tmp_path: Path) -> None:
         assert (told["classes"], told["positive_class"]) == (["b", "a"], "b")
         sure = [score["positive"] > 0.5 for score in _post(server, "/reg/", _ROWS)]
         log = server.output()
-    assert f"(SCORING_MODELS: {tmp_path / 'models'}; positive is class b of b and a) at " in log
+    assert f"(SCORING_REGISTRY: {tmp_path / 'models'}; positive is class b of b and a) at " in log
     assert sure == [row["afts_regno_ai_score"] > 0.5 for row in _ROWS]
 
 

@@ -191,7 +191,7 @@ def test_s3_that_is_slow_or_down_harms_nobody(
             registry.add(Files(*files))
         registry.promote(FIRST, who="the tests")
         cache = str(tmp_path / "cache")
-        with following(tmp_path, models=there, models_cache=cache) as server:
+        with following(tmp_path, registry=there, registry_cache=cache) as server:
             registry.promote(SECOND, who="the tests")
             wait_until_all_serve(server, SECOND)
             with flooding(server.port, 100, 8) as stream:

@@ -15,7 +15,7 @@ def test_no_registry_is_no_finding() -> None:
 
 
 def test_a_registry_with_a_way_back_is_well(tmp_path: Path) -> None:
-    settings = Settings(models=str(tmp_path / "models"))
+    settings = Settings(registry=str(tmp_path / "models"))
     versions = registry_of_two(tmp_path)
     found = only(registry.registry(settings))
     assert (found.level, found.found) == (
@@ -28,7 +28,7 @@ def test_a_registry_with_a_way_back_is_well(tmp_path: Path) -> None:
 
 
 def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
-    settings = Settings(models=str(tmp_path / "models"))
+    settings = Settings(registry=str(tmp_path / "models"))
     assert only(registry.registry(settings)).level == "fail"
     registry_of_two(tmp_path)
     shutil.rmtree(tmp_path / "models" / "regno" / FIRST)
@@ -42,7 +42,7 @@ def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
 def test_a_live_version_that_cant_be_had_fails(tmp_path: Path) -> None:
     registry_of_twins(tmp_path)
     (tmp_path / "models" / "regno" / FIRST / "model.cbm").write_bytes(b"harmed")
-    found = only(registry.registry(Settings(models=str(tmp_path / "models"))))
+    found = only(registry.registry(Settings(registry=str(tmp_path / "models"))))
     assert found.level == "fail"
     assert "the SHA-256 differs" in found.found
 

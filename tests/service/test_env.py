@@ -199,7 +199,7 @@ def test_a_dotenv_of_an_older_version_gets_what_it_lacks_and_nothing_else(tmp_pa
     make(tmp_path)
     old = (
         "# mine\r\nSCORING_API_KEYS=partner:its-key\r\n"
-        "export SCORING_WORKERS = 3\n#SCORING_MODELS=s3://unwanted\n  STACK_CPUS=8 # many"
+        "export SCORING_WORKERS = 3\n#SCORING_REGISTRY=s3://unwanted\n  STACK_CPUS=8 # many"
     )
     (tmp_path / ".env").write_text(old, "utf-8-sig", newline="")
     before = load({}, tmp_path / ".env")
@@ -209,7 +209,7 @@ def test_a_dotenv_of_an_older_version_gets_what_it_lacks_and_nothing_else(tmp_pa
     assert text.startswith(f"{old}\n\n# ")
     example = dotenv_values(ROOT / ".env.example")
     added = dotenv_values(stream=StringIO(text.removeprefix(old)))
-    named = {"SCORING_API_KEYS", "SCORING_WORKERS", "SCORING_MODELS", "STACK_CPUS"}
+    named = {"SCORING_API_KEYS", "SCORING_WORKERS", "SCORING_REGISTRY", "STACK_CPUS"}
     assert added.keys() == example.keys() - named
     # What it does not name is as it was before: nothing is chosen for it.
     assert load({}, tmp_path / ".env") == before

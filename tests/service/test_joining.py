@@ -17,7 +17,7 @@ def test_a_restart_keeps_the_way_back(tmp_path: Path, monkeypatch: pytest.Monkey
     board = Whiteboard(os.memfd_create("a-test"))
     monkeypatch.setattr(joining, "whiteboard", lambda _: board)
     monkeypatch.setattr("service.process.run_folder.metrics_folder", lambda: tmp_path)
-    settings = Settings(models=str(tmp_path / "models"))
+    settings = Settings(registry=str(tmp_path / "models"))
     assert joining.first(settings, "regno", pytest.fail).version == SECOND
     order = board.order
     assert order

@@ -23,7 +23,7 @@ def client(make_app: AppMaker, tmp_path: Path) -> FlaskClient:
     return make_app(
         api_keys=f"boss:boss-key,alice:{_KEY}",
         admins="boss",
-        models=str(tmp_path / "models"),
+        registry=str(tmp_path / "models"),
         metrics_token=_TOKEN,
     ).test_client()
 
@@ -109,7 +109,7 @@ def test_all_of_it_is_for_admins(method: str, path: str, client: FlaskClient) ->
 def test_without_a_registry_there_is_nothing_to_tell(path: str, make_app: AppMaker) -> None:
     client = make_app(api_keys="boss:boss-key", admins="boss").test_client()
     reply = client.get(path, headers=_BOSS)
-    told = "no registry is followed: SCORING_MODELS is not set"
+    told = "no registry is followed: SCORING_REGISTRY is not set"
     assert (reply.status_code, reply.json) == (409, {"body": told, "status": "fail"})
 
 
@@ -119,7 +119,7 @@ def test_a_registry_that_cant_be_read_is_a_503_without_plates(
     (tmp_path / "А939НО196").mkdir()
     (tmp_path / "А939НО196" / "regno").write_text("no folder")
     client = make_app(
-        api_keys="boss:boss-key", admins="boss", models=str(tmp_path / "А939НО196")
+        api_keys="boss:boss-key", admins="boss", registry=str(tmp_path / "А939НО196")
     ).test_client()
     reply = client.get("/model/history", headers=_BOSS)
     assert reply.status_code == 503

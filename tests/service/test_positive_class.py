@@ -58,7 +58,7 @@ def test_the_replies_of_a_model_that_cant_be_explained_are_documented() -> None:
 
 
 def test_a_registrys_versions_name_it_themselves(tmp_path: Path) -> None:
-    given = {"SCORING_MODELS": "models", "SCORING_POSITIVE_CLASS": "b"}
+    given = {"SCORING_REGISTRY": "models", "SCORING_POSITIVE_CLASS": "b"}
     with pytest.raises(SettingsError, match=r"^SCORING_POSITIVE_CLASS: it is for SCORING_MODEL; "):
         load(given, tmp_path / "none.env")
 

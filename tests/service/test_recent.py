@@ -25,12 +25,12 @@ def reading(request_body: dict[str, Any]) -> Callable[..., Reading]:
     ("settings", "kept"),
     [
         ({}, 0),
-        ({"models": "/m"}, 0),
+        ({"registry": "/m"}, 0),
         ({"admins": "boss"}, 0),
-        ({"models": "/m", "admins": " , "}, 0),
-        ({"models": "/m", "admins": "boss"}, 1000),
-        ({"models": "/m", "admins": "boss", "parity_rows": 7}, 7),
-        ({"models": "/m", "admins": "boss", "parity_rows": 0}, 0),
+        ({"registry": "/m", "admins": " , "}, 0),
+        ({"registry": "/m", "admins": "boss"}, 1000),
+        ({"registry": "/m", "admins": "boss", "parity_rows": 7}, 7),
+        ({"registry": "/m", "admins": "boss", "parity_rows": 0}, 0),
     ],
 )
 def test_readings_are_kept_only_where_a_promotion_can_use_them(

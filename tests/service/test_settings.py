@@ -14,6 +14,7 @@ from service.config.settings import (
     Settings,
     SettingsError,
     load,
+    renamed_variables,
     variable,
 )
 from service.config.settings import unknown_variables as unknown
@@ -49,9 +50,9 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "workers": ("3", 3),
     "model": ("some.cbm", "some.cbm"),
     "positive_class": ("network", "network"),
-    "models": ("s3://bucket/models", "s3://bucket/models"),
-    "models_cache": ("/var/cache/models", "/var/cache/models"),
-    "models_poll_seconds": ("0.5", 0.5),
+    "registry": ("s3://bucket/models", "s3://bucket/models"),
+    "registry_cache": ("/var/cache/models", "/var/cache/models"),
+    "registry_poll_seconds": ("0.5", 0.5),
     "max_slowdown": ("2.5", 2.5),
     "parity_rows": ("50", 50),
     "parity_max_flips": ("0.1", 0.1),
@@ -117,6 +118,39 @@ def test_the_environment_wins_over_dotenv(field: str, dotenv: Path) -> None:
 def test_an_empty_value_counts_as_not_set(field: str, dotenv: Path) -> None:
     dotenv.write_text(f"{variable(field)}=\n")
     assert load({variable(field): ""}, dotenv) == load({}, dotenv.with_name("none"))
+
+
+_FORMER = {
+    "SCORING_MODELS": ("registry", "s3://bucket/models"),
+    "SCORING_MODELS_CACHE": ("registry_cache", "/var/cache/models"),
+    "SCORING_MODELS_POLL_SECONDS": ("registry_poll_seconds", "0.5"),
+}
+
+
+@pytest.mark.parametrize("old", _FORMER)
+def test_a_former_name_is_accepted_and_reported(old: str, dotenv: Path) -> None:
+    field, text = _FORMER[old]
+    assert load({old: text}, dotenv) == load({variable(field): text}, dotenv)
+    assert renamed_variables({old: text}, dotenv) == {old: variable(field)}
+    assert renamed_variables({variable(field): text}, dotenv) == {}
+    assert unknown({old: text}, dotenv) == []
+
+
+@pytest.mark.parametrize("old", _FORMER)
+def test_two_names_of_a_setting_must_agree(old: str, dotenv: Path) -> None:
+    field, text = _FORMER[old]
+    dotenv.write_text(f"{old}={text}\n")
+    assert load({variable(field): text}, dotenv) == load({old: text}, dotenv)
+    with pytest.raises(SettingsError) as caught:
+        load({variable(field): f"{text}0"}, dotenv)
+    assert caught.value.variable == old
+    assert variable(field) in str(caught.value)
+
+
+def test_a_bad_value_is_reported_by_the_name_that_is_set(dotenv: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"SCORING_MODELS_POLL_SECONDS": "often"}, dotenv)
+    assert caught.value.variable == "SCORING_MODELS_POLL_SECONDS"
 
 
 _BAD = [

@@ -68,10 +68,11 @@ def test_the_log_begins_with_what_is_served(tmp_path: Path) -> None:
     assert served == f"Serving {model} at {address}; workers: 1; keys: partner"
 
 
-def test_metrics_add_up_over_the_workers_and_a_misspelt_setting_is_told(
+def test_metrics_add_up_over_the_workers_and_odd_settings_are_logged(
     tmp_path: Path, request_body: dict[str, Any]
 ) -> None:
-    with serving(tmp_path, metrics_token="t0ken", api_kees="a:b") as server:
+    given = {"metrics_token": "t0ken", "api_kees": "a:b", "models_cache": "/tmp"}
+    with serving(tmp_path, **given) as server:
         for _ in range(40):
             with server.client() as client:
                 assert client.post("/reg/", json=request_body).status_code == 200
@@ -80,6 +81,8 @@ def test_metrics_add_up_over_the_workers_and_a_misspelt_setting_is_told(
     assert 'scoring_rows_total{result="scored"} 40.0' in page
     messages = [line["message"] for line in server.log() if "message" in line]
     assert "SCORING_API_KEES is not a setting: nothing reads it" in messages
+    (renamed,) = [message for message in messages if "SCORING_MODELS_CACHE" in message]
+    assert "SCORING_REGISTRY_CACHE" in renamed
 
 
 def test_a_header_with_an_underscore_is_no_key(tmp_path: Path) -> None:

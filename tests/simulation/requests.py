@@ -24,7 +24,7 @@ SETTINGS: Final = Settings(
     max_rows=20,
     max_waiting=2,
     max_wait_ms=150,
-    models_poll_seconds=0.3,
+    registry_poll_seconds=0.3,
     shadow_share=1.0,
     explain_rows=2,
 )

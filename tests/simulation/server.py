@@ -84,7 +84,7 @@ class Server:
         self._worker.wsgi = SimpleNamespace(site=lambda *_: self.site)
         place = Place(self._worker.place, shared.scoreboard, shared.whiteboard)
         parts = cast("Any", shared.registry), cast("Any", Loader), self.slot, place
-        poll = SETTINGS.models_poll_seconds
+        poll = SETTINGS.registry_poll_seconds
         self._follower = Follower(*parts, _metrics().rollout, poll, self._shadow)
         self._worker.begin = self._begin
         self._followers: set[Task[Any]] = set()

@@ -199,7 +199,7 @@ def test_a_registry_gets_into_the_stack_as_its_page_says(system: System) -> None
         python = ("--entrypoint", "python", *tool, *command, "--models", "/models")
         system.engine.docker(*run, *volumes, *more, *python)
     system.settings |= {"STACK_MODELS": str(models), "STACK_MODELS_MODE": "rw"}
-    system.settings["SCORING_MODELS"] = "/models"
+    system.settings["SCORING_REGISTRY"] = "/models"
     gateway = configuration(ROOT / ".env.example")["networks"]["front"]["ipam"]["config"][0]
     system.settings["EDGE_ADMIN_ADDRESSES"] = gateway["gateway"]
     system.must("up", "--detach", "--wait", "--wait-timeout", "60")
@@ -208,7 +208,7 @@ def test_a_registry_gets_into_the_stack_as_its_page_says(system: System) -> None
             reply = edge.get("/model", headers={"x-api-key": system.key(caller)})
             assert reply.status_code == status, reply.text
     assert reply.json()["body"]["version"] == "own"
-    for name in ("STACK_MODELS", "STACK_MODELS_MODE", "SCORING_MODELS"):
+    for name in ("STACK_MODELS", "STACK_MODELS_MODE", "SCORING_REGISTRY"):
         del system.settings[name]
     system.must("up", "--detach", "--wait", "--wait-timeout", "60")
     assert score(system, system.key("client")).headers["x-model-version"] == _KNOWN["model"]

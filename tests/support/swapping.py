@@ -58,8 +58,8 @@ def registry_of_twins(folder: Path, **changed: Any) -> Registry:
 def following(folder: Path, **settings: str) -> Iterator[Server]:
     """Two workers that follow the registry in `folder`; the usual key is an admin's."""
     usual = {
-        "models": str(folder / "models"),
-        "models_poll_seconds": "0.1",
+        "registry": str(folder / "models"),
+        "registry_poll_seconds": "0.1",
         "host": "127.0.0.1",
         "port": str(free_port()),
         "api_keys": "example:123321,night:a-key-of-the-night",

@@ -543,7 +543,9 @@ async def test_what_is_sent_after_the_last_reply_is_read_up_to_a_bound(
     echo.endpoint.refusal = lambda _: fail(401, "no")
     client.send(post(b"a" * (20 << 20)))
     assert (await client.reply()).status == 401
-    await client.ended()
+    await until(lambda: not client.connection.transport.is_reading())
+    assert len(echo.site.connections) == 1, "a client that is ended at once connects again at once"
+    client.connection.check(client.connection.since + 1.1, PATIENT)
     await until(lambda: not echo.site.connections)
     assert echo.statuses == [401]
 
