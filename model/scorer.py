@@ -61,11 +61,11 @@ class Scorer(Protocol):
 
     def table_of(self, requests: Sequence[Request], /) -> tuple[Table, Mapping[str, int]]:
         """The table of requests, and how many of them have which warning."""
-        raise NotImplementedError
+        return requests, {}
 
     def score_table(self, table: Table, /) -> Sequence[Any]:
         """One score for each row of a table."""
-        raise NotImplementedError
+        return self.score(table)
 
     def group_of(self, request: Request, /) -> str:
         """The group of a request for which versions are compared apart, "" for none."""
@@ -79,6 +79,7 @@ class Scorer(Protocol):
 
     def warm(self) -> None:
         """Do once what requests will do. Raises ModelRefused when it can't be done."""
+        return
 
     def validate(self) -> None:
         """Try all that will be done with it, and check its scores. Raises ModelRefused."""
@@ -86,6 +87,7 @@ class Scorer(Protocol):
 
     def prepare(self) -> None:
         """Do what saves memory before a fork; nothing is predicted."""
+        return
 
 
 class Decoder(Protocol):

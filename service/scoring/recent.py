@@ -14,9 +14,14 @@ LARGEST_BYTES: Final = 4096
 class Recent(deque[Request]):
     """The newest ones, but those that take too much memory."""
 
-    def __init__(self, most: int, memory_of: Callable[[Request], int]) -> None:
-        """At most so many; `memory_of` says what one takes."""
-        super().__init__(maxlen=most)
+    def __init__(
+        self,
+        requests: Iterable[Request] = (),
+        maxlen: int | None = None,
+        memory_of: Callable[[Request], int] = lambda _: 0,
+    ) -> None:
+        """`memory_of` says what one takes; the other arguments are a deque's, for its copies."""
+        super().__init__(requests, maxlen)
         self._memory_of = memory_of
 
     def append(self, request: Request, /) -> None:
@@ -31,4 +36,4 @@ class Recent(deque[Request]):
 
 def recent(most: int, memory_of: Callable[[Request], int]) -> deque[Request]:
     """A place for so many; for none where they can't be used, at no cost."""
-    return Recent(most, memory_of) if most else deque(maxlen=0)
+    return Recent(maxlen=most, memory_of=memory_of) if most else deque(maxlen=0)
