@@ -1,4 +1,4 @@
-# Everything a person or CI does here. `make help` lists it.
+# The commands of this project. `make help` lists them; CI runs the same targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -6,26 +6,26 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What comes as source would be built by packages that no lock knows.
+# Wheels only: a source package would be built by packages that no lock names.
 LOCKED := --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
 ##@ Two commands
 .PHONY: run test
-run: $(RUNTIME) ## Set up what is missing and serve: the bundled model, unless settings name another
+run: $(RUNTIME) ## Install what is missing and serve the bundled model, or the one that settings name
 	@$(BIN)/python -m service.config.announce
 	@exec $(BIN)/python -m service
 
-test: check test-fast test-slow test-stack ## Set up what is missing, check the code, run all tests
+test: check test-fast test-slow test-stack ## Install what is missing, check the code, run all tests
 
 .PHONY: doctor
-doctor: $(RUNTIME) ## Check this machine and the settings for every known trap; ARGS=--help
+doctor: $(RUNTIME) ## Check this machine and the settings for known faults; ARGS=--help
 	@$(BIN)/python -m service.doctor $(ARGS)
 
-##@ Working on it
+##@ Development
 .PHONY: check test-fast test-slow test-stack soak format
-check: $(DEV) ## Lint, types and the rooms' import laws
+check: $(DEV) ## Lint, types, import contracts, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,18 +39,18 @@ test-fast: $(DEV) tools ## Tests that take seconds
 test-slow: $(DEV) tools ## The live server, fuzzing, memory
 	$(BIN)/pytest -m "slow and not stack"
 
-test-stack: $(DEV) stack-tools ## The system of docker-compose.yml, really run where an engine can be had
+test-stack: $(DEV) stack-tools ## The containers of docker-compose.yml, where a Docker engine can run
 	$(BIN)/pytest -m stack
 
 soak: $(DEV) ## Play 100,000 simulated schedules of the server, half an hour; ARGS=--help lists the flags
 	$(BIN)/python -m tests.simulation --schedules 100000 $(ARGS)
 
-format: $(DEV) ## Format the code and mend what ruff can mend
+format: $(DEV) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 ##@ The model
 .PHONY: train
-train: $(DEV) ## Train the bundled model anew: regno.cbm, manifest, model card
+train: $(DEV) ## Train the bundled model again: regno.cbm, manifest, model card
 	$(BIN)/python -m model.train
 
 loadgen/data/rows.csv: model/regno/training/simulate.py | $(DEV) ## Simulated rows for load and benchmarks
@@ -61,81 +61,81 @@ loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | 
 
 ##@ The edge
 .PHONY: certs
-certs: ## Certificates to try TLS and client certificates with, into build/certs
-	@service/edge/certs.sh build/certs
+certs: ## Make test certificates for TLS and clients in build/certs
+	@deploy/certs.sh build/certs
 
 ##@ Monitoring
-.PHONY: rules dashboards look
-rules: $(DEV) ## Make the Prometheus rules anew from monitoring/slo.toml
+.PHONY: rules dashboards screenshots
+rules: $(DEV) ## Make the Prometheus rules from monitoring/slo.toml
 	$(BIN)/python -m monitoring.rules
 
-dashboards: $(DEV) ## Make the Grafana dashboards anew
+dashboards: $(DEV) ## Make the Grafana dashboards
 	$(BIN)/python -m monitoring.grafana
 
-look: $(DEV) tools ## Draw the dashboards as PNG, of the real service under some load
-	$(BIN)/python -m monitoring.look $(ARGS)
+screenshots: $(DEV) tools ## Draw the dashboards as PNG, with data of the real service under load
+	$(BIN)/python -m tests.screenshots $(ARGS)
 
 ##@ Measuring
 .PHONY: bench bench-quick bench-table profile
-bench: $(DEV) tools ## The service against its rivals, 15 minutes; ARGS=--help lists the flags
+bench: $(DEV) tools ## The service against its baselines, 15 minutes; ARGS=--help lists the flags
 	$(BIN)/python -m loadgen.bench $(ARGS)
 
 bench-quick: $(DEV) tools ## The same in a minute, to see that it runs
 	$(BIN)/python -m loadgen.bench --quick $(ARGS)
 
-bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, beside bare CatBoost
+bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, against bare CatBoost
 	$(BIN)/python -m loadgen.bench.table $(ARGS)
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
-	$(BIN)/python -m loadgen.profile $(ARGS)
+	$(BIN)/python -m loadgen.bench.profile $(ARGS)
 
 ##@ Load
 .PHONY: load load-ui chaos attacks
 SHAPE ?=
 URL ?=
-load: $(DEV) ## SHAPE=ramp500: load a service and judge it; URL= of one that runs, else one is started
+load: $(DEV) ## SHAPE=ramp500: load a service and evaluate it; without URL= one is started
 	$(BIN)/python -m loadgen.load $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
-load-ui: $(DEV) ## The same by hand, on Locust's page at 127.0.0.1:8089
+load-ui: $(DEV) ## The same with Locust's web page, on 127.0.0.1:8089
 	$(BIN)/python -m loadgen.load --ui $(if $(SHAPE),--shape $(SHAPE)) $(if $(URL),--url $(URL)) $(ARGS)
 
-chaos: $(DEV) ## Kill, reload, scrape and hold up the service under load, and count who notices
+chaos: $(DEV) ## Inject faults into the service under load, and count failed requests
 	$(BIN)/python -m loadgen.chaos $(ARGS)
 
-attacks: $(DEV) ## Attack a service of its own in every known way, and see what others feel
+attacks: $(DEV) ## Attack a service that is started for it, and measure what other clients notice
 	$(BIN)/python -m loadgen.attacks $(ARGS)
 
 ##@ The stack
 .PHONY: env up down
 INTO ?= .
-env: ## Make what is missing of .env, secrets and certificates to try with; ARGS=--help
-	@service/edge/certs.sh $(INTO)/build/certs >/dev/null
-	@$(PYTHON) -m service.env $(INTO) $(ARGS)
+env: ## Create missing settings, secrets and test certificates; ARGS=--help
+	@deploy/certs.sh $(INTO)/build/certs >/dev/null
+	@$(PYTHON) -m deploy.init_env $(INTO) $(ARGS)
 
-up: ## Build what changed, start all of docker-compose.yml, wait until it is healthy
+up: ## Build, start and wait for all of docker-compose.yml
 	docker compose up --build --detach --wait
 
-down: ## Stop it; what Prometheus and Grafana have stays
+down: ## Stop it; the data of Prometheus and Grafana stays
 	docker compose down
 
 ##@ Upkeep
 .PHONY: setup lock audit clean help
-setup: $(DEV) ## Only install
+setup: $(DEV) ## Install only
 
-lock: $(DEV) ## Resolve the locked dependencies anew
+lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --group train --group load \
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train --group bench \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
-	for image in generator=load alerts=alerts; do \
-	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $${image%=*} \
-	  --constraints requirements-dev.lock --output-file requirements-$${image#*=}.lock; done
+	for image in generator alerts; do \
+	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $$image \
+	  --constraints requirements-dev.lock --output-file requirements-$$image.lock; done
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --only-binary :all: \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-audit: $(DEV) ## What the service is made of: hashes, dependencies and licences checked, SBOM in build/
+audit: $(DEV) ## Check hashes, dependencies and licences of the service; SBOM in build/
 	rm -rf build/audit && $(PYTHON) -m venv build/audit
 	build/audit/bin/pip install $(LOCKED) -r requirements.lock
 	build/audit/bin/pip check --disable-pip-version-check
@@ -145,7 +145,7 @@ audit: $(DEV) ## What the service is made of: hashes, dependencies and licences 
 	@build/audit/bin/python .ci/licences.py
 	@echo "Not checked: known vulnerabilities. Give build/sbom.cdx.json to a scanner that has a database."
 
-clean: ## Remove what was installed or made
+clean: ## Remove everything that was installed or made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -153,44 +153,18 @@ help: ## This list
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*##/ {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# What tests and measurements use beside Python. Debian starts the servers that it installs,
-# unless this file says not to.
-NO_START := /usr/sbin/policy-rc.d
-.PHONY: tools
-tools:
-	@missing=""; PATH="$$PATH:/usr/sbin"; for pair in wrk=wrk curl=curl prometheus=prometheus \
-	  prometheus-alertmanager=prometheus-alertmanager chromium=chromium nginx=nginx-light \
-	  openssl=openssl; do \
-	  command -v $${pair%=*} >/dev/null || missing="$$missing $${pair#*=}"; done; \
-	if ! fc-list 2>/dev/null | grep -qi inter; then missing="$$missing fontconfig fonts-inter"; fi; \
-	if [ -n "$$missing" ]; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing$$missing"; \
-	    if [ ! -e $(NO_START) ]; then trap 'rm -f $(NO_START)' EXIT; \
-	      printf '#!/bin/sh\nexit 101\n' >$(NO_START); chmod +x $(NO_START); fi; \
-	    apt-get update -qq; \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	  else echo "Missing:$$missing (Debian: apt-get install$$missing)" >&2; exit 1; fi; fi
+.PHONY: tools stack-tools
+tools: ## Install the Debian packages that tests and measurements need
+	@deploy/debian-packages.sh tests
 
-# What the stack's tests need beside that. Without it they say so; nothing else needs it.
-.PHONY: stack-tools
+# Without a Docker engine the stack's tests say so; nothing else needs one.
 stack-tools: tools
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  ! { command -v dockerd && command -v mmdebstrap && PATH="$$PATH:/usr/sbin" command -v iptables; } >/dev/null; then \
-	  echo "Installing docker.io iptables mmdebstrap"; \
-	  if [ ! -e $(NO_START) ]; then trap 'rm -f $(NO_START)' EXIT; \
-	    printf '#!/bin/sh\nexit 101\n' >$(NO_START); chmod +x $(NO_START); fi; \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-	    --no-install-recommends docker.io iptables mmdebstrap >/dev/null; } || true; fi
+	@deploy/debian-packages.sh stack || true
 
-# Debian ships python3 without its venv module: add it where we may, else name it.
 $(BIN)/python:
 	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 	  echo "Python 3.11 or newer is needed: $$($(PYTHON) --version). Set PYTHON=..." >&2; exit 1; fi
-	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "Installing python3-venv"; apt-get update -qq; apt-get install -y -qq python3-venv; \
-	  else echo "Missing: the venv module (Debian: apt-get install python3-venv)" >&2; exit 1; fi; fi
+	@PYTHON="$(PYTHON)" deploy/debian-packages.sh python
 	@echo "Making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 

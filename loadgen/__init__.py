@@ -1,8 +1,7 @@
-"""Load: the load generator and the benchmark.
+"""Load tests, fault injection, attacks and the benchmark.
 
-May import: the standard library, locust, its gevent and ConfigArgParse, msgspec,
-prometheus_client, psutil, matplotlib.
-Never: `service` or `model`. What is here speaks HTTP, as any client does, and starts the
-servers it measures as programs. Those in `bench/rivals/` and `bench/limits/` import what they
-serve with.
+May import: the standard library, locust with gevent and ConfigArgParse, msgspec, prometheus_client,
+psutil, matplotlib, uvloop.
+Never: `service` or `model`. It speaks HTTP, as any client does, and starts the servers that it
+measures as programs. Those in `bench/baselines/` and `bench/limits/` import what they serve with.
 """

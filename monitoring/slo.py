@@ -1,4 +1,4 @@
-"""The reader of `slo.toml`: typed, and plain about what is wrong in it."""
+"""The objectives and limits of `slo.toml`, read with types and exact errors."""
 
 import tomllib
 from pathlib import Path
@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 
 PATH: Final = Path(__file__).with_name("slo.toml")
 
-# A length of time as Prometheus writes it, in one unit.
+# A duration as Prometheus writes it, in one unit.
 Duration = Annotated[str, Meta(pattern="^[1-9][0-9]*[smhd]$")]
-# A share strictly between nothing and all.
+# A share between 0 and 1, both excluded.
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -20,15 +20,15 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class SloError(Exception):
-    """A number that can't be used; the text names the file and the place in it."""
+    """An invalid value; the text names the file and the key."""
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file: a misspelt key is refused, not ignored."""
+    """A table of the file: an unknown key is an error."""
 
 
 class Objective(_Table, frozen=True):
-    """What is promised, over which window."""
+    """The objectives and their window."""
 
     window: Duration
     availability: Share
@@ -37,7 +37,7 @@ class Objective(_Table, frozen=True):
 
 
 class Burn(_Table, frozen=True, rename={"sustained": "for"}):
-    """One pair of windows, and how much faster than allowed the budget burns in both."""
+    """A pair of windows with the burn rate that fires in both."""
 
     severity: Literal["page", "ticket"]
     factor: Positive
@@ -47,7 +47,7 @@ class Burn(_Table, frozen=True, rename={"sustained": "for"}):
 
 
 class Traffic(_Table, frozen=True):
-    """When the requests themselves look wrong."""
+    """The limits of alerts on requests."""
 
     min_bad_requests: Count
     silent_for: Duration
@@ -59,7 +59,7 @@ class Traffic(_Table, frozen=True):
 
 
 class Saturation(_Table, frozen=True, rename={"sustained": "for"}):
-    """When the workers are at their limit; the CPU's share is of one core for each worker."""
+    """The limits of saturation; the CPU ratio is of one core per worker."""
 
     cpu_ratio: Share
     in_flight_per_worker: Count
@@ -67,7 +67,7 @@ class Saturation(_Table, frozen=True, rename={"sustained": "for"}):
 
 
 class Process(_Table, frozen=True):
-    """When the processes themselves look wrong."""
+    """The limits of alerts on processes."""
 
     scrapes_missing_for: Duration
     outages: Count
@@ -85,7 +85,7 @@ class Process(_Table, frozen=True):
 
 
 class Drift(_Table, frozen=True):
-    """When the inputs or the scores are no longer those of the training."""
+    """The limits of drift from the training data."""
 
     warn: Positive
     alert: Positive
@@ -97,7 +97,7 @@ class Drift(_Table, frozen=True):
 
 
 class LoadTest(_Table, frozen=True):
-    """What a load test must show to pass; read by the load generator."""
+    """The limits of load tests, which the load generator reads."""
 
     target_requests_per_second: Positive
     min_rate_ratio: Share
@@ -149,7 +149,7 @@ def _explain(message: str) -> str:
 
 
 def _contradiction(slo: Slo) -> str:
-    """What two numbers say against each other; empty when they agree."""
+    """The contradictions between values; empty if there are none."""
     for number, burn in enumerate(slo.burn):
         if seconds(burn.short) >= seconds(burn.long):
             return f"burn[{number}].short: {burn.short} is not shorter than long, {burn.long}"

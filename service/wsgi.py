@@ -17,10 +17,10 @@ from model import ModelRefused, catalog
 from model.registry import check_model
 from service import endpoints
 from service.app import Parts, Served, create_app, create_metrics_app
-from service.config.settings import Settings, SettingsError, of_this_server, stop, variable
+from service.config.settings import Settings, SettingsError, refuse_start, variable
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.scoreboard import scoreboard
+from service.process.runtime import runtime
 from service.rollout.joining import first, has_live
 from service.rollout.rollout_state import whiteboard
 from service.scoring.live import Slot
@@ -117,7 +117,7 @@ def _others(settings: Settings, metrics: Metrics, admission: Admission) -> Itera
 def build() -> Application:
     """The app. Stops the process when a setting can't be used."""
     try:
-        settings = of_this_server()
+        settings = runtime().settings
         keys = ApiKeys(settings)
         metrics = Metrics(keys.names, thresholds_of(settings), kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
@@ -126,8 +126,8 @@ def build() -> Application:
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
         others = tuple(_others(settings, metrics, admission))
     except SettingsError as error:
-        stop(error)
-    default = slot, scoreboard(), whiteboard()
+        refuse_start(error)
+    default = slot, runtime().scoreboard, whiteboard()
     return Application(Parts(settings, keys, metrics, admission, *default, others))
 
 

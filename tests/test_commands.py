@@ -26,8 +26,8 @@ PAGES = [
     page
     for page in sorted({*ROOT.glob("*.md"), *ROOT.glob("[!.]*/**/*.md")})
     if not {"node_modules", "build"} & set(page.relative_to(ROOT).parts)
-    # Those tell of what was.
-    and page.name not in {"CHANGELOG.md", "DECISIONS.md"}
+    # It lists what was, too.
+    and page.name != "CHANGELOG.md"
 ]
 
 

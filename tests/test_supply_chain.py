@@ -8,12 +8,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.paths import ROOT
 
 _LOCKS = sorted(ROOT.glob("requirements*.lock"))
-_NPM_LOCKS = sorted(ROOT.glob("monitoring/look/*/package-lock.json"))
-_DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
+_NPM_LOCKS = sorted(ROOT.glob("tests/screenshots/*/package-lock.json"))
+_DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 
 
 def _make(*targets: str) -> str:
@@ -33,16 +34,21 @@ def _installs(commands: str) -> list[str]:
     return [line for line in joined.splitlines() if re.search(r"pip\b.* install .*-r ", line)]
 
 
-_COMMANDS = {
-    "make": _installs(_make("setup", "audit")),
-    **{path.parent.name: _installs(path.read_text()) for path in _DOCKERFILES},
-}
+def _image_installs() -> list[str]:
+    """Those of the images, with the variable that holds what they share."""
+    text = _DOCKERFILE.replace("\\\n", " ")
+    shared = re.search(r'^ENV INSTALL="(.*)"$', text, re.MULTILINE)
+    assert shared
+    return _installs(text.replace("${INSTALL}", shared[1]))
+
+
+_COMMANDS = {"make": _installs(_make("setup", "audit")), "images": _image_installs()}
 
 
 @pytest.mark.parametrize("where", _COMMANDS)
 def test_locks_are_installed_by_hash_and_from_wheels_only(where: str) -> None:
     commands = _COMMANDS[where]
-    assert len(commands) == (3 if where == "make" else 1)
+    assert len(commands) == 3
     for command in commands:
         assert "--require-hashes" in command
         assert "--only-binary :all:" in command
@@ -94,9 +100,21 @@ def test_every_package_of_node_has_a_hash_and_no_address_of_somebodys_own(path: 
         assert resolved.startswith("https://registry.npmjs.org/"), name
 
 
+def test_the_workflow_runs_targets_of_the_makefile_with_pinned_actions() -> None:
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "read"}
+    _make(*job["strategy"]["matrix"]["target"])  # fails for a target that does not exist
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one)] == []
+
+
 def test_there_are_as_many_locks_as_are_known() -> None:
     assert [path.name for path in _LOCKS] == [
-        *("requirements-alerts.lock", "requirements-dev.lock", "requirements-load.lock"),
+        *("requirements-alerts.lock", "requirements-dev.lock", "requirements-generator.lock"),
         "requirements.lock",
     ]
     assert [path.parent.name for path in _NPM_LOCKS] == ["page", "schema"]

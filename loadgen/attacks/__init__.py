@@ -1,5 +1,5 @@
-"""Clients that try to hold a worker up, and what others feel of them.
+"""Clients that try to block a worker, and what other clients notice.
 
 `python -m loadgen.attacks` starts the service with one worker, runs one attack after the other from
-a process of its own, and measures meanwhile how soon probes are answered and scores come back.
+a separate process, and measures the latency of probes and scores meanwhile.
 """

@@ -1,7 +1,7 @@
-"""`python -m loadgen.attacks`: attack the service, one way after the other, and see who feels it.
+"""`python -m loadgen.attacks`: attack the service, and measure what other clients notice.
 
-Exit code 1 if an attack made a probe slower than --probe-ms, the worker greater than --memory-mib,
-or left a caller without a score or 429; 2 if nothing could be measured.
+Exit code 1 if an attack made a probe slower than --probe-ms, the worker larger than --memory-mib,
+or left a caller without a score or 429; 2 if the service does not start.
 """
 
 import argparse
@@ -14,29 +14,27 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Final, NamedTuple
 
 import psutil
 
-from loadgen.attacks.attackers import ATTACKS, Aim
-from loadgen.bench import machine, rows
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.options import ROOT, Options
-from loadgen.bench.server import Server, running
-from loadgen.bench.targets import KEY, TARGETS
+from loadgen.attacks.attackers import ATTACKS, AttackTarget
+from loadgen.common import machine, rows, service
+from loadgen.common.errors import CannotStart
+from loadgen.common.options import MODEL, ROOT, ROWS
+from loadgen.common.service import KEY, Server
 
 _CALLERS: Final = 4
 _CALLS_A_SECOND: Final = 100.0
 _PROBES_A_SECOND: Final = 20.0
-_PATIENCE: Final = 60.0
+_TIMEOUT: Final = 60.0
 _MIB: Final = 1 << 20
 _SCORED: Final = 200
 
 
-class Felt(NamedTuple):
-    """What others felt: slowest probe, median and p99 of scores in ms, statuses, memory in MiB."""
+class Impact(NamedTuple):
+    """Slowest probe, median and p99 of scores in ms; replies by status; memory in MiB."""
 
     probe: float
     p50: float
@@ -46,12 +44,11 @@ class Felt(NamedTuple):
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Attack, print a table. Returns the exit status."""
+    """Run the attacks, print a table. Returns the exit code."""
     arguments = _parser().parse_args(given)
     names = arguments.attacks.split(",") if arguments.attacks else list(ATTACKS)
     try:
-        with TemporaryDirectory(prefix="attacks-") as folder:
-            return _attack_all(names, arguments, Path(folder))
+        return _attack_all(names, arguments)
     except CannotStart as error:
         sys.stderr.write(f"Not measured. {error}\n")
         return 2
@@ -62,31 +59,26 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("--attacks", default="", metavar="NAME,NAME", help=f"of {', '.join(ATTACKS)} [all]")
     add("--seconds", type=float, default=6.0, help="length of each attack [6]")
-    add("--probe-ms", type=float, default=100.0, help="the slowest probe that is borne [100]")
-    add("--memory-mib", type=float, default=500.0, help="the most memory of the worker [500]")
-    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", help="the .cbm file to serve")
-    add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", help="CSV of requests")
+    add("--probe-ms", type=float, default=100.0, help="limit of the slowest probe [100]")
+    add("--memory-mib", type=float, default=500.0, help="limit of the worker's memory [500]")
+    add("--model", type=Path, default=MODEL, help="the .cbm file to serve")
+    add("--rows", type=Path, default=ROWS, help="CSV of requests")
     return parser
 
 
-def _attack_all(names: list[str], arguments: Namespace, folder: Path) -> int:
+def _attack_all(names: list[str], arguments: Namespace) -> int:
     (row,) = rows.singles(rows.read(arguments.rows)[:1])
-    options = Options(
-        targets=(), model=arguments.model.resolve(), rows=arguments.rows, worker_counts=(1,),
-        connections=(), bulk=(), bulk_connections=1, rounds=1, seconds=1, sample=1, env={},
-        out=folder,
-    )  # fmt: skip
-    sys.stdout.write(f"{machine.in_words(machine.describe())}\n\n{_HEAD}")
+    sys.stdout.write(f"{machine.summary(machine.describe())}\n\n{_HEAD}")
     held = True
-    with running(TARGETS["service"], options, folder, row) as server:
-        aim = Aim(server.port, KEY, row)
-        alone = asyncio.run(_feel(server, aim, arguments.seconds))
+    with service.running(arguments.model.resolve(), 1, row) as server:
+        target = AttackTarget(server.port, KEY, row)
+        alone = asyncio.run(_measure(server, target, arguments.seconds))
         sys.stdout.write(_line("alone", alone, ""))
         for name in names:
-            felt = _under(name, server, aim, arguments.seconds)
-            word = _judged(felt, arguments)
-            held = held and not word
-            sys.stdout.write(_line(name, felt, word))
+            impact = _under(name, server, target, arguments.seconds)
+            violation = _violation(impact, arguments)
+            held = held and not violation
+            sys.stdout.write(_line(name, impact, violation))
             sys.stdout.flush()
     return 0 if held else 1
 
@@ -97,47 +89,45 @@ _HEAD: Final = (
 )
 
 
-def _line(name: str, felt: Felt, word: str) -> str:
-    statuses = ", ".join(f"{status} {count}" for status, count in sorted(felt.statuses.items()))
-    return (
-        f"{name:16} {felt.probe:11.1f} ms {felt.p50:10.1f} {felt.p99:9.1f} {felt.memory:6.0f} MiB"
-        f"  {statuses}{word}\n"
-    )
+def _line(name: str, impact: Impact, violation: str) -> str:
+    statuses = ", ".join(f"{status} {count}" for status, count in sorted(impact.statuses.items()))
+    times = f"{impact.probe:11.1f} ms {impact.p50:10.1f} {impact.p99:9.1f}"
+    return f"{name:16} {times} {impact.memory:6.0f} MiB  {statuses}{violation}\n"
 
 
-def _judged(felt: Felt, arguments: Namespace) -> str:
-    if felt.probe > arguments.probe_ms:
+def _violation(impact: Impact, arguments: Namespace) -> str:
+    if impact.probe > arguments.probe_ms:
         return "  FAILED: a probe was too slow"
-    if felt.memory > arguments.memory_mib:
+    if impact.memory > arguments.memory_mib:
         return "  FAILED: too much memory"
-    lost = felt.statuses.keys() - {"200", "429"}
+    lost = impact.statuses.keys() - {"200", "429"}
     return f"  FAILED: {', '.join(sorted(lost))}" if lost else ""
 
 
-def _under(name: str, server: Server, aim: Aim, seconds: float) -> Felt:
-    """What is felt while a process attacks."""
+def _under(name: str, server: Server, target: AttackTarget, seconds: float) -> Impact:
+    """The impact of an attack by a separate process."""
     command = [sys.executable, "-m", "loadgen.attacks.attackers"]
     with subprocess.Popen(
-        [*command, name, str(aim.port), str(seconds + 1)], stdin=subprocess.PIPE, cwd=ROOT
+        [*command, name, str(target.port), str(seconds + 1)], stdin=subprocess.PIPE, cwd=ROOT
     ) as process:
         try:
             assert process.stdin  # noqa: S101 - it is piped
-            process.stdin.write(f"{aim.key}\n".encode() + aim.row)
+            process.stdin.write(f"{target.key}\n".encode() + target.row)
             process.stdin.close()
-            return asyncio.run(_feel(server, aim, seconds))
+            return asyncio.run(_measure(server, target, seconds))
         finally:
             process.kill()
 
 
-async def _feel(server: Server, aim: Aim, seconds: float) -> Felt:
-    """Probe on new connections and call on kept ones, at fixed times."""
+async def _measure(server: Server, target: AttackTarget, seconds: float) -> Impact:
+    """Send probes on new connections and scores on kept ones, at fixed times."""
     probes: list[float] = []
     scores: list[float] = []
     statuses: Counter[str] = Counter()
     memory = 0.0
     end = monotonic() + seconds
-    callers = [_call(aim, number, end, scores, statuses) for number in range(_CALLERS)]
-    calls = asyncio.gather(_probe(aim, end, probes), *callers)
+    callers = [_call(target, number, end, scores, statuses) for number in range(_CALLERS)]
+    calls = asyncio.gather(_probe(target, end, probes), *callers)
     while not calls.done():
         memory = max(memory, _memory(server))
         await asyncio.wait([calls], timeout=0.1)
@@ -145,7 +135,7 @@ async def _feel(server: Server, aim: Aim, seconds: float) -> Felt:
     scores.sort()
     last = len(scores) - 1
     middle, late = (scores[int(share * last)] if scores else 0.0 for share in (0.5, 0.99))
-    return Felt(max(probes, default=0.0), middle, late, dict(statuses), memory)
+    return Impact(max(probes, default=0.0), middle, late, dict(statuses), memory)
 
 
 def _memory(server: Server) -> float:
@@ -156,33 +146,33 @@ def _memory(server: Server) -> float:
     return 0.0
 
 
-async def _probe(aim: Aim, end: float, probes: list[float]) -> None:
+async def _probe(target: AttackTarget, end: float, probes: list[float]) -> None:
     due = monotonic()
     while due < end:
         await asyncio.sleep(max(0.0, due - monotonic()))
         began = monotonic()
         with suppress(OSError):
-            reader, writer = await aim.connect()
+            reader, writer = await target.connect()
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             with suppress(TimeoutError):
-                await asyncio.wait_for(reader.read(), _PATIENCE)
+                await asyncio.wait_for(reader.read(), _TIMEOUT)
             writer.close()
         probes.append((monotonic() - began) * 1e3)
         due = max(due + 1 / _PROBES_A_SECOND, monotonic())
 
 
 async def _call(
-    aim: Aim, number: int, end: float, scores: list[float], statuses: Counter[str]
+    target: AttackTarget, number: int, end: float, scores: list[float], statuses: Counter[str]
 ) -> None:
-    request, step = aim.request(aim.row), _CALLERS / _CALLS_A_SECOND
+    request, step = target.request(target.row), _CALLERS / _CALLS_A_SECOND
     due = monotonic() + number / _CALLS_A_SECOND
     opened: tuple[StreamReader, StreamWriter] | None = None
     while due < end:
         await asyncio.sleep(max(0.0, due - monotonic()))
         began = monotonic()
         try:
-            opened = opened or await aim.connect()
-            status = await asyncio.wait_for(_status(*opened, request), _PATIENCE)
+            opened = opened or await target.connect()
+            status = await asyncio.wait_for(_status(*opened, request), _TIMEOUT)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             status, opened = type(error).__name__, None
         statuses[status] += 1

@@ -1,19 +1,21 @@
-"""`python -m loadgen.bench`: measure, show, write; the exit code tells whether all was well.
+"""`python -m loadgen.bench`: measure the targets, print the tables, write JSON and a picture.
 
-0: measured without errors. 1: a target had errors, or scores differ. 2: something is missing.
+Exit codes: 0 measured without errors, 1 a target had errors or scores differ, 2 something is
+missing.
 """
 
 import signal
 import sys
 from types import FrameType
 
-from loadgen.bench import machine, options, picture, report, run
-from loadgen.bench.errors import CannotStart, WrongAnswers
+from loadgen.bench import options, picture, report, run
+from loadgen.common import machine
+from loadgen.common.errors import CannotStart, WrongAnswers
 
 
 def main() -> int:
     """Run the benchmark that the command line describes."""
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     try:
         return _bench(options.parse())
     except CannotStart as error:
@@ -40,7 +42,7 @@ def _bench(chosen: options.Options) -> int:
     return 1 if content["errors"] else 0
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
+def _exit(_signal: int, _frame: FrameType | None) -> None:
     # An exception, so that every server's `finally` stops it.
     sys.exit(128 + signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""One measurement: a target under one kind of load, and what that cost."""
+"""One measurement: a target under one kind of load, and its cost."""
 
 import json
 import os
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from loadgen.bench import usage, wrk
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.options import ROOT
-from loadgen.bench.server import Server, settle
+from loadgen.bench import wrk
+from loadgen.common import usage
+from loadgen.common.errors import CannotStart
+from loadgen.common.options import ROOT
+from loadgen.common.service import Server
 
-# Named as the targets are: one process that scores arrays, and is asked for them by nobody.
+# Named like a target: a process that scores arrays without a server.
 COLUMNS: Final = "columns"
-# The target that is sent arrays.
+# The target that arrays are sent to.
 BULK_TARGET: Final = "service"
 
 
@@ -23,12 +24,11 @@ BULK_TARGET: Final = "service"
 class Measurement:
     """One target under one load in one round.
 
-    `workers` are its processes. `rows` are those of one request: more than one in arrays. `rps`
-    are requests a second; `cpu_s_per_1000` is user and system time of all its processes for 1,000
-    requests;
-    `busiest` is the share of it that one process took, 0 to 1: with two workers that get the
-    same work, a half. `others` are the cores that programs other than the target and wrk kept
-    busy meanwhile: the noise in which it was measured.
+    `workers` are its processes. `rows` are those of one request, more than one in arrays. `rps` are
+    requests per second. `cpu_s_per_1000` is the user and system time of all its processes for
+    1,000 requests, `busiest` the share of one process in it, 0 to 1: a half if two workers get
+    the same work. `others` are the cores that other programs than the target and wrk kept busy: the
+    noise of the measurement.
     """
 
     round: int
@@ -48,7 +48,7 @@ class Measurement:
 
 
 class Task(NamedTuple):
-    """A load to measure: bodies of `rows` rows each from a file, for whole seconds."""
+    """A load: bodies of `rows` rows each from a file, for whole seconds."""
 
     round: int
     workers: int
@@ -59,13 +59,13 @@ class Task(NamedTuple):
 
 
 def measure(server: Server, task: Task) -> Measurement:
-    """Load a target, count what it did and what it used for that, and leave it idle."""
-    noise, before = _not_the_targets(), usage.cpu_by_process(server.pid)
+    """Load a target and measure its rate and its cost; it is idle afterwards."""
+    noise, before = _other_cpu(), usage.cpu_by_process(server.pid)
     load = wrk.run(server.port, task.bodies, task.connections, task.seconds)
-    noise, after = _not_the_targets() - noise, usage.cpu_by_process(server.pid)
+    noise, after = _other_cpu() - noise, usage.cpu_by_process(server.pid)
     memory = usage.memory(server.pid)
     spent = sum(after.values()) - sum(before.values())
-    settle(server.pid)
+    usage.settle(server.pid)
     return Measurement(
         round=task.round,
         workers=task.workers,
@@ -96,18 +96,18 @@ def without_server(model: Path, task: Task) -> Measurement:
     )
     if done.returncode:
         raise CannotStart(f"{COLUMNS} failed: {done.stderr.strip()}")
-    said = json.loads(done.stdout)
+    counts = json.loads(done.stdout)
     return Measurement(
         round=task.round,
         workers=task.workers,
         target=COLUMNS,
         connections=task.connections,
         rows=task.rows,
-        rps=said["arrays"] / said["seconds"],
-        p50_ms=said["seconds"] / said["arrays"] * 1e3,
+        rps=counts["arrays"] / counts["seconds"],
+        p50_ms=counts["seconds"] / counts["arrays"] * 1e3,
         p99_ms=0.0,
         errors=0,
-        cpu_s_per_1000=said["cpu"] / said["arrays"] * 1e3,
+        cpu_s_per_1000=counts["cpu"] / counts["arrays"] * 1e3,
         busiest=1.0,
         others=0.0,
         rss_mib=0.0,
@@ -115,5 +115,5 @@ def without_server(model: Path, task: Task) -> Measurement:
     )
 
 
-def _not_the_targets() -> float:
+def _other_cpu() -> float:
     return usage.cpu_of_all() - usage.cpu_of_ended_children()

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line of the benchmark."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadgen.bench.targets import TARGETS
+from loadgen.common.options import MODEL, ROOT, ROWS, positive
 
-ROOT: Final = Path(__file__).parents[2]
 _FULL: Final[dict[str, Any]] = {
     "rounds": 5,
     "seconds": 3,
@@ -25,7 +25,7 @@ _QUICK: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What is measured, how long, on what. Paths are absolute; durations in whole seconds."""
+    """Targets, loads and durations. Paths are absolute, durations in whole seconds."""
 
     targets: tuple[str, ...]
     model: Path
@@ -42,12 +42,12 @@ class Options:
 
     @property
     def workers(self) -> int:
-        """Worker processes of each target; the most, where several counts are measured."""
+        """Worker processes of each target; the greatest count if there are several."""
         return max(self.worker_counts)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
-    """The options of a command line, by default this process's own. Exits on a bad one."""
+    """The options of a command line, by default this process's. Exits if one is invalid."""
     given = vars(_parser().parse_args(arguments))
     preset = _QUICK if given.pop("quick") else _FULL
     for name, value in preset.items():
@@ -64,7 +64,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m loadgen.bench",
-        description="Measure the service beside its rivals: same rows, same model, same machine.",
+        description="Measure the service and its baselines: same rows, same model, same machine.",
     )
     _add_what(parser)
     _add_how_long(parser)
@@ -75,9 +75,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--targets", type=_names, default=tuple(TARGETS), metavar="NAME,NAME",
         help=f"which of {', '.join(TARGETS)}; all by default")  # fmt: skip
-    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+    add("--model", type=Path, default=MODEL, metavar="PATH",
         help="the .cbm file that all targets serve; the bundled one by default")  # fmt: skip
-    add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
+    add("--rows", type=Path, default=ROWS, metavar="PATH",
         help="CSV of requests: its columns are the ten fields")  # fmt: skip
     add("--workers", type=_numbers, default=(1, 2), metavar="N,N", dest="worker_counts",
         help="worker processes of each target; each count is measured [1,2]")  # fmt: skip
@@ -96,13 +96,13 @@ def _add_how_long(parser: argparse.ArgumentParser) -> None:
     add("--connections", type=_numbers, metavar="N,N",
         help="open keep-alive connections [1,16,64,256]")  # fmt: skip
     add("--bulk", type=_numbers, metavar="N,N",
-        help="rows in an array, for the bulk road of the service [10,100,1000,10000]; "
+        help="rows of the arrays that the service is sent [10,100,1000,10000]; "
         "'' measures none")  # fmt: skip
     add("--bulk-connections", type=positive, default=4,
-        help="connections that send arrays [4]: twice the usual workers, since of as many as "
-        "workers all may well end up at one of them")  # fmt: skip
+        help="connections that send arrays [4]: twice the usual workers, since fewer might "
+        "all end up at one worker")  # fmt: skip
     add("--sample", type=positive, default=100,
-        help="rows on which all answers are compared first [100]")  # fmt: skip
+        help="rows on which the scores of all targets are compared first [100]")  # fmt: skip
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -113,17 +113,9 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def positive(text: str) -> int:
-    """A number of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
 def _numbers(text: str) -> tuple[int, ...]:
-    # Ascending: a target that is still busy with what a measurement left behind is waited for,
-    # and the greatest leaves the most.
+    # Ascending: the next measurement waits until the target is idle, and the greatest load leaves
+    # the most work behind.
     return tuple(sorted({positive(part) for part in filter(None, text.split(","))}))
 
 

@@ -1,13 +1,14 @@
-"""The results as a picture: rates as bars, 99th percentiles as lines."""
+"""A picture of the results: rates as bars, 99th percentiles as lines."""
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from loadgen.bench import machine
 from loadgen.bench.targets import TARGETS
+from loadgen.common import machine
 
 _COLOURS: Final = dict(
     zip(
@@ -16,6 +17,8 @@ _COLOURS: Final = dict(
         strict=True,
     )
 )
+# Of the height of a plot.
+_LABEL_HEIGHT: Final = 0.055
 
 
 def draw(content: dict[str, Any], path: Path) -> None:
@@ -29,8 +32,12 @@ def draw(content: dict[str, Any], path: Path) -> None:
         column[0].set_title(f"{workers} worker{'s' if workers > 1 else ''} each")
         _rates(column[0], rows)
         _latencies(column[1], rows)
-    figure.suptitle("Single rows through POST /reg/, medians over the rounds", fontsize=14)
-    figure.supxlabel(machine.in_words(content["machine"]), fontsize=8, color="#555555")
+    handles, names = columns[0][0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, ncols=len(names), loc="outside upper center", frameon=False,
+        title="Single rows through POST /reg/, medians over the rounds", title_fontsize=14,
+    )  # fmt: skip
+    figure.supxlabel(machine.summary(content["machine"]), fontsize=8, color="#555555")
     figure.savefig(path, dpi=130)
 
 
@@ -49,33 +56,46 @@ def _rates(axes: Axes, rows: list[dict[str, Any]]) -> None:
     axes.set_ylabel("requests per second")
     axes.set_xlabel("connections")
     axes.set_yscale("log")  # nginx answers a hundred times as often as the prototype
-    axes.margins(y=0.15)
-    axes.legend(ncols=len(names), loc="upper left")
+    axes.margins(y=0.25)
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
 
 
 def _latencies(axes: Axes, rows: list[dict[str, Any]]) -> None:
     connections = _connections(rows)
+    last: dict[str, float] = {}
     for name in _names(rows):
         latency = {row["connections"]: row["p99_ms"] for row in rows if row["target"] == name}
         values = [latency[c] for c in connections]
         axes.plot(range(len(connections)), values, marker="o", label=name, color=_COLOURS[name])
-        axes.annotate(
-            f"{name} {values[-1]:,.1f}",
-            (len(connections) - 1, values[-1]),
-            xytext=(8, -3),
-            textcoords="offset points",
-            color=_COLOURS[name],
-        )
+        last[name] = values[-1]
     axes.set_yscale("log")
+    _label(axes, len(connections) - 1, last)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xticks(range(len(connections)), [str(c) for c in connections])
-    # Room for the names at the right end.
+    # Space for the names at the right end.
     axes.set_xlim(-0.2, (len(connections) - 1) * 1.18 + 0.1)
     axes.set_ylabel("99th percentile of latency, ms")
     axes.set_xlabel("connections")
     axes.grid(which="both", alpha=0.3)
+
+
+def _label(axes: Axes, x: float, values: dict[str, float]) -> None:
+    """Write names and values at the right end of the lines, far enough apart to be read."""
+    low, high = axes.get_ylim()
+    height = math.log(high / low)
+    lowest = -math.inf
+    for name, value in sorted(values.items(), key=lambda item: item[1]):
+        place = math.log(value / low) / height
+        lowest = max(place, lowest + _LABEL_HEIGHT)
+        axes.annotate(
+            f"{name} {value:,.1f}",
+            (x, value),
+            xytext=(x + 0.04, low * math.exp(lowest * height)),
+            textcoords="data",
+            color=_COLOURS[name],
+            va="center",
+        )
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:

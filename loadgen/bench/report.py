@@ -1,4 +1,4 @@
-"""The results for people and for programs."""
+"""The results as tables and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from loadgen.bench import machine, summary
+from loadgen.bench import summary
 from loadgen.bench.options import Options
 from loadgen.bench.run import Results
 from loadgen.bench.targets import TARGETS
+from loadgen.common import machine
 
 _HEAD: Final = (
     *("workers", "target", "conns", "rps", "p50 ms", "p99 ms", "errors"),
@@ -28,13 +29,13 @@ _BULK_HEAD: Final = (
 )
 _PATHS: Final = ("model", "rows", "out")
 _NOTE: Final = (
-    "CPU s/1000: processor seconds for 1,000 requests. busiest: the share of them that one\n"
-    "process took. others: cores kept busy by programs that are not part of the measurement."
+    "CPU s/1000: processor seconds for 1,000 requests. busiest: the share of one process in them.\n"
+    "others: cores that programs outside the measurement kept busy."
 )
 
 
 def as_json(options: Options, about: dict[str, Any], results: Results) -> dict[str, Any]:
-    """Everything that is known about a run, ready to be written."""
+    """The whole result of a run as plain values."""
     return {
         "machine": about,
         "options": {**asdict(options), **{n: str(getattr(options, n)) for n in _PATHS}},
@@ -59,7 +60,7 @@ def as_text(content: dict[str, Any]) -> str:
     arrays = [row for row in content["medians"] if row["rows"] > 1]
     options = content["options"]
     parts = [
-        machine.in_words(content["machine"]),
+        machine.summary(content["machine"]),
         (
             f"medians of {options['rounds']} rounds of "
             f"{options['seconds']} s; the scores of {content['checked_rows']} rows "
@@ -124,7 +125,7 @@ def _ratios(ratios: Sequence[dict[str, Any]]) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns as wide as they need to be: the first to the left, the others to the right."""
+    """A table: the first column is left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return "\n".join(
         "  ".join(

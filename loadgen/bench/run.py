@@ -1,4 +1,4 @@
-"""The course of a run: check all, then measure each in every round, one at a time."""
+"""The course of a run: check all targets, then measure each in every round, one at a time."""
 
 import sys
 import tempfile
@@ -11,23 +11,24 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from loadgen.bench import check, client, rows, wrk
-from loadgen.bench.errors import CannotStart
+from loadgen.bench import check, wrk
 from loadgen.bench.measure import BULK_TARGET, Measurement, Task, measure, without_server
 from loadgen.bench.options import Options
-from loadgen.bench.server import Server, running, settle
-from loadgen.bench.targets import KEY, TARGETS, Target
+from loadgen.bench.targets import TARGETS, Target, running
+from loadgen.common import client, rows, usage
+from loadgen.common.errors import CannotStart
+from loadgen.common.service import KEY, Server
 
 _WARM_UP_SECONDS: Final = 1
 _WARM_UP_CONNECTIONS: Final = 64
-# Rows whose scores are compared meanwhile.
+# Rows whose scores are compared during the warm-up.
 _UNDER_LOAD: Final = 16
-# What is under way when wrk stops is not counted: so many long requests make that little.
+# wrk does not count requests that are unfinished at its end: with so many they hardly matter.
 _BULK_REQUESTS: Final = 20
 
 
 class Results(NamedTuple):
-    """All measurements, and by how much the scores differ at most on `checked` rows."""
+    """All measurements, and the greatest difference of scores on `checked` rows."""
 
     measurements: list[Measurement]
     difference: float
@@ -35,7 +36,7 @@ class Results(NamedTuple):
 
 
 class Files(NamedTuple):
-    """The folder of a run, and in it the bodies of single rows and of arrays by size."""
+    """The folder of a run, with the bodies of single rows and of arrays by size."""
 
     folder: Path
     singles: Path
@@ -43,7 +44,7 @@ class Files(NamedTuple):
 
 
 def run(options: Options) -> Results:
-    """Measure what the options ask for. Raises CannotStart or WrongAnswers."""
+    """Measure the targets of the options. Raises CannotStart or WrongAnswers."""
     targets = [TARGETS[name] for name in options.targets]
     _require(targets, options)
     readings = rows.read(options.rows)
@@ -71,7 +72,7 @@ def run(options: Options) -> Results:
 
 
 def rotated(targets: Sequence[Target], number: int) -> list[Target]:
-    """The targets in the order of a round, so that each of them is first in its turn."""
+    """The targets in the order of a round: each of them is the first in one of the rounds."""
     first = number % len(targets)
     return [*targets[first:], *targets[:first]]
 
@@ -95,7 +96,7 @@ def _prepare(folder: Path, readings: list[rows.Row], options: Options) -> Files:
 
 
 class _UnderLoad(NamedTuple):
-    """Bodies, and their scores, that are asked for while a target is warmed up."""
+    """Bodies with their scores, which are checked while a target is warmed up."""
 
     bodies: list[bytes]
     scores: list[float]
@@ -104,13 +105,13 @@ class _UnderLoad(NamedTuple):
 def _compare(
     targets: Sequence[Target], options: Options, files: Files, readings: Sequence[rows.Row]
 ) -> dict[str, list[float]]:
-    """The scores that the targets give the same rows, each asked alone."""
+    """The scores of the same rows by each target, without other load."""
     bodies = rows.singles(readings)
     scores: dict[str, list[float]] = {}
     for target in targets:
-        _tell(f"checking the answers of {target.name}")
+        _print(f"checking the answers of {target.name}")
         with running(target, options, files.folder, bodies[0]) as server:
-            check.refuses_strangers(server, bodies[0])
+            check.rejects_wrong_key(server, bodies[0])
             answers = check.positives(server, bodies)
             if target.name == BULK_TARGET:
                 array = rows.array(readings)
@@ -127,9 +128,9 @@ def _round(
     under_load: _UnderLoad,
     number: int,
 ) -> Iterator[Measurement]:
-    """All targets anew, all at once, but loaded one at a time.
+    """Start all targets and load them one at a time.
 
-    They take turns at every load, so that what is compared lies seconds apart.
+    The targets alternate at every load, so that compared measurements lie seconds apart.
     """
     with ExitStack() as stack:
         servers = [
@@ -138,19 +139,19 @@ def _round(
         ]
         for target, server in zip(targets, servers, strict=True):
             _warm_up(target, server, files, under_load)
-            settle(server.pid)
+            usage.settle(server.pid)
         for connections in options.connections:
             for server in servers:
                 load = files.singles, 1, connections, options.seconds
                 task = Task(number, options.workers, *load)
-                yield _told(server, task, options)
+                yield _measure(server, task, options)
         for server in servers:
             if server.name == BULK_TARGET:
                 yield from _bulk(server, options, files, number)
 
 
 def _warm_up(target: Target, server: Server, files: Files, under_load: _UnderLoad) -> None:
-    """Load a target for a moment; it must score rows then as it does alone."""
+    """Load a target for a moment; its scores must be the same as without load."""
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(
             wrk.run, server.port, files.singles, _WARM_UP_CONNECTIONS, _WARM_UP_SECONDS
@@ -166,13 +167,13 @@ def _bulk(server: Server, options: Options, files: Files, number: int) -> Iterat
     for size, path in files.arrays.items():
         seconds = max(options.seconds, ceil(_BULK_REQUESTS * _time_of_one(server, path)))
         task = Task(number, options.workers, path, size, options.bulk_connections, seconds)
-        yield _told(server, task, options)
-        _tell(f"arrays of {size} without a server")
+        yield _measure(server, task, options)
+        _print(f"arrays of {size} without a server")
         yield without_server(options.model, task)
 
 
 def _time_of_one(server: Server, bodies: Path) -> float:
-    """Seconds that the first body of a file takes alone."""
+    """Seconds of one request with the first body of a file."""
     with bodies.open("rb") as file:
         body = file.readline()
     began = perf_counter()
@@ -180,16 +181,16 @@ def _time_of_one(server: Server, bodies: Path) -> float:
     return perf_counter() - began
 
 
-def _told(server: Server, task: Task, options: Options) -> Measurement:
+def _measure(server: Server, task: Task, options: Options) -> Measurement:
     measurement = measure(server, task)
     load = f"arrays of {task.rows}" if task.rows > 1 else f"{task.connections} connections"
-    _tell(
+    _print(
         f"round {task.round + 1}/{options.rounds}  {server.name}, {load}: "
         f"{measurement.rps * task.rows:,.0f} rows/s, {measurement.errors} errors"
     )
     return measurement
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

@@ -1,7 +1,7 @@
 """Medians over the rounds, and ratios within each round.
 
-A ratio is taken inside a round, where both targets met the same machine, and only then the
-median over the rounds: a machine that slows down for a while does not favour anyone.
+A ratio is computed within a round, where both targets had the same machine, and the median is
+taken over the rounds: a machine that slows down for a while favours no target.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,14 +12,14 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from loadgen.bench.measure import BULK_TARGET, COLUMNS, Measurement
 
-# The value of a ratio in one round, None where it was not measured.
+# The value of a ratio in one round; None if it was not measured.
 Ratio: TypeAlias = Callable[[Sequence[Measurement]], float | None]
 
 _KEYS: Final = ("workers", "target", "connections", "rows")
 
 
-class Wanted(NamedTuple):
-    """A ratio of two targets' values under the same load of single rows."""
+class RatioSpec(NamedTuple):
+    """A ratio of two targets under the same load of single rows."""
 
     value: Literal["rps", "p99_ms"]
     over: str
@@ -27,19 +27,19 @@ class Wanted(NamedTuple):
     connections: tuple[int, ...]
 
 
-WANTED: Final = (
-    Wanted("rps", "service", "floor", (1, 16, 64)),
-    Wanted("rps", "service", "asgi", (1, 16, 64)),
-    Wanted("rps", "service", "nginx", (1, 16, 64)),
-    Wanted("rps", "service", "fastapi", (1, 16, 64)),
-    Wanted("rps", "service", "unobserved", (16, 64)),
-    Wanted("rps", "service", "prototype", (1, 16)),
-    Wanted("p99_ms", "service", "fastapi", (16, 64)),
+RATIOS: Final = (
+    RatioSpec("rps", "service", "floor", (1, 16, 64)),
+    RatioSpec("rps", "service", "asgi", (1, 16, 64)),
+    RatioSpec("rps", "service", "nginx", (1, 16, 64)),
+    RatioSpec("rps", "service", "fastapi", (1, 16, 64)),
+    RatioSpec("rps", "service", "unobserved", (16, 64)),
+    RatioSpec("rps", "service", "prototype", (1, 16)),
+    RatioSpec("p99_ms", "service", "fastapi", (16, 64)),
 )
 
 
 def medians(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
-    """For each target and load the median of every value, and all errors together."""
+    """The median of every value by target and load, and the sum of errors."""
     groups: dict[tuple[Any, ...], list[Measurement]] = {}
     for measurement in measurements:
         key = tuple(getattr(measurement, name) for name in _KEYS)
@@ -57,8 +57,8 @@ def _median(group: Sequence[Measurement]) -> dict[str, Any]:
 
 
 def ratios(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
-    """Every ratio that was measured: its name, its value in each round, their median."""
-    found = []
+    """Every measured ratio: its name, its value in each round, their median."""
+    rows = []
     for workers in sorted({item.workers for item in measurements}):
         rounds = [
             [item for item in measurements if (item.round, item.workers) == (number, workers)]
@@ -68,29 +68,29 @@ def ratios(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
             values = [value for value in map(of_rounds, rounds) if value is not None]
             if values:
                 row = {"workers": workers, "name": name, "per_round": values}
-                found.append({**row, "median": median(values)})
-    return found
+                rows.append({**row, "median": median(values)})
+    return rows
 
 
 def _singles() -> list[tuple[str, Ratio]]:
     return [
         (
-            f"{wanted.value.removesuffix('_ms')} {wanted.over} ÷ {wanted.under} @{connections}",
-            partial(_ratio, wanted, connections),
+            f"{spec.value.removesuffix('_ms')} {spec.over} ÷ {spec.under} @{connections}",
+            partial(_ratio, spec, connections),
         )
-        for wanted in WANTED
-        for connections in wanted.connections
+        for spec in RATIOS
+        for connections in spec.connections
     ]
 
 
-def _ratio(wanted: Wanted, connections: int, measurements: Iterable[Measurement]) -> float | None:
+def _ratio(spec: RatioSpec, connections: int, measurements: Iterable[Measurement]) -> float | None:
     """The ratio in one round; None if one of the two was not measured or is zero."""
     value = {
-        item.target: float(getattr(item, wanted.value))
+        item.target: float(getattr(item, spec.value))
         for item in measurements
         if item.rows == 1 and item.connections == connections
     }
-    over, under = value.get(wanted.over), value.get(wanted.under)
+    over, under = value.get(spec.over), value.get(spec.under)
     return over / under if over is not None and under else None
 
 

@@ -1,10 +1,9 @@
-"""`python -m loadgen.bench.table`: a whole file through `python -m model.score`.
+"""`python -m loadgen.bench.table`: the time of `python -m model.score` for a whole file.
 
-Beside it, in each round, bare CatBoost predicts the same rows from a Pool that is ready in
-memory: what remains above that is reading, checking, features, and writing. Every score in
-the file is compared with CatBoost's own.
+In each round bare CatBoost predicts the same rows from a Pool in memory. The difference is the time
+for reading, validation, features and writing. Every score of the file is compared with CatBoost's.
 
-exit status: 0 measured, 1 the scores differ, 2 something is missing.
+Exit codes: 0 measured, 1 the scores differ, 2 something is missing.
 """
 
 import argparse
@@ -21,18 +20,18 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
-from loadgen.bench import machine
 from loadgen.bench.check import TOLERANCE
-from loadgen.bench.errors import CannotStart, WrongAnswers
-from loadgen.bench.options import ROOT, positive
+from loadgen.common import machine
+from loadgen.common.errors import CannotStart, WrongAnswers
+from loadgen.common.options import MODEL, ROOT, ROWS, positive
 
 _PEAK: Final = re.compile(r"peak memory of (\d+) processes: (\d+) MiB")
-# CatBoost's threads: its own choice, which is one for each core, and one alone.
+# Threads of CatBoost: its own choice, one for each core, or a single one.
 _THREADS: Final = {"all threads": -1, "one thread": 1}
 
 
 class Round(NamedTuple):
-    """Seconds of `model.score` and of bare CatBoost by its threads; peak memory in MiB."""
+    """Seconds of `model.score` and, by threads, of bare CatBoost; peak memory in MiB."""
 
     seconds: float
     bare: dict[str, float]
@@ -40,7 +39,7 @@ class Round(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure as the command line says. Returns the exit status."""
+    """Measure as the command line says. Returns the exit code."""
     options = _options(arguments)
     try:
         rounds = list(_rounds(options))
@@ -65,9 +64,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--rows-wanted", type=positive, default=1_000_000, metavar="N", help="in the file [1000000]"
     )
     add("--rounds", type=positive, default=5, metavar="N", help="times that it is scored [5]")
-    add("--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
+    add("--model", type=Path, default=MODEL, metavar="PATH",
         help="a .cbm file; the bundled one by default")  # fmt: skip
-    add("--rows", type=Path, default=ROOT / "loadgen/data/rows.csv", metavar="PATH",
+    add("--rows", type=Path, default=ROWS, metavar="PATH",
         help="CSV of sample rows, repeated to make the file")  # fmt: skip
     return parser.parse_args(arguments)
 
@@ -85,7 +84,7 @@ def _rounds(options: argparse.Namespace) -> Iterator[Round]:
 
 
 def _write(path: Path, sample: Path, wanted: int) -> tuple[int, int]:
-    """Write the sample so often that it makes at least `wanted` rows: its rows, how often."""
+    """Repeat the sample up to at least `wanted` rows: the rows of the sample, the repetitions."""
     try:
         header, _, body = sample.read_bytes().partition(b"\n")
     except OSError as error:
@@ -104,8 +103,8 @@ def _write(path: Path, sample: Path, wanted: int) -> tuple[int, int]:
 def _bare(
     options: argparse.Namespace, times: int
 ) -> Iterator[tuple["subprocess.Popen[str]", list[float]]]:
-    """The program that predicts from a ready Pool, and its scores of the sample."""
-    command = [sys.executable, "-m", "loadgen.bench.rivals.bare"]
+    """The program that predicts from a Pool in memory, and its scores of the sample."""
+    command = [sys.executable, "-m", "loadgen.bench.baselines.bare"]
     arguments = [str(options.model), str(options.rows), str(times)]
     with subprocess.Popen(
         command + arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -125,7 +124,7 @@ def _answer(process: "subprocess.Popen[str]", question: str = "") -> Any:
     process.stdin.flush()
     line = process.stdout.readline()
     if not line:
-        raise CannotStart("bare CatBoost did not start; its error is above")
+        raise CannotStart("bare CatBoost did not start; its error stands above")
     return json.loads(line)
 
 
@@ -150,16 +149,16 @@ def _compare(scored: Path, expected: Sequence[float], rows: int) -> None:
         for number, (line, want) in enumerate(zip(file, cycle(expected), strict=False)):
             # The last three cells are negative, positive and the error, here none.
             if not abs(float(line.rsplit(b",", 2)[1]) - want) <= TOLERANCE:
-                raise WrongAnswers(f"Row {number} is not scored {want!r}")
+                raise WrongAnswers(f"Row {number} has another score than {want!r}")
     if number + 1 != rows:
         raise WrongAnswers(f"{number + 1} of {rows} rows were scored")
 
 
 def _report(rounds: Sequence[Round], rows: int) -> str:
-    seconds = [found.seconds for found in rounds]
-    peak = max(found.peak_mib for found in rounds)
+    seconds = [one.seconds for one in rounds]
+    peak = max(one.peak_mib for one in rounds)
     lines = [
-        f"\n{machine.in_words(machine.describe())}\n",
+        f"\n{machine.summary(machine.describe())}\n",
         f"{rows:,} rows, {rows / median(seconds):,.0f} rows/s, medians of {len(rounds)} rounds",
         f"peak memory of all processes {peak} MiB\n",
         f"{'seconds':32} {'median':>7}  each round",

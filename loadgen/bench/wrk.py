@@ -1,7 +1,7 @@
-"""The load: wrk, a closed loop of keep-alive connections in one thread.
+"""The load by wrk: a closed loop of keep-alive connections in one thread.
 
-wrk fills in the samples that a connection could not take while it waited, so that a stall
-shows in the percentiles (its correction of coordinated omission).
+wrk adds the samples that a waiting connection could not take, so that a stall shows in the
+percentiles (its correction of coordinated omission).
 """
 
 import json
@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.targets import KEY
+from loadgen.common.errors import CannotStart
+from loadgen.common.service import KEY
 
 _SCRIPT: Final = Path(__file__).with_name("post.lua")
-# Longer than the slowest target takes with the longest queue: slow is not an error.
+# Longer than the slowest target needs with the longest queue: slow is no error.
 _TIMEOUT_SECONDS: Final = 60
 
 
 class Load(NamedTuple):
-    """What one run of wrk saw; `errors` are refused, broken and late requests together."""
+    """The result of one run of wrk; `errors` are rejected, broken and late requests."""
 
     requests: int
     seconds: float
@@ -36,13 +36,13 @@ def require() -> None:
 
 
 def write_bodies(bodies: Iterable[bytes], path: Path) -> Path:
-    """The file that wrk's script reads: one body on each line. Gives back `path`."""
+    """The file for wrk's script, with one body on each line."""
     path.write_bytes(b"".join(body + b"\n" for body in bodies))
     return path
 
 
 def run(port: int, bodies: Path, connections: int, seconds: int) -> Load:
-    """Load POST /reg/ on 127.0.0.1 for some seconds with the bodies of a file, in turn."""
+    """Load POST /reg/ on 127.0.0.1 for some seconds with the bodies of a file in turn."""
     command = [
         *("wrk", "--threads", "1", "--connections", str(connections)),
         *("--duration", f"{seconds}s", "--timeout", f"{_TIMEOUT_SECONDS}s"),
@@ -55,12 +55,12 @@ def run(port: int, bodies: Path, connections: int, seconds: int) -> Load:
 
 
 def parse(output: str) -> Load:
-    """The report in wrk's output: its last line, written by the script."""
-    told = json.loads(output.splitlines()[-1])
+    """The result in wrk's output: the last line, which the script writes."""
+    report = json.loads(output.splitlines()[-1])
     return Load(
-        requests=told["requests"],
-        seconds=told["duration_us"] / 1e6,
-        p50_ms=told["p50_us"] / 1e3,
-        p99_ms=told["p99_us"] / 1e3,
-        errors=told["statuses"] + told["sockets"] + told["timeouts"],
+        requests=report["requests"],
+        seconds=report["duration_us"] / 1e6,
+        p50_ms=report["p50_us"] / 1e3,
+        p99_ms=report["p99_us"] / 1e3,
+        errors=report["statuses"] + report["sockets"] + report["timeouts"],
     )

@@ -1,5 +1,5 @@
-"""Disturbances under load: what clients notice when a worker dies, reloads, is held up.
+"""Fault injection under load: what clients notice when workers die, reload or are slow.
 
-`python -m loadgen.chaos` starts the service, holds a safe rate and disturbs it in turn. Each
-stage of the shape `chaos` is named after its disturbance and judged like any other.
+`python -m loadgen.chaos` starts the service, holds a safe rate and injects one fault after the
+other. Each stage of the shape `chaos` has the name of its fault and is evaluated like any other.
 """

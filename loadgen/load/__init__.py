@@ -1,7 +1,6 @@
-"""Load with a verdict: arrivals by a timetable fixed in advance, judged by the SLO's numbers.
+"""Load tests with a verdict: an open loop with a fixed schedule, evaluated by the SLO's limits.
 
-`python -m loadgen.load --shape ramp500` drives a service and ends with 0 only if it held.
-Locust has the users, the processes and the web page; what it would get wrong is done here:
-when a request is due, what its latency counts from, percentiles, and whether the generator
-itself was too slow for its measurements to mean anything.
+`python -m loadgen.load --shape ramp500` loads a service and ends with 0 only if it met the limits.
+Locust provides users, processes and the web page. This package adds the schedule, latency from
+the due time, percentiles, and the check that the generator itself was fast enough.
 """

@@ -1,7 +1,7 @@
-"""`python -m loadgen.load`: load a service by a shape and say whether it held.
+"""`python -m loadgen.load`: load a service by a shape and evaluate it.
 
-0: it held. 1: broken. 2: something is missing. 3: nothing ran. 4: no verdict, since the generator
-itself was too slow.
+Exit codes: 0 held, 1 broken, 2 something is missing, 3 nothing ran, 4 no verdict, since the
+generator itself was too slow.
 """
 
 import argparse
@@ -11,24 +11,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from loadgen.bench.errors import CannotStart
-from loadgen.bench.options import positive
-from loadgen.bench.server import free_port
+from loadgen.common.errors import BadFile, CannotStart
+from loadgen.common.options import ROOT, positive
+from loadgen.common.processes import free_port
 from loadgen.load import command, settings, shapes
-from loadgen.load.command import Aim
-from loadgen.load.errors import BadFile
+from loadgen.load.command import LoadTarget
 
 _STOP_SECONDS = 20.0
 
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run the load test that the command line describes. Returns the exit status."""
-    command.stop_when_told()
+    command.exit_on_signals()
     arguments = _arguments(given)
     try:
         shapes.named(arguments.shape, arguments.shapes)
-        with _aim(arguments) as aim:
-            return _run(arguments, aim)
+        with _target(arguments) as target:
+            return _run(arguments, target)
     except (CannotStart, BadFile) as error:
         sys.stderr.write(f"Not started. {error}\n")
         return 2
@@ -39,27 +38,27 @@ def main(given: Sequence[str] | None = None) -> int:
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = command.parser("python -m loadgen.load", __doc__ or "")
     settings.add(parser, "shape", "smoke", "a shape of --shapes [smoke]")
-    settings.add(parser, "url", "", "a service that runs, its key in LOADGEN_API_KEY or "
-        "LOADGEN_API_KEY_FILE; without it one is started")  # fmt: skip
+    settings.add(parser, "url", "", "address of a running service, its key in LOADGEN_API_KEY or "
+        "LOADGEN_API_KEY_FILE; without it a service is started")  # fmt: skip
     settings.add_metrics_port(parser)
     add = parser.add_argument
     add("--processes", type=positive, default=1, metavar="N",
-        help="generators on this machine [1]; more than one have a master")  # fmt: skip
-    add("--ui", action="store_true", help="Locust's page on 127.0.0.1:8089; no verdict on exit")
+        help="generator processes on this machine [1]; several have a master")  # fmt: skip
+    add("--ui", action="store_true", help="Locust's web page on 127.0.0.1:8089; no verdict on exit")
     parsed: argparse.Namespace = parser.parse_args(given)
     return parsed
 
 
 @contextmanager
-def _aim(arguments: argparse.Namespace) -> Iterator[Aim]:
+def _target(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
     if arguments.url:
-        yield Aim(arguments.url.rstrip("/"), None)
+        yield LoadTarget(arguments.url.rstrip("/"), None)
     else:
-        with command.service(arguments) as aim:
-            yield aim
+        with command.started_service(arguments) as target:
+            yield target
 
 
-def _run(arguments: argparse.Namespace, aim: Aim) -> int:
+def _run(arguments: argparse.Namespace, target: LoadTarget) -> int:
     shape = shapes.named(arguments.shape, arguments.shapes)
     users = max(shape.connections, arguments.processes)
     flags = ["--users", str(users), "--spawn-rate", str(min(100, users))]
@@ -68,10 +67,10 @@ def _run(arguments: argparse.Namespace, aim: Aim) -> int:
         flags += _processes(arguments.processes)
     flags += ("--web-host", "127.0.0.1") if arguments.ui else command.headless(arguments.out)
     process = subprocess.Popen(
-        command.locust(arguments, aim.url, *flags),
-        env=command.environment(aim.key),
+        command.locust(arguments, target.url, *flags),
+        env=command.environment(target.key),
         stdin=subprocess.DEVNULL,
-        cwd=settings.ROOT,
+        cwd=ROOT,
     )
     try:
         return process.wait()
@@ -80,7 +79,7 @@ def _run(arguments: argparse.Namespace, aim: Aim) -> int:
 
 
 def _processes(count: int) -> list[str]:
-    """A master and so many workers, on a port that no other run has and no other machine sees."""
+    """Flags for a master and so many workers, on a free port of 127.0.0.1."""
     port = str(free_port())
     return [
         *("--processes", str(count), "--master-bind-host", "127.0.0.1"),

@@ -1,83 +1,68 @@
-"""How Locust is started, and the service before it if there is no address of one."""
+"""The command line of Locust, and the service that is started when no address is given."""
 
 import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from loadgen.bench import options as bench_options
-from loadgen.bench import rows
-from loadgen.bench.server import Server, running
-from loadgen.bench.targets import KEY, TARGETS
+from loadgen.common import rows, service
+from loadgen.common.options import MODEL, ROOT, positive
+from loadgen.common.service import KEY, Server
 from loadgen.load import settings
-from loadgen.load.settings import ROOT
 
 _LOCUSTFILE: Final = ROOT / "loadgen/locustfile.py"
 
 
-class Aim(NamedTuple):
-    """What is loaded: its address and the key, and its processes if they are ours."""
+class LoadTarget(NamedTuple):
+    """The loaded service: address, key, and its process if it was started here."""
 
     url: str
     key: str | None
     server: Server | None = None
 
 
-def stop_when_told() -> None:
-    """TERM, or a terminal that is closed, ends this process on the ordinary way out.
+def exit_on_signals() -> None:
+    """Exit on TERM and HUP by an exception, so that the service and Locust are stopped.
 
-    That is by an exception, so that the service and Locust are stopped. `nohup` has its way.
+    A signal that is ignored, as under `nohup`, stays ignored.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _end)
+            signal.signal(number, _exit)
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
+def _exit(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def parser(program: str, words: str) -> Any:
-    """The options that all programs of load have."""
-    made = settings.parser(program, words)
-    settings.add_files(made)
-    made.add_argument(
-        "--model", type=Path, default=ROOT / "model/regno/regno.cbm", metavar="PATH",
-        help="what the started service serves; the bundled model by default",
+def parser(program: str, description: str) -> Any:
+    """A parser with the options that load tests and chaos share."""
+    shared = settings.parser(program, description)
+    settings.add_files(shared)
+    shared.add_argument(
+        "--model", type=Path, default=MODEL, metavar="PATH",
+        help="model file of the started service; the bundled model by default",
     )  # fmt: skip
-    made.add_argument(
-        "--workers", type=bench_options.positive, default=2, help="of the started service [2]"
+    shared.add_argument(
+        "--workers", type=positive, default=2, help="workers of the started service [2]"
     )
-    return made
+    return shared
 
 
 @contextmanager
-def service(
+def started_service(
     arguments: argparse.Namespace, variables: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[Aim]:
-    """The service on a port of its own, as the benchmark starts it. Raises CannotStart.
-
-    `variables` are more of its settings.
-    """
-    given = arguments.rows.resolve()
-    more = (word for pair in variables.items() for word in ("--env", "=".join(pair)))
-    chosen = bench_options.parse(
-        ["--model", str(arguments.model), "--rows", str(given),
-         "--workers", str(arguments.workers), *more]
-    )  # fmt: skip
-    first = rows.singles(rows.read(given)[:1])[0]
+) -> Iterator[LoadTarget]:
+    """A service on a free port; `variables` are further settings. Raises CannotStart."""
+    (body,) = rows.singles(rows.read(arguments.rows)[:1])
     sys.stderr.write("Starting the service\n")
-    with (
-        tempfile.TemporaryDirectory(prefix="load-") as folder,
-        running(TARGETS["service"], chosen, Path(folder), first) as server,
-    ):
-        yield Aim(f"http://127.0.0.1:{server.port}", KEY, server)
+    with service.running(arguments.model.resolve(), arguments.workers, body, variables) as server:
+        yield LoadTarget(f"http://127.0.0.1:{server.port}", KEY, server)
 
 
 def locust(arguments: argparse.Namespace, url: str, *more: str) -> list[str]:
@@ -91,13 +76,13 @@ def locust(arguments: argparse.Namespace, url: str, *more: str) -> list[str]:
 
 
 def headless(out: Path) -> Sequence[str]:
-    """Flags of a run without the page; Locust's own tables go to a file, not before ours."""
+    """Flags of a run without the web page; Locust writes its own tables to a file."""
     return ("--headless", "--only-summary", "--json-file", str(out.resolve() / "locust"))
 
 
 def environment(key: str | None) -> dict[str, str]:
-    """This process's environment with the key: in a command line all could read it."""
+    """This process's environment with the key, which a command line would expose."""
     inherited = dict(os.environ)  # noqa: TID251 - handed on
-    # An empty file's name: the key of a service that is started here is not the operator's.
+    # The operator's key file does not belong to a service that is started here.
     ours = {"LOADGEN_API_KEY": key, "LOADGEN_API_KEY_FILE": ""} if key else {}
     return {**inherited, **ours}

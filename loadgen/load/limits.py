@@ -1,13 +1,17 @@
-"""The numbers of the verdict, out of the one file that the alerts are made from."""
+"""The limits of the verdict, from the file that the alerts are made from."""
 
+import tomllib
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
 
-from loadgen.load.tables import read_toml
+from loadgen.common.errors import BadFile
 
-# Read, not imported: the generator knows no other room, and stands alone in its container.
+Content = TypeVar("Content")
+
+# Read, not imported: the generator imports no other package of the repository.
 PATH: Final = Path(__file__).parents[2] / "monitoring/slo.toml"
 
 LimitsName: TypeAlias = Literal["load_test", "objective"]
@@ -16,9 +20,9 @@ Positive = Annotated[float, Meta(gt=0)]
 
 
 class Limits(Struct, frozen=True):
-    """What a stage must show: at least this rate and number, at most these errors and times.
+    """The least rate and number of requests of a stage, and its greatest error ratio and times.
 
-    `percentiles_ms` maps a share of the requests to the time that they may take at most.
+    `percentiles_ms` maps a share of the requests to their greatest latency.
     """
 
     min_rate_ratio: float
@@ -43,7 +47,7 @@ class _Objective(Struct, frozen=True):
 
 
 class _File(Struct, frozen=True):
-    """The two tables that are needed; the file holds more."""
+    """The two tables that are used; the file has more."""
 
     load_test: _LoadTest
     objective: _Objective
@@ -52,7 +56,7 @@ class _File(Struct, frozen=True):
 def read(path: Path = PATH) -> dict[LimitsName, Limits]:
     """The limits by name. Raises BadFile."""
     content = read_toml(path, _File)
-    return {"load_test": _of_test(content.load_test), "objective": _of_promise(content)}
+    return {"load_test": _of_test(content.load_test), "objective": _of_objective(content)}
 
 
 def _of_test(test: _LoadTest) -> Limits:
@@ -60,12 +64,22 @@ def _of_test(test: _LoadTest) -> Limits:
     return Limits(test.min_rate_ratio, test.min_requests, test.max_error_ratio, percentiles)
 
 
-def _of_promise(content: _File) -> Limits:
-    """What clients are promised: where there is no rate to be quick at, only one to bear."""
-    promise, test = content.objective, content.load_test
+def _of_objective(content: _File) -> Limits:
+    """The objectives of the service, for rates that it must sustain."""
+    objective, test = content.objective, content.load_test
     return Limits(
         test.min_rate_ratio,
         test.min_requests,
-        1 - promise.availability,
-        {promise.latency: promise.latency_seconds * 1000},
+        1 - objective.availability,
+        {objective.latency: objective.latency_seconds * 1000},
     )
+
+
+def read_toml(path: Path, kind: type[Content]) -> Content:
+    """The content of a TOML file. Raises BadFile, which names the file and the key."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise BadFile(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""The generator's own metrics, for the dashboard *Load test*: read from the tally when asked."""
+"""The generator's own metrics for the dashboard *Load test*, computed at each scrape."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,12 +12,12 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from loadgen.bench.errors import CannotStart
-from loadgen.load.conductor import Conductor
-from loadgen.load.timetable import rate_at
+from loadgen.common.errors import CannotStart
+from loadgen.common.schedule import rate_at
+from loadgen.load.runner import LoadRunner
 
-# Seconds that a rate is told of, and how long ago the last must have ended: generators deliver
-# twice a second, and half a second that is still with them would look like a service that is slow.
+# The seconds of a rate, and how long ago the last of them must have ended: generators deliver twice
+# a second, and an undelivered half second would look like a slow service.
 _WINDOW: Final = 5
 _DELIVERED: Final = 0.6
 _BOUNDS: Final = (
@@ -27,13 +27,13 @@ _BOUNDS: Final = (
 
 
 class LoadCollector(Collector):
-    """What the conductor knows, as metrics. Nothing is counted twice for their sake."""
+    """The counts of a run as metrics."""
 
-    def __init__(self, conductor: Conductor) -> None:
-        self._conductor = conductor
+    def __init__(self, load_runner: LoadRunner) -> None:
+        self._conductor = load_runner
 
     def collect(self) -> Iterator[Metric]:
-        """The five metrics; rates are 0 when nothing runs."""
+        """The five metrics; rates are 0 between runs."""
         yield from self._rates()
         yield self._latencies()
         yield self._failures()
@@ -42,44 +42,47 @@ class LoadCollector(Collector):
         shape, now = self._conductor.shape, self._conductor.now()
         running = shape is not None and 0 <= now <= shape.seconds + _WINDOW
         end = max(0, int(now - _DELIVERED)) if running else 0
-        recent = self._conductor.tally.between(max(0, end - _WINDOW), end)
+        recent = self._conductor.stats.between(max(0, end - _WINDOW), end)
         target = rate_at(shape.stages, now) if shape and running else 0.0
         late = recent.late.percentile_ms(0.99) or 0.0
-        told = {
-            "target_requests_per_second": ("What the timetable asks for now", target),
+        gauges = {
+            "target_requests_per_second": ("Rate of the schedule now", target),
             "achieved_requests_per_second": (
-                "Right replies over the last seconds",
+                "Rate of right replies over the last seconds",
                 recent.right / max(min(end, _WINDOW), 1),
             ),
-            "lateness_seconds": ("How late the generator is, p99 of seconds", late / 1000),
+            "lateness_seconds": (
+                "Lateness of the generator, p99 of the last seconds",
+                late / 1000,
+            ),
         }
-        for name, (words, value) in told.items():
-            yield GaugeMetricFamily(f"loadgen_{name}", words, value)
+        for name, (help_text, value) in gauges.items():
+            yield GaugeMetricFamily(f"loadgen_{name}", help_text, value)
 
     def _latencies(self) -> Metric:
         times = self._conductor.latency
         counts = zip(_BOUNDS, times.cumulative(_BOUNDS), strict=True)
         buckets = [*((str(bound), float(n)) for bound, n in counts), ("+Inf", float(times.count))]
-        words = "From the moment that a request was due to the end of its reply"
+        help_text = "Latency from the due time of a request to the end of its reply"
         return HistogramMetricFamily(
-            "loadgen_client_latency_seconds", words, buckets=buckets, sum_value=times.seconds()
+            "loadgen_client_latency_seconds", help_text, buckets=buckets, sum_value=times.seconds()
         )
 
     def _failures(self) -> Metric:
-        words = "Replies other than expected, broken connections and timeouts"
-        family = CounterMetricFamily("loadgen_failures", words, labels=["reason"])
+        help_text = "Unexpected replies, broken connections and timeouts"
+        family = CounterMetricFamily("loadgen_failures", help_text, labels=["reason"])
         for reason, count in {"none": 0, **self._conductor.failures}.items():
             family.add_metric([reason], count)
         return family
 
 
-def publish(conductor: Conductor, port: int) -> None:
-    """Serve the metrics on a port of all addresses: Prometheus is another machine's.
+def publish(load_runner: LoadRunner, port: int) -> None:
+    """Serve the metrics on a port of all addresses, since Prometheus may run on another machine.
 
-    Raises CannotStart when the port can't be had.
+    Raises CannotStart when the port is not available.
     """
     registry = CollectorRegistry()
-    registry.register(LoadCollector(conductor))
+    registry.register(LoadCollector(load_runner))
     try:
         start_http_server(port, registry=registry)
     except (OSError, OverflowError) as error:

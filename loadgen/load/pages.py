@@ -1,4 +1,4 @@
-"""The files of a run: JSON, and a page of its own with table and plots."""
+"""The files of a run: JSON, and an HTML page with table and plots."""
 
 import html
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
 
-from loadgen.load.errors import BadFile
+from loadgen.common.errors import BadFile
 from loadgen.load.report import Run, as_json, as_text
 
 _PAGE: Final = """<!doctype html>
@@ -30,7 +30,7 @@ svg {{ width: 100%; height: auto; }} footer {{ color: #667; font-size: .85rem; }
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, before a run that could not leave anything there. Raises BadFile."""
+    """Create the folder before the run, and check that it is writable. Raises BadFile."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
@@ -65,25 +65,25 @@ def _page(run: Run) -> str:
 
 
 def _plots(rows: Sequence[dict[str, Any]]) -> str:
-    """Rate, latency and what went wrong over time, as one SVG."""
-    # Here and not above: it takes a second that no generator has before its run.
+    """Rate, latency, failures and lateness over time, as one SVG."""
+    # Imported late: it takes a second, which would delay the start of every generator.
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(11, 8), layout="constrained")
     rate, times, own = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
     _draw(rate, rows, {"target": "#8a94a6", "right": "#1a7f37", "failed": "#c62828"})
-    rate.set_ylabel("requests a second")
+    rate.set_ylabel("requests per second")
     _draw(times, rows, {"p50": "#1f77b4", "p95": "#9467bd", "p99": "#d97706"})
     times.set_yscale("log")
     times.yaxis.set_major_formatter("{x:g}")
     times.yaxis.set_minor_formatter("{x:g}")
-    times.set_ylabel("latency from when due, ms")
+    times.set_ylabel("latency from the due time, ms")
     _draw(own, rows, {"late": "#555555"})
-    own.set_ylabel("generator late, ms")
+    own.set_ylabel("lateness of the generator, ms")
     own.set_xlabel("seconds")
-    drawn = io.StringIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue().partition("<svg")[1] + drawn.getvalue().partition("<svg")[2]
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    return "".join(svg.getvalue().partition("<svg")[1:])
 
 
 def _draw(axes: Any, rows: Sequence[dict[str, Any]], colours: dict[str, str]) -> None:

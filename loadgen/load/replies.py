@@ -1,4 +1,4 @@
-"""Whether a reply is right: its body, not only its status."""
+"""The check of a reply: its body, not only its status."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from loadgen.load.mix import SCORED, Ask
+from loadgen.load.workload import SCORED, RequestSpec
 
-# Scores are sums of the same numbers in the same order; only the last digits may differ.
+# Scores are sums of the same numbers in the same order: only the last digits may differ.
 _TOLERANCE: Final = 1e-9
 _OTHER_SCORE: Final = "a golden row has another score"
 
@@ -38,27 +38,27 @@ _MANY: Final = msgspec.json.Decoder(_Many)
 _REFUSED: Final = msgspec.json.Decoder(_Refused)
 
 
-def fault(ask: Ask, status: int, body: bytes, model: str | None) -> str | None:
-    """What is wrong with a reply, in a few words that are the same for the same fault; or None.
+def fault(spec: RequestSpec, status: int, body: bytes, model: str | None) -> str | None:
+    """The fault of a reply as a label that is the same for the same fault; None if it is right.
 
     `model` is the version that the reply names.
     """
-    if status != ask.status:
-        return f"{ask.kind}: status {status}, not {ask.status}"
+    if status != spec.status:
+        return f"{spec.kind}: status {status}, not {spec.status}"
     try:
-        reason = _refused(body) if ask.status != 200 else _scored(ask, body, model)
+        reason = _refused(body) if spec.status != 200 else _scored(spec, body, model)
     except msgspec.DecodeError:  # of which ValidationError is one
-        return f"{ask.kind}: a body of another form"
-    return reason and f"{ask.kind}: {reason}"
+        return f"{spec.kind}: a body of another form"
+    return reason and f"{spec.kind}: {reason}"
 
 
-def is_golden(ask: Ask, model: str | None) -> bool:
-    """Whether the exact score is known: for the row, and for the model that scored it."""
-    return bool(ask.model) and ask.model == model
+def is_golden(spec: RequestSpec, model: str | None) -> bool:
+    """Whether the exact score of the row by this model version is known."""
+    return bool(spec.model) and spec.model == model
 
 
 def wrong_scores(failures: Mapping[str, int]) -> int:
-    """Of failures by reason, how many are golden rows with another score."""
+    """The number of golden rows with another score among failures by reason."""
     return sum(failures.get(f"{kind}: {_OTHER_SCORE}", 0) for kind in SCORED)
 
 
@@ -67,19 +67,19 @@ def _refused(body: bytes) -> str | None:
     return None if reply.status == "fail" and reply.body else "refused without a reason"
 
 
-def _scored(ask: Ask, body: bytes, model: str | None) -> str | None:
+def _scored(spec: RequestSpec, body: bytes, model: str | None) -> str | None:
     reply: _One | _Many
-    if ask.kind == "array":
+    if spec.kind == "array":
         reply = _MANY.decode(body)
         scores = reply.body
     else:
         reply = _ONE.decode(body)
         scores = [reply.body]
-    if reply.status != "ok" or len(scores) != ask.rows:
+    if reply.status != "ok" or len(scores) != spec.rows:
         return "not all rows are scored"
     if not all(_adds_up(score) for score in scores):
         return "probabilities that do not add to 1"
-    if is_golden(ask, model) and abs(scores[ask.at].positive - ask.positive) > _TOLERANCE:
+    if is_golden(spec, model) and abs(scores[spec.at].positive - spec.positive) > _TOLERANCE:
         return _OTHER_SCORE
     return None
 

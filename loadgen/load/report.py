@@ -1,25 +1,25 @@
-"""What a run came to, as a table for people and as JSON for programs."""
+"""The result of a run as a table and as JSON."""
 
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
-from loadgen.load.verdict import Check, Judgement, Outcome, greatest_held, overall
+from loadgen.load.verdict import Check, Outcome, StageResult, greatest_held, overall
 
 _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
 class Run(NamedTuple):
-    """A finished run: the shape's name, whether it sought the knee, what was judged, each second.
+    """A finished run of a shape.
 
-    `seconds` are the rows of the plots; `golden` counts the rows whose exact scores were known and
-    right, `golden_wrong` those that had others, `models` right replies by the version they name
-    ("" for none), `generators_lost` the processes that went away before the end.
+    `seconds` are the rows of the plots. `golden` counts golden rows with the right score,
+    `golden_wrong` those with another, `models` right replies by the version that they name ("" for
+    none), `generators_lost` the processes that ended before the run did.
     """
 
     shape: str
     seeks_knee: bool
-    judgements: Sequence[Judgement]
+    stage_results: Sequence[StageResult]
     seconds: Sequence[dict[str, Any]]
     golden: int
     models: dict[str, int]
@@ -29,29 +29,29 @@ class Run(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """What is said of the whole.
+        """The outcome of the run.
 
-        Steps up to the knee end with some that break: that it was found is what must hold. It
-        was not if it is the generator that gave way; one that was lost sent nothing any more.
+        A search for the knee ends with steps that break: it held if the knee was found. It was
+        not found if the generator lagged. A lost generator sent none of its remaining requests.
         """
         if self.generators_lost:
             return Outcome.GENERATOR_LAGGED
         missed = takewhile(lambda outcome: outcome is not Outcome.HELD, self._outcomes_backwards())
         found = self.knee is not None and all(outcome is Outcome.BROKEN for outcome in missed)
-        return Outcome.HELD if found else overall(self.judgements)
+        return Outcome.HELD if found else overall(self.stage_results)
 
     def _outcomes_backwards(self) -> list[Outcome]:
-        return [judgement.outcome for judgement in reversed(self.judgements)]
+        return [result.outcome for result in reversed(self.stage_results)]
 
     @property
     def knee(self) -> float | None:
-        """The greatest rate that held, if it was sought."""
-        return greatest_held(self.judgements) if self.seeks_knee else None
+        """The greatest rate that held, if the run is a search for it."""
+        return greatest_held(self.stage_results) if self.seeks_knee else None
 
 
 def as_text(run: Run) -> str:
-    """The verdict as a table, the whole in its first line."""
-    blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.judgements)]
+    """The verdict as a table; the outcome is in its first line."""
+    blocks = [f"{run.shape}: {run.outcome.value}\n", *(_block(one) for one in run.stage_results)]
     if run.knee is not None:
         blocks.append(f"Greatest rate that held: {run.knee:,.0f} requests a second\n")
     blocks.append(f"Golden rows: {_golden(run)}\n")
@@ -59,30 +59,30 @@ def as_text(run: Run) -> str:
         counts = (f"{name or 'none'} {count:,}" for name, count in sorted(run.models.items()))
         blocks.append(f"Replies by version of the model: {', '.join(counts)}\n")
     if run.generators_lost:
-        blocks.append(f"Generators that went away: {run.generators_lost}\n")
+        blocks.append(f"Generators lost: {run.generators_lost}\n")
     return "\n".join(blocks)
 
 
 def _golden(run: Run) -> str:
-    """Whether scores were held to known ones; where they were not, why."""
+    """How many scores were compared with known ones, or why none was."""
     if run.golden or run.golden_wrong:
         others = f", {run.golden_wrong:,} with another" if run.golden_wrong else ""
-        return f"{run.golden:,} came back with the score that is known{others}"
+        return f"{run.golden:,} with the known score{others}"
     if not run.models:
-        return "not checked, nothing was scored"
+        return "not checked, no row was scored"
     named = sorted(filter(None, run.models))
     if not named:
         return "not checked, the service names no version"
-    return f"not checked, none was sent that is of version {', '.join(named)}"
+    return f"not checked, no score is known for version {', '.join(named)}"
 
 
-def _block(judgement: Judgement) -> str:
-    figures = judgement.figures
+def _block(result: StageResult) -> str:
+    figures = result.figures
     failures = sorted(figures.failures.items(), key=lambda pair: -pair[1])
     return "\n".join(
         [
-            f"{figures.name}, {figures.seconds:g} s: {judgement.outcome.value}",
-            *(_line(check) for check in judgement.checks),
+            f"{figures.name}, {figures.seconds:g} s: {result.outcome.value}",
+            *(_line(check) for check in result.checks),
             *(f"  {count:,} failed: {reason}" for reason, count in failures[:8]),
             "",
         ]
@@ -92,8 +92,8 @@ def _block(judgement: Judgement) -> str:
 def _line(check: Check) -> str:
     value = "-" if check.value is None else _number(check.value)
     sign = "≤" if check.sign == "<=" else "≥"
-    judged = {True: "ok", False: "MISSED", None: "not checked"}[check.holds]
-    return f"  {check.name:30} {value:>10}  {sign} {_number(check.limit):>8}  {judged}"
+    status = {True: "ok", False: "MISSED", None: "not checked"}[check.holds]
+    return f"  {check.name:30} {value:>10}  {sign} {_number(check.limit):>8}  {status}"
 
 
 def _number(value: float) -> str:
@@ -103,7 +103,7 @@ def _number(value: float) -> str:
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """The same and more, as plain values."""
+    """The result as plain values, with all percentiles."""
     return {
         "shape": run.shape,
         "outcome": run.outcome.value,
@@ -113,16 +113,16 @@ def as_json(run: Run) -> dict[str, Any]:
         "models": run.models,
         "generators_lost": run.generators_lost,
         "about": run.about,
-        "stages": [_stage(judgement) for judgement in run.judgements],
+        "stages": [_stage(result) for result in run.stage_results],
         "seconds": list(run.seconds),
     }
 
 
-def _stage(judgement: Judgement) -> dict[str, Any]:
-    figures = judgement.figures
+def _stage(result: StageResult) -> dict[str, Any]:
+    figures = result.figures
     return {
         "name": figures.name,
-        "outcome": judgement.outcome.value,
+        "outcome": result.outcome.value,
         "target": figures.target,
         "seconds": figures.seconds,
         "planned": figures.planned,
@@ -132,5 +132,5 @@ def _stage(judgement: Judgement) -> dict[str, Any]:
         "latency_ms": {f"p{s * 100:g}": figures.latency.percentile_ms(s) for s in _SHARES},
         "lateness_ms": {f"p{s * 100:g}": figures.lateness.percentile_ms(s) for s in _SHARES},
         "cpu": figures.cpu,
-        "checks": [{**check._asdict(), "holds": check.holds} for check in judgement.checks],
+        "checks": [{**check._asdict(), "holds": check.holds} for check in result.checks],
     }

@@ -1,4 +1,4 @@
-"""One Locust process of a load test: what it is told, its agent, and who conducts."""
+"""One Locust process of a load test: its options, its sender, and the runner in the master."""
 
 import sys
 import time
@@ -12,55 +12,54 @@ import gevent
 import msgspec
 from gevent.event import Event
 
-from loadgen.bench import machine, rows
-from loadgen.bench.errors import CannotStart
-from loadgen.load import metrics, mix, pages, settings, shapes
-from loadgen.load.agent import Agent
-from loadgen.load.conductor import Conductor
-from loadgen.load.errors import BadFile
+from loadgen.common import machine, rows
+from loadgen.common.errors import BadFile, CannotStart
+from loadgen.load import metrics, pages, settings, shapes, workload
+from loadgen.load.runner import LoadRunner
+from loadgen.load.sender import Sender
 from loadgen.load.shapes import Shape
-from loadgen.load.tally import Tally, packed, unpacked
+from loadgen.load.stats import Stats, packed, unpacked
 from loadgen.load.verdict import EXIT_CODES, Outcome
 
-_TIMETABLE: Final = "timetable"
-_TALLY: Final = "tally"
+# Names of messages: "stats" alone is one of Locust's own.
+_SCHEDULE: Final = "loadgen-schedule"
+_STATS: Final = "loadgen-stats"
 
 
 def add_arguments(parser: Any) -> None:
-    """Our own options, each an environment variable too; on the web page only the shape."""
+    """Add the load test's options, each with a variable; the web page has only the shape."""
     names = _names()
-    words = "what is sent and how it is judged: loadgen/load/shapes.toml"
-    settings.add(parser, "shape", names[0], words, choices=names)
-    # Text: a master sends its options to the workers.
+    help_text = "workload and limits: loadgen/load/shapes.toml"
+    settings.add(parser, "shape", names[0], help_text, choices=names)
+    # As text: a master sends its options to the workers.
     settings.add_files(parser, kind=str, include_in_web_ui=False)
     settings.add(parser, "api-key", "", "key of the service", include_in_web_ui=False)
-    words = "file that holds the key instead"
-    settings.add(parser, "api-key-file", "", words, include_in_web_ui=False)
+    settings.add(parser, "api-key-file", "", "file with the key", include_in_web_ui=False)
     settings.add_metrics_port(parser, include_in_web_ui=False)
 
 
 def _names() -> list[str]:
-    """The shapes to choose from."""
+    """The names of the shapes."""
     try:
         return list(shapes.read(settings.shapes_file()))
     except BadFile as error:
-        _refuse(error)
+        _exit(error)
 
 
-def _refuse(error: Exception) -> NoReturn:
-    # Locust logs what a listener raises, and goes on; it does not catch this.
+def _exit(error: Exception) -> NoReturn:
+    # Locust logs an exception of a listener and continues, but it does not catch SystemExit.
     sys.stderr.write(f"Not started. {error}\n")
     sys.exit(2)
 
 
 def create(environment: Any, runner: Any, *, is_worker: bool) -> None:
-    """Make this process a worker, or the one that conducts. Ends it, with 2, if it can't be."""
+    """Make this process a worker or the master. Exits with 2 if it can't start."""
     try:
         environment.loadgen = (
-            Worker(environment, runner) if is_worker else Head(environment, runner)
+            WorkerSession(environment, runner) if is_worker else MasterSession(environment, runner)
         )
     except (BadFile, CannotStart, ValueError, OSError) as error:
-        _refuse(error)
+        _exit(error)
 
 
 def of(environment: Any) -> "Session":
@@ -70,7 +69,7 @@ def of(environment: Any) -> "Session":
 
 
 def _key(options: Any) -> str:
-    """The key of the service, or of the file that is named. Raises BadFile."""
+    """The key of the service, from the options or the named file. Raises BadFile."""
     path: str = options.api_key_file
     if not path:
         return str(options.api_key)
@@ -84,7 +83,7 @@ def _key(options: Any) -> str:
 
 
 class Session:
-    """What all processes have: rows, golden rows, a key, and an agent."""
+    """What every process has: rows, golden rows, a key and a sender."""
 
     def __init__(self, environment: Any, runner: Any) -> None:
         self.environment = environment
@@ -92,69 +91,69 @@ class Session:
         self.options = environment.parsed_options
         self.key = _key(self.options)
         self.rows = rows.read(Path(self.options.rows))
-        self.golden = mix.read_golden()
-        self.agent = Agent(self.deliver)
+        self.golden = workload.read_golden()
+        self.sender = Sender(self.deliver)
 
     @property
     def shape(self) -> Shape:
-        """The shape that is chosen now; on the web page it may change from run to run."""
+        """The chosen shape; on the web page it may change from run to run."""
         return shapes.named(self.options.shape, Path(self.options.shapes))
 
     def begin(self, shape: Shape, start: float, share: tuple[int, int]) -> None:
-        """Send a share of a shape from a moment on."""
-        deck = mix.deck(shape.mix, self.rows, self.golden, self.key)
-        self.agent.begin(shape, deck, start, share)
+        """Send a share of a shape; `start` is a time of `time.perf_counter`."""
+        requests = workload.build_requests(shape.mix, self.rows, self.golden, self.key)
+        self.sender.begin(shape, requests, start, share)
 
-    def deliver(self, tally: Tally) -> None:
-        """Where the agent's counts go."""
+    def deliver(self, stats: Stats) -> None:
+        """Deliver the counts of the sender."""
         raise NotImplementedError
 
 
-class Worker(Session):
-    """A process that sends what the master tells it to."""
+class WorkerSession(Session):
+    """A process that sends the share that the master assigns."""
 
     def __init__(self, environment: Any, runner: Any) -> None:
         super().__init__(environment, runner)
-        runner.register_message(_TIMETABLE, self._on_timetable)
-        environment.events.test_stop.add_listener(lambda **_: self.agent.end())
+        runner.register_message(_SCHEDULE, self._on_schedule)
+        environment.events.test_stop.add_listener(lambda **_: self.sender.end())
 
-    def deliver(self, tally: Tally) -> None:
-        """To the master."""
-        self.runner.send_message(_TALLY, packed(tally))
+    def deliver(self, stats: Stats) -> None:
+        """Send the counts to the master."""
+        self.runner.send_message(_STATS, packed(stats))
 
-    def _on_timetable(self, msg: Any, **_rest: Any) -> None:
-        # The shape itself, not its name: the master's file may be another than the worker's.
+    def _on_schedule(self, msg: Any, **_rest: Any) -> None:
+        # The shape itself, not its name: the worker's file may differ from the master's.
         shape = msgspec.convert(msg.data["shape"], Shape)
-        # Seconds from now on, not a time of day: the clocks of two machines may differ.
+        # Seconds from now, not a time of day: the clocks of two machines may differ.
         start = time.perf_counter() + msg.data["starts_in"]
         self.key = self.key or msg.data["key"]
         self.begin(shape, start, (msg.data["index"], msg.data["count"]))
 
 
-class Head(Session):
-    """The process that conducts: alone it sends, too; as a master its workers do."""
+class MasterSession(Session):
+    """The process with the runner; it also sends, unless it is a master of workers."""
 
     def __init__(self, environment: Any, runner: Any) -> None:
         super().__init__(environment, runner)
         _check_key(self.key)
         _check_address(environment.host, needed=self.options.headless)
         pages.prepare(Path(self.options.out))
-        self.conductor = Conductor(Path(self.options.out), self._senders)
+        self.load_runner = LoadRunner(Path(self.options.out), self._senders)
         self._concluded = Event()
-        self._course: Any = None
+        self._run: Any = None
         if self.options.num_users is None:
             self.options.num_users = self.shape.connections
             self.options.spawn_rate = min(100, self.shape.connections)
         if self.options.metrics_port:
-            metrics.publish(self.conductor, self.options.metrics_port)
+            metrics.publish(self.load_runner, self.options.metrics_port)
         self._listen()
 
-    def deliver(self, tally: Tally) -> None:
-        """To the conductor, in this process."""
-        self.conductor.take(tally)
+    def deliver(self, stats: Stats) -> None:
+        """Add the counts to the run."""
+        self.load_runner.take(stats)
 
     def _listen(self) -> None:
-        self.runner.register_message(_TALLY, lambda msg, **_: self.deliver(unpacked(msg.data)))
+        self.runner.register_message(_STATS, lambda msg, **_: self.deliver(unpacked(msg.data)))
         events = self.environment.events
         events.spawning_complete.add_listener(lambda **_: self._start())
         events.test_stop.add_listener(lambda **_: self._on_stop())
@@ -171,64 +170,64 @@ class Head(Session):
         return sorted(client.id for client in clients.running + clients.spawning)
 
     def _start(self) -> None:
-        # Users that a person adds while a run goes on take part in it.
-        if self._course is None or self._course.ready():
-            self._course = gevent.spawn(self._conduct, self.shape)
-            # Its error is printed; without it nothing would end the run, and there is no verdict.
-            self._course.link_exception(lambda _: gevent.spawn(self._leave))
+        # Users that are added during a run take part in it.
+        if self._run is None or self._run.ready():
+            self._run = gevent.spawn(self._perform, self.shape)
+            # gevent prints the error; without this link nothing would end the run.
+            self._run.link_exception(lambda _: gevent.spawn(self._quit))
 
-    def _conduct(self, shape: Shape) -> None:
+    def _perform(self, shape: Shape) -> None:
         about = {
             "url": _without_password(self.environment.host),
             "began": datetime.now(UTC).isoformat(timespec="seconds"),
-            "generator": machine.in_words(machine.describe()),
+            "generator": machine.summary(machine.describe()),
         }
-        start = self.conductor.begin(shape)
+        start = self.load_runner.begin(shape)
         if self._is_master:
-            self._send_timetables(shape, start)
+            self._send_schedules(shape, start)
         else:
             self.begin(shape, start, (0, 1))
-        self.conductor.watch(shape)
+        self.load_runner.watch(shape)
         try:
-            code = EXIT_CODES[self.conductor.conclude(shape, about)]
+            code = EXIT_CODES[self.load_runner.conclude(shape, about)]
         except BadFile as error:
-            # The folder was there when the run began. What nobody can read is no success.
+            # The folder existed at the start. A verdict that can't be written is no success.
             sys.stderr.write(f"Not written. {error}\n")
             code = 2
         self.environment.process_exit_code = code
         self._concluded.set()
-        gevent.spawn(self._leave)
+        gevent.spawn(self._quit)
 
-    def _leave(self) -> None:
+    def _quit(self) -> None:
         if self.options.headless:
             self.runner.quit()
         else:
             self.runner.stop()
 
-    def _send_timetables(self, shape: Shape, start: float) -> None:
+    def _send_schedules(self, shape: Shape, start: float) -> None:
         senders, plain = self._senders(), msgspec.to_builtins(shape)
         for index, client in enumerate(senders):
             ahead = start - time.perf_counter()
-            told = {
+            message = {
                 "shape": plain,
                 "starts_in": ahead,
                 "key": self.key,
                 "index": index,
                 "count": len(senders),
             }
-            self.runner.send_message(_TIMETABLE, told, client)
+            self.runner.send_message(_SCHEDULE, message, client)
 
     def _on_stop(self) -> None:
-        self.agent.end()
-        if self._course is not None and not self._course.ready():
-            self._course.kill(block=False)
+        self.sender.end()
+        if self._run is not None and not self._run.ready():
+            self._run.kill(block=False)
             sys.stdout.write("\nStopped before its end: no verdict\n")
-            # A master stops when its last worker is lost, and would wait for another for ever.
+            # A master stops when its last worker is lost, and would then wait for a new one.
             if self.options.headless:
                 gevent.spawn(self.runner.quit)
 
     def _on_quitting(self) -> None:
-        # Whatever ended it, a run without a verdict is no success.
+        # A run without a verdict is no success, whatever ended it.
         if not self._concluded.is_set() and self.options.headless:
             self.environment.process_exit_code = EXIT_CODES[Outcome.NOTHING_RAN]
 
@@ -241,7 +240,7 @@ def _check_key(key: str) -> None:
 
 
 def _check_address(url: str | None, *, needed: bool) -> None:
-    """On the web page an address can still be typed; without the page it can't."""
+    """Raise CannotStart unless the address is valid, or absent where it is not `needed`."""
     if not (url or needed):
         return
     parts = urlsplit(url or "")

@@ -1,6 +1,6 @@
-"""What can be set: by a flag, else by its variable, else a default. An empty value is none.
+"""Settings: a flag, else its environment variable, else a default. An empty value counts as unset.
 
-Locust's command line, which the container has, and those of this room take the same settings.
+Locust's command line, which the container has, and `python -m loadgen.load` take the same ones.
 """
 
 from collections.abc import Callable
@@ -9,58 +9,60 @@ from typing import Any, Final
 
 import configargparse
 
+from loadgen.common.options import ROOT, ROWS
 from loadgen.load import shapes
 
-ROOT: Final = Path(__file__).parents[2]
 _FILES: Final = {
     "shapes": (shapes.PATH, "file of shapes"),
-    "rows": (ROOT / "loadgen/data/rows.csv", "CSV of readings to send"),
-    "out": (ROOT / "build/load", "folder of the verdict's files"),
+    "rows": (ROWS, "CSV of readings to send"),
+    # Of the working folder: an installed package is no place for results.
+    "out": (Path("build/load"), "folder of the verdict's files"),
 }
 
 
-def parser(program: str, words: str) -> Any:
-    """A command line whose help tells the variables."""
+def parser(program: str, description: str) -> Any:
+    """A parser whose help names the variables."""
     return configargparse.ArgumentParser(
         prog=program,
-        description=words,
+        description=description,
         formatter_class=configargparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
 
 
 def variable(name: str) -> str:
-    """The environment variable of an option."""
+    """The name of an option's environment variable."""
     return "LOADGEN_" + name.upper().replace("-", "_")
 
 
-def add(parser: Any, name: str, default: Any, words: str, **more: Any) -> None:
-    """An option that is a variable too; of another `kind` than text if that is given."""
+def add(parser: Any, name: str, default: Any, help_text: str, **more: Any) -> None:
+    """Add an option with its variable; `kind` is its type, text unless given."""
     kind = more.pop("kind", str)
     parser.add_argument(
-        f"--{name}", env_var=variable(name), default=default, help=words,
+        f"--{name}", env_var=variable(name), default=default, help=help_text,
         type=_unless_empty(kind, default), **more,
     )  # fmt: skip
 
 
 def add_files(parser: Any, kind: Callable[[Path], Any] = Path, **more: Any) -> None:
-    """The files that a run reads and the folder that it writes to."""
-    for name, (default, words) in _FILES.items():
-        shown = f"{words} [{default.relative_to(ROOT)}]"
+    """Add the options of the input files and the output folder."""
+    for name, (default, help_text) in _FILES.items():
+        short = default.relative_to(ROOT) if default.is_absolute() else default
+        shown = f"{help_text} [{short}]"
         add(parser, name, kind(default), shown, kind=kind, metavar="PATH", **more)
 
 
 def add_metrics_port(parser: Any, **more: Any) -> None:
-    """Where the generator tells of itself."""
-    words = "port of the generator's own metrics [0: none]"
-    add(parser, "metrics-port", 0, words, kind=int, metavar="PORT", **more)
+    """Add the option of the metrics port."""
+    help_text = "port of the generator's own metrics [0: none]"
+    add(parser, "metrics-port", 0, help_text, kind=int, metavar="PORT", **more)
 
 
 def shapes_file() -> Path:
-    """The file of shapes of this process's own command line, before the rest of it is read."""
+    """The file of shapes on this process's command line, read before the other options."""
     first = configargparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    default, words = _FILES["shapes"]
-    add(first, "shapes", default, words, kind=Path)
+    default, help_text = _FILES["shapes"]
+    add(first, "shapes", default, help_text, kind=Path)
     path: Path = first.parse_known_args()[0].shapes
     return path
 

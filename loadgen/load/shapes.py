@@ -1,32 +1,31 @@
-"""The reader of `shapes.toml`: typed, and plain about what is wrong in it."""
+"""The shapes of load tests, read from `shapes.toml` with types and exact errors."""
 
 from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from loadgen.load.errors import BadFile
-from loadgen.load.limits import LimitsName
-from loadgen.load.mix import Mix
-from loadgen.load.tables import read_toml
+from loadgen.common.errors import BadFile
+from loadgen.load.limits import LimitsName, read_toml
 from loadgen.load.verdict import GeneratorLimits
+from loadgen.load.workload import Mix
 
 PATH: Final = Path(__file__).with_name("shapes.toml")
 
 Rate = Annotated[float, Meta(gt=0, le=100_000)]
 Seconds = Annotated[int, Meta(ge=1, le=604_800)]
 Connections = Annotated[int, Meta(ge=1, le=10_000)]
-# Of the files that a run leaves, too.
+# Also the name of the files that a run writes.
 Name = Annotated[str, Meta(pattern=r"^[\w.-]+$")]
 _MOST_STEPS: Final = 1000
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file: a misspelt key is refused, not ignored."""
+    """A table of the file: an unknown key is an error."""
 
 
 class Stage(_Table, frozen=True, rename={"start": "from", "given_name": "name"}):
-    """A stretch of whole seconds at one rate, or on the way from `start` to it."""
+    """Whole seconds at one rate, or with a rate that goes from `start` to it."""
 
     seconds: Seconds
     rate: Rate
@@ -36,17 +35,17 @@ class Stage(_Table, frozen=True, rename={"start": "from", "given_name": "name"})
 
     @property
     def began_at(self) -> float:
-        """The rate of its first moment."""
+        """The rate at its start."""
         return self.rate if self.start is None else self.start
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         return self.given_name or f"{self.rate:g} requests a second"
 
 
 class Steps(_Table, frozen=True, rename={"start": "from"}):
-    """Stages of ever greater rates, each judged."""
+    """Stages of increasing rates, all of them judged."""
 
     start: Rate
     to: Rate
@@ -54,24 +53,24 @@ class Steps(_Table, frozen=True, rename={"start": "from"}):
     seconds: Seconds
 
     def __post_init__(self) -> None:
-        """Refuse steps that lead nowhere, or are too many."""
+        """Reject steps that go down or are too many."""
         if self.to < self.start:
             raise ValueError("steps go up: `to` is less than `from`")
         if self._count() > _MOST_STEPS:
             raise ValueError(f"there are more than {_MOST_STEPS:,} steps")
 
     def stages(self) -> tuple[Stage, ...]:
-        """The stages that they stand for."""
+        """The stages of these steps."""
         rates = (self.start + number * self.by for number in range(self._count()))
         return tuple(Stage(self.seconds, rate, judged=True) for rate in rates)
 
     def _count(self) -> int:
-        # A hair more, for what the division takes from 0.3 / 0.1.
+        # For the rounding error of a division such as 0.3 / 0.1.
         return int((self.to - self.start) / self.by + 1e-9) + 1
 
 
 class Generator(GeneratorLimits, frozen=True, forbid_unknown_fields=True):
-    """Its limits, and how long it waits for a reply."""
+    """The limits of the generator, and its timeout for a reply."""
 
     timeout_seconds: Annotated[float, Meta(gt=0, le=3600)]
 
@@ -98,7 +97,7 @@ class _File(_Table, frozen=True):
 
 
 class Shape(Struct, frozen=True):
-    """A course of arrivals, what is sent, and what it is held to."""
+    """A sequence of stages with its workload and its limits."""
 
     name: str
     about: str
@@ -111,7 +110,7 @@ class Shape(Struct, frozen=True):
 
     @property
     def seconds(self) -> int:
-        """How long it lasts."""
+        """Its duration."""
         return sum(stage.seconds for stage in self.stages)
 
 
@@ -122,7 +121,7 @@ def read(path: Path = PATH) -> dict[str, Shape]:
 
 
 def named(name: str, path: Path = PATH) -> Shape:
-    """One shape. Raises BadFile, naming those that there are."""
+    """The shape of a name. Raises BadFile, which lists the names."""
     shapes = read(path)
     if name not in shapes:
         raise BadFile(f"{path}: there is no shape {name!r}, but {', '.join(shapes)}")

@@ -1,4 +1,4 @@
-"""Whether a service held: figures in, a verdict out. Nothing here measures or prints."""
+"""The verdict on a stage and on a run: from figures and limits to an outcome."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -12,7 +12,7 @@ from loadgen.load.replies import wrong_scores
 
 
 class Outcome(Enum):
-    """What can be said after a run."""
+    """The outcomes of a run."""
 
     HELD = "held"
     BROKEN = "broken"
@@ -20,7 +20,7 @@ class Outcome(Enum):
     GENERATOR_LAGGED = "no verdict: the generator lagged"
 
 
-# 2 is for what can't start, as in all programs here.
+# 2 is for a run that can't start, as in all programs of this repository.
 EXIT_CODES: Final = {
     Outcome.HELD: 0,
     Outcome.BROKEN: 1,
@@ -28,25 +28,25 @@ EXIT_CODES: Final = {
     Outcome.GENERATOR_LAGGED: 4,
 }
 _MISSES_IN_A_ROW: Final = 2
-# Of several stages the first of these that any of them has is the outcome of all.
+# The outcome of a run is the first of these that one of its stages has.
 _GRAVEST_FIRST: Final = (
     *(Outcome.NOTHING_RAN, Outcome.GENERATOR_LAGGED, Outcome.BROKEN, Outcome.HELD),
 )
 
 
 class GeneratorLimits(Struct, frozen=True, forbid_unknown_fields=True):
-    """From where on it is the generator that is measured: lateness, and CPU of one process."""
+    """Limits beyond which the generator is measured: its lateness, and the CPU of a process."""
 
     max_lateness_p99_ms: Annotated[float, Meta(gt=0)]
     max_cpu: Annotated[float, Meta(gt=0, le=1)]
 
 
 class Figures(Struct, frozen=True):
-    """What one stage came to.
+    """The measured values of a stage.
 
-    `target` is in requests a second, `planned` how many the timetable holds, `right` how many
-    came back as expected while it lasted, `golden` those that had a known score and came back
-    with it, `cpu` the share of a core of the busiest generator.
+    `target` is in requests a second, `planned` the number in the schedule, `right` how many
+    expected replies arrived in the stage, `golden` how many rows had the known score, `cpu` the
+    share of a core of the busiest generator.
     """
 
     name: str
@@ -63,9 +63,9 @@ class Figures(Struct, frozen=True):
 
 
 class Check(NamedTuple):
-    """One line of the table: a value beside its limit.
+    """A line of the table: a value and its limit.
 
-    None is a value that could not be had, which is a miss, unless it `may_lack`.
+    None is a value that could not be measured. It is a miss, unless it `may_lack`.
     """
 
     name: str
@@ -77,44 +77,44 @@ class Check(NamedTuple):
 
     @property
     def holds(self) -> bool | None:
-        """Whether the value is within the limit; None when it was not checked and need not be."""
+        """Whether the value is within the limit; None if it was not measured and may lack."""
         if self.value is None:
             return None if self.may_lack else False
         return self.value <= self.limit if self.sign == "<=" else self.value >= self.limit
 
 
-class Judgement(NamedTuple):
-    """One stage with what is said of it."""
+class StageResult(NamedTuple):
+    """A stage with its checks and its outcome."""
 
     figures: Figures
     checks: tuple[Check, ...]
     outcome: Outcome
 
 
-def judge(figures: Figures, limits: Limits, generator: GeneratorLimits) -> Judgement:
-    """Hold a stage to the limits; a generator that lagged makes that worthless."""
+def evaluate(figures: Figures, limits: Limits, generator: GeneratorLimits) -> StageResult:
+    """Check a stage against the limits. There is no verdict if the generator lagged."""
     checks = (*_of_service(figures, limits), *_of_generator(figures, generator))
-    return Judgement(figures, checks, _outcome(figures, checks))
+    return StageResult(figures, checks, _outcome(figures, checks))
 
 
-def overall(judgements: Sequence[Judgement]) -> Outcome:
-    """The outcome of a run: the gravest of its stages'."""
-    found = {judgement.outcome for judgement in judgements} or {Outcome.NOTHING_RAN}
-    return next(outcome for outcome in _GRAVEST_FIRST if outcome in found)
+def overall(stage_results: Sequence[StageResult]) -> Outcome:
+    """The outcome of a run: the gravest one of its stages."""
+    outcomes = {result.outcome for result in stage_results} or {Outcome.NOTHING_RAN}
+    return next(outcome for outcome in _GRAVEST_FIRST if outcome in outcomes)
 
 
-def greatest_held(judgements: Sequence[Judgement]) -> float | None:
-    """The knee: the greatest rate that held."""
-    held = (one.figures.target for one in judgements if one.outcome is Outcome.HELD)
+def greatest_held(stage_results: Sequence[StageResult]) -> float | None:
+    """The knee: the greatest rate that held, if any did."""
+    held = (one.figures.target for one in stage_results if one.outcome is Outcome.HELD)
     return max(held, default=None)
 
 
-def is_over(judgements: Sequence[Judgement]) -> bool:
-    """Whether a search has gone past the knee: that is when two steps in a row did not hold.
+def is_over(stage_results: Sequence[StageResult]) -> bool:
+    """Whether a search has passed the knee: two steps in a row did not hold.
 
-    One may have met with what else runs on the machine for a moment; the next is harder.
+    One miss may come from other programs on the machine; the next step is harder.
     """
-    last = judgements[-_MISSES_IN_A_ROW:]
+    last = stage_results[-_MISSES_IN_A_ROW:]
     missed = [one for one in last if one.outcome is not Outcome.HELD]
     return len(missed) == _MISSES_IN_A_ROW
 
@@ -136,7 +136,7 @@ def _of_service(figures: Figures, limits: Limits) -> list[Check]:
             for share, limit in sorted(limits.percentiles_ms.items())
         ),
         Check("share failed", failed / max(figures.planned, 1), "<=", limits.max_error_ratio),
-        # No share of them is bearable: who scores wrongly once does so for somebody each day.
+        # There is no tolerance: a wrong score is a fault of the service, however rare.
         Check("golden rows with another score", wrong if known else None, "<=", 0, may_lack=True),
     ]
 

@@ -1,4 +1,4 @@
-"""The configuration as data: who is told, what is told together, what keeps what quiet."""
+"""Alertmanager's configuration as data: receivers, grouping, inhibition."""
 
 from typing import Any, Final
 
@@ -6,8 +6,8 @@ from monitoring.alertmanager.settings import Settings
 
 RECEIVER: Final = "operators"
 
-# (what fires, what is then not told, on equal labels): one cause, one notification. A page
-# whose cause is another page would only be read in the wrong order.
+# (the cause, the inhibited consequences, the labels that must be equal): one notification for one
+# cause. A page that is caused by another page is inhibited, too.
 _INHIBITIONS: Final = (
     (
         'alertname="ScoringTargetDown"',
@@ -30,7 +30,7 @@ _INHIBITIONS: Final = (
 
 
 def config(settings: Settings) -> dict[str, Any]:
-    """What `alertmanager.yml` holds."""
+    """The content of `alertmanager.yml`."""
     return {
         **({"global": _mail_server(settings)} if settings.email_to else {}),
         "route": _route(),
@@ -43,10 +43,10 @@ def config(settings: Settings) -> dict[str, Any]:
 
 
 def _route() -> dict[str, Any]:
-    """Pages go out at once and are repeated; tickets wait for company and come once a day."""
+    """The routes: pages are sent at once and repeated, tickets are grouped and sent once a day."""
     return {
         "receiver": RECEIVER,
-        # All instances with the same trouble make one notification.
+        # One notification for all instances with the same alert.
         "group_by": ["service", "alertname"],
         "group_wait": "30s",
         "group_interval": "5m",

@@ -1,7 +1,7 @@
-"""Where notifications go, from the environment over a `.env` file.
+"""The settings of notifications, from the environment and a `.env` file.
 
 Each setting is the variable `ALERTMANAGER_` plus the field's name in capitals. An empty value
-counts as not set. Messages name the variable, and never its value: an address may hold a key.
+counts as not set. Messages name the variable, never its value: an address may contain a key.
 """
 
 import os
@@ -21,7 +21,7 @@ _HOST_PORT: Final = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 
 
 class SettingsError(Exception):
-    """A setting that is missing or can't be used; the text begins with its variable."""
+    """A setting that is missing or invalid; the text begins with its variable."""
 
     def __init__(self, subject: str, reason: str) -> None:
         super().__init__(f"{subject}: {reason}")
@@ -40,7 +40,7 @@ class Settings(Struct, frozen=True):
     email_to: Annotated[str, Meta(description="Addresses to mail to, separated by commas.")] = ""
     email_from: Annotated[str, Meta(description="The sender of the mails.")] = ""
     smtp_host: Annotated[str, Meta(description="The mail server, host:port.")] = ""
-    smtp_user: Annotated[str, Meta(description="Its user, if it wants one.")] = ""
+    smtp_user: Annotated[str, Meta(description="The user at the mail server, if needed.")] = ""
     smtp_password_file: Annotated[
         str, Meta(description="Absolute path of the user's password; read by Alertmanager.")
     ] = ""
@@ -49,7 +49,7 @@ class Settings(Struct, frozen=True):
     ] = True
     nobody: Annotated[
         bool,
-        Meta(description="Whether it is meant so that nobody is told, if nothing above is set."),
+        Meta(description="Allow running without a notification receiver."),
     ] = False
 
 
@@ -80,7 +80,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     settings = _with_webhook_url(settings)
     if not (settings.webhook_url or settings.email_to or settings.nobody):
         other = variable("email_to")
-        raise _bad("webhook_url", f"nobody would be told: set it, or {other}")
+        raise _bad("webhook_url", f"there is no receiver of notifications: set it, or {other}")
     _check_webhook(settings)
     _check_email(settings)
     return settings
@@ -89,12 +89,12 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
 def unknown_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
 ) -> list[str]:
-    """Variables that carry the prefix and set nothing: misspelt, most likely."""
+    """Variables with the prefix that set nothing, for example misspelt ones."""
     return sorted(_given(environ, dotenv).keys() - {variable(field) for field in FIELDS})
 
 
 def _given(environ: Mapping[str, str] | None, dotenv: Path) -> dict[str, str]:
-    # The one place of this room that reads the environment.
+    # The only reader of the environment in `monitoring`.
     own = os.environ if environ is None else environ  # noqa: TID251
     try:
         sources = (dotenv_values(dotenv), own)
@@ -158,7 +158,7 @@ def _check_email(settings: Settings) -> None:
 
 
 def _check_path(settings: Settings, field: str) -> None:
-    """Alertmanager may run elsewhere, so whether the file is there can't be told here."""
+    """Check only the path: the file may be on the machine of Alertmanager."""
     path = getattr(settings, field)
     if path and not path.startswith("/"):
         raise _bad(field, "is no absolute path")

@@ -1,5 +1,5 @@
 """Grafana as data: the data source, and dashboards built by code.
 
-`python -m monitoring.grafana` writes `dashboards/*.json` from `build/`; `--check` tells
-whether they are current. Grafana reads them, and `provisioning/`, when it starts.
+`python -m monitoring.grafana` writes `dashboards/*.json` from the code in `panels/`; `--check` only
+compares them. Grafana reads them, and `provisioning/`, at its start.
 """

@@ -1,4 +1,4 @@
-"""`python -m monitoring.grafana`: write the dashboards' JSON, or tell whether it is current."""
+"""`python -m monitoring.grafana`: write the dashboards' JSON, or check that it is current."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from monitoring.grafana import files
 
 
 def main() -> int:
-    """Write; with --check only compare, and exit with 1 when a file is not current."""
+    """Write the files; with --check compare them, and return 1 if one is not current."""
     parser = argparse.ArgumentParser(prog="python -m monitoring.grafana", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, only compare")
     check = parser.parse_args().check

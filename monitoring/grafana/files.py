@@ -1,4 +1,4 @@
-"""The dashboards as files: what Grafana is given to read."""
+"""The dashboards as files, which Grafana reads."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Final
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.build import DASHBOARDS
+from monitoring.grafana.panels import DASHBOARDS
 from monitoring.slo import Slo
 
 FOLDER: Final = Path(__file__).with_name("dashboards")
@@ -21,7 +21,7 @@ def make(slo: Slo) -> dict[str, str]:
 
 def _text(dashboard: Dashboard) -> str:
     content = json.loads(JSONEncoder().encode(dashboard))
-    # The builders write what Grafana has dropped since, or never had for such a thing.
+    # The builders write keys that Grafana no longer has, or never had here.
     del content["style"]
     for variable in content["templating"]["list"]:
         for name in ("id", "auto", "auto_count", "auto_min"):
@@ -32,7 +32,7 @@ def _text(dashboard: Dashboard) -> str:
 
 
 def write(made: Mapping[str, str]) -> None:
-    """Make the folder hold these files and no other dashboard."""
+    """Write these files into the folder and remove other dashboards."""
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.json"):
         if path.name not in made:
@@ -42,7 +42,7 @@ def write(made: Mapping[str, str]) -> None:
 
 
 def stale(made: Mapping[str, str]) -> list[str]:
-    """Names of the files that differ from what was made, are missing, or are left over."""
+    """The names of files that are outdated, missing or left over."""
     present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
     return sorted(
         name for name in present.keys() | made.keys() if present.get(name) != made.get(name)

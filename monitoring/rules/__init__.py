@@ -1,4 +1,4 @@
-"""Makes the rule files of Prometheus from `slo.toml`: `python -m monitoring.rules [--check]`."""
+"""The rule files of Prometheus, built from `slo.toml`: `python -m monitoring.rules [--check]`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,14 +29,14 @@ def render(slo: Slo) -> dict[str, str]:
 
 
 def stale(files: dict[str, str], folder: Path = FOLDER) -> list[str]:
-    """Names of the files in a folder that are not what they should be, or should not be there."""
+    """The names of files that are outdated, missing or left over."""
     found = {path.name: path.read_text("utf-8") for path in folder.glob("*.yml")}
     names = sorted(files.keys() | found.keys())
     return [name for name in names if files.get(name) != found.get(name)]
 
 
 def write(files: dict[str, str], folder: Path = FOLDER) -> None:
-    """Write the rule files, and remove those that are no longer made."""
+    """Write the rule files and remove others."""
     for name in stale(files, folder):
         path = folder / name
         if name in files:
@@ -46,7 +46,7 @@ def write(files: dict[str, str], folder: Path = FOLDER) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Keeps keys in their order, and writes text of several lines as a block."""
+    """Keeps the order of keys, and writes text of several lines as a block."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

@@ -1,4 +1,4 @@
-"""`python -m monitoring.rules [--check]`: write the rule files, or say which are not current."""
+"""`python -m monitoring.rules [--check]`: write the rule files, or check that they are current."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from monitoring import rules, slo
 
 
 def main() -> int:
-    """Exit code 0; 1 if `--check` finds a file that is not current; 78 for bad numbers."""
+    """Returns 0; 1 if a file is not current with `--check`; 78 for an invalid `slo.toml`."""
     parser = argparse.ArgumentParser(prog="python -m monitoring.rules", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, only compare")
     check = parser.parse_args().check

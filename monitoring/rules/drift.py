@@ -5,9 +5,9 @@ the last hour's rows in the bin and `e` its share in training: Siddiqi, "Credit 
 (2006), where its thresholds 0.1 and 0.25 come from too; its distribution is in Yurdakul and
 Naranjo, "Statistical properties of the population stability index" (2020).
 
-An empty bin has no logarithm, so shares are raised to a least one, as is usual. It is also the
-most that one bin without a single expected row can weigh: at 0.0001, 10 % of the rows in a new
-bin are worth (0.1 - 0.0001) * ln(1000) = 0.69.
+An empty bin has no logarithm, so shares have a minimum, as is usual. The minimum also bounds the
+effect of a bin without an expected row: at 0.0001, 10 % of the rows in a new bin give
+(0.1 - 0.0001) * ln(1000) = 0.69.
 """
 
 from typing import Final
@@ -18,15 +18,15 @@ from monitoring.slo import Slo
 _ROWS: Final = "scoring:drift_rows:increase1h"
 _SHARE: Final = "scoring:drift_share:1h"
 _INDEX: Final = "scoring:drift_psi:1h"
-# A series can't be taken back: a bin of a model that is live no more has the share -1.
+# A series can't be deleted: the bins of a former model have the share -1.
 _REFERENCE: Final = "(scoring_drift_reference_ratio >= 0)"
-# One model at a time is meant; of two that are live, the greater share counts.
+# If two models are live, the greater share counts.
 _EXPECTED: Final = f"max by (variable, bin) {_REFERENCE}"
 _IMPORTANCE: Final = "max by (variable) (scoring_drift_importance_ratio)"
 
 
 def groups(slo: Slo) -> list[Group]:
-    """Rows by bin, their shares, the index of each variable, the one weighted by importance."""
+    """Rows by bin, their shares, the index of each variable, the index weighted by importance."""
     rules = [
         record(_ROWS, _rows(slo)),
         record(_SHARE, _shares(slo)),
@@ -37,7 +37,7 @@ def groups(slo: Slo) -> list[Group]:
 
 
 def _rows(slo: Slo) -> str:
-    """Rows of all instances in bins that the live model knows: a predecessor's are left out."""
+    """Rows of all instances in the bins of the live model, without those of former models."""
     calendar = "|".join(slo.drift.calendar_variables)
     return (
         "sum by (variable, bin) (increase("
@@ -47,7 +47,7 @@ def _rows(slo: Slo) -> str:
 
 
 def _shares(slo: Slo) -> str:
-    """No share for a variable with too few rows: hence no index, hence no alert."""
+    """A variable with too few rows has no share, so no index and no alert."""
     return (
         f"{_ROWS}\n"
         f"/ on (variable) group_left () (sum by (variable) ({_ROWS}) >= {slo.drift.min_rows})"
@@ -62,7 +62,7 @@ def _index(slo: Slo) -> str:
 
 
 def _weighted() -> str:
-    """Over the variables that have an index, so that those without one do not count as calm."""
+    """The mean over the variables that have an index; the others do not count as unchanged."""
     return (
         f"sum({_INDEX} * on (variable) {_IMPORTANCE})\n"
         f"/ (sum({_IMPORTANCE} and on (variable) {_INDEX}) > 0)"

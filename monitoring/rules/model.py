@@ -1,21 +1,21 @@
-"""Alerts on the model: its registry, a swap or a shadow that fails, data unlike training."""
+"""Alerts on the model: registry, swaps, shadow, and data that differs from training."""
 
 from typing import Final
 
 from monitoring.rules.promql import Alerts, Group, Rule, group, number, percent
 from monitoring.slo import Slo
 
-# Longer than the hour's window: one odd array is not enough, nor that the hour after a swap
-# still holds scores of the version before. What drifts slightly must do so for long.
+# Longer than the window of an hour: a single unusual array does not fire, nor the hour after a
+# swap, which still has scores of the previous version. A moderate drift must last longer.
 _LEVELS: Final = (("major", "alert", "90m"), ("moderate", "warn", "6h"))
 
-# Why a guard may refuse a row.
+# The reasons of rows that a guard refused.
 _GUARDED: Final = "unseen|lookalike|range|mismatch|implausible|agree"
 _INDEX: Final = '{{ printf "%.2f" $value }}'
 
 
 def groups(slo: Slo) -> list[Group]:
-    """All alerts of this kind."""
+    """The group of these alerts."""
     alerts = Alerts(slo.runbook)
     made = (
         *(_loads, _refused, _registry, _unseen, _doubtful),
@@ -55,7 +55,7 @@ def _loads(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _refused(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """A load that failed is over; this is what a server goes on with, started with it or not."""
+    """The state of a server, whereas `ModelLoadFailed` is the event."""
     sustained = slo.process.live_refused_for
     return [
         alerts.make(
@@ -74,7 +74,7 @@ def _refused(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _registry(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """A worker that tries again says for that moment that it can: the least of a stretch counts."""
+    """The minimum over 2m: a worker that retries reports success for a moment."""
     sustained = slo.process.registry_unreachable_for
     return [
         alerts.make(
@@ -93,24 +93,24 @@ def _registry(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _share_with(warnings: str, labels: str, slo: Slo) -> str:
-    """The share of rows with warnings, of those that were scored or that a guard refused.
+    """The share of rows with warnings among those that were scored or that a guard refused.
 
-    No share where there are too few rows.
+    There is no share if there are too few rows.
     """
-    # The contract itself bounds these fields; a guard refuses none for them.
+    # Without the fields that request validation bounds: a guard refuses no row because of them.
     refused = f'reason=~"{_GUARDED}",field!~"recognition_accuracy|afts_regno_ai_score|direction"'
-    judged = (
+    checked = (
         'sum(increase(scoring_rows_total{result="scored"}[30m]))\n'
         f"  + (sum(increase(scoring_rows_refused_total{{{refused}}}[30m])) or vector(0))"
     )
     return (
         f"sum by ({labels}) (increase(scoring_warnings_total{{{warnings}}}[30m]))\n"
-        f"/ on () group_left () (\n  {judged} >= {slo.traffic.min_rows}\n)"
+        f"/ on () group_left () (\n  {checked} >= {slo.traffic.min_rows}\n)"
     )
 
 
 def _unseen(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """Months and weekdays are left out: training data rarely have all of them."""
+    """Without months and weekdays: training data rarely have all of them."""
     calendar = "|".join(slo.drift.calendar_variables)
     share = _share_with(f'kind="unseen-category",field!~"{calendar}"', "field", slo)
     return [
@@ -130,7 +130,7 @@ def _unseen(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _doubtful(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """What was put right is no doubt any more."""
+    """Without values that were corrected: they are not doubtful."""
     share = _share_with('kind!~"unseen-category|normalised"', "kind, field", slo)
     return [
         alerts.make(
@@ -189,7 +189,7 @@ def _score_shift(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _shadow(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """Its failures touch no caller, so nothing else tells of them."""
+    """The only alert on the shadow: its failures affect no caller."""
     failed = 'scoring_shadow_rows_total{result="failed"}[30m]'
     return [
         alerts.make(

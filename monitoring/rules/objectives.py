@@ -1,4 +1,4 @@
-"""What was promised: error shares by window, the budget that is left, and burn-rate alerts."""
+"""The objectives: error ratios by window, remaining budgets, burn-rate alerts."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,12 +8,12 @@ from monitoring.slo import Burn, Slo, seconds
 
 _REQUESTS: Final = "scoring_http_requests_total"
 _DURATION: Final = "scoring_http_request_duration_seconds"
-# Above this, a window is too much to read at each evaluation.
+# A longer window is too expensive to read at each evaluation.
 _LONG: Final = 2 * 3600
 
 
 def groups(slo: Slo) -> list[Group]:
-    """The recording rules of all windows, then the alerts on them."""
+    """The recording rules of all windows, and the alerts on them."""
     windows = sorted({w for burn in slo.burn for w in (burn.long, burn.short)}, key=seconds)
     long = {burn.long for burn in slo.burn}
     of = {w: [*_ratios(slo, w), *(_bad(slo, w) if w in long else ())] for w in windows}
@@ -21,7 +21,7 @@ def groups(slo: Slo) -> list[Group]:
     slow = [rule for w in windows if seconds(w) > _LONG for rule in of[w]]
     return [
         group("scoring-requests", [*_requests(), *quick], "30s"),
-        # No more than 5 minutes apart, or the newest value would count as stale.
+        # At most 5 minutes apart, or the newest value would be stale.
         group("scoring-requests-long", [*slow, *_budgets(slo)], "2m"),
         group("scoring-burn", [_alert(slo, name, burn) for name in _SLIS for burn in slo.burn]),
     ]
@@ -58,8 +58,8 @@ def _budgets(slo: Slo) -> list[Rule]:
     ]
 
 
-# In all of these "or vector(0)" is what makes a window without requests, or without a single
-# error, a 0: a share that is NaN or absent would end an alert, and leave a hole in a graph.
+# "or vector(0)" gives a window without requests or errors the value 0: a ratio that is NaN or
+# absent would end an alert and leave a gap in a graph.
 
 
 def _failed_share(_: Slo, window: str) -> str:
@@ -75,7 +75,7 @@ def _failed_count(_: Slo, window: str) -> str:
 
 
 def _slow_share(slo: Slo, window: str) -> str:
-    # Were the target no bound of the histogram, all requests would count as slow: loud, not silent.
+    # If the target were no bound of the histogram, all requests would count as slow.
     return (
         f"1 - (sum(rate({_quick(slo)}[{window}])) or vector(0))\n"
         f"/ (sum(rate({_answered()}[{window}])) > 0)\n"
@@ -96,12 +96,12 @@ def _answered() -> str:
 
 
 def _quick(slo: Slo) -> str:
-    # Python's client writes a bound as Python writes a float: "1.0", not "1".
+    # The Python client writes a bound as a float: "1.0", not "1".
     bound = float(slo.objective.latency_seconds)
     return f'{_DURATION}_bucket{{{SCORING},status!~"[45]..",le="{bound!r}"}}'
 
 
-# An indicator: the share of bad requests in a window, and their number.
+# The indicators: the share of bad requests in a window, and their number.
 _SLIS: Final[dict[str, tuple[Callable[[Slo, str], str], Callable[[Slo, str], str]]]] = {
     "availability": (_failed_share, _failed_count),
     "latency": (_slow_share, _slow_count),
@@ -121,11 +121,12 @@ def _alert(slo: Slo, name: str, burn: Burn) -> Rule:
         f"and {bad}:increase{burn.long} >= {slo.traffic.min_bad_requests}",
         severity=burn.severity,
         sustained=burn.sustained,
-        summary=f"{_what(slo, name)}: {{{{ $value | humanizePercentage }}}} in {burn.long}",
+        summary=f"{_sli_text(slo, name)}: {{{{ $value | humanizePercentage }}}} in {burn.long}",
         description=(
             f"Over {burn.long}, {{{{ $value | humanizePercentage }}}} of the scoring requests: "
-            f"{_what(slo, name)}; {percent(1 - objective)} is allowed over {slo.objective.window}. "
-            f"At {number(burn.factor)} times the allowed rate the budget is gone in {hours} h."
+            f"{_sli_text(slo, name)}; {percent(1 - objective)} is allowed over "
+            f"{slo.objective.window}. At {number(burn.factor)} times the allowed rate the budget "
+            f"is gone in {hours} h."
         ),
         slo=name,
         long=burn.long,
@@ -133,6 +134,6 @@ def _alert(slo: Slo, name: str, burn: Burn) -> Rule:
     )
 
 
-def _what(slo: Slo, name: str) -> str:
+def _sli_text(slo: Slo, name: str) -> str:
     slow = f"not ready within {number(1000 * slo.objective.latency_seconds)} ms"
     return {"availability": "answered with 5xx", "latency": slow}[name]

@@ -1,4 +1,4 @@
-"""Alerts on the processes: scrapes that fail, workers that die or are full, memory, keys."""
+"""Alerts on the processes: failed scrapes, crashes, saturation, memory, keys."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
 
 
 def groups(slo: Slo) -> list[Group]:
-    """All alerts of this kind."""
+    """The group of these alerts."""
     alerts = Alerts(slo.runbook)
     made = (_target, _restarting, _missing, _background, _log, _saturated, _memory, _keys)
     return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
@@ -36,7 +36,7 @@ def _target(slo: Slo, alerts: Alerts) -> list[Rule]:
             "ScoringTargetFlapping",
             f"changes({_UP}[15m]) >= {2 * outages}",
             severity="page",
-            summary="{{ $labels.instance }} keeps going down and coming back",
+            summary="{{ $labels.instance }} goes down and up repeatedly",
             description=(
                 "{{ $labels.instance }} changed between up and down {{ $value }} times in 15m, "
                 f"that is {outages} outages or more, each too short for ScoringTargetDown."
@@ -50,13 +50,13 @@ def _restarting(slo: Slo, alerts: Alerts) -> list[Rule]:
     starts = "sum by (instance) (increase(scoring_worker_starts_total[{}]))"
     crash_loop = "WorkerCrashLoop"
     return [
-        # A rolling restart starts each worker once and is over: no such stretch, no such number.
+        # A rolling restart starts each worker once: it is shorter, and has fewer starts.
         alerts.make(
             crash_loop,
             starts.format("10m") + " > 0",
             severity="page",
             sustained=limits.restarts_go_on_for,
-            summary="Workers of {{ $labels.instance }} start again and again",
+            summary="Workers of {{ $labels.instance }} restart repeatedly",
             description=(
                 "{{ $labels.instance }} has been starting workers for "
                 f"{limits.restarts_go_on_for}, {{{{ $value | humanize }}}} in the last 10m."
@@ -95,7 +95,7 @@ def _missing(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _background(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """What fails beside requests is in no reply: callers notice nothing, and neither would we."""
+    """Background work: its failures affect no reply, so callers do not notice them."""
     sustained = slo.process.background_fails_for
     failures = "sum by (instance, part) (increase(scoring_background_failures_total[5m]))"
     return [
@@ -104,18 +104,18 @@ def _background(slo: Slo, alerts: Alerts) -> list[Rule]:
             f"{failures} > 0",
             severity="ticket",
             sustained=sustained,
-            summary="A part of the work of {{ $labels.instance }} fails: {{ $labels.part }}",
+            summary="Background work of {{ $labels.instance }} fails: {{ $labels.part }}",
             description=(
                 f"For {sustained}, {{{{ $labels.part }}}} has failed in workers of "
                 "{{ $labels.instance }}, {{ $value | humanize }} times in the last 5m. Scoring "
-                "goes on; what that part tells is missing or old."
+                "continues; what that part reports is missing or outdated."
             ),
         )
     ]
 
 
 def _log(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """A log that nobody reads holds nobody up: its lines are dropped."""
+    """Lines are dropped if the reader of the log is slower than the service."""
     sustained = slo.process.log_lines_dropped_for
     return [
         alerts.make(
@@ -126,8 +126,8 @@ def _log(slo: Slo, alerts: Alerts) -> list[Rule]:
             summary="The log of {{ $labels.instance }} has gaps",
             description=(
                 f"For {sustained}, {{{{ $labels.instance }}}} has dropped log lines, "
-                "{{ $value | humanize }} in the last 5m: what reads its output stands still or is "
-                "too slow. Scoring goes on."
+                f"{{{{ $value | humanize }}}} in the last 5m: the reader of its output is stopped "
+                "or too slow. Scoring continues."
             ),
         )
     ]
@@ -139,11 +139,11 @@ def _saturated(slo: Slo, alerts: Alerts) -> list[Rule]:
     queue = "max by (instance) (avg_over_time(scoring_accept_queue_length[5m]))"
     in_flight = "sum by (instance) (avg_over_time(scoring_http_requests_in_flight[5m]))"
     exprs = {
-        "cpu": (f"{cpu}\n/ {_CONFIGURED} > {number(limits.cpu_ratio)}", "cores a worker"),
+        "cpu": (f"{cpu}\n/ {_CONFIGURED} > {number(limits.cpu_ratio)}", "cores per worker"),
         "accept_queue": (f"{queue} >= 1", "connections waiting to be accepted"),
         "in_flight": (
             f"{in_flight}\n/ {_CONFIGURED} > {limits.in_flight_per_worker}",
-            "requests in flight a worker",
+            "requests in flight per worker",
         ),
     }
     return [
@@ -152,7 +152,7 @@ def _saturated(slo: Slo, alerts: Alerts) -> list[Rule]:
             expr,
             severity="ticket",
             sustained=limits.sustained,
-            summary=f"{{{{ $labels.instance }}}} is full: {_VALUE} {unit}",
+            summary=f"{{{{ $labels.instance }}}} is saturated: {_VALUE} {unit}",
             description=(
                 f"For {limits.sustained}, {{{{ $labels.instance }}}} has had on average "
                 f"{_VALUE} {unit} (means of 5m)."
@@ -164,7 +164,7 @@ def _saturated(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _memory(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """Against the most of an hour long ago, so that neither a start nor a spike is growth."""
+    """Compared with the maximum of an hour long ago, so that a start or a spike is no growth."""
     resident = "scoring_process_resident_memory_bytes"
     limits = slo.process
     return [
@@ -175,7 +175,7 @@ def _memory(slo: Slo, alerts: Alerts) -> list[Rule]:
             f"and min_over_time({resident}[30m]) > {limits.memory_floor_bytes}",
             severity="ticket",
             sustained="15m",
-            summary="Worker {{ $labels.worker }} of {{ $labels.instance }} grows",
+            summary="Memory of worker {{ $labels.worker }} of {{ $labels.instance }} grows",
             description=(
                 "Worker {{ $labels.worker }} of {{ $labels.instance }} holds at least "
                 "{{ $value | humanize1024 }}B, "
@@ -186,7 +186,7 @@ def _memory(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _keys(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """Each look at a bad file counts: one that met it half written is over in 5m."""
+    """Each read of an invalid file counts; a file that was half written is over in 5m."""
     sustained = slo.process.keys_refused_for
     return [
         alerts.make(
@@ -197,8 +197,8 @@ def _keys(slo: Slo, alerts: Alerts) -> list[Rule]:
             summary="{{ $labels.instance }} can't use its keys file",
             description=(
                 f"For {sustained}, {{{{ $labels.instance }}}} has found no usable keys in its "
-                "file. The former keys stay in force: new ones do not work, and keys that were "
-                "taken back still do."
+                "file. The former keys stay valid: new ones do not work, and keys that were "
+                "withdrawn still do."
             ),
         )
     ]

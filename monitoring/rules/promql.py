@@ -1,4 +1,4 @@
-"""The pieces that the rules are put together from."""
+"""Parts of rules: recording rules, groups, alerts, numbers."""
 
 from typing import Any, Final, Literal
 
@@ -6,12 +6,12 @@ Rule = dict[str, Any]
 Group = dict[str, Any]
 Severity = Literal["page", "ticket"]
 
-# The service counts it by the route's template, single readings and arrays alike.
+# The route's template, for single readings and arrays.
 SCORING: Final = 'route="/reg",method="POST"'
 
 
 def record(name: str, expr: str, **labels: str) -> Rule:
-    """A recording rule; a name says level:metric:operations, as Prometheus advises."""
+    """A recording rule; its name is level:metric:operations, as Prometheus recommends."""
     rule: Rule = {"record": name, "expr": expr}
     if labels:
         rule["labels"] = labels
@@ -19,12 +19,12 @@ def record(name: str, expr: str, **labels: str) -> Rule:
 
 
 def group(name: str, rules: list[Rule], interval: str = "") -> Group:
-    """Rules evaluated one after another; without an interval at the server's own."""
+    """Rules that are evaluated in order, at this interval or the server's."""
     return {"name": name, **({"interval": interval} if interval else {}), "rules": rules}
 
 
 class Alerts:
-    """Makes alerts that all carry the same labels and links."""
+    """Builds alerts with the common labels and links."""
 
     def __init__(self, runbook: str) -> None:
         self._runbook = runbook
@@ -40,7 +40,7 @@ class Alerts:
         sustained: str = "",
         **labels: str,
     ) -> Rule:
-        """An alert that fires when `expr` has held for `sustained`; empty: at once."""
+        """An alert that fires when `expr` has been true for `sustained`; empty means at once."""
         return {
             "alert": name,
             "expr": expr,
@@ -55,10 +55,10 @@ class Alerts:
 
 
 def number(value: float) -> str:
-    """A number without the noise of binary fractions: 1 - 0.999 is 0.001."""
+    """A number without binary rounding errors: 1 - 0.999 is 0.001."""
     return f"{value:.10g}"
 
 
 def percent(share: float) -> str:
-    """A share as people read it: 0.999 is "99.9 %"."""
+    """A share in per cent: 0.999 is "99.9 %"."""
     return f"{number(100 * share)} %"

@@ -1,7 +1,7 @@
-"""Alerts on the requests themselves: none, turned away, refused, failed.
+"""Alerts on requests: none, rejected, refused, failed.
 
-A share over a window stays high for as long as the window after a single burst. Where a burst
-is no reason to alert, an alert is sustained for longer than its window.
+After a single burst a share over a window stays high for the length of the window. Where a burst is
+no reason for an alert, the alert must be sustained for longer than its window.
 """
 
 from typing import Final
@@ -15,17 +15,17 @@ _ROWS: Final = "scoring_rows_total"
 
 
 def groups(slo: Slo) -> list[Group]:
-    """All alerts of this kind."""
+    """The group of these alerts."""
     made = (_no_traffic, _overload_shedding, _refused_inputs, _rows_failed)
     return [group("scoring-traffic", [make(slo, Alerts(slo.runbook)) for make in made])]
 
 
 def _no_traffic(slo: Slo, alerts: Alerts) -> Rule:
-    """Counts what was scored, so that a flood of wrong keys is a silence too.
+    """Counts scored requests only, so that many wrong keys are no traffic.
 
-    What is usual is what the same time a week ago had: nights and Sundays are quiet, and an
-    outage does not become usual within days. Who has no week of history is compared with
-    yesterday, who has not even that with the time just before.
+    Usual is the traffic at the same time a week ago: nights and Sundays are quiet, and an outage
+    does not become usual within days. Without a week of history it is yesterday's traffic, without
+    a day the traffic just before.
     """
     window, usual = slo.traffic.silent_for, slo.traffic.expected_requests
     now, before, yesterday, last_week = (
@@ -57,7 +57,7 @@ def _overload_shedding(slo: Slo, alerts: Alerts) -> Rule:
         f"and sum(increase({shed})) >= {slo.traffic.min_bad_requests}",
         severity="page",
         sustained="10m",
-        summary="{{ $value | humanizePercentage }} of the requests are turned away",
+        summary="{{ $value | humanizePercentage }} of the requests are rejected",
         description=(
             "Over 5m, {{ $value | humanizePercentage }} of the scoring requests were answered "
             f"with 429 or 503; {percent(slo.traffic.shed_ratio)} is the limit."
@@ -85,7 +85,7 @@ def _refused_inputs(slo: Slo, alerts: Alerts) -> Rule:
 
 
 def _rows_failed(slo: Slo, alerts: Alerts) -> Rule:
-    """A row that fails inside an array makes no 5xx, so no objective sees it."""
+    """A failed row in an array causes no 5xx, so no objective counts it."""
     failed = f'sum(increase({_ROWS}{{result="failed"}}[30m]))'
     return alerts.make(
         "RowsFailed",

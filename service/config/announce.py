@@ -6,7 +6,7 @@ For `make run`, before it serves. A bad setting ends it as it ends the service.
 import sys
 
 from service.config.options import EXAMPLE_KEY, Settings
-from service.config.settings import SettingsError, load, stop
+from service.config.settings import SettingsError, load, refuse_start
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     try:
         settings = load()
     except SettingsError as error:
-        stop(error)
+        refuse_start(error)
     sys.stdout.write(f"Serving on {_url(settings)}{_key(settings)}. Ctrl-C stops it.\n")
 
 

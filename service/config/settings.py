@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -38,10 +37,9 @@ __all__ = [
     "SettingsError",
     "export_for_libraries",
     "load",
-    "of_others",
-    "of_this_server",
+    "other_variables",
+    "refuse_start",
     "renamed_variables",
-    "stop",
     "unknown_variables",
     "variable",
 ]
@@ -74,17 +72,6 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     return settings
 
 
-@cache
-def of_this_server() -> Settings:
-    """The settings that the server started with: a reload replaces its workers, not these.
-
-    The app is loaded once, before the workers. Were a reload to read settings anew, half of
-    them would be new, and a bad value would end a server that serves.
-    Raises SettingsError.
-    """
-    return load()
-
-
 def unknown_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
 ) -> list[str]:
@@ -99,8 +86,8 @@ def renamed_variables(
     return VARIABLES.renamed(os.environ if environ is None else environ, dotenv)
 
 
-def of_others(*names: str) -> dict[str, str]:
-    """Those of these variables that are set: other programs' own, which matter here too."""
+def other_variables(*names: str) -> dict[str, str]:
+    """The values of other programs' variables, of those that are set."""
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
@@ -152,8 +139,8 @@ def export_for_libraries(metrics_dir: Path) -> None:
         os.environ.setdefault(name, "1")
 
 
-def stop(error: Exception, code: int = os.EX_CONFIG) -> NoReturn:
-    """End the process before it serves, saying which setting is at fault."""
-    with suppress(OSError):  # nowhere to say it
+def refuse_start(error: Exception, code: int = os.EX_CONFIG) -> NoReturn:
+    """End the process before it serves, with the reason on stderr."""
+    with suppress(OSError):  # stderr is closed
         sys.stderr.write(f"Not started. {error}\n")
     sys.exit(code)

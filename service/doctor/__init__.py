@@ -1,6 +1,9 @@
-"""`python -m service.doctor`: whether this machine, so configured, has any known trap.
+"""`python -m service.doctor`: checks the machine and the settings for known traps.
 
-May import: what the service may, and its settings, keys, CPUs and folders. Never: the WSGI entry.
-A check is a function that yields findings and may raise: what can't be read can't be told.
-It leaves a server that runs alone, and no finding holds a key, a token or a DSN.
+A check is a function that yields findings and may raise: what it can't read is reported as
+unknown. Checks change nothing, and no finding holds a key, a token or a DSN.
+settings: the settings and the keys; files: rights and folders; network: addresses, Sentry, traces;
+edge: the proxy in front; machine: CPUs, memory, limits, packages; model, registry: what is served.
+May import: `service.config`, keys, CPU quota and run folder of the service, `model`, gunicorn's
+defaults. Never: the WSGI entry, routes, the server.
 """

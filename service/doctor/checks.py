@@ -8,23 +8,9 @@ from pathlib import Path
 
 from model import catalog
 from model.registry import Validated, ValidationProcess
-from service.config.settings import Settings, of_others, unknown_variables
-from service.doctor import (
-    clock,
-    edge,
-    files,
-    folders,
-    keys,
-    limits,
-    memory,
-    model,
-    ports,
-    python,
-    registry,
-    remote,
-    sense,
-    workers,
-)
+from service.config.settings import Settings, other_variables, renamed_variables, unknown_variables
+from service.doctor import edge, files, machine, model, network, registry
+from service.doctor import settings as configuration
 from service.doctor.finding import Finding, unknown
 from service.doctor.machine import Machine
 from service.process import run_folder
@@ -33,94 +19,83 @@ Check = partial[Iterator[Finding]]
 
 
 def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
-    """What all checks found, here and now."""
-    # First: it takes longest, in its process.
+    """The results of all checks of this machine and these settings."""
+    # The validation takes longest, and runs in its own process meanwhile.
     path = Path(registry.live_file(settings) or catalog.entry(catalog.DEFAULT).bundled or "")
     validation = ValidationProcess(path, positive_class=settings.positive_class)
-    machine, wanted = Machine(), workers.count(settings)
-    found = _all(
-        *_of_installation(),
-        *_of_settings(machine, settings, dotenv),
-        *_of_addresses(machine, settings, dotenv),
-        *_of_machine(machine, wanted),
+    here, workers = Machine(), machine.worker_count(settings)
+    results = _run(
+        *_of_settings(here, settings, dotenv),
+        *_of_addresses(here, settings, dotenv),
+        *_of_machine(here, workers),
     )
-    return found + _all(*_of_model(machine, wanted, settings, path, validation.outcome()))
+    return results + _run(*_of_model(here, workers, settings, path, validation.outcome()))
 
 
-def told(check: Check) -> list[Finding]:
-    """What a check found; that it could not, if it broke on the way."""
+def run_check(check: Check) -> list[Finding]:
+    """The findings of a check; if it raises, one finding that its result is unknown."""
     try:
         return list(check())
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other checks go on
+    except Exception as error:  # noqa: BLE001 - the other checks go on, whatever the error is
         name = check.func.__name__.replace("_", " ")
-        return [unknown(name, f"it can't be told here ({type(error).__name__})")]
+        return [unknown(name, f"unknown on this machine ({type(error).__name__})")]
 
 
-def _all(*checks: Check) -> list[Finding]:
-    return [finding for check in checks for finding in told(check)]
+def _run(*checks: Check) -> list[Finding]:
+    return [finding for check in checks for finding in run_check(check)]
 
 
-def _of_installation() -> tuple[Check, ...]:
+def _of_settings(here: Machine, settings: Settings, dotenv: Path) -> tuple[Check, ...]:
+    renamed, strange = renamed_variables(dotenv=dotenv), unknown_variables(dotenv=dotenv)
     return (
-        partial(python.python),
-        partial(python.packages),
-        partial(clock.clock, Path(__file__)),
         partial(files.user),
-    )
-
-
-def _of_settings(machine: Machine, settings: Settings, dotenv: Path) -> tuple[Check, ...]:
-    return (
         partial(files.dotenv_place, dotenv),
-        partial(sense.unknown_settings, unknown_variables(dotenv=dotenv)),
-        partial(sense.foreign_settings, of_others(*sense.FOREIGN)),
-        partial(sense.quotes, settings),
-        partial(keys.keys, settings),
-        partial(keys.key_strength, settings),
-        partial(keys.key_names, settings),
-        partial(files.rights, machine, settings, dotenv),
-        partial(keys.metrics, settings),
+        partial(configuration.unknown_settings, strange, renamed),
+        partial(configuration.foreign_settings, other_variables(*configuration.FOREIGN)),
+        partial(configuration.quotes, settings),
+        partial(configuration.keys, settings),
+        partial(configuration.key_strength, settings),
+        partial(configuration.key_names, settings),
+        partial(files.rights, here, settings, dotenv),
+        partial(configuration.metrics, settings),
         partial(files.token_agrees, settings),
-        partial(sense.arrays, settings),
-        partial(sense.log, settings, terminal=sys.stdout.isatty()),
-        partial(sense.stop_period, machine, settings),
+        partial(configuration.arrays, settings),
+        partial(configuration.log, settings, terminal=sys.stdout.isatty()),
+        partial(configuration.stop_period, here, settings),
     )
 
 
-def _of_addresses(machine: Machine, settings: Settings, dotenv: Path) -> tuple[Check, ...]:
+def _of_addresses(here: Machine, settings: Settings, dotenv: Path) -> tuple[Check, ...]:
     return (
-        partial(ports.address, machine, settings),
-        partial(ports.metrics_address, machine, settings),
-        partial(ports.borrowed_ports, machine, settings),
-        partial(sense.reach, machine, settings),
-        partial(edge.edge, machine, settings, dotenv),
-        partial(remote.sentry, settings),
-        partial(remote.traces, settings),
+        partial(network.address, here, settings),
+        partial(network.metrics_address, here, settings),
+        partial(configuration.reach, here, settings),
+        partial(edge.edge, here, settings, dotenv),
+        partial(network.sentry, settings),
+        partial(network.traces, settings),
     )
 
 
-def _of_machine(machine: Machine, wanted: int) -> tuple[Check, ...]:
+def _of_machine(here: Machine, workers: int) -> tuple[Check, ...]:
     return (
-        partial(workers.workers, machine, wanted),
-        partial(limits.open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
-        partial(limits.backlog, machine),
-        partial(limits.processes, machine, wanted),
-        partial(limits.overcommit, machine, wanted),
-        partial(folders.work_folder, machine, wanted, folders.chosen(wanted)),
-        partial(folders.left_over_metrics, folders.chosen(wanted)),
-        partial(memory.swap, machine),
+        partial(machine.packages),
+        partial(machine.workers, here, workers),
+        partial(machine.open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+        partial(machine.processes, here, workers),
+        partial(files.work_folder, here, workers, files.chosen(workers)),
     )
 
 
 def _of_model(
-    machine: Machine, wanted: int, settings: Settings, path: Path, validated: Validated
+    here: Machine, workers: int, settings: Settings, path: Path, validated: Validated
 ) -> tuple[Check, ...]:
-    places = of_others("TMPDIR", "TEMP", "TMP")
+    named = other_variables("TMPDIR", "TEMP", "TMP").values()
+    is_bundled = not (settings.model or settings.registry)
     return (
-        partial(memory.memory, machine, wanted, validated.resident),
-        partial(folders.temporary_folder, run_folder.temporary(), path, places.values()),
+        partial(machine.memory, here, workers, validated.resident),
+        partial(files.temporary_folder, run_folder.temporary(), path, named),
         partial(files.model_file, path),
-        partial(model.model, path, validated, bundled=not (settings.model or settings.registry)),
+        partial(model.model, path, validated, bundled=is_bundled),
         partial(model.positive, validated),
         partial(model.explanations, validated),
         partial(registry.registry, settings),

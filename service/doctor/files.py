@@ -1,34 +1,37 @@
-"""Who else on this machine may read the secrets, or change what is served."""
+"""Files and folders: who else may read the secrets or change the model, and where there is room."""
 
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
+from service.process import run_folder
 
 PROJECT: Final = Path(__file__).parents[2]
 # Where monitoring/prometheus/prometheus.yml expects it.
 TOKEN_FILE: Final = PROJECT / "monitoring" / "prometheus" / "metrics_token"
+_MIB: Final = 1 << 20
 
 
 def rights(machine: Machine, settings: Settings, dotenv: Path) -> Iterator[Finding]:
     """The rights of each file that matters and is there."""
-    found = {".env": dotenv, "metrics token file": TOKEN_FILE}
+    paths = {".env": dotenv, "metrics token file": TOKEN_FILE}
     if settings.api_keys_file:
-        found["keys file"] = Path(settings.api_keys_file)
+        paths["keys file"] = Path(settings.api_keys_file)
     if settings.metrics_token_file:
-        found["token file"] = Path(settings.metrics_token_file)
-    for name, path in found.items():
+        paths["token file"] = Path(settings.metrics_token_file)
+    for name, path in paths.items():
         if path.exists():
             yield secret(name, path, machine)
 
 
 def model_file(path: Path) -> Iterator[Finding]:
-    """Whether anybody else may put another model in its place."""
+    """Whether other users may replace the model."""
     if others_may(path) & stat.S_IWOTH:
         yield fail("model file", f"every user may change {path}", f"chmod 644 {path}")
     else:
@@ -39,8 +42,8 @@ def dotenv_place(dotenv: Path, project: Path = PROJECT) -> Iterator[Finding]:
     """Whether the `.env` that is meant is the one that is read."""
     meant = project / ".env"
     if not dotenv.exists() and meant.exists():
-        found = f"{meant} is not read: the working folder is {Path.cwd()}"
-        yield warn(".env is read", found, f"start the server in {project}, or set the variables")
+        state = f"{meant} is not read: the working folder is {Path.cwd()}"
+        yield warn(".env is read", state, f"start the server in {project}, or set the variables")
     else:
         yield ok(".env is read", f"{'from' if dotenv.exists() else 'none in'} {Path.cwd()}")
 
@@ -52,8 +55,8 @@ def token_agrees(settings: Settings, path: Path = TOKEN_FILE) -> Iterator[Findin
     if path.read_text("utf-8").strip() == settings.metrics_token:
         yield ok("Prometheus token", "its file and SCORING_METRICS_TOKEN agree")
     else:
-        found = f"{path} and SCORING_METRICS_TOKEN differ: scrapes get a 401"
-        yield fail("Prometheus token", found, "write the same token into both")
+        state = f"{path} and SCORING_METRICS_TOKEN differ: scrapes get a 401"
+        yield fail("Prometheus token", state, "write the same token into both")
 
 
 def user(uid: int | None = None) -> Iterator[Finding]:
@@ -62,8 +65,8 @@ def user(uid: int | None = None) -> Iterator[Finding]:
     if uid:
         yield ok("user", f"user {uid}")
     else:
-        found = "root: a fault in the server would hand over the machine, and no right stops root"
-        yield warn("user", found, "serve as a user of its own, and run this as that user")
+        state = "root: a fault in the server would hand over the machine, and no right stops root"
+        yield warn("user", state, "serve as a user of its own, and run this as that user")
 
 
 def others_may(path: Path) -> int:
@@ -87,8 +90,58 @@ def secret(name: str, path: Path, machine: Machine, uid: int | None = None) -> F
     mounted = machine.in_container and status.st_uid != (os.geteuid() if uid is None else uid)
     if given and mounted:
         # Orchestrators give secrets so; in a container there are no other users.
-        return ok(name, f"{mode} belongs to somebody outside of this container")
+        return ok(name, f"{mode} belongs to a user outside this container")
     if given:
-        tell = warn if machine.in_container else fail
-        return tell(name, f"every user may read {mode}", f"chmod 600 {path}, or 640 for a group")
+        result = warn if machine.in_container else fail
+        return result(name, f"every user may read {mode}", f"chmod 600 {path}, or 640 for a group")
     return ok(name, f"{mode} is kept from other users")
+
+
+def chosen(workers: int) -> Path | None:
+    """The folder that a server would keep heartbeats and metrics in, if any has room for them."""
+    places = run_folder.candidates()
+    roomy = (place for place in places if run_folder.has_room(place, workers))
+    return next(roomy, places[0] if places else None)
+
+
+def work_folder(machine: Machine, workers: int, folder: Path | None) -> Iterator[Finding]:
+    """Whether heartbeats and metrics are in memory, and fit there."""
+    if folder is None:
+        yield fail("work folder", "none can be written to", "mount a tmpfs at /dev/shm")
+        return
+    needed = run_folder.needed(workers)
+    free = run_folder.free(folder)
+    files, needed_files = run_folder.free_files(folder), run_folder.needed_files(workers)
+    if files < needed_files:
+        state = f"{folder} has {files} free inodes, {workers} workers need {needed_files}"
+        yield fail(
+            "work folder", state, "the server will not start: mount it with more, nr_inodes="
+        )
+    elif free < needed:
+        state = (
+            f"{folder} has {free / _MIB:.1f} MiB free, {workers} workers need {needed / _MIB:.1f}"
+        )
+        remedy = "the server will not start: give it more, as docker's --shm-size does"
+        yield fail("work folder", state, remedy)
+    elif not machine.is_in_memory(folder):
+        state = f"{folder} is on {machine.file_system(folder)}: a stalled disk kills workers"
+        yield warn("work folder", state, "mount a tmpfs at /dev/shm that this user may write to")
+    else:
+        yield ok("work folder", f"{folder} is in memory, {free / _MIB:,.0f} MiB free")
+
+
+def temporary_folder(folder: Path | None, model: Path, named: Collection[str]) -> Iterator[Finding]:
+    """Whether the model can be copied to a folder; some are `named` in variables."""
+    if folder is None:
+        state = "none can be written to: the model can't be loaded"
+        yield fail("temporary folder", state, "mount a tmpfs at /tmp, or set TMPDIR")
+        return
+    needed, free = model.stat().st_size, shutil.disk_usage(folder).free
+    if free < needed:
+        state = f"{folder} has {free:,} bytes free, the model needs {needed:,}"
+        yield fail("temporary folder", state, "make room there, or set TMPDIR")
+    elif folder == Path.cwd() and str(folder) not in named:
+        state = "it is the working folder: none of the usual ones can be written to"
+        yield warn("temporary folder", state, "mount a tmpfs at /tmp, or set TMPDIR")
+    else:
+        yield ok("temporary folder", f"{folder} can be written to")

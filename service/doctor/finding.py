@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check: a level, a description, and the remedy."""
 
 from typing import Final, Literal
 
@@ -9,29 +9,29 @@ LEVELS: Final[tuple[Level, ...]] = ("ok", "warn", "fail", "unknown")
 
 
 class Finding(Struct, frozen=True):
-    """One line of the report: what was looked at, what was found, how to mend it."""
+    """One line of the report: what was checked, what it is like, and how to fix it."""
 
     level: Level
     name: str
-    found: str
-    mend: str = ""
+    description: str
+    remedy: str = ""
 
 
-def ok(name: str, found: str) -> Finding:
+def ok(name: str, description: str) -> Finding:
     """Nothing is wrong."""
-    return Finding("ok", name, found)
+    return Finding("ok", name, description)
 
 
-def warn(name: str, found: str, mend: str) -> Finding:
-    """It serves, but something will be slower, blinder or less safe than it need be."""
-    return Finding("warn", name, found, mend)
+def warn(name: str, description: str, remedy: str) -> Finding:
+    """The server runs, but slower, with less to observe, or less safely than it could."""
+    return Finding("warn", name, description, remedy)
 
 
-def fail(name: str, found: str, mend: str) -> Finding:
-    """It does not start, soon breaks, or is open to somebody who should stay out."""
-    return Finding("fail", name, found, mend)
+def fail(name: str, description: str, remedy: str) -> Finding:
+    """The server does not start, soon breaks, or is open to unauthorised users."""
+    return Finding("fail", name, description, remedy)
 
 
-def unknown(name: str, found: str, mend: str = "") -> Finding:
-    """It can't be told here."""
-    return Finding("unknown", name, found, mend)
+def unknown(name: str, description: str, remedy: str = "") -> Finding:
+    """The check has no result on this machine."""
+    return Finding("unknown", name, description, remedy)

@@ -31,14 +31,14 @@ def model(path: Path, validated: Validated, *, bundled: bool) -> Iterator[Findin
     manifest = _manifest(validated)
     version, golden = manifest.version, len(manifest.golden)
     if bundled:
-        found = f"{version}, the bundled one: it was trained on simulated readings"
-        yield warn("model", found, "set SCORING_MODEL to a model of your own cameras")
+        state = f"{version}, the bundled one: it was trained on simulated readings"
+        yield warn("model", state, "set SCORING_MODEL to a model of your own cameras")
     elif validated.is_derived and path.with_name("manifest.json").exists():
-        found = f"{version}: the manifest beside it names another file"
-        yield warn("model", found, "name the file as its manifest does: its scores go unchecked")
+        state = f"{version}: the manifest beside it names another file"
+        yield warn("model", state, "name the file as its manifest does: its scores go unchecked")
     elif validated.is_derived or not golden:
-        found = f"{version}: nothing vouches for its bytes and its scores"
-        yield warn("model", found, "keep the manifest.json of its training beside it")
+        state = f"{version}: nothing vouches for its bytes and its scores"
+        yield warn("model", state, "keep the manifest.json of its training beside it")
     else:
         yield ok("model", f"{version}: hash, features, {golden} golden scores agree")
 
@@ -57,8 +57,8 @@ def explanations(validated: Validated) -> Iterator[Finding]:
     if validated.refused:
         return
     if unexplained := _manifest(validated).unexplained:
-        found = f"POST /reg/explain answers 501: {unexplained}"
-        yield warn("explanations", found, 'train it with grow_policy="SymmetricTree"')
+        state = f"POST /reg/explain answers 501: {unexplained}"
+        yield warn("explanations", state, 'train it with grow_policy="SymmetricTree"')
     else:
         yield ok("explanations", "the contributions of a golden row add up to its score")
 

@@ -11,7 +11,7 @@ from service.rollout.joining import registry_of
 
 
 def live_file(settings: Settings) -> str:
-    """The live version's file; that of the settings if there is no registry, or it can't tell."""
+    """The live version's file; that of the settings without a readable registry."""
     if not settings.registry:
         return settings.model
     try:
@@ -26,20 +26,20 @@ def registry(settings: Settings) -> Iterator[Finding]:
     if not settings.registry:
         return
     try:
-        found = registry_of(settings)
-        aliases = found.aliases()
-        versions = [entry.version for entry in found.versions()]
+        models = registry_of(settings)
+        aliases = models.aliases()
+        versions = [entry.version for entry in models.versions()]
         if aliases.live in versions:
-            found.fetch(aliases.live)
+            models.fetch(aliases.live)
     except RegistryError as error:
-        yield fail("registry", str(error), "mend SCORING_REGISTRY, or what it names")
+        yield fail("registry", str(error), "correct SCORING_REGISTRY, or repair what it names")
         return
     if aliases.live not in versions:
-        told = f"{found.where}: the live version is {aliases.live or 'none'}, which is not there"
-        yield fail("registry", told, "promote one: python -m model.registry promote --help")
+        state = f"{models.where}: the live version {aliases.live or 'none'} is missing"
+        yield fail("registry", state, "promote one: python -m model.registry promote --help")
     elif aliases.previous not in versions:
-        told = f"{aliases.live} is live, and there is no previous version"
-        yield warn("registry", told, "a rollback needs one: keep the version before")
+        state = f"{aliases.live} is live, and there is no previous version"
+        yield warn("registry", state, "a rollback needs one: keep the version before")
     else:
         yield ok("registry", f"{aliases.live} is live, {aliases.previous} the way back")
 
@@ -49,5 +49,5 @@ def admins(settings: Settings) -> Iterator[Finding]:
     with suppress(SettingsError):  # which the check of the keys tells
         strangers = sorted(settings.admin_names - set(ApiKeys(settings).names))
         if strangers:
-            told = f"no key is called {', '.join(strangers)}"
-            yield warn("admins", told, "name keys in SCORING_ADMINS as among the keys themselves")
+            state = f"no key is called {', '.join(strangers)}"
+            yield warn("admins", state, "name keys in SCORING_ADMINS as among the keys themselves")

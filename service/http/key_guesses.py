@@ -16,7 +16,7 @@ _PAIRS: Final = 10_000
 _LONGEST: Final = 64
 
 
-class Guesses:
+class KeyGuesses:
     """Slows down who sends many wrong keys, in the memory of this process.
 
     Beyond its allowance nothing of an address is let in but callers that have been before: somebody

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
@@ -19,13 +19,11 @@ from gunicorn.errors import HaltServer
 
 from model import ScoringError
 from service.config.overrides import MOST_WORKERS
-from service.process import ulimits
+from service.process import shutdown, ulimits
 from service.process.restarts import Restarts
-from service.process.scoreboard import scoreboard
+from service.process.runtime import runtime
 from service.telemetry.failures import contained, described, hide_texts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from service.telemetry.metrics import multiprocess
 
 # How long the master sleeps at most: usually, and while new workers of a reload are booting.
 _SLEEP_SECONDS: Final = 1.0
@@ -50,8 +48,7 @@ class Master(Arbiter):  # type: ignore[misc]
         # The process ids of workers that were sent TERM.
         self._retiring: set[int] = set()
         self._is_stopping = False
-        # Makes what workers need of the file system again, where somebody removed it.
-        self.keep_files: Callable[[], None] = lambda: None
+        self._scoreboard = runtime().scoreboard
         super().__init__(app)
 
     def setup(self, app: Any) -> None:
@@ -73,6 +70,14 @@ class Master(Arbiter):  # type: ignore[misc]
         if self.num_workers < MOST_WORKERS:
             super().handle_ttin()
 
+    def handle_term(self) -> NoReturn:
+        """Drain, then stop as gunicorn does."""
+        shutdown.drain(self, self._scoreboard, runtime().settings.drain_seconds)
+
+    def handle_usr2(self) -> None:
+        """Ignore the request to upgrade the executable."""
+        shutdown.refuse_upgrade(self)
+
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
         """Stop all workers for good."""
         self._is_stopping = True
@@ -83,7 +88,7 @@ class Master(Arbiter):  # type: ignore[misc]
         super().murder_workers()
         for pid, worker in list(self.WORKERS.items()):
             is_late = monotonic() - worker.forked_at > BOOT_SECONDS
-            if is_late and not scoreboard().is_ready(worker.place):
+            if is_late and not self._scoreboard.is_ready(worker.place):
                 log.error("Worker (pid:%s) is not ready after %.0f s", pid, BOOT_SECONDS)
                 self.kill_worker(pid, signal.SIGKILL)
 
@@ -98,10 +103,10 @@ class Master(Arbiter):  # type: ignore[misc]
     def manage_workers(self) -> None:
         """Start missing workers, and stop surplus and outdated ones."""
         self._note_ready_workers()
-        contained("files", self.keep_files)
+        contained("files", multiprocess.restore_folder, 2 * self.cfg.workers, runtime().run_folder)
         self.spawn_workers()
         current, outdated = self._workers(outdated=False), self._workers(outdated=True)
-        ready = [worker for worker in current if scoreboard().is_ready(worker.place)]
+        ready = [worker for worker in current if self._scoreboard.is_ready(worker.place)]
         replaced = max(0, len(outdated) + len(ready) - self.num_workers)
         surplus = max(0, len(current) - self.num_workers)
         for worker in (*outdated[:replaced], *current[:surplus]):
@@ -129,7 +134,7 @@ class Master(Arbiter):  # type: ignore[misc]
         return sorted(chosen, key=lambda worker: worker.age)
 
     def _note_ready_workers(self) -> None:
-        if any(scoreboard().is_ready(worker.place) for worker in self.WORKERS.values()):
+        if any(self._scoreboard.is_ready(worker.place) for worker in self.WORKERS.values()):
             self._restarts.ready()
 
     def spawn_worker(self) -> int | None:
@@ -212,7 +217,7 @@ class Master(Arbiter):  # type: ignore[misc]
         cause = self._log_exit(worker.pid, code)
         if reason := _read_reason(worker):
             cause = f"{cause}: {reason}"
-        was_ready = scoreboard().is_ready(worker.place)
+        was_ready = self._scoreboard.is_ready(worker.place)
         if was_ready:
             self._restarts.ready()
         self._release(worker)

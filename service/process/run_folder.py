@@ -1,4 +1,4 @@
-"""The folder in which the workers keep their metrics: made by the master, gone with it."""
+"""The folder in which the workers keep their metrics, created by the master."""
 
 import atexit
 import errno
@@ -6,18 +6,14 @@ import fcntl
 import math
 import os
 import shutil
-import signal
 import stat
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Final
 
-from service.config.settings import SettingsError, of_this_server
-from service.process import cpu_quota
+from service.config.settings import SettingsError
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - memory, not a place for secrets
 
@@ -41,29 +37,51 @@ def temporary() -> Path | None:
         return None
 
 
-def places() -> list[Path]:
+def candidates() -> list[Path]:
     """Where metrics and heartbeats may be kept, the best first: in memory, or on a disk."""
     memory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
     return [place for place in (memory, temporary()) if place]
 
 
-@cache
-def metrics_folder() -> Path:
-    """One new folder for the life of the master: a reload of the configuration keeps it.
+class RunFolder:
+    """A new folder for metrics and heartbeats: created by the master, removed when it ends.
 
-    Raises SettingsError when there is no room. The files are mapped into memory: where they
-    found none later, the kernel would end the process with SIGBUS, without a word.
+    A lock in it is held as long as the master or one of its workers lives, however they end.
     """
-    workers = of_this_server().workers or cpu_quota.available()
-    candidates = places()
-    folder = _made(candidates, workers)
-    if folder is None:
-        raise no_room(workers)
-    _lock(folder)
-    atexit.register(_remove, folder, os.getpid())
-    # Until gunicorn takes the signals over, a second later: die by TERM, but in an orderly way.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    return folder
+
+    def __init__(self, workers: int) -> None:
+        """Raises SettingsError if the metrics of so many workers fit nowhere.
+
+        The files are mapped into memory: without room later, the kernel would kill the process
+        with SIGBUS.
+        """
+        path = _created(candidates(), workers)
+        if path is None:
+            raise no_room(workers)
+        self.path = path
+        self._lock()
+        atexit.register(self._remove, os.getpid())
+
+    def restore(self) -> bool:
+        """Create the folder again if it was removed. Returns whether it was. Raises OSError.
+
+        systemd removes a user's files in /dev/shm at logout, cleaners remove old files in /tmp.
+        """
+        if (self.path / LOCK).exists():
+            return False
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not is_own(self.path):
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(self.path))
+        self._lock()
+        return True
+
+    def _lock(self) -> None:
+        descriptor = os.open(self.path / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _remove(self, master: int) -> None:
+        if os.getpid() == master:  # workers inherit the registration
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def needed(workers: int) -> int:
@@ -82,11 +100,11 @@ def has_room(place: Path, workers: int) -> bool:
 
 
 def no_room(workers: int) -> SettingsError:
-    """That neither place has room for the metrics of so many workers, with the figures."""
-    found = ", ".join(f"{place} has {_room(place, workers)}" for place in places())
-    told = f"{workers} workers need {needed(workers) / _MIB:.1f} MiB for their metrics"
+    """The error that the metrics of so many workers fit nowhere, with the figures."""
+    rooms = ", ".join(f"{place} has {_room(place, workers)}" for place in candidates())
+    need = f"{workers} workers need {needed(workers) / _MIB:.1f} MiB for their metrics"
     subject = f"{_SHARED_MEMORY} or TMPDIR"
-    return SettingsError(subject, f"{told}: {found or 'neither can be written to'}")
+    return SettingsError(subject, f"{need}: {rooms or 'neither can be written to'}")
 
 
 def free(place: Path) -> int:
@@ -96,8 +114,8 @@ def free(place: Path) -> int:
 
 def free_files(place: Path) -> float:
     """The files that this user may still make there, infinite where they are not counted."""
-    found = os.statvfs(place)
-    return found.f_favail if found.f_files else math.inf
+    system = os.statvfs(place)
+    return system.f_favail if system.f_files else math.inf
 
 
 def _room(place: Path, workers: int) -> str:
@@ -106,8 +124,8 @@ def _room(place: Path, workers: int) -> str:
     return f"{room}, but {free_files(place)} free inodes of {files}" if lacks else room
 
 
-def _made(candidates: Iterable[Path], workers: int) -> Path | None:
-    for place in candidates:
+def _created(folders: Iterable[Path], workers: int) -> Path | None:
+    for place in folders:
         _sweep(place)
         if has_room(place, workers):
             with suppress(OSError):  # a quota of this user
@@ -115,38 +133,13 @@ def _made(candidates: Iterable[Path], workers: int) -> Path | None:
     return None
 
 
-def _remove(folder: Path, master: int) -> None:
-    if os.getpid() == master:  # workers inherit the registration
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def restore(folder: Path) -> bool:
-    """Make the folder again if somebody removed it. Returns whether it was gone. Raises OSError.
-
-    systemd removes what lies in /dev/shm of a user who logs out, cleaners what looks old in /tmp.
-    """
-    if (folder / LOCK).exists():
-        return False
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not is_own(folder):
-        raise PermissionError(errno.EPERM, "it is somebody else's", str(folder))
-    _lock(folder)
-    return True
-
-
 def is_own(folder: Path) -> bool:
-    """Whether it is a folder of this user: the name was free, and anybody may write beside it."""
+    """Whether it is a folder of this user: others may have taken the name in a shared folder."""
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except FileNotFoundError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-
-
-def _lock(folder: Path) -> None:
-    """Hold a lock as long as this process or one of its workers lives, however they end."""
-    descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def _sweep(parent: Path) -> None:
@@ -155,7 +148,7 @@ def _sweep(parent: Path) -> None:
 
 
 def left_over(parent: Path) -> Iterator[Path]:
-    """What servers left that were killed outright; each is locked until the next is asked for."""
+    """Folders of servers that were killed; each is locked until the next one is yielded."""
     for lock in parent.glob(f"{PREFIX}*/{LOCK}"):
         with suppress(OSError), lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,11 +1,11 @@
-"""The workers' scoreboard: what each worker of this server lets the others see, in shared memory.
+"""The scoreboard: the state of each worker, in memory that all processes of the server share.
 
-The master makes it before the first fork, gives each worker a place on it, and takes the
-place back when the worker is gone.
+The master creates it before the first fork, assigns each worker a place on it, and frees the place
+when the worker has ended.
 """
 
 import mmap
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _VACANT: Final = -1
 _CLOSED: Final = -2
 _INT: Final = 4
-# More than a server has workers, the two generations that a reload overlaps included.
+# More than a server has workers, including the two generations during a reload.
 PLACES: Final = 128
 
 
@@ -23,7 +23,7 @@ class Scoreboard:
 
     def __init__(self, places: int) -> None:
         self._stopping = mmap.mmap(-1, 1)
-        # The same as `stopping`, for each reply: a call without a line of Python.
+        # The same as `stopping`, called for each reply: without a line of Python.
         self.drains: Callable[[], int] = partial(self._stopping.__getitem__, 0)
         self._ready = mmap.mmap(-1, places)
         self._connections = memoryview(mmap.mmap(-1, places * _INT)).cast("i")
@@ -31,7 +31,7 @@ class Scoreboard:
             self._connections[place] = _VACANT
 
     def take(self) -> int:
-        """A vacant place; the last one is shared when there is none left."""
+        """Take a vacant place; the last place is shared if all are taken."""
         last = len(self._connections) - 1
         place = next((i for i, n in enumerate(self._connections) if n == _VACANT), last)
         self._connections[place] = 0
@@ -39,7 +39,7 @@ class Scoreboard:
         return place
 
     def mark_ready(self, place: int) -> None:
-        """Show the master that this worker has booted and can serve."""
+        """Mark a worker as booted and ready to serve."""
         self._ready[place] = 1
 
     def is_ready(self, place: int) -> bool:
@@ -48,11 +48,11 @@ class Scoreboard:
 
     @property
     def stopping(self) -> bool:
-        """Whether the server is about to stop: it still serves, but is no longer ready."""
+        """Whether a stop has begun: the server still serves, but reports not to be ready."""
         return bool(self.drains())
 
     def begin_stop(self) -> None:
-        """Tell all workers that the server is about to stop."""
+        """Mark the begin of a stop, for all workers."""
         self._stopping[0] = 1
 
     def leave(self, place: int) -> None:
@@ -60,16 +60,16 @@ class Scoreboard:
         self._connections[place] = _VACANT
 
     def publish(self, place: int, connections: int) -> None:
-        """Tell the others how many connections are open here."""
+        """Publish the number of open connections of a worker, unless it is closed."""
         if self._connections[place] != _CLOSED:
             self._connections[place] = connections
 
     def close(self, place: int) -> None:
-        """Tell the others that this worker takes no more: none shall leave connections to it."""
+        """Mark a worker as accepting no more: the others leave no connections to it."""
         self._connections[place] = _CLOSED
 
     def open_places(self) -> list[int]:
-        """The places of the workers that take connections, or will: they are starting."""
+        """The places of the workers that accept connections, starting ones included."""
         return [place for place, n in enumerate(self._connections) if n >= 0]
 
     def least(self, place: int) -> int | None:
@@ -77,9 +77,3 @@ class Scoreboard:
         everyone = self._connections.tolist()
         everyone[place] = _VACANT
         return min((n for n in everyone if n >= 0), default=None)
-
-
-@cache
-def scoreboard() -> Scoreboard:
-    """The one scoreboard of this server; a reload of its configuration keeps it."""
-    return Scoreboard(PLACES)

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import sys
 from typing import Any, Final
 
 from gunicorn import systemd
@@ -10,46 +12,73 @@ from service.config import overrides
 from service.config.settings import (
     Settings,
     SettingsError,
+    export_for_libraries,
+    refuse_start,
     renamed_variables,
-    stop,
     unknown_variables,
 )
 from service.http.api_keys import ApiKeys
-from service.process import listening, open_files, run_folder
+from service.process import listening, open_files, run_folder, ulimits
 from service.process.listening import Taken
+from service.process.runtime import Runtime, runtime
+from service.rollout.rollout_state import whiteboard
+from service.telemetry.error_reports import reports
+from service.telemetry.tracing import traces
 
 # What no argument may change, by gunicorn's names.
-_FIXED: Final = ("worker_class", "logger_class")
+_FIXED: Final = {
+    "worker_class": "service.server.worker.ScoringWorker",
+    "logger_class": "service.telemetry.logs.ServerLogger",
+}
 
 log = logging.getLogger("scoring")
 
 
-def prepare(server: Any, settings: Settings, configuration: dict[str, Any]) -> None:
+def create_runtime() -> Runtime:
+    """What the processes of this server share; ends the process, with the reason, if it can't run.
+
+    Also sets what libraries read from the environment when they are imported.
+    """
+    try:
+        ulimits.check()
+        shared = runtime()
+        reports.preload(shared.settings)
+        traces.preload(shared.settings)
+    except SettingsError as error:
+        refuse_start(error)
+    # gunicorn installs its handlers a second later: until then, let TERM run what is at exit.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    whiteboard()  # before the first fork, so that all workers share it
+    export_for_libraries(shared.run_folder.path)
+    return shared
+
+
+def prepare(server: Any, shared: Runtime) -> None:
     """Check gunicorn's final configuration, and reserve what the workers will need.
 
-    `configuration` holds the variables of the configuration file. Ends the process, with a line
-    on stderr that names the reason, when the server can't run.
+    Ends the process, with a line on stderr that names the reason, if the server can't run.
     """
+    settings = shared.settings
     for name in unknown_variables():
         log.warning("%s is not a setting: nothing reads it", name)
     for old, new in renamed_variables().items():
         log.warning("%s is now called %s: the next release reads the new name only", old, new)
     try:
-        overrides.check(server.cfg, {name: configuration[name] for name in _FIXED})
+        overrides.check(server.cfg, _FIXED)
         if overridden := overrides.description(server.cfg):
             log.warning("%s", overridden)
-        ApiKeys(settings).judge(public(server.cfg.address, settings), strict=True)
+        ApiKeys(settings).check_exposure(public(server.cfg.address, settings))
         _raise_file_limit(server)
-        _reserve_metrics(server.cfg.workers)
+        _reserve_metrics(server.cfg.workers, shared)
         _wait_for_addresses(server, settings)
     except SettingsError as error:
-        stop(error)
+        refuse_start(error)
     except Taken as error:
-        stop(error, os.EX_TEMPFAIL)
+        refuse_start(error, os.EX_TEMPFAIL)
 
 
 def public(addresses: list[Any], settings: Settings) -> list[Any]:
-    """The addresses that ask for keys: all but that of the metrics. Raises SettingsError."""
+    """The addresses that require keys: all except that of the metrics. Raises SettingsError."""
     resolved = map(listening.resolved, addresses)
     return [address for address in resolved if address[:2] != settings.metrics_address]
 
@@ -72,12 +101,12 @@ def _raise_file_limit(server: Any) -> None:
     )
 
 
-def _reserve_metrics(workers: int) -> None:
+def _reserve_metrics(workers: int, shared: Runtime) -> None:
     """Allocate the metrics files of two generations of workers, before anything fills the disk."""
     from service.telemetry.metrics import multiprocess  # noqa: PLC0415 - the environment must be set before
 
     try:
-        multiprocess.allocate(2 * workers, run_folder.metrics_folder())
+        multiprocess.allocate(2 * workers, shared.run_folder.path)
     except OSError as error:
         raise run_folder.no_room(workers) from error
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from service.config.settings import SettingsError, stop
+from service.config.settings import SettingsError, refuse_start
 from service.rollout import rollout_state
 
 _UNITS: Final = 1024  # of `ulimit`
@@ -36,7 +36,7 @@ def naming_lack_of_memory() -> Iterator[None]:
         yield
     except (MemoryError, ImportError, OSError) as error:
         if isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_ROOM):
-            stop(_lack_of_memory())
+            refuse_start(_lack_of_memory())
         raise
 
 

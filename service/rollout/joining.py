@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from model import ModelRefused, catalog
 from model.registry import Aliases, Registry, RegistryError, open_registry, validate
 from service.config.settings import Settings, SettingsError, variable
-from service.process import run_folder
+from service.process.runtime import runtime
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
@@ -40,7 +40,7 @@ def has_live(settings: Settings, name: str) -> bool:
 
 def loader_of(settings: Settings, registry: Registry, name: str = catalog.DEFAULT) -> Loader:
     """What loads versions of a model in this worker."""
-    entry, folder = catalog.entry(name), run_folder.metrics_folder()
+    entry, folder = catalog.entry(name), runtime().run_folder.path
     copy = Kept(folder, entry.artifact, name)
     validation = SharedValidation(folder, partial(validate, name=name), name)
     return Loader(entry.load(), registry, validation, copy, settings.max_slowdown)

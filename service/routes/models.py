@@ -27,7 +27,7 @@ from service.config.settings import Settings, variable
 from service.http import body, errors, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.process import run_folder
+from service.process.runtime import runtime
 from service.process.scoreboard import Scoreboard
 from service.rollout.loader import SharedValidation
 from service.rollout.rollout_state import Note, Target, Whiteboard
@@ -317,7 +317,7 @@ def _limits(settings: Settings) -> dict[str, float]:
 
 def _validation() -> SharedValidation:
     """That of this server: its folder is made once it serves."""
-    return SharedValidation(run_folder.metrics_folder())
+    return SharedValidation(runtime().run_folder.path)
 
 
 def _decoded(kind: type[C]) -> C:

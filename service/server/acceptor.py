@@ -1,6 +1,6 @@
-"""Who takes a new connection: the worker that has the fewest.
+"""Which worker accepts a new connection: the one that has the fewest.
 
-All workers listen on one socket and wake at once. Whoever is first would take all that wait, and
+All workers listen on one socket and wake at once. The first would accept all that wait, and
 clients keep connections: one worker would serve them for hours while another idles. A socket for
 each worker (SO_REUSEPORT) would spread them, but drop those that wait when a worker ends, and let
 two servers share a port unnoticed.
@@ -19,14 +19,14 @@ from service.process.scoreboard import Scoreboard
 from service.server.connection import Connection
 from service.server.site import Site
 
-# A worker that has more connections than another leaves new ones to it, and looks again so
-# often, for so long: the other may be in the middle of a batch, or ill.
+# A worker that has more connections than another leaves new ones to it. It checks again at this
+# interval, this many times: the other may be busy with a batch, or hang.
 _LOOK_SECONDS: Final = 0.001
 _LOOKS: Final = 10
 # Accepted at once before others are served.
 _AT_ONCE: Final = 16
-# Where no more can be accepted now, for lack of places or files; and how long a connection must
-# have been idle to make room then.
+# The pause when no more can be accepted, for lack of places or files; and how long a connection
+# must have been idle to be evicted then.
 _PAUSE_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 1.0
 _SO_ATTACH_FILTER: Final = 26  # Linux; Python has no name for it
@@ -60,7 +60,7 @@ class Acceptor:
         return self.connections >= self._places
 
     def publish(self) -> None:
-        """Show the other workers how many connections are open here, where that concerns them."""
+        """Publish the number of open connections to other workers; nothing here."""
 
     def start(self) -> None:
         """Accept from now on."""
@@ -76,20 +76,20 @@ class Acceptor:
             if not self._takes_next():
                 return
             if self.is_full:
-                if number == 0:  # else perhaps nobody waits any more: the next look shows it
+                if number == 0:  # later, the queue may be empty: the next event shows it
                     self._make_room()
                 return
             if not self.accept_one():
                 return
 
     def _takes_next(self) -> bool:
-        """Whether this worker takes the next connection; if not, it looks again by itself."""
+        """Whether this worker accepts the next connection; if not, it checks again by itself."""
         return True
 
     def _make_room(self) -> None:
-        """End a connection that has said nothing for a while, and look again soon.
+        """Evict idle connections, and try again soon.
 
-        Probes, and callers who wait for a place, come before those who are silent.
+        Probes and waiting callers matter more than silent connections.
         """
         made = self.site.evict(monotonic() - IDLE_SECONDS)
         self._pause(_LOOK_SECONDS if made else _PAUSE_SECONDS)
@@ -139,14 +139,14 @@ class FairAcceptor(Acceptor):
         self._looks = 0
 
     def publish(self) -> None:
-        """Tell the other workers how many connections are open here."""
+        """Publish the number of open connections to the other workers."""
         self._scoreboard.publish(self._own, self.connections)
 
     def close(self) -> None:
-        """Listen no more. The last to go in a stop takes all who have connected by then.
+        """Stop listening. The last worker of a stop first accepts all waiting connections.
 
-        The kernel resets what waits to be accepted when the last listener closes. What is lent
-        has others: whoever is lent it next answers, and must not find it deaf.
+        The kernel resets connections that wait to be accepted when the last listener closes. A
+        lent socket has other listeners: its next user must not find it filtered.
         """
         if self._is_the_last():
             _deafen(self.listener)
@@ -163,7 +163,7 @@ class FairAcceptor(Acceptor):
         return True
 
     def accept_one(self) -> bool:
-        """Accept a connection, if one waits, and let the others know at once."""
+        """Accept a connection, if one waits, and publish the number at once."""
         accepted = super().accept_one()
         self.publish()
         return accepted
@@ -179,8 +179,8 @@ class FairAcceptor(Acceptor):
 
 
 def _deafen(listener: socket.socket) -> None:
-    """Let nobody begin to connect: who tries now tries again, and is refused once it is closed."""
+    """Drop new SYN packets: their clients retry, and are refused once the socket is closed."""
     program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _NO_SYN))
     steps = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(program))
-    with suppress(OSError):  # without it, who comes within the next microseconds is reset
+    with suppress(OSError):  # without it, connections of the next microseconds are reset
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, steps)

@@ -2,8 +2,8 @@
 
 One request of a connection is answered in an iteration of the loop at most, and few steps of
 parsing are taken, however much its client has sent. The rest stays unparsed and nothing more is
-read; it goes on in later iterations, for a few milliseconds in each for all connections together.
-So clients can't keep the loop to themselves, neither one nor a thousand.
+read; it is parsed in later iterations, for a few milliseconds in each for all connections together.
+So neither one client nor a thousand can occupy the loop.
 """
 
 import fcntl
@@ -71,7 +71,7 @@ class Connection(Protocol):
 
     @property
     def takes_pages(self) -> bool:
-        """Whether a long page may be sent now that anybody may ask for."""
+        """Whether a long page that needs no key may be sent now."""
         return self._site.takes_pages
 
     @property
@@ -190,7 +190,7 @@ class Connection(Protocol):
         self._came = monotonic()
         if self.waits_for != BODY:
             self._wait_for(BODY)
-            # A client may hold the body back until it is told that it is wanted.
+            # A client may hold the body back until it receives 100 Continue.
             if b"expect" in request.headers and request.refusal is None and not request.received:
                 self.transport.write(_CONTINUE)
 
@@ -232,7 +232,7 @@ class Connection(Protocol):
         if not request.keep_alive:
             self._end()
             return
-        self._busy = self._write_paused  # who does not read is answered no more
+        self._busy = self._write_paused  # no more replies to a client that does not read
         self._note_wait()
         if self._unparsed or self._client_ended:
             self._go_on_soon()
@@ -330,10 +330,10 @@ class Connection(Protocol):
         return request is not None and request.reserved > 0 and now - self._came > _STALL_SECONDS
 
     def rank(self, idle_since: float) -> tuple[int, float] | None:
-        """How soon it should make room for another, least first; None if it must not.
+        """The order of eviction, least first; None for a connection that must stay.
 
-        First those that are idle, then those that end, then bodies that come slowest, without a
-        key before others, then clients that do not read.
+        First idle connections, then those that end, then those with the slowest bodies, without
+        a key before others, then clients that do not read.
         """
         request = self._request
         known = request is not None and request.refusal is None and request.record.key_name

@@ -1,4 +1,4 @@
-"""One HTTP request as the parser found it, and the rules that the parser leaves to its user."""
+"""One parsed HTTP request, and the rules that the parser leaves to its user."""
 
 import re
 from collections.abc import Collection

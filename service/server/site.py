@@ -22,7 +22,7 @@ _STEP: Final = 64 * 1024
 # Of a body that is refused, so much is read to keep the connection.
 _WORTH_READING: Final = 64 * 1024
 # Replies that clients don't read may hold so many bytes in a worker; from so many on, no more
-# pages are sent: anybody may ask for them.
+# pages are sent: they need no key.
 _MOST_UNSENT: Final = 64 * 1024 * 1024
 _MOST_UNSENT_FOR_PAGES: Final = 8 * 1024 * 1024
 # What is read in a second for nothing but to end connections kindly.
@@ -57,7 +57,7 @@ class Patience(NamedTuple):
 
 
 class Events(NamedTuple):
-    """What a site asks and tells.
+    """The callbacks of a site.
 
     `record` makes the record of a request with this method and these headers. `drains` is whether
     the server is about to stop. `answered` is given the requests that were answered in an iteration
@@ -155,7 +155,7 @@ class Site:
 
     @property
     def takes_pages(self) -> bool:
-        """Whether a page may be sent that is long, and that anybody may ask for."""
+        """Whether a long page that needs no key may be sent now."""
         return self.unsent < _MOST_UNSENT_FOR_PAGES
 
     def unsent_went(self, connection: Connection) -> None:
@@ -168,9 +168,9 @@ class Site:
         return self._may_drop > 0
 
     def evict(self, idle_since: float) -> bool:
-        """End the connection that is worth least, if one has been so since that time.
+        """End the connection that is worth least, if it has been idle since that time.
 
-        Of those that have had no reply yet some more: who opens many opens them again.
+        Several end at once if they have had no reply yet: a client with many opens them again.
         """
         ranks = {one: rank for one in self.connections if (rank := one.rank(idle_since))}
         least = nsmallest(_EVICTED_AT_ONCE, ranks, key=ranks.__getitem__)
@@ -225,7 +225,7 @@ class Site:
                 request.refusal = endpoint.full(request)
         if request.refusal is None:
             return
-        # A client that waits to be asked for its body may send it or not: what follows is unclear.
+        # A client that expects 100 Continue may send its body or not: what follows is unclear.
         if size > _WORTH_READING or request.is_chunked or b"expect" in request.headers:
             request.keep_alive = False
 

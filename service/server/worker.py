@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gunicorn.workers.base import Worker
 
 from service.http.request_ids import new_id
-from service.process.scoreboard import Scoreboard, scoreboard
+from service.process.runtime import runtime
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
 from service.telemetry.failures import contained, report
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _HEAD_SECONDS: Final = 20.0
 _BODY_SECONDS: Final = 20.0
 _LAST_BODY_SECONDS: Final = 5.0
-# At the address of the metrics there are few places, and nobody needs one for long.
+# The metrics address has few places, and none is needed for long.
 _METRICS_PLACES: Final = 16
 _METRICS_IDLE_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 1.0
@@ -42,14 +42,14 @@ class ScoringWorker(Worker):  # type: ignore[misc]
 
     `place` is this worker's place on the scoreboard. It is taken here, in the master, before the
     fork; `child_exit` of the configuration gives it back. `lent` is whether the listening sockets
-    are somebody else's, who keeps them open. The configuration's hooks set it, and `begin`, which
-    is called in the loop before the first connection, and `each_second`, which is given the sockets
-    that are listened on and the number of requests in flight.
+    belong to another process, which keeps them open. The configuration's hooks set it, and `begin`,
+    which is called in the loop before the first connection, and `each_second`, which is given the
+    listening sockets and the number of requests in flight.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._scoreboard: Scoreboard = scoreboard()
+        self._scoreboard = runtime().scoreboard
         self.place = self._scoreboard.take()
         self.lent = False
         self.begin: Callable[[], None] = lambda: None
@@ -60,7 +60,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         self._may_linger = True
 
     def run(self) -> None:
-        """Serve until told to stop."""
+        """Serve until a signal stops the worker."""
         with Runner(loop_factory=new_event_loop) as runner:
             runner.run(self._serve())
 

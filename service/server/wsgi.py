@@ -148,7 +148,7 @@ class ThreadedWsgiEndpoint(WsgiEndpoint):
 
 
 def unavailable() -> Reply:
-    """The refusal of what can be asked again."""
+    """The refusal of a request that can be sent again."""
     reply = fail(503, "too many such requests are being answered")
     reply.add("Retry-After", "1")
     return reply

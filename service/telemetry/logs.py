@@ -14,7 +14,8 @@ from typing import Any, Final
 from gunicorn.glogging import Logger
 from msgspec import UNSET
 
-from service.config.settings import Settings, of_this_server
+from service.config.settings import Settings
+from service.process.runtime import runtime
 from service.telemetry.log_formats import Access, HumanForm, JsonForm, timestamp
 from service.telemetry.log_lines import Lines
 from service.telemetry.record import Record
@@ -33,7 +34,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
         super().setup(cfg)
         for replaced in self.error_log.handlers:  # at a reload, those of before too
             replaced.close()
-        settings = of_this_server()
+        settings = runtime().settings
         self._access_to_stdout = self.access_log_enabled
         self._rejected = self._unsaid = 0
         # Called with the number of lines that nobody took, once a second.

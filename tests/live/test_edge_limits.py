@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clock import awake
+from loadgen.common.clock import awake
 from tests.support.echo import Echo, Say, echoing
 from tests.support.edge import Answer, Edge, edge_before, exchange
 from tests.support.server import eventually

@@ -14,6 +14,7 @@ from tests.support.odd_requests import EDGE_REFUSALS, READ, REFUSED, Odd
 from tests.support.parsing import Read, mutations, read
 from tests.support.replies import replies_to
 from tests.support.server import Server
+from tests.support.vacuous import nonempty
 
 # A page that the edge passes on, to which the service answers as to the one of the corpus.
 _PAGES = (
@@ -54,7 +55,7 @@ def test_each_has_its_right_answer_at_the_edge(odd: Odd, edge: Edge) -> None:
         if not found:  # an end without a reply, or a reset that took the reply with it
             assert is_refused(odd.edge[0])
             return
-        for status, right in zip(found, odd.edge, strict=True):
+        for status, right in zip(nonempty(found), odd.edge, strict=True):
             assert status == right or (is_refused(status) and is_refused(right))
         if not is_refused(found[-1]) and not odd.closes:
             assert replies.goes_on()
@@ -106,4 +107,4 @@ def test_what_both_read_they_read_alike(odd: Odd, telling: Edge) -> None:
 @given(data=mutations((b"GET", b"POST")).map(passed_on))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_sent_what_both_read_they_read_alike(data: bytes, telling: Edge) -> None:
-    _assert_read_alike(data, telling)
+    assert _assert_read_alike(data, telling) >= 0

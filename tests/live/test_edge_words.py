@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.clock import awake
+from loadgen.common.clock import awake
 from tests.support.echo import Echo, Received
 from tests.support.edge import Answer, Edge, before, edge_before, raw, running
 from tests.support.live import started

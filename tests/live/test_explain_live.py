@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.flood import Told, flooding
+from loadgen.common.open_loop import StreamStats
+from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
@@ -36,7 +37,7 @@ def _explain(server: Server, seconds: float, rows: int = 5) -> list[int]:
     return statuses
 
 
-def _stream(server: Server, *, explaining: bool) -> tuple[Told, list[int]]:
+def _stream(server: Server, *, explaining: bool) -> tuple[StreamStats, list[int]]:
     with flooding(server.port, _RATE, 20, seconds=_SECONDS) as stream:
         statuses = _explain(server, _SECONDS - 1) if explaining else []
         return stream.wait(), statuses

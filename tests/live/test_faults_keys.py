@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.clock import awake
-from tests.support.flood import flooding
+from loadgen.common.clock import awake
+from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.planted import stands_in
 from tests.support.server import KEY, Server, eventually, free_port, serving

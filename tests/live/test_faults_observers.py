@@ -13,9 +13,10 @@ from typing import Any, Self
 
 import pytest
 
-from tests.support.clock import awake
-from tests.support.flood import Told, flooding
+from loadgen.common.clock import awake
+from loadgen.common.open_loop import StreamStats
 from tests.support.live import started
+from tests.support.load import flooding
 from tests.support.planted import POISON
 from tests.support.server import Server, free_port
 
@@ -70,7 +71,7 @@ class Failing:
         self._thread.join()
 
 
-def _measured(folder: Path, dsn: str, body: dict[str, Any]) -> Told:
+def _measured(folder: Path, dsn: str, body: dict[str, Any]) -> StreamStats:
     """What a steady stream feels while other requests end in a 500, and its report nowhere."""
     address = {"host": "127.0.0.1", "port": str(free_port())}
     with started(folder, _APP, **address, workers="1", sentry_dsn=dsn) as server:

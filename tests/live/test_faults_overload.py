@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clock import awake
-from tests.support.flood import Told, flooding
+from loadgen.common.clock import awake
+from loadgen.common.open_loop import StreamStats
+from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import Server, free_port, serving
@@ -39,7 +40,7 @@ def _capacity(server: Server) -> float:
     return told.ends["200"].count / told.seconds
 
 
-def _overload(server: Server, rate: float) -> tuple[Told, Told]:
+def _overload(server: Server, rate: float) -> tuple[StreamStats, StreamStats]:
     """What the flood got, and what a modest client beside it felt.
 
     The flood has more to do than its own core lets it: its latencies are as much its own.

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from model.registry import Registry
-from tests.support.flood import flooding
+from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.server import METRICS_TOKEN, Server, eventually
 from tests.support.swapping import (

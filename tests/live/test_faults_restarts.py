@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clock import awake
+from loadgen.common.clock import awake
+from loadgen.common.open_loop import StreamStats
 from tests.support.edge import edge_before
-from tests.support.flood import Told, flooding
 from tests.support.live import started
+from tests.support.load import flooding
 from tests.support.metrics import up, value
 from tests.support.server import KEY, Server, eventually, free_port, serving
 
@@ -28,7 +29,7 @@ def _address() -> dict[str, str]:
     return {"host": "127.0.0.1", "port": str(free_port())}
 
 
-def _assert_none_failed(told: Told) -> None:
+def _assert_none_failed(told: StreamStats) -> None:
     assert told.counts().keys() == {"200"}
     assert told.ends["200"].count > _RATE
     assert len(told.bodies) == 1
@@ -102,7 +103,7 @@ def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path)
 
 
 def test_a_worker_that_is_told_to_stop_as_it_begins_stops(tmp_path: Path) -> None:
-    """Told before its first line, most often: nothing finds it sooner than the kernel's list."""
+    """A TERM before its first line, most often: nothing finds it sooner than the kernel's list."""
     with serving(tmp_path, **_address(), workers="1") as server:
         master = server.process.pid
         for _ in range(8):

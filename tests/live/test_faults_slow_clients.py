@@ -9,9 +9,10 @@ from threading import Event, Thread
 
 import pytest
 
+from loadgen.common.open_loop import StreamStats
 from tests.support.edge import Edge, edge_before
-from tests.support.flood import Told, flooding
 from tests.support.live import head
+from tests.support.load import flooding
 from tests.support.server import eventually, free_port, serving
 
 pytestmark = pytest.mark.slow
@@ -21,7 +22,7 @@ _RATE = 200
 _SECONDS = 6.0
 
 
-def _stream(edge: Edge) -> Told:
+def _stream(edge: Edge) -> StreamStats:
     """What normal clients feel."""
     with flooding(edge.port, _RATE, 8, seconds=_SECONDS) as stream:
         told = stream.wait()

@@ -69,7 +69,7 @@ def test_without_the_folder_it_serves_and_makes_it_again_with_the_counts(server:
     eventually(lambda: _files_are_back(server, folder, names), "the files are made again")
     counted(server, begun + 1)
     assert value(server, "scoring_workers_configured") == 2
-    assert len(_messages(server, "The folder of the metrics was gone")) == 1
+    assert len(_messages(server, "The folder of the metrics was removed")) == 1
     assert folder.stat().st_mode & 0o777 == 0o700
     assert server.stop() == 0
     assert not folder.exists()
@@ -84,7 +84,7 @@ def test_without_the_folder_new_workers_serve(server: Server) -> None:
             worker.kill()
         eventually(lambda: up(server) == ["0", "1"], "two serve again")
         assert _scores(server)
-        assert len(_messages(server, "The folder of the metrics was gone")) == times
+        assert len(_messages(server, "The folder of the metrics was removed")) == times
     shutil.rmtree(_folder(server))
     pids = server.pids()
     server.process.send_signal(signal.SIGHUP)

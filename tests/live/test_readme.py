@@ -60,8 +60,14 @@ def test_the_readme_says_plainly_what_the_model_was_trained_on() -> None:
     assert "SCORING_MODEL" in README
 
 
-PAGES = [ROOT / "README.md", ROOT / "STACK.md", *sorted(ROOT.glob("[!.]*/**/README.md"))]
-PAGES = [page for page in PAGES if not {"node_modules", "build"} & set(page.parts)]
+PAGES = [
+    page
+    for page in sorted(
+        {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("[!.]*/**/README.md")}
+    )
+    if not {"node_modules", "build"} & set(page.relative_to(ROOT).parts)
+    and page.name != "CHANGELOG.md"
+]
 
 
 def _links(page: Path) -> set[Path]:
@@ -71,9 +77,28 @@ def _links(page: Path) -> set[Path]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
-    assert _links(page)
     assert {link for link in _links(page) if not link.exists()} == set()
 
 
+def _anchors(page: Path) -> set[str]:
+    """The names that headings of a page have in links."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_heading_that_a_page_links_to_is_there(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+    named = {(page.parent / link if link else page, anchor) for link, anchor in links}
+    assert {(page, anchor) for page, anchor in named if anchor not in _anchors(page)} == set()
+
+
 def test_the_readme_leads_to_every_other_page() -> None:
-    assert set(PAGES) - {ROOT / "README.md"} <= _links(ROOT / "README.md")
+    reached = _links(ROOT / "README.md")
+    assert reached & set(PAGES)
+    index = ROOT / "docs/decisions/README.md"
+    assert set(PAGES) - {ROOT / "README.md"} <= reached | _links(index)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150

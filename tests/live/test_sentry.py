@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.clock import awake
+from loadgen.common.clock import awake
 from tests.support.kent import Kent, kent
 from tests.support.live import Connection, connections, started
 from tests.support.planted import KEY, PLATE, POISON

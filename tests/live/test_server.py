@@ -8,9 +8,9 @@ from typing import Any
 import psutil
 import pytest
 
+from loadgen.common.clock import awake
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from tests.support.clock import awake
 from tests.support.live import (
     JSON,
     Connection,

@@ -6,9 +6,10 @@ from threading import Event, Thread
 
 import pytest
 
-from loadgen.bench import rows, wrk
-from loadgen.bench.targets import KEY
-from tests.support.flood import flooding
+from loadgen.bench import wrk
+from loadgen.common import rows
+from loadgen.common.service import KEY
+from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.paths import ROOT
 from tests.support.server import KEY as OURS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.support.clock import awake
+from loadgen.common.clock import awake
 from tests.support.collector import Collector, collecting, plain
 from tests.support.live import started
 from tests.support.paths import ROOT

@@ -12,7 +12,7 @@ from model.registry import Files, open_registry
 from model.regno import BUNDLED
 from tests.support import toys
 from tests.support.faulty import as_version
-from tests.support.flood import flooding
+from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.moto import BUCKET, moto
 from tests.support.registry import no_check

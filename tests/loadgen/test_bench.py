@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from loadgen.bench import check, options, picture, report, summary, usage, wrk
-from loadgen.bench.errors import CannotStart, WrongAnswers
+from loadgen.bench import check, options, picture, report, summary, wrk
 from loadgen.bench.measure import Measurement
 from loadgen.bench.run import Results, rotated
 from loadgen.bench.targets import TARGETS, Target
+from loadgen.common import usage
+from loadgen.common.errors import CannotStart, WrongAnswers
 from tests.support.bench_rows import READING, write_csv
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadgen.bench import table
-from loadgen.bench.errors import WrongAnswers
+from loadgen.common.errors import WrongAnswers
 from tests.support.paths import ROOT
 
 

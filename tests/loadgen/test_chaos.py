@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from loadgen.chaos import __main__ as chaos
-from loadgen.chaos.disturbances import DISTURBANCES
+from loadgen.chaos.faults import FAULTS
 from loadgen.load import shapes
 from tests.support.paths import ROOT
 
 
 def test_every_disturbance_has_its_stage() -> None:
     named = {stage.given_name for stage in shapes.named("chaos").stages}
-    assert set(DISTURBANCES) <= named
+    assert set(FAULTS) <= named
 
 
 @pytest.mark.parametrize(

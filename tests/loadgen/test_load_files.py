@@ -7,21 +7,21 @@ from typing import Any, Final
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from loadgen.load import judging, pages, shapes
-from loadgen.load.conductor import LEAD_SECONDS, Conductor
+from loadgen.load import evaluation, pages, shapes
 from loadgen.load.metrics import LoadCollector
-from loadgen.load.mix import Ask
 from loadgen.load.replies import fault
 from loadgen.load.report import Run
-from loadgen.load.tally import Done, Tally
+from loadgen.load.runner import LEAD_SECONDS, LoadRunner
+from loadgen.load.stats import Completed, Stats
 from loadgen.load.verdict import EXIT_CODES, Outcome
+from loadgen.load.workload import RequestSpec
 from tests.support.paths import ROOT
 
 STAGE_SECONDS: Final = 6
 
 
-class At(Conductor):
-    """A conductor whose clock stands where it is set."""
+class At(LoadRunner):
+    """A load_runner whose clock stands where it is set."""
 
     moment = 0.0
 
@@ -30,31 +30,31 @@ class At(Conductor):
 
 
 @pytest.fixture
-def conductor(tmp_path: Path) -> At:
+def load_runner(tmp_path: Path) -> At:
     return At(tmp_path, lambda: ["one"])
 
 
-def second(number: int, rate: int, took: float = 0.002, fault: str | None = None) -> Tally:
-    tally = Tally()
+def second(number: int, rate: int, took: float = 0.002, fault: str | None = None) -> Stats:
+    stats = Stats()
     for turn in range(rate):
         due = number + turn / rate
-        tally.at(due).sent += 1
-        tally.at(due).late.add(0.0005)
-        tally.add(Done("single", due, due + took, fault, golden=turn % 10 == 0))
-    return tally
+        stats.at(due).sent += 1
+        stats.at(due).late.add(0.0005)
+        stats.add(Completed("single", due, due + took, fault, golden=turn % 10 == 0))
+    return stats
 
 
 def test_a_search_ends_when_two_steps_in_a_row_break_and_tells_the_one_before(
-    conductor: At, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    load_runner: At, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     knee = shapes.named("knee")
-    conductor.begin(knee)
+    load_runner.begin(knee)
     for number in range(5 * STAGE_SECONDS):
         rate = 300 + number // STAGE_SECONDS * 100
-        conductor.take(second(number, rate, took=0.002 if rate < 500 else 0.2))
-    conductor.moment = 5 * STAGE_SECONDS + judging.SETTLE_SECONDS
-    conductor.watch(knee)
-    assert conductor.conclude(knee, {}) is Outcome.HELD
+        load_runner.take(second(number, rate, took=0.002 if rate < 500 else 0.2))
+    load_runner.moment = 5 * STAGE_SECONDS + evaluation.SETTLE_SECONDS
+    load_runner.watch(knee)
+    assert load_runner.conclude(knee, {}) is Outcome.HELD
     assert "Greatest rate that held: 400 requests a second" in capsys.readouterr().out
     content = json.loads((tmp_path / "knee.json").read_text(encoding="utf-8"))
     assert content["knee"] == 400
@@ -63,52 +63,55 @@ def test_a_search_ends_when_two_steps_in_a_row_break_and_tells_the_one_before(
 
 def test_a_run_that_lost_a_generator_is_no_verdict(tmp_path: Path) -> None:
     sending = ["one", "two"]
-    conductor = At(tmp_path, lambda: sending)
+    load_runner = At(tmp_path, lambda: sending)
     smoke = shapes.named("smoke")
-    conductor.begin(smoke)
-    # One that came later has no share of the timetable, and is no replacement.
+    load_runner.begin(smoke)
+    # One that came later has no share of the schedule, and is no replacement.
     sending[1] = "three"
-    conductor.moment = 60
-    assert conductor.conclude(smoke, {}) is Outcome.GENERATOR_LAGGED
+    load_runner.moment = 60
+    assert load_runner.conclude(smoke, {}) is Outcome.GENERATOR_LAGGED
     content = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
     assert content["generators_lost"] == 1
 
 
 def test_golden_rows_that_all_came_back_wrong_were_checked(
-    conductor: At, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    load_runner: At, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    conductor.begin(shapes.named("smoke"))
-    conductor.take(second(6, 90))
-    known, reply = Ask("single", b"", {}, positive=0.5, model="1"), b'{"body":%s,"status":"ok"}'
+    load_runner.begin(shapes.named("smoke"))
+    load_runner.take(second(6, 90))
+    known, reply = (
+        RequestSpec("single", b"", {}, positive=0.5, model="1"),
+        b'{"body":%s,"status":"ok"}',
+    )
     wrong = fault(known, 200, reply % b'{"negative":0.75,"positive":0.25}', "1")
-    conductor.tally.seconds[6].golden = 0
-    conductor.take(second(7, 10, fault=wrong))
-    conductor.moment = 60
-    conductor.conclude(shapes.named("smoke"), {})
-    told = "Golden rows: 0 came back with the score that is known, 10 with another"
-    assert told in capsys.readouterr().out
+    load_runner.stats.seconds[6].golden = 0
+    load_runner.take(second(7, 10, fault=wrong))
+    load_runner.moment = 60
+    load_runner.conclude(shapes.named("smoke"), {})
+    line = "Golden rows: 0 with the known score, 10 with another"
+    assert line in capsys.readouterr().out
     content = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
     assert (content["golden_rows"], content["golden_rows_wrong"]) == (0, 10)
 
 
-def test_nothing_starts_before_all_generators_can_know(conductor: At) -> None:
+def test_nothing_starts_before_all_generators_can_know(load_runner: At) -> None:
     assert LEAD_SECONDS >= 1
-    conductor.begin(shapes.named("smoke"))
-    assert Conductor.now(conductor) == pytest.approx(-LEAD_SECONDS, abs=0.1)
+    load_runner.begin(shapes.named("smoke"))
+    assert LoadRunner.now(load_runner) == pytest.approx(-LEAD_SECONDS, abs=0.1)
 
 
 # Metrics
 
 
-def metrics(conductor: Conductor) -> str:
+def metrics(load_runner: LoadRunner) -> str:
     registry = CollectorRegistry()
-    registry.register(LoadCollector(conductor))
+    registry.register(LoadCollector(load_runner))
     return generate_latest(registry).decode()
 
 
-def test_the_metrics_are_those_that_the_dashboard_asks_for(conductor: At) -> None:
+def test_the_metrics_are_those_that_the_dashboard_asks_for(load_runner: At) -> None:
     dashboard = (ROOT / "monitoring/grafana/dashboards/load.json").read_text(encoding="utf-8")
-    page = metrics(conductor)
+    page = metrics(load_runner)
     for name in (
         *("loadgen_target_requests_per_second", "loadgen_achieved_requests_per_second"),
         *("loadgen_lateness_seconds", "loadgen_client_latency_seconds_bucket"),
@@ -118,39 +121,39 @@ def test_the_metrics_are_those_that_the_dashboard_asks_for(conductor: At) -> Non
         assert f"\n{name}" in page
 
 
-def test_rates_and_failures_are_told_as_they_come(conductor: At) -> None:
-    conductor.begin(shapes.named("smoke"))
+def test_rates_and_failures_are_told_as_they_come(load_runner: At) -> None:
+    load_runner.begin(shapes.named("smoke"))
     for number in range(8, 10):
-        conductor.take(second(number, 100, fault="single: status 503, not 200"))
+        load_runner.take(second(number, 100, fault="single: status 503, not 200"))
     for number in range(10, 14):
-        conductor.take(second(number, 100))
-    conductor.moment = 14.7
-    page = metrics(conductor)
+        load_runner.take(second(number, 100))
+    load_runner.moment = 14.7
+    page = metrics(load_runner)
     assert "loadgen_target_requests_per_second 100.0" in page
     assert "loadgen_achieved_requests_per_second 80.0" in page
     assert 'loadgen_failures_total{reason="single: status 503, not 200"} 200.0' in page
     assert 'loadgen_client_latency_seconds_bucket{le="0.002"} 600.0' in page
 
 
-def test_a_second_that_is_not_delivered_yet_makes_no_rate_less(conductor: At) -> None:
-    conductor.begin(shapes.named("smoke"))
+def test_a_second_that_is_not_delivered_yet_makes_no_rate_less(load_runner: At) -> None:
+    load_runner.begin(shapes.named("smoke"))
     for number in range(8, 13):
-        conductor.take(second(number, 100))
+        load_runner.take(second(number, 100))
     half = second(13, 50)
-    conductor.take(half)
-    conductor.moment = 14.2
-    assert "loadgen_achieved_requests_per_second 100.0" in metrics(conductor)
-    conductor.take(half)
-    conductor.moment = 14.7
-    assert "loadgen_achieved_requests_per_second 100.0" in metrics(conductor)
+    load_runner.take(half)
+    load_runner.moment = 14.2
+    assert "loadgen_achieved_requests_per_second 100.0" in metrics(load_runner)
+    load_runner.take(half)
+    load_runner.moment = 14.7
+    assert "loadgen_achieved_requests_per_second 100.0" in metrics(load_runner)
 
 
-def test_after_a_run_no_rate_is_told(conductor: At) -> None:
-    conductor.begin(shapes.named("smoke"))
-    conductor.take(second(19, 100))
-    conductor.moment = 60
-    assert "loadgen_target_requests_per_second 0.0" in metrics(conductor)
-    assert "loadgen_achieved_requests_per_second 0.0" in metrics(conductor)
+def test_after_a_run_no_rate_is_told(load_runner: At) -> None:
+    load_runner.begin(shapes.named("smoke"))
+    load_runner.take(second(19, 100))
+    load_runner.moment = 60
+    assert "loadgen_target_requests_per_second 0.0" in metrics(load_runner)
+    assert "loadgen_achieved_requests_per_second 0.0" in metrics(load_runner)
 
 
 # The page

@@ -1,4 +1,4 @@
-"""Shapes as data, and the timetables that they give."""
+"""Shapes as data, and the schedules that they give."""
 
 from collections import Counter
 from itertools import pairwise
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.load import shapes, timetable
-from loadgen.load.errors import BadFile
+from loadgen.common import schedule
+from loadgen.common.errors import BadFile
+from loadgen.load import shapes
 from loadgen.load.shapes import Stage
 
 LEVEL = Stage(4, 50.0)
@@ -45,7 +46,7 @@ def test_steps_of_fractions_reach_their_end() -> None:
 
 @pytest.mark.parametrize("name", shapes.read())
 def test_every_judged_stage_sends_enough_to_be_judged(name: str) -> None:
-    counts = timetable.planned(shapes.named(name).stages)
+    counts = schedule.planned(shapes.named(name).stages)
     judged = zip(shapes.named(name).stages, counts, strict=True)
     assert all(count >= 1000 for stage, count in judged if stage.judged)
 
@@ -86,13 +87,13 @@ def test_an_unknown_shape_is_answered_with_those_that_there_are() -> None:
 
 
 def test_a_level_rate_is_evenly_spaced() -> None:
-    due = list(timetable.due_times([LEVEL]))
+    due = list(schedule.due_times([LEVEL]))
     assert len(due) == 200
     assert due == pytest.approx([number / 50 for number in range(200)])
 
 
 def test_a_ramp_sends_half_as_many_and_ever_faster() -> None:
-    due = list(timetable.due_times([UP]))
+    due = list(schedule.due_times([UP]))
     gaps = [later - earlier for earlier, later in pairwise(due)]
     assert len(due) == 500
     assert gaps == sorted(gaps, reverse=True)
@@ -100,7 +101,7 @@ def test_a_ramp_sends_half_as_many_and_ever_faster() -> None:
 
 
 def test_a_ramp_down_mirrors_it() -> None:
-    due = list(timetable.due_times([Stage(10, 0.001, start=100.0)]))
+    due = list(schedule.due_times([Stage(10, 0.001, start=100.0)]))
     assert due[1] == pytest.approx(1 / 100, rel=0.01)
     assert due == sorted(due)
     assert due[-1] < 10
@@ -108,26 +109,26 @@ def test_a_ramp_down_mirrors_it() -> None:
 
 def test_stages_follow_each_other_without_a_gap() -> None:
     stages = [LEVEL, UP, Stage(3, 33.3)]
-    due = list(timetable.due_times(stages))
+    due = list(schedule.due_times(stages))
     per_stage = Counter(
-        next(n for n, (_, end) in enumerate(timetable.bounds(stages)) if moment < end)
+        next(n for n, (_, end) in enumerate(schedule.bounds(stages)) if moment < end)
         for moment in due
     )
     assert due == sorted(due)
-    assert [per_stage[n] for n in range(3)] == timetable.planned(stages)
-    assert sum(timetable.planned(stages)) == len(due)
+    assert [per_stage[n] for n in range(3)] == schedule.planned(stages)
+    assert sum(schedule.planned(stages)) == len(due)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_several_generators_share_the_whole_without_overlap(count: int) -> None:
     stages = [UP, LEVEL]
-    shares = [list(timetable.share_of(stages, index, count)) for index in range(count)]
+    shares = [list(schedule.share_of(stages, index, count)) for index in range(count)]
     together = sorted(ticket for share in shares for ticket in share)
-    assert together == list(enumerate(timetable.due_times(stages)))
+    assert together == list(enumerate(schedule.due_times(stages)))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_the_rate_that_is_meant_is_known_at_each_moment() -> None:
     stages = [UP, LEVEL]
     moments = {-1: 0, 0: 0, 5: 50, 10: 50, 13.9: 50, 14: 0}
-    assert {at: timetable.rate_at(stages, at) for at in moments} == moments
+    assert {at: schedule.rate_at(stages, at) for at in moments} == moments

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
+from loadgen.common.errors import BadFile
 from loadgen.load import limits, report
-from loadgen.load.errors import BadFile
 from loadgen.load.histogram import Histogram, merged
 from loadgen.load.verdict import (
     EXIT_CODES,
     Figures,
     GeneratorLimits,
-    Judgement,
     Outcome,
+    StageResult,
+    evaluate,
     greatest_held,
     is_over,
-    judge,
     overall,
 )
 
@@ -41,18 +41,18 @@ def figures(**values: Any) -> Figures:
     return Figures(**(usual | values))
 
 
-def judged(**values: Any) -> Judgement:
-    return judge(figures(**values), LIMITS["load_test"], GENERATOR)
+def judged(**values: Any) -> StageResult:
+    return evaluate(figures(**values), LIMITS["load_test"], GENERATOR)
 
 
-def missed(judgement: Judgement) -> list[str]:
-    return [check.name for check in judgement.checks if check.holds is False]
+def missed(result: StageResult) -> list[str]:
+    return [check.name for check in result.checks if check.holds is False]
 
 
 def test_a_quick_service_holds() -> None:
-    judgement = judged()
-    assert judgement.outcome is Outcome.HELD
-    assert missed(judgement) == []
+    result = judged()
+    assert result.outcome is Outcome.HELD
+    assert missed(result) == []
 
 
 def test_nothing_sent_is_no_success() -> None:
@@ -61,23 +61,23 @@ def test_nothing_sent_is_no_success() -> None:
 
 
 def test_all_refused_breaks_rate_and_errors() -> None:
-    judgement = judged(right=0, failures={"status 503": 30_000})
-    assert judgement.outcome is Outcome.BROKEN
-    assert missed(judgement) == ["right replies a second", "share failed"]
+    result = judged(right=0, failures={"status 503": 30_000})
+    assert result.outcome is Outcome.BROKEN
+    assert missed(result) == ["right replies a second", "share failed"]
 
 
 @pytest.mark.parametrize("kind", ["single", "array"])
 def test_one_wrong_score_breaks(kind: str) -> None:
     wrong = {f"{kind}: a golden row has another score": 1}
-    judgement = judged(right=29_999, failures=wrong)
-    assert judgement.outcome is Outcome.BROKEN
-    assert missed(judgement) == ["golden rows with another score"]
+    result = judged(right=29_999, failures=wrong)
+    assert result.outcome is Outcome.BROKEN
+    assert missed(result) == ["golden rows with another score"]
 
 
 def test_half_slow_breaks_the_median_and_all_above() -> None:
-    judgement = judged(latency=times(ms2=14_999, ms200=15_001))
-    assert judgement.outcome is Outcome.BROKEN
-    assert missed(judgement) == ["p50, ms", "p95, ms", "p99, ms"]
+    result = judged(latency=times(ms2=14_999, ms200=15_001))
+    assert result.outcome is Outcome.BROKEN
+    assert missed(result) == ["p50, ms", "p95, ms", "p99, ms"]
 
 
 def test_a_few_slow_ones_break_only_the_tail() -> None:
@@ -85,13 +85,13 @@ def test_a_few_slow_ones_break_only_the_tail() -> None:
 
 
 def test_a_late_generator_gives_no_verdict_however_well_the_service_did() -> None:
-    judgement = judged(lateness=times(ms1=29_000, ms30=1_000))
-    assert judgement.outcome is Outcome.GENERATOR_LAGGED
+    result = judged(lateness=times(ms1=29_000, ms30=1_000))
+    assert result.outcome is Outcome.GENERATOR_LAGGED
 
 
 def test_a_generator_at_its_cpu_limit_gives_no_verdict_even_of_a_slow_service() -> None:
-    judgement = judged(cpu=0.97, latency=times(ms200=30_000), right=10_000)
-    assert judgement.outcome is Outcome.GENERATOR_LAGGED
+    result = judged(cpu=0.97, latency=times(ms200=30_000), right=10_000)
+    assert result.outcome is Outcome.GENERATOR_LAGGED
 
 
 def test_too_few_requests_are_no_proof() -> None:
@@ -107,14 +107,14 @@ def test_98_of_100_of_the_target_rate_are_the_least(right: int, outcome: Outcome
 
 @pytest.mark.parametrize(("failed", "outcome"), [(30, Outcome.HELD), (31, Outcome.BROKEN)])
 def test_one_failure_in_a_thousand_is_the_most(failed: int, outcome: Outcome) -> None:
-    judgement = judged(right=30_000 - failed, failures={"timeout": failed})
-    assert judgement.outcome is outcome
+    result = judged(right=30_000 - failed, failures={"timeout": failed})
+    assert result.outcome is outcome
 
 
 def test_the_promise_to_clients_is_looser_than_the_load_test() -> None:
     slower = figures(latency=times(ms40=30_000))
-    assert judge(slower, LIMITS["load_test"], GENERATOR).outcome is Outcome.BROKEN
-    assert judge(slower, LIMITS["objective"], GENERATOR).outcome is Outcome.HELD
+    assert evaluate(slower, LIMITS["load_test"], GENERATOR).outcome is Outcome.BROKEN
+    assert evaluate(slower, LIMITS["objective"], GENERATOR).outcome is Outcome.HELD
 
 
 def test_the_gravest_stage_is_the_outcome_of_the_run() -> None:
@@ -130,7 +130,7 @@ def test_only_a_run_that_held_ends_with_zero() -> None:
     assert 2 not in EXIT_CODES.values()
 
 
-def steps(*right: int) -> list[Judgement]:
+def steps(*right: int) -> list[StageResult]:
     return [
         judged(name=f"{rate}/s", target=float(rate), right=60 * got, planned=60 * rate)
         for rate, got in zip((500, 600, 700), right, strict=False)
@@ -166,8 +166,8 @@ def test_a_search_that_the_generator_ended_found_no_knee() -> None:
     assert run(lagged, judged(), broken, broken, seeks_knee=True).outcome is Outcome.HELD
 
 
-def run(*judgements: Judgement, seeks_knee: bool = False) -> report.Run:
-    return report.Run("ramp500", seeks_knee, judgements, [], 12, {"1": 120}, {})
+def run(*stage_results: StageResult, seeks_knee: bool = False) -> report.Run:
+    return report.Run("ramp500", seeks_knee, stage_results, [], 12, {"1": 120}, {})
 
 
 def test_the_table_names_each_miss_and_why() -> None:
@@ -181,10 +181,10 @@ def test_the_table_names_each_miss_and_why() -> None:
 @pytest.mark.parametrize(
     ("golden", "models", "told"),
     [
-        (12, {"1": 120}, "Golden rows: 12 came back with the score that is known\n"),
+        (12, {"1": 120}, "Golden rows: 12 with the known score\n"),
         (0, {"": 120}, "Golden rows: not checked, the service names no version\n"),
-        (0, {"2": 9, "1": 3}, "Golden rows: not checked, none was sent that is of version 1, 2\n"),
-        (0, {}, "Golden rows: not checked, nothing was scored\n"),
+        (0, {"2": 9, "1": 3}, "Golden rows: not checked, no score is known for version 1, 2\n"),
+        (0, {}, "Golden rows: not checked, no row was scored\n"),
     ],
 )
 def test_the_table_tells_of_golden_rows_that_were_not_checked(
@@ -206,11 +206,11 @@ def test_the_table_tells_of_golden_rows_that_were_not_checked(
 def test_a_stage_without_golden_rows_says_so_and_holds(
     golden: int, failures: dict[str, int], line: str, outcome: Outcome
 ) -> None:
-    judgement = judged(golden=golden, failures=failures)
-    text = report.as_text(run(judgement))
+    result = judged(golden=golden, failures=failures)
+    text = report.as_text(run(result))
     (told,) = [told for told in text.splitlines() if "golden rows with another" in told]
     assert " ".join(told.split()[5:]) == line
-    assert judgement.outcome is outcome
+    assert result.outcome is outcome
 
 
 @pytest.mark.parametrize(("golden", "value", "holds"), [(0, None, None), (5, 0, True)])

@@ -17,6 +17,7 @@ from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import requests
+from tests.support.vacuous import nonempty
 
 _CLOSE = 1e-12
 
@@ -109,7 +110,9 @@ def test_the_customers_model_gives_the_customers_probabilities(
 ) -> None:
     readings = [from_fields(**line["request"]) for line in conformance]
     batch = customer_scorer.score(readings)
-    for number, (reading, score, line) in enumerate(zip(readings, batch, conformance, strict=True)):
+    for number, (reading, score, line) in enumerate(
+        zip(readings, batch, nonempty(conformance), strict=True)
+    ):
         for each in (score, *customer_scorer.score([reading])):
             assert abs(each.negative - line["body"]["negative"]) <= _CLOSE, number
             assert abs(each.positive - line["body"]["positive"]) <= _CLOSE, number

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from model import InvalidRequest, TooManyRows, is_array, json_split, request_decoder
@@ -116,11 +116,11 @@ def test_an_encoded_array_may_end_anywhere_behind_a_slice(spare: int) -> None:
 
 @given(mutations(), st.integers(1, 800))
 def test_a_mutated_array_is_refused_in_slices_if_it_is_at_once(body: bytes, size: int) -> None:
+    assume(is_array(body))
     decoder = _decoder()
-    if is_array(body):
-        whole = outcome(decoder, body)
-        with sliced(size):
-            assert outcome(decoder, body) == whole
+    whole = outcome(decoder, body)
+    with sliced(size):
+        assert outcome(decoder, body) == whole
 
 
 @pytest.mark.parametrize("size", [10, 100, 700, 5000, request_decoder.SLICE_BYTES])

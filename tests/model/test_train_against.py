@@ -9,6 +9,7 @@ from catboost import CatBoostClassifier
 from model.regno.evaluation import comparison, evaluate
 from model.regno.scorer import BUNDLED
 from tests.support.labelled import labelled, report, run, scores, write
+from tests.support.vacuous import nonempty
 
 RNG = np.random.default_rng(5)
 LABELS = RNG.integers(2, size=500)
@@ -22,7 +23,7 @@ def test_the_quick_measures_are_those_of_evaluate_on_the_drawn_rows() -> None:
         rows = RNG.integers(500, size=500)
         times = np.bincount(rows, minlength=500)
         slow = evaluate.measures(LABELS[rows], POOR[rows])
-        for name, measure in found.items():
+        for name, measure in nonempty(found).items():
             assert measure(times) == pytest.approx(slow[name], abs=1e-12)
 
 
@@ -46,7 +47,7 @@ def test_the_interval_of_a_mean_is_that_of_theory() -> None:
 
 
 def test_a_model_beside_itself_differs_in_nothing() -> None:
-    for found in comparison.differences(LABELS, POOR, POOR, seed=1).values():
+    for found in nonempty(comparison.differences(LABELS, POOR, POOR, seed=1)).values():
         assert (found.difference, found.low, found.high, found.verdict) == (0, 0, 0, "unclear")
 
 

@@ -1,9 +1,8 @@
 """A Prometheus, an Alertmanager and somebody who is told, for the length of a test."""
 
 import json
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import httpx
 import yaml
 
+from loadgen.common.processes import free_port, responds, running
 from tests.monitoring.tools import tool
-from tests.support.server import eventually, free_port
 
 Notification = dict[str, Any]
 
@@ -70,14 +69,15 @@ def alertmanager(folder: Path, config: dict[str, Any]) -> Iterator[str]:
     path = folder / "alertmanager.yml"
     path.write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
-    with _running(
+    ready = f"http://{address}/-/ready"
+    with running(
         [
             *(tool("prometheus-alertmanager"), f"--config.file={path}"),
             *(f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address="),
             f"--web.listen-address={address}",
         ],
         folder / "alertmanager.log",
-        ready=f"http://{address}/-/ready",
+        lambda: responds(ready),
     ):
         yield f"http://{address}"
 
@@ -88,13 +88,14 @@ def prometheus(folder: Path, config: dict[str, Any]) -> Iterator[str]:
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
-    with _running(
+    ready = f"http://{address}/-/ready"
+    with running(
         [
             *(tool("prometheus"), f"--config.file={path}"),
             *(f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"),
         ],
         folder / "prometheus.log",
-        ready=f"http://{address}/-/ready",
+        lambda: responds(ready),
     ):
         yield f"http://{address}"
 
@@ -105,31 +106,3 @@ def query(address: str, expr: str) -> list[dict[str, Any]]:
     assert reply["status"] == "success", reply
     samples: list[dict[str, Any]] = reply["data"]["result"]
     return samples
-
-
-@contextmanager
-def _running(command: list[str], log: Path, ready: str) -> Iterator[None]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        eventually(_answers(ready, process, log), f"{ready} answers")
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
-
-
-def _answers(url: str, process: "subprocess.Popen[bytes]", log: Path) -> Callable[[], bool]:
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return httpx.get(url).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    return answers

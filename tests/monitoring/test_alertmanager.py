@@ -23,6 +23,7 @@ from tests.monitoring.tools import run
 from tests.support.example import example
 from tests.support.paths import ROOT
 from tests.support.server import environment
+from tests.support.vacuous import nonempty
 
 _WEBHOOK: Final = {"ALERTMANAGER_WEBHOOK_URL": "http://bell.example:8080/ring"}
 _MAIL: Final = {
@@ -128,7 +129,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 _BAD: Final[list[tuple[dict[str, str], str, str]]] = [
-    ({}, "WEBHOOK_URL", "nobody would be told: set it, or ALERTMANAGER_EMAIL_TO"),
+    ({}, "WEBHOOK_URL", "there is no receiver of notifications: set it, or ALERTMANAGER_EMAIL_TO"),
     ({"WEBHOOK_URL": "bell.example/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
     ({"WEBHOOK_URL": "ftp://bell/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
     ({"WEBHOOK_URL": "http://bell:x/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
@@ -196,7 +197,7 @@ def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_pat
     path = tmp_path / "alertmanager.yml"
     stopped = _command(tmp_path, {}, "--output", str(path))
     assert (stopped.returncode, stopped.stdout) == (78, "")
-    assert stopped.stderr.startswith("ALERTMANAGER_WEBHOOK_URL: nobody would be told")
+    assert stopped.stderr.startswith("ALERTMANAGER_WEBHOOK_URL: there is no receiver")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -238,8 +239,8 @@ def test_pages_go_out_before_tickets_and_both_to_the_operators(tmp_path: Path) -
 
 def test_inhibitions_name_alerts_and_labels_that_there_are() -> None:
     text = "\n".join(rules.render(slo.load()).values())
-    for rule in _made(**_WEBHOOK)["inhibit_rules"]:
-        for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
+    for rule in nonempty(_made(**_WEBHOOK)["inhibit_rules"]):
+        for matcher in nonempty((*rule["source_matchers"], *rule["target_matchers"])):
             label, _, value = matcher.replace("=~", "=").partition("=")
             for name in value.strip('"').split("|"):
                 written = "alert" if label == "alertname" else label

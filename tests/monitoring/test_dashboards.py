@@ -12,11 +12,12 @@ import yaml
 
 from monitoring import slo
 from monitoring.grafana import files
-from monitoring.look import dashboards, schema
-from monitoring.look.dashboards import Variable, filled_in
-from monitoring.look.prometheus import Span
 from service.telemetry.metrics.http import _EXPECTED
+from tests.screenshots import dashboards
+from tests.screenshots.dashboards import Variable, filled_in
+from tests.screenshots.prometheus import Span
 from tests.support.paths import ROOT
+from tests.support.vacuous import nonempty
 
 GRAFANA = ROOT / "monitoring" / "grafana"
 PANELS = [
@@ -88,7 +89,7 @@ def test_every_panel_has_a_unit_and_a_description(panel: dict[str, Any]) -> None
 @pytest.mark.parametrize("name", dashboards.names())
 def test_panels_stand_beside_each_other(name: str) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel in dashboards.load(name)["panels"]:
+    for panel in nonempty(dashboards.load(name)["panels"]):
         place = panel["gridPos"]
         cells = {
             (x, y)
@@ -132,7 +133,7 @@ def test_a_legend_of_many_names_is_beside_its_graph() -> None:
     for name, title in (
         ("service", "Why rows are refused"),
         ("model", "Refused rows by field"),
-        ("model", "For the network, by camera class"),
+        ("model", "Network, by camera class"),
         ("model", "Rows by camera class"),
         ("model", "Shadow flips, by camera class"),
     ):
@@ -178,7 +179,7 @@ def test_the_data_source_knows_how_often_prometheus_scrapes() -> None:
 
 
 def test_the_dashboards_are_what_grafanas_types_allow() -> None:
-    assert schema.complaints(GRAFANA.glob("dashboards/*.json")) == []
+    assert dashboards.schema_errors(GRAFANA.glob("dashboards/*.json")) == []
 
 
 def test_grafanas_types_find_what_is_wrong(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_grafanas_types_find_what_is_wrong(tmp_path: Path) -> None:
     graph["fieldConfig"]["defaults"]["custom"]["stacking"] = {"mode": "pile"}
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps(dashboard))
-    said = "\n".join(schema.complaints([path]))
+    said = "\n".join(dashboards.schema_errors([path]))
     for wrong in ("graphTooltip", "gridPos/w", "textmode", "stacking/mode"):
         assert wrong in said
 

@@ -2,17 +2,17 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
-from monitoring.look import dashboards, scene, traffic
-from monitoring.look.dashboards import Query, Variable
-from monitoring.look.prometheus import Prometheus, Span
-from monitoring.look.scene import SCRAPE_SECONDS
+from tests.screenshots import dashboards, stack, traffic
+from tests.screenshots.dashboards import Query, Variable
+from tests.screenshots.prometheus import Prometheus, Span
+from tests.screenshots.stack import SCRAPE_SECONDS
 from tests.support.server import eventually
+from tests.support.vacuous import nonempty
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +22,7 @@ QUERIES = [
     for query in dashboards.queries(dashboards.load(name))
 ]
 IDS = [f"{name}: {query.title} {query.ref}" for name, query in QUERIES]
+ENOUGH = "sum(scoring_http_requests_total) > 600"
 SWAPPED = 'min(scoring_model_live{version="2026-11"}) == 1'
 RELOADED = "sum(changes(scoring_worker_starts_total[1m])) > 0"
 # The last rule to hold: drift needs a thousand rows.
@@ -33,7 +34,7 @@ class Played(NamedTuple):
 
     prometheus: Prometheus
     span: Span
-    replies: Counter[str]
+    replies: dict[str, int]
 
     def variables(self, name: str) -> list[Variable]:
         """Those of a dashboard, as they are when it is opened."""
@@ -43,16 +44,17 @@ class Played(NamedTuple):
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     """Load with a swap and a reload in it, until all rules have something to say."""
-    with scene.playing(tmp_path_factory.mktemp("scene")) as stage:
+    with stack.running_stack(tmp_path_factory.mktemp("scene")) as stage:
         began = time.time()
-        with traffic.flowing(stage.port, rate=120) as replies:
-            eventually(lambda: sum(replies.values()) > 600, "600 requests")
+        with traffic.background_load(stage.port, rate=120) as stream:
+            _wait_until_it_has_held(stage.prometheus, ENOUGH, seconds=0)
             stage.swap()
             _wait_until_it_has_held(stage.prometheus, SWAPPED, seconds=1)
             stage.reload()
             for expr in (RELOADED, LAST):
                 _wait_until_it_has_held(stage.prometheus, expr, seconds=5)
             ended = _moment_of(stage.prometheus, LAST)
+            replies = stream.stop().counts()
         yield Played(stage.prometheus, Span(began, ended, SCRAPE_SECONDS), replies)
 
 
@@ -74,7 +76,7 @@ def _moment_of(prometheus: Prometheus, expr: str) -> float:
 
 def answer(played: Played, name: str, query: Query) -> Any:
     chosen = played.variables(name)
-    return dashboards.ask(query, chosen, played.prometheus, played.span, SCRAPE_SECONDS)
+    return dashboards.run(query, chosen, played.prometheus, played.span, SCRAPE_SECONDS)
 
 
 def numbers(data: Any) -> list[float]:
@@ -93,7 +95,7 @@ def test_a_query_returns_data(played: Played, name: str, query: Query) -> None:
 @pytest.mark.parametrize("name", dashboards.names())
 def test_marks_in_time_are_found(played: Played, name: str) -> None:
     """The reload: two models loaded, two workers started."""
-    for mark in dashboards.load(name)["annotations"]["list"]:
+    for mark in nonempty(dashboards.load(name)["annotations"]["list"]):
         assert numbers(played.prometheus.over(mark["expr"], played.span)), mark["name"]
 
 
@@ -129,14 +131,14 @@ def labels(played: Played, name: str, title: str, label: str) -> set[str]:
 
 def test_the_load_shows_where_it_should(played: Played) -> None:
     """What the callers did is what the panels tell of."""
-    assert played.replies["broken"] < 20  # connections that the reload closed
-    statuses = {status for status in played.replies if status not in {"broken", "404"}}
+    assert played.replies.get("closed", 0) < 20  # connections that the reload closed
+    statuses = {status for status in played.replies if status not in {"closed", "404"}}
     assert statuses == {"200", "400", "401"}
     # 415: what the load generator does wrong, sooner or later.
     assert labels(played, "service", "Requests by status", "status") - {"415"} == statuses
     callers = labels(played, "service", "Requests by caller", "key")
     assert callers == {"cameras", "archive", "none"}
-    assert labels(played, "service", "Other addresses", "route") >= {"/", "/healthz", "unmatched"}
+    assert labels(played, "service", "Other paths", "route") >= {"/", "/healthz", "unmatched"}
     refused = labels(played, "service", "Why rows are refused", "reason")
     assert refused == {"missing", "type", "range", "unreadable"}
     assert labels(played, "service", "Rows by outcome", "result") == {"scored", "refused"}

@@ -14,6 +14,7 @@ from monitoring.alertmanager.settings import Settings
 from tests.monitoring import stack
 from tests.monitoring.tools import tool
 from tests.support.paths import ROOT
+from tests.support.vacuous import nonempty
 
 _TEXT: Final = (ROOT / "monitoring" / "RUNBOOK.md").read_text("utf-8")
 _ENTRIES: Final[dict[str, str]] = {
@@ -76,7 +77,7 @@ def test_links_within_it_lead_to_headings() -> None:
 
 
 def test_links_of_alerts_lead_to_headings() -> None:
-    for name, rule in _alerts().items():
+    for name, rule in nonempty(_alerts()).items():
         path, _, anchor = rule["annotations"]["runbook_url"].partition("#")
         assert (ROOT / path).is_file()
         assert anchor in {heading.lower() for heading in _ENTRIES}, name

@@ -280,6 +280,7 @@ async def test_short_arrays_tell_nothing_of_long_ones(room: Room, clock: Clock) 
     for _ in range(1000):
         await clock.scored(room, 3_000, 0.01)
     room.admission.check_array(LONG, seconds=1.0)
+    assert room.rejected == Counter()
 
 
 @pytest.mark.anyio

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.config.settings import Settings, SettingsError
-from service.http.api_keys import ApiKeys, BadKeys, entries, entries_of_file
+from service.http.api_keys import ApiKeys
+from service.http.key_sources import BadKeys, entries, entries_of_file
 from tests.support.parts import AppMaker
 from tests.support.server import refused
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from model.regno import BUNDLED
-from service.doctor.checks import told
+from service.doctor.checks import run_check
 from service.doctor.finding import LEVELS
-from service.doctor.limits import CONNECTIONS
+from service.doctor.machine import CONNECTIONS
 from service.process.open_files import OTHERS
-from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined
+from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined, ran
 from tests.support.server import environment, free_port, serving
 
 _JSON = "--json"
@@ -26,21 +26,21 @@ _SECRET = "wL9x-secret"
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """A report on the defaults, with a port of its own."""
-    return examined(tmp_path_factory.mktemp("usual"), _JSON, port=str(free_port()))
+    return ran(tmp_path_factory.mktemp("usual"), _JSON, port=str(free_port()))
 
 
 def test_the_defaults_do_not_fail(usual: Report) -> None:
     assert usual.code == 0
     assert usual.errors == ""
-    assert usual.told["counts"]["fail"] == 0
-    assert sum(usual.told["counts"].values()) == len(usual.told["findings"]) > 25
-    assert tuple(usual.told["counts"]) == LEVELS
+    assert usual.content["counts"]["fail"] == 0
+    assert sum(usual.content["counts"].values()) == len(usual.content["findings"]) > 25
+    assert tuple(usual.content["counts"]) == LEVELS
 
 
-def test_whatever_is_not_fine_can_be_mended(usual: Report) -> None:
-    wrong = [f for f in usual.told["findings"] if f["level"] in ("warn", "fail")]
+def test_whatever_is_not_fine_has_a_remedy(usual: Report) -> None:
+    wrong = [f for f in usual.content["findings"] if f["level"] in ("warn", "fail")]
     assert wrong
-    assert all(finding["mend"] for finding in wrong)
+    assert all(finding["remedy"] for finding in wrong)
 
 
 @pytest.mark.parametrize("name", ["keys", "metrics", "model"])
@@ -51,7 +51,7 @@ def test_the_defaults_are_warned_of(name: str, usual: Report) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("Python", "packages", "address", "names", "environment", "quotes", "arrays", "Sentry"),
+        *("packages", "address", "names", "environment", "quotes", "arrays", "Sentry"),
         *("traces", "keep-alive", "key strength", "key names", "temporary folder", "model file"),
     ],
 )
@@ -59,7 +59,7 @@ def test_the_defaults_pass(name: str, usual: Report) -> None:
     assert usual.level(name) == "ok"
 
 
-def test_the_report_for_people_has_a_line_each_and_the_mend_below(tmp_path: Path) -> None:
+def test_the_report_for_people_has_a_line_each_and_its_remedy_below(tmp_path: Path) -> None:
     report = examined(tmp_path, port=str(free_port()), keepalive="5")
     assert report.code == 0
     lines = report.text.splitlines()
@@ -68,7 +68,7 @@ def test_the_report_for_people_has_a_line_each_and_the_mend_below(tmp_path: Path
     assert lines[at + 1].strip().startswith("SCORING_KEEPALIVE=75")
     assert {line[0] for line in lines[:-2]} <= set("✓!✗? ")
     starts = {line.index(line[2:].split("  ")[-1].strip()) for line in lines[:-2] if line[0] == "✓"}
-    assert len(starts) == 1, "what was found stands in one column"
+    assert len(starts) == 1, "descriptions stand in one column"
     assert lines[-1].split(" findings: ")[0] == str(sum(line[0] != " " for line in lines[:-2]))
     assert "\x1b" not in report.text
 
@@ -104,7 +104,7 @@ def test_a_warning_fails_when_it_should(tmp_path: Path) -> None:
 
 
 def test_help_tells_the_flags_and_the_exit_codes(tmp_path: Path) -> None:
-    report = examined(tmp_path, "--help")
+    report = ran(tmp_path, "--help")
     assert report.code == 0
     assert all(word in report.text for word in ("--json", "--strict", "78"))
 
@@ -114,7 +114,7 @@ def test_the_example_key_on_an_open_address_fails(host: str, tmp_path: Path) -> 
     report = examined(tmp_path, _JSON, host=host, port=str(free_port()))
     assert report.code == 1
     assert report.level("keys") == "fail"
-    assert "loopback only" in report["keys"]["found"]
+    assert "loopback only" in report["keys"]["description"]
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_keys_file_that_all_may_read_fails(tmp_path: Path) -> None:
         shutil.rmtree(folder)
     assert open_to_all.code == 1
     assert open_to_all.level("keys file") == "fail"
-    assert open_to_all["keys file"]["mend"] == f"chmod 600 {keys}"
+    assert open_to_all["keys file"]["remedy"] == f"chmod 600 {keys}"
     assert closed.code == 0
     assert [closed.level(name) for name in ("keys file", "keys")] == ["ok", "ok"]
 
@@ -141,7 +141,7 @@ def test_an_empty_keys_file_fails(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("# nobody\n")
     report = examined(tmp_path, _JSON, api_keys_file="keys", port=str(free_port()))
     assert report.code == 1
-    assert report["keys"]["found"] == "SCORING_API_KEYS_FILE: keys: it holds no key"
+    assert report["keys"]["description"] == "SCORING_API_KEYS_FILE: keys: it holds no key"
 
 
 def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
@@ -149,27 +149,27 @@ def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
     keys.write_text(f"partner:{GOOD_KEY}\n")
     keys.chmod(0)
     port = str(free_port())
-    report = examined(tmp_path, _JSON, through=POWERLESS, api_keys_file=str(keys), port=port)
+    report = ran(tmp_path, _JSON, through=POWERLESS, api_keys_file=str(keys), port=port)
     assert (report.code, report.level("keys")) == (1, "fail")
-    assert report["keys"]["found"].endswith("Permission denied")
+    assert report["keys"]["description"].endswith("Permission denied")
     assert report.level("model") == "warn", "the rest is told all the same"
 
 
 def test_a_folder_that_is_missing_fails(tmp_path: Path) -> None:
     report = examined(tmp_path, _JSON, host=f"unix:{tmp_path}/none/s")
     assert report.code == 1
-    assert report["address"]["mend"] == f"mkdir -p {tmp_path}/none, for the user who serves"
+    assert report["address"]["remedy"] == f"mkdir -p {tmp_path}/none, for the user who serves"
 
 
 @pytest.mark.slow
 def test_few_open_files_fail(tmp_path: Path) -> None:
     def limited(count: int) -> Report:
         through = ("prlimit", f"--nofile={count}:{count}")
-        return examined(tmp_path, _JSON, through=through, port=str(free_port()))
+        return ran(tmp_path, _JSON, through=through, port=str(free_port()))
 
     few, enough = limited(100), limited(CONNECTIONS + OTHERS)
     assert (few.code, few.level("open files")) == (1, "fail")
-    assert "it takes 52 connections" in few["open files"]["found"]
+    assert "it takes 52 connections" in few["open files"]["description"]
     assert (enough.code, enough.level("open files")) == (0, "ok")
 
 
@@ -180,13 +180,13 @@ def test_a_damaged_model_fails_by_its_manifest(tmp_path: Path) -> None:
     shutil.copy(BUNDLED, copy)
     sound = examined(tmp_path, _JSON, model=str(copy), port=str(free_port()))
     assert (sound.code, sound.level("model")) == (0, "ok")
-    assert "16 golden scores agree" in sound["model"]["found"]
+    assert "16 golden scores agree" in sound["model"]["description"]
     blob = bytearray(copy.read_bytes())
     blob[len(blob) // 2] ^= 0xFF
     copy.write_bytes(blob)
     damaged = examined(tmp_path, _JSON, model=str(copy), port=str(free_port()))
     assert (damaged.code, damaged.level("model")) == (1, "fail")
-    assert "SHA-256 differs" in damaged["model"]["found"]
+    assert "SHA-256 differs" in damaged["model"]["description"]
 
 
 @pytest.mark.parametrize(
@@ -199,13 +199,13 @@ def test_a_manifest_of_another_training_fails(change: str, reason: str, tmp_path
     (tmp_path / "manifest.json").write_text(json.dumps(papers))
     report = examined(tmp_path, _JSON, model=str(tmp_path / BUNDLED.name), port=str(free_port()))
     assert (report.code, report.level("model")) == (1, "fail")
-    assert reason in report["model"]["found"]
+    assert reason in report["model"]["description"]
 
 
 @pytest.mark.slow
-def test_no_secret_is_told(tmp_path: Path) -> None:
+def test_no_secret_is_reported(tmp_path: Path) -> None:
     for arguments in ((), (_JSON,)):
-        report = examined(
+        report = ran(
             tmp_path,
             *arguments,
             api_keys=f"a:{_SECRET},b:{_SECRET}",
@@ -227,7 +227,7 @@ def test_a_server_that_runs_is_known_and_left_in_peace(tmp_path: Path) -> None:
         workers = server.pids()
         report = examined(tmp_path, _JSON, port=port)
         assert report.level("address") == "ok"
-        assert f"process {server.process.pid} (" in report["address"]["found"]
+        assert f"process {server.process.pid} (" in report["address"]["description"]
         after = {path.name for path in folder.iterdir()}
         assert before <= after
         # Those of the next two workers, too.
@@ -242,7 +242,7 @@ def test_a_server_on_a_unix_socket_is_known_too(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         report = examined(tmp_path, _JSON, host=f"unix:{server.socket}")
         assert report.level("address") == "ok"
-        assert f"process {server.process.pid} (" in report["address"]["found"]
+        assert f"process {server.process.pid} (" in report["address"]["description"]
 
 
 def test_what_breaks_a_check_breaks_nothing_else() -> None:
@@ -251,11 +251,11 @@ def test_what_breaks_a_check_breaks_nothing_else() -> None:
     from service.doctor.finding import ok
 
     def half_read(*, breaks: bool) -> "object":
-        yield ok("first", "told")
+        yield ok("first", "fine")
         if breaks:
             raise PermissionError("/proc/secret")
 
-    (found,) = told(partial(half_read, breaks=True))  # type: ignore[arg-type]
+    (found,) = run_check(partial(half_read, breaks=True))  # type: ignore[arg-type]
     assert (found.level, found.name) == ("unknown", "half read")
-    assert found.found == "it can't be told here (PermissionError)"
-    assert told(partial(half_read, breaks=False)) == [ok("first", "told")]  # type: ignore[arg-type]
+    assert found.description == "unknown on this machine (PermissionError)"
+    assert run_check(partial(half_read, breaks=False)) == [ok("first", "fine")]  # type: ignore[arg-type]

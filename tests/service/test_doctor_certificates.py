@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.doctor import certificates
-from tests.support.doctor import POWERLESS, examined, only
+from service.doctor import edge
+from tests.support.doctor import POWERLESS, examined, only, ran
 from tests.support.edge import make_certificates
 from tests.support.server import free_port
 
@@ -33,18 +33,18 @@ def expired(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_good_ones_tell_their_end(made: Path) -> None:
-    found = only(certificates.servers(made / "server.crt", made / "server.key"))
+    found = only(edge.server_certificate(made / "server.crt", made / "server.key"))
     assert found.level == "ok"
     end = datetime.now(UTC) + timedelta(days=397)
-    assert found.found == f"good until {end:%Y-%m-%d}"
-    assert only(certificates.authority(made / "ca.crt")).found == found.found
+    assert found.description == f"good until {end:%Y-%m-%d}"
+    assert only(edge.client_authority(made / "ca.crt")).description == found.description
 
 
 @pytest.mark.parametrize(("days", "level"), [(389, "ok"), (391, "warn"), (398, "fail")])
 def test_an_end_that_comes_is_told_a_week_before(days: int, level: str, made: Path) -> None:
     now = datetime.now(UTC) + timedelta(days=days)
-    server = certificates.servers(made / "server.crt", made / "server.key", now)
-    assert [only(server).level, only(certificates.authority(made / "ca.crt", now)).level] == [
+    server = edge.server_certificate(made / "server.crt", made / "server.key", now)
+    assert [only(server).level, only(edge.client_authority(made / "ca.crt", now)).level] == [
         level,
         level,
     ]
@@ -60,24 +60,24 @@ def test_an_end_that_comes_is_told_a_week_before(days: int, level: str, made: Pa
     ],
 )
 def test_one_that_no_client_would_take(certificate: str, key: str, told: str, made: Path) -> None:
-    found = only(certificates.servers(made / certificate, made / key))
-    assert (found.level, found.found.endswith(told)) == ("fail", True), found
+    found = only(edge.server_certificate(made / certificate, made / key))
+    assert (found.level, found.description.endswith(told)) == ("fail", True), found
 
 
 @pytest.mark.parametrize("name", ["server.crt", "server.key"])
 def test_an_authority_that_is_none(name: str, made: Path) -> None:
-    assert only(certificates.authority(made / name)).level == "fail"
+    assert only(edge.client_authority(made / name)).level == "fail"
 
 
 def test_a_key_under_a_password_is_not_asked_for(made: Path, tmp_path: Path) -> None:
     key = tmp_path / "server.key"
     _openssl("pkey", "-in", made / "server.key", "-aes256", "-passout", "pass:x", "-out", key)
-    assert only(certificates.servers(made / "server.crt", key)).level == "fail"
+    assert only(edge.server_certificate(made / "server.crt", key)).level == "fail"
 
 
 def test_of_what_is_elsewhere_nothing_is_told(made: Path) -> None:
-    assert not list(certificates.servers(made / "server.crt", made / "none"))
-    assert not list(certificates.authority(made / "none"))
+    assert not list(edge.server_certificate(made / "server.crt", made / "none"))
+    assert not list(edge.client_authority(made / "none"))
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def closed(made: Path) -> Iterator[Path]:
 def test_what_only_nginx_may_read_cannot_be_told(closed: Path, tmp_path: Path) -> None:
     named = f"EDGE_CERTIFICATE={closed}/server.crt\nEDGE_CERTIFICATE_KEY={closed}/server.key\n"
     (tmp_path / ".env").write_text(named)
-    report = examined(tmp_path, "--json", through=POWERLESS, port=str(free_port()))
+    report = ran(tmp_path, "--json", through=POWERLESS, port=str(free_port()))
     assert report.level("edge certificate") == "unknown"
 
 
@@ -99,4 +99,4 @@ def test_an_expired_one_fails_the_report(made: Path, expired: Path, tmp_path: Pa
     (tmp_path / ".env").write_text(named)
     report = examined(tmp_path, "--json", port=str(free_port()))
     assert (report.code, report.level("edge certificate")) == (1, "fail")
-    assert "certificate has expired" in report["edge certificate"]["found"]
+    assert "certificate has expired" in report["edge certificate"]["description"]

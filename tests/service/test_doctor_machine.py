@@ -1,18 +1,17 @@
-"""What the doctor makes of a machine: limits, control groups, memory, folders, the clock."""
+"""What the doctor makes of a machine: limits, control groups, memory, folders, packages."""
 
 import os
 import resource
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.config.settings import Settings
-from service.doctor import folders, limits, memory, ports, workers
+from service.doctor import files, network
+from service.doctor import machine as checks
 from service.doctor.machine import Machine
-from service.process import run_folder
 from service.process.open_files import OTHERS
 from tests.support.doctor import machine, only
 
@@ -23,7 +22,7 @@ _SLICE = "sys/fs/cgroup/system.slice"
 
 
 def _meminfo(**kib: int) -> dict[str, str]:
-    usual = {"MemAvailable": 8 << 20, "SwapTotal": 0, "SwapFree": 0}
+    usual = {"MemAvailable": 8 << 20}
     lines = (f"{name}: {value} kB" for name, value in {**usual, **kib}.items())
     return {"proc/meminfo": "\n".join(lines)}
 
@@ -48,24 +47,24 @@ _TWO_CPUS = [
 def test_workers_are_held_against_the_quota_wherever_it_is_set(
     told: dict[str, str], wanted: int, level: str, tmp_path: Path
 ) -> None:
-    found = only(workers.workers(machine(tmp_path, told), wanted, cores=8))
+    found = only(checks.workers(machine(tmp_path, told), wanted, cores=8))
     assert found.level == level
-    assert found.mend == ("SCORING_WORKERS=2" if level == "warn" else "")
+    assert found.remedy == ("SCORING_WORKERS=2" if level == "warn" else "")
 
 
 def test_a_part_of_a_cpu_makes_all_workers_stand_still(tmp_path: Path) -> None:
     told = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000"}
-    found = only(workers.workers(machine(tmp_path, told), 2, cores=8))
-    assert (found.level, found.mend) == ("warn", "a quota of 2 whole CPUs")
+    found = only(checks.workers(machine(tmp_path, told), 2, cores=8))
+    assert (found.level, found.remedy) == ("warn", "a quota of 2 whole CPUs")
 
 
 def test_without_a_quota_the_cores_count(tmp_path: Path) -> None:
     told = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000"}
-    assert only(workers.workers(machine(tmp_path, told), 4, cores=4)).level == "ok"
-    assert only(workers.workers(machine(tmp_path, told), 5, cores=4)).level == "warn"
+    assert only(checks.workers(machine(tmp_path, told), 4, cores=4)).level == "ok"
+    assert only(checks.workers(machine(tmp_path, told), 5, cores=4)).level == "warn"
 
 
-_NEEDED = limits.CONNECTIONS + OTHERS
+_NEEDED = checks.CONNECTIONS + OTHERS
 
 
 @pytest.mark.parametrize(
@@ -80,14 +79,8 @@ _NEEDED = limits.CONNECTIONS + OTHERS
     ],
 )
 def test_open_files(hard: int, level: str, found: str) -> None:
-    finding = only(limits.open_files(hard))
-    assert (finding.level, finding.found) == (level, found)
-
-
-@pytest.mark.parametrize(("allowed", "level"), [(128, "warn"), (2047, "warn"), (2048, "ok")])
-def test_the_backlog(allowed: int, level: str, tmp_path: Path) -> None:
-    there = machine(tmp_path, {"proc/sys/net/core/somaxconn": f"{allowed}\n"})
-    assert only(limits.backlog(there)).level == level
+    finding = only(checks.open_files(hard))
+    assert (finding.level, finding.description) == (level, found)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +89,7 @@ def test_the_backlog(allowed: int, level: str, tmp_path: Path) -> None:
 )
 def test_the_processes_of_two_workers(ceiling: str, level: str, tmp_path: Path) -> None:
     told = {"proc/self/cgroup": _V2, f"{_SLICE}/scoring.service/pids.max": ceiling}
-    assert only(limits.processes(machine(tmp_path, told), 2)).level == level
-
-
-@pytest.mark.parametrize(
-    ("mode", "limit", "level"),
-    [(0, 0, "ok"), (1, 0, "ok"), (2, 2 * 1200 * 1024 - 1, "warn"), (2, 2 * 1200 * 1024, "ok")],
-)
-def test_memory_that_is_promised(mode: int, limit: int, level: str, tmp_path: Path) -> None:
-    told = {"proc/sys/vm/overcommit_memory": str(mode)}
-    told |= _meminfo(CommitLimit=limit, Committed_AS=0)
-    assert only(limits.overcommit(machine(tmp_path, told), 2)).level == level
+    assert only(checks.processes(machine(tmp_path, told), 2)).level == level
 
 
 # With 100 MiB for the model: 20 for the server, 40 for each of two workers, twice at a reload.
@@ -124,33 +107,21 @@ def test_the_memory_limit_of_two_workers(
         2: {"proc/self/cgroup": _V2, f"{_SLICE}/memory.max": text},
     }[version]
     there = machine(tmp_path, {**told, **_meminfo()})
-    assert only(memory.memory(there, 2, 100 * _MIB)).level == level
+    assert only(checks.memory(there, 2, 100 * _MIB)).level == level
 
 
 def test_without_a_limit_the_free_memory_counts(tmp_path: Path) -> None:
     told = {"proc/self/cgroup": _V2, **_meminfo(MemAvailable=100 * 1024)}
-    found = only(memory.memory(machine(tmp_path, told), 2, None))
-    assert (found.level, found.found.split(";")[0]) == ("fail", "100 MiB available")
-
-
-@pytest.mark.parametrize(
-    ("total", "free", "level"), [(0, 0, "ok"), (1000, 800, "ok"), (1000, 799, "warn")]
-)
-def test_swap(total: int, free: int, level: str, tmp_path: Path) -> None:
-    there = machine(tmp_path, _meminfo(SwapTotal=total, SwapFree=free))
-    assert only(memory.swap(there)).level == level
+    found = only(checks.memory(machine(tmp_path, told), 2, None))
+    assert (found.level, found.description.split(";")[0]) == ("fail", "100 MiB available")
 
 
 @pytest.mark.parametrize(
     ("check", "name"),
     [
-        (limits.backlog, "backlog"),
-        (lambda there: limits.overcommit(there, 2), "overcommit"),
-        (lambda there: limits.processes(there, 2), "processes"),
-        (lambda there: memory.memory(there, 2, None), "memory"),
-        (memory.swap, "swap"),
-        (lambda there: workers.workers(there, 2, cores=2), "workers"),
-        (lambda there: ports.borrowed_ports(there, Settings()), "ports"),
+        (lambda there: checks.processes(there, 2), "processes"),
+        (lambda there: checks.memory(there, 2, None), "memory"),
+        (lambda there: checks.workers(there, 2, cores=2), "workers"),
     ],
 )
 def test_a_kernel_that_tells_nothing_is_for_the_caller(
@@ -169,80 +140,33 @@ def _mounted(root: Path, kind: str, folder: Path) -> Machine:
 @pytest.mark.parametrize(("kind", "level"), [("tmpfs", "ok"), ("ramfs", "ok"), ("ext4", "warn")])
 def test_the_work_folder_is_in_memory(kind: str, level: str, tmp_path: Path) -> None:
     there = _mounted(tmp_path / "root", kind, tmp_path)
-    found = only(folders.work_folder(there, 2, tmp_path))
+    found = only(files.work_folder(there, 2, tmp_path))
     assert found.level == level
 
 
 def test_the_work_folder_has_room_and_is_there(tmp_path: Path) -> None:
     there = _mounted(tmp_path / "root", "tmpfs", tmp_path)
-    crowded = only(folders.work_folder(there, 1 << 40, tmp_path))
-    assert (crowded.level, "not start" in crowded.mend) == ("fail", True)
-    assert only(folders.work_folder(there, 2, None)).level == "fail"
-
-
-def _old(folder: Path) -> Path:
-    folder.mkdir()
-    ago = time.time() - 7200
-    os.utime(folder, (ago, ago))
-    return folder
-
-
-def test_left_over_metrics(tmp_path: Path) -> None:
-    assert only(folders.left_over_metrics(tmp_path)).found == "none"
-    (tmp_path / f"{run_folder.PREFIX}young").mkdir()  # its server may just be starting
-    assert only(folders.left_over_metrics(tmp_path)).found == "none"
-    killed = tmp_path / f"{run_folder.PREFIX}killed"
-    killed.mkdir()
-    (killed / run_folder.LOCK).touch()
-    found = only(folders.left_over_metrics(tmp_path))
-    assert (found.level, found.found[0]) == ("ok", "1")
-    assert killed.exists(), "the doctor looks and touches nothing"
-    stuck = _old(tmp_path / f"{run_folder.PREFIX}stuck")
-    found = only(folders.left_over_metrics(tmp_path))
-    assert (found.level, found.mend) == ("warn", f"rm -r {stuck}")
+    crowded = only(files.work_folder(there, 1 << 40, tmp_path))
+    assert (crowded.level, "not start" in crowded.remedy) == ("fail", True)
+    assert only(files.work_folder(there, 2, None)).level == "fail"
 
 
 def test_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tmp_path / "model.cbm"
     model.touch()
-    assert only(folders.temporary_folder(tmp_path, model, [])).level == "ok"
-    assert only(folders.temporary_folder(None, model, [])).level == "fail"
+    assert only(files.temporary_folder(tmp_path, model, [])).level == "ok"
+    assert only(files.temporary_folder(None, model, [])).level == "fail"
     os.truncate(model, 1 << 43)  # a hole: it takes no room itself
-    assert only(folders.temporary_folder(tmp_path, model, [])).level == "fail"
+    assert only(files.temporary_folder(tmp_path, model, [])).level == "fail"
     os.truncate(model, 0)
     monkeypatch.chdir(tmp_path)
-    assert only(folders.temporary_folder(tmp_path, model, [])).level == "warn"
-    assert only(folders.temporary_folder(tmp_path, model, [str(tmp_path)])).level == "ok"
-
-
-_RANGE = {"proc/sys/net/ipv4/ip_local_port_range": "32768\t60999\n"}
-_RESERVED = "proc/sys/net/ipv4/ip_local_reserved_ports"
-
-
-@pytest.mark.parametrize(
-    ("port", "reserved", "level"),
-    [
-        (5000, "", "ok"),
-        (32767, "", "ok"),
-        (32768, "", "warn"),
-        (60999, "", "warn"),
-        (40000, "40000", "ok"),
-        (40000, "8080,39000-41000", "ok"),
-        (40000, "40001", "warn"),
-    ],
-)
-def test_a_port_that_outgoing_connections_take(
-    port: int, reserved: str, level: str, tmp_path: Path
-) -> None:
-    there = machine(tmp_path, {**_RANGE, _RESERVED: f"{reserved}\n"})
-    assert only(ports.borrowed_ports(there, Settings(port=port))).level == level
-    bind = Settings(host="unix:/run/s", metrics_bind=f"127.0.0.1:{port}")
-    assert only(ports.borrowed_ports(there, bind)).level == level
+    assert only(files.temporary_folder(tmp_path, model, [])).level == "warn"
+    assert only(files.temporary_folder(tmp_path, model, [str(tmp_path)])).level == "ok"
 
 
 def test_the_path_of_a_socket(tmp_path: Path) -> None:
     def level(path: Path) -> str:
-        return only(ports.address(Machine(), Settings(host=f"unix:{path}"))).level
+        return only(network.address(Machine(), Settings(host=f"unix:{path}"))).level
 
     path = tmp_path / "s"
     assert level(path) == "ok"
@@ -251,9 +175,27 @@ def test_the_path_of_a_socket(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        taken = only(ports.address(Machine(), Settings(host=f"unix:{path}")))
-        assert (taken.level, f"process {os.getpid()} " in taken.found) == ("fail", True)
+        taken = only(network.address(Machine(), Settings(host=f"unix:{path}")))
+        assert (taken.level, f"process {os.getpid()} " in taken.description) == ("fail", True)
     assert level(path) == "ok"  # left over: a start replaces it
     path.unlink()
     path.touch()
     assert level(path) == "fail"
+
+
+def test_the_packages_are_those_that_were_tested(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    assert only(checks.packages(lock)).level == "unknown"
+    assert only(checks.packages()).level == "ok"
+    lock.write_text("gunicorn==1.0 \\\n    --hash=sha256:0\n")
+    other = only(checks.packages(lock))
+    assert other.level == "warn"
+    assert other.description.endswith(", tested 1.0")
+    lock.write_text("no-such-package==1.0 \\\nelsewhere==1 ; sys_platform == 'win32' \\\n")
+    missing = only(checks.packages(lock))
+    assert (missing.level, missing.description) == ("fail", "not installed: no-such-package")
+
+
+def test_the_user() -> None:
+    assert only(files.user(0)).level == "warn"
+    assert only(files.user(1000)).level == "ok"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doctor import GOOD_KEY, POWERLESS, examined
+from tests.support.doctor import GOOD_KEY, POWERLESS, examined, ran
 from tests.support.server import free_port
 
 _JSON = "--json"
@@ -17,9 +17,9 @@ _JSON = "--json"
     reason="here every user may listen at every port",
 )
 def test_a_port_that_this_user_may_not_have_fails(tmp_path: Path) -> None:
-    report = examined(tmp_path, _JSON, through=POWERLESS, port="1023")
+    report = ran(tmp_path, _JSON, through=POWERLESS, port="1023")
     assert (report.code, report.level("address")) == (1, "fail")
-    assert "CAP_NET_BIND_SERVICE" in report["address"]["mend"]
+    assert "CAP_NET_BIND_SERVICE" in report["address"]["remedy"]
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_a_port_that_is_taken_names_who_has_it(tmp_path: Path) -> None:
         assert report.code == 1
         for name in ("address", "metrics address"):
             assert report.level(name) == "fail"
-            assert f" is taken by process {os.getpid()} (" in report[name]["found"]
+            assert f" is taken by process {os.getpid()} (" in report[name]["description"]
     again = examined(tmp_path, _JSON, port=str(port), metrics_bind=bind)
     assert [again.level(name) for name in ("address", "metrics address")] == ["ok", "ok"]
 
@@ -45,9 +45,9 @@ def test_a_port_may_be_taken_by_somebody_unseen(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        report = examined(tmp_path, _JSON, through=POWERLESS, port=port)
+        report = ran(tmp_path, _JSON, through=POWERLESS, port=port)
     assert report.level("address") == "fail"
-    assert report["address"]["found"].endswith("taken by a process that this user can't see")
+    assert report["address"]["description"].endswith("taken by a process that this user can't see")
 
 
 def test_an_address_of_another_machine_fails(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_an_address_of_another_machine_fails(tmp_path: Path) -> None:
     )
     assert report.code == 1
     assert report.level("address") == "fail"
-    assert "203.0.113.1" in report["address"]["found"]
+    assert "203.0.113.1" in report["address"]["description"]

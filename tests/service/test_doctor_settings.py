@@ -13,7 +13,8 @@ from model import catalog
 from model.registry import Validated
 from model.regno import BUNDLED
 from service.config.settings import Settings
-from service.doctor import edge, model, remote, sense
+from service.doctor import edge, model, network
+from service.doctor import settings as configuration
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
 from tests.support.doctor import machine, only
@@ -23,13 +24,19 @@ _HERE = Machine()
 
 
 def test_a_variable_that_nothing_reads() -> None:
-    assert only(sense.unknown_settings([])).level == "ok"
-    found = only(sense.unknown_settings(["SCORING_API_KEES", "SCORING_QQQQ"]))
+    assert only(configuration.unknown_settings([], {})).level == "ok"
+    found = only(configuration.unknown_settings(["SCORING_API_KEES", "SCORING_QQQQ"], {}))
     assert found.level == "warn"
-    assert found.mend == "is it meant so? SCORING_API_KEES: SCORING_API_KEYS?"
-    assert only(sense.unknown_settings(["SCORING_QQQQ"])).mend.startswith(
+    assert found.remedy == "did you mean: SCORING_API_KEES: SCORING_API_KEYS?"
+    assert only(configuration.unknown_settings(["SCORING_QQQQ"], {})).remedy.startswith(
         "python -m service --help"
     )
+
+
+def test_a_former_name_of_a_setting() -> None:
+    found = only(configuration.unknown_settings([], {"SCORING_MODELS": "SCORING_REGISTRY"}))
+    assert (found.level, "SCORING_MODELS" in found.description) == ("warn", True)
+    assert "SCORING_REGISTRY" in found.remedy
 
 
 @pytest.mark.parametrize(
@@ -42,15 +49,15 @@ def test_a_variable_that_nothing_reads() -> None:
     ],
 )
 def test_other_programs_variables(given: dict[str, str], level: str) -> None:
-    found = only(sense.foreign_settings(given))
+    found = only(configuration.foreign_settings(given))
     assert found.level == level
-    assert "0.0.0.0" not in found.found
+    assert "0.0.0.0" not in found.description
 
 
 def test_quotation_marks_in_a_value() -> None:
-    assert only(sense.quotes(Settings(metrics_token="tok'en"))).level == "ok"
-    found = only(sense.quotes(Settings(metrics_token='"token"')))
-    assert (found.level, "SCORING_METRICS_TOKEN" in found.found) == ("warn", True)
+    assert only(configuration.quotes(Settings(metrics_token="tok'en"))).level == "ok"
+    found = only(configuration.quotes(Settings(metrics_token='"token"')))
+    assert (found.level, "SCORING_METRICS_TOKEN" in found.description) == ("warn", True)
 
 
 @pytest.mark.parametrize(
@@ -68,14 +75,14 @@ def test_quotation_marks_in_a_value() -> None:
 def test_loopback_in_a_container_is_reached_by_nobody(
     settings: Settings, inside: str, outside: str, mark: str, tmp_path: Path
 ) -> None:
-    assert only(sense.reach(machine(tmp_path / "in", {mark: ""}), settings)).level == inside
-    assert only(sense.reach(machine(tmp_path / "out", {}), settings)).level == outside
+    assert only(configuration.reach(machine(tmp_path / "in", {mark: ""}), settings)).level == inside
+    assert only(configuration.reach(machine(tmp_path / "out", {}), settings)).level == outside
 
 
 def test_an_array_of_all_rows_fits() -> None:
-    assert only(sense.arrays(Settings())).level == "ok"
-    found = only(sense.arrays(Settings(max_rows=100_000)))
-    assert (found.level, found.mend) == ("warn", "SCORING_MAX_ARRAY_BODY=90000000")
+    assert only(configuration.arrays(Settings())).level == "ok"
+    found = only(configuration.arrays(Settings(max_rows=100_000)))
+    assert (found.level, found.remedy) == ("warn", "SCORING_MAX_ARRAY_BODY=90000000")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,7 @@ def test_an_array_of_all_rows_fits() -> None:
 def test_the_log_tells_somebody_something(
     settings: Settings, *, terminal: bool, level: str
 ) -> None:
-    assert only(sense.log(settings, terminal=terminal)).level == level
+    assert only(configuration.log(settings, terminal=terminal)).level == level
 
 
 @pytest.mark.parametrize(
@@ -109,9 +116,9 @@ def test_a_supervisor_waits_for_the_stop(
     mark: str, seconds: int, level: str, tmp_path: Path
 ) -> None:
     there = machine(tmp_path, {mark: ""})
-    assert only(sense.stop_period(there, Settings(graceful_timeout=seconds))).level == level
+    assert only(configuration.stop_period(there, Settings(graceful_timeout=seconds))).level == level
     draining = Settings(graceful_timeout=seconds - 1, drain_seconds=1)
-    assert only(sense.stop_period(there, draining)).level == level
+    assert only(configuration.stop_period(there, draining)).level == level
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(59, "warn"), (60, "warn"), (61, "ok")])
@@ -137,9 +144,8 @@ def unknown_variables(*, dotenv):
 """
 
 
-def _with_an_edge(tmp_path: Path, dotenv: str, **settings: int) -> dict[str, Finding]:
+def _with_an_edge(dotenv: str, **settings: int) -> dict[str, Finding]:
     found = edge.edge(_HERE, Settings(**settings), Path(dotenv), package="an_edge")  # type: ignore[arg-type]
-    assert tmp_path
     return {finding.name: finding for finding in found}
 
 
@@ -154,7 +160,7 @@ def test_the_projects_own_edge_is_asked(
     (package / "config.py").write_text("SERVICE_IDLE_SECONDS = 80\n")
     (package / "settings.py").write_text(_EDGE.replace("{key}", str(key)))
     monkeypatch.syspath_prepend(tmp_path)
-    found = _with_an_edge(tmp_path, ".env", max_array_body=4096, keepalive=81)
+    found = _with_an_edge(".env", max_array_body=4096, keepalive=81)
     assert {name: finding.level for name, finding in found.items()} == {
         "keep-alive": "ok",
         "edge bodies": "ok",
@@ -162,7 +168,7 @@ def test_the_projects_own_edge_is_asked(
         "edge certificate key": "ok",
     }
     key.chmod(0o666)
-    found = _with_an_edge(tmp_path, "odd.env", max_array_body=4097, keepalive=80)
+    found = _with_an_edge("odd.env", max_array_body=4097, keepalive=80)
     assert {name: finding.level for name, finding in found.items()} == {
         "keep-alive": "warn",
         "edge": "warn",
@@ -170,15 +176,15 @@ def test_the_projects_own_edge_is_asked(
         "edge admins": "warn",
         "edge certificate key": "fail",
     }
-    assert found["keep-alive"].mend.startswith("SCORING_KEEPALIVE=95")
-    assert _with_an_edge(tmp_path, "bad.env")["edge"].level == "fail"
+    assert found["keep-alive"].remedy.startswith("SCORING_KEEPALIVE=95")
+    assert _with_an_edge("bad.env")["edge"].level == "fail"
 
 
 def test_the_edges_folder_must_hold_what_may_lie_there(tmp_path: Path) -> None:
     assert list(edge.room(tmp_path / "none", 1)) == []
     found = only(edge.room(tmp_path, shutil.disk_usage(tmp_path).total + 1))
     assert (found.name, found.level) == ("edge room", "warn")
-    assert "EDGE_WORKDIR_BYTES=" in found.mend
+    assert "EDGE_WORKDIR_BYTES=" in found.remedy
 
 
 @pytest.mark.parametrize(("free", "level"), [(10, "ok"), (9, "warn"), (0, "warn")])
@@ -188,12 +194,15 @@ def test_a_folder_that_is_nearly_full_is_told(
     usage = SimpleNamespace(total=100, used=100 - free, free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     found = only(edge.room(tmp_path, 100))
-    assert (found.level, found.found) == (level, f"{tmp_path} has 100 bytes, {free} of them free")
+    assert (found.level, found.description) == (
+        level,
+        f"{tmp_path} has 100 bytes, {free} of them free",
+    )
 
 
 @pytest.fixture
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "getproxies", dict)
+    monkeypatch.setattr(network, "getproxies", dict)
 
 
 @pytest.mark.usefixtures("_no_proxy")
@@ -203,37 +212,37 @@ def test_somebody_takes_reports_and_traces() -> None:
         taker.listen()
         place = f"127.0.0.1:{taker.getsockname()[1]}"
         settings = Settings(sentry_dsn=f"http://key@{place}/1", otlp_endpoint=f"http://{place}")
-        assert only(remote.sentry(settings)) == Finding(
+        assert only(network.sentry(settings)) == Finding(
             "ok", "Sentry", f"{place} takes connections"
         )
-        assert only(remote.traces(settings, wanted=("json",))).level == "ok"
+        assert only(network.traces(settings, wanted=("json",))).level == "ok"
 
 
 @pytest.mark.usefixtures("_no_proxy")
 def test_nobody_does() -> None:
     place = f"127.0.0.1:{free_port()}"
     settings = Settings(sentry_dsn=f"http://key@{place}/1", otlp_endpoint=f"http://{place}")
-    assert only(remote.sentry(settings)).level == "warn"
-    assert only(remote.traces(settings, wanted=("json",))).level == "warn"
+    assert only(network.sentry(settings)).level == "warn"
+    assert only(network.traces(settings, wanted=("json",))).level == "warn"
     nameless = Settings(sentry_dsn="https://key@errors.invalid/1")
-    assert only(remote.sentry(nameless)).level == "warn"
+    assert only(network.sentry(nameless)).level == "warn"
 
 
 def test_nothing_is_wanted() -> None:
-    assert only(remote.sentry(Settings())).found == "off"
-    assert only(remote.traces(Settings())).found == "off"
+    assert only(network.sentry(Settings())).description == "off"
+    assert only(network.traces(Settings())).description == "off"
 
 
 def test_behind_a_proxy_it_can_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "getproxies", lambda: {"http": "http://proxy:3128"})
+    monkeypatch.setattr(network, "getproxies", lambda: {"http": "http://proxy:3128"})
     settings = Settings(sentry_dsn="http://key@errors.example/1")
-    assert only(remote.sentry(settings)).level == "unknown"
+    assert only(network.sentry(settings)).level == "unknown"
 
 
 def test_traces_need_their_packages() -> None:
     settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
-    found = only(remote.traces(settings, wanted=("no_such_sdk.trace",)))
-    assert (found.level, found.mend.split()[0]) == ("fail", "pip")
+    found = only(network.traces(settings, wanted=("no_such_sdk.trace",)))
+    assert (found.level, found.remedy.split()[0]) == ("fail", "pip")
 
 
 def _validated(golden: int = 16, **changed: Any) -> Validated:
@@ -259,7 +268,7 @@ def test_the_model_and_what_vouches_for_it(tmp_path: Path) -> None:
         assert only(model.model(path, validated, bundled=bundled)).level == level
     (tmp_path / "manifest.json").touch()
     stranger = _validated(is_derived=True)
-    assert "names another file" in only(model.model(path, stranger, bundled=False)).found
+    assert "names another file" in only(model.model(path, stranger, bundled=False)).description
 
 
 def test_the_bundled_model_is_known_by_its_place() -> None:

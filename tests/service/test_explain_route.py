@@ -27,6 +27,7 @@ from tests.support import toys
 from tests.support.parts import AppMaker, parts_of
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, eventually
+from tests.support.vacuous import nonempty
 
 pytestmark = pytest.mark.usefixtures("no_explainer_is_left")
 
@@ -52,7 +53,7 @@ def _counted(client: FlaskClient, name: str) -> float:
 def test_one_row_is_explained_with_the_very_score_of_reg(
     client: FlaskClient, scorer: RegnoScorer
 ) -> None:
-    for row in _ROWS[:4]:
+    for row in nonempty(_ROWS[:4]):
         score = _post(client, row, "/reg/").json["body"]
         reply = _post(client, row)
         assert reply.status_code == 200

@@ -58,10 +58,11 @@ def test_a_part_that_fails_is_counted_each_time_and_logged_once_a_minute(
     assert _SECRET not in caplog.text
 
 
-def test_even_the_count_may_fail() -> None:
+def test_even_the_count_may_fail(caplog: pytest.LogCaptureFixture) -> None:
     contained = Contained()
     contained.count = lambda _: _fail()
     contained("drift", _fail)
+    assert len(caplog.records) == 1
 
 
 def test_a_stop_is_no_failure() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,8 @@ def test_a_restart_keeps_the_way_back(tmp_path: Path, monkeypatch: pytest.Monkey
     generation = registry_of_twins(tmp_path).promote(SECOND, who="the tests").after.generation
     board = Whiteboard(os.memfd_create("a-test"))
     monkeypatch.setattr(joining, "whiteboard", lambda _: board)
-    monkeypatch.setattr("service.process.run_folder.metrics_folder", lambda: tmp_path)
+    shared = SimpleNamespace(run_folder=SimpleNamespace(path=tmp_path))
+    monkeypatch.setattr(joining, "runtime", lambda: shared)
     settings = Settings(registry=str(tmp_path / "models"))
     assert joining.first(settings, "regno", pytest.fail).version == SECOND
     order = board.order

@@ -86,26 +86,26 @@ def test_a_start_with_another_class_than_the_manifests_ends_with_78(tmp_path: Pa
 
 def _report(folder: Path, **settings: str) -> Report:
     settings["port"] = str(free_port())
-    return examined(folder, "--json", through=(), **settings)
+    return examined(folder, "--json", **settings)
 
 
 def test_the_doctor_says_it(named: Path, tmp_path: Path) -> None:
     usual = _report(tmp_path)
-    assert usual["classes"]["found"] == "positive is the probability of class 1 of 0 and 1"
+    assert usual["classes"]["description"] == "positive is the probability of class 1 of 0 and 1"
     assert usual.level("explanations") == "ok"
     unclear = _report(tmp_path, model=str(named))
     assert (unclear.code, unclear.level("model")) == (1, "fail")
-    assert "it is not clear which is positive" in unclear["model"]["found"]
+    assert "it is not clear which is positive" in unclear["model"]["description"]
     told = _report(tmp_path, model=str(named), positive_class="b")
     assert told.code == 0
-    assert told["classes"]["found"] == "positive is the probability of class b of b and a"
+    assert told["classes"]["description"] == "positive is the probability of class b of b and a"
 
 
 def test_the_doctor_warns_of_what_cant_be_explained(tmp_path: Path) -> None:
     model = toys.classifier(0, 1, grow_policy="Depthwise")
     report = _report(tmp_path, model=str(toys.save(model, tmp_path)))
     assert (report.code, report.level("explanations")) == (0, "warn")
-    assert report["explanations"]["found"] == f"POST /reg/explain answers 501: {_DEPTHWISE}"
+    assert report["explanations"]["description"] == f"POST /reg/explain answers 501: {_DEPTHWISE}"
 
 
 def test_arrays_small_and_large_are_scored_by_it(make_app: AppMaker, named: Path) -> None:

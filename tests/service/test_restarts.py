@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.process.restarts import HOPELESS, Restarts
+from tests.support.vacuous import nonempty
 
 
 class Clock:
@@ -132,7 +133,7 @@ def test_deaths_of_those_who_were_ready_are_no_failed_boots(clock: Clock) -> Non
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=200),
+    st.lists(st.tuples(st.floats(0, 100), st.booleans()), min_size=1, max_size=200),
     st.integers(1, 64),
 )
 def test_no_pause_is_longer_than_ten_seconds(
@@ -140,7 +141,7 @@ def test_no_pause_is_longer_than_ten_seconds(
 ) -> None:
     clock = Clock()
     restarts = Restarts(clock)
-    for seconds, is_fork in events:
+    for seconds, is_fork in nonempty(events):
         clock.now += seconds
         restarts.fork_failed() if is_fork else restarts.died(workers)
         assert 0 <= restarts.pause <= 10

@@ -47,7 +47,7 @@ class Audit:
         self.due: dict[Dialogue, Spec] = {}  # requests that wait, with a deadline
         self.held = 0.0  # seconds for which calls of the model have held up the loop
         self.calls = 0  # of the model
-        self.stopped: float | None = None  # when the server was told to stop
+        self.stopped: float | None = None  # when the server got its stop signal
         self.was_hurried = False  # that is, at once
         self.broken = ""
         self.only = ""  # the kind of rule to look at, all if it is ""

@@ -37,7 +37,7 @@ def play(first: int, size: int) -> Found | None:
 
 
 def play_on(processes: int, first: int, size: int, say: Callable[[str], object]) -> Found | None:
-    """The same on several processors: the first that is found. `say` is told how it goes on."""
+    """The same on several processors: the first. `say` is called with the progress."""
     began, done = time.monotonic(), 0
     # What a schedule leaves behind is not all freed: each process plays one chunk.
     with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=1) as pool:

@@ -39,7 +39,7 @@ class Call(msgspec.Struct):
 
 
 class NamedScorer(RegnoScorer):
-    """Scores rows by their number. `called` is told each call before it happens."""
+    """Scores rows by their number. `called` is called before each call."""
 
     def __init__(self, version: str, base: RegnoScorer) -> None:
         super().__init__(base._model, base.manifest)

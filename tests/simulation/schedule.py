@@ -20,8 +20,8 @@ from tests.simulation.world import CONFIG, World, play
 _CALLERS: Final = (2, 4, 8, 12, 16)
 _CHANGES: Final = (1, 1, 0, 2, 3)
 _CHANGE_SECONDS: Final = 3.0
-# When the server is told to stop: once all callers have left, or before, also just before it looks
-# at its connections.
+# When the server gets its stop signal: once all callers have left, or before, also just before it
+# checks its connections.
 _STOPS: Final = (None, None, None, 0.3, 0.995, 2.995, 7.0)
 # From the notice that it is about to stop on.
 _DRAIN_SECONDS: Final = (0.0, 0.0, 0.3, 3.0)

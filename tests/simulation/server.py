@@ -79,7 +79,7 @@ class Server:
             self.site = self._made_site(shared)
         self._evict = self.site.evict
         self.site.evict = self._count_evicted  # type: ignore[method-assign]
-        with patch("service.server.worker.scoreboard", lambda: shared.scoreboard):
+        with patch("service.server.worker.runtime", lambda: shared):
             self._worker = ScoringWorker(*self._arguments())
         self._worker.wsgi = SimpleNamespace(site=lambda *_: self.site)
         place = Place(self._worker.place, shared.scoreboard, shared.whiteboard)

@@ -1,6 +1,6 @@
 """Faults that schedules have found, each as the shortest story that shows it.
 
-The auditor checks all its rules here too: what is asserted is beside them.
+The auditor checks all its rules here too: each test asserts the rest.
 """
 
 import signal
@@ -17,7 +17,7 @@ from tests.simulation.world import CONFIG, World, play
 _LITTLE = 200
 
 
-def told(story: Callable[[World], Awaitable[None]]) -> Audit:
+def simulated(story: Callable[[World], Awaitable[None]]) -> Audit:
     """What happens in a story: all goes as it does most often."""
 
     async def main() -> Audit:
@@ -62,7 +62,7 @@ def test_a_client_that_reads_nothing_is_answered_once_however_it_sends() -> None
         assert one.dialogue.closed == "abort"
         stop(world)
 
-    assert told(story).counts["end: a client that does not read"] == 1
+    assert simulated(story).counts["end: a client that does not read"] == 1
 
 
 def test_a_request_that_has_come_keeps_its_connection_from_being_idle() -> None:
@@ -79,7 +79,7 @@ def test_a_request_that_has_come_keeps_its_connection_from_being_idle() -> None:
         assert [reply.status for reply in one.replies] == [200, 200]
         stop(world)
 
-    told(story)
+    simulated(story)
 
 
 def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered() -> None:
@@ -95,7 +95,7 @@ def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered() -> Non
         await one.until(2)
         assert [reply.status for reply in one.replies] == [200, 200]
 
-    told(story)
+    simulated(story)
 
 
 def test_an_array_is_rejected_when_its_time_is_over_not_when_its_turn_comes() -> None:
@@ -111,7 +111,7 @@ def test_an_array_is_rejected_when_its_time_is_over_not_when_its_turn_comes() ->
         assert second is not None
         assert second < first
 
-    assert told(story).counts["shed: deadline"] == 1
+    assert simulated(story).counts["shed: deadline"] == 1
 
 
 def test_a_swap_during_a_stop_is_no_error() -> None:
@@ -125,7 +125,7 @@ def test_a_swap_during_a_stop_is_no_error() -> None:
         await sleep(0.5)
         assert world.servers[0].swaps[-1][1] == "v2"
 
-    told(story)
+    simulated(story)
 
 
 def test_an_array_whose_wait_is_cancelled_takes_no_turn_from_others() -> None:
@@ -147,4 +147,4 @@ def test_an_array_whose_wait_is_cancelled_takes_no_turn_from_others() -> None:
         assert served == ["a", "c"]
         stop(world)
 
-    told(story)
+    simulated(story)

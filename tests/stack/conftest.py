@@ -53,13 +53,16 @@ def system(
 
 
 def make_images(system: System, services: dict[str, Any]) -> None:
-    """All images that the services need, side by side: each waits for the network a lot."""
+    """Build all images that the services need; those of servers wait for the network meanwhile."""
     others = {one["image"] for one in services.values() if "plate-scoring" not in one["image"]}
     ours = {one["image"]: name for name, one in services.items() if "build" in one}
     stand_ins.make_base(system.engine)
     with ThreadPoolExecutor() as pool:
         servers = pool.submit(stand_ins.make_servers, system.engine, others)
-        list(pool.map(lambda name: system.must("--profile", "load", "build", name), ours.values()))
+        # One after the other: in parallel, the engine's builder makes their shared stages several
+        # times, and finds other ones of them in its cache later.
+        for name in ours.values():
+            system.must("--profile", "load", "build", name)
         servers.result()
 
 

@@ -1,12 +1,18 @@
-"""The doctor as an operator calls it, and machines that it may look at."""
+"""The doctor as an operator calls it, and made-up machines for its checks."""
 
 import json
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import patch
 
+from model.registry import Validated, ValidationProcess
+from service.doctor import checks
+from service.doctor.__main__ import main
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
 from tests.support.server import environment
@@ -17,46 +23,77 @@ POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid(
 
 
 class Report:
-    """What one run told."""
+    """The report of one run."""
 
-    def __init__(self, ran: "subprocess.CompletedProcess[str]") -> None:
-        assert "Traceback" not in ran.stderr + ran.stdout
-        self.code = ran.returncode
-        self.text = ran.stdout
-        self.errors = ran.stderr
+    def __init__(self, code: int, text: str, errors: str = "") -> None:
+        assert "Traceback" not in errors + text
+        self.code = code
+        self.text = text
+        self.errors = errors
 
     @property
-    def told(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """The JSON."""
-        told: dict[str, Any] = json.loads(self.text)
-        return told
+        content: dict[str, Any] = json.loads(self.text)
+        return content
 
     def __getitem__(self, name: str) -> dict[str, str]:
         """The one finding of a name."""
-        (found,) = [finding for finding in self.told["findings"] if finding["name"] == name]
-        return dict(found)
+        (finding,) = [one for one in self.content["findings"] if one["name"] == name]
+        return dict(finding)
 
     def level(self, name: str) -> str:
         """How bad that is."""
         return self[name]["level"]
 
 
-def examined(
-    folder: Path, *arguments: str, through: tuple[str, ...] = (), **settings: str
-) -> Report:
-    """Run the doctor in a folder, `through` a command that takes rights or limits away."""
+class _CachedValidation:
+    """The validation of a model file, once for each content: it takes a process and a second."""
+
+    _outcomes: ClassVar[dict[object, Validated]] = {}
+
+    def __init__(self, path: Path, *, positive_class: str) -> None:
+        self._path, self._positive_class = path, positive_class
+
+    def outcome(self) -> Validated:
+        """What the real one yields."""
+        beside = self._path.with_name("manifest.json")
+        files = [file.read_bytes() if file.exists() else b"" for file in (self._path, beside)]
+        key = *files, self._path.name, self._positive_class
+        if key not in self._outcomes:
+            process = ValidationProcess(self._path, positive_class=self._positive_class)
+            self._outcomes[key] = process.outcome()
+        return self._outcomes[key]
+
+
+def examined(folder: Path, *arguments: str, **settings: str) -> Report:
+    """Run the doctor's command in this process, in a folder and its own environment."""
     named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
-    return Report(
-        subprocess.run(
-            [*through, sys.executable, "-m", "service.doctor", *arguments],
-            cwd=folder,
-            env=environment(folder, named),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    output = TextIOWrapper(BytesIO(), "utf-8")
+    with (
+        patch.dict(os.environ, environment(folder, named), clear=True),  # noqa: TID251 - and back
+        chdir(folder),
+        patch.object(sys, "argv", ["doctor", *arguments]),
+        patch.object(checks, "ValidationProcess", _CachedValidation),
+        redirect_stdout(output),
+    ):
+        code = main()
+    return Report(code, output.buffer.getvalue().decode())
+
+
+def ran(folder: Path, *arguments: str, through: tuple[str, ...] = (), **settings: str) -> Report:
+    """Run the doctor's command as a process, `through` a command that takes rights or limits."""
+    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
+    process = subprocess.run(
+        [*through, sys.executable, "-m", "service.doctor", *arguments],
+        cwd=folder,
+        env=environment(folder, named),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
+    return Report(process.returncode, process.stdout, process.stderr)
 
 
 def machine(root: Path, files: dict[str, str]) -> Machine:
@@ -72,7 +109,7 @@ def only(findings: "Any") -> Finding:
     """The finding of a check that has one."""
     (found,) = findings
     assert isinstance(found, Finding)
-    assert bool(found.mend) or found.level in ("ok", "unknown"), "what is wrong can be mended"
+    assert bool(found.remedy) or found.level in ("ok", "unknown"), "each problem has a remedy"
     return found
 
 

@@ -81,7 +81,7 @@ def nginx_says(path: Path) -> "subprocess.CompletedProcess[str]":
 def make_certificates(folder: Path, client: str = "client") -> Path:
     """Run what `make certs` runs; the folder."""
     subprocess.run(
-        [str(ROOT / "service/edge/certs.sh"), str(folder), client], capture_output=True, check=True
+        [str(ROOT / "deploy/certs.sh"), str(folder), client], capture_output=True, check=True
     )
     return folder
 

@@ -1,17 +1,22 @@
 """Whole load tests for tests of them: shapes made to order, a double of the service, a command."""
 
 import json
-import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from loadgen.common import client, processes
+from loadgen.common.open_loop import Job, Stream, streaming
+from loadgen.common.processes import free_port, responds, running
+from loadgen.common.schedule import Level
 from tests.support.paths import ROOT
-from tests.support.server import eventually, free_port
+from tests.support.server import KEY
+from tests.support.strategies import VALID
 
 GENERATOR = """
 [generator]
@@ -44,23 +49,30 @@ def shapes_file(folder: Path, **values: Any) -> Path:
 def double(every: float = 10, stall: float = 0) -> Iterator[str]:
     """The address of a service that stands still for `stall` of each `every` seconds."""
     port = free_port()
-    arguments = [str(port), str(every), str(stall)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.stalling", *arguments], cwd=ROOT
-    ) as process:
-        try:
-            eventually(lambda: answers(port), "the double listens")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    url = f"http://127.0.0.1:{port}"
+    line = [sys.executable, "-m", "tests.support.stalling", str(port), str(every), str(stall)]
+    with (
+        TemporaryDirectory(prefix="double-") as folder,
+        running(line, Path(folder) / "log", lambda: responds(url)),
+    ):
+        yield url
 
 
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
+@contextmanager
+def flooding(  # noqa: PLR0913 - what a load is described by
+    port: int,
+    rate: float,
+    connections: int,
+    *,
+    seconds: float = 600,
+    body: bytes = VALID,
+    kept: bool = True,
+) -> Iterator[Stream]:
+    """A stream of POST /reg/ to a port of 127.0.0.1, for so long or until it is stopped."""
+    request = client.raw("POST", "/reg/", KEY, body)
+    job = Job(port, [Level(ceil(seconds), rate)], connections, [request], kept)
+    with streaming(job) as stream:
+        yield stream
 
 
 def command(*arguments: str) -> list[str]:
@@ -68,9 +80,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    inherited = os.environ  # noqa: TID251 - to clean it
-    kept = {k: v for k, v in inherited.items() if not k.startswith(("LOADGEN_", "LOCUST_"))}
-    return {**kept, **more}
+    return processes.environment(more)
 
 
 def load(folder: Path, shapes: Path, *arguments: str, **more: str) -> tuple[int, str]:

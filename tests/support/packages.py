@@ -29,7 +29,7 @@ def locked() -> set[str]:
 
 def in_the_image() -> set[str]:
     """Those of them that the service's image keeps."""
-    text = (ROOT / "service/Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    text = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     found = re.search(r"uninstall --yes --quiet ([a-z ]+)", text)
     assert found
     return locked() - set(found[1].split())

@@ -1,7 +1,6 @@
 """The real server, as an operator starts it: `python -m service` in a process of its own."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,7 +14,10 @@ from typing import Any, Final
 import httpx
 import psutil
 
-from tests.support.paths import ROOT
+from loadgen.common import processes
+from loadgen.common.processes import free_port
+
+__all__ = ["Server", "environment", "eventually", "free_port", "refused", "serving"]
 
 KEY: Final = "123321"
 METRICS_TOKEN: Final = "token-of-the-tests"
@@ -32,19 +34,9 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = _PATIENCE)
         time.sleep(_GLANCE)
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with only the given settings, and `folder` for temporary files."""
-    inherited = os.environ  # noqa: TID251 - to clean it
-    kept = {k: v for k, v in inherited.items() if not k.startswith(("SCORING_", "EDGE_"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **settings}
+    return processes.environment({"TMPDIR": str(folder), **settings})
 
 
 class Server:

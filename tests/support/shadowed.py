@@ -5,7 +5,7 @@ from the live ones only where SCORING_MODEL names another.
 """
 
 from model.regno import RegnoScorer
-from service.config.settings import of_this_server
+from service.process.runtime import runtime
 from service.scoring.shadow import Shadow
 from service.wsgi import app
 
@@ -14,7 +14,7 @@ __all__ = ["app"]
 _parts = app.parts
 _parts.slot.shadow = Shadow(
     RegnoScorer.load(),
-    of_this_server(),
+    runtime().settings,
     _parts.metrics.shadow,
     live_version=lambda: _parts.slot.current.version,
     busy=lambda: _parts.admission.crowded,

@@ -1,5 +1,5 @@
-"""What bounds the service: the least that scoring a request can cost, by different servers.
+"""Limits of the service: the least cost of scoring a request, by different servers.
 
-They use the project's own scorer (`model.regno`), so that what is left of a difference is the
-server. None of them is one for use: they check little, and limit nothing.
+They use the project's own scorer (`model.regno`), so that a difference is due to the server. None
+of them is fit for use: they validate little and limit nothing.
 """

@@ -1,4 +1,4 @@
-"""A bare ASGI app: what the interface and uvicorn cost, with the service's scorer and batches."""
+"""A bare ASGI app: the cost of the interface and uvicorn, with the service's scorer and batches."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import msgspec
 from loadgen.bench.limits.batch import Batch
 from model.regno import RegnoScorer
 
-# uvicorn hands nothing to its workers but the environment.
+# uvicorn passes only the environment to its workers.
 _KEY: Final = sha256(os.environ["LIMIT_KEY"].encode()).digest()  # noqa: TID251
 _SCORER: Final = RegnoScorer.load(os.environ["LIMIT_MODEL"])  # noqa: TID251
 _BATCH: Final = Batch(_SCORER)

@@ -1,4 +1,4 @@
-"""Rows that arrived in one iteration of the event loop share one CatBoost call."""
+"""One CatBoost call for all rows of an iteration of the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,21 +7,21 @@ from typing import TypeAlias
 
 from model.regno import RegnoScorer, Row, Score
 
-# Takes a score, and when its batch began and ended.
+# Takes a score, and the start and end of its batch.
 Take: TypeAlias = Callable[[Score, float, float], None]
 
 
 class Batch:
-    """The rows that wait for the end of this iteration."""
+    """The rows of this iteration."""
 
     def __init__(self, scorer: RegnoScorer, after: Callable[[], None] = lambda: None) -> None:
-        """`after` is called when the scores of a batch have been taken."""
+        """`after` is called after the scores of a batch are delivered."""
         self._scorer = scorer
         self._after = after
         self._waiting: list[tuple[Row, Take]] = []
 
     def add(self, row: Row, take: Take) -> None:
-        """Score a row together with the others."""
+        """Add a row to the batch."""
         if not self._waiting:
             asyncio.get_running_loop().call_later(0, self._flush)
         self._waiting.append((row, take))

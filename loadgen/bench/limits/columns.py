@@ -1,7 +1,7 @@
-"""Arrays in one process, without a server: decoded, scored as a table, encoded.
+"""Arrays in one process without a server: decoded, scored as a table, encoded.
 
-Works through the bodies of a file, in turn, for some seconds, and says how many it scored, in how
-many seconds of time and of processor.
+Processes the bodies of a file in turn for some seconds, and prints the number of arrays, the
+seconds and the processor seconds.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from model.regno import RegnoScorer
 
 
 def main() -> None:
-    """Score what the command line names."""
+    """Score the bodies that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m loadgen.bench.limits.columns")
     parser.add_argument("model", type=Path)
     parser.add_argument("bodies", type=Path, help="one array on each line")

@@ -1,9 +1,9 @@
-"""The floor: how little a scoring request can cost in Python.
+"""The floor: the least cost of a scoring request in Python.
 
-uvloop and httptools read requests; rows that arrived together share one CatBoost call. Each reply
-carries what the service's carries: the key by digest, request id, model version, Server-Timing, a
+uvloop and httptools read requests; concurrent rows share one CatBoost call. Each reply has what the
+service's has: the key by digest, request id, model version, Server-Timing, a
 JSON access line, counters, a latency histogram, and the checks for unseen and look-alike values.
-There are no limits, no timeouts, no page of metrics, no errors: a wrong request breaks.
+There are no limits, timeouts, metrics page or errors: an invalid request breaks it.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Floor:
-    """What the connections share."""
+    """The state that connections share."""
 
     def __init__(self, model: str, key: str) -> None:
         self.scorer = RegnoScorer.load(model)
@@ -45,11 +45,11 @@ class Floor:
         self._log = os.open(os.devnull, os.O_WRONLY)
 
     def name_of(self, key: bytes) -> str | None:
-        """Whose key it is."""
+        """The name of a key's owner."""
         return self._names.get(sha256(key).digest())
 
     def count(self, seconds: float, unseen: int, line: dict[str, Any]) -> None:
-        """Note an answered request."""
+        """Count an answered request."""
         self._counts["/reg", "POST", "200", "floor"] += 1
         self._counts["unseen"] += unseen
         self._histogram[bisect_left(_BUCKETS, seconds)] += 1
@@ -62,7 +62,7 @@ class Floor:
 
 
 class Waiting(NamedTuple):
-    """A request whose row waits: its id, and when it came, was decoded, had its features."""
+    """A request in the batch: its id, and the times of arrival, decoding and features."""
 
     row: Row
     request_id: str
@@ -72,7 +72,7 @@ class Waiting(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """One connection; a request has come as a whole before the next begins."""
+    """One connection, without pipelining."""
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor

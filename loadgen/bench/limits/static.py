@@ -1,4 +1,4 @@
-"""nginx with a fixed reply to POST /reg/: what HTTP itself and wrk cost on this machine."""
+"""nginx with a fixed reply to POST /reg/: the cost of HTTP and wrk on this machine."""
 
 import argparse
 import os

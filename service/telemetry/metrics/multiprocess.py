@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, multiprocess, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import Collector
 
-from service.process import run_folder
+from service.process.run_folder import RunFolder, is_own
 
 _MASTER: Final = "master"
 # The kinds of files of a process and their first sizes, about twice what the bundled model's
@@ -85,7 +85,7 @@ class AllocatedDict(MmapedDict):
         with suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(self._f.fileno())):
                 return
-        if not run_folder.is_own(path.parent):
+        if not is_own(path.parent):
             return  # the master is about to make it
         with self._lock:
             written = _written(path, len(self._m), self._m)
@@ -135,7 +135,7 @@ class AllocatedDict(MmapedDict):
 
 
 def install() -> None:
-    """Name files after places, and allocate them, from now on. Call it before making metrics."""
+    """Name files after places, and allocate them, from now on. Call it before creating metrics."""
     module: Any = values
     module.MmapedDict = AllocatedDict
     module.ValueClass = values.MultiProcessValue(lambda: _place)  # type: ignore[no-untyped-call]
@@ -171,14 +171,14 @@ def allocate(places: int, folder: Path) -> None:
             allocate_file(folder / f"{kind}_{place}.db")
 
 
-def restore_folder(places: int, folder: Path) -> None:
-    """The master's: make the folder again if somebody removed it, with what was allocated in it.
+def restore_folder(places: int, folder: RunFolder) -> None:
+    """In the master: create the folder and its allocated files again if they were removed.
 
     Raises OSError.
     """
-    if run_folder.restore(folder):
-        log.warning("The folder of the metrics was gone and is made again: %s", folder)
-        allocate(places, folder)
+    if folder.restore():
+        log.warning("The folder of the metrics was removed and is created again: %s", folder.path)
+        allocate(places, folder.path)
     rewrite_removed()
 
 

@@ -87,9 +87,9 @@ async def test_the_id_of_a_client_without_a_good_key_is_never_echoed_or_noted(
 ) -> None:
     """Were only those replaced that hold a key, a reply would tell which texts are keys."""
     reply = await ask(client, method, address, *fields, "X-Request-Id: sensible")
-    told = reply.header("x-request-id")
-    assert re.fullmatch("[0-9a-f]{32}", told)
-    assert [record.request_id for record in served.answered] == [told]
+    sent = reply.header("x-request-id")
+    assert re.fullmatch("[0-9a-f]{32}", sent)
+    assert [record.request_id for record in served.answered] == [sent]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_a_key_in_an_id_is_not_echoed_though_it_is_wrong(client: Client) -
 
 
 async def test_a_header_with_an_underscore_is_none(client: Client) -> None:
-    """A proxy lets it pass beside the one with a dash; Flask would take it for that."""
+    """A proxy passes both it and the one with a dash; Flask would take it for that."""
     assert (await ask(client, "GET", "/", f"x_api_key: {KEY}")).status == 401
 
 

@@ -1,0 +1,5 @@
+"""Deployment: the container images, first secrets and test certificates, Debian packages, commands.
+
+May import: the standard library, and `service.config.files` to write files whole.
+Never: anything that `make run` has to install first. Nothing imports this package.
+"""

@@ -1,0 +1,69 @@
+"""`plate-scoring COMMAND …`: the commands of all packages as one program.
+
+`plate-scoring train …` is `python -m model.train …`. A command's module is imported only when it
+runs: serving needs none of what training or load tests install.
+"""
+
+import runpy
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Final, NamedTuple
+
+
+class Command(NamedTuple):
+    """The module that `python -m` runs, what it does, and a package that only an extra installs."""
+
+    module: str
+    description: str
+    package: str | None = None
+    extra: str | None = None
+
+
+COMMANDS: Final = {
+    "serve": Command("service", "serve POST /reg/"),
+    "train": Command("model.train", "train a model", "matplotlib", "train"),
+    "score": Command("model.score", "score a CSV file without a server"),
+    "registry": Command("model.registry", "add, promote and roll back versions of models"),
+    "doctor": Command("service.doctor", "check this machine and the settings"),
+    "edge": Command("service.edge", "print nginx's configuration"),
+    "load": Command("loadgen.load", "load a service and judge it", "locust", "load"),
+}
+_USAGE: Final = "usage: plate-scoring [--help | --version] COMMAND [--help] …\n"
+
+
+def main() -> None:
+    """Run the command that the command line names. Exits with its status."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        sys.stdout.write(help_text())
+    elif name == "--version":
+        sys.stdout.write(f"plate-scoring {version('plate-scoring')}\n")
+    elif name not in COMMANDS:
+        sys.exit(_usage_error(f"{name!r} is no command; there are {', '.join(COMMANDS)}"))
+    else:
+        _run(name, COMMANDS[name], arguments)
+
+
+def _run(name: str, command: Command, arguments: Sequence[str]) -> None:
+    if command.package and find_spec(command.package) is None:
+        extra = f"plate-scoring[{command.extra}]"
+        sys.exit(_usage_error(f"{name} needs more packages: pip install '{extra}'"))
+    sys.argv = [f"plate-scoring {name}", *arguments]
+    runpy.run_module(command.module, run_name="__main__", alter_sys=True)
+
+
+def help_text() -> str:
+    """The usage, and a line on each command."""
+    lines = (f"  {name:10}{of.description:48}{of.module}\n" for name, of in COMMANDS.items())
+    return f"{_USAGE}\ncommands, and the module that `python -m` runs likewise:\n{''.join(lines)}"
+
+
+def _usage_error(message: str) -> int:
+    sys.stderr.write(f"{_USAGE}plate-scoring: {message}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    main()

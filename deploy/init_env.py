@@ -1,0 +1,331 @@
+"""`python -m deploy.init_env [FOLDER]`: create missing secrets and settings.
+
+Existing files stay as they are, since a new key would lock out the callers that have the old one.
+A `.env` of an older version gets the settings that it lacks, with their defaults. Files that other
+users could read are closed to them.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import ssl
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from service.config import files as atomic
+
+_EXAMPLE: Final = Path(__file__).parents[1] / ".env.example"
+# Values in place of those of the example; paths are relative to the folder of `.env`.
+_VALUES: Final = {
+    "SCORING_ADMINS": "admin",
+    "SCORING_API_KEYS": "",
+    "SCORING_API_KEYS_FILE": "secrets/api_keys",
+    "SCORING_METRICS_TOKEN_FILE": "secrets/metrics_token",
+    "LOADGEN_API_KEY_FILE": "secrets/loadgen_api_key",
+    "ALERTMANAGER_NOBODY": "true",
+}
+# A setting in a comment counts: the operator has chosen to leave it out.
+_NAMED: Final = re.compile(r"^[ \t#]*(?:export[ \t]+)?([A-Z][A-Z0-9_]*)[ \t]*=", re.MULTILINE)
+
+_KEYS: Final = "api_keys"
+_GENERATOR: Final = "loadgen_api_key"
+_TOKEN: Final = "metrics_token"  # noqa: S105 - a file's name
+_PASSWORD: Final = "grafana_admin_password"  # noqa: S105 - likewise
+# How each is brought into force. The generator's key stands in two files: its own and the keys'.
+_IN_FORCE: Final = {
+    _KEYS: "docker compose restart scoring",
+    _GENERATOR: "docker compose restart scoring",
+    _TOKEN: "docker compose restart scoring prometheus",
+    _PASSWORD: "docker compose exec grafana grafana cli admin reset-admin-password …",
+}
+_COMMENT: Final = re.compile(r"^[ \t]*#.*", re.MULTILINE)
+_GENERATORS_LINE: Final = re.compile(r"^[ \t]*loadgen:(\S+).*\n?", re.MULTILINE)
+# Compose needs the file, even if it holds no credentials.
+_CREDENTIALS: Final = "aws_credentials"
+_NO_CREDENTIALS: Final = """\
+# For a registry at S3, in the form of ~/.aws/credentials.
+[default]
+# aws_access_key_id =
+# aws_secret_access_key =
+"""
+_EDGE: Final = "edge"
+# The operator puts certificates and Alertmanager's secrets there.
+_FOLDERS: Final = (_EDGE, "alertmanager")
+_CERTIFICATES: Final = ("ca.crt", "server.crt", "server.key")
+# The issuer of the certificates that `certs.sh` makes.
+_TEST_AUTHORITY: Final = b"Test authority of the edge"
+
+# The widest permissions. Containers run as several users, and each reads the files that are mounted
+# for it; only the owner can enter the folder.
+_ONLY_OWNER: Final = 0o700
+_DOTENV: Final = 0o600
+_SECRET: Final = 0o644
+_FOLDER: Final = 0o755
+_ROOT: Final = 0
+# The permissions of other users.
+_OTHERS: Final = 0o077
+
+
+class Permissions(NamedTuple):
+    """The mode of a file or a folder, 0 if there is none, and the widest mode that it may have."""
+
+    path: Path
+    mode: int
+    widest: int
+
+
+class UnsafePath(Exception):
+    """A path is no file or folder of this user, or others can replace it."""
+
+
+def main() -> int:
+    """Return exit code 0, or 73 when a file can't be written or a path is unsafe."""
+    arguments = _arguments()
+    setup = Setup(arguments.folder)
+    try:
+        for line in setup.restrict_permissions():
+            sys.stdout.write(f"{line}\n")
+        only = arguments.only
+        for line in setup.renew(only) if only else setup.complete(force=arguments.force):
+            sys.stdout.write(f"{line}\n")
+    except UnsafePath as reason:
+        sys.stderr.write(f"{reason}\n")
+        return 73  # EX_CANTCREAT
+    except OSError as error:
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+        return 73
+    except UnicodeError:
+        sys.stderr.write(f"{arguments.folder}: .env or a file of secrets is no UTF-8 text\n")
+        return 73
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy.init_env", description=__doc__)
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=Path(), help="folder of .env [here]"
+    )
+    which = parser.add_mutually_exclusive_group()
+    force = "replace .env and all secrets; the old files are kept as .bak"
+    which.add_argument("--force", action="store_true", help=force)
+    which.add_argument("--only", choices=_IN_FORCE, help="replace this secret, likewise")
+    return parser.parse_args()
+
+
+class Setup:
+    """The folder with `.env` and `secrets/`. All methods raise OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._dotenv = folder / ".env"
+        self._secrets = folder / "secrets"
+
+    def restrict_permissions(self) -> list[str]:
+        """Create the folders and close their contents to other users. Raises UnsafePath.
+
+        Returns a line that names the files that others could read. All paths are checked before any
+        is changed: a refusal in between would lose that line.
+        """
+        self._check_folder()
+        entries = [
+            *self._check_secrets(),
+            *(_check(path, stat.S_ISREG, _DOTENV) for path in self._dotenvs()),
+        ]
+        was_open = any(e.path == self._secrets and e.mode & _OTHERS for e in entries)
+        for path, mode, widest in entries:
+            if mode & ~widest:
+                path.chmod(mode & widest)
+        exposed = [
+            str(path)
+            for path, mode, _ in entries
+            if mode & _OTHERS and (was_open or path.parent == self._folder)
+            if path.is_file()
+        ]
+        if not exposed:
+            return []
+        return [f"Open to others until now, renew what is in them: {', '.join(exposed)}"]
+
+    def _dotenvs(self) -> list[Path]:
+        return [self._dotenv, *sorted(self._folder.glob(".env*.bak"))]
+
+    def _check_folder(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        status = self._folder.stat()
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            raise UnsafePath(
+                f"{self._folder} is open to all for writing: nothing was written. chmod o-w"
+            )
+        if status.st_uid != os.geteuid():  # its owner could replace `secrets`
+            raise UnsafePath(f"{self._folder} is another user's: nothing was written. chown it")
+
+    def _check_secrets(self) -> Iterator[Permissions]:
+        """Create the folders for secrets, and yield the permissions of all that they contain."""
+        self._secrets.mkdir(mode=_ONLY_OWNER, exist_ok=True)
+        yield _check(self._secrets, stat.S_ISDIR, _ONLY_OWNER)
+        for name in _FOLDERS:
+            (self._secrets / name).mkdir(mode=_FOLDER, exist_ok=True)
+            _check(self._secrets / name, stat.S_ISDIR, _FOLDER)
+        for name in (*_IN_FORCE, _CREDENTIALS):
+            _check(self._secrets / name, stat.S_ISREG, _SECRET)
+        for name in _CERTIFICATES:
+            _check(self._secrets / _EDGE / name, stat.S_ISREG, _SECRET, _ROOT)
+        for path in sorted(self._secrets.rglob("*")):
+            # Among other files, an operator may keep links and files of root.
+            if path.is_dir() and not path.is_symlink():
+                yield _check(path, stat.S_ISDIR, _FOLDER, _ROOT)
+            elif path.is_file() and not path.is_symlink():
+                yield _check(path, stat.S_ISREG, _SECRET, _ROOT)
+
+    def complete(self, *, force: bool) -> Iterator[str]:
+        """Create missing files, or replace all but certificates; yields a line on each."""
+        existing = {name for name in _IN_FORCE if self._has_secret(name)}
+        for name in (_KEYS, _TOKEN, _PASSWORD):
+            if force or name not in existing:
+                yield from self._write(self._new(name))
+        if _KEYS in existing and _GENERATOR not in existing and not force:
+            yield from self._write(self._generators_key())
+        if not (self._secrets / _CREDENTIALS).exists():
+            yield from self._write({_CREDENTIALS: _NO_CREDENTIALS})
+        yield from self._settings(force=force)
+        yield from self._certificates()
+        if existing and not force:
+            yield f"Kept: {', '.join(sorted(existing))}. ARGS='--only NAME' makes one anew"
+
+    def renew(self, name: str) -> Iterator[str]:
+        """Replace one secret; yields a line on each file that holds it."""
+        yield from self._write(self._new(name))
+        yield f"To bring it into force: {_IN_FORCE[name]}"
+
+    def _has_secret(self, name: str) -> bool:
+        """Whether a secret's file exists and is not empty; comments between keys do not count."""
+        path = self._secrets / name
+        text = _text_of(path) if path.exists() else ""
+        return bool((_COMMENT.sub("", text) if name == _KEYS else text).strip("\ufeff \t\r\n"))
+
+    def _new(self, name: str) -> dict[str, str]:
+        """The files that hold a new secret, and their contents."""
+        if name == _PASSWORD:
+            return {name: secrets.token_urlsafe(24)}
+        secret = secrets.token_urlsafe(32)
+        if name == _TOKEN:
+            return {name: f"{secret}\n"}
+        if name == _KEYS:
+            others = (f"{caller}:{secrets.token_urlsafe(32)}\n" for caller in ("client", "admin"))
+            keys = "".join(others)
+        else:
+            keys = _GENERATORS_LINE.sub("", self._keys())
+        return {_KEYS: f"{keys}loadgen:{secret}\n", _GENERATOR: f"{secret}\n"}
+
+    def _generators_key(self) -> dict[str, str]:
+        """The generator's missing file, with the key that the keys' file has for it."""
+        line = _GENERATORS_LINE.search(self._keys())
+        return {_GENERATOR: f"{line[1]}\n"} if line else self._new(_GENERATOR)
+
+    def _keys(self) -> str:
+        path = self._secrets / _KEYS
+        text = _text_of(path) if path.exists() else ""
+        return text if text.endswith("\n") or not text else f"{text}\n"
+
+    def _write(self, contents: dict[str, str]) -> Iterator[str]:
+        for name, text in contents.items():
+            yield _replace(self._secrets / name, text, _SECRET)
+
+    def _settings(self, *, force: bool) -> Iterator[str]:
+        """Write a new `.env`, or append the settings that an older one lacks."""
+        if force or not self._dotenv.exists():
+            yield _replace(
+                self._dotenv, _with_values(_EXAMPLE.read_text("utf-8"), _VALUES), _DOTENV
+            )
+            yield "Alerts are sent to nobody until it sets ALERTMANAGER_WEBHOOK_URL or _EMAIL_TO"
+            return
+        text = _text_of(self._dotenv)
+        # An existing `.env` gets defaults only: its operator has made the choices.
+        example = _with_values(_EXAMPLE.read_text("utf-8"), dict.fromkeys(_VALUES, ""))
+        known = set(_NAMED.findall(text.removeprefix("\ufeff")))
+        blocks = example.strip().split("\n\n")
+        missing = [block for block in blocks if not known.issuperset(_NAMED.findall(block))]
+        if missing:
+            atomic.write(self._dotenv, "\n\n".join([text.rstrip("\n"), *missing, ""]), _DOTENV)
+            names = (name for block in missing for name in _NAMED.findall(block))
+            yield f"Added to {self._dotenv}, with their defaults: {', '.join(names)}"
+        else:
+            yield f"Kept: {self._dotenv}, which has all settings"
+
+    def _certificates(self) -> Iterator[str]:
+        """Copy the test certificates, if there are any and the operator has put no others there."""
+        made, edge = self._folder / "build" / "certs", self._secrets / _EDGE
+        if not (made / "server.crt").exists():
+            return
+        if _has_operators_certificates(edge):
+            yield f"Kept: the certificates in {edge}, which are not those to try with"
+            return
+        for name in _CERTIFICATES:
+            text = _text_of(made / name)
+            if not (edge / name).exists() or _text_of(edge / name) != text:
+                atomic.write(edge / name, text, _SECRET)
+                yield f"Made: {edge / name}, to try with"
+
+
+def _has_operators_certificates(edge: Path) -> bool:
+    """Whether a certificate has another issuer, or a key has no certificate."""
+    there = [edge / name for name in _CERTIFICATES if (edge / name).exists()]
+    certificates = [path for path in there if path.suffix == ".crt"]
+    return not all(map(_is_test_certificate, certificates)) or there == [edge / "server.key"]
+
+
+def _check(
+    path: Path, is_kind: Callable[[int], bool], widest: int, *other_owners: int
+) -> Permissions:
+    """The permissions of a path. Raises UnsafePath for a link, another owner or a second name."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return Permissions(path, 0, widest)
+    if not is_kind(status.st_mode):
+        raise UnsafePath(
+            f"{path} is a link, or no file of its kind: nothing was written. Remove it"
+        )
+    if status.st_uid not in (os.geteuid(), *other_owners):
+        raise UnsafePath(f"{path} is another user's: nothing was written. Remove it, or chown it")
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        raise UnsafePath(f"{path} has a second name elsewhere: nothing was written. Copy it anew")
+    return Permissions(path, stat.S_IMODE(status.st_mode), widest)
+
+
+def _replace(path: Path, text: str, mode: int) -> str:
+    """Write a file, and keep the old one as `.bak`. Returns a line on it."""
+    if not path.exists():
+        atomic.write(path, text, mode)
+        return f"Made: {path}"
+    former = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.bak")
+    atomic.write(former, _text_of(path), 0o400)
+    atomic.write(path, text, mode)
+    return f"Made anew: {path}; the former one is {former}"
+
+
+def _text_of(path: Path) -> str:
+    """The text with its line ends unchanged."""
+    return path.read_bytes().decode()
+
+
+def _with_values(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
+    return text
+
+
+def _is_test_certificate(certificate: Path) -> bool:
+    """Whether the test authority is the issuer. A file that can't be read is the operator's."""
+    try:
+        return _TEST_AUTHORITY in ssl.PEM_cert_to_DER_cert(certificate.read_text("ascii"))
+    except ValueError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The baselines of the benchmark: other ways to serve the same model."""

@@ -1,0 +1,66 @@
+"""The scoring service as a measurement starts it, on a port of 127.0.0.1."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from loadgen.common import client, processes, usage
+
+COMMAND: Final = (sys.executable, "-m", "service")
+KEY_NAME: Final = "bench"
+KEY: Final = "key-of-the-benchmark"
+METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that live for seconds
+
+
+class Server(NamedTuple):
+    """A running target: `port` on 127.0.0.1, `pid` of the root of its processes."""
+
+    name: str
+    port: int
+    pid: int
+
+
+def settings(port: int, model: Path, workers: int) -> dict[str, str]:
+    """The environment variables of a service on this port."""
+    return {
+        "SCORING_HOST": "127.0.0.1",
+        "SCORING_PORT": str(port),
+        "SCORING_WORKERS": str(workers),
+        "SCORING_MODEL": str(model),
+        "SCORING_API_KEYS": f"{KEY_NAME}:{KEY}",
+        "SCORING_METRICS_TOKEN": METRICS_TOKEN,
+    }
+
+
+@contextmanager
+def running(
+    model: Path,
+    workers: int,
+    body: bytes,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """A service that scores `body` and is idle; `more` are further settings. Raises CannotStart."""
+    port = processes.free_port()
+    with (
+        tempfile.TemporaryDirectory(prefix="service-") as folder,
+        processes.running(
+            COMMAND,
+            Path(folder) / "log",
+            lambda: scores(port, body),
+            {**settings(port, model, workers), **more},
+        ) as process,
+    ):
+        usage.settle(process.pid)
+        yield Server("service", port, process.pid)
+
+
+def scores(port: int, body: bytes) -> bool:
+    """Whether a target scores a body."""
+    try:
+        return client.post(port, body, KEY).status == 200
+    except OSError:
+        return False

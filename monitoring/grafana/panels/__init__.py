@@ -1,0 +1,16 @@
+"""The code that builds the dashboards: a module for each dashboard or section, and shared parts."""
+
+from collections.abc import Callable
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from monitoring.grafana.panels import load, model, service, workers
+from monitoring.slo import Slo
+
+DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
+    "service": service.build,
+    "model": model.build,
+    "workers": workers.build,
+    "load": load.build,
+}

@@ -1,0 +1,140 @@
+"""Drift: the distance of inputs and scores from those of the training."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
+from grafana_foundation_sdk.builders.stat import Panel as Number
+from grafana_foundation_sdk.builders.table import Panel as Table
+from grafana_foundation_sdk.builders.timeseries import Panel as Graph
+
+from monitoring.grafana.panels.kinds import (
+    BAD,
+    DOUBTFUL,
+    GOOD,
+    Panel,
+    Steps,
+    cells,
+    graph,
+    grid,
+    now,
+    number,
+    over_time,
+    threshold_steps,
+)
+from monitoring.grafana.panels.layout import variable_now
+from monitoring.grafana.panels.selectors import CHOSEN
+from monitoring.grafana.panels.style import bars, column, if_empty, limited, ordered
+from monitoring.slo import Drift
+
+# The full bar of a bin that had a tenth of the rows in training.
+_TWICE_AS_MANY: Final = 0.2
+_NONE: Final = "No reference, or too few rows"
+
+
+def weighted_now(limits: Drift) -> Number:
+    """The drift of all features in one number."""
+    description = (
+        "Population stability index of the last hour against the training: the mean of all "
+        f"features, weighted by importance. Below {limits.warn:g} there is no relevant change, "
+        f"above {limits.alert:g} the population is another."
+    )
+    query = now("scoring:drift_psi_weighted:1h")
+    panel = number("Drift of the inputs", "none", description, query, _steps(limits))
+    return if_empty(panel.decimals(3), _NONE)
+
+
+def panels(limits: Drift) -> list[Panel]:
+    """The variables with the largest drift, and the bins that their rows moved to."""
+    moved = (_most(limits), _variables(limits))
+    into = (_scores(), _bins("Values of $feature", "$feature"))
+    return [
+        *(panel.span(12).height(8) for panel in moved),
+        *(panel.span(12).height(13) for panel in into),
+    ]
+
+
+def watched() -> QueryVariable:
+    """A choice among the variables that the live model has a reference for."""
+    query = f"max by (variable) ({_reference()})"
+    return variable_now("feature", "Drift of", query, "variable", "camera_class")
+
+
+def _reference(selector: str = "") -> str:
+    """The shares in training; the bins of a former model have -1."""
+    return f"scoring_drift_reference_ratio{selector} >= 0"
+
+
+def _steps(limits: Drift) -> Steps:
+    return ((None, GOOD), (limits.warn, DOUBTFUL), (limits.alert, BAD))
+
+
+def _most(limits: Drift) -> Graph:
+    description = (
+        "Population stability index of the last hour against the training: the eight variables "
+        f"with the largest drift. Above {limits.alert:g} the population is another: choose the "
+        "variable above to see which values became more or less frequent."
+    )
+    moved_most = "scoring:drift_psi:1h and topk(8, scoring:drift_psi:1h @ end())"
+    panel = graph("Largest drift", "none", description, over_time(moved_most, "{{variable}}"))
+    return if_empty(limited(panel, limits.alert), _NONE)
+
+
+def _variables(limits: Drift) -> Table:
+    description = (
+        "The index of every variable and its weight in the model. positive is the score itself. A "
+        "large index with a small weight has little effect."
+    )
+    queries = [
+        cells("max by (variable) (scoring:drift_psi:1h)"),
+        cells(f"max by (variable) (scoring_drift_importance_ratio{{{CHOSEN}}})"),
+    ]
+    columns = {"variable": "variable", "A": "index", "B": "weight"}
+    table = ordered(
+        grid("By variable", "none", description, queries, columns), "index", descending=True
+    )
+    table.thresholds(threshold_steps(_steps(limits)))
+    column(table, "variable", unit="string", width=200)
+    column(table, "index", decimals=3, cell={"type": "color-text"})
+    column(table, "weight", unit="percentunit", decimals=1)
+    return if_empty(table, _NONE)
+
+
+def _scores() -> Table:
+    description = (
+        "The share of rows in the last hour (now) and in training, by the upper bound of the "
+        "score. Each bin had a tenth of the rows in training. Bins of the live model only."
+    )
+    usual, now, change = (
+        f'label_replace({expr}, "bin", "1", "bin", "[+]Inf")' for expr in _shares("positive")
+    )
+    queries = [cells(expr) for expr in (usual, now, change)]
+    columns = {"bin": "score up to", "A": "training", "B": "now", "C": "change"}
+    table = grid("Scores by bin", "percentunit", description, queries, columns, number="bin")
+    ordered(table, "score up to")
+    column(table, "score up to", unit="none", decimals=3, width=110)
+    for head in ("training", "now"):
+        bars(table, head, decimals=1, max=_TWICE_AS_MANY)
+    return if_empty(column(table, "change", decimals=1, width=90), _NONE)
+
+
+def _shares(variable: str) -> tuple[str, str, str]:
+    """By bin: the share in training, the share in the last hour, and the difference."""
+    selector = f'{{variable="{variable}",{CHOSEN}}}'
+    usual = f"max by (bin) ({_reference(selector)})"
+    rows = f"(sum by (bin) (increase(scoring_drift_rows_total{selector}[1h])) and {usual})"
+    share = f"{rows} / scalar(sum({rows}))"
+    return usual, share, f"{share} - {usual}"
+
+
+def _bins(title: str, variable: str) -> Table:
+    description = (
+        "The share of rows in the last hour (now) and in training, by upper bound or category; the "
+        "largest increase is on top. Bins of the live model only."
+    )
+    queries = [cells(expr) for expr in _shares(variable)]
+    columns = {"bin": "bin", "A": "training", "B": "now", "C": "change"}
+    table = grid(title, "percentunit", description, queries, columns)
+    column(ordered(table, "change", descending=True), "bin", unit="string", width=180)
+    for head in ("training", "now", "change"):
+        column(table, head, decimals=1)
+    return if_empty(table, _NONE)

@@ -1,5 +1,0 @@
-"""What keeps the dashboards from being drawn."""
-
-
-class CannotLook(Exception):
-    """The text says what is missing, or which program failed and how."""

@@ -1,0 +1,129 @@
+"""gunicorn's hooks, in the order in which a server's life calls them.
+
+`service.wsgi` is imported within the hooks: gunicorn loads it after the configuration file.
+"""
+
+import gc
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from model import ModelRefused
+from service.process import shutdown, startup
+from service.process.runtime import runtime
+from service.telemetry.error_reports import reports
+from service.telemetry.failures import contained
+from service.telemetry.metrics import multiprocess
+from service.telemetry.tracing import traces
+
+if TYPE_CHECKING:
+    from service.app import Parts
+
+
+def _parts() -> "Parts":
+    from service.wsgi import app  # noqa: PLC0415
+
+    return app.parts
+
+
+def on_starting(server: Any) -> None:
+    """In the master: check the final configuration, before anything listens."""
+    startup.prepare(server, runtime())
+    shutdown.hold_signals_over_forks()
+
+
+def when_ready(server: Any) -> None:
+    """In the master: log what is served."""
+    from service.wsgi import model_description  # noqa: PLC0415
+
+    startup.log_start(server, model_description(), _parts().keys.names)
+
+
+def pre_fork(server: Any, _worker: Any) -> None:
+    """In the master: freeze the collector's objects, whose marks would copy every shared page."""
+    contained("workers", _publish_workers_configured, server)
+    gc.freeze()
+
+
+def _publish_workers_configured(server: Any) -> None:
+    """Only the master knows how many workers there should be: TTIN and TTOU change it."""
+    _parts().metrics.process.configured(server.num_workers)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """In a worker: continue the metrics of the former worker at this place."""
+    multiprocess.bind_worker(worker.place)
+    worker.early_signals = server.SIG_QUEUE
+    worker.lent = server.systemd or any(isinstance(address, int) for address in server.cfg.address)
+
+
+def post_worker_init(worker: Any) -> None:
+    """In a worker: check the keys against the real sockets, and warm the model, before it accepts.
+
+    Raises ModelRefused or RegistryError if the version to serve can't be loaded.
+    """
+    from service.rollout.joining import join  # noqa: PLC0415
+
+    settings, parts = runtime().settings, _parts()
+    metrics = parts.metrics
+    contained.count = metrics.count_failure
+    worker.log.count_dropped = metrics.count_dropped_lines
+    reports.start(settings, metrics.count_report)
+    traces.start(settings, parts.holds_secret)
+    bound = [listener.getsockname() for listener in worker.sockets]
+    parts.keys.revoke_example_key_if_exposed(startup.public(bound, settings))
+    for served in parts.served:
+        counted = metrics.of(served.model.name).scoring
+        try:
+            served.slot.warm_up()
+        except ModelRefused:
+            counted.loaded("refused")
+            raise
+        counted.loaded("loaded")
+        served.slot.bind_worker(str(worker.place))
+    worker.begin = join(parts, worker.place)
+    metrics.process.start(str(worker.place))
+    worker.each_second = partial(_publish, parts)
+    runtime().scoreboard.mark_ready(worker.place)
+    _handle_early_signals(worker)
+
+
+def _handle_early_signals(worker: Any) -> None:
+    """Obey a stop that came before the worker had handlers of its own.
+
+    The master's handlers, which it was forked with, put it into a copy of the master's queue.
+    """
+    while not worker.early_signals.empty():
+        number = worker.early_signals.get()
+        if number in shutdown.STOPS:
+            os.kill(os.getpid(), number)
+
+
+def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
+    """Once a second: write the metrics, reload changed keys. A failure must not end the worker."""
+    metrics = parts.metrics
+    contained("keys", parts.keys.reload_if_changed)
+    contained("requests", metrics.http.publish, in_flight)
+    contained("stages", metrics.scoring.publish)
+    contained("process", metrics.process.publish, sockets)
+    contained("files", multiprocess.rewrite_removed)
+    for live in parts.slot.served:
+        contained("drift", live.behaviour.publish)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """In a worker: write the last counts and lines, and send waiting reports and spans."""
+    worker.each_second([], 0)
+    contained("log", worker.log.lines.flush)
+    contained("reports", reports.stop)
+    contained("traces", traces.stop)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """In the master: free an ended worker's place, and clear its live gauges."""
+    folder = runtime().run_folder.path
+    contained("gauges", multiprocess.clear_live_gauges, worker.place, folder)
+    runtime().scoreboard.leave(worker.place)
+    for served in _parts().served:
+        served.whiteboard.wipe(worker.place)
+    contained("workers", _publish_workers_configured, server)

@@ -1,0 +1,31 @@
+"""What the processes of one server share: settings, run folder and scoreboard.
+
+The master creates it before the first fork, and a reload keeps it: a reload replaces workers, not
+the app, so new settings would be half in force, and a bad value would end a running server.
+gunicorn knows its configuration file, the app and the worker class by their names only: `runtime`
+is the one place from which all three get the same object.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+from service.config.settings import Settings, load
+from service.process import cpu_quota
+from service.process.run_folder import RunFolder
+from service.process.scoreboard import PLACES, Scoreboard
+
+
+class Runtime(NamedTuple):
+    """Created once in each server."""
+
+    settings: Settings
+    run_folder: RunFolder
+    scoreboard: Scoreboard
+
+
+@cache
+def runtime() -> Runtime:
+    """The one of this server. The first call creates it, and raises SettingsError."""
+    settings = load()
+    workers = settings.workers or cpu_quota.available()
+    return Runtime(settings, RunFolder(workers), Scoreboard(PLACES))

@@ -1,0 +1,35 @@
+"""The tests' own clock: figures of time must not tell how the machine was."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from tests.support.paths import ROOT
+
+_PROGRAM = """
+import time
+from loadgen.common.clock import awake
+began = time.monotonic() - awake()
+time.sleep(0.2)
+print("ready", flush=True)
+input()
+print(time.monotonic() - awake() - began)
+"""
+
+
+def test_a_clock_that_stops_while_nobody_runs() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGCONT)
+        said, _ = process.communicate("\n", timeout=60)
+    assert float(said) > 0.4
