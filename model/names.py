@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from model.privacy import may_be_plate
+from model.redaction import may_be_plate
 
 # No name leaves its folder, is hidden, or is an alias.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from flask import Flask
 
 from model import catalog
-from model.scorer import Model
 from service.config.settings import Settings
 from service.http import errors
 from service.http.api_keys import LEAST_SEARCHED, ApiKeys
@@ -15,6 +14,7 @@ from service.http.middleware import RequestMiddleware
 from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
 from service.process.scoreboard import Scoreboard
+from service.rollout.joining import Served
 from service.rollout.rollout_state import Whiteboard
 from service.routes import docs, explain, score
 from service.routes import health as ops
@@ -24,14 +24,6 @@ from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-
-class Served(NamedTuple):
-    """A model that is served: what is live, and what the workers of this host agree on."""
-
-    model: Model
-    slot: Slot
-    whiteboard: Whiteboard
 
 
 class Parts(NamedTuple):

@@ -16,12 +16,12 @@ from flask import Flask
 from model import ModelRefused, catalog
 from model.registry import check_model
 from service import endpoints
-from service.app import Parts, Served, create_app, create_metrics_app
+from service.app import Parts, create_app, create_metrics_app
 from service.config.settings import Settings, SettingsError, refuse_start, variable
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.process.runtime import runtime
-from service.rollout.joining import first, has_live
+from service.rollout.joining import Served, first, has_live
 from service.rollout.rollout_state import whiteboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from model import catalog
 from model.errors import ModelRefused
 from model.names import PLATE, is_plate
-from model.privacy import scrub
+from model.redaction import redact
 from model.registry.aliases import (
     Aliases,
     Change,
@@ -173,7 +173,7 @@ class Registry:
         except ModelRefused as reason:
             if not force:
                 raise
-            return scrub(str(reason))
+            return redact(str(reason))
         return ""
 
     def _change(
@@ -181,7 +181,7 @@ class Registry:
     ) -> Moved:
         if len(note) > _LONGEST_NOTE or not note.isprintable():
             raise Refused(f"a note has at most {_LONGEST_NOTE} characters, and only printable ones")
-        if scrub(note) != note:
+        if redact(note) != note:
             raise Refused(f"note: {PLATE}")
         for _ in range(_TRIES):
             stored = self._store.read()

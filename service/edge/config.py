@@ -5,7 +5,7 @@ from typing import Final
 
 import jinja2
 
-from model.privacy import PLATE_IN_ID
+from model.redaction import PLATE_IN_ID
 from service.edge.settings import DOCS_BYTES, DOCS_REQUESTS, REPLY_BYTES, Settings
 
 _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import getrandbits
 from typing import Final
 
-from model.privacy import may_be_plate
+from model.redaction import may_be_plate
 from service.telemetry.record import Record
 
 # What may be echoed into a header and a log line.

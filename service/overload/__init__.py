@@ -1,4 +1,4 @@
-"""Overload: which requests are let in, and by when they must be answered.
+"""Overload: which requests are admitted, and until when it makes sense to score them.
 
 May import: stdlib, `service.config`. Never: flask, scorers, HTTP statuses.
 """

@@ -81,7 +81,7 @@ def post_worker_init(worker: Any) -> None:
             raise
         counted.loaded("loaded")
         served.slot.bind_worker(str(worker.place))
-    worker.begin = join(parts, worker.place)
+    worker.begin = join(parts, parts.served, worker.place)
     metrics.process.start(str(worker.place))
     worker.each_second = partial(_publish, parts)
     runtime().scoreboard.mark_ready(worker.place)

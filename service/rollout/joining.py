@@ -2,26 +2,58 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from model import ModelRefused, catalog
 from model.registry import Aliases, Registry, RegistryError, open_registry, validate
+from model.scorer import Model
 from service.config.settings import Settings, SettingsError, variable
 from service.process.runtime import runtime
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
-from service.rollout.rollout_state import Note, Order, Target, whiteboard
+from service.rollout.rollout_state import Note, Order, Target, Whiteboard, whiteboard
 from service.scoring.shadow import Shadow
 
 if TYPE_CHECKING:
-    from service.app import Parts, Served
+    from service.overload.admission import Admission
+    from service.process.scoreboard import Scoreboard
+    from service.scoring.live import Slot
+    from service.telemetry.metrics import Metrics
 
 log = logging.getLogger("scoring")
+
+
+class Served(NamedTuple):
+    """A model that is served: what is live, and what the workers of this host agree on."""
+
+    model: Model
+    slot: "Slot"
+    whiteboard: Whiteboard
+
+
+class Shared(Protocol):
+    """What a worker's followers share: the parts of its server."""
+
+    @property
+    def settings(self) -> Settings:
+        """All settings."""
+
+    @property
+    def metrics(self) -> "Metrics":
+        """All series."""
+
+    @property
+    def admission(self) -> "Admission":
+        """Which requests are let in."""
+
+    @property
+    def scoreboard(self) -> "Scoreboard":
+        """The places of the workers."""
 
 
 def registry_of(settings: Settings, name: str = catalog.DEFAULT) -> Registry:
@@ -85,13 +117,13 @@ def _begin_with(name: str, version: str, aliases: Aliases) -> None:
     whiteboard(name).give(Order(target, monotonic(), former), instead_of=None)
 
 
-def join(parts: "Parts", number: int) -> Callable[[], None]:
+def join(parts: "Shared", served: Iterable[Served], number: int) -> Callable[[], None]:
     """In a worker, before its first connection: serve what the others do.
 
     What is returned follows the registry with them, once the event loop runs. Raises RegistryError
     or ModelRefused when what they serve can't be had.
     """
-    starts = [_joined(parts, served, number) for served in parts.served]
+    starts = [_joined(parts, one, number) for one in served]
 
     def start() -> None:
         for begin in starts:
@@ -100,7 +132,7 @@ def join(parts: "Parts", number: int) -> Callable[[], None]:
     return start
 
 
-def _joined(parts: "Parts", served: "Served", number: int) -> Callable[[], None]:
+def _joined(parts: "Shared", served: Served, number: int) -> Callable[[], None]:
     slot, metrics = served.slot, parts.metrics.of(served.model.name)
     if not parts.settings.registry:
         serving = Target(slot.current.version, 0)
@@ -116,7 +148,7 @@ def _joined(parts: "Parts", served: "Served", number: int) -> Callable[[], None]
     return follower.start
 
 
-def _follower(parts: "Parts", served: "Served", number: int) -> Follower:
+def _follower(parts: "Shared", served: Served, number: int) -> Follower:
     settings, slot, name = parts.settings, served.slot, served.model.name
     registry, metrics = registry_of(settings, name), parts.metrics.of(name)
     return Follower(

@@ -8,10 +8,9 @@ from flask import Blueprint, request
 from model import InvalidRequest, catalog
 from model.regno import Explanation, Reading, Row
 from service.config.settings import Settings
-from service.http import body, reply
+from service.http import body, deadline, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.overload import deadline
 from service.overload.admission import Admission
 from service.scoring.core import reviewer_of
 from service.scoring.explanations import LONGEST_SECONDS, Explaining

@@ -11,7 +11,7 @@ from flask import Blueprint, request
 from msgspec import Meta, Struct
 
 from model import PLATE, ModelRefused, body_text, catalog, is_name, is_plate
-from model.privacy import scrub
+from model.redaction import redact
 from model.registry import (
     Aliases,
     Conflict,
@@ -261,9 +261,9 @@ class ModelRoute:
         try:
             return act(open_registry(location, cache=Path(cache) if cache else None, check=check))
         except (Conflict, Unavailable) as reason:
-            raise errors.Refused(503, scrub(str(reason))) from reason
+            raise errors.Refused(503, redact(str(reason))) from reason
         except (ModelRefused, RegistryError) as reason:
-            raise errors.Refused(409, scrub(str(reason))) from reason
+            raise errors.Refused(409, redact(str(reason))) from reason
 
     def _body(self, kind: type[C]) -> C:
         """The request's body, an empty one if there is none. Raises Refused, naming the field.
@@ -279,7 +279,7 @@ class ModelRoute:
                 raise errors.Refused(400, f"{field}: it holds a key")
         if is_plate(version):
             raise errors.Refused(400, f"version: {PLATE}")
-        if scrub(wanted.note) != wanted.note:
+        if redact(wanted.note) != wanted.note:
             raise errors.Refused(400, f"note: {PLATE}")
         return wanted
 

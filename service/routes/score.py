@@ -15,14 +15,14 @@ from msgspec import field
 from model import InvalidRequest
 from model.scorer import Model
 from service.config.settings import Settings
-from service.http import body, errors, reply
+from service.http import body, deadline, errors, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.overload import deadline
 from service.overload.admission import FULL, Admission
 from service.scoring.core import Outcome
 from service.scoring.live import Slot
 from service.scoring.service import Call, ScoringService
+from service.server.iteration import yield_to_io
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record, record_of
 
@@ -51,7 +51,7 @@ class ScoreRoute:
         self.path = model.path.rstrip("/")
         self.paths = (f"{self.path}/", self.path)
         self.limits = (settings.max_body, settings.max_array_body)
-        self.service = ScoringService(model, slot, settings, metrics, admission)
+        self.service = ScoringService(model, slot, settings, metrics, admission, yield_to_io)
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
         """Read, score, reply. Raises InvalidRequest, Refused or Overloaded."""

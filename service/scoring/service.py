@@ -6,7 +6,7 @@ methods. Nothing here knows HTTP.
 """
 
 from asyncio import Task, get_running_loop
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from service.config.settings import Settings
 from service.overload.admission import ARRAY_BYTES, DEADLINE, Admission
 from service.scoring.core import Outcome, Scoring
 from service.scoring.live import Live, Slot
-from service.server.iteration import yield_to_io
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record
 
@@ -87,10 +86,18 @@ class Call(Struct, gc=False, eq=False):
 class ScoringService:
     """Scores bodies with the version of a model that is live in a slot."""
 
-    def __init__(
-        self, model: Model, slot: Slot, settings: Settings, metrics: Metrics, admission: Admission
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a server
+        self,
+        model: Model,
+        slot: Slot,
+        settings: Settings,
+        metrics: Metrics,
+        admission: Admission,
+        pause: Callable[[], Awaitable[None]],
     ) -> None:
+        """`pause` lets the event loop serve others between the steps of an array."""
         self.slot = slot
+        self._pause = pause
         self.admission = admission
         self.scoring = Scoring(model, slot, settings, metrics)
         self._decoder = model.decoder(settings.max_rows)
@@ -175,7 +182,7 @@ class ScoringService:
         slices = _timed(self._decoder.slices(body), record)
         for outcomes in self.scoring.array(live, slices, record, detail=call.detail):
             call.add(outcomes)
-            await yield_to_io()
+            await self._pause()
 
 
 def _timed(slices: Iterator[T], record: Record) -> Iterator[T]:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from model.privacy import scrub
+from model.redaction import redact
 
 # Longer messages are cut to so many characters, which fit even when all of them are escaped.
 _CUT: Final = 300
@@ -122,7 +122,7 @@ def told(record: logging.LogRecord) -> str:
         text = record.getMessage()
     except (TypeError, ValueError):  # a library's slip must not raise where it logs
         text = str(record.msg)
-    return scrub(text)
+    return redact(text)
 
 
 def timestamp(moment: float) -> str:

@@ -11,7 +11,7 @@ from traceback import walk_tb
 from types import FrameType
 from typing import Any, Final
 
-from model.privacy import scrub
+from model.redaction import redact
 from service.telemetry.record import Record
 
 # The parts of an event that may leave the process.
@@ -64,8 +64,8 @@ def _described(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     frames = [_frame(frame, line) for frame, line in walk_tb(error.__traceback__)]
     return {
-        "type": scrub(kind.__name__),
-        "module": scrub(kind.__module__),
+        "type": redact(kind.__name__),
+        "module": redact(kind.__module__),
         "value": _WITHHELD,
         "stacktrace": {"frames": frames[-_FRAMES:]},
     }
@@ -74,9 +74,9 @@ def _described(error: BaseException) -> dict[str, Any]:
 def _frame(frame: FrameType, line: int) -> dict[str, Any]:
     module = str(frame.f_globals.get("__name__", ""))
     return {
-        "filename": scrub(_below_its_root(frame.f_code.co_filename)),
-        "function": scrub(frame.f_code.co_qualname),
-        "module": scrub(module),
+        "filename": redact(_below_its_root(frame.f_code.co_filename)),
+        "function": redact(frame.f_code.co_qualname),
+        "module": redact(module),
         "lineno": line,
         "in_app": module.partition(".")[0] in _OURS,
     }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.privacy import PLATE_IN_ID, may_be_plate
+from model.redaction import PLATE_IN_ID, may_be_plate
 from service.edge.config import ID
 from service.http.key_guesses import BURST
 from tests.support.echo import Echo, Say

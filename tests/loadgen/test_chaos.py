@@ -1,4 +1,4 @@
-"""Disturbances under load, as `make chaos` runs them."""
+"""Faults under load, as `make chaos` injects them."""
 
 import json
 import re
@@ -14,17 +14,17 @@ from loadgen.load import shapes
 from tests.support.paths import ROOT
 
 
-def test_every_disturbance_has_its_stage() -> None:
+def test_every_fault_has_its_stage() -> None:
     named = {stage.given_name for stage in shapes.named("chaos").stages}
     assert set(FAULTS) <= named
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "status"),
+    ("code", "outcome", "status"),
     [(0, "replaced within 1.0 s", 0), (0, "FAILED: no 2 workers served", 1), (4, "FAILED: x", 4)],
 )
-def test_a_disturbance_that_did_not_end_is_no_success(code: int, words: str, status: int) -> None:
-    assert chaos.status(code, {"nothing": "", "worker killed": words}) == status
+def test_a_fault_that_was_not_completed_is_no_success(code: int, outcome: str, status: int) -> None:
+    assert chaos.status(code, {"nothing": "", "worker killed": outcome}) == status
 
 
 SHORT = """

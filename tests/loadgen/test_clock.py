@@ -1,4 +1,4 @@
-"""The tests' own clock: figures of time must not tell how the machine was."""
+"""The clock without standstills of the machine."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ print(time.monotonic() - awake() - began)
 """
 
 
-def test_a_clock_that_stops_while_nobody_runs() -> None:
+def test_the_clock_stops_while_no_process_runs() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _PROGRAM],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Runs that do not start, and runs that somebody ends."""
+"""Runs that do not start, and runs that are interrupted."""
 
 import signal
 import subprocess
@@ -45,7 +45,7 @@ URL = "http://127.0.0.1:1"
         (("--url", URL, "--out", "/dev/null"), "k", "/dev/null: File exists"),
     ],
 )
-def test_what_can_not_be_is_refused_before_anything_is_sent(
+def test_an_invalid_setting_is_rejected_before_anything_is_sent(
     tmp_path: Path, arguments: tuple[str, ...], key: str, reason: str
 ) -> None:
     code, said = load(tmp_path, shapes_file(tmp_path), *arguments, LOADGEN_API_KEY=key)
@@ -69,7 +69,7 @@ def test_a_file_without_a_key_is_named(content: str | None, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_ends_a_run_leaves_no_process_behind(tmp_path: Path, number: int) -> None:
+def test_a_signal_leaves_no_process_behind(tmp_path: Path, number: int) -> None:
     """Not the service either, which has a session of its own; the status is no success."""
     arguments = ("--shape", "made", "--shapes", str(shapes_file(tmp_path)), "--out", str(tmp_path))
     with subprocess.Popen(
@@ -105,7 +105,7 @@ def test_a_folder_that_is_gone_when_a_run_ends_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_master_whose_last_worker_is_lost_ends(tmp_path: Path) -> None:
-    """Nobody is left to send anything: it waits for nobody, and that is no success."""
+    """It does not wait for another worker, and the exit code is no success."""
     port = str(free_port())
     files = ("--shapes", str(shapes_file(tmp_path)), "--out", str(tmp_path / "out"))
     with double() as url:

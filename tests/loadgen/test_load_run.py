@@ -1,4 +1,4 @@
-"""Whole runs: Locust with its processes, against a service or a double that misbehaves."""
+"""Whole runs: Locust with its processes, against a service or a double with faults."""
 
 import re
 import signal
@@ -22,20 +22,20 @@ LOCUSTS_PORT = 5557
 
 
 @pytest.mark.slow
-def test_a_service_that_stands_still_is_found_out(tmp_path: Path) -> None:
-    """A closed loop would have sent nothing meanwhile, and seen one slow request a user."""
-    with double(every=10, stall=1) as url:
-        shapes = shapes_file(tmp_path, seconds=20)
+def test_a_service_with_stalls_breaks(tmp_path: Path) -> None:
+    """A closed loop would have sent nothing meanwhile, and measured one slow request a user."""
+    with double(every=5, stall=1) as url:
+        shapes = shapes_file(tmp_path, seconds=10)
         code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
     (stage,) = written(tmp_path)["stages"]
     assert code == 1, said
-    assert stage["sent"] == stage["planned"] == 2000
+    assert stage["sent"] == stage["planned"] == 1000
     assert stage["latency_ms"]["p99"] >= 500
     assert {check["name"] for check in stage["checks"] if not check["holds"]} >= {"p99, ms"}
 
 
 @pytest.mark.slow
-def test_two_workers_share_one_timetable(tmp_path: Path) -> None:
+def test_two_workers_share_one_schedule(tmp_path: Path) -> None:
     with double() as url, socket.socket() as another_run:
         with suppress(OSError):  # taken by another one already
             another_run.bind(("", LOCUSTS_PORT))
@@ -45,7 +45,7 @@ def test_two_workers_share_one_timetable(tmp_path: Path) -> None:
     content = written(tmp_path)
     (stage,) = content["stages"]
     assert content["about"]["generators"] == 2, said
-    assert stage["sent"] == stage["planned"] == 1200
+    assert stage["sent"] == stage["planned"] == 600
     assert stage["failures"] == {}
     assert "Golden rows: not checked, the service names no version" in said
     assert re.search(r"golden rows with another score +- +≤ +0  not checked\n", said)
@@ -53,13 +53,13 @@ def test_two_workers_share_one_timetable(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_generators_by_hand_do_as_the_master_says(tmp_path: Path) -> None:
+def test_generators_by_hand_use_the_schedule_of_the_master(tmp_path: Path) -> None:
     """Its shape is what counts, the time to wait for a reply too, and its clock.
 
     The worker's own file is another, and its time of day half a minute behind.
     """
     port = str(free_port())
-    shapes = shapes_file(tmp_path, seconds=8, timeout=1)
+    shapes = shapes_file(tmp_path, seconds=4, timeout=1)
     (tmp_path / "other").mkdir()
     others = shapes_file(tmp_path / "other", rate=1, timeout=60)
     with double(every=4, stall=2) as url:
@@ -75,7 +75,7 @@ def test_generators_by_hand_do_as_the_master_says(tmp_path: Path) -> None:
             worker.wait(20)
     (stage,) = written(tmp_path)["stages"]
     assert master.returncode == 1, said
-    assert stage["planned"] == 800
+    assert stage["planned"] == 400
     assert set(stage["failures"]) == {"single: TimeoutError"}, said
 
 
@@ -86,7 +86,7 @@ def test_a_generator_that_stood_still_gives_no_verdict(tmp_path: Path) -> None:
     with double() as url:
         files = ("--shapes", str(shapes), "--out", str(tmp_path / "out"))
         with locust("--headless", "--only-summary", "-H", url, *files) as process:
-            next(line for line in process.stdout or () if line.startswith("   4 s"))
+            next(line for line in process.stdout or () if line.startswith("   3 s"))
             process.send_signal(signal.SIGSTOP)
             time.sleep(1)
             process.send_signal(signal.SIGCONT)
@@ -106,7 +106,7 @@ def test_a_service_that_refuses_everything_breaks(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nobody_at_the_address_breaks(tmp_path: Path) -> None:
+def test_an_address_without_a_listener_breaks(tmp_path: Path) -> None:
     shapes = shapes_file(tmp_path, seconds=2)
     url = f"http://127.0.0.1:{free_port()}"
     code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
@@ -115,7 +115,7 @@ def test_nobody_at_the_address_breaks(tmp_path: Path) -> None:
 
 
 class HalfReplies(socketserver.StreamRequestHandler):
-    """Sends a head and a first byte, and hangs up."""
+    """Sends a head and one byte, and closes the connection."""
 
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
 
@@ -129,17 +129,17 @@ class HalfReplies(socketserver.StreamRequestHandler):
 
 
 class Elsewhere(HalfReplies):
-    """Sends everybody to another address."""
+    """Redirects every request."""
 
     reply = b"HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Drips(HalfReplies):
-    """Sends its reply a byte at a time: each comes soon, and all of them never."""
+    """Sends its reply byte by byte: each byte arrives soon, the whole reply never."""
 
     def handle(self) -> None:
         super().handle()
-        with suppress(OSError):  # the client has had enough of it
+        with suppress(OSError):  # the client has closed it
             for _ in range(99):
                 time.sleep(0.1)
                 self.wfile.write(b" ")
@@ -175,7 +175,7 @@ def test_half_a_reply_is_a_failure_like_any_other(tmp_path: Path) -> None:
 def test_a_reply_that_drips_is_late_as_a_whole(tmp_path: Path) -> None:
     assert failures(tmp_path, Drips) == {"single: TimeoutError": 40}
     (stage,) = written(tmp_path)["stages"]
-    assert stage["latency_ms"]["p50"] == pytest.approx(3000, abs=300)
+    assert stage["latency_ms"]["p50"] >= 3000
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_the_real_service_gives_all_right_replies_to_every_kind(tmp_path: Path) 
     (stage,) = content["stages"]
     # After a moment in which the machine stood still, arrays are the first to be refused.
     assert set(stage["failures"]) <= {"array: status 429, not 200"}, said
-    assert stage["sent"] == stage["planned"] == 1200
+    assert stage["sent"] == stage["planned"] == 600
     assert content["golden_rows"] > 50
     assert code in {0, 1}, said
     page = (tmp_path / "out/made.html").read_text(encoding="utf-8")
@@ -201,7 +201,7 @@ def test_the_real_service_gives_all_right_replies_to_every_kind(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_generator_tells_its_metrics_while_it_runs(tmp_path: Path) -> None:
+def test_the_generator_has_metrics_while_it_runs(tmp_path: Path) -> None:
     port = free_port()
     shapes = shapes_file(tmp_path, seconds=4)
     with double() as url:

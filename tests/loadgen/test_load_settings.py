@@ -1,10 +1,12 @@
-"""A flag goes before its variable, that before the default: for our command and for Locust's."""
+"""A flag overrides its variable, and that the default: for our command and for Locust's."""
 
 import subprocess
 import sys
 
 import pytest
 
+from loadgen.load import __main__ as load_command
+from loadgen.load.settings import variable
 from tests.support.example import example
 from tests.support.load import command, environment
 from tests.support.paths import ROOT
@@ -17,7 +19,7 @@ _ADDRESS = {"LOADGEN_URL": _URL, "LOCUST_HOST": _URL, "LOADGEN_API_KEY": "k"}
 
 
 def refused(program: list[str], *arguments: str, **variables: str) -> str:
-    """What it says when it does not start."""
+    """The error output of a program that does not start."""
     finished = subprocess.run(
         [*program, *arguments], cwd=ROOT, env=environment(**{**_ADDRESS, **variables}),
         capture_output=True, text=True, check=False, timeout=60,
@@ -37,15 +39,42 @@ _UNUSABLE = [
 ]
 
 
-@_PROGRAMS
 @pytest.mark.parametrize(("option", "value", "reason"), _UNUSABLE)
-def test_a_variable_is_understood_and_its_flag_goes_before_it(
-    program: list[str], option: str, value: str, reason: str
+def test_locust_reads_a_variable_and_its_flag_overrides_it(
+    option: str, value: str, reason: str
 ) -> None:
-    variable = "LOADGEN_" + option.upper().replace("-", "_")
-    assert reason in refused(program, **{variable: value})
+    assert reason in refused(_LOCUST, **{variable(option): value})
     other = "0" if option == "metrics-port" else "/other"
-    assert reason in refused(program, f"--{option}", value, **{variable: other})
+    assert reason in refused(_LOCUST, f"--{option}", value, **{variable(option): other})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("shape", "soak"), ("shapes", "/some.toml"), ("rows", "/some.csv"), ("out", "/some")),
+        *(("metrics-port", "9101"), ("url", "http://host:1")),
+    ],
+)
+def test_our_command_reads_a_variable_and_its_flag_overrides_it(
+    option: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parsed(*arguments: str) -> str:
+        return str(getattr(load_command._arguments(arguments), option.replace("-", "_")))
+
+    monkeypatch.setenv(variable(option), value)
+    assert parsed() == value
+    monkeypatch.setenv(variable(option), "0" if option == "metrics-port" else "/other")
+    assert parsed(f"--{option}", value) == value
+
+
+def test_our_command_names_a_port_that_is_no_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOADGEN_METRICS_PORT", "9100,5")
+    with pytest.raises(SystemExit) as ended:
+        load_command._arguments([])
+    assert ended.value.code == 2
+    assert "argument --metrics-port: it must be a whole number" in capsys.readouterr().err
 
 
 @_PROGRAMS
@@ -56,7 +85,7 @@ def test_an_empty_variable_is_none(program: list[str]) -> None:
     assert "must be like http://127.0.0.1:8000" in refused(program, **given)
 
 
-def test_help_tells_every_variable_that_the_example_offers() -> None:
+def test_help_names_every_variable_of_the_example() -> None:
     shown = subprocess.run(
         command("--help"), cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
     ).stdout

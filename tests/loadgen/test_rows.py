@@ -1,4 +1,4 @@
-"""Request bodies out of a CSV."""
+"""Request bodies from a CSV."""
 
 import csv
 import json
@@ -58,7 +58,7 @@ def test_the_mark_of_a_spreadsheet_is_no_part_of_the_first_name(tmp_path: Path) 
         (b"6.4", b"6" * 200_000, "not a CSV"),
     ],
 )
-def test_what_no_client_could_send_is_refused(
+def test_values_that_no_client_can_send_are_rejected(
     tmp_path: Path, old: bytes, new: bytes, reason: str
 ) -> None:
     path = write_csv(tmp_path / "rows.csv", READING)
@@ -69,7 +69,7 @@ def test_what_no_client_could_send_is_refused(
         rows.read(path)
 
 
-def test_a_long_field_is_refused_whatever_limit_the_process_has(tmp_path: Path) -> None:
+def test_a_long_field_is_rejected_whatever_limit_the_process_has(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", READING | {"recognition_accuracy": "6" * 200_000})
     before = csv.field_size_limit(sys.maxsize)
     try:

@@ -1,4 +1,4 @@
-"""What is counted, what an sender hands out and when, and what stages make of it."""
+"""The counts, the requests of a sender, and the figures of stages."""
 
 import time
 from typing import Any, Final
@@ -53,7 +53,7 @@ def test_latency_belongs_to_the_second_it_was_due_in_and_rate_to_that_of_the_rep
     assert stats.seconds[2].right == 1
 
 
-def test_what_is_refused_does_not_water_down_the_times_of_scores() -> None:
+def test_latencies_of_rejected_requests_do_not_count_as_those_of_scores() -> None:
     stats = Stats()
     stats.add(done(0, 0.02))
     stats.add(done(0, 0.001, "bad"))
@@ -71,7 +71,7 @@ def test_failures_are_counted_by_reason_and_are_not_right() -> None:
     assert stats.seconds[0].right == 0
 
 
-def test_tallies_of_several_generators_add_up_after_their_journey() -> None:
+def test_stats_of_several_generators_add_up_after_their_transport() -> None:
     one, other = Stats(), Stats()
     for stats, cpu in ((one, 0.2), (other, 0.7)):
         stats.add(done(0, 0.01, fault="x"))
@@ -157,7 +157,7 @@ def test_a_late_generator_is_known_from_its_counts() -> None:
     assert judged.outcome is Outcome.GENERATOR_LAGGED
 
 
-def test_the_line_of_a_second_tells_target_and_replies() -> None:
+def test_the_line_of_a_second_has_target_and_replies() -> None:
     course = shape(Stage(4, 500.0, judged=True))
     line = evaluation.line(evaluation.row(filled(1, 500, took=0.0).at(0), course, 0))
     assert "target    500/s" in line
@@ -166,11 +166,11 @@ def test_the_line_of_a_second_tells_target_and_replies() -> None:
     assert empty.count(" - ") == 3
 
 
-# Agents
+# Senders
 
 
 def serve(sender: Sender, takes: float, due: list[float]) -> None:
-    """What one user does: each call takes so long."""
+    """One user, whose calls take so long."""
     for call in sender.calls():
         due.append(call.due)
         gevent.sleep(takes)
@@ -190,7 +190,7 @@ def run(rate: float, users: int, takes: float = 0.0) -> tuple[Second, list[list[
     return total.between(0, 9), dues
 
 
-def test_users_share_the_timetable_and_send_nothing_early() -> None:
+def test_users_share_the_schedule_and_send_nothing_early() -> None:
     seen, dues = run(50, users=3)
     assert sorted(due for share in dues for due in share) == [n / 50 for n in range(50)]
     assert all(dues)
@@ -203,7 +203,8 @@ def test_what_had_to_wait_for_a_free_user_is_slow_and_not_late() -> None:
     # Forty calls of 50 ms take 2 s; the last was due after 0.975 s.
     assert (seen.scored.percentile_ms(1.0) or 0) >= 1000
     assert seen.sent == 40
-    assert (seen.late.percentile_ms(0.5) or 0) < 25
+    # The wait counts as latency, and is far more than the lateness of a process that can run.
+    assert (seen.late.percentile_ms(0.5) or 0) < (seen.scored.percentile_ms(0.5) or 0)
 
 
 def test_a_generator_that_can_not_run_is_late() -> None:
@@ -217,6 +218,6 @@ def test_a_generator_that_can_not_run_is_late() -> None:
     sender.end()
     late = total.between(0, 9).late
     assert (late.percentile_ms(1.0) or 0) >= 150
-    # A fifth of the time, however few looked at the clock meanwhile.
+    # A fifth of the time, however few readings of the clock fell into it.
     assert (late.percentile_ms(0.9) or 0) >= 80
     assert total.at(0).cpu < 0.9

@@ -1,4 +1,4 @@
-"""The verdict's own logic: nothing here sends anything."""
+"""The logic of the verdict."""
 
 import json
 from pathlib import Path
@@ -179,7 +179,7 @@ def test_the_table_names_each_miss_and_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("golden", "models", "told"),
+    ("golden", "models", "line"),
     [
         (12, {"1": 120}, "Golden rows: 12 with the known score\n"),
         (0, {"": 120}, "Golden rows: not checked, the service names no version\n"),
@@ -187,11 +187,11 @@ def test_the_table_names_each_miss_and_why() -> None:
         (0, {}, "Golden rows: not checked, no row was scored\n"),
     ],
 )
-def test_the_table_tells_of_golden_rows_that_were_not_checked(
-    golden: int, models: dict[str, int], told: str
+def test_the_table_shows_why_golden_rows_were_not_checked(
+    golden: int, models: dict[str, int], line: str
 ) -> None:
     finished = run(judged())._replace(golden=golden, models=models)
-    assert told in report.as_text(finished)
+    assert line in report.as_text(finished)
     assert report.as_json(finished)["models"] == models
 
 
@@ -208,8 +208,8 @@ def test_a_stage_without_golden_rows_says_so_and_holds(
 ) -> None:
     result = judged(golden=golden, failures=failures)
     text = report.as_text(run(result))
-    (told,) = [told for told in text.splitlines() if "golden rows with another" in told]
-    assert " ".join(told.split()[5:]) == line
+    (found,) = [one for one in text.splitlines() if "golden rows with another" in one]
+    assert " ".join(found.split()[5:]) == line
     assert result.outcome is outcome
 
 

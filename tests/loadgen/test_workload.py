@@ -1,4 +1,4 @@
-"""What is sent, and which replies are right."""
+"""The requests of a workload, and which replies are right."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A Prometheus, an Alertmanager and somebody who is told, for the length of a test."""
+"""A Prometheus, an Alertmanager and a receiver of notifications for the length of a test."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ Notification = dict[str, Any]
 
 
 class Webhook:
-    """Somebody who is told: keeps what is posted to its address, with the credentials."""
+    """A receiver that keeps the notifications and credentials that are posted to it."""
 
     def __init__(self) -> None:
         self.notifications: list[Notification] = []
@@ -34,7 +34,7 @@ class Webhook:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = HTTPServer(("127.0.0.1", 0), Receiver)
         self.url = f"http://127.0.0.1:{self._server.server_port}/alerts"
@@ -63,7 +63,7 @@ def webhook() -> Iterator[Webhook]:
 
 @contextmanager
 def alertmanager(folder: Path, config: dict[str, Any]) -> Iterator[str]:
-    """A ready Alertmanager; gives its address. Groups wait a second, so that a test need not."""
+    """The address of a ready Alertmanager, whose groups wait a second."""
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "1s", "group_interval": "1s"}
     path = folder / "alertmanager.yml"
@@ -84,7 +84,7 @@ def alertmanager(folder: Path, config: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def prometheus(folder: Path, config: dict[str, Any]) -> Iterator[str]:
-    """A ready Prometheus with its configuration and data in a folder; gives its address."""
+    """The address of a ready Prometheus with its configuration and data in a folder."""
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"

@@ -121,7 +121,7 @@ def test_a_dotenv_that_is_no_text_stops_with_78_and_is_named(tmp_path: Path) -> 
     assert stopped.stderr == ".env: it can't be read as UTF-8 text\n"
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "alertmanager.yml"
     stopped = _command(tmp_path, _WEBHOOK, "--output", str(path))
     assert (stopped.returncode, stopped.stdout) == (73, "")
@@ -170,7 +170,7 @@ _BAD: Final[list[tuple[dict[str, str], str, str]]] = [
 
 
 @pytest.mark.parametrize(("settings", "variable", "reason"), _BAD)
-def test_a_bad_setting_is_named_and_its_value_is_not_told(
+def test_a_bad_setting_is_named_without_its_value(
     settings: dict[str, str], variable: str, reason: str
 ) -> None:
     prefixed = {f"ALERTMANAGER_{name}": value for name, value in settings.items()}
@@ -201,7 +201,7 @@ def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nobody_is_told_only_when_that_is_meant() -> None:
+def test_no_receiver_is_allowed_only_by_its_setting() -> None:
     receivers = _made(ALERTMANAGER_NOBODY="true")["receivers"]
     assert receivers == [{"name": "operators"}]
     assert _made(ALERTMANAGER_NOBODY="true", **_WEBHOOK) == _made(**_WEBHOOK)
@@ -213,7 +213,7 @@ def test_a_truth_value_that_is_none_is_named(name: str) -> None:
         _made(**_WEBHOOK, **{f"ALERTMANAGER_{name}": "perhaps"})
 
 
-def test_a_misspelt_variable_is_told(tmp_path: Path) -> None:
+def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
     made = _command(tmp_path, _WEBHOOK | {"ALERTMANAGER_EMIAL_TO": "a@b"})
     assert made.returncode == 0
     assert made.stderr == "ALERTMANAGER_EMIAL_TO: no such setting; it is ignored\n"
@@ -255,7 +255,7 @@ def test_the_command_reads_the_dotenv_of_its_folder(tmp_path: Path) -> None:
     assert not (ROOT / "alertmanager.yml").exists()
 
 
-def test_the_example_file_tells_every_setting_with_its_default_and_its_prose() -> None:
+def test_the_example_file_has_every_setting_with_default_and_description() -> None:
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     expected = [
         (schema[field]["description"], named(field), str(schema[field]["default"]).lower())

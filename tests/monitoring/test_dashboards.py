@@ -41,7 +41,9 @@ def test_the_committed_json_is_current() -> None:
     assert files.stale(files.make(slo.load())) == []
 
 
-def test_check_tells_what_is_not_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_names_files_that_are_not_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = files.make(slo.load())
     monkeypatch.setattr(files, "FOLDER", tmp_path)
     files.write(made)
@@ -87,7 +89,7 @@ def test_every_panel_has_a_unit_and_a_description(panel: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("name", dashboards.names())
-def test_panels_stand_beside_each_other(name: str) -> None:
+def test_panels_do_not_overlap(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in nonempty(dashboards.load(name)["panels"]):
         place = panel["gridPos"]
@@ -108,8 +110,8 @@ def test_ids_titles_and_references_are_unique(name: str) -> None:
     assert ids == sorted(set(ids))
     titles = [panel["title"] for panel in dashboards.panels(dashboard)]
     assert len(titles) == len(set(titles))
-    asked = [(query.panel, query.ref) for query in dashboards.queries(dashboard)]
-    assert len(asked) == len(set(asked))
+    references = [(query.panel, query.ref) for query in dashboards.queries(dashboard)]
+    assert len(references) == len(set(references))
 
 
 def _panel(name: str, title: str) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def test_no_two_statuses_have_one_colour() -> None:
     assert len(set(colours.values())) == len(colours)
 
 
-def test_a_legend_of_many_names_is_beside_its_graph() -> None:
+def test_a_legend_of_many_names_is_to_the_right_of_its_graph() -> None:
     for name, title in (
         ("service", "Why rows are refused"),
         ("model", "Refused rows by field"),
@@ -166,8 +168,8 @@ def test_variables_are_filled_in_as_grafana_does() -> None:
 def test_every_variable_of_a_dashboard_is_used_and_every_used_one_is_there(name: str) -> None:
     dashboard = dashboards.load(name)
     variables = {variable["name"] for variable in dashboard["templating"]["list"]}
-    asked = "".join(query.expr for query in dashboards.queries(dashboard))
-    assert set(re.findall(r"\$(\w+)", asked)) - {"__interval", "__rate_interval"} == variables
+    queries = "".join(query.expr for query in dashboards.queries(dashboard))
+    assert set(re.findall(r"\$(\w+)", queries)) - {"__interval", "__rate_interval"} == variables
 
 
 def test_the_data_source_knows_how_often_prometheus_scrapes() -> None:

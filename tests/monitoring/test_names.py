@@ -1,4 +1,4 @@
-"""Rules, dashboards and runbook speak of what the service really exports, and of all of it."""
+"""Rules, dashboards and runbook name only metrics that the service exports, and all of them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""From a server that is gone to somebody who is told, through the real programs."""
+"""From a server that is down to the notification, through the real programs."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,17 +40,17 @@ def _hurried(folder: Path, manager: str, targets: list[str]) -> dict[str, Any]:
     return made
 
 
-def test_two_instances_that_are_gone_make_one_notification(tmp_path: Path) -> None:
+def test_two_instances_that_are_down_cause_one_notification(tmp_path: Path) -> None:
     targets = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     token = tmp_path / "token"
     token.write_text("wL9x")
     with webhook() as receiver:
-        told = Settings(webhook_url=receiver.url, webhook_token_file=str(token))
+        settings = Settings(webhook_url=receiver.url, webhook_token_file=str(token))
         with (
-            alertmanager(tmp_path, config(told)) as manager,
+            alertmanager(tmp_path, config(settings)) as manager,
             prometheus(tmp_path, _hurried(tmp_path, manager, targets)) as address,
         ):
-            eventually(lambda: bool(_both(receiver)), "somebody is told of both")
+            eventually(lambda: bool(_both(receiver)), "a notification has both")
             assert len(query(address, 'up{job="scoring"} == 0')) == 2
         _is_about(receiver, targets)
         assert set(receiver.authorizations) == {"Bearer wL9x"}
@@ -82,7 +82,7 @@ def _alert(name: str, severity: str, **labels: str) -> dict[str, Any]:
 
 
 def _inhibited(manager: str) -> set[tuple[str, str]]:
-    """Names and instances of the alerts that another one keeps quiet."""
+    """Names and instances of the inhibited alerts."""
     alerts = httpx.get(f"{manager}/api/v2/alerts").json()
     return {
         (alert["labels"]["alertname"], alert["labels"].get("instance", ""))
@@ -91,7 +91,7 @@ def _inhibited(manager: str) -> set[tuple[str, str]]:
     }
 
 
-def test_a_cause_keeps_its_consequences_quiet_and_nothing_else(tmp_path: Path) -> None:
+def test_a_cause_inhibits_its_consequences_and_nothing_else(tmp_path: Path) -> None:
     causes = [
         _alert("ScoringTargetDown", "page", instance="a"),
         _alert("LatencyBurnFast", "page", long="1h"),
@@ -115,12 +115,12 @@ def test_a_cause_keeps_its_consequences_quiet_and_nothing_else(tmp_path: Path) -
         alertmanager(tmp_path, config(Settings(webhook_url=receiver.url))) as manager,
     ):
         _post(manager, causes + consequences + others)
-        told = {"ScoringTargetDown", "LatencyBurnFast", "WorkersMissing", "InputDrift"}
-        told |= {"ScoreShift", "AvailabilityBurnSlow", "NoTraffic"}
-        eventually(lambda: all(receiver.about(name) for name in told), "causes are told")
-        # When a later group has been told, the earlier ones have had their turn.
+        notified = {"ScoringTargetDown", "LatencyBurnFast", "WorkersMissing", "InputDrift"}
+        notified |= {"ScoreShift", "AvailabilityBurnSlow", "NoTraffic"}
+        eventually(lambda: all(receiver.about(name) for name in notified), "causes are notified")
+        # After the notification of a later group, those of the earlier ones are sent.
         _post(manager, [_alert("ModelLoadFailed", "ticket")])
-        eventually(lambda: bool(receiver.about("ModelLoadFailed")), "a later alert is told")
+        eventually(lambda: bool(receiver.about("ModelLoadFailed")), "a later alert is notified")
         assert _inhibited(manager) == {
             ("WorkersMissing", "a"),
             ("ScoringSaturated", "a"),
@@ -128,7 +128,7 @@ def test_a_cause_keeps_its_consequences_quiet_and_nothing_else(tmp_path: Path) -
             ("InputDrift", ""),
         }
     names = {n["groupLabels"]["alertname"] for n in receiver.notifications}
-    assert names == told | {"ModelLoadFailed"}
+    assert names == notified | {"ModelLoadFailed"}
     assert _labels(receiver, "WorkersMissing", "instance") == {"b"}
     assert _labels(receiver, "InputDrift", "level") == {"major"}
 
@@ -138,5 +138,5 @@ def _post(manager: str, alerts: list[dict[str, Any]]) -> None:
 
 
 def _labels(receiver: Webhook, alert: str, label: str) -> set[str]:
-    """The values of a label in all that was told about an alert."""
-    return {told["labels"][label] for n in receiver.about(alert) for told in n["alerts"]}
+    """The values of a label in the notifications of an alert."""
+    return {one["labels"][label] for n in receiver.about(alert) for one in n["alerts"]}

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from service.http import deadline as module
+from service.http.deadline import left_in, left_of, timeout_of
 from service.http.errors import Refused
-from service.overload import deadline as module
-from service.overload.deadline import left_in, left_of, timeout_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.privacy import may_be_plate, scrub
+from model.redaction import may_be_plate, redact
 from model.regno import RegnoScorer
 from tests.support.paths import GOLDEN, lines
 from tests.support.plates import KEPT_IDS, PLATES, WITHHELD_IDS
@@ -33,29 +33,29 @@ _OTHERS = [
 
 @pytest.mark.parametrize("plate", _PLATES)
 def test_a_plate_is_taken_out_of_a_text(plate: str) -> None:
-    assert scrub(f"can't read {plate}, it is no number") == "can't read [plate], it is no number"
-    assert scrub(f"'{plate}'") == "'[plate]'"
-    assert scrub(f"{plate}_{plate}") == "[plate]_[plate]"
+    assert redact(f"can't read {plate}, it is no number") == "can't read [plate], it is no number"
+    assert redact(f"'{plate}'") == "'[plate]'"
+    assert redact(f"{plate}_{plate}") == "[plate]_[plate]"
     assert may_be_plate(plate)
 
 
 @pytest.mark.parametrize("plate", [plate for plate in _PLATES if plate.isalnum()])
 def test_a_plate_with_blanks_between_its_characters_is_taken_out(plate: str) -> None:
     spaced = " ".join(plate)
-    assert scrub(spaced) == "[plate]"
-    assert scrub(f"could not convert string to float: '{spaced}'") == (
+    assert redact(spaced) == "[plate]"
+    assert redact(f"could not convert string to float: '{spaced}'") == (
         "could not convert string to float: '[plate]'"
     )
 
 
 @pytest.mark.parametrize("text", ["a b c d e f", "1 2 3 4 5 6 7 8", "а б в г", "x 7 of 1 2 3 4"])
 def test_single_characters_that_make_no_plate_are_let_be(text: str) -> None:
-    assert scrub(text) == text
+    assert redact(text) == text
 
 
 @pytest.mark.parametrize("text", _OTHERS)
 def test_what_is_no_plate_is_let_be(text: str) -> None:
-    assert scrub(text) == text
+    assert redact(text) == text
     assert not may_be_plate(text)
 
 
@@ -63,7 +63,7 @@ def test_every_plate_of_the_golden_rows_is_taken_out() -> None:
     read = [line["request"]["regno_recognize"] for line in lines(GOLDEN)]
     whole = [plate for plate in read if len(plate) >= 8]
     assert len(whole) > 100
-    assert {scrub(plate.strip("_")) for plate in whole} == {"[plate]"}
+    assert {redact(plate.strip("_")) for plate in whole} == {"[plate]"}
 
 
 def test_hashes_and_uuids_are_no_plates() -> None:
@@ -180,7 +180,7 @@ def test_every_layout_is_withheld_beside_numbers_and_with_gaps(
             for before, after in _NUMBERS:
                 identifier = f"{before}{gap.join(plate)}{after}"
                 assert may_be_plate(identifier), identifier
-                assert "[plate]" in scrub(f"id {identifier}!"), identifier
+                assert "[plate]" in redact(f"id {identifier}!"), identifier
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_any_sign_may_be_a_gap_in_a_text(shape: str, gap: str) -> None:
     plate = _plate(shape, _LETTERS, Random(shape))
     groups = re.sub(r"(?<=\d)(?=[^\d])|(?<=[^\d])(?=\d)", lambda _: gap, plate)
     if gap != ", ":
-        assert re.findall(r"\d", scrub(f"'{gap.join(plate)}' it is")) == []
-    assert re.findall(r"\d{2}", scrub(f"'{groups}' it is")) == []
+        assert re.findall(r"\d", redact(f"'{gap.join(plate)}' it is")) == []
+    assert re.findall(r"\d{2}", redact(f"'{groups}' it is")) == []
 
 
 _WRONG_ENCODINGS = [("cp1251", "latin-1"), ("cp1251", "cp1252"), ("utf-8", "latin-1")]
@@ -204,12 +204,12 @@ def test_plates_in_a_wrong_encoding_are_taken_out_of_a_text(
     plate: str, written: str, read: str
 ) -> None:
     misread = plate.encode(written).decode(read)
-    assert scrub(f"no float: '{misread}'") == "no float: '[plate]'"
+    assert redact(f"no float: '{misread}'") == "no float: '[plate]'"
 
 
 @pytest.mark.parametrize("text", ["Å 123 is no plate", "à 939 m", "12 345 MB", "1234567 ms", "é1"])
 def test_letters_with_accents_and_units_are_no_plates(text: str) -> None:
-    assert scrub(text) == text
+    assert redact(text) == text
 
 
 @st.composite
@@ -231,7 +231,7 @@ def test_no_plate_is_an_id(plate: str, before: str) -> None:
 
 @given(_written((_LETTERS, _LATIN), "._:-"))
 def test_no_plate_is_left_in_a_text(plate: str) -> None:
-    left = scrub(f"can't read '{plate}' (1)")
+    left = redact(f"can't read '{plate}' (1)")
     assert "[plate]" in left
     digits = "".join(re.findall(r"\d", left))
     assert digits == "1"
@@ -264,13 +264,13 @@ _ODD_FORMS = {
 
 @pytest.mark.parametrize("form", _ODD_FORMS)
 def test_other_forms_of_a_plate_are_taken_out_of_a_text(form: str) -> None:
-    assert scrub(f"no float: '{_ODD_FORMS[form]}'") == "no float: '[plate]'"
+    assert redact(f"no float: '{_ODD_FORMS[form]}'") == "no float: '[plate]'"
 
 
 @pytest.mark.parametrize("plate", PLATES)
 def test_a_plate_is_taken_out_of_an_address(plate: str) -> None:
-    assert scrub(f"/cars?plate={plate}&x=1") == "/cars?plate=[plate]&x=1"
-    assert scrub(f"'{plate.swapcase()}'") == "'[plate]'"
+    assert redact(f"/cars?plate={plate}&x=1") == "/cars?plate=[plate]&x=1"
+    assert redact(f"'{plate.swapcase()}'") == "'[plate]'"
 
 
 # What the service and its libraries log: numbers between words, ids, addresses.
@@ -291,9 +291,9 @@ _MESSAGES = [
 
 @pytest.mark.parametrize("message", _MESSAGES)
 def test_messages_without_plates_are_let_be(message: str) -> None:
-    assert scrub(message) == message
+    assert redact(message) == message
 
 
 def test_what_is_no_plate_keeps_its_own_form() -> None:
     for text in ("100%41 of ﬁve", "\\u0410 and \\xd0", "½ of 3 ㎏"):
-        assert scrub(text) == text
+        assert redact(text) == text

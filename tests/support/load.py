@@ -1,4 +1,4 @@
-"""Whole load tests for tests of them: shapes made to order, a double of the service, a command."""
+"""Whole load tests for tests: shapes, a double of the service, the commands."""
 
 import json
 import subprocess
@@ -35,10 +35,10 @@ stages = [{{ seconds = 2, from = 10, rate = {rate} }},
 
 
 def shapes_file(folder: Path, **values: Any) -> Path:
-    # The generator's lateness is what one test is of; the machine of the others may stand still.
+    # Only one test is about lateness; in the others the machine may stand still.
     usual = {
         "name": "made", "mix": "single = 1", "limits": "load_test", "connections": 64,
-        "rate": 100, "seconds": 12, "late": 60_000, "timeout": 3,
+        "rate": 100, "seconds": 6, "late": 60_000, "timeout": 3,
     }  # fmt: skip
     path = folder / "shapes.toml"
     path.write_text(GENERATOR.format(**{**usual, **values}), encoding="utf-8")
@@ -47,7 +47,7 @@ def shapes_file(folder: Path, **values: Any) -> Path:
 
 @contextmanager
 def double(every: float = 10, stall: float = 0) -> Iterator[str]:
-    """The address of a service that stands still for `stall` of each `every` seconds."""
+    """The address of a service that stalls for `stall` of each `every` seconds."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     line = [sys.executable, "-m", "tests.support.stalling", str(port), str(every), str(stall)]
@@ -84,7 +84,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def load(folder: Path, shapes: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Run it to its end: exit code, and what it said."""
+    """Run a load test to its end: exit code and output."""
     ours = ("--shape", "made", "--shapes", str(shapes), "--out", str(folder / "out"))
     finished = subprocess.run(
         command(*ours, *arguments), cwd=ROOT, env=environment(**more), timeout=180,

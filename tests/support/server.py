@@ -1,4 +1,4 @@
-"""The real server, as an operator starts it: `python -m service` in a process of its own."""
+"""The real server as an operator starts it: `python -m service` in its own process."""
 
 import json
 import signal
@@ -22,16 +22,16 @@ __all__ = ["Server", "environment", "eventually", "free_port", "refused", "servi
 KEY: Final = "123321"
 METRICS_TOKEN: Final = "token-of-the-tests"
 KEY_HEADER: Final = {"x-api-key": KEY}
-_PATIENCE: Final = 60.0
-_GLANCE: Final = 0.02
+_TIMEOUT: Final = 60.0
+_POLL_SECONDS: Final = 0.02
 
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = _PATIENCE) -> None:
-    """Return as soon as a condition holds; fail, naming it, when it never does."""
+def eventually(holds: Callable[[], bool], what: str, seconds: float = _TIMEOUT) -> None:
+    """Return as soon as a condition holds; fail, with its name, if it never does."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(_GLANCE)
+        time.sleep(_POLL_SECONDS)
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
@@ -40,7 +40,7 @@ def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
 
 
 class Server:
-    """A running server. Its working folder is its own, so that no `.env` is near."""
+    """A running server with its own working folder, away from any `.env`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Server:
         dotenv: str = "",
         through: tuple[str, ...] = (),
     ) -> None:
-        """`arguments` are gunicorn's own; `through` is a command that takes rights or room away."""
+        """`arguments` are gunicorn's; `through` is a command that limits rights or resources."""
         self.folder = folder / "run"
         self.folder.mkdir(parents=True)
         if dotenv:
@@ -78,7 +78,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where clients of `client` find it."""
+        """The base address for clients of `client`."""
         return f"http://127.0.0.1:{self.port}" if self.port else "http://scoring"
 
     def client(self, **headers: str) -> httpx.Client:
@@ -90,7 +90,7 @@ class Server:
         return httpx.Client(transport=transport, base_url=self.url, headers=named, timeout=30)
 
     def connect(self) -> socket.socket:
-        """A bare connection, for what no honest client sends; close it."""
+        """A raw connection, for bytes that no HTTP client sends; close it."""
         connection = socket.socket(socket.AF_INET if self.port else socket.AF_UNIX)
         connection.settimeout(20)
         try:
@@ -101,20 +101,20 @@ class Server:
         return connection
 
     def wait_ready(self) -> None:
-        """Wait until /readyz answers 200 and all workers are there."""
+        """Wait until /readyz returns 200 and all workers run."""
 
         def ready() -> bool:
             assert self.process.poll() is None, self.errors() + self.output()
             try:
                 self.connect().close()
-            except OSError:  # nobody listens yet
+            except OSError:  # not listening yet
                 return False
             with self.client() as client:
                 return client.get("/readyz").status_code == 200
 
-        eventually(ready, "/readyz answers 200")
+        eventually(ready, "/readyz returns 200")
         wanted = int(self.settings["SCORING_WORKERS"])
-        eventually(lambda: len(self.pids()) == wanted, "all workers are there")
+        eventually(lambda: len(self.pids()) == wanted, "all workers run")
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes, oldest first."""
@@ -125,16 +125,16 @@ class Server:
         return [worker.pid for worker in self.workers()]
 
     def metrics_folders(self) -> set[Path]:
-        """The folders that the workers keep their metrics in."""
+        """The folders with the metrics of the workers."""
         opened = [Path(file.path) for w in self.workers() for file in w.open_files()]
         return {path.parent for path in opened if path.parent.name.startswith("scoring-metrics-")}
 
     def output(self) -> str:
-        """What it has written to stdout so far."""
+        """Its stdout so far."""
         return self._out.read_text()
 
     def errors(self) -> str:
-        """What it has written to stderr so far."""
+        """Its stderr so far."""
         return self._err.read_text()
 
     def log(self) -> list[dict[str, Any]]:
@@ -146,7 +146,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(_PATIENCE)
+            return self.process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             for worker in self.workers():
                 worker.kill()
@@ -155,9 +155,9 @@ class Server:
             raise
 
     def stop_cleanly(self) -> None:
-        """Send TERM; it must exit with 0 and leave nothing: no process, no file, no socket."""
+        """Send TERM; it must exit with 0 and leave no process, file or socket."""
         workers, metrics = self.workers(), self.metrics_folders()
-        code = self.stop()  # first of all: a failed assertion must not leave a server behind
+        code = self.stop()  # first: a failed assertion must not leave a server behind
         assert workers, "no workers were running"
         assert metrics, "no worker had opened its metrics"
         assert code == 0, self.errors() + self.output()
@@ -171,7 +171,7 @@ class Server:
 def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
     """A ready server on a Unix socket (or `SCORING_PORT` of loopback), stopped cleanly at the end.
 
-    `arguments` are gunicorn's own; `settings` are variables without their prefix.
+    `arguments` are gunicorn's; `settings` are variables without their prefix.
     """
     named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
     server = Server(folder, named, arguments)
@@ -185,7 +185,7 @@ def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
 
 
 def refused(folder: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run a server that is expected to end by itself before it serves."""
+    """Run a server that must end before it serves."""
     named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
     return subprocess.run(
         [sys.executable, "-m", "service", *(("--", *arguments) if arguments else ())],
@@ -193,6 +193,6 @@ def refused(folder: Path, *arguments: str, **settings: str) -> "subprocess.Compl
         env=environment(folder, named),
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
         check=False,
     )

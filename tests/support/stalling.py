@@ -1,7 +1,7 @@
-"""`python -m tests.support.stalling PORT EVERY STALL`: a service that stands still at times.
+"""`python -m tests.support.stalling PORT EVERY STALL`: a service with stalls.
 
-Every so many seconds nothing is answered for a while: what came in meanwhile is answered after.
-A `STALL` of 0 makes it a quick service that knows no model.
+Every so many seconds it answers nothing for a while, then what arrived meanwhile. A `STALL` of 0
+makes it a fast service without a model.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ class Stalling:
         try:
             while True:
                 await _read(reader)
-                await self._stand_still()
+                await self._stall_if_due()
                 writer.write(_REPLY)
         except (IncompleteReadError, ConnectionError):
             writer.close()
 
-    async def _stand_still(self) -> None:
+    async def _stall_if_due(self) -> None:
         into = (time.monotonic() - self._began) % self._every
-        # The stall ends each turn, so that a run does not begin with one.
+        # The stall is at the end of each period, so that a run does not begin with one.
         if into > self._every - self._stall:
             await asyncio.sleep(self._every - into)
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from model.errors import ModelRefused
-from model.privacy import is_whole_plate
+from model.redaction import is_whole_plate
 from model.regno import golden
 from model.regno.columns.sample import read
 from model.regno.model_file.catboost_file import BinaryModel

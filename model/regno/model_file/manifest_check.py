@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Final
 
 from model.names import PLATE, RULE, is_name, is_plate, printable
-from model.privacy import is_whole_plate, scrub
+from model.redaction import is_whole_plate, redact
 from model.regno import golden
 from model.regno.drift.drift import OTHER, SCORE, Variable
 from model.regno.features import CATEGORICAL, NUMERIC
@@ -145,12 +145,12 @@ def _texts(manifest: Manifest) -> Iterator[str]:
     last = manifest.training.get("last", "")
     if not isinstance(last, str):
         yield "training: last is no text"
-    elif scrub(last) != last:
+    elif redact(last) != last:
         yield f"training: last: {PLATE}"
     reason = manifest.unexplained or ""
     if len(reason) > _LONGEST_TEXT or (reason and not reason.isprintable()):
         yield "unexplained: it is too long, or not printable"
-    elif scrub(reason) != reason:
+    elif redact(reason) != reason:
         yield f"unexplained: {PLATE}"
 
 

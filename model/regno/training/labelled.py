@@ -17,7 +17,7 @@ from model.bulk.cells import Cells, read_cells
 from model.bulk.errors import TableRefused
 from model.bulk.header import column_names, places
 from model.names import PLATE
-from model.privacy import is_whole_plate
+from model.redaction import is_whole_plate
 from model.regno.columns.csv_rows import check
 from model.regno.columns.table import Columns, TableMaker
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC

@@ -1,8 +1,8 @@
-"""What the service tells Prometheus, true over all workers.
+"""The service's Prometheus metrics, summed over all workers.
 
 Each worker writes its values to files in shared memory; a scrape adds them up. The files are
-named after the worker's place, not its process: a successor goes on counting where the last
-one stopped, so there are never more files than places.
+named after the worker's place, not its process: a successor continues the counts of the former
+worker, so there are never more files than places.
 
 What is written when:
 - rows, scores, decisions, warnings: before the caller has its reply;
@@ -10,9 +10,9 @@ What is written when:
 - stages, batches, drift, in flight, processes: each second, and when a worker ends.
 A worker that is killed outright loses what it had not written.
 
-http: requests; scoring: rows, stages, models; behaviour: what the model sees and says;
-shadow: what a second one would have said; vitals: the processes; places: the files;
-page: GET /metrics. `Metrics` holds the series.
+http: requests; scoring: rows, stages, models; predictions: inputs, scores, decisions, drift;
+shadow: the shadow model's differences; rollout: changes of the model; process: the processes;
+multiprocess: the files; page: GET /metrics. `Metrics` holds the series.
 """
 
 from service.telemetry.metrics.metrics import Metrics

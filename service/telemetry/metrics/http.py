@@ -20,8 +20,8 @@ BUCKETS: Final = (
     *(0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 _WITH_KEY: Final = ("/reg", "/reg/explain", "/")
-# What is there at 0 before it first happens: without it the first failure of a kind is no
-# increase that Prometheus could see.
+# Series that begin at 0: otherwise Prometheus would not see the first failure of a kind as an
+# increase.
 _EXPECTED: Final = (
     *product(("/reg",), ("POST",), ("200", "400", "401", "408", "413", "415", "429", "500", "503")),
     *product(("/reg/explain",), ("POST",), ("200", "400", "401", "413", "429", "500")),
@@ -57,7 +57,7 @@ class HttpMetrics:
         )
         shed = Counter(
             "scoring_requests_shed",
-            "Scoring requests refused with 429 since there was too much to do.",
+            "Scoring requests rejected with 429 under load.",
             ("reason",),
             registry=registry,
         )
@@ -89,11 +89,11 @@ class HttpMetrics:
             self._write_refused()
 
     def shed(self, reason: str) -> None:
-        """Note a request that was refused under load."""
+        """Note a request that was rejected under load."""
         self._refused[reason] += 1
 
     def publish(self, in_flight: int) -> None:
-        """Write what was noted, and how many requests are in flight now."""
+        """Write the noted counts, and how many requests are in flight now."""
         self._write_refused()
         self._in_flight.set(in_flight)
 

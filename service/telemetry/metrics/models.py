@@ -3,15 +3,16 @@
 The default model's series, of scores, decisions and drift among them, are those without the label.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model import InvalidRequest
 from service.telemetry.metrics.histogram import BulkHistogram
+from service.telemetry.metrics.predictions import Behaviour
 from service.telemetry.metrics.shadow import BOUNDS, RESULTS
-from service.telemetry.record import Record
+from service.telemetry.metrics.uncounted import Uncounted, uncounted
 
 
 class CatalogMetrics:
@@ -63,8 +64,8 @@ class CatalogMetrics:
         )
 
 
-class ModelMetrics:
-    """What one model counts: rows, versions, its shadow. Predictions have no series."""
+class ModelMetrics(Uncounted):
+    """What one model counts: rows, versions, its shadow. All else has no series."""
 
     def __init__(self, series: CatalogMetrics, model: str) -> None:
         self._model = model
@@ -76,9 +77,9 @@ class ModelMetrics:
         self._difference = series.shadow_difference.labels(model)
         self.scoring = self.rollout = self.shadow = self
 
-    def behaviour(self, _scorer: object) -> "NoPredictions":
-        """The counters of what a scorer says: none."""
-        return NoPredictions()
+    def behaviour(self, _scorer: object) -> Behaviour:
+        """The counters of a scorer's inputs and scores: none."""
+        return uncounted(Behaviour)
 
     def scored(self, rows: int) -> None:
         """Count rows that got scores."""
@@ -92,12 +93,6 @@ class ModelMetrics:
         """Count a row that can't be scored, and why."""
         self._rows["refused"].inc()
         self._series.refused.labels(self._model, fault.kind).inc()
-
-    def batch(self, rows: int) -> None:
-        """Note the rows of one call: not for these models."""
-
-    def stages(self, record: Record) -> None:
-        """Note the times of a scored request: not for these models."""
 
     def loaded(self, result: str) -> None:
         """Count a version as `loaded` or `refused`."""
@@ -115,12 +110,6 @@ class ModelMetrics:
         """Show whether a worker refuses what is live by name."""
         self._series.live_refused.labels(self._model, worker).set(int(refused))
 
-    def mixed(self, seconds: float) -> None:
-        """Show how long two versions served: not for these models."""
-
-    def serving(self, worker: str, generation: int) -> None:
-        """Show by which generation a worker serves: not for these models."""
-
     def compared(
         self, groups: Iterable[str], live: Sequence[float], shadow: Sequence[float]
     ) -> None:
@@ -132,28 +121,3 @@ class ModelMetrics:
     def lost(self, result: str, rows: int) -> None:
         """Count rows that were not compared: `dropped` or `failed`."""
         self._shadow_rows[result].inc(rows)
-
-    def waiting(self, rows: int) -> None:
-        """Show how many rows wait: not for these models."""
-
-
-class NoPredictions:
-    """Counts nothing that a model sees or says."""
-
-    def show(self) -> None:
-        """Its version is live."""
-
-    def hide(self) -> None:
-        """Its version is live no more."""
-
-    def rows(self, rows: Sequence[Any], scores: Sequence[Any]) -> None:
-        """Rows were scored."""
-
-    def table(self, requests: Sequence[Any], table: Any, scores: Sequence[Any]) -> None:
-        """A table was scored."""
-
-    def warned(self, rows: Mapping[str, int]) -> None:
-        """Rows had warnings."""
-
-    def publish(self) -> None:
-        """Write what was noted."""

@@ -1,4 +1,4 @@
-"""The processes: memory, CPU, who is up, what waits at the listening socket."""
+"""The processes: memory, CPU, workers that are up, connections that wait to be accepted."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ _UNACKED: Final = struct.Struct("=8x16xI")
 
 
 class ProcessMetrics:
-    """One worker's, in files that its successor takes over."""
+    """Those of one worker, in files that its successor continues."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, text: str, mode: Any, *labels: str) -> Gauge:
@@ -38,7 +38,7 @@ class ProcessMetrics:
         )
         self._cpu = Counter(
             "scoring_process_cpu_seconds",
-            "CPU time of a worker and those that had its place before.",
+            "CPU time of a worker and its predecessors at the same place.",
             ("worker",),
             registry=registry,
         )
@@ -51,7 +51,7 @@ class ProcessMetrics:
         self._statm: int | None = None
 
     def configured(self, workers: int) -> None:
-        """Show how many workers there should be."""
+        """Set the number of workers that there should be."""
         self._configured.set(workers)
 
     def start(self, worker: str) -> None:
@@ -64,7 +64,7 @@ class ProcessMetrics:
         self._up.labels(worker).set(1)
 
     def publish(self, sockets: Iterable[Any]) -> None:
-        """Show how this worker is now."""
+        """Set memory, CPU time and the accept queue's length as they are now."""
         if self._statm is not None:
             self._memory.labels(self._worker).set(_resident_bytes(self._statm))
         used = process_time()

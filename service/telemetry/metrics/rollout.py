@@ -1,4 +1,4 @@
-"""How changes of the model go."""
+"""Changes of the model that serves."""
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -43,17 +43,17 @@ class RolloutMetrics:
         self._scoring.loaded(result)
 
     def mixed(self, seconds: float) -> None:
-        """Show how long two versions served."""
+        """Set how long two versions served at the same time."""
         self._mixed.set(seconds)
 
     def registry_up(self, worker: str, *, up: bool) -> None:
-        """Show whether a worker can follow the registry."""
+        """Set whether a worker can follow the registry."""
         self._reachable.labels(worker).set(int(up))
 
     def live_refused(self, worker: str, *, refused: bool) -> None:
-        """Show whether a worker refuses what is live by name."""
+        """Set whether a worker refuses the version that is live by name."""
         self._refused.labels(worker).set(int(refused))
 
     def serving(self, worker: str, generation: int) -> None:
-        """Show by which generation a worker serves."""
+        """Set the generation of the aliases that a worker serves by."""
         self._generation.labels(worker).set(generation)

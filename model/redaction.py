@@ -1,9 +1,9 @@
-"""What looks like a number plate, and its removal from what leaves the process.
+"""The patterns of number plates in texts and ids, and the redaction of texts with them.
 
-Nothing that holds a plate is meant to reach a log, a report or a trace in the first place.
-This is the second fence, for words that come from elsewhere: ids that clients choose, messages
-of libraries, names in a traceback. A plate that is taken for an id stays in logs; an id that is
-taken for a plate only costs its client the own id. So what may be a plate is taken for one.
+No code passes a plate to a log, a report or a trace. This is the second defence, for texts of
+other origin: ids that clients choose, messages of libraries, names in a traceback. A plate that is
+taken for an id stays in logs; an id that is taken for a plate only costs its client the own id. So
+what may be a plate is taken for one.
 
 A plate may be in small letters, with Latin letters that look or sound like the Cyrillic ones, with
 gaps between any of its characters, with its region first, and within a longer word. Not found is,
@@ -204,7 +204,7 @@ _has_digits: Final = re.compile(
 def may_be_plate(identifier: str) -> bool:
     """Whether an id that a client chose may hold a plate."""
     if not identifier.isascii():
-        return scrub(identifier) != identifier
+        return redact(identifier) != identifier
     return bool(not _is_usual(identifier) and _has_digits(identifier) and _in_id(identifier))
 
 
@@ -256,7 +256,7 @@ _MISREAD: Final = _misread()
 _misread_letter: Final = re.compile("|".join(sorted(_MISREAD, key=len, reverse=True)))
 
 
-def scrub(text: str) -> str:
+def redact(text: str) -> str:
     """The text with everything that looks like a plate replaced.
 
     Where a plate is written in escapes or in other forms of its characters, such as those of full

@@ -1,4 +1,4 @@
-"""How long a caller waits: `X-Request-Timeout-Ms`, from `X-Request-Start` on if the edge says."""
+"""How long a caller waits: `X-Request-Timeout-Ms`, counted from `X-Request-Start` if given."""
 
 from collections.abc import Mapping
 from time import perf_counter, time
@@ -9,12 +9,12 @@ from service.telemetry.record import BEGAN
 
 _LONGEST_MS: Final = 600_000
 _DIGITS: Final = 7
-# Of a clock beside ours: a start in the future, or longer ago, is not believed.
+# Clocks of machines differ: a start in the future, or longer ago, is ignored.
 _OLDEST_START: Final = 60.0
 
 
 def timeout_of(stated: str) -> float:
-    """The seconds that a client gives. Raises Refused with 400 when that can't be read."""
+    """The stated timeout in seconds. Raises Refused with 400 if it can't be read."""
     digits = stated.isascii() and stated.isdigit() and len(stated) <= _DIGITS
     if not (digits and 1 <= int(stated) <= _LONGEST_MS):
         raise Refused(400, f"X-Request-Timeout-Ms must be a whole number of ms, 1 to {_LONGEST_MS}")
@@ -22,9 +22,9 @@ def timeout_of(stated: str) -> float:
 
 
 def left_of(timeout: str, start: str, age: float) -> float:
-    """The seconds that are left of a timeout: since the edge passed the request on at `start`.
+    """The seconds that are left of a timeout since the edge passed the request on at `start`.
 
-    If no start is stated, since its head was here, `age` seconds ago. Raises Refused with 400.
+    Without a start, since the request's head arrived `age` seconds ago. Raises Refused with 400.
     """
     if start.startswith("t="):
         try:
