@@ -24,7 +24,11 @@ doctor: $(RUNTIME) ## Check this machine and the settings for known faults; ARGS
 	@$(BIN)/python -m service.doctor $(ARGS)
 
 ##@ Development
-.PHONY: check test-fast test-slow test-stack soak format
+.PHONY: check test-fast test-slow test-stack coverage soak format
+# Two tests at a time; those of a file stay in one process, since they share its servers.
+JOBS ?= 2
+PARALLEL := --numprocesses $(JOBS) --dist loadfile
+TIMES = --junitxml build/tests/$@
 check: $(DEV) ## Lint, types, import contracts, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,15 +38,25 @@ check: $(DEV) ## Lint, types, import contracts, generated files
 	$(BIN)/python -m monitoring.grafana --check
 
 test-fast: $(DEV) tools ## Tests that take seconds
-	$(BIN)/pytest -m "not slow and not stack"
+	$(BIN)/pytest $(PARALLEL) $(TIMES).xml -m "not slow and not stack"
 
 test-slow: $(DEV) tools ## The live server, fuzzing, memory
-	$(BIN)/pytest -m "slow and not stack"
+	$(BIN)/pytest $(PARALLEL) $(TIMES).xml -m "slow and not alone"
+	$(BIN)/pytest $(TIMES)-alone.xml -m alone
 
 test-stack: $(DEV) stack-tools ## The containers of docker-compose.yml, where a Docker engine can run
-	$(BIN)/pytest -m stack
+	$(BIN)/pytest $(TIMES).xml -m stack
 
-soak: $(DEV) ## Play 100,000 simulated schedules of the server, half an hour; ARGS=--help lists the flags
+coverage: $(DEV) tools ## Lines and branches that the fast tests run, servers that they start included
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(PARALLEL) $(TIMES).xml -m "not slow and not stack"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --directory build/coverage/html
+	$(BIN)/coverage report
+
+soak: $(DEV) tools ## Hours: long fuzzing, an hour of load with memory watched, 100,000 simulated schedules
+	SOAK=1 $(BIN)/pytest $(TIMES).xml tests/live/test_memory.py tests/live/test_faults_mutants.py \
+	  tests/live/test_fuzz.py tests/live/test_edge_odd.py
 	$(BIN)/python -m tests.simulation --schedules 100000 $(ARGS)
 
 format: $(DEV) ## Format the code and fix what ruff can fix

@@ -8,15 +8,15 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-# The headers in which proxies say for whom they pass a request on.
+# The headers in which proxies name the client of a request.
 _CLIENTS: Final = (
     *(b"x-forwarded-for", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip"),
     *(b"cf-connecting-ip", b"true-client-ip", b"fly-client-ip", b"x-envoy-external-address"),
 )
-# Headers that begin so are a proxy's: x-forwarded-proto, x-forwarded-host and what else there is.
+# The begin of other headers of proxies: x-forwarded-proto, x-forwarded-host and so on.
 FORWARDED: Final = b"x-forwarded"
-# All that tell whether a request begins on this machine, but for what begins with FORWARDED.
-TELLING: Final = (*_CLIENTS, b"forwarded", b"via", b"host")
+# All headers that show where a request begins, except those that begin with FORWARDED.
+ORIGIN_HEADERS: Final = (*_CLIENTS, b"forwarded", b"via", b"host")
 
 
 def check_host(host: str) -> None:
@@ -67,9 +67,9 @@ def is_loopback(host: str) -> bool:
 def is_forwarded_from_elsewhere(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a proxy passed a request on for another machine, or does not say for which.
 
-    A proxy on this machine connects from loopback whoever asked it. Each proxy adds the address
-    that it sees: of a list whose first entries were made up, the last one still tells. Where no
-    header names a client, a proxy may still show itself, by other headers or by a public Host.
+    A proxy on this machine connects from loopback for every client. Each proxy appends the address
+    that it sees: the last entry of a list is true even if the client made up the first ones. Where
+    no header names a client, other headers or a public Host may still show that there is a proxy.
     """
     if b"forwarded" in headers:  # a grammar of its own, which the edge never sends
         return True
@@ -84,14 +84,14 @@ def is_forwarded_from_elsewhere(headers: Mapping[bytes, bytes]) -> bool:
 # Clients use the same few.
 @lru_cache(maxsize=256)
 def _is_public(host: bytes) -> bool:
-    """Whether a Host may be known elsewhere: a name of one word is of this machine, or at hand."""
+    """Whether a Host may be known outside: a name without a dot is a local one."""
     try:
         name = urlsplit(f"//{host.decode('latin-1')}").hostname or ""
         name = name.rstrip(".")
     except ValueError:  # brackets that do not close
         return True
-    is_name_at_hand = not {".", ":"} & set(name) or name.endswith(".localhost")
-    return not (is_name_at_hand or is_loopback(name))
+    is_local_name = not {".", ":"} & set(name) or name.endswith(".localhost")
+    return not (is_local_name or is_loopback(name))
 
 
 def check_sentry_dsn(dsn: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m service.config.announce`: say at which address the settings have the service listen.
+"""`python -m service.config.announce`: print the address that the service will listen on.
 
 For `make run`, before it serves. A bad setting ends it as it ends the service.
 """
@@ -24,7 +24,7 @@ def _url(settings: Settings) -> str:
 
 
 def _key(settings: Settings) -> str:
-    """The key that everybody knows, if it is the one; no other is to be shown."""
+    """The example key, if it is in force; no other key is shown."""
     return f", key {EXAMPLE_KEY}" if settings.api_keys == f"example:{EXAMPLE_KEY}" else ""
 
 

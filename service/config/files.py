@@ -8,8 +8,8 @@ from pathlib import Path
 def write(path: Path, text: str, mode: int) -> None:
     """Put a text into the place of a file, with these rights. Raises OSError.
 
-    It is written under a new name of its own beside the place: no link that somebody laid there is
-    followed, and nobody ever reads half of it.
+    It is written under a new name in the same folder, then renamed: existing links are not
+    followed, and readers never see half of it.
     """
     descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

@@ -18,8 +18,8 @@ _SETTINGS: Final = {
     "graceful_timeout": ("graceful_timeout",),
     "loglevel": ("log_level",),
 }
-# What only gunicorn's own workers heed, by gunicorn's names: who gives one expects what it names.
-_UNHEEDED: Final = (
+# What has an effect on gunicorn's own workers only, by gunicorn's names.
+_WITHOUT_EFFECT: Final = (
     *("access_log_format", "certfile", "http2_cleartext", "keyfile", "limit_request_field_size"),
     *("limit_request_fields", "limit_request_line", "max_requests", "proxy_protocol", "threads"),
 )
@@ -36,7 +36,7 @@ def check(cfg: Any, fixed: dict[str, Any]) -> None:
         if cfg.settings[name].value != value:
             reason = f"{_flag(name)} can't be changed: the service needs its own"
             raise SettingsError(_ARGUMENTS, reason)
-    for name in _UNHEEDED:
+    for name in _WITHOUT_EFFECT:
         if cfg.settings[name].get() != cfg.settings[name].default:
             flag = cfg.settings[name].cli[-1]
             raise SettingsError(_ARGUMENTS, f"{flag} would have no effect on this server")

@@ -29,7 +29,7 @@ _REPLACE: Final = "put a new one in its place, and send nginx a HUP"
 def edge(
     machine: Machine, settings: Settings, dotenv: Path, package: str = _PACKAGE
 ) -> Iterator[Finding]:
-    """The edge's settings beside the service's."""
+    """The edge's settings against the service's."""
     yield keepalive(settings, _idle_seconds(package))
     if not find_spec(package):
         return
@@ -92,7 +92,7 @@ def room(folder: Path, needed: int) -> Iterator[Finding]:
 def reach(admin_addresses: str) -> Finding:
     """Who gets through the edge to what changes the model."""
     if admin_addresses == "all":
-        state = "everybody reaches /model, and a key alone is between"
+        state = "all addresses reach /model: only a key protects it"
         return warn("edge admins", state, "EDGE_ADMIN_ADDRESSES: the addresses of admins")
     return ok("edge admins", f"/model is passed on from {admin_addresses}")
 
@@ -162,7 +162,7 @@ def _lasting(name: str, path: Path, end: datetime, now: datetime | None) -> Find
 
 
 def _shown_to_a_client(path: Path, key: Path) -> datetime:
-    """The end of a certificate that a client takes, who trusts nothing but it.
+    """The end of a certificate, as a client sees it that trusts only this certificate.
 
     Raises ssl.SSLError, and OSError when a file can't be read.
     """

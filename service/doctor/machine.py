@@ -14,7 +14,7 @@ from gunicorn.config import WorkerConnections
 from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, unknown, warn
 from service.process import cpu_quota
-from service.process.open_files import OTHERS
+from service.process.ulimits import OWN_FILES
 
 # Control groups of version 1 say "no limit" by a number about as great as fits.
 _NO_LIMIT: Final = 1 << 60
@@ -40,8 +40,7 @@ _INSTALL: Final = "pip install --only-binary :all: --require-hashes -r requireme
 class Machine:
     """Files below a root, which is `/`.
 
-    What is read here may be missing or odd: OSError and ValueError are for the caller, to whom
-    they mean that it can't be told here.
+    Files may be missing or odd: the caller handles OSError and ValueError as an unknown result.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -67,7 +66,7 @@ class Machine:
 
     @property
     def in_container(self) -> bool:
-        """Whether this is a container, as far as the usual marks tell."""
+        """Whether this is a container, by the usual marks."""
         return self.in_pod or any((self.root / mark).exists() for mark in _CONTAINER_MARKS)
 
     def file_system(self, folder: Path) -> str:
@@ -158,12 +157,12 @@ def open_files(hard: int) -> Iterator[Finding]:
 
     `hard` is the limit that the server takes at its start, whatever the soft one is.
     """
-    needed = CONNECTIONS + OTHERS
+    needed = CONNECTIONS + OWN_FILES
     if hard in (resource.RLIM_INFINITY, -1) or hard >= needed:
         is_endless = hard in (resource.RLIM_INFINITY, -1)
         yield ok("open files", "without limit" if is_endless else f"{hard:,} for each worker")
         return
-    room = max(0, hard - OTHERS)
+    room = max(0, hard - OWN_FILES)
     state = f"{hard:,} for each worker: it takes {room:,} connections, {CONNECTIONS:,} otherwise"
     result = fail if room * 10 < CONNECTIONS else warn
     remedy = f"ulimit -Hn {needed}; systemd: LimitNOFILE=, compose: ulimits"

@@ -45,8 +45,8 @@ def registry(settings: Settings) -> Iterator[Finding]:
 
 
 def admins(settings: Settings) -> Iterator[Finding]:
-    """Whether those who may change the model have keys."""
-    with suppress(SettingsError):  # which the check of the keys tells
+    """Whether the admins have keys."""
+    with suppress(SettingsError):  # the check of the keys reports it
         strangers = sorted(settings.admin_names - set(ApiKeys(settings).names))
         if strangers:
             state = f"no key is called {', '.join(strangers)}"

@@ -138,7 +138,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
         yield fail("keys", str(error), f"give every caller a key of its own; {_MAKE_A_KEY}")
         return
     if EXAMPLE_KEY in [key for _, key in _all(settings)]:
-        state = "the example key is in force, and everybody knows it"
+        state = "the example key is in force, which is public"
         yield warn("keys", state, f"before others can reach this, {_MAKE_A_KEY}")
     else:
         yield ok("keys", f"{len(names)} callers have keys")

@@ -12,7 +12,7 @@ _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
 # Under the service's SCORING_KEEPALIVE: nginx must be the first to close an idle connection.
 SERVICE_IDLE_SECONDS: Final = 60
 
-# What ids of requests may hold, as `service.http.request_ids` judges.
+# What ids of requests may hold: the same as in `service.http.request_ids`.
 ID: Final = r"[A-Za-z0-9._:-]{1,128}"
 
 

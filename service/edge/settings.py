@@ -72,7 +72,9 @@ class Settings(Struct, frozen=True):
     certificate_key: Annotated[str, Meta(description="Its private key in PEM.")] = ""
     client_certificates: Annotated[
         Literal["off", "optional", "required"],
-        Meta(description="Certificates of clients: off, optional (beside keys) or required."),
+        Meta(
+            description="Certificates of clients: off, optional (in addition to keys) or required."
+        ),
     ] = "off"
     client_ca: Annotated[
         str, Meta(description="Authority that signs clients' certificates, in PEM.")
@@ -172,8 +174,8 @@ class Settings(Struct, frozen=True):
     log: Annotated[
         str,
         Meta(
-            description="Where the edge tells, in JSON lines, what it answered by itself, and what "
-            "the service refused for its key."
+            description="Log of the requests that the edge answered itself or the service refused "
+            "for their key, in JSON lines."
         ),
     ] = "/dev/stdout"
 
@@ -287,8 +289,8 @@ def _check_each(settings: Settings) -> None:
 
 
 def _address_or_port(text: str) -> str:
-    found = _ADDRESS.fullmatch(text)
-    usable = found and 1 <= int(found["port"]) <= 65535
+    match = _ADDRESS.fullmatch(text)
+    usable = match and 1 <= int(match["port"]) <= 65535
     return "" if usable else "is no port and no address:port"
 
 

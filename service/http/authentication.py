@@ -1,11 +1,11 @@
-"""Which requests may pass: the check of the API key."""
+"""The check of the API key of each request."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, request
 
-from service.config.addresses import FORWARDED, TELLING, is_forwarded_from_elsewhere
+from service.config.addresses import FORWARDED, ORIGIN_HEADERS, is_forwarded_from_elsewhere
 from service.config.settings import EXAMPLE_KEY
 from service.http.api_keys import NOT_THE_EXAMPLE, ApiKeys
 from service.http.errors import Refused
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 _EXAMPLE: Final = EXAMPLE_KEY.encode()
 _CHALLENGE: Final = {"WWW-Authenticate": 'ApiKey header="x-api-key"'}
 _LATER: Final = {"Retry-After": "3"}
-# The headers that tell who is calling, for whom, and by which name, as WSGI calls them.
-_TELLING: Final = {
+# The headers that identify caller, client and request, by their names in WSGI.
+_IDENTIFYING: Final = {
     f"HTTP_{name.decode().upper().replace('-', '_')}": name
-    for name in (b"x-api-key", b"x-request-id", *TELLING)
+    for name in (b"x-api-key", b"x-request-id", *ORIGIN_HEADERS)
 }
 
 
 class Guard:
-    """Lets requests pass whose key is known."""
+    """Admits requests with a known key."""
 
     def __init__(self, keys: ApiKeys, ids: RequestIds) -> None:
         self._keys = keys
         self._ids = ids
 
     def admit(self, headers: Mapping[bytes, bytes], record: Record) -> None:
-        """Let a request pass and note whose it is. Raises Refused without a known `x-api-key`.
+        """Admit a request and note its caller. Raises Refused without a known `x-api-key`.
 
-        The example key is everybody's: it is good for requests that begin on this machine only.
-        Where a proxy tells the client's address, who tries many keys is refused with 429.
+        The example key is public: it is valid for requests that begin on this machine only. Where
+        a proxy names the client's address, an address that tries many keys gets 429.
         """
         key = headers.get(b"x-api-key", b"")
         name = self._keys.name_of(key)
@@ -55,18 +55,18 @@ class Guard:
     def protect(self, blueprint: Blueprint) -> None:
         """Let only requests with a known `x-api-key` reach the routes of this blueprint."""
         blueprint.before_request(
-            lambda: self.admit(_telling(request.environ), record_of(request.environ))
+            lambda: self.admit(_identifying_headers(request.environ), record_of(request.environ))
         )
 
 
 def _last(clients: bytes) -> str:
-    """The address that the nearest proxy saw: others may be made up."""
+    """The address that the nearest proxy saw: the client may have made up the others."""
     return clients.rpartition(b",")[2].strip().decode("latin-1")
 
 
-def _telling(environ: "WSGIEnvironment") -> dict[bytes, bytes]:
+def _identifying_headers(environ: "WSGIEnvironment") -> dict[bytes, bytes]:
     return {
-        _TELLING.get(variable, FORWARDED): value.encode("latin-1")
+        _IDENTIFYING.get(variable, FORWARDED): value.encode("latin-1")
         for variable, value in environ.items()
-        if variable in _TELLING or variable.startswith("HTTP_X_FORWARDED")
+        if variable in _IDENTIFYING or variable.startswith("HTTP_X_FORWARDED")
     }

@@ -1,4 +1,4 @@
-"""Who tries keys: wrong ones by address, and what is refused for their sake."""
+"""Guessing of keys: wrong keys by address, and the refusal of addresses that try many."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,15 +12,15 @@ SECONDS_FOR_ONE: Final = 1.0
 # Of so many addresses wrong keys are known, of so many addresses and names good ones.
 _ADDRESSES: Final = 10_000
 _PAIRS: Final = 10_000
-# No address is longer, with a port and a zone; whoever comes past the edge may write more.
+# The longest address, with a port and a zone; clients that bypass the edge may send more.
 _LONGEST: Final = 64
 
 
 class KeyGuesses:
-    """Slows down who sends many wrong keys, in the memory of this process.
+    """Slows down addresses that send many wrong keys, in the memory of this process.
 
-    Beyond its allowance nothing of an address is let in but callers that have been before: somebody
-    else may be behind the same address.
+    Beyond its allowance an address is admitted for callers only that were admitted from it before:
+    several clients may share the address.
     """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:

@@ -1,7 +1,7 @@
 """The id of a request: a new one, until the caller's key is known; then the caller's own.
 
-Who has no good key must not learn from a reply which texts are keys: so such a client's id is
-neither echoed nor logged, whatever it is.
+A client without a valid key must not learn from a reply which texts are keys: its id is neither
+echoed nor logged.
 """
 
 import re
@@ -13,7 +13,7 @@ from model.redaction import may_be_plate
 from service.telemetry.record import Record
 
 # What may be echoed into a header and a log line.
-_SENSIBLE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_VALID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestIds:
@@ -26,10 +26,10 @@ class RequestIds:
     def take(self, record: Record, given: str, key: str) -> None:
         """Name a request by the `X-Request-Id` that came with this good key, if it can be an id.
 
-        An id that holds somebody else's secret is echoed as any other is, and not logged: were it
-        replaced in the reply, a caller could try texts until one turns out to be a secret.
+        An id that holds another secret is echoed like any other, but not logged: if it were
+        replaced in the reply, a caller could find secrets by trying texts.
         """
-        if not _SENSIBLE.fullmatch(given) or may_be_plate(given) or key in given:
+        if not _VALID.fullmatch(given) or may_be_plate(given) or key in given:
             return
         if self._holds_secret(given):
             record.echoed_id = given

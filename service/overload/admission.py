@@ -1,9 +1,8 @@
-"""Which requests are let in under load: few wait at a time, and none for whom it is too late.
+"""Which requests are admitted under load: few wait at a time, and none beyond its deadline.
 
-Single rows wait for the next batch, first come first served. A request that finds too many of
-them, or would wait longer than it has time, is rejected at once: a late reply is work for nothing,
-and makes all others late. Arrays are scored one after the other, beside the single rows, and are
-rejected first.
+Single rows wait for the next batch, in order of arrival. A request is rejected at once if too many
+rows wait, or if its expected wait exceeds its time: a late reply is wasted work, and delays all
+others. Arrays are scored one at a time, concurrently with the single rows, and are rejected first.
 """
 
 from asyncio import CancelledError, Future, get_running_loop
@@ -16,15 +15,15 @@ from typing import Final
 
 from service.config.settings import Settings
 
-# Rows of single requests that one call of the model takes: more rows in a call would make each of
-# them hardly cheaper, but all of them later.
+# Rows of single requests in one call of the model: more would hardly make a row cheaper, but delay
+# all of them.
 BATCH: Final = 128
 # Beyond this many bytes a body counts as an array, whatever it is: a single row has 500-900.
 ARRAY_BYTES: Final = 2048
 # Arrays are rejected once single rows have filled this share of their room, or of their time.
 _GIVE_WAY: Final = 0.25
-# An array may wait as long as a single row, or as long as so many of its own size take: who sends
-# many rows at once waits for them anyway.
+# An array may wait as long as a single row, or as long as so many arrays of its own size take: its
+# sender has to wait for many rows anyway.
 _ARRAY_PATIENCE: Final = 2.0
 # Scoring takes about so long for a byte of an array, until it has been measured.
 _SECONDS_A_BYTE: Final = 3e-8
@@ -32,16 +31,16 @@ _SECONDS_A_BYTE: Final = 3e-8
 # a fiftieth: nothing else would correct one by which all are rejected.
 _LEARN: Final = 0.1
 _DOUBT: Final = 0.98
-# Bounds of what is learnt: in shorter arrays, what they take beside their bytes shows; one moment
-# in which the machine stood still counts as so many times what was expected; none is so fast.
-_TELLING_BYTES: Final = 64 * 1024
+# Bounds of what is learnt: shorter arrays show mostly overhead; a pause of the machine counts at
+# most as so many times the expected time; no array is faster.
+_MEASURED_BYTES: Final = 64 * 1024
 _AT_MOST: Final = 4
 _FASTEST: Final = _SECONDS_A_BYTE / 8
 # The last batch makes so much of what is expected of the next.
 _PACE: Final = 0.3
 
-# Why a request is not let in: no room to wait in, no time to wait so long; an array while single
-# rows wait; an explanation while anybody waits.
+# Why a request is rejected: too many wait; the wait would exceed its time; an array while single
+# rows wait; an explanation while any request waits.
 SHED_REASONS: Final = ("full", "deadline", "array", "explain")
 FULL, DEADLINE, ARRAY, EXPLAIN = SHED_REASONS
 TEXTS: Final = {
@@ -53,7 +52,7 @@ TEXTS: Final = {
 
 
 class Overloaded(Exception):
-    """A request that is not let in, for one of the reasons of `TEXTS`."""
+    """A request that is rejected, for one of the reasons of `TEXTS`."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(TEXTS[reason])
@@ -61,10 +60,9 @@ class Overloaded(Exception):
 
 
 class Admission:
-    """Lets requests in, or rejects them.
+    """Admits requests, or rejects them.
 
-    `waiting` is how many rows of single requests wait for a batch: whoever adds and takes them
-    keeps it.
+    `waiting` is how many rows of single requests wait for a batch; the batcher keeps it up to date.
     """
 
     def __init__(self, settings: Settings, shed: Callable[[str], None]) -> None:
@@ -81,7 +79,7 @@ class Admission:
 
     @property
     def crowded(self) -> bool:
-        """Whether others have to wait now: time to leave undone what nobody awaits."""
+        """Whether requests have to wait now: work that no client awaits should pause."""
         return self.waiting >= BATCH or self._array_runs
 
     def overloaded(self, reason: str) -> Overloaded:
@@ -141,7 +139,7 @@ class Admission:
         if self._array_runs and len(self._array_line) >= self._room:
             raise self.overloaded(FULL)
         if self._array_bytes * self._seconds_a_byte > patience:
-            if size >= _TELLING_BYTES:
+            if size >= _MEASURED_BYTES:
                 self._seconds_a_byte = max(_FASTEST, _DOUBT * self._seconds_a_byte)
             raise self.overloaded(DEADLINE)
         return monotonic() + patience
@@ -203,7 +201,7 @@ class Admission:
         self._array_runs = False
 
     def _measure(self, size: int, seconds: float) -> None:
-        if size >= _TELLING_BYTES:
+        if size >= _MEASURED_BYTES:
             known = self._seconds_a_byte
             took = min(seconds / size, _AT_MOST * known)
             self._seconds_a_byte = max(_FASTEST, known + _LEARN * (took - known))

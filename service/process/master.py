@@ -1,4 +1,4 @@
-"""The master process: gunicorn's arbiter, made to survive single failures.
+"""The master process: gunicorn's arbiter, extended to survive single failures.
 
 Differences from gunicorn: a failed fork is retried; workers that can't boot stop the server only
 if no other is ready; restarts back off (`service.process.restarts`); HUP stops no worker before a
@@ -222,7 +222,7 @@ class Master(Arbiter):  # type: ignore[misc]
             self._restarts.ready()
         self._release(worker)
         self._note_ready_workers()
-        # An exit with 0 is a stop by somebody else, once the server has shown that it can run.
+        # An exit with 0 is a stop from outside, once the server has shown that it can run.
         is_stop = -code in _STOP_SIGNALS or (code == 0 and self._restarts.was_ready)
         is_stop = is_stop or worker.pid in self._retiring
         self._retiring.discard(worker.pid)

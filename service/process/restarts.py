@@ -3,9 +3,9 @@
 A worker that dies is replaced at once, without limit in number. Deaths in quick succession back
 off exponentially, so that a crash loop does not keep the machine busy with forks.
 
-Where no worker is ready and new ones die before they are, the server gives up, for whoever started
-it to try anew elsewhere: after a few attempts if no worker was ever ready, since it is badly set;
-otherwise only after a minute of them, since what it lacks may come back.
+If no worker is ready and new ones die before they are, the server gives up, so that its supervisor
+can start it elsewhere: after a few attempts if no worker was ever ready, since its settings must be
+wrong; otherwise after a minute of attempts, since the cause may pass.
 """
 
 from collections.abc import Callable

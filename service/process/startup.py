@@ -18,7 +18,7 @@ from service.config.settings import (
     unknown_variables,
 )
 from service.http.api_keys import ApiKeys
-from service.process import listening, open_files, run_folder, ulimits
+from service.process import listening, run_folder, ulimits
 from service.process.listening import Taken
 from service.process.runtime import Runtime, runtime
 from service.rollout.rollout_state import whiteboard
@@ -84,13 +84,13 @@ def public(addresses: list[Any], settings: Settings) -> list[Any]:
 
 
 def _raise_file_limit(server: Any) -> None:
-    limit = open_files.raise_limit()
+    limit = ulimits.raise_open_files()
     wanted = server.cfg.worker_connections
-    allowed = open_files.connections(limit, wanted)
+    allowed = ulimits.connections(limit, wanted)
     if allowed == wanted:
         return
     if not allowed:
-        reason = f"{limit} open files are too few: a worker needs {open_files.OTHERS} itself"
+        reason = f"{limit} open files are too few: a worker needs {ulimits.OWN_FILES} itself"
         raise SettingsError("ulimit -Hn", reason)
     server.cfg.set("worker_connections", allowed)
     log.warning(

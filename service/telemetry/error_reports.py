@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scoring")
 
-# Told of each report: "sent" when Sentry has taken it, "dropped" when it never will.
+# Called for each report: "sent" when Sentry has accepted it, "dropped" when it never will.
 Count = Callable[[str], None]
 
 _FLUSH_SECONDS: Final = 2.0
@@ -48,7 +48,7 @@ class Allowance:
 
 
 class Reports:
-    """The worker's line to Sentry: closed until `start`, and for ever without a DSN."""
+    """The worker's client of Sentry: closed until `start`, and for ever without a DSN."""
 
     def __init__(self) -> None:
         self._client: Client | None = None
@@ -77,7 +77,7 @@ class Reports:
             return
         try:
             self._client.capture_event(report_of(error, record))
-        except Exception as fault:  # noqa: BLE001 - told, and the request goes on
+        except Exception as fault:  # noqa: BLE001 - logged, and the request goes on
             self._count("dropped")
             log.error("An error could not be reported: %s", fault)  # noqa: TRY400
 

@@ -62,7 +62,7 @@ def hide_texts() -> None:
 
 
 class Contained:
-    """Runs parts of background work. A part that fails is logged and counted, and ends nothing."""
+    """Runs parts of background work. A failure is logged and counted, and stops nothing."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         """`count`, which may be set later, is called with the name of each part that failed."""

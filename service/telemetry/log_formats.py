@@ -50,7 +50,7 @@ class Form(Protocol):
         """The lines of answered requests."""
 
     def message(self, record: logging.LogRecord) -> bytes:
-        """The line of what the server or a library has to tell."""
+        """The line of a message of the server or a library."""
 
 
 class JsonForm:
@@ -60,7 +60,7 @@ class JsonForm:
         self._encode_lines = msgspec.json.Encoder().encode_lines
 
     def access(self, lines: Sequence[Access]) -> bytes:
-        """Every text in them was checked or chosen by the service: none needs escapes of ours."""
+        """The lines of answered requests; their texts were checked, and need no escapes."""
         return self._encode_lines(lines)
 
     def message(self, record: logging.LogRecord) -> bytes:
@@ -69,7 +69,7 @@ class JsonForm:
             "time": timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": told(record),
+            "message": sanitized(record),
         }
         if record.exc_info and record.exc_info[0]:
             line["exception"] = record.exc_info[0].__name__
@@ -80,13 +80,13 @@ class JsonForm:
 
 
 class HumanForm:
-    """Columns: time in UTC, level, and what was answered or told."""
+    """Columns: time in UTC, level, and the request or the message."""
 
     def __init__(self, *, colour: bool) -> None:
         self._colours = _COLOURS if colour else {}
 
     def access(self, lines: Sequence[Access]) -> bytes:
-        """The request's id is there when somebody may want to look for it."""
+        """The lines of answered requests; those above info end with the request's id."""
         return b"".join(map(self._access, lines))
 
     def _access(self, line: Access) -> bytes:
@@ -99,8 +99,8 @@ class HumanForm:
         return self._line(line.time, line.level, text)
 
     def message(self, record: logging.LogRecord) -> bytes:
-        """An exception is told by its type."""
-        text = f"{record.name}: {told(record)}"
+        """The line of a message; an exception is shown by its type."""
+        text = f"{record.name}: {sanitized(record)}"
         if record.exc_info and record.exc_info[0]:
             text = f"{text}: {record.exc_info[0].__name__}"
         return self._line(timestamp(record.created), record.levelname.lower(), text)
@@ -114,7 +114,7 @@ class HumanForm:
         return f"{colour}{clock} {level:<8} {shown}{_PLAIN if colour else ''}\n".encode()
 
 
-def told(record: logging.LogRecord) -> str:
+def sanitized(record: logging.LogRecord) -> str:
     """A message without the texts of exceptions and without plates."""
     if isinstance(record.args, tuple):
         record.args = tuple(_without_text(value) for value in record.args)

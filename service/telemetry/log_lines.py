@@ -1,4 +1,4 @@
-"""Writes the lines of the log, and never waits for whoever reads them."""
+"""Writes the lines of the log without ever waiting for their reader."""
 
 import logging
 import os
@@ -15,14 +15,14 @@ from service.telemetry.log_formats import Form
 # Writes some bytes at once; how many were taken.
 Write: TypeAlias = Callable[[bytes], int]
 
-# What is kept for a reader that takes nothing.
+# The bytes that are kept for a reader that stands still.
 _MOST_KEPT: Final = 256 * 1024
 
 
 class Lines(logging.Handler):
     """Writes lines to a file descriptor, each in one piece: workers share it and must not mix.
 
-    Where its reader stands still, some lines are kept; what comes then is `dropped`.
+    If its reader stands still, some lines are kept, and later ones are `dropped`.
     """
 
     def __init__(self, descriptor: int, form: Form) -> None:
@@ -92,7 +92,7 @@ class Lines(logging.Handler):
 def nonblocking(descriptor: int, opened: ExitStack) -> Write:
     """How to write to a descriptor without waiting; what that needs is closed with `opened`.
 
-    The descriptor itself stays as it is: whoever started this process may share it.
+    The descriptor itself stays as it is: other processes may share it.
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISSOCK(mode):

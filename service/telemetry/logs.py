@@ -36,8 +36,8 @@ class ServerLogger(Logger):  # type: ignore[misc]
             replaced.close()
         settings = runtime().settings
         self._access_to_stdout = self.access_log_enabled
-        self._rejected = self._unsaid = 0
-        # Called with the number of lines that nobody took, once a second.
+        self._rejected = self._unreported = 0
+        # Called once a second with the number of lines that were dropped.
         self.count_dropped: Callable[[int], None] = lambda _: None
         self.lines = lines_of(settings, sys.stdout.fileno())
         self.share = settings.log_sample
@@ -47,7 +47,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
         logging.getLogger("scoring").setLevel(self.error_log.level)
 
     def access(self, *_: object) -> None:
-        """Write nothing: gunicorn's own workers would log what must not be."""
+        """Write nothing: the lines of gunicorn's own workers hold personal data."""
 
     def answered(self, records: Iterable[Record]) -> None:
         """Write the lines of requests that have just been answered."""
@@ -83,28 +83,30 @@ class ServerLogger(Logger):  # type: ignore[misc]
             self.lines.write(self.lines.form.access(lines))
 
     def tick(self) -> None:
-        """Once a second: what was left out, and what could not be written."""
+        """Once a second: write waiting lines, and log how many lines were left out or dropped."""
         rejected, self._rejected = self._rejected - _REJECTIONS_A_SECOND, 0
         if rejected > 0:
             self.warning("%d more requests were rejected with 429", rejected)
         self.lines.flush()
         dropped, self.lines.dropped = self.lines.dropped, 0
         if dropped:
-            self._unsaid += dropped
+            self._unreported += dropped
             self.count_dropped(dropped)
-        if self._unsaid and self.lines.is_read:
-            self.warning("%d lines of the log were dropped: nobody read them", self._unsaid)
-            self._unsaid = 0
+        if self._unreported and self.lines.is_read:
+            self.warning(
+                "%d lines of the log were dropped: their reader stood still", self._unreported
+            )
+            self._unreported = 0
 
     def _is_one_of_many(self) -> bool:
-        """Whether so many were rejected in this second that a line for each would cost too much."""
+        """Whether more were rejected in this second than get a line each."""
         self._rejected += 1
         return self._rejected > _REJECTIONS_A_SECOND
 
     def _is_of_the_sample(self, request_id: str) -> bool:
-        """Whether a line is kept: by a hash of the id, so that a retry shares its fate.
+        """Whether a line is kept: by a hash of the id, so that a retry is treated alike.
 
-        Python's own hash is keyed anew at each start: nobody can choose an id that stays unseen.
+        Python's own hash is keyed anew at each start: no id can be chosen that is never logged.
         """
         return hash(request_id) % _HASHES < self.share * _HASHES
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-# Where a WSGI environ holds it.
+# The key of the record in a WSGI environ.
 ENVIRON_KEY: Final = "scoring.record"
-# And when the request's head was there, by `perf_counter`.
+# The key of the time at which the request's head was complete, by `perf_counter`.
 BEGAN: Final = "scoring.began"
 
 # The attributes of a record that hold the seconds of a stage, less their suffix.
@@ -20,16 +20,16 @@ _ROUTES: Final = frozenset(
     ("/", "/reg", "/reg/explain", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 )
 
-# The methods that are named: the parser lets others pass, and a test client any word.
+# The methods that are recorded by name: the parser accepts others too.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 
 
 class Record(Struct, gc=False, eq=False):
-    """Filled in as the request is answered; times are seconds.
+    """Filled in while the request is answered; times are in seconds.
 
     `method` and `route` are from closed lists: what a client writes freely is in neither. `status`
     is that of the reply, `seconds` are those from the request's head to it. `echoed_id` is the id
-    in the reply where it must not be in the log: only the client who sent it may see it.
+    in the reply if it must not be in the log: only the client that sent it may see it.
     """
 
     request_id: str
@@ -65,9 +65,9 @@ def record_of(environ: Mapping[str, Any]) -> Record:
     return record
 
 
-def method_of(word: str) -> str:
+def method_of(method: str) -> str:
     """A request's method, `other` if it is none of the known ones."""
-    return word if word in METHODS else "other"
+    return method if method in METHODS else "other"
 
 
 def route_of(environ: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from service.telemetry.sentry_event import KEYS
 def client_of(settings: Settings, count: Callable[[str], None]) -> Client:
     """A client of its own, not `init`: no global scope gathers breadcrumbs or patches libraries.
 
-    `count` is told "sent" or "dropped" for each event, by the thread that sends.
+    `count` is called with "sent" or "dropped" for each event, by the thread that sends.
     """
     return Client(
         dsn=settings.sentry_dsn,
@@ -40,7 +40,7 @@ def client_of(settings: Settings, count: Callable[[str], None]) -> Client:
 
 
 def _counting(count: Callable[[str], None]) -> type[HttpTransport]:
-    """The SDK's transport, which tells what became of each event."""
+    """The SDK's transport, which counts the outcome of each event."""
 
     class Counting(HttpTransport):
         def on_dropped_event(self, _reason: str) -> None:

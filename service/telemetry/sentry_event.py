@@ -1,7 +1,7 @@
-"""What a report of an error tells, and nothing else: types and places, never texts or values.
+"""The contents of an error report: types and places, never texts or values.
 
-The text of an exception may hold a plate, a local variable may hold a key. So a report is put
-together from what is known to be neither, rather than cleaned of what is known to be either.
+The text of an exception may hold a plate, a local variable may hold a key. So a report is
+built from what is known to be harmless, instead of being cleaned of what is known to be harmful.
 """
 
 import sys
@@ -83,6 +83,6 @@ def _frame(frame: FrameType, line: int) -> dict[str, Any]:
 
 
 def _below_its_root(path: str) -> str:
-    """The path from the folder that Python found it in: where that is, is nobody's business."""
+    """The path from the folder that Python found it in: absolute install paths are not reported."""
     roots = [root for root in sys.path if root and path.startswith(f"{root.rstrip('/')}/")]
     return path.removeprefix(max(roots, key=len, default="")).lstrip("/")

@@ -48,7 +48,7 @@ class Spans:
     """Makes the span of each answered request."""
 
     def __init__(self, tracer: Tracer, holds_secret: Callable[[str], bool]) -> None:
-        """`holds_secret` tells whether a text that a client chose is or holds a key."""
+        """`holds_secret` returns whether a text that a client chose is or holds a key."""
         self._tracer = tracer
         self._holds_secret = holds_secret
 
@@ -83,8 +83,8 @@ class Spans:
 
 
 def _attributes(record: Record) -> dict[str, Any]:
-    """What the record tells, less what is not known of this request."""
-    told = {
+    """The attributes of a record, without those that are unknown for this request."""
+    attributes = {
         "http.route": record.route,
         "scoring.request_id": record.request_id,
         "scoring.key_name": record.key_name,
@@ -93,4 +93,4 @@ def _attributes(record: Record) -> dict[str, Any]:
         "scoring.rows": record.rows,
     }
     stages = {f"scoring.{stage}_seconds": getattr(record, f"{stage}_seconds") for stage in STAGES}
-    return {name: value for name, value in (told | stages).items() if value}
+    return {name: value for name, value in (attributes | stages).items() if value}

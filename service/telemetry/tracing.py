@@ -19,7 +19,7 @@ _PACKAGES: Final = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
 
 
 class Traces:
-    """The worker's line to the collector: closed until `start`, and for ever without one."""
+    """The worker's exporter of spans: closed until `start`, and for ever without a collector."""
 
     def __init__(self) -> None:
         self.spans: Spans | None = None
@@ -49,9 +49,9 @@ class Traces:
     def stop(self) -> None:
         """Send what waits, for two seconds at most: the SDK's own wait has no such end."""
         if self._provider is not None:
-            farewell = Thread(target=self._provider.shutdown, daemon=True)
-            farewell.start()
-            farewell.join(_FLUSH_SECONDS)
+            shutdown = Thread(target=self._provider.shutdown, daemon=True)
+            shutdown.start()
+            shutdown.join(_FLUSH_SECONDS)
             self._provider = None
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_no_attack_keeps_others_from_being_served() -> None:
     """Each probe and each score is answered; how fast, `make attacks` measures."""
     done = subprocess.run(

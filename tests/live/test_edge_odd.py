@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from service.server.target import path_of
+from tests.support import soak
 from tests.support.echo import Echo, Received, Say
 from tests.support.edge import Edge, edge_before
 from tests.support.odd_requests import EDGE_REFUSALS, READ, REFUSED, Odd
@@ -105,6 +106,6 @@ def test_what_both_read_they_read_alike(odd: Odd, telling: Edge) -> None:
 
 @pytest.mark.slow
 @given(data=mutations((b"GET", b"POST")).map(passed_on))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=soak.size(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_sent_what_both_read_they_read_alike(data: bytes, telling: Edge) -> None:
     assert _assert_read_alike(data, telling) >= 0

@@ -1,4 +1,4 @@
-"""A hundred thousand mutated requests: no 5xx, no worker lost, no memory kept."""
+"""Thousands of mutated requests: no 5xx, no worker lost, no memory kept."""
 
 import json
 import select
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import soak
 from tests.support.live import exchange, posted, wait_until_all_answer
 from tests.support.mutants import Mutants
 from tests.support.paths import GOLDEN, lines
@@ -19,7 +20,7 @@ from tests.support.server import Server, free_port, serving
 
 pytestmark = pytest.mark.slow
 
-_COUNT = 100_000
+_COUNT = soak.size(10_000)
 _CLIENTS = 4
 _SILENCE_SECONDS = 0.02
 _MEBIBYTE = 1 << 20
@@ -94,7 +95,7 @@ def test_mutated_requests_break_nothing(tmp_path: Path) -> None:
         assert {status for status in statuses if status >= 500} == set(), statuses
         # It did reach what it was to reach: scored, refused as JSON, refused as HTTP.
         for status in (200, 400, 401, 415):
-            assert statuses[status] > 50, statuses
+            assert statuses[status] > 5, statuses
         assert statuses[0] < _COUNT // 50, "hardly any is left without an answer"
         assert server.pids() == pids
         assert max(_resident(server)) < 250

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.common.clock import awake
 from loadgen.common.open_loop import StreamStats
 from tests.support.edge import edge_before
 from tests.support.live import started
@@ -154,14 +153,11 @@ def test_a_killed_worker_costs_only_what_was_in_flight_in_it(tmp_path: Path) -> 
     with serving(tmp_path, **_address()) as server:
         _all_up(server, 2)
         with flooding(server.port, _RATE, _CONNECTIONS) as stream:
-            successor_took = []
             for kill in range(3, 6):
                 time.sleep(0.7)
                 victim = server.workers()[0]
-                began = awake()
                 victim.kill()
                 eventually(partial(_has_started, server, kill), "a successor starts")
-                successor_took.append(awake() - began)
                 _all_up(server, kill)
             told = stream.stop()
         rows, good = value(server, _ROWS), value(server, _GOOD)
@@ -170,8 +166,6 @@ def test_a_killed_worker_costs_only_what_was_in_flight_in_it(tmp_path: Path) -> 
     # Three times, at most all connections of one of two workers were in the middle of a request.
     assert counts.keys() == {"200"}
     assert lost <= 3 * _CONNECTIONS // 2
-    assert told.longest_pause < 1
-    assert max(successor_took) < 1
     assert counts["200"] <= rows <= counts["200"] + lost
     # Requests are counted as the turn in which they were answered ends.
     assert counts["200"] - 3 * _CONNECTIONS // 2 <= good <= rows

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support import soak
 from tests.support.live import JSON, Connection, Reply, exchange
 from tests.support.mutations import VALUES, flipped, restructured, spliced
 from tests.support.server import KEY, KEY_HEADER, Server
@@ -60,31 +61,31 @@ def _assert_answered(reply: Reply) -> None:
         reply.assert_refused()
 
 
-@settings(max_examples=1500)
+@settings(max_examples=soak.size(300))
 @given(body=st.binary())
 def test_any_bytes_are_answered(door: Door, body: bytes) -> None:
     _assert_answered(door.post(body))
 
 
-@settings(max_examples=3000)
+@settings(max_examples=soak.size(600))
 @given(body=mutations())
 def test_any_mutation_of_a_valid_body_is_answered(door: Door, body: bytes) -> None:
     _assert_answered(door.post(body))
 
 
-@settings(max_examples=1500)
+@settings(max_examples=soak.size(300))
 @given(body=flipped() | spliced())
 def test_flipped_cut_and_spliced_bodies_are_answered(door: Door, body: bytes) -> None:
     _assert_answered(door.post(body))
 
 
-@settings(max_examples=1500)
+@settings(max_examples=soak.size(300))
 @given(body=restructured())
 def test_any_structure_of_json_is_answered(door: Door, body: bytes) -> None:
     _assert_answered(door.post(body))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=soak.size(200))
 @given(request=requests(), changed=st.data())
 def test_any_value_in_any_field_is_answered(
     door: Door, request: dict[str, Any], changed: st.DataObject
@@ -94,7 +95,7 @@ def test_any_value_in_any_field_is_answered(
     _assert_answered(door.post(body))
 
 
-@settings(max_examples=300)
+@settings(max_examples=soak.size(100))
 @given(rows=st.lists(requests() | VALUES, max_size=8))
 def test_any_rows_are_answered_one_by_one(door: Door, rows: list[object]) -> None:
     reply = door.post(json.dumps(rows))
@@ -103,7 +104,7 @@ def test_any_rows_are_answered_one_by_one(door: Door, rows: list[object]) -> Non
     assert len(reply.json()["body"]) == len(rows)
 
 
-@settings(max_examples=500)
+@settings(max_examples=soak.size(100))
 @given(request=requests())
 def test_every_request_of_the_contract_is_scored(door: Door, request: dict[str, Any]) -> None:
     reply = door.post(json.dumps(request))
@@ -116,13 +117,13 @@ def test_every_request_of_the_contract_is_scored(door: Door, request: dict[str, 
 # Blanks around a header's value are no part of it, and clients refuse to send them.
 
 
-@settings(max_examples=300)
+@settings(max_examples=soak.size(100))
 @given(kind=_PRINTABLE)
 def test_any_content_type_is_answered(door: Door, kind: str) -> None:
     _assert_answered(door.post(b"{}", {"Content-Type": kind}))
 
 
-@settings(max_examples=300)
+@settings(max_examples=soak.size(100))
 @given(key=_PRINTABLE)
 def test_any_wrong_key_is_a_401(door: Door, key: str) -> None:
     reply = door.post(b"{}", {"x-api-key": key})
@@ -153,7 +154,7 @@ _BYTES: st.SearchStrategy[bytes] = st.binary(max_size=30).map(
 _HEADERS = st.lists(st.tuples(_KNOWN | _BYTES, _TELLING | _BYTES), max_size=6)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=soak.size(300))
 @given(headers=_HEADERS)
 def test_any_headers_are_answered(
     door: Door, live: Server, headers: list[tuple[bytes, bytes]]

@@ -1,6 +1,7 @@
-"""A worker's memory: bounded after 10,000 requests, and not growing over the next 10,000."""
+"""A worker's memory: bounded after thousands of requests, and not growing over the next."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -8,14 +9,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support import soak
 from tests.support.live import Connection, head
+from tests.support.load import flooding
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import Server, eventually, serving
+from tests.support.server import Server, eventually, free_port, serving
 from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
 
-_REQUESTS = 10_000
+_REQUESTS = soak.size(10_000, 100_000)
 _THREADS = 4
 _MEBIBYTE = 1024 * 1024
 _BODIES = [line["request"] for line in lines(GOLDEN)]
@@ -53,6 +56,23 @@ def test_a_worker_stays_below_its_bound_and_does_not_grow(tmp_path: Path) -> Non
     assert after_first < 250
     assert after_second < 250
     assert after_second - after_first < 5
+
+
+def test_under_steady_load_memory_does_not_grow(tmp_path: Path) -> None:
+    """For an hour in `make soak`."""
+    seconds = soak.size(6, 3600)
+    resident: list[float] = []
+    address = {"host": "127.0.0.1", "port": str(free_port())}
+    with (
+        serving(tmp_path, **address, workers="1") as server,
+        flooding(server.port, 300, 16, seconds=seconds + 60) as stream,
+    ):
+        for _ in range(30):
+            time.sleep(seconds / 30)
+            resident.append(_resident(server))
+        told = stream.stop()
+    assert told.counts().keys() == {"200"}
+    assert max(resident[15:]) - max(resident[:15]) < 5, resident
 
 
 def test_clients_that_go_away_in_the_middle_cost_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import psutil
 import pytest
 
-from loadgen.common.clock import awake
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
 from tests.support.live import (
@@ -162,16 +161,17 @@ def test_a_second_server_on_the_same_port_refuses_to_start(tmp_path: Path) -> No
             assert connection.score(VALID).status == 200
 
 
-def _stop_takes(server: Server) -> float:
-    began = awake()
-    assert server.stop() == 0
-    return awake() - began
+# Far longer than a test waits for the end of a server: whoever waits for it fails.
+_GRACE = "600"
 
 
 def test_idle_kept_alive_connections_do_not_hold_up_the_stop(tmp_path: Path) -> None:
-    with started(tmp_path) as server, connections(server, 8) as opened:
+    with (
+        started(tmp_path, graceful_timeout=_GRACE) as server,
+        connections(server, 8) as opened,
+    ):
         assert {connection.score(VALID).status for connection in opened} == {200}
-        assert _stop_takes(server) < 10
+        assert server.stop() == 0
         for connection in opened:
             assert connection.sock.recv(1) == b""
 
@@ -182,9 +182,13 @@ def test_idle_kept_alive_connections_do_not_hold_up_the_stop(tmp_path: Path) -> 
 def test_a_connection_that_sent_little_does_not_hold_up_the_stop(
     tmp_path: Path, sent: bytes
 ) -> None:
-    with started(tmp_path) as server, server.connect() as silent, connections(server, 1):
+    with (
+        started(tmp_path, graceful_timeout=_GRACE) as server,
+        server.connect() as silent,
+        connections(server, 1),
+    ):
         silent.sendall(sent)
-        assert _stop_takes(server) < 10
+        assert server.stop() == 0
         assert silent.recv(1) == b""
 
 
@@ -195,11 +199,10 @@ def test_connections_that_say_nothing_give_their_places_up(tmp_path: Path) -> No
         for number in range(8):
             silent = held.enter_context(server.connect())
             silent.sendall(b"POST /reg/ HTTP/1.1\r\nHost: " if number % 2 else b"")
-        began = awake()
+        # The client waits for half of SCORING_KEEPALIVE, no longer.
         for path in ("/healthz", "/readyz"):
             with server.client() as client:
                 assert client.get(path).status_code == 200
-        assert awake() - began < 10, "long before SCORING_KEEPALIVE"
 
 
 def test_a_request_in_flight_is_answered_before_the_stop(tmp_path: Path) -> None:

@@ -201,7 +201,6 @@ def test_s3_that_is_slow_or_down_harms_nobody(
                 eventually(lambda: _state(server) == {"serving"}, "it is well again")
                 told = stream.stop()
             assert told.counts().keys() == {"200"}
-            assert told.longest_pause < 1
             store.kill()
             eventually(lambda: _state(server) == {"unreachable"}, "it is told")
             assert scored(server)[0] == SECOND

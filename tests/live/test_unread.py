@@ -82,7 +82,7 @@ def test_a_body_that_only_drips_has_no_longer(live: Server) -> None:
         ends = list(pool.map(_drip, (whole, chunked), (b" ", b"1\r\n \r\n")))
     for reply, seconds in nonempty(ends):
         assert reply.startswith(b"HTTP/1.1 408 ")
-        assert seconds == pytest.approx(_BODY_SECONDS, abs=4)
+        assert _BODY_SECONDS - 1 <= seconds < _FAR_TOO_LONG
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_a_refused_body_that_only_drips_has_no_longer(tmp_path: Path) -> None:
             client = _refused_early(server, len(rows))
         with client:
             _, seconds = _drip(client, b" ")
-    assert seconds == pytest.approx(_BODY_SECONDS, abs=4)
+    assert _BODY_SECONDS - 1 <= seconds < _FAR_TOO_LONG
 
 
 def _refused_early(server: Server, length: int) -> socket.socket:

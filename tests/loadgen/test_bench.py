@@ -202,6 +202,7 @@ def test_the_report_and_the_picture_show_every_target(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_a_quick_run_measures_every_target_without_errors(tmp_path: Path) -> None:
     plates = ("А123ВС77", "АВ12345", "ТАВ12345", "1234АВ77", "123CD456", "Ё123ВС77", "", "D0D0")

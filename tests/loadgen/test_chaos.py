@@ -48,6 +48,7 @@ stages = [
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_killed_worker_costs_at_most_what_it_was_at_and_other_changes_nothing(
     tmp_path: Path,
 ) -> None:

@@ -15,7 +15,7 @@ from model.regno import BUNDLED
 from service.doctor.checks import run_check
 from service.doctor.finding import LEVELS
 from service.doctor.machine import CONNECTIONS
-from service.process.open_files import OTHERS
+from service.process.ulimits import OWN_FILES
 from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined, ran
 from tests.support.server import environment, free_port, serving
 
@@ -167,7 +167,7 @@ def test_few_open_files_fail(tmp_path: Path) -> None:
         through = ("prlimit", f"--nofile={count}:{count}")
         return ran(tmp_path, _JSON, through=through, port=str(free_port()))
 
-    few, enough = limited(100), limited(CONNECTIONS + OTHERS)
+    few, enough = limited(100), limited(CONNECTIONS + OWN_FILES)
     assert (few.code, few.level("open files")) == (1, "fail")
     assert "it takes 52 connections" in few["open files"]["description"]
     assert (enough.code, enough.level("open files")) == (0, "ok")

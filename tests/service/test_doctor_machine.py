@@ -12,7 +12,7 @@ from service.config.settings import Settings
 from service.doctor import files, network
 from service.doctor import machine as checks
 from service.doctor.machine import Machine
-from service.process.open_files import OTHERS
+from service.process.ulimits import OWN_FILES
 from tests.support.doctor import machine, only
 
 _MIB = 1 << 20
@@ -64,7 +64,7 @@ def test_without_a_quota_the_cores_count(tmp_path: Path) -> None:
     assert only(checks.workers(machine(tmp_path, told), 5, cores=4)).level == "warn"
 
 
-_NEEDED = checks.CONNECTIONS + OTHERS
+_NEEDED = checks.CONNECTIONS + OWN_FILES
 
 
 @pytest.mark.parametrize(

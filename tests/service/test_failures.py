@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.process import open_files
+from service.process import ulimits
 from service.telemetry.failures import Contained, described
 
 _SECRET = "А939НО196"
@@ -86,4 +86,4 @@ def test_a_stop_is_no_failure() -> None:
 def test_connections_are_what_files_are_left_for(
     limit: int | None, wanted: int, allowed: int
 ) -> None:
-    assert open_files.connections(limit, wanted) == allowed
+    assert ulimits.connections(limit, wanted) == allowed

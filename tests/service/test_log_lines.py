@@ -130,7 +130,7 @@ def test_what_was_dropped_is_told_once_the_log_is_read_again(ends: Ends, lines: 
     assert dropped > 0
     assert b"were dropped" not in all_read(ends, lines)
     logger.tick()
-    assert b"%d lines of the log were dropped: nobody read them" % dropped in ends.read()
+    assert b"%d lines of the log were dropped: their reader stood still" % dropped in ends.read()
     logger.tick()
     assert ends.read() == b""
 

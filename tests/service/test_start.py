@@ -109,5 +109,5 @@ def test_a_stop_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
         # Servers of others may have come meanwhile: the folders of those that serve hold files.
         return all(list(folder.iterdir()) for folder in _folders() - before)
 
-    eventually(nothing_left, "its folder is gone", seconds=5)
+    eventually(nothing_left, "its folder is gone")
     assert list(server.folder.iterdir()) == []

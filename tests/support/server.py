@@ -1,23 +1,23 @@
 """The real server as an operator starts it: `python -m service` in its own process."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
+from random import randrange
 from typing import Any, Final
 
 import httpx
 import psutil
 
 from loadgen.common import processes
-from loadgen.common.processes import free_port
-
-__all__ = ["Server", "environment", "eventually", "free_port", "refused", "serving"]
 
 KEY: Final = "123321"
 METRICS_TOKEN: Final = "token-of-the-tests"
@@ -32,6 +32,22 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = _TIMEOUT) 
     while not holds():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(_POLL_SECONDS)
+
+
+# Below the ports that the kernel gives to clients, and other ones in each pytest process.
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])  # noqa: TID251 - of pytest
+_PORTS: Final = range(10_000 + 2_000 * (_WORKER % 10), 12_000 + 2_000 * (_WORKER % 10))
+_START: Final = randrange(len(_PORTS))
+_next_ports = cycle((*_PORTS[_START:], *_PORTS[:_START]))
+
+
+def free_port() -> int:
+    """A TCP port of loopback on which nothing listens, and which is given to nothing else soon."""
+    while True:
+        port: int = next(_next_ports)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:

@@ -53,7 +53,7 @@ log = logging.getLogger("scoring")
 class AllocatedDict(MmapedDict):
     """The values in one file, whose last bytes are a sink.
 
-    Values that can't be allocated share the sink, which nobody reads: they are missing from the
+    Values that can't be allocated share the sink, which is never read: they are missing from the
     page until the file can grow. Known values cost no more than in the base class. Where the file
     can't be made, all are in memory of this process until it can.
     """
@@ -142,7 +142,7 @@ def install() -> None:
 
 
 class FolderRemoved(Exception):
-    """There is no folder of metrics: somebody has just removed it."""
+    """The folder of the metrics has just been removed."""
 
 
 def collector(own: CollectorRegistry) -> Collector:
@@ -183,7 +183,7 @@ def restore_folder(places: int, folder: RunFolder) -> None:
 
 
 def rewrite_removed() -> None:
-    """Write the files of this process again that somebody removed. Raises OSError."""
+    """Write the files of this process again that were removed. Raises OSError."""
     for values_of_a_kind in tuple(_open):
         values_of_a_kind.rewrite_if_removed()
 

@@ -25,12 +25,14 @@ from service.telemetry.record import record_of
 
 PATH: Final = "/metrics"
 _OPENMETRICS: Final = "application/openmetrics-text"
-_GONE: Final = "the folder of the metrics was removed, or a file in it: it is made again soon"
+_GONE: Final = (
+    "the folder of the metrics was removed, or a file in it: it will soon be created again"
+)
 _OF_A_NEGATIVE_HISTOGRAM: Final = ("_sum", "_count")
 
 
 def serve(app: Flask, registry: CollectorRegistry, token: str) -> None:
-    """Answer GET /metrics to who bears the token, to everybody if there is none."""
+    """Serve GET /metrics to clients with the token, to all clients if there is none."""
     exporter = _Exporter.for_app_factory(
         path=PATH,
         export_defaults=False,
@@ -41,7 +43,7 @@ def serve(app: Flask, registry: CollectorRegistry, token: str) -> None:
 
 
 class _Exporter(PrometheusMetrics):  # type: ignore[misc]
-    """The exporter, whose own way to the page knows no `q`, and fails at odd versions."""
+    """The exporter with its own content negotiation: the library's ignores `q`."""
 
     def generate_metrics(self, *_: object) -> tuple[str, str]:
         """The page and its content type, as the request accepts it."""

@@ -17,12 +17,10 @@ _BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class ScoringMetrics:
-    """What became of rows, and where the time went."""
+    """Rows by their result, the time of each stage, and the models."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        rows = Counter(
-            "scoring_rows", "Rows by what became of them.", ("result",), registry=registry
-        )
+        rows = Counter("scoring_rows", "Rows by their result.", ("result",), registry=registry)
         self._rows = {result: rows.labels(result) for result in _RESULTS}
         self._refused = Counter(
             "scoring_rows_refused",
@@ -68,7 +66,7 @@ class ScoringMetrics:
     def refused(self, fault: InvalidRequest) -> None:
         """Count a row that can't be scored, and why."""
         self._rows["refused"].inc()
-        # A field that is none of the contract's is the client's own word.
+        # A field outside the contract is free text of the client.
         self._refused.labels(fault.kind, fault.field if fault.field in FIELDS else "").inc()
 
     def batch(self, rows: int) -> None:
@@ -80,7 +78,7 @@ class ScoringMetrics:
         self._times.append(_times_of(record))
 
     def publish(self) -> None:
-        """Write the times and the sizes of batches: they have less hurry than counts."""
+        """Write the noted times and sizes of batches; unlike counts, they may be a second late."""
         times, self._times = self._times, []
         sizes, self._sizes = self._sizes, []
         self._batch_rows.observe_many(sizes)
@@ -93,5 +91,5 @@ class ScoringMetrics:
         self._loads[result].inc()
 
     def live(self, version: str, worker: str, *, serves: bool) -> None:
-        """Show that a worker serves a version, or no longer does."""
+        """Set whether a worker serves a version."""
         self._live.labels(version, worker).set(int(serves))

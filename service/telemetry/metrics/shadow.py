@@ -20,7 +20,7 @@ _OTHER: Final = "other"
 
 
 class ShadowMetrics:
-    """What became of the rows that the shadow model was to score, and what it said to them."""
+    """Rows picked for the shadow model by their result, and its scores against the live ones."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -28,7 +28,7 @@ class ShadowMetrics:
 
         rows = counter(
             "scoring_shadow_rows",
-            "Live rows that were picked for the shadow model, by what became of them.",
+            "Live rows that were picked for the shadow model, by their result.",
             "result",
         )
         self._rows = {result: rows.labels(result) for result in RESULTS}
@@ -43,7 +43,7 @@ class ShadowMetrics:
         )
         self._flips_of = counter(
             "scoring_shadow_flips",
-            "Rows that the two decide differently at one half, by whom the shadow model believes.",
+            "Rows that the two decide differently at one half, by the shadow model's reading.",
             "camera_class", "direction",
         )  # fmt: skip
         self._waiting = Gauge(
@@ -82,5 +82,5 @@ class ShadowMetrics:
         self._rows[result].inc(rows)
 
     def waiting(self, rows: int) -> None:
-        """Show how many rows wait."""
+        """Set how many rows wait."""
         self._waiting.set(rows)
