@@ -8,12 +8,16 @@ are types of the model's own: who calls hands them on and does not look into the
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
+
+import msgspec
+from msgspec import Struct
 
 from model.bulk.blocks import Block
 from model.bulk.outcome import Outcome
 from model.bulk.rows import score_rows
 from model.errors import InvalidRequest, ModelRefused
+from model.request_decoder import RequestDecoder
 
 # A struct of the model's own, as it comes out of a body.
 Request: TypeAlias = Any
@@ -57,19 +61,25 @@ class Scorer(Protocol):
 
     def table_of(self, requests: Sequence[Request], /) -> tuple[Table, Mapping[str, int]]:
         """The table of requests, and how many of them have which warning."""
-        raise NotImplementedError
+        return requests, {}
 
     def score_table(self, table: Table, /) -> Sequence[Any]:
         """One score for each row of a table."""
-        raise NotImplementedError
+        return self.score(table)
 
     def group_of(self, request: Request, /) -> str:
         """The group of a request for which versions are compared apart, "" for none."""
         del request
         return ""
 
+    def memory_of(self, request: Request, /) -> int:
+        """About how many bytes a request takes beyond its fixed part."""
+        del request
+        return 0
+
     def warm(self) -> None:
         """Do once what requests will do. Raises ModelRefused when it can't be done."""
+        return
 
     def validate(self) -> None:
         """Try all that will be done with it, and check its scores. Raises ModelRefused."""
@@ -77,6 +87,7 @@ class Scorer(Protocol):
 
     def prepare(self) -> None:
         """Do what saves memory before a fork; nothing is predicted."""
+        return
 
 
 class Decoder(Protocol):
@@ -90,6 +101,55 @@ class Decoder(Protocol):
 
     def slices(self, body: bytes, /) -> Iterator[list[Request | InvalidRequest]]:
         """The requests of an array in order, some in each step. Raises InvalidRequest."""
+
+
+class Checked(Protocol):
+    """A doubtful request, after the policies of its warnings.
+
+    `request` is the one to score in its place, None if it is as it was, and `row` its features;
+    `names` are its warnings and what was put right, `fault` is why it is refused, if it is.
+    """
+
+    @property
+    def request(self) -> Request | None:
+        """The request to score instead."""
+
+    @property
+    def row(self) -> Row:
+        """The features to score."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The warnings."""
+
+    @property
+    def fault(self) -> InvalidRequest | None:
+        """Why it is refused."""
+
+
+class Reviewer:
+    """What is told of requests beyond scores, by an operator's settings: here nothing.
+
+    `accept_all`: no request is changed or refused, so that many may be scored as a table.
+    """
+
+    accept_all = True
+
+    def warnings(self, scorer: Any, request: Request, row: Row, /) -> Sequence[str]:
+        """What makes a request doubtful."""
+        del scorer, request, row
+        return ()
+
+    def settle(
+        self, scorer: Any, request: Request, row: Row, warnings: Sequence[str], /
+    ) -> Checked:
+        """What becomes of a doubtful request by its warnings."""
+        raise NotImplementedError
+
+    def detail(self, scorer: Any, request: Request, score: Any, /) -> Any:
+        """The score with what `?detail=1` adds."""
+        del scorer, request
+        return score
 
 
 class Gate(Protocol):
@@ -109,16 +169,17 @@ class Model(Protocol):
     """A model's package, as its `MODEL`. What has a body here is optional.
 
     `name` is that of its entry in the catalog; `path` the address that its requests are posted to;
-    `fields` and `score_fields` the names of a request's and a score's fields.
+    `request` and `score` are the types of both, structs of msgspec.
     """
 
     name: str
     path: str
-    fields: Sequence[str]
-    score_fields: Sequence[str]
+    request: type[Struct]
+    score: type[Struct]
 
     def decoder(self, max_rows: int, /) -> Decoder:
         """What reads bodies, with at most so many rows in an array."""
+        return RequestDecoder(self.request, _no_hook, max_rows)
 
     def load(self, path: Path, positive_class: str = "") -> Any:
         """The `Scorer` of an artifact. Raises ModelRefused, naming the file and the reason.
@@ -136,12 +197,14 @@ class Model(Protocol):
         """Requests that every version scores before it serves; its speed is measured by them."""
 
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
-        """JSON Schemas by type name, `Reading` and `Score` in the terms of this model."""
+        """JSON Schemas by type name; `ref_template` holds `{name}`."""
+        kinds = self.request, self.score
+        return msgspec.json.schema_components(kinds, ref_template=ref_template)[1]
 
-    def memory_of(self, request: Request, /) -> int:
-        """About how many bytes a request takes."""
-        del request
-        return 0
+    def reviewer(self, policies: Mapping[str, Any], costs: Mapping[str, float], /) -> Any:
+        """The `Reviewer` by the policies of warnings and the costs of wrong decisions."""
+        del policies, costs
+        return Reviewer()
 
     def read_requests(self, path: Path, /) -> Iterator[Request | None]:
         """The requests of a CSV file, None for a row that is none. Raises ModelRefused."""
@@ -163,6 +226,10 @@ class Model(Protocol):
     ) -> Outcome:
         """The rows of a block of a CSV file with their scores, by the model of a path."""
         return score_rows(self, artifact, header, block, positive_class)
+
+
+def _no_hook(kind: type, _value: object) -> NoReturn:
+    raise NotImplementedError(kind.__name__)
 
 
 class _CheckOnly:

@@ -1,4 +1,4 @@
-"""`python -m service`: serve, with the settings that the environment gives."""
+"""`python -m service`: serve with the settings of the environment."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ _CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 
 
 def main() -> None:
-    """Become gunicorn; arguments after `--` are gunicorn's own."""
+    """Replace this process by gunicorn; arguments after `--` are gunicorn's own."""
     parser = argparse.ArgumentParser(
         prog="python -m service",
         description="Serve POST /reg/. Settings are environment variables or lines of .env:",
@@ -27,9 +27,9 @@ def main() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Open those of this process that are closed: the next file opened would get their number.
+    """Open those that are closed: otherwise the next file would get their number.
 
-    The log would then go into a socket, or the metrics.
+    The log would then be written into a socket or a metrics file.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(number, True)  # noqa: FBT003 - its signature

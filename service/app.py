@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 
+from model import catalog
 from service.config.settings import Settings
 from service.http import errors
 from service.http.api_keys import LEAST_SEARCHED, ApiKeys
@@ -13,8 +14,9 @@ from service.http.middleware import RequestMiddleware
 from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
 from service.process.scoreboard import Scoreboard
+from service.rollout.joining import Served
 from service.rollout.rollout_state import Whiteboard
-from service.routes import docs, explain, reg
+from service.routes import docs, explain, score
 from service.routes import health as ops
 from service.routes import models as model
 from service.scoring.live import Slot
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """What a server is made of before the first fork."""
+    """What a server is made of before the first fork.
+
+    `slot` and `whiteboard` are those of the default model, `others` are the catalog's others.
+    """
 
     settings: Settings
     keys: ApiKeys
@@ -34,6 +39,13 @@ class Parts(NamedTuple):
     slot: Slot
     scoreboard: Scoreboard
     whiteboard: Whiteboard
+    others: tuple[Served, ...] = ()
+
+    @property
+    def served(self) -> tuple[Served, ...]:
+        """All models that are served, the default one first."""
+        default = catalog.entry(catalog.DEFAULT).load()
+        return (Served(default, self.slot, self.whiteboard), *self.others)
 
     @property
     def holds_secret(self) -> Callable[[str], bool]:
@@ -56,26 +68,30 @@ class App(NamedTuple):
     """The app, and the routes that the server calls past Flask."""
 
     flask: Flask
-    reg: reg.RegRoute
+    scoring: tuple[score.ScoreRoute, ...]
     explain: explain.ExplainRoute
 
 
 def create_app(parts: Parts) -> App:
     """The app at the public address. Builds nothing that lives longer than itself."""
-    settings, keys, metrics, admission, slot, scoreboard, whiteboard = parts
+    settings, keys, metrics, admission, slot, scoreboard, whiteboard, _ = parts
     app = _flask()
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     guard = parts.guard
     keys.count = metrics.count_keys_reload
-    scoring = reg.RegRoute(slot, settings, metrics, admission)
-    app.register_blueprint(reg.blueprint(scoring, guard))
+    scoring = tuple(
+        score.ScoreRoute(served.model, served.slot, settings, metrics, admission)
+        for served in parts.served
+    )
+    for route in scoring:
+        app.register_blueprint(score.blueprint(route, guard))
     operating = model.ModelRoute(settings, slot, scoreboard, whiteboard, parts.holds_secret)
     app.register_blueprint(model.blueprint(operating, guard, settings.admin_names))
     explaining = explain.ExplainRoute(slot, settings, metrics, admission)
     app.register_blueprint(explain.blueprint(explaining, guard))
     app.register_blueprint(ops.home(guard))
     app.register_blueprint(ops.probes(slot, scoreboard))
-    app.register_blueprint(docs.blueprint(settings))
+    app.register_blueprint(docs.blueprint(settings, [served.model for served in parts.others]))
     if settings.metrics_token and not settings.metrics_bind:
         metrics.serve(app, settings.metrics_token)
     _surround(app, parts)

@@ -5,22 +5,23 @@ the libraries' and the model's memory. Nothing is predicted there: CatBoost's th
 not survive the fork.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask
 
-from model import ModelRefused
+from model import ModelRefused, catalog
 from model.registry import check_model
-from model.regno import BUNDLED, RegnoScorer
-from service import sites
+from service import endpoints
 from service.app import Parts, create_app, create_metrics_app
 from service.config.settings import Settings, SettingsError, refuse_start, variable
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.process.runtime import runtime
-from service.rollout.joining import first
+from service.rollout.joining import Served, first, has_live
 from service.rollout.rollout_state import whiteboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
@@ -32,6 +33,8 @@ from service.telemetry.tracing import traces
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+log = logging.getLogger("scoring")
 
 
 class Application:
@@ -65,25 +68,50 @@ class Application:
 
         metrics_address = self.parts.settings.metrics_address
         if metrics_address is not None and address[:2] == metrics_address:
-            return sites.metrics_site(self._metrics_app, self.parts, answered)
-        return sites.public_site(self._app, self.parts, answered)
+            return endpoints.metrics_site(self._metrics_app, self.parts, answered)
+        return endpoints.public_site(self._app, self.parts, answered)
 
 
-def load_scorer(settings: Settings, metrics: Metrics) -> RegnoScorer:
-    """The scorer that the settings name, or the live one of their registry.
+def load_scorer(settings: Settings, metrics: Metrics) -> Any:
+    """The default model's scorer: the one that the settings name, or the live one of the registry.
 
     Raises SettingsError.
     """
     if settings.registry:
-        return first(settings, lambda: metrics.scoring.loaded("refused"))
+        return first(settings, catalog.DEFAULT, lambda: metrics.scoring.loaded("refused"))
+    entry = catalog.entry(catalog.DEFAULT)
+    path = Path(settings.model) if settings.model else entry.bundled
     try:
-        if not settings.model:
-            # Not examined: its manifest's hash says that it is what was tested.
-            return RegnoScorer.load(BUNDLED, settings.positive_class)
-        check_model(Path(settings.model), settings.positive_class)
-        return RegnoScorer.load(settings.model, settings.positive_class)
+        if settings.model:  # the bundled one's manifest has the hash of what was tested
+            check_model(Path(settings.model), settings.positive_class)
+        return entry.load().load(cast("Path", path), settings.positive_class)
     except ModelRefused as reason:
         raise SettingsError(variable("model"), str(reason)) from reason
+
+
+def _others(settings: Settings, metrics: Metrics, admission: Admission) -> Iterator[Served]:
+    """The catalog's other models: the live version of the registry, or the bundled file.
+
+    One that has neither is not served. Raises SettingsError.
+    """
+    for name, entry in catalog.entries().items():
+        if name == catalog.DEFAULT:
+            continue
+        model = entry.load()
+        if settings.registry:
+            if not has_live(settings, name):
+                log.warning("%s is not served: the registry names no live version of it", name)
+                continue
+            loaded = metrics.of(name).scoring.loaded
+            scorer = first(settings, name, partial(loaded, "refused"))
+        elif entry.bundled:
+            scorer = model.load(entry.bundled)
+        else:
+            log.warning("%s is not served: it has no bundled file, and there is no registry", name)
+            continue
+        scorer.prepare()
+        slot = Slot(scorer, metrics, admission, settings.kept_readings)
+        yield Served(model, slot, whiteboard(name))
 
 
 def build() -> Application:
@@ -96,11 +124,11 @@ def build() -> Application:
         scorer = load_scorer(settings, metrics)
         scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
+        others = tuple(_others(settings, metrics, admission))
     except SettingsError as error:
         refuse_start(error)
-    return Application(
-        Parts(settings, keys, metrics, admission, slot, runtime().scoreboard, whiteboard())
-    )
+    default = slot, runtime().scoreboard, whiteboard()
+    return Application(Parts(settings, keys, metrics, admission, *default, others))
 
 
 def model_description() -> str:

@@ -31,25 +31,28 @@ def score_rows(
     ModelRefused.
     """
     scorer = _scorer(model.name, artifact, positive_class)
-    file = layout(header, tuple(model.fields), (*model.score_fields, "error"))
+    fields, added = model.request.__struct_fields__, model.score.__struct_fields__
+    file = layout(header, fields, (*added, "error"))
     cells = read_cells(block, file.width)
     decode = model.decoder(1)
     requests: list[Any] = []
     faults = dict(cells.faults)
     columns = [cells.columns[at] for at in file.wanted]
     for number, values in enumerate(zip(*columns, strict=True)):
+        if number in faults:
+            continue
         try:
-            requests.append(decode(_body(model.fields, values)))
+            requests.append(decode(_body(fields, values)))
         except InvalidRequest as fault:
-            faults.setdefault(number, str(fault))
+            faults[number] = str(fault)
     scores = iter(scorer.score(requests))
-    added = (
+    outcomes = (
         ("", faults[number]) if number in faults else (next(scores), "")
         for number in range(len(cells.rows))
     )
     lines = [
-        row + b"," + _cells(model.score_fields, score, fault) + file.end
-        for row, (score, fault) in zip(cells.rows, added, strict=True)
+        row + b"," + _cells(added, score, fault) + file.end
+        for row, (score, fault) in zip(cells.rows, outcomes, strict=True)
     ]
     return Outcome(file.header, b"".join(lines), len(lines), Counter(faults.values()), {})
 

@@ -11,16 +11,27 @@ from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits
 from model.regno.model_file.manifest import Manifest
-from model.regno.request import FIELDS, Reading
+from model.regno.request import Reading
+from model.regno.review.decision import Costs, Thresholds
+from model.regno.review.detail import Detail, Detailer
+from model.regno.review.guards import Guards, Policy
 from model.regno.schema import components
 from model.regno.score import Score
 from model.regno.scorer import RegnoScorer
 from model.request_decoder import RequestDecoder
 from model.scorer import Model
 
-# What a number in a list takes with its place there, and a letter beyond Latin, in bytes.
-_NUMBER_BYTES = 32
-_LETTER_BYTES = 4
+
+class Reviewer(Guards):
+    """Guards readings, and makes details of their scores."""
+
+    def __init__(self, policies: Mapping[str, Policy], thresholds: Thresholds) -> None:
+        super().__init__(policies)
+        self._detailer = Detailer(thresholds, self)
+
+    def detail(self, scorer: RegnoScorer, reading: Reading, score: Score) -> Detail:
+        """A score with its decision, margin, warnings and version."""
+        return self._detailer.of(scorer, reading, score)
 
 
 class RegnoModel(Model):
@@ -28,8 +39,8 @@ class RegnoModel(Model):
 
     name = RegnoScorer.name
     path = "/reg/"
-    fields = FIELDS
-    score_fields = Score.__struct_fields__
+    request = Reading
+    score = Score
 
     def decoder(self, max_rows: int, /) -> RequestDecoder[Reading]:
         """What reads bodies: one reading, or an array of at most `max_rows`."""
@@ -51,16 +62,9 @@ class RegnoModel(Model):
         """JSON Schemas of readings, scores, details and explanations."""
         return components(ref_template)
 
-    def memory_of(self, reading: Reading, /) -> int:
-        """About how many bytes a reading takes beyond its fixed part."""
-        numbers = len(reading.afts_regno_ai_char_scores) + len(reading.afts_regno_ai_length_scores)
-        letters = (
-            len(reading.regno_recognize)
-            + len(reading.afts_regno_ai)
-            + len(reading.camera_type)
-            + len(reading.camera_class)
-        )
-        return numbers * _NUMBER_BYTES + letters * _LETTER_BYTES
+    def reviewer(self, policies: Mapping[str, Any], costs: Mapping[str, float], /) -> "Reviewer":
+        """Guards by the policies, decisions by the costs."""
+        return Reviewer(policies, Thresholds(Costs(**costs)))
 
     def read_requests(self, path: Path, /) -> Iterator[Reading | None]:
         """The readings of a CSV file, None for a row that is none. Raises ModelRefused."""

@@ -38,6 +38,9 @@ _SAME: Final = 1e-12
 CONTEXTS: Final = 8
 # From so many readings on, columns are quicker than rows.
 MANY: Final = 400
+# What a number in a list takes with its place there, and a letter beyond Latin, in bytes.
+_NUMBER_BYTES: Final = 32
+_LETTER_BYTES: Final = 4
 
 
 class RegnoScorer:
@@ -266,6 +269,18 @@ class RegnoScorer:
     def group_of(reading: Reading) -> str:
         """The group of a reading for which versions are compared apart: its camera class."""
         return reading.camera_class
+
+    @staticmethod
+    def memory_of(reading: Reading) -> int:
+        """About how many bytes a reading takes beyond its fixed part."""
+        numbers = len(reading.afts_regno_ai_char_scores) + len(reading.afts_regno_ai_length_scores)
+        letters = (
+            len(reading.regno_recognize)
+            + len(reading.afts_regno_ai)
+            + len(reading.camera_type)
+            + len(reading.camera_class)
+        )
+        return numbers * _NUMBER_BYTES + letters * _LETTER_BYTES
 
     def score_table(self, table: pd.DataFrame) -> list[Score]:
         """One score for each row of a table that `self.table` made."""

@@ -1,4 +1,4 @@
-"""Reads the settings of `service.config.options`: the only reader of the environment.
+"""Reads the settings of `service.config.options` from the environment and `.env`.
 
 Each setting is the environment variable `SCORING_` plus the field's name in capitals. A
 `.env` file in the working directory fills in what the environment does not set. An empty

@@ -1,4 +1,4 @@
-"""What a request's body must be: JSON in UTF-8, not too long. Raises Refused."""
+"""Checks of a request's body: JSON in UTF-8, within its size limit. They raise Refused."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ _UTF8: Final = frozenset(("utf-8", "utf8", "utf_8", "us-ascii", "ascii"))
 
 
 def check_kind(content_type: bytes, encoding: bytes | None) -> None:
-    """Refuse with 415 what is not declared as plain JSON in UTF-8."""
+    """Raise Refused with 415 for a body that is not declared as plain JSON in UTF-8."""
     if content_type != b"application/json":
         _check_type(content_type.decode("latin-1"))
     if encoding is not None and encoding.lower() != b"identity":
@@ -20,7 +20,7 @@ def check_kind(content_type: bytes, encoding: bytes | None) -> None:
 
 
 def check_size(body: bytes, single_limit: int, array_limit: int) -> None:
-    """Refuse with 413 more than `single_limit` bytes, or `array_limit` if it is an array."""
+    """Raise Refused with 413 for more than `single_limit` bytes, or `array_limit` in an array."""
     if len(body) > single_limit and (len(body) > array_limit or not is_array(body)):
         raise too_long(array_limit if is_array(body) else single_limit)
 
@@ -49,6 +49,6 @@ def _check_type(content_type: str) -> None:
         raise Refused(415, "Content-Type must be application/json")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        # Some clients write it in the manner of Python or of HTML.
+        # Some clients write the charset as Python or HTML does.
         if name.strip() == "charset" and value.strip(" \t\"'") not in _UTF8:
             raise Refused(415, "the charset must be utf-8")

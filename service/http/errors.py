@@ -25,12 +25,12 @@ _TEXTS: Final = {
     404: "there is nothing at this address",
     405: "this method is not allowed at this address",
 }
-# When to come again: not all at the same moment.
+# Rejected clients should not retry at the same moment.
 _RETRY_SECONDS: Final = ("1", "2", "3")
 
 
 class Refused(Exception):
-    """A request that a route refuses before it is scored."""
+    """A request that a route rejects before it is scored, with a status and headers."""
 
     def __init__(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(reason)
@@ -40,7 +40,7 @@ class Refused(Exception):
 
 
 def register(app: Flask) -> None:
-    """Answer every exception of this app in the envelope."""
+    """Convert every exception of this app into the error envelope."""
     for kind in (InvalidRequest, Overloaded, Refused):
         app.register_error_handler(kind, lambda error: answer(error, record_of(request.environ)))
     app.register_error_handler(HTTPException, _http)
@@ -49,7 +49,7 @@ def register(app: Flask) -> None:
 
 
 def answer(error: BaseException, record: Record) -> reply.Reply:
-    """The reply to an exception that came out of a route."""
+    """The reply to an exception that a route raised."""
     if isinstance(error, InvalidRequest):
         return reply.fail(_STATUSES.get(type(error), 400), str(error))
     if isinstance(error, Overloaded):
@@ -61,17 +61,17 @@ def answer(error: BaseException, record: Record) -> reply.Reply:
 
 
 def retry_after() -> dict[str, str]:
-    """The header that says when to come again."""
+    """The header that says when to retry."""
     return {"Retry-After": choice(_RETRY_SECONDS)}  # noqa: S311 - no secret
 
 
 def nowhere() -> reply.Reply:
-    """The reply to a path that is none of this app's."""
+    """The reply to an unknown path."""
     return reply.fail(404, _TEXTS[404])
 
 
 def refusal(status: int, reason: str, headers: dict[str, str]) -> reply.Reply:
-    """An error with more headers."""
+    """An error reply with additional headers."""
     failed = reply.fail(status, reason)
     for name, value in headers.items():
         failed.add(name, value)

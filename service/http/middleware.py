@@ -1,7 +1,6 @@
-"""What the server does around each request, for the app under any other WSGI server.
+"""Record, headers and metrics of each request, for the app under any other WSGI server.
 
-The server of this project makes a request's record before it calls the app, and writes headers,
-metrics and the access line itself: then there is nothing left to do here.
+The server of this project does all that itself before and after it calls the app.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RequestMiddleware:
-    """Gives each request its record, each reply its headers, and counts it."""
+    """Creates each request's record, adds the reply's headers, and counts the request."""
 
     def __init__(
         self,

@@ -1,8 +1,10 @@
 """The OpenAPI document, made from the types that validate."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from model.regno import components
+from model import catalog
+from model.scorer import Model
 from service.http import openapi_model
 
 _REF: Final = "#/components/schemas/{name}"
@@ -33,8 +35,12 @@ _DETAIL: Final = {
 }
 
 
-def document(explain_rows: int) -> dict[str, Any]:
-    """The whole document, OpenAPI 3.1; so many rows may be explained at once."""
+def document(explain_rows: int, others: Sequence[Model] = ()) -> dict[str, Any]:
+    """The whole document, OpenAPI 3.1; so many rows may be explained at once.
+
+    `others` are the models that are served in addition to the default one.
+    """
+    default = catalog.entry(catalog.DEFAULT).load()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,7 +50,8 @@ def document(explain_rows: int) -> dict[str, Any]:
             "differently. POST /reg/ says how probably the network is right.",
         },
         "paths": {
-            "/reg/": {"post": _score()},
+            default.path: {"post": _score()},
+            **{model.path: {"post": _score_with(model)} for model in others},
             "/reg/explain": {"post": _explain()},
             **openapi_model.paths(_REF, _ok, _errors),
             "/": {"get": _get("Address and key are right", "home", secured=True)},
@@ -54,7 +61,8 @@ def document(explain_rows: int) -> dict[str, Any]:
         "components": {
             "schemas": _for_generators(
                 {
-                    **components(_REF),
+                    **default.schemas(_REF),
+                    **{name: kind for model in others for name, kind in _schemas_of(model).items()},
                     **openapi_model.schemas(_REF),
                     **_requests(explain_rows),
                     **_replies(),
@@ -80,6 +88,39 @@ def _score() -> dict[str, Any]:
             **_errors("400", "401", "408", "413", "415", "429", "500"),
         },
     }
+
+
+def _score_with(model: Model) -> dict[str, Any]:
+    """The operation of a model other than the default one."""
+    prefix = _prefix(model)
+    operation = _score()
+    content = {_JSON: {"schema": _ref(f"{prefix}ScoreRequest")}}
+    reply = _ok(f"{prefix}ScoreReply", "One score, or a list", "Server-Timing", "X-Score-Warnings")
+    operation["responses"]["200"] = reply
+    operation["requestBody"] = {"required": True, "content": content}
+    return {
+        **operation,
+        "operationId": f"post_{model.name}",
+        "summary": f"Score one request with {model.name}, or an array of them",
+    }
+
+
+def _schemas_of(model: Model) -> dict[str, Any]:
+    """The schemas of a model other than the default one, each with its name as a prefix."""
+    prefix = _prefix(model)
+    request, score = (f"{prefix}{kind.__name__}" for kind in (model.request, model.score))
+    kinds = model.schemas(_REF.format(name=f"{prefix}{{name}}"))
+    row = f"{prefix}ScoredRow"
+    return {
+        **{f"{prefix}{name}": kind for name, kind in kinds.items()},
+        row: {"anyOf": [_ref(score), _ref("RowError")]},
+        f"{prefix}ScoreRequest": {"anyOf": [_ref(request), _ref("Rows")]},
+        f"{prefix}ScoreReply": _one_or_many([_ref(score)], row),
+    }
+
+
+def _prefix(model: Model) -> str:
+    return model.name.title()
 
 
 def _explain() -> dict[str, Any]:

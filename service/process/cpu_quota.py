@@ -16,7 +16,7 @@ def available(root: Path = CGROUPS) -> int:
 
 
 def quota(group: Path) -> float | None:
-    """How many CPUs a control group of either version gives; None without a limit."""
+    """The CPU quota of a control group of either version; None without a limit."""
     return _quota_v2(group) or _quota_v1(group)
 
 

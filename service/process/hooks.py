@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from model import ModelRefused
 from service.process import shutdown, startup
 from service.process.runtime import runtime
-from service.rollout.rollout_state import whiteboard
 from service.telemetry.error_reports import reports
 from service.telemetry.failures import contained
 from service.telemetry.metrics import multiprocess
@@ -66,21 +65,23 @@ def post_worker_init(worker: Any) -> None:
     from service.rollout.joining import join  # noqa: PLC0415
 
     settings, parts = runtime().settings, _parts()
-    metrics, slot = parts.metrics, parts.slot
+    metrics = parts.metrics
     contained.count = metrics.count_failure
     worker.log.count_dropped = metrics.count_dropped_lines
     reports.start(settings, metrics.count_report)
     traces.start(settings, parts.holds_secret)
     bound = [listener.getsockname() for listener in worker.sockets]
     parts.keys.revoke_example_key_if_exposed(startup.public(bound, settings))
-    try:
-        slot.warm_up()
-    except ModelRefused:
-        metrics.scoring.loaded("refused")
-        raise
-    metrics.scoring.loaded("loaded")
-    slot.serve_as(str(worker.place))
-    worker.begin = join(settings, slot, metrics, parts.admission, worker.place)
+    for served in parts.served:
+        counted = metrics.of(served.model.name).scoring
+        try:
+            served.slot.warm_up()
+        except ModelRefused:
+            counted.loaded("refused")
+            raise
+        counted.loaded("loaded")
+        served.slot.bind_worker(str(worker.place))
+    worker.begin = join(parts, parts.served, worker.place)
     metrics.process.start(str(worker.place))
     worker.each_second = partial(_publish, parts)
     runtime().scoreboard.mark_ready(worker.place)
@@ -123,5 +124,6 @@ def child_exit(server: Any, worker: Any) -> None:
     folder = runtime().run_folder.path
     contained("gauges", multiprocess.clear_live_gauges, worker.place, folder)
     runtime().scoreboard.leave(worker.place)
-    whiteboard().wipe(worker.place)
+    for served in _parts().served:
+        served.whiteboard.wipe(worker.place)
     contained("workers", _publish_workers_configured, server)

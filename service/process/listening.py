@@ -15,7 +15,7 @@ from service.config.settings import Settings, SettingsError, variable
 # An address in gunicorn's form: host and port, a path, or the file descriptor of a socket.
 Address: TypeAlias = tuple[Any, ...] | str | int
 
-# The previous server may be about to stop.
+# The previous server may be stopping.
 _TRIES: Final = 5
 _RETRY_SECONDS: Final = 1.0
 _BIND: Final = "--bind"
@@ -26,7 +26,7 @@ log = logging.getLogger("scoring")
 
 
 class Taken(Exception):
-    """An address that another process listens on."""
+    """Another process listens at the address."""
 
 
 class Endpoint(NamedTuple):
@@ -44,7 +44,7 @@ class Endpoint(NamedTuple):
 
 
 def endpoints(bound: list[Address], settings: Settings) -> list[Endpoint]:
-    """The addresses, each with its setting; `--bind` gave those that no setting has."""
+    """The addresses, each with the setting that gave it; `--bind` gave all others."""
     public = settings.host.removeprefix("unix:").removeprefix("//")
     names: dict[Address | None, str] = {
         settings.metrics_address: variable("metrics_bind"),

@@ -22,7 +22,7 @@ LOCK: Final = "in-use"
 
 # What `service.telemetry.metrics.multiprocess` gives the files of one process.
 PROCESS_BYTES: Final = 576 * 1024
-# That of each kind of metrics.
+# One for each kind of metrics.
 PROCESS_FILES: Final = 6
 # The folder, its lock and the heartbeats' files, which have no name for long.
 _OTHER_FILES: Final = 8
@@ -85,7 +85,7 @@ class RunFolder:
 
 
 def needed(workers: int) -> int:
-    """The bytes that metrics take: of the master, and of two generations at a reload."""
+    """The bytes that metrics take: of the master, and of two generations during a reload."""
     return (1 + 2 * workers) * PROCESS_BYTES
 
 

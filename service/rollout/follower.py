@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from model import ModelRefused
 from model.registry import Damaged, Refused, Registry, RegistryError
-from model.regno import RegnoScorer
+from model.scorer import Scorer
 from service.process.scoreboard import Scoreboard
 from service.rollout.loader import Loader
 from service.rollout.rollout_state import Note, Order, Target, Whiteboard
@@ -23,6 +23,7 @@ from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
 from service.server.threads import run_in_thread
 from service.telemetry.failures import log_failure
+from service.telemetry.metrics.models import ModelMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
 
 T = TypeVar("T")
@@ -59,9 +60,9 @@ class Follower:
         loader: Loader,
         slot: Slot,
         place: Place,
-        metrics: RolloutMetrics,
+        metrics: RolloutMetrics | ModelMetrics,
         poll_seconds: float,
-        make_shadow: Callable[[RegnoScorer], Shadow],
+        make_shadow: Callable[[Scorer], Shadow],
     ) -> None:
         self._registry = registry
         self._loader = loader
@@ -89,7 +90,7 @@ class Follower:
             # Not timed: the others serve it, and what the server began with may be long past.
             scorer = self._loader.serving(order.target.version)
             former = self._slot.current
-            self._slot.change(self._slot.made(scorer))
+            self._slot.change(self._slot.prepare(scorer))
             self._standby[former.version] = former
         self._tell(serving=order.target if order else self._note.serving, since=monotonic())
 
@@ -175,7 +176,7 @@ class Follower:
             self._complain(str(error))
         else:
             self._metrics.loaded("loaded")
-            self._standby[version] = self._slot.made(scorer)
+            self._standby[version] = self._slot.prepare(scorer)
             del self._retry_at[version]
             return True
         return False
@@ -191,7 +192,7 @@ class Follower:
             del self._standby[version]
         return version in self._standby
 
-    async def _loaded(self, version: str) -> RegnoScorer:
+    async def _loaded(self, version: str) -> Scorer:
         """A version's scorer, loaded beside the event loop. Raises as the loader.
 
         What this host serves or came from is not timed: a way back is open, however slow it is.

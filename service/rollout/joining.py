@@ -2,57 +2,97 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from model import ModelRefused
-from model.registry import Aliases, Registry, RegistryError, open_registry
-from model.regno import RegnoScorer
+from model import ModelRefused, catalog
+from model.registry import Aliases, Registry, RegistryError, open_registry, validate
+from model.scorer import Model
 from service.config.settings import Settings, SettingsError, variable
 from service.process.runtime import runtime
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
-from service.rollout.rollout_state import Note, Order, Target, whiteboard
+from service.rollout.rollout_state import Note, Order, Target, Whiteboard, whiteboard
 from service.scoring.shadow import Shadow
 
 if TYPE_CHECKING:
     from service.overload.admission import Admission
+    from service.process.scoreboard import Scoreboard
     from service.scoring.live import Slot
     from service.telemetry.metrics import Metrics
 
 log = logging.getLogger("scoring")
 
 
-def registry_of(settings: Settings) -> Registry:
-    """The registry that the settings name. Raises RegistryError."""
+class Served(NamedTuple):
+    """A model that is served: what is live, and what the workers of this host agree on."""
+
+    model: Model
+    slot: "Slot"
+    whiteboard: Whiteboard
+
+
+class Shared(Protocol):
+    """What a worker's followers share: the parts of its server."""
+
+    @property
+    def settings(self) -> Settings:
+        """All settings."""
+
+    @property
+    def metrics(self) -> "Metrics":
+        """All series."""
+
+    @property
+    def admission(self) -> "Admission":
+        """Which requests are let in."""
+
+    @property
+    def scoreboard(self) -> "Scoreboard":
+        """The places of the workers."""
+
+
+def registry_of(settings: Settings, name: str = catalog.DEFAULT) -> Registry:
+    """A model's registry, at the location that the settings name. Raises RegistryError."""
     cache = Path(settings.registry_cache) if settings.registry_cache else None
-    return open_registry(settings.registry, cache=cache)
+    return open_registry(settings.registry, name, cache)
 
 
-def loader_of(settings: Settings, registry: Registry) -> Loader:
-    """What loads versions in this worker."""
-    folder = runtime().run_folder.path
-    return Loader(registry, SharedValidation(folder), Kept(folder), settings.max_slowdown)
+def has_live(settings: Settings, name: str) -> bool:
+    """Whether the registry names a live version of a model. Raises SettingsError."""
+    try:
+        return bool(registry_of(settings, name).aliases().live)
+    except RegistryError as error:
+        raise SettingsError(variable("registry"), str(error)) from error
 
 
-def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
+def loader_of(settings: Settings, registry: Registry, name: str = catalog.DEFAULT) -> Loader:
+    """What loads versions of a model in this worker."""
+    entry, folder = catalog.entry(name), runtime().run_folder.path
+    copy = Kept(folder, entry.artifact, name)
+    validation = SharedValidation(folder, partial(validate, name=name), name)
+    return Loader(entry.load(), registry, validation, copy, settings.max_slowdown)
+
+
+def first(settings: Settings, name: str, refused: Callable[[], None]) -> Any:
     """In the master: the scorer of the live version, or of the previous one if that is refused.
 
     In the second case the workers retry the live version. `refused` is called for each version
     that is refused. Raises SettingsError when neither can be served.
     """
     try:
-        registry = registry_of(settings)
+        registry = registry_of(settings, name)
         aliases = registry.aliases()
     except RegistryError as error:
         raise SettingsError(variable("registry"), str(error)) from error
     if not aliases.live:
         reason = f"{registry.where} has no live version: promote one"
         raise SettingsError(variable("registry"), reason)
-    loader, refusals = loader_of(settings, registry), []
+    loader, refusals = loader_of(settings, registry, name), []
     for version in filter(None, (aliases.live, aliases.previous)):
         try:
             scorer = loader.read(version)
@@ -61,36 +101,46 @@ def first(settings: Settings, refused: Callable[[], None]) -> RegnoScorer:
             refused()
             continue
         loader.keep(version)
-        _begin_with(version, aliases)
+        _begin_with(name, version, aliases)
         if refusals:
             log.error("The previous version %s serves, as the live %s", version, refusals[0])
         return scorer
     raise SettingsError(variable("registry"), "; ".join(refusals))
 
 
-def _begin_with(version: str, aliases: Aliases) -> None:
+def _begin_with(name: str, version: str, aliases: Aliases) -> None:
     """Order the version that all workers begin with; a change to the other one is not timed."""
     is_live = version == aliases.live
     # No generation of the aliases says that the previous version is to serve.
     target = Target(version, aliases.generation if is_live else 0)
     former = aliases.previous if is_live else aliases.live
-    whiteboard().give(Order(target, monotonic(), former), instead_of=None)
+    whiteboard(name).give(Order(target, monotonic(), former), instead_of=None)
 
 
-def join(
-    settings: Settings, slot: "Slot", metrics: "Metrics", admission: "Admission", number: int
-) -> Callable[[], None]:
+def join(parts: "Shared", served: Iterable[Served], number: int) -> Callable[[], None]:
     """In a worker, before its first connection: serve what the others do.
 
     What is returned follows the registry with them, once the event loop runs. Raises RegistryError
     or ModelRefused when what they serve can't be had.
     """
-    if not settings.registry:
+    starts = [_joined(parts, one, number) for one in served]
+
+    def start() -> None:
+        for begin in starts:
+            begin()
+
+    return start
+
+
+def _joined(parts: "Shared", served: Served, number: int) -> Callable[[], None]:
+    slot, metrics = served.slot, parts.metrics.of(served.model.name)
+    if not parts.settings.registry:
         serving = Target(slot.current.version, 0)
-        whiteboard().put(number, Note(number, os.getpid(), "serving", serving, monotonic()))
+        note = Note(number, os.getpid(), "serving", serving, monotonic())
+        served.whiteboard.put(number, note)
         return lambda: None
     try:
-        follower = _follower(settings, slot, metrics, admission, number)
+        follower = _follower(parts, served, number)
         follower.catch_up()
     except (RegistryError, ModelRefused):
         metrics.scoring.loaded("refused")
@@ -98,15 +148,14 @@ def join(
     return follower.start
 
 
-def _follower(
-    settings: Settings, slot: "Slot", metrics: "Metrics", admission: "Admission", number: int
-) -> Follower:
-    registry = registry_of(settings)
+def _follower(parts: "Shared", served: Served, number: int) -> Follower:
+    settings, slot, name = parts.settings, served.slot, served.model.name
+    registry, metrics = registry_of(settings, name), parts.metrics.of(name)
     return Follower(
         registry,
-        loader_of(settings, registry),
+        loader_of(settings, registry, name),
         slot,
-        Place(number, runtime().scoreboard, whiteboard()),
+        Place(number, parts.scoreboard, served.whiteboard),
         metrics.rollout,
         settings.registry_poll_seconds,
         lambda scorer: Shadow(
@@ -114,6 +163,6 @@ def _follower(
             settings,
             metrics.shadow,
             live_version=lambda: slot.current.version,
-            busy=lambda: admission.crowded,
+            busy=lambda: parts.admission.crowded,
         ),
     )

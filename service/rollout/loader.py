@@ -6,16 +6,16 @@ a process of its own looks at each model first: one for the host, whose verdict 
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from time import thread_time, time
 from typing import Final, NamedTuple
 
-from model import ModelRefused
+from model import ModelRefused, catalog
 from model.registry import Registry, RegistryError, model_digest, validate
-from model.regno import RegnoScorer, golden_readings
+from model.scorer import Model, Request, Scorer
 from service.rollout.local_copy import Kept
 
 _ROUNDS: Final = 5
@@ -34,8 +34,15 @@ class SharedValidation:
     be written there, each worker examines the file itself.
     """
 
-    def __init__(self, folder: Path, check: Callable[[Path], object] = validate) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        check: Callable[[Path], object] = validate,
+        name: str = catalog.DEFAULT,
+    ) -> None:
+        """`check` is that of the model of this name."""
         self._folder = folder
+        self._name = name
         self._check = check
 
     def __call__(self, model: Path) -> None:
@@ -66,7 +73,7 @@ class SharedValidation:
             os.close(verdict)
 
     def _opened(self, digest: str) -> int:
-        path = self._folder / f"validated-{digest}"
+        path = self._folder / f"validated-{self._name}-{digest}"
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
@@ -118,9 +125,15 @@ class Loader:
     """
 
     def __init__(
-        self, registry: Registry, validation: SharedValidation, kept: Kept, slowest: float
+        self,
+        model: Model,
+        registry: Registry,
+        validation: SharedValidation,
+        kept: Kept,
+        slowest: float,
     ) -> None:
         """`slowest` is how many times as long as the present model another one may take."""
+        self._model = model
         self._registry = registry
         self._validation = validation
         self._kept = kept
@@ -134,7 +147,7 @@ class Loader:
             path = known.path if known and known.is_untouched else self._registry.fetch(version)
             self._kept.keep(version, path.parent)
 
-    def is_that(self, scorer: RegnoScorer, version: str) -> bool:
+    def is_that(self, scorer: Scorer, version: str) -> bool:
         """Whether a scorer is of the version as it is in the registry, if that can be told."""
         known = self._fetched.get(version)
         if known and known.sha256 == scorer.sha256 and known.is_untouched:
@@ -147,7 +160,7 @@ class Loader:
         self._fetched[version] = known
         return known.sha256 == scorer.sha256
 
-    def serving(self, version: str) -> RegnoScorer:
+    def serving(self, version: str) -> Scorer:
         """What the other workers of this host serve; from the registry if it was not kept.
 
         Raises ModelRefused, RegistryError.
@@ -159,14 +172,15 @@ class Loader:
         scorer.warm()
         return scorer
 
-    def _of_copy(self, version: str) -> RegnoScorer | None:
+    def _of_copy(self, version: str) -> Scorer | None:
         path = self._kept.model(version)
         if path is None:
             return None
         self._validation(path)
-        return RegnoScorer.load(path)
+        scorer: Scorer = self._model.load(path)
+        return scorer
 
-    def read(self, version: str) -> RegnoScorer:
+    def read(self, version: str) -> Scorer:
         """A scorer of a version, examined but not warm: it can still be shared by a fork.
 
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
@@ -177,11 +191,11 @@ class Loader:
             known = Fetched.of(path, "")
         except OSError as error:
             raise ModelRefused(f"it can't be read: {error.strerror}") from error
-        scorer = RegnoScorer.load(path)
+        scorer: Scorer = self._model.load(path)
         self._fetched[version] = known._replace(sha256=scorer.sha256)
         return scorer
 
-    def load(self, version: str, present: RegnoScorer | None) -> RegnoScorer:
+    def load(self, version: str, present: Scorer | None) -> Scorer:
         """A warm scorer of a version, held to the speed of `present`, if one is given.
 
         Raises as `read`.
@@ -192,19 +206,20 @@ class Loader:
             self._hold_to_speed(scorer, present)
         return scorer
 
-    def _hold_to_speed(self, scorer: RegnoScorer, present: RegnoScorer) -> None:
-        ratio = _seconds(scorer) / _seconds(present)
+    def _hold_to_speed(self, scorer: Scorer, present: Scorer) -> None:
+        trial = self._model.trial_requests()
+        ratio = _seconds(scorer, trial) / _seconds(present, trial)
         if ratio > self._slowest:
             than = f"as {present.version}, which serves; {self._slowest:g} times may be"
             raise ModelRefused(f"it takes {ratio:.1f} times as long {than}")
 
 
-def _seconds(scorer: RegnoScorer) -> float:
-    """The processor time for the golden rows, the best of some rounds: others share the machine."""
+def _seconds(scorer: Scorer, requests: Sequence[Request]) -> float:
+    """The processor time for some requests, the best of some rounds: others share the machine."""
 
     def once() -> float:
         began = thread_time()
-        scorer.score(golden_readings())
+        scorer.score(requests)
         return thread_time() - began
 
     return min(once() for _ in range(_ROUNDS))

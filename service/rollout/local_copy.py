@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-MODEL: Final = "model.cbm"
 MANIFEST: Final = "manifest.json"
 _PREFIX: Final = "serving-"
 _PART: Final = "copying"
@@ -26,8 +25,11 @@ class Kept:
     need none: a copy appears and disappears as a whole, by a rename.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, artifact: str, name: str) -> None:
+        """Of the model of this name; `artifact` is the name of a version's file."""
         self._folder = folder
+        self._artifact = artifact
+        self._prefix = f"{_PREFIX}{name}:"  # no name of a version or model has this sign
         self._part = folder / _PART
 
     def keep(self, version: str, source: Path) -> None:
@@ -45,27 +47,27 @@ class Kept:
 
     def model(self, version: str) -> Path | None:
         """The copy of a version's model, beside its manifest; None if there is none."""
-        path = self._place(version) / MODEL
+        path = self._place(version) / self._artifact
         return path if path.exists() else None
 
     def _place(self, version: str) -> Path:
-        return self._folder / f"{_PREFIX}{version}"
+        return self._folder / f"{self._prefix}{version}"
 
     def _keep(self, place: Path, source: Path) -> None:
         if not place.exists():
             self._copy(source)
             self._part.rename(place)
-        for other in self._folder.glob(f"{_PREFIX}*"):
+        for other in self._folder.glob(f"{self._prefix}*"):
             if other != place:
                 other.rename(self._part)
                 self._clear()
 
     def _copy(self, source: Path) -> None:
-        size = sum((source / name).stat().st_size for name in (MODEL, MANIFEST))
+        size = sum((source / name).stat().st_size for name in (self._artifact, MANIFEST))
         if size * _SHARE > shutil.disk_usage(self._folder).free:
             raise OSError(0, f"it would take more than 1/{_SHARE} of the free space")
         self._part.mkdir()
-        for name in (MODEL, MANIFEST):
+        for name in (self._artifact, MANIFEST):
             shutil.copyfile(source / name, self._part / name)
 
     def _clear(self) -> None:

@@ -18,6 +18,7 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
+from model import catalog
 from service.process.scoreboard import PLACES
 
 T = TypeVar("T")
@@ -131,6 +132,6 @@ class Whiteboard:
 
 
 @cache
-def whiteboard() -> Whiteboard:
-    """The one of this server; a reload of its configuration keeps it."""
-    return Whiteboard(os.memfd_create(NAME))
+def whiteboard(model: str = catalog.DEFAULT) -> Whiteboard:
+    """A model's of this server; a reload of its configuration keeps it."""
+    return Whiteboard(os.memfd_create(NAME if model == catalog.DEFAULT else f"{NAME}-{model}"))

@@ -10,7 +10,7 @@ from typing import Final
 
 from model import ModelRefused
 from model.registry import RegistryError
-from model.regno import RegnoScorer
+from model.scorer import Scorer
 from service.scoring.live import Slot
 from service.scoring.shadow import Shadow
 
@@ -26,8 +26,8 @@ class Shadowing:
     def __init__(
         self,
         slot: Slot,
-        load: Callable[[str], Awaitable[RegnoScorer]],
-        make: Callable[[RegnoScorer], Shadow],
+        load: Callable[[str], Awaitable[Scorer]],
+        make: Callable[[Scorer], Shadow],
         loaded: Callable[[str], None],
     ) -> None:
         """`load` gives a version's scorer; `loaded` counts a load, `loaded` or `refused`."""

@@ -1,18 +1,20 @@
 """GET /openapi.json, and Swagger UI at /docs/ from the copy in its package: no CDN."""
 
 import json
+from collections.abc import Sequence
 
 from flask import Blueprint, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from model.scorer import Model
 from service.config.settings import Settings
 from service.http.openapi import document
 
 
-def blueprint(settings: Settings) -> Blueprint:
+def blueprint(settings: Settings, others: Sequence[Model]) -> Blueprint:
     """The document is made once; it does not change while the process lives."""
     routes = Blueprint("docs", __name__)
-    text = json.dumps(document(settings.explain_rows), ensure_ascii=False)
+    text = json.dumps(document(settings.explain_rows, others), ensure_ascii=False)
 
     @routes.get("/openapi.json")
     def openapi() -> Response:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, request
 
-from model import InvalidRequest
-from model.regno import Explanation, Guards, Reading, RegnoScorer, Row
+from model import InvalidRequest, catalog
+from model.regno import Explanation, Reading, Row
 from service.config.settings import Settings
 from service.http import body, deadline, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
 from service.overload.admission import Admission
-from service.scoring import policies
+from service.scoring.core import reviewer_of
 from service.scoring.explanations import LONGEST_SECONDS, Explaining
 from service.scoring.inputs import Inputs
 from service.scoring.live import Live, Slot
@@ -34,8 +34,9 @@ class ExplainRoute:
         rows = settings.explain_rows
         self.limits = settings.max_body, min(settings.max_array_body, rows * settings.max_body)
         self.explaining = Explaining(admission)
-        self._decode = RegnoScorer.decoder(rows)
-        self._inputs = Inputs(Guards(policies.parse(settings.guards, settings.unseen)))
+        model = catalog.entry(catalog.DEFAULT).load()
+        self._decode = model.decoder(rows)
+        self._inputs = Inputs(reviewer_of(model, settings))
         self._slot = slot
         self._metrics = metrics.scoring
 

@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, request
 from msgspec import Meta, Struct
 
-from model import PLATE, ModelRefused, body_text, is_name, is_plate
+from model import PLATE, ModelRefused, body_text, catalog, is_name, is_plate
 from model.redaction import redact
 from model.registry import (
     Aliases,
@@ -22,7 +22,7 @@ from model.registry import (
     open_registry,
     validate,
 )
-from model.regno import Gate, Limits, Parity
+from model.regno import Parity
 from service.config.settings import Settings, variable
 from service.http import body, errors, reply
 from service.http.authentication import Guard
@@ -164,6 +164,7 @@ class ModelRoute:
         self._whiteboard = whiteboard
         self._holds_secret = holds_secret
         self._limits = _limits(settings)
+        self._model = catalog.entry(catalog.DEFAULT).load()
         thresholds = thresholds_of(settings)
         self._thresholds = DecisionThresholds(thresholds.camera, thresholds.network)
 
@@ -205,7 +206,7 @@ class ModelRoute:
         """Make a version live, if it passes the gate."""
         wanted = self._body(Promotion)
         live, recent = self._slot.current.scorer, list(self._slot.recent.copy())
-        gate = Gate(_validation(), live, recent, self._limits)
+        gate = self._model.gate(_validation(), live, recent, self._limits)
         # A version that this host refused is live by name, and who is to help promotes another.
         refused = [note.refused.version for note in self._notes() if note.refused]
         named = refused[0] if refused else live.version
@@ -214,7 +215,7 @@ class ModelRoute:
             wanted,
             lambda registry, why: registry.promote(wanted.version, instead=named, **why),
         )
-        return reply.ok(Outcome(moved.after, gate.parity, gate.remarks))
+        return reply.ok(Outcome(moved.after, gate.parity, list(gate.remarks)))
 
     def rollback(self) -> Reply:
         """Make the previous version live again: it has proved itself, so there is no gate."""
@@ -304,14 +305,14 @@ def blueprint(route: ModelRoute, guard: Guard, admins: frozenset[str]) -> Bluepr
     return routes
 
 
-def _limits(settings: Settings) -> Limits:
+def _limits(settings: Settings) -> dict[str, float]:
     """What the settings let pass at the gate."""
-    return Limits(
-        flips=settings.parity_max_flips,
-        flips_in_class=settings.parity_max_flips_in_class,
-        mean_difference=settings.parity_max_difference,
-        slowdown=settings.max_slowdown,
-    )
+    return {
+        "flips": settings.parity_max_flips,
+        "flips_in_class": settings.parity_max_flips_in_class,
+        "mean_difference": settings.parity_max_difference,
+        "slowdown": settings.max_slowdown,
+    }
 
 
 def _validation() -> SharedValidation:

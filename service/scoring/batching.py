@@ -7,9 +7,9 @@ request alone waits for nothing but the end of the iteration.
 from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
-from model.regno import RegnoScorer, Row, Score
+from model.scorer import Row, Scorer
 from service.overload.admission import BATCH, Admission
 from service.telemetry.failures import log_failure
 
@@ -20,7 +20,7 @@ class Waiting(Protocol):
     row: Row
     latest: float
 
-    def scored(self, score: Score, began: float, ended: float) -> None:
+    def scored(self, score: Any, began: float, ended: float) -> None:
         """Its score, and when the batch began and ended, by `perf_counter`."""
 
     def failed(self, error: Exception) -> None:
@@ -39,9 +39,9 @@ class Batcher:
 
     def __init__(
         self,
-        scorer: RegnoScorer,
+        scorer: Scorer,
         admission: Admission,
-        counted: Callable[[Sequence[Row], Sequence[Score]], None],
+        counted: Callable[[Sequence[Row], Sequence[Any]], None],
     ) -> None:
         """`counted` is given the rows of each call that have scores, and these."""
         self._scorer = scorer
@@ -99,15 +99,15 @@ class Batcher:
             except Exception as error:  # noqa: BLE001 - as above
                 log_failure("a reply", error)
 
-    def _count(self, rows: Sequence[Row], results: Sequence[Score | Exception]) -> None:
-        scores = [result for result in results if isinstance(result, Score)]
+    def _count(self, rows: Sequence[Row], results: Sequence[Any]) -> None:
+        scores = [result for result in results if not isinstance(result, Exception)]
         if len(scores) < len(rows):
             pairs = zip(rows, results, strict=True)
-            rows = [row for row, result in pairs if isinstance(result, Score)]
+            rows = [row for row, result in pairs if not isinstance(result, Exception)]
         if scores:
             self._counted(rows, scores)
 
-    def _results(self, rows: list[Row]) -> Sequence[Score | Exception]:
+    def _results(self, rows: list[Row]) -> Sequence[Any]:
         try:
             return self._scorer.predict(rows)
         except Exception as error:  # noqa: BLE001 - handed to the request that caused it

@@ -1,4 +1,4 @@
-"""The scoring core: from readings to outcomes, whatever interface they came by.
+"""The scoring core: from requests to outcomes, whatever interface they came by.
 
 It applies the guards, scores, counts, and hands what was scored to the shadow model and to those
 who compare versions. It knows no HTTP and no event loop: whoever calls gathers single rows into
@@ -7,50 +7,59 @@ batches, and does other things between the steps of an array.
 
 from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from model import InvalidRequest
-from model.regno import MANY, Detail, Guards, Reading, Row, Score
+from model.scorer import Model, Request, Row
 from service.config.settings import Settings
 from service.scoring import policies
-from service.scoring.details import Details
 from service.scoring.inputs import Inputs
 from service.scoring.live import Live, Slot
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record
 
-Outcome: TypeAlias = Score | Detail | InvalidRequest
+# A score, a score with details, or InvalidRequest: why a row has none.
+Outcome: TypeAlias = Any
 
 # Rows of an array that are scored in one step, some ten milliseconds; details of so many are made.
 STEP_ROWS: Final = 1000
 _STEP_DETAILS: Final = 100
 
 
+def reviewer_of(model: Model, settings: Settings) -> Any:
+    """A model's reviewer, by the policies and costs of the settings."""
+    costs = {
+        "network_wrong": settings.cost_network_wrong,
+        "camera_wrong": settings.cost_camera_wrong,
+        "manual": settings.cost_manual,
+    }
+    return model.reviewer(policies.parse(settings.guards, settings.unseen), costs)
+
+
 class Scoring:
     """Scores with the model that is live in a slot."""
 
-    def __init__(self, slot: Slot, settings: Settings, metrics: Metrics) -> None:
-        guards = Guards(policies.parse(settings.guards, settings.unseen))
+    def __init__(self, model: Model, slot: Slot, settings: Settings, metrics: Metrics) -> None:
         self._slot = slot
-        self._inputs = Inputs(guards)
-        self._details = Details(settings, guards)
-        self._metrics = metrics.scoring
+        self._reviewer = reviewer_of(model, settings)
+        self._inputs = Inputs(self._reviewer)
+        self._metrics = metrics.of(model.name).scoring
 
-    def row(self, live: Live, reading: Reading, record: Record) -> tuple[Reading, Row]:
-        """A reading as it is scored, guards applied, and its features.
+    def row(self, live: Live, request: Request, record: Record) -> tuple[Request, Row]:
+        """A request as it is scored, guards applied, and its features.
 
         Raises InvalidRequest when a guard refuses it.
         """
         began = perf_counter()
-        scored, row, refused = self._inputs.row(live, reading, record)
+        scored, row, refused = self._inputs.row(live, request, record)
         record.features_seconds = perf_counter() - began
         if refused:
             raise refused
         return scored, row
 
-    def one(self, live: Live, reading: Reading, record: Record, *, detail: bool) -> Score | Detail:
-        """Score one reading now. Raises InvalidRequest."""
-        scored, row = self.row(live, reading, record)
+    def one(self, live: Live, request: Request, record: Record, *, detail: bool) -> Outcome:
+        """Score one request now. Raises InvalidRequest."""
+        scored, row = self.row(live, request, record)
         began = perf_counter()
         try:
             (score,) = live.scorer.predict([row])
@@ -60,20 +69,20 @@ class Scoring:
         record.predict_seconds = perf_counter() - began
         live.scored([row], [score])
         self.scored(live, scored, score)
-        return self.outcome(live, reading, score, record, detail=detail)
+        return self.outcome(live, request, score, record, detail=detail)
 
-    def scored(self, live: Live, reading: Reading, score: Score) -> None:
-        """Hand on a reading that has its score, as it was scored."""
-        self._slot.recent.append(reading)
+    def scored(self, live: Live, request: Request, score: Any) -> None:
+        """Hand on a request that has its score, as it was scored."""
+        self._slot.recent.append(request)
         if self._slot.shadow:
-            self._slot.shadow.offer(reading, score, live.version)
+            self._slot.shadow.offer(request, score, live.version)
 
     def outcome(
-        self, live: Live, reading: Reading, score: Score, record: Record, *, detail: bool
-    ) -> Score | Detail:
-        """What is replied for a reading, as it was sent."""
+        self, live: Live, request: Request, score: Any, record: Record, *, detail: bool
+    ) -> Outcome:
+        """What is replied for a request, as it was sent."""
         record.rows = 1
-        return self._details.one(live, reading, score) if detail else score
+        return self._reviewer.detail(live.scorer, request, score) if detail else score
 
     def failed(self, rows: int) -> None:
         """Count rows that should have got a score."""
@@ -86,7 +95,7 @@ class Scoring:
     def array(
         self,
         live: Live,
-        slices: Iterable[list[Reading | InvalidRequest]],
+        slices: Iterable[list[Request | InvalidRequest]],
         record: Record,
         *,
         detail: bool,
@@ -104,43 +113,41 @@ class Scoring:
                 yield results
 
     def _step(
-        self, live: Live, items: Sequence[Reading | InvalidRequest], record: Record
+        self, live: Live, items: Sequence[Request | InvalidRequest], record: Record
     ) -> list[Outcome]:
-        readings = [item for item in items if isinstance(item, Reading)]
-        record.rows += len(readings)
+        requests = [item for item in items if not isinstance(item, InvalidRequest)]
+        record.rows += len(requests)
         for item in items:
             if isinstance(item, InvalidRequest):
                 self._metrics.refused(item)
         # A table has no rows to refuse or to change one by one.
-        many = self._inputs.as_sent and len(readings) >= MANY
+        many = self._inputs.as_sent and len(requests) >= live.scorer.table_rows
         by = self._by_table if many else self._by_rows
         try:
-            results = by(live, readings, record)
+            results = by(live, requests, record)
         except Exception:
-            self._metrics.failed(len(readings))
+            self._metrics.failed(len(requests))
             raise
-        self._hand_on(live, readings, results)
-        if len(readings) == len(items):
+        self._hand_on(live, requests, results)
+        if len(requests) == len(items):
             return [*results]
         scored = iter(results)
         return [item if isinstance(item, InvalidRequest) else next(scored) for item in items]
 
-    def _hand_on(
-        self, live: Live, readings: Sequence[Reading], results: Sequence[Score | InvalidRequest]
-    ) -> None:
-        pairs = zip(readings, results, strict=True)
-        self._slot.recent.extend(reading for reading, got in pairs if isinstance(got, Score))
+    def _hand_on(self, live: Live, requests: Sequence[Request], results: Sequence[Outcome]) -> None:
+        pairs = zip(requests, results, strict=True)
+        self._slot.recent.extend(
+            request for request, got in pairs if not isinstance(got, InvalidRequest)
+        )
         if self._slot.shadow:
-            self._slot.shadow.offer_all(readings, results, live.version)
+            self._slot.shadow.offer_all(requests, results, live.version)
 
-    def _by_rows(
-        self, live: Live, readings: list[Reading], record: Record
-    ) -> list[Score | InvalidRequest]:
+    def _by_rows(self, live: Live, requests: list[Request], record: Record) -> list[Outcome]:
         began = perf_counter()
-        checked = [self._inputs.row(live, reading, record) for reading in readings]
+        checked = [self._inputs.row(live, request, record) for request in requests]
         featured = perf_counter()
         # Whoever scores these again is to score the same.
-        readings[:] = [scored for scored, _, _ in checked]
+        requests[:] = [scored for scored, _, _ in checked]
         rows = [row for _, row, refused in checked if not refused]
         scores = live.scorer.predict(rows)
         record.features_seconds += featured - began
@@ -152,23 +159,23 @@ class Scoring:
         following = iter(scores)
         return [refused or next(following) for _, _, refused in checked]
 
-    def _by_table(self, live: Live, readings: list[Reading], record: Record) -> list[Score]:
+    def _by_table(self, live: Live, requests: list[Request], record: Record) -> Sequence[Any]:
         began = perf_counter()
-        table = self._inputs.table(live, readings, record)
+        table = self._inputs.table(live, requests, record)
         featured = perf_counter()
-        scores = live.scorer.score_table(table)
+        scores: Sequence[Any] = live.scorer.score_table(table)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
-        live.scored_table(readings, table, scores)
+        live.scored_table(requests, table, scores)
         return scores
 
     def _detailed(
-        self, live: Live, items: Sequence[Reading | InvalidRequest], results: Sequence[Outcome]
+        self, live: Live, items: Sequence[Request | InvalidRequest], results: Sequence[Outcome]
     ) -> Iterator[list[Outcome]]:
         detailed: list[Outcome] = []
         for item, result in zip(items, results, strict=True):
-            if isinstance(item, Reading) and isinstance(result, Score):
-                detailed.append(self._details.one(live, item, result))
+            if not isinstance(result, InvalidRequest):
+                detailed.append(self._reviewer.detail(live.scorer, item, result))
             else:
                 detailed.append(result)
             if len(detailed) == _STEP_DETAILS:
@@ -178,13 +185,13 @@ class Scoring:
 
 
 def _steps(
-    slices: Iterable[list[Reading | InvalidRequest]],
-) -> Iterator[list[Reading | InvalidRequest]]:
+    slices: Iterable[list[Request | InvalidRequest]],
+) -> Iterator[list[Request | InvalidRequest]]:
     """The same rows in parts of `STEP_ROWS`, the last one aside, and nothing after each slice.
 
     A call of the model costs about a millisecond before its first row: few large ones are cheap.
     """
-    rows: list[Reading | InvalidRequest] = []
+    rows: list[Request | InvalidRequest] = []
     for items in slices:
         rows += items
         yield []

@@ -1,65 +1,58 @@
-"""From readings to rows: guarded by the policies, and what is doubtful is noted and counted."""
+"""From requests to rows: guarded by the policies, and what is doubtful is noted and counted."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from model import InvalidRequest
-from model.regno import NORMALISED, Checked, Guards, Reading, RegnoScorer, Row, columns_of, named
+from model.scorer import Checked, Request, Reviewer, Row, Scorer, Table
 from service.scoring.live import Live
 from service.telemetry.record import Record
 
 
 class Inputs:
-    """Makes the rows of one request's readings."""
+    """Makes the rows of the requests in a body."""
 
-    def __init__(self, guards: Guards) -> None:
-        self._guards = guards
+    def __init__(self, reviewer: Reviewer) -> None:
+        self._reviewer = reviewer
 
     @property
     def as_sent(self) -> bool:
         """Whether every row is scored as it was sent: then many may be scored as a table."""
-        return self._guards.accept_all
+        return self._reviewer.accept_all
 
     def row(
-        self, live: Live, reading: Reading, record: Record
-    ) -> tuple[Reading, Row, InvalidRequest | None]:
-        """The reading as it is scored, its row, and the fault if it is to be refused."""
-        row, checked = self._settled(live.scorer, reading)
+        self, live: Live, request: Request, record: Record
+    ) -> tuple[Request, Row, InvalidRequest | None]:
+        """The request as it is scored, its row, and the fault if it is to be refused."""
+        row, checked = self._settled(live.scorer, request)
         if checked is None:
-            return reading, row, None
-        warnings = _names(checked)
+            return request, row, None
+        warnings = checked.names
         record.warn(warnings)
         live.behaviour.warned(dict.fromkeys(warnings, 1))
-        return checked.reading or reading, checked.row, checked.fault
+        return checked.request or request, checked.row, checked.fault
 
     def uncounted(
-        self, scorer: RegnoScorer, reading: Reading, record: Record
+        self, scorer: Scorer, request: Request, record: Record
     ) -> tuple[Row, InvalidRequest | None]:
-        """The same for a reading that is no traffic of the model: told, but not counted."""
-        row, checked = self._settled(scorer, reading)
+        """The same for a request that is no traffic of the model: told, but not counted."""
+        row, checked = self._settled(scorer, request)
         if checked is None:
             return row, None
-        record.warn(_names(checked))
+        record.warn(checked.names)
         return checked.row, checked.fault
 
-    def _settled(self, scorer: RegnoScorer, reading: Reading) -> tuple[Row, Checked | None]:
+    def _settled(self, scorer: Scorer, request: Request) -> tuple[Row, Checked | None]:
         """The row as it was sent, and what the policies make of it if it is doubtful."""
-        row = scorer.row(reading)
-        warnings = self._guards.warnings(scorer, reading, row)
+        row = scorer.row(request)
+        warnings = self._reviewer.warnings(scorer, request, row)
         if not warnings:
             return row, None
-        return row, self._guards.settle(scorer, reading, row, warnings)
+        return row, self._reviewer.settle(scorer, request, row, warnings)
 
     @staticmethod
-    def table(live: Live, readings: list[Reading], record: Record) -> Any:
-        """The table of readings that are scored as they were sent."""
-        columns = columns_of(readings)
-        table = live.scorer.table.of_columns(columns)
-        warnings = live.scorer.count_warnings(columns, table)
+    def table(live: Live, requests: Sequence[Request], record: Record) -> Table:
+        """The table of requests that are scored as they were sent."""
+        table, warnings = live.scorer.table_of(requests)
         record.warn(warnings)
         live.behaviour.warned(warnings)
         return table
-
-
-def _names(checked: Checked) -> list[str]:
-    """The warnings of a row: those that are left, and what was put right."""
-    return [*checked.warnings, *(named(NORMALISED, field) for field in checked.normalised)]

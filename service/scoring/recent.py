@@ -1,44 +1,39 @@
-"""The newest readings of a worker's requests, in memory only."""
+"""The newest requests of a worker, in memory only."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from model.regno import Reading
+from model.scorer import Request
 
-# What a reading may take in memory to be kept: a usual one takes about 700 bytes, the greatest that
-# the service reads 60,000. So many thousands of them must not fill the memory of a worker.
+# What a request may take in memory to be kept: a usual reading takes about 700 bytes, the greatest
+# that the service reads 60,000. So many thousands of them must not fill the memory of a worker.
 LARGEST_BYTES: Final = 4096
-# Of a number in a list, with its place there, and of a letter beyond Latin.
-_NUMBER_BYTES: Final = 32
-_LETTER_BYTES: Final = 4
 
 
-def is_small(reading: Reading) -> bool:
-    """Whether a reading takes no more memory than may be kept of it."""
-    numbers = len(reading.afts_regno_ai_char_scores) + len(reading.afts_regno_ai_length_scores)
-    letters = (
-        len(reading.regno_recognize)
-        + len(reading.afts_regno_ai)
-        + len(reading.camera_type)
-        + len(reading.camera_class)
-    )
-    return numbers * _NUMBER_BYTES + letters * _LETTER_BYTES <= LARGEST_BYTES
+class Recent(deque[Request]):
+    """The newest ones, but those that take too much memory."""
 
+    def __init__(
+        self,
+        requests: Iterable[Request] = (),
+        maxlen: int | None = None,
+        memory_of: Callable[[Request], int] = lambda _: 0,
+    ) -> None:
+        """`memory_of` says what one takes; the other arguments are a deque's, for its copies."""
+        super().__init__(requests, maxlen)
+        self._memory_of = memory_of
 
-class Recent(deque[Reading]):
-    """The newest ones, but those that are not small."""
-
-    def append(self, reading: Reading, /) -> None:
+    def append(self, request: Request, /) -> None:
         """Keep one."""
-        if is_small(reading):
-            super().append(reading)
+        if self._memory_of(request) <= LARGEST_BYTES:
+            super().append(request)
 
-    def extend(self, readings: Iterable[Reading], /) -> None:
+    def extend(self, requests: Iterable[Request], /) -> None:
         """Keep several, the last one as the newest."""
-        super().extend(filter(is_small, readings))
+        super().extend(one for one in requests if self._memory_of(one) <= LARGEST_BYTES)
 
 
-def recent(most: int) -> deque[Reading]:
-    """A place for so many; for none where nobody can use them, at no cost."""
-    return Recent(maxlen=most) if most else deque(maxlen=0)
+def recent(most: int, memory_of: Callable[[Request], int]) -> deque[Request]:
+    """A place for so many; for none where they can't be used, at no cost."""
+    return Recent(maxlen=most, memory_of=memory_of) if most else deque(maxlen=0)

@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from random import random
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from model import InvalidRequest
-from model.regno import Reading, RegnoScorer, Score
+from model.scorer import Request, Scorer
 from service.config.settings import Settings
-from service.scoring.recent import is_small
+from service.scoring.recent import LARGEST_BYTES
 from service.telemetry.failures import log_failure
+from service.telemetry.metrics.models import ModelMetrics
 from service.telemetry.metrics.shadow import ShadowMetrics
 
 # Rows of one call. A call has a fixed cost of about ten rows: the more share it, the better,
@@ -36,7 +37,7 @@ _LOG_SECONDS: Final = 1.0
 
 # A row, its live score and the version that gave it. A bare tuple: a named one takes three
 # times as long to make.
-_Live: TypeAlias = tuple[Reading, float, str]
+_Live: TypeAlias = tuple[Request, float, str]
 
 
 class Shadow:
@@ -47,9 +48,9 @@ class Shadow:
 
     def __init__(
         self,
-        scorer: RegnoScorer,
+        scorer: Scorer,
         settings: Settings,
-        metrics: ShadowMetrics,
+        metrics: ShadowMetrics | ModelMetrics,
         *,
         live_version: Callable[[], str],
         busy: Callable[[], bool],
@@ -57,6 +58,7 @@ class Shadow:
         """`live_version` is that which serves now; `busy` says whether callers wait."""
         self.version = scorer.version
         self._scorer = scorer
+        self._memory_of = scorer.memory_of
         self._metrics = metrics
         self._live_version = live_version
         self._busy = busy
@@ -73,27 +75,27 @@ class Shadow:
         """How many rows wait."""
         return len(self._queue)
 
-    def offer(self, reading: Reading, score: Score, version: str) -> None:
+    def offer(self, request: Request, score: Any, version: str) -> None:
         """Note a row that the live model of a version has scored, if it is picked."""
         if random() >= self._share:  # noqa: S311 - no secret
             return
-        if len(self._queue) >= self._room or not is_small(reading):
+        if len(self._queue) >= self._room or self._memory_of(request) > LARGEST_BYTES:
             self._dropped += 1
             return
-        self._queue.append((reading, score.positive, version))
+        self._queue.append((request, score.positive, version))
         if self._timer is None:
             self._wait(GATHER_SECONDS)
 
     def offer_all(
         self,
-        readings: Iterable[Reading],
-        outcomes: Iterable[Score | InvalidRequest],
+        requests: Iterable[Request],
+        outcomes: Iterable[Any],
         version: str,
     ) -> None:
         """The same for the rows of an array; those without a score are left out."""
-        for reading, outcome in zip(readings, outcomes, strict=True):
-            if isinstance(outcome, Score):
-                self.offer(reading, outcome, version)
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if not isinstance(outcome, InvalidRequest):
+                self.offer(request, outcome, version)
 
     def close(self) -> None:
         """Compare no more, and drop what waits."""
@@ -126,14 +128,14 @@ class Shadow:
 
     def _compare(self, batch: Sequence[_Live]) -> None:
         serving = self._live_version()
-        pairs = [(reading, live) for reading, live, version in batch if version == serving]
+        pairs = [(request, live) for request, live, version in batch if version == serving]
         self._dropped += len(batch) - len(pairs)
         if not pairs:
             return
-        readings, live = zip(*pairs, strict=True)
+        requests, live = zip(*pairs, strict=True)
         try:
-            shadow = [score.positive for score in self._scorer.score(readings)]
-            self._metrics.compared([reading.camera_class for reading in readings], live, shadow)
+            shadow = [score.positive for score in self._scorer.score(requests)]
+            self._metrics.compared(list(map(self._scorer.group_of, requests)), live, shadow)
         except Exception as error:  # noqa: BLE001 - it is nobody's request
             self._fail(error, len(pairs))
 

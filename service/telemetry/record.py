@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-# Where a WSGI environ holds it.
+# The key of the record in a WSGI environ.
 ENVIRON_KEY: Final = "scoring.record"
-# And when the request's head was there, by `perf_counter`.
+# The key of the time at which the request's head was complete, by `perf_counter`.
 BEGAN: Final = "scoring.began"
 
 # The attributes of a record that hold the seconds of a stage, less their suffix.
@@ -25,7 +25,7 @@ METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OP
 
 
 class Record(Struct, gc=False, eq=False):
-    """Filled in as the request is answered; times are seconds.
+    """Filled in while the request is answered; times are in seconds.
 
     `method` and `route` are from closed lists: what a client writes freely is in neither. `status`
     is that of the reply, `seconds` are those from the request's head to it. `echoed_id` is the id

@@ -16,10 +16,11 @@ def test_a_restart_keeps_the_way_back(tmp_path: Path, monkeypatch: pytest.Monkey
     """What was left before the restart is named as former, so that it is not timed again."""
     generation = registry_of_twins(tmp_path).promote(SECOND, who="the tests").after.generation
     board = Whiteboard(os.memfd_create("a-test"))
-    monkeypatch.setattr(joining, "whiteboard", lambda: board)
+    monkeypatch.setattr(joining, "whiteboard", lambda _: board)
     shared = SimpleNamespace(run_folder=SimpleNamespace(path=tmp_path))
     monkeypatch.setattr(joining, "runtime", lambda: shared)
-    assert joining.first(Settings(registry=str(tmp_path / "models")), pytest.fail).version == SECOND
+    settings = Settings(registry=str(tmp_path / "models"))
+    assert joining.first(settings, "regno", pytest.fail).version == SECOND
     order = board.order
     assert order
     assert (order.target, order.former) == (Target(SECOND, generation), FIRST)

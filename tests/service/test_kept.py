@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from service.rollout.local_copy import MANIFEST, MODEL, Kept
+from service.rollout.local_copy import MANIFEST, Kept
 from tests.support.paths import ROOT
 
+MODEL = "model.cbm"
 _BYTES = 200_000
 # Keeps one version after the other, and prints what is wrong with what it then finds.
 _WORKER = """
@@ -21,7 +22,7 @@ from pathlib import Path
 from service.rollout.local_copy import Kept
 logging.basicConfig(stream=sys.stdout)
 folder, sources, *versions = sys.argv[1:]
-kept = Kept(Path(folder))
+kept = Kept(Path(folder), "model.cbm", "regno")
 for version in versions:
     kept.keep(version, Path(sources) / version)
     path = kept.model(version)  # None once another worker has kept another
@@ -48,7 +49,7 @@ def sources(tmp_path: Path) -> Path:
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     (tmp_path / "kept").mkdir()
-    return Kept(tmp_path / "kept")
+    return Kept(tmp_path / "kept", MODEL, "regno")
 
 
 def _worker(kept: Kept, sources: Path, versions: list[str]) -> "subprocess.Popen[str]":
@@ -68,7 +69,7 @@ def test_many_workers_that_keep_different_versions_hurt_nobody(kept: Kept, sourc
     assert [worker.communicate(timeout=120)[0] for worker in workers] == [""] * 6
     assert [worker.returncode for worker in workers] == [0] * 6
     (place,) = kept._folder.glob("serving-*")
-    version = place.name.removeprefix("serving-")
+    version = place.name.removeprefix("serving-regno:")
     assert version in {order[-1] for order in orders}
     assert (place / MODEL).read_bytes() == version.encode() * _BYTES
     assert (place / MANIFEST).read_bytes() == version.encode()
@@ -85,7 +86,7 @@ def test_what_a_worker_left_that_died_is_removed(kept: Kept, sources: Path) -> N
     left.mkdir(exist_ok=True)
     (left / MODEL).write_bytes(b"half")
     kept.keep("7", sources / "7")
-    assert sorted(p.name for p in kept._folder.iterdir()) == ["copying.lock", "serving-7"]
+    assert sorted(p.name for p in kept._folder.iterdir()) == ["copying.lock", "serving-regno:7"]
     model = kept.model("7")
     assert model
     assert model.read_bytes() == b"7" * _BYTES

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model import ModelRefused
-from model.regno import BUNDLED
+from model.regno import BUNDLED, MODEL
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
 from tests.support.registry import no_check
@@ -77,9 +77,9 @@ class Reads:
         self.versions: list[str] = []
         monkeypatch.setattr(registry, "fetch", partial(self._fetch, registry.fetch))
         (folder / "kept").mkdir()
-        self.kept = Kept(folder / "kept")
+        self.kept = Kept(folder / "kept", "model.cbm", "regno")
         validation = SharedValidation(folder, no_check)
-        self.loader = Loader(registry, validation, self.kept, slowest=3.0)
+        self.loader = Loader(MODEL, registry, validation, self.kept, slowest=3.0)
         self.file = registry.fetch(SECOND)
         self.versions.clear()
 

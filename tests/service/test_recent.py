@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from model.regno import Reading
+from model.regno import Reading, RegnoScorer
 from model.regno.request import from_fields
 from service.config.settings import Settings
-from service.scoring.recent import LARGEST_BYTES, Recent, is_small, recent
+from service.scoring.recent import LARGEST_BYTES, Recent, recent
 from tests.support.parts import AppMaker, parts_of
 
 
@@ -48,7 +48,7 @@ def test_where_none_are_kept_none_are(make_app: AppMaker, request_body: dict[str
 
 
 def test_the_newest_ones_are_kept(reading: Callable[..., Reading]) -> None:
-    kept = recent(3)
+    kept = recent(3, RegnoScorer.memory_of)
     kept.append(reading(camera_class="1"))
     kept.extend(reading(camera_class=str(number)) for number in range(2, 6))
     kept.append(reading(camera_class="6"))
@@ -66,7 +66,7 @@ _LARGE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changed", _LARGE)
 def test_large_ones_are_not_kept(changed: dict[str, Any], reading: Callable[..., Reading]) -> None:
-    kept, usual = recent(10), reading()
+    kept, usual = recent(10, RegnoScorer.memory_of), reading()
     kept.append(reading(**changed))
     kept.extend([reading(**changed), usual, reading(**changed)])
     assert list(kept) == [usual]
@@ -79,9 +79,9 @@ def test_a_full_place_takes_so_much_memory_at_most(reading: Callable[..., Readin
         reading(camera_class="Ж" * 840),
         reading(camera_class="😀" * 840),
     ]
-    assert all(map(is_small, greatest))
+    assert all(RegnoScorer.memory_of(one) <= LARGEST_BYTES for one in greatest)
     for one in greatest:
         parts = [getattr(one, name) for name in one.__struct_fields__]
         parts += [*one.afts_regno_ai_char_scores, *one.afts_regno_ai_length_scores]
         assert sum(map(sys.getsizeof, [one, *parts])) < 1.5 * LARGEST_BYTES
-    assert isinstance(recent(1), Recent)
+    assert isinstance(recent(1, RegnoScorer.memory_of), Recent)

@@ -230,7 +230,7 @@ def test_scores_of_a_version_that_no_longer_serves_are_not_compared(
     app = beside()
     app.post(BODIES)
     slot = app.parts.slot
-    slot.change(slot.made(second))
+    slot.change(slot.prepare(second))
     app.post(BODIES[:2])
     app.compared()
     assert app.rows() == {"dropped": len(BODIES), "scored": 2}

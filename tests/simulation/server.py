@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from unittest.mock import patch
 
 from model.regno import Row, Score
-from service import sites
+from service import endpoints
 from service.app import App, Parts, create_app
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
@@ -25,7 +25,7 @@ from service.process.scoreboard import Scoreboard
 from service.rollout.follower import Follower, Place
 from service.rollout.rollout_state import Whiteboard
 from service.routes.explain import ExplainRoute
-from service.routes.reg import RegRoute
+from service.routes.score import ScoreRoute
 from service.scoring.batching import Batcher, Waiting
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
@@ -52,7 +52,7 @@ _SMALLER: Final = (
     ("service.overload.admission", "BATCH", BATCH),
     ("service.scoring.batching", "BATCH", BATCH),
     ("service.scoring.core", "STEP_ROWS", 4),
-    ("service.scoring.core", "MANY", 4),
+    ("model.regno.scorer.RegnoScorer", "table_rows", 4),
     ("service.scoring.core", "_STEP_DETAILS", 2),
     ("service.server.site", "_MOST_UNSENT", 300_000),
     ("service.server.site", "_MOST_UNSENT_FOR_PAGES", 100_000),
@@ -75,7 +75,7 @@ class Server:
         self._listening = network.listen()
         self.admission = _Admission(audit)
         self.slot = _Slot(self, _metrics(), self.admission)
-        with patch.object(sites, "Budget", self._budget):
+        with patch.object(endpoints, "Budget", self._budget):
             self.site = self._made_site(shared)
         self._evict = self.site.evict
         self.site.evict = self._count_evicted  # type: ignore[method-assign]
@@ -113,9 +113,10 @@ class Server:
         )
         flask, stands_for = _flask(self.number)
         stands_for(parts)
-        reg = RegRoute(self.slot, settings, metrics, self.admission)
+        (served,) = parts.served
+        route = ScoreRoute(served.model, self.slot, settings, metrics, self.admission)
         explain = ExplainRoute(self.slot, settings, metrics, self.admission)
-        return sites.public_site(App(flask, reg, explain), parts, self._answered)
+        return endpoints.public_site(App(flask, (route,), explain), parts, self._answered)
 
     def _count_evicted(self, idle_since: float) -> bool:
         is_evicted = self._evict(idle_since)

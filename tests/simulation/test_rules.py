@@ -10,9 +10,9 @@ from unittest.mock import patch
 import pytest
 
 from service.overload.admission import Admission
-from service.routes.reg import RegRoute, Single
 from service.scoring.batching import Batcher
 from service.scoring.core import Scoring
+from service.scoring.service import Call, ScoringService
 from service.server.acceptor import FairAcceptor
 from service.server.connection import Connection
 from service.server.site import Site
@@ -25,7 +25,7 @@ Method = Callable[..., Any]
 
 
 def _answers_late_rows_twice(late: Method) -> Method:
-    def planted(self: Single) -> None:
+    def planted(self: Call) -> None:
         late(self)
         late(self)
 
@@ -59,8 +59,8 @@ def _keeps_the_first_version(live: Method) -> Method:
 
 
 def _counts_late_rows_as_waiting(late: Method) -> Method:
-    def planted(self: Single) -> None:
-        self.endpoint._admission.waiting += 1
+    def planted(self: Call) -> None:
+        self.service.admission.waiting += 1
         late(self)
 
     return planted
@@ -134,11 +134,11 @@ def _has_no_time_for_bodies(check: Method) -> Method:
 
 # Where it is planted, what, and what is found then.
 _FAULTS = (
-    (Single, "too_late", _answers_late_rows_twice, "to nothing|is answered|counted again"),
+    (Call, "too_late", _answers_late_rows_twice, "to nothing|is answered|counted again"),
     (Batcher, "_flush", _forgets_rows_beyond_a_batch, "waiting rows"),
     (Scoring, "_step", _scores_each_step_by_what_serves_now, "has not the score of"),
-    (RegRoute, "live", _keeps_the_first_version, "none that served"),
-    (Single, "too_late", _counts_late_rows_as_waiting, "waiting rows"),
+    (ScoringService, "live", _keeps_the_first_version, "none that served"),
+    (Call, "too_late", _counts_late_rows_as_waiting, "waiting rows"),
     (Site, "release", _keeps_bytes_of_refused_bodies, "bytes of"),
     (Site, "release", _gives_bytes_back_twice, "bytes of bodies"),
     (Admission, "check_single", _lets_rows_wait_for_ever, "past its deadline"),

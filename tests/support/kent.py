@@ -1,6 +1,5 @@
-"""A real receiver of Sentry reports: `kent`, as a server of its own."""
+"""A real receiver of Sentry reports: `kent`, in its own process."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +8,11 @@ from typing import Any
 
 import httpx
 
-from tests.support.server import environment, eventually, free_port
+from loadgen.common.processes import free_port, running
 
 
 class Kent:
-    """What it has received, as events and as the very bytes."""
+    """The received reports, as events and as bytes."""
 
     def __init__(self, port: int, log: Path) -> None:
         self.dsn = f"http://public@127.0.0.1:{port}/1"
@@ -30,8 +29,8 @@ class Kent:
     def events(self) -> list[Any]:
         """The received events, oldest first; it keeps a hundred."""
         listed = httpx.get(f"{self._url}/eventlist/").json()["events"]
-        told = (httpx.get(f"{self._url}/event/{event['event_id']}").json() for event in listed)
-        return [event["payload"]["body"] for event in told]
+        replies = (httpx.get(f"{self._url}/event/{event['event_id']}").json() for event in listed)
+        return [event["payload"]["body"] for event in replies]
 
     def everything(self) -> str:
         """All bodies and headers it was ever sent."""
@@ -44,18 +43,9 @@ def kent(folder: Path) -> Iterator[Kent]:
     program = Path(sys.executable).with_name("kent-server")
     assert program.exists(), "kent is not installed: pip install kent"
     port, log = free_port(), folder / "kent.log"
-    with log.open("wb") as out:
-        # In its development mode it logs the bodies and headers of what it receives.
-        process = subprocess.Popen(
-            [str(program), "run", "--host", "127.0.0.1", "--port", str(port)],
-            env={**environment(folder, {}), "KENT_DEV": "1"},
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        receiver = Kent(port, log)
-        eventually(receiver.answers, "kent answers")
+    receiver = Kent(port, log)
+    command = (str(program), "run", "--host", "127.0.0.1", "--port", str(port))
+    # In its development mode it logs the bodies and headers of what it receives.
+    settings = {"TMPDIR": str(folder), "KENT_DEV": "1"}
+    with running(command, log, receiver.answers, settings):
         yield receiver
-    finally:
-        process.terminate()
-        process.wait(10)

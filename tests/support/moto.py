@@ -1,18 +1,17 @@
-"""A real server of S3's protocol: moto, as a process of its own."""
+"""A real server of the S3 protocol: moto, in its own process."""
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import boto3
 import httpx
 
-from tests.support.paths import ROOT
-from tests.support.server import environment, eventually, free_port
+from loadgen.common.processes import free_port, running
 
 BUCKET = "models-of-the-tests"
 CREDENTIALS = {
@@ -26,7 +25,7 @@ CREDENTIALS = {
 class Moto:
     """A running server with the bucket `BUCKET`."""
 
-    def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, port: int, process: Popen[bytes]) -> None:
         self._process = process
         self.settings: Mapping[str, str] = {
             **CREDENTIALS,
@@ -48,7 +47,7 @@ class Moto:
 
     @property
     def client(self) -> Any:
-        """boto3's client, for looks behind the registry's back."""
+        """A boto3 client, to access the bucket without the registry."""
         return boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -57,32 +56,24 @@ class Moto:
             region_name="us-east-1",
         )
 
-    def answers(self) -> bool:
-        """Whether it is up."""
-        try:
-            return httpx.get(f"{self.url}/moto-api/").status_code < 500
-        except httpx.TransportError:
-            return False
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/moto-api/").status_code < 500
+    except httpx.TransportError:
+        return False
 
 
 @contextmanager
 def moto(folder: Path, *, conditions: bool = True) -> Iterator[Moto]:
     """A server; without `conditions` it refuses If-Match and If-None-Match with a 501."""
     port = free_port()
-    with (folder / "moto.log").open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.moto_process", str(port), str(int(conditions))],
-            cwd=ROOT,
-            env=environment(folder, {}),
-            stdout=out,
-            stderr=out,
-        )
-    server = Moto(port, process)
-    try:
-        eventually(server.answers, "moto answers")
-        server.client.create_bucket(Bucket=BUCKET)
-        yield server
-    finally:
-        server.resume()
-        process.terminate()
-        process.wait(10)
+    command = (sys.executable, "-m", "tests.support.moto_process", str(port), str(int(conditions)))
+    settings = {"TMPDIR": str(folder)}
+    with running(command, folder / "moto.log", lambda: _answers(port), settings) as process:
+        server = Moto(port, process)
+        try:
+            server.client.create_bucket(Bucket=BUCKET)
+            yield server
+        finally:
+            server.resume()  # a paused process would not take the signal to end

@@ -10,13 +10,13 @@ from flask import Flask
 from model.regno import RegnoScorer
 from service.app import App, Parts, create_app
 from service.config.settings import Settings
+from service.endpoints import public_site
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.process.scoreboard import PLACES, Scoreboard
 from service.rollout.rollout_state import Whiteboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
-from service.sites import public_site
 from service.telemetry.log_lines import Lines
 from service.telemetry.logs import ServerLogger
 from service.telemetry.metrics import Metrics

@@ -24,6 +24,7 @@ from model.regno.doubts.finder import (
     LOOKALIKE,
     MISMATCH,
     NETWORK,
+    NORMALISED,
     OUT_OF_RANGE,
     PLATES,
     UNSEEN,
@@ -61,6 +62,16 @@ class Checked(NamedTuple):
     normalised: Sequence[str] = ()
     fault: InvalidRequest | None = None
     reading: Reading | None = None
+
+    @property
+    def request(self) -> Reading | None:
+        """The reading to score instead, in the words of `model.scorer`."""
+        return self.reading
+
+    @property
+    def names(self) -> list[str]:
+        """The warnings that are left, and what was put right."""
+        return [*self.warnings, *(named(NORMALISED, field) for field in self.normalised)]
 
 
 class Guards:

@@ -1,42 +1,29 @@
 """All series of this server, in a registry of their own."""
 
-from collections.abc import Callable, Iterable
-from typing import Final, TypeVar, cast
+from collections.abc import Iterable
+from typing import Any, Final
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
 
-from model.regno import RegnoScorer, Thresholds
+from model import catalog
+from model.regno import Thresholds
 from service.scoring.thresholds import DEFAULT
 from service.telemetry.metrics import page
 from service.telemetry.metrics.http import HttpMetrics
+from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
 from service.telemetry.metrics.predictions import Behaviour, BehaviourMetrics
 from service.telemetry.metrics.process import ProcessMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
 from service.telemetry.metrics.scoring import ScoringMetrics
 from service.telemetry.metrics.shadow import ShadowMetrics
-
-Family = TypeVar("Family")
+from service.telemetry.metrics.uncounted import uncounted
 
 # What a worker does each second, and at its end.
 PARTS: Final = (
     *("heartbeat", "master", "connections", "keys", "requests", "stages", "process", "files"),
     *("drift", "log", "reports", "traces"),
 )
-
-
-class _Uncounted:
-    """Has every method, and each does nothing."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        """Called once for each name: the next call finds the method on the object."""
-        method = self.__dict__[name] = lambda *_, **__: None
-        return method
-
-
-def _uncounted(_family: type[Family]) -> Family:
-    """What replaces a family of series where no metrics are kept, at no cost for a request."""
-    return cast("Family", _Uncounted())
 
 
 class Metrics:
@@ -55,11 +42,12 @@ class Metrics:
         """
         self._kept = kept
         self.registry = CollectorRegistry()
-        self.http = HttpMetrics(self.registry, key_names) if kept else _uncounted(HttpMetrics)
-        self.scoring = ScoringMetrics(self.registry) if kept else _uncounted(ScoringMetrics)
+        self.http = HttpMetrics(self.registry, key_names) if kept else uncounted(HttpMetrics)
+        self.scoring = ScoringMetrics(self.registry) if kept else uncounted(ScoringMetrics)
         self.rollout = RolloutMetrics(self.registry, self.scoring)
-        self.shadow = ShadowMetrics(self.registry) if kept else _uncounted(ShadowMetrics)
+        self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
         self.process = ProcessMetrics(self.registry)
+        self._catalog = CatalogMetrics(self.registry)
         self._behaviours = BehaviourMetrics(self.registry, thresholds)
         reports = Counter(
             "scoring_error_reports",
@@ -89,10 +77,14 @@ class Metrics:
         for part in PARTS:
             self._failures.labels(part)
 
-    def behaviour(self, scorer: RegnoScorer) -> Behaviour:
-        """The counters of a scorer's inputs and scores."""
+    def of(self, model: str) -> "Metrics | ModelMetrics":
+        """What counts for a model, by its name: these series if it is the default one."""
+        return self if model == catalog.DEFAULT else ModelMetrics(self._catalog, model)
+
+    def behaviour(self, scorer: Any) -> Behaviour:
+        """The counters of what a scorer of the default model sees and says."""
         self.shadow.know(scorer.camera_classes)
-        return Behaviour(self._behaviours, scorer) if self._kept else _uncounted(Behaviour)
+        return Behaviour(self._behaviours, scorer) if self._kept else uncounted(Behaviour)
 
     def count_report(self, result: str) -> None:
         """Count one report of an error, `sent` or `dropped`."""

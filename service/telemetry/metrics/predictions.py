@@ -13,6 +13,7 @@ from model.regno import (
     UNSEEN,
     WARNINGS,
     Decision,
+    Reading,
     RegnoScorer,
     Row,
     Score,
@@ -97,6 +98,7 @@ class Behaviour:
 
     def __init__(self, metrics: BehaviourMetrics, scorer: RegnoScorer) -> None:
         self._metrics = metrics
+        self._classes_of = scorer.classes_of
         self._classes = frozenset(scorer.camera_classes)
         self._decide = metrics.thresholds.decide
         self._decisions = {
@@ -133,9 +135,8 @@ class Behaviour:
             for name in variable.bins:
                 self._metrics.reference.labels(variable.name, name).set(_NONE)
 
-    def scored(self, classes: Iterable[str], scores: Sequence[Score]) -> None:
+    def _scored(self, classes: Iterable[str], positives: list[float]) -> None:
         """Count scores and decisions; `classes` are the camera classes of the rows."""
-        positives = [score.positive for score in scores]
         self._metrics.positive.observe_many(positives)
         known, decide = self._classes, self._decide
         decided: dict[tuple[Decision, str], int] = {}
@@ -146,12 +147,16 @@ class Behaviour:
             self._decisions[labels].inc(count)
 
     def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
-        """Note rows for drift."""
-        self._drift.add_rows(rows, [score.positive for score in scores])
+        """Count scores and decisions, and note rows for drift."""
+        positives = [score.positive for score in scores]
+        self._scored(self._classes_of(rows), positives)
+        self._drift.add_rows(rows, positives)
 
-    def table(self, table: Any, scores: Sequence[Score]) -> None:
-        """Count the rows of a table for drift."""
-        self._drift.add_table(table, [score.positive for score in scores])
+    def table(self, requests: Sequence[Reading], table: Any, scores: Sequence[Score]) -> None:
+        """The same for readings that were scored as a table."""
+        positives = [score.positive for score in scores]
+        self._scored((reading.camera_class for reading in requests), positives)
+        self._drift.add_table(table, positives)
 
     def warned(self, rows: Mapping[str, int]) -> None:
         """Count rows by their warnings."""

@@ -95,7 +95,7 @@ async def test_a_request_keeps_to_the_model_that_it_began_with(
     bulk, client = await connect(served), await connect(served)
     bulk.send(array(_MANY))
     await until(lambda: served.parts.admission.crowded)
-    slot.change(slot.made(second))
+    slot.change(slot.prepare(second))
     now = await client.ask(posted(VALID))
     assert served.parts.admission.crowded, "the array is still scored"
     assert now.header("x-model-version") == second.version
@@ -114,7 +114,7 @@ async def test_rows_that_wait_while_the_model_changes_are_scored_by_the_former(
     for client in clients:
         client.send(posted(VALID))
     await until(lambda: served.parts.admission.waiting or served.answered)
-    slot.change(slot.made(second))
+    slot.change(slot.prepare(second))
     versions = set()
     for client in clients:
         reply = await client.reply()

@@ -7,7 +7,7 @@ from threading import get_ident
 import pytest
 
 from service.app import create_metrics_app
-from service.sites import metrics_site
+from service.endpoints import metrics_site
 from tests.support.both_ways import REQUESTS, said_of
 from tests.support.connections import Client, Connect, Reply, connected
 from tests.support.parts import Served, SiteMaker

@@ -11,7 +11,7 @@ from service.http import errors
 from service.http.reply import Reply
 from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
-from service.routes import explain, reg
+from service.routes import explain, score
 from service.routes import health as ops
 from service.scoring.live import Slot
 from service.server.iteration import WorkQueue
@@ -44,10 +44,16 @@ _METHODS: Final = {method.encode(): method for method in METHODS}
 
 def public_site(app: App, parts: Parts, answered: Answered) -> Site:
     """That of the public address; `answered` is told the requests that were answered."""
-    scoring = reg.RegEndpoint(app.reg, parts.guard, parts.admission)
+    scoring = [
+        (route, score.ScoreEndpoint(route, parts.guard, parts.admission)) for route in app.scoring
+    ]
     explaining = _ExplainEndpoint(app, parts)
     endpoints: dict[tuple[bytes, bytes], Endpoint] = {
-        **{(b"POST", path.encode()): scoring for path in reg.PATHS},
+        **{
+            (b"POST", path.encode()): endpoint
+            for route, endpoint in scoring
+            for path in route.paths
+        },
         **{(b"POST", path.encode()): explaining for path in explain.PATHS},
     }
     return _site(app.flask, parts, endpoints, answered)

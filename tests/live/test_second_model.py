@@ -1,0 +1,168 @@
+"""A second model, in one folder and named by one line, has all that the first one has."""
+
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.metrics import TOKEN, value
+from tests.support.paths import ROOT
+from tests.support.registry import command
+from tests.support.server import Server, environment, eventually, free_port
+from tests.support.strategies import VALID
+from tests.support.swapping import registry_of_twins, scored
+
+pytestmark = pytest.mark.slow
+
+# The folder that has the model's package, and the line: an entry point that names it.
+_TOY = ROOT / "tests" / "support" / "toy"
+_PATH = {"PYTHONPATH": f"{ROOT}:{_TOY}"}
+_ROWS = 'scoring_catalog_rows_total{model="toy",result="%s"}'
+
+
+def _registry(folder: Path, *arguments: object) -> str:
+    named = ("--models", folder / "models", "--name", "toy")
+    return command(folder, *arguments, *named, settings=_PATH).stdout
+
+
+def _add(folder: Path, version: str, slope: float) -> None:
+    file = folder / f"{version}.json"
+    file.write_text(f'{{"slope": {slope}}}')
+    assert version in _registry(folder, "add", file, "--version", version)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry of both models: of the toy two versions, the first of which is live."""
+    folder = tmp_path_factory.mktemp("second")
+    registry_of_twins(folder)
+    _add(folder, "gentle", 0.1)
+    _add(folder, "steep", 0.2)
+    _registry(folder, "promote", "gentle")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    settings = {
+        "SCORING_REGISTRY": str(folder / "models"),
+        "SCORING_REGISTRY_POLL_SECONDS": "0.1",
+        "SCORING_HOST": "127.0.0.1",
+        "SCORING_PORT": str(free_port()),
+        "SCORING_SHADOW_SHARE": "1",
+    }
+    server = Server(folder / "server", {**settings, **_PATH})
+    try:
+        server.wait_ready()
+        yield server
+    except BaseException:
+        server.stop()
+        raise
+    server.stop_cleanly()
+
+
+def _post(server: Server, body: Any) -> httpx.Response:
+    with server.client() as client:
+        return client.post("/toy/", json=body)
+
+
+def _serves(server: Server, version: str) -> bool:
+    """Whether both workers do, as their metrics show."""
+    with server.client(**TOKEN) as client:
+        page = client.get("/metrics").raise_for_status().text
+    live = re.findall(
+        r'^scoring_catalog_live{model="toy",version="(.*)",worker=.*} 1.0$', page, re.MULTILINE
+    )
+    return bool(live == [version] * 2)
+
+
+def test_it_is_served_at_its_own_address(server: Server) -> None:
+    one = _post(server, {"size": 5})
+    assert (one.status_code, one.json()["body"]) == (200, {"positive": 0.5})
+    assert one.headers["X-Model-Version"] == "gentle"
+    few = _post(server, [{"size": 1}, {"size": "x"}, {"size": 99}]).json()
+    assert few["status"] == "partial"
+    assert [row.get("positive") for row in few["body"]] == [0.1, None, 1.0]
+    many = _post(server, [{"size": number / 1000} for number in range(3000)]).json()["body"]
+    assert [row["positive"] for row in many] == [0.1 * (n / 1000) for n in range(3000)]
+    refused = _post(server, {"size": "x"})
+    assert refused.status_code == 400
+    assert "size" in refused.json()["body"]
+
+
+def test_it_is_guarded_as_every_address_is(server: Server) -> None:
+    with server.client(x_api_key="wrong") as client:
+        assert client.post("/toy/", json={"size": 1}).status_code == 401
+        assert client.get("/toy/").status_code in {401, 405}
+
+
+def test_the_first_model_is_as_it_was(server: Server) -> None:
+    rows = 'scoring_rows_total{result="scored"}'
+    before = value(server, rows)
+    _post(server, [{"size": 1}] * 10)
+    assert value(server, rows) == before
+    assert scored(server)[0] == "first"
+    with server.client() as client:
+        assert client.post("/reg/", content=VALID).status_code in {200, 415}
+
+
+def test_it_is_in_the_metrics_and_the_document(server: Server) -> None:
+    before = {result: value(server, _ROWS % result) for result in ("scored", "refused")}
+    _post(server, [{"size": 1}, {"size": 2}, {}])
+    assert value(server, _ROWS % "scored") == before["scored"] + 2
+    assert value(server, _ROWS % "refused") == before["refused"] + 1
+    with server.client() as client:
+        document = client.get("/openapi.json").json()
+    assert document["paths"]["/toy/"]["post"]["operationId"] == "post_toy"
+    assert document["components"]["schemas"]["ToySize"]["required"] == ["size"]
+
+
+def test_it_has_a_shadow_and_is_swapped_by_the_registry(folder: Path, server: Server) -> None:
+    compared = 'scoring_catalog_shadow_rows_total{model="toy",result="scored"}'
+    _registry(folder, "shadow", "steep")
+
+    def shadowed() -> bool:
+        _post(server, {"size": 1})
+        return value(server, compared) > 0
+
+    eventually(shadowed, "the shadow scores")
+    _registry(folder, "promote", "steep")
+    eventually(lambda: _serves(server, "steep"), "all serve steep")
+    reply = _post(server, {"size": 1})
+    assert (reply.json()["body"]["positive"], reply.headers["X-Model-Version"]) == (0.2, "steep")
+    _registry(folder, "rollback")
+    eventually(lambda: _serves(server, "gentle"), "all serve gentle")
+    assert "gentle" in _registry(folder, "list")
+
+
+def test_a_version_that_it_refuses_is_not_added(folder: Path) -> None:
+    (folder / "bad.json").write_text('{"slope": -1}')
+    arguments = ("add", folder / "bad.json", "--models", folder / "models", "--name", "toy")
+    assert "below 0" in command(folder, *arguments, expect=1, settings=_PATH).stderr
+
+
+def test_a_file_of_its_requests_is_scored(folder: Path) -> None:
+    (folder / "in.csv").write_text("size,note\n5,a\nx,b\n2,c\n")
+    file = folder / "models" / "toy" / "gentle" / "model.json"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "model.score", str(folder / "in.csv"), str(folder / "out.csv")),
+            *("--name", "toy", "--model", str(file), "--processes", "1"),
+        ],
+        cwd=ROOT,
+        env=environment(folder, _PATH),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    with (folder / "out.csv").open(newline="") as out:
+        header, *rows = csv.reader(out)
+    assert header == ["size", "note", "positive", "error"]
+    assert [row[2] for row in rows] == ["0.5", "", "0.2"]
+    assert "size" in rows[1][3]

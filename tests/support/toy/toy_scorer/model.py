@@ -1,0 +1,94 @@
+"""A toy model: a share that grows with a size. A version's file holds its slope."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from model import ModelRefused
+from model.scorer import Model, Scorer
+
+
+class Size(Struct):
+    """A request."""
+
+    size: float
+
+
+class Share(Struct):
+    """A score."""
+
+    positive: float
+
+
+class Slope(Struct):
+    """The contents of a version's file."""
+
+    slope: float
+
+
+class Manifest(Struct):
+    """What is known of a version."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+
+
+class ToyScorer(Scorer):
+    """One version."""
+
+    name = "toy"
+
+    def __init__(self, slope: float, digest: str, manifest: Manifest | None) -> None:
+        self.slope = slope
+        self.sha256 = digest
+        self.manifest = manifest
+        self.version = manifest.version if manifest else digest[:12]
+
+    def predict(self, rows: Sequence[Size], /) -> list[Share]:
+        """The share of each size."""
+        return [Share(min(1.0, self.slope * row.size)) for row in rows]
+
+    def warm(self) -> None:
+        """Refuse a slope that gives no shares."""
+        if self.slope < 0:
+            raise ModelRefused("its slope is below 0")
+
+
+class ToyModel(Model):
+    """All versions."""
+
+    name = "toy"
+    path = "/toy/"
+    request = Size
+    score = Share
+
+    def load(self, path: Path, positive_class: str = "") -> ToyScorer:
+        """The version of a file, named by the manifest next to it."""
+        del positive_class
+        blob = path.read_bytes()
+        try:
+            slope = msgspec.json.decode(blob, type=Slope).slope
+        except msgspec.DecodeError as reason:
+            raise ModelRefused(f"{path} is refused: {reason}") from reason
+        beside = path.with_name("manifest.json")
+        manifest = (
+            msgspec.json.decode(beside.read_bytes(), type=Manifest) if beside.exists() else None
+        )
+        return ToyScorer(slope, sha256(blob).hexdigest(), manifest)
+
+    def manifest(self, scorer: ToyScorer, path: Path, sample: Path | None, /) -> Manifest:
+        """The scorer's own, or one made of its file."""
+        del sample
+        return scorer.manifest or Manifest("toy", scorer.version, path.name, scorer.sha256)
+
+    def trial_requests(self) -> list[Size]:
+        """Some sizes."""
+        return [Size(1.0), Size(2.0)]
+
+
+MODEL = ToyModel()
