@@ -20,7 +20,7 @@ from model.regno.drift.drift import DriftCounter
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
-from model.regno.model_file import manifest
+from model.regno.model_file import manifest as manifest_file
 from model.regno.model_file.catboost_file import BinaryModel, Contributions, read, refusing
 from model.regno.model_file.manifest import USUAL_LENGTHS, Manifest
 from model.regno.model_file.manifest_check import fault
@@ -56,12 +56,12 @@ class RegnoScorer:
     name = "regno"
     table_rows: float = MANY
 
-    def __init__(self, model: BinaryModel, papers: Manifest | None = None) -> None:
+    def __init__(self, model: BinaryModel, manifest: Manifest | None = None) -> None:
         """A scorer of a model and, if it has any, its manifest."""
         self._model = model
-        self.manifest = papers
+        self.manifest = manifest
         self.sha256 = model.sha256
-        self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
+        self.version = manifest.version if manifest else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
         self.table = TableMaker(model.features)
         names = [name for name, _ in model.features]
@@ -82,11 +82,11 @@ class RegnoScorer:
         try:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
-            papers = manifest.beside(path, sha256(blob).hexdigest())
-            model = BinaryModel.parse(blob, _stated(papers, positive_class))
-            if papers:
-                _check(papers, model, path)
-            scorer = cls(model, papers)
+            manifest = manifest_file.beside(path, sha256(blob).hexdigest())
+            model = BinaryModel.parse(blob, _stated(manifest, positive_class))
+            if manifest:
+                _check(manifest, model, path)
+            scorer = cls(model, manifest)
             if warm:
                 scorer.validate()
         except ModelRefused as reason:
@@ -385,15 +385,15 @@ def _compare(positives: Sequence[float], expected: Sequence[float], says: str) -
             raise ModelRefused(f"golden row {number} scores {score!r}, {says} {want!r}")
 
 
-def _check(papers: Manifest, model: BinaryModel, path: Path) -> None:
-    if wrong := fault(papers, model):
-        place = path.with_name(manifest.FILE_NAME)
+def _check(manifest: Manifest, model: BinaryModel, path: Path) -> None:
+    if wrong := fault(manifest, model):
+        place = path.with_name(manifest_file.FILE_NAME)
         raise ModelRefused(f"its manifest {place} is wrong: {wrong}")
 
 
-def _stated(papers: Manifest | None, positive_class: str) -> str:
+def _stated(manifest: Manifest | None, positive_class: str) -> str:
     """The positive class by a manifest and by who loads it, "" if neither names one."""
-    stated = papers.positive_class if papers else ""
+    stated = manifest.positive_class if manifest else ""
     if stated and positive_class and stated != positive_class:
         said = f"its manifest says that positive_class is {printable(stated)}"
         raise ModelRefused(f"{said}, not {printable(positive_class)}")
