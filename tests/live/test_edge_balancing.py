@@ -112,8 +112,8 @@ def test_a_service_is_killed_under_load_and_no_request_fails(kept: bool, tmp_pat
             _kill_all(second)
             stream.go_on()
         stream.assert_all_scored()
-        assert any("," in line["upstream"] for line in edge.told())
-        assert {line["status"] for line in edge.told()} == {200}
+        assert any("," in line["upstream"] for line in edge.log())
+        assert {line["status"] for line in edge.log()} == {200}
 
 
 def _serves(server: Server) -> bool:

@@ -49,8 +49,8 @@ def test_without_a_key_no_body_is_waited_for(
     refused.assert_refused(401, _NO_KEY)
     assert refused.all("WWW-Authenticate") == ['ApiKey header="x-api-key"']
     assert echo.received == []
-    eventually(lambda: len(bare.told()) == 1, "it is logged")
-    [line] = bare.told()
+    eventually(lambda: len(bare.log()) == 1, "it is logged")
+    [line] = bare.log()
     assert (line["status"], line["reason"], line["address"]) == (401, _NO_KEY, "127.0.0.1")
 
 
@@ -213,8 +213,8 @@ def test_a_full_folder_is_told_and_small_requests_go_on(bare: Edge, echo: Echo) 
         refused.assert_refused(503, "the edge has no room for this request now")
         assert refused.all("Retry-After")[0] in {"1", "2", "3"}
     assert bare.ask("POST", "/reg/", VALID, {"x-api-key": "k"}).status == 200
-    eventually(lambda: len(bare.told()) == 2, "both are logged")
-    for line in bare.told():
+    eventually(lambda: len(bare.log()) == 2, "both are logged")
+    for line in bare.log():
         assert (line["status"], line["upstream"]) == (503, "")
         assert line["reason"] == "the edge has no room for this request now"
     assert [received.method for received in echo.received] == ["GET", "GET", "POST"]
@@ -242,8 +242,8 @@ def test_slow_readers_of_a_public_page_hold_little(tmp_path: Path) -> None:
                 slow.connect(("127.0.0.1", edge.port))
                 slow.sendall(b"GET /docs/ui.js HTTP/1.1\r\nHost: x\r\n\r\n")
             eventually(lambda: len(echo.received) == 16, "sixteen are served")
-            eventually(lambda: len(edge.told()) == 4, "the others are refused")
-            assert {line["status"] for line in edge.told()} == {429}
+            eventually(lambda: len(edge.log()) == 4, "the others are refused")
+            assert {line["status"] for line in edge.log()} == {429}
             eventually(lambda: max(_spooled(edge), default=0) > 1_000_000, "replies lie there")
             assert max(_spooled(edge)) <= 2 * 2**20
             assert len(_spooled(edge)) <= 16
@@ -256,8 +256,8 @@ def test_the_example_key_is_no_key_for_other_machines(service: Server, tmp_path:
             headers = {**KEY_HEADER, "X-Forwarded-For": address}
             assert edge.ask("GET", "/", headers=headers).status == status
             assert edge.ask("POST", "/reg/", VALID, headers).status == status
-        eventually(lambda: len(edge.told()) == 4, "each refusal is logged")
-        told = {(line["address"], line["status"], line["upstream_status"]) for line in edge.told()}
+        eventually(lambda: len(edge.log()) == 4, "each refusal is logged")
+        told = {(line["address"], line["status"], line["upstream_status"]) for line in edge.log()}
         assert told == {("203.0.113.9", 401, "401"), ("2001:db8::1", 401, "401")}
 
 

@@ -73,8 +73,8 @@ def test_where_the_service_is_not_asked_the_id_is_the_edges_own(
     path = "/nowhere" if key else "/reg/"
     [told] = bare.ask("GET", path, headers={**key, "X-Request-Id": given_id}).all("X-Request-Id")
     assert _HEX.fullmatch(told)
-    eventually(lambda: len(bare.told()) == 1, "it is logged")
-    assert bare.told()[0]["request_id"] == told
+    eventually(lambda: len(bare.log()) == 1, "it is logged")
+    assert bare.log()[0]["request_id"] == told
     assert echo.received == []
     assert KEY not in bare.everything()
 
@@ -112,8 +112,8 @@ def test_the_edge_logs_no_id_of_a_client(bare: Edge, echo: Echo) -> None:
     echo.answer = lambda request: (401, {"X-Request-Id": request.headers["X-Request-Id"]}, b"{}")
     headers = {"x-api-key": "k", "X-Request-Id": f"id-{KEY}"}
     assert bare.ask("GET", "/", headers=headers).all("X-Request-Id") == [f"id-{KEY}"]
-    eventually(lambda: len(bare.told()) == 1, "it is logged")
-    assert _HEX.fullmatch(bare.told()[0]["request_id"])
+    eventually(lambda: len(bare.log()) == 1, "it is logged")
+    assert _HEX.fullmatch(bare.log()[0]["request_id"])
     assert KEY not in bare.everything()
 
 
@@ -136,7 +136,7 @@ def test_no_reply_to_a_wrong_key_tells_which_texts_are_keys(body: bytes, tmp_pat
         assert set(told.values()) == {401, 429}
         assert all(map(_HEX.fullmatch, told))
         ours = [of for of, status in told.items() if status == 401]
-        eventually(lambda: {of["request_id"] for of in edge.told()} >= set(ours), "401s are logged")
+        eventually(lambda: {of["request_id"] for of in edge.log()} >= set(ours), "401s are logged")
         written = service.output() + edge.everything()
         assert [text for text in (KEY, "t0ken-of-us", "sensible") if text in written] == []
 

@@ -143,7 +143,7 @@ def test_a_body_that_stops_coming_is_given_up_and_logged(echo: Echo, tmp_path: P
         with suppress(ConnectionResetError):
             assert slow.recv(1) == b""
         assert time.monotonic() - began >= 0.9
-        eventually(lambda: [line["status"] for line in edge.told()] == [408], "it is logged")
+        eventually(lambda: [line["status"] for line in edge.log()] == [408], "it is logged")
     assert echo.received == []
 
 

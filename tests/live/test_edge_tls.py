@@ -238,7 +238,7 @@ def test_a_certificate_of_another_authority_is_refused_and_the_reason_is_logged(
     with edge_before(tmp_path / "edge", echo.port, **mutual(certificates, mode)) as edge:
         edge.ask(headers=KEY_HEADER, context=impostor).assert_refused(403, _NEEDED)
     assert echo.received == []
-    [line] = edge.told()
+    [line] = edge.log()
     assert line["certificate"].startswith("FAILED:")
     assert line["status"] == 403
 

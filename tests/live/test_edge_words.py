@@ -87,8 +87,8 @@ def test_the_log_tells_what_the_edge_answered_and_nothing_else(bare: Edge, echo:
     echo.answer = lambda _: (500, {}, b"the service's own")
     assert bare.ask("GET", "/").status == 500
     [told] = bare.ask("GET", "/nowhere").all("X-Request-Id")
-    eventually(lambda: len(bare.told()) > 0, "the reply is in the log")
-    [line] = bare.told()
+    eventually(lambda: len(bare.log()) > 0, "the reply is in the log")
+    [line] = bare.log()
     assert line.pop("seconds") < 1
     assert line.pop("received") > 50
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", line.pop("time"))

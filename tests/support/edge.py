@@ -1,4 +1,4 @@
-"""The real nginx with the rendered configuration, as an operator starts it, on loopback."""
+"""The real nginx with the rendered configuration, as an operator starts it, on 127.0.0.1."""
 
 import json
 import os
@@ -19,7 +19,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.server import KEY_HEADER, environment, eventually, free_port
 
-_PATIENCE: Final = 60.0
+_TIMEOUT: Final = 60.0
 
 
 class Answer(NamedTuple):
@@ -62,7 +62,7 @@ def render(folder: Path, *arguments: str, **settings: str) -> "subprocess.Comple
         env=environment(folder, named),
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
         check=False,
     )
 
@@ -73,7 +73,7 @@ def nginx_says(path: Path) -> "subprocess.CompletedProcess[str]":
         [nginx(), "-e", "stderr", "-t", "-c", str(path)],
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
         check=False,
     )
 
@@ -87,10 +87,10 @@ def make_certificates(folder: Path, client: str = "client") -> Path:
 
 
 class Edge:
-    """A running edge. Its working folder is its own."""
+    """A running edge with its own working folder."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], user: int | None = None) -> None:
-        """`user` is the number of who it runs as, by default as this process does."""
+        """`user` is the number of the user it runs as, by default this process's."""
         self.folder = folder
         self.workdir = folder / "work"
         self.workdir.mkdir(parents=True)
@@ -127,7 +127,7 @@ class Edge:
         assert (made.returncode, made.stderr) == (0, "")
 
     def reload(self) -> None:
-        """Have nginx read its configuration again, and wait until old workers go."""
+        """Reload the configuration, and wait until the old workers stop."""
         before = self.errors().count("gracefully shutting down")
         self.process.send_signal(signal.SIGHUP)
         eventually(
@@ -153,12 +153,12 @@ class Edge:
             return exchange(connection, method, path, body, headers)
 
     def status(self, path: str) -> Answer:
-        """GET from the address that is for this machine only."""
+        """GET from the address for this machine only."""
         with closing(HTTPConnection("127.0.0.1", self.status_port, timeout=30)) as connection:
             return exchange(connection, "GET", path)
 
     def wait_ready(self) -> None:
-        """Wait until it answers."""
+        """Wait until the edge answers."""
 
         def ready() -> bool:
             assert self.process.poll() is None, self.errors()
@@ -169,25 +169,25 @@ class Edge:
 
         eventually(ready, "the edge answers")
 
-    def told(self) -> list[dict[str, Any]]:
-        """The lines of its log so far."""
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of its access log so far."""
         return [json.loads(line) for line in self._out.read_text().splitlines()]
 
     def errors(self) -> str:
-        """What it has written to stderr so far."""
+        """Its stderr so far."""
         return self._err.read_text()
 
     def everything(self) -> str:
-        """All that it has ever written and that is still there, but its configuration."""
+        """The content of all its files but the configuration."""
         files = [path for path in self.folder.rglob("*") if path.is_file() and path != self.config]
         return "".join(path.read_text(errors="replace") for path in files)
 
     def stop(self) -> None:
-        """Send QUIT, and wait until the requests in flight are answered and it has ended."""
+        """Send QUIT, and wait until requests in flight are answered and the process has ended."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
         try:
-            assert self.process.wait(_PATIENCE) == 0, self.errors()
+            assert self.process.wait(_TIMEOUT) == 0, self.errors()
         except subprocess.TimeoutExpired:
             self.process.terminate()
             self.process.wait()

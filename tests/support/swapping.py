@@ -39,7 +39,7 @@ def registry_of_two(folder: Path) -> Registry:
 
 
 def registry_of_twins(folder: Path, **changed: Any) -> Registry:
-    """The bundled model as `first`, which is live, and again as `second`, with other papers.
+    """The bundled model as `first`, which is live, and again as `second`, with another manifest.
 
     The file is known to be good and nothing is trained, so that this takes no time.
     """
@@ -48,8 +48,8 @@ def registry_of_twins(folder: Path, **changed: Any) -> Registry:
     own = {"file": "model.cbm", "sha256": sha256(model).hexdigest()}
     registry = open_registry(folder / "models", check=no_check)
     for version, more in ((FIRST, {}), (SECOND, changed)):
-        papers = {**bundled, **own, "version": version, **more}
-        registry.add(Files(model, json.dumps(papers).encode()))
+        manifest = {**bundled, **own, "version": version, **more}
+        registry.add(Files(model, json.dumps(manifest).encode()))
     registry.promote(FIRST, who="the tests")
     return registry
 
