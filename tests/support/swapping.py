@@ -13,7 +13,7 @@ import httpx
 from model.registry import Files, Registry, open_registry
 from model.registry.ingest import ingest
 from model.regno import BUNDLED
-from service.rollout.rollout_state import NAME, Whiteboard
+from service.rollout.rollout_state import NAME, RolloutState
 from tests.support import toys
 from tests.support.registry import no_check
 from tests.support.server import Server, eventually, free_port, serving
@@ -101,8 +101,8 @@ def post(server: Server, path: str, body: Any = None, **headers: str) -> httpx.R
         return client.post(path, json={} if body is None else body)
 
 
-def board_of(server: Server) -> Whiteboard:
+def board_of(server: Server) -> RolloutState:
     """What the workers tell each other, seen from outside."""
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     memory = next(d for d in descriptors.iterdir() if NAME in str(d.readlink()))
-    return Whiteboard(os.open(memory, os.O_RDWR))
+    return RolloutState(os.open(memory, os.O_RDWR))
