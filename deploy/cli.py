@@ -23,7 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final = {
     "serve": Command("service", "serve POST /reg/"),
-    "train": Command("model.train", "train a model", "matplotlib", "train"),
+    "train": Command("model.train", "train a model", "sklearn", "train"),
     "score": Command("model.score", "score a CSV file without a server"),
     "registry": Command("model.registry", "add, promote and roll back versions of models"),
     "doctor": Command("service.doctor", "check this machine and the settings"),

@@ -7,8 +7,8 @@
     ├── ModelRefused        the model file's fault: it is not served
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
-    └── NotExplained        a score whose contributions could not be worked out
-        └── ExplainerGone   there is no process for it now, or it ended; later there may be one
+    └── NotExplained        a score whose contributions could not be computed
+        └── ExplainerGone   its process could not be started or ended; a later call may succeed
 
 No HTTP status here: the caller decides what each means to its client.
 """
@@ -33,8 +33,8 @@ class InvalidRequest(ScoringError):
     """A request that can't be scored.
 
     `field` names the offending field ("" when the body as a whole is at fault);
-    `reason` says what is wrong in words that never repeat the value, since values
-    are personal data; `kind` is one of `KINDS`, for counting.
+    `reason` says what is wrong and never repeats the value, since values are
+    personal data; `kind` is one of `KINDS`, for counting.
     """
 
     def __init__(self, field: str, reason: str, kind: str = "unreadable") -> None:

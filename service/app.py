@@ -15,7 +15,7 @@ from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
 from service.process.scoreboard import Scoreboard
 from service.rollout.joining import Served
-from service.rollout.rollout_state import Whiteboard
+from service.rollout.rollout_state import RolloutState
 from service.routes import docs, explain, score
 from service.routes import health as ops
 from service.routes import models as model
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Parts(NamedTuple):
     """What a server is made of before the first fork.
 
-    `slot` and `whiteboard` are those of the default model, `others` are the catalog's others.
+    `slot` and `rollout_state` are those of the default model, `others` are the catalog's others.
     """
 
     settings: Settings
@@ -38,14 +38,14 @@ class Parts(NamedTuple):
     admission: Admission
     slot: Slot
     scoreboard: Scoreboard
-    whiteboard: Whiteboard
+    rollout_state: RolloutState
     others: tuple[Served, ...] = ()
 
     @property
     def served(self) -> tuple[Served, ...]:
         """All models that are served, the default one first."""
         default = catalog.entry(catalog.DEFAULT).load()
-        return (Served(default, self.slot, self.whiteboard), *self.others)
+        return (Served(default, self.slot, self.rollout_state), *self.others)
 
     @property
     def holds_secret(self) -> Callable[[str], bool]:
@@ -74,7 +74,7 @@ class App(NamedTuple):
 
 def create_app(parts: Parts) -> App:
     """The app at the public address. Builds nothing that lives longer than itself."""
-    settings, keys, metrics, admission, slot, scoreboard, whiteboard, _ = parts
+    settings, keys, metrics, admission, slot, scoreboard, rollout_state, _ = parts
     app = _flask()
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     guard = parts.guard
@@ -85,7 +85,7 @@ def create_app(parts: Parts) -> App:
     )
     for route in scoring:
         app.register_blueprint(score.blueprint(route, guard))
-    operating = model.ModelRoute(settings, slot, scoreboard, whiteboard, parts.holds_secret)
+    operating = model.ModelRoute(settings, slot, scoreboard, rollout_state, parts.holds_secret)
     app.register_blueprint(model.blueprint(operating, guard, settings.admin_names))
     explaining = explain.ExplainRoute(slot, settings, metrics, admission)
     app.register_blueprint(explain.blueprint(explaining, guard))

@@ -22,7 +22,7 @@ from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.process.runtime import runtime
 from service.rollout.joining import Served, first, has_live
-from service.rollout.rollout_state import whiteboard
+from service.rollout.rollout_state import rollout_state
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.server.request import Request
@@ -111,7 +111,7 @@ def _others(settings: Settings, metrics: Metrics, admission: Admission) -> Itera
             continue
         scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
-        yield Served(model, slot, whiteboard(name))
+        yield Served(model, slot, rollout_state(name))
 
 
 def build() -> Application:
@@ -127,7 +127,7 @@ def build() -> Application:
         others = tuple(_others(settings, metrics, admission))
     except SettingsError as error:
         refuse_start(error)
-    default = slot, runtime().scoreboard, whiteboard()
+    default = slot, runtime().scoreboard, rollout_state()
     return Application(Parts(settings, keys, metrics, admission, *default, others))
 
 

@@ -64,19 +64,20 @@ def _train(folder: Path, installed: set[str]) -> subprocess.CompletedProcess[str
     return packages.run(folder, installed, "model.train", *given, "--out", folder / "out")
 
 
-def test_what_make_run_installs_trains(tmp_path: Path) -> None:
-    done = _train(tmp_path, packages.locked())
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/reliability.png").is_file()
-
-
-def test_the_image_says_in_a_line_what_training_lacks(tmp_path: Path) -> None:
-    done = _train(tmp_path, packages.in_the_image())
+@pytest.mark.parametrize(
+    ("installed", "missing"),
+    [
+        (packages.locked(), "scikit-learn"),
+        (packages.in_the_image(), "scikit-learn and matplotlib"),
+    ],
+    ids=["make run", "image"],
+)
+def test_training_names_the_packages_that_it_lacks(
+    installed: set[str], missing: str, tmp_path: Path
+) -> None:
+    done = _train(tmp_path, installed)
     assert (done.returncode, done.stdout) == (69, "")
-    assert done.stderr == (
-        "python -m model.train: matplotlib draws the report's plot and is not installed: "
-        "run make setup\n"
-    )
+    assert done.stderr == f"python -m model.train: {missing} not installed: run make setup\n"
     assert not (tmp_path / "out").exists()
 
 

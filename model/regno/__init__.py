@@ -1,15 +1,16 @@
-"""The scorer of number-plate disagreements: `pick_regno`.
+"""The regno scorer: which of two readings of a number plate is right. `pick_regno` for notebooks.
 
-May import: model's errors, names, files, request decoding, blocks and cli, stdlib, numpy,
-catboost, msgspec; pandas, matplotlib and tqdm where models are trained. Never another scorer.
-request → features (plates) → scorer (catboost_file, manifest, golden); `pick` is for notebooks.
-classes, outputs and manifest_check say which files are refused; doubts (ranges) finds doubtful
-readings, guards (spelling) say what becomes of them; detail (decision) tells more of a score.
-simulate → training → evaluate → card make the bundled model (`bundled`); labelled → split →
-training → report one of own rows (`candidate`). gate (parity) stops promotions that change much.
+May import: model's errors, names, files, request decoding, bulk blocks and cli, stdlib, numpy,
+catboost, msgspec; pandas for tables; scikit-learn, SciPy, matplotlib, jinja2 and tqdm in training
+and evaluation. Never another scorer.
+A request becomes a reading (request), features (features, plates) and a score (scorer, score).
+columns: many readings at once; model_file: a .cbm file and its manifest; doubts, review: doubtful
+readings, guards, decisions; explain: contributions; drift: counts for drift; dataset, training,
+evaluation: from labelled rows to a new model and its report; the parity gate.
 """
 
 from model.regno.columns.table import columns_of
+from model.regno.doubts.finder import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits, Parity, compare
 from model.regno.explain.explainer import Explainer
@@ -21,10 +22,10 @@ from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
 from model.regno.review.decision import DECISIONS, Costs, Decision, Thresholds
 from model.regno.review.detail import Detail, Detailer
-from model.regno.review.doubts import LOOKALIKE, NORMALISED, PLATES, UNSEEN, WARNINGS, named, parts
 from model.regno.review.guards import Checked, Guards
 from model.regno.schema import components
-from model.regno.scorer import BUNDLED, MANY, RegnoScorer, Score
+from model.regno.score import Score
+from model.regno.scorer import BUNDLED, MANY, RegnoScorer
 
 __all__ = [
     "BUNDLED",

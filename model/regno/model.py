@@ -6,18 +6,18 @@ from typing import Any
 
 from model.bulk.blocks import Block
 from model.bulk.outcome import Outcome
-from model.regno import golden
-from model.regno.columns import bulk, sample
+from model.regno import bulk, golden, manifest_builder
+from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits
-from model.regno.model_file import derived_manifest
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import Reading
 from model.regno.review.decision import Costs, Thresholds
 from model.regno.review.detail import Detail, Detailer
 from model.regno.review.guards import Guards, Policy
 from model.regno.schema import components
-from model.regno.scorer import RegnoScorer, Score
+from model.regno.score import Score
+from model.regno.scorer import RegnoScorer
 from model.request_decoder import RequestDecoder
 from model.scorer import Model
 
@@ -52,7 +52,7 @@ class RegnoModel(Model):
 
     def manifest(self, scorer: RegnoScorer, path: Path, sample: Path | None, /) -> Manifest:
         """The manifest of a scorer, or one derived from its file. Raises ModelRefused."""
-        return derived_manifest.papers(scorer, path, sample)
+        return manifest_builder.complete(scorer, path, sample)
 
     def trial_requests(self) -> Sequence[Reading]:
         """The golden readings."""

@@ -43,7 +43,7 @@ def category(reading: str) -> str:
 
 # The Latin letters that a person takes for Cyrillic ones of a plate, and these.
 TWINS: Final = dict(zip("ABEKMHOPCTYX", "АВЕКМНОРСТУХ", strict=True))
-# Small letters are taken for capitals, which are all that a plate has; b is none of them.
+# Small letters are taken for capitals, the only letters of a plate; b looks like none of them.
 _LOOKALIKES: Final = TWINS | {latin.lower(): twin for latin, twin in TWINS.items() if latin != "B"}
 _CYRILLIC: Final = str.maketrans(_LOOKALIKES)
 

@@ -10,31 +10,31 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from msgspec import Struct
 
 from model.errors import ModelRefused, NotExplained
 from model.names import printable
 from model.regno import golden
 from model.regno.columns.table import Columns, TableMaker, columns_of
-from model.regno.drift.drift import DriftCounter
+from model.regno.doubts import ranges
+from model.regno.doubts.finder import PLATES, UNSEEN, Doubts, named
+from model.regno.doubts.ranges import Bounds
+from model.regno.drift.counter import DriftCounter
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
 from model.regno.model_file import manifest
-from model.regno.model_file.catboost_file import BinaryModel, Contributions, read, refusing
+from model.regno.model_file.catboost_file import BinaryModel, read, refusing
 from model.regno.model_file.manifest import USUAL_LENGTHS, Manifest
 from model.regno.model_file.manifest_check import fault
-from model.regno.model_file.vocabulary import ASKED, Vocabulary, asked, known, listed
+from model.regno.model_file.vocabulary import PROBED, Vocabulary, known, listed, probed
 from model.regno.plates import has_lookalikes
 from model.regno.request import Reading, decode_custom
-from model.regno.review import ranges
-from model.regno.review.doubts import PLATES, UNSEEN, Doubts, named
-from model.regno.review.ranges import Bounds
+from model.regno.score import Contributions, Score
 from model.request_decoder import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
 _SAME: Final = 1e-12
-# Different rows in which a bare model is asked whether it knows a value.
+# Rows in which a model without a manifest is probed for the values that it knows.
 CONTEXTS: Final = 8
 # From so many readings on, columns are quicker than rows.
 MANY: Final = 400
@@ -43,25 +43,18 @@ _NUMBER_BYTES: Final = 32
 _LETTER_BYTES: Final = 4
 
 
-class Score(Struct, gc=False):
-    """How probably the camera's (`negative`) or the network's (`positive`) reading is right."""
-
-    negative: float
-    positive: float
-
-
 class RegnoScorer:
     """One loaded model. Immutable: to serve another model, load another scorer."""
 
     name = "regno"
     table_rows: float = MANY
 
-    def __init__(self, model: BinaryModel, papers: Manifest | None = None) -> None:
+    def __init__(self, model: BinaryModel, described: Manifest | None = None) -> None:
         """A scorer of a model and, if it has any, its manifest."""
         self._model = model
-        self.manifest = papers
+        self.manifest = described
         self.sha256 = model.sha256
-        self.version = papers.version if papers else f"sha256-{model.sha256[:12]}"
+        self.version = described.version if described else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
         self.table = TableMaker(model.features)
         names = [name for name, _ in model.features]
@@ -72,21 +65,21 @@ class RegnoScorer:
     def load(
         cls, path: Path | str = BUNDLED, positive_class: str = "", *, warm: bool = False
     ) -> "RegnoScorer":
-        """The scorer of a .cbm file and the manifest beside it.
+        """The scorer of a .cbm file and the manifest next to it.
 
         `positive_class` is the name of the class that means that the network is right, for a
-        model whose classes do not tell and that has no manifest which does. `warm`: try it too.
+        model whose class names and manifest do not show it. `warm`: try the model too.
         Raises ModelRefused, naming the file and what is wrong with it.
         """
         path = Path(path)
         try:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
-            papers = manifest.beside(path, sha256(blob).hexdigest())
-            model = BinaryModel.parse(blob, _stated(papers, positive_class))
-            if papers:
-                _check(papers, model, path)
-            scorer = cls(model, papers)
+            described = manifest.load_for(path, sha256(blob).hexdigest())
+            model = BinaryModel.parse(blob, _stated(described, positive_class))
+            if described:
+                _check(described, model, path)
+            scorer = cls(model, described)
             if warm:
                 scorer.validate()
         except ModelRefused as reason:
@@ -105,23 +98,23 @@ class RegnoScorer:
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        values = {name: known for name, known in self._told.items() if name not in CALENDAR}
+        values = {name: known for name, known in self._vocabularies.items() if name not in CALENDAR}
         return Vocabulary(
-            [*listed(self._model, values), *asked(self._model, self._contexts, values)]
+            [*listed(self._model, values), *probed(self._model, self._contexts, values)]
         )
 
     @cached_property
     def _calendar(self) -> Vocabulary:
-        values = {name: known for name, known in self._told.items() if name in CALENDAR}
+        values = {name: known for name, known in self._vocabularies.items() if name in CALENDAR}
         return Vocabulary(listed(self._model, values))
 
     @cached_property
     def categories(self) -> Mapping[str, tuple[str, ...]]:
-        """The values known of each category that clients send, as far as they can be told."""
-        untold: dict[str, list[str]] = {name: [] for name in ASKED if name not in self._told}
-        asked_for = known(self._model, self._contexts, untold) if untold else {}
-        found = {**asked_for, **self._told}
-        return {name: tuple(found[name]) for name in ASKED}
+        """The known values of each category that clients send, as far as they can be determined."""
+        unlisted = {name: () for name in PROBED if name not in self._vocabularies}
+        probed = known(self._model, self._contexts, unlisted) if unlisted else {}
+        values = {**probed, **self._vocabularies}
+        return {name: tuple(values[name]) for name in PROBED}
 
     @cached_property
     def bounds(self) -> Mapping[str, Bounds]:
@@ -142,19 +135,19 @@ class RegnoScorer:
         return self.rows(golden.readings()[:CONTEXTS])
 
     @property
-    def _told(self) -> Mapping[str, Sequence[str]]:
-        """The categories by feature that the manifest tells; a derived one may tell none."""
+    def _vocabularies(self) -> Mapping[str, Sequence[str]]:
+        """The categories by feature that the manifest lists; a derived one may list none."""
         return self.manifest.vocabularies if self.manifest else {}
 
     @property
     def camera_classes(self) -> Sequence[str]:
         """The camera classes of the manifest, those that the contract names if it has none."""
-        return {**ASKED, **self._told}["camera_class"]
+        return {**PROBED, **self._vocabularies}["camera_class"]
 
     @property
     def watched_categories(self) -> list[str]:
-        """The categorical features whose unseen values can be told, those of the calendar not."""
-        listed_or_named = {**ASKED, **self._told}.keys() - set(CALENDAR)
+        """The categorical features whose unseen values can be detected, without the calendar's."""
+        listed_or_named = {**PROBED, **self._vocabularies}.keys() - set(CALENDAR)
         return [
             name
             for name, kind in self._model.features
@@ -208,7 +201,7 @@ class RegnoScorer:
         return [plate for plate in PLATES if has_lookalikes(getattr(reading, plate))]
 
     def count_warnings(self, columns: Columns, table: pd.DataFrame) -> dict[str, int]:
-        """The same of many readings: in how many each warning there is; `table` is theirs."""
+        """The number of readings with each warning; `table` is the table of the same readings."""
         unseen = self.unseen_in_table(table)
         counts = {named(UNSEEN, feature): count for feature, count in unseen.items()}
         return counts | self._doubts.count(columns)
@@ -224,20 +217,20 @@ class RegnoScorer:
         return self.predict(self.rows(readings))
 
     def explainer(self) -> Explainer:
-        """What works out contributions with this model, in a process of its own."""
+        """A client for contributions of this model, which a separate process computes."""
         return Explainer(self._model)
 
     @property
     def unexplained(self) -> str | None:
-        """Why its scores can't be explained, "" if they can, None if nobody has tried."""
+        """Why its scores can't be explained, "" if they can, None if it is not known."""
         if self._unexplained is None and self.manifest:
             return self.manifest.unexplained
         return self._unexplained
 
     def try_explaining(self) -> str:
-        """Find out, by a golden row, why its scores can't be explained; "" if they can.
+        """Why its scores can't be explained, "" if they can; by explaining a golden row.
 
-        One row tells of all: CatBoost's contributions of a model add up for each row or for none.
+        One row is enough: CatBoost's contributions of a model add up for each row or for none.
         In this process, where it takes some 0.1 s.
         """
         rows = self.rows(golden.readings()[:1])
@@ -266,14 +259,8 @@ class RegnoScorer:
         names = [name for name, _ in self._model.features]
         return list(map(explain, repeat(names), rows, self.predict(rows), parts))
 
-    def score_many(self, readings: Sequence[Reading]) -> list[Score]:
-        """The same scores as `score`, quicker when there are some hundred readings."""
-        if len(readings) < MANY:
-            return self.score(readings)
-        return self.score_table(self.table.of_readings(readings))
-
     def table_of(self, readings: Sequence[Reading]) -> tuple[pd.DataFrame, dict[str, int]]:
-        """The table of readings, and in how many of them each warning there is."""
+        """The table of readings, and the number of them with each warning."""
         columns = columns_of(readings)
         table = self.table.of_columns(columns)
         return table, self.count_warnings(columns, table)
@@ -318,7 +305,7 @@ class RegnoScorer:
         return counts
 
     def warm(self) -> None:
-        """Do once, on the golden rows, what requests will do: no caller pays for first-time work.
+        """Do on the golden rows what requests will do, so that no request pays for first-time work.
 
         Raises ModelRefused when that can't be done, when a score is no probability, or when it
         is not the manifest's.
@@ -331,7 +318,7 @@ class RegnoScorer:
             for reading, row in zip(readings, rows, strict=True):
                 self.warnings(reading, row)
                 self.unseen_in_calendar(row)
-            _ = self.categories  # worked out once, when first asked
+            _ = self.categories  # computed once, on first use
         if not all(abs(s.positive + s.negative - 1) < 1e-9 for s in scores):  # NaN is not, either
             raise ModelRefused("its scores are no probabilities")
         positives = [score.positive for score in scores]
@@ -385,15 +372,15 @@ def _compare(positives: Sequence[float], expected: Sequence[float], says: str) -
             raise ModelRefused(f"golden row {number} scores {score!r}, {says} {want!r}")
 
 
-def _check(papers: Manifest, model: BinaryModel, path: Path) -> None:
-    if wrong := fault(papers, model):
+def _check(described: Manifest, model: BinaryModel, path: Path) -> None:
+    if wrong := fault(described, model):
         place = path.with_name(manifest.FILE_NAME)
         raise ModelRefused(f"its manifest {place} is wrong: {wrong}")
 
 
-def _stated(papers: Manifest | None, positive_class: str) -> str:
-    """The positive class by a manifest and by who loads it, "" if neither names one."""
-    stated = papers.positive_class if papers else ""
+def _stated(described: Manifest | None, positive_class: str) -> str:
+    """The positive class by the manifest or the argument, "" if neither names one."""
+    stated = described.positive_class if described else ""
     if stated and positive_class and stated != positive_class:
         said = f"its manifest says that positive_class is {printable(stated)}"
         raise ModelRefused(f"{said}, not {printable(positive_class)}")

@@ -125,5 +125,5 @@ def child_exit(server: Any, worker: Any) -> None:
     contained("gauges", multiprocess.clear_live_gauges, worker.place, folder)
     runtime().scoreboard.leave(worker.place)
     for served in _parts().served:
-        served.whiteboard.wipe(worker.place)
+        served.rollout_state.wipe(worker.place)
     contained("workers", _publish_workers_configured, server)

@@ -21,7 +21,7 @@ from service.http.api_keys import ApiKeys
 from service.process import listening, run_folder, ulimits
 from service.process.listening import Taken
 from service.process.runtime import Runtime, runtime
-from service.rollout.rollout_state import whiteboard
+from service.rollout.rollout_state import rollout_state
 from service.telemetry.error_reports import reports
 from service.telemetry.tracing import traces
 
@@ -48,7 +48,7 @@ def create_runtime() -> Runtime:
         refuse_start(error)
     # gunicorn installs its handlers a second later: until then, let TERM run what is at exit.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    whiteboard()  # before the first fork, so that all workers share it
+    rollout_state()  # before the first fork, so that all workers share it
     export_for_libraries(shared.run_folder.path)
     return shared
 

@@ -1,11 +1,12 @@
-"""Changing the live model while serving: all workers of a host follow the registry's aliases.
+"""Changing the live version while serving: all workers of a host follow the registry's aliases.
 
 May import: the public names of `model` and `model.registry`. Never flask: the address for
 operators is `service.routes.models`.
-follower (one in each worker) → loading (a model, checked and warm) and whiteboard (what the
-workers tell each other, in shared memory). What may be promoted, `model.regno.Gate` says.
+follower (one for each model in each worker) → loader (a version, validated and warm) and
+rollout_state (each worker's status and the order, in shared memory). A model's gate says what may
+be promoted.
 
-The way of a swap: each worker looks at the alias; loads beside the event loop; writes on the
-whiteboard that it is ready. Who sees that all are ready writes the order: this version, at that
-moment. All obey it, those that start later too, so that a host ends in one version whoever dies.
+A rollout: each worker reads the alias, loads the version in a thread, and writes that it is ready.
+The worker that sees all others ready writes the order: this version, at that moment. All workers
+obey it, those that start later too, so a host ends in one version whichever worker dies.
 """

@@ -17,7 +17,7 @@ from model.registry import Damaged, Refused, Registry, RegistryError
 from model.scorer import Scorer
 from service.process.scoreboard import Scoreboard
 from service.rollout.loader import Loader
-from service.rollout.rollout_state import Note, Order, Target, Whiteboard
+from service.rollout.rollout_state import Note, Order, RolloutState, Target
 from service.rollout.shadow_follower import Shadowing
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
@@ -28,7 +28,7 @@ from service.telemetry.metrics.rollout import RolloutMetrics
 
 T = TypeVar("T")
 
-# While a swap is under way, so often each worker looks at the whiteboard.
+# While a swap is under way, so often each worker reads the rollout state.
 _LOOK_SECONDS: Final = 0.01
 # From an order to its moment: all have seen it by then.
 _NOTICE_SECONDS: Final = 0.05
@@ -48,7 +48,7 @@ class Place(Struct, frozen=True):
 
     number: int
     scoreboard: Scoreboard
-    whiteboard: Whiteboard
+    rollout_state: RolloutState
 
 
 class Follower:
@@ -85,7 +85,7 @@ class Follower:
 
         Raises ModelRefused or RegistryError when that can't be had.
         """
-        order = self._place.whiteboard.order
+        order = self._place.rollout_state.order
         if order and order.target.version != self._slot.current.version:
             # Not timed: the others serve it, and what the server began with may be long past.
             scorer = self._loader.serving(order.target.version)
@@ -109,12 +109,12 @@ class Follower:
 
     @property
     def _is_underway(self) -> bool:
-        order = self._place.whiteboard.order
+        order = self._place.rollout_state.order
         ordered = order is not None and order.target != self._note.serving
         return ordered or self._note.ready is not None
 
     async def _step(self) -> None:
-        order = self._place.whiteboard.order
+        order = self._place.rollout_state.order
         if order and order.target != self._note.serving and await self._obey(order):
             return
         if monotonic() >= self._next_poll:
@@ -197,7 +197,7 @@ class Follower:
 
         What this host serves or came from is not timed: a way back is open, however slow it is.
         """
-        order = self._place.whiteboard.order
+        order = self._place.rollout_state.order
         is_proven = order is not None and version in {order.target.version, order.former}
         present = None if is_proven else self._slot.current.scorer
         return await self._beside(self._loader.load, version, present)
@@ -221,13 +221,13 @@ class Follower:
         target = self._note.ready
         if target is None or target != self._wanted:
             return
-        others = [self._place.whiteboard.note(at) for at in self._place.scoreboard.open_places()]
+        others = [self._place.rollout_state.note(at) for at in self._place.scoreboard.open_places()]
         if any(note and note.refused == target for note in others):
             return
         all_ready = all(note and target in (note.ready, note.serving) for note in others)
         if all_ready or monotonic() > self._ready_since + self._poll_seconds + _PATIENCE:
             order = Order(target, monotonic() + _NOTICE_SECONDS, self._left(target, former))
-            self._place.whiteboard.give(order, instead_of=former)
+            self._place.rollout_state.give(order, instead_of=former)
 
     def _left(self, target: Target, former: Order | None) -> str:
         """The version that a change to the target leaves: what was ordered, had here or not."""
@@ -270,7 +270,7 @@ class Follower:
         )
 
     def _measure(self, target: Target) -> None:
-        notes = [self._place.whiteboard.note(at) for at in self._place.scoreboard.open_places()]
+        notes = [self._place.rollout_state.note(at) for at in self._place.scoreboard.open_places()]
         # In a stop, no worker has a place that is open.
         if notes and all(note and note.serving == target for note in notes):
             since = [note.since for note in notes if note]
@@ -283,7 +283,7 @@ class Follower:
 
     def _tell(self, **changed: Any) -> None:
         self._note = msgspec.structs.replace(self._note, **changed)
-        self._place.whiteboard.put(self._place.number, self._note)
+        self._place.rollout_state.put(self._place.number, self._note)
         worker = str(self._place.number)
         self._metrics.registry_up(worker, up=self._note.state != "unreachable")
         self._metrics.live_refused(worker, refused=self._note.refused is not None)

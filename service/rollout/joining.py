@@ -16,7 +16,7 @@ from service.process.runtime import runtime
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import Kept
-from service.rollout.rollout_state import Note, Order, Target, Whiteboard, whiteboard
+from service.rollout.rollout_state import Note, Order, RolloutState, Target, rollout_state
 from service.scoring.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Served(NamedTuple):
 
     model: Model
     slot: "Slot"
-    whiteboard: Whiteboard
+    rollout_state: RolloutState
 
 
 class Shared(Protocol):
@@ -114,7 +114,7 @@ def _begin_with(name: str, version: str, aliases: Aliases) -> None:
     # No generation of the aliases says that the previous version is to serve.
     target = Target(version, aliases.generation if is_live else 0)
     former = aliases.previous if is_live else aliases.live
-    whiteboard(name).give(Order(target, monotonic(), former), instead_of=None)
+    rollout_state(name).give(Order(target, monotonic(), former), instead_of=None)
 
 
 def join(parts: "Shared", served: Iterable[Served], number: int) -> Callable[[], None]:
@@ -137,7 +137,7 @@ def _joined(parts: "Shared", served: Served, number: int) -> Callable[[], None]:
     if not parts.settings.registry:
         serving = Target(slot.current.version, 0)
         note = Note(number, os.getpid(), "serving", serving, monotonic())
-        served.whiteboard.put(number, note)
+        served.rollout_state.put(number, note)
         return lambda: None
     try:
         follower = _follower(parts, served, number)
@@ -155,7 +155,7 @@ def _follower(parts: "Shared", served: Served, number: int) -> Follower:
         registry,
         loader_of(settings, registry, name),
         slot,
-        Place(number, parts.scoreboard, served.whiteboard),
+        Place(number, parts.scoreboard, served.rollout_state),
         metrics.rollout,
         settings.registry_poll_seconds,
         lambda scorer: Shadow(

@@ -69,7 +69,7 @@ class Note(Struct, frozen=True):
     shadow: str = ""
 
 
-class Whiteboard:
+class RolloutState:
     """One order, and a note for each place on the workers' scoreboard."""
 
     def __init__(self, file: int) -> None:
@@ -132,6 +132,6 @@ class Whiteboard:
 
 
 @cache
-def whiteboard(model: str = catalog.DEFAULT) -> Whiteboard:
+def rollout_state(model: str = catalog.DEFAULT) -> RolloutState:
     """A model's of this server; a reload of its configuration keeps it."""
-    return Whiteboard(os.memfd_create(NAME if model == catalog.DEFAULT else f"{NAME}-{model}"))
+    return RolloutState(os.memfd_create(NAME if model == catalog.DEFAULT else f"{NAME}-{model}"))

@@ -30,7 +30,7 @@ from service.http.reply import Reply
 from service.process.runtime import runtime
 from service.process.scoreboard import Scoreboard
 from service.rollout.loader import SharedValidation
-from service.rollout.rollout_state import Note, Target, Whiteboard
+from service.rollout.rollout_state import Note, RolloutState, Target
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.telemetry.log_formats import timestamp
@@ -154,14 +154,14 @@ class ModelRoute:
         settings: Settings,
         slot: Slot,
         scoreboard: Scoreboard,
-        whiteboard: Whiteboard,
+        rollout_state: RolloutState,
         holds_secret: Callable[[str], bool],
     ) -> None:
         """`holds_secret` tells whether a text that a client chose is or holds a key."""
         self._settings = settings
         self._slot = slot
         self._scoreboard = scoreboard
-        self._whiteboard = whiteboard
+        self._rollout_state = rollout_state
         self._holds_secret = holds_secret
         self._limits = _limits(settings)
         self._model = catalog.entry(catalog.DEFAULT).load()
@@ -170,7 +170,7 @@ class ModelRoute:
 
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
-        notes, order = self._notes(), self._whiteboard.order
+        notes, order = self._notes(), self._rollout_state.order
         scorer = self._slot.current.scorer
         state = State(
             version=scorer.version,
@@ -233,7 +233,7 @@ class ModelRoute:
 
     def _notes(self) -> list[Note]:
         """Those of this host's workers."""
-        notes = (self._whiteboard.note(place) for place in self._scoreboard.open_places())
+        notes = (self._rollout_state.note(place) for place in self._scoreboard.open_places())
         return [note for note in notes if note]
 
     def _moved(

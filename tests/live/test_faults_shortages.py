@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from model.regno.drift.drift import Variable
+from model.regno.drift.counter import Variable
 from tests.support.live import Connection, connections, started, started_through
 from tests.support.metrics import value
 from tests.support.pids import pids_group

@@ -8,7 +8,7 @@ import pytest
 from catboost import CatBoostClassifier, Pool
 
 from model.regno import BUNDLED
-from model.regno.training.bundled import EXAMPLE
+from model.regno.golden import example
 from tests.support import toys
 from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
@@ -141,4 +141,4 @@ def test_an_older_manifest_is_served_as_before(tmp_path: Path) -> None:
     with serving(tmp_path / "server", **settings) as server:
         told = shown(server)
         assert (told["positive_class"], told["unexplained"]) == ("1", "")
-        assert _post(server, "/reg/", EXAMPLE)["positive"] == manifest["golden"][0]
+        assert _post(server, "/reg/", example())["positive"] == manifest["golden"][0]

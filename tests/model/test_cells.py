@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model.bulk.blocks import Block, blocks
 from model.bulk.cells import read_cells
 from model.bulk.errors import TableRefused
-from model.regno.columns.bulk import score_block
+from model.regno.bulk import score_block
 from model.regno.columns.csv_rows import check
 from tests.support.tables import (
     HEADER,
@@ -27,8 +27,8 @@ def test_blocks_end_where_rows_end(lines: int) -> None:
     rows = [b'a,"x\ny"\n', b"b,c\n", b'd,"""\n\n"""\n', b"e"]
     cut = list(blocks(io.BytesIO(b"".join(rows)), lines))
     assert b"".join(block.text for block in cut) == b"".join(rows)
-    found = [row for block in cut for row in read_cells(block, 2).rows]
-    assert found == [row.removesuffix(b"\n") for row in rows[:3]] + [b"e,"]
+    result = [row for block in cut for row in read_cells(block, 2).rows]
+    assert result == [row.removesuffix(b"\n") for row in rows[:3]] + [b"e,"]
     at = 2
     for block in cut:
         assert block.line == at
@@ -41,8 +41,8 @@ def test_cells_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
     csv.writer(out, lineterminator="\r\n").writerows(rows)
     cells = read_cells(Block(out.getvalue().encode(), 2), 2)
     assert cells.faults == {}
-    found = [[cell.decode() for cell in row] for row in zip(*cells.columns, strict=True)]
-    assert found == rows
+    result = [[cell.decode() for cell in row] for row in zip(*cells.columns, strict=True)]
+    assert result == rows
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_a_lone_carriage_return_spoils_its_own_row_only() -> None:
     text = b'a,b\rc\nd,"e\nf"\ng,h\n'
     cut = list(blocks(io.BytesIO(text), 2))
     assert [block.text for block in cut] == [b'a,b\rc\nd,"e\nf"\n', b"g,h\n"]
-    found = [read_cells(block, 2) for block in cut]
-    assert [cells.faults for cells in found] == [{0: "the row is not readable CSV"}, {}]
+    result = [read_cells(block, 2) for block in cut]
+    assert [cells.faults for cells in result] == [{0: "the row is not readable CSV"}, {}]
 
 
 @pytest.mark.parametrize(

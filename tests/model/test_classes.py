@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from model import ModelRefused
 from model.registry import open_registry
 from model.regno import Reading, RegnoScorer, compare, golden_readings, pick_regno
+from model.regno.manifest_builder import complete
 from model.regno.model_file.classes import classes_of
-from model.regno.model_file.derived_manifest import papers
 from model.regno.request import FIELDS, from_fields
 from tests.support import toys
 from tests.support.labelled import labelled, report, run, write
@@ -63,7 +63,9 @@ def _of_class(model: CatBoost, label: object) -> list[float]:
 
 
 @pytest.mark.parametrize(("name", "turned"), ORDERS)
-def test_the_positive_class_is_told_by_its_name(name: str, *, turned: bool, tmp_path: Path) -> None:
+def test_the_positive_class_is_known_by_its_name(
+    name: str, *, turned: bool, tmp_path: Path
+) -> None:
     _, label, text = EVIDENT[name]
     model = _evident(name, turned=turned)
     scorer = RegnoScorer.load(toys.save(model, tmp_path), warm=True)
@@ -90,16 +92,16 @@ def test_weights_by_class_turn_catboosts_order_and_no_score(tmp_path: Path) -> N
 def test_rows_and_tables_agree_on_it(*, turned: bool, tmp_path: Path) -> None:
     scorer = RegnoScorer.load(toys.save(_evident("integers", turned=turned), tmp_path))
     many = [*READINGS] * 11
-    assert scorer.score_many(many) == scorer.score(many)
+    assert scorer.score_table(scorer.table.of_readings(many)) == scorer.score(many)
 
 
 def _explained(scorer: RegnoScorer) -> tuple[float, float, dict[str, float]]:
     explainer = scorer.explainer()
     try:
-        (found,) = scorer.explained(scorer.rows(READINGS[:1]), explainer, 60)
+        (result,) = scorer.explained(scorer.rows(READINGS[:1]), explainer, 60)
     finally:
         explainer.close()
-    return found.raw, found.base, {each.feature: each.contribution for each in found.features}
+    return result.raw, result.base, {each.feature: each.contribution for each in result.features}
 
 
 def test_contributions_speak_for_the_network_when_they_are_above_0(tmp_path: Path) -> None:
@@ -120,10 +122,10 @@ def test_classes_without_a_telling_name_are_refused_unless_one_is_named(tmp_path
     path = toys.save(model, tmp_path)
     with pytest.raises(ModelRefused) as caught:
         RegnoScorer.load(path)
-    told = str(caught.value)
-    assert f"{path} is refused: its classes are network and camera, and it is not clear" in told
+    reported = str(caught.value)
+    assert f"{path} is refused: its classes are network and camera, and it is not clear" in reported
     for name in ("SCORING_POSITIVE_CLASS", "--positive-class", "positive_class in its manifest"):
-        assert name in told
+        assert name in reported
     for name in ("network", "camera"):
         scorer = RegnoScorer.load(path, name, warm=True)
         assert (scorer.classes, scorer.positive_class) == (("network", "camera"), name)
@@ -156,8 +158,8 @@ def test_what_contradicts_or_does_not_tell_is_refused(
 
 @given(st.permutations(["camera", "network"]), st.sampled_from(["camera", "network"]))
 def test_a_named_class_is_found_wherever_it_is(order: list[str], named: str) -> None:
-    found = classes_of(order, named)
-    assert (found.positive, found.names[found.positive_at]) == (named, named)
+    result = classes_of(order, named)
+    assert (result.positive, result.names[result.positive_at]) == (named, named)
 
 
 def test_a_notebook_may_name_it(scorer: RegnoScorer, tmp_path: Path) -> None:
@@ -177,8 +179,8 @@ def test_a_notebook_may_name_it(scorer: RegnoScorer, tmp_path: Path) -> None:
 
 def _beside(path: Path, **changed: Any) -> None:
     """The derived manifest of a model file, with changes, beside it."""
-    found = msgspec.to_builtins(papers(RegnoScorer.load(path, "b"), path))
-    path.with_name("manifest.json").write_text(json.dumps({**found, **changed}))
+    result = msgspec.to_builtins(complete(RegnoScorer.load(path, "b"), path))
+    path.with_name("manifest.json").write_text(json.dumps({**result, **changed}))
 
 
 @pytest.fixture
@@ -188,9 +190,9 @@ def named(tmp_path: Path) -> Path:
 
 
 def test_a_derived_manifest_says_it_and_has_the_golden_scores_of_it(named: Path) -> None:
-    found = papers(RegnoScorer.load(named, "b"), named)
-    assert (found.classes, found.positive_class) == (["b", "a"], "b")
-    assert found.golden == _positives(RegnoScorer.load(named, "b"), golden_readings())
+    result = complete(RegnoScorer.load(named, "b"), named)
+    assert (result.classes, result.positive_class) == (["b", "a"], "b")
+    assert result.golden == _positives(RegnoScorer.load(named, "b"), golden_readings())
     _beside(named)
     assert RegnoScorer.load(named, warm=True).positive_class == "b"
 
@@ -222,9 +224,9 @@ def test_parity_sees_the_same_model_turned_as_the_same(tmp_path: Path) -> None:
         RegnoScorer.load(toys.save(_evident("texts", turned=turned), tmp_path, f"{turned}.cbm"))
         for turned in (False, True)
     )
-    found = compare(usual, turned, READINGS)
-    assert (found.flips.count, found.unusable) == (0, 0)
-    assert found.differences.max < 1e-12
+    result = compare(usual, turned, READINGS)
+    assert (result.flips.count, result.unusable) == (0, 0)
+    assert result.differences.max < 1e-12
 
 
 def test_a_registry_takes_the_name_and_says_it(named: Path, tmp_path: Path) -> None:
@@ -285,7 +287,7 @@ def test_a_class_is_named_of_a_model_to_compare_with_only(
     assert "--positive-class needs --against" in capsys.readouterr().err
 
 
-def test_a_bare_model_is_asked_for_its_categories_whatever_its_order(tmp_path: Path) -> None:
+def test_a_bare_model_is_probed_for_its_categories_whatever_its_order(tmp_path: Path) -> None:
     """What is unseen depends on scores: turned round, they must still tell two values apart."""
     rows = [["Стационарная"], ["Передвижная"], ["Иная"]] * 40
     labels = ["b" if kind == "Стационарная" else "a" for [kind] in rows]

@@ -58,14 +58,14 @@ def test_an_unseen_category_comes_with_the_nearest_known_one(
     assert doubts == [UnseenCategory("camera_class", "camera_class", nearest, normalised=False)]
 
 
-def test_a_bare_model_tells_the_nearest_of_those_it_knows(known: Fields) -> None:
+def test_a_bare_model_reports_the_nearest_of_those_it_knows(known: Fields) -> None:
     bare = RegnoScorer(BinaryModel.load(BUNDLED))
     assert _doubts(bare, known) == []
     doubts = _doubts(bare, {**known, "camera_class": "стрелка-м"})
     assert doubts == [UnseenCategory("camera_class", "camera_class", "Стрелка-М", normalised=False)]
 
 
-def test_each_plate_with_lookalikes_is_told(scorer: RegnoScorer, known: Fields) -> None:
+def test_each_plate_with_lookalikes_is_reported(scorer: RegnoScorer, known: Fields) -> None:
     latin = {"regno_recognize": "A939HO196", "afts_regno_ai": "А939HО190"}
     assert _doubts(scorer, {**known, **latin, "afts_regno_ai_char_scores": [0.9] * 9}) == [
         LookalikeLetters("regno_recognize", normalised=False),
@@ -162,7 +162,7 @@ def test_the_length_of_a_reading_is_no_matter_to_a_model_that_does_not_use_it(
     assert _doubts(toy, beyond) == [OutOfRange(_CHARACTERS, "max_sym_score", 0.0, 1.0)]
 
 
-def test_what_a_guard_brings_about_is_told_too(known: Fields) -> None:
+def test_warnings_that_a_guard_causes_are_reported_too(known: Fields) -> None:
     """A plate that was put right is of a format, which the manifest of this model does not list."""
     scorer = RegnoScorer.load()
     assert scorer.manifest

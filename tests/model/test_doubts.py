@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.regno import PLATES, WARNINGS, RegnoScorer, columns_of
+from model.regno.doubts import finder as module
+from model.regno.doubts.finder import Doubts, latest_day, usual_lengths
+from model.regno.doubts.ranges import ANY
 from model.regno.plates import agree
 from model.regno.request import from_fields
-from model.regno.review import doubts as module
-from model.regno.review.doubts import Doubts, latest_day, usual_lengths
-from model.regno.review.ranges import ANY
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import requests
 

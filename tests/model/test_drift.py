@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.regno import RegnoScorer
-from model.regno.drift.drift import DriftCounter, Variable
+from model.regno.drift.counter import DriftCounter, Variable
 from model.regno.drift.reference import reference
 from model.regno.features import NAMES, NUMERIC, TEXT
 from model.regno.request import from_fields
@@ -75,7 +75,7 @@ def _counted(scorer: RegnoScorer, requests: list[dict[str, Any]]) -> dict[tuple[
     return counter.take()
 
 
-def test_the_bundled_reference_knows_its_own_kind_and_tells_a_stranger(
+def test_the_bundled_reference_knows_its_own_kind_and_reports_a_stranger(
     scorer: RegnoScorer,
 ) -> None:
     assert scorer.manifest
@@ -93,15 +93,15 @@ def test_the_bundled_reference_covers_the_models_numbers_and_categories(
     scorer: RegnoScorer,
 ) -> None:
     assert scorer.manifest
-    found = scorer.manifest.reference
+    result = scorer.manifest.reference
     # The foreign_sym that never has a value has no bins either.
-    assert {v.name for v in found} == {*NAMES, "positive"} - {*TEXT, "foreign_sym"}
-    for variable in found:
+    assert {v.name for v in result} == {*NAMES, "positive"} - {*TEXT, "foreign_sym"}
+    for variable in result:
         assert sum(variable.shares) == pytest.approx(1, abs=1e-4)
         assert len(variable.shares) == len(variable.bins) == len(set(variable.bins))
         assert bool(variable.values) != bool(variable.bounds)
         assert all(low < high for low, high in pairwise(variable.bounds))
-    assert sum(variable.importance for variable in found) == pytest.approx(1, abs=1e-4)
+    assert sum(variable.importance for variable in result) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_reference_has_bins_of_about_equal_shares() -> None:

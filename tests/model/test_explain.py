@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from model import NotExplained
 from model.regno import Explainer, Explanation, Reading, RegnoScorer
 from model.regno.explain.explanation import explain
-from model.regno.explain.wording import phrase
+from model.regno.explain.phrases import phrase
 from model.regno.features import CATEGORICAL, NAMES, TEXT
-from model.regno.model_file.catboost_file import Contributions
 from model.regno.plates import FORMATS, UNKNOWN
 from model.regno.request import from_fields
-from model.regno.scorer import Score
+from model.regno.score import Contributions, Score
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import requests
@@ -58,8 +57,8 @@ def _assert_adds_up(explanation: Explanation, score: Score) -> None:
 def test_contributions_add_up_to_the_score_and_steps_to_the_probability(
     scorer: RegnoScorer, explainer: Explainer, readings: list[Reading]
 ) -> None:
-    found = _explained(scorer, explainer, *readings)
-    for explanation, score in zip(nonempty(found), scorer.score(readings), strict=True):
+    result = _explained(scorer, explainer, *readings)
+    for explanation, score in zip(nonempty(result), scorer.score(readings), strict=True):
         _assert_adds_up(explanation, score)
         assert {each.feature for each in explanation.features} == set(NAMES)
 
@@ -67,11 +66,11 @@ def test_contributions_add_up_to_the_score_and_steps_to_the_probability(
 def test_the_customers_model_is_explained_too(customer_scorer: RegnoScorer) -> None:
     explainer = customer_scorer.explainer()
     try:
-        found = _explained(customer_scorer, explainer, *_READINGS[:3])
+        result = _explained(customer_scorer, explainer, *_READINGS[:3])
     finally:
         explainer.close()
     for explanation, score in zip(
-        nonempty(found), customer_scorer.score(_READINGS[:3]), strict=True
+        nonempty(result), customer_scorer.score(_READINGS[:3]), strict=True
     ):
         _assert_adds_up(explanation, score)
 
@@ -82,52 +81,52 @@ def test_a_model_that_starts_from_the_average_is_explained(*, start: bool, tmp_p
     scorer = RegnoScorer.load(toys.save(model, tmp_path))
     explainer = scorer.explainer()
     try:
-        (found,) = _explained(scorer, explainer, _READINGS[0])
+        (result,) = _explained(scorer, explainer, _READINGS[0])
     finally:
         explainer.close()
-    _assert_adds_up(found, scorer.score(_READINGS[:1])[0])
+    _assert_adds_up(result, scorer.score(_READINGS[:1])[0])
 
 
-def test_the_values_are_those_of_the_row_and_the_words_are_plain(
+def test_the_values_are_those_of_the_row_and_the_text_are_plain(
     scorer: RegnoScorer, explainer: Explainer, request_body: dict[str, Any]
 ) -> None:
     body = {**request_body, "regno_recognize": "А_9", "direction": 1, "recognition_accuracy": 6.4}
-    (found,) = _explained(scorer, explainer, from_fields(**body))
-    told = {each.feature: each for each in found.features}
-    assert told["cam_len"].value == 3
-    assert told["foreign_sym"].value is None
-    assert told["regno_recognize_text"].value == "А _ 9"
-    for feature, words in {
+    (result,) = _explained(scorer, explainer, from_fields(**body))
+    reported = {each.feature: each for each in result.features}
+    assert reported["cam_len"].value == 3
+    assert reported["foreign_sym"].value is None
+    assert reported["regno_recognize_text"].value == "А _ 9"
+    for feature, message in {
         "cam_len": "the camera's reading has 3 characters: ",
         "regno_template": "the camera's reading fits no known format: ",
         "direction": "the vehicle goes away from the camera: ",
         "recognition_accuracy": "the camera's confidence in its reading is 6.4 %: ",
         "regno_recognize_text": "the characters that the camera read: ",
     }.items():
-        assert told[feature].text.startswith(words)
-    first = found.features[0]
+        assert reported[feature].text.startswith(message)
+    first = result.features[0]
     assert f"speaks for the {first.pushes}, {first.contribution:+.3f} " in first.text
-    assert found.text.startswith(f"The network is right with {100 * found.positive:.1f} %")
-    assert told[first.feature].text.partition(": ")[0] in found.text
+    assert result.text.startswith(f"The network is right with {100 * result.positive:.1f} %")
+    assert reported[first.feature].text.partition(": ")[0] in result.text
 
 
-def test_no_words_hold_a_plate(scorer: RegnoScorer, explainer: Explainer) -> None:
-    looked_at = 0
-    for reading, found in zip(
+def test_no_text_holds_a_plate(scorer: RegnoScorer, explainer: Explainer) -> None:
+    checked = 0
+    for reading, result in zip(
         _READINGS[:20], _explained(scorer, explainer, *_READINGS[:20]), strict=True
     ):
-        words = found.text + "".join(each.text for each in found.features)
+        message = result.text + "".join(each.text for each in result.features)
         for plate in (reading.regno_recognize, reading.afts_regno_ai):
             if len(plate) < 6:  # of a reading so short any word may have the letters
                 continue
-            assert plate not in words
-            assert " ".join(plate) not in words
-            looked_at += 1
-    assert looked_at > 20
+            assert plate not in message
+            assert " ".join(plate) not in message
+            checked += 1
+    assert checked > 20
 
 
 @pytest.mark.parametrize("name", [UNKNOWN, *(name for name, _ in FORMATS)])
-def test_every_format_has_words(name: str) -> None:
+def test_every_format_has_text(name: str) -> None:
     assert phrase("regno_template", name).startswith("the camera's reading ")
     assert phrase("regno_template_ai", name).startswith("the network's reading ")
 
@@ -145,6 +144,6 @@ def test_a_symbol_that_does_not_occur_is_not_called_doubtful() -> None:
         (Contributions(float("nan"), [0.25], 0.75), "add up"),
     ],
 )
-def test_what_does_not_add_up_is_not_told(parts: Contributions, reason: str) -> None:
+def test_what_does_not_add_up_is_not_reported(parts: Contributions, reason: str) -> None:
     with pytest.raises(NotExplained, match=reason):
         explain(["hour"], [12], Score(0.5, 0.5), parts)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from model import ExplainerGone, NotExplained
 from model.regno import Explanation, RegnoScorer
+from model.regno.manifest_builder import complete
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.model_file.derived_manifest import papers
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
@@ -45,18 +45,18 @@ def _values(model: CatBoost) -> Any:
 def _assert_are(values: Any, path: Path, positive_class: str = "") -> None:
     scorer = RegnoScorer.load(path, positive_class, warm=True)
     assert scorer.unexplained == ""
-    for found, wanted in zip(_explained(scorer), values.tolist(), strict=True):
-        by_name = {each.feature: each.contribution for each in found.features}
+    for result, wanted in zip(_explained(scorer), values.tolist(), strict=True):
+        by_name = {each.feature: each.contribution for each in result.features}
         assert [by_name[name] for name in PAIR] == pytest.approx(wanted[:-1], abs=1e-12)
-        assert found.base == pytest.approx(wanted[-1], abs=1e-12)
-        assert found.raw == pytest.approx(sum(wanted), abs=1e-9)
+        assert result.base == pytest.approx(wanted[-1], abs=1e-12)
+        assert result.raw == pytest.approx(sum(wanted), abs=1e-9)
         sides = {1: "network", 0: "neither", -1: "camera"}
-        for each in found.features:
+        for each in result.features:
             sign = (each.contribution > 0) - (each.contribution < 0)
             assert each.pushes == sides[sign]
 
 
-def test_of_two_classes_the_difference_of_their_contributions_is_told(tmp_path: Path) -> None:
+def test_of_two_classes_the_difference_of_their_contributions_is_reported(tmp_path: Path) -> None:
     model = toys.classifier(0, 1, loss_function="MultiClass")
     values = _values(model)
     _assert_are(values[:, 1] - values[:, 0], toys.save(model, tmp_path))
@@ -64,7 +64,7 @@ def test_of_two_classes_the_difference_of_their_contributions_is_told(tmp_path: 
     _assert_are(values[:, 1] - values[:, 0], toys.save(turned, tmp_path), "b")
 
 
-def test_of_one_against_all_those_of_the_positive_class_are_told(tmp_path: Path) -> None:
+def test_of_one_against_all_those_of_the_positive_class_are_reported(tmp_path: Path) -> None:
     model = toys.classifier(0, 1, loss_function="MultiClassOneVsAll")
     _assert_are(_values(model)[:, 1], toys.save(model, tmp_path))
 
@@ -133,7 +133,7 @@ def test_trees_whose_contributions_do_not_add_up_are_known_at_load(
     assert scorer.unexplained == _REASON
     with pytest.raises(NotExplained, match=_REASON):
         _explained(scorer)
-    assert papers(scorer, path).unexplained == _REASON
+    assert complete(scorer, path).unexplained == _REASON
 
 
 def test_trees_that_are_not_symmetric_are_explained_where_it_can_be_done(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_trees_that_are_not_symmetric_are_explained_where_it_can_be_done(tmp_pat
         unique=True,
     ),
 )
-def test_one_row_tells_of_all(
+def test_one_row_reports_of_all(
     tmp_path_factory: pytest.TempPathFactory,
     policy: str,
     depth: int,
@@ -214,7 +214,7 @@ def test_without_files_for_a_process_there_is_none_now_and_one_later(
         (signal.SIGKILL, ExplainerGone, "its process ended"),  # as without memory
     ],
 )
-def test_a_process_that_ends_again_and_again_is_told_by_what_ends_it(
+def test_the_error_names_what_ends_a_process_twice(
     number: signal.Signals,
     kind: type[NotExplained],
     reason: str,

@@ -62,12 +62,12 @@ def test_no_rows_start_no_process(scorer: RegnoScorer) -> None:
     assert _children() == before
 
 
-def test_it_runs_only_when_nobody_else_wants_to(running: Running) -> None:
+def test_it_runs_with_idle_priority(running: Running) -> None:
     assert running.process.nice() == 19
     assert os.sched_getscheduler(running.process.pid) == os.SCHED_IDLE
 
 
-def test_it_is_asked_again_and_again(running: Running, scorer: RegnoScorer) -> None:
+def test_it_is_probed_again_and_again(running: Running, scorer: RegnoScorer) -> None:
     assert _ask(scorer, running.explainer) == _ask(scorer, running.explainer)
     assert running.process.is_running()
 
@@ -81,13 +81,13 @@ def test_one_that_was_killed_is_replaced(running: Running, scorer: RegnoScorer) 
 
 def test_what_takes_too_long_is_ended(running: Running, scorer: RegnoScorer) -> None:
     os.kill(running.process.pid, signal.SIGSTOP)
-    with pytest.raises(NotExplained) as told:
+    with pytest.raises(NotExplained) as reported:
         _ask(scorer, running.explainer, 0.05)
-    assert not told.value.in_time
+    assert not reported.value.in_time
     assert not running.process.is_running()
 
 
-def test_a_row_that_breaks_it_is_told_by_the_errors_name_alone(
+def test_a_row_that_fails_is_reported_by_the_errors_name_alone(
     running: Running, scorer: RegnoScorer
 ) -> None:
     with pytest.raises(NotExplained, match=r"^its contributions .* \(CatBoostError\)$"):
@@ -96,7 +96,7 @@ def test_a_row_that_breaks_it_is_told_by_the_errors_name_alone(
     assert running.process.is_running()
 
 
-def test_it_ends_with_who_started_it() -> None:
+def test_it_ends_with_its_parent() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _STARTER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as starter:

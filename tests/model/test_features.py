@@ -111,6 +111,6 @@ def test_rows_follow_the_order_that_is_wanted(names: Sequence[str]) -> None:
     assert row == [_named(request)[name] for name in names]
 
 
-def test_every_unknown_name_is_told() -> None:
+def test_every_unknown_name_is_reported() -> None:
     with pytest.raises(ModelRefused, match=r"not known: speed, A$"):
         in_order_of(["hour", "speed", "A"])

@@ -9,7 +9,7 @@ from model.regno import BUNDLED, PLATES, UNSEEN, WARNINGS, Checked, Guards, Read
 from model.regno import named as warning_of
 from model.regno.features import CALENDAR, CATEGORICAL, NAMES, field_of
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.model_file.vocabulary import ASKED
+from model.regno.model_file.vocabulary import PROBED
 from model.regno.request import FIELDS, from_fields
 from model.regno.review.guards import Policy
 from service.scoring import policies
@@ -17,7 +17,7 @@ from tests.support.strategies import requests
 
 Fields = dict[str, Any]
 _CORRECTABLE = (
-    *(f"unseen-category:{name}" for name in ASKED),
+    *(f"unseen-category:{name}" for name in PROBED),
     *(f"lookalike-letters:{name}" for name in PLATES),
 )
 _SCORER = RegnoScorer.load()
@@ -94,7 +94,7 @@ def test_each_feature_has_its_own_policy(scorer: RegnoScorer, known: Fields) -> 
     ]
 
 
-def test_a_bare_model_is_asked_what_it_knows(known: Fields) -> None:
+def test_a_bare_model_is_probed_what_it_knows(known: Fields) -> None:
     bare = RegnoScorer(BinaryModel.load(BUNDLED))
     other = from_fields(**{**known, "camera_class": "стрелка"})
     assert _settled({"camera_class": "normalise"}, other, bare).normalised == ["camera_class"]
@@ -134,7 +134,7 @@ def test_after_normalising_no_lookalikes_are_left_and_known_values_are_as_they_w
 
 def test_the_settings_know_the_warnings_that_the_model_has() -> None:
     assert {*policies.SENT, *policies.COMPUTED, *policies.CALENDAR} == set(CATEGORICAL)
-    assert tuple(ASKED) == policies.SENT
+    assert tuple(PROBED) == policies.SENT
     assert policies.PLATES == PLATES
     assert policies.CALENDAR == CALENDAR
     of_categories = (warning_of(UNSEEN, feature) for feature in CATEGORICAL)

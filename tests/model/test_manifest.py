@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from model import ModelRefused
 from model.regno import BUNDLED, RegnoScorer, golden_readings
-from model.regno.drift.drift import OTHER, SCORE
+from model.regno.drift.counter import OTHER, SCORE
 from model.regno.drift.reference import reference
 from model.regno.features import CATEGORICAL
 from tests.support.registry import command
@@ -28,16 +28,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _load(folder: Path, told: Json | str, *, warm: bool = True) -> RegnoScorer:
-    text = told if isinstance(told, str) else json.dumps(told)
+def _load(folder: Path, reported: Json | str, *, warm: bool = True) -> RegnoScorer:
+    text = reported if isinstance(reported, str) else json.dumps(reported)
     (folder / "manifest.json").write_text(text)
     return RegnoScorer.load(folder / BUNDLED.name, warm=warm)
 
 
-def _refusal(folder: Path, told: Json | str) -> str:
+def _refusal(folder: Path, reported: Json | str) -> str:
     """The reason, without the names of both files that it begins with."""
     with pytest.raises(ModelRefused) as caught:
-        _load(folder, told)
+        _load(folder, reported)
     start = f"{folder / BUNDLED.name} is refused: its manifest {folder / 'manifest.json'} "
     message = str(caught.value)
     assert message.startswith(start)
@@ -87,13 +87,13 @@ def test_a_text_or_a_category_that_holds_a_plate_is_refused_by_its_field(
 ) -> None:
     classes = [*_BUNDLED["vocabularies"]["camera_class"], plate]
     shares = {"shares": [*_CLASS["shares"], 0], "values": [*_CLASS["values"], plate]}
-    told: dict[str, Json] = {
+    reported: dict[str, Json] = {
         "unexplained": _with("unexplained", f"{plate} is why"),
         "training: last": _with("training", {"last": plate}),
         "vocabularies: camera_class": _with("vocabularies", {"camera_class": classes}),
         "reference: camera_class": _varied("camera_class", **shares),
     }
-    for field, manifest in told.items():
+    for field, manifest in reported.items():
         assert _refusal(folder, manifest) == f"is wrong: {field}: {_PLATE}"
 
 
@@ -109,16 +109,16 @@ def _with(field: str, value: object) -> Json:
 
 def _varied(name: str, **changed: object) -> Json:
     """With one variable of the reference changed."""
-    found = [
+    result = [
         {**variable, **changed} if variable["name"] == name else variable
         for variable in _BUNDLED["reference"]
     ]
-    return _with("reference", found)
+    return _with("reference", result)
 
 
 def _variable(name: str) -> Json:
-    (found,) = [variable for variable in _BUNDLED["reference"] if variable["name"] == name]
-    return dict(found)
+    (result,) = [variable for variable in _BUNDLED["reference"] if variable["name"] == name]
+    return dict(result)
 
 
 _HOUR = _variable("hour")
@@ -130,7 +130,7 @@ def _added(**variable: object) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("reported", "reason"),
     [
         (
             _with("features", _BUNDLED["features"][1:]),
@@ -236,8 +236,8 @@ def _added(**variable: object) -> Json:
         (_with("unexplained", "a\nb"), "unexplained: it is too long, or not printable"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_field(told: Json, reason: str, folder: Path) -> None:
-    assert _refusal(folder, told).startswith(f"is wrong: {reason}")
+def test_a_fault_is_reported_with_its_field(reported: Json, reason: str, folder: Path) -> None:
+    assert _refusal(folder, reported).startswith(f"is wrong: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_what_is_wrong_is_told_by_its_field(told: Json, reason: str, folder: Pat
         "large",
     ],
 )
-def test_what_cant_be_read_is_told(text: str, reason: str, folder: Path) -> None:
+def test_what_cant_be_read_is_reported(text: str, reason: str, folder: Path) -> None:
     assert _refusal(folder, text).startswith(f"can't be read: {reason}")
 
 
@@ -290,7 +290,7 @@ def test_scores_that_are_not_the_models_are_refused_where_it_is_tried(folder: Pa
 
 def _shares(bins: int) -> st.SearchStrategy[list[float]]:
     parts = st.lists(st.floats(0.01, 1), min_size=bins, max_size=bins)
-    return parts.map(lambda found: [part / sum(found) for part in found])
+    return parts.map(lambda result: [part / sum(result) for part in result])
 
 
 @st.composite
@@ -305,8 +305,8 @@ def _variables(draw: st.DrawFn) -> Json:
         numbers = st.floats(allow_nan=False, allow_infinity=False)
         some = st.lists(numbers, min_size=1, max_size=5, unique_by=lambda number: f"{number:g}")
         bins["bounds"] = sorted({number + 0.0 for number in draw(some)})
-    (found,) = bins.values()
-    shares = draw(_shares(len(found) + 1))
+    (result,) = bins.values()
+    shares = draw(_shares(len(result) + 1))
     return {"name": name, "shares": shares, "importance": draw(st.floats(0, 1)), **bins}
 
 
@@ -338,8 +338,11 @@ def test_a_category_called_as_the_last_bin_goes_into_it() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda told: told | {"version": "модель"}, "version: модель is no name"),
-        (lambda told: told | _varied("hour", shares=[1.0]), "reference: hour: it has 1 shares"),
+        (lambda reported: reported | {"version": "модель"}, "version: модель is no name"),
+        (
+            lambda reported: reported | _varied("hour", shares=[1.0]),
+            "reference: hour: it has 1 shares",
+        ),
     ],
 )
 def test_the_registry_takes_none_that_is_wrong(

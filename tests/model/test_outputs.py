@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from model import ModelRefused
 from model.regno import RegnoScorer
-from model.regno.model_file.derived_manifest import papers
+from model.regno.manifest_builder import complete
 from model.regno.request import from_fields
 from tests.support import toys
 from tests.support.paths import GOLDEN, ROOT, lines
@@ -235,8 +235,8 @@ def test_a_leaf_that_no_row_reaches_must_hold_a_number(number: float, tmp_path: 
     values[np.flatnonzero(model.get_leaf_weights() == 0)[0]] = number
     model.set_leaf_values(values)
     path = toys.save(model, tmp_path)
-    found = CatBoost().load_model(str(path)).predict(toys.table(PAIR), "Probability")
-    assert np.isfinite(found).all(), "no golden row tells"
+    result = CatBoost().load_model(str(path)).predict(toys.table(PAIR), "Probability")
+    assert np.isfinite(result).all(), "no golden row tells"
     assert "its leaves hold values that are no numbers" in _refusal(path)
 
 
@@ -309,7 +309,7 @@ def test_a_digits_feature_at_the_place_of_that_number_is_served(tmp_path: Path) 
     _positives(toys.save(model, tmp_path), ("hour", "1", "afts_regno_ai_score"))
 
 
-def test_names_of_features_do_not_break_the_line_that_tells_them(tmp_path: Path) -> None:
+def test_names_of_features_do_not_break_the_line_that_reports_them(tmp_path: Path) -> None:
     names = ["hour\n\x1b[31m", "x" * 1000, *(f"n{number}" for number in range(20))]
     rows = [[float(row * column % 7) for column, _ in enumerate(names)] for row in range(40)]
     pool = Pool(rows, [row % 2 for row in range(40)], feature_names=names)
@@ -372,21 +372,21 @@ def _without(model: CatBoost, folder: Path, change: Callable[[dict[str, Any]], N
     """The model with something left out that only its JSON form lets one leave out."""
     form = folder / "form.json"
     model.save_model(str(form), format="json")
-    told = json.loads(form.read_text())
-    change(told)
-    form.write_text(json.dumps(told))
+    reported = json.loads(form.read_text())
+    change(reported)
+    form.write_text(json.dumps(reported))
     return toys.save(CatBoost().load_model(str(form), format="json"), folder)
 
 
 def test_tables_of_categories_that_are_missing_are_a_refusal(tmp_path: Path) -> None:
     model = _of_categories(one_hot_max_size=2)
-    path = _without(model, tmp_path, lambda told: told.update(ctr_data={}))
+    path = _without(model, tmp_path, lambda reported: reported.update(ctr_data={}))
     assert "it can't score the golden rows: " in _refusal(path, warm=True)
 
 
 def test_leaves_without_weights_are_served(tmp_path: Path) -> None:
-    def change(told: dict[str, Any]) -> None:
-        for tree in told["oblivious_trees"]:
+    def change(reported: dict[str, Any]) -> None:
+        for tree in reported["oblivious_trees"]:
             del tree["leaf_weights"]
 
     path = _without(_of_categories(one_hot_max_size=2), tmp_path, change)
@@ -460,6 +460,6 @@ def test_whatever_the_leaves_hold_all_scores_are_probabilities(
 def test_a_manifest_of_such_a_model_is_made_of_what_it_scores(tmp_path: Path) -> None:
     model = _fit(_LABELS, loss_function="MultiClass")
     path = toys.save(model, tmp_path)
-    found = papers(RegnoScorer.load(path, warm=True), path)
-    assert (found.classes, found.positive_class, found.unexplained) == (["0", "1"], "1", "")
-    assert len(found.golden) == 16
+    result = complete(RegnoScorer.load(path, warm=True), path)
+    assert (result.classes, result.positive_class, result.unexplained) == (["0", "1"], "1", "")
+    assert len(result.golden) == 16

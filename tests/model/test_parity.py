@@ -41,8 +41,8 @@ class Toy:
     def score(self, readings: Sequence[Reading]) -> list[Score]:
         self.calls.append(len(readings))
         self._clock.now += next(self._costs) * len(readings)
-        found = [self._scores[int(reading.recognition_accuracy)] for reading in readings]
-        return [Score(1 - positive, positive) for positive in found]
+        result = [self._scores[int(reading.recognition_accuracy)] for reading in readings]
+        return [Score(1 - positive, positive) for positive in result]
 
 
 def _readings(classes: Sequence[str]) -> list[Reading]:
@@ -63,30 +63,30 @@ def _compared(
 
 
 def test_the_figures_of_four_rows() -> None:
-    found = _compared(
+    result = _compared(
         [0.25, 0.75, 0.5, 1.0], [0.75, 0.5, 0.75, 1.0], ["Стрелка", "Стрелка", "Форсаж", "Форсаж"]
     )
-    assert (found.live, found.candidate, found.rows, found.unusable) == ("old", "new", 4, 0)
-    told = found.differences
-    assert (told.mean, told.max, told.shift) == (0.25, 0.5, 0.125)
+    assert (result.live, result.candidate, result.rows, result.unusable) == ("old", "new", 4, 0)
+    reported = result.differences
+    assert (reported.mean, reported.max, reported.shift) == (0.25, 0.5, 0.125)
     # 2.97 of the 3 steps from the least to the greatest.
-    assert told.p99 == pytest.approx(0.25 + 0.97 * 0.25)
-    assert found.flips == Flips(rows=4, to_network=2, to_camera=1)
-    assert found.by_camera_class == {
+    assert reported.p99 == pytest.approx(0.25 + 0.97 * 0.25)
+    assert result.flips == Flips(rows=4, to_network=2, to_camera=1)
+    assert result.by_camera_class == {
         "Стрелка": Flips(rows=2, to_network=1, to_camera=1),
         "Форсаж": Flips(rows=2, to_network=1, to_camera=0),
     }
-    assert (found.flips.count, found.flips.share) == (3, 0.75)
+    assert (result.flips.count, result.flips.share) == (3, 0.75)
 
 
 def test_a_class_that_neither_model_knows_is_not_named() -> None:
-    found = _compared([0.1] * 3, [0.9] * 3, ["Стрелка", "А001АА77", ""])
-    assert found.by_camera_class == {"Стрелка": Flips(1, 1, 0), OTHER: Flips(2, 2, 0)}
+    result = _compared([0.1] * 3, [0.9] * 3, ["Стрелка", "А001АА77", ""])
+    assert result.by_camera_class == {"Стрелка": Flips(1, 1, 0), OTHER: Flips(2, 2, 0)}
 
 
 def test_the_time_of_a_row_is_that_of_the_best_call() -> None:
-    found = _compared([0.5] * 4, [0.5] * 4)
-    assert (found.live_seconds, found.candidate_seconds, found.slowdown) == (1.0, 2.5, 2.5)
+    result = _compared([0.5] * 4, [0.5] * 4)
+    assert (result.live_seconds, result.candidate_seconds, result.slowdown) == (1.0, 2.5, 2.5)
 
 
 def test_many_rows_are_scored_in_blocks_and_once() -> None:
@@ -94,25 +94,27 @@ def test_many_rows_are_scored_in_blocks_and_once() -> None:
     scores = [number / rows for number in range(101)]
     old, new = (Toy(name, scores, clock, repeat(1.0)) for name in ("old", "new"))
     readings = (_readings(["Стрелка"] * 101) * 6)[:rows]
-    found = compare(old, new, readings, clock)
+    result = compare(old, new, readings, clock)
     assert old.calls == new.calls == [*[BLOCK] * 12, 1]
-    assert (found.rows, found.flips.count, found.slowdown) == (rows, 0, 1)
+    assert (result.rows, result.flips.count, result.slowdown) == (rows, 0, 1)
 
 
 def test_a_score_that_is_no_probability_is_a_breach_whatever_the_limits() -> None:
-    found = _compared([0.1, 0.1, 0.1, 0.1], [0.2, nan, 1.5, -0.1])
-    assert (found.unusable, found.flips.rows) == (3, 1)
-    assert found.differences == Differences(0.1, 0.1, 0.1, 0.1)
+    result = _compared([0.1, 0.1, 0.1, 0.1], [0.2, nan, 1.5, -0.1])
+    assert (result.unusable, result.flips.rows) == (3, 1)
+    assert result.differences == Differences(0.1, 0.1, 0.1, 0.1)
     lax = Limits(flips=1, flips_in_class=1, mean_difference=1, slowdown=9, least_rows=0)
-    assert found.breaches(lax) == ["3 of 4 rows have a score that is no probability"]
+    assert result.breaches(lax) == ["3 of 4 rows have a score that is no probability"]
 
 
 def test_no_usable_row_at_all() -> None:
-    found = _compared([0.1, nan], [nan, 0.1])
-    assert isnan(found.differences.mean)
-    assert found.flips.share == 0
-    assert found.breaches(Limits(slowdown=9)) == ["2 of 2 rows have a score that is no probability"]
-    assert b'"differences":{"mean":null' in msgspec.json.encode(found)
+    result = _compared([0.1, nan], [nan, 0.1])
+    assert isnan(result.differences.mean)
+    assert result.flips.share == 0
+    assert result.breaches(Limits(slowdown=9)) == [
+        "2 of 2 rows have a score that is no probability"
+    ]
+    assert b'"differences":{"mean":null' in msgspec.json.encode(result)
 
 
 ROWS = Flips(rows=1000, to_network=40, to_camera=10)
@@ -137,7 +139,7 @@ def test_what_is_at_a_limit_breaches_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "phrases"),
     [
         (
             {"flips": 0.04},
@@ -163,8 +165,8 @@ def test_what_is_at_a_limit_breaches_nothing() -> None:
         ),
     ],
 )
-def test_each_limit_is_breached_in_words(changed: dict[str, Any], words: str) -> None:
-    assert FOUND.breaches(msgspec.structs.replace(AT, **changed)) == [words]
+def test_each_limit_is_breached_in_text(changed: dict[str, Any], phrases: str) -> None:
+    assert FOUND.breaches(msgspec.structs.replace(AT, **changed)) == [phrases]
 
 
 def test_a_class_of_few_rows_is_not_judged() -> None:
@@ -173,7 +175,7 @@ def test_a_class_of_few_rows_is_not_judged() -> None:
     assert len(FOUND.breaches(msgspec.structs.replace(strict, least_class=100))) == 1
 
 
-def test_few_rows_are_no_breach_but_are_told() -> None:
+def test_few_rows_are_no_breach_but_are_reported() -> None:
     few = msgspec.structs.replace(AT, least_rows=1001)
     assert FOUND.breaches(few) == []
     assert FOUND.remarks(few) == ["only 1000 rows were compared; 1001 would say more"]
@@ -189,26 +191,28 @@ def test_it_is_written_as_json_and_read_again() -> None:
     }
 
 
-def test_a_model_beside_itself_differs_in_nothing(scorer: RegnoScorer) -> None:
+def test_a_model_compared_with_itself_differs_in_nothing(scorer: RegnoScorer) -> None:
     readings = [from_fields(**sample.request) for sample in simulate(400, seed=9)]
-    found = compare(scorer, scorer, [*readings, *golden_readings()])
-    assert found.rows == 416
-    assert found.differences == Differences(0, 0, 0, 0)
-    assert found.flips == Flips(416, 0, 0)
-    assert sum(flips.rows for flips in found.by_camera_class.values()) == 416
-    assert set(found.by_camera_class) <= set(scorer.camera_classes)
-    assert found.slowdown > 0
-    assert found.live_seconds > 0
+    result = compare(scorer, scorer, [*readings, *golden_readings()])
+    assert result.rows == 416
+    assert result.differences == Differences(0, 0, 0, 0)
+    assert result.flips == Flips(416, 0, 0)
+    assert sum(flips.rows for flips in result.by_camera_class.values()) == 416
+    assert set(result.by_camera_class) <= set(scorer.camera_classes)
+    assert result.live_seconds > 0
+    assert result.slowdown == result.candidate_seconds / result.live_seconds
 
 
 def test_other_features_and_more_work_are_seen(scorer: RegnoScorer, tmp_path: Path) -> None:
     names = ("hour", "afts_regno_ai_score", "camera_type")
     light = RegnoScorer.load(save(train(names, cat=["camera_type"]), tmp_path))
-    found = compare(light, scorer, golden_readings())
+    result = compare(light, scorer, golden_readings())
     pairs = zip(light.score(golden_readings()), scorer.score(golden_readings()), strict=True)
     gaps = [new.positive - old.positive for old, new in pairs]
-    assert found.differences.mean == pytest.approx(sum(map(abs, gaps)) / 16)
-    assert found.differences.max == max(map(abs, gaps)) > 0
-    assert found.differences.shift == pytest.approx(sum(gaps) / 16)
-    slower = structs.replace(found, slowdown=1.6)
-    assert any(words.startswith("a row takes ") for words in slower.breaches(Limits(slowdown=1.5)))
+    assert result.differences.mean == pytest.approx(sum(map(abs, gaps)) / 16)
+    assert result.differences.max == max(map(abs, gaps)) > 0
+    assert result.differences.shift == pytest.approx(sum(gaps) / 16)
+    slower = structs.replace(result, slowdown=1.6)
+    assert any(
+        breach.startswith("a row takes ") for breach in slower.breaches(Limits(slowdown=1.5))
+    )

@@ -9,8 +9,8 @@ import pytest
 
 from model import InvalidRequest
 from model.regno import RegnoScorer, pick_regno
+from model.regno.dataset.rows import read
 from model.regno.request import FIELDS, Reading, decode_custom
-from model.regno.training.labelled import read
 from model.request_decoder import RequestDecoder
 from tests.support.tables import as_csv, in_process, samples
 
@@ -101,7 +101,7 @@ SURFACES = [_object, _object_encoded_twice, _row, _row_encoded_twice, _file, _tr
 
 @pytest.mark.parametrize("reason_of", SURFACES, ids=lambda surface: surface.__name__)
 @pytest.mark.parametrize(("field", "text", "reason"), TEXTS)
-def test_a_text_is_refused_in_the_same_words_everywhere(
+def test_a_text_is_refused_in_the_same_text_everywhere(
     reason_of: Callable[[Mapping[str, Any]], str], field: str, text: str, reason: str
 ) -> None:
     assert reason_of({**samples(1)[0], field: text}) == f"{field}: {reason}"
@@ -122,11 +122,11 @@ def test_a_text_is_refused_in_the_same_words_everywhere(
 def test_a_value_of_another_kind_is_named(
     reason_of: Callable[[Mapping[str, Any]], str], value: object, reason: str
 ) -> None:
-    told = reason_of({**samples(1)[0], "recognition_accuracy": value})
-    assert told == f"recognition_accuracy: {reason}"
+    reported = reason_of({**samples(1)[0], "recognition_accuracy": value})
+    assert reported == f"recognition_accuracy: {reason}"
 
 
-def test_a_body_that_breaks_off_behind_a_bad_number_tells_of_the_number() -> None:
+def test_a_body_that_breaks_off_behind_a_bad_number_reports_of_the_number() -> None:
     body = json.dumps({**samples(1)[0], "recognition_accuracy": "6,4"}).encode()
     with pytest.raises(InvalidRequest, match="recognition_accuracy: must be a number"):
         _decoder(body[:-10])

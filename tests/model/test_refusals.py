@@ -157,7 +157,7 @@ def test_a_category_wanted_as_a_number_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def papers(toy: Path, tmp_path: Path) -> dict[str, Any]:
+def manifest(toy: Path, tmp_path: Path) -> dict[str, Any]:
     """A truthful manifest of a copy of the toy, in the test's own folder."""
     blob = toy.read_bytes()
     (tmp_path / "toy.cbm").write_bytes(blob)
@@ -175,16 +175,16 @@ def papers(toy: Path, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def _with_papers(folder: Path, text: str | bytes) -> Path:
+def _with_manifest(folder: Path, text: str | bytes) -> Path:
     text = text.encode() if isinstance(text, str) else text
     (folder / "manifest.json").write_bytes(text)
     return folder / "toy.cbm"
 
 
-def test_a_truthful_manifest_gives_the_version(papers: dict[str, Any], tmp_path: Path) -> None:
-    scorer = RegnoScorer.load(_with_papers(tmp_path, json.dumps(papers)))
+def test_a_truthful_manifest_gives_the_version(manifest: dict[str, Any], tmp_path: Path) -> None:
+    scorer = RegnoScorer.load(_with_manifest(tmp_path, json.dumps(manifest)))
     assert scorer.version == "toy-1"
-    assert scorer.sha256 == papers["sha256"]
+    assert scorer.sha256 == manifest["sha256"]
 
 
 def test_without_a_manifest_the_version_is_of_the_bytes(toy: Path) -> None:
@@ -192,21 +192,21 @@ def test_without_a_manifest_the_version_is_of_the_bytes(toy: Path) -> None:
     assert RegnoScorer.load(toy).version == f"sha256-{digest[:12]}"
 
 
-def test_a_manifest_of_another_file_is_left_alone(papers: dict[str, Any], tmp_path: Path) -> None:
-    other = {**papers, "file": "other.cbm", "sha256": "0" * 64}
-    scorer = RegnoScorer.load(_with_papers(tmp_path, json.dumps(other)))
+def test_a_manifest_of_another_file_is_left_alone(manifest: dict[str, Any], tmp_path: Path) -> None:
+    other = {**manifest, "file": "other.cbm", "sha256": "0" * 64}
+    scorer = RegnoScorer.load(_with_manifest(tmp_path, json.dumps(other)))
     assert scorer.manifest is None
 
 
-def test_a_manifest_of_other_bytes_is_refused(papers: dict[str, Any], tmp_path: Path) -> None:
-    path = _with_papers(tmp_path, json.dumps({**papers, "sha256": "0" * 64}))
+def test_a_manifest_of_other_bytes_is_refused(manifest: dict[str, Any], tmp_path: Path) -> None:
+    path = _with_manifest(tmp_path, json.dumps({**manifest, "sha256": "0" * 64}))
     assert "the SHA-256 differs" in _refusal(path)
 
 
 def test_a_model_changed_under_its_manifest_is_refused(
-    papers: dict[str, Any], tmp_path: Path
+    manifest: dict[str, Any], tmp_path: Path
 ) -> None:
-    path = _with_papers(tmp_path, json.dumps(papers))
+    path = _with_manifest(tmp_path, json.dumps(manifest))
     toys.save(toys.train(PAIR, iterations=2), tmp_path)
     assert "the SHA-256 differs" in _refusal(path)
 
@@ -226,14 +226,14 @@ def test_a_model_changed_under_its_manifest_is_refused(
     ids=["empty", "open", "list", "null", "lacking", "bytes", "surrogate", "deep"],
 )
 def test_an_unreadable_manifest_is_refused(
-    text: str | bytes, papers: dict[str, Any], tmp_path: Path
+    text: str | bytes, manifest: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert papers
-    path = _with_papers(tmp_path, text)
+    assert manifest
+    path = _with_manifest(tmp_path, text)
     assert f"its manifest {tmp_path / 'manifest.json'} can't be read" in _refusal(path)
 
 
-def test_a_manifest_that_is_a_folder_is_refused(papers: dict[str, Any], tmp_path: Path) -> None:
-    assert papers
+def test_a_manifest_that_is_a_folder_is_refused(manifest: dict[str, Any], tmp_path: Path) -> None:
+    assert manifest
     (tmp_path / "manifest.json").mkdir()
     assert "can't be read" in _refusal(tmp_path / "toy.cbm")

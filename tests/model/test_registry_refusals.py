@@ -55,8 +55,8 @@ def _huge(folder: Path) -> Path:
 
 
 def _with_manifest(folder: Path, **changed: object) -> Path:
-    papers = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
-    text = json.dumps({**papers, "file": "given.cbm", **changed})
+    manifest = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
+    text = json.dumps({**manifest, "file": "given.cbm", **changed})
     (folder / "manifest.json").write_text(text)
     return _written(folder, BUNDLED.read_bytes())
 

@@ -111,7 +111,7 @@ def test_per_cent_includes_both_ends(edge: object, request_body: Body) -> None:
         ),
     ],
 )
-def test_the_reason_is_told_in_words(
+def test_the_reason_is_given_as_text(
     field: str, value: object, reason: str, request_body: Body
 ) -> None:
     assert str(_refusal({**request_body, field: value})) == f"{field}: {reason}"

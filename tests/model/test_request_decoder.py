@@ -135,7 +135,7 @@ def test_a_number_that_is_none_within_a_list_names_the_field(value: bytes) -> No
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", '{"a": [[-Infinity]]}'])
-def test_what_is_no_number_is_refused_in_fields_that_nobody_reads(value: str) -> None:
+def test_what_is_no_number_is_refused_in_unknown_fields(value: str) -> None:
     fault = _refusal(_extended(f'"А939НО196": {value}').encode())
     assert fault.field == ""
     assert "А939НО196" not in str(fault)
@@ -146,7 +146,7 @@ def test_a_lone_surrogate_spoils_its_own_row_only() -> None:
     assert _rows(b"[" + row + b"," + VALID + b"]") == [NOT_JSON, "read"]
 
 
-def test_too_many_rows_are_told_by_the_limit() -> None:
+def test_too_many_rows_are_reported_by_the_limit() -> None:
     assert len(_rows(_bytes([OBJECT] * 100))) == 100
     for row in (OBJECT, {}, VALID.decode()):
         with pytest.raises(TooManyRows, match="at most 100 rows"):
@@ -309,7 +309,7 @@ def test_a_long_number_in_a_bad_row_leaves_its_neighbours_alone(junk: str) -> No
     assert rows[1] == "read"
 
 
-def test_a_long_number_in_a_field_that_nobody_reads_is_ignored() -> None:
+def test_a_long_number_in_an_unknown_field_is_ignored() -> None:
     text = _extended(f'"x": {LONG_NUMBER}')
     assert isinstance(_decode(text.encode()), Reading)
     assert _rows(f"[{text}]".encode()) == ["read"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from model.bulk.blocks import Block
 from model.regno import BUNDLED, RegnoScorer
-from model.regno.columns.bulk import score_block
+from model.regno.bulk import score_block
 from model.regno.request import FIELDS, LONGEST
 from tests.support.paths import ROOT
 from tests.support.server import eventually

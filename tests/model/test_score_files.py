@@ -10,7 +10,7 @@ from model.bulk.errors import TableRefused
 from model.bulk.output import whole_file
 from model.bulk.workers import Work, scored
 from model.regno import BUNDLED, RegnoScorer
-from model.regno.columns.bulk import score_block
+from model.regno.bulk import score_block
 from tests.support.tables import as_csv, assert_scored, read, run, samples
 
 

@@ -62,7 +62,7 @@ def test_a_model_declares_its_own_kinds_of_features(tmp_path: Path) -> None:
     ]
 
 
-def test_the_bundled_model_scores_its_golden_rows_as_its_papers_say(scorer: RegnoScorer) -> None:
+def test_the_bundled_model_scores_its_golden_rows_as_its_manifest_says(scorer: RegnoScorer) -> None:
     assert scorer.manifest
     assert len(scorer.manifest.golden) == 16
     readings = [from_fields(**row) for row in lines(BUNDLED.with_name("golden.jsonl"))]
@@ -147,7 +147,7 @@ def test_every_category_of_the_customers_rows_is_known_to_the_customers_model(
 
 @pytest.mark.parametrize("field", ["camera_class", "camera_type"])
 @pytest.mark.parametrize("value", ["", "Астра", "unknown", "астра-трафик", "стационарная"])
-def test_a_model_without_papers_tells_a_category_it_never_saw(
+def test_a_model_without_a_manifest_tells_a_category_it_never_saw(
     field: str, value: str, customer_scorer: RegnoScorer, request_body: dict[str, Any]
 ) -> None:
     row = customer_scorer.row(from_fields(**{**request_body, field: value}))
@@ -173,8 +173,8 @@ def test_a_warm_scorer_still_scores_and_a_false_paper_is_found_out(
 ) -> None:
     assert scorer.manifest
     scorer.warm()
-    papers = type(scorer.manifest)(**{**_fields(scorer.manifest), "golden": [0.123456]})
-    forged = RegnoScorer(BinaryModel.load(BUNDLED), papers)
+    manifest = type(scorer.manifest)(**{**_fields(scorer.manifest), "golden": [0.123456]})
+    forged = RegnoScorer(BinaryModel.load(BUNDLED), manifest)
     with pytest.raises(ModelRefused, match="golden row 0 scores"):
         forged.warm()
     (score,) = scorer.score([from_fields(**request_body)])

@@ -77,11 +77,11 @@ def test_more_rows_than_one_batch_of_passages_holds() -> None:
 
 
 def test_true_plates_have_known_formats_and_each_format_occurs(samples: list[Sample]) -> None:
-    found = [category(sample.plate) for sample in samples]
-    assert UNKNOWN not in found
+    result = [category(sample.plate) for sample in samples]
+    assert UNKNOWN not in result
     # The trailer's pattern also matches a taxi's plate, and the first format wins.
-    assert set(found) == {name for name, _ in FORMATS}
-    assert found.count("private car") / ROWS > 0.75
+    assert set(result) == {name for name, _ in FORMATS}
+    assert result.count("private car") / ROWS > 0.75
 
 
 def test_the_network_writes_only_known_symbols(samples: list[Sample]) -> None:
@@ -113,7 +113,7 @@ def test_cameras_that_err_more_lose_more_often(samples: list[Sample]) -> None:
     assert wins[by_error[0]] + 0.2 < wins[by_error[-1]]
 
 
-def test_the_networks_confidence_tells_right_from_wrong(samples: list[Sample]) -> None:
+def test_the_networks_confidence_reports_right_from_wrong(samples: list[Sample]) -> None:
     scores = _column(samples, "afts_regno_ai_score").astype(float)
     right = np.array([sample.label for sample in samples]) == 1
     assert np.median(scores[right]) > 0.999

@@ -90,10 +90,10 @@ def test_an_array_is_the_same_in_slices_of_any_size(
         whole = outcome(decoder, body)
         assert len(whole) == len(rows)
         with sliced(size):
-            found = outcome(decoder, body)
+            result = outcome(decoder, body)
         # Where no comma is for long, an array that was encoded once more has no place to be cut.
-        if not (found == NOT_JSON and body[:1] == b'"' and longest_row < LONGEST_ROW):
-            assert found == whole
+        if not (result == NOT_JSON and body[:1] == b'"' and longest_row < LONGEST_ROW):
+            assert result == whole
 
 
 @given(st.lists(requests(), max_size=10), _FORMS, st.integers(1, 3000))
@@ -132,10 +132,10 @@ def test_each_row_is_that_of_its_place(size: int) -> None:
 
 
 def _alone(row: Any) -> Reading | InvalidRequest:
-    found: list[Reading | InvalidRequest]
-    found = list(chain.from_iterable(_decoder().slices(json.dumps([row]).encode())))
-    assert len(found) == 1
-    return found[0]
+    result: list[Reading | InvalidRequest]
+    result = list(chain.from_iterable(_decoder().slices(json.dumps([row]).encode())))
+    assert len(result) == 1
+    return result[0]
 
 
 # Limits.
@@ -233,13 +233,13 @@ def test_a_hostile_array_is_refused_in_bounded_memory(name: str) -> None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        found = outcome(_decoder(), body)
+        result = outcome(_decoder(), body)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert most - before < 2.5 * len(body)
     # One row that is too long is refused alone: then there is no other.
-    assert isinstance(found, str) or (len(found) == 1 and "longer" in found[0][1])
+    assert isinstance(result, str) or (len(result) == 1 and "longer" in result[0][1])
 
 
 @pytest.mark.parametrize("name", _HOSTILE)

@@ -56,7 +56,7 @@ def test_any_such_spelling_of_a_known_name_is_found(name: str, data: st.DataObje
         ("С" * 101, None),
     ],
 )
-def test_the_nearest_name_is_told_if_one_is_near(value: str, known: str | None) -> None:
+def test_the_nearest_name_is_given_if_one_is_near(value: str, known: str | None) -> None:
     assert nearest(value, KNOWN) == known
 
 

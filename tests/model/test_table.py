@@ -149,9 +149,8 @@ def test_strings_declared_of_other_kinds_score_as_in_rows(tmp_path: Path) -> Non
 def test_many_readings_score_as_few(scorer: RegnoScorer) -> None:
     readings = _golden() * 2
     assert len(readings) == 600
-    assert scorer.score_many(readings) == scorer.score(readings)
-    assert scorer.score_many(readings[:3]) == scorer.score(readings[:3])
-    assert scorer.score_many([]) == []
+    for some in (readings, readings[:3]):
+        assert scorer.score_table(scorer.table.of_readings(some)) == scorer.score(some)
 
 
 def test_unseen_categories_are_counted_as_row_by_row(scorer: RegnoScorer) -> None:

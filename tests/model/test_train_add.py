@@ -28,10 +28,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def served(folder: Path) -> Registry:
     """A registry in `models` of that folder, with the bundled model live."""
-    papers = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
+    manifest = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
     registry = Registry(FileStore(folder / "models/regno", "model.cbm"), no_check)
-    registry.add(Files(BUNDLED.read_bytes(), json.dumps({**papers, "file": "model.cbm"}).encode()))
-    registry.promote(papers["version"], who="tests")
+    registry.add(
+        Files(BUNDLED.read_bytes(), json.dumps({**manifest, "file": "model.cbm"}).encode())
+    )
+    registry.promote(manifest["version"], who="tests")
     return registry
 
 
@@ -40,7 +42,7 @@ def _versions(registry: Registry) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_new_model_is_a_candidate_that_serves_nobody(
+def test_the_new_model_is_a_candidate_that_is_not_served(
     folder: Path, served: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = served.aliases()
@@ -52,11 +54,11 @@ def test_the_new_model_is_a_candidate_that_serves_nobody(
     path = served.fetch(made["version"])
     assert path.read_bytes() == (folder / "out/regno.cbm").read_bytes()
     assert scores(path, ROWS) == scores(folder / "out/regno.cbm", ROWS)
-    told = capsys.readouterr().out
-    assert f"{made['version']} is a candidate in {served.where}; " in told
-    assert f"report: {folder / 'out/REPORT.md'}" in told
+    reported = capsys.readouterr().out
+    assert f"{made['version']} is a candidate in {served.where}; " in reported
+    assert f"report: {folder / 'out/REPORT.md'}" in reported
     promote = f"promote {made['version']} --models {folder / 'models'}"
-    assert f"to make it live: python -m model.registry {promote}\n" in told
+    assert f"to make it live: python -m model.registry {promote}\n" in reported
     # Of so few rows it has learnt to decide otherwise, which somebody has to want.
     refused = command(folder, *promote.split(), expect=1)
     assert "are decided differently" in refused.stderr
@@ -64,7 +66,7 @@ def test_the_new_model_is_a_candidate_that_serves_nobody(
     assert served.aliases().live == made["version"]
 
 
-def test_the_papers_go_along_whole(folder: Path, served: Registry) -> None:
+def test_the_manifest_goes_along_whole(folder: Path, served: Registry) -> None:
     assert run(folder, "--models", folder / "models", "--add") == 0
     ours, stored = (
         msgspec.json.decode(path.read_bytes(), type=Manifest)
@@ -78,10 +80,10 @@ def test_the_papers_go_along_whole(folder: Path, served: Registry) -> None:
     assert stored.borders == BinaryModel.load(folder / "out/regno.cbm").borders() != {}
     assert stored.reference
     assert stored.vocabularies["month"] == ["March"]
-    told = report(folder / "out")
-    assert stored.metrics["against"] == told["against"]
+    reported = report(folder / "out")
+    assert stored.metrics["against"] == reported["against"]
     assert stored.metrics["against"]["version"] == served.aliases().live
-    assert stored.metrics["warnings"] == told["warnings"] != []
+    assert stored.metrics["warnings"] == reported["warnings"] != []
 
 
 def test_the_live_model_is_compared_with(folder: Path, served: Registry) -> None:
@@ -94,8 +96,8 @@ def test_a_model_that_is_named_is_compared_with_instead(folder: Path, served: Re
     assert run(folder, out="first") == 0
     other = folder / "first/regno.cbm"
     assert run(folder, "--models", folder / "models", "--against", other) == 0
-    told = report(folder / "out")["against"]["version"]
-    assert told == report(folder / "first")["version"] != served.aliases().live
+    reported = report(folder / "out")["against"]["version"]
+    assert reported == report(folder / "first")["version"] != served.aliases().live
 
 
 def test_where_nothing_is_live_there_is_no_comparison(
@@ -108,8 +110,8 @@ def test_where_nothing_is_live_there_is_no_comparison(
     registry = open_registry(folder / "models", "trial")
     assert _versions(registry) == [report(folder / "out")["version"]]
     assert registry.aliases() == Aliases()
-    papers = registry.fetch(_versions(registry)[0]).with_name("manifest.json")
-    assert msgspec.json.decode(papers.read_bytes(), type=Manifest).name == "trial"
+    manifest = registry.fetch(_versions(registry)[0]).with_name("manifest.json")
+    assert msgspec.json.decode(manifest.read_bytes(), type=Manifest).name == "trial"
 
 
 def test_without_a_folder_named_it_is_named_by_the_version(
@@ -139,10 +141,10 @@ def test_a_registry_that_does_not_take_it_costs_no_model(
     # Nothing is read of it when another model is compared with.
     options = ("--models", folder / "models", "--against", BUNDLED, "--add")
     assert run(folder, *options) == 69
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     model = folder / "out/regno.cbm"
-    assert f"to add it: python -m model.registry add {model} --models {folder / 'models'}" in said
-    assert "Traceback" not in said
+    assert f"to add it: python -m model.registry add {model} --models {folder / 'models'}" in output
+    assert "Traceback" not in output
     (folder / "models/regno").unlink()
     command(folder, "add", model, "--models", folder / "models")
 

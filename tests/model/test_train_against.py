@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from catboost import CatBoostClassifier
 
-from model.regno.evaluation import comparison, evaluate
+from model.regno.evaluation import bootstrap, metrics
 from model.regno.scorer import BUNDLED
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.vacuous import nonempty
@@ -17,69 +17,69 @@ GOOD = (LABELS * 0.9 + RNG.random(500) * 0.1).round(2)
 POOR = RNG.random(500).round(2)
 
 
-def test_the_quick_measures_are_those_of_evaluate_on_the_drawn_rows() -> None:
-    found = comparison._measures(LABELS, POOR)
+def test_counted_metrics_are_the_metrics_of_the_drawn_rows() -> None:
+    result = bootstrap._counted_metrics(LABELS, POOR)
     for _ in range(20):
         rows = RNG.integers(500, size=500)
         times = np.bincount(rows, minlength=500)
-        slow = evaluate.measures(LABELS[rows], POOR[rows])
-        for name, measure in nonempty(found).items():
+        slow = metrics.measures(LABELS[rows], POOR[rows])
+        for name, measure in nonempty(result).items():
             assert measure(times) == pytest.approx(slow[name], abs=1e-12)
 
 
 def test_a_clearly_better_model_is_called_better_and_the_other_worse() -> None:
-    better = comparison.differences(LABELS, GOOD, POOR, seed=1)
-    worse = comparison.differences(LABELS, POOR, GOOD, seed=1)
-    assert {found.verdict for found in better.values()} == {"better"}
-    assert {found.verdict for found in worse.values()} == {"worse"}
-    assert better["auc"].difference == evaluate.auc(LABELS, GOOD) - evaluate.auc(LABELS, POOR)
+    better = bootstrap.differences(LABELS, GOOD, POOR, seed=1)
+    worse = bootstrap.differences(LABELS, POOR, GOOD, seed=1)
+    assert {result.verdict for result in better.values()} == {"better"}
+    assert {result.verdict for result in worse.values()} == {"worse"}
+    assert better["auc"].difference == metrics.auc(LABELS, GOOD) - metrics.auc(LABELS, POOR)
     assert better["auc"].low == pytest.approx(-worse["auc"].high, abs=1e-12)
     assert better["brier"].low < better["brier"].difference < better["brier"].high < 0
 
 
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
     """The Brier score is a mean, whose interval is known: the difference +- 1.96 errors."""
-    found = comparison.differences(LABELS, GOOD, POOR, seed=1)["brier"]
+    result = bootstrap.differences(LABELS, GOOD, POOR, seed=1)["brier"]
     gaps = (GOOD - LABELS) ** 2 - (POOR - LABELS) ** 2
     half = 1.96 * gaps.std() / np.sqrt(gaps.size)
-    assert found.low == pytest.approx(gaps.mean() - half, abs=0.15 * half)
-    assert found.high == pytest.approx(gaps.mean() + half, abs=0.15 * half)
+    assert result.low == pytest.approx(gaps.mean() - half, abs=0.15 * half)
+    assert result.high == pytest.approx(gaps.mean() + half, abs=0.15 * half)
 
 
-def test_a_model_beside_itself_differs_in_nothing() -> None:
-    for found in nonempty(comparison.differences(LABELS, POOR, POOR, seed=1)).values():
-        assert (found.difference, found.low, found.high, found.verdict) == (0, 0, 0, "unclear")
+def test_a_model_compared_with_itself_differs_in_nothing() -> None:
+    for each in nonempty(bootstrap.differences(LABELS, POOR, POOR, seed=1)).values():
+        assert (each.difference, each.low, each.high, each.verdict) == (0, 0, 0, "unclear")
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
-    first, second, other = (comparison.differences(LABELS, GOOD, POOR, s) for s in (1, 1, 2))
+    first, second, other = (bootstrap.differences(LABELS, GOOD, POOR, s) for s in (1, 1, 2))
     assert first == second
     assert first != other
 
 
-def test_draws_without_both_labels_are_drawn_again() -> None:
+def test_draws_without_both_labels_are_left_out() -> None:
     labels, rising = np.array([0, 0, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4])
-    found = comparison.differences(labels, rising, rising[::-1], seed=1)["auc"]
-    assert (found.new, found.other, found.low) == (1, 0, 1)
+    result = bootstrap.differences(labels, rising, rising[::-1], seed=1)["auc"]
+    assert (result.new, result.other, result.low) == (1, 0, 1)
 
 
 def test_the_command_compares_on_the_held_out_rows(tmp_path: Path) -> None:
     rows = labelled(600)
     write(tmp_path / "rows.csv", rows)
     assert run(tmp_path, "--against", BUNDLED) == 0
-    found, newest = report(tmp_path / "out"), rows[510:]
+    result, newest = report(tmp_path / "out"), rows[510:]
     labels = np.array([row["label"] for row in newest])
     new, other = (np.array(scores(m, newest)) for m in (tmp_path / "out/regno.cbm", BUNDLED))
-    against = found["against"]
+    against = result["against"]
     assert against["version"].startswith("regno-sim-")
-    for name, told in against["measures"].items():
-        assert told["new"] == pytest.approx(evaluate.measures(labels, new)[name])
-        assert told["other"] == pytest.approx(evaluate.measures(labels, other)[name])
+    for name, measure in against["measures"].items():
+        assert measure["new"] == pytest.approx(metrics.measures(labels, new)[name])
+        assert measure["other"] == pytest.approx(metrics.measures(labels, other)[name])
     flipped = (new > 0.5) != (other > 0.5)
     assert against["flips"] == flipped.sum() > 0
     assert against["rightly"] == (flipped & ((new > 0.5) == labels)).sum()
-    assert sum(s["flips"] for s in found["by_camera_class"].values()) == flipped.sum()
-    believed = sum(s["rows"] * s["believed"] for s in found["by_camera_class"].values())
+    assert sum(s["flips"] for s in result["by_camera_class"].values()) == flipped.sum()
+    believed = sum(s["rows"] * s["believed"] for s in result["by_camera_class"].values())
     assert believed == pytest.approx((new > 0.5).sum())
     text = (tmp_path / "out/REPORT.md").read_text(encoding="utf-8")
     assert f"## Against {against['version']}" in text
@@ -108,13 +108,13 @@ def test_a_model_of_fewer_features_and_other_kinds_can_be_compared_with(tmp_path
     write(tmp_path / "rows.csv", rows)
     assert run(tmp_path, "--against", tmp_path / "other.cbm") == 0
     labels = np.array([row["label"] for row in rows[340:]])
-    auc = evaluate.auc(labels, np.array(scores(tmp_path / "other.cbm", rows[340:])))
-    told = report(tmp_path / "out")["against"]
-    assert told["measures"]["auc"]["other"] == pytest.approx(auc)
-    assert told["version"] == f"sha256-{told['sha256'][:12]}"
+    auc = metrics.auc(labels, np.array(scores(tmp_path / "other.cbm", rows[340:])))
+    reported = report(tmp_path / "out")["against"]
+    assert reported["measures"]["auc"]["other"] == pytest.approx(auc)
+    assert reported["version"] == f"sha256-{reported['sha256'][:12]}"
 
 
-def test_a_model_that_learnt_from_the_held_out_rows_is_told(
+def test_a_model_that_learnt_from_the_held_out_rows_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = labelled(700)
@@ -141,6 +141,6 @@ def test_a_class_in_few_rows_is_not_named(tmp_path: Path) -> None:
     rows[-1]["camera_class"] = "Астра-Редкая"
     write(tmp_path / "rows.csv", rows)
     assert run(tmp_path) == 0
-    found = report(tmp_path / "out")["by_camera_class"]
-    assert "Астра-Редкая" not in found
-    assert found["(classes of fewer than 30 rows)"]["rows"] >= 1
+    result = report(tmp_path / "out")["by_camera_class"]
+    assert "Астра-Редкая" not in result
+    assert result["(classes of fewer than 30 rows)"]["rows"] >= 1

@@ -39,15 +39,15 @@ def _rows() -> list[dict[str, Any]]:
 def test_empty_texts_are_counted_and_warned_of(tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path / "rows.csv", _rows())
     assert run(tmp_path) == 0
-    told = capsys.readouterr().err
-    found = report(tmp_path / "out")
-    assert found["empty"] == {field: len(texts) for field, texts in _EMPTY.items()}
+    reported = capsys.readouterr().err
+    result = report(tmp_path / "out")
+    assert result["empty"] == {field: len(texts) for field, texts in _EMPTY.items()}
     text = (tmp_path / "out/REPORT.md").read_text(encoding="utf-8")
     warnings = json.loads((tmp_path / "out/manifest.json").read_bytes())["metrics"]["warnings"]
     for warning in _WARNINGS:
-        assert f"warning: {warning}\n" in told
+        assert f"warning: {warning}\n" in reported
         assert f"- {warning}\n" in text
-        assert warning in found["warnings"]
+        assert warning in result["warnings"]
         assert warning in warnings
     counts = "afts_regno_ai 4, regno_recognize 1"
     assert f"Rows with an empty text: camera_type 3, camera_class 2, {counts}." in text

@@ -19,9 +19,9 @@ import pytest
 
 from model import train
 from model.regno import RegnoScorer, golden
-from model.regno.evaluation import evaluate, plot
+from model.regno.evaluation import metrics, plot
 from model.regno.model_file.manifest import Manifest
-from model.simulate import main as simulate_command
+from model.regno.training.simulate import main as simulate_command
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.paths import ROOT
 from tests.support.server import eventually
@@ -39,13 +39,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_is_made_is_served_as_it_is_told(trained: Path) -> None:
-    out, found = trained / "out", report(trained / "out")
+def test_what_is_made_is_served_as_it_is_reported(trained: Path) -> None:
+    out, result = trained / "out", report(trained / "out")
     assert sorted(path.name for path in out.iterdir()) == MADE
     assert sorted(path.name for path in trained.iterdir()) == ["out", "rows.csv", "tiny.toml"]
     scorer = RegnoScorer.load(out / "regno.cbm")
     scorer.warm()
-    assert (scorer.version, scorer.sha256) == (found["version"], found["sha256"])
+    assert (scorer.version, scorer.sha256) == (result["version"], result["sha256"])
     assert scorer.version == f"regno-{scorer.sha256[:12]}"
     assert scorer.manifest
     assert scorer.manifest.golden == [score.positive for score in scorer.score(golden.readings())]
@@ -65,37 +65,37 @@ def test_the_oldest_train_and_the_newest_are_held_out(trained: Path) -> None:
 def test_the_figures_are_those_of_the_served_model_on_the_newest_rows(trained: Path) -> None:
     import numpy as np
 
-    found, newest = report(trained / "out"), ROWS[340:]
+    result, newest = report(trained / "out"), ROWS[340:]
     positives = np.array(scores(trained / "out" / "regno.cbm", newest))
     labels = np.array([row["label"] for row in newest])
-    assert found["contenders"]["model"] == pytest.approx(evaluate.measures(labels, positives))
-    assert sum(b["rows"] for b in found["reliability"]) == 60
-    drawn = plot.reliability(found["reliability"])
+    assert result["model"] == pytest.approx(metrics.measures(labels, positives))
+    assert sum(b["rows"] for b in result["reliability"]) == 60
+    drawn = plot.reliability(result["reliability"])
     assert (trained / "out/reliability.png").read_bytes() == drawn
     text = (trained / "out/REPORT.md").read_text(encoding="utf-8")
     assert "](reliability.png)" in text
-    assert sum(s["rows"] for s in found["by_camera_class"].values()) == 60
+    assert sum(s["rows"] for s in result["by_camera_class"].values()) == 60
 
 
-def test_the_rows_are_told_by_name_and_hash(trained: Path) -> None:
+def test_the_rows_are_reported_by_name_and_hash(trained: Path) -> None:
     digest = hashlib.sha256((trained / "rows.csv").read_bytes()).hexdigest()
     data = {"file": "rows.csv", "sha256": digest, "label": "label", "rows": 400, "left_out": {}}
     data |= {"warnings": {}, "plate_lengths": 11}
     assert report(trained / "out")["data"] == data
-    papers = msgspec.json.decode((trained / "out/manifest.json").read_bytes(), type=Manifest)
-    assert papers.training["data"] == data
-    assert papers.training["parameters"]["catboost"]["depth"] == 3
-    assert papers.training["last"] == ROWS[339]["time_check"]
-    assert papers.vocabularies["month"] == ["March"]
+    manifest = msgspec.json.decode((trained / "out/manifest.json").read_bytes(), type=Manifest)
+    assert manifest.training["data"] == data
+    assert manifest.training["parameters"]["catboost"]["depth"] == 3
+    assert manifest.training["last"] == ROWS[339]["time_check"]
+    assert manifest.vocabularies["month"] == ["March"]
 
 
-def test_no_plate_is_in_what_is_told(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_plate_is_in_what_is_reported(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(trained, "--against", trained / "out/regno.cbm", out="told") == 0
-    told = "".join(capsys.readouterr())
+    reported = "".join(capsys.readouterr())
     for name in set(MADE) - {"regno.cbm", "reliability.png"}:
-        told += (trained / "told" / name).read_text(encoding="utf-8")
+        reported += (trained / "told" / name).read_text(encoding="utf-8")
     plates = {row[name] for row in ROWS for name in ("regno_recognize", "afts_regno_ai")}
-    assert [plate for plate in plates if plate in told] == []
+    assert [plate for plate in plates if plate in reported] == []
     assert str(trained) not in (trained / "told" / "report.json").read_text(encoding="utf-8")
 
 
@@ -108,10 +108,10 @@ def test_the_same_rows_and_seed_give_the_same_predictions(trained: Path) -> None
     assert first == again
     assert first != other
     name = ("version", "sha256")
-    told, twice = (
+    reported, twice = (
         {k: v for k, v in report(trained / o).items() if k not in name} for o in ("out", "again")
     )
-    assert told == twice
+    assert reported == twice
 
 
 def test_the_order_of_the_file_does_not_matter(tmp_path: Path, trained: Path) -> None:
@@ -174,7 +174,10 @@ def test_simulated_rows_with_labels_can_be_trained_on(
         (("--data", "rows.csv", "--name", "trial"), "--name needs --models"),
         (("--data", "rows.csv", "--cache", "copies"), "--cache needs --models"),
         (("--models", "models", "--add"), "--models needs --data"),
-        (("--data", "rows.csv", "--out", "new", "--rows", "300"), "--rows is of simulated"),
+        (
+            ("--data", "rows.csv", "--out", "new", "--rows", "300"),
+            "--rows is the number of simulated",
+        ),
         (("--skip-bad",), "--skip-bad needs --data"),
         (("--against", "a.cbm"), "--against needs --data"),
         (("--parameters", "a.toml"), "--parameters needs --data"),
@@ -261,7 +264,7 @@ def test_no_bar_is_drawn_if_none_is_wanted(tmp_path: Path) -> None:
         assert terminal.shown == "python -m model.train: stopped\r\n"
 
 
-def test_no_bar_is_drawn_where_nobody_looks(
+def test_no_bar_is_drawn_without_a_terminal(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(trained, out="quiet") == 0

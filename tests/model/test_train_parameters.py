@@ -17,10 +17,10 @@ _WHOLE = "must be a whole number at least 1 and at most"
 def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text("[catboost]\ndepth = 5\n", encoding="utf-8")
-    usual, found = parameters.load(), parameters.load(own)
-    assert found.catboost.depth == 5
-    assert msgspec.structs.replace(found.catboost, depth=usual.catboost.depth) == usual.catboost
-    assert found.split == usual.split
+    usual, result = parameters.load(), parameters.load(own)
+    assert result.catboost.depth == 5
+    assert msgspec.structs.replace(result.catboost, depth=usual.catboost.depth) == usual.catboost
+    assert result.split == usual.split
 
 
 @pytest.mark.parametrize(

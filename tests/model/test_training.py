@@ -1,9 +1,8 @@
-"""Training is repeatable, and the committed model is the one its papers describe."""
+"""Training is repeatable, and the committed model is the one that its manifest describes."""
 
 import hashlib
 import json
 from collections.abc import Callable
-from itertools import starmap
 from pathlib import Path
 
 import msgspec
@@ -11,21 +10,23 @@ import numpy as np
 import pytest
 
 from model import train as command
-from model.regno.evaluation import card, markdown, plot
+from model.regno import golden
+from model.regno.evaluation import plot, render
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, all_features
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import from_fields
-from model.regno.training import bundled, training
+from model.regno.scorer import BUNDLED
+from model.regno.training import bundled, fit
 from model.regno.training.simulate import simulate
 from tests.support.vacuous import nonempty
 
-FOLDER = Path(command.__file__).with_name("regno")
+FOLDER = BUNDLED.parent
 LIMIT = 2 * 1024 * 1024
-TINY = {**training.PARAMETERS, "iterations": 4, "depth": 3}
+TINY = {**fit.PARAMETERS, "iterations": 4, "depth": 3}
 
 
-def _papers(folder: Path) -> Manifest:
+def _manifest(folder: Path) -> Manifest:
     return msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
 
 
@@ -40,30 +41,30 @@ def _golden_probabilities(folder: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def papers() -> Manifest:
-    return _papers(FOLDER)
+def manifest() -> Manifest:
+    return _manifest(FOLDER)
 
 
 def test_a_table_has_the_contracts_columns_and_a_label_each() -> None:
     samples = simulate(50, seed=3)
-    rows = training.table(samples)
+    rows = fit.table(samples)
     assert [len(row) for row in rows] == [len(NAMES)] * 50
-    assert training.labels(samples).tolist() == [sample.label for sample in samples]
+    assert fit.labels(samples).tolist() == [sample.label for sample in samples]
 
 
 def test_vocabularies_are_the_sorted_values_that_occur() -> None:
     samples = simulate(50, seed=3)
-    found = training.vocabularies(samples)
-    assert tuple(found) == CATEGORICAL
+    result = fit.vocabularies(samples)
+    assert tuple(result) == CATEGORICAL
     lines = {str(sample.request["camera_class"]) for sample in samples}
-    assert found["camera_class"] == sorted(lines)
+    assert result["camera_class"] == sorted(lines)
 
 
 def test_the_same_seed_trains_the_same_predictions() -> None:
     samples = simulate(400, seed=3)
-    rows = training.table(samples)
+    rows = fit.table(samples)
     first, second, other = (
-        training.train(samples, seed, TINY).predict_proba(rows).tobytes() for seed in (5, 5, 6)
+        fit.train(samples, seed, TINY).predict_proba(rows).tobytes() for seed in (5, 5, 6)
     )
     assert first == second
     assert first != other
@@ -84,8 +85,8 @@ def test_the_command_refuses_what_it_cannot_do(
 
 @pytest.fixture
 def tiny_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    monkeypatch.setattr(training, "PARAMETERS", TINY)
-    monkeypatch.setattr(training.train, "__defaults__", (TINY,))
+    monkeypatch.setattr(fit, "PARAMETERS", TINY)
+    monkeypatch.setattr(fit.train, "__defaults__", (TINY,))
 
     def run(name: str) -> Path:
         out = tmp_path / name
@@ -103,7 +104,7 @@ def test_two_runs_of_the_command_agree(
     assert sorted(path.name for path in first.iterdir()) == [
         *("MODEL_CARD.md", "golden.jsonl", "manifest.json", "regno.cbm", "reliability.png")
     ]
-    before, after = _papers(first), _papers(second)
+    before, after = _manifest(first), _manifest(second)
     assert before.golden == after.golden == _golden_probabilities(first)
     assert before.metrics == after.metrics
     assert before.training["rows"] == 400
@@ -118,50 +119,49 @@ def test_a_second_run_replaces_the_first(tiny_runs: Callable[[str], Path]) -> No
     names = {path.name for path in tiny_runs("one").iterdir()}
     out = tiny_runs("one")
     assert {path.name for path in out.iterdir()} == names
-    assert _papers(out).golden == _golden_probabilities(out)
+    assert _manifest(out).golden == _golden_probabilities(out)
 
 
-def test_the_committed_manifest_is_of_the_committed_file(papers: Manifest) -> None:
-    blob = (FOLDER / papers.file).read_bytes()
-    assert papers.sha256 == hashlib.sha256(blob).hexdigest()
-    assert papers.version == f"regno-sim-{papers.sha256[:8]}"
+def test_the_committed_manifest_is_of_the_committed_file(manifest: Manifest) -> None:
+    blob = (FOLDER / manifest.file).read_bytes()
+    assert manifest.sha256 == hashlib.sha256(blob).hexdigest()
+    assert manifest.version == f"regno-sim-{manifest.sha256[:8]}"
     assert len(blob) <= LIMIT
 
 
-def test_the_committed_model_declares_the_contracts_features(papers: Manifest) -> None:
-    model = BinaryModel.load(FOLDER / papers.file)
+def test_the_committed_model_declares_the_contracts_features(manifest: Manifest) -> None:
+    model = BinaryModel.load(FOLDER / manifest.file)
     kinds = {
         **dict.fromkeys(NUMERIC, "numeric"),
         **dict.fromkeys(CATEGORICAL, "categorical"),
         **dict.fromkeys(TEXT, "text"),
     }
     assert model.features == [(name, kinds[name]) for name in NAMES]
-    assert [(feature.name, feature.kind) for feature in papers.features] == model.features
+    assert [(feature.name, feature.kind) for feature in manifest.features] == model.features
 
 
 def test_the_committed_golden_requests_are_the_simulators() -> None:
-    golden = _golden(FOLDER)
-    assert golden == bundled.golden_requests()
-    assert golden[0] == bundled.EXAMPLE
-    assert len(golden) == 16
+    requests = _golden(FOLDER)
+    assert requests == bundled.golden_requests()
+    assert requests[0] == golden.example()
+    assert len(requests) == 16
     assert "А939НО196" in (FOLDER / "golden.jsonl").read_text(encoding="utf-8")
 
 
-def test_the_committed_golden_probabilities_are_the_models(papers: Manifest) -> None:
-    assert papers.golden == pytest.approx(_golden_probabilities(FOLDER), abs=1e-12, rel=0)
+def test_the_committed_golden_probabilities_are_the_models(manifest: Manifest) -> None:
+    assert manifest.golden == pytest.approx(_golden_probabilities(FOLDER), abs=1e-12, rel=0)
 
 
-def test_every_golden_category_was_seen_in_training(papers: Manifest) -> None:
+def test_every_golden_category_was_seen_in_training(manifest: Manifest) -> None:
     for request in nonempty(_golden(FOLDER)):
         row = dict(zip(NAMES, all_features(from_fields(**request)), strict=True))
-        assert all(row[name] in papers.vocabularies[name] for name in CATEGORICAL)
+        assert all(row[name] in manifest.vocabularies[name] for name in CATEGORICAL)
 
 
-def test_the_committed_model_beats_both_plain_rules(papers: Manifest) -> None:
-    contenders = dict(papers.metrics["contenders"])
-    model = contenders.pop("model")
-    assert set(contenders) >= {"always_network", "score_over_half"}
-    for rule in contenders.values():
+def test_the_committed_model_beats_both_plain_rules(manifest: Manifest) -> None:
+    model, baselines = manifest.metrics["model"], manifest.metrics["baselines"]
+    assert set(baselines) >= {"always_network", "score_over_half"}
+    for rule in baselines.values():
         assert model["auc"] > rule["auc"] + 0.05
         assert model["accuracy"] > rule["accuracy"]
         for measure in ("brier", "log_loss", "calibration_error"):
@@ -169,44 +169,61 @@ def test_the_committed_model_beats_both_plain_rules(papers: Manifest) -> None:
     assert model["calibration_error"] < 0.02
 
 
+def _numbers(metrics: object, path: str = "") -> dict[str, float]:
+    """Every number in nested mappings and lists, by its path."""
+    if isinstance(metrics, int | float):
+        return {path: float(metrics)}
+    assert isinstance(metrics, dict | list)
+    parts = metrics.items() if isinstance(metrics, dict) else enumerate(metrics)
+    return {k: v for key, part in parts for k, v in _numbers(part, f"{path}/{key}").items()}
+
+
 @pytest.mark.slow
 def test_the_committed_figures_come_out_again_on_the_held_out_rows() -> None:
-    papers = _papers(FOLDER)
-    rows, train_rows = papers.training["rows"], papers.training["train_rows"]
-    held_out = simulate(rows, papers.training["seed"])[train_rows:]
-    found = bundled.metrics(BinaryModel.load(FOLDER / papers.file), held_out)
-    assert found["contenders"]["model"] == pytest.approx(papers.metrics["contenders"]["model"])
+    manifest = _manifest(FOLDER)
+    rows, train_rows = manifest.training["rows"], manifest.training["train_rows"]
+    held_out = simulate(rows, manifest.training["seed"])[train_rows:]
+    model = BinaryModel.load(FOLDER / manifest.file)
+    positives = [positive for _, positive in model.probabilities(fit.table(held_out))]
+    summary = bundled.summary(held_out, positives)
+    assert _numbers(summary) == pytest.approx(_numbers(manifest.metrics), abs=1e-9, rel=0)
 
 
-def test_the_committed_borders_are_those_of_the_file(papers: Manifest) -> None:
-    assert papers.borders == BinaryModel.load(FOLDER / papers.file).borders() != {}
+def test_the_committed_borders_are_those_of_the_file(manifest: Manifest) -> None:
+    assert manifest.borders == BinaryModel.load(FOLDER / manifest.file).borders() != {}
 
 
-def test_the_card_says_what_the_manifest_says(papers: Manifest) -> None:
-    size = (FOLDER / papers.file).stat().st_size
+def test_the_card_says_what_the_manifest_says(manifest: Manifest) -> None:
+    size = (FOLDER / manifest.file).stat().st_size
     text = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert text == card.text(papers, size)
+    assert text == render.card(manifest, size)
     assert "SIMULATED" in text
-    assert papers.sha256 in text
-    assert all(line in text for line in papers.metrics["by_camera_class"])
+    assert manifest.sha256 in text
+    assert all(line in text for line in manifest.metrics["by_camera_class"])
 
 
-def test_the_plot_is_a_small_picture(papers: Manifest) -> None:
-    png = plot.reliability(papers.metrics["reliability"])
+def test_the_plot_is_a_small_picture(manifest: Manifest) -> None:
+    png = plot.reliability(manifest.metrics["reliability"])
     assert png.startswith(b"\x89PNG")
     assert len(png) < 60_000
     assert (FOLDER / "reliability.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_figure_that_is_no_number_is_a_dash_in_the_card() -> None:
-    assert list(starmap(markdown.figure, [(float("nan"),), (0.25,), (12,)])) == [
-        "–",
-        "0.2500",
-        "12",
+def test_the_card_is_rendered_anew_from_the_manifest(tmp_path: Path) -> None:
+    for name in ("manifest.json", "regno.cbm"):
+        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
+    render.write_card(tmp_path)
+    assert (tmp_path / "MODEL_CARD.md").read_bytes() == (FOLDER / "MODEL_CARD.md").read_bytes()
+    assert (tmp_path / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tables_show_four_decimals_and_a_dash_for_a_missing_number() -> None:
+    assert [render.figure(value) for value in (float("nan"), None, 0.25, 12, "a|b")] == [
+        *("–", "–", "0.2500", "12", "a\\|b")
     ]
 
 
 def test_predictions_are_probabilities() -> None:
     samples = simulate(400, seed=3)
-    found = training.train(samples, 5, TINY).predict_proba(training.table(samples))
-    assert np.all((found >= 0) & (found <= 1))
+    result = fit.train(samples, 5, TINY).predict_proba(fit.table(samples))
+    assert np.all((result >= 0) & (result <= 1))

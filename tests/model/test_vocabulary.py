@@ -6,7 +6,7 @@ import pytest
 
 from model.regno import BUNDLED, Reading, RegnoScorer, golden
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.model_file.vocabulary import ASKED
+from model.regno.model_file.vocabulary import PROBED
 from model.regno.request import from_fields
 
 
@@ -31,7 +31,9 @@ def test_it_knows_what_its_manifest_lists_and_nothing_else(
         assert _unseen(bare, camera_class=value.lower()) == ["camera_class"]
 
 
-def test_a_feature_of_two_values_is_not_asked_about(bare: RegnoScorer, scorer: RegnoScorer) -> None:
+def test_a_feature_of_two_values_is_not_probed_about(
+    bare: RegnoScorer, scorer: RegnoScorer
+) -> None:
     assert scorer.manifest
     assert len(scorer.manifest.vocabularies["camera_type"]) == 2
     for value in (*scorer.manifest.vocabularies["camera_type"], "anything"):
@@ -42,10 +44,10 @@ def test_the_customers_model_knows_the_customers_rows(
     customer_scorer: RegnoScorer, conformance: list[dict[str, Any]]
 ) -> None:
     readings = [from_fields(**line["request"]) for line in conformance]
-    known = [r for r in readings if r.camera_class in ASKED["camera_class"]]
+    known = [r for r in readings if r.camera_class in PROBED["camera_class"]]
     assert len(known) >= 100
-    told = {name for r in known for name in customer_scorer.unseen(customer_scorer.row(r))}
-    assert "camera_class" not in told
+    reported = {name for r in known for name in customer_scorer.unseen(customer_scorer.row(r))}
+    assert "camera_class" not in reported
     assert _unseen(customer_scorer, camera_class="астра-трафик") == ["camera_class"]
 
 
@@ -57,12 +59,12 @@ def test_a_flood_of_new_values_is_unseen_to_the_last_and_hides_no_known_one(
     bare: RegnoScorer,
 ) -> None:
     assert _unseen(bare, camera_class="Стрелка") == []
-    told = [_unseen(bare, camera_class=f"new {number}") for number in range(3000)]
-    assert told == [["camera_class"]] * 3000
+    reported = [_unseen(bare, camera_class=f"new {number}") for number in range(3000)]
+    assert reported == [["camera_class"]] * 3000
     assert _unseen(bare, camera_class="Стрелка") == []
 
 
-def test_a_month_that_a_bare_model_never_saw_is_nobodys_fault(bare: RegnoScorer) -> None:
+def test_a_month_that_a_bare_model_never_saw_is_no_warning(bare: RegnoScorer) -> None:
     row = list(bare.row(golden.readings()[0]))
     names = [name for name, _ in BinaryModel.load(BUNDLED).features]
     row[names.index("month")] = "Brumaire"

@@ -194,9 +194,9 @@ def test_a_damaged_model_fails_by_its_manifest(tmp_path: Path) -> None:
 )
 def test_a_manifest_of_another_training_fails(change: str, reason: str, tmp_path: Path) -> None:
     shutil.copy(BUNDLED, tmp_path)
-    papers = json.loads(BUNDLED.with_name("manifest.json").read_text())
-    papers[change] = [papers[change][1], *papers[change][1:]]
-    (tmp_path / "manifest.json").write_text(json.dumps(papers))
+    manifest = json.loads(BUNDLED.with_name("manifest.json").read_text())
+    manifest[change] = [manifest[change][1], *manifest[change][1:]]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     report = examined(tmp_path, _JSON, model=str(tmp_path / BUNDLED.name), port=str(free_port()))
     assert (report.code, report.level("model")) == (1, "fail")
     assert reason in report["model"]["description"]

@@ -14,7 +14,7 @@ from model.registry import Aliases, Unavailable
 from service.process.scoreboard import Scoreboard
 from service.rollout import follower as module
 from service.rollout.follower import Follower, Place
-from service.rollout.rollout_state import Note, Order, Target, Whiteboard
+from service.rollout.rollout_state import Note, Order, RolloutState, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class World:
         self.scoreboard = Scoreboard(2)
         self.scoreboard.take()
         self.scoreboard.take()
-        self.whiteboard = Whiteboard(os.memfd_create("a-test"))
+        self.rollout_state = RolloutState(os.memfd_create("a-test"))
         self.slot = _fake(current=self.made(_fake(version="first")), shadow=None, prepare=self.made)
         self.slot.change = partial(setattr, self.slot, "current")
         nothing = _fake(
@@ -59,7 +59,7 @@ class World:
             keep=lambda _: None,
             is_that=self._is_that,
         )
-        place = Place(_MINE, self.scoreboard, self.whiteboard)
+        place = Place(_MINE, self.scoreboard, self.rollout_state)
         self.follower = Follower(
             registry,
             loader,
@@ -85,20 +85,20 @@ class World:
 
     def other(self, serving: Target, ready: Target | None = None) -> None:
         """The other worker's note."""
-        self.whiteboard.put(_OTHER, Note(_OTHER, 1, "serving", serving, 1.0, ready))
+        self.rollout_state.put(_OTHER, Note(_OTHER, 1, "serving", serving, 1.0, ready))
 
     def order(self, target: Target) -> None:
         """Somebody orders a version, at once."""
-        self.whiteboard.give(Order(target, 0.0), instead_of=self.whiteboard.order)
+        self.rollout_state.give(Order(target, 0.0), instead_of=self.rollout_state.order)
 
     @property
     def ordered(self) -> Target | None:
-        order = self.whiteboard.order
+        order = self.rollout_state.order
         return order.target if order else None
 
     @property
     def state(self) -> str:
-        note = self.whiteboard.note(_MINE)
+        note = self.rollout_state.note(_MINE)
         return note.state if note else ""
 
     def change_to(self, version: str, generation: int) -> None:

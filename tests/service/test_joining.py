@@ -8,15 +8,15 @@ import pytest
 
 from service.config.settings import Settings
 from service.rollout import joining
-from service.rollout.rollout_state import Target, Whiteboard
+from service.rollout.rollout_state import RolloutState, Target
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
 
 
 def test_a_restart_keeps_the_way_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was left before the restart is named as former, so that it is not timed again."""
     generation = registry_of_twins(tmp_path).promote(SECOND, who="the tests").after.generation
-    board = Whiteboard(os.memfd_create("a-test"))
-    monkeypatch.setattr(joining, "whiteboard", lambda _: board)
+    board = RolloutState(os.memfd_create("a-test"))
+    monkeypatch.setattr(joining, "rollout_state", lambda _: board)
     shared = SimpleNamespace(run_folder=SimpleNamespace(path=tmp_path))
     monkeypatch.setattr(joining, "runtime", lambda: shared)
     settings = Settings(registry=str(tmp_path / "models"))

@@ -112,9 +112,9 @@ def test_a_version_that_was_replaced_is_another(reads: Reads) -> None:
     assert reads.loader.is_that(scorer, SECOND)
     other = BUNDLED.read_bytes() + b"more"
     reads.file.write_bytes(other)
-    papers = json.loads(reads.file.with_name("manifest.json").read_bytes())
-    papers["sha256"] = sha256(other).hexdigest()
-    reads.file.with_name("manifest.json").write_text(json.dumps(papers))
+    manifest = json.loads(reads.file.with_name("manifest.json").read_bytes())
+    manifest["sha256"] = sha256(other).hexdigest()
+    reads.file.with_name("manifest.json").write_text(json.dumps(manifest))
     assert not reads.loader.is_that(scorer, SECOND)
 
 

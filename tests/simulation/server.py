@@ -23,7 +23,7 @@ from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.process.scoreboard import Scoreboard
 from service.rollout.follower import Follower, Place
-from service.rollout.rollout_state import Whiteboard
+from service.rollout.rollout_state import RolloutState
 from service.routes.explain import ExplainRoute
 from service.routes.score import ScoreRoute
 from service.scoring.batching import Batcher, Waiting
@@ -82,7 +82,7 @@ class Server:
         with patch("service.server.worker.runtime", lambda: shared):
             self._worker = ScoringWorker(*self._arguments())
         self._worker.wsgi = SimpleNamespace(site=lambda *_: self.site)
-        place = Place(self._worker.place, shared.scoreboard, shared.whiteboard)
+        place = Place(self._worker.place, shared.scoreboard, shared.rollout_state)
         parts = cast("Any", shared.registry), cast("Any", Loader), self.slot, place
         poll = SETTINGS.registry_poll_seconds
         self._follower = Follower(*parts, _metrics().rollout, poll, self._shadow)
@@ -109,7 +109,7 @@ class Server:
         settings, keys, metrics = SETTINGS, _keys(), _metrics()
         parts = Parts(
             *(settings, keys, metrics, self.admission, self.slot),
-            *(shared.scoreboard, shared.whiteboard),
+            *(shared.scoreboard, shared.rollout_state),
         )
         flask, stands_for = _flask(self.number)
         stands_for(parts)
@@ -225,7 +225,7 @@ class Shared:
         self.scoreboard = Scoreboard(2)
         self.registry = Registry()
         self._memory = os.memfd_create("simulation")
-        self.whiteboard = Whiteboard(self._memory)
+        self.rollout_state = RolloutState(self._memory)
 
     def close(self) -> None:
         """Free the memory."""
@@ -368,7 +368,7 @@ class _StandIn:
 def _flask(number: int) -> tuple[Any, Any]:
     """The Flask app of a worker, and what makes its parts stand for others."""
     del number
-    stand_ins = {name: _StandIn() for name in ("admission", "slot", "scoreboard", "whiteboard")}
+    stand_ins = {name: _StandIn() for name in ("admission", "slot", "scoreboard", "rollout_state")}
     parts = Parts(SETTINGS, _keys(), _metrics(), **cast("dict[str, Any]", stand_ins))
     app = create_app(parts).flask
 

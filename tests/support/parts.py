@@ -14,7 +14,7 @@ from service.endpoints import public_site
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.process.scoreboard import PLACES, Scoreboard
-from service.rollout.rollout_state import Whiteboard
+from service.rollout.rollout_state import RolloutState
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.telemetry.log_lines import Lines
@@ -38,8 +38,8 @@ def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = 
     admission = Admission(settings, metrics.http.shed)
     slot = Slot(scorer, metrics, admission)
     slot.warm_up()
-    scoreboard, whiteboard = Scoreboard(PLACES), Whiteboard(os.memfd_create("test"))
-    return Parts(settings, keys, metrics, admission, slot, scoreboard, whiteboard)
+    scoreboard, rollout_state = Scoreboard(PLACES), RolloutState(os.memfd_create("test"))
+    return Parts(settings, keys, metrics, admission, slot, scoreboard, rollout_state)
 
 
 class Served:

@@ -15,8 +15,8 @@ from tests.support.server import environment
 
 def files(version: str, model: bytes = b"model", **changed: object) -> Files:
     """A version that the registry takes, though it is no model."""
-    papers = {"version": version, "file": "model.cbm", "sha256": sha256(model).hexdigest()}
-    return Files(model, json.dumps({**papers, **changed}).encode())
+    manifest = {"version": version, "file": "model.cbm", "sha256": sha256(model).hexdigest()}
+    return Files(model, json.dumps({**manifest, **changed}).encode())
 
 
 def no_check(_: Path) -> None:

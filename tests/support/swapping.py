@@ -13,7 +13,7 @@ import httpx
 from model.registry import Files, Registry, open_registry
 from model.registry.ingest import ingest
 from model.regno import BUNDLED
-from service.rollout.rollout_state import NAME, Whiteboard
+from service.rollout.rollout_state import NAME, RolloutState
 from tests.support import toys
 from tests.support.registry import no_check
 from tests.support.server import Server, eventually, free_port, serving
@@ -39,7 +39,7 @@ def registry_of_two(folder: Path) -> Registry:
 
 
 def registry_of_twins(folder: Path, **changed: Any) -> Registry:
-    """The bundled model as `first`, which is live, and again as `second`, with other papers.
+    """The bundled model as `first`, which is live, and again as `second`, with another manifest.
 
     The file is known to be good and nothing is trained, so that this takes no time.
     """
@@ -48,8 +48,8 @@ def registry_of_twins(folder: Path, **changed: Any) -> Registry:
     own = {"file": "model.cbm", "sha256": sha256(model).hexdigest()}
     registry = open_registry(folder / "models", check=no_check)
     for version, more in ((FIRST, {}), (SECOND, changed)):
-        papers = {**bundled, **own, "version": version, **more}
-        registry.add(Files(model, json.dumps(papers).encode()))
+        manifest = {**bundled, **own, "version": version, **more}
+        registry.add(Files(model, json.dumps(manifest).encode()))
     registry.promote(FIRST, who="the tests")
     return registry
 
@@ -101,8 +101,8 @@ def post(server: Server, path: str, body: Any = None, **headers: str) -> httpx.R
         return client.post(path, json={} if body is None else body)
 
 
-def board_of(server: Server) -> Whiteboard:
+def board_of(server: Server) -> RolloutState:
     """What the workers tell each other, seen from outside."""
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     memory = next(d for d in descriptors.iterdir() if NAME in str(d.readlink()))
-    return Whiteboard(os.open(memory, os.O_RDWR))
+    return RolloutState(os.open(memory, os.O_RDWR))

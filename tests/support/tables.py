@@ -11,7 +11,7 @@ import msgspec
 
 from model.bulk.blocks import Block
 from model.regno import RegnoScorer
-from model.regno.columns.bulk import score_block
+from model.regno.bulk import score_block
 from model.regno.request import FIELDS, from_fields
 from model.regno.training.simulate import simulate
 from model.request_decoder import invalid_request

@@ -5,6 +5,7 @@ accept is read by `model.regno.request`, whose rules alone decide.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import compress
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -12,10 +13,16 @@ import msgspec
 import numpy as np
 
 from model.errors import InvalidRequest
-from model.regno.columns.csv_times import days_and_months, hours
 from model.regno.columns.ragged import Lists
-from model.regno.columns.table import Columns, columns_of
-from model.regno.request import FIELDS, LONGEST, Reading, from_fields, parse_scores
+from model.regno.columns.table import MONTHS, Columns, columns_of
+from model.regno.request import (
+    FIELDS,
+    LONGEST,
+    Reading,
+    from_fields,
+    parse_scores,
+    parse_wall_clock,
+)
 from model.request_decoder import invalid_request
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -26,15 +33,21 @@ _numbers_decoder = msgspec.json.Decoder(list[float])
 _BETWEEN: Final = b"\x1e"
 _BOUNDARY: Final = b"]\x1e["
 _DIRECTIONS: Final = {b"0": 0, b"1": 1}
+_TEXTS: Final = ("regno_recognize", "afts_regno_ai", "camera_type", "camera_class")
 _NOT_UTF8: Final = "must be UTF-8 text"
+_USUAL_TIME: Final = len("2021-08-01 09:02:59")
+_DATE: Final = len("2021-08-01")
+_REMEMBERED: Final = 4096
+# The greatest hour, minute and second of the clock; each is at this place in the usual form.
+_GREATEST: Final = {11: 23, 14: 59, 17: 59}
 
 
 class Checked(NamedTuple):
-    """`n` rows, sorted by what became of them.
+    """`n` checked rows.
 
-    `usual` says which rows `columns` holds, in order, shape (n,); `columns` is None when
-    there is none. `unusual` are the readings of other rows, and `faults` tells what is wrong
-    with the rest, as "field: reason".
+    `usual` says which rows `columns` holds, in order, shape (n,); `columns` is None if there is
+    none. `unusual` are the readings of other rows, and `faults` the faults of the rest, as
+    "field: reason".
     """
 
     usual: Array
@@ -57,14 +70,14 @@ def check(cells: Sequence[Column], faults: dict[int, str], longest: int) -> Chec
     fault already are left out.
     """
     usual, columns = _columns(cells, list(faults), longest)
-    unusual, found = {}, dict(faults)
+    unusual, all_faults = {}, dict(faults)
     for row in np.flatnonzero(~usual).tolist():
         if row not in faults:
             try:
                 unusual[row] = _reading([column[row] for column in cells])
             except InvalidRequest as fault:
-                found[row] = str(fault)
-    return Checked(usual, columns, unusual, found)
+                all_faults[row] = str(fault)
+    return Checked(usual, columns, unusual, all_faults)
 
 
 def _reading(cells: Column) -> Reading:
@@ -84,18 +97,20 @@ def _columns(
     cells: Sequence[Column], faulty: list[int], longest: int
 ) -> tuple[Array, Columns | None]:
     """Which rows the quick checks accept, and their columns."""
-    _, _, accuracy, confidence, characters, lengths, _, _, times, direction = cells
-    camera, network, camera_type, camera_class = map(_texts, (*cells[:2], *cells[6:8]))
-    accuracies, confidences = _numbers(accuracy), _numbers(confidence)
-    directions = np.array([_DIRECTIONS.get(cell, -1) for cell in direction])
-    days, months = days_and_months(times)
-    clock_hours = hours(times)
-    (character_lists, whole), (length_lists, whole_too) = _lists(characters), _lists(lengths)
+    column = dict(zip(FIELDS, cells, strict=True))
+    texts = {name: _texts(column[name]) for name in _TEXTS}
+    accuracies = _numbers(column["recognition_accuracy"])
+    confidences = _numbers(column["afts_regno_ai_score"])
+    directions = np.array([_DIRECTIONS.get(cell, -1) for cell in column["direction"]])
+    days, months = _days_and_months(column["time_check"])
+    hours = _hours(column["time_check"])
+    character_lists, whole = _lists(column["afts_regno_ai_char_scores"])
+    length_lists, whole_too = _lists(column["afts_regno_ai_length_scores"])
     usual = (accuracies >= 0) & (accuracies <= 100) & (confidences >= 0) & (confidences <= 1)
-    usual &= (directions >= 0) & (days >= 0) & (clock_hours >= 0)
+    usual &= (directions >= 0) & (days >= 0) & (hours >= 0)
     usual &= whole & whole_too
-    for column in (camera, network, camera_type, camera_class):
-        usual &= _present(column)
+    for text in texts.values():
+        usual &= _present(text)
     if longest > LONGEST:
         for cell_column in cells:
             usual &= _short(cell_column)
@@ -104,17 +119,17 @@ def _columns(
     if not usual.any():
         return usual, None
     return usual, Columns(
-        camera=keep(camera),
-        network=keep(network),
+        camera=keep(texts["regno_recognize"]),
+        network=keep(texts["afts_regno_ai"]),
         accuracy=accuracies[usual],
         confidence=confidences[usual],
         character_scores=character_lists.only(usual),
         length_scores=length_lists.only(usual),
-        camera_type=keep(camera_type),
-        camera_class=keep(camera_class),
+        camera_type=keep(texts["camera_type"]),
+        camera_class=keep(texts["camera_class"]),
         day=days[usual],
         month=months[usual],
-        hour=clock_hours[usual],
+        hour=hours[usual],
         direction=directions[usual],
     )
 
@@ -159,10 +174,10 @@ def _text(cell: bytes) -> str | None:
 
 
 def _numbers(column: Column) -> Array:
-    """What JSON's grammar makes of each cell, NaN where it makes no number, shape (n,)."""
+    """Each cell as a JSON number, NaN where it is none, shape (n,)."""
     joined = b",".join(column)
-    # A cell of two numbers would make the count wrong, since none can make up for it. Blanks
-    # are for the row road, which may not take them.
+    # A cell of two numbers makes the count wrong, and no other cell can compensate. Cells with
+    # blanks are checked one by one, by rules that may refuse them.
     if not any(blank in joined for blank in (b" ", b"\t", b"\r", b"\n")):
         try:
             numbers = _numbers_decoder.decode(b"[" + joined + b"]")
@@ -217,3 +232,53 @@ def _list(cell: bytes) -> Sequence[float] | None:
         return parse_scores(cell.decode())
     except ValueError:
         return None
+
+
+def _days_and_months(cells: Sequence[bytes]) -> tuple[Array, Array]:
+    """The ordinals of their dates, and indices in `MONTHS`, each of shape (n,); day -1 for no date.
+
+    A date is the first ten bytes of a cell; what follows is for `_hours`.
+    """
+    dates = np.array([_date(cell[:_DATE]) for cell in cells])
+    return dates // len(MONTHS), dates % len(MONTHS)
+
+
+def _hours(cells: Sequence[bytes]) -> Array:
+    """The hour in what follows the date, -1 where no readable time ends so, shape (n,)."""
+    text = b"".join(cells)
+    lengths = np.fromiter(map(len, cells), dtype=np.intp, count=len(cells))
+    if (lengths != _USUAL_TIME).any():
+        return np.array([_hour(cell[_DATE:]) for cell in cells])
+    usual = _usual_hours(np.frombuffer(text, dtype=np.uint8).reshape(-1, _USUAL_TIME))
+    for row in np.flatnonzero(usual < 0).tolist():
+        usual[row] = _hour(cells[row][_DATE:])
+    return usual
+
+
+def _usual_hours(characters: Array) -> Array:
+    """The hours in `YYYY-MM-DD HH:MM:SS`, -1 where the clock is not so, shape (n,)."""
+    between, colons = characters[:, _DATE], characters[:, [13, 16]]
+    right = ((between == ord(" ")) | (between == ord("T"))) & (colons == ord(":")).all(axis=1)
+    digits = characters.astype(np.int64) - ord("0")
+    for at, greatest in _GREATEST.items():
+        tens, ones = digits[:, at], digits[:, at + 1]
+        right &= (tens >= 0) & (ones >= 0) & (ones <= 9) & (10 * tens + ones <= greatest)
+    return np.where(right, 10 * digits[:, 11] + digits[:, 12], -1)
+
+
+@lru_cache(_REMEMBERED)
+def _date(date: bytes) -> int:
+    """Twelve times the day's ordinal plus the month, -1 when it is no date."""
+    try:
+        clock = parse_wall_clock(date.decode())
+    except ValueError:
+        return -1
+    return clock.day * len(MONTHS) + MONTHS.index(clock.month)
+
+
+@lru_cache(_REMEMBERED)
+def _hour(rest: bytes) -> int:
+    try:
+        return parse_wall_clock("2000-01-01" + rest.decode()).hour
+    except ValueError:
+        return -1

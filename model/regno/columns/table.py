@@ -123,7 +123,7 @@ def as_declared(table: pd.DataFrame, features: Sequence[tuple[str, str]]) -> pd.
 
 
 class _Parts:
-    """Columns, and what several features are made of: each computed once and when asked."""
+    """Columns, and intermediate results of several features: each computed once, on first use."""
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns

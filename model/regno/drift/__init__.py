@@ -1,1 +1,1 @@
-"""Drift: how the readings of now compare with those that the model was measured on."""
+"""Drift: how scored readings compare with those that the model was measured on."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from model.regno.drift.drift import OTHER, SCORE, Variable
+from model.regno.drift.counter import OTHER, SCORE, Variable
 from model.regno.features import CATEGORICAL, TEXT, Row
 
 # Ten bins of equal shares, as is usual for the population stability index.
@@ -21,17 +21,18 @@ def reference(
     """The variables of rows and their scores; `features` name a row's elements.
 
     Texts are left out, and so is what has no value at all. `importances` are weights of the
-    features; those of the variables found are scaled to add up to 1.
+    features; those of the variables are scaled to add up to 1.
     """
     columns = dict(zip(features, zip(*rows, strict=True), strict=True))
-    found = [
+    variables = [
         _category(name, columns[name]) if name in CATEGORICAL else _number(name, columns[name])
         for name in features
         if name not in TEXT
     ]
-    found = [variable for variable in found if variable.bounds or variable.values]
-    whole = sum(importances.get(variable.name, 0.0) for variable in found) or 1.0
-    weighted = [_with(variable, importances.get(variable.name, 0.0) / whole) for variable in found]
+    variables = [variable for variable in variables if variable.bounds or variable.values]
+    weights = [importances.get(variable.name, 0.0) for variable in variables]
+    whole = sum(weights) or 1.0
+    weighted = [_with(v, weight / whole) for v, weight in zip(variables, weights, strict=True)]
     return [*weighted, _number(SCORE, positives)]
 
 

@@ -1,4 +1,4 @@
-"""The parity gate: a version that is to be promoted is tried beside the one that it replaces."""
+"""The parity gate: a version to be promoted is compared with the one that it replaces."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from model.regno.scorer import RegnoScorer
 class Gate:
     """A registry's check of one promotion: its usual check, then the comparison.
 
-    `parity` is what the comparison found, None until then.
+    `parity` is the result of the comparison, None before it.
     """
 
     def __init__(

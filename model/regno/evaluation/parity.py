@@ -1,7 +1,7 @@
-"""Two models on the same unlabelled readings: what would change, were one to serve for the other.
+"""Two models on the same unlabelled readings: what would change if one replaced the other.
 
-Of labelled rows `comparison` tells which model is better; here nobody knows who is right, so
-a candidate that differs much is stopped, for whoever promotes it to look at first.
+On labelled rows `bootstrap` shows which model is better. Without labels it is unknown which is
+right, so a candidate that differs much is refused until a person has decided.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +12,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from msgspec import Struct
 
-from model.regno.evaluation.comparison import flips
 from model.regno.request import Reading
-from model.regno.scorer import Score
+from model.regno.score import Score
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -26,7 +25,7 @@ _LEAST_TIMINGS: Final = 10
 
 
 class Scorer(Protocol):
-    """What is compared: a `RegnoScorer`."""
+    """What is compared: the part of `RegnoScorer` that this module uses."""
 
     @property
     def version(self) -> str:
@@ -41,13 +40,12 @@ class Scorer(Protocol):
 
 
 class Limits(Struct, frozen=True):
-    """What is bearable; shares, probabilities and the ratio are breached above, not at, a limit.
+    """How much may change; a limit is breached by what is above it, not at it.
 
     `flips` is the share of all rows that may be decided differently, `flips_in_class` that of
     the rows of a camera class; `mean_difference` is of probabilities; `slowdown` the
-    candidate's time for a row over the live model's. Of fewer rows than `least_rows`, and of
-    a class with fewer than `least_class`, a share says little: the one is remarked, the other
-    is not judged.
+    candidate's time for a row over the live model's. Shares of few rows say little: fewer than
+    `least_rows` rows are remarked, and a class of fewer than `least_class` has no limit.
     """
 
     flips: float = 0.02
@@ -89,7 +87,7 @@ class Differences(Struct, frozen=True):
 
 
 class Parity(Struct, frozen=True):
-    """What the comparison found; a struct that msgspec writes as JSON.
+    """The result of a comparison; a struct that msgspec writes as JSON.
 
     `rows` were scored by both; `unusable` of them got a score that is no probability and are
     left out of everything else. Seconds are those of the processor for one row, features and
@@ -108,11 +106,11 @@ class Parity(Struct, frozen=True):
     slowdown: float
 
     def breaches(self, limits: Limits) -> list[str]:
-        """Why the candidate should not serve, in plain words; empty if it may."""
+        """Why the candidate should not serve, in plain words; empty if it may serve."""
         return [*self._unusable(), *self._changed(limits), *self._slowed(limits)]
 
     def remarks(self, limits: Limits) -> list[str]:
-        """What makes the finding doubtful, in plain words."""
+        """What makes the result doubtful, in plain words."""
         if self.rows >= limits.least_rows:
             return []
         return [f"only {self.rows} rows were compared; {limits.least_rows} would say more"]
@@ -124,9 +122,9 @@ class Parity(Struct, frozen=True):
     def _changed(self, limits: Limits) -> Iterator[str]:
         if self.flips.share > limits.flips:
             yield _flipped("rows", self.flips, limits.flips)
-        for name, found in self.by_camera_class.items():
-            if found.rows >= limits.least_class and found.share > limits.flips_in_class:
-                yield _flipped(f"rows of camera class {name}", found, limits.flips_in_class)
+        for name, in_class in self.by_camera_class.items():
+            if in_class.rows >= limits.least_class and in_class.share > limits.flips_in_class:
+                yield _flipped(f"rows of camera class {name}", in_class, limits.flips_in_class)
         if self.differences.mean > limits.mean_difference:
             yield (
                 f"probabilities differ by {self.differences.mean:.4f} on average "
@@ -142,11 +140,11 @@ class Parity(Struct, frozen=True):
             )
 
 
-def _flipped(what: str, found: Flips, limit: float) -> str:
+def _flipped(what: str, flipped: Flips, limit: float) -> str:
     return (
-        f"{found.count} of {found.rows} {what} are decided differently: {found.share:.1%} "
-        f"(at most {limit:.1%}); {found.to_network} for the network now, "
-        f"{found.to_camera} for the camera"
+        f"{flipped.count} of {flipped.rows} {what} are decided differently: {flipped.share:.1%} "
+        f"(at most {limit:.1%}); {flipped.to_network} for the network now, "
+        f"{flipped.to_camera} for the camera"
     )
 
 
@@ -159,8 +157,7 @@ def compare(
     """Score readings, of which there must be at least one, by both models.
 
     They are scored in blocks, so that no other prediction of the process waits for long.
-    `clock` gives seconds; the usual one counts the work of this thread only, whatever else
-    the machine does.
+    `clock` returns seconds; the default one counts the work of this thread only.
     """
     before, after = _Side(live, clock), _Side(candidate, clock)
     blocks = [readings[at : at + BLOCK] for at in range(0, len(readings), BLOCK)]
@@ -198,13 +195,19 @@ class _Side:
         self._clock = clock
 
     def score(self, block: Sequence[Reading], times: int) -> None:
-        """Score a block; so many times, for the clock's sake."""
+        """Score a block a number of times, which makes the timing steadier."""
         scores: Sequence[Score] = ()
         for _ in range(times):
             began = self._clock()
             scores = self._scorer.score(block)
             self.seconds = min(self.seconds, (self._clock() - began) / len(block))
         self.positives += [score.positive for score in scores]
+
+
+def flips(new: Array, other: Array) -> Array:
+    """Where two models decide differently at one half, shape (rows,)."""
+    flipped: Array = (new > 0.5) != (other > 0.5)
+    return flipped
 
 
 def _probable(values: Array) -> Array:

@@ -1,6 +1,6 @@
-"""What is told of a model trained on own rows: how it does on the held-out ones, and what to doubt.
+"""The report on a model trained on own rows: metrics of the held-out ones, and warnings.
 
-Nothing here names a plate, and a camera class only if enough rows have it to be a class.
+It names no plate, and a camera class only if enough rows have it.
 """
 
 from collections import Counter
@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
-from model.regno.evaluation import evaluate
-from model.regno.evaluation.comparison import Difference, differences, flips
+from model.regno.dataset.rows import LabelledRows
+from model.regno.dataset.split import Split
+from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
+from model.regno.evaluation import metrics
+from model.regno.evaluation.bootstrap import Difference, differences
+from model.regno.evaluation.parity import flips
 from model.regno.features import CALENDAR, CATEGORICAL, TEXT
 from model.regno.model_file.manifest import USUAL_LENGTHS
-from model.regno.review.doubts import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
-from model.regno.training.labelled import Labelled
-from model.regno.training.split import Split
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -28,8 +29,8 @@ _TEXT_FIELDS: Final = {
     **{name: name.removesuffix("_text") for name in TEXT},
 }
 
-# Rarer camera classes are told of together: their figures would be noise, and what stands in
-# so few rows may be anything.
+# Rarer camera classes are reported together: their metrics would be noise, and a value in so few
+# rows may be anything.
 LEAST_CLASS: Final = 30
 OTHERS: Final = f"(classes of fewer than {LEAST_CLASS} rows)"
 _YEAR: Final = np.timedelta64(366, "D")
@@ -89,7 +90,7 @@ class Slice(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """Beside another model; `rightly` of the flipped rows this model decides right."""
+    """The comparison with another model; in `rightly` of the flipped rows this model is right."""
 
     version: str
     sha256: str
@@ -99,12 +100,12 @@ class Comparison(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """All of it.
+    """The whole report.
 
-    `unseen` are held-out rows whose category no training row has, by feature, the calendar's left
-    out; `empty` rows of all parts with an empty text, by field; `known_pairs` held-out rows whose
-    two readings also occur together in training; `years_apart` rows whose time is more than a year
-    from all times of most rows.
+    `model` and `baselines` are metrics of the held-out rows; `unseen` counts held-out rows whose
+    category no training row has, by feature, without the calendar's; `empty` rows of all parts with
+    an empty text, by field; `known_pairs` held-out rows whose two readings also occur together in
+    training; `years_apart` rows whose time is more than a year from all times of most rows.
     """
 
     version: str
@@ -114,7 +115,8 @@ class Report(Struct, frozen=True):
     seed: int
     parameters: dict[str, Any]
     trees: Trees
-    contenders: dict[str, dict[str, float]]
+    model: dict[str, float]
+    baselines: dict[str, dict[str, float]]
     reliability: list[dict[str, float]]
     by_camera_class: dict[str, Slice]
     unseen: dict[str, int]
@@ -125,20 +127,20 @@ class Report(Struct, frozen=True):
     warnings: list[str]
 
 
-def part(rows: Labelled) -> Part:
+def part(rows: LabelledRows) -> Part:
     """The figures of one part, whose rows are in the order of time."""
     first, last = (str(time).replace("T", " ") for time in (rows.times[0], rows.times[-1]))
     return Part(len(rows.labels), float(rows.labels.mean()), first, last)
 
 
-def camera_classes(rows: Labelled) -> Array:
+def camera_classes(rows: LabelledRows) -> Array:
     """The camera class of each row, `OTHERS` for rare ones, shape (rows,)."""
     classes = np.asarray(rows.table["camera_class"], dtype=object)
     counts = Counter(classes.tolist())
     return np.array([name if counts[name] >= LEAST_CLASS else OTHERS for name in classes.tolist()])
 
 
-def slices(rows: Labelled, new: Array, other: Array | None) -> dict[str, Slice]:
+def slices(rows: LabelledRows, new: Array, other: Array | None) -> dict[str, Slice]:
     """The camera classes by name; `new` and `other` are the probabilities of two models."""
     classes = camera_classes(rows)
     return {
@@ -152,8 +154,8 @@ def _slice(labels: Array, new: Array, other: Array | None) -> Slice:
     return Slice(
         rows=labels.size,
         positive_share=float(labels.mean()),
-        auc=evaluate.auc(labels, new),
-        calibration_error=evaluate.calibration_error(labels, new),
+        auc=metrics.auc(labels, new),
+        calibration_error=metrics.calibration_error(labels, new),
         believed=float((new > 0.5).mean()),
         flips=None if other is None else int(flips(new, other).sum()),
     )
@@ -192,12 +194,12 @@ def empty(split: Split) -> dict[str, int]:
 
 
 def of_empty(counts: Mapping[str, int], rows: int) -> list[str]:
-    """Warnings of empty texts."""
-    found = []
+    """Warnings about empty texts."""
+    lines = []
     for field, count in counts.items():
         but = ", but an empty value is not among those it knows" if field in CATEGORICAL else ""
-        found.append(f"{field}: {count} of {rows} rows are empty; the model learns from them{but}")
-    return found
+        lines.append(f"{field}: {count} of {rows} rows are empty; the model learns from them{but}")
+    return lines
 
 
 def years_apart(split: Split) -> int:
@@ -215,25 +217,26 @@ def known_pairs(split: Split) -> int:
 
 def warnings(
     trees: Trees,
-    contenders: Mapping[str, Mapping[str, float]],
+    model: Mapping[str, float],
+    score_itself: Mapping[str, float],
     unseen_rows: Mapping[str, int],
     held_out: int,
 ) -> list[str]:
-    """What whoever promotes the model should know first."""
-    found = [
+    """What a person should know before promoting the model."""
+    lines = [
         f"{name}: {count} of {held_out} held-out rows have a value that no training row has; "
         "their scores are guesses"
         for name, count in unseen_rows.items()
     ]
     if not trees.stopped_early:
-        found.append(f"training ended at its limit of {trees.most} trees; more may do better")
-    if contenders["model"]["auc"] <= contenders["score_itself"]["auc"]:
-        found.append("the network's own score ranks the held-out rows as well as the model does")
-    return found
+        lines.append(f"training ended at its limit of {trees.most} trees; more may do better")
+    if model["auc"] <= score_itself["auc"]:
+        lines.append("the network's own score ranks the held-out rows as well as the model does")
+    return lines
 
 
 def doubtful(source: Source, apart: int) -> list[str]:
-    """What to doubt of the rows themselves; `apart` is how many are `years_apart`."""
+    """Warnings about the rows themselves; `apart` is how many are `years_apart`."""
     counts = {parts(warning): count for warning, count in source.warnings.items()}
     lines = [
         f"{field}{': ' if field else ''}{count} of {source.rows} rows have {_DOUBTFUL[kind]}"

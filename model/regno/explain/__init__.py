@@ -1,1 +1,1 @@
-"""Explanations: contributions of features, made in a process of their own, in plain words."""
+"""Explanations: contributions of features, computed in a separate process, with phrases."""

@@ -1,8 +1,8 @@
-"""Contributions of features, worked out beside the process that scores.
+"""Contributions of features, computed in another process than the one that scores.
 
-They take CatBoost some ten milliseconds a row, and all its calls in a process take turns (see
-`catboost_file`): in a thread, each row would hold up all scoring for so long. So they have a
-process of their own, started when first needed, which runs when nobody else wants to.
+CatBoost takes some ten milliseconds a row, and all its calls in a process are serialised (see
+`catboost_file`): in a thread, each explained row would delay all scoring for that long. So a
+separate process computes them. It starts on first use and runs with idle priority.
 """
 
 import os
@@ -20,19 +20,20 @@ from typing import Final
 
 from model.errors import ExplainerGone, NotExplained
 from model.regno.features import Row
-from model.regno.model_file.catboost_file import BinaryModel, Contributions
+from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.score import Contributions
 
 _ROOT: Final = Path(__file__).parents[3]
-# What tells that the other end of a connection is gone.
+# Raised when the other end of a connection is gone.
 _ENDED: Final = (EOFError, ConnectionError)
-# How a process ends whose own code is at fault; the kernel ends one without memory by another.
+# Signals of a process whose own code crashed; the kernel's out-of-memory killer sends another.
 _CRASHES: Final = frozenset(
     -number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE)
 )
 
 
 class Explainer:
-    """Asks the process of one model; at most one question at a time, whatever thread asks."""
+    """The client of one model's process; serialises the calls of all threads."""
 
     def __init__(self, model: BinaryModel) -> None:
         self._model = model
@@ -40,16 +41,16 @@ class Explainer:
         self._process: _Process | None = None
 
     def contributions(self, rows: Sequence[Row], seconds: float) -> list[Contributions]:
-        """Those of each row, within so many seconds.
+        """The contributions of each row.
 
-        Raises NotExplained: `in_time` is false when it took too long; the process is ended then.
-        Raises ExplainerGone when there can be no process, or somebody ends it again and again.
+        Raises NotExplained; after `seconds` with `in_time` false, and the process is ended.
+        Raises ExplainerGone if no process can be started, or it is killed twice.
         """
         latest = monotonic() + seconds
         with self._lock:
             try:
                 return self._ask(rows, latest)
-            except _ENDED:  # somebody killed it: another may have more luck
+            except _ENDED:  # it was killed: try once more with a new one
                 self._end()
             try:
                 return self._ask(rows, latest)
@@ -60,12 +61,12 @@ class Explainer:
                 raise ExplainerGone("its process ended") from error
 
     def close(self) -> None:
-        """End the process; the next question starts another."""
+        """End the process; the next call starts another."""
         with self._lock:
             self._end()
 
     def _ask(self, rows: Sequence[Row], latest: float) -> list[Contributions]:
-        process = self._process = self._process or self._begun()
+        process = self._process = self._process or self._start()
         process.connection.send(rows)
         if not process.connection.poll(max(0.0, latest - monotonic())):
             self._end()
@@ -75,7 +76,7 @@ class Explainer:
             raise NotExplained(answer)
         return answer
 
-    def _begun(self) -> "_Process":
+    def _start(self) -> "_Process":
         try:
             return _Process(self._model)
         except (OSError, MemoryError) as error:
@@ -83,20 +84,20 @@ class Explainer:
             raise ExplainerGone(f"no process for it can be made: {reason}") from error
 
     def _end(self) -> int:
-        """End the process; its exit code, as it was if it had ended by itself."""
+        """End the process. Returns its exit code, 0 if there is none."""
         process, self._process = self._process, None
         return process.end() if process else 0
 
 
 class _Process:
-    """The process while it runs, and our end of the connection to it."""
+    """A running process and the connection to it."""
 
     def __init__(self, model: BinaryModel) -> None:
-        """Raises OSError or MemoryError when there is no room for another process."""
-        self.connection, theirs = Pipe()
+        """Raises OSError or MemoryError if no process can be started."""
+        self.connection, child_end = Pipe()
         try:
-            with theirs:
-                self._process = _started(model, theirs)
+            with child_end:
+                self._process = _popen(model, child_end)
         except BaseException:
             self.connection.close()
             raise
@@ -108,15 +109,15 @@ class _Process:
         return self._process.wait()
 
 
-def _started(model: BinaryModel, theirs: Connection) -> "subprocess.Popen[bytes]":
-    # In memory: a pipe would hold us up until the process reads, and a file leaves traces.
+def _popen(model: BinaryModel, child_end: Connection) -> "subprocess.Popen[bytes]":
+    # In memory: writing to a pipe would wait until the process reads, and a file leaves traces.
     with os.fdopen(os.memfd_create("model"), "w+b") as file:
         pickle.dump(model, file)
         file.flush()
-        ends = (theirs.fileno(), file.fileno())
+        descriptors = (child_end.fileno(), file.fileno())
         return subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "model.regno.explain.explain_process", *map(str, ends)],
-            pass_fds=ends,
+            [sys.executable, "-m", "model.regno.explain.process", *map(str, descriptors)],
+            pass_fds=descriptors,
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,22 +1,19 @@
-"""From contributions of features to an explanation in plain words.
+"""Explanations: contributions of features as text and as steps of the probability.
 
-Contributions add up in log-odds, so a probability has no fixed share of each: the steps are
-those on the way from the base to the score, the greatest contribution first.
+Contributions add up in log-odds, so a probability has no fixed share of each: the steps lead from
+the base to the score, the greatest contribution first.
 """
 
 from collections.abc import Sequence
 from math import exp
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
 from model.errors import NotExplained
-from model.regno.explain.wording import phrase
+from model.regno.explain.phrases import phrase
 from model.regno.features import Row, Value
-from model.regno.model_file.catboost_file import Contributions
-
-if TYPE_CHECKING:
-    from model.regno.scorer import Score
+from model.regno.score import Contributions, Score
 
 Side: TypeAlias = Literal["network", "camera", "neither"]
 
@@ -27,7 +24,7 @@ _NAMED: Final = 3
 
 
 class Influence(Struct):
-    """What one feature did to a score."""
+    """The influence of one feature on a score."""
 
     feature: str
     value: Annotated[float | int | str | None, Meta(description="The row's; null if missing.")]
@@ -42,7 +39,7 @@ class Influence(Struct):
 
 
 class Explanation(Struct):
-    """A score and how it came about: `base` and all contributions add up to `raw`."""
+    """A score and its reasons: `base` and all contributions add up to `raw`."""
 
     negative: Annotated[float, Meta(description="As POST /reg/ says.")]
     positive: Annotated[float, Meta(description="As POST /reg/ says.")]
@@ -55,8 +52,8 @@ class Explanation(Struct):
     ]
 
 
-def explain(names: Sequence[str], row: Row, score: "Score", parts: Contributions) -> Explanation:
-    """A row's score in words; `names` are the features, in the order of row and contributions.
+def explain(names: Sequence[str], row: Row, score: Score, parts: Contributions) -> Explanation:
+    """The explanation of a row's score; `names` are the features, in the order of row and `parts`.
 
     Raises NotExplained when the contributions don't add up to the score.
     """
@@ -76,7 +73,7 @@ def explain(names: Sequence[str], row: Row, score: "Score", parts: Contributions
     )
 
 
-def _check_sum(parts: Contributions, score: "Score") -> None:
+def _check_sum(parts: Contributions, score: Score) -> None:
     terms = (parts.base, *parts.features)
     if not abs(sum(terms) - parts.raw) <= _SAME * max(1.0, *map(abs, terms)):
         raise NotExplained(
@@ -104,8 +101,10 @@ def _side(contribution: float) -> Side:
 
 
 def _summary(positive: float, base: float, influences: Sequence[Influence]) -> str:
-    told = f"The network is right with {100 * positive:.1f} %, from {100 * base:.1f} % at the base."
-    return " ".join((told, *_reasons("network", influences), *_reasons("camera", influences)))
+    summary = (
+        f"The network is right with {100 * positive:.1f} %, from {100 * base:.1f} % at the base."
+    )
+    return " ".join((summary, *_reasons("network", influences), *_reasons("camera", influences)))
 
 
 def _reasons(side: Side, influences: Sequence[Influence]) -> list[str]:
@@ -116,7 +115,7 @@ def _reasons(side: Side, influences: Sequence[Influence]) -> list[str]:
 
 
 def _probability(log_odds: float) -> float:
-    """Of both forms the one that can't overflow."""
+    """The logistic function, in the form that can't overflow."""
     if log_odds >= 0:
         return 1 / (1 + exp(-log_odds))
     grown = exp(log_odds)

@@ -1,1 +1,1 @@
-"""A model file: loading it, its manifest, its positive class, whether it answers probabilities."""
+"""Model files: loading, manifests, the positive class, checks of outputs."""

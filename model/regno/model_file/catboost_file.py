@@ -1,4 +1,4 @@
-"""A `.cbm` file, loaded and examined. The only module on the scoring road that imports CatBoost."""
+"""A `.cbm` file, loaded and checked. The only module of the serving path that imports CatBoost."""
 
 import hashlib
 import threading
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from model.names import printable
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, Row
 from model.regno.model_file.classes import classes_of
 from model.regno.model_file.outputs import output_of
+from model.regno.score import Contributions
 
 # CatBoost swaps process-wide log streams around every public predict. Two predicts at once
 # race on them and leave lines such as `Object info sizes: 1 41` on stdout, where the logs
@@ -33,17 +34,6 @@ _MAY_BE_CATEGORICAL: Final = frozenset(
 _NAMED: Final = 10
 
 
-class Contributions(NamedTuple):
-    """How one raw score (log-odds of `positive`) came about: `base` and the features' sum to it.
-
-    `features` has one number for each of the model's features, in its order.
-    """
-
-    base: float
-    features: list[float]
-    raw: float
-
-
 class BinaryModel:
     """A binary classifier with its declared features.
 
@@ -52,7 +42,7 @@ class BinaryModel:
     """
 
     def __init__(self, model: CatBoost, sha256: str = "", positive_class: str = "") -> None:
-        """`positive_class` names the class that is positive where the names do not tell.
+        """`positive_class` names the positive class where the class names do not show it.
 
         Raises ModelRefused, naming what is wrong.
         """
@@ -91,7 +81,7 @@ class BinaryModel:
         return {self.features[at][0]: list(values) for at, values in borders.items() if values}
 
     def uses(self, feature: str) -> bool:
-        """Whether any tree splits on a feature, as far as the file can tell."""
+        """Whether any tree splits on a feature; True if the file does not show it."""
         try:
             return self.importances()[feature] > 0
         except CatBoostError:  # without the weights of its leaves
@@ -178,10 +168,10 @@ class BinaryModel:
 
 @contextmanager
 def refusing(what: str, path: str = "") -> Iterator[None]:
-    """Whatever is raised within is a refusal: `what` is wrong with a model, and the reason.
+    """Turn exceptions within the block into ModelRefused: `what` is wrong, and the reason.
 
-    But for MemoryError: how much there is depends on the process. `path` is that of a copy, which
-    the reason does not tell.
+    Except MemoryError, which depends on the process. `path` is that of a temporary copy: the
+    reason does not name it.
     """
     try:
         yield

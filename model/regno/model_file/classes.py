@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from model.errors import ModelRefused
 from model.names import PLATE, is_plate, printable
 
-# What needs no word from anybody, whatever the order: the first of each pair is positive.
+# Names that show which class is positive: the first of each pair.
 _EVIDENT: Final = {"1": "0", "1.0": "0.0", "true": "false"}
 
 

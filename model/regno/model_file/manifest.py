@@ -1,4 +1,4 @@
-"""What is known about a model file: the manifest that lies beside it as `manifest.json`."""
+"""The manifest: what is known about a model file, in `manifest.json` next to it."""
 
 import platform
 from importlib.metadata import version
@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from model import files
 from model.errors import ModelRefused
-from model.regno.drift.drift import Variable
+from model.regno.drift.counter import Variable
 from model.utf8 import file_text
 
 FILE_NAME: Final = "manifest.json"
@@ -36,8 +36,8 @@ class Manifest(Struct):
     numeric feature; `plate_lengths` for how many plate lengths, from 0 on, the network has a
     confidence. `classes` are the names of the model's two classes in its own order, and
     `positive_class` the one that means that the network is right; older manifests lack both.
-    `unexplained` is why contributions can't be worked out, "" if they can, None if nobody tried.
-    Of a model that came without a manifest, training and metrics are unknown.
+    `unexplained` is why contributions can't be worked out, "" if they can, None if not known.
+    For a model that came without a manifest, training and metrics are empty.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Manifest(Struct):
     plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
 
 
-def beside(model: Path, sha256: str) -> Manifest | None:
+def load_for(model: Path, sha256: str) -> Manifest | None:
     """The manifest of a model file, None when it has none.
 
-    A manifest that names another file is another model's and is left alone.
+    A manifest that names another file belongs to another model and is ignored.
     Raises ModelRefused when the manifest is unreadable or was written for other bytes.
     """
     path = model.with_name(FILE_NAME)

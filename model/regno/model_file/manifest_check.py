@@ -1,6 +1,6 @@
-"""Whether a manifest can be the one of a model: what it says goes into headers, logs and metrics.
+"""Whether a manifest fits its model: its values go into headers, logs and metrics.
 
-Each check is a generator of what is wrong, which begins with the manifest's field.
+Each check is a generator of faults; a fault begins with the manifest's field.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from typing import Final
 from model.names import PLATE, RULE, is_name, is_plate, printable
 from model.redaction import is_whole_plate, redact
 from model.regno import golden
-from model.regno.drift.drift import OTHER, SCORE, Variable
+from model.regno.drift.counter import OTHER, SCORE, Variable
 from model.regno.features import CATEGORICAL, NUMERIC
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import Manifest
@@ -20,12 +20,12 @@ from model.regno.request import LONGEST
 # Shares are rounded to six digits, and there may be as many as there are categories.
 _ROUNDED: Final = 0.01
 _LONGEST_TEXT: Final = 300
-# Each value of a category has time series of its own.
+# Each value of a category has its own time series.
 _MOST_VALUES: Final = 10_000
 
 
 def fault(manifest: Manifest, model: BinaryModel) -> str:
-    """What is wrong with it first of all, beginning with the field; "" if nothing is."""
+    """The first fault of a manifest, beginning with the field; "" if there is none."""
     faults = chain(
         _names(manifest),
         _features(manifest, model),

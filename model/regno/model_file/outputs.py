@@ -1,7 +1,7 @@
-"""Whether all that a model can answer are probabilities, and how its raw scores make them.
+"""Whether all outputs of a model are probabilities, and how they are computed from raw scores.
 
-The golden rows reach few of a model's leaves. Its raw score is its scale times the sum of one
-leaf of each tree, plus its bias: what holds for all leaves holds for all readings.
+The golden rows reach few of a model's leaves. A raw score is the scale times the sum of one leaf
+of each tree, plus the bias: what holds for all leaves holds for all readings.
 """
 
 import json
@@ -15,17 +15,17 @@ from model.names import printable
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-# How many raw scores the losses give of which CatBoost makes probabilities of two classes. Of an
-# objective of one's own it makes them as of Logloss.
+# The number of raw scores a row for each loss from which CatBoost computes probabilities of two
+# classes. For custom objectives it computes them as for Logloss.
 _SIGMOID: Final = frozenset(("Logloss", "CrossEntropy", "Focal", "PythonUserDefinedPerObject"))
 _ONE_VS_ALL: Final = "MultiClassOneVsAll"
 _DIMENSIONS: Final = {**dict.fromkeys(_SIGMOID, 1), "MultiClass": 2, _ONE_VS_ALL: 2}
-# Of raw scores that are each other's negative but for rounding; a probability moves by a quarter.
+# Tolerance for raw scores that should be each other's negative; a probability moves by a quarter.
 _SAME: Final = 1e-9
 
 
 class Output(NamedTuple):
-    """The loss that a model was trained with, and what its trees' sum is scaled and shifted by.
+    """The loss that a model was trained with, and the scale and bias of its trees' sum.
 
     `bias` has one element for each raw score of a row: two when each class has its own.
     """
@@ -35,7 +35,7 @@ class Output(NamedTuple):
     bias: list[float]
 
     def log_odds(self, raw: Array, positive_at: int) -> Array:
-        """Those of the class at a place, out of raw scores (rows,) or (rows, 2), or their parts."""
+        """The log-odds of a class, from raw scores (rows,) or (rows, 2), or from parts of them."""
         if len(self.bias) == 1:
             return raw if positive_at == 1 else 0.0 - raw  # not -raw: nothing is to be -0.0
         if self.loss == _ONE_VS_ALL:
@@ -44,7 +44,7 @@ class Output(NamedTuple):
 
 
 def output_of(model: CatBoost) -> Output:
-    """That of a model with two classes. Raises ModelRefused if any could be no probability."""
+    """The output of a model with two classes. Raises ModelRefused if it may be no probability."""
     loss = _loss(model)
     scale, bias = model.get_scale_and_bias()
     output = Output(loss, scale, bias if isinstance(bias, list) else [bias])
@@ -58,7 +58,7 @@ def output_of(model: CatBoost) -> Output:
 
 
 def _loss(model: CatBoost) -> str:
-    """The name of the loss, "" if the file does not tell: sums of models have it by itself."""
+    """The name of the loss, "" if the file has none; sums of models store it apart."""
     metadata = model.get_metadata()
     try:
         own = json.loads(metadata.get("loss_function") or "{}")

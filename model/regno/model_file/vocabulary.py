@@ -1,13 +1,13 @@
 """Which categories a model knows.
 
-CatBoost scores a category that it never saw without a word, as if it were any other unseen
-one, and that flips decisions. A manifest lists what was seen in training. A bare .cbm holds
-only hashes, but it can be asked: a value that scores exactly like nonsense, in every one of
-several different rows, is nonsense to the model.
+CatBoost silently scores a category that it never saw like any other unseen one, and that flips
+decisions. A manifest lists the values seen in training. A bare .cbm holds only their hashes, but
+it can be probed: a value that scores exactly like nonsense, in every one of several different
+rows, is unknown to the model.
 
-One kind of feature can't be asked about. CatBoost gives a feature of two values one split,
-"is it this one", and the other value then scores like nonsense though it is well known. So a
-model is asked about a feature only if it tells two values of the contract from nonsense.
+One kind of feature can't be probed. CatBoost gives a feature of two values one split, "is it this
+one", and the other value then scores like nonsense though it is known. So a feature is probed only
+if the model distinguishes two values of the contract from nonsense.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -20,10 +20,10 @@ from model.regno.model_file.catboost_file import BinaryModel
 
 Guard: TypeAlias = tuple[int, str, Callable[[Value], bool]]
 
-# Only what clients send is asked about, by the values that the contract names. The other
-# categories are computed here from closed lists: a month that a model never saw is no fault
-# of anybody's data.
-ASKED: Final = {
+# Only what clients send is probed, starting from the values that the contract names. The other
+# categories are computed here from closed lists: a month that a model never saw is no fault of
+# the data.
+PROBED: Final = {
     "camera_type": ("Стационарная", "Передвижная"),
     "camera_class": (
         *("Астра-Трафик", "Стрелка-Плюс", "Стрелка-М", "Стрелка-360", "Стрелка"),
@@ -32,16 +32,16 @@ ASKED: Final = {
 }
 # No JSON client's category begins so: U+0000 is no part of any name.
 _NONSENSE: Final = "\0never seen"
-# A question is a predict of its own, and clients may send any number of new values: so many
-# are asked a second, so many unknown values remembered. The rest count as unseen: what can't
-# be judged is not to be trusted, and the values of honest traffic are few and soon known.
-_A_SECOND: Final = 50
+# A probe is a prediction, and clients may send any number of new values: these limit the probes a
+# second and the unknown values remembered. Values beyond them count as unseen: honest traffic has
+# few values, which are soon known.
+_PROBES_A_SECOND: Final = 50
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 200
 
 
 class Vocabulary:
-    """Tells the unseen categories of a row, by guards: (index in the row, feature, knows)."""
+    """Finds the unseen categories of a row, by guards: (index in the row, feature, knows)."""
 
     def __init__(self, guards: Sequence[Guard]) -> None:
         self._guards = guards
@@ -52,12 +52,12 @@ class Vocabulary:
 
 
 def names(values: Iterable[str]) -> list[str]:
-    """The sorted vocabulary of what rows hold. A blank names nothing: that value is missing."""
+    """The sorted distinct values, without blank ones: those are missing values."""
     return sorted({value for value in values if value.strip()})
 
 
 def listed(model: BinaryModel, values: Mapping[str, Sequence[str]]) -> list[Guard]:
-    """By the values that a manifest lists for categorical features."""
+    """Guards by the values that a manifest lists for categorical features."""
     return [
         (index, name, frozenset(values[name]).__contains__)
         for index, (name, kind) in enumerate(model.features)
@@ -65,38 +65,38 @@ def listed(model: BinaryModel, values: Mapping[str, Sequence[str]]) -> list[Guar
     ]
 
 
-def asked(
-    model: BinaryModel, contexts: Sequence[Row], besides: Collection[str] = ()
+def probed(
+    model: BinaryModel, contexts: Sequence[Row], listed: Collection[str] = ()
 ) -> list[Guard]:
-    """By asking the model, once for each value of the features not among `besides`.
+    """Guards that probe the model, once for each value of the features not among `listed`.
 
     `contexts` are rows in its order.
     """
     return [
-        (index, name, _Question(model, contexts, index, ASKED[name]))
+        (index, name, _Probe(model, contexts, index, PROBED[name]))
         for index, (name, kind) in enumerate(model.features)
-        if kind == "categorical" and name in ASKED and name not in besides and model.uses(name)
+        if kind == "categorical" and name in PROBED and name not in listed and model.uses(name)
     ]
 
 
 def known(
     model: BinaryModel, contexts: Sequence[Row], samples: Mapping[str, Collection[str]]
 ) -> dict[str, list[str]]:
-    """The values of samples, by feature, less those that the model can be shown not to know.
+    """The values of samples by feature, without those that the model provably does not know.
 
     The values that the contract names are tried too: a sample may lack some.
     """
-    questions = {name: question for _, name, question in asked(model, contexts)}
+    probes = {name: probe for _, name, probe in probed(model, contexts)}
     vocabularies = {}
     for name, values in samples.items():
-        tried = {*values, *ASKED.get(name, ())}
-        question = questions.get(name)
-        knows = question.knows if isinstance(question, _Question) else tried.__contains__
+        tried = {*values, *PROBED.get(name, ())}
+        probe = probes.get(name)
+        knows = probe.knows if isinstance(probe, _Probe) else tried.__contains__
         vocabularies[name] = names(filter(knows, tried))
     return vocabularies
 
 
-class _Question:
+class _Probe:
     """Whether the model knows a value of the feature at `index`."""
 
     def __init__(
@@ -108,14 +108,14 @@ class _Question:
         self._index = index
         self._known: set[Value] = set()
         self._unknown: set[Value] = set()
-        self._second = self._asked = 0
+        self._second = self._probes = 0
 
     def __call__(self, value: Value) -> bool:
-        if value in self._known or not self._can_tell:
+        if value in self._known or not self._can_be_probed:
             return True
-        if value in self._unknown or len(str(value)) > _LONGEST or not self._may_ask():
+        if value in self._unknown or len(str(value)) > _LONGEST or not self._may_probe():
             return False
-        if self._is_told(value):
+        if self._distinguishes(value):
             self._known.add(value)
             return True
         if len(self._unknown) >= _REMEMBERED:
@@ -125,21 +125,21 @@ class _Question:
 
     def knows(self, value: Value) -> bool:
         """The same without limits or memory."""
-        return not self._can_tell or self._is_told(value)
+        return not self._can_be_probed or self._distinguishes(value)
 
-    def _may_ask(self) -> bool:
+    def _may_probe(self) -> bool:
         second = int(monotonic())
         if second != self._second:
-            self._second, self._asked = second, 0
-        self._asked += 1
-        return self._asked <= _A_SECOND
+            self._second, self._probes = second, 0
+        self._probes += 1
+        return self._probes <= _PROBES_A_SECOND
 
-    # Worked out when first asked: nothing is predicted at load.
+    # Computed on first use: nothing is predicted at load.
     @cached_property
-    def _can_tell(self) -> bool:
-        return sum(map(self._is_told, self._named)) >= 2
+    def _can_be_probed(self) -> bool:
+        return sum(map(self._distinguishes, self._named)) >= 2
 
-    def _is_told(self, value: Value) -> bool:
+    def _distinguishes(self, value: Value) -> bool:
         return self._scores_with(value) != self._of_nonsense
 
     @cached_property

@@ -1,1 +1,1 @@
-"""What makes a reading doubtful, what guards do about it, which decision a score leads to."""
+"""Review: guards against doubtful readings, and the decision that a score leads to."""

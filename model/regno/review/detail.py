@@ -1,14 +1,11 @@
-"""What else there is to tell of a score: whose reading to take, how clearly, and what to doubt."""
+"""The detail of a score: which reading to take, with what margin, and what makes it doubtful."""
 
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from model.regno.features import field_of
-from model.regno.request import Reading
-from model.regno.review.decision import Decision, Thresholds
-from model.regno.review.doubts import (
+from model.regno.doubts.finder import (
     AGREE,
     CAMERA,
     CHARACTERS,
@@ -21,9 +18,13 @@ from model.regno.review.doubts import (
     UNSEEN,
     parts,
 )
+from model.regno.features import field_of
+from model.regno.request import Reading
+from model.regno.review.decision import Decision, Thresholds
 from model.regno.review.guards import Guards
 from model.regno.review.spelling import nearest
-from model.regno.scorer import RegnoScorer, Score
+from model.regno.score import Score
+from model.regno.scorer import RegnoScorer
 
 
 class UnseenCategory(Struct, frozen=True, tag_field="kind", tag="unseen-category"):
@@ -42,7 +43,7 @@ class UnseenCategory(Struct, frozen=True, tag_field="kind", tag="unseen-category
 class LookalikeLetters(Struct, frozen=True, tag_field="kind", tag="lookalike-letters"):
     """A plate has Latin letters where Cyrillic ones are meant.
 
-    `normalised` tells whether the Cyrillic ones were scored instead.
+    `normalised` says whether the Cyrillic ones were scored instead.
     """
 
     field: str
@@ -146,7 +147,7 @@ def _unseen(case: _Case) -> Doubt:
     return UnseenCategory(field_of(feature), feature, like, case.normalised)
 
 
-# The features that tell when a field is below its range, and when above.
+# The features that show a field below its range, and above it.
 _MEASURES: Final = {
     CHARACTERS: ("min_sym_score", "max_sym_score"),
     LENGTHS: ("max_len_score", "max_len_score"),

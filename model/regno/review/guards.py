@@ -1,13 +1,13 @@
-"""What becomes of a doubtful reading, by the policy of each of its warnings.
+"""Guards: what is done with a doubtful reading, by the policy for each of its warnings.
 
-    accept      the reading is scored as it is, with the warning
-    normalise   a category is taken for the known one that differs by case, spaces or
-                look-alike letters only, if there is just one; a plate's letters for the
-                Cyrillic ones; what can't be put right so is accepted
+    accept      the reading is scored unchanged, with the warning
+    normalise   a category is replaced by the only known one that differs just in case, spaces or
+                look-alike letters, a plate's Latin letters by Cyrillic ones; a reading that can't
+                be corrected like this is accepted
     reject      the reading is refused
 
-A model scores what it is given: nothing is changed unless a policy says so. Categories of the
-calendar are judged only where their policy is `reject`: see `doubts` for the other warnings.
+A reading changes only where a policy says so. Categories of the calendar are checked only if their
+policy is `reject`; `doubts.finder` describes the other warnings.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +16,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from msgspec import structs
 
 from model.errors import InvalidRequest
-from model.regno.features import CALENDAR, Row, field_of
-from model.regno.plates import in_cyrillic
-from model.regno.request import Reading
-from model.regno.review.doubts import (
+from model.regno.doubts.finder import (
     AGREE,
     CAMERA,
     CHARACTERS,
@@ -34,6 +31,9 @@ from model.regno.review.doubts import (
     named,
     parts,
 )
+from model.regno.features import CALENDAR, Row, field_of
+from model.regno.plates import in_cyrillic
+from model.regno.request import Reading
 from model.regno.review.spelling import respelt
 from model.regno.scorer import RegnoScorer
 
@@ -53,8 +53,8 @@ _KINDS: Final = {
 class Checked(NamedTuple):
     """A row to score, or the fault for which it is refused.
 
-    `warnings` are those that are left; `normalised` are the fields that were changed, and
-    `reading` is with these changes, None if there are none.
+    `warnings` are the remaining ones; `normalised` are the changed fields, and `reading` is the
+    changed reading, None without changes.
     """
 
     row: Row
@@ -95,7 +95,7 @@ class Guards:
     def settle(
         self, scorer: RegnoScorer, reading: Reading, row: Row, warnings: Sequence[str]
     ) -> Checked:
-        """What becomes of a reading that has warnings."""
+        """The outcome for a reading with warnings: its row, changes, or a fault."""
         changes = self._changes(scorer, reading, warnings)
         if changes:
             reading = structs.replace(reading, **changes)

@@ -9,24 +9,16 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from model.errors import ParametersRefused
+from model.regno.dataset.split import SplitShares
 from model.utf8 import file_text
 
 PATH: Final = Path(__file__).parents[1] / "training.toml"
 _MOST_SHARES: Final = 0.9
 _UNKNOWN: Final = re.compile("unknown field `(.+)`")
 
-Share = Annotated[float, Meta(ge=0.01, le=0.8)]
-
-
-class SplitShares(Struct, frozen=True, forbid_unknown_fields=True):
-    """Shares of the rows by time; the rest, which is the oldest, trains."""
-
-    validation: Share
-    held_out: Share
-
 
 class CatBoostParameters(Struct, frozen=True, forbid_unknown_fields=True):
-    """What CatBoost is given, by its own names, but for `threads`."""
+    """CatBoost's parameters under its own names, except for `threads`."""
 
     iterations: Annotated[int, Meta(ge=1, le=100_000)]
     early_stopping_rounds: Annotated[int, Meta(ge=1, le=100_000)]
@@ -46,7 +38,7 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(path: Path | None = None) -> Parameters:
-    """The parameters of `training.toml`, with those of a file of one's own in their place.
+    """The parameters of `training.toml`, overridden by those of another file.
 
     Raises ParametersRefused, naming the file and the key.
     """
@@ -63,7 +55,7 @@ def load(path: Path | None = None) -> Parameters:
 
 
 def _merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Table by table. What is no table stays as it is, for the check to refuse."""
+    """Merge table by table. A value that is not a table stays, for validation to refuse."""
     merged = {**usual, **own}
     for name in usual.keys() & own.keys():
         if isinstance(own[name], dict):
@@ -81,7 +73,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _explain(message: str) -> str:
-    """msgspec's "reason - at `$.table.key`" as what would be right there."""
+    """msgspec's "reason - at `$.table.key`", turned into what is expected there."""
     reason, _, at = message.partition(" - at ")
     place = at.strip("`").removeprefix("$").removeprefix(".")
     wanted: inspect.Type = inspect.type_info(Parameters)
@@ -91,7 +83,7 @@ def _explain(message: str) -> str:
     if isinstance(wanted, inspect.StructType) and (unknown := _UNKNOWN.search(reason)):
         reason = f"there is no {unknown[1]}, only {_names(wanted)}"
     else:
-        reason = _told(wanted, reason)
+        reason = _expected(wanted, reason)
     return f"{place or 'the file'}: {reason}"
 
 
@@ -99,7 +91,7 @@ def _names(table: inspect.StructType) -> str:
     return ", ".join(field.name for field in table.fields)
 
 
-def _told(wanted: inspect.Type, reason: str) -> str:
+def _expected(wanted: inspect.Type, reason: str) -> str:
     if isinstance(wanted, inspect.StructType):
         return f"must be a table of {_names(wanted)}"
     if not isinstance(wanted, inspect.IntType | inspect.FloatType):

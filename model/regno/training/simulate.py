@@ -9,17 +9,26 @@ right counts as 0, since keeping the network's reading would be wrong there too.
 All figures here are plausible assumptions; none was fitted to data.
 """
 
+import argparse
+import csv
+import io
 import json
+import sys
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, islice
 from math import exp, prod
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
+
+from model.bulk.output import whole_file
+from model.cli import Exit, os_errors_exit
+from model.regno.request import FIELDS
 
 FIXED: Final = "Стационарная"
 MOBILE: Final = "Передвижная"
@@ -97,7 +106,7 @@ CAMERAS: Final = {
 
 
 class Sample(NamedTuple):
-    """A request in the form it has on the wire, its label, and the true plate behind it."""
+    """A request as clients send it, its label, and the true plate."""
 
     request: dict[str, str | float | int]
     label: int
@@ -105,7 +114,7 @@ class Sample(NamedTuple):
 
 
 class _Passage(NamedTuple):
-    """The conditions of one passage, and who errs. `second` is of the year, `doubt` 0 to 1."""
+    """The conditions of one passage, with the readers' errors; `second` is of the year."""
 
     camera: str
     mobile: bool
@@ -132,7 +141,7 @@ def _disagreements(rng: Generator) -> Iterator[Sample]:
 
 
 def _passages(rng: Generator) -> list[_Passage]:
-    """The passages of one batch on which somebody errs: without an error none disagrees."""
+    """The passages of one batch with an error: without one the readings agree."""
     lines = list(CAMERAS.values())
     which = rng.choice(len(lines), _BATCH, p=[line.share for line in lines])
     day, hour = rng.integers(365, size=_BATCH), rng.choice(24, _BATCH, p=_TRAFFIC)
@@ -245,7 +254,7 @@ def _blank(plate: str, position: int, _: Generator) -> str:
 
 
 def _other_region(plate: str, position: int, rng: Generator) -> str:
-    """A wrong region; a plate whose region nobody confuses gets a look-alike instead."""
+    """A wrong region; a plate whose region is never confused gets a look-alike instead."""
     others = _region_mistakes(plate)
     return _one_of(others, rng) if others else _look_alike(plate, position, rng)
 
@@ -297,3 +306,39 @@ def _accuracy(line: Camera, passage: _Passage, *, right: bool, rng: Generator) -
     quality = rng.beta(2.0, 2.5) if admits else rng.beta(6.0, 1.6)
     seen_well, (low, high) = exp(-0.06 * passage.difficulty), line.scale
     return round(low + (high - low) * quality * seen_well, line.decimals)
+
+
+def main() -> int:
+    """Write simulated readings; the same seed writes the same file. Returns the exit status."""
+    options = _options()
+    names = (*FIELDS, options.label) if options.label else FIELDS
+    try:
+        with os_errors_exit(73, options.out), whole_file(options.out) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(names)
+            for sample in simulate(options.rows, options.seed):
+                fields = [sample.request[name] for name in FIELDS]
+                writer.writerow([*fields, sample.label] if options.label else fields)
+            text.detach()
+    except Exit as error:
+        sys.stderr.write(f"python -m model.simulate: {error}\n")
+        return error.status
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m model.simulate",
+        description="Write simulated readings as a CSV file of the ten fields.",
+    )
+    parser.add_argument("out", type=Path, help="the CSV file to write")
+    parser.add_argument("--rows", type=int, default=1000, help="number of readings [1000]")
+    parser.add_argument("--seed", type=int, default=2, help="of the random numbers [2]")
+    parser.add_argument("--label", metavar="COLUMN", help="add a column of labels, for training")
+    options = parser.parse_args()
+    if options.rows < 0 or options.seed < 0:
+        parser.error("--rows and --seed must not be negative")
+    if options.label in FIELDS:
+        parser.error(f"{options.label} is a field of the reading and can't be the label")
+    return options

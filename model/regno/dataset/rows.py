@@ -1,7 +1,7 @@
 """A CSV file of readings with their labels, for training: features, labels and times.
 
-The rules are those of bulk scoring, and so are the words: a row that `model.score` would
-refuse is no row to train on.
+The rules and messages are those of bulk scoring: a row that `model.score` would refuse is not
+trained on.
 """
 
 from collections import Counter
@@ -20,48 +20,48 @@ from model.names import PLATE
 from model.redaction import is_whole_plate
 from model.regno.columns.csv_rows import check
 from model.regno.columns.table import Columns, TableMaker
+from model.regno.doubts.finder import Doubts, usual_lengths
+from model.regno.doubts.ranges import ANY
 from model.regno.features import CATEGORICAL, NAMES, NUMERIC
 from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.request import FIELDS
-from model.regno.review.doubts import Doubts, usual_lengths
-from model.regno.review.ranges import ANY
 from model.request_decoder import EMPTY
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
 _BLOCK_LINES: Final = 5_000
 _LABELS: Final = {b"0": 0, b"1": 1, b"0.0": 0, b"1.0": 1}
-# What may be repeated of a label that is none: it can't be a plate that stands in a wrong column.
+# Invalid labels that a message may repeat: none can be a plate from a wrong column.
 _SHOWN: Final = frozenset(
     (*("true", "false", "yes", "no", "y", "n", "t", "f", "да", "нет"), "nan", "null", "none")
 )
 _TIME: Final = FIELDS.index("time_check")
 # Values go into vocabularies, and from there into metrics.
 _NAMED: Final = {name: FIELDS.index(name) for name in ("camera_type", "camera_class")}
-# Of so many rows with plates in such a column, it is another one that was given its name.
+# With more rows than this whose category is a plate, the column must be another one.
 _FEW: Final = 3
 _KINDS: Final = {**dict.fromkeys(NUMERIC, "numeric"), **dict.fromkeys(CATEGORICAL, "categorical")}
 FEATURES: Final = [(name, _KINDS.get(name, "text")) for name in NAMES]
 
 
-class Labelled(NamedTuple):
+class LabelledRows(NamedTuple):
     """`n` rows: the features by name, the labels (n,) as 0 or 1, the times (n,) to the second.
 
-    A label is 1 when the network's reading is the true one. Times are those of the clock on
-    the wall, as in the features: no zone is applied.
+    A label is 1 when the network's reading is the true one. Times are wall-clock times, as in the
+    features: no zone is applied.
     """
 
     table: pd.DataFrame
     labels: Array
     times: Array
 
-    def at(self, rows: Array) -> "Labelled":
+    def at(self, rows: Array) -> "LabelledRows":
         """The rows at these places."""
         table = self.table.iloc[rows].reset_index(drop=True)
-        return Labelled(table, self.labels[rows], self.times[rows])
+        return LabelledRows(table, self.labels[rows], self.times[rows])
 
 
-_NONE: Final = Labelled(
+_NONE: Final = LabelledRows(
     pd.DataFrame(columns=list(NAMES)), np.empty(0, dtype=int), np.empty(0, dtype="datetime64[s]")
 )
 
@@ -74,12 +74,12 @@ class Fault(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a file holds: its good rows in their order, and the faults of the others.
+    """The contents of a file: its good rows in their order, and the faults of the others.
 
     `warnings` are the good rows by warning, `plate_lengths` is as in a manifest.
     """
 
-    rows: Labelled
+    rows: LabelledRows
     faults: list[Fault]
     warnings: dict[str, int]
     plate_lengths: int
@@ -91,24 +91,24 @@ class _Part(NamedTuple):
     `plates` are its rows with a plate in a column of names, by the column.
     """
 
-    rows: list[Labelled]
+    rows: list[LabelledRows]
     faults: list[Fault]
     columns: list[Columns]
     plates: Mapping[str, int] = {}
 
 
-def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> Contents:
+def read(file: BinaryIO, label: str, progress: Callable[[int], object]) -> Contents:
     """Read a whole file.
 
-    `label` names the column of labels; `told` is called with the bytes read so far and again.
-    Raises TableRefused when the file is no such table.
+    `label` names the column of labels; `progress` is called with the number of bytes of each block.
+    Raises TableRefused if the file is not such a table.
     """
     if label in FIELDS:
         raise TableRefused(f"{label} is a field of the reading and can't be the label")
     header = read_header(file)
     names = column_names(header)
     wanted = places(names, [*FIELDS, label])
-    told(len(header))
+    progress(len(header))
     rows, faults, warnings = [], [], _Warnings()
     plates: Counter[str] = Counter()
     for block in blocks(file, _BLOCK_LINES):
@@ -118,15 +118,15 @@ def read(file: BinaryIO, label: str, told: Callable[[int], object]) -> Contents:
         rows += part.rows
         faults += part.faults
         warnings.add(part.columns)
-        told(len(block.text))
+        progress(len(block.text))
     tables, labels, times = zip(*(rows or [_NONE]), strict=True)
     table = pd.concat(tables, ignore_index=True)
-    good = Labelled(table, np.concatenate(labels), np.concatenate(times))
+    good = LabelledRows(table, np.concatenate(labels), np.concatenate(times))
     return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths)
 
 
 class _Warnings:
-    """Counts rows by warning. The first rows say what size of a length list is usual."""
+    """Counts rows by warning. The first rows determine the usual size of a length list."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -150,27 +150,27 @@ def _block(block: Block, width: int, wanted: Sequence[int], label: str) -> _Part
     *fields, given = (cells.columns[at] for at in wanted)
     labels = np.array([_LABELS.get(cell, -1) for cell in given])
     plates = _plates(fields)
-    named = {row: f"{name}: {PLATE}" for name, found in plates.items() for row in found}
+    named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}
     known = named | _with_labels(cells, given, labels, label)
     checked = check(fields, known, max(map(len, cells.rows)))
-    counts = {name: len(found) for name, found in plates.items()}
+    counts = {name: len(at) for name, at in plates.items()}
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
     good = np.array([row for row in range(len(cells.rows)) if row not in checked.faults], dtype=int)
     if not len(good):
         return _Part([], faults, [], counts)
     times = np.array([_second(fields[_TIME][row]) for row in good], dtype="datetime64[s]")
     pieces = list(checked.pieces())
-    rows = Labelled(_table(pieces), labels[good], times)
+    rows = LabelledRows(_table(pieces), labels[good], times)
     return _Part([rows], faults, [columns for _, columns in pieces], counts)
 
 
 def _plates(fields: Sequence[Sequence[bytes]]) -> dict[str, list[int]]:
     """The rows that have a plate in a column of names."""
-    found = {}
+    rows = {}
     for name, at in _NAMED.items():
         plates = {cell for cell in set(fields[at]) if is_whole_plate(cell.decode(errors="replace"))}
-        found[name] = [row for row, cell in enumerate(fields[at]) if cell in plates]
-    return found
+        rows[name] = [row for row, cell in enumerate(fields[at]) if cell in plates]
+    return rows
 
 
 def _check_plates(rows: Mapping[str, int]) -> None:

@@ -26,10 +26,10 @@ import numpy as np
 
 from model.regno.columns.ragged import Lists
 from model.regno.columns.table import Columns
+from model.regno.doubts.ranges import CONFIDENCE, Bounds
 from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.plates import agree, has_lookalikes, is_plain
 from model.regno.request import Reading
-from model.regno.review.ranges import CONFIDENCE, Bounds
 
 Array: TypeAlias = np.ndarray[Any, Any]
 

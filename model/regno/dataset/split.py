@@ -3,13 +3,13 @@
 A model is used on readings that come after those it learnt from, and is measured so here.
 """
 
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from model.errors import DataRefused
-from model.regno.training.labelled import Labelled
-from model.regno.training.parameters import SplitShares
+from model.regno.dataset.rows import LabelledRows
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -18,15 +18,25 @@ LEAST_ROWS: Final = 200
 LEAST_PART: Final = 20
 
 
+Share = Annotated[float, Meta(ge=0.01, le=0.8)]
+
+
+class SplitShares(Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares of the rows by time; the rest, which is the oldest, trains."""
+
+    validation: Share
+    held_out: Share
+
+
 class Split(NamedTuple):
     """Three parts, each in the order of time; rows of one second are in one part."""
 
-    train: Labelled
-    validation: Labelled
-    held_out: Labelled
+    train: LabelledRows
+    validation: LabelledRows
+    held_out: LabelledRows
 
 
-def by_time(rows: Labelled, shares: SplitShares) -> Split:
+def by_time(rows: LabelledRows, shares: SplitShares) -> Split:
     """Split rows, in whatever order they are, as near to the shares as seconds allow.
 
     Raises DataRefused when a part would be too small, or have one kind of label only.
@@ -60,7 +70,7 @@ def _nearest(places: Array, wanted: int) -> int:
     return int(places[np.abs(places - wanted).argmin()])
 
 
-def _check_part(name: str, part: Labelled) -> None:
+def _check_part(name: str, part: LabelledRows) -> None:
     where = f" among the {name} rows ({part.times[0]} to {part.times[-1]})"
     if len(part.labels) < LEAST_PART:
         raise DataRefused(

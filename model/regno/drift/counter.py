@@ -1,9 +1,9 @@
-"""How the readings of now compare with those that the model was measured on: bins and counts.
+"""Drift: counts of scored rows by the bins of a manifest's reference.
 
-Each variable, a feature or the score, is cut into bins, and a manifest holds what share of
-the held-out rows fell into each. Here the rows of now are counted by the same bins. The
-population stability index, the sum over bins of (now - then) * ln(now / then), is left to
-whoever adds up the counts of all processes: it can't be averaged.
+Each variable, a feature or the score, is cut into bins, and a manifest holds the share of the
+held-out rows in each. Scored rows are counted by the same bins. The population stability index, the
+sum over bins of (now - then) * ln(now / then), is computed from the counts of all processes by
+Prometheus: it can't be averaged.
 """
 
 from collections import Counter
@@ -23,15 +23,15 @@ Counts: TypeAlias = dict[tuple[str, str], int]
 SCORE: Final = "positive"
 BEYOND: Final = "+Inf"
 OTHER: Final = "other"
-# So many rows are counted at once: a tenth of the cost of counting each when it comes.
+# Rows counted at once: a tenth of the cost of counting each when it arrives.
 _AT_ONCE: Final = 512
-# Of so many rows since the last time, all are counted; of more, a random sample of about that
-# size: every so-many-th row would fall in step with cameras that take turns.
+# Up to this many rows since the last `take` are all counted; of more, a random sample of about this
+# size: every n-th row would fall in step with cameras that alternate.
 _SAMPLE: Final = 256
 
 
 class Variable(Struct, frozen=True):
-    """A feature or the score, its bins, and what the reference rows have in each.
+    """A feature or the score, its bins, and the shares of the reference rows in them.
 
     A number has `bounds`, the greatest value of each bin in rising order; what is beyond the
     last or missing is in one bin more. A category has `values`, and one bin for all others.
@@ -55,9 +55,9 @@ class Variable(Struct, frozen=True):
     def count(self, column: Iterable[Any]) -> list[int]:
         """How many values of a column fall into each bin."""
         if self.values:
-            found = Counter(column)
-            counts = [found.pop(value, 0) for value in self.values]
-            return [*counts, found.total()]
+            left = Counter(column)
+            counts = [left.pop(value, 0) for value in self.values]
+            return [*counts, left.total()]
         places = np.searchsorted(self.bounds, np.asarray(column, dtype=float))
         counted: list[int] = np.bincount(places, minlength=len(self.bounds) + 1).tolist()
         return counted
@@ -83,7 +83,7 @@ class DriftCounter:
         self._random = np.random.default_rng()
 
     def add_rows(self, rows: Sequence[Row], positives: Sequence[float]) -> None:
-        """Note rows and their scores. They are kept until there are enough to count at once."""
+        """Keep rows and their scores until there are enough to count at once."""
         if not self.reference:
             return
         for row in self._sample(len(rows)):
@@ -95,8 +95,8 @@ class DriftCounter:
     def add_table(self, table: pd.DataFrame, positives: Sequence[float]) -> None:
         """Count the rows of a table that has the features as columns.
 
-        Of many tables some are counted whole: to take a table apart costs 4 ms, whatever is
-        then left out.
+        Of many tables some are counted whole: splitting a table costs 4 ms, however few of its rows
+        are counted.
         """
         self._seen += len(table)
         if not self.reference or self._random.random() * self._stands_for >= 1:
@@ -107,10 +107,10 @@ class DriftCounter:
             self._add(variable, positives)
 
     def take(self) -> Counts:
-        """The rows by (variable, bin) since the last time; bins without rows are left out.
+        """The counts by (variable, bin) since the last call; empty bins are left out.
 
-        Each row of a sample counts for all that it stands for: processes sample as they are
-        busy, and their counts must still add up.
+        Each row of a sample counts for all rows that it represents: the sampling rate follows
+        the load of a process, and the counts of all processes must still add up.
         """
         if self._rows:
             self._count_rows()
@@ -127,7 +127,7 @@ class DriftCounter:
         return np.flatnonzero(chosen).tolist()
 
     def _count_rows(self) -> None:
-        # Taken away first: rows that can't be counted must not be tried again for ever.
+        # Removed first: rows that can't be counted must not be retried forever.
         rows, positives = self._rows, self._positives
         self._rows, self._positives = [], []
         columns = list(zip(*rows, strict=True))

@@ -1,4 +1,4 @@
-"""From readings to a trained CatBoost classifier.
+"""Fitting: from readings to a trained CatBoost classifier.
 
 The table is built by the same features code that serves, so the two can't drift apart.
 """
@@ -17,8 +17,8 @@ from model.regno.model_file import vocabulary
 from model.regno.request import from_fields
 from model.regno.training.simulate import Sample
 
-# Symbols and pairs of neighbours. The alphabet is small: nothing is cut off at these sizes,
-# and CatBoost's own defaults would only add hundreds of pair columns to each tree's search.
+# Symbols and pairs of neighbours. The alphabet is small: these sizes cut nothing off, and
+# CatBoost's defaults would only add hundreds of pair columns to the search of each tree.
 TEXT_PROCESSING: Final = {
     "tokenizers": [{"tokenizer_id": "Space", "delimiter": " "}],
     "dictionaries": [
@@ -58,14 +58,14 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 class _Progress:
     """CatBoost's callback: one step of the bar for each tree."""
 
-    def __init__(self, bar: "tqdm[Any]", stopped: SignalFlag) -> None:
+    def __init__(self, bar: "tqdm[Any]", signals: SignalFlag) -> None:
         self._bar = bar
-        self._stopped = stopped
+        self._signals = signals
 
     def after_iteration(self, _: object) -> bool:
         """Whether to go on."""
         self._bar.update()
-        return not self._stopped
+        return not self._signals
 
 
 def table(samples: Sequence[Sample]) -> list[list[Value]]:
@@ -91,7 +91,7 @@ def train(
     parameters: Mapping[str, Any] = PARAMETERS,
     *,
     progress: bool = True,
-    stopped: SignalFlag | None = None,
+    signals: SignalFlag | None = None,
 ) -> CatBoostClassifier:
     """A classifier of `samples`, whose labels must be of both kinds.
 
@@ -101,7 +101,7 @@ def train(
     """
     rows = pool(table(samples), labels(samples))
     options = {**parameters, "random_seed": seed, "thread_count": THREADS}
-    return fit(rows, options, progress=progress, stopped=stopped)
+    return fit(rows, options, progress=progress, signals=signals)
 
 
 def pool(rows: Sequence[Sequence[Value]] | pd.DataFrame, marks: np.ndarray) -> Pool:
@@ -121,15 +121,15 @@ def fit(
     validation: Pool | None = None,
     *,
     progress: bool = True,
-    stopped: SignalFlag | None = None,
+    signals: SignalFlag | None = None,
 ) -> CatBoostClassifier:
     """A classifier of a pool by CatBoost's options, of which `iterations` must be one.
 
     With validation rows the trees after the best one are cut off. A progress bar is drawn
-    when standard error is a terminal, unless `progress` is false. Raises what `stopped`
-    raises when it has come.
+    when standard error is a terminal, unless `progress` is false. Raises Exit once a signal of
+    `signals` has arrived.
     """
-    stopped = stopped or SignalFlag()
+    signals = signals or SignalFlag()
     model = CatBoostClassifier(
         **options,
         allow_writing_files=False,
@@ -137,6 +137,6 @@ def fit(
     )
     disable = None if progress else True
     with tqdm(total=options["iterations"], desc="Training", unit="tree", disable=disable) as bar:
-        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, stopped)])
-    stopped.check()
+        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, signals)])
+    signals.check()
     return model

@@ -1,9 +1,9 @@
-"""The process that works out contributions.
+"""The process that computes contributions.
 
-Started as `python -m model.regno.explain.explain_process PIPE MODEL`.
+Started as `python -m model.regno.explain.process PIPE MODEL`.
 
-Both arguments are file descriptors: of the connection that rows come by, and of the pickled
-model. It ends when the other end of the connection does.
+Both arguments are file descriptors: of the connection to the parent, and of the pickled model.
+The process ends when the parent closes the connection.
 """
 
 import os
@@ -19,18 +19,18 @@ from model.errors import NotExplained
 if TYPE_CHECKING:
     from model.regno.model_file.catboost_file import BinaryModel
 
-_LEAST_URGENT: Final = 19
+_LOWEST_PRIORITY: Final = 19
 
 
-def _give_way() -> None:
-    """Take only the processor's time that nobody else wants, what is left to do here included."""
-    os.nice(_LEAST_URGENT)
-    with suppress(OSError):  # not everywhere allowed, and only better
+def _run_when_idle() -> None:
+    """Lower the priority to idle: scoring comes first."""
+    os.nice(_LOWEST_PRIORITY)
+    with suppress(OSError):  # not allowed everywhere, and optional
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def main() -> None:
-    """Answer rows with their contributions, or with the reason that kept from it."""
+    """Answer each batch of rows with its contributions, or with the reason why there are none."""
     connection = Connection(int(sys.argv[1]))
     with Path(f"/proc/self/fd/{sys.argv[2]}").open("rb") as file:
         model: BinaryModel = pickle.load(file)  # noqa: S301 - from the process that started this
@@ -45,5 +45,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _give_way()
+    _run_when_idle()
     main()

@@ -1,12 +1,12 @@
-"""What the command line of `python -m model.train` takes."""
+"""The options of `python -m model.train`."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from model.regno.dataset.split import LEAST_ROWS
 from model.regno.training import parameters
-from model.regno.training.split import LEAST_ROWS
 
 ROWS: Final = 90_000
 SEED: Final = 1
@@ -14,30 +14,30 @@ LABEL: Final = "label"
 NAME: Final = "regno"
 
 _DESCRIPTION: Final = """\
-Train the regno model, on a CSV file of labelled readings or, without --data, on simulated
-ones: the bundled model with its papers.
+Train the regno model on a CSV file of labelled readings. Without --data, train the bundled
+model on simulated readings and write its manifest and model card.
 
 The file has the ten fields of a reading and a label as columns, in any order; other columns
-are left alone. A label is 1 when the network's reading is the true one, else 0. Rows are
-split by time_check, whatever their order: the oldest train, the next ones say when to stop,
-the newest measure the model. Written are regno.cbm, manifest.json, report.json, REPORT.md and
-reliability.png.
+are ignored. A label is 1 when the network's reading is the true one, else 0. Rows are split by
+time_check, whatever their order: the oldest train the model, the next ones determine when
+training stops, the newest measure the model. The output is regno.cbm, manifest.json,
+report.json, REPORT.md and reliability.png.
 The same rows, seed and parameters give the same predictions on the same kind of machine.
 
 With --models the new model is compared with the live one of that registry. --add makes it a
-candidate there: a version that serves nobody until it is promoted or made the shadow. The
-registry is named by --models alone, never by a variable of the environment.
+candidate there: a version that is not served until it is promoted or made the shadow. Only
+--models names the registry, never an environment variable.
 """
 _EPILOG: Final = """\
 exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
-66 the input can't be read, 69 the registry can't be reached, read or written, or matplotlib
-is not installed, 73 the output can't be written, 78 the parameters are refused, 130 Ctrl-C,
-143 SIGTERM.
+66 the input can't be read, 69 the registry can't be reached, read or written, or scikit-learn or
+matplotlib is not installed, 73 the output can't be written, 78 the parameters are refused,
+130 Ctrl-C, 143 SIGTERM.
 """
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options, which go together; else the command ends with status 2."""
+    """The parsed options; options that contradict each other end the command with status 2."""
     parser = argparse.ArgumentParser(
         prog="python -m model.train",
         description=_DESCRIPTION,
@@ -45,8 +45,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_general(parser)
-    _add_own_rows(parser.add_argument_group("on own rows"))
-    _add_registry(parser.add_argument_group("with a registry of models"))
+    _add_own_rows(parser.add_argument_group("with a file"))
+    _add_registry(parser.add_argument_group("with a registry"))
     options = parser.parse_args(arguments)
     if wrong := _contradiction(options):
         parser.error(wrong)
@@ -59,8 +59,7 @@ def _add_general(parser: argparse.ArgumentParser) -> None:
     add(
         "--out",
         type=Path,
-        help="folder for what is made; of own rows it must be new or empty, "
-        "and is named by the version unless given",
+        help="output folder; with --data it must be new or empty (default: the version's name)",
     )
     add("--no-progress", action="store_true", help="draw no progress bar")
     add("--rows", type=int, help=f"readings to simulate; a fifth is held out (default: {ROWS})")
@@ -70,14 +69,14 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--data", type=Path, metavar="FILE", help="CSV file in UTF-8")
     add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
-    add("--skip-bad", action="store_true", help="leave bad rows out; else they stop the run")
+    add("--skip-bad", action="store_true", help="skip bad rows; without it they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
     add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
     add(
         "--positive-class",
         metavar="CLASS",
-        help="which of that model's classes means that the network is right, if they are not "
-        "0 and 1",
+        help="the class of that model that means that the network is right, if its classes are "
+        "not 0 and 1",
     )
 
 
@@ -86,26 +85,26 @@ def _add_registry(group: argparse._ArgumentGroup) -> None:
     add(
         "--models",
         metavar="DIR",
-        help="folder of the registry, or s3://bucket/prefix; its live "
-        "model is compared with, unless --against names another",
+        help="folder of the registry, or s3://bucket/prefix; the new model is compared with its "
+        "live model, unless --against names another",
     )
-    add("--add", action="store_true", help="put the new model into it, beside those it has")
-    add("--name", help=f"which model's versions (default: {NAME})")
+    add("--add", action="store_true", help="add the new model to the registry")
+    add("--name", help=f"name of the model in the registry (default: {NAME})")
     add(
         "--cache",
         type=Path,
         metavar="DIR",
-        help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
+        help="local copies of files in S3 (default: ~/.cache/plate-scoring)",
     )
 
 
 def _contradiction(options: argparse.Namespace) -> str:
-    """What options say against each other or against sense, "" when nothing."""
+    """Why the options contradict each other or make no sense, "" if they are fine."""
     if options.seed < 0:
         return "--seed must not be negative"
     if options.data:
         if options.rows is not None:
-            return "--rows is of simulated readings, not of --data"
+            return "--rows is the number of simulated readings and does not go with --data"
         return _missing(options, "models", ("add", "name", "cache")) or _missing(
             options, "against", ("positive_class",)
         )
@@ -121,6 +120,6 @@ def _contradiction(options: argparse.Namespace) -> str:
 
 
 def _missing(options: argparse.Namespace, needed: str, names: Sequence[str]) -> str:
-    """What is said of the first of these options that is given without the needed one."""
+    """The message for the first of these options that is given without the needed one."""
     given = [name for name in names if getattr(options, name) and not getattr(options, needed)]
     return f"--{given[0].replace('_', '-')} needs --{needed}" if given else ""

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from service.process.scoreboard import PLACES
-from service.rollout.rollout_state import Note, Order, Target, Whiteboard
+from service.rollout.rollout_state import Note, Order, RolloutState, Target
 
 _LONG = "v" * 128  # as long as a registry lets a version's name be
 
@@ -20,7 +20,7 @@ def _order(version: str, generation: int) -> Order:
 
 
 def test_an_order_replaces_the_one_that_its_giver_knew_and_no_other(file: int) -> None:
-    board = Whiteboard(file)
+    board = RolloutState(file)
     first, second, late = _order("a", 1), _order("b", 2), _order("c", 2)
     board.give(first, instead_of=None)
     board.give(second, instead_of=first)
@@ -29,7 +29,7 @@ def test_an_order_replaces_the_one_that_its_giver_knew_and_no_other(file: int) -
 
 
 def test_a_half_written_order_counts_as_none_and_is_mended_by_the_next(file: int) -> None:
-    board = Whiteboard(file)
+    board = RolloutState(file)
     board.give(_order("a", 1), instead_of=None)
     os.pwrite(file, b"?", 20)
     assert board.order is None
@@ -39,7 +39,7 @@ def test_a_half_written_order_counts_as_none_and_is_mended_by_the_next(file: int
 
 @pytest.mark.parametrize("letter", ["x", "щ", "😀", "\x01", '"'])
 def test_the_longest_note_leaves_its_neighbours_alone(file: int, letter: str) -> None:
-    board = Whiteboard(file)
+    board = RolloutState(file)
     target = Target(_LONG, 2**40)
     for place in range(PLACES):
         note = Note(
@@ -53,7 +53,7 @@ def test_the_longest_note_leaves_its_neighbours_alone(file: int, letter: str) ->
 
 
 def test_a_wiped_note_is_none(file: int) -> None:
-    board = Whiteboard(file)
+    board = RolloutState(file)
     board.put(3, Note(3, 1, "serving", Target("a", 1), 1.0))
     board.wipe(3)
     assert board.note(3) is None

@@ -1,6 +1,6 @@
-"""What the features mean, in plain words: one phrase for each, with the row's value.
+"""Phrases for the features: one for each, with the row's value.
 
-The phrases of the two text features leave their value out, which is a whole plate.
+The phrases of the two text features leave out the value, which is a whole plate.
 """
 
 from collections.abc import Callable
@@ -71,5 +71,5 @@ _PHRASES: Final[dict[str, Callable[[Value | None], str]]] = {
 
 
 def phrase(feature: str, value: Value | None) -> str:
-    """What a feature of this value says of the row."""
+    """The phrase for a feature with this value."""
     return _PHRASES[feature](value)

@@ -1,0 +1,1 @@
+"""Labelled rows for training: read from a CSV file, split by time."""

@@ -1,0 +1,124 @@
+"""The model card and the training report as Markdown, by the templates in `templates/`.
+
+`python -m model.regno.evaluation.render` renders the card of the bundled model anew.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from model.regno.evaluation import plot
+from model.regno.model_file import manifest
+from model.regno.model_file.manifest import Manifest
+from model.regno.scorer import BUNDLED
+
+if TYPE_CHECKING:
+    from model.regno.evaluation.report import Report
+
+CARD: Final = "MODEL_CARD.md"
+METRICS: Final = {
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "brier": "Brier",
+    "log_loss": "Log loss",
+    "calibration_error": "ECE",
+}
+_MODELS: Final = {
+    "model": "**this model**",
+    "always_network": "always the network",
+    "score_over_half": "the network if its score > 0.5",
+    "score_itself": "the network's score taken as the probability",
+}
+
+
+def card(described: Manifest, size: int) -> str:
+    """The model card of a model file of `size` bytes, from the manifest alone.
+
+    The sections follow Mitchell et al., Model Cards for Model Reporting (FAT* 2019).
+    """
+    kinds = [feature.kind for feature in described.features]
+    return _render(CARD, manifest=described, held_out=described.metrics, kinds=kinds, size=size)
+
+
+def report(trained: "Report") -> str:
+    """The training report."""
+    return _render("REPORT.md", report=trained)
+
+
+def write_card(folder: Path) -> None:
+    """Write the card and the reliability diagram next to the manifest in a folder."""
+    described = msgspec.json.decode((folder / manifest.FILE_NAME).read_bytes(), type=Manifest)
+    size = (folder / described.file).stat().st_size
+    (folder / CARD).write_text(card(described, size), encoding="utf-8")
+    (folder / plot.FILE_NAME).write_bytes(plot.reliability(described.metrics["reliability"]))
+
+
+def cell(text: object) -> str:
+    """A text from the data in a form that can stand in a table."""
+    line = " ".join(str(text).split())
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+
+
+def figure(value: object) -> str:
+    """Four decimals of a fraction, a dash for a missing value."""
+    if isinstance(value, float):
+        return "–" if isnan(value) else f"{value:.4f}"
+    return "–" if value is None else cell(value)
+
+
+def _table(
+    corner: str,
+    rows: Mapping[str, Any] | Sequence[Any],
+    columns: Mapping[str, str],
+    names: Mapping[object, str] = {},
+) -> str:
+    """A table with a line for each row; `columns` are the keys or fields to show, and their heads.
+
+    Rows are mappings or structs, by name or numbered from 1; `names` are how names are displayed.
+    """
+    named = rows.items() if isinstance(rows, Mapping) else enumerate(rows, 1)
+    lines = [
+        f"| {names.get(name) or cell(name)} | "
+        f"{' | '.join(figure(_value(row, column)) for column in columns)} |"
+        for name, row in named
+    ]
+    head = f"| {corner} | {' | '.join(columns.values())} |"
+    return "\n".join((head, "|---|" + "---:|" * len(columns), *lines))
+
+
+def _value(row: object, column: str) -> object:
+    return row[column] if isinstance(row, Mapping) else getattr(row, column)
+
+
+def _render(name: str, **values: object) -> str:
+    return _templates.get_template(f"{name}.j2").render(values)
+
+
+_templates: Final = Environment(  # noqa: S701 - Markdown; what comes from the data goes through cell
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_templates.filters.update(cell=cell)
+_templates.globals.update(table=_table, metrics=METRICS, models=_MODELS, diagram=plot.FILE_NAME)
+
+
+def main() -> int:
+    """Render the bundled model's card. Returns the exit status."""
+    argparse.ArgumentParser(
+        prog="python -m model.regno.evaluation.render", description=__doc__
+    ).parse_args()
+    write_card(BUNDLED.parent)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""The command `python -m model.train`."""
+
+import hashlib
+import shlex
+import shutil
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tqdm import tqdm
+
+from model.bulk.errors import TableRefused
+from model.bulk.outcome import by_reason
+from model.cli import Exit, SignalFlag, os_errors_exit
+from model.errors import DataRefused, ModelRefused, ParametersRefused
+from model.registry import (
+    Refused,
+    Registry,
+    RegistryError,
+    Unavailable,
+    check_model,
+    open_registry,
+)
+from model.registry.ingest import ingest
+from model.regno.dataset import rows as dataset
+from model.regno.dataset.rows import Fault, LabelledRows
+from model.regno.evaluation.report import Report, Source
+from model.regno.scorer import BUNDLED, RegnoScorer
+from model.regno.training import bundled, candidate, parameters
+from model.regno.training.candidate import Job
+from model.regno.training.options import LABEL, NAME, ROWS
+
+_SHOWN_FAULTS: Final = 10
+
+
+def run(options: Namespace) -> int:
+    """Train as the options say; print a summary. Returns the exit status."""
+    signals, before = SignalFlag(), {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, signals)
+    try:
+        with _refusals(signals):
+            _train_on_file(options, signals) if options.data else _train_bundled(options, signals)
+    except Exit as error:
+        sys.stderr.write(f"python -m model.train: {error}\n")
+        return error.status
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _train_bundled(options: Namespace, signals: SignalFlag) -> None:
+    started, out = time.monotonic(), options.out or BUNDLED.parent
+    rows = ROWS if options.rows is None else options.rows
+    with os_errors_exit(73, out):
+        progress = not options.no_progress
+        made = bundled.make(out, rows, options.seed, progress=progress, signals=signals)
+        size = (out / made.file).stat().st_size
+    print(f"{made.version}: {size / 1e6:.2f} MB in {out}, {time.monotonic() - started:.0f} s")
+    for name, measures in {"model": made.metrics["model"], **made.metrics["baselines"]}.items():
+        print(f"  {name}: {_listed(measures)}")
+
+
+def _listed(measures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in measures.items() if name != "rows")
+
+
+def _train_on_file(options: Namespace, signals: SignalFlag) -> None:
+    started = time.monotonic()
+    chosen = parameters.load(options.parameters)
+    registry = _registry(options)
+    against = _against(options, registry)
+    with _new_folder(options.out) as folder:
+        rows, source = _rows(options, signals)
+        progress = not options.no_progress
+        job = Job(chosen, options.seed, source, against, progress, signals)
+        made = candidate.make(rows, job, folder)
+        signals.check()
+        out = options.out or Path(made.version)
+        folder.replace(out.resolve())
+    _summary(made, out, time.monotonic() - started)
+    if options.add and registry:
+        _add(registry, options, out)
+
+
+def _registry(options: Namespace) -> Registry | None:
+    """The registry that --models names, if any. Raises Exit for a name that can't be one."""
+    if not options.models:
+        return None
+    try:
+        return open_registry(options.models, options.name or NAME, options.cache)
+    except Refused as error:
+        raise Exit(2, str(error)) from error
+
+
+def _against(options: Namespace, registry: Registry | None) -> RegnoScorer | None:
+    """The model to compare with: of a file, else the registry's live one, else none."""
+    if options.against:
+        return _loaded(options.against, options.positive_class or "")
+    if registry is None:
+        return None
+    if not (live := registry.aliases().live):
+        sys.stderr.write(f"{registry.where} has no live version to compare with\n")
+        return None
+    return _loaded(registry.fetch(live))
+
+
+def _loaded(path: Path, positive_class: str = "") -> RegnoScorer:
+    """The scorer of a model file that was validated first. Raises ModelRefused."""
+    check_model(path, positive_class)
+    return RegnoScorer.load(path, positive_class)
+
+
+def _add(registry: Registry, options: Namespace, out: Path) -> None:
+    """Add the model in `out` to the registry. If that fails, say how to add it: it took hours."""
+    model = out / candidate.MODEL
+    try:
+        files = ingest(model, options.name or NAME, None, None)
+        registry.add(files)
+        version = files.described().version
+    except (RegistryError, ModelRefused) as error:
+        status = 69 if isinstance(error, Unavailable) else 65
+        again = _command("add", model, options)
+        raise Exit(status, f"{error}\nThe model is in {out}; to add it: {again}") from error
+    print(f"{version} is a candidate in {registry.where}; report: {out / candidate.REPORT_TEXT}")
+    print(f"  to make it live: {_command('promote', version, options)}")
+
+
+def _command(what: str, which: object, options: Namespace) -> str:
+    """A registry command, quoted for a shell."""
+    named = [options.models, *(("--name", options.name) if options.name else ())]
+    return shlex.join(["python", "-m", "model.registry", what, str(which), "--models", *named])
+
+
+def _rows(options: Namespace, signals: SignalFlag) -> tuple[LabelledRows, Source]:
+    """The good rows. Raises Exit if there are bad ones and --skip-bad is not given."""
+    path, label = options.data, options.label or LABEL
+    with os_errors_exit(66, path), path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.seek(0, 2)
+        file.seek(0)
+        disable = True if options.no_progress else None
+        with tqdm(total=size, desc="Reading", unit="B", unit_scale=True, disable=disable) as bar:
+
+            def progress(size: int) -> None:
+                bar.update(size)
+                signals.check()
+
+            rows, faults, warnings, plate_lengths = dataset.read(file, label, progress)
+    reasons = Counter(fault.reason for fault in faults)
+    if faults:
+        _report_faults(path, faults, reasons, len(rows.labels), skipping=options.skip_bad)
+    left_out, count = dict(reasons.most_common()), len(rows.labels)
+    return rows, Source(path.name, digest, label, count, left_out, warnings, plate_lengths)
+
+
+def _report_faults(
+    path: Path, faults: Sequence[Fault], reasons: Counter[str], good: int, *, skipping: bool
+) -> None:
+    """Report bad rows: the lines of the first ones, and counts by reason."""
+    lines = [f"  line {fault.line}: {fault.reason}\n" for fault in faults[:_SHOWN_FAULTS]]
+    if len(faults) > _SHOWN_FAULTS:
+        lines += [f"  and {len(faults) - _SHOWN_FAULTS} more; in all\n", by_reason(reasons)]
+    count = f"{path}: {len(faults)} of {good + len(faults)} rows are bad"
+    if skipping and good:
+        sys.stderr.write("".join([f"{count} and left out\n", *lines]))
+        return
+    hint = "; --skip-bad leaves them out" if good else ""
+    raise Exit(65, "".join([f"{count}{hint}\n", *lines]).rstrip("\n"))
+
+
+@contextmanager
+def _new_folder(path: Path | None) -> Iterator[Path]:
+    """A temporary folder, for the caller to move to `path`; it is removed if it was not moved.
+
+    Without a path it is made in the working folder.
+    """
+    place = path or Path()
+    with os_errors_exit(73, place):
+        if path and path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise Exit(73, f"{path} is there already; name a new or empty folder")
+        parent = path.resolve().parent if path else Path.cwd()
+        parent.mkdir(parents=True, exist_ok=True)
+        temporary = parent / f".{path.name if path else NAME}.{time.time_ns()}.part"
+        temporary.mkdir()
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _refusals(signals: SignalFlag) -> Iterator[None]:
+    try:
+        yield
+    except (TableRefused, DataRefused) as error:
+        raise Exit(65, f"the data is refused: {error}") from error
+    except ModelRefused as error:
+        raise Exit(65, str(error)) from error
+    except RegistryError as error:
+        raise Exit(69 if isinstance(error, Unavailable) else 65, str(error)) from error
+    except ParametersRefused as error:
+        raise Exit(78, str(error)) from error
+    except KeyboardInterrupt:
+        # CatBoost raises it for any signal whose handler raises.
+        signals.check()
+        raise
+
+
+def _summary(made: Report, out: Path, seconds: float) -> None:
+    parts = ", ".join(f"{name.replace('_', '-')} {p.rows}" for name, p in made.parts.items())
+    print(f"{made.version} in {out}, {seconds:.0f} s; rows: {parts}; trees: {made.trees.kept}")
+    print(f"  {_listed(made.model)}")
+    if made.against:
+        for name, measure in made.against.measures.items():
+            interval = f"[{measure.low:+.4f}, {measure.high:+.4f}]"
+            print(
+                f"  {name} against {made.against.version}: {measure.difference:+.4f} "
+                f"{interval}: {measure.verdict}"
+            )
+    for warning in made.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
