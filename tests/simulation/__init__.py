@@ -6,7 +6,7 @@ that is left to chance is a choice of detangle's, so that a seed makes the same 
 in some 25 ms. Real are worker, acceptor, connections, parser, endpoints, admission, batcher and
 follower; not real are time, sockets, threads, signals, the registry and what the model predicts.
 
-`make test` plays 500 schedules, `make soak` 100,000. The first that breaks a rule is named, with
+`make test` plays 1,000 schedules, `make soak` 100,000. The first that breaks a rule is named, with
 the command that shows it again, step by step, in the simplest form that breaks the same rule:
 
     python -m tests.simulation --seed 1346
