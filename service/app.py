@@ -14,8 +14,8 @@ from service.http.middleware import RequestMiddleware
 from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
 from service.process.scoreboard import Scoreboard
-from service.rollout.joining import Served
 from service.rollout.rollout_state import RolloutState
+from service.rollout.startup import Served
 from service.routes import docs, explain, score
 from service.routes import health as ops
 from service.routes import models as model

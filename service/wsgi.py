@@ -21,8 +21,8 @@ from service.config.settings import Settings, SettingsError, refuse_start, varia
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.process.runtime import runtime
-from service.rollout.joining import Served, first, has_live
 from service.rollout.rollout_state import rollout_state
+from service.rollout.startup import Served, has_live, initial_scorer
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.server.request import Request
@@ -78,7 +78,7 @@ def load_scorer(settings: Settings, metrics: Metrics) -> Any:
     Raises SettingsError.
     """
     if settings.registry:
-        return first(settings, catalog.DEFAULT, lambda: metrics.scoring.loaded("refused"))
+        return initial_scorer(settings, catalog.DEFAULT, lambda: metrics.scoring.loaded("refused"))
     entry = catalog.entry(catalog.DEFAULT)
     path = Path(settings.model) if settings.model else entry.bundled
     try:
@@ -103,7 +103,7 @@ def _others(settings: Settings, metrics: Metrics, admission: Admission) -> Itera
                 log.warning("%s is not served: the registry names no live version of it", name)
                 continue
             loaded = metrics.of(name).scoring.loaded
-            scorer = first(settings, name, partial(loaded, "refused"))
+            scorer = initial_scorer(settings, name, partial(loaded, "refused"))
         elif entry.bundled:
             scorer = model.load(entry.bundled)
         else:

@@ -7,7 +7,7 @@ from model.registry import RegistryError
 from service.config.settings import Settings, SettingsError
 from service.doctor.finding import Finding, fail, ok, warn
 from service.http.api_keys import ApiKeys
-from service.rollout.joining import registry_of
+from service.rollout.startup import registry_of
 
 
 def live_file(settings: Settings) -> str:

@@ -62,7 +62,7 @@ def post_worker_init(worker: Any) -> None:
 
     Raises ModelRefused or RegistryError if the version to serve can't be loaded.
     """
-    from service.rollout.joining import join  # noqa: PLC0415
+    from service.rollout.startup import start_followers  # noqa: PLC0415
 
     settings, parts = runtime().settings, _parts()
     metrics = parts.metrics
@@ -81,7 +81,7 @@ def post_worker_init(worker: Any) -> None:
             raise
         counted.loaded("loaded")
         served.slot.bind_worker(str(worker.place))
-    worker.begin = join(parts, parts.served, worker.place)
+    worker.begin = start_followers(parts, parts.served, worker.place)
     metrics.process.start(str(worker.place))
     worker.each_second = partial(_publish, parts)
     runtime().scoreboard.mark_ready(worker.place)
@@ -125,5 +125,5 @@ def child_exit(server: Any, worker: Any) -> None:
     contained("gauges", multiprocess.clear_live_gauges, worker.place, folder)
     runtime().scoreboard.leave(worker.place)
     for served in _parts().served:
-        served.rollout_state.wipe(worker.place)
+        served.rollout_state.clear_status(worker.place)
     contained("workers", _publish_workers_configured, server)

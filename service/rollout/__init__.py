@@ -3,8 +3,8 @@
 May import: the public names of `model` and `model.registry`. Never flask: the address for
 operators is `service.routes.models`.
 follower (one for each model in each worker) → loader (a version, validated and warm) and
-rollout_state (each worker's status and the order, in shared memory). A model's gate says what may
-be promoted.
+rollout_state (each worker's status and the order, in shared memory). startup builds them. A model's
+gate says what may be promoted.
 
 A rollout: each worker reads the alias, loads the version in a thread, and writes that it is ready.
 The worker that sees all others ready writes the order: this version, at that moment. All workers

@@ -1,4 +1,8 @@
-"""One worker's part in a swap: it follows the registry's aliases, together with the others."""
+"""One worker's part in a rollout: it follows the registry's aliases, together with the others.
+
+Its phases: SERVING → LOADING → READY → SERVING when all change over. A version that can't be
+served leads to REFUSED, a registry that can't be read to UNREACHABLE; both are retried.
+"""
 
 import gc
 import logging
@@ -17,7 +21,7 @@ from model.registry import Damaged, Refused, Registry, RegistryError
 from model.scorer import Scorer
 from service.process.scoreboard import Scoreboard
 from service.rollout.loader import Loader
-from service.rollout.rollout_state import Note, Order, RolloutState, Target
+from service.rollout.rollout_state import Order, Phase, RolloutState, Target, WorkerStatus
 from service.rollout.shadow_follower import Shadowing
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
@@ -28,12 +32,12 @@ from service.telemetry.metrics.rollout import RolloutMetrics
 
 T = TypeVar("T")
 
-# While a swap is under way, so often each worker reads the rollout state.
-_LOOK_SECONDS: Final = 0.01
-# From an order to its moment: all have seen it by then.
+# The interval at which each worker reads the rollout state while a rollout is under way.
+_INTERVAL_SECONDS: Final = 0.01
+# From an order to its time: all workers have read it by then.
 _NOTICE_SECONDS: Final = 0.05
-# Who is ready waits so long, after all have looked at the aliases, for workers that say nothing:
-# they hang, or can't start.
+# How long workers that are ready wait for workers without a status, after all have read the
+# aliases: these hang, or can't start.
 _PATIENCE: Final = 10.0
 # A version that was refused is tried again: a disk may have been full.
 _AGAIN: Final = 30.0
@@ -78,12 +82,12 @@ class Follower:
         self._wanted: Target | None = None
         self._task: Task[None] | None = None
         live = Target(slot.current.version, 0)
-        self._note = Note(place.number, os.getpid(), "serving", live, monotonic())
+        self._status = WorkerStatus(place.number, os.getpid(), Phase.SERVING, live, monotonic())
 
     def catch_up(self) -> None:
-        """Before the first connection: serve what the others serve by now.
+        """Before the first connection: serve the version that the others serve by now.
 
-        Raises ModelRefused or RegistryError when that can't be had.
+        Raises ModelRefused or RegistryError when it can't be loaded.
         """
         order = self._place.rollout_state.order
         if order and order.target.version != self._slot.current.version:
@@ -92,7 +96,7 @@ class Follower:
             former = self._slot.current
             self._slot.change(self._slot.prepare(scorer))
             self._standby[former.version] = former
-        self._tell(serving=order.target if order else self._note.serving, since=monotonic())
+        self._publish(serving=order.target if order else self._status.serving, since=monotonic())
 
     def start(self) -> None:
         """Follow from now on, in a task of the running loop."""
@@ -102,78 +106,78 @@ class Follower:
         while True:
             try:
                 await self._step()
-            except Exception as error:  # noqa: BLE001 - whatever happens, it goes on serving
+            except Exception as error:  # noqa: BLE001 - a worker goes on serving in any case
                 log_failure("a swap", error)
-                await sleep(_REST_SECONDS)  # it may come again at each look
-            await sleep(_LOOK_SECONDS if self._is_underway else min(self._poll_seconds, 0.1))
+                await sleep(_REST_SECONDS)  # the error may be raised again at each step
+            await sleep(_INTERVAL_SECONDS if self._is_underway else min(self._poll_seconds, 0.1))
 
     @property
     def _is_underway(self) -> bool:
         order = self._place.rollout_state.order
-        ordered = order is not None and order.target != self._note.serving
-        return ordered or self._note.ready is not None
+        ordered = order is not None and order.target != self._status.serving
+        return ordered or self._status.ready is not None
 
     async def _step(self) -> None:
         order = self._place.rollout_state.order
-        if order and order.target != self._note.serving and await self._obey(order):
+        if order and order.target != self._status.serving and await self._change_over(order):
             return
         if monotonic() >= self._next_poll:
             await self._poll()
-        if self._wanted and self._wanted != self._note.serving:
+        if self._wanted and self._wanted != self._status.serving:
             await self._prepare(self._wanted)
             self._propose(order)
 
     async def _poll(self) -> None:
-        """Look at the aliases."""
+        """Read the aliases."""
         self._next_poll = monotonic() + self._poll_seconds
         try:
-            aliases = await self._beside(self._registry.aliases)
+            aliases = await self._in_thread(self._registry.aliases)
         except RegistryError as error:
-            self._complain(str(error))
+            self._registry_fails(str(error))
             return
-        # While a version can't be fetched, aliases that can be read are no end of it.
-        if self._note.state == "unreachable" and not self._retry_at:
-            self._tell(state="serving", reason="")
+        # Readable aliases don't end this phase while a version can't be fetched.
+        if self._status.state == Phase.UNREACHABLE and not self._retry_at:
+            self._publish(state=Phase.SERVING, reason="")
         if not aliases.live:
-            self._complain("the registry names no live version")
+            self._registry_fails("the registry names no live version")
             return
-        self._want(Target(aliases.live, aliases.generation))
+        self._set_wanted(Target(aliases.live, aliases.generation))
         await self._shadowing.follow(aliases.shadow)
-        if self._shadowing.version != self._note.shadow:
-            self._tell(shadow=self._shadowing.version)
+        if self._shadowing.version != self._status.shadow:
+            self._publish(shadow=self._shadowing.version)
 
-    def _want(self, target: Target) -> None:
+    def _set_wanted(self, target: Target) -> None:
         if target == self._wanted:
             return
         self._wanted = target
         self._retry_at.clear()
-        if target == self._note.serving:
-            self._tell(state="serving", ready=None, refused=None, reason="")
+        if target == self._status.serving:
+            self._publish(state=Phase.SERVING, ready=None, refused=None, reason="")
 
     async def _prepare(self, target: Target) -> None:
-        """Have a version ready, if it can be."""
-        if self._note.ready == target or self._is_too_early(target.version):
+        """Get a version ready to be served, if possible."""
+        if self._status.ready == target or self._is_retried_later(target.version):
             return
-        self._tell(state="loading", ready=None)
-        if await self._has(target):
+        self._publish(state=Phase.LOADING, ready=None)
+        if await self._make_available(target):
             self._ready_since = monotonic()
-            self._tell(state="ready", ready=target, refused=None, reason="")
+            self._publish(state=Phase.READY, ready=target, refused=None, reason="")
 
-    async def _has(self, target: Target) -> bool:
-        """Load a version unless it is here; false if it can't be had, and the note says why."""
+    async def _make_available(self, target: Target) -> bool:
+        """Load a version unless it is loaded. False if that fails; the status says why."""
         version = target.version
-        if version == self.version or await self._stands_by(version):
+        if version == self.version or await self._is_on_standby(version):
             return True
-        if self._is_too_early(version):
+        if self._is_retried_later(version):
             return False
-        self._retry_at[version] = monotonic() + _AGAIN  # whatever keeps it from being loaded
+        self._retry_at[version] = monotonic() + _AGAIN  # whatever prevents the load
         try:
             scorer = await self._loaded(version)
         except (ModelRefused, Damaged, Refused) as reason:
             self._refuse(target, str(reason))
         except RegistryError as error:
             self._retry_at[version] = monotonic() + self._poll_seconds
-            self._complain(str(error))
+            self._registry_fails(str(error))
         else:
             self._metrics.loaded("loaded")
             self._standby[version] = self._slot.prepare(scorer)
@@ -181,113 +185,122 @@ class Follower:
             return True
         return False
 
-    def _is_too_early(self, version: str) -> bool:
-        """Whether a version that could not be had is to be left alone for now."""
+    def _is_retried_later(self, version: str) -> bool:
+        """Whether a version that could not be loaded is to be tried again later only."""
         return monotonic() < self._retry_at.get(version, 0.0)
 
-    async def _stands_by(self, version: str) -> bool:
-        """Whether a version is loaded; somebody may have put other bytes under its name."""
+    async def _is_on_standby(self, version: str) -> bool:
+        """Whether a version is loaded and still has the same bytes in the registry."""
         live = self._standby.get(version)
-        if live and not await self._beside(self._loader.is_that, live.scorer, version):
+        if live and not await self._in_thread(self._loader.is_that, live.scorer, version):
             del self._standby[version]
         return version in self._standby
 
     async def _loaded(self, version: str) -> Scorer:
-        """A version's scorer, loaded beside the event loop. Raises as the loader.
+        """A version's scorer, loaded in a thread. Raises as the loader.
 
-        What this host serves or came from is not timed: a way back is open, however slow it is.
+        The version that this host serves and the one before it are not timed: a way back is open.
         """
         order = self._place.rollout_state.order
         is_proven = order is not None and version in {order.target.version, order.former}
         present = None if is_proven else self._slot.current.scorer
-        return await self._beside(self._loader.load, version, present)
+        return await self._in_thread(self._loader.load, version, present)
 
     def _refuse(self, target: Target, reason: str) -> None:
         self._retry_at[target.version] = monotonic() + _AGAIN
         self._metrics.loaded("refused")
         log.error("Version %s is refused, %s stays: %s", target.version, self.version, reason)
-        self._tell(state="refused", refused=target, reason=reason)
+        self._publish(state=Phase.REFUSED, refused=target, reason=reason)
 
     @property
     def version(self) -> str:
-        """What this worker serves."""
+        """The version that this worker serves."""
         return self._slot.current.version
 
     def _propose(self, former: Order | None) -> None:
-        """Order the swap once all are ready, or those that say anything at all.
+        """Order the change once all workers are ready, or all that have a status.
 
-        `former` is the order that this worker knew when it began to prepare.
+        `former` is the order that was in force when this worker began to prepare.
         """
-        target = self._note.ready
+        target = self._status.ready
         if target is None or target != self._wanted:
             return
-        others = [self._place.rollout_state.note(at) for at in self._place.scoreboard.open_places()]
-        if any(note and note.refused == target for note in others):
+        others = [
+            self._place.rollout_state.status(at) for at in self._place.scoreboard.open_places()
+        ]
+        if any(status and status.refused == target for status in others):
             return
-        all_ready = all(note and target in (note.ready, note.serving) for note in others)
+        all_ready = all(status and target in (status.ready, status.serving) for status in others)
         if all_ready or monotonic() > self._ready_since + self._poll_seconds + _PATIENCE:
-            order = Order(target, monotonic() + _NOTICE_SECONDS, self._left(target, former))
-            self._place.rollout_state.give(order, instead_of=former)
+            order = Order(target, monotonic() + _NOTICE_SECONDS, self._version_left(target, former))
+            self._place.rollout_state.set_order(order, instead_of=former)
 
-    def _left(self, target: Target, former: Order | None) -> str:
-        """The version that a change to the target leaves: what was ordered, had here or not."""
+    def _version_left(self, target: Target, former: Order | None) -> str:
+        """The version that a change to the target replaces: the ordered one, loaded here or not."""
         if former is None:
             return self.version
         ordered = former.target.version
         return former.former if ordered == target.version else ordered
 
-    async def _obey(self, order: Order) -> bool:
-        """Serve what is ordered, at its moment; as soon as it can be had if that has passed.
+    async def _change_over(self, order: Order) -> bool:
+        """Serve the ordered version at its time, or once it is loaded if that has passed.
 
-        False while it can't be had: the aliases may name another by now.
+        False while it can't be loaded: the aliases may name another by now.
         """
-        # What was prepared for this order was looked at then: its file is not read once more.
-        if self._note.ready != order.target and not await self._has(order.target):
+        # A version that was prepared for this order was checked then: its file is not read again.
+        if self._status.ready != order.target and not await self._make_available(order.target):
             return False
         await sleep(max(0.0, order.at - monotonic()))
         former = self.version
-        self._change(order.target)
+        self._switch(order.target)
         if former != order.target.version:  # else only the shadow has changed
-            await self._beside(self._loader.keep, order.target.version)
-            self._measure(order.target)
+            await self._in_thread(self._loader.keep, order.target.version)
+            self._measure_mixed(order.target)
         return True
 
-    def _change(self, target: Target) -> None:
+    def _switch(self, target: Target) -> None:
         old = self._slot.current
         if old.version != target.version:
             self._slot.change(self._standby.pop(target.version))
-            # The one that went stays warm, for a way back; those before it go.
+            # The replaced version stays warm, for a way back; older ones go.
             gone, self._standby = self._standby, {old.version: old}
             if gone:  # they are held by cycles; what is older than this process is frozen
                 gone.clear()
                 gc.collect()
             log.info("Version %s serves instead of %s", target.version, old.version)
-        # What was wanted before the order may have been replaced: the next look tells.
+        # The wanted version may have been replaced meanwhile: the next poll shows it.
         self._wanted = target
         self._retry_at.clear()
-        self._tell(
-            state="serving", serving=target, since=monotonic(), ready=None, refused=None, reason=""
+        self._publish(
+            state=Phase.SERVING,
+            serving=target,
+            since=monotonic(),
+            ready=None,
+            refused=None,
+            reason="",
         )
 
-    def _measure(self, target: Target) -> None:
-        notes = [self._place.rollout_state.note(at) for at in self._place.scoreboard.open_places()]
+    def _measure_mixed(self, target: Target) -> None:
+        statuses = [
+            self._place.rollout_state.status(at) for at in self._place.scoreboard.open_places()
+        ]
         # In a stop, no worker has a place that is open.
-        if notes and all(note and note.serving == target for note in notes):
-            since = [note.since for note in notes if note]
+        if statuses and all(status and status.serving == target for status in statuses):
+            since = [status.since for status in statuses if status]
             self._metrics.mixed(max(since) - min(since))
 
-    def _complain(self, reason: str) -> None:
-        if reason != self._note.reason:
-            log.warning("The models' registry is of no use now, %s stays: %s", self.version, reason)
-        self._tell(state="unreachable", reason=reason)
+    def _registry_fails(self, reason: str) -> None:
+        if reason != self._status.reason:
+            log.warning("The model registry can't be used now, %s stays: %s", self.version, reason)
+        self._publish(state=Phase.UNREACHABLE, reason=reason)
 
-    def _tell(self, **changed: Any) -> None:
-        self._note = msgspec.structs.replace(self._note, **changed)
-        self._place.rollout_state.put(self._place.number, self._note)
+    def _publish(self, **changed: Any) -> None:
+        self._status = msgspec.structs.replace(self._status, **changed)
+        self._place.rollout_state.set_status(self._place.number, self._status)
         worker = str(self._place.number)
-        self._metrics.registry_up(worker, up=self._note.state != "unreachable")
-        self._metrics.live_refused(worker, refused=self._note.refused is not None)
-        self._metrics.serving(worker, self._note.serving.generation)
+        self._metrics.registry_up(worker, up=self._status.state != Phase.UNREACHABLE)
+        self._metrics.live_refused(worker, refused=self._status.refused is not None)
+        self._metrics.serving(worker, self._status.serving.generation)
 
-    async def _beside(self, function: Callable[..., T], *arguments: Any) -> T:
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await run_in_thread(function, *arguments, pool=self._threads)

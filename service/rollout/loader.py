@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from model import ModelRefused, catalog
 from model.registry import Registry, RegistryError, model_digest, validate
 from model.scorer import Model, Request, Scorer
-from service.rollout.local_copy import Kept
+from service.rollout.local_copy import LocalCopy
 
 _ROUNDS: Final = 5
 # So long a refusal holds: the machine may have been short of memory or time, and who tries again
@@ -129,14 +129,14 @@ class Loader:
         model: Model,
         registry: Registry,
         validation: SharedValidation,
-        kept: Kept,
+        copy: LocalCopy,
         slowest: float,
     ) -> None:
         """`slowest` is how many times as long as the present model another one may take."""
         self._model = model
         self._registry = registry
         self._validation = validation
-        self._kept = kept
+        self._copy = copy
         self._slowest = slowest
         self._fetched: dict[str, Fetched] = {}
 
@@ -145,7 +145,7 @@ class Loader:
         known = self._fetched.get(version)
         with suppress(RegistryError):
             path = known.path if known and known.is_untouched else self._registry.fetch(version)
-            self._kept.keep(version, path.parent)
+            self._copy.keep(version, path.parent)
 
     def is_that(self, scorer: Scorer, version: str) -> bool:
         """Whether a scorer is of the version as it is in the registry, if that can be told."""
@@ -173,7 +173,7 @@ class Loader:
         return scorer
 
     def _of_copy(self, version: str) -> Scorer | None:
-        path = self._kept.model(version)
+        path = self._copy.model(version)
         if path is None:
             return None
         self._validation(path)

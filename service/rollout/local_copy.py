@@ -1,4 +1,4 @@
-"""A copy of what this host serves, for workers that start when the registry is out of reach."""
+"""A copy of the served version, for workers that start while the registry is unreachable."""
 
 import fcntl
 import logging
@@ -18,7 +18,7 @@ _SHARE: Final = 4
 log = logging.getLogger("scoring")
 
 
-class Kept:
+class LocalCopy:
     """A copy in the server's own folder, which is removed with the server.
 
     All workers of a host copy the new version at the same moment, so writers take a lock. Readers

@@ -30,7 +30,7 @@ from service.http.reply import Reply
 from service.process.runtime import runtime
 from service.process.scoreboard import Scoreboard
 from service.rollout.loader import SharedValidation
-from service.rollout.rollout_state import Note, RolloutState, Target
+from service.rollout.rollout_state import RolloutState, Target, WorkerStatus
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.telemetry.log_formats import timestamp
@@ -72,10 +72,10 @@ class ShadowChange(Reasons, forbid_unknown_fields=True):
 
 
 class WorkerState(Struct):
-    """How one worker is: `state` is serving, loading, ready, refused or unreachable.
+    """One worker's part in a rollout: `state` is serving, loading, ready, refused or unreachable.
 
-    `ready` is what it could change to, `refused` what it can't, for the `reason`. `since` is
-    when it began to serve what it serves, in UTC.
+    `ready` is the version that it can change to, `refused` the one that it can't, for the `reason`.
+    `since` is when it began to serve its version, in UTC.
     """
 
     worker: int
@@ -89,10 +89,10 @@ class WorkerState(Struct):
     shadow: str
 
     @classmethod
-    def of(cls, note: Note) -> "WorkerState":
-        """What a worker's note tells; its clock counts from the machine's start."""
-        since = timestamp(time() - (monotonic() - note.since))
-        return cls(**{**msgspec.structs.asdict(note), "since": since})
+    def of(cls, status: WorkerStatus) -> "WorkerState":
+        """Of a worker's status, whose clock counts from the machine's start."""
+        since = timestamp(time() - (monotonic() - status.since))
+        return cls(**{**msgspec.structs.asdict(status), "since": since})
 
 
 class DecisionThresholds(Struct):
@@ -170,7 +170,7 @@ class ModelRoute:
 
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
-        notes, order = self._notes(), self._rollout_state.order
+        notes, order = self._statuses(), self._rollout_state.order
         scorer = self._slot.current.scorer
         state = State(
             version=scorer.version,
@@ -208,7 +208,7 @@ class ModelRoute:
         live, recent = self._slot.current.scorer, list(self._slot.recent.copy())
         gate = self._model.gate(_validation(), live, recent, self._limits)
         # A version that this host refused is live by name, and who is to help promotes another.
-        refused = [note.refused.version for note in self._notes() if note.refused]
+        refused = [note.refused.version for note in self._statuses() if note.refused]
         named = refused[0] if refused else live.version
         moved = self._moved(
             gate,
@@ -231,10 +231,10 @@ class ModelRoute:
         )
         return reply.ok(Outcome(moved.after))
 
-    def _notes(self) -> list[Note]:
-        """Those of this host's workers."""
-        notes = (self._rollout_state.note(place) for place in self._scoreboard.open_places())
-        return [note for note in notes if note]
+    def _statuses(self) -> list[WorkerStatus]:
+        """The statuses of this host's workers."""
+        statuses = (self._rollout_state.status(place) for place in self._scoreboard.open_places())
+        return [status for status in statuses if status]
 
     def _moved(
         self, check: Check, wanted: Reasons, act: Callable[[Registry, dict[str, Any]], Moved]

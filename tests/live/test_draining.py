@@ -76,7 +76,7 @@ def test_in_the_grace_refused_requests_close_their_connections_too(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_what_is_refused_at_a_glance_is_counted_and_told_each_second(tmp_path: Path) -> None:
+def test_early_rejections_are_counted_and_logged_each_second(tmp_path: Path) -> None:
     with serving(tmp_path, workers="1", max_waiting="0", max_wait_ms="1") as server:
         with connections(server, _MANY) as opened:
             asked = [reply.status for _ in range(3) for reply in _at_once(server, opened)]

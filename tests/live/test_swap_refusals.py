@@ -75,7 +75,7 @@ def _no_file(version: Path) -> None:
     (version / "model.cbm").mkdir()
 
 
-def _no_papers(version: Path) -> None:
+def _no_manifest(version: Path) -> None:
     (version / "manifest.json").write_text("{")
 
 
@@ -84,7 +84,7 @@ _DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut-off": (_cut_off, "the SHA-256 differs"),
     "huge": (_huge, "is larger than 268435456"),
     "no-file": (_no_file, "it has no model.cbm"),
-    "no-papers": (_no_papers, "manifest.json can't be read"),
+    "no-manifest": (_no_manifest, "manifest.json can't be read"),
 }
 
 

@@ -132,14 +132,14 @@ def test_a_bare_model_gets_its_manifest_from_the_file(
     path = open_registry(models).fetch(version)
     assert path.read_bytes() == bare.read_bytes()
     scorer = RegnoScorer.load(path)
-    papers = scorer.manifest
-    assert papers
-    assert (papers.name, papers.version, papers.file) == ("regno", version, "model.cbm")
-    assert [(f.name, f.kind) for f in papers.features] == model.features
-    assert papers.borders == model.borders()
-    assert 0 < len(papers.borders["afts_regno_ai_score"]) < 255
-    assert papers.golden == [score.positive for score in scorer.score(readings())]
-    assert papers.vocabularies == {}
+    manifest = scorer.manifest
+    assert manifest
+    assert (manifest.name, manifest.version, manifest.file) == ("regno", version, "model.cbm")
+    assert [(f.name, f.kind) for f in manifest.features] == model.features
+    assert manifest.borders == model.borders()
+    assert 0 < len(manifest.borders["afts_regno_ai_score"]) < 255
+    assert manifest.golden == [score.positive for score in scorer.score(readings())]
+    assert manifest.vocabularies == {}
     # It lists no categories, so the model itself is asked, as it is without a manifest.
     assert scorer.watched_categories == RegnoScorer.load(bare).watched_categories
     row = list(scorer.row(readings()[0]))
@@ -157,12 +157,12 @@ def test_a_sample_gives_the_vocabulary_that_the_model_knows(
     (tmp_path / "sample.csv").write_bytes(as_csv(rows))
     sample = ("--vocabulary-from", tmp_path / "sample.csv")
     command(tmp_path, "add", bare, *sample, "--version", "v1", "--models", models)
-    papers = RegnoScorer.load(open_registry(models).fetch("v1")).manifest
-    assert papers
+    manifest = RegnoScorer.load(open_registry(models).fetch("v1")).manifest
+    assert manifest
     trained = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["vocabularies"]
-    assert papers.vocabularies == {n: trained[n] for n in ("camera_class", "camera_type")}
-    assert papers.training == {"vocabularies": {"rows": 43, "unreadable": 1}}
-    assert papers.plate_lengths == 11
+    assert manifest.vocabularies == {n: trained[n] for n in ("camera_class", "camera_type")}
+    assert manifest.training == {"vocabularies": {"rows": 43, "unreadable": 1}}
+    assert manifest.plate_lengths == 11
 
 
 def test_rows_of_a_sample_with_plates_for_names_are_left_out(

@@ -14,7 +14,7 @@ from model.registry import Aliases, Unavailable
 from service.process.scoreboard import Scoreboard
 from service.rollout import follower as module
 from service.rollout.follower import Follower, Place
-from service.rollout.rollout_state import Note, Order, RolloutState, Target
+from service.rollout.rollout_state import Order, Phase, RolloutState, Target, WorkerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,12 +84,14 @@ class World:
         return version not in self.replaced
 
     def other(self, serving: Target, ready: Target | None = None) -> None:
-        """The other worker's note."""
-        self.rollout_state.put(_OTHER, Note(_OTHER, 1, "serving", serving, 1.0, ready))
+        """Write the other worker's status."""
+        self.rollout_state.set_status(
+            _OTHER, WorkerStatus(_OTHER, 1, Phase.SERVING, serving, 1.0, ready)
+        )
 
     def order(self, target: Target) -> None:
         """Somebody orders a version, at once."""
-        self.rollout_state.give(Order(target, 0.0), instead_of=self.rollout_state.order)
+        self.rollout_state.set_order(Order(target, 0.0), instead_of=self.rollout_state.order)
 
     @property
     def ordered(self) -> Target | None:
@@ -98,7 +100,7 @@ class World:
 
     @property
     def state(self) -> str:
-        note = self.rollout_state.note(_MINE)
+        note = self.rollout_state.status(_MINE)
         return note.state if note else ""
 
     def change_to(self, version: str, generation: int) -> None:

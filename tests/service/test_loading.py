@@ -12,7 +12,7 @@ import pytest
 from model import ModelRefused
 from model.regno import BUNDLED, MODEL
 from service.rollout.loader import Loader, SharedValidation
-from service.rollout.local_copy import Kept
+from service.rollout.local_copy import LocalCopy
 from tests.support.registry import no_check
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
 
@@ -77,7 +77,7 @@ class Reads:
         self.versions: list[str] = []
         monkeypatch.setattr(registry, "fetch", partial(self._fetch, registry.fetch))
         (folder / "kept").mkdir()
-        self.kept = Kept(folder / "kept", "model.cbm", "regno")
+        self.kept = LocalCopy(folder / "kept", "model.cbm", "regno")
         validation = SharedValidation(folder, no_check)
         self.loader = Loader(MODEL, registry, validation, self.kept, slowest=3.0)
         self.file = registry.fetch(SECOND)

@@ -231,7 +231,7 @@ def test_with_reject_an_unseen_category_in_an_array_is_that_rows_error(
     }
 
 
-def test_with_reject_a_model_without_papers_is_asked_itself(
+def test_with_reject_a_model_without_a_manifest_is_probed(
     make_app: AppMaker, customer_scorer: RegnoScorer, request_body: Body
 ) -> None:
     client = make_app(customer_scorer, unseen="reject").test_client()

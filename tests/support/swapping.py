@@ -77,8 +77,8 @@ def shown(server: Server) -> Any:
 
 def serves(server: Server, version: str, workers: int = 2) -> bool:
     """Whether all workers are there and serve a version."""
-    told = shown(server)["workers"]
-    return [note["serving"]["version"] for note in told] == [version] * workers
+    shown_workers = shown(server)["workers"]
+    return [worker["serving"]["version"] for worker in shown_workers] == [version] * workers
 
 
 def wait_until_all_serve(server: Server, version: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.rollout.local_copy import MANIFEST, Kept
+from service.rollout.local_copy import MANIFEST, LocalCopy
 from tests.support.paths import ROOT
 
 MODEL = "model.cbm"
@@ -19,10 +19,10 @@ _BYTES = 200_000
 _WORKER = """
 import logging, sys
 from pathlib import Path
-from service.rollout.local_copy import Kept
+from service.rollout.local_copy import LocalCopy
 logging.basicConfig(stream=sys.stdout)
 folder, sources, *versions = sys.argv[1:]
-kept = Kept(Path(folder), "model.cbm", "regno")
+kept = LocalCopy(Path(folder), "model.cbm", "regno")
 for version in versions:
     kept.keep(version, Path(sources) / version)
     path = kept.model(version)  # None once another worker has kept another
@@ -47,12 +47,12 @@ def sources(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
+def kept(tmp_path: Path) -> LocalCopy:
     (tmp_path / "kept").mkdir()
-    return Kept(tmp_path / "kept", MODEL, "regno")
+    return LocalCopy(tmp_path / "kept", MODEL, "regno")
 
 
-def _worker(kept: Kept, sources: Path, versions: list[str]) -> "subprocess.Popen[str]":
+def _worker(kept: LocalCopy, sources: Path, versions: list[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", _WORKER, kept._folder, sources, *versions],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
@@ -62,7 +62,9 @@ def _worker(kept: Kept, sources: Path, versions: list[str]) -> "subprocess.Popen
     )
 
 
-def test_many_workers_that_keep_different_versions_hurt_nobody(kept: Kept, sources: Path) -> None:
+def test_many_workers_that_keep_different_versions_hurt_nobody(
+    kept: LocalCopy, sources: Path
+) -> None:
     dice = random.Random(5)
     orders = [[str(dice.randrange(10)) for _ in range(60)] for _ in range(6)]
     workers = [_worker(kept, sources, order) for order in orders]
@@ -76,7 +78,7 @@ def test_many_workers_that_keep_different_versions_hurt_nobody(kept: Kept, sourc
     assert sorted(p.name for p in kept._folder.iterdir()) == ["copying.lock", place.name]
 
 
-def test_what_a_worker_left_that_died_is_removed(kept: Kept, sources: Path) -> None:
+def test_what_a_worker_left_that_died_is_removed(kept: LocalCopy, sources: Path) -> None:
     dead = _worker(kept, sources, [str(n % 10) for n in range(100_000)])
     while not list(kept._folder.glob("serving-*")):
         assert dead.poll() is None
@@ -94,7 +96,7 @@ def test_what_a_worker_left_that_died_is_removed(kept: Kept, sources: Path) -> N
 
 @pytest.mark.parametrize("lost", [MODEL, MANIFEST, "."])
 def test_a_registry_that_is_gone_is_no_failure(
-    lost: str, kept: Kept, sources: Path, caplog: pytest.LogCaptureFixture
+    lost: str, kept: LocalCopy, sources: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept.keep("1", sources / "1")
     (sources / "2" / lost).rename(sources / "elsewhere")
@@ -107,7 +109,10 @@ def test_a_registry_that_is_gone_is_no_failure(
 
 
 def test_where_there_is_no_room_nothing_is_left(
-    kept: Kept, sources: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kept: LocalCopy,
+    sources: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def full(_source: Path, target: Path) -> None:
         target.write_bytes(b"half")

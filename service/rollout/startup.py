@@ -1,4 +1,4 @@
-"""Building the parts: the scorer that a server starts with, and each worker's follower."""
+"""The start of a rollout: the scorer that a server starts with, and each worker's followers."""
 
 import logging
 import os
@@ -15,8 +15,15 @@ from service.config.settings import Settings, SettingsError, variable
 from service.process.runtime import runtime
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
-from service.rollout.local_copy import Kept
-from service.rollout.rollout_state import Note, Order, RolloutState, Target, rollout_state
+from service.rollout.local_copy import LocalCopy
+from service.rollout.rollout_state import (
+    Order,
+    Phase,
+    RolloutState,
+    Target,
+    WorkerStatus,
+    rollout_state,
+)
 from service.scoring.shadow import Shadow
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ log = logging.getLogger("scoring")
 
 
 class Served(NamedTuple):
-    """A model that is served: what is live, and what the workers of this host agree on."""
+    """A model that is served: its live version, and the rollout state of this host."""
 
     model: Model
     slot: "Slot"
@@ -73,12 +80,12 @@ def has_live(settings: Settings, name: str) -> bool:
 def loader_of(settings: Settings, registry: Registry, name: str = catalog.DEFAULT) -> Loader:
     """What loads versions of a model in this worker."""
     entry, folder = catalog.entry(name), runtime().run_folder.path
-    copy = Kept(folder, entry.artifact, name)
+    copy = LocalCopy(folder, entry.artifact, name)
     validation = SharedValidation(folder, partial(validate, name=name), name)
     return Loader(entry.load(), registry, validation, copy, settings.max_slowdown)
 
 
-def first(settings: Settings, name: str, refused: Callable[[], None]) -> Any:
+def initial_scorer(settings: Settings, name: str, refused: Callable[[], None]) -> Any:
     """In the master: the scorer of the live version, or of the previous one if that is refused.
 
     In the second case the workers retry the live version. `refused` is called for each version
@@ -101,29 +108,29 @@ def first(settings: Settings, name: str, refused: Callable[[], None]) -> Any:
             refused()
             continue
         loader.keep(version)
-        _begin_with(name, version, aliases)
+        _set_first_order(name, version, aliases)
         if refusals:
             log.error("The previous version %s serves, as the live %s", version, refusals[0])
         return scorer
     raise SettingsError(variable("registry"), "; ".join(refusals))
 
 
-def _begin_with(name: str, version: str, aliases: Aliases) -> None:
+def _set_first_order(name: str, version: str, aliases: Aliases) -> None:
     """Order the version that all workers begin with; a change to the other one is not timed."""
     is_live = version == aliases.live
     # No generation of the aliases says that the previous version is to serve.
     target = Target(version, aliases.generation if is_live else 0)
     former = aliases.previous if is_live else aliases.live
-    rollout_state(name).give(Order(target, monotonic(), former), instead_of=None)
+    rollout_state(name).set_order(Order(target, monotonic(), former), instead_of=None)
 
 
-def join(parts: "Shared", served: Iterable[Served], number: int) -> Callable[[], None]:
-    """In a worker, before its first connection: serve what the others do.
+def start_followers(parts: "Shared", served: Iterable[Served], number: int) -> Callable[[], None]:
+    """In a worker, before its first connection: serve the version that the others serve.
 
-    What is returned follows the registry with them, once the event loop runs. Raises RegistryError
-    or ModelRefused when what they serve can't be had.
+    The function that is returned starts to follow the registry, once the event loop runs. Raises
+    RegistryError or ModelRefused when that version can't be loaded.
     """
-    starts = [_joined(parts, one, number) for one in served]
+    starts = [_started(parts, one, number) for one in served]
 
     def start() -> None:
         for begin in starts:
@@ -132,12 +139,12 @@ def join(parts: "Shared", served: Iterable[Served], number: int) -> Callable[[],
     return start
 
 
-def _joined(parts: "Shared", served: Served, number: int) -> Callable[[], None]:
+def _started(parts: "Shared", served: Served, number: int) -> Callable[[], None]:
     slot, metrics = served.slot, parts.metrics.of(served.model.name)
     if not parts.settings.registry:
         serving = Target(slot.current.version, 0)
-        note = Note(number, os.getpid(), "serving", serving, monotonic())
-        served.rollout_state.put(number, note)
+        status = WorkerStatus(number, os.getpid(), Phase.SERVING, serving, monotonic())
+        served.rollout_state.set_status(number, status)
         return lambda: None
     try:
         follower = _follower(parts, served, number)
