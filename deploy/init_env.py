@@ -241,7 +241,7 @@ class Setup:
             yield _replace(
                 self._dotenv, _with_values(_EXAMPLE.read_text("utf-8"), _VALUES), _DOTENV
             )
-            yield "Alerts are sent to nobody until it sets ALERTMANAGER_WEBHOOK_URL or _EMAIL_TO"
+            yield "Alerts are not sent until it sets ALERTMANAGER_WEBHOOK_URL or _EMAIL_TO"
             return
         text = _text_of(self._dotenv)
         # An existing `.env` gets defaults only: its operator has made the choices.

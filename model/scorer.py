@@ -128,7 +128,7 @@ class Checked(Protocol):
 
 
 class Reviewer:
-    """What is told of requests beyond scores, by an operator's settings: here nothing.
+    """What is said of requests in addition to scores, by an operator's settings: here nothing.
 
     `accept_all`: no request is changed or refused, so that many may be scored as a table.
     """

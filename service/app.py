@@ -115,7 +115,7 @@ class _Flask(Flask):
         return super().wsgi_app(environ, start)
 
     def log_exception(self, exc_info: object) -> None:
-        """Say nothing: `failures` logs what may be told, Flask would log the exception's text."""
+        """Log nothing: `failures` logs without the exception's text, which Flask would log."""
 
 
 def _flask() -> Flask:

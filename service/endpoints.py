@@ -11,8 +11,9 @@ from service.http import errors
 from service.http.reply import Reply
 from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
-from service.routes import explain, score
+from service.routes import explain
 from service.routes import health as ops
+from service.routes.score_endpoint import ScoreEndpoint
 from service.scoring.live import Slot
 from service.server.iteration import WorkQueue
 from service.server.request import Request
@@ -43,10 +44,8 @@ _METHODS: Final = {method.encode(): method for method in METHODS}
 
 
 def public_site(app: App, parts: Parts, answered: Answered) -> Site:
-    """That of the public address; `answered` is told the requests that were answered."""
-    scoring = [
-        (route, score.ScoreEndpoint(route, parts.guard, parts.admission)) for route in app.scoring
-    ]
+    """The site of the public address; `answered` is called with the answered requests."""
+    scoring = [(route, ScoreEndpoint(route, parts.guard, parts.admission)) for route in app.scoring]
     explaining = _ExplainEndpoint(app, parts)
     endpoints: dict[tuple[bytes, bytes], Endpoint] = {
         **{

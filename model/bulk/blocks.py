@@ -70,7 +70,7 @@ def spans(header: bytes, found: Iterable[Block]) -> Iterator[Span]:
 
 
 class Identity(NamedTuple):
-    """Which file this is, and in which state: equal only while nobody replaces or writes it."""
+    """The identity and state of a file: equal only while it is neither replaced nor written."""
 
     device: int
     inode: int

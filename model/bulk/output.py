@@ -15,7 +15,7 @@ STREAM: Final = Path("-")
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, put in place of `path` when the block ends well.
 
-    Until then it lies beside it under a hidden name, and it is removed when the block fails.
+    Until then it has a hidden name in the same folder, and it is removed when the block fails.
     `-` is standard output; it and devices are written to directly. Raises OSError.
     """
     if path == STREAM:

@@ -94,8 +94,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     _add_common(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[..., int], told: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=told, description=told)
+    def command(name: str, run: Callable[..., int], description: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=description, description=description)
         sub.set_defaults(run=run)
         _add_common(sub)
         return sub
@@ -109,7 +109,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_file(add: argparse.ArgumentParser) -> None:
-    add.add_argument("file", type=Path, help="the model; a manifest.json beside it goes along")
+    add.add_argument(
+        "file", type=Path, help="the model; a manifest.json in its folder is taken along"
+    )
     add.add_argument("--version", help="default: its manifest's, else one made of its SHA-256")
     add.add_argument(
         "--vocabulary-from",
@@ -134,7 +136,7 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--rows",
         type=Path,
         metavar="CSV",
-        help="readings to compare it on with the live version, beside the golden rows",
+        help="readings to compare it on with the live version, in addition to the golden rows",
     )
     _add_limits(promote)
     shadow = command("shadow", _shadow, "Make a version the shadow; without one, have no shadow.")
@@ -150,8 +152,8 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _add_limits(promote: argparse.ArgumentParser) -> None:
     """Those of the parity gate, named as the service's settings are."""
     limits = promote.add_argument_group("limits of the comparison")
-    for name, (flag, told) in _LIMITS.items():
-        limits.add_argument(flag, dest=name, type=_limit, metavar="N", help=told)
+    for name, (flag, description) in _LIMITS.items():
+        limits.add_argument(flag, dest=name, type=_limit, metavar="N", help=description)
 
 
 def _limit(text: str) -> float:
@@ -182,8 +184,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _print(options: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:
-    told = msgspec.json.encode(value).decode() if options.json else text()
-    sys.stdout.write(f"{told}\n" if told else "")
+    output = msgspec.json.encode(value).decode() if options.json else text()
+    sys.stdout.write(f"{output}\n" if output else "")
 
 
 def _list(registry: Registry, options: argparse.Namespace) -> int:
@@ -198,8 +200,8 @@ def _list(registry: Registry, options: argparse.Namespace) -> int:
         }
         for entry in entries
     ]
-    told = {"registry": registry.where, "generation": aliases.generation, "versions": rows}
-    _print(options, told, lambda: tables.versions(registry.where, aliases, rows))
+    result = {"registry": registry.where, "generation": aliases.generation, "versions": rows}
+    _print(options, result, lambda: tables.versions(registry.where, aliases, rows))
     return 0
 
 
@@ -229,7 +231,7 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
     )
     manifest = files.described()
     new = registry.add(files)
-    told = {
+    result = {
         "version": manifest.version,
         "sha256": manifest.sha256,
         "classes": manifest.classes,
@@ -237,7 +239,7 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
         "unexplained": manifest.unexplained,
         "new": new,
     }
-    _print(options, told, lambda: tables.added(manifest, new=new))
+    _print(options, result, lambda: tables.added(manifest, new=new))
     return 0
 
 
@@ -281,9 +283,9 @@ def _moved(options: argparse.Namespace, moved: Moved) -> int:
 
 def _verify(registry: Registry, options: argparse.Namespace) -> int:
     faults = registry.verify()
-    told = {"registry": registry.where, "faults": [fault._asdict() for fault in faults]}
+    result = {"registry": registry.where, "faults": [fault._asdict() for fault in faults]}
     count = len(registry.versions())
-    _print(options, told, lambda: tables.faults(count, faults))
+    _print(options, result, lambda: tables.faults(count, faults))
     return 1 if faults else 0
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a registry, beside models that are refused."""
+"""Errors of a registry, other than refused models."""
 
 from model.errors import ScoringError
 

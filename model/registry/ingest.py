@@ -28,13 +28,13 @@ def ingest(
 ) -> Files:
     """The files of a version: the model's bytes as they are, and its manifest.
 
-    The manifest is the one beside the file, if that names the file, else a derived one; in
+    The manifest is the one in the file's folder, if that names the file, else a derived one; in
     either, `name` and, if given, `version` are put in the place of its own. `positive_class`
     names the class that is positive, where neither the model nor that manifest does.
     Raises ModelRefused for a model that can't be served, FileUnreadable, and Refused for a
     name that is none.
     """
-    model, beside = _read(path), _manifest_of(path)
+    model, given = _read(path), _manifest_of(path)
     own = {"name": name, **({"version": check_name("version", version)} if version else {})}
     if vocabulary_from:
         check_readable(vocabulary_from)
@@ -42,9 +42,9 @@ def ingest(
     with TemporaryDirectory(prefix="model-") as folder:
         copy = Path(folder) / artifact
         copy.write_bytes(model)
-        if beside:
-            beside |= {**own, "file": artifact}
-            (Path(folder) / MANIFEST).write_bytes(msgspec.json.encode(beside))
+        if given:
+            given |= {**own, "file": artifact}
+            (Path(folder) / MANIFEST).write_bytes(msgspec.json.encode(given))
         try:
             complete = validate(copy, vocabulary_from, positive_class, name)
         except ModelRefused as reason:
@@ -71,12 +71,12 @@ def _read(path: Path) -> bytes:
 
 
 def _manifest_of(path: Path) -> dict[str, Any] | None:
-    """The manifest beside a file; None if there is none or it is another file's."""
-    beside = path.with_name(MANIFEST)
-    if not beside.exists():
+    """The manifest in a file's folder; None if there is none or it is another file's."""
+    given = path.with_name(MANIFEST)
+    if not given.exists():
         return None
     try:
-        manifest = msgspec.json.decode(file_text(_read(beside)), type=dict[str, Any])
+        manifest = msgspec.json.decode(file_text(_read(given)), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ModelRefused(f"its manifest {beside} can't be read: {error}") from error
+        raise ModelRefused(f"its manifest {given} can't be read: {error}") from error
     return manifest if manifest.get("file") == path.name else None

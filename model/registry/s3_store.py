@@ -37,7 +37,7 @@ from model.registry.store import (
     unknown,
 )
 
-# Each request is tried twice: 6 s when nobody answers a connection, 20 s when none replies.
+# Each request is tried twice: 6 s without a connection, 20 s without a reply.
 _CONFIG: Final = Config(
     connect_timeout=3,
     read_timeout=10,
@@ -93,7 +93,8 @@ class S3Store:
     def fetch(self, version: str, *, afresh: bool = False) -> Path:
         """The folder of a version. A copy whose hash holds is used without a request.
 
-        The hash stands beside it: whoever may write there chooses the model. So nobody else may.
+        The hash is stored in the same folder: a user who may write there chooses the model. So only
+        this user may.
         """
         with self._errors_mapped():
             _keep_closed(self._cache)
@@ -216,11 +217,11 @@ class S3Store:
         try:
             yield
         except ClientError as error:
-            told = error.response["Error"]
-            if told["Code"] in _ABSENT:
-                raise KeyError(told["Code"]) from error
-            reason = told.get("Message") or told["Code"]
-            raise Unavailable(f"{self.where}: {reason} ({told['Code']})") from error
+            details = error.response["Error"]
+            if details["Code"] in _ABSENT:
+                raise KeyError(details["Code"]) from error
+            reason = details.get("Message") or details["Code"]
+            raise Unavailable(f"{self.where}: {reason} ({details['Code']})") from error
         except (BotoCoreError, HTTPClientError) as error:
             raise Unavailable(f"{self.where}: {error}") from error
         except OSError as error:

@@ -31,7 +31,7 @@ _good: Final[set[tuple[str, str, str]]] = set()
 class Validated(Struct):
     """The outcome: `refused` is the reason of a refusal, "" for a good file.
 
-    `manifest` is the one beside the file or, if `is_derived`, one made from the file alone.
+    `manifest` is the one in the file's folder or, if `is_derived`, one made from the file alone.
     `resident` is the resident memory of the child process with the model loaded, in bytes; None if
     unknown.
     """

@@ -23,8 +23,8 @@ from model.registry.validation import Validated
 _NICE: Final = 10
 # Longer than any parent waits: this ends a child whose parent was killed.
 _CPU_SECONDS: Final = 600
-# Memory for the model, beside that of the libraries. A file of 75 MiB took four times its size, so
-# that the largest one fits.
+# Memory for the model, in addition to that of the libraries. A file of 75 MiB took four times its
+# size, so that the largest one fits.
 _MEMORY: Final = 1 << 30
 # The greatest file that it may write: the copy that is loaded, or the outcome.
 _FILE: Final = 2 * LARGEST

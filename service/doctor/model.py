@@ -34,11 +34,11 @@ def model(path: Path, validated: Validated, *, bundled: bool) -> Iterator[Findin
         state = f"{version}, the bundled one: it was trained on simulated readings"
         yield warn("model", state, "set SCORING_MODEL to a model of your own cameras")
     elif validated.is_derived and path.with_name("manifest.json").exists():
-        state = f"{version}: the manifest beside it names another file"
+        state = f"{version}: the manifest in its folder names another file"
         yield warn("model", state, "name the file as its manifest does: its scores go unchecked")
     elif validated.is_derived or not golden:
         state = f"{version}: nothing vouches for its bytes and its scores"
-        yield warn("model", state, "keep the manifest.json of its training beside it")
+        yield warn("model", state, "keep the manifest.json of its training in its folder")
     else:
         yield ok("model", f"{version}: hash, features, {golden} golden scores agree")
 

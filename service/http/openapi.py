@@ -244,7 +244,7 @@ def _envelope(body: dict[str, Any], *statuses: str) -> dict[str, Any]:
 
 
 def _for_generators(node: Any) -> Any:
-    """Schemas with what makers of clients need beside what validates.
+    """Schemas with what client generators need in addition to validation.
 
     A number without a format is single precision in Go, Java and C#; an enum without a type is
     any object; and none of them takes a list of types.

@@ -44,7 +44,7 @@ def paths(ref: str, ok: Callable[[str, str], Part], errors: Callable[..., Part])
         "/model/promote": change("promote", "Make a version live", "Promotion"),
         "/model/rollback": change("rollback", "Go back to the previous one", "Rollback"),
         "/model/shadow": change(
-            "shadow", "Have a version score beside the live one, or none", "ShadowChange"
+            "shadow", "Have a version shadow the live one, or none", "ShadowChange"
         ),
     }
 

@@ -1,6 +1,6 @@
 """A version out of the registry, fit to serve: fetched, examined, loaded, timed, warm.
 
-All of it runs beside the event loop, in a thread. CatBoost can crash on a damaged file, so that
+All of it runs in a thread. CatBoost can crash on a damaged file, so that
 a process of its own looks at each model first: one for the host, whose verdict all workers read.
 """
 
@@ -120,7 +120,7 @@ class Fetched(NamedTuple):
 class Loader:
     """Loads versions of a registry.
 
-    What was read once and nobody touched since is not read again: to read and hash a model beside
+    A file that has not changed since it was read is not read again: to read and hash a model beside
     what callers wait for takes longer than the whole swap.
     """
 
@@ -148,7 +148,7 @@ class Loader:
             self._copy.keep(version, path.parent)
 
     def is_that(self, scorer: Scorer, version: str) -> bool:
-        """Whether a scorer is of the version as it is in the registry, if that can be told."""
+        """Whether a scorer is of the version as it is in the registry, if that is known."""
         known = self._fetched.get(version)
         if known and known.sha256 == scorer.sha256 and known.is_untouched:
             return True

@@ -224,7 +224,7 @@ class ModelRoute:
         return reply.ok(Outcome(moved.after))
 
     def shadow(self) -> Reply:
-        """Have a version score beside the live one, unseen by callers; or none."""
+        """Have a version shadow the live one, unseen by callers; or none."""
         wanted = self._body(ShadowChange)
         moved = self._moved(
             _validation(), wanted, lambda registry, why: registry.shadow(wanted.version, **why)

@@ -1,7 +1,7 @@
 """The scoring core: from requests to outcomes, whatever interface they came by.
 
 It applies the guards, scores, counts, and hands what was scored to the shadow model and to those
-who compare versions. It knows no HTTP and no event loop: whoever calls gathers single rows into
+who compare versions. It knows no HTTP and no event loop: the caller gathers single rows into
 batches, and does other things between the steps of an array.
 """
 
@@ -146,7 +146,7 @@ class Scoring:
         began = perf_counter()
         checked = [self._inputs.row(live, request, record) for request in requests]
         featured = perf_counter()
-        # Whoever scores these again is to score the same.
+        # The shadow and the parity gate must score the same.
         requests[:] = [scored for scored, _, _ in checked]
         rows = [row for _, row, refused in checked if not refused]
         scores = live.scorer.predict(rows)

@@ -136,7 +136,7 @@ class Shadow:
         try:
             shadow = [score.positive for score in self._scorer.score(requests)]
             self._metrics.compared(list(map(self._scorer.group_of, requests)), live, shadow)
-        except Exception as error:  # noqa: BLE001 - it is nobody's request
+        except Exception as error:  # noqa: BLE001 - no caller waits for it
             self._fail(error, len(pairs))
 
     def _fail(self, error: Exception, rows: int) -> None:

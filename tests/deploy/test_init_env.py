@@ -451,7 +451,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_a_dotenv_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_dotenv_that_is_no_text_is_reported(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
     refused = make(tmp_path)

@@ -82,7 +82,7 @@ def test_early_rejections_are_counted_and_logged_each_second(tmp_path: Path) -> 
             asked = [reply.status for _ in range(3) for reply in _at_once(server, opened)]
         refused = sum(status == 429 for status in asked)
         assert set(asked) == {200, 429}
-        eventually(lambda: _told(server) == refused, "all refusals are told")
+        eventually(lambda: _reported(server) == refused, "all refusals are reported")
         with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
             page = client.get("/metrics").text
     samples = dict(line.rsplit(" ", 1) for line in page.splitlines() if line[0] != "#")
@@ -99,7 +99,7 @@ def _at_once(server: Server, opened: list[Connection]) -> list[Reply]:
     return [whole(connection.getresponse()) for connection in opened]
 
 
-def _told(server: Server) -> int:
+def _reported(server: Server) -> int:
     lines = [line for line in server.log() if "rejected with 429" in str(line.get("message"))]
     access = [line for line in server.log() if line.get("status") == 429]
     return sum(int(line["message"].split()[0]) for line in lines) + len(access)

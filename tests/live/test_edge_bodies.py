@@ -205,7 +205,7 @@ def test_each_address_takes_no_longer_bodies_than_it_needs(
     assert echo.received == []
 
 
-def test_a_full_folder_is_told_and_small_requests_go_on(bare: Edge, echo: Echo) -> None:
+def test_a_full_folder_is_reported_and_small_requests_go_on(bare: Edge, echo: Echo) -> None:
     # A full one can't be had by everybody; one that is gone fails nginx in the same place.
     shutil.rmtree(bare.workdir / "body")
     for _ in range(2):
@@ -257,8 +257,10 @@ def test_the_example_key_is_no_key_for_other_machines(service: Server, tmp_path:
             assert edge.ask("GET", "/", headers=headers).status == status
             assert edge.ask("POST", "/reg/", VALID, headers).status == status
         eventually(lambda: len(edge.log()) == 4, "each refusal is logged")
-        told = {(line["address"], line["status"], line["upstream_status"]) for line in edge.log()}
-        assert told == {("203.0.113.9", 401, "401"), ("2001:db8::1", 401, "401")}
+        reported = {
+            (line["address"], line["status"], line["upstream_status"]) for line in edge.log()
+        }
+        assert reported == {("203.0.113.9", 401, "401"), ("2001:db8::1", 401, "401")}
 
 
 def test_who_tries_keys_is_slowed_by_the_address_that_the_edge_tells(

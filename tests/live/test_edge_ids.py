@@ -58,10 +58,10 @@ _IDS = {
 @pytest.mark.parametrize("given_id", _IDS)
 def test_an_id_is_kept_if_it_is_sensible(given_id: str, vouched: Edge, echo: Echo) -> None:
     headers = {"x-api-key": KEY, "X-Request-Id": given_id}
-    [told] = vouched.ask("GET", "/", headers=headers).all("X-Request-Id")
-    assert (told == given_id) is _IDS[given_id]
-    assert told == given_id or _HEX.fullmatch(told)
-    assert echo.last.get_all("X-Request-Id") == [told]
+    [sent] = vouched.ask("GET", "/", headers=headers).all("X-Request-Id")
+    assert (sent == given_id) is _IDS[given_id]
+    assert sent == given_id or _HEX.fullmatch(sent)
+    assert echo.last.get_all("X-Request-Id") == [sent]
 
 
 @pytest.mark.parametrize("key", [{}, {"x-api-key": "k"}])
@@ -71,21 +71,21 @@ def test_where_the_service_is_not_asked_the_id_is_the_edges_own(
 ) -> None:
     """Any key may be in an id, and only the service knows them all."""
     path = "/nowhere" if key else "/reg/"
-    [told] = bare.ask("GET", path, headers={**key, "X-Request-Id": given_id}).all("X-Request-Id")
-    assert _HEX.fullmatch(told)
+    [sent] = bare.ask("GET", path, headers={**key, "X-Request-Id": given_id}).all("X-Request-Id")
+    assert _HEX.fullmatch(sent)
     eventually(lambda: len(bare.log()) == 1, "it is logged")
-    assert bare.log()[0]["request_id"] == told
+    assert bare.log()[0]["request_id"] == sent
     assert echo.received == []
     assert KEY not in bare.everything()
 
 
-def test_an_id_is_told_once_and_is_that_of_the_services_log(edge: Edge, service: Server) -> None:
+def test_an_id_is_sent_once_and_is_that_of_the_services_log(edge: Edge, service: Server) -> None:
     given_id = str(uuid4())
     for headers in (KEY_HEADER | {"X-Request-Id": given_id}, KEY_HEADER):
         reply = edge.ask("POST", "/reg/", VALID, headers)
-        [told] = reply.all("X-Request-Id")
-        assert told == given_id or _HEX.fullmatch(told)
-        eventually(lambda told=told: told in service.output(), "the service logs the id")  # type: ignore[misc]
+        [sent] = reply.all("X-Request-Id")
+        assert sent == given_id or _HEX.fullmatch(sent)
+        eventually(lambda sent=sent: sent in service.output(), "the service logs the id")  # type: ignore[misc]
 
 
 def test_the_services_own_choice_of_an_id_is_what_the_client_gets(bare: Edge, echo: Echo) -> None:
@@ -101,9 +101,9 @@ def test_where_the_service_says_nothing_the_id_is_the_edges_own(
     echo.answer = lambda _: answer
     given_id = f"id-{KEY}"
     reply = bare.ask("GET", "/", headers={"x-api-key": "k", "X-Request-Id": given_id})
-    [told] = reply.all("X-Request-Id")
+    [sent] = reply.all("X-Request-Id")
     assert (reply.status, echo.last["X-Request-Id"]) == (502, given_id)
-    assert _HEX.fullmatch(told)
+    assert _HEX.fullmatch(sent)
     assert KEY not in bare.everything()
 
 
@@ -126,16 +126,16 @@ def test_no_reply_to_a_wrong_key_tells_which_texts_are_keys(body: bytes, tmp_pat
         started(tmp_path / "service", **settings, metrics_token="t0ken-of-us") as service,
         edge_before(tmp_path / "edge", port) as edge,
     ):
-        told = {}
+        sent = {}
         for number in range(BURST + 3):
             for given_id in (f"id-{KEY}", "t0ken-of-us", f"sensible-{number}"):
                 headers = {"x-api-key": "wrong", "X-Request-Id": given_id}
                 reply = edge.ask("POST", "/reg/", body, headers)
                 [request_id] = reply.all("X-Request-Id")
-                told[request_id] = reply.status
-        assert set(told.values()) == {401, 429}
-        assert all(map(_HEX.fullmatch, told))
-        ours = [of for of, status in told.items() if status == 401]
+                sent[request_id] = reply.status
+        assert set(sent.values()) == {401, 429}
+        assert all(map(_HEX.fullmatch, sent))
+        ours = [of for of, status in sent.items() if status == 401]
         eventually(lambda: {of["request_id"] for of in edge.log()} >= set(ours), "401s are logged")
         written = service.output() + edge.everything()
         assert [text for text in (KEY, "t0ken-of-us", "sensible") if text in written] == []
@@ -156,9 +156,9 @@ def _kept(given_ids: Sequence[str], edge: Edge) -> dict[str, bool]:
 
 def _is_kept(given_id: str, edge: Edge) -> bool:
     headers = {"x-api-key": KEY, "X-Request-Id": given_id}
-    [told] = edge.ask("GET", "/", headers=headers).all("X-Request-Id")
-    assert told == given_id or _HEX.fullmatch(told)
-    return told == given_id
+    [sent] = edge.ask("GET", "/", headers=headers).all("X-Request-Id")
+    assert sent == given_id or _HEX.fullmatch(sent)
+    return sent == given_id
 
 
 _PIECES = st.sampled_from(

@@ -256,7 +256,7 @@ def test_a_mapped_certificate_scores_at_the_real_service_without_a_key(
     ):
         reply = edge.ask("POST", "/reg/", VALID, {}, partner)
         assert reply.status == 200
-        [told] = reply.all("X-Request-Id")
-        eventually(lambda: told in service.output(), "the request is logged")
-        [line] = [line for line in service.log() if line.get("request_id") == told]
+        [reported] = reply.all("X-Request-Id")
+        eventually(lambda: reported in service.output(), "the request is logged")
+        [line] = [line for line in service.log() if line.get("request_id") == reported]
         assert line["key"] == "partner"

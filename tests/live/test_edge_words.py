@@ -69,7 +69,7 @@ def test_bad_http_gets_the_envelope(sent: bytes, status: int, bare: Edge, echo: 
 
 
 @pytest.mark.slow
-def test_a_service_that_is_down_is_told_at_once_and_noticed_when_it_is_back(
+def test_a_service_that_is_down_is_reported_at_once_and_noticed_when_it_is_back(
     tmp_path: Path,
 ) -> None:
     port = free_port()
@@ -86,7 +86,7 @@ def test_the_log_tells_what_the_edge_answered_and_nothing_else(bare: Edge, echo:
     assert bare.ask("POST", "/reg/", VALID).status == 200
     echo.answer = lambda _: (500, {}, b"the service's own")
     assert bare.ask("GET", "/").status == 500
-    [told] = bare.ask("GET", "/nowhere").all("X-Request-Id")
+    [reported] = bare.ask("GET", "/nowhere").all("X-Request-Id")
     eventually(lambda: len(bare.log()) > 0, "the reply is in the log")
     [line] = bare.log()
     assert line.pop("seconds") < 1
@@ -95,7 +95,7 @@ def test_the_log_tells_what_the_edge_answered_and_nothing_else(bare: Edge, echo:
     assert line == {
         "status": 404,
         "reason": "there is nothing at this address",
-        "request_id": told,
+        "request_id": reported,
         "address": "127.0.0.1",
         "certificate": "",
         "upstream": "",

@@ -1,4 +1,4 @@
-"""What a worker does beside requests may fail: nobody dies of it, and no text is told."""
+"""Background work of a worker may fail: no process dies of it, and no text is logged."""
 
 from functools import partial
 from pathlib import Path

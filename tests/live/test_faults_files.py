@@ -145,7 +145,7 @@ def test_it_serves_while_one_folder_can_be_written_to(mounts: str, tmp_path: Pat
         server.assert_serves()
 
 
-def test_no_room_for_metrics_is_told_with_the_figures(tmp_path: Path) -> None:
+def test_no_room_for_metrics_is_reported_with_the_figures(tmp_path: Path) -> None:
     with server_with(_SHM.format(_FULL) + _WORK.format(_FULL), tmp_path) as server:
         server.assert_says(
             "/dev/shm or TMPDIR: 2 workers need 2.8 MiB for their metrics: ",
@@ -162,7 +162,7 @@ def test_shared_memory_without_inodes_is_passed_over(tmp_path: Path) -> None:
         server.assert_serves()
 
 
-def test_a_lack_of_inodes_is_told(tmp_path: Path) -> None:
+def test_a_lack_of_inodes_is_reported(tmp_path: Path) -> None:
     mounts = _SHM.format(_FEW_INODES) + _WORK.format(_FEW_INODES)
     with server_with(mounts, tmp_path) as server:
         server.assert_says(
@@ -171,12 +171,12 @@ def test_a_lack_of_inodes_is_told(tmp_path: Path) -> None:
         )
 
 
-def test_nothing_to_write_to_is_told(tmp_path: Path) -> None:
+def test_nothing_to_write_to_is_reported(tmp_path: Path) -> None:
     with server_with(_ROOT_READ_ONLY + _SHM.format("ro"), tmp_path) as server:
         server.assert_says("/dev/shm or TMPDIR: ", "neither can be written to")
 
 
-def test_no_temporary_folder_for_the_model_is_told(tmp_path: Path) -> None:
+def test_no_temporary_folder_for_the_model_is_reported(tmp_path: Path) -> None:
     with server_with(_ROOT_READ_ONLY + _SHM.format("size=16m"), tmp_path) as server:
         server.assert_says("SCORING_MODEL: ", "no temporary copy", "No usable temporary directory")
 

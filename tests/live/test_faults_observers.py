@@ -73,12 +73,12 @@ def _measured(folder: Path, dsn: str, body: dict[str, Any]) -> StreamStats:
     with started(folder, _APP, **address, workers="1", sentry_dsn=dsn) as server:
         flood = flooding(server.port, _RATE, 8, seconds=_SECONDS)
         with flood as stream, Failing(server, body) as failing:
-            told = stream.wait()
+            reported = stream.wait()
         assert server.stop() == 0
-    assert told.counts() == {"200": _RATE * _SECONDS}
+    assert reported.counts() == {"200": _RATE * _SECONDS}
     assert len(failing.statuses) > _ERRORS_A_SECOND
     assert set(failing.statuses) == {500}
-    return told
+    return reported
 
 
 @pytest.mark.parametrize("sentry", [_refusing, _silent])

@@ -28,10 +28,10 @@ def _address() -> dict[str, str]:
     return {"host": "127.0.0.1", "port": str(free_port())}
 
 
-def _assert_none_failed(told: StreamStats) -> None:
-    assert told.counts().keys() == {"200"}
-    assert told.ends["200"].count > _RATE
-    assert len(told.bodies) == 1
+def _assert_none_failed(reported: StreamStats) -> None:
+    assert reported.counts().keys() == {"200"}
+    assert reported.ends["200"].count > _RATE
+    assert len(reported.bodies) == 1
 
 
 def _all_up(server: Server, starts: int) -> None:
@@ -51,8 +51,8 @@ def test_hup_fails_nobody(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
                 server.process.send_signal(signal.SIGHUP)
                 _all_up(server, 2 * generation)
             time.sleep(0.5)
-            told = stream.stop()
-    _assert_none_failed(told)
+            reported = stream.stop()
+    _assert_none_failed(reported)
 
 
 @_KEPT
@@ -65,8 +65,8 @@ def test_workers_ended_in_turn_fail_nobody(kept: bool, tmp_path: Path) -> None: 
                 os.kill(pid, signal.SIGTERM)
                 _all_up(server, starts)
             time.sleep(0.5)
-            told = stream.stop()
-    _assert_none_failed(told)
+            reported = stream.stop()
+    _assert_none_failed(reported)
 
 
 @_KEPT
@@ -78,10 +78,10 @@ def test_term_answers_all_that_was_begun(kept: bool, drain: str, tmp_path: Path)
             time.sleep(1)
             assert server.stop() == 0
             time.sleep(0.2)
-            told = stream.stop()
+            reported = stream.stop()
     # What is refused never reached it; not one connection ended without its reply.
-    assert told.counts().keys() == {"200", "refused"}
-    assert told.ends["200"].count > _RATE / 2
+    assert reported.counts().keys() == {"200", "refused"}
+    assert reported.ends["200"].count > _RATE / 2
 
 
 def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path)
         for client in waiting:
             client.sendall(_REQUEST)
         server.process.send_signal(signal.SIGTERM)
-        eventually(lambda: _has_term_before_it(worker.pid), "the worker is told to stop")
+        eventually(lambda: _has_term_before_it(worker.pid), "the worker got its signal to stop")
         time.sleep(1)  # until its next tick is due: it closes the listener then
         worker.resume()
         for client in waiting:
@@ -101,7 +101,7 @@ def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path)
         assert server.process.wait(10) == 0
 
 
-def test_a_worker_that_is_told_to_stop_as_it_begins_stops(tmp_path: Path) -> None:
+def test_a_worker_that_is_reported_to_stop_as_it_begins_stops(tmp_path: Path) -> None:
     """A TERM before its first line, most often: nothing finds it sooner than the kernel's list."""
     with serving(tmp_path, **_address(), workers="1") as server:
         master = server.process.pid
@@ -141,8 +141,8 @@ def test_term_of_one_of_two_services_behind_the_edge_fails_nobody(tmp_path: Path
         time.sleep(1)
         assert first.stop() == 0
         time.sleep(0.5)
-        told = stream.stop()
-    _assert_none_failed(told)
+        reported = stream.stop()
+    _assert_none_failed(reported)
 
 
 _GOOD = 'scoring_http_requests_total{key="example",method="POST",route="/reg",status="200"}'
@@ -159,9 +159,9 @@ def test_a_killed_worker_costs_only_what_was_in_flight_in_it(tmp_path: Path) -> 
                 victim.kill()
                 eventually(partial(_has_started, server, kill), "a successor starts")
                 _all_up(server, kill)
-            told = stream.stop()
+            reported = stream.stop()
         rows, good = value(server, _ROWS), value(server, _GOOD)
-    counts = told.counts()
+    counts = reported.counts()
     lost = counts.pop("closed", 0)
     # Three times, at most all connections of one of two workers were in the middle of a request.
     assert counts.keys() == {"200"}
@@ -169,7 +169,7 @@ def test_a_killed_worker_costs_only_what_was_in_flight_in_it(tmp_path: Path) -> 
     assert counts["200"] <= rows <= counts["200"] + lost
     # Requests are counted as the turn in which they were answered ends.
     assert counts["200"] - 3 * _CONNECTIONS // 2 <= good <= rows
-    assert len(told.bodies) == 1
+    assert len(reported.bodies) == 1
 
 
 def _has_started(server: Server, starts: int) -> bool:

@@ -48,7 +48,9 @@ def test_without_processes_those_who_live_go_on_and_the_start_is_tried_again(
         group.allow(1)
         dies, lives = server.workers()
         dies.kill()
-        eventually(lambda: _has_logged(server, "can't be started, 1 of 2", _AGAIN), "it is told")
+        eventually(
+            lambda: _has_logged(server, "can't be started, 1 of 2", _AGAIN), "it is reported"
+        )
         assert _scores(server)
         server.process.send_signal(signal.SIGHUP)
         eventually(lambda: _has_logged(server, "retry in 2 s"), "it is tried again")
@@ -68,7 +70,7 @@ def test_a_start_without_processes_waits_for_them(tmp_path: Path) -> None:
         server = Server(tmp_path, {}, through=group.through)
         try:
             eventually(
-                lambda: _has_logged(server, "can't be started, 0 of 2", _AGAIN), "it is told"
+                lambda: _has_logged(server, "can't be started, 0 of 2", _AGAIN), "it is reported"
             )
             group.allow(100)
             server.wait_ready()
@@ -171,7 +173,7 @@ def test_the_soft_limit_of_files_is_raised(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
-def test_too_few_files_to_serve_at_all_are_told(tmp_path: Path) -> None:
+def test_too_few_files_to_serve_at_all_are_reported(tmp_path: Path) -> None:
     server = Server(tmp_path, {}, through=("prlimit", "--nofile=48:48"))
     assert server.process.wait(60) == 78
     words = "Not started. ulimit -Hn: 48 open files are too few: a worker needs 48 itself\n"

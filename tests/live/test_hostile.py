@@ -258,7 +258,7 @@ def test_broken_chunks_are_a_400(body: bytes, live: Server) -> None:
     ],
     ids=lambda request: repr(request[:40]),
 )
-def test_what_is_no_http_is_told_so(request_: bytes, live: Server) -> None:
+def test_what_is_no_http_is_reported_as_such(request_: bytes, live: Server) -> None:
     reply = _send(live, request_, half_close=True)
     assert 400 <= _status(reply) < 500
     assert _envelope(reply)["status"] == "fail"

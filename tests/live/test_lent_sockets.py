@@ -52,7 +52,7 @@ def test_a_socket_that_is_lent_serves_the_next_server_too(tmp_path: Path) -> Non
                 assert httpx.get(f"{url}/healthz", timeout=20).status_code == 200
 
 
-def test_usr2_is_told_to_be_of_no_use_and_harms_nobody(tmp_path: Path) -> None:
+def test_usr2_is_reported_as_ignored_and_harms_nobody(tmp_path: Path) -> None:
     with serving(tmp_path, workers="1") as server, closing(Connection(server)) as kept:
         server.process.send_signal(signal.SIGUSR2)
         eventually(lambda: "USR2 is ignored" in server.output(), "the log says so")

@@ -167,8 +167,8 @@ def test_a_reader_that_stands_still_costs_lines_and_no_reply(tmp_path: Path) -> 
         assert dropped > 0
     lines = [json.loads(line) for line in reader.whole().splitlines()]
     os.close(incoming)
-    told = [line["message"] for line in lines if "were dropped" in line.get("message", "")]
-    assert [int(message.split()[0]) for message in told] == [dropped]
+    reported = [line["message"] for line in lines if "were dropped" in line.get("message", "")]
+    assert [int(message.split()[0]) for message in reported] == [dropped]
     written = [line["request_id"] for line in lines if line.get("route") in {"/", "/metrics"}]
     assert len(written) == len(set(written)) == asked - dropped
 
@@ -191,8 +191,8 @@ def test_the_levels_and_the_share_are_settings(
             assert client.get(address).status_code == status
         doubtful = {**request_body, "camera_class": "new"}
         assert client.post("/reg/", json=doubtful).status_code == 200
-    told = [(line["route"], line["status"]) for line in server.log() if "status" in line]
-    assert told == [("unmatched", 404), ("/docs", 308), ("/reg", 200)]
+    reported = [(line["route"], line["status"]) for line in server.log() if "status" in line]
+    assert reported == [("unmatched", 404), ("/docs", 308), ("/reg", 200)]
     with serving(tmp_path / "2", log_level="warning") as server, connections(server, 4) as opened:
         for connection in opened:
             assert connection.ask("GET", "/nowhere").status == 404

@@ -64,7 +64,7 @@ def test_a_restart_begins_at_zero(tmp_path: Path) -> None:
             eventually(partial(has, server, ROWS, 16), "all are counted")
 
 
-def test_processes_and_the_model_are_told_by_worker(tmp_path: Path) -> None:
+def test_processes_and_the_model_are_reported_by_worker(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         wait_until_all_answer(server)
         eventually(lambda: up(server) == ["0", "1"], "both workers are up")
@@ -112,7 +112,7 @@ def test_a_request_whose_body_is_awaited_is_in_flight(apart: tuple[Server, int])
         eventually(lambda: in_flight() == 0, "it is answered")
 
 
-def test_connections_that_wait_are_told_even_when_all_places_are_taken(tmp_path: Path) -> None:
+def test_connections_that_wait_are_reported_even_when_all_places_are_taken(tmp_path: Path) -> None:
     port = free_port()
     settings = {"metrics_bind": f"127.0.0.1:{port}", "host": "127.0.0.1", "port": str(free_port())}
 
@@ -177,7 +177,7 @@ def test_what_is_no_http_has_a_line_and_a_count(tmp_path: Path) -> None:
         assert reply.status == 400
         eventually(partial(has, server, sample, 1), "it is counted")
 
-        def told() -> list[str]:
+        def reported() -> list[str]:
             return [line["request_id"] for line in server.log() if line.get("status") == 400]
 
-        eventually(lambda: told() == [reply.headers["x-request-id"]], "it has a line")
+        eventually(lambda: reported() == [reply.headers["x-request-id"]], "it has a line")

@@ -47,9 +47,9 @@ def test_a_scored_request_is_one_server_span(
     (span,) = [span for span in collector.spans() if span.name == "POST /reg"]
     assert span.kind == Span.SPAN_KIND_SERVER
     assert before <= span.start_time_unix_nano < span.end_time_unix_nano <= after
-    told = plain(span.attributes)
-    stages = {name: told.pop(name) for name in list(told) if name.endswith("_seconds")}
-    assert told == {
+    reported = plain(span.attributes)
+    stages = {name: reported.pop(name) for name in list(reported) if name.endswith("_seconds")}
+    assert reported == {
         "http.request.method": "POST",
         "http.route": "/reg",
         "http.response.status_code": 200,
@@ -81,7 +81,7 @@ def test_what_is_not_scored_has_a_span_too(tmp_path: Path, collector: Collector)
         assert client.request("PROPFIND", "/reg/").status_code == 405
         assert client.get("/outside").status_code == 500
         assert client.get("/").status_code == 200
-    told = {
+    reported = {
         (span.name, plain(span.attributes)["http.response.status_code"], span.status.code)
         for span in collector.spans()
     }
@@ -89,8 +89,8 @@ def test_what_is_not_scored_has_a_span_too(tmp_path: Path, collector: Collector)
         ("GET /healthz", 200, Status.STATUS_CODE_UNSET),
         ("GET", 404, Status.STATUS_CODE_UNSET),
         ("GET /", 200, Status.STATUS_CODE_UNSET),
-    } <= told
-    assert {status for name, status, _ in told if name == "HTTP /reg"} == {405}
+    } <= reported
+    assert {status for name, status, _ in reported if name == "HTTP /reg"} == {405}
     (broken,) = [span for span in collector.spans() if span.status.code == Status.STATUS_CODE_ERROR]
     assert plain(broken.attributes)["error.type"] == "500"
     methods = [plain(span.attributes)["http.request.method"] for span in collector.spans()]

@@ -90,8 +90,8 @@ _DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 def _all_refuse(server: Server, version: str, reason: str) -> bool:
     notes = shown(server)["workers"]
-    told = [note["refused"] and note["refused"]["version"] == version for note in notes]
-    return all(told) and all(reason in note["reason"] for note in notes)
+    reported = [note["refused"] and note["refused"]["version"] == version for note in notes]
+    return all(reported) and all(reason in note["reason"] for note in notes)
 
 
 def test_what_cant_be_served_is_refused_by_name_and_harms_nobody(tmp_path: Path) -> None:
@@ -115,9 +115,9 @@ def test_what_cant_be_served_is_refused_by_name_and_harms_nobody(tmp_path: Path)
         careless.promote(SECOND, who="the tests")
         wait_until_all_serve(server, SECOND)
         of_second = scored(server)
-        told = stream.stop()
-    assert told.counts().keys() == {"200"}
-    assert told.bodies == sorted([of_first, of_second])
+        reported = stream.stop()
+    assert reported.counts().keys() == {"200"}
+    assert reported.bodies == sorted([of_first, of_second])
 
 
 def test_instead_of_a_refused_version_another_is_promoted_over_http(tmp_path: Path) -> None:
@@ -142,14 +142,14 @@ def _make_live(aliases: Path, version: str) -> None:
     aliases.write_text(json.dumps(book))
 
 
-def test_a_registry_that_is_gone_is_told_and_harms_nobody(tmp_path: Path) -> None:
+def test_a_registry_that_is_gone_is_reported_and_harms_nobody(tmp_path: Path) -> None:
     registry_of_two(tmp_path)
     aliases = tmp_path / "models" / "regno" / "aliases.json"
     good = aliases.read_bytes()
     with following(tmp_path) as server:
         for broken in (b"{", b""):
             aliases.write_bytes(broken)
-            eventually(lambda: _state(server) == {"unreachable"}, "it is told")
+            eventually(lambda: _state(server) == {"unreachable"}, "it is reported")
             assert scored(server)[0] == FIRST
             assert value(server, 'scoring_model_registry_up{worker="0"}') == 0
             aliases.write_bytes(good)
@@ -196,12 +196,12 @@ def test_s3_that_is_slow_or_down_harms_nobody(
             wait_until_all_serve(server, SECOND)
             with flooding(server.port, 100, 8) as stream:
                 store.pause()
-                eventually(lambda: _state(server) == {"unreachable"}, "it is told")
+                eventually(lambda: _state(server) == {"unreachable"}, "it is reported")
                 store.resume()
                 eventually(lambda: _state(server) == {"serving"}, "it is well again")
-                told = stream.stop()
-            assert told.counts().keys() == {"200"}
+                reported = stream.stop()
+            assert reported.counts().keys() == {"200"}
             store.kill()
-            eventually(lambda: _state(server) == {"unreachable"}, "it is told")
+            eventually(lambda: _state(server) == {"unreachable"}, "it is reported")
             assert scored(server)[0] == SECOND
             assert serves(server, SECOND)

@@ -67,7 +67,7 @@ def test_every_judged_stage_sends_enough_to_be_judged(name: str) -> None:
         (("timeout_seconds = 10", "timeout_seconds = inf"), r"timeout_seconds"),
     ],
 )
-def test_a_bad_shape_is_told_by_file_and_place(
+def test_a_bad_shape_is_reported_by_file_and_place(
     tmp_path: Path, change: tuple[str, str], reason: str
 ) -> None:
     path = tmp_path / "shapes.toml"

@@ -1,4 +1,4 @@
-"""What is told of a score beside it."""
+"""The details of a score."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ def test_each_plate_with_lookalikes_is_reported(scorer: RegnoScorer, known: Fiel
     ]
 
 
-def test_what_a_guard_put_right_is_told_as_such(scorer: RegnoScorer, known: Fields) -> None:
+def test_what_a_guard_put_right_is_reported_as_such(scorer: RegnoScorer, known: Fields) -> None:
     guards = Guards(
         {
             "unseen-category:camera_class": "normalise",

@@ -1,4 +1,4 @@
-"""The process beside: its priority, its end, and what is told when it fails."""
+"""The process of explanations: its priority, its end, and the report of a failure."""
 
 import os
 import signal

@@ -55,7 +55,7 @@ def test_what_is_fetched_is_what_was_added(registry: Registry) -> None:
     assert json.loads(path.with_name("manifest.json").read_bytes())["version"] == "v2"
 
 
-def test_versions_are_told_oldest_first_with_their_sizes(registry: Registry) -> None:
+def test_versions_are_reported_oldest_first_with_their_sizes(registry: Registry) -> None:
     assert [(entry.version, entry.size) for entry in registry.versions()] == [
         ("v1", 2),
         ("v2", 2),
@@ -68,8 +68,8 @@ def test_promote_and_rollback_move_live_and_previous(registry: Registry) -> None
     assert registry.promote("v2", who="a").after == Aliases("v2", "", "v1", 2)
     assert registry.rollback(who="b", note="worse").after == Aliases("v1", "", "v2", 3)
     assert registry.rollback(who="b").after == Aliases("v2", "", "v1", 4)
-    told = [(c.what, c.who, c.note, c.forced, c.aliases.live) for c in registry.history()]
-    assert told == [
+    reported = [(c.what, c.who, c.note, c.forced, c.aliases.live) for c in registry.history()]
+    assert reported == [
         ("promote", "a", "", "", "v1"),
         ("promote", "a", "", "", "v2"),
         ("rollback", "b", "worse", "", "v1"),
@@ -165,20 +165,20 @@ def _enlarge(path: Path) -> None:
     ],
     ids=["short", "huge", "gone", "manifest"],
 )
-def test_a_version_that_was_harmed_is_told_and_never_promoted(
+def test_a_version_that_was_harmed_is_reported_and_never_promoted(
     harm: Callable[[Path], object], name: str, reason: str, registry: Registry
 ) -> None:
     harm(registry.fetch("v2").with_name(name))
-    ((what, told),) = registry.verify()
+    ((what, reported),) = registry.verify()
     assert what == "v2"
-    assert reason in told
+    assert reason in reported
     for force in (False, True):
         with pytest.raises(Damaged, match=reason):
             registry.promote("v2", who="a", force=force)
     assert registry.aliases() == Aliases()
 
 
-def test_a_folder_without_a_manifest_is_no_version_and_is_told(
+def test_a_folder_without_a_manifest_is_no_version_and_is_reported(
     registry: Registry, tmp_path: Path
 ) -> None:
     (tmp_path / "models" / "v4").mkdir()
@@ -188,7 +188,7 @@ def test_a_folder_without_a_manifest_is_no_version_and_is_told(
     assert registry.verify() == []
 
 
-def test_an_alias_of_a_version_that_is_gone_is_told(registry: Registry, tmp_path: Path) -> None:
+def test_an_alias_of_a_version_that_is_gone_is_reported(registry: Registry, tmp_path: Path) -> None:
     registry.promote("v1", who="a")
     registry.promote("v2", who="a")
     (tmp_path / "models" / "v1").rename(tmp_path / "elsewhere")
@@ -198,7 +198,7 @@ def test_an_alias_of_a_version_that_is_gone_is_told(registry: Registry, tmp_path
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"aliases": 1}', "[" * 100_000])
-def test_aliases_that_cant_be_read_are_told_and_kept(
+def test_aliases_that_cant_be_read_are_reported_and_kept(
     text: str, registry: Registry, tmp_path: Path
 ) -> None:
     (tmp_path / "models" / "aliases.json").write_text(text)
@@ -223,7 +223,7 @@ def test_a_refused_model_is_promoted_by_force_only_and_the_history_tells(tmp_pat
     assert [tuple(fault) for fault in registry.verify()] == [("v1", "it is no good")]
 
 
-def test_a_registry_that_is_a_file_is_told(tmp_path: Path) -> None:
+def test_a_registry_that_is_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     registry = open_registry(tmp_path / "file")
     with pytest.raises(Unavailable, match="Not a directory"):

@@ -48,12 +48,12 @@ def test_limits_may_be_named(tmp_path: Path) -> None:
     assert last_words(registry) == ("promote", "")
 
 
-def test_the_usual_limits_are_those_of_the_service_and_as_told(tmp_path: Path) -> None:
+def test_the_usual_limits_are_those_of_the_service_and_as_reported(tmp_path: Path) -> None:
     usual, settings = Limits(), Settings()
     help_ = " ".join(command(tmp_path, "promote", "--help").stdout.split())
-    told = re.findall(r"\(default: ([\d.]+)\)", help_)
+    reported = re.findall(r"\(default: ([\d.]+)\)", help_)
     limits = (usual.flips, usual.flips_in_class, usual.mean_difference, usual.slowdown)
-    assert [float(number) for number in told] == list(limits)
+    assert [float(number) for number in reported] == list(limits)
     assert limits == (
         settings.parity_max_flips,
         settings.parity_max_flips_in_class,
@@ -63,20 +63,20 @@ def test_the_usual_limits_are_those_of_the_service_and_as_told(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("limit", ["-0.1", "nan", "inf", "much"])
-def test_a_limit_that_is_none_is_told(limit: str, tmp_path: Path) -> None:
-    told = command(tmp_path, "promote", "v1", f"--max-flips={limit}", expect=2).stderr
-    assert f"argument --max-flips: {limit} is no number of 0 or more" in told
+def test_a_limit_that_is_none_is_reported(limit: str, tmp_path: Path) -> None:
+    reported = command(tmp_path, "promote", "v1", f"--max-flips={limit}", expect=2).stderr
+    assert f"argument --max-flips: {limit} is no number of 0 or more" in reported
 
 
 @pytest.mark.slow
-def test_the_same_opinion_passes_and_the_comparison_is_told(tmp_path: Path) -> None:
+def test_the_same_opinion_passes_and_the_comparison_is_reported(tmp_path: Path) -> None:
     registry = registry_of_twins(tmp_path)
     models = ("--models", tmp_path / "models")
     rows = tmp_path / "rows.csv"
     bad = {**samples(1)[0], "direction": "sideways"}
     rows.write_bytes(as_csv([*samples(300), bad]))
-    told = command(tmp_path, "promote", SECOND, "--rows", rows, *models).stdout
-    first, *rest = told.splitlines()
+    reported = command(tmp_path, "promote", SECOND, "--rows", rows, *models).stdout
+    first, *rest = reported.splitlines()
     assert first.startswith("compared on 316 rows: 0 decided differently, ")
     assert rest[-4:-2] == [
         f"1 of 301 rows of {rows} are no readings",
@@ -108,9 +108,9 @@ def test_a_live_version_that_fails_does_not_hide_that_the_new_one_does(tmp_path:
         registry.add(files(version, version.encode()))
     registry.promote("junk", who="the tests")
     arguments = ("promote", "worse", "--models", tmp_path / "models")
-    told = command(tmp_path, *arguments, expect=1).stderr
-    assert "/worse/manifest.json can't be read" in told
-    assert "can't be compared with" not in told
+    reported = command(tmp_path, *arguments, expect=1).stderr
+    assert "/worse/manifest.json can't be read" in reported
+    assert "can't be compared with" not in reported
 
 
 def test_what_became_live_during_the_comparison_is_not_replaced(
@@ -137,7 +137,7 @@ def test_what_became_live_during_the_comparison_is_not_replaced(
         ("header", 1, "no row of"),
     ],
 )
-def test_rows_that_are_none_are_told(
+def test_rows_that_are_none_are_reported(
     rows: str | None, status: int, reason: str, tmp_path: Path
 ) -> None:
     registry_of_twins(tmp_path)

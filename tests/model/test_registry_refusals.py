@@ -102,12 +102,12 @@ def test_what_cant_be_served_is_refused_by_name(
     done = command(tmp_path, "add", make(tmp_path / "given"), "--models", models, expect=1)
     assert done.stderr.startswith("python -m model.registry: the model is refused: ")
     assert reason in done.stderr
-    assert "/model-" not in done.stderr, "no folder of ours is told"
+    assert "/model-" not in done.stderr, "no folder of ours is reported"
     assert not models.exists()
 
 
 @pytest.mark.parametrize("name", ["none.cbm", "."])
-def test_a_file_that_cant_be_read_is_told(name: str, models: Path, tmp_path: Path) -> None:
+def test_a_file_that_cant_be_read_is_reported(name: str, models: Path, tmp_path: Path) -> None:
     done = command(tmp_path, "add", tmp_path / name, "--models", models, expect=66)
     assert str(tmp_path / name) in done.stderr
 

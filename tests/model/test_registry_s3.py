@@ -190,11 +190,13 @@ def test_no_model_is_taken_from_where_another_user_may_write(
     registry.add(files("v1", b"one"))
     registry.fetch("v1")
     path = harm(tmp_path / "cache")
-    told = f"{path}: models are not taken from what another user owns or may write to. Remove it"
+    reported = (
+        f"{path}: models are not taken from what another user owns or may write to. Remove it"
+    )
     for _ in range(2):
         with pytest.raises(Unavailable) as refused:
             registry.fetch("v1")
-        assert str(refused.value) == told
+        assert str(refused.value) == reported
 
 
 def test_a_cache_that_cant_be_made_is_named(
@@ -226,7 +228,7 @@ def test_what_was_harmed_in_the_bucket_is_refused_and_verify_looks_there(
     assert fault.reason == "it has no model.cbm"
 
 
-def test_of_two_who_change_the_same_aliases_one_is_told(
+def test_of_two_who_change_the_same_aliases_one_is_reported(
     server: Moto, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _registry(server, prefix, tmp_path, monkeypatch)
@@ -261,9 +263,9 @@ def test_promotions_of_two_processes_are_each_in_the_history(
     for version in (version for pair in pairs for version in pair):
         registry.add(files(version, version.encode()))
     context = multiprocessing.get_context("spawn")
-    told = (prefix, str(tmp_path / "cache"))
+    reported = (prefix, str(tmp_path / "cache"))
     processes = [
-        context.Process(target=_promote_many, args=(*told, pair, dict(server.settings)))
+        context.Process(target=_promote_many, args=(*reported, pair, dict(server.settings)))
         for pair in pairs
     ]
     for process in processes:
@@ -293,7 +295,7 @@ def test_a_server_without_conditional_writes_keeps_a_registry_too(
         assert registry.verify() == []
 
 
-def test_a_bucket_that_is_not_there_is_told(
+def test_a_bucket_that_is_not_there_is_reported(
     server: Moto, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _registry(server, "p", tmp_path, monkeypatch)
@@ -344,7 +346,9 @@ def test_a_server_that_never_answers_ends_in_a_timeout(tmp_path: Path) -> None:
         assert "Read timeout" in _list(tmp_path, url)
 
 
-def test_a_reply_that_is_cut_off_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reply_that_is_cut_off_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reply = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nETag: "e"\r\n\r\nshort'
     with _answering(reply) as url:
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": url}.items():
@@ -356,7 +360,7 @@ def test_a_reply_that_is_cut_off_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert _copies(tmp_path) == []
 
 
-def test_a_server_that_is_down_is_told_at_once(tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_reported_at_once(tmp_path: Path) -> None:
     assert "Could not connect" in _list(tmp_path, f"http://127.0.0.1:{free_port()}")
 
 
@@ -367,9 +371,9 @@ def test_the_command_works_there(server: Moto, prefix: str, tmp_path: Path) -> N
     settings = server.settings
     command(tmp_path, "add", BUNDLED, *where, settings=settings)
     command(tmp_path, "promote", version, *where, settings=settings)
-    told = as_json(command(tmp_path, "list", "--json", *where, settings=settings))
-    assert told["registry"] == f"s3://{BUCKET}/{prefix}/regno"
-    assert told["versions"][0]["aliases"] == ["live"]
+    reported = as_json(command(tmp_path, "list", "--json", *where, settings=settings))
+    assert reported["registry"] == f"s3://{BUCKET}/{prefix}/regno"
+    assert reported["versions"][0]["aliases"] == ["live"]
     done = command(tmp_path, "verify", *where, settings=settings)
     assert done.stdout == "versions: 1, faults: 0\n"
     (copy,) = _copies(tmp_path)

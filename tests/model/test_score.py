@@ -109,7 +109,9 @@ def test_the_summary_counts_rows_by_warning() -> None:
             next(at).update(change)
     same = next(at)
     same["regno_recognize"] = f" {same['afts_regno_ai'].lower()}"
-    told = run("-", "-", "--processes", 1, "--chunk-rows", 25, given=as_csv(rows)).stderr.decode()
+    reported = run(
+        "-", "-", "--processes", 1, "--chunk-rows", 25, given=as_csv(rows)
+    ).stderr.decode()
     assert (
         "; bad rows: 0; rows with unseen categories: camera_class 5; rows with other warnings: "
         "implausible-time:time_check 3, "
@@ -118,7 +120,7 @@ def test_the_summary_counts_rows_by_warning() -> None:
         "out-of-range:afts_regno_ai_char_scores 4, "
         "out-of-range:afts_regno_ai_length_scores 2, "
         "readings-agree 1; peak memory"
-    ) in told
+    ) in reported
 
 
 def test_months_that_the_manifest_lacks_are_no_unseen_categories(tmp_path: Path) -> None:
@@ -128,8 +130,8 @@ def test_months_that_the_manifest_lacks_are_no_unseen_categories(tmp_path: Path)
     manifest["vocabularies"] |= {"month": ["January"], "weekday": ["Monday"]}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     model = ("--model", tmp_path / "regno.cbm")
-    told = run("-", "-", *model, "--processes", 1, given=as_csv(samples(20))).stderr.decode()
-    assert "rows with unseen categories: none; rows with other warnings: none;" in told
+    reported = run("-", "-", *model, "--processes", 1, given=as_csv(samples(20))).stderr.decode()
+    assert "rows with unseen categories: none; rows with other warnings: none;" in reported
 
 
 def test_bad_rows_do_not_stop_the_run(scorer: RegnoScorer) -> None:
@@ -157,7 +159,7 @@ def test_bad_rows_are_counted_by_their_reasons() -> None:
     assert "bad rows: 15;" in last
 
 
-def test_of_many_reasons_the_ten_most_frequent_are_told() -> None:
+def test_of_many_reasons_the_ten_most_frequent_are_reported() -> None:
     line = as_csv(samples(1)).splitlines()[1]
     rows = [line, *(line + b",x" * extra for extra in range(1, 13)), line + b",x"]
     done = run("-", "-", given=HEADER + b"\n".join(rows))
@@ -324,7 +326,7 @@ def test_an_output_that_takes_nothing_can_not_be_written(rows: int, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("closed", "status"), [("<&-", 66), (">&-", 73)])
-def test_a_closed_standard_stream_is_told(closed: str, status: int) -> None:
+def test_a_closed_standard_stream_is_reported(closed: str, status: int) -> None:
     command = f"{sys.executable} -m model.score - - {closed}"
     done = subprocess.run(
         ["sh", "-c", command], cwd=ROOT, input=HEADER, capture_output=True, check=False

@@ -1,4 +1,4 @@
-"""Rows that can't be trained on: told by line and field, or left out and counted."""
+"""Rows that can't be trained on: reported by line and field, or left out and counted."""
 
 from pathlib import Path
 from typing import Any

@@ -90,13 +90,13 @@ def test_the_rows_are_reported_by_name_and_hash(trained: Path) -> None:
 
 
 def test_no_plate_is_in_what_is_reported(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(trained, "--against", trained / "out/regno.cbm", out="told") == 0
+    assert run(trained, "--against", trained / "out/regno.cbm", out="reported") == 0
     reported = "".join(capsys.readouterr())
     for name in set(MADE) - {"regno.cbm", "reliability.png"}:
-        reported += (trained / "told" / name).read_text(encoding="utf-8")
+        reported += (trained / "reported" / name).read_text(encoding="utf-8")
     plates = {row[name] for row in ROWS for name in ("regno_recognize", "afts_regno_ai")}
     assert [plate for plate in plates if plate in reported] == []
-    assert str(trained) not in (trained / "told" / "report.json").read_text(encoding="utf-8")
+    assert str(trained) not in (trained / "reported" / "report.json").read_text(encoding="utf-8")
 
 
 def test_the_same_rows_and_seed_give_the_same_predictions(trained: Path) -> None:

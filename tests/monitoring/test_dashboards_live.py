@@ -208,7 +208,7 @@ def test_bins_of_scores_are_numbers(loaded: Loaded) -> None:
         assert len(bins) == 10
 
 
-def test_alerts_that_fire_are_told_and_else_that_none_does(loaded: Loaded) -> None:
+def test_alerts_that_fire_are_reported_and_else_that_none_does(loaded: Loaded) -> None:
     [query] = [q for q in dashboards.queries(dashboards.load("service")) if q.title == "Alerts"]
     shown = [one["metric"]["alertname"] for one in answer(loaded, "service", query)["result"]]
     firing = loaded.prometheus.at('ALERTS{alertstate="firing"}', loaded.span.end)["result"]

@@ -1,4 +1,4 @@
-"""A keys file that changes while it is used: good ones are taken, bad ones are told."""
+"""A keys file that changes while it is used: good ones are taken, bad ones are reported."""
 
 import logging
 from collections.abc import Callable
@@ -121,7 +121,7 @@ class TestRotation:
         ring.reload_if_changed()
         assert (ring.name_of(b"k1"), ring.name_of(b"k22")) == (None, "new")
 
-    def test_each_look_at_a_bad_file_is_counted_and_told_once(
+    def test_each_look_at_a_bad_file_is_counted_and_reported_once(
         self,
         file: Path,
         ring: ApiKeys,

@@ -152,7 +152,7 @@ def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
     report = ran(tmp_path, _JSON, through=POWERLESS, api_keys_file=str(keys), port=port)
     assert (report.code, report.level("keys")) == (1, "fail")
     assert report["keys"]["description"].endswith("Permission denied")
-    assert report.level("model") == "warn", "the rest is told all the same"
+    assert report.level("model") == "warn", "the rest is reported all the same"
 
 
 def test_a_folder_that_is_missing_fails(tmp_path: Path) -> None:

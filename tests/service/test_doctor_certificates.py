@@ -41,7 +41,7 @@ def test_good_ones_tell_their_end(made: Path) -> None:
 
 
 @pytest.mark.parametrize(("days", "level"), [(389, "ok"), (391, "warn"), (398, "fail")])
-def test_an_end_that_comes_is_told_a_week_before(days: int, level: str, made: Path) -> None:
+def test_an_end_that_comes_is_reported_a_week_before(days: int, level: str, made: Path) -> None:
     now = datetime.now(UTC) + timedelta(days=days)
     server = edge.server_certificate(made / "server.crt", made / "server.key", now)
     assert [only(server).level, only(edge.client_authority(made / "ca.crt", now)).level] == [
@@ -51,7 +51,7 @@ def test_an_end_that_comes_is_told_a_week_before(days: int, level: str, made: Pa
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "told"),
+    ("certificate", "key", "reported"),
     [
         ("client.crt", "server.key", "key values mismatch"),
         ("client.crt", "client.key", "clients refuse it: unsuitable certificate purpose"),
@@ -59,9 +59,11 @@ def test_an_end_that_comes_is_told_a_week_before(days: int, level: str, made: Pa
         ("server.key", "server.key", "one of them can't be read"),
     ],
 )
-def test_one_that_no_client_would_take(certificate: str, key: str, told: str, made: Path) -> None:
+def test_one_that_no_client_would_take(
+    certificate: str, key: str, reported: str, made: Path
+) -> None:
     found = only(edge.server_certificate(made / certificate, made / key))
-    assert (found.level, found.description.endswith(told)) == ("fail", True), found
+    assert (found.level, found.description.endswith(reported)) == ("fail", True), found
 
 
 @pytest.mark.parametrize("name", ["server.crt", "server.key"])
@@ -75,7 +77,7 @@ def test_a_key_under_a_password_is_not_asked_for(made: Path, tmp_path: Path) -> 
     assert only(edge.server_certificate(made / "server.crt", key)).level == "fail"
 
 
-def test_of_what_is_elsewhere_nothing_is_told(made: Path) -> None:
+def test_of_what_is_elsewhere_nothing_is_reported(made: Path) -> None:
     assert not list(edge.server_certificate(made / "server.crt", made / "none"))
     assert not list(edge.client_authority(made / "none"))
 
@@ -87,7 +89,7 @@ def closed(made: Path) -> Iterator[Path]:
     (made / "server.key").chmod(0o600)
 
 
-def test_what_only_nginx_may_read_cannot_be_told(closed: Path, tmp_path: Path) -> None:
+def test_what_only_nginx_may_read_cannot_be_reported(closed: Path, tmp_path: Path) -> None:
     named = f"EDGE_CERTIFICATE={closed}/server.crt\nEDGE_CERTIFICATE_KEY={closed}/server.key\n"
     (tmp_path / ".env").write_text(named)
     report = ran(tmp_path, "--json", through=POWERLESS, port=str(free_port()))

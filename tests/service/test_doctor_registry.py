@@ -47,7 +47,7 @@ def test_a_live_version_that_cant_be_had_fails(tmp_path: Path) -> None:
     assert "the SHA-256 differs" in found.description
 
 
-def test_an_admin_without_a_key_is_told() -> None:
+def test_an_admin_without_a_key_is_reported() -> None:
     keys = f"ops:{GOOD_KEY}"
     assert list(registry.admins(Settings(api_keys=keys, admins="ops"))) == []
     found = only(registry.admins(Settings(api_keys=keys, admins="ops, nihgt")))

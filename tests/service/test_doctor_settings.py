@@ -188,7 +188,7 @@ def test_the_edges_folder_must_hold_what_may_lie_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("free", "level"), [(10, "ok"), (9, "warn"), (0, "warn")])
-def test_a_folder_that_is_nearly_full_is_told(
+def test_a_folder_that_is_nearly_full_is_reported(
     free: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = SimpleNamespace(total=100, used=100 - free, free=free)
@@ -233,7 +233,7 @@ def test_nothing_is_wanted() -> None:
     assert only(network.traces(Settings())).description == "off"
 
 
-def test_behind_a_proxy_it_can_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_a_proxy_it_can_not_be_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "getproxies", lambda: {"http": "http://proxy:3128"})
     settings = Settings(sentry_dsn="http://key@errors.example/1")
     assert only(network.sentry(settings)).level == "unknown"

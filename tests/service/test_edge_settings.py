@@ -139,7 +139,7 @@ def test_a_bad_value_is_named_by_its_variable(field: str, text: str) -> None:
     assert str(raised.value).startswith(f"{named}: ")
 
 
-def test_a_decimal_comma_is_told_in_plain_words() -> None:
+def test_a_decimal_comma_is_reported_in_plain_words() -> None:
     with pytest.raises(SettingsError) as raised:
         load({"EDGE_BURST_SECONDS": "0,5"}, _NONE)
     assert str(raised.value) == (
@@ -176,7 +176,7 @@ def test_the_room_that_is_needed_is_all_that_may_lie_there_at_once() -> None:
     assert load(given, _NONE).bytes_needed == 3 * (1_000_000 + 8 * 2**20) + 16 * 2 * 2**20
 
 
-def test_it_listens_on_this_machine_only_unless_it_is_told_otherwise() -> None:
+def test_it_listens_on_this_machine_only_unless_it_is_set_otherwise() -> None:
     assert is_loopback(Settings().listen.rpartition(":")[0])
     assert is_loopback(Settings().status_listen.rpartition(":")[0])
 
@@ -283,7 +283,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert stopped.stderr == f"{path}: can't be written: No such file or directory\n"
 
 
-def test_a_misspelt_variable_is_told(tmp_path: Path) -> None:
+def test_a_misspelt_variable_is_reported(tmp_path: Path) -> None:
     made = render(tmp_path, lisen="9443")
     assert made.returncode == 0
     assert made.stderr == "EDGE_LISEN: no such setting; it is ignored\n"

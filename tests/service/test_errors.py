@@ -45,7 +45,7 @@ def throw_away(app: Flask) -> Flask:
         add(name, make)
     add("invalid", lambda: InvalidRequest("direction", "is missing"))
     add("rows", lambda: TooManyRows(3))
-    add("own", lambda: Refused(415, "not so", {"X-Told": "yes"}))
+    add("own", lambda: Refused(415, "not so", {"X-Reported": "yes"}))
     add("http", lambda: BadRequest(PLATE))
     add("teapot", lambda: ImATeapot(PLATE))
     add("gone", lambda: Gone(PLATE))
@@ -60,8 +60,8 @@ def test_the_unexpected_is_a_500_with_a_fixed_text_and_the_request_id(
 ) -> None:
     reply = throw_away.test_client().get(f"/raise/{name}")
     assert reply.status_code == 500
-    told = reply.headers["X-Request-Id"]
-    assert reply.json == {"body": f"internal error, request {told}", "status": "fail"}
+    reported = reply.headers["X-Request-Id"]
+    assert reply.json == {"body": f"internal error, request {reported}", "status": "fail"}
     assert PLATE not in reply.get_data(as_text=True)
     assert PLATE not in "".join(reply.headers.values())
 
@@ -106,7 +106,7 @@ def test_the_expected_has_its_status_and_words(
 
 def test_the_headers_of_an_error_come_along(throw_away: Flask) -> None:
     client = throw_away.test_client()
-    assert client.get("/raise/own").headers["X-Told"] == "yes"
+    assert client.get("/raise/own").headers["X-Reported"] == "yes"
     assert client.get("/raise/method").headers["Allow"] == "PUT"
 
 

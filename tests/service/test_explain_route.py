@@ -58,10 +58,10 @@ def test_one_row_is_explained_with_the_very_score_of_reg(
         reply = _post(client, row)
         assert reply.status_code == 200
         assert reply.json["status"] == "ok"
-        told = reply.json["body"]
-        assert {side: told[side] for side in score} == score
-        total = told["base"] + sum(each["contribution"] for each in told["features"])
-        assert total == pytest.approx(told["raw"], abs=1e-9)
+        reported = reply.json["body"]
+        assert {side: reported[side] for side in score} == score
+        total = reported["base"] + sum(each["contribution"] for each in reported["features"])
+        assert total == pytest.approx(reported["raw"], abs=1e-9)
         assert reply.headers["X-Model-Version"] == scorer.version
 
 
@@ -96,10 +96,10 @@ def test_an_empty_array_and_nothing_but_bad_rows_are_answered(client: FlaskClien
     }
 
 
-def test_an_unseen_category_is_told_or_refused_as_the_settings_say(make_app: AppMaker) -> None:
+def test_an_unseen_category_is_reported_or_refused_as_the_settings_say(make_app: AppMaker) -> None:
     row = {**_USUAL, "camera_class": "Неведомая"}
-    told = _post(make_app().test_client(), row)
-    assert told.headers["X-Score-Warnings"] == "unseen-category:camera_class"
+    reported = _post(make_app().test_client(), row)
+    assert reported.headers["X-Score-Warnings"] == "unseen-category:camera_class"
     refused = _post(make_app(unseen="reject").test_client(), row)
     assert refused.status_code == 400
     assert refused.json["body"] == "camera_class: holds a value that the model never saw"
@@ -272,8 +272,8 @@ def _assert_unable(refused: TestResponse, caplog: pytest.LogCaptureFixture, reas
     assert refused.status_code == 503
     assert refused.json == {"body": "no explanation can be made now", "status": "fail"}
     assert refused.headers["Retry-After"] in {"1", "2", "3"}
-    told = [(record.levelname, record.getMessage()) for record in caplog.records]
-    assert told == [("WARNING", f"An explanation could not be made: {reason}")]
+    reported = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert reported == [("WARNING", f"An explanation could not be made: {reason}")]
 
 
 def test_without_files_for_its_process_it_is_a_503(

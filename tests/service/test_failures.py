@@ -1,4 +1,4 @@
-"""What is told of failures: types and places, once a minute; and what fails ends nothing."""
+"""What is reported of failures: types and places, once a minute; and what fails ends nothing."""
 
 import errno
 import logging
@@ -27,17 +27,17 @@ def _raised(work: Callable[[], None]) -> BaseException:
     return caught.value
 
 
-def test_an_exception_is_told_by_its_type_and_place() -> None:
-    told = described(_raised(_fail))
-    assert told.startswith(f"ValueError at {__file__}:")
-    assert told.split(" < ")[0].endswith(" _fail")
-    assert _SECRET not in told
+def test_an_exception_is_reported_by_its_type_and_place() -> None:
+    reported = described(_raised(_fail))
+    assert reported.startswith(f"ValueError at {__file__}:")
+    assert reported.split(" < ")[0].endswith(" _fail")
+    assert _SECRET not in reported
 
 
-def test_of_the_operating_system_it_is_told_which() -> None:
-    told = described(_raised(_lack))
-    assert told.startswith(f"OSError (No space left on device) at {__file__}:")
-    assert _SECRET not in told
+def test_of_the_operating_system_it_is_reported_which() -> None:
+    reported = described(_raised(_lack))
+    assert reported.startswith(f"OSError (No space left on device) at {__file__}:")
+    assert _SECRET not in reported
 
 
 def test_a_part_that_fails_is_counted_each_time_and_logged_once_a_minute(

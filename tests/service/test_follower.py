@@ -228,7 +228,7 @@ def test_what_fails_unforeseen_is_not_tried_again_at_once(world: World) -> None:
     assert len(world.loads) == 1
 
 
-def test_a_version_that_cant_be_fetched_is_told_once(
+def test_a_version_that_cant_be_fetched_is_reported_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     def gone(_: str) -> None:
@@ -245,7 +245,7 @@ def test_a_version_that_cant_be_fetched_is_told_once(
     assert world.state == "ready"
 
 
-def test_a_registry_that_is_back_is_told_though_a_version_was_refused_before(
+def test_a_registry_that_is_back_is_reported_though_a_version_was_refused_before(
     world: World,
 ) -> None:
     world.aliases = Aliases(live="second", generation=2)

@@ -1,4 +1,4 @@
-"""Guards at POST /reg/: what is scored, refused, told and counted under each policy."""
+"""Guards at POST /reg/: what is scored, refused, reported and counted under each policy."""
 
 from collections import deque
 from typing import Any
@@ -51,11 +51,11 @@ def test_normalised_gets_the_score_of_what_was_meant(
     assert values(client, "scoring_lookalike_readings_total") == {}
 
 
-def test_what_was_put_right_is_told(make_app: AppMaker, known: Body) -> None:
+def test_what_was_put_right_is_reported(make_app: AppMaker, known: Body) -> None:
     client = _client(make_app, unseen="normalise", guards="regno_recognize=normalise")
     reply = client.post("/reg/", json={**known, **LATIN, "camera_class": "стрелка"}, headers=KEY)
-    told = reply.headers["X-Score-Warnings"].split(", ")
-    assert sorted(told) == ["normalised:camera_class", "normalised:regno_recognize"]
+    reported = reply.headers["X-Score-Warnings"].split(", ")
+    assert sorted(reported) == ["normalised:camera_class", "normalised:regno_recognize"]
 
 
 def test_what_can_not_be_put_right_counts_as_unseen(make_app: AppMaker, known: Body) -> None:

@@ -108,8 +108,8 @@ def test_who_tries_keys_through_a_proxy_gets_429(client: FlaskClient, clock: Clo
     for path in ("/reg/", "/reg", "/reg/explain"):
         headers = {"x-api-key": "k2", "X-Forwarded-For": "203.0.113.9"}
         refused = client.post(path, headers=headers)
-        told = {"body": "too many wrong keys came from this address", "status": "fail"}
-        assert (refused.status_code, refused.json) == (429, told)
+        reported = {"body": "too many wrong keys came from this address", "status": "fail"}
+        assert (refused.status_code, refused.json) == (429, reported)
         assert refused.headers["Retry-After"] == "3"
     clock.now += 1
     assert _asked(client, "k2", "203.0.113.9") == 200

@@ -118,7 +118,7 @@ def test_a_version_that_was_replaced_is_another(reads: Reads) -> None:
     assert not reads.loader.is_that(scorer, SECOND)
 
 
-def test_of_a_version_that_is_gone_nothing_can_be_told(reads: Reads) -> None:
+def test_of_a_version_that_is_gone_nothing_can_be_reported(reads: Reads) -> None:
     scorer = reads.loader.load(SECOND, None)
     reads.file.unlink()
     assert reads.loader.is_that(scorer, SECOND)

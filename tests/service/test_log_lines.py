@@ -119,7 +119,7 @@ def test_a_reader_that_stands_still_costs_dropped_lines_that_are_counted(
     assert lines.dropped == dropped
 
 
-def test_what_was_dropped_is_told_once_the_log_is_read_again(ends: Ends, lines: Lines) -> None:
+def test_what_was_dropped_is_reported_once_the_log_is_read_again(ends: Ends, lines: Lines) -> None:
     logger = logger_of(lines)
     counted: list[int] = []
     logger.count_dropped = counted.append

@@ -29,7 +29,7 @@ def _message(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_exception_is_told_by_its_type_only(form: Form) -> None:
+def test_an_exception_is_reported_by_its_type_only(form: Form) -> None:
     try:
         int(PLATE)
     except ValueError as error:
@@ -83,7 +83,7 @@ def test_a_line_is_never_longer_than_what_a_pipe_takes_whole(character: str, for
         assert len(line) <= PIPE_BUF
 
 
-def test_a_message_with_a_wrong_number_of_arguments_is_told_as_it_is() -> None:
+def test_a_message_with_a_wrong_number_of_arguments_is_reported_as_it_is() -> None:
     assert json.loads(JsonForm().message(_message("%s of %s", "one")))["message"] == "%s of %s"
 
 
@@ -117,9 +117,9 @@ def log(record: Record) -> Iterator[Log]:
 
 def test_an_answered_request_is_one_json_object(log: Log) -> None:
     (line,) = log(JsonForm(), 200)
-    told = json.loads(line)
-    assert told.pop("time").endswith("Z")
-    assert told == {
+    reported = json.loads(line)
+    assert reported.pop("time").endswith("Z")
+    assert reported == {
         "level": "info",
         "logger": "access",
         "request_id": "id-1",
@@ -144,7 +144,9 @@ def test_levels_follow_the_status_and_the_warnings(log: Log, record: Record) -> 
 
 
 @pytest.mark.parametrize("method", ["X777XX799", "BREW", "get"])
-def test_a_method_that_a_client_made_up_is_not_told(method: str, record: Record, log: Log) -> None:
+def test_a_method_that_a_client_made_up_is_not_reported(
+    method: str, record: Record, log: Log
+) -> None:
     record.method = method_of(method)
     (line,) = log(JsonForm(), 405)
     assert json.loads(line)["method"] == "other"
@@ -156,7 +158,7 @@ def test_of_rejected_requests_ten_a_second_have_a_line_and_the_rest_are_counted(
     reader, writer = os.pipe()
     logger = logger_of(Lines(writer, JsonForm()))
 
-    def told(rejected: int) -> list[str]:
+    def reported(rejected: int) -> list[str]:
         record.status = 429
         logger.answered([record] * rejected)
         logger.tick()
@@ -164,8 +166,8 @@ def test_of_rejected_requests_ten_a_second_have_a_line_and_the_rest_are_counted(
         return [line.get("message") or f"{line['status']}" for line in lines]
 
     try:
-        assert told(12) == ["429"] * 10 + ["2 more requests were rejected with 429"]
-        assert told(10) == ["429"] * 10
+        assert reported(12) == ["429"] * 10 + ["2 more requests were rejected with 429"]
+        assert reported(10) == ["429"] * 10
     finally:
         os.close(reader)
         os.close(writer)
@@ -202,8 +204,8 @@ def test_columns_for_a_person(log: Log, record: Record) -> None:
     record.warn(["unseen-category:camera_class"])
     (warned,) = log(HumanForm(colour=False), 200)
     assert warned.endswith(" partner      unseen-category:camera_class  id-1")
-    told = HumanForm(colour=False).message(_message("Booting worker %d", 7)).decode()
-    assert told[12:] == " info     gunicorn.error: Booting worker 7\n"
+    reported = HumanForm(colour=False).message(_message("Booting worker %d", 7)).decode()
+    assert reported[12:] == " info     gunicorn.error: Booting worker 7\n"
 
 
 def test_colours_for_what_is_wrong(log: Log) -> None:
@@ -216,7 +218,7 @@ def test_colours_for_what_is_wrong(log: Log) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "told"),
+    ("moment", "reported"),
     [
         (0.0, "1970-01-01T00:00:00.000Z"),
         (1627808579.25, "2021-08-01T09:02:59.250Z"),
@@ -224,8 +226,8 @@ def test_colours_for_what_is_wrong(log: Log) -> None:
         (1627808580.0625, "2021-08-01T09:03:00.062Z"),
     ],
 )
-def test_times_are_in_utc_with_milliseconds(moment: float, told: str) -> None:
-    assert timestamp(moment) == told
+def test_times_are_in_utc_with_milliseconds(moment: float, reported: str) -> None:
+    assert timestamp(moment) == reported
 
 
 @pytest.mark.parametrize(

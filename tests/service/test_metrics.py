@@ -75,7 +75,7 @@ def test_a_refused_row_is_counted_by_reason_and_field(
     assert values(client, "scoring_rows_total") == {'result="refused"': 2.0, 'result="scored"': 1.0}
 
 
-def test_a_missing_field_and_no_json_are_told_apart(
+def test_a_missing_field_and_no_json_are_distinguished(
     client: FlaskClient, request_body: dict[str, Any]
 ) -> None:
     del request_body["direction"]

@@ -69,20 +69,20 @@ def _history(client: FlaskClient) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_versions_and_the_history_are_told(client: FlaskClient) -> None:
+def test_the_versions_and_the_history_are_reported(client: FlaskClient) -> None:
     reply = client.get("/model/versions", headers=_BOSS)
     assert reply.status_code == 200
     assert reply.json
-    told = reply.json["body"]
-    assert told["generation"] == 1
-    assert told["registry"].endswith("/models/regno")
-    assert [(one["version"], one["aliases"]) for one in told["versions"]] == [
+    reported = reply.json["body"]
+    assert reported["generation"] == 1
+    assert reported["registry"].endswith("/models/regno")
+    assert [(one["version"], one["aliases"]) for one in reported["versions"]] == [
         ("first", ["live"]),
         ("second", []),
     ]
     size = BUNDLED.stat().st_size
-    assert {one["bytes"] for one in told["versions"]} == {size}
-    for one in told["versions"]:
+    assert {one["bytes"] for one in reported["versions"]} == {size}
+    for one in reported["versions"]:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", one["added"])
     [first] = _history(client)
     assert (first["what"], first["who"], first["forced"]) == ("promote", "the tests", "")
@@ -109,8 +109,8 @@ def test_all_of_it_is_for_admins(method: str, path: str, client: FlaskClient) ->
 def test_without_a_registry_there_is_nothing_to_tell(path: str, make_app: AppMaker) -> None:
     client = make_app(api_keys="boss:boss-key", admins="boss").test_client()
     reply = client.get(path, headers=_BOSS)
-    told = "no registry is followed: SCORING_REGISTRY is not set"
-    assert (reply.status_code, reply.json) == (409, {"body": told, "status": "fail"})
+    reported = "no registry is followed: SCORING_REGISTRY is not set"
+    assert (reply.status_code, reply.json) == (409, {"body": reported, "status": "fail"})
 
 
 def test_a_registry_that_cant_be_read_is_a_503_without_plates(

@@ -155,7 +155,7 @@ def test_operations_have_names_of_their_own_and_bodies_with_names(served: dict[s
     assert {content["schema"].get("$ref") for content in contents} <= known
 
 
-def test_warnings_are_told_apart_by_their_kind(served: dict[str, Any]) -> None:
+def test_warnings_are_distinguished_by_their_kind(served: dict[str, Any]) -> None:
     schemas = served["components"]["schemas"]
     assert schemas["Detail"]["properties"]["warnings"]["items"] == {
         "$ref": "#/components/schemas/Doubt"

@@ -157,8 +157,8 @@ def test_a_body_that_is_no_utf8_is_a_415_that_says_so(
     body: bytes, path: str, client: FlaskClient
 ) -> None:
     reply = _post(client, body, path)
-    told = {"body": "the body is not UTF-8", "status": "fail"}
-    assert (reply.status_code, reply.json) == (415, told)
+    reported = {"body": "the body is not UTF-8", "status": "fail"}
+    assert (reply.status_code, reply.json) == (415, reported)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
@@ -175,18 +175,18 @@ def test_a_mark_of_utf8_before_the_body_is_passed_over(path: str, client: FlaskC
     assert (marked.status_code, marked.json) == (200, bare.json)
 
 
-def test_unseen_categories_are_scored_and_told(
+def test_unseen_categories_are_scored_and_reported(
     client: FlaskClient, scorer: RegnoScorer, request_body: Body
 ) -> None:
     strange = {**request_body, **UNSEEN}
     reply = _post(client, strange)
     assert reply.json == {"body": _expected(scorer, strange), "status": "ok"}
-    told = set(reply.headers["X-Score-Warnings"].split(", "))
-    assert {f"unseen-category:{name}" for name in UNSEEN} <= told
+    reported = set(reply.headers["X-Score-Warnings"].split(", "))
+    assert {f"unseen-category:{name}" for name in UNSEEN} <= reported
     assert "Неведомая" not in str(reply.headers)
 
 
-def test_warnings_of_an_array_are_told_once(client: FlaskClient, request_body: Body) -> None:
+def test_warnings_of_an_array_are_reported_once(client: FlaskClient, request_body: Body) -> None:
     strange = {**_known(request_body), "camera_class": "Неведомая"}
     reply = _post(client, [strange, _known(request_body), strange])
     assert reply.headers["X-Score-Warnings"] == "unseen-category:camera_class"
@@ -208,8 +208,8 @@ def test_with_reject_an_unseen_category_is_a_400(make_app: AppMaker, request_bod
     for field, value in UNSEEN.items():
         reply = _post(client, {**_known(request_body), field: value})
         assert reply.status_code == 400
-        told = {"body": f"{field}: holds a value that the model never saw", "status": "fail"}
-        assert reply.json == told
+        reported = {"body": f"{field}: holds a value that the model never saw", "status": "fail"}
+        assert reply.json == reported
     assert _post(client, _known(request_body)).status_code == 200
 
 

@@ -71,19 +71,19 @@ def test_a_report_tells_the_types_the_places_and_whose_request_it_was(record: Re
 
 
 def test_a_report_holds_no_text_no_value_and_no_header_but_the_length(record: Record) -> None:
-    told = str(report_of(_caught(_raise_with_cause), record))
-    assert PLATE not in told
-    assert KEY not in told
-    assert str(ROOT) not in told
+    reported = str(report_of(_caught(_raise_with_cause), record))
+    assert PLATE not in reported
+    assert KEY not in reported
+    assert str(ROOT) not in reported
     record.body_bytes = 0
     assert report_of(ValueError(), record)["request"]["headers"] == {}
 
 
 def test_names_that_look_like_a_plate_are_taken_out(record: Record) -> None:
     kind = type(PLATE, (Exception,), {"__module__": f"made.of.{PLATE}"})
-    told = str(report_of(kind(), record))
-    assert PLATE not in told
-    assert "[plate]" in told
+    reported = str(report_of(kind(), record))
+    assert PLATE not in reported
+    assert "[plate]" in reported
 
 
 def test_circles_and_long_chains_of_causes_end(record: Record) -> None:
@@ -96,7 +96,7 @@ def test_circles_and_long_chains_of_causes_end(record: Record) -> None:
     assert len(report_of(error, record)["exception"]["values"]) == 5
 
 
-def test_a_deep_recursion_is_told_by_its_last_frames(record: Record) -> None:
+def test_a_deep_recursion_is_reported_by_its_last_frames(record: Record) -> None:
     def deeper() -> None:
         deeper()
 

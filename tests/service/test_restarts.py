@@ -9,7 +9,7 @@ from tests.support.vacuous import nonempty
 
 
 class Clock:
-    """Stands still until it is told to go on."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -3,7 +3,7 @@
 from service.process.scoreboard import Scoreboard
 
 
-def test_the_least_is_told_of_others_only() -> None:
+def test_the_least_is_reported_of_others_only() -> None:
     scoreboard = Scoreboard(4)
     mine, other, third = (scoreboard.take() for _ in range(3))
     scoreboard.publish(mine, 1)

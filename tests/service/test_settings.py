@@ -208,7 +208,7 @@ _WORDS = [
 
 
 @pytest.mark.parametrize(("field", "value", "words"), _WORDS)
-def test_what_a_value_must_be_is_told_in_plain_words(
+def test_what_a_value_must_be_is_reported_in_plain_words(
     field: str, value: str, words: str, dotenv: Path
 ) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -216,7 +216,7 @@ def test_what_a_value_must_be_is_told_in_plain_words(
     assert str(caught.value) == f"{variable(field)}: {words}"
 
 
-def test_every_number_with_a_decimal_comma_is_told_so(dotenv: Path) -> None:
+def test_every_number_with_a_decimal_comma_is_reported_as_such(dotenv: Path) -> None:
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     numbers = [field for field in FIELDS if schema[field].get("type") == "number"]
     assert len(numbers) >= 9
@@ -259,7 +259,7 @@ def test_no_secret_comes_out_with_a_bad_neighbour(dotenv: Path) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_other_variables_are_let_be_and_misspelt_ones_are_told(dotenv: Path) -> None:
+def test_other_variables_are_let_be_and_misspelt_ones_are_reported(dotenv: Path) -> None:
     dotenv.write_text("SCORING_HOSTT=x\nOTHER=y\n")
     environ = {"SCORING_KEEP_ALIVE": "5", "HOME": "/root", "SCORING_PORT": "80"}
     assert load(environ, dotenv).port == 80
@@ -297,7 +297,7 @@ def test_a_name_that_only_looks_like_a_settings_stops_the_start(
     assert load({name: ""}, dotenv.with_name("none")) == load({}, dotenv.with_name("none"))
 
 
-def test_misspelt_names_in_other_letters_are_told(dotenv: Path) -> None:
+def test_misspelt_names_in_other_letters_are_reported(dotenv: Path) -> None:
     given = {"scoring_hostt": "x", "SСORING_X": "y", "rescoring_host": "z", "API_KEYS": "k"}
     assert unknown(given, dotenv) == ["SСORING_X", "scoring_hostt"]
 

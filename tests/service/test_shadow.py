@@ -186,7 +186,7 @@ def test_while_callers_wait_all_rows_are_dropped(beside: BesideMaker) -> None:
     assert app.rows() == {"dropped": len(BODIES)}
 
 
-def test_a_shadow_model_that_fails_is_counted_and_told_once(
+def test_a_shadow_model_that_fails_is_counted_and_reported_once(
     beside: BesideMaker,
     second: RegnoScorer,
     scorer: RegnoScorer,
@@ -205,10 +205,10 @@ def test_a_shadow_model_that_fails_is_counted_and_told_once(
             assert app.rows() == {"failed": count * len(BODIES)}
     wanted = [score.positive for score in scorer.score(readings(BODIES))]
     assert [reply["positive"] for reply in replies] == wanted
-    (told,) = caplog.messages
-    assert "RuntimeError" in told
-    assert f"shadow model {second.version}" in told
-    assert PLATE not in told
+    (reported,) = caplog.messages
+    assert "RuntimeError" in reported
+    assert f"shadow model {second.version}" in reported
+    assert PLATE not in reported
 
 
 def test_it_goes_on_after_a_failure(

@@ -1,4 +1,4 @@
-"""What makes a score doubtful is told wherever it is given: headers, details, metrics, guards."""
+"""Doubts about a score are reported with it: in headers, details, metrics, guards."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -63,8 +63,8 @@ def test_the_edge_reaches_the_service_and_not_what_watches(system: System) -> No
 
 
 def test_every_container_is_confined(system: System) -> None:
-    for name, told in nonempty(system.containers()).items():
-        host, user = told["HostConfig"], told["Config"]["User"]
+    for name, reported in nonempty(system.containers()).items():
+        host, user = reported["HostConfig"], reported["Config"]["User"]
         assert user.split(":")[0].isdigit(), name
         assert int(user.split(":")[0]) > 0, name
         assert host["ReadonlyRootfs"], name

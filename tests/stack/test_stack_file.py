@@ -168,7 +168,7 @@ def test_grafana_keeps_the_plugin_that_its_data_source_is(services: dict[str, An
     assert int(grafana["mem_limit"]) >= 1 << 30
 
 
-def test_the_edges_folder_has_the_room_that_it_is_told_of(tmp_path: Path) -> None:
+def test_the_edges_folder_has_the_room_that_it_is_reported_of(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("EDGE_WORKDIR_BYTES=600000000\n")
     changed = configuration(tmp_path / "env")["services"]
     assert "/run/edge:size=600000000,uid=101,gid=101" in changed["edge"]["tmpfs"]

@@ -54,7 +54,7 @@ class Echo:
 
 
 class EchoSite:
-    """A site that has only this endpoint, what it was told, and its budget."""
+    """A site that has only this endpoint, the requests that it reported, and its budget."""
 
     def __init__(self, budget: int = 4 * LIMIT) -> None:
         self.endpoint = Echo()

@@ -42,5 +42,5 @@ def command(
 
 
 def as_json(done: subprocess.CompletedProcess[str]) -> Any:
-    """What a command with --json told."""
+    """What a command with --json reported."""
     return json.loads(done.stdout)

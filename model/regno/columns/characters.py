@@ -69,7 +69,7 @@ def format_codes(readings: Sequence[str], codes: Array) -> Array:
     """The plate format of each reading as an index into `FORMAT_NAMES`, shape (n,).
 
     `codes` are the readings' `character_codes`.
-    Readings are told apart by the classes of their characters. A format is looked up once
+    Readings are distinguished by the classes of their characters. A format is looked up once
     for each such shape, by the same function that serves single readings.
     """
     which, shapes = pd.factorize(_shapes(readings, codes))

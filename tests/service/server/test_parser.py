@@ -85,7 +85,7 @@ def test_a_refused_body_is_not_kept() -> None:
     assert reader.requests[0].complete
 
 
-def test_it_is_told_when_a_body_grows_beyond_what_is_allowed() -> None:
+def test_it_is_reported_when_a_body_grows_beyond_what_is_allowed() -> None:
     reader = Reader(limit=10)
     reader.feed(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     for _ in range(4):

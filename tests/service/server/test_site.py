@@ -102,7 +102,7 @@ async def test_a_record_is_made_of_method_and_headers(echo: EchoSite, clients: C
     assert (await client.ask(b"nonsense\r\n\r\n")).header("x-request-id") == "of-"
 
 
-async def test_what_was_answered_in_an_iteration_is_told_together(
+async def test_what_was_answered_in_an_iteration_is_reported_together(
     echo: EchoSite,
 ) -> None:
     reported: list[int] = []
