@@ -15,6 +15,7 @@ from model.errors import (
     NotUtf8,
     ScoringError,
     TooManyRows,
+    Unexplainable,
 )
 from model.names import PLATE, is_name, is_plate
 from model.utf8 import body_text, is_array
@@ -29,6 +30,7 @@ __all__ = [
     "NotUtf8",
     "ScoringError",
     "TooManyRows",
+    "Unexplainable",
     "body_text",
     "is_array",
     "is_name",

@@ -8,6 +8,7 @@
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
     └── NotExplained        a score whose contributions could not be computed
+        ├── Unexplainable   the model's scores have no contributions
         └── ExplainerGone   its process could not be started or ended; a later call may succeed
 
 No HTTP status here: the caller decides what each means to its client.
@@ -77,6 +78,13 @@ class NotExplained(ScoringError):
     def __init__(self, reason: str, *, in_time: bool = True) -> None:
         super().__init__(reason)
         self.in_time = in_time
+
+
+class Unexplainable(NotExplained):
+    """A model whose scores can't be explained, for a reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"this model can't be explained: {reason}")
 
 
 class ExplainerGone(NotExplained):

@@ -13,12 +13,13 @@ from service.http.authentication import Guard
 from service.http.middleware import RequestMiddleware
 from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
-from service.process.scoreboard import Scoreboard
 from service.rollout.rollout_state import RolloutState
 from service.rollout.startup import Served
 from service.routes import docs, explain, score
 from service.routes import health as ops
+from service.routes import metrics as metrics_page
 from service.routes import models as model
+from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
 from service.telemetry.metrics import Metrics
 
@@ -93,7 +94,7 @@ def create_app(parts: Parts) -> App:
     app.register_blueprint(ops.probes(slot, scoreboard))
     app.register_blueprint(docs.blueprint(settings, [served.model for served in parts.others]))
     if settings.metrics_token and not settings.metrics_bind:
-        metrics.serve(app, settings.metrics_token)
+        metrics_page.serve(app, metrics.registry, settings.metrics_token)
     _surround(app, parts)
     return App(app, scoring, explaining)
 
@@ -102,7 +103,7 @@ def create_metrics_app(parts: Parts) -> Flask:
     """What is served at the address of the metrics: their page and the probes, nothing else."""
     app = _flask()
     app.register_blueprint(ops.probes(parts.slot, parts.scoreboard))
-    parts.metrics.serve(app, parts.settings.metrics_token)
+    metrics_page.serve(app, parts.metrics.registry, parts.settings.metrics_token)
     _surround(app, parts)
     return app
 

@@ -13,6 +13,7 @@ from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
 from service.routes import explain
 from service.routes import health as ops
+from service.routes.metrics import bears
 from service.routes.score_endpoint import ScoreEndpoint
 from service.scoring.live import Slot
 from service.server.iteration import WorkQueue
@@ -21,7 +22,6 @@ from service.server.site import Budget, Endpoint, Events, Site
 from service.server.target import path_of
 from service.server.wsgi import ProbeEndpoint, ThreadedWsgiEndpoint, WsgiEndpoint
 from service.telemetry import failures
-from service.telemetry.metrics.page import bears
 from service.telemetry.record import METHODS, Record, record_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ Run by `python -m service`, or by gunicorn itself: `gunicorn -c service/gunicorn
 
 import gunicorn.app.base
 
-from service.process import cpu_quota, startup, ulimits
+from service.process import startup, ulimits
+from service.runtime import cpu_quota
 
 _runtime = startup.create_runtime()
 _settings = _runtime.settings

@@ -20,9 +20,9 @@ from service.app import Parts, create_app, create_metrics_app
 from service.config.settings import Settings, SettingsError, refuse_start, variable
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.runtime import runtime
 from service.rollout.rollout_state import rollout_state
 from service.rollout.startup import Served, has_live, initial_scorer
+from service.runtime import runtime
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.server.request import Request

@@ -3,5 +3,5 @@
 options: names, types, bounds, defaults, former names; settings (variables): the reader; addresses:
 validation of addresses; overrides: gunicorn's own arguments; files: atomic writes; announce: for
 `make run`.
-May import: stdlib, msgspec, python-dotenv, the policies of guards. Never: the rest of `service`.
+May import: stdlib, msgspec, python-dotenv. Never: the rest of `service`.
 """

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 
 from service import VERSION
 from service.config import addresses
+from service.config.guard_policies import Policy
 from service.config.variables import Variables
-from service.scoring.policies import Policy
 
 PREFIX: Final = "SCORING_"
 # What Sentry takes as the name of an environment or a release.

@@ -17,6 +17,7 @@ import msgspec
 
 from model.utf8 import file_text
 from service.config import addresses
+from service.config import guard_policies as policies
 from service.config.options import (
     EXAMPLE_KEY,
     FIELDS,
@@ -27,7 +28,6 @@ from service.config.options import (
     variable,
 )
 from service.config.variables import SettingsError
-from service.scoring import policies
 
 __all__ = [
     "EXAMPLE_KEY",

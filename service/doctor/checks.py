@@ -13,7 +13,7 @@ from service.doctor import edge, files, machine, model, network, registry
 from service.doctor import settings as configuration
 from service.doctor.finding import Finding, unknown
 from service.doctor.machine import Machine
-from service.process import run_folder
+from service.runtime import run_folder
 
 Check = partial[Iterator[Finding]]
 

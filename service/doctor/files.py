@@ -10,7 +10,7 @@ from typing import Final
 from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, warn
 from service.doctor.machine import Machine
-from service.process import run_folder
+from service.runtime import run_folder
 
 PROJECT: Final = Path(__file__).parents[2]
 # Where monitoring/prometheus/prometheus.yml expects it.

@@ -13,8 +13,8 @@ from gunicorn.config import WorkerConnections
 
 from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, unknown, warn
-from service.process import cpu_quota
 from service.process.ulimits import OWN_FILES
+from service.runtime import cpu_quota
 
 # Control groups of version 1 say "no limit" by a number about as great as fits.
 _NO_LIMIT: Final = 1 << 60

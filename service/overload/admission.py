@@ -41,14 +41,14 @@ _PACE: Final = 0.3
 
 # Why a request is rejected: too many wait; the wait would exceed its time; an array while single
 # rows wait; an explanation while any request waits.
-SHED_REASONS: Final = ("full", "deadline", "array", "explain")
-FULL, DEADLINE, ARRAY, EXPLAIN = SHED_REASONS
+FULL, DEADLINE, ARRAY, EXPLAIN = "full", "deadline", "array", "explain"
 TEXTS: Final = {
     FULL: "too many requests are waiting",
     DEADLINE: "this request could not be answered in time",
     ARRAY: "arrays give way to single rows now",
     EXPLAIN: "explanations give way to scores now",
 }
+SHED_REASONS: Final = tuple(TEXTS)
 
 
 class Overloaded(Exception):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model import ModelRefused
 from service.process import shutdown, startup
-from service.process.runtime import runtime
+from service.runtime import runtime
 from service.telemetry.error_reports import reports
 from service.telemetry.failures import contained
 from service.telemetry.metrics import multiprocess

@@ -21,7 +21,7 @@ from model import ScoringError
 from service.config.overrides import MOST_WORKERS
 from service.process import shutdown, ulimits
 from service.process.restarts import Restarts
-from service.process.runtime import runtime
+from service.runtime import runtime
 from service.telemetry.failures import contained, described, hide_texts
 from service.telemetry.metrics import multiprocess
 

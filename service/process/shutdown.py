@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final, NoReturn
 
-from service.process.scoreboard import Scoreboard
+from service.runtime.scoreboard import Scoreboard
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 

@@ -18,10 +18,10 @@ from service.config.settings import (
     unknown_variables,
 )
 from service.http.api_keys import ApiKeys
-from service.process import listening, run_folder, ulimits
+from service.process import listening, ulimits
 from service.process.listening import Taken
-from service.process.runtime import Runtime, runtime
 from service.rollout.rollout_state import rollout_state
+from service.runtime import Runtime, run_folder, runtime
 from service.telemetry.error_reports import reports
 from service.telemetry.tracing import traces
 

@@ -19,10 +19,10 @@ from msgspec import Struct
 from model import ModelRefused
 from model.registry import Damaged, Refused, Registry, RegistryError
 from model.scorer import Scorer
-from service.process.scoreboard import Scoreboard
 from service.rollout.loader import Loader
 from service.rollout.rollout_state import Order, Phase, RolloutState, Target, WorkerStatus
 from service.rollout.shadow_follower import Shadowing
+from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
 from service.server.threads import run_in_thread

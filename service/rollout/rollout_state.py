@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from model import catalog
-from service.process.scoreboard import PLACES
+from service.runtime.scoreboard import PLACES
 
 T = TypeVar("T")
 

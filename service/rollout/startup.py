@@ -12,7 +12,6 @@ from model import ModelRefused, catalog
 from model.registry import Aliases, Registry, RegistryError, open_registry, validate
 from model.scorer import Model
 from service.config.settings import Settings, SettingsError, variable
-from service.process.runtime import runtime
 from service.rollout.follower import Follower, Place
 from service.rollout.loader import Loader, SharedValidation
 from service.rollout.local_copy import LocalCopy
@@ -24,11 +23,12 @@ from service.rollout.rollout_state import (
     WorkerStatus,
     rollout_state,
 )
+from service.runtime import runtime
 from service.scoring.shadow import Shadow
 
 if TYPE_CHECKING:
     from service.overload.admission import Admission
-    from service.process.scoreboard import Scoreboard
+    from service.runtime.scoreboard import Scoreboard
     from service.scoring.live import Slot
     from service.telemetry.metrics import Metrics
 

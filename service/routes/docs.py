@@ -8,7 +8,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 
 from model.scorer import Model
 from service.config.settings import Settings
-from service.http.openapi import document
+from service.routes.openapi import document
 
 
 def blueprint(settings: Settings, others: Sequence[Model]) -> Blueprint:

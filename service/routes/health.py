@@ -7,7 +7,7 @@ from flask import Blueprint
 from service.http import reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.process.scoreboard import Scoreboard
+from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
 
 

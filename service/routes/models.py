@@ -27,10 +27,10 @@ from service.config.settings import Settings, variable
 from service.http import body, errors, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.process.runtime import runtime
-from service.process.scoreboard import Scoreboard
 from service.rollout.loader import SharedValidation
 from service.rollout.rollout_state import RolloutState, Target, WorkerStatus
+from service.runtime import runtime
+from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.telemetry.log_formats import timestamp

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 
 from model import InvalidRequest
 from model.scorer import Model, Request, Row
+from service.config import guard_policies as policies
 from service.config.settings import Settings
-from service.scoring import policies
 from service.scoring.inputs import Inputs
 from service.scoring.live import Live, Slot
 from service.telemetry.metrics import Metrics

@@ -6,9 +6,8 @@ from threading import Lock, Timer
 from time import monotonic
 from typing import Final
 
-from model import ExplainerGone, NotExplained
+from model import ExplainerGone, NotExplained, Unexplainable
 from model.regno import Explainer, Explanation, RegnoScorer, Row
-from service.http.errors import Refused, retry_after
 from service.overload.admission import EXPLAIN, Admission
 
 # Waiting included. A row takes tens of milliseconds where the machine is not in demand.
@@ -32,10 +31,10 @@ class Explaining:
     def check(self, scorer: RegnoScorer) -> None:
         """Raise Overloaded while rows wait for their scores.
 
-        Raises Refused, with 501, for a model whose scores can't be explained.
+        Raises Unexplainable for a model whose scores can't be explained.
         """
         if scorer.unexplained:
-            raise Refused(501, f"this model can't be explained: {scorer.unexplained}")
+            raise Unexplainable(scorer.unexplained)
         if self._admission.crowded:
             raise self._admission.overloaded(EXPLAIN)
 
@@ -44,7 +43,7 @@ class Explaining:
     ) -> list[Explanation]:
         """The rows' explanations, by a moment of `monotonic`.
 
-        Raises Overloaded; Refused, with 503 where the machine has no process left; NotExplained.
+        Raises Overloaded, Unexplainable, ExplainerGone or NotExplained.
         """
         if not self._lock.acquire(timeout=max(0.0, latest - monotonic())):
             raise self._admission.overloaded(EXPLAIN)
@@ -53,7 +52,7 @@ class Explaining:
             return scorer.explained(rows, self._explainer_of(scorer), latest - monotonic())
         except ExplainerGone as reason:
             log.warning("An explanation could not be made: %s", reason)
-            raise Refused(503, "no explanation can be made now", retry_after()) from reason
+            raise
         except NotExplained as fault:
             if fault.in_time:
                 raise

@@ -1,7 +1,5 @@
 """The thresholds of decisions, by the costs of the settings."""
 
-from typing import Final
-
 from model.regno import Costs, Thresholds
 from service.config.settings import Settings
 
@@ -11,6 +9,3 @@ def thresholds_of(settings: Settings) -> Thresholds:
     return Thresholds(
         Costs(settings.cost_network_wrong, settings.cost_camera_wrong, settings.cost_manual)
     )
-
-
-DEFAULT: Final = thresholds_of(Settings())

@@ -15,7 +15,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from service.process.scoreboard import Scoreboard
+from service.runtime.scoreboard import Scoreboard
 from service.server.connection import Connection
 from service.server.site import Site
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gunicorn.workers.base import Worker
 
 from service.http.request_ids import new_id
-from service.process.runtime import runtime
+from service.runtime import runtime
 from service.server.acceptor import IDLE_SECONDS, Acceptor, FairAcceptor
 from service.server.site import Patience, Site
 from service.telemetry.failures import contained, report

@@ -15,7 +15,7 @@ from gunicorn.glogging import Logger
 from msgspec import UNSET
 
 from service.config.settings import Settings
-from service.process.runtime import runtime
+from service.runtime import runtime
 from service.telemetry.log_formats import Access, HumanForm, JsonForm, timestamp
 from service.telemetry.log_lines import Lines
 from service.telemetry.record import Record

@@ -12,7 +12,7 @@ from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.vocabulary import PROBED
 from model.regno.request import FIELDS, from_fields
 from model.regno.review.guards import Policy
-from service.scoring import policies
+from service.config import guard_policies as policies
 from tests.support.strategies import requests
 
 Fields = dict[str, Any]

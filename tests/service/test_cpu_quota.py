@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.process import cpu_quota
+from service.runtime import cpu_quota
 
 _CORES = len(os.sched_getaffinity(0))
 

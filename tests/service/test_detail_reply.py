@@ -11,7 +11,7 @@ from openapi_schema_validator import OAS31Validator
 from werkzeug.test import TestResponse
 
 from model.regno import RegnoScorer
-from service.http.openapi import document
+from service.routes.openapi import document
 from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER

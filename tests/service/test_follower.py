@@ -11,10 +11,10 @@ import pytest
 
 from model import ModelRefused
 from model.registry import Aliases, Unavailable
-from service.process.scoreboard import Scoreboard
 from service.rollout import follower as module
 from service.rollout.follower import Follower, Place
 from service.rollout.rollout_state import Order, Phase, RolloutState, Target, WorkerStatus
+from service.runtime.scoreboard import Scoreboard
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
-from service.process import run_folder
+from service.runtime import run_folder
 from service.telemetry.metrics import multiprocess
 from service.telemetry.metrics.http import BUCKETS
 from service.telemetry.metrics.predictions import BOUNDS

@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 
 from model.regno import RegnoScorer
 from model.regno.request import FIELDS, SCORES_PATTERN
-from service.http.openapi import document
+from service.routes.openapi import document
 from tests.support.strategies import VALID, requests
 
 _decode = RegnoScorer.decoder(10)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.scoring.policies import Policy, parse
+from service.config.guard_policies import Policy, parse
 
 _CATEGORIES = ("camera_type", "camera_class", "regno_template", "regno_template_ai")
 _CHARACTERS, _LENGTHS = "afts_regno_ai_char_scores", "afts_regno_ai_length_scores"

@@ -8,7 +8,7 @@ from openapi_schema_validator import OAS31Validator
 
 from model.regno import BUNDLED, RegnoScorer
 from service.config.settings import SettingsError, load
-from service.http.openapi import document
+from service.routes.openapi import document
 from tests.support import toys
 from tests.support.doctor import Report, examined
 from tests.support.parts import AppMaker

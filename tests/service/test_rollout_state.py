@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from service.process.scoreboard import PLACES
 from service.rollout.rollout_state import Order, Phase, RolloutState, Target, WorkerStatus
+from service.runtime.scoreboard import PLACES
 
 _LONG = "v" * 128  # as long as a registry lets a version's name be
 

@@ -1,6 +1,6 @@
 """What workers let each other see."""
 
-from service.process.scoreboard import Scoreboard
+from service.runtime.scoreboard import Scoreboard
 
 
 def test_the_least_is_reported_of_others_only() -> None:

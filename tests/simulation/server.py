@@ -21,14 +21,15 @@ from service import endpoints
 from service.app import App, Parts, create_app
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.scoreboard import Scoreboard
 from service.rollout.follower import Follower, Place
 from service.rollout.rollout_state import RolloutState
 from service.routes.explain import ExplainRoute
 from service.routes.score import ScoreRoute
+from service.runtime.scoreboard import Scoreboard
 from service.scoring.batching import Batcher, Waiting
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
+from service.scoring.thresholds import thresholds_of
 from service.server.connection import Connection
 from service.server.request import Request
 from service.server.site import Budget, Site
@@ -381,7 +382,7 @@ def _flask(number: int) -> tuple[Any, Any]:
 
 @cache
 def _metrics() -> Metrics:
-    return Metrics(kept=False)
+    return Metrics((), thresholds_of(SETTINGS), kept=False)
 
 
 @cache

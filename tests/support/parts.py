@@ -13,8 +13,8 @@ from service.config.settings import Settings
 from service.endpoints import public_site
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
-from service.process.scoreboard import PLACES, Scoreboard
 from service.rollout.rollout_state import RolloutState
+from service.runtime.scoreboard import PLACES, Scoreboard
 from service.scoring.live import Slot
 from service.scoring.thresholds import thresholds_of
 from service.telemetry.log_lines import Lines

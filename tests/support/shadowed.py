@@ -5,7 +5,7 @@ from the live ones only where SCORING_MODEL names another.
 """
 
 from model.regno import RegnoScorer
-from service.process.runtime import runtime
+from service.runtime import runtime
 from service.scoring.shadow import Shadow
 from service.wsgi import app
 

@@ -3,13 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
 
 from model import catalog
 from model.regno import Thresholds
-from service.scoring.thresholds import DEFAULT
-from service.telemetry.metrics import page
 from service.telemetry.metrics.http import HttpMetrics
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
 from service.telemetry.metrics.predictions import Behaviour, BehaviourMetrics
@@ -31,8 +28,8 @@ class Metrics:
 
     def __init__(
         self,
-        key_names: Iterable[str] = (),
-        thresholds: Thresholds = DEFAULT,
+        key_names: Iterable[str],
+        thresholds: Thresholds,
         *,
         kept: bool = True,
     ) -> None:
@@ -101,7 +98,3 @@ class Metrics:
     def count_dropped_lines(self, lines: int) -> None:
         """Count lines of the log that were dropped."""
         self._dropped_lines.inc(lines)
-
-    def serve(self, app: Flask, token: str) -> None:
-        """Serve GET /metrics to clients with the token, to all clients if it is empty."""
-        page.serve(app, self.registry, token)

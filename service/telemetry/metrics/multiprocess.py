@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, multiprocess, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.registry import Collector
 
-from service.process.run_folder import RunFolder, is_own
+from service.runtime.run_folder import RunFolder, is_own
 
 _MASTER: Final = "master"
 # The kinds of files of a process and their first sizes, about twice what the bundled model's

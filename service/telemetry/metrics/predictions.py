@@ -21,7 +21,7 @@ from model.regno import (
     named,
     parts,
 )
-from service.scoring.policies import SENT
+from service.config.guard_policies import SENT
 from service.telemetry.metrics.histogram import BulkHistogram
 
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

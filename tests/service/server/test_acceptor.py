@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 import uvloop
 
-from service.process.scoreboard import Scoreboard
+from service.runtime.scoreboard import Scoreboard
 from service.server.acceptor import Acceptor, FairAcceptor
 from tests.support.connections import GET, until
 from tests.support.endpoints import EchoSite

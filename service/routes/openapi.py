@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from model import catalog
 from model.scorer import Model
-from service.http import openapi_model
+from service.routes import openapi_model
 
 _REF: Final = "#/components/schemas/{name}"
 _JSON: Final = "application/json"

@@ -4,15 +4,16 @@ The master creates it before the first fork, and a reload keeps it: a reload rep
 the app, so new settings would be half in force, and a bad value would end a running server.
 gunicorn knows its configuration file, the app and the worker class by their names only: `runtime`
 is the one place from which all three get the same object.
+May import: stdlib, `service.config`. Never: the rest of `service`.
 """
 
 from functools import cache
 from typing import NamedTuple
 
 from service.config.settings import Settings, load
-from service.process import cpu_quota
-from service.process.run_folder import RunFolder
-from service.process.scoreboard import PLACES, Scoreboard
+from service.runtime import cpu_quota
+from service.runtime.run_folder import RunFolder
+from service.runtime.scoreboard import PLACES, Scoreboard
 
 
 class Runtime(NamedTuple):
