@@ -113,7 +113,7 @@ def test_only_the_settings_read_the_environment() -> None:
         *("loadgen", "loadgen/common", "monitoring"),
     ],
 )
-def test_a_rooms_law_stands_at_its_door(room: str) -> None:
+def test_each_package_docstring_states_its_import_rules(room: str) -> None:
     law = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text())) or ""
     assert "import" in law
     assert "Never" in law or "never" in law

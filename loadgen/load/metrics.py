@@ -30,7 +30,7 @@ class LoadCollector(Collector):
     """The counts of a run as metrics."""
 
     def __init__(self, load_runner: LoadRunner) -> None:
-        self._conductor = load_runner
+        self._runner = load_runner
 
     def collect(self) -> Iterator[Metric]:
         """The five metrics; rates are 0 between runs."""
@@ -39,10 +39,10 @@ class LoadCollector(Collector):
         yield self._failures()
 
     def _rates(self) -> Iterator[Metric]:
-        shape, now = self._conductor.shape, self._conductor.now()
+        shape, now = self._runner.shape, self._runner.now()
         running = shape is not None and 0 <= now <= shape.seconds + _WINDOW
         end = max(0, int(now - _DELIVERED)) if running else 0
-        recent = self._conductor.stats.between(max(0, end - _WINDOW), end)
+        recent = self._runner.stats.between(max(0, end - _WINDOW), end)
         target = rate_at(shape.stages, now) if shape and running else 0.0
         late = recent.late.percentile_ms(0.99) or 0.0
         gauges = {
@@ -60,7 +60,7 @@ class LoadCollector(Collector):
             yield GaugeMetricFamily(f"loadgen_{name}", help_text, value)
 
     def _latencies(self) -> Metric:
-        times = self._conductor.latency
+        times = self._runner.latency
         counts = zip(_BOUNDS, times.cumulative(_BOUNDS), strict=True)
         buckets = [*((str(bound), float(n)) for bound, n in counts), ("+Inf", float(times.count))]
         help_text = "Latency from the due time of a request to the end of its reply"
@@ -71,7 +71,7 @@ class LoadCollector(Collector):
     def _failures(self) -> Metric:
         help_text = "Unexpected replies, broken connections and timeouts"
         family = CounterMetricFamily("loadgen_failures", help_text, labels=["reason"])
-        for reason, count in {"none": 0, **self._conductor.failures}.items():
+        for reason, count in {"none": 0, **self._runner.failures}.items():
             family.add_metric([reason], count)
         return family
 

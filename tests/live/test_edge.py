@@ -118,7 +118,7 @@ def test_the_edge_answers_for_itself_even_without_a_service(tmp_path: Path) -> N
         alone.ask("GET", "/status").assert_refused(404, "there is nothing at this address")
 
 
-def test_the_service_is_reported_what_only_the_edge_knows(bare: Edge, echo: Echo) -> None:
+def test_the_edge_sets_the_forwarding_headers_and_drops_forged_ones(bare: Edge, echo: Echo) -> None:
     began = time.time()
     forged = {
         **KEY_HEADER,

@@ -101,8 +101,8 @@ def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path)
         assert server.process.wait(10) == 0
 
 
-def test_a_worker_that_is_reported_to_stop_as_it_begins_stops(tmp_path: Path) -> None:
-    """A TERM before its first line, most often: nothing finds it sooner than the kernel's list."""
+def test_a_stop_signal_during_worker_boot_is_obeyed(tmp_path: Path) -> None:
+    """The signal mostly comes before the worker's first line: the kernel's list shows it first."""
     with serving(tmp_path, **_address(), workers="1") as server:
         master = server.process.pid
         for _ in range(8):
@@ -111,7 +111,7 @@ def test_a_worker_that_is_reported_to_stop_as_it_begins_stops(tmp_path: Path) ->
             while not (young := _children(master) - {worker}):
                 pass
             os.kill(min(young), signal.SIGTERM)
-            eventually(partial(_are_gone, young, master), "it stops", 20)
+            eventually(partial(_are_gone, young, master), "the worker stops", 20)
             eventually(lambda: len(_children(master)) == 1, "there is another")
         eventually(lambda: len(up(server)) == 1, "one serves")
 

@@ -97,7 +97,7 @@ def _page(server: Server) -> str:
         return client.get("/metrics").raise_for_status().text
 
 
-def test_without_room_in_shared_memory_nobody_dies_and_who_does_is_replaced(
+def test_full_shared_memory_kills_no_worker_and_a_killed_one_is_replaced(
     tmp_path: Path,
 ) -> None:
     probe = [*_NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]

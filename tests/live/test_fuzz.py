@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 _PRINTABLE: Final = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126))
 
 
-class Door:
+class ScoringClient:
     """One connection for all examples: a server that drops it fails the example."""
 
     def __init__(self, server: Server) -> None:
@@ -42,12 +42,12 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-def door(live: Server) -> Iterator[Door]:
+def client(live: Server) -> Iterator[ScoringClient]:
     """At the end the same workers must be there, and none may have logged an error."""
     before = live.pids()
-    door = Door(live)
-    yield door
-    door.close()
+    client = ScoringClient(live)
+    yield client
+    client.close()
     assert live.pids() == before
     assert not [line for line in live.log() if line["level"] == "error"]
 
@@ -63,42 +63,42 @@ def _assert_answered(reply: Reply) -> None:
 
 @settings(max_examples=soak.size(300))
 @given(body=st.binary())
-def test_any_bytes_are_answered(door: Door, body: bytes) -> None:
-    _assert_answered(door.post(body))
+def test_any_bytes_are_answered(client: ScoringClient, body: bytes) -> None:
+    _assert_answered(client.post(body))
 
 
 @settings(max_examples=soak.size(600))
 @given(body=mutations())
-def test_any_mutation_of_a_valid_body_is_answered(door: Door, body: bytes) -> None:
-    _assert_answered(door.post(body))
+def test_any_mutation_of_a_valid_body_is_answered(client: ScoringClient, body: bytes) -> None:
+    _assert_answered(client.post(body))
 
 
 @settings(max_examples=soak.size(300))
 @given(body=flipped() | spliced())
-def test_flipped_cut_and_spliced_bodies_are_answered(door: Door, body: bytes) -> None:
-    _assert_answered(door.post(body))
+def test_flipped_cut_and_spliced_bodies_are_answered(client: ScoringClient, body: bytes) -> None:
+    _assert_answered(client.post(body))
 
 
 @settings(max_examples=soak.size(300))
 @given(body=restructured())
-def test_any_structure_of_json_is_answered(door: Door, body: bytes) -> None:
-    _assert_answered(door.post(body))
+def test_any_structure_of_json_is_answered(client: ScoringClient, body: bytes) -> None:
+    _assert_answered(client.post(body))
 
 
 @settings(max_examples=soak.size(200))
 @given(request=requests(), changed=st.data())
 def test_any_value_in_any_field_is_answered(
-    door: Door, request: dict[str, Any], changed: st.DataObject
+    client: ScoringClient, request: dict[str, Any], changed: st.DataObject
 ) -> None:
     field = changed.draw(st.sampled_from(sorted(request)))
     body = json.dumps({**request, field: changed.draw(VALUES)})
-    _assert_answered(door.post(body))
+    _assert_answered(client.post(body))
 
 
 @settings(max_examples=soak.size(100))
 @given(rows=st.lists(requests() | VALUES, max_size=8))
-def test_any_rows_are_answered_one_by_one(door: Door, rows: list[object]) -> None:
-    reply = door.post(json.dumps(rows))
+def test_any_rows_are_answered_one_by_one(client: ScoringClient, rows: list[object]) -> None:
+    reply = client.post(json.dumps(rows))
     _assert_answered(reply)
     assert reply.status == 200
     assert len(reply.json()["body"]) == len(rows)
@@ -106,8 +106,10 @@ def test_any_rows_are_answered_one_by_one(door: Door, rows: list[object]) -> Non
 
 @settings(max_examples=soak.size(100))
 @given(request=requests())
-def test_every_request_of_the_contract_is_scored(door: Door, request: dict[str, Any]) -> None:
-    reply = door.post(json.dumps(request))
+def test_every_request_of_the_contract_is_scored(
+    client: ScoringClient, request: dict[str, Any]
+) -> None:
+    reply = client.post(json.dumps(request))
     assert reply.status == 200
     score = reply.json()["body"]
     assert 0 <= score["positive"] <= 1
@@ -119,14 +121,14 @@ def test_every_request_of_the_contract_is_scored(door: Door, request: dict[str, 
 
 @settings(max_examples=soak.size(100))
 @given(kind=_PRINTABLE)
-def test_any_content_type_is_answered(door: Door, kind: str) -> None:
-    _assert_answered(door.post(b"{}", {"Content-Type": kind}))
+def test_any_content_type_is_answered(client: ScoringClient, kind: str) -> None:
+    _assert_answered(client.post(b"{}", {"Content-Type": kind}))
 
 
 @settings(max_examples=soak.size(100))
 @given(key=_PRINTABLE)
-def test_any_wrong_key_is_a_401(door: Door, key: str) -> None:
-    reply = door.post(b"{}", {"x-api-key": key})
+def test_any_wrong_key_is_a_401(client: ScoringClient, key: str) -> None:
+    reply = client.post(b"{}", {"x-api-key": key})
     # Blanks around a header's value are no part of it.
     assert reply.status == (400 if key.strip(" ") == KEY else 401)
 
@@ -157,7 +159,7 @@ _HEADERS = st.lists(st.tuples(_KNOWN | _BYTES, _TELLING | _BYTES), max_size=6)
 @settings(max_examples=soak.size(300))
 @given(headers=_HEADERS)
 def test_any_headers_are_answered(
-    door: Door, live: Server, headers: list[tuple[bytes, bytes]]
+    client: ScoringClient, live: Server, headers: list[tuple[bytes, bytes]]
 ) -> None:
     fixed = f"POST /reg/ HTTP/1.1\r\nx-api-key: {KEY}\r\nContent-Type: {JSON}\r\n"
     drawn = b"".join(b"%b: %b\r\n" % header for header in headers)
@@ -166,4 +168,4 @@ def test_any_headers_are_answered(
     if reply.status != 200:
         assert reply.status in {400, 401, 413, 415, 431}
         reply.assert_refused()
-    _assert_answered(door.post(VALID))
+    _assert_answered(client.post(VALID))

@@ -16,11 +16,11 @@ from tests.support.server import METRICS_TOKEN, Server, eventually
 from tests.support.swapping import (
     FIRST,
     SECOND,
-    board_of,
     following,
     post,
     registry_of_twins,
     registry_of_two,
+    rollout_state_of,
     scored,
     serves,
     shown,
@@ -66,7 +66,7 @@ def test_fifty_swaps_in_a_stream_fail_nobody_and_mix_nothing(tmp_path: Path) -> 
 def test_workers_that_die_at_the_worst_moments_end_in_one_version(tmp_path: Path) -> None:
     registry = registry_of_two(tmp_path)
     with following(tmp_path) as server:
-        board = board_of(server)
+        state = rollout_state_of(server)
         stays, dies = server.workers()
         # It is ready, and dies while the other is not.
         stays.suspend()
@@ -80,7 +80,7 @@ def test_workers_that_die_at_the_worst_moments_end_in_one_version(tmp_path: Path
             version = (FIRST, SECOND)[victims - 1]
             registry.promote(version, who="the tests")
             generation += 1
-            while (order := board.order) is None or order.target.generation != generation:
+            while (order := state.order) is None or order.target.generation != generation:
                 time.sleep(0.0005)
             for worker in server.workers()[:victims]:
                 worker.kill()

@@ -13,7 +13,7 @@ _REQUESTS = 40
 
 
 @pytest.mark.slow
-def test_the_key_goes_to_nobody_whose_certificate_is_not_vouched_for(tmp_path: Path) -> None:
+def test_the_key_is_not_sent_to_an_untrusted_server(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path, "partner")
     files = {
         "certificate": f"{certificates}/server.crt",
@@ -29,8 +29,8 @@ def test_the_key_goes_to_nobody_whose_certificate_is_not_vouched_for(tmp_path: P
         code, said = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY)
         assert code == 1, said
         assert failures(tmp_path) == {"single: SSLCertVerificationError": _REQUESTS}
-        vouched_for = {"SSL_CERT_FILE": f"{certificates}/ca.crt"}
-        _, said = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY, **vouched_for)
+        trusted = {"SSL_CERT_FILE": f"{certificates}/ca.crt"}
+        _, said = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY, **trusted)
         assert failures(tmp_path) == {}, said
 
 

@@ -14,7 +14,7 @@ from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of
 from tests.support.tables import as_csv, samples
 
 
-def last_words(registry: Registry) -> tuple[str, str]:
+def last_change(registry: Registry) -> tuple[str, str]:
     change = registry.history()[-1]
     return change.what, change.forced
 
@@ -34,7 +34,7 @@ def test_another_opinion_is_stopped_unless_it_is_forced(tmp_path: Path) -> None:
     assert registry.aliases().live == FIRST
     command(tmp_path, "promote", SECOND, "--force", *models)
     assert registry.aliases().live == SECOND
-    what, forced = last_words(registry)
+    what, forced = last_change(registry)
     assert what == "promote"
     assert "are decided differently" in forced
 
@@ -45,10 +45,10 @@ def test_limits_may_be_named(tmp_path: Path) -> None:
     wide = ("--max-flips", "0.5", "--max-difference", "0.5", "--max-slowdown", "100")
     command(tmp_path, "promote", SECOND, *wide, "--models", tmp_path / "models")
     assert registry.aliases().live == SECOND
-    assert last_words(registry) == ("promote", "")
+    assert last_change(registry) == ("promote", "")
 
 
-def test_the_usual_limits_are_those_of_the_service_and_as_reported(tmp_path: Path) -> None:
+def test_the_default_limits_are_those_of_the_service_and_of_the_help(tmp_path: Path) -> None:
     usual, settings = Limits(), Settings()
     help_ = " ".join(command(tmp_path, "promote", "--help").stdout.split())
     reported = re.findall(r"\(default: ([\d.]+)\)", help_)
@@ -63,7 +63,7 @@ def test_the_usual_limits_are_those_of_the_service_and_as_reported(tmp_path: Pat
 
 
 @pytest.mark.parametrize("limit", ["-0.1", "nan", "inf", "much"])
-def test_a_limit_that_is_none_is_reported(limit: str, tmp_path: Path) -> None:
+def test_an_invalid_limit_is_a_usage_error(limit: str, tmp_path: Path) -> None:
     reported = command(tmp_path, "promote", "v1", f"--max-flips={limit}", expect=2).stderr
     assert f"argument --max-flips: {limit} is no number of 0 or more" in reported
 
@@ -82,7 +82,7 @@ def test_the_same_opinion_passes_and_the_comparison_is_reported(tmp_path: Path) 
         f"1 of 301 rows of {rows} are no readings",
         f"live: {FIRST} -> {SECOND}",
     ]
-    assert last_words(registry) == ("promote", "")
+    assert last_change(registry) == ("promote", "")
     back = as_json(command(tmp_path, "promote", FIRST, "--json", *models))
     assert (back["parity"]["live"], back["parity"]["rows"]) == (SECOND, 16)
     assert back["remarks"] == ["only 16 rows were compared; 200 would say more"]
@@ -98,7 +98,7 @@ def test_a_live_version_that_fails_is_left_by_force_only(tmp_path: Path) -> None
     assert "junk, which is live, can't be compared with" in refused.stderr
     command(tmp_path, "promote", SECOND, "--force", *models)
     assert registry.aliases().live == SECOND
-    assert "can't be compared with" in last_words(registry)[1]
+    assert "can't be compared with" in last_change(registry)[1]
 
 
 @pytest.mark.slow

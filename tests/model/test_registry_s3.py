@@ -228,7 +228,7 @@ def test_what_was_harmed_in_the_bucket_is_refused_and_verify_looks_there(
     assert fault.reason == "it has no model.cbm"
 
 
-def test_of_two_who_change_the_same_aliases_one_is_reported(
+def test_of_two_changes_of_the_same_aliases_the_second_raises_conflict(
     server: Moto, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _registry(server, prefix, tmp_path, monkeypatch)

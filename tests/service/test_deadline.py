@@ -32,7 +32,7 @@ def test_any_other_is_a_bad_request(text: str) -> None:
 @pytest.mark.parametrize(
     "start", ["", "t=", "t=soon", "t=nan", "t=inf", "1234", "t=99999999999", "t=1", "T=1"]
 )
-def test_a_start_that_tells_nothing_is_not_heeded(start: str) -> None:
+def test_an_invalid_request_start_is_ignored(start: str) -> None:
     assert left_of("100", start, 0.02) == pytest.approx(0.08)
 
 
@@ -40,7 +40,7 @@ def test_the_time_since_the_edge_passed_it_on_counts(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "time", lambda: 2000.0)
     assert left_of("500", "t=1999.900", 0.0) == pytest.approx(0.4)
     assert left_of("500", "t=1999", 0.0) == pytest.approx(-0.5)
-    # Of a clock beside ours: it was not passed on in the future, nor a minute ago.
+    # A start in the future or a minute ago comes from another clock, so it is ignored.
     assert left_of("500", "t=2000.001", 0.1) == pytest.approx(0.4)
     assert left_of("500", "t=1939", 0.1) == pytest.approx(0.4)
 

@@ -32,7 +32,7 @@ def expired(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "server.crt"
 
 
-def test_good_ones_tell_their_end(made: Path) -> None:
+def test_a_good_certificate_is_reported_with_its_last_day(made: Path) -> None:
     found = only(edge.server_certificate(made / "server.crt", made / "server.key"))
     assert found.level == "ok"
     end = datetime.now(UTC) + timedelta(days=397)
@@ -41,7 +41,9 @@ def test_good_ones_tell_their_end(made: Path) -> None:
 
 
 @pytest.mark.parametrize(("days", "level"), [(389, "ok"), (391, "warn"), (398, "fail")])
-def test_an_end_that_comes_is_reported_a_week_before(days: int, level: str, made: Path) -> None:
+def test_an_expiring_certificate_is_a_warning_then_a_failure(
+    days: int, level: str, made: Path
+) -> None:
     now = datetime.now(UTC) + timedelta(days=days)
     server = edge.server_certificate(made / "server.crt", made / "server.key", now)
     assert [only(server).level, only(edge.client_authority(made / "ca.crt", now)).level] == [
@@ -71,13 +73,13 @@ def test_an_authority_that_is_none(name: str, made: Path) -> None:
     assert only(edge.client_authority(made / name)).level == "fail"
 
 
-def test_a_key_under_a_password_is_not_asked_for(made: Path, tmp_path: Path) -> None:
+def test_an_encrypted_key_fails(made: Path, tmp_path: Path) -> None:
     key = tmp_path / "server.key"
     _openssl("pkey", "-in", made / "server.key", "-aes256", "-passout", "pass:x", "-out", key)
     assert only(edge.server_certificate(made / "server.crt", key)).level == "fail"
 
 
-def test_of_what_is_elsewhere_nothing_is_reported(made: Path) -> None:
+def test_a_missing_certificate_gives_no_finding(made: Path) -> None:
     assert not list(edge.server_certificate(made / "server.crt", made / "none"))
     assert not list(edge.client_authority(made / "none"))
 
@@ -89,7 +91,7 @@ def closed(made: Path) -> Iterator[Path]:
     (made / "server.key").chmod(0o600)
 
 
-def test_what_only_nginx_may_read_cannot_be_reported(closed: Path, tmp_path: Path) -> None:
+def test_a_key_that_only_nginx_may_read_has_level_unknown(closed: Path, tmp_path: Path) -> None:
     named = f"EDGE_CERTIFICATE={closed}/server.crt\nEDGE_CERTIFICATE_KEY={closed}/server.key\n"
     (tmp_path / ".env").write_text(named)
     report = ran(tmp_path, "--json", through=POWERLESS, port=str(free_port()))

@@ -219,7 +219,7 @@ def test_somebody_takes_reports_and_traces() -> None:
 
 
 @pytest.mark.usefixtures("_no_proxy")
-def test_nobody_does() -> None:
+def test_an_unreachable_receiver_is_a_warning() -> None:
     place = f"127.0.0.1:{free_port()}"
     settings = Settings(sentry_dsn=f"http://key@{place}/1", otlp_endpoint=f"http://{place}")
     assert only(network.sentry(settings)).level == "warn"
@@ -233,7 +233,7 @@ def test_nothing_is_wanted() -> None:
     assert only(network.traces(Settings())).description == "off"
 
 
-def test_behind_a_proxy_it_can_not_be_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_behind_a_proxy_the_level_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "getproxies", lambda: {"http": "http://proxy:3128"})
     settings = Settings(sentry_dsn="http://key@errors.example/1")
     assert only(network.sentry(settings)).level == "unknown"

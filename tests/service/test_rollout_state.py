@@ -20,26 +20,26 @@ def _order(version: str, generation: int) -> Order:
 
 
 def test_an_order_replaces_the_one_that_its_giver_knew_and_no_other(file: int) -> None:
-    board = RolloutState(file)
+    state = RolloutState(file)
     first, second, late = _order("a", 1), _order("b", 2), _order("c", 2)
-    board.set_order(first, instead_of=None)
-    board.set_order(second, instead_of=first)
-    board.set_order(late, instead_of=first)
-    assert board.order == second
+    state.set_order(first, instead_of=None)
+    state.set_order(second, instead_of=first)
+    state.set_order(late, instead_of=first)
+    assert state.order == second
 
 
 def test_a_half_written_order_counts_as_none_and_is_mended_by_the_next(file: int) -> None:
-    board = RolloutState(file)
-    board.set_order(_order("a", 1), instead_of=None)
+    state = RolloutState(file)
+    state.set_order(_order("a", 1), instead_of=None)
     os.pwrite(file, b"?", 20)
-    assert board.order is None
-    board.set_order(_order("b", 2), instead_of=None)
-    assert board.order == _order("b", 2)
+    assert state.order is None
+    state.set_order(_order("b", 2), instead_of=None)
+    assert state.order == _order("b", 2)
 
 
 @pytest.mark.parametrize("letter", ["x", "щ", "😀", "\x01", '"'])
 def test_the_longest_status_does_not_reach_into_the_next(file: int, letter: str) -> None:
-    board = RolloutState(file)
+    state = RolloutState(file)
     target = Target(_LONG, 2**40)
     for place in range(PLACES):
         status = WorkerStatus(
@@ -47,13 +47,13 @@ def test_the_longest_status_does_not_reach_into_the_next(file: int, letter: str)
             reason=letter * 1000,
             shadow=_LONG,
         )
-        board.set_status(place, status)
-    found = [board.status(place) for place in range(PLACES)]
+        state.set_status(place, status)
+    found = [state.status(place) for place in range(PLACES)]
     assert [status.worker for status in found if status] == list(range(PLACES))
 
 
 def test_a_cleared_status_is_none(file: int) -> None:
-    board = RolloutState(file)
-    board.set_status(3, WorkerStatus(3, 1, Phase.SERVING, Target("a", 1), 1.0))
-    board.clear_status(3)
-    assert board.status(3) is None
+    state = RolloutState(file)
+    state.set_status(3, WorkerStatus(3, 1, Phase.SERVING, Target("a", 1), 1.0))
+    state.clear_status(3)
+    assert state.status(3) is None

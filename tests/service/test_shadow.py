@@ -1,4 +1,4 @@
-"""A second model scores live rows beside the first; no caller ever notices."""
+"""A shadow model scores live rows too; replies to callers do not change."""
 
 import logging
 import random
@@ -20,7 +20,7 @@ from service.config.settings import Settings
 from service.scoring.shadow import ROWS, TIME_SHARE, Shadow
 from service.telemetry.metrics.shadow import BOUNDS, DIRECTIONS
 from tests.support import toys
-from tests.support.beside import KEY, Beside
+from tests.support.beside import KEY, ShadowHarness
 from tests.support.parts import AppMaker, parts_of
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
@@ -36,17 +36,19 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> RegnoScorer:
     return RegnoScorer.load(toys.save(model, tmp_path_factory.mktemp("second")))
 
 
-BesideMaker = Callable[..., Beside]
+HarnessMaker = Callable[..., ShadowHarness]
 
 
 @pytest.fixture
-def beside(make_app: AppMaker, second: RegnoScorer, settings: Settings) -> Iterator[BesideMaker]:
-    """Makes such an app; settings can be given, whether callers wait, and the second model."""
+def make_harness(
+    make_app: AppMaker, second: RegnoScorer, settings: Settings
+) -> Iterator[HarnessMaker]:
+    """Makes an app with a shadow model; takes settings, whether callers wait, and the model."""
     runner = Runner()
 
     def make(
         *, busy: bool = False, scorer: RegnoScorer = second, kept: bool = True, **changed: Any
-    ) -> Beside:
+    ) -> ShadowHarness:
         app = make_app(metrics_kept=kept)
         slot, metrics = parts_of(app).slot, parts_of(app).metrics
         shadow = Shadow(
@@ -56,7 +58,7 @@ def beside(make_app: AppMaker, second: RegnoScorer, settings: Settings) -> Itera
             live_version=lambda: slot.current.version,
             busy=lambda: busy,
         )
-        return Beside(app.test_client(), shadow, runner)
+        return ShadowHarness(app.test_client(), shadow, runner)
 
     with runner:
         yield make
@@ -74,9 +76,9 @@ def flip(old: Score, new: Score) -> str | None:
 
 @pytest.mark.parametrize("road", ["single", "rows", "table"])
 def test_differences_and_flips_are_exact(
-    beside: BesideMaker, scorer: RegnoScorer, second: RegnoScorer, road: str
+    make_harness: HarnessMaker, scorer: RegnoScorer, second: RegnoScorer, road: str
 ) -> None:
-    app = beside()
+    app = make_harness()
     bodies = BODIES if road != "table" else (BODIES * MANY_ROWS)[:MANY_ROWS]
     for body in bodies if road == "single" else [bodies]:
         app.post(body)
@@ -106,16 +108,16 @@ def test_differences_and_flips_are_exact(
     assert app.rows() == {"scored": len(bodies)}
 
 
-def test_classes_that_the_live_model_never_saw_share_one_label(beside: BesideMaker) -> None:
-    app = beside()
+def test_classes_that_the_live_model_never_saw_share_one_label(make_harness: HarnessMaker) -> None:
+    app = make_harness()
     for number in range(3):
         app.post({**BODIES[0], "camera_class": f"Новая-{number}"})
     app.compared()
     assert app.counted("scoring_shadow_compared_rows_total") == {("other",): 3}
 
 
-def test_what_has_no_score_is_not_compared(beside: BesideMaker) -> None:
-    app = beside()
+def test_what_has_no_score_is_not_compared(make_harness: HarnessMaker) -> None:
+    app = make_harness()
     app.post([BODIES[0], {**BODIES[1], "direction": None}, BODIES[2]])
     assert app.client.post("/reg/", json={}, headers=KEY).status_code == 400
     app.compared()
@@ -136,8 +138,8 @@ def test_everything_is_there_at_0_before_it_happens(make_app: AppMaker) -> None:
         assert registry.get_sample_value(name, labels) == 0
 
 
-def test_where_no_metrics_are_kept_none_are_counted(beside: BesideMaker) -> None:
-    app = beside(kept=False)
+def test_where_no_metrics_are_kept_none_are_counted(make_harness: HarnessMaker) -> None:
+    app = make_harness(kept=False)
     app.post(BODIES)
     app.compared()
     assert app.rows() == {}
@@ -145,8 +147,10 @@ def test_where_no_metrics_are_kept_none_are_counted(beside: BesideMaker) -> None
 
 
 @pytest.mark.parametrize("room", [1, 5, ROWS + 1])
-def test_the_queue_keeps_its_bound_and_the_rest_is_dropped(beside: BesideMaker, room: int) -> None:
-    app = beside(shadow_room=room)
+def test_the_queue_keeps_its_bound_and_the_rest_is_dropped(
+    make_harness: HarnessMaker, room: int
+) -> None:
+    app = make_harness(shadow_room=room)
     app.post((BODIES * MANY_ROWS)[:MANY_ROWS])
     assert app.shadow.waiting <= room
     app.compared()
@@ -160,9 +164,9 @@ def test_the_queue_keeps_its_bound_and_the_rest_is_dropped(beside: BesideMaker, 
     ("share", "least", "most"), [(0.0, 0, 0), (0.25, 200, 300), (1.0, 1000, 1000)]
 )
 def test_a_share_is_picked(
-    beside: BesideMaker, scorer: RegnoScorer, share: float, least: int, most: int
+    make_harness: HarnessMaker, scorer: RegnoScorer, share: float, least: int, most: int
 ) -> None:
-    app = beside(shadow_share=share)
+    app = make_harness(shadow_share=share)
     random.seed(7)
     (reading,) = readings(BODIES[:1])
     (score,) = scorer.score([reading])
@@ -178,8 +182,8 @@ def test_a_share_is_picked(
     assert app.rows() == ({"scored": picked} if picked else {})
 
 
-def test_while_callers_wait_all_rows_are_dropped(beside: BesideMaker) -> None:
-    app = beside(busy=True)
+def test_while_callers_wait_all_rows_are_dropped(make_harness: HarnessMaker) -> None:
+    app = make_harness(busy=True)
     app.post(BODIES)
     assert app.shadow.waiting == len(BODIES)
     app.compared()
@@ -187,7 +191,7 @@ def test_while_callers_wait_all_rows_are_dropped(beside: BesideMaker) -> None:
 
 
 def test_a_shadow_model_that_fails_is_counted_and_reported_once(
-    beside: BesideMaker,
+    make_harness: HarnessMaker,
     second: RegnoScorer,
     scorer: RegnoScorer,
     monkeypatch: pytest.MonkeyPatch,
@@ -196,7 +200,7 @@ def test_a_shadow_model_that_fails_is_counted_and_reported_once(
     def fail(_readings: Sequence[Reading]) -> list[Score]:
         raise RuntimeError(PLATE)
 
-    app = beside()
+    app = make_harness()
     monkeypatch.setattr(second, "score", fail)
     with caplog.at_level(logging.INFO):
         for count in (1, 2):
@@ -212,9 +216,9 @@ def test_a_shadow_model_that_fails_is_counted_and_reported_once(
 
 
 def test_it_goes_on_after_a_failure(
-    beside: BesideMaker, second: RegnoScorer, monkeypatch: pytest.MonkeyPatch
+    make_harness: HarnessMaker, second: RegnoScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = beside()
+    app = make_harness()
     with monkeypatch.context() as broken:
         broken.setattr(second, "score", None)
         app.post(BODIES[0])
@@ -225,9 +229,9 @@ def test_it_goes_on_after_a_failure(
 
 
 def test_scores_of_a_version_that_no_longer_serves_are_not_compared(
-    beside: BesideMaker, second: RegnoScorer
+    make_harness: HarnessMaker, second: RegnoScorer
 ) -> None:
-    app = beside()
+    app = make_harness()
     app.post(BODIES)
     slot = app.parts.slot
     slot.change(slot.prepare(second))
@@ -237,8 +241,8 @@ def test_scores_of_a_version_that_no_longer_serves_are_not_compared(
     assert app.counted("scoring_shadow_flips_total") == {}
 
 
-def test_a_closed_one_drops_what_waits_and_takes_no_more(beside: BesideMaker) -> None:
-    app = beside()
+def test_a_closed_one_drops_what_waits_and_takes_no_more(make_harness: HarnessMaker) -> None:
+    app = make_harness()
     app.post(BODIES)
     app.shadow.close()
     app.post(BODIES)
@@ -248,7 +252,7 @@ def test_a_closed_one_drops_what_waits_and_takes_no_more(beside: BesideMaker) ->
 
 
 def test_a_slow_model_gets_fewer_rows_at_once_and_little_time(
-    beside: BesideMaker, second: RegnoScorer, monkeypatch: pytest.MonkeyPatch
+    make_harness: HarnessMaker, second: RegnoScorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[float, int, float]] = []
     whole = second.score
@@ -261,7 +265,7 @@ def test_a_slow_model_gets_fewer_rows_at_once_and_little_time(
         return scores
 
     monkeypatch.setattr(second, "score", slow)
-    app = beside()
+    app = make_harness()
     app.post((BODIES * 100)[:100])
     app.compared()
     assert [rows for _, rows, _ in calls[:3]] == [ROWS, ROWS // 2, ROWS // 4]
@@ -270,8 +274,8 @@ def test_a_slow_model_gets_fewer_rows_at_once_and_little_time(
     assert app.rows() == {"scored": 100}
 
 
-def test_its_version_is_that_of_its_model(beside: BesideMaker, second: RegnoScorer) -> None:
-    assert beside().shadow.version == second.version
+def test_its_version_is_that_of_its_model(make_harness: HarnessMaker, second: RegnoScorer) -> None:
+    assert make_harness().shadow.version == second.version
 
 
 def test_the_second_model_is_another_one(scorer: RegnoScorer, second: RegnoScorer) -> None:

@@ -1,4 +1,4 @@
-"""An app whose live model has a second one beside it."""
+"""An app with a live model and a shadow model."""
 
 from asyncio import Runner, sleep, timeout
 from collections.abc import Callable
@@ -13,8 +13,8 @@ KEY = {"x-api-key": "123321"}
 T = TypeVar("T")
 
 
-class Beside:
-    """An app with a shadow model, and what is counted there.
+class ShadowHarness:
+    """An app with a shadow model, and its counts.
 
     The shadow scores in an event loop, which runs only while one of these methods does.
     """
@@ -27,7 +27,7 @@ class Beside:
         self._runner = runner
 
     def call(self, function: Callable[[], T]) -> T:
-        """What a function returns that is called in the loop."""
+        """Call a function in the loop; its result."""
 
         async def call() -> T:
             return function()
@@ -40,7 +40,7 @@ class Beside:
         return reply.get_json()["body"]
 
     def compared(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until the shadow has scored all rows that wait."""
         self._runner.run(self._compared())
 
     async def _compared(self) -> None:

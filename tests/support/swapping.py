@@ -101,7 +101,7 @@ def post(server: Server, path: str, body: Any = None, **headers: str) -> httpx.R
         return client.post(path, json={} if body is None else body)
 
 
-def board_of(server: Server) -> RolloutState:
+def rollout_state_of(server: Server) -> RolloutState:
     """What the workers tell each other, seen from outside."""
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     memory = next(d for d in descriptors.iterdir() if NAME in str(d.readlink()))

@@ -147,7 +147,7 @@ async def test_where_all_places_are_taken_the_next_waits_for_one(
     assert await waiting == b"200"
 
 
-async def test_who_has_been_idle_makes_room(
+async def test_an_idle_connection_is_closed_for_a_new_one(
     listener: Listener, one: Acceptor, echo: EchoSite
 ) -> None:
     clients = listener.many(3)
@@ -161,7 +161,7 @@ async def test_who_has_been_idle_makes_room(
     assert len(echo.site.connections) == 3
 
 
-async def test_nobody_makes_room_for_nobody(
+async def test_no_connection_is_closed_while_none_waits_for_a_place(
     listener: Listener, one: Acceptor, echo: EchoSite
 ) -> None:
     clients = listener.many(2)
@@ -251,7 +251,7 @@ async def test_workers_share_connections_evenly(listener: Listener, hire: Hire) 
         assert max(map(len, workers)) - min(map(len, workers)) <= 2 + count // 3 // 10
 
 
-async def test_who_has_more_leaves_the_next_to_who_has_fewer(
+async def test_the_worker_with_fewer_connections_accepts_the_next(
     listener: Listener, hire: Hire
 ) -> None:
     crowded, other = hire(), hire()
@@ -264,15 +264,17 @@ async def test_who_has_more_leaves_the_next_to_who_has_fewer(
     assert len(other) == 8
 
 
-async def test_who_takes_none_is_not_waited_for(listener: Listener, hire: Hire) -> None:
-    """It hangs: its number stays, and nobody accepts for it."""
+async def test_a_worker_that_accepts_nothing_delays_no_other(
+    listener: Listener, hire: Hire
+) -> None:
+    """A hanging worker's count stays as it is, and the other worker accepts all connections."""
     worker, _hanging = hire(), hire()
     worker.acceptor.start()
     clients = listener.many(10)
     assert [await status(client) for client in clients] == [b"200"] * 10
 
 
-async def test_who_is_full_ends_nobody_while_another_has_room(
+async def test_a_full_worker_closes_nothing_while_another_has_free_places(
     listener: Listener, hire: Hire
 ) -> None:
     full, other = hire(places=5), hire()
@@ -292,16 +294,16 @@ async def test_connections_are_published(
     listener: Listener, scoreboard: Scoreboard, hire: Hire
 ) -> None:
     worker = hire()
-    beside = scoreboard.take()
+    other = scoreboard.take()
     worker.acceptor.start()
     clients = listener.many(4)
     await until(lambda: worker.acceptor.connections == 4)
     worker.acceptor.publish()
-    assert scoreboard.least(beside) == 4
+    assert scoreboard.least(other) == 4
     clients[0].close()
     await until(lambda: worker.acceptor.connections == 3)
     worker.acceptor.publish()
-    assert scoreboard.least(beside) == 3
+    assert scoreboard.least(other) == 3
 
 
 # At the end.
@@ -316,7 +318,7 @@ async def test_connections_are_published(
         (False, False, 0, False),
     ],
 )
-async def test_the_last_of_a_server_takes_all_who_have_connected(  # noqa: PLR0913
+async def test_the_last_worker_of_a_stopping_server_accepts_all_that_wait(  # noqa: PLR0913
     listener: Listener,
     scoreboard: Scoreboard,
     hire: Hire,
@@ -341,12 +343,12 @@ async def test_the_last_of_a_server_takes_all_who_have_connected(  # noqa: PLR09
 
 
 @pytest.mark.parametrize("lent", [False, True])
-async def test_what_is_lent_does_not_go_deaf(
+async def test_an_inherited_socket_gets_no_packet_filter(
     listener: Listener, scoreboard: Scoreboard, hire: Hire, *, lent: bool
 ) -> None:
     worker = hire(lent=lent)
     scoreboard.begin_stop()
     scoreboard.close(worker.place)
     worker.acceptor.close()
-    # Unless it is lent, a client that begins to connect now is not heard until the socket closes.
+    # Only at an inherited socket, which stays open, may a client still begin to connect.
     assert listener.hears() is lent
