@@ -53,7 +53,7 @@ def test_there_are_modules_to_look_at() -> None:
 
 
 @pytest.mark.parametrize("room", ["model", "service", "monitoring"])
-def test_importing_all_of_a_room_starts_nothing(room: str, tmp_path: Path) -> None:
+def test_importing_all_of_a_package_starts_nothing(room: str, tmp_path: Path) -> None:
     """One process imports the whole room: a module that starts something is seen all the same."""
     names = [
         name for name in _importable() if name.split(".")[0] == room and "__main__" not in name

@@ -64,7 +64,7 @@ def test_every_package_of_a_lock_has_a_version_and_hashes(path: Path) -> None:
         )
 
 
-def test_no_package_that_comes_as_source_only_is_asked_for() -> None:
+def test_no_source_only_package_is_required() -> None:
     """gunicorn's parser in C is one: what would build it is in no lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     asked = str(project["project"]) + str(project["dependency-groups"])

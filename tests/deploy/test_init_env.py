@@ -334,7 +334,7 @@ def test_what_others_could_read_is_named_once(tmp_path: Path) -> None:
     "name", [".env", "secrets/api_keys", "secrets/edge/server.key", "secrets/x"]
 )
 def test_a_file_with_a_second_name_is_not_used(name: str, tmp_path: Path) -> None:
-    """Whoever has the other name reads on, whatever the rights of the folder."""
+    """The other name could still be read, whatever the rights of the folder."""
     make(tmp_path)
     (tmp_path / name).write_text("A=old\n")
     os.link(tmp_path / name, tmp_path / "second")
@@ -379,8 +379,8 @@ def test_a_file_of_keys_that_holds_comments_only_is_made_anew(tmp_path: Path) ->
     assert set(names) == {"client", "admin", "loadgen"}
 
 
-def test_nobody_ever_sees_half_a_file_or_one_that_is_open(tmp_path: Path) -> None:
-    """A write that fails leaves what was there, and nothing beside it."""
+def test_a_file_is_written_whole_and_with_its_mode(tmp_path: Path) -> None:
+    """A write that fails leaves the former file, and no other one."""
     make(tmp_path)
     before = contents(tmp_path)
     with pytest.raises(UnicodeEncodeError):

@@ -164,9 +164,9 @@ def test_a_whole_body_is_passed_at_once_with_its_length(bare: Edge, echo: Echo) 
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (VALID[:9], VALID[9:]))
     with socket.create_connection(("127.0.0.1", bare.port), 20) as slow:
         slow.sendall(head + chunks[:40])
-        eventually(lambda: len(echo.received) == 1, "the service is asked for the key")
+        eventually(lambda: len(echo.received) == 1, "the service checks the key")
         assert bare.ask("GET", "/").status == 200
-        # Whether it knows the key of a body whose length nobody tells, and the other request.
+        # The check of the key for a body without a stated length, and the other request.
         asked = [(received.headers["X-Api-Key"], received.path) for received in echo.received]
         assert asked == [("k", "/"), ("123321", "/")]
         slow.sendall(chunks[40:] + b"0\r\n\r\n")

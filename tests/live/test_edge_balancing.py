@@ -242,7 +242,7 @@ def test_explanations_that_cant_be_made_keep_no_service_from_scoring(
 
 
 @pytest.mark.parametrize(("status", "times"), [(503, 2), (500, 1), (429, 1), (400, 1), (502, 1)])
-def test_only_a_503_is_asked_again_elsewhere(
+def test_only_a_503_is_retried_at_another_service(
     status: int, times: int, pair: tuple[Echo, Echo], tmp_path: Path
 ) -> None:
     for echo in pair:
@@ -253,7 +253,7 @@ def test_only_a_503_is_asked_again_elsewhere(
     assert sum(len(echo.received) for echo in pair) == times
 
 
-def test_a_broken_connection_is_asked_again_once_for_a_score_and_never_for_another_post(
+def test_a_broken_connection_is_retried_once_for_a_score_and_never_for_another_post(
     pair: tuple[Echo, Echo], tmp_path: Path
 ) -> None:
     for echo in pair:

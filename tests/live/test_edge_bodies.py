@@ -84,7 +84,7 @@ def test_a_small_body_goes_with_its_key(bare: Edge, echo: Echo) -> None:
     ]
 
 
-def test_the_service_is_asked_for_the_key_of_a_large_body_and_of_nothing_else(
+def test_the_key_of_a_large_body_is_checked_before_the_body_is_passed_on(
     bare: Edge, echo: Echo
 ) -> None:
     headers = {"x-api-key": "\tk ", "X-Forwarded-For": "1.2.3.4", "Cookie": "c", "X-Other": "o"}
@@ -220,7 +220,7 @@ def test_a_full_folder_is_reported_and_small_requests_go_on(bare: Edge, echo: Ec
     assert [received.method for received in echo.received] == ["GET", "GET", "POST"]
 
 
-def test_who_has_said_the_last_word_still_gets_the_reply(edge: Edge) -> None:
+def test_a_client_that_half_closes_its_connection_gets_the_reply(edge: Edge) -> None:
     body = VALID
     head = _head(len(body), "x-api-key: 123321", "Content-Type: application/json")
     with _sent(edge, head + body) as connection:
@@ -250,7 +250,7 @@ def test_slow_readers_of_a_public_page_hold_little(tmp_path: Path) -> None:
 
 
 def test_the_example_key_is_no_key_for_other_machines(service: Server, tmp_path: Path) -> None:
-    """The edge connects from loopback, whoever came to it."""
+    """The edge connects from loopback, whatever the client's address."""
     with edge_before(tmp_path / "edge", service.port, trusted_proxies="127.0.0.1") as edge:
         for address, status in (("203.0.113.9", 401), ("2001:db8::1", 401), ("127.0.0.1", 200)):
             headers = {**KEY_HEADER, "X-Forwarded-For": address}
@@ -263,9 +263,7 @@ def test_the_example_key_is_no_key_for_other_machines(service: Server, tmp_path:
         assert reported == {("203.0.113.9", 401, "401"), ("2001:db8::1", 401, "401")}
 
 
-def test_who_tries_keys_is_slowed_by_the_address_that_the_edge_tells(
-    service: Server, tmp_path: Path
-) -> None:
+def test_key_guesses_are_limited_by_the_forwarded_address(service: Server, tmp_path: Path) -> None:
     with edge_before(tmp_path / "edge", service.port, trusted_proxies="127.0.0.1") as edge:
 
         def ask(key: str, address: str) -> int:

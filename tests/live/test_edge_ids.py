@@ -29,7 +29,7 @@ _UUID = "36117741-48cf-450c-bff4-7c499ee41b5c"
 
 
 @pytest.fixture
-def vouched(bare: Edge, echo: Echo) -> Edge:
+def trusting(bare: Edge, echo: Echo) -> Edge:
     """An edge before an upstream that repeats each id, as the service does to a known caller."""
     echo.answer = lambda request: (200, {"X-Request-Id": request.headers["X-Request-Id"]}, b"{}")
     return bare
@@ -56,9 +56,9 @@ _IDS = {
 
 
 @pytest.mark.parametrize("given_id", _IDS)
-def test_an_id_is_kept_if_it_is_sensible(given_id: str, vouched: Edge, echo: Echo) -> None:
+def test_an_id_is_kept_if_it_is_sensible(given_id: str, trusting: Edge, echo: Echo) -> None:
     headers = {"x-api-key": KEY, "X-Request-Id": given_id}
-    [sent] = vouched.ask("GET", "/", headers=headers).all("X-Request-Id")
+    [sent] = trusting.ask("GET", "/", headers=headers).all("X-Request-Id")
     assert (sent == given_id) is _IDS[given_id]
     assert sent == given_id or _HEX.fullmatch(sent)
     assert echo.last.get_all("X-Request-Id") == [sent]
@@ -66,7 +66,7 @@ def test_an_id_is_kept_if_it_is_sensible(given_id: str, vouched: Edge, echo: Ech
 
 @pytest.mark.parametrize("key", [{}, {"x-api-key": "k"}])
 @pytest.mark.parametrize("given_id", [_UUID, "sensible", f"id-{KEY}"])
-def test_where_the_service_is_not_asked_the_id_is_the_edges_own(
+def test_the_edge_makes_the_id_of_a_request_that_does_not_reach_the_service(
     given_id: str, key: dict[str, str], bare: Edge, echo: Echo
 ) -> None:
     """Any key may be in an id, and only the service knows them all."""
@@ -97,7 +97,7 @@ def test_the_services_own_choice_of_an_id_is_what_the_client_gets(bare: Edge, ec
 def test_where_the_service_says_nothing_the_id_is_the_edges_own(
     answer: Say, bare: Edge, echo: Echo
 ) -> None:
-    """Nobody has said that the key is good."""
+    """The service has not accepted the key."""
     echo.answer = lambda _: answer
     given_id = f"id-{KEY}"
     reply = bare.ask("GET", "/", headers={"x-api-key": "k", "X-Request-Id": given_id})
@@ -118,7 +118,7 @@ def test_the_edge_logs_no_id_of_a_client(bare: Edge, echo: Echo) -> None:
 
 
 @pytest.mark.parametrize("body", [VALID, VALID.ljust(150_000)])
-def test_no_reply_to_a_wrong_key_tells_which_texts_are_keys(body: bytes, tmp_path: Path) -> None:
+def test_no_reply_to_a_wrong_key_reveals_which_texts_are_keys(body: bytes, tmp_path: Path) -> None:
     """With 401, and with 429 once there were too many: ids are new ones, and all logs have them."""
     port = free_port()
     settings = {"host": "127.0.0.1", "port": str(port), "workers": "1", "api_keys": f"own:{KEY}"}
@@ -141,8 +141,8 @@ def test_no_reply_to_a_wrong_key_tells_which_texts_are_keys(body: bytes, tmp_pat
         assert [text for text in (KEY, "t0ken-of-us", "sensible") if text in written] == []
 
 
-def test_plates_in_any_form_are_no_ids_and_usual_ids_are_kept(vouched: Edge) -> None:
-    kept = _kept([*WITHHELD_IDS, *KEPT_IDS], vouched)
+def test_plates_in_any_form_are_no_ids_and_usual_ids_are_kept(trusting: Edge) -> None:
+    kept = _kept([*WITHHELD_IDS, *KEPT_IDS], trusting)
     assert [given_id for given_id in WITHHELD_IDS if kept[given_id]] == []
     assert [given_id for given_id in KEPT_IDS if not kept[given_id]] == []
 
@@ -173,11 +173,11 @@ def test_the_edge_takes_for_a_plate_what_the_service_does(identifier: str) -> No
     assert bool(re.match(PLATE_IN_ID, identifier, re.ASCII)) == may_be_plate(identifier)
 
 
-def test_the_edges_own_dialect_says_the_same(vouched: Edge) -> None:
+def test_the_edges_own_dialect_says_the_same(trusting: Edge) -> None:
     """Random ids, among which some are taken for plates."""
     random = Random(11)
     pieces = [*"ABEKMHOPCTYXDxyzq", *"0123456789", *"._:-", "777", "XK", "f" * 12]
     made = {"".join(random.choices(pieces, k=random.randint(4, 16))) for _ in range(300)}
-    judged = {given_id: not kept for given_id, kept in _kept(sorted(made), vouched).items()}
+    judged = {given_id: not kept for given_id, kept in _kept(sorted(made), trusting).items()}
     assert judged == {given_id: may_be_plate(given_id) for given_id in judged}
     assert len(set(judged.values())) == 2

@@ -148,7 +148,7 @@ def test_a_body_that_stops_coming_is_given_up_and_logged(echo: Echo, tmp_path: P
 
 
 @pytest.mark.slow
-def test_hundreds_of_slow_clients_hold_nobody_up(echo: Echo, tmp_path: Path) -> None:
+def test_hundreds_of_slow_clients_delay_no_other(echo: Echo, tmp_path: Path) -> None:
     with (
         edge_before(tmp_path / "edge", echo.port, connections_per_address="0") as edge,
         ExitStack() as held,
@@ -174,7 +174,9 @@ def _silent(seconds: float) -> Say:
 
 
 @pytest.mark.slow
-def test_a_service_that_does_not_answer_is_given_up_and_not_asked_again(tmp_path: Path) -> None:
+def test_a_request_times_out_without_a_retry_when_the_service_does_not_answer(
+    tmp_path: Path,
+) -> None:
     with echoing() as one, echoing() as other:
         one.answer = other.answer = lambda _: _silent(8)
         ports = (one.port, other.port)

@@ -225,7 +225,7 @@ def test_where_certificates_are_required_nothing_goes_without(
 ) -> None:
     with edge_before(tmp_path / "edge", echo.port, **mutual(certificates, "required")) as edge:
         edge.ask("GET", path, context=context(certificates)).assert_refused(403, _NEEDED)
-        # But who watches the edge on its own machine is asked for none.
+        # The status page on the edge's own machine needs no certificate.
         assert edge.status("/healthz").status == 200
     assert echo.received == []
 

@@ -34,7 +34,7 @@ def _oversized(edge: Edge, size: int) -> Answer:
     return raw(edge, head.encode() + b"x" * 1000)
 
 
-def test_what_is_too_long_is_refused_in_the_services_words(edge: Edge) -> None:
+def test_oversized_requests_get_the_error_bodies_of_the_service(edge: Edge) -> None:
     limit = 16 * 1024 * 1024
     _oversized(edge, limit + 1).assert_refused(413, f"the body is longer than {limit} bytes")
     edge.ask("GET", "/" + "a" * 9000).assert_refused(414, "the address is too long")
@@ -82,7 +82,7 @@ def test_a_service_that_is_down_is_reported_at_once_and_noticed_when_it_is_back(
         edge.ask("POST", "/reg/", VALID).assert_refused(502, "the service can't be reached")
 
 
-def test_the_log_tells_what_the_edge_answered_and_nothing_else(bare: Edge, echo: Echo) -> None:
+def test_the_log_has_only_replies_that_the_edge_itself_made(bare: Edge, echo: Echo) -> None:
     assert bare.ask("POST", "/reg/", VALID).status == 200
     echo.answer = lambda _: (500, {}, b"the service's own")
     assert bare.ask("GET", "/").status == 500
@@ -160,7 +160,7 @@ def test_no_key_and_no_plate_in_anything_that_nginx_writes(echo: Echo, tmp_path:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_it_runs_as_nobody_and_writes_in_one_folder_only(echo: Echo) -> None:
+def test_it_runs_as_an_unprivileged_user_and_writes_in_one_folder_only(echo: Echo) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     # Of its own: that user may not enter the usual folders of tests.
     with tempfile.TemporaryDirectory() as folder:

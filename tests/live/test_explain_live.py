@@ -1,4 +1,4 @@
-"""Explanations beside a stream of scores: all are scored, explanations are refused first."""
+"""Explanations during a stream of scores: all are scored, explanations are refused first."""
 
 import json
 import time
@@ -29,7 +29,7 @@ def _address() -> dict[str, str]:
 
 
 def _explain(server: Server, seconds: float, rows: int = 5) -> list[int]:
-    """The statuses of explanations that are asked one after the other for so long."""
+    """The statuses of explanations that are requested one after the other for `seconds`."""
     statuses, until = [], time.monotonic() + seconds
     with server.client() as client:
         while time.monotonic() < until:
@@ -43,7 +43,7 @@ def _stream(server: Server) -> tuple[StreamStats, list[int]]:
         return stream.wait(), statuses
 
 
-def test_scores_are_answered_beside_explanations(tmp_path: Path) -> None:
+def test_scores_are_answered_during_explanations(tmp_path: Path) -> None:
     with serving(tmp_path, **_address()) as server:
         assert 200 in _explain(server, 0.1)  # its process has started
         scores, statuses = _stream(server)

@@ -75,7 +75,7 @@ def test_a_server_that_none_can_serve_for_any_more_ends_and_says_why(tmp_path: P
 
 
 @pytest.mark.parametrize("how", ["code", "exception", "signal"])
-def test_once_served_a_start_that_fails_is_tried_again_and_ends_nobody(
+def test_a_failed_worker_start_is_retried_and_ends_no_serving_worker(
     how: str, tmp_path: Path
 ) -> None:
     with started(tmp_path, _APP) as server:

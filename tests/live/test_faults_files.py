@@ -145,7 +145,7 @@ def test_it_serves_while_one_folder_can_be_written_to(mounts: str, tmp_path: Pat
         server.assert_serves()
 
 
-def test_no_room_for_metrics_is_reported_with_the_figures(tmp_path: Path) -> None:
+def test_too_little_space_for_metrics_is_logged_with_the_figures(tmp_path: Path) -> None:
     with server_with(_SHM.format(_FULL) + _WORK.format(_FULL), tmp_path) as server:
         server.assert_says(
             "/dev/shm or TMPDIR: 2 workers need 2.8 MiB for their metrics: ",

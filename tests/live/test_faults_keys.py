@@ -73,7 +73,7 @@ def _lose(file: Path) -> None:
 
 
 def _forbid(file: Path) -> None:
-    """Root may read any file, but nobody a folder or a link to itself."""
+    """Root may read any file, but no user a folder or a link to itself."""
     file.unlink()
     file.symlink_to(file)
 

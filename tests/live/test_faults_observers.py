@@ -1,7 +1,7 @@
 """Sentry, Prometheus and Grafana down: scoring goes on as if they were there.
 
 The service asks nothing of Prometheus and Grafana: they come to it, or do not come. In all
-these tests nobody scrapes. Sentry it does talk to: it may refuse, or take and never answer.
+these tests no Prometheus scrapes. It does send to Sentry, which may refuse, or never answer.
 """
 
 import socket
@@ -25,11 +25,6 @@ _APP = "tests.support.breaking:app"
 _RATE = 200
 _SECONDS = 4.0
 _ERRORS_A_SECOND = 20
-
-
-@contextmanager
-def _nobody() -> Iterator[str]:
-    yield ""
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def _capacity(server: Server) -> float:
 
 
 def _overload(server: Server, rate: float) -> tuple[StreamStats, StreamStats]:
-    """What the flood got, and what a modest client beside it felt.
+    """The results of the flood and of a modest client at the same time.
 
     The flood has more to do than its own core lets it: its latencies are as much its own.
     """

@@ -42,7 +42,7 @@ def _all_up(server: Server, starts: int) -> None:
 
 
 @_KEPT
-def test_hup_fails_nobody(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_hup_fails_no_request(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
     with serving(tmp_path, **_address()) as server:
         _all_up(server, 2)
         with flooding(server.port, _RATE, _CONNECTIONS, kept=kept) as stream:
@@ -56,7 +56,7 @@ def test_hup_fails_nobody(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
 
 
 @_KEPT
-def test_workers_ended_in_turn_fail_nobody(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_workers_ended_in_turn_fail_no_request(kept: bool, tmp_path: Path) -> None:  # noqa: FBT001
     with serving(tmp_path, **_address()) as server:
         _all_up(server, 2)
         with flooding(server.port, _RATE, _CONNECTIONS, kept=kept) as stream:
@@ -84,7 +84,7 @@ def test_term_answers_all_that_was_begun(kept: bool, drain: str, tmp_path: Path)
     assert reported.ends["200"].count > _RATE / 2
 
 
-def test_term_answers_who_has_connected_but_waits_to_be_accepted(tmp_path: Path) -> None:
+def test_term_answers_connections_that_wait_to_be_accepted(tmp_path: Path) -> None:
     with started(tmp_path, **_address(), workers="1") as server, ExitStack() as clients:
         server.wait_ready()
         (worker,) = server.workers()
@@ -130,7 +130,7 @@ def _has_term_before_it(pid: int) -> bool:
     return bool(pending >> (signal.SIGTERM - 1) & 1)
 
 
-def test_term_of_one_of_two_services_behind_the_edge_fails_nobody(tmp_path: Path) -> None:
+def test_term_of_one_of_two_services_behind_the_edge_fails_no_request(tmp_path: Path) -> None:
     ports = [_address() for _ in range(2)]
     with (
         started(tmp_path / "0", **ports[0], workers="1", drain_seconds="2") as first,

@@ -39,7 +39,7 @@ def _scores(server: Server) -> bool:
     return reply.status_code == 200
 
 
-def test_without_processes_those_who_live_go_on_and_the_start_is_tried_again(
+def test_when_no_process_can_start_the_live_workers_serve_and_the_start_is_retried(
     tmp_path: Path,
 ) -> None:
     with pids_group() as group, started(tmp_path) as server:
@@ -197,7 +197,7 @@ def test_too_low_a_limit_is_named(limit: str, reason: str, tmp_path: Path) -> No
     assert reason in line
 
 
-def test_where_nothing_may_be_written_the_exit_status_still_tells(tmp_path: Path) -> None:
+def test_a_start_that_may_write_nothing_ends_with_78(tmp_path: Path) -> None:
     server = Server(tmp_path, {}, through=("prlimit", "--fsize=0"))
     assert server.process.wait(60) == 78
 

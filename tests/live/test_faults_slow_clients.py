@@ -63,7 +63,7 @@ def _active(edge: Edge) -> int:
     return int(edge.status("/status").body.decode().splitlines()[0].split(":")[1])
 
 
-def test_normal_clients_are_served_beside_five_hundred_slow_ones(tmp_path: Path) -> None:
+def test_normal_clients_are_served_during_five_hundred_slow_ones(tmp_path: Path) -> None:
     port = free_port()
     patient = {"connections_per_address": "0", "header_timeout": "60", "body_timeout": "60"}
     with (

@@ -175,7 +175,7 @@ def test_a_body_in_another_encoding_is_a_415(body: bytes, live: Server) -> None:
     assert (reply.status, reply.json()["body"]) == (415, "the body is not UTF-8")
 
 
-def test_a_refused_body_that_nobody_read_is_no_second_request(live: Server) -> None:
+def test_the_unread_body_of_a_refused_request_is_no_second_request(live: Server) -> None:
     smuggled = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     refused = posted(smuggled).replace(f"x-api-key: {KEY}".encode(), b"x-api-key: no")
     with live.connect() as connection:
@@ -194,7 +194,7 @@ def test_a_truncated_body_is_a_400(sent: int, live: Server) -> None:
     assert _envelope(reply)["status"] == "fail"
 
 
-def test_a_client_that_goes_away_harms_nobody(live: Server) -> None:
+def test_a_client_that_disconnects_harms_no_other(live: Server) -> None:
     for cut in (10, len(_HEAD), len(_HEAD) + 40):
         with live.connect() as connection:
             connection.sendall((_HEAD + b"Content-Length: 900\r\n\r\n" + VALID)[:cut])
@@ -258,7 +258,7 @@ def test_broken_chunks_are_a_400(body: bytes, live: Server) -> None:
     ],
     ids=lambda request: repr(request[:40]),
 )
-def test_what_is_no_http_is_reported_as_such(request_: bytes, live: Server) -> None:
+def test_bytes_that_are_no_http_get_a_4xx(request_: bytes, live: Server) -> None:
     reply = _send(live, request_, half_close=True)
     assert 400 <= _status(reply) < 500
     assert _envelope(reply)["status"] == "fail"

@@ -1,4 +1,4 @@
-"""Listening sockets that are lent, as systemd does it, and masters beside this one."""
+"""Inherited listening sockets, as systemd passes them, and several masters on one socket."""
 
 import signal
 import socket
@@ -28,8 +28,8 @@ os.execv(sys.executable, [sys.executable, "-m", "service"])
 
 
 @contextmanager
-def _lent(folder: Path, listener: socket.socket) -> Iterator[str]:
-    """A server that listens at what it is lent; its address. It is stopped."""
+def _inheriting(folder: Path, listener: socket.socket) -> Iterator[str]:
+    """Start a server on an inherited socket; give its address; stop it at the end."""
     with subprocess.Popen(
         [sys.executable, "-c", _LEND, str(listener.fileno())],
         cwd=folder,
@@ -44,15 +44,15 @@ def _lent(folder: Path, listener: socket.socket) -> Iterator[str]:
             assert process.wait(30) == 0
 
 
-def test_a_socket_that_is_lent_serves_the_next_server_too(tmp_path: Path) -> None:
+def test_an_inherited_socket_serves_the_next_server_too(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for _ in range(3):
             # Who comes between two servers waits in the queue.
-            with _lent(tmp_path, listener) as url:
+            with _inheriting(tmp_path, listener) as url:
                 assert httpx.get(f"{url}/healthz", timeout=20).status_code == 200
 
 
-def test_usr2_is_reported_as_ignored_and_harms_nobody(tmp_path: Path) -> None:
+def test_usr2_is_logged_as_ignored_and_ends_no_connection(tmp_path: Path) -> None:
     with serving(tmp_path, workers="1") as server, closing(Connection(server)) as kept:
         server.process.send_signal(signal.SIGUSR2)
         eventually(lambda: "USR2 is ignored" in server.output(), "the log says so")

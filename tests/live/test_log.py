@@ -141,7 +141,7 @@ def _ask_often(connection: Connection) -> None:
         assert connection.ask("GET", "/").status == 200
 
 
-def test_a_log_that_nobody_reads_any_more_ends_no_connection(tmp_path: Path) -> None:
+def test_a_log_without_a_reader_ends_no_connection(tmp_path: Path) -> None:
     incoming, outgoing = os.pipe()
     with _writing_to(outgoing, tmp_path) as server, connections(server, 1) as (opened,):
         os.close(incoming)

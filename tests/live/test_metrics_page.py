@@ -63,7 +63,7 @@ def _assert_sound(family: Metric) -> None:
         "counter": {"_total"},
         "histogram": {"_bucket"} if below_zero else {"_bucket", "_sum", "_count"},
     }
-    # A gauge that nobody has set yet has no sample.
+    # A gauge that was not set yet has no sample.
     assert parts == (expected[family.type] if family.samples else set()), family.name
     assert [sample for sample in family.samples if sample.timestamp or sample.exemplar] == []
 

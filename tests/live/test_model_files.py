@@ -85,7 +85,7 @@ def test_a_model_that_cant_be_explained_scores_and_says_so_without_an_error(
     assert [line for line in own if line["level"] in ("warning", "error")] == []
 
 
-def _beside(folder: Path, **changed: object) -> Path:
+def _with_manifest(folder: Path, **changed: object) -> Path:
     """The bundled model and its manifest with changes."""
     (folder / BUNDLED.name).symlink_to(BUNDLED)
     manifest = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
@@ -111,7 +111,7 @@ _TEXT = {"name": "regno_recognize_text", "bounds": [1.0], "shares": [0.1, 0.9], 
 def test_a_manifest_that_is_wrong_ends_the_start_with_78_and_its_field(
     changed: dict[str, Any], field: str, tmp_path: Path
 ) -> None:
-    path = _beside(tmp_path, **changed)
+    path = _with_manifest(tmp_path, **changed)
     (tmp_path / "run").mkdir()
     ran = refused(tmp_path / "run", model=str(path))
     assert ran.returncode == 78
@@ -122,7 +122,7 @@ def test_a_manifest_that_is_wrong_ends_the_start_with_78_and_its_field(
 
 
 def test_a_manifest_nested_beyond_reading_ends_the_start_with_78(tmp_path: Path) -> None:
-    path = _beside(tmp_path)
+    path = _with_manifest(tmp_path)
     (tmp_path / "manifest.json").write_text('{"a": ' + "[" * 100_000)
     (tmp_path / "run").mkdir()
     ran = refused(tmp_path / "run", model=str(path))
@@ -132,7 +132,7 @@ def test_a_manifest_nested_beyond_reading_ends_the_start_with_78(tmp_path: Path)
 
 
 def test_an_older_manifest_is_served_as_before(tmp_path: Path) -> None:
-    path = _beside(tmp_path)
+    path = _with_manifest(tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     for field in ("classes", "positive_class", "unexplained"):
         del manifest[field]

@@ -161,7 +161,7 @@ def test_a_second_server_on_the_same_port_refuses_to_start(tmp_path: Path) -> No
             assert connection.score(VALID).status == 200
 
 
-# Far longer than a test waits for the end of a server: whoever waits for it fails.
+# Far longer than a test waits for the end of a server: a test that waits for it fails.
 _GRACE = "600"
 
 

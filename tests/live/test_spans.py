@@ -168,7 +168,7 @@ def test_a_collector_that_fails_holds_up_neither_replies_nor_the_stop(
     tmp_path: Path, *, silent: bool
 ) -> None:
     port = free_port()
-    # One that takes connections and never answers, or nobody.
+    # A collector that takes connections and never answers, or none.
     with socket.create_server(("127.0.0.1", port)) as listener:
         if not silent:
             listener.close()

@@ -1,4 +1,4 @@
-"""The live model is changed while requests flow: nobody notices but by the version."""
+"""The live model is changed under load: clients see no difference but the version."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def _memory(server: Server) -> int:
     return sum(worker.memory_info().rss for worker in server.workers())
 
 
-def test_fifty_swaps_in_a_stream_fail_nobody_and_mix_nothing(tmp_path: Path) -> None:
+def test_fifty_swaps_in_a_stream_fail_no_request_and_mix_no_scores(tmp_path: Path) -> None:
     registry = registry_of_two(tmp_path)
     with following(tmp_path) as server:
         of_first = scored(server)

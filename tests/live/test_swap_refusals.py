@@ -94,7 +94,9 @@ def _all_refuse(server: Server, version: str, reason: str) -> bool:
     return all(reported) and all(reason in note["reason"] for note in notes)
 
 
-def test_what_cant_be_served_is_refused_by_name_and_harms_nobody(tmp_path: Path) -> None:
+def test_a_version_that_cant_be_served_is_refused_by_name_and_fails_no_request(
+    tmp_path: Path,
+) -> None:
     registry_of_two(tmp_path)
     careless = open_registry(tmp_path / "models", check=no_check)
     offered = {}
@@ -142,7 +144,7 @@ def _make_live(aliases: Path, version: str) -> None:
     aliases.write_text(json.dumps(book))
 
 
-def test_a_registry_that_is_gone_is_reported_and_harms_nobody(tmp_path: Path) -> None:
+def test_a_missing_registry_is_reported_and_fails_no_request(tmp_path: Path) -> None:
     registry_of_two(tmp_path)
     aliases = tmp_path / "models" / "regno" / "aliases.json"
     good = aliases.read_bytes()
@@ -176,7 +178,7 @@ def _state(server: Server) -> set[str]:
     return {note["state"] for note in shown(server)["workers"]}
 
 
-def test_s3_that_is_slow_or_down_harms_nobody(
+def test_a_slow_or_unreachable_s3_fails_no_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with moto(tmp_path) as store:

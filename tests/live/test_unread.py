@@ -1,4 +1,4 @@
-"""Bodies that nobody wants, that never come or come late, hold nobody up."""
+"""Unwanted, missing and late bodies delay no other client."""
 
 import socket
 import time

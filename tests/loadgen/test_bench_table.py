@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 
 
 @pytest.mark.slow
-def test_a_small_file_is_measured_beside_bare_catboost() -> None:
+def test_a_small_file_is_compared_with_bare_catboost() -> None:
     rows_of = ("--rows", str(ROOT / "loadgen/data/rows.csv"), "--rows-wanted", "2500")
     done = subprocess.run(
         [sys.executable, "-m", "loadgen.bench.table", *rows_of, "--rounds", "2"],

@@ -222,13 +222,13 @@ def test_the_json_has_no_value_of_what_was_not_checked(
     assert (check["value"], check["holds"]) == (value, holds)
 
 
-def test_the_table_tells_versions_when_they_changed() -> None:
+def test_the_table_shows_versions_when_they_changed() -> None:
     several = run(judged())._replace(models={"b": 1_200, "a": 300, "": 2})
     assert "Replies by version of the model: none 2, a 300, b 1,200\n" in report.as_text(several)
     assert "Replies by version" not in report.as_text(run(judged()))
 
 
-def test_the_table_tells_the_knee() -> None:
+def test_the_table_shows_the_knee() -> None:
     text = report.as_text(run(*steps(500, 600, 300), seeks_knee=True))
     assert "Greatest rate that held: 600 requests a second" in text
 

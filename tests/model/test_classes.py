@@ -149,7 +149,7 @@ def test_classes_without_a_telling_name_are_refused_unless_one_is_named(tmp_path
         (["a" * 61, "b"], "b", "names so long or unprintable go into no log"),
     ],
 )
-def test_what_contradicts_or_does_not_tell_is_refused(
+def test_contradictory_or_ambiguous_classes_are_refused(
     labels: list[object], named: str, reason: str
 ) -> None:
     with pytest.raises(ModelRefused, match=reason):
@@ -177,8 +177,8 @@ def test_a_notebook_may_name_it(scorer: RegnoScorer, tmp_path: Path) -> None:
         pick(scorer, "0")
 
 
-def _beside(path: Path, **changed: Any) -> None:
-    """The derived manifest of a model file, with changes, beside it."""
+def _write_manifest(path: Path, **changed: Any) -> None:
+    """Write the derived manifest of a model file, with changes, into its folder."""
     result = msgspec.to_builtins(complete(RegnoScorer.load(path, "b"), path))
     path.with_name("manifest.json").write_text(json.dumps({**result, **changed}))
 
@@ -193,7 +193,7 @@ def test_a_derived_manifest_says_it_and_has_the_golden_scores_of_it(named: Path)
     result = complete(RegnoScorer.load(named, "b"), named)
     assert (result.classes, result.positive_class) == (["b", "a"], "b")
     assert result.golden == _positives(RegnoScorer.load(named, "b"), golden_readings())
-    _beside(named)
+    _write_manifest(named)
     assert RegnoScorer.load(named, warm=True).positive_class == "b"
 
 
@@ -209,13 +209,13 @@ def test_a_derived_manifest_says_it_and_has_the_golden_scores_of_it(named: Path)
 def test_a_manifest_that_contradicts_is_refused(
     changed: dict[str, Any], given_class: str, reason: str, named: Path
 ) -> None:
-    _beside(named, **changed)
+    _write_manifest(named, **changed)
     with pytest.raises(ModelRefused, match=reason):
         RegnoScorer.load(named, given_class)
 
 
 def test_an_older_manifest_says_nothing_of_it(named: Path) -> None:
-    _beside(named, classes=[], positive_class="")
+    _write_manifest(named, classes=[], positive_class="")
     assert RegnoScorer.load(named, "b", warm=True).positive_class == "b"
 
 

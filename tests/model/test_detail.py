@@ -73,7 +73,9 @@ def test_each_plate_with_lookalikes_is_reported(scorer: RegnoScorer, known: Fiel
     ]
 
 
-def test_what_a_guard_put_right_is_reported_as_such(scorer: RegnoScorer, known: Fields) -> None:
+def test_a_value_that_a_guard_normalised_is_reported_as_such(
+    scorer: RegnoScorer, known: Fields
+) -> None:
     guards = Guards(
         {
             "unseen-category:camera_class": "normalise",

@@ -144,6 +144,8 @@ def test_a_symbol_that_does_not_occur_is_not_called_doubtful() -> None:
         (Contributions(float("nan"), [0.25], 0.75), "add up"),
     ],
 )
-def test_what_does_not_add_up_is_not_reported(parts: Contributions, reason: str) -> None:
+def test_contributions_that_do_not_add_up_are_not_explained(
+    parts: Contributions, reason: str
+) -> None:
     with pytest.raises(NotExplained, match=reason):
         explain(["hour"], [12], Score(0.5, 0.5), parts)

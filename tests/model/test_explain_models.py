@@ -56,7 +56,7 @@ def _assert_are(values: Any, path: Path, positive_class: str = "") -> None:
             assert each.pushes == sides[sign]
 
 
-def test_of_two_classes_the_difference_of_their_contributions_is_reported(tmp_path: Path) -> None:
+def test_two_classes_are_explained_by_the_difference_of_their_contributions(tmp_path: Path) -> None:
     model = toys.classifier(0, 1, loss_function="MultiClass")
     values = _values(model)
     _assert_are(values[:, 1] - values[:, 0], toys.save(model, tmp_path))
@@ -64,7 +64,9 @@ def test_of_two_classes_the_difference_of_their_contributions_is_reported(tmp_pa
     _assert_are(values[:, 1] - values[:, 0], toys.save(turned, tmp_path), "b")
 
 
-def test_of_one_against_all_those_of_the_positive_class_are_reported(tmp_path: Path) -> None:
+def test_one_against_all_is_explained_by_the_contributions_of_the_positive_class(
+    tmp_path: Path,
+) -> None:
     model = toys.classifier(0, 1, loss_function="MultiClassOneVsAll")
     _assert_are(_values(model)[:, 1], toys.save(model, tmp_path))
 
@@ -180,7 +182,7 @@ def test_one_row_reports_of_all(
 
 
 @contextmanager
-def _room_for(files: int) -> Iterator[None]:
+def _limited_to(files: int) -> Iterator[None]:
     """Within, this process may open so many files more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
@@ -200,7 +202,7 @@ def test_without_files_for_a_process_there_is_none_now_and_one_later(
     rows = scorer.rows(READINGS[:1])
     explainer = scorer.explainer()
     reason = "^no process for it can be made: Too many open files$"
-    with _room_for(files), pytest.raises(ExplainerGone, match=reason):
+    with _limited_to(files), pytest.raises(ExplainerGone, match=reason):
         scorer.explained(rows, explainer, 60)
     assert len(scorer.explained(rows, explainer, 60)) == 1
     explainer.close()

@@ -208,7 +208,7 @@ def test_aliases_that_cant_be_read_are_reported_and_kept(
     assert (tmp_path / "models" / "aliases.json").read_text() == text
 
 
-def test_a_refused_model_is_promoted_by_force_only_and_the_history_tells(tmp_path: Path) -> None:
+def test_a_refused_model_is_promoted_by_force_only_and_the_history_says_so(tmp_path: Path) -> None:
     def refuse(_: Path) -> None:
         raise ModelRefused("it is no good")
 

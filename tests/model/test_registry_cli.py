@@ -83,7 +83,7 @@ def test_what_all_commands_take_may_stand_before_the_command_or_behind_it(models
 
 
 @pytest.mark.parametrize("help_of", [("--help",), ("list", "--help")])
-def test_help_tells_the_defaults_in_both_places(tmp_path: Path, help_of: tuple[str, ...]) -> None:
+def test_help_shows_the_defaults_in_both_places(tmp_path: Path, help_of: tuple[str, ...]) -> None:
     reported = command(tmp_path, *help_of).stdout
     assert "--models DIR" in reported
     assert "(default: ./models)" in " ".join(reported.split())
@@ -146,7 +146,7 @@ def test_a_bare_model_gets_its_manifest_from_the_file(
     assert 0 < len(manifest.borders["afts_regno_ai_score"]) < 255
     assert manifest.golden == [score.positive for score in scorer.score(readings())]
     assert manifest.vocabularies == {}
-    # It lists no categories, so the model itself is asked, as it is without a manifest.
+    # It lists no categories, so they come from the model itself, as without a manifest.
     assert scorer.watched_categories == RegnoScorer.load(bare).watched_categories
     row = list(scorer.row(readings()[0]))
     assert scorer.unseen(row) == []
@@ -181,7 +181,7 @@ def test_rows_of_a_sample_with_plates_for_names_are_left_out(
     assert f"none of the 4 rows of {tmp_path}/sample.csv is a reading" in done.stderr
 
 
-def test_a_sample_tells_for_how_many_lengths_the_network_has_confidences(
+def test_a_sample_gives_the_number_of_lengths_with_network_confidences(
     models: Path, bare: Path, tmp_path: Path
 ) -> None:
     rows = samples(5)
@@ -221,7 +221,7 @@ def test_a_model_with_a_manifest_takes_no_sample(models: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_verify_tells_every_fault_and_ends_in_1(models: Path, tmp_path: Path) -> None:
+def test_verify_prints_every_fault_and_ends_with_1(models: Path, tmp_path: Path) -> None:
     command(tmp_path, "add", BUNDLED, "--models", models)
     command(tmp_path, "promote", BUNDLED_VERSION, "--models", models)
     registry = open_registry(models)

@@ -20,7 +20,7 @@ def last_change(registry: Registry) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-def test_another_opinion_is_stopped_unless_it_is_forced(tmp_path: Path) -> None:
+def test_different_scores_are_refused_unless_forced(tmp_path: Path) -> None:
     registry = registry_of_two(tmp_path)
     models = ("--models", tmp_path / "models")
     refused = command(tmp_path, "promote", SECOND, *models, expect=1)
@@ -69,7 +69,7 @@ def test_an_invalid_limit_is_a_usage_error(limit: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_opinion_passes_and_the_comparison_is_reported(tmp_path: Path) -> None:
+def test_equal_scores_pass_and_the_comparison_is_printed(tmp_path: Path) -> None:
     registry = registry_of_twins(tmp_path)
     models = ("--models", tmp_path / "models")
     rows = tmp_path / "rows.csv"
@@ -137,7 +137,7 @@ def test_what_became_live_during_the_comparison_is_not_replaced(
         ("header", 1, "no row of"),
     ],
 )
-def test_rows_that_are_none_are_reported(
+def test_rows_that_are_no_readings_are_an_error(
     rows: str | None, status: int, reason: str, tmp_path: Path
 ) -> None:
     registry_of_twins(tmp_path)

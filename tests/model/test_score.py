@@ -183,7 +183,7 @@ def test_of_many_reasons_the_ten_most_frequent_are_reported() -> None:
         ((0, 0), ("--max-bad", "0"), 0, "0 rows in"),
     ],
 )
-def test_too_many_bad_rows_fail_the_run_and_the_output_tells_why(
+def test_too_many_bad_rows_fail_the_run_and_the_output_says_why(
     tmp_path: Path, counts: tuple[int, int], options: tuple[str, ...], status: int, last: str
 ) -> None:
     bad, rows = counts

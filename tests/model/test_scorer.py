@@ -147,7 +147,7 @@ def test_every_category_of_the_customers_rows_is_known_to_the_customers_model(
 
 @pytest.mark.parametrize("field", ["camera_class", "camera_type"])
 @pytest.mark.parametrize("value", ["", "Астра", "unknown", "астра-трафик", "стационарная"])
-def test_a_model_without_a_manifest_tells_a_category_it_never_saw(
+def test_a_model_without_a_manifest_recognises_an_unseen_category(
     field: str, value: str, customer_scorer: RegnoScorer, request_body: dict[str, Any]
 ) -> None:
     row = customer_scorer.row(from_fields(**{**request_body, field: value}))
@@ -156,7 +156,7 @@ def test_a_model_without_a_manifest_tells_a_category_it_never_saw(
 
 
 @pytest.mark.parametrize("field", ["camera_class", "camera_type"])
-def test_the_bundled_model_tells_a_category_it_never_saw(
+def test_the_bundled_model_recognises_an_unseen_category(
     field: str, scorer: RegnoScorer, request_body: dict[str, Any]
 ) -> None:
     row = scorer.row(from_fields(**{**request_body, field: "Астра-трафик"}))

@@ -1,4 +1,4 @@
-"""`python -m model.train --models --add`: beside the live model, then into the registry."""
+"""`python -m model.train --models --add`: compared with the live model, then registered."""
 
 import json
 from pathlib import Path

@@ -65,7 +65,7 @@ def test_an_empty_category_that_was_trained_on_is_unseen(tmp_path: Path) -> None
     assert unseen == {"": ["camera_type"], " ": ["camera_type"], row["camera_type"]: []}
 
 
-def test_without_empty_texts_there_is_nothing_to_tell(tmp_path: Path, capsys: Captured) -> None:
+def test_without_empty_texts_there_is_no_warning(tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path / "rows.csv", labelled())
     assert run(tmp_path) == 0
     assert "empty" not in capsys.readouterr().err

@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_is_made_is_served_as_it_is_reported(trained: Path) -> None:
+def test_the_trained_model_agrees_with_its_report_and_manifest(trained: Path) -> None:
     out, result = trained / "out", report(trained / "out")
     assert sorted(path.name for path in out.iterdir()) == MADE
     assert sorted(path.name for path in trained.iterdir()) == ["out", "rows.csv", "tiny.toml"]
@@ -89,7 +89,9 @@ def test_the_rows_are_reported_by_name_and_hash(trained: Path) -> None:
     assert manifest.vocabularies["month"] == ["March"]
 
 
-def test_no_plate_is_in_what_is_reported(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_plate_is_in_the_output_or_the_reports(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(trained, "--against", trained / "out/regno.cbm", out="reported") == 0
     reported = "".join(capsys.readouterr())
     for name in set(MADE) - {"regno.cbm", "reliability.png"}:

@@ -127,7 +127,7 @@ def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path)
     assert _refusal(model) == f"{name} can't be read: {reasons[kind]}"
 
 
-def test_a_machine_without_room_for_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_of_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/none")
     refused = ValidationProcess(BUNDLED).outcome().refused
     assert refused == "it can't be validated: No such file or directory"

@@ -1,4 +1,4 @@
-"""A bare model is asked which categories it knows."""
+"""The known categories of a model without a manifest."""
 
 from typing import Any
 

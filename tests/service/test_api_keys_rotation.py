@@ -85,7 +85,7 @@ class TestRotation:
             b"a:k,new:k2\n",
         ],
     )
-    def test_a_file_that_cannot_be_used_leaves_the_old_keys_until_it_is_mended(
+    def test_an_unusable_file_leaves_the_old_keys_until_it_is_repaired(
         self,
         content: bytes,
         file: Path,
@@ -97,7 +97,7 @@ class TestRotation:
             assert names() == ["fixed", "old", None]
         assert "the old keys stay" in caplog.text
         assert "k2" not in caplog.text
-        file.write_text("# mended\nnew:k2\n")
+        file.write_text("# repaired\nnew:k2\n")
         assert names() == ["fixed", None, "new"]
 
     @pytest.mark.parametrize("cut", ["old:k1", "old:k1\nnew:k", "# the first\nold:k1\nnew:k2"])

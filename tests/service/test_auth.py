@@ -73,7 +73,7 @@ def test_blanks_within_an_entry_make_no_more_keys(entry: str) -> None:
         _ring(entry)
 
 
-def test_a_refusal_of_keys_tells_no_key() -> None:
+def test_an_error_about_keys_contains_no_key() -> None:
     with pytest.raises(SettingsError) as caught:
         _ring("good:wL9x-1,bad name!:wL9x-2,b@d:wL9x-3")
     assert caught.value.variable == "SCORING_API_KEYS"
@@ -222,7 +222,7 @@ _ELSEWHERE = [
 
 
 @pytest.mark.parametrize("forwarded", _HERE)
-def test_the_example_key_is_good_for_who_is_on_this_machine(
+def test_the_example_key_is_accepted_from_loopback(
     forwarded: dict[str, str], client: FlaskClient, key: dict[str, str]
 ) -> None:
     assert client.get("/", headers={**key, **forwarded}).status_code == 200
@@ -254,13 +254,13 @@ def test_any_other_key_is_good_from_everywhere(
 
 
 @pytest.fixture
-def door(make_app: AppMaker) -> FlaskClient:
+def keyed_client(make_app: AppMaker) -> FlaskClient:
     return make_app(api_keys="first:k1,second:k2").test_client()
 
 
 @pytest.mark.parametrize("key", ["k1", "k2"])
-def test_a_key_in_the_header_opens_the_door(key: str, door: FlaskClient) -> None:
-    reply = door.get("/", headers={"x-api-key": key})
+def test_a_key_in_the_header_is_accepted(key: str, keyed_client: FlaskClient) -> None:
+    reply = keyed_client.get("/", headers={"x-api-key": key})
     assert (reply.status_code, reply.json) == (200, {"body": "ok", "status": "ok"})
 
 
@@ -275,10 +275,10 @@ def test_a_key_in_the_header_opens_the_door(key: str, door: FlaskClient) -> None
 )
 @pytest.mark.parametrize("address", ["/", "/reg/", "/reg", "/?x-api-key=k1"])
 def test_a_missing_or_wrong_key_is_a_401(
-    headers: dict[str, str], address: str, door: FlaskClient
+    headers: dict[str, str], address: str, keyed_client: FlaskClient
 ) -> None:
     method = "POST" if "reg" in address else "GET"
-    reply = door.open(address, method=method, headers=headers, data=b"{}")
+    reply = keyed_client.open(address, method=method, headers=headers, data=b"{}")
     assert reply.status_code == 401
     assert reply.json == {"body": "the x-api-key header is missing or wrong", "status": "fail"}
     assert "WWW-Authenticate" in reply.headers

@@ -200,7 +200,7 @@ async def test_an_error_keeps_its_type(scorer: RegnoScorer) -> None:
         raise (await together(batcher_of(scorer), [()]))[0]
 
 
-async def test_a_fault_in_counting_costs_nobody_a_score(
+async def test_a_fault_in_counting_loses_no_score(
     scorer: RegnoScorer, request_body: dict[str, Any]
 ) -> None:
     def fail(_rows: Sequence[Row], _scores: Sequence[Score]) -> None:

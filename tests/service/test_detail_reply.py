@@ -85,7 +85,7 @@ def test_another_value_is_a_400_that_names_it(
     assert reply.json == {"body": f"detail: {reason}", "status": "fail"}
 
 
-def test_without_a_key_nothing_is_reported(client: FlaskClient, known: Body) -> None:
+def test_details_without_a_key_are_a_401(client: FlaskClient, known: Body) -> None:
     assert client.post("/reg/?detail=2", json=known).status_code == 401
 
 

@@ -103,7 +103,7 @@ def test_a_warning_fails_when_it_should(tmp_path: Path) -> None:
     assert examined(tmp_path, _JSON, "--strict", port=port).code == 1
 
 
-def test_help_tells_the_flags_and_the_exit_codes(tmp_path: Path) -> None:
+def test_help_shows_the_flags_and_the_exit_codes(tmp_path: Path) -> None:
     report = ran(tmp_path, "--help")
     assert report.code == 0
     assert all(word in report.text for word in ("--json", "--strict", "78"))

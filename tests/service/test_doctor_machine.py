@@ -124,7 +124,7 @@ def test_without_a_limit_the_free_memory_counts(tmp_path: Path) -> None:
         (lambda there: checks.workers(there, 2, cores=2), "workers"),
     ],
 )
-def test_a_kernel_that_tells_nothing_is_for_the_caller(
+def test_missing_kernel_files_raise_an_os_error(
     check: Callable[[Machine], object], name: str, tmp_path: Path
 ) -> None:
     with pytest.raises(OSError, match=r"No such file"):
@@ -144,7 +144,7 @@ def test_the_work_folder_is_in_memory(kind: str, level: str, tmp_path: Path) -> 
     assert found.level == level
 
 
-def test_the_work_folder_has_room_and_is_there(tmp_path: Path) -> None:
+def test_a_full_or_missing_work_folder_fails(tmp_path: Path) -> None:
     there = _mounted(tmp_path / "root", "tmpfs", tmp_path)
     crowded = only(files.work_folder(there, 1 << 40, tmp_path))
     assert (crowded.level, "not start" in crowded.remedy) == ("fail", True)

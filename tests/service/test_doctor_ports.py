@@ -23,7 +23,7 @@ def test_a_port_that_this_user_may_not_have_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_names_who_has_it(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_with_its_process(tmp_path: Path) -> None:
     with socket.socket() as taken, socket.socket() as metrics:
         for listener in (taken, metrics):
             listener.bind(("127.0.0.1", 0))

@@ -88,7 +88,7 @@ def test_a_key_in_the_settings_and_in_the_file_would_outlive_the_file(tmp_path: 
         (Settings(metrics_token=GOOD_KEY, api_keys=f"a:{GOOD_KEY}"), "warn"),
     ],
 )
-def test_who_may_read_the_metrics(settings: Settings, level: str) -> None:
+def test_metrics_access_has_its_level(settings: Settings, level: str) -> None:
     assert only(configuration.metrics(settings)).level == level
 
 
@@ -120,7 +120,7 @@ def test_the_rights_of_secrets(
     given = {"ok": "ok", "warn": "ok", "fail": "fail"}[in_container]
     assert files.secret("x", dotenv, inside, uid=os.geteuid() + 1).level == given
     open_folder.chmod(0o700)
-    assert files.secret("x", dotenv, outside).level == "ok", "nobody else gets as far as the file"
+    assert files.secret("x", dotenv, outside).level == "ok", "no other user reaches the file"
 
 
 def test_every_file_of_a_secret_is_looked_at(open_folder: Path, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_model_file_that_all_may_change(open_folder: Path) -> None:
     assert only(files.model_file(path)).level == "fail"
 
 
-def test_prometheus_has_the_token_that_is_asked_for(tmp_path: Path) -> None:
+def test_the_token_of_prometheus_is_compared_with_the_service(tmp_path: Path) -> None:
     path = tmp_path / "metrics_token"
     assert list(files.token_agrees(Settings(metrics_token="t"), path)) == []
     path.write_text("t\n")

@@ -72,7 +72,7 @@ def test_quotation_marks_in_a_value() -> None:
 @pytest.mark.parametrize(
     "mark", [".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io/x"]
 )
-def test_loopback_in_a_container_is_reached_by_nobody(
+def test_loopback_in_a_container_is_unreachable(
     settings: Settings, inside: str, outside: str, mark: str, tmp_path: Path
 ) -> None:
     assert only(configuration.reach(machine(tmp_path / "in", {mark: ""}), settings)).level == inside
@@ -96,7 +96,7 @@ def test_an_array_of_all_rows_fits() -> None:
         (Settings(log_sample=0, metrics_token="t"), False, "ok"),
     ],
 )
-def test_the_log_tells_somebody_something(
+def test_the_log_settings_have_their_level(
     settings: Settings, *, terminal: bool, level: str
 ) -> None:
     assert only(configuration.log(settings, terminal=terminal)).level == level
@@ -149,7 +149,7 @@ def _with_an_edge(dotenv: str, **settings: int) -> dict[str, Finding]:
     return {finding.name: finding for finding in found}
 
 
-def test_the_projects_own_edge_is_asked(
+def test_the_settings_of_the_edge_are_compared(
     tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = open_folder / "edge.key"

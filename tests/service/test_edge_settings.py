@@ -170,7 +170,7 @@ def test_what_may_lie_in_the_folder_must_fit_there(given: dict[str, str]) -> Non
         load({**given, "EDGE_WORKDIR_BYTES": str(int(needed[0]) - 1)}, _NONE)
 
 
-def test_the_room_that_is_needed_is_all_that_may_lie_there_at_once() -> None:
+def test_the_bytes_needed_are_those_of_all_simultaneous_bodies_and_replies() -> None:
     given = {"EDGE_LARGE_REQUESTS": "3", "EDGE_MAX_BODY": "1000000"}
     # Three bodies with their replies of 8 MiB, and 16 pages of 2 MiB.
     assert load(given, _NONE).bytes_needed == 3 * (1_000_000 + 8 * 2**20) + 16 * 2 * 2**20
@@ -295,7 +295,7 @@ def test_help_lists_every_setting(tmp_path: Path) -> None:
     assert [field for field in FIELDS if variable(field) not in shown] == []
 
 
-def test_the_example_file_tells_every_setting_with_its_default_and_its_prose() -> None:
+def test_the_example_file_has_every_setting_with_its_default_and_description() -> None:
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     expected = [
         (schema[field]["description"], variable(field), str(schema[field]["default"]))

@@ -67,7 +67,7 @@ def test_the_unexpected_is_a_500_with_a_fixed_text_and_the_request_id(
 
 
 @pytest.mark.parametrize("name", _UNEXPECTED)
-def test_the_log_tells_the_type_and_the_place_of_the_unexpected_and_not_its_text(
+def test_the_log_has_the_type_and_place_of_an_unexpected_error_and_not_its_text(
     name: str,
     throw_away: Flask,
     caplog: pytest.LogCaptureFixture,
@@ -95,7 +95,7 @@ def test_the_log_tells_the_type_and_the_place_of_the_unexpected_and_not_its_text
         ("method", 405, "this method is not allowed at this address"),
     ],
 )
-def test_the_expected_has_its_status_and_words(
+def test_an_expected_error_has_its_status_and_body(
     name: str, status: int, body: str, throw_away: Flask
 ) -> None:
     reply = throw_away.test_client().get(f"/raise/{name}")

@@ -142,7 +142,7 @@ def _assert_refused(refused: TestResponse) -> None:
     assert refused.headers["Retry-After"] in {"1", "2", "3"}
 
 
-def test_it_is_refused_while_anybody_waits_and_that_is_counted(make_app: AppMaker) -> None:
+def test_it_is_rejected_and_counted_while_score_requests_wait(make_app: AppMaker) -> None:
     app = make_app(metrics_token=_TOKEN)
     client = app.test_client()
     parts = parts_of(app)
@@ -195,7 +195,7 @@ def test_one_is_worked_out_at_a_time(app: Flask, scorer: RegnoScorer) -> None:
     assert slow.at_once == [1] * 10
 
 
-def test_who_would_have_to_wait_too_long_for_others_is_rejected(
+def test_an_explanation_that_would_wait_too_long_is_rejected(
     app: Flask, scorer: RegnoScorer
 ) -> None:
     slow, explaining = Slow(scorer), Explaining(parts_of(app).admission)
@@ -209,7 +209,7 @@ def test_who_would_have_to_wait_too_long_for_others_is_rejected(
     assert slow.at_once == [1]
 
 
-def test_an_error_is_a_500_that_tells_nothing(
+def test_an_error_is_a_500_without_its_text(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -305,9 +305,7 @@ def test_without_memory_for_a_thread_its_process_ends_at_once(client: FlaskClien
     assert not set(psutil.Process().children()) - before
 
 
-def test_its_process_ends_when_nobody_asks(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_its_process_ends_when_idle(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_IDLE_SECONDS", 0.05)
     before = set(psutil.Process().children())
     assert _post(client, _ROWS[0]).status_code == 200

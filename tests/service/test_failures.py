@@ -34,7 +34,7 @@ def test_an_exception_is_reported_by_its_type_and_place() -> None:
     assert _SECRET not in reported
 
 
-def test_of_the_operating_system_it_is_reported_which() -> None:
+def test_an_error_of_the_operating_system_is_reported_with_its_reason() -> None:
     reported = described(_raised(_lack))
     assert reported.startswith(f"OSError (No space left on device) at {__file__}:")
     assert _SECRET not in reported

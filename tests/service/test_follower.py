@@ -166,7 +166,7 @@ async def test_the_event_loop_goes_on_while_a_version_is_loaded(world: World) ->
     assert world.state == "ready"
 
 
-def test_who_is_slow_to_load_does_not_undo_what_was_ordered_meanwhile(world: World) -> None:
+def test_a_slow_load_does_not_undo_a_newer_order(world: World) -> None:
     old, new = Target("second", 2), Target("third", 3)
     world.other(Target("first", 1), ready=old)
     world.aliases = Aliases(live="second", generation=2)
@@ -188,7 +188,7 @@ def test_after_an_order_nothing_older_is_wanted(world: World) -> None:
     assert world.ordered == Target("third", 3)
 
 
-def test_who_cant_have_what_is_ordered_still_follows_the_aliases(world: World) -> None:
+def test_a_worker_that_refused_the_ordered_version_still_follows_the_aliases(world: World) -> None:
     world.before = _refuse
     world.order(Target("second", 2))
     world.step()
@@ -262,7 +262,7 @@ def test_a_registry_that_is_back_is_reported_though_a_version_was_refused_before
     assert world.state == "serving"
 
 
-def test_who_starts_later_is_not_timed_and_keeps_what_it_began_with(
+def test_a_later_started_worker_is_not_timed_and_keeps_its_first_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_NOTICE_SECONDS", 0.0)
@@ -278,7 +278,7 @@ def test_who_starts_later_is_not_timed_and_keeps_what_it_began_with(
 
 
 def test_a_way_back_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The former version may be the slower one, and whoever started since has to load it."""
+    """The former version may be the slower one, and workers started since have to load it."""
     monkeypatch.setattr(module, "_NOTICE_SECONDS", 0.0)
     world = World()
     world.order(Target("first", 1))
@@ -306,7 +306,7 @@ def test_a_way_back_to_what_this_worker_never_had_is_not_timed(
     assert world.loads[-1] == ("second", False)
 
 
-def test_who_looks_seldom_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_waits_for_a_worker_that_polls_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(module, "monotonic", lambda: now)
     world = World(poll_seconds=60.0)
@@ -335,7 +335,7 @@ def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> Non
 
 
 def test_what_stands_by_is_looked_at_once_a_swap(world: World) -> None:
-    """Each look reads and hashes the whole model beside what callers wait for."""
+    """Each look reads and hashes the whole model while callers wait for scores."""
     for generation, version in enumerate(("second", "first", "second"), start=2):
         world.change_to(version, generation)
         assert world.follower.version == version
@@ -343,7 +343,7 @@ def test_what_stands_by_is_looked_at_once_a_swap(world: World) -> None:
 
 
 def test_a_swap_during_a_stop_is_no_failure(world: World) -> None:
-    """No worker takes connections then: how long they served two versions is asked of none."""
+    """No worker takes connections then, so no time with two versions is measured."""
     world.scoreboard.close(_MINE)
     world.scoreboard.close(_OTHER)
     world.change_to("second", 2)

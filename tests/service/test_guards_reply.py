@@ -51,7 +51,7 @@ def test_normalised_gets_the_score_of_what_was_meant(
     assert values(client, "scoring_lookalike_readings_total") == {}
 
 
-def test_what_was_put_right_is_reported(make_app: AppMaker, known: Body) -> None:
+def test_normalised_fields_are_reported(make_app: AppMaker, known: Body) -> None:
     client = _client(make_app, unseen="normalise", guards="regno_recognize=normalise")
     reply = client.post("/reg/", json={**known, **LATIN, "camera_class": "стрелка"}, headers=KEY)
     reported = reply.headers["X-Score-Warnings"].split(", ")
@@ -101,7 +101,7 @@ def test_by_default_nothing_that_is_sent_is_changed(make_app: AppMaker, known: B
     assert values(client, "scoring_normalised_values_total") == {}
 
 
-def test_details_tell_what_was_put_right(make_app: AppMaker, known: Body) -> None:
+def test_details_list_the_normalised_fields(make_app: AppMaker, known: Body) -> None:
     client = _client(make_app, guards="camera_class=normalise")
     other = {**known, "camera_class": "стрелка"}
     reply = client.post("/reg/?detail=1", json=[known, other], headers=KEY)

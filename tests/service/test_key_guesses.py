@@ -1,4 +1,4 @@
-"""Who tries keys is slowed down, and nobody else is."""
+"""Clients that guess keys are limited; no others are."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -93,18 +93,18 @@ def client(make_app: AppMaker, guesses: KeyGuesses, monkeypatch: pytest.MonkeyPa
     return make_app(api_keys="first:k1,second:k2").test_client()
 
 
-def _asked(client: FlaskClient, key: str, forwarded: str) -> int:
+def _status(client: FlaskClient, key: str, forwarded: str) -> int:
     return client.get("/", headers={"x-api-key": key, "X-Forwarded-For": forwarded}).status_code
 
 
-def test_who_tries_keys_through_a_proxy_gets_429(client: FlaskClient, clock: Clock) -> None:
-    assert _asked(client, "k1", "203.0.113.9") == 200
-    tried = [_asked(client, f"wrong-{n}", "203.0.113.9") for n in range(BURST + 5)]
+def test_key_guesses_through_a_proxy_get_429(client: FlaskClient, clock: Clock) -> None:
+    assert _status(client, "k1", "203.0.113.9") == 200
+    tried = [_status(client, f"wrong-{n}", "203.0.113.9") for n in range(BURST + 5)]
     assert tried == [401] * BURST + [429] * 5
     # What a client forges stands before what the proxy wrote.
-    assert _asked(client, "k2", "9.9.9.9, 203.0.113.9") == 429
-    assert _asked(client, "k1", "203.0.113.9") == 200
-    assert _asked(client, "k2", "203.0.113.77") == 200
+    assert _status(client, "k2", "9.9.9.9, 203.0.113.9") == 429
+    assert _status(client, "k1", "203.0.113.9") == 200
+    assert _status(client, "k2", "203.0.113.77") == 200
     for path in ("/reg/", "/reg", "/reg/explain"):
         headers = {"x-api-key": "k2", "X-Forwarded-For": "203.0.113.9"}
         refused = client.post(path, headers=headers)
@@ -112,11 +112,11 @@ def test_who_tries_keys_through_a_proxy_gets_429(client: FlaskClient, clock: Clo
         assert (refused.status_code, refused.json) == (429, reported)
         assert refused.headers["Retry-After"] == "3"
     clock.now += 1
-    assert _asked(client, "k2", "203.0.113.9") == 200
+    assert _status(client, "k2", "203.0.113.9") == 200
 
 
-def test_without_a_proxy_or_a_key_nobody_is_slowed(client: FlaskClient) -> None:
+def test_without_a_proxy_or_a_key_no_client_is_limited(client: FlaskClient) -> None:
     bare = [client.get("/", headers={"x-api-key": f"wrong-{n}"}) for n in range(2 * BURST)]
     assert {reply.status_code for reply in bare} == {401}
-    assert {_asked(client, "", "203.0.113.9") for _ in range(2 * BURST)} == {401}
-    assert _asked(client, "k1", "203.0.113.9") == 200
+    assert {_status(client, "", "203.0.113.9") for _ in range(2 * BURST)} == {401}
+    assert _status(client, "k1", "203.0.113.9") == 200

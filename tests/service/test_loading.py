@@ -50,7 +50,7 @@ def test_a_good_model_is_examined_once(model: Path) -> None:
     assert examiner.asked == 1
 
 
-def test_a_refusal_holds_for_all_who_ask_now(model: Path) -> None:
+def test_a_refusal_is_shared_for_a_while(model: Path) -> None:
     examiner = Examiner("it is not loaded after 120 s")
     for _ in range(2):
         with pytest.raises(ModelRefused, match="120 s"):
@@ -93,7 +93,7 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reads:
     return Reads(tmp_path, monkeypatch)
 
 
-def test_a_version_that_nobody_touched_is_read_once(reads: Reads) -> None:
+def test_an_unchanged_version_is_read_once(reads: Reads) -> None:
     scorer = reads.loader.load(SECOND, None)
     assert reads.loader.is_that(scorer, SECOND)
     reads.loader.keep(SECOND)
@@ -118,7 +118,7 @@ def test_a_version_that_was_replaced_is_another(reads: Reads) -> None:
     assert not reads.loader.is_that(scorer, SECOND)
 
 
-def test_of_a_version_that_is_gone_nothing_can_be_reported(reads: Reads) -> None:
+def test_a_loaded_version_whose_file_is_gone_counts_as_unchanged(reads: Reads) -> None:
     scorer = reads.loader.load(SECOND, None)
     reads.file.unlink()
     assert reads.loader.is_that(scorer, SECOND)

@@ -62,9 +62,7 @@ def _worker(kept: LocalCopy, sources: Path, versions: list[str]) -> "subprocess.
     )
 
 
-def test_many_workers_that_keep_different_versions_hurt_nobody(
-    kept: LocalCopy, sources: Path
-) -> None:
+def test_many_workers_can_keep_different_versions_at_once(kept: LocalCopy, sources: Path) -> None:
     dice = random.Random(5)
     orders = [[str(dice.randrange(10)) for _ in range(60)] for _ in range(6)]
     workers = [_worker(kept, sources, order) for order in orders]
@@ -108,7 +106,7 @@ def test_a_registry_that_is_gone_is_no_failure(
     assert kept.model("1"), "better than none"
 
 
-def test_where_there_is_no_room_nothing_is_left(
+def test_a_full_disk_leaves_no_partial_copy(
     kept: LocalCopy,
     sources: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -190,7 +190,7 @@ def test_once_closed_they_leave_the_descriptor_open_and_nothing_else(ends: Ends)
     assert ends.read() == b"another\n"
 
 
-def test_a_log_that_nobody_reads_any_more_ends_nothing() -> None:
+def test_a_log_without_a_reader_raises_nothing() -> None:
     reader, writer = os.pipe()
     with closing(Lines(writer, JsonForm())) as lines:
         os.close(reader)

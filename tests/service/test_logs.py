@@ -144,7 +144,7 @@ def test_levels_follow_the_status_and_the_warnings(log: Log, record: Record) -> 
 
 
 @pytest.mark.parametrize("method", ["X777XX799", "BREW", "get"])
-def test_a_method_that_a_client_made_up_is_not_reported(
+def test_a_method_that_a_client_made_up_is_not_logged(
     method: str, record: Record, log: Log
 ) -> None:
     record.method = method_of(method)

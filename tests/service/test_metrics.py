@@ -368,7 +368,7 @@ def test_the_rows_of_a_call_are_counted_for_arrays_too(
     assert values(client, "scoring_batch_rows_count") == {"": 1.0}
 
 
-def test_the_files_of_all_places_are_there_whole_before_anybody_can_merge_them(
+def test_the_files_of_all_places_are_complete_before_a_merge_can_begin(
     tmp_path: Path,
 ) -> None:
     kept = tmp_path / "gauge_livemax_1.db"
@@ -382,11 +382,11 @@ def test_the_files_of_all_places_are_there_whole_before_anybody_can_merge_them(
         assert path.stat().st_blocks * 512 >= path.stat().st_size >= 1 << 16
 
 
-def test_a_start_asks_for_the_room_that_it_takes() -> None:
+def test_a_start_computes_the_space_it_takes() -> None:
     assert sum(multiprocess.BYTES.values()) == run_folder.PROCESS_BYTES
 
 
-def test_what_is_left_of_a_worker_that_has_gone_are_its_counts_and_the_room(tmp_path: Path) -> None:
+def test_the_counts_and_files_of_an_ended_worker_stay(tmp_path: Path) -> None:
     for name in ("counter_1", "gauge_livemax_1", "gauge_livemax_11", "gauge_mostrecent_1"):
         values: Any = multiprocess.AllocatedDict(str(tmp_path / f"{name}.db"))
         values.write_value("key", 1.0, 0.0)
@@ -421,7 +421,7 @@ def test_values_grow_beyond_their_file_whatever_their_length(tmp_path: Path) -> 
     again.close()
 
 
-def test_values_without_room_are_missing_until_there_is_some(
+def test_values_without_space_are_missing_until_there_is_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "gauge_livesum_0.db"

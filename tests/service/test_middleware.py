@@ -84,7 +84,7 @@ def test_the_id_of_a_client_without_a_good_key_is_never_echoed(
     ("method", "address"),
     [("GET", "/healthz"), ("GET", "/docs"), ("GET", "/nowhere"), ("GET", "/reg/")],
 )
-def test_where_no_key_is_asked_for_the_id_is_a_new_one(
+def test_a_request_that_needs_no_key_gets_a_new_id(
     method: str, address: str, client: FlaskClient, key: dict[str, str]
 ) -> None:
     reply = client.open(address, method=method, headers={**key, "X-Request-Id": "sensible"})
@@ -128,7 +128,7 @@ _ADMINS_KEY = "Zq9-a-key-of-32-characters-xyz01"
 
 @pytest.mark.parametrize("secret", [_ADMINS_KEY, _TOKEN])
 @pytest.mark.parametrize("form", ["{}", "id-{}", "{}.1", "a{}b"])
-def test_no_reply_tells_that_a_request_id_holds_a_secret(
+def test_no_reply_reveals_that_a_request_id_holds_a_secret(
     form: str, secret: str, make_app: AppMaker
 ) -> None:
     """A caller sees the id that it sent, as it would see any other."""

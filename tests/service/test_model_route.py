@@ -106,7 +106,7 @@ def test_all_of_it_is_for_admins(method: str, path: str, client: FlaskClient) ->
 
 
 @pytest.mark.parametrize("path", ["/model/versions", "/model/history"])
-def test_without_a_registry_there_is_nothing_to_tell(path: str, make_app: AppMaker) -> None:
+def test_without_a_registry_the_reply_is_409(path: str, make_app: AppMaker) -> None:
     client = make_app(api_keys="boss:boss-key", admins="boss").test_client()
     reply = client.get(path, headers=_BOSS)
     reported = "no registry is followed: SCORING_REGISTRY is not set"

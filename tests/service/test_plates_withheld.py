@@ -169,7 +169,7 @@ _NUMBERS = [("", ""), ("20210801", ""), ("0", ""), ("20210801-", ""), ("", "-1")
 
 @pytest.mark.parametrize("case", _CASES)
 @pytest.mark.parametrize("shape", _SHAPES)
-def test_every_layout_is_withheld_beside_numbers_and_with_gaps(
+def test_every_layout_is_withheld_next_to_numbers_and_with_gaps(
     shape: str, case: Callable[[str], str]
 ) -> None:
     random = Random(shape)

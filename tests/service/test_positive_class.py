@@ -20,7 +20,7 @@ _DEPTHWISE = "its contributions do not add up to its score, as happens if trees 
 
 @pytest.fixture
 def named(tmp_path: Path) -> Path:
-    """A model of the classes b and a, of which nobody can tell which is positive."""
+    """A model of the classes b and a, without a positive class."""
     return toys.save(toys.classifier("a", "b", class_names=["b", "a"]), tmp_path)
 
 
@@ -70,7 +70,7 @@ def test_a_registrys_versions_name_it_themselves(tmp_path: Path) -> None:
         ("c", "positive_class is c, and its classes are b and a"),
     ],
 )
-def test_a_start_with_a_model_that_does_not_tell_ends_with_78(
+def test_a_start_without_a_valid_positive_class_ends_with_78(
     positive_class: str, reason: str, named: Path, tmp_path: Path
 ) -> None:
     ran = refused(tmp_path, model=str(named), positive_class=positive_class)

@@ -108,7 +108,7 @@ def test_the_address_works_without_its_slash_and_without_a_redirect(
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_a_score_tells_where_its_time_went(
+def test_a_score_has_its_stage_times(
     *, many: bool, client: FlaskClient, request_body: Body
 ) -> None:
     reply = _post(client, [request_body] if many else request_body)

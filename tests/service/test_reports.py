@@ -23,7 +23,7 @@ from tests.support.server import environment
 
 PLATE = "Х777УК799"
 KEY = "wL9xQ-planted"
-# Nobody listens there.
+# Nothing listens there.
 DSN = "http://public@127.0.0.1:9/1"
 
 
@@ -45,7 +45,7 @@ def record() -> Record:
     return Record("id-1", "POST", "/reg", "partner", "v7", body_bytes=812)
 
 
-def test_a_report_tells_the_types_the_places_and_whose_request_it_was(record: Record) -> None:
+def test_a_report_has_the_types_the_places_and_the_request(record: Record) -> None:
     report = report_of(_caught(_raise_with_cause), record)
     assert set(report) <= set(KEYS)
     assert report["transaction"] == "POST /reg"

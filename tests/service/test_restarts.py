@@ -123,7 +123,7 @@ def test_while_a_worker_is_ready_nothing_is_hopeless(clock: Clock) -> None:
         assert not restarts.is_hopeless
 
 
-def test_deaths_of_those_who_were_ready_are_no_failed_boots(clock: Clock) -> None:
+def test_deaths_of_ready_workers_are_no_failed_boots(clock: Clock) -> None:
     restarts = Restarts(clock)
     restarts.ready()
     for _ in range(100):

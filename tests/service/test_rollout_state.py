@@ -28,7 +28,7 @@ def test_an_order_replaces_the_one_that_its_giver_knew_and_no_other(file: int) -
     assert state.order == second
 
 
-def test_a_half_written_order_counts_as_none_and_is_mended_by_the_next(file: int) -> None:
+def test_a_half_written_order_counts_as_none_until_the_next(file: int) -> None:
     state = RolloutState(file)
     state.set_order(_order("a", 1), instead_of=None)
     os.pwrite(file, b"?", 20)

@@ -23,7 +23,7 @@ def test_nothing_is_left_to_a_worker_that_has_closed_though_it_still_serves() ->
     scoreboard.close(closing)
     scoreboard.publish(closing, 1)
     assert scoreboard.least(mine) is None
-    # Its metrics are still its own: nobody gets the place before it is gone.
+    # Its metrics are still in use: no worker gets the place before it is gone.
     assert scoreboard.take() not in {mine, closing}
     scoreboard.leave(closing)
     assert scoreboard.take() == closing

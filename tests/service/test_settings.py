@@ -332,7 +332,7 @@ def test_only_loopback_and_sockets_are_this_machine(host: str, *, loopback: bool
     assert is_loopback(host) is loopback
 
 
-def test_the_example_file_tells_every_setting_with_its_default_and_its_prose() -> None:
+def test_the_example_file_has_every_setting_with_its_default_and_description() -> None:
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     defaults = {"api_keys": "example:123321"}
     expected = [

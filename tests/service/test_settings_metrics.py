@@ -1,4 +1,4 @@
-"""The settings of the metrics: an address of their own, and the token that is asked for."""
+"""The settings of the metrics: their own address and their token."""
 
 from pathlib import Path
 

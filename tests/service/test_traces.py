@@ -24,7 +24,7 @@ def test_without_a_collector_there_are_no_spans_and_no_thread() -> None:
 def test_with_a_collector_spans_are_made_and_the_stop_ends_the_thread() -> None:
     before = set(threading.enumerate())  # those of other tests may end meanwhile
     traces = Traces()
-    # Nobody listens there, and nothing is sent: no request is made.
+    # Nothing listens there and nothing is sent, as no request is made.
     traces.start(Settings(otlp_endpoint="http://127.0.0.1:9"), _no_secret)
     assert isinstance(traces.spans, Spans)
     (sender,) = set(threading.enumerate()) - before

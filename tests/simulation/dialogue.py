@@ -242,7 +242,7 @@ class Dialogue(Watcher):
     # At each step.
 
     def check_deadline(self, spec: Spec) -> None:
-        """Whoever has missed its deadline is refused soon."""
+        """A request that has missed its deadline is refused soon."""
         audit = self._audit
         if spec.reply is not None or spec.scoring_began is not None or spec.waits_in_thread:
             del audit.due[self]

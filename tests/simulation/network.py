@@ -79,7 +79,7 @@ class Socket(Transport):
         self.watcher = watcher
         self.peer: Socket = self
         self.is_paused = False  # its protocol does not want to read
-        self.is_stuffed = False  # its protocol was asked to pause writing
+        self.is_stuffed = False  # its protocol was paused for writing
         self.is_lost = False
         self.is_joining = False  # accepted, and perhaps not yet known to its worker
         self.sent_reset = False
@@ -245,12 +245,12 @@ class Socket(Transport):
             self._arriving.popleft()
             pieces.append(piece)
             size += len(piece)
-        self._loop.call_later(self._network.delay(), self.peer._has_room, size)
+        self._loop.call_later(self._network.delay(), self.peer._has_space, size)
         data = b"".join(pieces)
         self.watcher.received(data)
         self._protocol.data_received(data)
 
-    def _has_room(self, size: int) -> None:
+    def _has_space(self, size: int) -> None:
         self._ahead -= size
         if not self.is_lost:
             self._send()

@@ -141,7 +141,7 @@ class Requests:
         return detangle.choice(self._kinds)(self, name)
 
     def numbers(self, size: int) -> list[int]:
-        """Rows that nobody has sent yet."""
+        """Rows that were not sent before."""
         return [next(self._rows) for _ in range(size)]
 
     def single(self, name: str) -> Spec:
@@ -203,7 +203,7 @@ class Requests:
         return spec
 
     def wrong_key(self, name: str) -> Spec:
-        """A row of nobody we know."""
+        """A row with an unknown key."""
         body = model.row(0)
         spec = _post(name, "a wrong key", "/reg/", body, {401}, fields=("x-api-key: 654321",))
         spec.is_named = False

@@ -194,7 +194,7 @@ class Server:
             self._audit.breaks(f"worker {self.number} holds {self.budget.held} bytes of bodies")
 
     def check_waiting(self) -> None:
-        """When nothing more happens before time goes on: nobody waits for nothing."""
+        """Check, when nothing more happens before time goes on, that no request waits in vain."""
         if self.admission.waiting:
             self._audit.breaks(f"worker {self.number} lets rows wait for no batch")
         for dialogue in self.open:

@@ -115,7 +115,7 @@ def test_an_array_is_rejected_when_its_time_is_over_not_when_its_turn_comes() ->
 
 
 def test_a_swap_during_a_stop_is_no_error() -> None:
-    """How long the workers had served different versions was asked of no worker."""
+    """The time with different versions was measured although no worker serves."""
 
     async def story(world: World) -> None:
         await client(world, "c1")  # it keeps the worker for a second

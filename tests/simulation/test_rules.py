@@ -106,7 +106,7 @@ def _does_not_wait_for_what_is_in_flight(end: Method) -> Method:
     return planted
 
 
-def _leaves_those_who_have_connected(close: Method) -> Method:
+def _leaves_connected_clients_waiting(close: Method) -> Method:
     del close
 
     def planted(self: FairAcceptor) -> None:
@@ -115,12 +115,12 @@ def _leaves_those_who_have_connected(close: Method) -> Method:
     return planted
 
 
-def _writes_to_who_does_not_read(pause: Method) -> Method:
+def _writes_to_a_client_that_does_not_read(pause: Method) -> Method:
     del pause
     return lambda *_: None
 
 
-def _waits_for_who_does_not_read(does_not_read: Method) -> Method:
+def _waits_for_a_client_that_does_not_read(does_not_read: Method) -> Method:
     del does_not_read
     return lambda *_: False
 
@@ -144,9 +144,14 @@ _FAULTS = (
     (Admission, "check_single", _lets_rows_wait_for_ever, "past its deadline"),
     (Admission, "array", _lets_arrays_wait_for_ever, "past its deadline"),
     (ScoringWorker, "_end", _does_not_wait_for_what_is_in_flight, "never answered|without a word"),
-    (FairAcceptor, "close", _leaves_those_who_have_connected, "there are places"),
-    (Connection, "pause_writing", _writes_to_who_does_not_read, "reads no replies"),
-    (Connection, "_does_not_read", _waits_for_who_does_not_read, "not read by its client"),
+    (FairAcceptor, "close", _leaves_connected_clients_waiting, "there are places"),
+    (Connection, "pause_writing", _writes_to_a_client_that_does_not_read, "reads no replies"),
+    (
+        Connection,
+        "_does_not_read",
+        _waits_for_a_client_that_does_not_read,
+        "not read by its client",
+    ),
     (Connection, "check", _has_no_time_for_bodies, "for a body|rest of a body"),
 )
 

@@ -74,7 +74,7 @@ def test_every_container_is_confined(system: System) -> None:
 
 
 @pytest.mark.parametrize("name", _SERVERS)
-def test_nobody_is_root_and_nothing_can_be_written(name: str, system: System) -> None:
+def test_no_container_runs_as_root_or_can_write(name: str, system: System) -> None:
     shell = ("exec", "--no-TTY", name, "sh", "-c")
     assert int(system.must(*shell, "id -u")) > 0
     refused = system.compose(*shell, "touch /etc/x || touch /usr/x || touch /x")
@@ -93,7 +93,7 @@ def test_there_is_a_worker_for_each_cpu_of_the_quota(system: System) -> None:
     )
 
 
-def test_the_service_says_who_serves_to_whoever_has_the_token(system: System) -> None:
+def test_prometheus_reads_the_service_with_its_token(system: System) -> None:
     eventually(
         lambda: (
             all(one["value"][1] == "1" for one in system.prometheus('up{job!="loadgen"}'))
@@ -130,7 +130,7 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(system: System) -> No
     assert found == {json.loads(file.read_text())["uid"] for file in files}
     asked = httpx.get(f"{url}/datasources/proxy/api/v1/query?query=up", auth=admin)
     assert asked.json()["status"] == "success"
-    # The data source is a plugin, a process of its own, which can be missing beside a well server.
+    # The data source is a plugin, a separate process: it can be missing while the server works.
     source = httpx.get(f"{url}/datasources/uid/prometheus/health", auth=admin)
     assert source.json()["status"] == "OK"
 

@@ -91,7 +91,7 @@ def test_every_container_is_confined(services: dict[str, Any]) -> None:
         assert "ulimits" not in one, name
 
 
-def test_what_serves_can_be_asked_for_its_health(services: dict[str, Any]) -> None:
+def test_each_server_has_a_health_check(services: dict[str, Any]) -> None:
     for name in services.keys() - {*_ONCE, "loadgen", "loadgen-worker"}:
         # The service's own image says how.
         assert name == "scoring" or services[name]["healthcheck"]["test"][:2] == ["CMD", "wget"]
@@ -123,7 +123,7 @@ def test_the_edge_is_on_no_network_with_what_watches(services: dict[str, Any]) -
     assert all(services[name]["network_mode"] == "none" for name in _ONCE)
 
 
-def test_nobody_is_given_the_services_address(services: dict[str, Any]) -> None:
+def test_the_address_of_the_service_is_outside_the_dynamic_range(services: dict[str, Any]) -> None:
     front = configuration(ROOT / ".env.example")["networks"]["front"]["ipam"]["config"][0]
     given = IPv4Network(front["ip_range"])
     assert given.subnet_of(IPv4Network(front["subnet"]))
@@ -168,7 +168,7 @@ def test_grafana_keeps_the_plugin_that_its_data_source_is(services: dict[str, An
     assert int(grafana["mem_limit"]) >= 1 << 30
 
 
-def test_the_edges_folder_has_the_room_that_it_is_reported_of(tmp_path: Path) -> None:
+def test_the_folder_of_the_edge_has_the_configured_size(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("EDGE_WORKDIR_BYTES=600000000\n")
     changed = configuration(tmp_path / "env")["services"]
     assert "/run/edge:size=600000000,uid=101,gid=101" in changed["edge"]["tmpfs"]

@@ -21,7 +21,7 @@ class Collector:
         self.bodies: list[bytes] = []
 
     def resources(self) -> list[dict[str, Any]]:
-        """The attributes of whoever sent the spans."""
+        """The attributes of the sender of the spans."""
         exports = map(ExportTraceServiceRequest.FromString, self.bodies)
         return [plain(part.resource.attributes) for e in exports for part in e.resource_spans]
 

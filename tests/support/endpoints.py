@@ -15,7 +15,7 @@ LIMIT = 1 << 20
 
 
 class Echo:
-    """Replies with what it was asked, at once, or when the test says so if `holds`."""
+    """Replies with its request, at once, or when the test says so if `holds`."""
 
     def __init__(self) -> None:
         self.limit = LIMIT

@@ -1,4 +1,4 @@
-"""The real app in workers whose work beside requests fails: `… -- tests.support.failing:app`.
+"""The real app in workers whose background work fails: `… -- tests.support.failing:app`.
 
 Not for import: it builds the app. All fail with a plate and a key in the exception's text.
 """
@@ -23,7 +23,7 @@ for owner, name in ((Behaviour, "publish"), (ProcessMetrics, "publish"), (Report
 
 
 class Unraisable:
-    """Fails where nobody can catch it."""
+    """Fails where no caller can catch it."""
 
     def __del__(self) -> None:
         fail()
@@ -31,7 +31,7 @@ class Unraisable:
 
 @app.flask.get("/thread")
 def thread() -> str:
-    """Fail in a thread that nobody looks after."""
+    """Fail in a thread that nothing joins."""
     failing = Thread(target=fail)
     failing.start()
     failing.join()

@@ -1,4 +1,4 @@
-"""The real app with a shadow model beside the live one: `… -- tests.support.shadowed:app`.
+"""The real app with a live and a shadow model: `… -- tests.support.shadowed:app`.
 
 Not for import: it builds the app. The shadow is the bundled model, so that its scores differ
 from the live ones only where SCORING_MODEL names another.

@@ -1,4 +1,4 @@
-"""Requests, as clients may send them, and bodies, as nobody should."""
+"""Valid requests, and invalid bodies."""
 
 import json
 from typing import Any

@@ -29,7 +29,7 @@ class Listener:
         return self._stack.enter_context(self.socket.dup())
 
     def connect(self, seconds: float = 5) -> socket.socket:
-        """A client that has connected: the kernel says so, whoever accepts it."""
+        """A client that has connected, accepted by a worker or not."""
         client = self._stack.enter_context(
             socket.create_connection(self.socket.getsockname(), seconds)
         )
@@ -82,7 +82,7 @@ class Worker:
     """A worker, as far as acceptors go."""
 
     def __init__(
-        self, listener: Listener, scoreboard: Scoreboard, *, lent: bool, places: int
+        self, listener: Listener, scoreboard: Scoreboard, *, inherited: bool, places: int
     ) -> None:
         self.echo = EchoSite()
         self.place = scoreboard.take()
@@ -90,7 +90,7 @@ class Worker:
             *(get_running_loop(), listener.shared(), self.echo.site, places),
             scoreboard=scoreboard,
             own=self.place,
-            lent=lent,
+            lent=inherited,
         )
 
     def __len__(self) -> int:
@@ -110,8 +110,8 @@ async def hire(listener: Listener, scoreboard: Scoreboard) -> AsyncIterator[Hire
     """Makes workers at the listener."""
     hired: list[Worker] = []
 
-    def hire(*, lent: bool = False, places: int = 100) -> Worker:
-        hired.append(Worker(listener, scoreboard, lent=lent, places=places))
+    def hire(*, inherited: bool = False, places: int = 100) -> Worker:
+        hired.append(Worker(listener, scoreboard, inherited=inherited, places=places))
         return hired[-1]
 
     yield hire
@@ -310,7 +310,7 @@ async def test_connections_are_published(
 
 
 @pytest.mark.parametrize(
-    ("stopping", "lent", "others", "takes"),
+    ("stopping", "inherited", "others", "takes"),
     [
         (True, False, 0, True),
         (True, True, 0, False),
@@ -324,11 +324,11 @@ async def test_the_last_worker_of_a_stopping_server_accepts_all_that_wait(  # no
     hire: Hire,
     *,
     stopping: bool,
-    lent: bool,
+    inherited: bool,
     others: int,
     takes: bool,
 ) -> None:
-    worker = hire(lent=lent)
+    worker = hire(inherited=inherited)
     for _ in range(others):
         scoreboard.take()
     clients = listener.many(5)
@@ -342,13 +342,13 @@ async def test_the_last_worker_of_a_stopping_server_accepts_all_that_wait(  # no
         assert [await status(client) for client in clients] == [b"200"] * 5
 
 
-@pytest.mark.parametrize("lent", [False, True])
+@pytest.mark.parametrize("inherited", [False, True])
 async def test_an_inherited_socket_gets_no_packet_filter(
-    listener: Listener, scoreboard: Scoreboard, hire: Hire, *, lent: bool
+    listener: Listener, scoreboard: Scoreboard, hire: Hire, *, inherited: bool
 ) -> None:
-    worker = hire(lent=lent)
+    worker = hire(inherited=inherited)
     scoreboard.begin_stop()
     scoreboard.close(worker.place)
     worker.acceptor.close()
     # Only at an inherited socket, which stays open, may a client still begin to connect.
-    assert listener.hears() is lent
+    assert listener.hears() is inherited

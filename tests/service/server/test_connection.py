@@ -17,7 +17,7 @@ from tests.support.endpoints import EchoSite
 
 pytestmark = pytest.mark.anyio
 
-# Far more than a socket takes that nobody reads.
+# Far more than an unread socket takes.
 LONG = 8 << 20
 PATIENT = Patience(idle=75.0, head=20.0, body=20.0)
 
@@ -163,7 +163,7 @@ async def test_what_is_not_read_by_its_client_stops_its_requests(
     assert echo.statuses == [200] * 3
 
 
-async def test_who_reads_nothing_is_answered_no_more_though_each_request_comes_alone(
+async def test_a_client_that_reads_no_reply_gets_no_further_ones(
     client: Client, echo: EchoSite
 ) -> None:
     echo.endpoint.make = lambda _: ok("a" * LONG)
@@ -209,7 +209,9 @@ async def test_each_request_is_answered_once_however_it_comes(
 # Expect.
 
 
-async def test_a_body_is_asked_for_that_is_held_back(client: Client, echo: EchoSite) -> None:
+async def test_a_client_that_waits_with_its_body_gets_100_continue(
+    client: Client, echo: EchoSite
+) -> None:
     head, _, body = post(b"{}", b"Expect: 100-continue").partition(b"\r\n\r\n")
     client.send(head + b"\r\n\r\n")
     assert (await client.reply()).status == 100
@@ -218,11 +220,11 @@ async def test_a_body_is_asked_for_that_is_held_back(client: Client, echo: EchoS
 
 
 @pytest.mark.parametrize("body", [b"{}", b""])
-async def test_a_body_that_has_come_is_not_asked_for(client: Client, body: bytes) -> None:
+async def test_a_body_that_has_come_gets_no_100_continue(client: Client, body: bytes) -> None:
     assert (await client.ask(post(body, b"Expect: 100-continue"))).status == 200
 
 
-async def test_a_body_that_is_not_wanted_is_not_asked_for(client: Client, echo: EchoSite) -> None:
+async def test_a_refused_body_gets_no_100_continue(client: Client, echo: EchoSite) -> None:
     echo.endpoint.refusal = lambda _: fail(401, "no")
     head = post(b"{}", b"Expect: 100-continue")[:-2]
     assert (await client.ask(head)).status == 401
@@ -430,7 +432,7 @@ async def test_a_head_may_take_so_long_from_its_first_byte(client: Client, echo:
     assert echo.statuses == []
 
 
-async def test_a_body_that_has_room_must_not_stand_still(client: Client, echo: EchoSite) -> None:
+async def test_an_admitted_body_that_stalls_times_out(client: Client, echo: EchoSite) -> None:
     client.send(post(b"a" * 10_000)[:-1])
     await settled(client, BODY)
     since = client.connection.since
@@ -496,7 +498,9 @@ async def test_after_the_last_reply_a_client_that_does_not_end_is_ended(
     await until(lambda: not echo.site.connections)
 
 
-async def test_who_does_not_read_a_reply_is_ended(client: Client, echo: EchoSite) -> None:
+async def test_a_client_that_does_not_read_its_reply_is_disconnected(
+    client: Client, echo: EchoSite
+) -> None:
     echo.endpoint.make = lambda _: ok("a" * LONG)
     client.send(GET)
     await until(lambda: bool(echo.answered))
@@ -526,7 +530,9 @@ async def test_a_request_that_has_come_is_not_idle_while_its_client_reads(
         assert len((await client.reply()).body) > LONG
 
 
-async def test_who_reads_a_reply_slowly_may_go_on(client: Client, echo: EchoSite) -> None:
+async def test_a_client_that_reads_its_reply_slowly_stays_connected(
+    client: Client, echo: EchoSite
+) -> None:
     echo.endpoint.make = lambda _: ok("a" * LONG)
     now = client.connection.since
     client.send(GET)
@@ -553,7 +559,7 @@ async def test_what_is_sent_after_the_last_reply_is_read_up_to_a_bound(
 # Turns.
 
 
-async def test_a_body_in_many_chunks_holds_nobody_up(client: Client, echo: EchoSite) -> None:
+async def test_a_body_in_many_chunks_delays_no_other_client(client: Client, echo: EchoSite) -> None:
     async with connected(echo.site) as other:
         client.send(chunked(*[b"a" * 70] * 3000, b""))
         other.send(GET)
@@ -574,7 +580,7 @@ async def test_the_time_for_a_body_goes_on_while_its_chunks_wait(
     assert echo.statuses == []
 
 
-async def test_http_1_0_is_not_asked_to_continue(client: Client, echo: EchoSite) -> None:
+async def test_http_1_0_gets_no_100_continue(client: Client, echo: EchoSite) -> None:
     client.send(b"POST /x HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
     await settled(client, BODY)
     client.send(b"a")
@@ -582,7 +588,7 @@ async def test_http_1_0_is_not_asked_to_continue(client: Client, echo: EchoSite)
     assert echo.statuses == [200]
 
 
-async def test_who_waits_to_be_asked_and_is_refused_sends_nothing_more(
+async def test_a_refused_client_that_waits_for_100_continue_is_disconnected(
     client: Client, echo: EchoSite
 ) -> None:
     """What it sends next may be the body or another request."""

@@ -23,7 +23,7 @@ SMUGGLED = b"POST /smuggled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 
 @pytest.fixture
 def full(make_site: SiteMaker) -> Served:
-    """A site where nobody may wait any more."""
+    """A site without a free waiting place."""
     served = make_site(max_waiting=0)
     served.parts.admission.waiting = BATCH
     return served
@@ -68,12 +68,12 @@ async def test_a_body_in_chunks_may_be_too_long_too(client: Client) -> None:
     assert await client.ended() == b""
 
 
-async def test_a_body_that_is_held_back_is_not_asked_for(client: Client) -> None:
+async def test_a_rejected_request_gets_no_100_continue(client: Client) -> None:
     assert (await client.ask(head(len(VALID), b"Expect: 100-continue"))).status == 429
 
 
 @pytest.mark.parametrize("query", [b"", b"?detail=1", b"?detail=0", b"?detail=2", b"?a=b"])
-async def test_whatever_is_asked_for(client: Client, query: bytes) -> None:
+async def test_requests_are_rejected_with_any_query(client: Client, query: bytes) -> None:
     assert (await client.ask(posted(VALID, line=b"POST /reg/" + query))).status == 429
 
 
@@ -101,7 +101,9 @@ async def test_a_wrong_key_and_a_wrong_kind_go_before(client: Client) -> None:
     assert (await client.ask(posted(VALID, b"Content-Encoding: gzip"))).status == 415
 
 
-async def test_while_there_is_room_nobody_is_rejected(full: Served, client: Client) -> None:
+async def test_nothing_is_rejected_while_there_are_free_places(
+    full: Served, client: Client
+) -> None:
     full.parts.admission.waiting = BATCH - 1
     assert (await client.ask(posted(VALID))).status == 200
 

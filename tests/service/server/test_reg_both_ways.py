@@ -195,7 +195,7 @@ async def test_a_deadline_that_is_over(served: Served, rows: int) -> None:
         start = f"t={time.time() - 1:.3f}"
         headers = {**JSON, "X-Request-Timeout-Ms": timeout, "X-Request-Start": start}
         assert (await same(served, body, headers=headers)).status == status
-    # Without a timeout the edge's clock is not heeded: it may be slow by a second.
+    # Without a timeout the edge's clock is ignored: it may be slow by a second.
     headers = {**JSON, "X-Request-Start": f"t={time.time() - 1:.3f}"}
     assert (await same(served, body, headers=headers)).status == 200
 

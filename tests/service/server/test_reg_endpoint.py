@@ -149,7 +149,7 @@ async def test_a_row_whose_time_is_over_when_its_batch_begins_is_rejected(
     assert (await client.ask(posted(VALID))).status == 200
 
 
-async def test_who_goes_away_while_its_rows_wait_or_are_scored_harms_nobody(
+async def test_a_client_that_disconnects_before_its_score_harms_no_other(
     served: Served, connect: Connect
 ) -> None:
     for sent in (posted(VALID), array(_MANY)):

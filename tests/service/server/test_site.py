@@ -246,7 +246,7 @@ async def test_a_body_has_the_limit_of_its_endpoint(
     assert echo.bodies.held == 0
 
 
-# Replies that nobody reads.
+# Unread replies.
 
 
 def _are_answered(echo: EchoSite, count: int) -> bool:
@@ -284,7 +284,9 @@ async def test_long_pages_are_not_sent_while_others_are_unread(
     assert echo.site.unsent == 0
 
 
-async def test_who_goes_away_unread_is_forgotten(echo: EchoSite, clients: Clients) -> None:
+async def test_the_unsent_reply_of_a_disconnected_client_is_dropped(
+    echo: EchoSite, clients: Clients
+) -> None:
     page = ok("a" * (9 * MIB))
     echo.endpoint.make = lambda _: page
     client = await clients.one()
@@ -301,10 +303,10 @@ def test_what_is_read_for_nothing_is_bounded_in_a_second(echo: EchoSite) -> None
     assert echo.site.drop(MIB)
 
 
-# Room for others.
+# Connections closed to free places.
 
 
-async def test_the_connection_that_was_idle_longest_makes_room(
+async def test_the_connection_that_was_idle_longest_is_closed_first(
     echo: EchoSite, clients: Clients
 ) -> None:
     first, second, third = await clients.many(3)
@@ -321,7 +323,7 @@ async def test_the_connection_that_was_idle_longest_makes_room(
     assert (await first.ask(GET)).status == 200
 
 
-async def test_heads_and_bodies_that_do_not_come_make_room_and_nothing_that_is_answered(
+async def test_connections_with_unfinished_requests_are_closed_but_not_those_being_answered(
     echo: EchoSite, clients: Clients
 ) -> None:
     echo.endpoint.holds = True

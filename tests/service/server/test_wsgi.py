@@ -228,7 +228,7 @@ async def test_a_body_in_pieces_is_joined_and_closed(app: App, *, fails: bool) -
     assert [name for name, _ in served.failures] == ["ZeroDivisionError"] * fails
 
 
-async def test_an_app_that_fails_is_answered_by_who_knows_what_to_say() -> None:
+async def test_an_app_that_fails_is_answered_with_500() -> None:
     def broken(*_: object) -> Iterable[bytes]:
         raise ZeroDivisionError
 
@@ -279,7 +279,7 @@ async def test_so_many_run_so_many_wait_and_more_are_refused(app: App) -> None:
     assert served.answered.count(503) == 3
 
 
-async def test_who_goes_away_leaves_its_place_to_others(app: App) -> None:
+async def test_the_place_of_a_disconnected_client_is_freed(app: App) -> None:
     app.may_go_on.clear()
     served = threaded(app, threads=1, waiting=0)
     async with client_of(served) as client:
