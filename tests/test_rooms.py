@@ -1,4 +1,4 @@
-"""The rooms keep their laws; `make check` runs the import contracts, here is the rest."""
+"""Import rules of the packages that the import contracts of `make check` can't express."""
 
 import ast
 import json
@@ -13,11 +13,11 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.vacuous import nonempty
 
-_ROOMS = ("model", "service", "loadgen", "monitoring")
+_PACKAGES = ("model", "service", "loadgen", "monitoring")
 _MODULES = sorted(
     path
-    for room in _ROOMS
-    for path in (ROOT / room).rglob("*.py")
+    for package in _PACKAGES
+    for path in (ROOT / package).rglob("*.py")
     if "__pycache__" not in path.parts
 )
 # Configuration and scripts: run, not imported.
@@ -52,11 +52,11 @@ def test_there_are_modules_to_look_at() -> None:
     assert {"model.regno.scorer", "service.app", "model", "service"} <= set(_importable())
 
 
-@pytest.mark.parametrize("room", ["model", "service", "monitoring"])
-def test_importing_all_of_a_package_starts_nothing(room: str, tmp_path: Path) -> None:
-    """One process imports the whole room: a module that starts something is seen all the same."""
+@pytest.mark.parametrize("package", ["model", "service", "monitoring"])
+def test_importing_all_of_a_package_starts_nothing(package: str, tmp_path: Path) -> None:
+    """One process imports the whole package, so each module that starts something is seen."""
     names = [
-        name for name in _importable() if name.split(".")[0] == room and "__main__" not in name
+        name for name in _importable() if name.split(".")[0] == package and "__main__" not in name
     ]
     assert len(names) > 10
     (tmp_path / "whole_room.py").write_text("".join(f"import {name}\n" for name in names))
@@ -107,28 +107,28 @@ def test_only_the_settings_read_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    "room",
+    "package",
     [
         *("model", "model/regno", "service", "service/edge", "deploy"),
         *("loadgen", "loadgen/common", "monitoring"),
     ],
 )
-def test_each_package_docstring_states_its_import_rules(room: str) -> None:
-    law = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text())) or ""
-    assert "import" in law
-    assert "Never" in law or "never" in law
-    assert len(law.splitlines()) <= 10
+def test_each_package_docstring_states_its_import_rules(package: str) -> None:
+    rules = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text())) or ""
+    assert "import" in rules
+    assert "Never" in rules or "never" in rules
+    assert len(rules.splitlines()) <= 10
 
 
 def test_monitoring_reads_only_its_own_files() -> None:
-    """Its code is in an image without the other rooms, and import contracts see no paths."""
-    room = ROOT / "monitoring"
-    modules = [path for path in _MODULES if path.is_relative_to(room)]
+    """Its code is in an image without the other packages, and import contracts see no paths."""
+    package = ROOT / "monitoring"
+    modules = [path for path in _MODULES if path.is_relative_to(package)]
     assert len(modules) > 20
     for path in modules:
         text = path.read_text()
         for level in re.findall(r"__file__\)\.parents\[(\d+)\]", text):
-            assert path.parents[int(level)].is_relative_to(room), _name(path)
+            assert path.parents[int(level)].is_relative_to(package), _name(path)
         assert not re.search(r"""["'/](model|service|loadgen|tests)/\w""", text), _name(path)
 
 

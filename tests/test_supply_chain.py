@@ -67,8 +67,8 @@ def test_every_package_of_a_lock_has_a_version_and_hashes(path: Path) -> None:
 def test_no_source_only_package_is_required() -> None:
     """gunicorn's parser in C is one: what would build it is in no lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = str(project["project"]) + str(project["dependency-groups"])
-    assert "gunicorn-h1c" not in asked
+    required = str(project["project"]) + str(project["dependency-groups"])
+    assert "gunicorn-h1c" not in required
     assert not [path for path in _LOCKS if "gunicorn-h1c" in path.read_text()]
 
 

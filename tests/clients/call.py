@@ -52,7 +52,7 @@ Doubt: TypeAlias = (
 )
 
 
-def reported(doubt: Doubt) -> str:
+def described(doubt: Doubt) -> str:
     if isinstance(doubt, UnseenCategory):
         nearest: str | None = doubt.nearest
         return f"{doubt.kind} {doubt.feature} {'string' if nearest else 'object'}"
@@ -84,7 +84,7 @@ sys.stdout.write(
             "positive": one.body.positive,
             "rows": [scored(first), scored(second), third.error],
             "decision": detailed.body.decision.value,
-            "doubts": [reported(doubt) for doubt in detailed.body.warnings],
+            "doubts": [described(doubt) for doubt in detailed.body.warnings],
             "features": len(explained.body.features),
             "refused": [refused.status.value, refused.body],
         }

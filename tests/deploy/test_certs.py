@@ -81,12 +81,12 @@ def test_openssl_says_nothing_unless_it_fails(tmp_path: Path) -> None:
 
 
 def test_make_certs_puts_them_where_git_does_not_look() -> None:
-    said = subprocess.run(
+    ran = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "certs"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout == "deploy/certs.sh build/certs\n"
+    assert ran.stdout == "deploy/certs.sh build/certs\n"
     assert "/build/" in (ROOT / ".gitignore").read_text().splitlines()

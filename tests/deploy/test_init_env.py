@@ -215,8 +215,8 @@ def test_a_dotenv_of_an_older_version_gets_what_it_lacks_and_nothing_else(tmp_pa
     # What it does not name is as it was before: nothing is chosen for it.
     assert load({}, tmp_path / ".env") == before
     assert {added[name] for name in ("SCORING_API_KEYS_FILE", "SCORING_ADMINS")} == {""}
-    (said,) = [line for line in merged.stdout.splitlines() if line.startswith("Added to ")]
-    assert said.startswith(f"Added to {tmp_path}/.env, with their defaults: SCORING_HOST, ")
+    (line,) = [line for line in merged.stdout.splitlines() if line.startswith("Added to ")]
+    assert line.startswith(f"Added to {tmp_path}/.env, with their defaults: SCORING_HOST, ")
     assert mode(tmp_path / ".env") == 0o600
     assert "which has all settings" in make(tmp_path).stdout
 

@@ -53,8 +53,8 @@ def test_a_stop_ends_an_attacked_server(tmp_path: Path, attack: str) -> None:
         finally:
             attacker.kill()
             attacker.wait()
-        reported = [line for line in server.log() if line.get("logger") != "access"]
-        assert not [line for line in reported if line.get("level") in {"error", "critical"}]
+        messages = [line for line in server.log() if line.get("logger") != "access"]
+        assert not [line for line in messages if line.get("level") in {"error", "critical"}]
 
 
 @pytest.mark.slow

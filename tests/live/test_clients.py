@@ -89,8 +89,8 @@ def test_a_typescript_client_compiles_and_is_answered(
     generator = "node_modules/openapi-typescript/bin/cli.js"
     _node(folder, generator, "document.json", "--output", "schema.ts")
     _node(folder, "node_modules/typescript/bin/tsc", "--project", ".")
-    said = _node(folder, "js/call.js", str(client.base_url), KEY, "example.json")
-    assert json.loads(said) == expected
+    output = _node(folder, "js/call.js", str(client.base_url), KEY, "example.json")
+    assert json.loads(output) == expected
 
 
 def _python(*arguments: object, cwd: Path, path: Path) -> str:
@@ -125,5 +125,5 @@ def test_a_python_client_has_sound_types_and_is_answered(
     call = tmp_path / "call.py"
     call.write_text((_CLIENTS / "call.py").read_text(encoding="utf-8"), encoding="utf-8")
     _python("-m", "mypy", "--strict", call, cwd=tmp_path, path=generated)
-    said = _python(call, client.base_url, KEY, "example.json", cwd=tmp_path, path=generated)
-    assert json.loads(said) == expected
+    output = _python(call, client.base_url, KEY, "example.json", cwd=tmp_path, path=generated)
+    assert json.loads(output) == expected

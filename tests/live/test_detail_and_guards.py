@@ -19,7 +19,7 @@ def _sample(server: Server, name: str, **labels: str) -> float:
     return sum(map(float, re.findall(rf"^{name}{{{wanted}}} (\S+)$", page, re.MULTILINE)))
 
 
-def _reported(server: Server) -> list[dict[str, Any]]:
+def _score_lines(server: Server) -> list[dict[str, Any]]:
     return [line for line in server.log() if line.get("route") == "/reg"]
 
 
@@ -42,7 +42,7 @@ def test_details_go_the_way_of_all_scores(tmp_path: Path) -> None:
             "all are counted under one route",
         )
         eventually(lambda: _sample(server, name, **answered, status="400") == 1, "it is counted")
-        eventually(lambda: len(_reported(server)) == 2 * len(bodies) + 1, "each has its line")
+        eventually(lambda: len(_score_lines(server)) == 2 * len(bodies) + 1, "each has its line")
         assert "detail=" not in server.output()
 
 

@@ -79,10 +79,10 @@ def test_in_the_grace_refused_requests_close_their_connections_too(tmp_path: Pat
 def test_early_rejections_are_counted_and_logged_each_second(tmp_path: Path) -> None:
     with serving(tmp_path, workers="1", max_waiting="0", max_wait_ms="1") as server:
         with connections(server, _MANY) as opened:
-            asked = [reply.status for _ in range(3) for reply in _at_once(server, opened)]
-        refused = sum(status == 429 for status in asked)
-        assert set(asked) == {200, 429}
-        eventually(lambda: _reported(server) == refused, "all refusals are reported")
+            statuses = [reply.status for _ in range(3) for reply in _at_once(server, opened)]
+        refused = sum(status == 429 for status in statuses)
+        assert set(statuses) == {200, 429}
+        eventually(lambda: _logged_rejections(server) == refused, "all refusals are counted")
         with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
             page = client.get("/metrics").text
     samples = dict(line.rsplit(" ", 1) for line in page.splitlines() if line[0] != "#")
@@ -99,7 +99,7 @@ def _at_once(server: Server, opened: list[Connection]) -> list[Reply]:
     return [whole(connection.getresponse()) for connection in opened]
 
 
-def _reported(server: Server) -> int:
+def _logged_rejections(server: Server) -> int:
     lines = [line for line in server.log() if "rejected with 429" in str(line.get("message"))]
     access = [line for line in server.log() if line.get("status") == 429]
     return sum(int(line["message"].split()[0]) for line in lines) + len(access)

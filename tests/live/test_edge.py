@@ -167,8 +167,8 @@ def test_a_whole_body_is_passed_at_once_with_its_length(bare: Edge, echo: Echo) 
         eventually(lambda: len(echo.received) == 1, "the service checks the key")
         assert bare.ask("GET", "/").status == 200
         # The check of the key for a body without a stated length, and the other request.
-        asked = [(received.headers["X-Api-Key"], received.path) for received in echo.received]
-        assert asked == [("k", "/"), ("123321", "/")]
+        checks = [(received.headers["X-Api-Key"], received.path) for received in echo.received]
+        assert checks == [("k", "/"), ("123321", "/")]
         slow.sendall(chunks[40:] + b"0\r\n\r\n")
         response = HTTPResponse(slow)
         response.begin()

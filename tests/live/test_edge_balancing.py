@@ -162,10 +162,10 @@ def test_all_services_down_is_reported_and_they_are_found_again(tmp_path: Path) 
 def test_a_stop_of_the_edge_waits_for_requests_in_flight(
     pair: tuple[Echo, Echo], tmp_path: Path
 ) -> None:
-    asked, go_on = Event(), Event()
+    arrived, go_on = Event(), Event()
 
     def slowly(_: object) -> tuple[int, dict[str, str], bytes]:
-        asked.set()
+        arrived.set()
         go_on.wait(20)
         return 200, {}, b"late"
 
@@ -174,7 +174,7 @@ def test_a_stop_of_the_edge_waits_for_requests_in_flight(
     with edge_before(tmp_path / "edge", pair[0].port) as edge:
         client = Thread(target=lambda: answers.append(edge.ask("POST", "/reg/", VALID)))
         client.start()
-        assert asked.wait(20)
+        assert arrived.wait(20)
         edge.process.send_signal(signal.SIGQUIT)
         eventually(lambda: _refuses(edge.port), "no new connection is taken")
         assert answers == []

@@ -89,9 +89,9 @@ def test_the_key_of_a_large_body_is_checked_before_the_body_is_passed_on(
 ) -> None:
     headers = {"x-api-key": "\tk ", "X-Forwarded-For": "1.2.3.4", "Cookie": "c", "X-Other": "o"}
     assert bare.ask("POST", "/reg/?detail=1", b" " * 100_000, headers).status == 200
-    asked, passed = echo.received
-    assert (asked.method, asked.path, asked.body) == ("GET", "/", b"")
-    assert {name.lower(): value for name, value in asked.headers.items()} == {
+    check, passed = echo.received
+    assert (check.method, check.path, check.body) == ("GET", "/", b"")
+    assert {name.lower(): value for name, value in check.headers.items()} == {
         "host": "127.0.0.1",
         "x-api-key": "k",
         "x-forwarded-for": "127.0.0.1",
@@ -257,10 +257,8 @@ def test_the_example_key_is_no_key_for_other_machines(service: Server, tmp_path:
             assert edge.ask("GET", "/", headers=headers).status == status
             assert edge.ask("POST", "/reg/", VALID, headers).status == status
         eventually(lambda: len(edge.log()) == 4, "each refusal is logged")
-        reported = {
-            (line["address"], line["status"], line["upstream_status"]) for line in edge.log()
-        }
-        assert reported == {("203.0.113.9", 401, "401"), ("2001:db8::1", 401, "401")}
+        logged = {(line["address"], line["status"], line["upstream_status"]) for line in edge.log()}
+        assert logged == {("203.0.113.9", 401, "401"), ("2001:db8::1", 401, "401")}
 
 
 def test_key_guesses_are_limited_by_the_forwarded_address(service: Server, tmp_path: Path) -> None:

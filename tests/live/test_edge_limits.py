@@ -56,7 +56,7 @@ def test_blanks_around_a_key_are_no_other_key(echo: Echo, tmp_path: Path) -> Non
         blanks = [" \t" * number for number in range(10)]
         answers = [many(edge, 1, f"{some}greedy{some}")[0] for some in blanks]
         assert 4 <= statuses(answers).count(200) <= 6
-        assert {reported.headers["x-api-key"] for reported in echo.received} == {"greedy"}
+        assert {received.headers["x-api-key"] for received in echo.received} == {"greedy"}
 
 
 def test_an_address_over_its_rate_is_refused_whatever_the_key(echo: Echo, tmp_path: Path) -> None:

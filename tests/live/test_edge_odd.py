@@ -67,7 +67,7 @@ def _as_read(request: Read) -> tuple[str, bytes, bytes, bytes]:
     return request.method.decode(), path_of(request.target), query, request.body
 
 
-def _reported(request: Received) -> Say:
+def _repeated(request: Received) -> Say:
     """A reply that holds what the edge passed on."""
     path, _, query = request.path.encode("latin-1").partition(b"?")
     read = request.method, path_of(path), query, request.body
@@ -94,7 +94,7 @@ def _assert_read_alike(data: bytes, edge: Edge) -> int:
 @pytest.fixture
 def telling(bare: Edge, echo: Echo) -> Edge:
     """An edge before an upstream that replies with what it got."""
-    echo.answer = _reported
+    echo.answer = _repeated
     return bare
 
 

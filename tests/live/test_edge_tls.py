@@ -256,7 +256,7 @@ def test_a_mapped_certificate_scores_at_the_real_service_without_a_key(
     ):
         reply = edge.ask("POST", "/reg/", VALID, {}, partner)
         assert reply.status == 200
-        [reported] = reply.all("X-Request-Id")
-        eventually(lambda: reported in service.output(), "the request is logged")
-        [line] = [line for line in service.log() if line.get("request_id") == reported]
+        [request_id] = reply.all("X-Request-Id")
+        eventually(lambda: request_id in service.output(), "the request is logged")
+        [line] = [line for line in service.log() if line.get("request_id") == request_id]
         assert line["key"] == "partner"

@@ -23,10 +23,10 @@ _HEX = re.compile(r"[0-9a-f]{32}")
 
 
 def test_a_refusal_of_the_service_keeps_its_retry_after(bare: Edge, echo: Echo) -> None:
-    said = b'{"body":"busy","status":"fail"}'
-    echo.answer = lambda _: (429, {"Retry-After": "7", "Content-Type": "application/json"}, said)
+    body = b'{"body":"busy","status":"fail"}'
+    echo.answer = lambda _: (429, {"Retry-After": "7", "Content-Type": "application/json"}, body)
     reply = bare.ask("POST", "/reg/", VALID)
-    assert (reply.status, reply.all("Retry-After"), reply.body) == (429, ["7"], said)
+    assert (reply.status, reply.all("Retry-After"), reply.body) == (429, ["7"], body)
 
 
 def _oversized(edge: Edge, size: int) -> Answer:
@@ -86,7 +86,7 @@ def test_the_log_has_only_replies_that_the_edge_itself_made(bare: Edge, echo: Ec
     assert bare.ask("POST", "/reg/", VALID).status == 200
     echo.answer = lambda _: (500, {}, b"the service's own")
     assert bare.ask("GET", "/").status == 500
-    [reported] = bare.ask("GET", "/nowhere").all("X-Request-Id")
+    [request_id] = bare.ask("GET", "/nowhere").all("X-Request-Id")
     eventually(lambda: len(bare.log()) > 0, "the reply is in the log")
     [line] = bare.log()
     assert line.pop("seconds") < 1
@@ -95,7 +95,7 @@ def test_the_log_has_only_replies_that_the_edge_itself_made(bare: Edge, echo: Ec
     assert line == {
         "status": 404,
         "reason": "there is nothing at this address",
-        "request_id": reported,
+        "request_id": request_id,
         "address": "127.0.0.1",
         "certificate": "",
         "upstream": "",

@@ -58,11 +58,11 @@ def test_explanations_are_refused_first(tmp_path: Path) -> None:
         with flooding(server.port, _TOO_MANY, 8, body=_ARRAYS) as stream:
             eventually(lambda: 429 in _explain(server, 0.2), "an explanation is refused")
             statuses = _explain(server, 2.0)
-            reported = stream.stop()
+            stats = stream.stop()
         refused = value(server, _SHED.format("explain"))
         assert statuses.count(429) > 0.5 * len(statuses), statuses
         assert set(statuses) <= {200, 429}
-        assert set(reported.counts()) == {"200"}, reported.ends
+        assert set(stats.counts()) == {"200"}, stats.ends
         assert refused >= statuses.count(429)
         assert sum(value(server, _SHED.format(r)) for r in ("full", "deadline", "array")) == 0
         eventually(lambda: 200 in _explain(server, 0.1), "explanations come again")

@@ -95,9 +95,9 @@ def test_old_keys_stay_until_a_good_file_is_there(rotation: Rotation) -> None:
             rotation.put(f"{_GOOD}new:good-{number}\n")
             eventually(partial(rotation.opens, f"good-{number}"), "the good file is taken")
             assert rotation.looks("loaded") == number
-        reported = stream.stop()
-    assert reported.counts().keys() == {"200"}
-    assert reported.ends["200"].count > 300
+        stats = stream.stop()
+    assert stats.counts().keys() == {"200"}
+    assert stats.ends["200"].count > 300
     written = rotation.server.output() + rotation.server.errors()
     assert not stands_in(written, KEY)
     assert "good-" not in written
@@ -105,10 +105,10 @@ def test_old_keys_stay_until_a_good_file_is_there(rotation: Rotation) -> None:
 
 def _fault(rotation: Rotation, break_it: Callable[[Path], None], reason: str) -> None:
     """Break the file; the server must say so once, and count it as long as it lasts."""
-    seen, reported = rotation.looks("refused"), len(rotation.warnings())
+    seen, warned = rotation.looks("refused"), len(rotation.warnings())
     break_it(rotation.file)
     eventually(lambda: rotation.looks("refused") >= seen + 2, "two looks are counted")
-    new = rotation.warnings()[reported:]
+    new = rotation.warnings()[warned:]
     assert new == [f"The API keys file can't be used, the old keys stay: {reason}"]
 
 

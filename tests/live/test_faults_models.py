@@ -69,9 +69,9 @@ def test_the_previous_version_serves_until_the_live_one_can(
         for worker in "01":
             assert value(server, f'scoring_model_live_refused{{worker="{worker}"}}') == 1
         assert value(server, 'scoring_model_loads_total{result="refused"}') >= 3
-        reported = f"The previous version {FIRST} serves, as the live version {live} is refused: "
+        message = f"The previous version {FIRST} serves, as the live version {live} is refused: "
         errors = [line for line in server.log() if line.get("level") == "error"]
-        assert errors[0]["message"] == reported + reason
+        assert errors[0]["message"] == message + reason
         # What is true is said in the registry, and all is well.
         assert post(server, "/model/rollback").status_code == 200
         eventually(lambda: shown(server)["generation"] > 0, "they serve by the aliases")

@@ -68,12 +68,12 @@ def _measured(folder: Path, dsn: str, body: dict[str, Any]) -> StreamStats:
     with started(folder, _APP, **address, workers="1", sentry_dsn=dsn) as server:
         flood = flooding(server.port, _RATE, 8, seconds=_SECONDS)
         with flood as stream, Failing(server, body) as failing:
-            reported = stream.wait()
+            stats = stream.wait()
         assert server.stop() == 0
-    assert reported.counts() == {"200": _RATE * _SECONDS}
+    assert stats.counts() == {"200": _RATE * _SECONDS}
     assert len(failing.statuses) > _ERRORS_A_SECOND
     assert set(failing.statuses) == {500}
-    return reported
+    return stats
 
 
 @pytest.mark.parametrize("sentry", [_refusing, _silent])

@@ -35,8 +35,8 @@ def _capacity(server: Server) -> float:
     """Arrays a second, for 32 clients of which each sends the next when it has its reply."""
     with flooding(server.port, _CLOSED_LOOP, 32, body=_BODY) as stream:
         time.sleep(2)
-        reported = stream.stop()
-    return reported.ends["200"].count / reported.seconds
+        stats = stream.stop()
+    return stats.ends["200"].count / stats.seconds
 
 
 def _overload(server: Server, rate: float) -> tuple[StreamStats, StreamStats]:
@@ -85,7 +85,7 @@ def test_what_is_too_much_is_rejected_and_the_server_recovers(tmp_path: Path) ->
     assert flood.counts().keys() == {"200", "429"}, figures
     assert modest.counts().keys() <= {"200", "429"}, figures
     assert len(flood.bodies) == 1
-    assert shed == sum(reported.counts().get("429", 0) for reported in (flood, modest))
+    assert shed == sum(stats.counts().get("429", 0) for stats in (flood, modest))
     assert flood.ends["200"].count > 100, figures
     assert growth < 25, figures
 

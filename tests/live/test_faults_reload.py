@@ -94,6 +94,6 @@ def test_metrics_stay_true_over_reloads_swaps_and_shadows(tmp_path: Path) -> Non
             _change(registry, FIRST, SECOND, server, scrapes)
         assert value(server, _STARTS) == 2 * (1 + _RELOADS)
         assert _open_files(server) == files
-        reported = stream.stop()
-    assert reported.counts().keys() == {"200"}
+        stats = stream.stop()
+    assert stats.counts().keys() == {"200"}
     assert [line for line in server.log() if line.get("level") == "error"] == []

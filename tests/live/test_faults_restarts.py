@@ -28,10 +28,10 @@ def _address() -> dict[str, str]:
     return {"host": "127.0.0.1", "port": str(free_port())}
 
 
-def _assert_none_failed(reported: StreamStats) -> None:
-    assert reported.counts().keys() == {"200"}
-    assert reported.ends["200"].count > _RATE
-    assert len(reported.bodies) == 1
+def _assert_none_failed(stats: StreamStats) -> None:
+    assert stats.counts().keys() == {"200"}
+    assert stats.ends["200"].count > _RATE
+    assert len(stats.bodies) == 1
 
 
 def _all_up(server: Server, starts: int) -> None:
@@ -51,8 +51,8 @@ def test_hup_fails_no_request(kept: bool, tmp_path: Path) -> None:  # noqa: FBT0
                 server.process.send_signal(signal.SIGHUP)
                 _all_up(server, 2 * generation)
             time.sleep(0.5)
-            reported = stream.stop()
-    _assert_none_failed(reported)
+            stats = stream.stop()
+    _assert_none_failed(stats)
 
 
 @_KEPT
@@ -65,8 +65,8 @@ def test_workers_ended_in_turn_fail_no_request(kept: bool, tmp_path: Path) -> No
                 os.kill(pid, signal.SIGTERM)
                 _all_up(server, starts)
             time.sleep(0.5)
-            reported = stream.stop()
-    _assert_none_failed(reported)
+            stats = stream.stop()
+    _assert_none_failed(stats)
 
 
 @_KEPT
@@ -78,10 +78,10 @@ def test_term_answers_all_that_was_begun(kept: bool, drain: str, tmp_path: Path)
             time.sleep(1)
             assert server.stop() == 0
             time.sleep(0.2)
-            reported = stream.stop()
+            stats = stream.stop()
     # What is refused never reached it; not one connection ended without its reply.
-    assert reported.counts().keys() == {"200", "refused"}
-    assert reported.ends["200"].count > _RATE / 2
+    assert stats.counts().keys() == {"200", "refused"}
+    assert stats.ends["200"].count > _RATE / 2
 
 
 def test_term_answers_connections_that_wait_to_be_accepted(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_term_of_one_of_two_services_behind_the_edge_fails_no_request(tmp_path: 
         time.sleep(1)
         assert first.stop() == 0
         time.sleep(0.5)
-        reported = stream.stop()
-    _assert_none_failed(reported)
+        stats = stream.stop()
+    _assert_none_failed(stats)
 
 
 _GOOD = 'scoring_http_requests_total{key="example",method="POST",route="/reg",status="200"}'
@@ -159,9 +159,9 @@ def test_a_killed_worker_costs_only_what_was_in_flight_in_it(tmp_path: Path) -> 
                 victim.kill()
                 eventually(partial(_has_started, server, kill), "a successor starts")
                 _all_up(server, kill)
-            reported = stream.stop()
+            stats = stream.stop()
         rows, good = value(server, _ROWS), value(server, _GOOD)
-    counts = reported.counts()
+    counts = stats.counts()
     lost = counts.pop("closed", 0)
     # Three times, at most all connections of one of two workers were in the middle of a request.
     assert counts.keys() == {"200"}
@@ -169,7 +169,7 @@ def test_a_killed_worker_costs_only_what_was_in_flight_in_it(tmp_path: Path) -> 
     assert counts["200"] <= rows <= counts["200"] + lost
     # Requests are counted as the turn in which they were answered ends.
     assert counts["200"] - 3 * _CONNECTIONS // 2 <= good <= rows
-    assert len(reported.bodies) == 1
+    assert len(stats.bodies) == 1
 
 
 def _has_started(server: Server, starts: int) -> bool:

@@ -49,7 +49,8 @@ def test_when_no_process_can_start_the_live_workers_serve_and_the_start_is_retri
         dies, lives = server.workers()
         dies.kill()
         eventually(
-            lambda: _has_logged(server, "can't be started, 1 of 2", _AGAIN), "it is reported"
+            lambda: _has_logged(server, "can't be started, 1 of 2", _AGAIN),
+            "the failed start is logged",
         )
         assert _scores(server)
         server.process.send_signal(signal.SIGHUP)
@@ -70,7 +71,8 @@ def test_a_start_without_processes_waits_for_them(tmp_path: Path) -> None:
         server = Server(tmp_path, {}, through=group.through)
         try:
             eventually(
-                lambda: _has_logged(server, "can't be started, 0 of 2", _AGAIN), "it is reported"
+                lambda: _has_logged(server, "can't be started, 0 of 2", _AGAIN),
+                "the failed start is logged",
             )
             group.allow(100)
             server.wait_ready()

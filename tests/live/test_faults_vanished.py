@@ -121,7 +121,10 @@ def test_while_the_folder_can_not_be_made_the_page_says_so_and_all_serve(server:
     first, _ = server.workers()
     first.kill()
     eventually(lambda: first.pid not in server.pids() and len(server.pids()) == 2, "replaced")
-    eventually(lambda: len(_messages(server, "Some metrics are missing")) == 1, "it is reported")
+    eventually(
+        lambda: len(_messages(server, "Some metrics are missing")) == 1,
+        "the missing metrics are logged",
+    )
     assert _scores(server)
     folder.unlink()
     eventually(lambda: _page(server)[0] == 200, "the page is back")

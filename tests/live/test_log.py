@@ -153,24 +153,24 @@ def test_a_reader_that_stands_still_costs_lines_and_no_reply(tmp_path: Path) -> 
     incoming, outgoing = os.pipe()
     settings = {"SCORING_WORKERS": "1", "SCORING_METRICS_TOKEN": METRICS_TOKEN}
     with _writing_to(outgoing, tmp_path, **settings) as server, connections(server, 8) as opened:
-        asked = 2  # the last two questions for the count, which are lines too
+        requested = 2  # the last two requests for the count, which are lines too
         while not _dropped(server):
             asking = [Thread(target=_ask_often, args=(connection,)) for connection in opened]
             for thread in asking:
                 thread.start()
             for thread in asking:
                 thread.join()
-            asked += 100 * len(opened) + 1
+            requested += 100 * len(opened) + 1
         reader = Reader(incoming)
         eventually(lambda: "were dropped" in reader.text(), "the log says what was dropped")
         dropped = int(_dropped(server))
         assert dropped > 0
     lines = [json.loads(line) for line in reader.whole().splitlines()]
     os.close(incoming)
-    reported = [line["message"] for line in lines if "were dropped" in line.get("message", "")]
-    assert [int(message.split()[0]) for message in reported] == [dropped]
+    messages = [line["message"] for line in lines if "were dropped" in line.get("message", "")]
+    assert [int(message.split()[0]) for message in messages] == [dropped]
     written = [line["request_id"] for line in lines if line.get("route") in {"/", "/metrics"}]
-    assert len(written) == len(set(written)) == asked - dropped
+    assert len(written) == len(set(written)) == requested - dropped
 
 
 def _dropped(server: Server) -> float:
@@ -191,8 +191,8 @@ def test_the_levels_and_the_share_are_settings(
             assert client.get(address).status_code == status
         doubtful = {**request_body, "camera_class": "new"}
         assert client.post("/reg/", json=doubtful).status_code == 200
-    reported = [(line["route"], line["status"]) for line in server.log() if "status" in line]
-    assert reported == [("unmatched", 404), ("/docs", 308), ("/reg", 200)]
+    logged = [(line["route"], line["status"]) for line in server.log() if "status" in line]
+    assert logged == [("unmatched", 404), ("/docs", 308), ("/reg", 200)]
     with serving(tmp_path / "2", log_level="warning") as server, connections(server, 4) as opened:
         for connection in opened:
             assert connection.ask("GET", "/nowhere").status == 404

@@ -177,7 +177,7 @@ def test_what_is_no_http_has_a_line_and_a_count(tmp_path: Path) -> None:
         assert reply.status == 400
         eventually(partial(has, server, sample, 1), "it is counted")
 
-        def reported() -> list[str]:
+        def logged() -> list[str]:
             return [line["request_id"] for line in server.log() if line.get("status") == 400]
 
-        eventually(lambda: reported() == [reply.headers["x-request-id"]], "it has a line")
+        eventually(lambda: logged() == [reply.headers["x-request-id"]], "it has a line")

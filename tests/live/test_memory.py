@@ -70,8 +70,8 @@ def test_under_steady_load_memory_does_not_grow(tmp_path: Path) -> None:
         for _ in range(30):
             time.sleep(seconds / 30)
             resident.append(_resident(server))
-        reported = stream.stop()
-    assert reported.counts().keys() == {"200"}
+        stats = stream.stop()
+    assert stats.counts().keys() == {"200"}
     assert max(resident[15:]) - max(resident[:15]) < 5, resident
 
 

@@ -41,10 +41,10 @@ def test_a_model_with_its_classes_turned_round_is_served_the_right_way_round(
     sure, unsure = ({**_ROWS[0], "afts_regno_ai_score": score} for score in (0.99, 0.01))
     with serving(tmp_path / "server", model=str(_turned(tmp_path)), workers="1") as server:
         for row, positive, decision in ((sure, 0.8831, "network"), (unsure, 0.1826, "camera")):
-            reported = _post(server, "/reg/?detail=1", row)
-            assert reported["positive"] == pytest.approx(positive, abs=1e-4)
-            assert reported["negative"] == pytest.approx(1 - positive, abs=1e-4)
-            assert reported["decision"] == decision
+            detail = _post(server, "/reg/?detail=1", row)
+            assert detail["positive"] == pytest.approx(positive, abs=1e-4)
+            assert detail["negative"] == pytest.approx(1 - positive, abs=1e-4)
+            assert detail["decision"] == decision
         explained = _post(server, "/reg/explain", [sure, unsure])
         assert [row["features"][0]["pushes"] for row in explained] == ["network", "camera"]
         one, few = [_post(server, "/reg/", row) for row in _ROWS], _post(server, "/reg/", _ROWS)
@@ -57,8 +57,8 @@ def test_a_registry_serves_the_class_that_was_named(tmp_path: Path) -> None:
     command(tmp_path, "add", path, "--version", "v1", "--positive-class", "b", *models)
     command(tmp_path, "promote", "v1", *models)
     with following(tmp_path) as server:
-        reported = shown(server)
-        assert (reported["classes"], reported["positive_class"]) == (["b", "a"], "b")
+        state = shown(server)
+        assert (state["classes"], state["positive_class"]) == (["b", "a"], "b")
         sure = [score["positive"] > 0.5 for score in _post(server, "/reg/", _ROWS)]
         log = server.output()
     assert f"(SCORING_REGISTRY: {tmp_path / 'models'}; positive is class b of b and a) at " in log
@@ -139,6 +139,6 @@ def test_an_older_manifest_is_served_as_before(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     settings = {"model": str(path), "workers": "1", "admins": "example"}
     with serving(tmp_path / "server", **settings) as server:
-        reported = shown(server)
-        assert (reported["positive_class"], reported["unexplained"]) == ("1", "")
+        state = shown(server)
+        assert (state["positive_class"], state["unexplained"]) == ("1", "")
         assert _post(server, "/reg/", example())["positive"] == manifest["golden"][0]

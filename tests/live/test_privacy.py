@@ -193,8 +193,8 @@ def _travel(server: Server, row: dict[str, Any]) -> None:
     slow.join()
 
 
-def _found(reported: str) -> set[str]:
-    return {secret for secret in SECRETS if secret in reported}
+def _found(content: str) -> set[str]:
+    return {secret for secret in SECRETS if secret in content}
 
 
 def test_neither_plate_nor_key_comes_out_of_any_outlet(
@@ -224,18 +224,18 @@ def test_neither_plate_nor_key_comes_out_of_any_outlet(
         "reports": receiver.everything(),
         "spans": b"".join(collector.bodies).decode("utf-8", "replace"),
     }
-    assert {name: _found(reported) for name, reported in outlets.items() if _found(reported)} == {}
+    assert {name: _found(content) for name, content in outlets.items() if _found(content)} == {}
     _assert_all_roads_were_taken(server, collector, page)
 
 
 def _assert_all_roads_were_taken(server: Server, collector: Collector, page: str) -> None:
     """Silence proves nothing where nothing was reported."""
-    reported = [line for line in server.log() if line["logger"] == "access"]
+    logged = [line for line in server.log() if line["logger"] == "access"]
     expected = {200, 400, 401, 404, 405, 408, 413, 415, 500}
-    assert expected <= {line["status"] for line in reported}
+    assert expected <= {line["status"] for line in logged}
     for status in expected:
         assert f'status="{status}"' in page
-    assert {line["key"] for line in reported} == {"", "partner"}
+    assert {line["key"] for line in logged} == {"", "partner"}
     assert len(collector.spans()) > 200
     assert sum("Internal error" in line.get("message", "") for line in server.log()) > 5
-    assert sum(line["route"] == "unmatched" and line["status"] == 400 for line in reported) >= 8
+    assert sum(line["route"] == "unmatched" and line["status"] == 400 for line in logged) >= 8

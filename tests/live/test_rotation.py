@@ -37,12 +37,12 @@ def test_keys_rotate_without_a_restart(tmp_path: Path) -> None:
             eventually(lambda: _statuses(opened) == {(200, 200)}, "both keys open")
             keys.write_text(f"office:{NEW}\n")
             eventually(lambda: _statuses(opened) == {(401, 200)}, "the old key is shut out")
-            for reported, useless in enumerate((b"# nothing\n", b"\xff\xfe"), start=1):
+            for attempt, useless in enumerate((b"# nothing\n", b"\xff\xfe"), start=1):
                 keys.write_bytes(useless)
 
-                def both_say_so(reported: int = reported) -> bool:
+                def both_say_so(attempt: int = attempt) -> bool:
                     assert _statuses(opened) == {(401, 200)}, "the keys of the last good file"
-                    return server.output().count("the old keys stay") >= 2 * reported
+                    return server.output().count("the old keys stay") >= 2 * attempt
 
                 eventually(both_say_so, "both workers say that the file can't be used")
         assert server.pids() == pids

@@ -36,4 +36,4 @@ def test_schemathesis_finds_no_fault(tmp_path: Path) -> None:
             check=False,
         )
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr
-    assert "Tested: 11" in ran.stdout, "every operation was asked"
+    assert "Tested: 11" in ran.stdout, "every operation was requested"

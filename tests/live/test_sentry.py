@@ -69,7 +69,7 @@ def test_a_500_arrives_once_with_its_place_and_none_of_its_secrets(
     assert event["transaction"] == "POST /reg"
     assert event["tags"]["request_id"] == "planted-1"
     assert event["tags"]["key"] == "partner"
-    assert [reported["type"] for reported in event["exception"]["values"]] == [
+    assert [error["type"] for error in event["exception"]["values"]] == [
         "ValueError",
         "RuntimeError",
     ]
@@ -85,8 +85,8 @@ def test_what_breaks_outside_the_app_is_reported_too(tmp_path: Path, receiver: K
             assert client.get("/midway").status_code == 500
             assert client.get("/stray").status_code == 200
         eventually(lambda: len(receiver.events()) == 3, "three reports arrive")
-    reported = [event["exception"]["values"][-1] for event in receiver.events()]
-    assert {reported["type"] for reported in reported} == {"RuntimeError"}
+    errors = [event["exception"]["values"][-1] for event in receiver.events()]
+    assert {error["type"] for error in errors} == {"RuntimeError"}
     transactions = {event["transaction"] for event in receiver.events()}
     assert transactions == {"unmatched", "GET /midway", "GET /outside"}
     for secret in (PLATE, KEY, "no score for"):

@@ -39,9 +39,9 @@ def test_at_the_promised_rate_all_are_answered_and_all_are_compared(tmp_path: Pa
     with ExitStack() as stack:
         server = _started(stack, tmp_path, _SHADOWED)
         with flooding(server.port, _RATE, 32, seconds=_SECONDS) as stream:
-            reported = stream.wait()
+            stats = stream.wait()
         due = _RATE * _SECONDS
-        assert reported.counts() == {"200": due}
+        assert stats.counts() == {"200": due}
         eventually(lambda: _rows(server, "scored") + _rows(server, "dropped") == due, "all counted")
         assert _rows(server, "failed") == 0
         # Where others want the machine, rows are dropped.

@@ -53,9 +53,9 @@ def test_a_scored_request_is_one_server_span(
     assert span.start_time_unix_nano < span.end_time_unix_nano
     assert before - _CLOCK_SET < span.start_time_unix_nano
     assert span.end_time_unix_nano < after + _CLOCK_SET
-    reported = plain(span.attributes)
-    stages = {name: reported.pop(name) for name in list(reported) if name.endswith("_seconds")}
-    assert reported == {
+    attributes = plain(span.attributes)
+    stages = {name: attributes.pop(name) for name in list(attributes) if name.endswith("_seconds")}
+    assert attributes == {
         "http.request.method": "POST",
         "http.route": "/reg",
         "http.response.status_code": 200,
@@ -87,7 +87,7 @@ def test_what_is_not_scored_has_a_span_too(tmp_path: Path, collector: Collector)
         assert client.request("PROPFIND", "/reg/").status_code == 405
         assert client.get("/outside").status_code == 500
         assert client.get("/").status_code == 200
-    reported = {
+    spans = {
         (span.name, plain(span.attributes)["http.response.status_code"], span.status.code)
         for span in collector.spans()
     }
@@ -95,8 +95,8 @@ def test_what_is_not_scored_has_a_span_too(tmp_path: Path, collector: Collector)
         ("GET /healthz", 200, Status.STATUS_CODE_UNSET),
         ("GET", 404, Status.STATUS_CODE_UNSET),
         ("GET /", 200, Status.STATUS_CODE_UNSET),
-    } <= reported
-    assert {status for name, status, _ in reported if name == "HTTP /reg"} == {405}
+    } <= spans
+    assert {status for name, status, _ in spans if name == "HTTP /reg"} == {405}
     (broken,) = [span for span in collector.spans() if span.status.code == Status.STATUS_CODE_ERROR]
     assert plain(broken.attributes)["error.type"] == "500"
     methods = [plain(span.attributes)["http.request.method"] for span in collector.spans()]

@@ -52,13 +52,13 @@ def test_fifty_swaps_in_a_stream_fail_no_request_and_mix_no_scores(tmp_path: Pat
                 mixed.append(value(server, "scoring_model_mixed_seconds"))
                 if number == 0:
                     of_second = scored(server)
-            reported = stream.stop()
+            stats = stream.stop()
         # Most of them: a machine may stand still between the changes of two workers.
         assert median(mixed) < 0.05
         assert value(server, 'scoring_model_loads_total{result="refused"}') == 0
-    assert reported.counts().keys() == {"200"}
+    assert stats.counts().keys() == {"200"}
     # Each body came with the version that makes it, and with no other.
-    assert reported.bodies == sorted([of_first, of_second])
+    assert stats.bodies == sorted([of_first, of_second])
     assert of_first[1] != of_second[1]
     assert after[-1] < 1.1 * after[4]
 
@@ -142,8 +142,8 @@ def test_the_shadow_is_chosen_over_http_and_everything_is_on_record(tmp_path: Pa
         assert (chosen.status_code, chosen.json()["body"]["aliases"]["shadow"]) == (200, SECOND)
         eventually(lambda: _shadows(server) == [SECOND] * 2, "both have the shadow")
         live = post(server, "/model/shadow", {"version": FIRST})
-        reported = f"{FIRST} is live: it can't be its own shadow"
-        assert (live.status_code, live.json()["body"]) == (409, reported)
+        message = f"{FIRST} is live: it can't be its own shadow"
+        assert (live.status_code, live.json()["body"]) == (409, message)
         assert post(server, "/model/shadow").status_code == 200
         eventually(lambda: _shadows(server) == [""] * 2, "there is none any more")
         with server.client() as client:

@@ -90,8 +90,8 @@ _DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 def _all_refuse(server: Server, version: str, reason: str) -> bool:
     notes = shown(server)["workers"]
-    reported = [note["refused"] and note["refused"]["version"] == version for note in notes]
-    return all(reported) and all(reason in note["reason"] for note in notes)
+    refused = [note["refused"] and note["refused"]["version"] == version for note in notes]
+    return all(refused) and all(reason in note["reason"] for note in notes)
 
 
 def test_a_version_that_cant_be_served_is_refused_by_name_and_fails_no_request(
@@ -117,9 +117,9 @@ def test_a_version_that_cant_be_served_is_refused_by_name_and_fails_no_request(
         careless.promote(SECOND, who="the tests")
         wait_until_all_serve(server, SECOND)
         of_second = scored(server)
-        reported = stream.stop()
-    assert reported.counts().keys() == {"200"}
-    assert reported.bodies == sorted([of_first, of_second])
+        stats = stream.stop()
+    assert stats.counts().keys() == {"200"}
+    assert stats.bodies == sorted([of_first, of_second])
 
 
 def test_instead_of_a_refused_version_another_is_promoted_over_http(tmp_path: Path) -> None:
@@ -151,7 +151,9 @@ def test_a_missing_registry_is_reported_and_fails_no_request(tmp_path: Path) -> 
     with following(tmp_path) as server:
         for broken in (b"{", b""):
             aliases.write_bytes(broken)
-            eventually(lambda: _state(server) == {"unreachable"}, "it is reported")
+            eventually(
+                lambda: _state(server) == {"unreachable"}, "the registry counts as unreachable"
+            )
             assert scored(server)[0] == FIRST
             assert value(server, 'scoring_model_registry_up{worker="0"}') == 0
             aliases.write_bytes(good)
@@ -198,12 +200,16 @@ def test_a_slow_or_unreachable_s3_fails_no_request(
             wait_until_all_serve(server, SECOND)
             with flooding(server.port, 100, 8) as stream:
                 store.pause()
-                eventually(lambda: _state(server) == {"unreachable"}, "it is reported")
+                eventually(
+                    lambda: _state(server) == {"unreachable"}, "the registry counts as unreachable"
+                )
                 store.resume()
                 eventually(lambda: _state(server) == {"serving"}, "it is well again")
-                reported = stream.stop()
-            assert reported.counts().keys() == {"200"}
+                stats = stream.stop()
+            assert stats.counts().keys() == {"200"}
             store.kill()
-            eventually(lambda: _state(server) == {"unreachable"}, "it is reported")
+            eventually(
+                lambda: _state(server) == {"unreachable"}, "the registry counts as unreachable"
+            )
             assert scored(server)[0] == SECOND
             assert serves(server, SECOND)

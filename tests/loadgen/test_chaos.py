@@ -59,16 +59,16 @@ def test_a_killed_worker_costs_at_most_what_it_was_at_and_other_changes_nothing(
         [sys.executable, "-m", "loadgen.chaos", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
-    said = finished.stdout + finished.stderr
+    output = finished.stdout + finished.stderr
     content = json.loads((tmp_path / "chaos.json").read_text(encoding="utf-8"))
     stages = {stage["name"]: sum(stage["failures"].values()) for stage in content["stages"]}
-    assert "replaced within" in said
-    assert "2 workers in turn within" in said
-    assert "FAILED" not in said
-    assert stages["nothing"] == 0, said
-    assert stages["worker killed"] <= 3, said
-    assert stages["rolling restart"] == 0, said
-    assert re.search(r"another version in all workers within \S+ s, back in all", said), said
-    assert stages["model swapped"] == 0, said
-    assert len(content["models"]) == 2, said  # it served both
+    assert "replaced within" in output
+    assert "2 workers in turn within" in output
+    assert "FAILED" not in output
+    assert stages["nothing"] == 0, output
+    assert stages["worker killed"] <= 3, output
+    assert stages["rolling restart"] == 0, output
+    assert re.search(r"another version in all workers within \S+ s, back in all", output), output
+    assert stages["model swapped"] == 0, output
+    assert len(content["models"]) == 2, output  # it served both
     assert content["golden_rows"] > 10

@@ -31,5 +31,5 @@ def test_the_clock_stops_while_no_process_runs() -> None:
         process.send_signal(signal.SIGSTOP)
         time.sleep(0.5)
         process.send_signal(signal.SIGCONT)
-        said, _ = process.communicate("\n", timeout=60)
-    assert float(said) > 0.4
+        output, _ = process.communicate("\n", timeout=60)
+    assert float(output) > 0.4

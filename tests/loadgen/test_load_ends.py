@@ -48,11 +48,11 @@ URL = "http://127.0.0.1:1"
 def test_an_invalid_setting_is_rejected_before_anything_is_sent(
     tmp_path: Path, arguments: tuple[str, ...], key: str, reason: str
 ) -> None:
-    code, said = load(tmp_path, shapes_file(tmp_path), *arguments, LOADGEN_API_KEY=key)
-    assert code == 2, said
-    assert reason in said
-    assert "Traceback" not in said
-    assert "lines" not in said
+    code, output = load(tmp_path, shapes_file(tmp_path), *arguments, LOADGEN_API_KEY=key)
+    assert code == 2, output
+    assert reason in output
+    assert "Traceback" not in output
+    assert "lines" not in output
 
 
 @pytest.mark.parametrize("content", [None, "", "two keys", "ключ"])
@@ -62,9 +62,9 @@ def test_a_file_without_a_key_is_named(content: str | None, tmp_path: Path) -> N
         file.write_text(content)
     url = f"http://127.0.0.1:{free_port()}"
     shapes = shapes_file(tmp_path)
-    code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY_FILE=str(file))
+    code, output = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY_FILE=str(file))
     assert code == 2
-    assert said.startswith(f"Not started. LOADGEN_API_KEY_FILE: {file} ")
+    assert output.startswith(f"Not started. LOADGEN_API_KEY_FILE: {file} ")
 
 
 @pytest.mark.slow
@@ -96,9 +96,9 @@ def test_a_folder_that_is_gone_when_a_run_ends_is_named(tmp_path: Path) -> None:
     ) as process:  # fmt: skip
         next(line for line in process.stdout or () if line.startswith("   1 s"))
         out.rmdir()
-        said, errors = process.communicate(timeout=30)
-    assert process.returncode == 2, said + errors
-    assert "requests a second" in said
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 2, output + errors
+    assert "requests a second" in output
     assert f"Not written. {out}: No such file or directory" in errors
     assert "Traceback" not in errors
 
@@ -116,8 +116,8 @@ def test_a_master_whose_last_worker_is_lost_ends(tmp_path: Path) -> None:
             next(line for line in master.stdout or () if line.startswith("   1 s"))
             worker.kill()
             try:
-                said, _ = master.communicate(timeout=20)
+                output, _ = master.communicate(timeout=20)
             finally:
                 master.kill()
-    assert master.returncode == EXIT_CODES[Outcome.NOTHING_RAN], said
-    assert "Stopped before its end: no verdict" in said
+    assert master.returncode == EXIT_CODES[Outcome.NOTHING_RAN], output
+    assert "Stopped before its end: no verdict" in output

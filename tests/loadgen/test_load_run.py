@@ -26,9 +26,9 @@ def test_a_service_with_stalls_breaks(tmp_path: Path) -> None:
     """A closed loop would have sent nothing meanwhile, and measured one slow request a user."""
     with double(every=5, stall=1) as url:
         shapes = shapes_file(tmp_path, seconds=10)
-        code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
+        code, output = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
     (stage,) = written(tmp_path)["stages"]
-    assert code == 1, said
+    assert code == 1, output
     assert stage["sent"] == stage["planned"] == 1000
     assert stage["latency_ms"]["p99"] >= 500
     assert {check["name"] for check in stage["checks"] if not check["holds"]} >= {"p99, ms"}
@@ -41,15 +41,15 @@ def test_two_workers_share_one_schedule(tmp_path: Path) -> None:
             another_run.bind(("", LOCUSTS_PORT))
             another_run.listen()
         arguments = ("--url", url, "--processes", "2")
-        code, said = load(tmp_path, shapes_file(tmp_path), *arguments, LOADGEN_API_KEY="k")
+        code, output = load(tmp_path, shapes_file(tmp_path), *arguments, LOADGEN_API_KEY="k")
     content = written(tmp_path)
     (stage,) = content["stages"]
-    assert content["about"]["generators"] == 2, said
+    assert content["about"]["generators"] == 2, output
     assert stage["sent"] == stage["planned"] == 600
     assert stage["failures"] == {}
-    assert "Golden rows: not checked, the service names no version" in said
-    assert re.search(r"golden rows with another score +- +≤ +0  not checked\n", said)
-    assert code in {0, 1}, said  # how quick the double is on a busy machine is not the question
+    assert "Golden rows: not checked, the service names no version" in output
+    assert re.search(r"golden rows with another score +- +≤ +0  not checked\n", output)
+    assert code in {0, 1}, output  # how quick the double is on a busy machine is not the question
 
 
 @pytest.mark.slow
@@ -71,12 +71,12 @@ def test_generators_by_hand_use_the_schedule_of_the_master(tmp_path: Path) -> No
         worker = locust("--worker", "--master-port", port, "--shapes", str(others),
                         PYTHONPATH=str(tmp_path))  # fmt: skip
         with master, worker:
-            said, _ = master.communicate(timeout=60)
+            output, _ = master.communicate(timeout=60)
             worker.wait(20)
     (stage,) = written(tmp_path)["stages"]
-    assert master.returncode == 1, said
+    assert master.returncode == 1, output
     assert stage["planned"] == 400
-    assert set(stage["failures"]) == {"single: TimeoutError"}, said
+    assert set(stage["failures"]) == {"single: TimeoutError"}, output
 
 
 @pytest.mark.slow
@@ -90,17 +90,17 @@ def test_a_generator_that_stood_still_gives_no_verdict(tmp_path: Path) -> None:
             process.send_signal(signal.SIGSTOP)
             time.sleep(1)
             process.send_signal(signal.SIGCONT)
-            said = process.communicate(timeout=60)[0]
-    assert process.returncode == EXIT_CODES[Outcome.GENERATOR_LAGGED], said
+            output = process.communicate(timeout=60)[0]
+    assert process.returncode == EXIT_CODES[Outcome.GENERATOR_LAGGED], output
 
 
 @pytest.mark.slow
 def test_a_service_that_refuses_everything_breaks(tmp_path: Path) -> None:
     with double() as url:
         shapes = shapes_file(tmp_path, mix="wrong_key = 1", seconds=3)
-        code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
+        code, output = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
     (stage,) = written(tmp_path)["stages"]
-    assert code == 1, said
+    assert code == 1, output
     assert stage["failures"] == {"wrong_key: status 200, not 401": 300}
     assert stage["right"] == 0
 
@@ -109,9 +109,9 @@ def test_a_service_that_refuses_everything_breaks(tmp_path: Path) -> None:
 def test_an_address_without_a_listener_breaks(tmp_path: Path) -> None:
     shapes = shapes_file(tmp_path, seconds=2)
     url = f"http://127.0.0.1:{free_port()}"
-    code, said = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
-    assert code == 1, said
-    assert "single: ConnectionRefusedError" in said
+    code, output = load(tmp_path, shapes, "--url", url, LOADGEN_API_KEY="k")
+    assert code == 1, output
+    assert "single: ConnectionRefusedError" in output
 
 
 class HalfReplies(socketserver.StreamRequestHandler):
@@ -153,12 +153,12 @@ def failures(folder: Path, handler: type[HalfReplies]) -> dict[str, int]:
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}"
             shapes = shapes_file(folder, seconds=2, rate=20)
-            code, said = load(folder, shapes, "--url", url, LOADGEN_API_KEY="k")
+            code, output = load(folder, shapes, "--url", url, LOADGEN_API_KEY="k")
         finally:
             server.shutdown()
             thread.join()
     (stage,) = written(folder)["stages"]
-    assert code == 1, said
+    assert code == 1, output
     assert stage["sent"] == 40
     found: dict[str, int] = stage["failures"]
     return found
@@ -187,14 +187,14 @@ def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
 def test_the_real_service_gives_all_right_replies_to_every_kind(tmp_path: Path) -> None:
     mix = "single = 80\narray = 10\nbad = 5\nwrong_key = 5"
     shapes = shapes_file(tmp_path, mix=mix, limits="objective")
-    code, said = load(tmp_path, shapes)
+    code, output = load(tmp_path, shapes)
     content = written(tmp_path)
     (stage,) = content["stages"]
     # After a moment in which the machine stood still, arrays are the first to be refused.
-    assert set(stage["failures"]) <= {"array: status 429, not 200"}, said
+    assert set(stage["failures"]) <= {"array: status 429, not 200"}, output
     assert stage["sent"] == stage["planned"] == 600
     assert content["golden_rows"] > 50
-    assert code in {0, 1}, said
+    assert code in {0, 1}, output
     page = (tmp_path / "out/made.html").read_text(encoding="utf-8")
     assert content["outcome"] in page
     assert "<svg" in page
@@ -249,10 +249,10 @@ def test_a_worker_without_a_key_has_the_master_s(tmp_path: Path) -> None:
                         LOADGEN_API_KEY_FILE=str(tmp_path / "key"))  # fmt: skip
         worker = locust("--worker", "--master-port", port, *files, LOADGEN_API_KEY="")
         with master, worker:
-            said, _ = master.communicate(timeout=60)
+            output, _ = master.communicate(timeout=60)
             worker.wait(20)
     (stage,) = written(tmp_path)["stages"]
-    assert stage["failures"] == {}, said
+    assert stage["failures"] == {}, output
     assert stage["sent"] == 40
 
 
@@ -263,7 +263,7 @@ def test_the_key_may_stand_in_a_file(tmp_path: Path) -> None:
     with serving(tmp_path / "served", **address) as server:
         shapes = shapes_file(tmp_path, seconds=2, rate=20, limits="objective")
         given = {"LOADGEN_API_KEY_FILE": str(tmp_path / "key")}
-        _, said = load(tmp_path, shapes, "--url", server.url, **given)
+        _, output = load(tmp_path, shapes, "--url", server.url, **given)
     (stage,) = written(tmp_path)["stages"]
-    assert stage["failures"] == {}, said
+    assert stage["failures"] == {}, output
     assert stage["sent"] == 40

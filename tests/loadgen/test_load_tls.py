@@ -26,12 +26,12 @@ def test_the_key_is_not_sent_to_an_untrusted_server(tmp_path: Path) -> None:
         edge_before(tmp_path / "edge", port, **files) as edge,
     ):
         url = ("--url", f"https://localhost:{edge.port}")
-        code, said = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY)
-        assert code == 1, said
+        code, output = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY)
+        assert code == 1, output
         assert failures(tmp_path) == {"single: SSLCertVerificationError": _REQUESTS}
         trusted = {"SSL_CERT_FILE": f"{certificates}/ca.crt"}
-        _, said = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY, **trusted)
-        assert failures(tmp_path) == {}, said
+        _, output = load(tmp_path, shapes, *url, LOADGEN_API_KEY=KEY, **trusted)
+        assert failures(tmp_path) == {}, output
 
 
 def failures(folder: Path) -> dict[str, int]:

@@ -122,10 +122,10 @@ def test_classes_without_a_telling_name_are_refused_unless_one_is_named(tmp_path
     path = toys.save(model, tmp_path)
     with pytest.raises(ModelRefused) as caught:
         RegnoScorer.load(path)
-    reported = str(caught.value)
-    assert f"{path} is refused: its classes are network and camera, and it is not clear" in reported
+    message = str(caught.value)
+    assert f"{path} is refused: its classes are network and camera, and it is not clear" in message
     for name in ("SCORING_POSITIVE_CLASS", "--positive-class", "positive_class in its manifest"):
-        assert name in reported
+        assert name in message
     for name in ("network", "camera"):
         scorer = RegnoScorer.load(path, name, warm=True)
         assert (scorer.classes, scorer.positive_class) == (("network", "camera"), name)

@@ -92,10 +92,10 @@ def test_the_values_are_those_of_the_row_and_the_text_are_plain(
 ) -> None:
     body = {**request_body, "regno_recognize": "А_9", "direction": 1, "recognition_accuracy": 6.4}
     (result,) = _explained(scorer, explainer, from_fields(**body))
-    reported = {each.feature: each for each in result.features}
-    assert reported["cam_len"].value == 3
-    assert reported["foreign_sym"].value is None
-    assert reported["regno_recognize_text"].value == "А _ 9"
+    features = {each.feature: each for each in result.features}
+    assert features["cam_len"].value == 3
+    assert features["foreign_sym"].value is None
+    assert features["regno_recognize_text"].value == "А _ 9"
     for feature, message in {
         "cam_len": "the camera's reading has 3 characters: ",
         "regno_template": "the camera's reading fits no known format: ",
@@ -103,11 +103,11 @@ def test_the_values_are_those_of_the_row_and_the_text_are_plain(
         "recognition_accuracy": "the camera's confidence in its reading is 6.4 %: ",
         "regno_recognize_text": "the characters that the camera read: ",
     }.items():
-        assert reported[feature].text.startswith(message)
+        assert features[feature].text.startswith(message)
     first = result.features[0]
     assert f"speaks for the {first.pushes}, {first.contribution:+.3f} " in first.text
     assert result.text.startswith(f"The network is right with {100 * result.positive:.1f} %")
-    assert reported[first.feature].text.partition(": ")[0] in result.text
+    assert features[first.feature].text.partition(": ")[0] in result.text
 
 
 def test_no_text_holds_a_plate(scorer: RegnoScorer, explainer: Explainer) -> None:

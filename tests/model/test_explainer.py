@@ -81,9 +81,9 @@ def test_one_that_was_killed_is_replaced(running: Running, scorer: RegnoScorer) 
 
 def test_what_takes_too_long_is_ended(running: Running, scorer: RegnoScorer) -> None:
     os.kill(running.process.pid, signal.SIGSTOP)
-    with pytest.raises(NotExplained) as reported:
+    with pytest.raises(NotExplained) as caught:
         _ask(scorer, running.explainer, 0.05)
-    assert not reported.value.in_time
+    assert not caught.value.in_time
     assert not running.process.is_running()
 
 

@@ -28,16 +28,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _load(folder: Path, reported: Json | str, *, warm: bool = True) -> RegnoScorer:
-    text = reported if isinstance(reported, str) else json.dumps(reported)
+def _load(folder: Path, manifest: Json | str, *, warm: bool = True) -> RegnoScorer:
+    text = manifest if isinstance(manifest, str) else json.dumps(manifest)
     (folder / "manifest.json").write_text(text)
     return RegnoScorer.load(folder / BUNDLED.name, warm=warm)
 
 
-def _refusal(folder: Path, reported: Json | str) -> str:
+def _refusal(folder: Path, manifest: Json | str) -> str:
     """The reason, without the names of both files that it begins with."""
     with pytest.raises(ModelRefused) as caught:
-        _load(folder, reported)
+        _load(folder, manifest)
     start = f"{folder / BUNDLED.name} is refused: its manifest {folder / 'manifest.json'} "
     message = str(caught.value)
     assert message.startswith(start)
@@ -87,13 +87,13 @@ def test_a_text_or_a_category_that_holds_a_plate_is_refused_by_its_field(
 ) -> None:
     classes = [*_BUNDLED["vocabularies"]["camera_class"], plate]
     shares = {"shares": [*_CLASS["shares"], 0], "values": [*_CLASS["values"], plate]}
-    reported: dict[str, Json] = {
+    manifests: dict[str, Json] = {
         "unexplained": _with("unexplained", f"{plate} is why"),
         "training: last": _with("training", {"last": plate}),
         "vocabularies: camera_class": _with("vocabularies", {"camera_class": classes}),
         "reference: camera_class": _varied("camera_class", **shares),
     }
-    for field, manifest in reported.items():
+    for field, manifest in manifests.items():
         assert _refusal(folder, manifest) == f"is wrong: {field}: {_PLATE}"
 
 
@@ -130,7 +130,7 @@ def _added(**variable: object) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("reported", "reason"),
+    ("manifest", "reason"),
     [
         (
             _with("features", _BUNDLED["features"][1:]),
@@ -236,8 +236,8 @@ def _added(**variable: object) -> Json:
         (_with("unexplained", "a\nb"), "unexplained: it is too long, or not printable"),
     ],
 )
-def test_a_fault_is_reported_with_its_field(reported: Json, reason: str, folder: Path) -> None:
-    assert _refusal(folder, reported).startswith(f"is wrong: {reason}")
+def test_a_fault_is_reported_with_its_field(manifest: Json, reason: str, folder: Path) -> None:
+    assert _refusal(folder, manifest).startswith(f"is wrong: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -338,9 +338,9 @@ def test_a_category_called_as_the_last_bin_goes_into_it() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda reported: reported | {"version": "модель"}, "version: модель is no name"),
+        (lambda manifest: manifest | {"version": "модель"}, "version: модель is no name"),
         (
-            lambda reported: reported | _varied("hour", shares=[1.0]),
+            lambda manifest: manifest | _varied("hour", shares=[1.0]),
             "reference: hour: it has 1 shares",
         ),
     ],

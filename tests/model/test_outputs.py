@@ -372,21 +372,21 @@ def _without(model: CatBoost, folder: Path, change: Callable[[dict[str, Any]], N
     """The model with something left out that only its JSON form lets one leave out."""
     form = folder / "form.json"
     model.save_model(str(form), format="json")
-    reported = json.loads(form.read_text())
-    change(reported)
-    form.write_text(json.dumps(reported))
+    tree = json.loads(form.read_text())
+    change(tree)
+    form.write_text(json.dumps(tree))
     return toys.save(CatBoost().load_model(str(form), format="json"), folder)
 
 
 def test_tables_of_categories_that_are_missing_are_a_refusal(tmp_path: Path) -> None:
     model = _of_categories(one_hot_max_size=2)
-    path = _without(model, tmp_path, lambda reported: reported.update(ctr_data={}))
+    path = _without(model, tmp_path, lambda tree: tree.update(ctr_data={}))
     assert "it can't score the golden rows: " in _refusal(path, warm=True)
 
 
 def test_leaves_without_weights_are_served(tmp_path: Path) -> None:
-    def change(reported: dict[str, Any]) -> None:
-        for tree in reported["oblivious_trees"]:
+    def change(model_json: dict[str, Any]) -> None:
+        for tree in model_json["oblivious_trees"]:
             del tree["leaf_weights"]
 
     path = _without(_of_categories(one_hot_max_size=2), tmp_path, change)

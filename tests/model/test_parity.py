@@ -67,10 +67,10 @@ def test_the_figures_of_four_rows() -> None:
         [0.25, 0.75, 0.5, 1.0], [0.75, 0.5, 0.75, 1.0], ["Стрелка", "Стрелка", "Форсаж", "Форсаж"]
     )
     assert (result.live, result.candidate, result.rows, result.unusable) == ("old", "new", 4, 0)
-    reported = result.differences
-    assert (reported.mean, reported.max, reported.shift) == (0.25, 0.5, 0.125)
+    differences = result.differences
+    assert (differences.mean, differences.max, differences.shift) == (0.25, 0.5, 0.125)
     # 2.97 of the 3 steps from the least to the greatest.
-    assert reported.p99 == pytest.approx(0.25 + 0.97 * 0.25)
+    assert differences.p99 == pytest.approx(0.25 + 0.97 * 0.25)
     assert result.flips == Flips(rows=4, to_network=2, to_camera=1)
     assert result.by_camera_class == {
         "Стрелка": Flips(rows=2, to_network=1, to_camera=1),

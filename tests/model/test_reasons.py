@@ -122,8 +122,8 @@ def test_a_text_is_refused_in_the_same_text_everywhere(
 def test_a_value_of_another_kind_is_named(
     reason_of: Callable[[Mapping[str, Any]], str], value: object, reason: str
 ) -> None:
-    reported = reason_of({**samples(1)[0], "recognition_accuracy": value})
-    assert reported == f"recognition_accuracy: {reason}"
+    message = reason_of({**samples(1)[0], "recognition_accuracy": value})
+    assert message == f"recognition_accuracy: {reason}"
 
 
 def test_a_body_that_breaks_off_behind_a_bad_number_reports_of_the_number() -> None:

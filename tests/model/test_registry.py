@@ -68,8 +68,8 @@ def test_promote_and_rollback_move_live_and_previous(registry: Registry) -> None
     assert registry.promote("v2", who="a").after == Aliases("v2", "", "v1", 2)
     assert registry.rollback(who="b", note="worse").after == Aliases("v1", "", "v2", 3)
     assert registry.rollback(who="b").after == Aliases("v2", "", "v1", 4)
-    reported = [(c.what, c.who, c.note, c.forced, c.aliases.live) for c in registry.history()]
-    assert reported == [
+    changes = [(c.what, c.who, c.note, c.forced, c.aliases.live) for c in registry.history()]
+    assert changes == [
         ("promote", "a", "", "", "v1"),
         ("promote", "a", "", "", "v2"),
         ("rollback", "b", "worse", "", "v1"),
@@ -169,9 +169,9 @@ def test_a_version_that_was_harmed_is_reported_and_never_promoted(
     harm: Callable[[Path], object], name: str, reason: str, registry: Registry
 ) -> None:
     harm(registry.fetch("v2").with_name(name))
-    ((what, reported),) = registry.verify()
+    ((what, fault),) = registry.verify()
     assert what == "v2"
-    assert reason in reported
+    assert reason in fault
     for force in (False, True):
         with pytest.raises(Damaged, match=reason):
             registry.promote("v2", who="a", force=force)

@@ -71,12 +71,12 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
 
 def test_what_all_commands_take_may_stand_before_the_command_or_behind_it(models: Path) -> None:
     common = ["--models", str(models), "--name", "other", "--json"]
-    reported = {"registry": f"{models}/other", "generation": 0, "versions": []}
+    listed = {"registry": f"{models}/other", "generation": 0, "versions": []}
     for place in range(len(common) + 1):
         before, behind = common[:place], common[place:]
         if before[-1:] in (["--models"], ["--name"]):
             continue
-        assert as_json(command(models.parent, *before, "list", *behind)) == reported
+        assert as_json(command(models.parent, *before, "list", *behind)) == listed
     # The later one holds, as where an option is given twice.
     done = command(models.parent, "--models", "elsewhere", "list", "--models", models)
     assert done.stdout == f"{models}/regno: no versions\n"
@@ -84,9 +84,9 @@ def test_what_all_commands_take_may_stand_before_the_command_or_behind_it(models
 
 @pytest.mark.parametrize("help_of", [("--help",), ("list", "--help")])
 def test_help_shows_the_defaults_in_both_places(tmp_path: Path, help_of: tuple[str, ...]) -> None:
-    reported = command(tmp_path, *help_of).stdout
-    assert "--models DIR" in reported
-    assert "(default: ./models)" in " ".join(reported.split())
+    help_text = command(tmp_path, *help_of).stdout
+    assert "--models DIR" in help_text
+    assert "(default: ./models)" in " ".join(help_text.split())
 
 
 @pytest.mark.slow
@@ -97,14 +97,14 @@ def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
     added = run("add", BUNDLED)
     digest = RegnoScorer.load().sha256
     named = {"classes": ["0", "1"], "positive_class": "1"}
-    reported = {
+    expected = {
         "version": BUNDLED_VERSION,
         "sha256": digest,
         **named,
         "unexplained": "",
         "new": True,
     }
-    assert added == reported
+    assert added == expected
     moved = run("promote", BUNDLED_VERSION, "--note", "first")
     assert moved["before"]["generation"] == 0
     assert moved["after"] == {
@@ -236,8 +236,8 @@ def test_verify_prints_every_fault_and_ends_with_1(models: Path, tmp_path: Path)
     assert faults[1].startswith("junk: ")
     done = command(tmp_path, "promote", "junk", "--models", models, expect=1)
     assert "the model is refused" in done.stderr
-    reported = as_json(command(tmp_path, "verify", "--models", models, "--json", expect=1))
-    assert [fault["what"] for fault in reported["faults"]] == [BUNDLED_VERSION, "junk"]
+    output = as_json(command(tmp_path, "verify", "--models", models, "--json", expect=1))
+    assert [fault["what"] for fault in output["faults"]] == [BUNDLED_VERSION, "junk"]
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,8 @@ def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:
         return process.returncode is not None
 
     eventually(ended, "it ends")
-    _, reported = process.communicate()
-    assert (process.returncode, reported) == (143, b"")
+    _, output = process.communicate()
+    assert (process.returncode, output) == (143, b"")
     assert not examiner.is_running()
     assert not models.exists()
     assert not list(tmp_path.glob("model-*"))

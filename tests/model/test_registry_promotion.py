@@ -51,9 +51,9 @@ def test_limits_may_be_named(tmp_path: Path) -> None:
 def test_the_default_limits_are_those_of_the_service_and_of_the_help(tmp_path: Path) -> None:
     usual, settings = Limits(), Settings()
     help_ = " ".join(command(tmp_path, "promote", "--help").stdout.split())
-    reported = re.findall(r"\(default: ([\d.]+)\)", help_)
+    defaults = re.findall(r"\(default: ([\d.]+)\)", help_)
     limits = (usual.flips, usual.flips_in_class, usual.mean_difference, usual.slowdown)
-    assert [float(number) for number in reported] == list(limits)
+    assert [float(number) for number in defaults] == list(limits)
     assert limits == (
         settings.parity_max_flips,
         settings.parity_max_flips_in_class,
@@ -64,8 +64,8 @@ def test_the_default_limits_are_those_of_the_service_and_of_the_help(tmp_path: P
 
 @pytest.mark.parametrize("limit", ["-0.1", "nan", "inf", "much"])
 def test_an_invalid_limit_is_a_usage_error(limit: str, tmp_path: Path) -> None:
-    reported = command(tmp_path, "promote", "v1", f"--max-flips={limit}", expect=2).stderr
-    assert f"argument --max-flips: {limit} is no number of 0 or more" in reported
+    errors = command(tmp_path, "promote", "v1", f"--max-flips={limit}", expect=2).stderr
+    assert f"argument --max-flips: {limit} is no number of 0 or more" in errors
 
 
 @pytest.mark.slow
@@ -75,8 +75,8 @@ def test_equal_scores_pass_and_the_comparison_is_printed(tmp_path: Path) -> None
     rows = tmp_path / "rows.csv"
     bad = {**samples(1)[0], "direction": "sideways"}
     rows.write_bytes(as_csv([*samples(300), bad]))
-    reported = command(tmp_path, "promote", SECOND, "--rows", rows, *models).stdout
-    first, *rest = reported.splitlines()
+    output = command(tmp_path, "promote", SECOND, "--rows", rows, *models).stdout
+    first, *rest = output.splitlines()
     assert first.startswith("compared on 316 rows: 0 decided differently, ")
     assert rest[-4:-2] == [
         f"1 of 301 rows of {rows} are no readings",
@@ -108,9 +108,9 @@ def test_a_live_version_that_fails_does_not_hide_that_the_new_one_does(tmp_path:
         registry.add(files(version, version.encode()))
     registry.promote("junk", who="the tests")
     arguments = ("promote", "worse", "--models", tmp_path / "models")
-    reported = command(tmp_path, *arguments, expect=1).stderr
-    assert "/worse/manifest.json can't be read" in reported
-    assert "can't be compared with" not in reported
+    errors = command(tmp_path, *arguments, expect=1).stderr
+    assert "/worse/manifest.json can't be read" in errors
+    assert "can't be compared with" not in errors
 
 
 def test_what_became_live_during_the_comparison_is_not_replaced(

@@ -102,7 +102,7 @@ def test_what_cant_be_served_is_refused_by_name(
     done = command(tmp_path, "add", make(tmp_path / "given"), "--models", models, expect=1)
     assert done.stderr.startswith("python -m model.registry: the model is refused: ")
     assert reason in done.stderr
-    assert "/model-" not in done.stderr, "no folder of ours is reported"
+    assert "/model-" not in done.stderr, "no internal folder is in the message"
     assert not models.exists()
 
 

@@ -190,13 +190,11 @@ def test_no_model_is_taken_from_where_another_user_may_write(
     registry.add(files("v1", b"one"))
     registry.fetch("v1")
     path = harm(tmp_path / "cache")
-    reported = (
-        f"{path}: models are not taken from what another user owns or may write to. Remove it"
-    )
+    message = f"{path}: models are not taken from what another user owns or may write to. Remove it"
     for _ in range(2):
         with pytest.raises(Unavailable) as refused:
             registry.fetch("v1")
-        assert str(refused.value) == reported
+        assert str(refused.value) == message
 
 
 def test_a_cache_that_cant_be_made_is_named(
@@ -263,9 +261,9 @@ def test_promotions_of_two_processes_are_each_in_the_history(
     for version in (version for pair in pairs for version in pair):
         registry.add(files(version, version.encode()))
     context = multiprocessing.get_context("spawn")
-    reported = (prefix, str(tmp_path / "cache"))
+    arguments = (prefix, str(tmp_path / "cache"))
     processes = [
-        context.Process(target=_promote_many, args=(*reported, pair, dict(server.settings)))
+        context.Process(target=_promote_many, args=(*arguments, pair, dict(server.settings)))
         for pair in pairs
     ]
     for process in processes:
@@ -371,9 +369,9 @@ def test_the_command_works_there(server: Moto, prefix: str, tmp_path: Path) -> N
     settings = server.settings
     command(tmp_path, "add", BUNDLED, *where, settings=settings)
     command(tmp_path, "promote", version, *where, settings=settings)
-    reported = as_json(command(tmp_path, "list", "--json", *where, settings=settings))
-    assert reported["registry"] == f"s3://{BUCKET}/{prefix}/regno"
-    assert reported["versions"][0]["aliases"] == ["live"]
+    listed = as_json(command(tmp_path, "list", "--json", *where, settings=settings))
+    assert listed["registry"] == f"s3://{BUCKET}/{prefix}/regno"
+    assert listed["versions"][0]["aliases"] == ["live"]
     done = command(tmp_path, "verify", *where, settings=settings)
     assert done.stdout == "versions: 1, faults: 0\n"
     (copy,) = _copies(tmp_path)

@@ -109,9 +109,7 @@ def test_the_summary_counts_rows_by_warning() -> None:
             next(at).update(change)
     same = next(at)
     same["regno_recognize"] = f" {same['afts_regno_ai'].lower()}"
-    reported = run(
-        "-", "-", "--processes", 1, "--chunk-rows", 25, given=as_csv(rows)
-    ).stderr.decode()
+    errors = run("-", "-", "--processes", 1, "--chunk-rows", 25, given=as_csv(rows)).stderr.decode()
     assert (
         "; bad rows: 0; rows with unseen categories: camera_class 5; rows with other warnings: "
         "implausible-time:time_check 3, "
@@ -120,7 +118,7 @@ def test_the_summary_counts_rows_by_warning() -> None:
         "out-of-range:afts_regno_ai_char_scores 4, "
         "out-of-range:afts_regno_ai_length_scores 2, "
         "readings-agree 1; peak memory"
-    ) in reported
+    ) in errors
 
 
 def test_months_that_the_manifest_lacks_are_no_unseen_categories(tmp_path: Path) -> None:
@@ -130,8 +128,8 @@ def test_months_that_the_manifest_lacks_are_no_unseen_categories(tmp_path: Path)
     manifest["vocabularies"] |= {"month": ["January"], "weekday": ["Monday"]}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     model = ("--model", tmp_path / "regno.cbm")
-    reported = run("-", "-", *model, "--processes", 1, given=as_csv(samples(20))).stderr.decode()
-    assert "rows with unseen categories: none; rows with other warnings: none;" in reported
+    errors = run("-", "-", *model, "--processes", 1, given=as_csv(samples(20))).stderr.decode()
+    assert "rows with unseen categories: none; rows with other warnings: none;" in errors
 
 
 def test_bad_rows_do_not_stop_the_run(scorer: RegnoScorer) -> None:

@@ -54,11 +54,11 @@ def test_the_new_model_is_a_candidate_that_is_not_served(
     path = served.fetch(made["version"])
     assert path.read_bytes() == (folder / "out/regno.cbm").read_bytes()
     assert scores(path, ROWS) == scores(folder / "out/regno.cbm", ROWS)
-    reported = capsys.readouterr().out
-    assert f"{made['version']} is a candidate in {served.where}; " in reported
-    assert f"report: {folder / 'out/REPORT.md'}" in reported
+    output = capsys.readouterr().out
+    assert f"{made['version']} is a candidate in {served.where}; " in output
+    assert f"report: {folder / 'out/REPORT.md'}" in output
     promote = f"promote {made['version']} --models {folder / 'models'}"
-    assert f"to make it live: python -m model.registry {promote}\n" in reported
+    assert f"to make it live: python -m model.registry {promote}\n" in output
     # Of so few rows it has learnt to decide otherwise, which somebody has to want.
     refused = command(folder, *promote.split(), expect=1)
     assert "are decided differently" in refused.stderr
@@ -80,10 +80,10 @@ def test_the_manifest_goes_along_whole(folder: Path, served: Registry) -> None:
     assert stored.borders == BinaryModel.load(folder / "out/regno.cbm").borders() != {}
     assert stored.reference
     assert stored.vocabularies["month"] == ["March"]
-    reported = report(folder / "out")
-    assert stored.metrics["against"] == reported["against"]
+    result = report(folder / "out")
+    assert stored.metrics["against"] == result["against"]
     assert stored.metrics["against"]["version"] == served.aliases().live
-    assert stored.metrics["warnings"] == reported["warnings"] != []
+    assert stored.metrics["warnings"] == result["warnings"] != []
 
 
 def test_the_live_model_is_compared_with(folder: Path, served: Registry) -> None:
@@ -96,8 +96,8 @@ def test_a_model_that_is_named_is_compared_with_instead(folder: Path, served: Re
     assert run(folder, out="first") == 0
     other = folder / "first/regno.cbm"
     assert run(folder, "--models", folder / "models", "--against", other) == 0
-    reported = report(folder / "out")["against"]["version"]
-    assert reported == report(folder / "first")["version"] != served.aliases().live
+    version = report(folder / "out")["against"]["version"]
+    assert version == report(folder / "first")["version"] != served.aliases().live
 
 
 def test_where_nothing_is_live_there_is_no_comparison(

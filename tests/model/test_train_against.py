@@ -109,9 +109,9 @@ def test_a_model_of_fewer_features_and_other_kinds_can_be_compared_with(tmp_path
     assert run(tmp_path, "--against", tmp_path / "other.cbm") == 0
     labels = np.array([row["label"] for row in rows[340:]])
     auc = metrics.auc(labels, np.array(scores(tmp_path / "other.cbm", rows[340:])))
-    reported = report(tmp_path / "out")["against"]
-    assert reported["measures"]["auc"]["other"] == pytest.approx(auc)
-    assert reported["version"] == f"sha256-{reported['sha256'][:12]}"
+    compared = report(tmp_path / "out")["against"]
+    assert compared["measures"]["auc"]["other"] == pytest.approx(auc)
+    assert compared["version"] == f"sha256-{compared['sha256'][:12]}"
 
 
 def test_a_model_that_learnt_from_the_held_out_rows_is_reported(

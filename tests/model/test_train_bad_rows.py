@@ -41,8 +41,8 @@ def test_bad_rows_are_reported_by_line_in_the_text_of_scoring(
     tmp_path: Path, capsys: Captured
 ) -> None:
     rows = _spoilt()
-    reported = _refused(tmp_path, rows, capsys)
-    assert "4 of 400 rows are bad; --skip-bad leaves them out" in reported
+    errors = _refused(tmp_path, rows, capsys)
+    assert "4 of 400 rows are bad; --skip-bad leaves them out" in errors
     spoilt = [{k: v for k, v in rows[n].items() if k != "label"} for n, _ in BAD]
     block = Block(as_csv(spoilt).partition(b"\n")[2], 2)
     phrases = [
@@ -51,7 +51,7 @@ def test_bad_rows_are_reported_by_line_in_the_text_of_scoring(
     ]
     # The header is line 1, and row 0 is line 2.
     lines = [f"  line {n + 2}: {w}" for (n, _), w in zip(BAD, phrases, strict=True)]
-    assert reported.splitlines()[1:] == lines
+    assert errors.splitlines()[1:] == lines
     assert all(phrases)
 
 
@@ -71,10 +71,10 @@ def test_a_column_of_names_that_holds_plates_is_refused(
     rows = labelled()
     for row in rows[::2]:
         row[field] = row["regno_recognize"]
-    reported = _refused(tmp_path, rows, capsys)
-    assert f"the data is refused: {field} of " in reported
-    assert "number plates" in reported
-    assert not [row for row in rows if row["regno_recognize"] in reported]
+    errors = _refused(tmp_path, rows, capsys)
+    assert f"the data is refused: {field} of " in errors
+    assert "number plates" in errors
+    assert not [row for row in rows if row["regno_recognize"] in errors]
     assert run(tmp_path, "--skip-bad") == 65
 
 
@@ -84,8 +84,8 @@ def test_a_single_plate_in_a_column_of_names_is_a_bad_row(
 ) -> None:
     rows = labelled()
     rows[5]["camera_class"] = plate
-    reported = _refused(tmp_path, rows, capsys)
-    assert reported.splitlines()[1:] == [
+    errors = _refused(tmp_path, rows, capsys)
+    assert errors.splitlines()[1:] == [
         "  line 7: camera_class: it holds what may be a number plate"
     ]
     assert run(tmp_path, "--skip-bad") == 0
@@ -104,10 +104,10 @@ def test_a_label_is_0_or_1(tmp_path: Path, capsys: Captured, label: str) -> None
 def test_of_many_bad_rows_the_first_ten_are_reported(tmp_path: Path, capsys: Captured) -> None:
     rows = [{**row, "direction": "7"} for row in labelled(250)]
     rows[0]["direction"] = "0"
-    reported = _refused(tmp_path, rows, capsys).splitlines()
-    assert reported[0].endswith("249 of 250 rows are bad; --skip-bad leaves them out")
-    assert reported[1:11] == [f"  line {line}: direction: must be <= 1" for line in range(3, 13)]
-    assert reported[11:] == ["  and 239 more; in all", "  249 × direction: must be <= 1"]
+    errors = _refused(tmp_path, rows, capsys).splitlines()
+    assert errors[0].endswith("249 of 250 rows are bad; --skip-bad leaves them out")
+    assert errors[1:11] == [f"  line {line}: direction: must be <= 1" for line in range(3, 13)]
+    assert errors[11:] == ["  and 239 more; in all", "  249 × direction: must be <= 1"]
 
 
 @pytest.mark.parametrize("options", [(), ("--skip-bad",)])
@@ -116,10 +116,10 @@ def test_of_rows_that_are_all_bad_none_can_be_left_out(
 ) -> None:
     write(tmp_path / "rows.csv", [{**row, "recognition_accuracy": "6,4"} for row in labelled(20)])
     assert run(tmp_path, *options) == 65
-    reported = capsys.readouterr().err
-    assert "20 of 20 rows are bad\n" in reported
-    assert "20 × recognition_accuracy: " in reported
-    assert "--skip-bad" not in reported
+    errors = capsys.readouterr().err
+    assert "20 of 20 rows are bad\n" in errors
+    assert "20 × recognition_accuracy: " in errors
+    assert "--skip-bad" not in errors
 
 
 def test_bad_rows_can_be_left_out_and_are_counted(tmp_path: Path, capsys: Captured) -> None:
@@ -179,8 +179,8 @@ def test_labels_of_one_kind_in_a_part_are_refused(tmp_path: Path, capsys: Captur
     rows = labelled()
     for row in rows[340:]:
         row["label"] = 0
-    reported = _refused(tmp_path, rows, capsys)
-    assert "all 60 labels among the held-out rows (2021-03-01" in reported
+    errors = _refused(tmp_path, rows, capsys)
+    assert "all 60 labels among the held-out rows (2021-03-01" in errors
 
 
 @pytest.mark.parametrize("seconds", [1, 2])
@@ -190,8 +190,8 @@ def test_rows_of_one_second_or_two_are_refused(
     rows = labelled()
     for number, row in enumerate(rows):
         row["time_check"] = f"2021-03-01 06:00:0{number % seconds}"
-    reported = _refused(tmp_path, rows, capsys)
-    assert f"its rows are of {seconds} different seconds by time_check" in reported
+    errors = _refused(tmp_path, rows, capsys)
+    assert f"its rows are of {seconds} different seconds by time_check" in errors
 
 
 def test_rows_of_one_second_stay_together(tmp_path: Path) -> None:
@@ -209,9 +209,9 @@ def test_a_part_too_small_is_refused(tmp_path: Path, capsys: Captured) -> None:
     rows = labelled()
     for row in rows[:390]:
         row["time_check"] = "2021-03-01 06:00:00"
-    reported = _refused(tmp_path, rows, capsys)
-    assert "rows among the validation rows" in reported
-    assert "at least 20 are needed" in reported
+    errors = _refused(tmp_path, rows, capsys)
+    assert "rows among the validation rows" in errors
+    assert "at least 20 are needed" in errors
 
 
 @pytest.mark.parametrize(
@@ -265,5 +265,5 @@ def test_readings_that_training_has_too_are_counted(tmp_path: Path) -> None:
 
 def test_plates_all_empty(tmp_path: Path, capsys: Captured) -> None:
     rows = [{**row, "regno_recognize": "", "afts_regno_ai": ""} for row in labelled()]
-    reported = _refused(tmp_path, rows, capsys)
-    assert "afts_regno_ai is empty in all training rows" in reported
+    errors = _refused(tmp_path, rows, capsys)
+    assert "afts_regno_ai is empty in all training rows" in errors

@@ -39,13 +39,13 @@ def _rows() -> list[dict[str, Any]]:
 def test_empty_texts_are_counted_and_warned_of(tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path / "rows.csv", _rows())
     assert run(tmp_path) == 0
-    reported = capsys.readouterr().err
+    errors = capsys.readouterr().err
     result = report(tmp_path / "out")
     assert result["empty"] == {field: len(texts) for field, texts in _EMPTY.items()}
     text = (tmp_path / "out/REPORT.md").read_text(encoding="utf-8")
     warnings = json.loads((tmp_path / "out/manifest.json").read_bytes())["metrics"]["warnings"]
     for warning in _WARNINGS:
-        assert f"warning: {warning}\n" in reported
+        assert f"warning: {warning}\n" in errors
         assert f"- {warning}\n" in text
         assert warning in result["warnings"]
         assert warning in warnings

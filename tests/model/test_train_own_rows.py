@@ -93,11 +93,11 @@ def test_no_plate_is_in_the_output_or_the_reports(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(trained, "--against", trained / "out/regno.cbm", out="reported") == 0
-    reported = "".join(capsys.readouterr())
+    output = "".join(capsys.readouterr())
     for name in set(MADE) - {"regno.cbm", "reliability.png"}:
-        reported += (trained / "reported" / name).read_text(encoding="utf-8")
+        output += (trained / "reported" / name).read_text(encoding="utf-8")
     plates = {row[name] for row in ROWS for name in ("regno_recognize", "afts_regno_ai")}
-    assert [plate for plate in plates if plate in reported] == []
+    assert [plate for plate in plates if plate in output] == []
     assert str(trained) not in (trained / "reported" / "report.json").read_text(encoding="utf-8")
 
 
@@ -110,10 +110,10 @@ def test_the_same_rows_and_seed_give_the_same_predictions(trained: Path) -> None
     assert first == again
     assert first != other
     name = ("version", "sha256")
-    reported, twice = (
+    once, twice = (
         {k: v for k, v in report(trained / o).items() if k not in name} for o in ("out", "again")
     )
-    assert reported == twice
+    assert once == twice
 
 
 def test_the_order_of_the_file_does_not_matter(tmp_path: Path, trained: Path) -> None:

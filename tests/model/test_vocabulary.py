@@ -46,8 +46,8 @@ def test_the_customers_model_knows_the_customers_rows(
     readings = [from_fields(**line["request"]) for line in conformance]
     known = [r for r in readings if r.camera_class in PROBED["camera_class"]]
     assert len(known) >= 100
-    reported = {name for r in known for name in customer_scorer.unseen(customer_scorer.row(r))}
-    assert "camera_class" not in reported
+    unseen = {name for r in known for name in customer_scorer.unseen(customer_scorer.row(r))}
+    assert "camera_class" not in unseen
     assert _unseen(customer_scorer, camera_class="астра-трафик") == ["camera_class"]
 
 
@@ -59,8 +59,8 @@ def test_a_flood_of_new_values_is_unseen_to_the_last_and_hides_no_known_one(
     bare: RegnoScorer,
 ) -> None:
     assert _unseen(bare, camera_class="Стрелка") == []
-    reported = [_unseen(bare, camera_class=f"new {number}") for number in range(3000)]
-    assert reported == [["camera_class"]] * 3000
+    unseen = [_unseen(bare, camera_class=f"new {number}") for number in range(3000)]
+    assert unseen == [["camera_class"]] * 3000
     assert _unseen(bare, camera_class="Стрелка") == []
 
 

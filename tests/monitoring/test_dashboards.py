@@ -196,9 +196,9 @@ def test_grafanas_types_find_what_is_wrong(tmp_path: Path) -> None:
     graph["fieldConfig"]["defaults"]["custom"]["stacking"] = {"mode": "pile"}
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps(dashboard))
-    said = "\n".join(dashboards.schema_errors([path]))
+    errors = "\n".join(dashboards.schema_errors([path]))
     for wrong in ("graphTooltip", "gridPos/w", "textmode", "stacking/mode"):
-        assert wrong in said
+        assert wrong in errors
 
 
 def test_the_panel_of_flips_says_what_is_counted_whatever_the_thresholds() -> None:

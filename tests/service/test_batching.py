@@ -95,7 +95,7 @@ async def test_a_bad_row_fails_alone(
     good = [scorer.row(from_fields(**body)) for body in bodies]
     rows = [row[:-1] if place in bad else row for place, row in enumerate(good)]
     counted: list[tuple[Row, Score]] = []
-    batcher = batcher_of(scorer, lambda *reported: counted.extend(zip(*reported, strict=True)))
+    batcher = batcher_of(scorer, lambda *outcomes: counted.extend(zip(*outcomes, strict=True)))
     found = await together(batcher, rows)
     for place, (row, outcome) in enumerate(zip(rows, found, strict=True)):
         if place in bad:

@@ -53,7 +53,7 @@ def test_an_expiring_certificate_is_a_warning_then_a_failure(
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "reported"),
+    ("certificate", "key", "description"),
     [
         ("client.crt", "server.key", "key values mismatch"),
         ("client.crt", "client.key", "clients refuse it: unsuitable certificate purpose"),
@@ -62,10 +62,10 @@ def test_an_expiring_certificate_is_a_warning_then_a_failure(
     ],
 )
 def test_one_that_no_client_would_take(
-    certificate: str, key: str, reported: str, made: Path
+    certificate: str, key: str, description: str, made: Path
 ) -> None:
     found = only(edge.server_certificate(made / certificate, made / key))
-    assert (found.level, found.description.endswith(reported)) == ("fail", True), found
+    assert (found.level, found.description.endswith(description)) == ("fail", True), found
 
 
 @pytest.mark.parametrize("name", ["server.crt", "server.key"])

@@ -42,26 +42,26 @@ _TWO_CPUS = [
 ]
 
 
-@pytest.mark.parametrize("reported", _TWO_CPUS)
+@pytest.mark.parametrize("kernel_files", _TWO_CPUS)
 @pytest.mark.parametrize(("wanted", "level"), [(1, "ok"), (2, "ok"), (3, "warn"), (8, "warn")])
 def test_workers_are_held_against_the_quota_wherever_it_is_set(
-    reported: dict[str, str], wanted: int, level: str, tmp_path: Path
+    kernel_files: dict[str, str], wanted: int, level: str, tmp_path: Path
 ) -> None:
-    found = only(checks.workers(machine(tmp_path, reported), wanted, cores=8))
+    found = only(checks.workers(machine(tmp_path, kernel_files), wanted, cores=8))
     assert found.level == level
     assert found.remedy == ("SCORING_WORKERS=2" if level == "warn" else "")
 
 
 def test_a_part_of_a_cpu_makes_all_workers_stand_still(tmp_path: Path) -> None:
-    reported = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000"}
-    found = only(checks.workers(machine(tmp_path, reported), 2, cores=8))
+    kernel_files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000"}
+    found = only(checks.workers(machine(tmp_path, kernel_files), 2, cores=8))
     assert (found.level, found.remedy) == ("warn", "a quota of 2 whole CPUs")
 
 
 def test_without_a_quota_the_cores_count(tmp_path: Path) -> None:
-    reported = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000"}
-    assert only(checks.workers(machine(tmp_path, reported), 4, cores=4)).level == "ok"
-    assert only(checks.workers(machine(tmp_path, reported), 5, cores=4)).level == "warn"
+    kernel_files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000"}
+    assert only(checks.workers(machine(tmp_path, kernel_files), 4, cores=4)).level == "ok"
+    assert only(checks.workers(machine(tmp_path, kernel_files), 5, cores=4)).level == "warn"
 
 
 _NEEDED = checks.CONNECTIONS + OWN_FILES
@@ -88,8 +88,8 @@ def test_open_files(hard: int, level: str, found: str) -> None:
     [("8", "fail"), ("9", "warn"), ("16", "warn"), ("17", "ok"), ("max", "ok")],
 )
 def test_the_processes_of_two_workers(ceiling: str, level: str, tmp_path: Path) -> None:
-    reported = {"proc/self/cgroup": _V2, f"{_SLICE}/scoring.service/pids.max": ceiling}
-    assert only(checks.processes(machine(tmp_path, reported), 2)).level == level
+    kernel_files = {"proc/self/cgroup": _V2, f"{_SLICE}/scoring.service/pids.max": ceiling}
+    assert only(checks.processes(machine(tmp_path, kernel_files), 2)).level == level
 
 
 # With 100 MiB for the model: 20 for the server, 40 for each of two workers, twice at a reload.
@@ -102,17 +102,17 @@ def test_the_memory_limit_of_two_workers(
 ) -> None:
     none = "max" if version == 2 else "9223372036854771712"
     text = none if mib is None else str(mib * _MIB)
-    reported = {
+    kernel_files = {
         1: {"proc/self/cgroup": _V1, "sys/fs/cgroup/memory/unit/memory.limit_in_bytes": text},
         2: {"proc/self/cgroup": _V2, f"{_SLICE}/memory.max": text},
     }[version]
-    there = machine(tmp_path, {**reported, **_meminfo()})
+    there = machine(tmp_path, {**kernel_files, **_meminfo()})
     assert only(checks.memory(there, 2, 100 * _MIB)).level == level
 
 
 def test_without_a_limit_the_free_memory_counts(tmp_path: Path) -> None:
-    reported = {"proc/self/cgroup": _V2, **_meminfo(MemAvailable=100 * 1024)}
-    found = only(checks.memory(machine(tmp_path, reported), 2, None))
+    kernel_files = {"proc/self/cgroup": _V2, **_meminfo(MemAvailable=100 * 1024)}
+    found = only(checks.memory(machine(tmp_path, kernel_files), 2, None))
     assert (found.level, found.description.split(";")[0]) == ("fail", "100 MiB available")
 
 

@@ -53,7 +53,7 @@ def test_keys_of_the_file_are_looked_at_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "level", "reported"),
+    ("given", "level", "description"),
     [
         (f"a:{GOOD_KEY},b:{_OTHER_KEY}", "ok", ""),
         (f"a:{GOOD_KEY},b:{GOOD_KEY}", "warn", "under: a, b"),
@@ -61,10 +61,10 @@ def test_keys_of_the_file_are_looked_at_too(tmp_path: Path) -> None:
         (f"a:{GOOD_KEY},a:{GOOD_KEY}", "warn", "under: a"),
     ],
 )
-def test_each_caller_has_one_key(given: str, level: str, reported: str) -> None:
+def test_each_caller_has_one_key(given: str, level: str, description: str) -> None:
     found = only(configuration.key_names(Settings(api_keys=given)))
     assert found.level == level
-    assert found.description.endswith(reported)
+    assert found.description.endswith(description)
 
 
 def test_a_key_in_the_settings_and_in_the_file_would_outlive_the_file(tmp_path: Path) -> None:

@@ -235,9 +235,9 @@ def test_nginx_accepts_what_is_made(
     path = tmp_path / "nginx.conf"
     named = {variable(field): text for field, text in settings.items()}
     path.write_text(config(load(named, _NONE)))
-    said = nginx_says(path)
-    assert said.returncode == 0, said.stderr
-    assert "[warn]" not in said.stderr
+    checked = nginx_says(path)
+    assert checked.returncode == 0, checked.stderr
+    assert "[warn]" not in checked.stderr
 
 
 def test_the_command_writes_the_file_and_nothing_else(tmp_path: Path) -> None:

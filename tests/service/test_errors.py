@@ -60,8 +60,8 @@ def test_the_unexpected_is_a_500_with_a_fixed_text_and_the_request_id(
 ) -> None:
     reply = throw_away.test_client().get(f"/raise/{name}")
     assert reply.status_code == 500
-    reported = reply.headers["X-Request-Id"]
-    assert reply.json == {"body": f"internal error, request {reported}", "status": "fail"}
+    request_id = reply.headers["X-Request-Id"]
+    assert reply.json == {"body": f"internal error, request {request_id}", "status": "fail"}
     assert PLATE not in reply.get_data(as_text=True)
     assert PLATE not in "".join(reply.headers.values())
 

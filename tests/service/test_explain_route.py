@@ -58,10 +58,10 @@ def test_one_row_is_explained_with_the_very_score_of_reg(
         reply = _post(client, row)
         assert reply.status_code == 200
         assert reply.json["status"] == "ok"
-        reported = reply.json["body"]
-        assert {side: reported[side] for side in score} == score
-        total = reported["base"] + sum(each["contribution"] for each in reported["features"])
-        assert total == pytest.approx(reported["raw"], abs=1e-9)
+        explanation = reply.json["body"]
+        assert {side: explanation[side] for side in score} == score
+        total = explanation["base"] + sum(each["contribution"] for each in explanation["features"])
+        assert total == pytest.approx(explanation["raw"], abs=1e-9)
         assert reply.headers["X-Model-Version"] == scorer.version
 
 
@@ -98,8 +98,8 @@ def test_an_empty_array_and_nothing_but_bad_rows_are_answered(client: FlaskClien
 
 def test_an_unseen_category_is_reported_or_refused_as_the_settings_say(make_app: AppMaker) -> None:
     row = {**_USUAL, "camera_class": "Неведомая"}
-    reported = _post(make_app().test_client(), row)
-    assert reported.headers["X-Score-Warnings"] == "unseen-category:camera_class"
+    reply = _post(make_app().test_client(), row)
+    assert reply.headers["X-Score-Warnings"] == "unseen-category:camera_class"
     refused = _post(make_app(unseen="reject").test_client(), row)
     assert refused.status_code == 400
     assert refused.json["body"] == "camera_class: holds a value that the model never saw"
@@ -190,8 +190,8 @@ def test_one_is_worked_out_at_a_time(app: Flask, scorer: RegnoScorer) -> None:
     slow, explaining = Slow(scorer), Explaining(parts_of(app).admission)
     latest = time.monotonic() + 60
     with ThreadPoolExecutor(10) as threads:
-        asked = [threads.submit(explaining.explained, slow, [()], latest) for _ in range(10)]
-    assert [each.result() for each in asked] == [[]] * 10
+        futures = [threads.submit(explaining.explained, slow, [()], latest) for _ in range(10)]
+    assert [each.result() for each in futures] == [[]] * 10
     assert slow.at_once == [1] * 10
 
 
@@ -272,8 +272,8 @@ def _assert_unable(refused: TestResponse, caplog: pytest.LogCaptureFixture, reas
     assert refused.status_code == 503
     assert refused.json == {"body": "no explanation can be made now", "status": "fail"}
     assert refused.headers["Retry-After"] in {"1", "2", "3"}
-    reported = [(record.levelname, record.getMessage()) for record in caplog.records]
-    assert reported == [("WARNING", f"An explanation could not be made: {reason}")]
+    messages = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert messages == [("WARNING", f"An explanation could not be made: {reason}")]
 
 
 def test_without_files_for_its_process_it_is_a_503(

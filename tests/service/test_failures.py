@@ -28,16 +28,16 @@ def _raised(work: Callable[[], None]) -> BaseException:
 
 
 def test_an_exception_is_reported_by_its_type_and_place() -> None:
-    reported = described(_raised(_fail))
-    assert reported.startswith(f"ValueError at {__file__}:")
-    assert reported.split(" < ")[0].endswith(" _fail")
-    assert _SECRET not in reported
+    description = described(_raised(_fail))
+    assert description.startswith(f"ValueError at {__file__}:")
+    assert description.split(" < ")[0].endswith(" _fail")
+    assert _SECRET not in description
 
 
 def test_an_error_of_the_operating_system_is_reported_with_its_reason() -> None:
-    reported = described(_raised(_lack))
-    assert reported.startswith(f"OSError (No space left on device) at {__file__}:")
-    assert _SECRET not in reported
+    description = described(_raised(_lack))
+    assert description.startswith(f"OSError (No space left on device) at {__file__}:")
+    assert _SECRET not in description
 
 
 def test_a_part_that_fails_is_counted_each_time_and_logged_once_a_minute(

@@ -54,8 +54,8 @@ def test_normalised_gets_the_score_of_what_was_meant(
 def test_normalised_fields_are_reported(make_app: AppMaker, known: Body) -> None:
     client = _client(make_app, unseen="normalise", guards="regno_recognize=normalise")
     reply = client.post("/reg/", json={**known, **LATIN, "camera_class": "стрелка"}, headers=KEY)
-    reported = reply.headers["X-Score-Warnings"].split(", ")
-    assert sorted(reported) == ["normalised:camera_class", "normalised:regno_recognize"]
+    warnings = reply.headers["X-Score-Warnings"].split(", ")
+    assert sorted(warnings) == ["normalised:camera_class", "normalised:regno_recognize"]
 
 
 def test_what_can_not_be_put_right_counts_as_unseen(make_app: AppMaker, known: Body) -> None:

@@ -108,8 +108,8 @@ def test_key_guesses_through_a_proxy_get_429(client: FlaskClient, clock: Clock) 
     for path in ("/reg/", "/reg", "/reg/explain"):
         headers = {"x-api-key": "k2", "X-Forwarded-For": "203.0.113.9"}
         refused = client.post(path, headers=headers)
-        reported = {"body": "too many wrong keys came from this address", "status": "fail"}
-        assert (refused.status_code, refused.json) == (429, reported)
+        expected = {"body": "too many wrong keys came from this address", "status": "fail"}
+        assert (refused.status_code, refused.json) == (429, expected)
         assert refused.headers["Retry-After"] == "3"
     clock.now += 1
     assert _status(client, "k2", "203.0.113.9") == 200

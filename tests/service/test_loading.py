@@ -22,10 +22,10 @@ class Examiner:
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
-        self.asked = 0
+        self.calls = 0
 
     def __call__(self, _model: Path) -> None:
-        self.asked += 1
+        self.calls += 1
         if self.reason:
             raise ModelRefused(self.reason)
 
@@ -47,7 +47,7 @@ def test_a_good_model_is_examined_once(model: Path) -> None:
     SharedValidation(model.parent, examiner)(model)
     _age(model.parent)
     SharedValidation(model.parent, examiner)(model)
-    assert examiner.asked == 1
+    assert examiner.calls == 1
 
 
 def test_a_refusal_is_shared_for_a_while(model: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_refusal_is_shared_for_a_while(model: Path) -> None:
     for _ in range(2):
         with pytest.raises(ModelRefused, match="120 s"):
             SharedValidation(model.parent, examiner)(model)
-    assert examiner.asked == 1
+    assert examiner.calls == 1
 
 
 def test_a_refusal_is_not_for_ever(model: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_refusal_is_not_for_ever(model: Path) -> None:
     examiner.reason = ""
     SharedValidation(model.parent, examiner)(model)
     SharedValidation(model.parent, examiner)(model)
-    assert examiner.asked == 2
+    assert examiner.calls == 2
 
 
 class Reads:

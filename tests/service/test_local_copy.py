@@ -100,8 +100,8 @@ def test_a_registry_that_is_gone_is_no_failure(
     (sources / "2" / lost).rename(sources / "elsewhere")
     with caplog.at_level(logging.WARNING):
         kept.keep("2", sources / "2")
-    reported = "No copy of 2, a new worker needs the registry: No such file or directory"
-    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("WARNING", reported)]
+    message = "No copy of 2, a new worker needs the registry: No such file or directory"
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("WARNING", message)]
     assert kept.model("2") is None
     assert kept.model("1"), "better than none"
 

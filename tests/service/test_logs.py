@@ -117,9 +117,9 @@ def log(record: Record) -> Iterator[Log]:
 
 def test_an_answered_request_is_one_json_object(log: Log) -> None:
     (line,) = log(JsonForm(), 200)
-    reported = json.loads(line)
-    assert reported.pop("time").endswith("Z")
-    assert reported == {
+    logged = json.loads(line)
+    assert logged.pop("time").endswith("Z")
+    assert logged == {
         "level": "info",
         "logger": "access",
         "request_id": "id-1",
@@ -158,7 +158,7 @@ def test_of_rejected_requests_ten_a_second_have_a_line_and_the_rest_are_counted(
     reader, writer = os.pipe()
     logger = logger_of(Lines(writer, JsonForm()))
 
-    def reported(rejected: int) -> list[str]:
+    def logged(rejected: int) -> list[str]:
         record.status = 429
         logger.answered([record] * rejected)
         logger.tick()
@@ -166,8 +166,8 @@ def test_of_rejected_requests_ten_a_second_have_a_line_and_the_rest_are_counted(
         return [line.get("message") or f"{line['status']}" for line in lines]
 
     try:
-        assert reported(12) == ["429"] * 10 + ["2 more requests were rejected with 429"]
-        assert reported(10) == ["429"] * 10
+        assert logged(12) == ["429"] * 10 + ["2 more requests were rejected with 429"]
+        assert logged(10) == ["429"] * 10
     finally:
         os.close(reader)
         os.close(writer)
@@ -204,8 +204,8 @@ def test_columns_for_a_person(log: Log, record: Record) -> None:
     record.warn(["unseen-category:camera_class"])
     (warned,) = log(HumanForm(colour=False), 200)
     assert warned.endswith(" partner      unseen-category:camera_class  id-1")
-    reported = HumanForm(colour=False).message(_message("Booting worker %d", 7)).decode()
-    assert reported[12:] == " info     gunicorn.error: Booting worker 7\n"
+    line = HumanForm(colour=False).message(_message("Booting worker %d", 7)).decode()
+    assert line[12:] == " info     gunicorn.error: Booting worker 7\n"
 
 
 def test_colours_for_what_is_wrong(log: Log) -> None:
@@ -218,7 +218,7 @@ def test_colours_for_what_is_wrong(log: Log) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "reported"),
+    ("moment", "text"),
     [
         (0.0, "1970-01-01T00:00:00.000Z"),
         (1627808579.25, "2021-08-01T09:02:59.250Z"),
@@ -226,8 +226,8 @@ def test_colours_for_what_is_wrong(log: Log) -> None:
         (1627808580.0625, "2021-08-01T09:03:00.062Z"),
     ],
 )
-def test_times_are_in_utc_with_milliseconds(moment: float, reported: str) -> None:
-    assert timestamp(moment) == reported
+def test_times_are_in_utc_with_milliseconds(moment: float, text: str) -> None:
+    assert timestamp(moment) == text
 
 
 @pytest.mark.parametrize(

@@ -73,16 +73,16 @@ def test_the_versions_and_the_history_are_reported(client: FlaskClient) -> None:
     reply = client.get("/model/versions", headers=_BOSS)
     assert reply.status_code == 200
     assert reply.json
-    reported = reply.json["body"]
-    assert reported["generation"] == 1
-    assert reported["registry"].endswith("/models/regno")
-    assert [(one["version"], one["aliases"]) for one in reported["versions"]] == [
+    listing = reply.json["body"]
+    assert listing["generation"] == 1
+    assert listing["registry"].endswith("/models/regno")
+    assert [(one["version"], one["aliases"]) for one in listing["versions"]] == [
         ("first", ["live"]),
         ("second", []),
     ]
     size = BUNDLED.stat().st_size
-    assert {one["bytes"] for one in reported["versions"]} == {size}
-    for one in reported["versions"]:
+    assert {one["bytes"] for one in listing["versions"]} == {size}
+    for one in listing["versions"]:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", one["added"])
     [first] = _history(client)
     assert (first["what"], first["who"], first["forced"]) == ("promote", "the tests", "")
@@ -109,8 +109,8 @@ def test_all_of_it_is_for_admins(method: str, path: str, client: FlaskClient) ->
 def test_without_a_registry_the_reply_is_409(path: str, make_app: AppMaker) -> None:
     client = make_app(api_keys="boss:boss-key", admins="boss").test_client()
     reply = client.get(path, headers=_BOSS)
-    reported = "no registry is followed: SCORING_REGISTRY is not set"
-    assert (reply.status_code, reply.json) == (409, {"body": reported, "status": "fail"})
+    message = "no registry is followed: SCORING_REGISTRY is not set"
+    assert (reply.status_code, reply.json) == (409, {"body": message, "status": "fail"})
 
 
 def test_a_registry_that_cant_be_read_is_a_503_without_plates(

@@ -48,8 +48,8 @@ def test_the_address_for_operators_says_what_cant_be_explained(
     make_app: AppMaker, tmp_path: Path
 ) -> None:
     model = toys.classifier(0, 1, grow_policy="Depthwise")
-    reported = _shown(make_app, RegnoScorer.load(toys.save(model, tmp_path)))
-    assert reported["unexplained"] == _DEPTHWISE
+    state = _shown(make_app, RegnoScorer.load(toys.save(model, tmp_path)))
+    assert state["unexplained"] == _DEPTHWISE
 
 
 def test_the_replies_of_a_model_that_cant_be_explained_are_documented() -> None:
@@ -96,9 +96,9 @@ def test_the_doctor_says_it(named: Path, tmp_path: Path) -> None:
     unclear = _report(tmp_path, model=str(named))
     assert (unclear.code, unclear.level("model")) == (1, "fail")
     assert "it is not clear which is positive" in unclear["model"]["description"]
-    reported = _report(tmp_path, model=str(named), positive_class="b")
-    assert reported.code == 0
-    assert reported["classes"]["description"] == "positive is the probability of class b of b and a"
+    result = _report(tmp_path, model=str(named), positive_class="b")
+    assert result.code == 0
+    assert result["classes"]["description"] == "positive is the probability of class b of b and a"
 
 
 def test_the_doctor_warns_of_what_cant_be_explained(tmp_path: Path) -> None:

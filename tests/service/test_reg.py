@@ -157,8 +157,8 @@ def test_a_body_that_is_no_utf8_is_a_415_that_says_so(
     body: bytes, path: str, client: FlaskClient
 ) -> None:
     reply = _post(client, body, path)
-    reported = {"body": "the body is not UTF-8", "status": "fail"}
-    assert (reply.status_code, reply.json) == (415, reported)
+    expected = {"body": "the body is not UTF-8", "status": "fail"}
+    assert (reply.status_code, reply.json) == (415, expected)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
@@ -181,8 +181,8 @@ def test_unseen_categories_are_scored_and_reported(
     strange = {**request_body, **UNSEEN}
     reply = _post(client, strange)
     assert reply.json == {"body": _expected(scorer, strange), "status": "ok"}
-    reported = set(reply.headers["X-Score-Warnings"].split(", "))
-    assert {f"unseen-category:{name}" for name in UNSEEN} <= reported
+    warnings = set(reply.headers["X-Score-Warnings"].split(", "))
+    assert {f"unseen-category:{name}" for name in UNSEEN} <= warnings
     assert "Неведомая" not in str(reply.headers)
 
 
@@ -208,8 +208,8 @@ def test_with_reject_an_unseen_category_is_a_400(make_app: AppMaker, request_bod
     for field, value in UNSEEN.items():
         reply = _post(client, {**_known(request_body), field: value})
         assert reply.status_code == 400
-        reported = {"body": f"{field}: holds a value that the model never saw", "status": "fail"}
-        assert reply.json == reported
+        expected = {"body": f"{field}: holds a value that the model never saw", "status": "fail"}
+        assert reply.json == expected
     assert _post(client, _known(request_body)).status_code == 200
 
 

@@ -71,19 +71,19 @@ def test_a_report_has_the_types_the_places_and_the_request(record: Record) -> No
 
 
 def test_a_report_holds_no_text_no_value_and_no_header_but_the_length(record: Record) -> None:
-    reported = str(report_of(_caught(_raise_with_cause), record))
-    assert PLATE not in reported
-    assert KEY not in reported
-    assert str(ROOT) not in reported
+    text = str(report_of(_caught(_raise_with_cause), record))
+    assert PLATE not in text
+    assert KEY not in text
+    assert str(ROOT) not in text
     record.body_bytes = 0
     assert report_of(ValueError(), record)["request"]["headers"] == {}
 
 
 def test_names_that_look_like_a_plate_are_taken_out(record: Record) -> None:
     kind = type(PLATE, (Exception,), {"__module__": f"made.of.{PLATE}"})
-    reported = str(report_of(kind(), record))
-    assert PLATE not in reported
-    assert "[plate]" in reported
+    text = str(report_of(kind(), record))
+    assert PLATE not in text
+    assert "[plate]" in text
 
 
 def test_circles_and_long_chains_of_causes_end(record: Record) -> None:

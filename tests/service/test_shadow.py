@@ -209,10 +209,10 @@ def test_a_shadow_model_that_fails_is_counted_and_reported_once(
             assert app.rows() == {"failed": count * len(BODIES)}
     wanted = [score.positive for score in scorer.score(readings(BODIES))]
     assert [reply["positive"] for reply in replies] == wanted
-    (reported,) = caplog.messages
-    assert "RuntimeError" in reported
-    assert f"shadow model {second.version}" in reported
-    assert PLATE not in reported
+    (message,) = caplog.messages
+    assert "RuntimeError" in message
+    assert f"shadow model {second.version}" in message
+    assert PLATE not in message
 
 
 def test_it_goes_on_after_a_failure(

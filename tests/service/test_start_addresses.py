@@ -22,7 +22,7 @@ from tests.support.server import (
 )
 
 
-def _reported(ran: "subprocess.CompletedProcess[str]") -> str:
+def _errors(ran: "subprocess.CompletedProcess[str]") -> str:
     assert "Traceback" not in ran.stderr
     return ran.stderr
 
@@ -75,7 +75,7 @@ def test_an_address_that_is_none_is_named(
     given = {name: text.format(**named) for name, text in settings.items()}
     ran = refused(tmp_path, port=named["port"], api_keys="a:b", **given)
     assert ran.returncode == 78
-    assert _reported(ran).startswith(f"Not started. {words.format(**named)}")
+    assert _errors(ran).startswith(f"Not started. {words.format(**named)}")
 
 
 def test_a_socket_that_is_given_by_number_is_served(tmp_path: Path) -> None:
@@ -109,13 +109,13 @@ def test_the_example_key_is_not_for_an_open_socket_that_is_given(tmp_path: Path)
             timeout=60,
         )
     assert ran.returncode == 78
-    assert _reported(ran).startswith("Not started. SCORING_API_KEYS: the example key may serve on")
+    assert _errors(ran).startswith("Not started. SCORING_API_KEYS: the example key may serve on")
 
 
 def test_a_number_that_is_no_socket_is_named(tmp_path: Path) -> None:
     ran = refused(tmp_path, "--bind", "fd://99")
     assert ran.returncode == 78
-    assert _reported(ran) == "Not started. --bind: fd://99 is no socket: Bad file descriptor\n"
+    assert _errors(ran) == "Not started. --bind: fd://99 is no socket: Bad file descriptor\n"
 
 
 def test_what_an_environment_of_gunicorn_wins_over_is_reported(
@@ -123,9 +123,9 @@ def test_what_an_environment_of_gunicorn_wins_over_is_reported(
 ) -> None:
     monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 1 --timeout 40")
     with serving(tmp_path, workers="1") as server:
-        reported = [line["message"] for line in server.log() if line["level"] == "warning"]
+        messages = [line["message"] for line in server.log() if line["level"] == "warning"]
         wins = "--timeout, --workers, which wins over SCORING_WORKERS"
-        assert reported == [f"GUNICORN_CMD_ARGS sets {wins}"]
+        assert messages == [f"GUNICORN_CMD_ARGS sets {wins}"]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_nor_by_an_environment_of_gunicorn(tmp_path: Path, monkeypatch: pytest.M
 def _assert_not_started(ran: "subprocess.CompletedProcess[str]", words: str) -> None:
     assert ran.returncode == 78
     source = "GUNICORN_CMD_ARGS, or the arguments after --"
-    assert _reported(ran).splitlines()[-1].startswith(f"Not started. {source}: {words}")
+    assert _errors(ran).splitlines()[-1].startswith(f"Not started. {source}: {words}")
 
 
 def test_a_port_that_kubernetes_sets_is_explained(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ class System:
         """What the engine tells of each container of the project, by the service's name."""
         mine = f"label=com.docker.compose.project={PROJECT}"
         ids = self.engine.docker("ps", "--all", "--quiet", "--filter", mine).split()
-        reported = json.loads(self.engine.docker("inspect", *ids)) if ids else []
-        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in reported}
+        inspected = json.loads(self.engine.docker("inspect", *ids)) if ids else []
+        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in inspected}
 
     def secret(self, name: str) -> str:
         """The content of a secret's file."""

@@ -63,8 +63,8 @@ def test_the_edge_reaches_the_service_and_not_what_watches(system: System) -> No
 
 
 def test_every_container_is_confined(system: System) -> None:
-    for name, reported in nonempty(system.containers()).items():
-        host, user = reported["HostConfig"], reported["Config"]["User"]
+    for name, container in nonempty(system.containers()).items():
+        host, user = container["HostConfig"], container["Config"]["User"]
         assert user.split(":")[0].isdigit(), name
         assert int(user.split(":")[0]) > 0, name
         assert host["ReadonlyRootfs"], name
@@ -128,8 +128,8 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(system: System) -> No
     found = {one["uid"] for one in httpx.get(f"{url}/search", auth=admin).json()}
     files = (ROOT / "monitoring/grafana/dashboards").glob("*.json")
     assert found == {json.loads(file.read_text())["uid"] for file in files}
-    asked = httpx.get(f"{url}/datasources/proxy/api/v1/query?query=up", auth=admin)
-    assert asked.json()["status"] == "success"
+    reply = httpx.get(f"{url}/datasources/proxy/api/v1/query?query=up", auth=admin)
+    assert reply.json()["status"] == "success"
     # The data source is a plugin, a separate process: it can be missing while the server works.
     source = httpx.get(f"{url}/datasources/uid/prometheus/health", auth=admin)
     assert source.json()["status"] == "OK"

@@ -19,7 +19,7 @@ REQUESTS = [
 ]
 
 
-class Said(NamedTuple):
+class ComparedReply(NamedTuple):
     """A reply, less what differs from request to request."""
 
     status: int
@@ -27,7 +27,7 @@ class Said(NamedTuple):
     body: object
 
 
-def said_of(status: int, headers: "list[tuple[str, str]]", body: bytes) -> Said:
+def compared_reply(status: int, headers: "list[tuple[str, str]]", body: bytes) -> ComparedReply:
     named = sorted((name.lower(), value) for name, value in headers)
     ids = [value for name, value in named if name == "x-request-id"]
     assert len(ids) == 1
@@ -38,7 +38,7 @@ def said_of(status: int, headers: "list[tuple[str, str]]", body: bytes) -> Said:
         for name, value in named
         if name not in _SERVERS_OWN
     )
-    return Said(status, kept, body.replace(ids[0].encode(), b"the id"))
+    return ComparedReply(status, kept, body.replace(ids[0].encode(), b"the id"))
 
 
 def _timing_names(value: str) -> str:
@@ -47,16 +47,16 @@ def _timing_names(value: str) -> str:
 
 async def by_server(
     client: Client, body: bytes, target: str = "/reg/", headers: "dict[str, str] | None" = None
-) -> Said:
+) -> ComparedReply:
     named = JSON if headers is None else headers
     fields = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     head = f"POST {target} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {len(body)}\r\n\r\n"
-    return said_of(*await client.ask(head.encode() + body))
+    return compared_reply(*await client.ask(head.encode() + body))
 
 
 def by_flask(
     served: Served, body: bytes, target: str = "/reg/", headers: "dict[str, str] | None" = None
-) -> Said:
+) -> ComparedReply:
     named = JSON if headers is None else headers
     environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in named.items()}
     kind = environ.pop("HTTP_CONTENT_TYPE", "")
@@ -64,17 +64,17 @@ def by_flask(
     reply = served.app.flask.test_client().post(
         path, query_string=query, data=body, content_type=kind, environ_overrides=environ
     )
-    return said_of(reply.status_code, list(reply.headers), reply.data)
+    return compared_reply(reply.status_code, list(reply.headers), reply.data)
 
 
 async def same(
     served: Served, body: bytes, target: str = "/reg/", headers: "dict[str, str] | None" = None
-) -> Said:
+) -> ComparedReply:
     """What both ways say to a request."""
     async with connected(served.site) as client:
-        said = await by_server(client, body, target, headers)
-    assert said == by_flask(served, body, target, headers)
-    return said
+        reply = await by_server(client, body, target, headers)
+    assert reply == by_flask(served, body, target, headers)
+    return reply
 
 
 def head(size: int, *fields: bytes, line: bytes = b"POST /reg/") -> bytes:

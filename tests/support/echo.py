@@ -52,11 +52,11 @@ def echoing() -> Iterator[Echo]:
             echo.received.append(
                 Received(self.client_address, self.command, self.path, self.headers, body)
             )
-            said = echo.answer(echo.received[-1])
-            if said is None:
+            answer = echo.answer(echo.received[-1])
+            if answer is None:
                 self.close_connection = True
                 return
-            status, headers, text = said
+            status, headers, text = answer
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

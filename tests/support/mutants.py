@@ -27,7 +27,7 @@ _HEADERS: Final = (
     *("x-api-key: ", "Content-Length: ", "Transfer-Encoding: ", "Connection: ", "Expect: "),
     *("traceparent: ", "Content-Encoding: ", "Host: ", "Cookie: ", "Accept: ", "X: "),
 )
-_SAID: Final = (
+_HEADER_VALUES: Final = (
     *("", "0", "-1", "1", "99999999999999999999", "chunked", "close", "keep-alive", "gzip"),
     *("100-continue", "text/plain", "application/json; charset=koi8-r", "1e9", "x" * 3000),
     *("А939НО196", "\x7f", "%00", "a,b", '"', "0x10", "1 2", "nan", "inf", "٣"),
@@ -79,6 +79,6 @@ class Mutants:
         body = self._body()
         if self._random.random() < 0.3:
             return self._spoilt(head(len(body))) + body
-        said = self._random.choice(_HEADERS) + self._random.choice(_SAID)
+        header = self._random.choice(_HEADERS) + self._random.choice(_HEADER_VALUES)
         raw = head(len(body), "X-Last: 1")
-        return raw.replace(b"X-Last: 1", said.encode()) + body
+        return raw.replace(b"X-Last: 1", header.encode()) + body

@@ -22,7 +22,7 @@ function scored(row: Schemas["ScoredRow"]): number {
   return row.positive;
 }
 
-function reported(doubt: Schemas["Doubt"]): string {
+function described(doubt: Schemas["Doubt"]): string {
   switch (doubt.kind) {
     case "unseen-category": {
       const nearest: string | null = doubt.nearest;
@@ -56,7 +56,7 @@ console.log(
     positive: one.data.body.positive,
     rows: [scored(first), scored(second), third.error],
     decision,
-    doubts: detail.warnings.map(reported),
+    doubts: detail.warnings.map(described),
     features: pushes.length,
     refused: [status, refused.error?.body],
   }),

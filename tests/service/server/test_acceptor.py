@@ -202,18 +202,18 @@ class Exhausted(socket.socket):
 def test_one_that_is_just_being_accepted_when_the_loop_ends_is_no_error(
     listener: Listener, factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    reported: list[object] = []
+    errors: list[object] = []
 
     async def main() -> None:
         loop = get_running_loop()
-        loop.set_exception_handler(lambda _, context: reported.append(context))
+        loop.set_exception_handler(lambda _, context: errors.append(context))
         acceptor = Acceptor(loop, listener.shared(), EchoSite().site, 10)
         listener.connect()
         assert acceptor.accept_one()
 
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
-    assert reported == []
+    assert errors == []
 
 
 async def test_a_lack_of_files_is_waited_for(listener: Listener, echo: EchoSite) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from model.regno import RegnoScorer
 from service.app import Parts
 from service.telemetry.record import STAGES
-from tests.support.both_ways import JSON, by_flask, by_server, said_of, same
+from tests.support.both_ways import JSON, by_flask, by_server, compared_reply, same
 from tests.support.connections import Connect, connected
 from tests.support.parts import Served, SiteMaker, publish
 from tests.support.paths import GOLDEN, lines
@@ -41,9 +41,9 @@ def _encoded(body: object) -> bytes:
     body=requests(), detail=st.sampled_from(["/reg/", "/reg", "/reg/?detail=1", "/reg?detail=0"])
 )
 async def test_a_valid_row(served: Served, body: dict[str, Any], detail: str) -> None:
-    said = await same(served, _encoded(body), detail)
-    assert said.status == 200
-    assert [name for name, _ in said.headers if name != "x-score-warnings"] == [
+    reply = await same(served, _encoded(body), detail)
+    assert reply.status == 200
+    assert [name for name, _ in reply.headers if name != "x-score-warnings"] == [
         *("content-length", "content-type", "server-timing", "x-model-version", "x-request-id")
     ]
 
@@ -63,10 +63,10 @@ async def test_an_array_with_bad_rows(
     served: Served, rows: list[Any], *, detail: bool, twice: bool
 ) -> None:
     body = _encoded(rows)
-    said = await same(
+    reply = await same(
         served, _encoded(body.decode()) if twice else body, f"/reg/?detail={int(detail)}"
     )
-    assert said.status == 200
+    assert reply.status == 200
 
 
 @pytest.mark.parametrize("rows", [1, 3, 500, 3000])
@@ -75,9 +75,9 @@ async def test_arrays_of_every_length(served: Served, rows: int, detail: int) ->
     body = (_ROWS * rows)[:rows]
     if rows > 2:
         body[rows // 2] = {}
-    said = await same(served, _encoded(body), f"/reg/?detail={detail}")
-    assert said.status == 200
-    assert len(json.loads(str(said.body, "utf-8"))["body"]) == rows  # type: ignore[call-overload]
+    reply = await same(served, _encoded(body), f"/reg/?detail={detail}")
+    assert reply.status == 200
+    assert len(json.loads(str(reply.body, "utf-8"))["body"]) == rows  # type: ignore[call-overload]
 
 
 async def test_one_long_row(served: Served) -> None:
@@ -91,9 +91,9 @@ async def test_what_the_guards_say(make_site: SiteMaker, guards: str, rows: int)
     served = make_site(unseen=guards, guards=f"regno_recognize={guards}")
     for changed in ({"camera_class": "стрелка"}, {"regno_recognize": "A939HO196"}, {}):
         row = {**_ROWS[0], **changed}
-        said = await same(served, _encoded([row] * rows if rows else row), "/reg/?detail=1")
+        reply = await same(served, _encoded([row] * rows if rows else row), "/reg/?detail=1")
         refused = changed and guards == "reject" and not rows
-        assert said.status == (400 if refused else 200)
+        assert reply.status == (400 if refused else 200)
 
 
 # What is refused.
@@ -123,8 +123,8 @@ async def test_any_kind_of_content(served: Served, kind: str, encoding: str | No
     headers = {**JSON, "Content-Type": kind}
     if encoding is not None:
         headers["Content-Encoding"] = encoding
-    said = await same(served, VALID, headers=headers)
-    assert said.status in {200, 415}
+    reply = await same(served, VALID, headers=headers)
+    assert reply.status in {200, 415}
 
 
 _TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12)
@@ -133,8 +133,8 @@ _TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=12
 @_EXAMPLES
 @given(key=st.one_of(st.sampled_from([KEY, "", f"{KEY}1", f"{KEY},{KEY}"]), _TEXTS))
 async def test_any_key(served: Served, key: str) -> None:
-    said = await same(served, VALID, headers={**JSON, "x-api-key": key})
-    assert said.status == (200 if key == KEY else 401)
+    reply = await same(served, VALID, headers={**JSON, "x-api-key": key})
+    assert reply.status == (200 if key == KEY else 401)
 
 
 async def test_no_key_and_no_kind(served: Served) -> None:
@@ -163,8 +163,8 @@ async def test_no_key_and_no_kind(served: Served) -> None:
     )
 )
 async def test_any_query(served: Served, query: str) -> None:
-    said = await same(served, VALID, f"/reg/?{query}")
-    assert said.status in {200, 400}
+    reply = await same(served, VALID, f"/reg/?{query}")
+    assert reply.status in {200, 400}
 
 
 @_EXAMPLES
@@ -184,8 +184,8 @@ async def test_any_query(served: Served, query: str) -> None:
 async def test_any_deadline(served: Served, given_ms: str, start: str, rows: int) -> None:
     body = _encoded(_ROWS[:rows]) if rows else VALID
     headers = {**JSON, "X-Request-Timeout-Ms": given_ms, "X-Request-Start": start}
-    said = await same(served, body, headers=headers)
-    assert said.status in {200, 400, 429}
+    reply = await same(served, body, headers=headers)
+    assert reply.status in {200, 400, 429}
 
 
 @pytest.mark.parametrize("rows", [0, 10])
@@ -223,7 +223,9 @@ async def test_other_methods(served: Served, connect: Connect, method: str, path
     client.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\nx-api-key: {KEY}\r\n\r\n".encode())
     reply = await client.reply(to_head=method == "HEAD")
     flask = served.app.flask.test_client().open(path, method=method, headers={"x-api-key": KEY})
-    assert said_of(*reply) == said_of(flask.status_code, list(flask.headers), flask.data)
+    assert compared_reply(*reply) == compared_reply(
+        flask.status_code, list(flask.headers), flask.data
+    )
 
 
 @pytest.mark.parametrize("rows", [0, 3, 10])
@@ -235,8 +237,8 @@ async def test_an_error_while_scoring(
 
     for method in ("predict", "score_table"):
         monkeypatch.setattr(RegnoScorer, method, fail)
-    said = await same(served, _encoded(_ROWS[:rows] if rows else _ROWS[0]))
-    assert (said.status, said.body) == (
+    reply = await same(served, _encoded(_ROWS[:rows] if rows else _ROWS[0]))
+    assert (reply.status, reply.body) == (
         500,
         b'{"body":"internal error, request the id","status":"fail"}',
     )
@@ -295,7 +297,7 @@ async def test_what_is_counted_is_the_same(make_site: SiteMaker) -> None:
         VALID[:-1] + b" " * 70_000 + b"}",
         _encoded([1] * 11_000),
     ]
-    asked = [
+    requests = [
         *((body, "/reg/", None) for body in bodies),
         (VALID, "/reg/?detail=1", None),
         (VALID, "/reg/?detail=2", None),
@@ -305,9 +307,9 @@ async def test_what_is_counted_is_the_same(make_site: SiteMaker) -> None:
     ]
     one, other = make_site(), make_site()
     async with connected(one.site) as client:
-        for body, target, headers in asked:
+        for body, target, headers in requests:
             await by_server(client, body, target, headers)
-    for body, target, headers in asked:
+    for body, target, headers in requests:
         by_flask(other, body, target, headers)
     assert _counts(one.parts) == _counts(other.parts)
     counts = _counts(one.parts)

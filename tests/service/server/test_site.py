@@ -105,9 +105,9 @@ async def test_a_record_is_made_of_method_and_headers(echo: EchoSite, clients: C
 async def test_what_was_answered_in_an_iteration_is_reported_together(
     echo: EchoSite,
 ) -> None:
-    reported: list[int] = []
+    counts: list[int] = []
     events = Events(
-        lambda *_: Record("id"), lambda: 0, lambda requests: reported.append(len(requests)), print
+        lambda *_: Record("id"), lambda: 0, lambda requests: counts.append(len(requests)), print
     )
     echo.endpoint.holds = True
     site = Site({}, lambda _: echo.endpoint, echo.bodies, events)
@@ -117,9 +117,9 @@ async def test_what_was_answered_in_an_iteration_is_reported_together(
             client.send(GET)
         await until(lambda: len(echo.endpoint.held) == 5)
         echo.endpoint.let_go()
-        assert reported == []
+        assert counts == []
         assert [(await client.reply()).status for client in clients] == [200] * 5
-        assert reported == [5]
+        assert counts == [5]
 
 
 # The budget of bodies.

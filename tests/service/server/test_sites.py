@@ -8,7 +8,7 @@ import pytest
 
 from service.app import create_metrics_app
 from service.endpoints import metrics_site
-from tests.support.both_ways import REQUESTS, said_of
+from tests.support.both_ways import REQUESTS, compared_reply
 from tests.support.connections import Client, Connect, Reply, connected
 from tests.support.parts import Served, SiteMaker
 from tests.support.server import KEY, KEY_HEADER
@@ -45,7 +45,9 @@ async def test_a_reply_is_what_flask_says(
         address, method=method, headers=KEY_HEADER if with_key else {}
     )
     flask.headers.pop("Date", None)
-    assert said_of(*reply) == said_of(flask.status_code, list(flask.headers), flask.data)
+    assert compared_reply(*reply) == compared_reply(
+        flask.status_code, list(flask.headers), flask.data
+    )
 
 
 @pytest.mark.parametrize("with_key", [True, False])
