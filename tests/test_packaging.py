@@ -20,7 +20,7 @@ from tests.support.server import environment, eventually, free_port
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def test_the_version_stands_in_the_service_alone() -> None:
+def test_the_version_is_defined_in_the_service_alone() -> None:
     """Compose can't read it there: tests/stack/test_stack_file.py compares its images' tags."""
     assert _PROJECT["project"]["dynamic"] == ["version"]
     assert _PROJECT["tool"]["hatch"]["version"]["path"] == "service/__init__.py"

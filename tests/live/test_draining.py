@@ -47,7 +47,7 @@ def test_a_second_signal_ends_the_grace(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_in_the_grace_is_replaced(tmp_path: Path) -> None:
+def test_a_worker_killed_during_the_drain_is_replaced(tmp_path: Path) -> None:
     with started(tmp_path, workers="1", drain_seconds="60") as server:
         (worker,) = server.workers()
         server.process.send_signal(signal.SIGTERM)

@@ -205,7 +205,7 @@ def test_each_address_takes_no_longer_bodies_than_it_needs(
     assert echo.received == []
 
 
-def test_a_full_folder_is_reported_and_small_requests_go_on(bare: Edge, echo: Echo) -> None:
+def test_a_full_folder_refuses_large_bodies_only(bare: Edge, echo: Echo) -> None:
     # A full one can't be had by everybody; one that is gone fails nginx in the same place.
     shutil.rmtree(bare.workdir / "body")
     for _ in range(2):

@@ -82,7 +82,7 @@ def test_addresses_are_those_that_a_trusted_balancer_names(echo: Echo, tmp_path:
         assert 429 in refused
 
 
-def test_one_address_holds_so_many_requests_at_once(echo: Echo, tmp_path: Path) -> None:
+def test_one_address_has_a_limit_of_simultaneous_requests(echo: Echo, tmp_path: Path) -> None:
     with (
         edge_before(tmp_path / "edge", echo.port, connections_per_address="3") as edge,
         ExitStack() as held,

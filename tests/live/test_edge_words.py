@@ -69,7 +69,7 @@ def test_bad_http_gets_the_envelope(sent: bytes, status: int, bare: Edge, echo: 
 
 
 @pytest.mark.slow
-def test_a_service_that_is_down_is_reported_at_once_and_noticed_when_it_is_back(
+def test_a_service_that_is_down_gives_502_at_once_until_it_is_back(
     tmp_path: Path,
 ) -> None:
     port = free_port()

@@ -171,7 +171,7 @@ def test_a_lack_of_inodes_is_reported(tmp_path: Path) -> None:
         )
 
 
-def test_nothing_to_write_to_is_reported(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     with server_with(_ROOT_READ_ONLY + _SHM.format("ro"), tmp_path) as server:
         server.assert_says("/dev/shm or TMPDIR: ", "neither can be written to")
 

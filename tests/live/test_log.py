@@ -149,7 +149,7 @@ def test_a_log_without_a_reader_ends_no_connection(tmp_path: Path) -> None:
             assert opened.ask("GET", "/").status == 200
 
 
-def test_a_reader_that_stands_still_costs_lines_and_no_reply(tmp_path: Path) -> None:
+def test_a_stalled_reader_loses_lines_and_delays_no_reply(tmp_path: Path) -> None:
     incoming, outgoing = os.pipe()
     settings = {"SCORING_WORKERS": "1", "SCORING_METRICS_TOKEN": METRICS_TOKEN}
     with _writing_to(outgoing, tmp_path, **settings) as server, connections(server, 8) as opened:

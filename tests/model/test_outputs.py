@@ -280,7 +280,7 @@ _NAMES = b'"class_names":[0,1]'
         (_changed(b"afts_regno_ai_score", b"afts_regno_ai_scor\xff"), "it can't be read: Unicode"),
     ],
 )
-def test_what_a_changed_file_says_of_itself_is_not_believed(
+def test_the_metadata_of_a_changed_file_is_not_trusted(
     make: Callable[[Path], Path], reason: str, tmp_path: Path
 ) -> None:
     assert reason in _refusal(make(tmp_path))

@@ -165,7 +165,7 @@ def _enlarge(path: Path) -> None:
     ],
     ids=["short", "huge", "gone", "manifest"],
 )
-def test_a_version_that_was_harmed_is_reported_and_never_promoted(
+def test_a_corrupted_version_is_reported_and_never_promoted(
     harm: Callable[[Path], object], name: str, reason: str, registry: Registry
 ) -> None:
     harm(registry.fetch("v2").with_name(name))

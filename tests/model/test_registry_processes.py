@@ -56,7 +56,7 @@ def test_promotions_of_many_processes_are_each_in_the_history(tmp_path: Path) ->
     assert [change.aliases.previous for change in history] == lives[:-1]
 
 
-def test_of_adds_of_one_version_by_many_processes_one_wins(tmp_path: Path) -> None:
+def test_many_processes_that_add_one_version_store_it_once(tmp_path: Path) -> None:
     _in_processes(_add_shared, tmp_path)
     registry = _registry(tmp_path)
     assert len(registry.versions()) == _EACH

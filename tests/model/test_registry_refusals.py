@@ -112,7 +112,7 @@ def test_a_file_that_cant_be_read_is_reported(name: str, models: Path, tmp_path:
     assert str(tmp_path / name) in done.stderr
 
 
-def test_a_loader_that_dies_is_a_refusal(
+def test_a_crashed_loader_is_a_refusal(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real death: the interpreter of the examining process is one that kills itself."""

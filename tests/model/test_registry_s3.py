@@ -115,7 +115,7 @@ def test_a_fetched_version_needs_the_server_no_more(
         registry.aliases()
 
 
-def test_a_harmed_copy_is_fetched_anew(registry: Registry) -> None:
+def test_a_corrupted_copy_is_fetched_again(registry: Registry) -> None:
     registry.add(files("v1", b"one"))
     for harm in (b"onf", b""):
         registry.fetch("v1").write_bytes(harm)
@@ -207,7 +207,7 @@ def test_a_cache_that_cant_be_made_is_named(
         registry.fetch("v1")
 
 
-def test_what_was_harmed_in_the_bucket_is_refused_and_verify_looks_there(
+def test_a_version_corrupted_in_the_bucket_is_refused_and_found_by_verify(
     registry: Registry, server: Moto, prefix: str, tmp_path: Path
 ) -> None:
     registry.add(files("v1", b"one"))

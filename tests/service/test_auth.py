@@ -170,7 +170,7 @@ def test_a_key_is_found_in_a_text(text: str, held: bool) -> None:  # noqa: FBT00
 
 
 @given(st.text(string.printable, max_size=40), st.text(string.printable, max_size=40))
-def test_a_key_is_found_wherever_it_stands(before: str, after: str) -> None:
+def test_a_key_is_found_at_any_position(before: str, after: str) -> None:
     assert _RING_OF_ONE.is_in(before + _LONG + after)
     assert _RING_OF_ONE.is_in(before + after) is (_LONG in before + after)
 

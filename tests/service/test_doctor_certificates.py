@@ -61,7 +61,7 @@ def test_an_expiring_certificate_is_a_warning_then_a_failure(
         ("server.key", "server.key", "one of them can't be read"),
     ],
 )
-def test_one_that_no_client_would_take(
+def test_a_certificate_that_no_client_would_accept_fails(
     certificate: str, key: str, description: str, made: Path
 ) -> None:
     found = only(edge.server_certificate(made / certificate, made / key))

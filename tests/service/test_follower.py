@@ -324,7 +324,7 @@ def test_the_order_waits_for_a_worker_that_polls_seldom(monkeypatch: pytest.Monk
     assert world.ordered == second
 
 
-def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> None:
+def test_changed_bytes_of_a_standby_version_are_loaded(world: World) -> None:
     world.change_to("second", 2)
     world.change_to("first", 3)
     assert world.loads == [("second", True)]
@@ -334,7 +334,7 @@ def test_other_bytes_under_a_name_that_stands_by_are_loaded(world: World) -> Non
     assert [version for version, _ in world.loads] == ["second", "second"]
 
 
-def test_what_stands_by_is_looked_at_once_a_swap(world: World) -> None:
+def test_the_standby_version_is_checked_once_a_swap(world: World) -> None:
     """Each look reads and hashes the whole model while callers wait for scores."""
     for generation, version in enumerate(("second", "first", "second"), start=2):
         world.change_to(version, generation)

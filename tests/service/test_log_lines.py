@@ -98,9 +98,7 @@ def test_a_message_is_one_line(ends: Ends, lines: Lines) -> None:
     assert line.endswith(b'"message":"Booting"}\n')
 
 
-def test_a_reader_that_stands_still_costs_dropped_lines_that_are_counted(
-    ends: Ends, lines: Lines
-) -> None:
+def test_a_stalled_reader_causes_counted_dropped_lines(ends: Ends, lines: Lines) -> None:
     written = numbered(FLOOD)
     for at in range(0, FLOOD, 100):
         lines.write(b"".join(written[at : at + 100]))

@@ -259,7 +259,7 @@ def test_no_secret_comes_out_with_a_bad_neighbour(dotenv: Path) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_other_variables_are_let_be_and_misspelt_ones_are_reported(dotenv: Path) -> None:
+def test_other_variables_are_ignored_and_misspelt_ones_are_reported(dotenv: Path) -> None:
     dotenv.write_text("SCORING_HOSTT=x\nOTHER=y\n")
     environ = {"SCORING_KEEP_ALIVE": "5", "HOME": "/root", "SCORING_PORT": "80"}
     assert load(environ, dotenv).port == 80

@@ -48,7 +48,7 @@ def test_a_folder_for_a_model_stops_the_start(model: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("how", CRASHING)
-def test_a_model_on_which_the_loader_dies_stops_the_start_and_is_named(
+def test_a_model_that_crashes_the_loader_stops_the_start_and_is_named(
     how: str, tmp_path: Path
 ) -> None:
     path = CRASHING[how](tmp_path)

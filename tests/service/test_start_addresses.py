@@ -118,7 +118,7 @@ def test_a_number_that_is_no_socket_is_named(tmp_path: Path) -> None:
     assert _errors(ran) == "Not started. --bind: fd://99 is no socket: Bad file descriptor\n"
 
 
-def test_what_an_environment_of_gunicorn_wins_over_is_reported(
+def test_settings_that_gunicorn_cmd_args_overrides_are_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 1 --timeout 40")

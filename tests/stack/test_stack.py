@@ -145,7 +145,7 @@ def test_a_new_key_is_in_force_without_a_restart(system: System) -> None:
     eventually(lambda: score(system, fresh).status_code == 200, "the new key opens", seconds=10)
 
 
-def test_a_service_that_dies_is_back_behind_the_same_edge(system: System) -> None:
+def test_a_killed_service_is_restarted_behind_the_same_edge(system: System) -> None:
     before = system.containers()
     kill = "import os; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), 9)"
     system.compose("exec", "--no-TTY", "scoring", "python", "-c", kill)

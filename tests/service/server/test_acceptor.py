@@ -175,7 +175,7 @@ async def test_no_connection_is_closed_while_none_waits_for_a_place(
     assert [await status(client) for client in clients] == [b"200"] * 2
 
 
-async def test_one_that_is_lost_at_once_is_no_matter(
+async def test_connections_reset_at_once_leave_nothing_behind(
     listener: Listener, one: Acceptor, echo: EchoSite
 ) -> None:
     for client in listener.many(3):
@@ -199,7 +199,7 @@ class Exhausted(socket.socket):
 
 
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_one_that_is_just_being_accepted_when_the_loop_ends_is_no_error(
+def test_an_unfinished_accept_at_the_end_of_the_loop_is_no_error(
     listener: Listener, factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     errors: list[object] = []
