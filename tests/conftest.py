@@ -112,7 +112,7 @@ def customer() -> Path:
     """The customer's files, which stay where they are."""
     shared = ROOT.parent / "shared"
     if not list(shared.glob("customer/*.cbm")):
-        pytest.skip("the customer's files are not beside this checkout")
+        pytest.skip("the customer's files are not next to this checkout")
     return shared
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.live import Connection
 from tests.support.server import Server, serving
 
-# The fixtures skip, saying so, where the customer's files are not beside the checkout.
+# The fixtures skip, saying so, where the customer's files are not next to the checkout.
 pytestmark = pytest.mark.slow
 
 Lines = list[dict[str, Any]]

@@ -206,7 +206,7 @@ def test_each_address_takes_no_longer_bodies_than_it_needs(
 
 
 def test_a_full_folder_refuses_large_bodies_only(bare: Edge, echo: Echo) -> None:
-    # A full one can't be had by everybody; one that is gone fails nginx in the same place.
+    # Not every machine can fill a folder; a missing one fails nginx in the same place.
     shutil.rmtree(bare.workdir / "body")
     for _ in range(2):
         refused = bare.ask("POST", "/reg/", b" " * 200_000, {"x-api-key": "k"})

@@ -1,4 +1,4 @@
-"""TLS and clients' certificates at the edge: who is let in, and whose key is presented."""
+"""TLS and client certificates at the edge: which clients it accepts, and with which key."""
 
 import socket
 import ssl

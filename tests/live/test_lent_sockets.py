@@ -47,7 +47,7 @@ def _inheriting(folder: Path, listener: socket.socket) -> Iterator[str]:
 def test_an_inherited_socket_serves_the_next_server_too(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for _ in range(3):
-            # Who comes between two servers waits in the queue.
+            # A client that connects between two servers waits in the queue.
             with _inheriting(tmp_path, listener) as url:
                 assert httpx.get(f"{url}/healthz", timeout=20).status_code == 200
 

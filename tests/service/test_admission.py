@@ -313,7 +313,7 @@ def test_an_array_that_can_not_be_scored_in_its_time_is_rejected(harness: Admiss
 
 @pytest.mark.anyio
 async def test_an_array_waits_as_long_as_some_of_its_size_take(settings: Settings) -> None:
-    """Who sends many rows at once waits for them anyway."""
+    """A client that sends many rows at once expects to wait for them."""
     harness = AdmissionHarness(settings, max_wait_ms=1)
     await harness.hold(2, LONG)
     assert reason_of(harness, LARGE) == "deadline"

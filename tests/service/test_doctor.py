@@ -1,4 +1,4 @@
-"""The doctor as it is run: a process, its report, its exit code, and who is left in peace."""
+"""The doctor as a command: its report, its exit code, and that it leaves a server alone."""
 
 import json
 import os
@@ -203,7 +203,7 @@ def test_a_manifest_of_another_training_fails(change: str, reason: str, tmp_path
 
 
 @pytest.mark.slow
-def test_no_secret_is_reported(tmp_path: Path) -> None:
+def test_no_secret_is_in_the_report(tmp_path: Path) -> None:
     for arguments in ((), (_JSON,)):
         report = ran(
             tmp_path,
@@ -219,7 +219,7 @@ def test_no_secret_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_runs_is_known_and_left_in_peace(tmp_path: Path) -> None:
+def test_a_running_server_is_recognised_and_left_alone(tmp_path: Path) -> None:
     port = str(free_port())
     with serving(tmp_path, host="127.0.0.1", port=port) as server:
         (folder,) = server.metrics_folders()

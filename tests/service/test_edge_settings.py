@@ -139,7 +139,7 @@ def test_a_bad_value_is_named_by_its_variable(field: str, text: str) -> None:
     assert str(raised.value).startswith(f"{named}: ")
 
 
-def test_a_decimal_comma_is_reported_in_plain_words() -> None:
+def test_a_decimal_comma_has_a_plain_error_message() -> None:
     with pytest.raises(SettingsError) as raised:
         load({"EDGE_BURST_SECONDS": "0,5"}, _NONE)
     assert str(raised.value) == (

@@ -232,14 +232,14 @@ def test_a_version_that_cant_be_fetched_is_reported_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     def gone(_: str) -> None:
-        raise Unavailable("nobody answers")
+        raise Unavailable("no reply")
 
     world.before = gone
     world.aliases = Aliases(live="second", generation=2)
     for _ in range(3):
         world.step()
     assert len(world.loads) == 3
-    assert caplog.text.count("nobody answers") == 1
+    assert caplog.text.count("no reply") == 1
     world.before = lambda _: None
     world.step()
     assert world.state == "ready"

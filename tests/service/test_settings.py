@@ -208,7 +208,7 @@ _WORDS = [
 
 
 @pytest.mark.parametrize(("field", "value", "words"), _WORDS)
-def test_what_a_value_must_be_is_reported_in_plain_words(
+def test_an_error_message_says_plainly_what_a_value_must_be(
     field: str, value: str, words: str, dotenv: Path
 ) -> None:
     with pytest.raises(SettingsError) as caught:

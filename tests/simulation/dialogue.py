@@ -28,7 +28,7 @@ _LOOKS: Final = 1.0
 _LEAST_TAKEN: Final = 16 * 1024
 # For so long an array of a client that has gone may still be scored.
 _GONE: Final = 5.0
-# How often a worker may call the model before it refuses who has missed a deadline.
+# How often a worker may call the model before it refuses a request with a missed deadline.
 _LAST_CALLS: Final = 4
 
 
@@ -38,7 +38,7 @@ class Dialogue(Watcher):
     def __init__(self, audit: "Audit", name: str) -> None:
         self.name = name
         self.socket: Socket | None = None
-        self.server: Server | None = None  # who has accepted it
+        self.server: Server | None = None  # the server that has accepted it
         self.specs: list[Spec] = []
         self.replies: list[Reply] = []
         self.written = 0

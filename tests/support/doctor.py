@@ -57,8 +57,10 @@ class _CachedValidation:
 
     def outcome(self) -> Validated:
         """What the real one yields."""
-        beside = self._path.with_name("manifest.json")
-        files = [file.read_bytes() if file.exists() else b"" for file in (self._path, beside)]
+        manifest_file = self._path.with_name("manifest.json")
+        files = [
+            file.read_bytes() if file.exists() else b"" for file in (self._path, manifest_file)
+        ]
         key = *files, self._path.name, self._positive_class
         if key not in self._outcomes:
             process = ValidationProcess(self._path, positive_class=self._positive_class)

@@ -1,4 +1,4 @@
-"""Who takes a new connection: workers that the test plays, at one listening socket."""
+"""Which worker accepts a new connection: simulated workers at one listening socket."""
 
 import asyncio
 import socket

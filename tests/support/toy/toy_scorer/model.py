@@ -75,9 +75,9 @@ class ToyModel(Model):
             slope = msgspec.json.decode(blob, type=Slope).slope
         except msgspec.DecodeError as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
-        beside = path.with_name("manifest.json")
+        sidecar = path.with_name("manifest.json")
         manifest = (
-            msgspec.json.decode(beside.read_bytes(), type=Manifest) if beside.exists() else None
+            msgspec.json.decode(sidecar.read_bytes(), type=Manifest) if sidecar.exists() else None
         )
         return ToyScorer(slope, sha256(blob).hexdigest(), manifest)
 
