@@ -42,8 +42,8 @@ class ScoreRoute:
         text = body.read(environ, *self.limits)
         try:
             detail = wants_details(environ.get("QUERY_STRING", ""))
-            call = _WsgiCall(self.service, record, detail)
-            self.service.score(live, text, deadline.left_in(environ), call)
+            call = _WsgiCall(self.service, record, text, detail)
+            self.service.score(live, call, deadline.left_in(environ))
         except InvalidRequest as fault:
             self.service.scoring.refused(fault)
             raise

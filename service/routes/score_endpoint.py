@@ -47,11 +47,13 @@ class ScoreEndpoint:
 
     def answer(self, request: "Request", connection: "Connection") -> None:
         """Have the request scored, and replied to."""
-        call = ParserCall(self._service, request.record, request=request, connection=connection)
+        call = ParserCall(
+            self._service, request.record, request.body, request=request, connection=connection
+        )
         try:
             body.check_size(request.body, *self._route.limits)
             call.detail = _detail_of(request.target)
-            self._service.submit(request.body, _seconds_left(request), call)
+            self._service.submit(call, _seconds_left(request))
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             self._service.fail(call, error)
 

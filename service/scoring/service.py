@@ -27,13 +27,15 @@ T = TypeVar("T")
 class Call(Struct, gc=False, eq=False):
     """A request for scores, and how its outcome is handed back: an interface's subclass says.
 
-    From `latest` on the service fills in what a single row needs while it waits for its batch:
-    `sent` is the request as it came, `guarded` as the guards left it, `queued` a time of
-    `perf_counter`.
+    `body` is dropped when it has been read: the frames of a rejection refer to the call, and live
+    until the garbage collector's next run. From `latest` on the service fills in what a single row
+    needs while it waits for its batch: `sent` is the request as it came, `guarded` as the guards
+    left it, `queued` a time of `perf_counter`.
     """
 
     service: "ScoringService"
     record: Record
+    body: bytes
     detail: bool = False
     latest: float = 0.0
     queued: float = 0.0
@@ -110,22 +112,22 @@ class ScoringService:
         record.model_version = live.version
         return live
 
-    def submit(self, body: bytes, seconds: float | None, call: Call) -> None:
-        """Have a body scored; the call gets its outcome, now or later.
+    def submit(self, call: Call, seconds: float | None) -> None:
+        """Have the body of a call scored; the call gets its outcome, now or later.
 
         `seconds` are what the caller gives, None without a deadline. Raises InvalidRequest or
         Overloaded.
         """
         record = call.record
         live = self.live(record)
-        if len(body) > ARRAY_BYTES:
-            latest = self.admission.check_array(len(body), seconds)
-            task = get_running_loop().create_task(self._array(live, body, latest, call))
+        if len(call.body) > ARRAY_BYTES:
+            latest = self.admission.check_array(len(call.body), seconds)
+            task = get_running_loop().create_task(self._array(live, latest, call))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
         call.latest = self.admission.check_single(seconds)
-        decoded = self._decoded(body, record)
+        decoded = self._decoded(call)
         if isinstance(decoded, list):  # of a few rows
             self._score(live, decoded, call)
             return
@@ -134,21 +136,23 @@ class ScoringService:
         call.queued = perf_counter()
         live.batcher.add(call)
 
-    def score(self, live: Live, body: bytes, seconds: float | None, call: Call) -> None:
+    def score(self, live: Live, call: Call, seconds: float | None) -> None:
         """The same at once, without an event loop. Raises what scoring raises, too."""
-        self.admission.check(len(body), seconds)
-        self._score(live, self._decoded(body, call.record), call)
+        self.admission.check(len(call.body), seconds)
+        self._score(live, self._decoded(call), call)
 
     def fail(self, call: Call, error: Exception) -> None:
         """Hand back why there is no outcome; an invalid request is counted."""
         if isinstance(error, InvalidRequest):
             self.scoring.refused(error)
+        call.body = b""
         call.fail(error)
 
-    def _decoded(self, body: bytes, record: Record) -> Request | list[Request | InvalidRequest]:
+    def _decoded(self, call: Call) -> Request | list[Request | InvalidRequest]:
         began = perf_counter()
-        decoded = self._decoder(body)
-        record.decode_seconds = perf_counter() - began
+        decoded = self._decoder(call.body)
+        call.record.decode_seconds = perf_counter() - began
+        call.body = b""
         return decoded
 
     def _score(
@@ -163,23 +167,24 @@ class ScoringService:
             call.answer(self.scoring.one(live, decoded, record, detail=call.detail))
         self.answered(record)
 
-    async def _array(self, live: Live, body: bytes, latest: float, call: Call) -> None:
+    async def _array(self, live: Live, latest: float, call: Call) -> None:
         try:
-            async with self.admission.array(len(body), latest):
-                if is_array(body):
-                    await self._steps(live, body, call)
+            async with self.admission.array(len(call.body), latest):
+                if is_array(call.body):
+                    await self._steps(live, call)
                 else:  # one long row
-                    self._score(live, self._decoded(body, call.record), call)
+                    self._score(live, self._decoded(call), call)
                     return
             call.end()
             self.answered(call.record)
         except Exception as error:  # noqa: BLE001 - handed back
             self.fail(call, error)
 
-    async def _steps(self, live: Live, body: bytes, call: Call) -> None:
+    async def _steps(self, live: Live, call: Call) -> None:
         """Score an array step by step, between which others are served."""
         record = call.record
-        slices = _timed(self._decoder.slices(body), record)
+        slices = _timed(self._decoder.slices(call.body), record)
+        call.body = b""
         for outcomes in self.scoring.array(live, slices, record, detail=call.detail):
             call.add(outcomes)
             await self._pause()
