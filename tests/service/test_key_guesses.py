@@ -5,26 +5,17 @@ from flask.testing import FlaskClient
 
 from service.http import api_keys as auth
 from service.http.key_guesses import BURST, KeyGuesses
+from tests.support.clock import SteppedClock
 from tests.support.parts import AppMaker
 
 
-class Clock:
-    """A clock that a test sets forward."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def guesses(clock: Clock) -> KeyGuesses:
+def guesses(clock: SteppedClock) -> KeyGuesses:
     return KeyGuesses(clock)
 
 
@@ -32,7 +23,9 @@ def _wrong(guesses: KeyGuesses, address: str, times: int) -> list[bool]:
     return [guesses.refuses(address, None) for _ in range(times)]
 
 
-def test_so_many_at_once_and_one_a_second_are_looked_at(guesses: KeyGuesses, clock: Clock) -> None:
+def test_so_many_at_once_and_one_a_second_are_looked_at(
+    guesses: KeyGuesses, clock: SteppedClock
+) -> None:
     assert _wrong(guesses, "203.0.113.9", BURST + 3) == [False] * BURST + [True] * 3
     clock.now += 1
     assert _wrong(guesses, "203.0.113.9", 3) == [False, True, True]
@@ -42,7 +35,9 @@ def test_so_many_at_once_and_one_a_second_are_looked_at(guesses: KeyGuesses, clo
     assert _wrong(guesses, "203.0.113.9", BURST + 1) == [False] * BURST + [True]
 
 
-def test_a_right_key_is_no_way_out_unless_it_came_before(guesses: KeyGuesses, clock: Clock) -> None:
+def test_a_right_key_is_no_way_out_unless_it_came_before(
+    guesses: KeyGuesses, clock: SteppedClock
+) -> None:
     assert not guesses.refuses("203.0.113.9", "partner")
     _wrong(guesses, "203.0.113.9", BURST)
     # The one that was guessed, and the caller who shares the address.
@@ -97,7 +92,7 @@ def _status(client: FlaskClient, key: str, forwarded: str) -> int:
     return client.get("/", headers={"x-api-key": key, "X-Forwarded-For": forwarded}).status_code
 
 
-def test_key_guesses_through_a_proxy_get_429(client: FlaskClient, clock: Clock) -> None:
+def test_key_guesses_through_a_proxy_get_429(client: FlaskClient, clock: SteppedClock) -> None:
     assert _status(client, "k1", "203.0.113.9") == 200
     tried = [_status(client, f"wrong-{n}", "203.0.113.9") for n in range(BURST + 5)]
     assert tried == [401] * BURST + [429] * 5

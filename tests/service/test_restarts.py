@@ -5,25 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.process.restarts import HOPELESS, Restarts
+from tests.support.clock import SteppedClock
 from tests.support.vacuous import nonempty
 
 
-class Clock:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
-def _pauses(restarts: Restarts, clock: Clock, deaths: int, workers: int = 1) -> list[float]:
+def _pauses(restarts: Restarts, clock: SteppedClock, deaths: int, workers: int = 1) -> list[float]:
     """Those after so many deaths, each as soon as its worker could be started."""
     found = []
     for _ in range(deaths):
@@ -33,7 +24,7 @@ def _pauses(restarts: Restarts, clock: Clock, deaths: int, workers: int = 1) -> 
     return found
 
 
-def test_the_pauses_of_one_worker_grow_to_ten_seconds(clock: Clock) -> None:
+def test_the_pauses_of_one_worker_grow_to_ten_seconds(clock: SteppedClock) -> None:
     restarts = Restarts(clock)
     assert _pauses(restarts, clock, 14) == [
         *([0.0] * 5),
@@ -42,27 +33,29 @@ def test_the_pauses_of_one_worker_grow_to_ten_seconds(clock: Clock) -> None:
     ]
 
 
-def test_all_of_many_workers_may_die_at_once(clock: Clock) -> None:
+def test_all_of_many_workers_may_die_at_once(clock: SteppedClock) -> None:
     restarts = Restarts(clock)
     assert _pauses(restarts, clock, 64 * 5, workers=64) == [0.0] * 320
     assert 0 < _pauses(restarts, clock, 64, workers=64)[-1] <= 0.2
 
 
-def test_after_half_a_minute_of_calm_it_begins_anew(clock: Clock) -> None:
+def test_after_half_a_minute_of_calm_it_begins_anew(clock: SteppedClock) -> None:
     restarts = Restarts(clock)
     assert _pauses(restarts, clock, 8)[-1] == 0.8
     clock.now += 30.1
     assert _pauses(restarts, clock, 6) == [0.0] * 5 + [0.2]
 
 
-def test_a_death_each_half_minute_is_never_paused(clock: Clock) -> None:
+def test_a_death_each_half_minute_is_never_paused(clock: SteppedClock) -> None:
     restarts = Restarts(clock)
     for _ in range(100):
         clock.now += 30.1
         assert _pauses(restarts, clock, 1) == [0.0]
 
 
-def test_forks_that_fail_are_tried_after_pauses_that_grow_and_end_nothing(clock: Clock) -> None:
+def test_forks_that_fail_are_tried_after_pauses_that_grow_and_end_nothing(
+    clock: SteppedClock,
+) -> None:
     restarts = Restarts(clock)
     found = []
     for _ in range(2000):
@@ -78,7 +71,9 @@ def test_forks_that_fail_are_tried_after_pauses_that_grow_and_end_nothing(clock:
 
 
 @pytest.mark.parametrize("served_after", range(HOPELESS))
-def test_a_server_is_hopeless_if_none_of_five_ever_served(served_after: int, clock: Clock) -> None:
+def test_a_server_is_hopeless_if_none_of_five_ever_served(
+    served_after: int, clock: SteppedClock
+) -> None:
     restarts = Restarts(clock)
     for death in range(1, HOPELESS + 1):
         assert not restarts.is_hopeless
@@ -88,7 +83,7 @@ def test_a_server_is_hopeless_if_none_of_five_ever_served(served_after: int, clo
     assert restarts.is_hopeless == (served_after == 0)
 
 
-def _minute_of_failed_boots(restarts: Restarts, clock: Clock) -> list[bool]:
+def _minute_of_failed_boots(restarts: Restarts, clock: SteppedClock) -> list[bool]:
     """What it says of its hopes after deaths every ten seconds, until a minute is over."""
     found = []
     for _ in range(7):
@@ -98,14 +93,16 @@ def _minute_of_failed_boots(restarts: Restarts, clock: Clock) -> list[bool]:
     return found
 
 
-def test_a_server_that_has_served_is_hopeless_after_a_minute_of_failed_boots(clock: Clock) -> None:
+def test_a_server_that_has_served_is_hopeless_after_a_minute_of_failed_boots(
+    clock: SteppedClock,
+) -> None:
     restarts = Restarts(clock)
     restarts.ready()
     assert _minute_of_failed_boots(restarts, clock) == [False] * 6 + [True]
     assert restarts.failed_boots == 7
 
 
-def test_few_failed_boots_are_not_hopeless_however_long_they_take(clock: Clock) -> None:
+def test_few_failed_boots_are_not_hopeless_however_long_they_take(clock: SteppedClock) -> None:
     restarts = Restarts(clock)
     restarts.ready()
     for _ in range(HOPELESS - 1):
@@ -114,7 +111,7 @@ def test_few_failed_boots_are_not_hopeless_however_long_they_take(clock: Clock) 
         assert not restarts.is_hopeless
 
 
-def test_while_a_worker_is_ready_nothing_is_hopeless(clock: Clock) -> None:
+def test_while_a_worker_is_ready_nothing_is_hopeless(clock: SteppedClock) -> None:
     restarts = Restarts(clock)
     for _ in range(100):
         restarts.ready()
@@ -123,7 +120,7 @@ def test_while_a_worker_is_ready_nothing_is_hopeless(clock: Clock) -> None:
         assert not restarts.is_hopeless
 
 
-def test_deaths_of_ready_workers_are_no_failed_boots(clock: Clock) -> None:
+def test_deaths_of_ready_workers_are_no_failed_boots(clock: SteppedClock) -> None:
     restarts = Restarts(clock)
     restarts.ready()
     for _ in range(100):
@@ -139,7 +136,7 @@ def test_deaths_of_ready_workers_are_no_failed_boots(clock: Clock) -> None:
 def test_no_pause_is_longer_than_ten_seconds(
     events: list[tuple[float, bool]], workers: int
 ) -> None:
-    clock = Clock()
+    clock = SteppedClock()
     restarts = Restarts(clock)
     for seconds, is_fork in nonempty(events):
         clock.now += seconds

@@ -20,10 +20,10 @@ from service.config.settings import Settings
 from service.scoring.shadow import ROWS, TIME_SHARE, Shadow
 from service.telemetry.metrics.shadow import BOUNDS, DIRECTIONS
 from tests.support import toys
-from tests.support.beside import KEY, ShadowHarness
 from tests.support.parts import AppMaker, parts_of
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
+from tests.support.shadow_harness import KEY, ShadowHarness
 
 BODIES = [line["request"] for line in lines(GOLDEN)]
 MANY_ROWS = 500
