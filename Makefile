@@ -139,7 +139,8 @@ setup: $(DEV) ## Install only
 lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train --group bench \
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train \
+	  --extra mlflow --extra lignum --group bench \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
 	for image in generator alerts; do \
