@@ -18,7 +18,7 @@ POOR = RNG.random(500).round(2)
 
 
 def test_counted_metrics_are_the_metrics_of_the_drawn_rows() -> None:
-    result = bootstrap._counted_metrics(LABELS, POOR)
+    result = bootstrap._counted(LABELS, POOR)
     for _ in range(20):
         rows = RNG.integers(500, size=500)
         times = np.bincount(rows, minlength=500)
@@ -55,6 +55,24 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
     first, second, other = (bootstrap.differences(LABELS, GOOD, POOR, s) for s in (1, 1, 2))
     assert first == second
     assert first != other
+
+
+def test_the_interval_of_a_metric_holds_its_value_and_is_that_of_theory() -> None:
+    """The Brier score of one model is a mean, too."""
+    result = bootstrap.intervals(LABELS, POOR, seed=1)
+    for name, interval in nonempty(result).items():
+        assert interval.value == metrics.measures(LABELS, POOR)[name]
+        assert interval.low < interval.high
+    gaps = (POOR - LABELS) ** 2
+    half = 1.96 * gaps.std() / np.sqrt(gaps.size)
+    assert result["brier"].low == pytest.approx(gaps.mean() - half, abs=0.15 * half)
+    assert result["brier"].high == pytest.approx(gaps.mean() + half, abs=0.15 * half)
+
+
+def test_rows_of_one_label_have_intervals_but_no_auc() -> None:
+    result = bootstrap.intervals(np.ones(50), POOR[:50], seed=1)
+    assert np.isnan([result["auc"].value, result["auc"].low]).all()
+    assert result["brier"].low < result["brier"].value < result["brier"].high
 
 
 def test_draws_without_both_labels_are_left_out() -> None:

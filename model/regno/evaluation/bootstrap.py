@@ -1,17 +1,18 @@
-"""Two models on the same held-out rows: the differences of their metrics, with intervals.
+"""Intervals of a model's metrics, and of the differences of two models on the same rows.
 
-A paired bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13) draws
-rows with replacement and measures both models on the same draw; the interval holds the middle 95 %
-of the differences. Rows are drawn one by one, so dependent readings make it too narrow.
+A bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13) draws rows
+with replacement and measures each draw; the interval holds the middle 95 % of the results. For two
+models it is paired: both are measured on the same draws. Rows are drawn one by one, so dependent
+readings make an interval too narrow.
 """
 
 import warnings
 from collections.abc import Callable, Mapping
+from math import nan
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from msgspec import Struct
-from scipy import stats
 
 from model.regno.evaluation import metrics
 from model.regno.evaluation.metrics import BINS, CLIP
@@ -20,16 +21,23 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Metric: TypeAlias = Callable[[Array], float]
 
 DRAWS: Final = 1000
-# Draws held in memory at once.
-_BATCH: Final = 50
 _MIDDLE: Final = (2.5, 97.5)
 # Whether a higher value is better.
 HIGHER_IS_BETTER: Final = {
     "auc": True,
+    "accuracy": True,
     "calibration_error": False,
     "brier": False,
     "log_loss": False,
 }
+
+
+class Interval(Struct, frozen=True):
+    """A metric and the bounds of its interval, which are nan for a metric that no draw has."""
+
+    value: float
+    low: float
+    high: float
 
 
 class Difference(Struct, frozen=True):
@@ -46,42 +54,54 @@ class Difference(Struct, frozen=True):
     verdict: str
 
 
+def intervals(labels: Array, probabilities: Array, seed: int) -> dict[str, Interval]:
+    """Each metric of `HIGHER_IS_BETTER` with its interval.
+
+    `labels` are 0 or 1, `probabilities` 0 to 1, both of shape (rows,), not empty. The same seed
+    gives the same intervals.
+    """
+    measures = metrics.measures(labels, probabilities)
+    rising = np.argsort(
+        probabilities, kind="stable"
+    )  # the draws then read the rows in order, which is quicker
+    counted = _counted(labels[rising], probabilities[rising])
+    lows, highs = _middle(labels.size, lambda c: [counted[name](c) for name in counted], seed)
+    return {
+        name: Interval(measures[name], float(low), float(high))
+        for name, low, high in zip(counted, lows, highs, strict=True)
+    }
+
+
 def differences(labels: Array, new: Array, other: Array, seed: int) -> dict[str, Difference]:
     """The difference in each metric of `HIGHER_IS_BETTER`; the labels must be of both kinds.
 
     `new` and `other` are probabilities, shape (rows,). The same seed gives the same intervals.
     """
     of_new, of_other = metrics.measures(labels, new), metrics.measures(labels, other)
-    lows, highs = _intervals(labels, new, other, seed)
+    rising = np.argsort(new + other, kind="stable")
+    new_, other_ = (_counted(labels[rising], scores[rising]) for scores in (new, other))
+    lows, highs = _middle(
+        labels.size, lambda c: [new_[name](c) - other_[name](c) for name in new_], seed
+    )
     return {
         name: _difference(name, (of_new[name], of_other[name]), (float(low), float(high)))
-        for name, low, high in zip(HIGHER_IS_BETTER, lows, highs, strict=True)
+        for name, low, high in zip(new_, lows, highs, strict=True)
     }
 
 
-def _intervals(labels: Array, new: Array, other: Array, seed: int) -> Array:
-    """The lows and highs of all metrics, shape (2, metrics)."""
-    of_new, of_other = _counted_metrics(labels, new), _counted_metrics(labels, other)
+def _middle(size: int, measure: Callable[[Array], list[float]], seed: int) -> Array:
+    """The lows and highs of what `measure` makes of each draw, shape (2, measures).
 
-    def difference(rows: Array) -> list[float]:
-        counts = np.bincount(rows, minlength=labels.size)
-        drawn = labels[rows]
-        if drawn.min() == drawn.max():  # there is no AUC: such draws are left out below
-            return [np.nan] * len(HIGHER_IS_BETTER)
-        return [of_new[name](counts) - of_other[name](counts) for name in HIGHER_IS_BETTER]
-
+    `measure` gets how often each of `size` rows was drawn. What is nan in a draw is left out.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [
+        measure(np.bincount(rng.integers(size, size=size), minlength=size).astype(float))
+        for _ in range(DRAWS)
+    ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        drawn = stats.bootstrap(
-            (np.arange(labels.size),),
-            lambda rows, axis: np.apply_along_axis(difference, axis, rows).T,
-            n_resamples=DRAWS,
-            batch=_BATCH,
-            method="percentile",
-            vectorized=True,
-            rng=np.random.default_rng(seed),
-        ).bootstrap_distribution
-    return np.asarray(np.nanpercentile(drawn, _MIDDLE, axis=-1))
+        warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
+        return np.asarray(np.nanpercentile(drawn, _MIDDLE, axis=0))
 
 
 def _difference(name: str, pair: tuple[float, float], interval: tuple[float, float]) -> Difference:
@@ -92,7 +112,7 @@ def _difference(name: str, pair: tuple[float, float], interval: tuple[float, flo
     return Difference(new, other, new - other, low, high, verdict)
 
 
-def _counted_metrics(labels: Array, probabilities: Array) -> Mapping[str, Metric]:
+def _counted(labels: Array, probabilities: Array) -> Mapping[str, Metric]:
     """The functions of `metrics` for rows that each count a number of times.
 
     What does not depend on the draw is computed once: scikit-learn would sort for each draw, which
@@ -100,23 +120,35 @@ def _counted_metrics(labels: Array, probabilities: Array) -> Mapping[str, Metric
     """
     clipped = probabilities.clip(CLIP, 1 - CLIP)
     losses = -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
-    squares = (probabilities - labels) ** 2
     return {
         "auc": _auc(labels, probabilities),
+        "accuracy": _mean((probabilities > 0.5) == (labels == 1)),
         "calibration_error": _calibration_error(labels, probabilities),
-        "brier": lambda counts: float(squares @ counts / counts.sum()),
-        "log_loss": lambda counts: float(losses @ counts / counts.sum()),
+        "brier": _mean((probabilities - labels) ** 2),
+        "log_loss": _mean(losses),
     }
 
 
+def _mean(values: Array) -> Metric:
+    values = values.astype(float)
+    return lambda counts: float(values @ counts / counts.sum())
+
+
 def _auc(labels: Array, probabilities: Array) -> Metric:
-    values, place = np.unique(probabilities, return_inverse=True)
+    order = np.argsort(probabilities, kind="stable")
+    positives, rising = (labels[order] == 1).astype(float), probabilities[order]
+    # Where a run of equal probabilities begins.
+    begins = np.flatnonzero(np.r_[True, rising[1:] > rising[:-1]])
 
     def auc(counts: Array) -> float:
-        positive = np.bincount(place, counts * labels, len(values))
-        negative = np.bincount(place, counts * (1 - labels), len(values))
+        drawn = counts[order]
+        positive = drawn * positives
+        if begins.size < order.size:
+            drawn, positive = np.add.reduceat([drawn, positive], begins, axis=1)
+        negative = drawn - positive
         below = np.cumsum(negative) - negative / 2
-        return float(positive @ below / (positive.sum() * negative.sum()))
+        pairs = positive.sum() * negative.sum()
+        return float(positive @ below / pairs) if pairs else nan
 
     return auc
 

@@ -15,7 +15,7 @@ from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split
 from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
 from model.regno.evaluation import metrics
-from model.regno.evaluation.bootstrap import Difference, differences
+from model.regno.evaluation.comparison import Comparison
 from model.regno.evaluation.parity import flips
 from model.regno.features import CALENDAR, CATEGORICAL, TEXT
 from model.regno.model_file.manifest import USUAL_LENGTHS
@@ -89,16 +89,6 @@ class Slice(Struct, frozen=True):
     flips: int | None
 
 
-class Comparison(Struct, frozen=True):
-    """The comparison with another model; in `rightly` of the flipped rows this model is right."""
-
-    version: str
-    sha256: str
-    measures: dict[str, Difference]
-    flips: int
-    rightly: int
-
-
 class Report(Struct, frozen=True):
     """The whole report.
 
@@ -158,19 +148,6 @@ def _slice(labels: Array, new: Array, other: Array | None) -> Slice:
         calibration_error=metrics.calibration_error(labels, new),
         believed=float((new > 0.5).mean()),
         flips=None if other is None else int(flips(new, other).sum()),
-    )
-
-
-def compare(
-    labels: Array, new: Array, other: Array, named: tuple[str, str], seed: int
-) -> Comparison:
-    """The comparison with another model, named by (version, sha256)."""
-    flipped = flips(new, other)
-    return Comparison(
-        *named,
-        measures=differences(labels, new, other, seed),
-        flips=int(flipped.sum()),
-        rightly=int((flipped & ((new > 0.5) == (labels == 1))).sum()),
     )
 
 

@@ -13,8 +13,9 @@ from model.regno.columns.table import as_declared
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split, by_time
 from model.regno.drift.reference import reference
-from model.regno.evaluation import metrics, plot, render, report
-from model.regno.evaluation.report import Comparison, Report, Source, Trees
+from model.regno.evaluation import comparison, metrics, plot, render, report
+from model.regno.evaluation.comparison import Comparison
+from model.regno.evaluation.report import Report, Source, Trees
 from model.regno.features import CATEGORICAL, NAMES, TEXT
 from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest, vocabulary
@@ -142,7 +143,7 @@ def _against(job: Job, labels: Array, new: Array, other: Array | None) -> Compar
     if job.against is None or other is None:
         return None
     named = (job.against.version, job.against.sha256)
-    return report.compare(labels, new, other, named, job.seed)
+    return comparison.compare(labels, new, other, named, job.seed)
 
 
 def _head_start(other: RegnoScorer | None, held_out: LabelledRows) -> list[str]:
