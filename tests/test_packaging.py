@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.cli import COMMANDS, help_text
+from plate_scoring.__main__ import COMMANDS, help_text
 from service import VERSION
 from tests.support.paths import ROOT, lines
 from tests.support.server import environment, eventually, free_port
@@ -44,7 +44,7 @@ def test_each_command_is_a_module_that_python_runs(name: str) -> None:
 
 def _program(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *arguments],
+        [sys.executable, "-m", "plate_scoring", *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ def test_the_wheel_holds_what_serves_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     held = {name.partition("/")[0] for name in names}
     about = f"plate_scoring-{VERSION}.dist-info"
-    assert held == {"service", "model", "loadgen", "monitoring", "plate_scoring.py", about}
+    assert held == {"service", "model", "loadgen", "monitoring", "plate_scoring", about}
     assert {name for name in names if name.startswith("monitoring")} == {"monitoring/slo.toml"}
     assert {f"{about}/licenses/LICENSE", "model/py.typed", "model/regno/regno.cbm"} <= names
 
@@ -87,6 +87,9 @@ def test_the_wheel_holds_what_serves_and_nothing_else(wheel: Path) -> None:
 def test_the_program_serves_where_only_the_wheel_is_installed(wheel: Path, tmp_path: Path) -> None:
     program = _installed(wheel, tmp_path / "venv")
     usual = environment(tmp_path, {"PYTHONPATH": ""})
+    library = program.with_name("python"), "-c", _LIBRARY
+    for command in ((program, "simulate", "readings.csv", "--rows", "20"), library):
+        subprocess.run(command, env=usual, cwd=tmp_path, check=True)
     shown = subprocess.run(
         [program, "--version"], env=usual, cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -105,6 +108,15 @@ def test_the_program_serves_where_only_the_wheel_is_installed(wheel: Path, tmp_p
         finally:
             server.terminate()
     assert server.returncode == 0
+
+
+# Scores a file of simulated readings where no repository is.
+_LIBRARY = """
+import pandas as pd
+import plate_scoring
+scored = plate_scoring.load().score_frame(pd.read_csv("readings.csv"))
+assert scored["positive"].between(0, 1).all(), scored
+"""
 
 
 def _installed(wheel: Path, folder: Path) -> Path:

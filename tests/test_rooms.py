@@ -109,7 +109,7 @@ def test_only_the_settings_read_the_environment() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        *("model", "model/regno", "service", "service/edge", "deploy"),
+        *("plate_scoring", "model", "model/regno", "service", "service/edge", "deploy"),
         *("loadgen", "loadgen/common", "monitoring"),
     ],
 )

@@ -48,8 +48,8 @@ def main(folder: str, name: str, path: str, sample: str = "", positive_class: st
 def _validated(name: str, path: Path, sample: Path | None, positive_class: str) -> Validated:
     entry = catalog.entry(name)
     model = entry.load()
-    # CatBoost reserves a GiB of addresses with the first model that it loads, if it can, and pyarrow
-    # with the first table: not those of the file in question.
+    # CatBoost reserves a GiB of addresses with the first model that it loads, if it can, and
+    # pyarrow with the first table: not those of the file in question.
     if entry.bundled:
         model.load(entry.bundled).prepare()
     _limit()

@@ -16,6 +16,7 @@ from model.regno.evaluation.parity import Limits, Parity, compare
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation
 from model.regno.features import Row
+from model.regno.frames import FrameScorer, load
 from model.regno.golden import readings as golden_readings
 from model.regno.model import MODEL
 from model.regno.pick import pick_regno
@@ -45,6 +46,7 @@ __all__ = [
     "Detailer",
     "Explainer",
     "Explanation",
+    "FrameScorer",
     "Gate",
     "Guards",
     "Limits",
@@ -58,6 +60,7 @@ __all__ = [
     "compare",
     "components",
     "golden_readings",
+    "load",
     "named",
     "parts",
     "pick_regno",

@@ -1,5 +1,6 @@
 """`pick_regno` as the data scientist calls it in a notebook."""
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pandas.api.extensions import ExtensionArray
 from model.errors import ModelRefused
 from model.registry.validation import check_model
 from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.request import from_fields
+from model.regno.request import Reading, from_fields
 from model.regno.scorer import RegnoScorer
 from model.request_decoder import invalid_request
 
@@ -40,27 +41,32 @@ def pick_regno(  # noqa: PLR0913, PLR0917 - the customer's signature
     they hold.
     Raises InvalidRequest, naming the field, or ModelRefused.
     """
-    fields = _plainly(
-        regno_recognize=camera_regno,
-        afts_regno_ai=nn_regno,
-        recognition_accuracy=camera_score,
-        afts_regno_ai_score=nn_score,
-        afts_regno_ai_char_scores=nn_sym_scores,
-        afts_regno_ai_length_scores=nn_len_scores,
-        camera_type=camera_type,
-        camera_class=camera_class,
-        time_check=time_check,
-        direction=direction,
-    )
+    fields = {
+        "regno_recognize": camera_regno,
+        "afts_regno_ai": nn_regno,
+        "recognition_accuracy": camera_score,
+        "afts_regno_ai_score": nn_score,
+        "afts_regno_ai_char_scores": nn_sym_scores,
+        "afts_regno_ai_length_scores": nn_len_scores,
+        "camera_type": camera_type,
+        "camera_class": camera_class,
+        "time_check": time_check,
+        "direction": direction,
+    }
+    score = scorer_of(model, _name(positive_class)).score([reading_of(fields)])[0]
+    return msgspec.structs.asdict(score)
+
+
+def reading_of(fields: Mapping[str, object]) -> Reading:
+    """The reading of values by field, those of numpy and pandas as what they hold.
+
+    Raises InvalidRequest, naming the field.
+    """
+    plain = {name: _plain(value) for name, value in fields.items()}
     try:
-        reading = from_fields(**fields)
+        return from_fields(**plain)
     except msgspec.ValidationError as error:
-        raise invalid_request(error, fields.get) from error
-    return msgspec.structs.asdict(_scorer(model, _name(positive_class)).score([reading])[0])
-
-
-def _plainly(**fields: object) -> dict[str, object]:
-    return {name: _plain(value) for name, value in fields.items()}
+        raise invalid_request(error, plain.get) from error
 
 
 def _plain(value: object) -> object:
@@ -81,7 +87,11 @@ def _name(positive_class: object) -> str:
     raise ModelRefused(f"positive_class is the name of a class, a text such as '1', no {given}")
 
 
-def _scorer(model: RegnoScorer | CatBoost | str | Path, positive_class: str) -> RegnoScorer:
+def scorer_of(model: RegnoScorer | CatBoost | str | Path, positive_class: str = "") -> RegnoScorer:
+    """The scorer of a model: itself, of a CatBoost model, or of the .cbm file of a path.
+
+    Raises ModelRefused.
+    """
     if isinstance(model, CatBoost):
         return RegnoScorer(BinaryModel(model, positive_class=positive_class))
     if not isinstance(model, RegnoScorer):

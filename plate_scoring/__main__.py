@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "serve": Command("service", "serve POST /reg/"),
     "train": Command("model.train", "train a model", "sklearn", "train"),
     "score": Command("model.score", "score a CSV file without a server"),
+    "simulate": Command("model.simulate", "write a CSV file of simulated readings"),
     "registry": Command("model.registry", "add, promote and roll back versions of models"),
     "doctor": Command("service.doctor", "check this machine and the settings"),
     "edge": Command("service.edge", "print nginx's configuration"),

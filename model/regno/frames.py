@@ -1,0 +1,203 @@
+"""Scores, features and explanations of the rows of a pandas DataFrame, for notebooks and jobs.
+
+A row is read by the rules of the HTTP body and scored as the service scores it. What pandas holds
+is taken as what it means: a missing value (None, NaN, NaT) is an empty cell, values of numpy and
+timestamps are what they hold. A row that is no reading stops nothing: it has missing values in the
+result, and `score_frame` and `explain_frame` say in the column `error` why, as "field: reason".
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pandas as pd
+from catboost import CatBoost
+
+from model.errors import InvalidRequest
+from model.registry import Refused, open_registry
+from model.regno.columns.table import TableMaker
+from model.regno.features import CATEGORICAL, NAMES, TEXT
+from model.regno.golden import readings as golden_readings
+from model.regno.pick import reading_of, scorer_of
+from model.regno.request import FIELDS, Reading
+from model.regno.scorer import BUNDLED, RegnoScorer
+
+# Rows that are read and scored at a time: the readings of more would only take memory.
+_ROWS: Final = 10_000
+# Rows that are explained in one call, and how long it may take at the most.
+_EXPLAINED: Final = 500
+_EXPLAIN_SECONDS: Final = 3600.0
+_ALIASES: Final = ("live", "shadow", "previous")
+_SCORES: Final = ("negative", "positive")
+
+
+class _Rows(NamedTuple):
+    """Some rows of a frame: the readings, their places in the frame, and the errors of all rows."""
+
+    readings: list[Reading]
+    places: list[int]
+    errors: list[str]
+
+
+class FrameScorer:
+    """A loaded model that scores DataFrames. All its methods leave the frame as it is.
+
+    A frame has the ten fields of a reading as columns, in any order and among others. The results
+    have its index, and one row for each of its rows. The methods raise ValueError for a frame
+    without these columns.
+    """
+
+    def __init__(self, scorer: RegnoScorer) -> None:
+        self.scorer = scorer
+
+    @property
+    def version(self) -> str:
+        """The version of the model: of its manifest, else the first digits of its SHA-256."""
+        return self.scorer.version
+
+    @property
+    def features(self) -> list[str]:
+        """The names of the model's features, in its order."""
+        return [name for name, _ in self.scorer.table.features]
+
+    def score_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The columns `negative`, `positive` and `error` ("" for a row that has scores).
+
+        `positive` is the probability that the network's reading is right, `negative` that the
+        camera's is.
+        """
+        scores = pd.DataFrame(index=range(len(frame)), columns=_SCORES, dtype=float)
+        errors: list[str] = []
+        for rows in _parts(frame):
+            errors += rows.errors
+            if rows.readings:
+                table = self.scorer.table.of_readings(rows.readings)
+                scores.iloc[rows.places] = self.scorer.predict_table(table)
+        return _finished(scores.assign(error=_texts(errors)), frame)
+
+    def features_frame(
+        self, frame: pd.DataFrame, names: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """The features of each row as columns: what CatBoost is given. It has no column `error`.
+
+        `names` are the features wanted, by default the model's in its order. Categories are of the
+        type `category`, texts objects, all others numbers. Raises ValueError for unknown names.
+        """
+        maker = self.scorer.table if names is None else TableMaker(_kinds(names))
+        # The first row, which is not kept, makes the columns of a frame without a reading.
+        readings, places = golden_readings()[:1], []
+        for rows in _parts(frame):
+            readings += rows.readings
+            places += rows.places
+        table = maker.of_readings(readings).iloc[1:]
+        table.index = pd.Index(places, dtype=int)
+        if len(places) < len(frame):
+            table = table.reindex(range(len(frame)))
+        return _finished(table, frame)
+
+    def explain_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """How each score came about: `positive`, `base`, one column for each feature, `error`.
+
+        A feature's value is its contribution in log-odds; above 0 it speaks for the network. `base`
+        and all contributions add up to the log-odds of `positive`. It takes some ten milliseconds a
+        row. Raises NotExplained for a model that CatBoost can't explain.
+        """
+        parts = pd.DataFrame(
+            index=range(len(frame)), columns=["positive", "base", *self.features], dtype=float
+        )
+        errors: list[str] = []
+        explainer = self.scorer.explainer()
+        try:
+            for rows in _parts(frame, _EXPLAINED):
+                errors += rows.errors
+                features = self.scorer.rows(rows.readings)
+                explained = self.scorer.explained(features, explainer, _EXPLAIN_SECONDS)
+                for place, of in zip(rows.places, explained, strict=True):
+                    each = {influence.feature: influence.contribution for influence in of.features}
+                    parts.iloc[place] = [of.positive, of.base, *map(each.get, self.features)]
+        finally:
+            explainer.close()
+        return _finished(parts.assign(error=_texts(errors)), frame)
+
+
+def load(
+    model: RegnoScorer | CatBoost | str | Path | None = None,
+    *,
+    registry: str | Path | None = None,
+    version: str = "live",
+    positive_class: str = "",
+) -> FrameScorer:
+    """The scorer of a model; without an argument that of the bundled one.
+
+    `model` is the path of a .cbm file, a CatBoost model or a RegnoScorer. `registry` is a folder or
+    s3://bucket/prefix instead, and `version` one of its versions, or `live`, `shadow` or
+    `previous`. `positive_class` names the class that means that the network is right, where the
+    model's classes are not 0 and 1 or their like.
+    Raises ModelRefused, and what the registry raises for a version that it does not have.
+    """
+    if registry is None:
+        return FrameScorer(scorer_of(BUNDLED if model is None else model, positive_class))
+    if model is not None:
+        raise ValueError("name a model or a registry, not both")
+    return FrameScorer(RegnoScorer.load(_fetched(registry, version), positive_class))
+
+
+def _fetched(location: str | Path, version: str) -> Path:
+    """The local file of a version in a registry."""
+    registry = open_registry(location)
+    if version not in _ALIASES:
+        return registry.fetch(version)
+    named: str = getattr(registry.aliases(), version)
+    if not named:
+        raise Refused(f"{registry.where}: no version is {version}")
+    return registry.fetch(named)
+
+
+def _parts(frame: pd.DataFrame, most: int = _ROWS) -> Iterator[_Rows]:
+    """The rows of a frame, `most` at a time. Raises ValueError if it lacks columns."""
+    _check_columns(frame)
+    for start in range(0, len(frame), most):
+        yield _read(frame.iloc[start : start + most], start)
+
+
+def _check_columns(frame: pd.DataFrame) -> None:
+    names = list(map(str, frame.columns))
+    if missing := [field for field in FIELDS if field not in names]:
+        raise ValueError(
+            f"the frame lacks {', '.join(missing)}; it has {', '.join(names) or 'none'}"
+        )
+    if repeated := [field for field in FIELDS if names.count(field) > 1]:
+        raise ValueError(f"the frame has these columns twice: {', '.join(repeated)}")
+
+
+def _read(part: pd.DataFrame, start: int) -> _Rows:
+    columns = [part[field].astype(object) for field in FIELDS]
+    cells = zip(*(column.where(column.notna(), "") for column in columns), strict=True)
+    rows = _Rows([], [], [])
+    for place, row in enumerate(cells, start):
+        try:
+            reading = reading_of(dict(zip(FIELDS, row, strict=True)))
+        except InvalidRequest as fault:
+            rows.errors.append(str(fault))
+        else:
+            rows.readings.append(reading)
+            rows.places.append(place)
+            rows.errors.append("")
+    return rows
+
+
+def _kinds(names: Sequence[str]) -> list[tuple[str, str]]:
+    """The names with their kinds, as CatBoost declares features. Raises ValueError."""
+    if unknown := [name for name in names if name not in NAMES]:
+        raise ValueError(f"no features of a reading: {', '.join(unknown)}")
+    kinds = {**dict.fromkeys(CATEGORICAL, "categorical"), **dict.fromkeys(TEXT, "text")}
+    return [(name, kinds.get(name, "numeric")) for name in names]
+
+
+def _texts(values: Sequence[str]) -> "pd.Series[str]":
+    return pd.Series(values, dtype=object)
+
+
+def _finished(result: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    result.index = frame.index
+    return result
