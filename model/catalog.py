@@ -15,6 +15,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from model.errors import UnknownModel
+
 if TYPE_CHECKING:
     from model.scorer import Model
 
@@ -54,5 +56,11 @@ def entries() -> Mapping[str, Entry]:
 
 
 def entry(name: str) -> Entry:
-    """The entry of a name. A registry may keep the default model under other names, as a trial."""
-    return _OWN[0] if name == DEFAULT else entries().get(name, _OWN[0])
+    """The entry of a name. Raises UnknownModel, naming the known ones."""
+    if name == DEFAULT:  # known without a look-up of entry points
+        return _OWN[0]
+    try:
+        return entries()[name]
+    except KeyError:
+        known = ", ".join(entries())
+        raise UnknownModel(f"there is no model {name!r}: known are {known}") from None

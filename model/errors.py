@@ -1,10 +1,11 @@
-"""What can go wrong in this room.
+"""Errors of the package `model`.
 
     ScoringError
     ├── InvalidRequest      the caller's fault: one field, one reason
     │   ├── TooManyRows     an array longer than is accepted
     │   └── NotUtf8         a body in another encoding
     ├── ModelRefused        the model file's fault: it is not served
+    ├── UnknownModel        a name that is not in the catalog
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
     └── NotExplained        a score whose contributions could not be computed
@@ -27,7 +28,7 @@ KINDS: Final = (
 
 
 class ScoringError(Exception):
-    """Root of everything this room raises on purpose."""
+    """Root of all errors that the package raises on purpose."""
 
 
 class InvalidRequest(ScoringError):
@@ -62,6 +63,10 @@ class NotUtf8(InvalidRequest):
 
 class ModelRefused(ScoringError):
     """A file that is no model, or a model that this project can't serve truthfully."""
+
+
+class UnknownModel(ScoringError):
+    """A name that is not in the catalog."""
 
 
 class DataRefused(ScoringError):

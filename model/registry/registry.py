@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from model import catalog
-from model.errors import ModelRefused
+from model.errors import ModelRefused, UnknownModel
 from model.names import PLATE, is_plate
 from model.redaction import redact
 from model.registry.aliases import (
@@ -208,15 +208,18 @@ def open_registry(
 
     `cache` is the folder for copies of what lies elsewhere; by default one in the user's home.
     `check` raises ModelRefused for a model file that is not to get an alias; by default it is
-    `validate`. Nothing is read yet. Raises Refused for a location or name that can't be one,
-    Unavailable when what its store needs is not installed.
+    `validate`. Nothing is read yet. Raises Refused for a location that can't be one or a model that
+    the catalog lacks, Unavailable when what its store needs is not installed.
     """
     store = _store(str(location), check_name("model", name), cache)
     return Registry(store, check or partial(validate, name=name))
 
 
 def _store(location: str, name: str, cache: Path | None) -> ArtifactStore:
-    artifact = catalog.entry(name).artifact
+    try:
+        artifact = catalog.entry(name).artifact
+    except UnknownModel as reason:
+        raise Refused(str(reason)) from None
     scheme, separator, address = location.partition("://")
     if not separator:
         return FileStore(Path(location) / name, artifact)

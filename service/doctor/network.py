@@ -20,6 +20,7 @@ from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, unknown, warn
 from service.doctor.machine import Machine
 from service.process.listening import LONGEST_PATH
+from service.telemetry.tracing import INSTALL
 
 _LISTENING: Final = "0A"
 # Of /proc/net/unix: the flag of a socket that connections are accepted at.
@@ -162,8 +163,7 @@ def traces(settings: Settings, wanted: tuple[str, ...] = _EXTRA) -> Iterator[Fin
     if not settings.otlp_endpoint:
         yield ok("traces", "off")
     elif not all(map(_is_installed, wanted)):
-        remedy = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
-        yield fail("traces", "SCORING_OTLP_ENDPOINT needs packages that are not installed", remedy)
+        yield fail("traces", "SCORING_OTLP_ENDPOINT needs packages that are not installed", INSTALL)
     else:
         yield _reached("traces", settings.otlp_endpoint, "traces are lost")
 

@@ -64,19 +64,19 @@ class ServerLogger(Logger):  # type: ignore[misc]
             if record.status == _REJECTED and self._is_one_of_many():
                 continue
             line = Access(
-                now,
-                _NAMES[level],
-                "access",
-                record.request_id,
-                record.method,
-                record.route,
-                record.status,
-                record.seconds * 1e3,
-                record.key_name,
-                record.model_version,
-                record.rows,
-                record.warnings,
-                self.share if is_common and self.share < 1 else UNSET,
+                time=now,
+                level=_NAMES[level],
+                logger="access",
+                request_id=record.request_id,
+                method=record.method,
+                route=record.route,
+                status=record.status,
+                ms=record.seconds * 1e3,
+                key=record.key_name,
+                model_version=record.model_version,
+                rows=record.rows,
+                warnings=record.warnings,
+                sampled=self.share if is_common and self.share < 1 else UNSET,
             )
             lines.append(line)
         if lines:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from service.telemetry.spans import Spans
 
 _FLUSH_SECONDS: Final = 2.0
-_PACKAGES: Final = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+# How its packages are installed.
+INSTALL: Final = "pip install 'plate-scoring[traces]'"
 
 
 class Traces:
@@ -34,7 +35,7 @@ class Traces:
             try:
                 import service.telemetry.spans  # noqa: F401, PLC0415 - an extra
             except ImportError:
-                reason = f"traces need packages that are not installed: pip install {_PACKAGES}"
+                reason = f"traces need packages that are not installed: {INSTALL}"
                 raise SettingsError(variable("otlp_endpoint"), reason) from None
 
     def start(self, settings: Settings, holds_secret: Callable[[str], bool]) -> None:

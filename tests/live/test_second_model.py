@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.metrics import TOKEN, value
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import command
 from tests.support.server import Server, environment, eventually, free_port
 from tests.support.strategies import VALID
@@ -20,15 +20,12 @@ from tests.support.swapping import registry_of_twins, scored
 
 pytestmark = pytest.mark.slow
 
-# The folder that has the model's package, and the line: an entry point that names it.
-_TOY = ROOT / "tests" / "support" / "toy"
-_PATH = {"PYTHONPATH": f"{ROOT}:{_TOY}"}
 _ROWS = 'scoring_catalog_rows_total{model="toy",result="%s"}'
 
 
 def _registry(folder: Path, *arguments: object) -> str:
     named = ("--models", folder / "models", "--name", "toy")
-    return command(folder, *arguments, *named, settings=_PATH).stdout
+    return command(folder, *arguments, *named, settings=WITH_TOY).stdout
 
 
 def _add(folder: Path, version: str, slope: float) -> None:
@@ -57,7 +54,7 @@ def server(folder: Path) -> Iterator[Server]:
         "SCORING_PORT": str(free_port()),
         "SCORING_SHADOW_SHARE": "1",
     }
-    server = Server(folder / "server", {**settings, **_PATH})
+    server = Server(folder / "server", {**settings, **WITH_TOY})
     try:
         server.wait_ready()
         yield server
@@ -144,7 +141,7 @@ def test_it_has_a_shadow_and_is_swapped_by_the_registry(folder: Path, server: Se
 def test_a_version_that_it_refuses_is_not_added(folder: Path) -> None:
     (folder / "bad.json").write_text('{"slope": -1}')
     arguments = ("add", folder / "bad.json", "--models", folder / "models", "--name", "toy")
-    assert "below 0" in command(folder, *arguments, expect=1, settings=_PATH).stderr
+    assert "below 0" in command(folder, *arguments, expect=1, settings=WITH_TOY).stderr
 
 
 def test_a_file_of_its_requests_is_scored(folder: Path) -> None:
@@ -156,7 +153,7 @@ def test_a_file_of_its_requests_is_scored(folder: Path) -> None:
             *("--name", "toy", "--model", str(file), "--processes", "1"),
         ],
         cwd=ROOT,
-        env=environment(folder, _PATH),
+        env=environment(folder, WITH_TOY),
         check=True,
         capture_output=True,
         timeout=120,

@@ -199,7 +199,7 @@ def test_without_its_packages_the_start_is_refused_with_their_names(tmp_path: Pa
         assert server.process.wait(60) == 78
         assert server.errors() == (
             "Not started. SCORING_OTLP_ENDPOINT: traces need packages that are not installed: "
-            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http\n"
+            "pip install 'plate-scoring[traces]'\n"
         )
     finally:
         server.stop()

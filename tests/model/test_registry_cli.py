@@ -15,7 +15,7 @@ from model.registry import open_registry
 from model.regno import BUNDLED, RegnoScorer
 from model.regno.golden import readings
 from model.regno.model_file.catboost_file import BinaryModel
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import as_json, command, files
 from tests.support.server import environment, eventually
 from tests.support.tables import as_csv, samples
@@ -70,13 +70,14 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
 
 
 def test_what_all_commands_take_may_stand_before_the_command_or_behind_it(models: Path) -> None:
-    common = ["--models", str(models), "--name", "other", "--json"]
-    listed = {"registry": f"{models}/other", "generation": 0, "versions": []}
+    common = ["--models", str(models), "--name", "toy", "--json"]
+    listed = {"registry": f"{models}/toy", "generation": 0, "versions": []}
     for place in range(len(common) + 1):
         before, behind = common[:place], common[place:]
         if before[-1:] in (["--models"], ["--name"]):
             continue
-        assert as_json(command(models.parent, *before, "list", *behind)) == listed
+        done = command(models.parent, *before, "list", *behind, settings=WITH_TOY)
+        assert as_json(done) == listed
     # The later one holds, as where an option is given twice.
     done = command(models.parent, "--models", "elsewhere", "list", "--models", models)
     assert done.stdout == f"{models}/regno: no versions\n"
@@ -247,6 +248,7 @@ def test_verify_prints_every_fault_and_ends_with_1(models: Path, tmp_path: Path)
         (("promote",), 2, "required"),
         (("promote", "v1", "--models", "gs://x"), 1, "a registry is a folder or s3://bucket"),
         (("list", "--name", "../x"), 1, "is no name"),
+        (("list", "--name", "rego"), 1, "no model 'rego': known are regno"),
         (("list", "--name", "A939HO196"), 1, "model: it holds what may be a number plate"),
         (("rollback", "--models", "none"), 1, "no previous version"),
         (("list", "--models", "/dev/null"), 69, "Not a directory"),

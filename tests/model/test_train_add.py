@@ -103,15 +103,15 @@ def test_a_model_that_is_named_is_compared_with_instead(folder: Path, served: Re
 def test_where_nothing_is_live_there_is_no_comparison(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    models = ("--models", folder / "models", "--name", "trial")
+    models = ("--models", folder / "trials", "--name", "regno")
     assert run(folder, *models, "--add") == 0
-    assert "models/trial has no live version to compare with" in capsys.readouterr().err
+    assert "trials/regno has no live version to compare with" in capsys.readouterr().err
     assert report(folder / "out")["against"] is None
-    registry = open_registry(folder / "models", "trial")
+    registry = open_registry(folder / "trials")
     assert _versions(registry) == [report(folder / "out")["version"]]
     assert registry.aliases() == Aliases()
     manifest = registry.fetch(_versions(registry)[0]).with_name("manifest.json")
-    assert msgspec.json.decode(manifest.read_bytes(), type=Manifest).name == "trial"
+    assert msgspec.json.decode(manifest.read_bytes(), type=Manifest).name == "regno"
 
 
 def test_without_a_folder_named_it_is_named_by_the_version(
@@ -174,6 +174,7 @@ def test_a_damaged_live_version_stops_the_run(
     [
         (("--models", "http://models"), "a registry is a folder or s3://bucket/prefix"),
         (("--models", "models", "--name", "../x"), "model '../x' is no name"),
+        (("--models", "models", "--name", "trial"), "no model 'trial': known are regno"),
     ],
 )
 def test_no_registry(

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
+# The environment in which a second model, the toy, is installed.
+WITH_TOY: Final = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support' / 'toy'}"}
 GOLDEN: Final = ROOT / "tests" / "golden" / "synthetic.jsonl"
 
 
