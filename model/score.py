@@ -16,14 +16,14 @@ from typing import BinaryIO, Final, NoReturn
 from tqdm import tqdm
 
 from model import catalog
-from model.bulk.blocks import blocks, identity, read_header
-from model.bulk.errors import TableRefused
 from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import Done, Work, peak_memory, scored
 from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import ModelRefused
 from model.registry import check_model
+from model.tables.blocks import blocks, identity, read_header
+from model.tables.errors import TableRefused
 
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
 _CHUNK_ROWS: Final = 5_000

@@ -13,11 +13,11 @@ from typing import Any, NoReturn, Protocol, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from model.bulk.blocks import Block
 from model.bulk.outcome import Outcome
 from model.bulk.rows import score_rows
 from model.errors import InvalidRequest, ModelRefused
 from model.request_decoder import RequestDecoder
+from model.tables.blocks import Block
 
 # A struct of the model's own, as it comes out of a body.
 Request: TypeAlias = Any

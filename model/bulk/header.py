@@ -1,11 +1,11 @@
 """The first line of a CSV file: which columns there are, and where the wanted ones stand."""
 
 import csv
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from model.bulk.errors import TableRefused
+from model.tables.columns import places
+from model.tables.errors import TableRefused
 from model.utf8 import UTF16, looks_like_utf16
 
 
@@ -17,15 +17,6 @@ def column_names(header: bytes) -> list[str]:
         return next(csv.reader([header.decode("utf-8-sig")]))
     except (UnicodeError, csv.Error, StopIteration) as error:
         raise TableRefused("its first line is no CSV header in UTF-8") from error
-
-
-def places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Where each of the wanted columns is. Raises TableRefused, naming what hinders it."""
-    if missing := [name for name in wanted if name not in names]:
-        raise TableRefused(f"its header lacks {', '.join(missing)}")
-    if twice := [name for name in wanted if names.count(name) > 1]:
-        raise TableRefused(f"its header names twice: {', '.join(twice)}")
-    return [names.index(name) for name in wanted]
 
 
 class Layout(NamedTuple):

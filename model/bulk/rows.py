@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from model import catalog
-from model.bulk.blocks import Block
-from model.bulk.cells import read_cells
 from model.bulk.header import layout
 from model.bulk.outcome import Outcome
 from model.errors import InvalidRequest
+from model.tables.blocks import Block
+from model.tables.csv_cells import read_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from model import catalog
-from model.bulk.blocks import Block, Identity, Span, identity, read_span, spans
-from model.bulk.errors import TableRefused
 from model.bulk.outcome import Outcome
+from model.tables.blocks import Block, Identity, Span, identity, read_span, spans
+from model.tables.errors import TableRefused
 
 # Blocks under way for each process: one being scored, one waiting so that none idles.
 _AHEAD: Final = 2

@@ -10,13 +10,13 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from model.bulk.blocks import Block
-from model.bulk.cells import read_cells
 from model.bulk.header import layout
 from model.bulk.outcome import Outcome
 from model.regno.columns.csv_rows import Checked, check
 from model.regno.request import FIELDS
 from model.regno.scorer import BUNDLED, RegnoScorer
+from model.tables.blocks import Block
+from model.tables.csv_cells import read_cells
 
 ADDED: Final = ("negative", "positive", "error")
 
@@ -33,7 +33,7 @@ def score_block(model: str, header: bytes, block: Block, positive_class: str = "
     if not cells.rows:
         return Outcome(file.header, b"", 0, {}, {})
     columns = [cells.columns[at] for at in file.wanted]
-    checked = check(columns, cells.faults, max(map(len, cells.rows)))
+    checked = check(columns, cells.faults)
     scores, warnings = _scores(scorer, checked)
     text = _text(cells.rows, scores, checked.faults, file.end)
     faults = Counter(checked.faults.values())

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.bulk.blocks import Block
 from model.bulk.outcome import Outcome
 from model.regno import bulk, golden, manifest_builder
 from model.regno.columns import sample
@@ -20,6 +19,7 @@ from model.regno.score import Score
 from model.regno.scorer import RegnoScorer
 from model.request_decoder import RequestDecoder
 from model.scorer import Model
+from model.tables.blocks import Block
 
 
 class Reviewer(Guards):

@@ -5,16 +5,17 @@ import io
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from model.bulk.blocks import Block, blocks
-from model.bulk.cells import read_cells
-from model.bulk.errors import TableRefused
 from model.regno.bulk import score_block
 from model.regno.columns.csv_rows import check
+from model.tables.blocks import Block, blocks
+from model.tables.csv_cells import read_cells
+from model.tables.errors import TableRefused
 from tests.support.tables import (
     HEADER,
     as_csv,
@@ -122,8 +123,8 @@ def test_a_lone_carriage_return_spoils_its_own_row_only() -> None:
 def test_each_line_is_parsed_once(text: bytes, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
 
-    def counted(given: Iterable[str]) -> object:
-        return csv_reader(parsed.append(line) or line for line in given)  # type: ignore[func-returns-value]
+    def counted(given: Iterable[str], **how: Any) -> object:
+        return csv_reader((parsed.append(line) or line for line in given), **how)  # type: ignore[func-returns-value]
 
     csv_reader = csv.reader
     monkeypatch.setattr(csv, "reader", counted)
@@ -140,6 +141,6 @@ def test_each_line_is_parsed_once(text: bytes, lines: int, monkeypatch: pytest.M
 
 def test_faults_that_are_known_stay() -> None:
     cells = read_cells(Block(as_csv(samples(2)).partition(b"\n")[2], 2), 10)
-    checked = check(cells.columns, {1: "known"}, 1000)
+    checked = check(cells.columns, {1: "known"})
     assert checked.usual.tolist() == [True, False]
     assert checked.faults == {1: "known"}

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.bulk.blocks import Block
 from model.regno import BUNDLED, RegnoScorer
 from model.regno.bulk import score_block
 from model.regno.request import FIELDS, LONGEST
+from model.tables.blocks import Block
 from tests.support.paths import ROOT
 from tests.support.server import eventually
 from tests.support.tables import (

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from model.bulk.blocks import Block, blocks, identity, read_header
-from model.bulk.cells import _END
-from model.bulk.errors import TableRefused
 from model.bulk.output import whole_file
 from model.bulk.workers import Work, scored
 from model.regno import BUNDLED, RegnoScorer
 from model.regno.bulk import score_block
+from model.tables.blocks import Block, blocks, identity, read_header
+from model.tables.csv_cells import _END
+from model.tables.errors import TableRefused
 from tests.support.tables import as_csv, assert_scored, read, run, samples
 
 

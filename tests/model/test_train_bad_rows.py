@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from model.bulk.blocks import Block
 from model.regno.bulk import score_block
+from model.tables.blocks import Block
 from tests.support.labelled import labelled, report, run, write
 from tests.support.tables import HEADER, as_csv, read
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from model.bulk.blocks import Block
 from model.regno import RegnoScorer
 from model.regno.bulk import score_block
 from model.regno.request import FIELDS, from_fields
 from model.regno.training.simulate import simulate
 from model.request_decoder import invalid_request
+from model.tables.blocks import Block
 from tests.support.paths import ROOT
 
 HEADER = ",".join(FIELDS).encode() + b"\n"

@@ -63,13 +63,12 @@ class Checked(NamedTuple):
             yield np.array(list(self.unusual)), columns_of(list(self.unusual.values()))
 
 
-def check(cells: Sequence[Column], faults: dict[int, str], longest: int) -> Checked:
+def check(cells: Sequence[Column], faults: dict[int, str]) -> Checked:
     """Check columns of cells, one for each of `FIELDS` in their order, of equal lengths.
 
-    There must be at least one row, and none of more than `longest` bytes. Rows that have a
-    fault already are left out.
+    There must be at least one row. Rows that have a fault already are left out.
     """
-    usual, columns = _columns(cells, list(faults), longest)
+    usual, columns = _columns(cells, list(faults))
     unusual, all_faults = {}, dict(faults)
     for row in np.flatnonzero(~usual).tolist():
         if row not in faults:
@@ -93,9 +92,7 @@ def _reading(cells: Column) -> Reading:
         raise invalid_request(error, fields.get) from error
 
 
-def _columns(
-    cells: Sequence[Column], faulty: list[int], longest: int
-) -> tuple[Array, Columns | None]:
+def _columns(cells: Sequence[Column], faulty: list[int]) -> tuple[Array, Columns | None]:
     """Which rows the quick checks accept, and their columns."""
     column = dict(zip(FIELDS, cells, strict=True))
     texts = {name: _texts(column[name]) for name in _TEXTS}
@@ -111,8 +108,8 @@ def _columns(
     usual &= whole & whole_too
     for text in texts.values():
         usual &= _present(text)
-    if longest > LONGEST:
-        for cell_column in cells:
+    for cell_column in cells:
+        if max(map(len, cell_column)) > LONGEST:
             usual &= _short(cell_column)
     usual[faulty] = False
     keep = _keeper(usual)

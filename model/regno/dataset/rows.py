@@ -1,4 +1,4 @@
-"""A CSV file of readings with their labels, for training: features, labels and times.
+"""A file of readings with their labels, for training: features, labels and times.
 
 The rules and messages are those of bulk scoring: a row that `model.score` would refuse is not
 trained on.
@@ -7,15 +7,12 @@ trained on.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from model.bulk.blocks import Block, blocks, read_header
-from model.bulk.cells import Cells, read_cells
-from model.bulk.errors import TableRefused
-from model.bulk.header import column_names, places
 from model.names import PLATE
 from model.redaction import is_whole_plate
 from model.regno.columns.csv_rows import check
@@ -26,10 +23,14 @@ from model.regno.features import CATEGORICAL, NAMES, NUMERIC
 from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.request import FIELDS
 from model.request_decoder import EMPTY
+from model.tables.cells import Cells, cells_of
+from model.tables.errors import TableRefused
+from model.tables.format import SNIFFED, Format, Options
+from model.tables.table import open_table
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-_BLOCK_LINES: Final = 5_000
+_PARCEL_ROWS: Final = 5_000
 _LABELS: Final = {b"0": 0, b"1": 1, b"0.0": 0, b"1.0": 1}
 # Invalid labels that a message may repeat: none can be a plate from a wrong column.
 _SHOWN: Final = frozenset(
@@ -76,17 +77,19 @@ class Fault(NamedTuple):
 class Contents(NamedTuple):
     """The contents of a file: its good rows in their order, and the faults of the others.
 
-    `warnings` are the good rows by warning, `plate_lengths` is as in a manifest.
+    `warnings` are the good rows by warning, `plate_lengths` is as in a manifest, `format` is what
+    was found out about the file.
     """
 
     rows: LabelledRows
     faults: list[Fault]
     warnings: dict[str, int]
     plate_lengths: int
+    format: Format
 
 
 class _Part(NamedTuple):
-    """The same of one block: `columns` are the fields of its good rows, in pieces.
+    """The same of one parcel: `columns` are the fields of its good rows, in pieces.
 
     `plates` are its rows with a plate in a column of names, by the column.
     """
@@ -97,32 +100,35 @@ class _Part(NamedTuple):
     plates: Mapping[str, int] = {}
 
 
-def read(file: BinaryIO, label: str, progress: Callable[[int], object]) -> Contents:
-    """Read a whole file.
+def read(
+    file: Path | BinaryIO,
+    label: str,
+    progress: Callable[[int], object],
+    options: Options = SNIFFED,
+) -> Contents:
+    """Read a whole file, of any form that `model.tables` knows.
 
-    `label` names the column of labels; `progress` is called with the number of bytes of each block.
-    Raises TableRefused if the file is not such a table.
+    `label` names the column of labels; `progress` is called with the number of bytes that are read
+    more. Raises OSError, and TableRefused if the file is not such a table.
     """
     if label in FIELDS:
         raise TableRefused(f"{label} is a field of the reading and can't be the label")
-    header = read_header(file)
-    names = column_names(header)
-    wanted = places(names, [*FIELDS, label])
-    progress(len(header))
     rows, faults, warnings = [], [], _Warnings()
     plates: Counter[str] = Counter()
-    for block in blocks(file, _BLOCK_LINES):
-        part = _block(block, len(names), wanted, label)
-        plates.update(part.plates)
-        _check_plates(plates)
-        rows += part.rows
-        faults += part.faults
-        warnings.add(part.columns)
-        progress(len(block.text))
+    with open_table(file, [*FIELDS, label], options) as table:
+        for parcel in table.parcels(_PARCEL_ROWS):
+            part = _part(cells_of(parcel, table.layout), label)
+            plates.update(part.plates)
+            _check_plates(plates)
+            rows += part.rows
+            faults += part.faults
+            warnings.add(part.columns)
+            progress(table.source.read_more())
+        found = table.layout.format
     tables, labels, times = zip(*(rows or [_NONE]), strict=True)
-    table = pd.concat(tables, ignore_index=True)
-    good = LabelledRows(table, np.concatenate(labels), np.concatenate(times))
-    return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths)
+    joined = pd.concat(tables, ignore_index=True)
+    good = LabelledRows(joined, np.concatenate(labels), np.concatenate(times))
+    return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths, found)
 
 
 class _Warnings:
@@ -142,20 +148,21 @@ class _Warnings:
             self.counts.update(self._doubts.count(columns))
 
 
-def _block(block: Block, width: int, wanted: Sequence[int], label: str) -> _Part:
-    """The rows of a block as one part, none when it has no good row."""
-    cells = read_cells(block, width)
-    if not cells.rows:
+def _part(cells: Cells, label: str) -> _Part:
+    """The rows of a parcel as one part, none when it has no good row."""
+    if not cells.lines:
         return _Part([], [], [])
-    *fields, given = (cells.columns[at] for at in wanted)
+    *fields, given = cells.columns
     labels = np.array([_LABELS.get(cell, -1) for cell in given])
     plates = _plates(fields)
     named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}
     known = named | _with_labels(cells, given, labels, label)
-    checked = check(fields, known, max(map(len, cells.rows)))
+    checked = check(fields, known)
     counts = {name: len(at) for name, at in plates.items()}
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
-    good = np.array([row for row in range(len(cells.rows)) if row not in checked.faults], dtype=int)
+    good = np.array(
+        [row for row in range(len(cells.lines)) if row not in checked.faults], dtype=int
+    )
     if not len(good):
         return _Part([], faults, [], counts)
     times = np.array([_second(fields[_TIME][row]) for row in good], dtype="datetime64[s]")
@@ -198,7 +205,7 @@ def _table(pieces: Sequence[tuple[Array, Columns]]) -> pd.DataFrame:
     """The features of all rows without a fault, in the order of the file."""
     maker = TableMaker(FEATURES)
     tables = [maker.of_columns(columns).set_axis(rows) for rows, columns in pieces]
-    # Blocks have different categories, so that their codes would not go together.
+    # Parcels have different categories, so that their codes would not go together.
     plain = [table.astype(dict.fromkeys(CATEGORICAL, object)) for table in tables]
     return pd.concat(plain).sort_index(ignore_index=True)
 

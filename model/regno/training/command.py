@@ -15,7 +15,6 @@ from typing import Final
 
 from tqdm import tqdm
 
-from model.bulk.errors import TableRefused
 from model.bulk.outcome import by_reason
 from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import DataRefused, ModelRefused, ParametersRefused
@@ -35,6 +34,8 @@ from model.regno.scorer import BUNDLED, RegnoScorer
 from model.regno.training import bundled, candidate, parameters
 from model.regno.training.candidate import Job
 from model.regno.training.options import LABEL, NAME, ROWS
+from model.tables.errors import TableRefused
+from model.tables.format import options_of
 
 _SHOWN_FAULTS: Final = 10
 
@@ -153,7 +154,11 @@ def _rows(options: Namespace, signals: SignalFlag) -> tuple[LabelledRows, Source
                 bar.update(size)
                 signals.check()
 
-            rows, faults, warnings, plate_lengths = dataset.read(file, label, progress)
+            rows, faults, warnings, plate_lengths, found = dataset.read(
+                file, label, progress, options_of(options)
+            )
+    if not found.is_plain:
+        sys.stderr.write(f"{path}: {found}\n")
     reasons = Counter(fault.reason for fault in faults)
     if faults:
         _report_faults(path, faults, reasons, len(rows.labels), skipping=options.skip_bad)

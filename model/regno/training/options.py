@@ -7,6 +7,7 @@ from typing import Final
 
 from model.regno.dataset.split import LEAST_ROWS
 from model.regno.training import parameters
+from model.tables.format import add_format_options
 
 ROWS: Final = 90_000
 SEED: Final = 1
@@ -14,7 +15,7 @@ LABEL: Final = "label"
 NAME: Final = "regno"
 
 _DESCRIPTION: Final = """\
-Train the regno model on a CSV file of labelled readings. Without --data, train the bundled
+Train the regno model on a file of labelled readings. Without --data, train the bundled
 model on simulated readings and write its manifest and model card.
 
 The file has the ten fields of a reading and a label as columns, in any order; other columns
@@ -67,7 +68,7 @@ def _add_general(parser: argparse.ArgumentParser) -> None:
 
 def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--data", type=Path, metavar="FILE", help="CSV file in UTF-8")
+    add("--data", type=Path, metavar="FILE", help="CSV, JSON lines, Parquet or Excel (.xlsx)")
     add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
     add("--skip-bad", action="store_true", help="skip bad rows; without it they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
@@ -78,6 +79,7 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
         help="the class of that model that means that the network is right, if its classes are "
         "not 0 and 1",
     )
+    add_format_options(group)
 
 
 def _add_registry(group: argparse._ArgumentGroup) -> None:
@@ -110,6 +112,7 @@ def _contradiction(options: argparse.Namespace) -> str:
         )
     of_data = (
         *("label", "skip_bad", "parameters", "against", "positive_class"),
+        *("sep", "encoding", "decimal"),
         *("models", "add", "name", "cache"),
     )
     if missing := _missing(options, "data", of_data):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import BinaryIO, Final, NamedTuple
 
-from model.bulk.errors import TableRefused
+from model.tables.errors import TableRefused
 
 _HEADER_BYTES: Final = 1 << 20
 # Of one row beyond its block.
@@ -40,7 +40,7 @@ def read_header(file: BinaryIO) -> bytes:
     return header
 
 
-def blocks(file: BinaryIO, lines: int) -> Iterator[Block]:
+def blocks(file: BinaryIO, lines: int, sep: str = ",") -> Iterator[Block]:
     """The rest of the file after its header, in blocks of `lines` lines or a few more.
 
     A block ends where a row ends: at a line end that is in no quoted cell.
@@ -51,8 +51,8 @@ def blocks(file: BinaryIO, lines: int) -> Iterator[Block]:
     while True:
         block = list(islice(file, lines))
         text = b"".join(block)
-        if not _is_plainly_whole(text):
-            block += _rest_of_row(block, file, at)
+        if not _is_plainly_whole(text, sep.encode()):
+            block += _rest_of_row(block, file, at, sep)
             text = b"".join(block)
         if text or at == 2:
             yield Block(text, at)
@@ -92,21 +92,21 @@ def read_span(file: BinaryIO, span: Span) -> Block:
     return Block(text, span.line)
 
 
-def _is_plainly_whole(text: bytes) -> bool:
+def _is_plainly_whole(text: bytes, sep: bytes) -> bool:
     """Whether it is plain that no quoted cell is open at the end: every other quote begins one.
 
     Every row passes here, so it is quick. What is not plain is parsed.
     """
     pieces = text.split(b'"')
     outside = b'"'.join(pieces[::2])
-    begins = outside.startswith(b'"') + outside.count(b',"') + outside.count(b'\n"')
+    begins = outside.startswith(b'"') + outside.count(sep + b'"') + outside.count(b'\n"')
     returns = text.count(b"\r")
     if returns and returns != text.count(b"\r\n"):
         return False  # a lone one ends the parsing of its row
     return len(pieces) == 2 * begins + 1
 
 
-def _rest_of_row(block: list[bytes], file: BinaryIO, at: int) -> list[bytes]:
+def _rest_of_row(block: list[bytes], file: BinaryIO, at: int, sep: str) -> list[bytes]:
     """The lines that follow a block up to the end of a row that it may leave open.
 
     `at` is the file's line that the block begins at. Each line is parsed once.
@@ -120,7 +120,8 @@ def _rest_of_row(block: list[bytes], file: BinaryIO, at: int) -> list[bytes]:
 
     csv.field_size_limit(sys.maxsize)
     lines = chain(block, following())
-    reader = csv.reader(line.decode(errors="surrogateescape") for line in lines)
+    decoded = (line.decode(errors="surrogateescape") for line in lines)
+    reader = csv.reader(decoded, delimiter=sep)
     begin = 0
     while reader.line_num < len(block):
         begin = reader.line_num

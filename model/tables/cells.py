@@ -1,0 +1,197 @@
+"""The wanted cells of a parcel of rows as text, whatever form the file has.
+
+The text is that of a CSV file with the same contents: so a row means the same in every form.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model.tables.blocks import Block
+from model.tables.csv_cells import read_cells
+from model.tables.table import Batch, Layout, Parcel, Values
+
+Column: TypeAlias = Sequence[bytes]
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_text = msgspec.json.Decoder(str).decode
+_NOT_A_ROW: Final = "the row is no JSON object"
+
+_COMMA_NUMBER: Final = re.compile(rb"\s*-?\d*,\d+(?:[eE][-+]?\d+)?\s*")
+_DECIMALS: Final = rb"-?\d+(?:,\d+)?(?:[eE][-+]?\d+)?"
+_SPACED_LIST: Final = re.compile(
+    rb"\s*\[\s*(?:" + _DECIMALS + rb"(?:,\s+" + _DECIMALS + rb")*\s*)?\]\s*"
+)
+_INNER_COMMA: Final = re.compile(rb"(?<=\d),(?=\d)")
+_AMBIGUOUS: Final = "commas may be between numbers or before decimals: put ; between the numbers"
+
+
+class Cells(NamedTuple):
+    """`n` rows: `columns` are the wanted ones, of `n` cells each, as text in UTF-8.
+
+    `faults` says of rows that can't be read why; their cells are empty. `lines` are the lines
+    or row numbers (from 1) of the file at which rows begin. `rows` are the rows of CSV and JSON
+    lines as they were, without their ends, where they can't be read with as many cells as the
+    header; none of other forms.
+    """
+
+    rows: Sequence[bytes]
+    columns: Sequence[Column]
+    faults: dict[int, str]
+    lines: Sequence[int]
+
+
+def cells_of(parcel: Parcel, layout: Layout) -> Cells:
+    """The wanted cells of a parcel. Raises TableRefused when a quoted cell does not end."""
+    if isinstance(parcel, Batch):
+        return _of_batch(parcel, layout)
+    if isinstance(parcel, Values):
+        return _of_values(parcel, layout)
+    if layout.format.kind == "JSON lines":
+        return _of_json_lines(parcel, layout)
+    return _of_csv(parcel, layout)
+
+
+def _of_csv(block: Block, layout: Layout) -> Cells:
+    cells = read_cells(block, len(layout.names), layout.format.sep)
+    columns = [cells.columns[at] for at in layout.places]
+    if layout.format.decimal == ",":
+        columns = [_with_points(column) for column in columns]
+    faults = cells.faults
+    if layout.format.list_decimal == ",":
+        faults = faults | _change_lists(columns, layout.wanted)
+    return Cells(cells.rows, columns, faults, cells.lines)
+
+
+def _with_points(column: Column) -> Column:
+    return [
+        cell.replace(b",", b".") if b"," in cell and _COMMA_NUMBER.fullmatch(cell) else cell
+        for cell in column
+    ]
+
+
+def _change_lists(columns: list[Column], names: Sequence[str]) -> dict[int, str]:
+    """Put points into lists of numbers with decimal commas. Returns the faults of unclear ones."""
+    faults = {}
+    for at, column in enumerate(columns):
+        cells = list(column)
+        for row, cell in enumerate(cells):
+            if b"," in cell and cell.lstrip()[:1] == b"[":
+                changed = _list_with_points(cell)
+                if changed is None:
+                    faults[row] = f"{names[at]}: {_AMBIGUOUS}"
+                else:
+                    cells[row] = changed
+        columns[at] = cells
+    return faults
+
+
+def _list_with_points(cell: bytes) -> bytes | None:
+    if b"." in cell:
+        return cell
+    if b";" in cell:
+        return cell.replace(b",", b".").replace(b";", b",")
+    return _INNER_COMMA.sub(b".", cell) if _SPACED_LIST.fullmatch(cell) else None
+
+
+def _of_json_lines(block: Block, layout: Layout) -> Cells:
+    names = [layout.names[at] for at in layout.places]
+    rows: list[bytes] = []
+    table, faults, lines = [], {}, []
+    for line, text in enumerate(block.text.split(b"\n"), start=block.line):
+        row = text.strip()
+        if not row:
+            continue
+        try:
+            fields: Mapping[str, msgspec.Raw] = _decode(row)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            fields, faults[len(rows)] = {}, _NOT_A_ROW
+        else:
+            lacking = [wanted for name, wanted in zip(names, layout.wanted) if name not in fields]  # noqa: B905
+            if lacking:
+                fields, faults[len(rows)] = {}, f"{lacking[0]}: is missing"
+        table.append([_of_json(fields[name]) if fields else b"" for name in names])
+        rows.append(row)
+        lines.append(line)
+    columns = list(zip(*table, strict=True)) if table else [()] * len(names)
+    return Cells(rows, columns, faults, lines)
+
+
+def _of_json(value: msgspec.Raw) -> bytes:
+    text = bytes(value)
+    if text[:1] == b'"':
+        return _text(text).encode(errors="surrogatepass")
+    return b"" if text == b"null" else text
+
+
+def _of_values(values: Values, layout: Layout) -> Cells:
+    columns = [
+        [_of_value(row[at]) if at < len(row) else b"" for row in values.rows]
+        for at in layout.places
+    ]
+    empty = {row for row, cells in enumerate(values.rows) if all(cell is None for cell in cells)}
+    kept = [row for row in range(len(values.rows)) if row not in empty]
+    return Cells(
+        (), [[column[row] for row in kept] for column in columns], {},
+        [values.line + row for row in kept],
+    )  # fmt: skip
+
+
+def _of_value(value: Any) -> bytes:
+    if value is None:
+        return b""
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value)).encode()
+    return str(value).encode()
+
+
+def _of_batch(batch: Batch, layout: Layout) -> Cells:
+    columns = [_of_array(batch.rows.column(at)) for at in layout.places]
+    count = len(batch.rows)
+    return Cells((), columns, {}, range(batch.line, batch.line + count))
+
+
+def _of_array(array: pa.Array) -> Column:
+    text = _as_text(array).fill_null("")
+    cells: Column = text.cast(pa.binary()).to_pylist()
+    return cells
+
+
+def _as_text(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _as_text(array.dictionary_decode())
+    if pa.types.is_floating(kind):
+        doubles = array.cast(pa.float64())
+        return pc.if_else(pc.is_nan(doubles), None, doubles).cast(pa.string())
+    if pa.types.is_timestamp(kind):
+        return _times(array)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _lists(array)
+    try:
+        return array.cast(pa.string())
+    except pa.ArrowNotImplementedError:
+        return pa.array([None if value is None else str(value) for value in array.to_pylist()])
+
+
+def _times(array: pa.Array) -> pa.Array:
+    """Times as the clock on the wall showed them."""
+    wall = pc.local_timestamp(array) if array.type.tz else array
+    seconds = pc.floor_temporal(wall, unit="second")
+    whole = pc.all(pc.equal(seconds, wall), min_count=0).as_py()
+    unit = pa.timestamp("s" if whole else "us")
+    return wall.cast(unit, safe=False).cast(pa.string())
+
+
+def _lists(array: pa.Array) -> pa.Array:
+    values = array.cast(pa.list_(pa.float64()))
+    numbers = values.values.cast(pa.string()).fill_null("null")
+    texts = pa.ListArray.from_arrays(values.offsets, numbers, mask=values.is_null())
+    joined = pc.binary_join(texts, ", ")
+    return pc.binary_join_element_wise("[", joined, "]", "")

@@ -1,0 +1,200 @@
+"""Files and streams opened for reading: decompressed, in UTF-8, their format found out."""
+
+import codecs
+import errno
+import gzip
+import io
+import shutil
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from model.tables.errors import TableRefused
+from model.tables.format import (
+    GZIP,
+    SAMPLE_BYTES,
+    SNIFFED,
+    Format,
+    Options,
+    binary_kind,
+    decoded,
+    text_format,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from _typeshed import WriteableBuffer
+
+STREAM: Final = Path("-")
+_BUFFER: Final = 1 << 20
+_UTF8: Final = ("utf-8", "utf-8-sig")
+
+
+@dataclass
+class Source:
+    """An open file: `stream` gives its text in UTF-8, or the bytes of Parquet and Excel.
+
+    `sample` is the text's beginning in UTF-8. `is_plain`: the stream is the file itself, to the
+    byte. `size` is the file's in bytes, None if it is not known.
+    """
+
+    format: Format
+    stream: BinaryIO
+    sample: bytes
+    is_plain: bool
+    size: int | None
+    _raw: BinaryIO
+    _read: int = 0
+
+    def read_more(self) -> int:
+        """How many bytes of the file were read since the last call, 0 if it is not known."""
+        if self.size is None:
+            return 0
+        before, self._read = self._read, self._raw.tell()
+        return self._read - before
+
+
+@contextmanager
+def open_source(
+    path: Path | BinaryIO, options: Options = SNIFFED, wanted: "Sequence[str]" = ()
+) -> Iterator[Source]:
+    """Open a file in which these columns are wanted; `-` is standard input.
+
+    Raises OSError, and TableRefused: what the file seems to be, and what to do.
+    """
+    with _opened(path) as raw:
+        seekable = raw.seekable() and raw is not _stdin()
+        size = _size(raw) if seekable else None
+        head = raw.read(SAMPLE_BYTES)
+        packed = head.startswith(GZIP)
+        stream = _from_start(head, raw, seekable=seekable)
+        if packed:
+            unpacked: BinaryIO = _Unpacked(stream)  # type: ignore[assignment]
+            head = unpacked.read(SAMPLE_BYTES)
+            stream = _from_start(head, unpacked, seekable=False)
+        kind = binary_kind(head)
+        if kind:
+            found = Format(kind, gzip=packed)
+            with _seekable(stream, is_so=seekable and not packed) as file:
+                yield Source(found, file, b"", is_plain=False, size=size, _raw=raw)
+            return
+        found = text_format(head, options, wanted)._replace(gzip=packed)
+        is_utf8 = found.encoding in _UTF8
+        if not is_utf8:
+            stream = io.BufferedReader(_Recoded(stream, found.encoding), _BUFFER)
+        sample = head if is_utf8 else decoded(head, found.encoding).encode(errors="replace")
+        plain = seekable and is_utf8 and not packed
+        yield Source(found, stream, sample, is_plain=plain, size=size, _raw=raw)
+
+
+@contextmanager
+def _opened(path: Path | BinaryIO) -> Iterator[BinaryIO]:
+    if not isinstance(path, Path):
+        yield path
+    elif path == STREAM:
+        if (stdin := _stdin()) is None:  # python could not open it
+            raise OSError(errno.EBADF, "it is closed")
+        yield stdin
+    else:
+        with path.open("rb", buffering=_BUFFER) as file:
+            yield file
+
+
+def _stdin() -> BinaryIO | None:
+    return sys.stdin.buffer if sys.stdin is not None else None
+
+
+def _size(file: BinaryIO) -> int:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
+
+
+def _from_start(head: bytes, rest: BinaryIO, *, seekable: bool) -> BinaryIO:
+    """A stream of all that was read and what follows."""
+    if seekable:
+        rest.seek(0)
+        return rest
+    return io.BufferedReader(_Rejoined(head, rest), _BUFFER)
+
+
+@contextmanager
+def _seekable(stream: BinaryIO, *, is_so: bool) -> Iterator[BinaryIO]:
+    """The same bytes as a file that can be read in any order."""
+    if is_so:
+        yield stream
+        return
+    with TemporaryFile() as file:
+        shutil.copyfileobj(stream, file)
+        file.seek(0)
+        yield file
+
+
+class _Rejoined(io.RawIOBase):
+    """Bytes that were read already, and those that follow."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = memoryview(head)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        into = memoryview(buffer)
+        part = self._head[: len(into)]
+        if part:
+            self._head = self._head[len(part) :]
+        else:
+            part = memoryview(self._rest.read(len(into)))
+        into[: len(part)] = part
+        return len(part)
+
+
+class _Unpacked(gzip.GzipFile):
+    """What a gzip file holds."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(fileobj=packed, mode="rb")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return super().read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise TableRefused("its gzip data are damaged or incomplete") from error
+
+
+class _Recoded(io.RawIOBase):
+    """A text in UTF-8. A byte that its encoding lacks stays one that is no UTF-8."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_errors(encoding))
+        self._left = memoryview(b"")
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        while not self._left and not self._ended:
+            part = self._stream.read(_BUFFER)
+            self._ended = not part
+            text = self._decoder.decode(part, final=self._ended)
+            self._left = memoryview(text.encode(errors="surrogateescape"))
+        into = memoryview(buffer)
+        given = self._left[: len(into)]
+        into[: len(given)] = given
+        self._left = self._left[len(given) :]
+        return len(given)
+
+
+def _errors(encoding: str) -> str:
+    """How to go on behind bytes that are no text: with them, or, of wide characters, without."""
+    return "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
