@@ -1,7 +1,8 @@
-"""The 41 features of a reading, in the model's own order.
+"""The features of a reading, in the model's own order.
 
-The contract is the table of features; the oddities in it are load-bearing, because models
-were trained on them:
+The customer's contract is the 41 of feature set v1, in `NAMES`; v2 adds those of `differences`. A
+model declares any of them, by name. The oddities of the 41 are load-bearing, because models were
+trained on them:
 - `foreign_sym` is always missing: the customer's counter never returned its count;
 - a symbol that does not occur scores 1, the best confidence there is;
 - characters and scores are paired from the left, up to the shorter of the two, so a score
@@ -9,13 +10,14 @@ were trained on them:
 - an empty score list counts as [0].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from math import nan
 from operator import itemgetter
 from typing import Final, TypeAlias
 
 from model.errors import ModelRefused
+from model.regno import differences
 from model.regno.plates import category
 from model.regno.request import Reading
 
@@ -38,6 +40,20 @@ NUMERIC: Final = (
     *SYMBOLS,
 )
 NAMES: Final = (*NUMERIC, *CATEGORICAL, *TEXT)
+# The kind of each feature that a model may declare: what its values are.
+KINDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(NUMERIC, "numeric"),
+    **dict.fromkeys(CATEGORICAL, "categorical"),
+    **dict.fromkeys(TEXT, "text"),
+    **dict.fromkeys(differences.NUMERIC, "numeric"),
+    **dict.fromkeys(differences.CATEGORICAL, "categorical"),
+}
+# The feature sets that a model can be trained on, by name.
+SETS: Final[Mapping[str, tuple[str, ...]]] = {
+    "v1": NAMES,
+    "v2": tuple(KINDS),
+    "v2-notext": tuple(name for name in KINDS if name not in TEXT),
+}
 # The field of the request that a feature is made of, where it is not one itself.
 _MADE_OF: Final = {
     **dict.fromkeys(("max_sym_score", "min_sym_score", *SYMBOLS), "afts_regno_ai_char_scores"),
@@ -49,12 +65,12 @@ _MADE_OF: Final = {
 
 
 def field_of(feature: str) -> str:
-    """The field of the request that a feature is made of."""
+    """The field of the request that a feature of the 41 is made of."""
     return _MADE_OF.get(feature, feature)
 
 
 def all_features(reading: Reading) -> list[Value]:
-    """Every feature, in the order of `NAMES`."""
+    """The 41 features of set v1, in the order of `NAMES`."""
     camera, network = reading.regno_recognize, reading.afts_regno_ai
     scores = reading.afts_regno_ai_char_scores or (0,)
     lengths = reading.afts_regno_ai_length_scores or (0,)
@@ -94,13 +110,22 @@ def _least_scores(network: str, scores: Sequence[float]) -> dict[str, float]:
 def in_order_of(wanted: Sequence[str]) -> Callable[[Reading], Row]:
     """A function from a reading to its row in the order a model declares.
 
-    Raises ModelRefused, naming every feature that is not on the contract's page.
+    Features of set v2 are computed only if one of them is wanted.
+    Raises ModelRefused, naming every feature that is not known.
     """
-    unknown = [name for name in wanted if name not in NAMES]
+    unknown = [name for name in wanted if name not in KINDS]
     if unknown:
         raise ModelRefused(f"it wants features that are not known: {', '.join(unknown)}")
-    order = [NAMES.index(name) for name in wanted]
+    with_differences = not set(wanted).isdisjoint(differences.NAMES)
+    compute = _with_differences if with_differences else all_features
+    known = list(KINDS)
+    order = [known.index(name) for name in wanted]
     if len(order) == 1:  # itemgetter of one index gives a bare value, not a row
-        return lambda reading: (all_features(reading)[order[0]],)
+        return lambda reading: (compute(reading)[order[0]],)
     pick = itemgetter(*order)
-    return lambda reading: pick(all_features(reading))
+    return lambda reading: pick(compute(reading))
+
+
+def _with_differences(reading: Reading) -> list[Value]:
+    """Every feature, in the order of `KINDS`."""
+    return [*all_features(reading), *differences.of_reading(reading)]

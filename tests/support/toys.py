@@ -6,6 +6,8 @@ from typing import Any
 
 from catboost import CatBoost, Pool
 
+from model.regno import differences
+from model.regno.request import from_fields
 from tests.support.paths import GOLDEN, lines
 
 NUMERIC_PAIR = ("hour", "afts_regno_ai_score")
@@ -13,8 +15,14 @@ NUMERIC_PAIR = ("hour", "afts_regno_ai_score")
 
 def table(names: Sequence[str]) -> list[list[Any]]:
     """The golden features of these names, as rows; 0 for a name that is no feature."""
-    features = [line["features"] for line in lines(GOLDEN)]
-    return [[_value(row.get(name, 0)) for name in names] for row in features]
+    rows = [line["features"] | _differences(line["request"]) for line in lines(GOLDEN)]
+    return [[_value(row.get(name, 0)) for name in names] for row in rows]
+
+
+def _differences(request: dict[str, Any]) -> dict[str, Any]:
+    """The features that the golden file does not have."""
+    values = differences.of_reading(from_fields(**request))
+    return dict(zip(differences.NAMES, values, strict=True))
 
 
 def _value(value: object) -> object:

@@ -21,7 +21,8 @@ Array: TypeAlias = np.ndarray[Any, Any]
 FORMAT_NAMES: Final = (UNKNOWN, *(name for name, _ in FORMATS))
 _FORMAT_CODE: Final = {name: code for code, name in enumerate(FORMAT_NAMES)}
 _SYMBOL_CODE: Final = {symbol: code for code, symbol in enumerate(SYMBOLS)}
-_WIDTH: Final = 16
+# How many characters of a reading the matrix of codes holds.
+WIDTH: Final = 16
 _ALL_CODES: Final = 0x110000
 # A format has at most eleven characters, so that twelve tell one from anything longer.
 _SHAPE: Final = 12
@@ -34,8 +35,8 @@ _OTHER: Final = len(_CLASSES) + 1
 
 def character_codes(readings: Sequence[str]) -> Array:
     """The codes of the first characters, 0 beyond a reading's end, shape (n, some width)."""
-    texts = np.array(readings, dtype=f"U{_WIDTH}")
-    return texts.view(np.uint32).reshape(len(readings), _WIDTH)
+    texts = np.array(readings, dtype=f"U{WIDTH}")
+    return texts.view(np.uint32).reshape(len(readings), WIDTH)
 
 
 def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[str, Array]:
@@ -44,7 +45,7 @@ def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[s
     `codes` are the readings' `character_codes`.
     Characters and scores are paired from the left, up to the shorter of the two.
     """
-    values = scores.matrix(_WIDTH, np.inf)
+    values = scores.matrix(WIDTH, np.inf)
     symbols = _looked_up(_symbol_codes(), codes[:, : values.shape[1]])
     # The last row is for all characters that are no symbols.
     least = np.full((len(SYMBOLS) + 1, len(readings)), np.inf)
@@ -58,8 +59,8 @@ def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[s
 def _add_long(least: Array, readings: Sequence[str], scores: Lists) -> None:
     """What lies beyond the matrix."""
     for row, reading in enumerate(readings):
-        if len(reading) > _WIDTH:
-            for symbol, score in zip(reading[_WIDTH:], scores.row(row)[_WIDTH:], strict=False):
+        if len(reading) > WIDTH:
+            for symbol, score in zip(reading[WIDTH:], scores.row(row)[WIDTH:], strict=False):
                 code = _SYMBOL_CODE.get(symbol)
                 if code is not None and score < least[code, row]:
                     least[code, row] = score
@@ -82,7 +83,7 @@ def format_codes(readings: Sequence[str], codes: Array) -> Array:
 def _shapes(readings: Sequence[str], codes: Array) -> Array:
     """A number for each reading; readings of equal numbers match the same formats."""
     lengths = np.fromiter(map(len, readings), dtype=np.intp, count=len(readings))
-    classes = np.zeros((len(readings), _WIDTH), dtype=np.uint8)
+    classes = np.zeros((len(readings), WIDTH), dtype=np.uint8)
     # By length and not by code, since a reading may hold the code 0.
     present = np.arange(_SHAPE) < lengths[:, None]
     known = _looked_up(_character_classes(), codes[:, :_SHAPE])

@@ -52,6 +52,11 @@ class Lists:
         start = self._starts[index]
         return self._numbers[start : start + self._lengths[index]]
 
+    def at(self, places: Array, missing: float) -> Array:
+        """The number of each list at its place in `places` (n,), `missing` beyond its end."""
+        at = np.minimum(self._starts + places, len(self._numbers) - 1)
+        return np.where(places < self._lengths, self._numbers[at], missing)
+
     def matrix(self, width: int, fill: float) -> Array:
         """The lists cut or filled to a width, shape (n, the longest's length or `width`)."""
         places = np.arange(min(width, self._lengths.max()))

@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 
 from model.regno.columns.characters import FORMAT_NAMES, character_codes, format_codes, least_scores
+from model.regno.columns.differences import Differences, differences, pair_categories
 from model.regno.columns.ragged import Lists
-from model.regno.features import CATEGORICAL, SYMBOLS, TEXT
+from model.regno.differences import tail
+from model.regno.features import KINDS, SYMBOLS
 from model.regno.request import Reading, WallClock
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-_STRINGS: Final = frozenset((*CATEGORICAL, *TEXT))
+_STRINGS: Final = frozenset(name for name, kind in KINDS.items() if kind != "numeric")
 # The first of January 2024 was a Monday. Wall-clock times bear no zone.
 WEEKDAYS: Final = [WallClock(datetime(2024, 1, 1 + day)).weekday for day in range(7)]  # noqa: DTZ001
 MONTHS: Final = [WallClock(datetime(2024, 1 + month, 1)).month for month in range(12)]  # noqa: DTZ001
@@ -137,13 +139,29 @@ class _Parts:
     def network_codes(self) -> Array:
         return character_codes(self.columns.network)
 
+    @cached_property
+    def camera_codes(self) -> Array:
+        return character_codes(self.columns.camera)
+
+    @cached_property
+    def differences(self) -> Differences:
+        camera, network = self.columns.camera, self.columns.network
+        codes = (self.camera_codes, self.network_codes)
+        return differences(camera, network, codes, self.columns.character_scores)
+
+    @cached_property
+    def lengths(self) -> tuple[Array, Array]:
+        return _lengths(self.columns.camera), _lengths(self.columns.network)
+
+    def pairs(self) -> Any:
+        return _coded(*pair_categories(self.differences.pairs))
+
     def weekdays(self) -> Any:
         # Day 1 was a Monday.
         return _coded((self.columns.day - 1) % len(WEEKDAYS), WEEKDAYS)
 
     def camera_formats(self) -> Any:
-        camera = self.columns.camera
-        return _coded(format_codes(camera, character_codes(camera)), FORMAT_NAMES)
+        return _coded(format_codes(self.columns.camera, self.camera_codes), FORMAT_NAMES)
 
     def network_formats(self) -> Any:
         return _coded(format_codes(self.columns.network, self.network_codes), FORMAT_NAMES)
@@ -173,8 +191,8 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     "max_sym_score": lambda parts: parts.columns.character_scores.greatest(),
     "min_sym_score": lambda parts: parts.columns.character_scores.least(),
     "max_len_score": lambda parts: parts.columns.length_scores.greatest(),
-    "ai_len": lambda parts: _lengths(parts.columns.network),
-    "cam_len": lambda parts: _lengths(parts.columns.camera),
+    "ai_len": lambda parts: parts.lengths[1],
+    "cam_len": lambda parts: parts.lengths[0],
     "foreign_sym": lambda parts: np.full(parts.count, np.nan),
     "hour": lambda parts: parts.columns.hour,
     **dict(zip(SYMBOLS, map(_symbol, SYMBOLS), strict=True)),
@@ -186,4 +204,16 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     "regno_template_ai": _Parts.network_formats,
     "afts_regno_ai_text": lambda parts: _spaced(parts.columns.network),
     "regno_recognize_text": lambda parts: _spaced(parts.columns.camera),
+    "diff_count": lambda parts: parts.differences.size,
+    "diff_length": lambda parts: np.abs(parts.lengths[0] - parts.lengths[1]),
+    "diff_first": lambda parts: parts.differences.first,
+    "diff_last": lambda parts: parts.differences.last,
+    "diff_min_score": lambda parts: parts.differences.least,
+    "diff_product_score": lambda parts: parts.differences.product,
+    "same_min_score": lambda parts: parts.differences.least_elsewhere,
+    "camera_length_score": lambda parts: parts.columns.length_scores.at(parts.lengths[0], 0),
+    "network_length_score": lambda parts: parts.columns.length_scores.at(parts.lengths[1], 0),
+    "diff_pair": _Parts.pairs,
+    "camera_tail": lambda parts: _categorical(list(map(tail, parts.columns.camera))),
+    "network_tail": lambda parts: _categorical(list(map(tail, parts.columns.network))),
 }

@@ -1,15 +1,20 @@
 """The reference that a manifest holds for drift: how the held-out rows are distributed."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from model.regno import differences
 from model.regno.drift.counter import OTHER, SCORE, Variable
-from model.regno.features import CATEGORICAL, TEXT, Row
+from model.regno.features import KINDS, Row
 
 # Ten bins of equal shares, as is usual for the population stability index.
 _QUANTILES: Final = tuple(tenth / 10 for tenth in range(1, 10))
+# Of categories that are made of readings. Rarer values share the last bin: there are thousands of
+# them, each would have a time series, and a part of a plate that few rows have tells whose it is.
+_LEAST_SHARE: Final = 0.01
 
 
 def reference(
@@ -20,14 +25,14 @@ def reference(
 ) -> list[Variable]:
     """The variables of rows and their scores; `features` name a row's elements.
 
-    Texts are left out, and so is what has no value at all. `importances` are weights of the
-    features; those of the variables are scaled to add up to 1.
+    Texts are left out, and so is what has no value at all, or none that is common enough.
+    `importances` are weights of the features; those of the variables are scaled to add up to 1.
     """
     columns = dict(zip(features, zip(*rows, strict=True), strict=True))
     variables = [
-        _category(name, columns[name]) if name in CATEGORICAL else _number(name, columns[name])
+        _number(name, columns[name]) if KINDS[name] == "numeric" else _category(name, columns[name])
         for name in features
-        if name not in TEXT
+        if KINDS[name] != "text"
     ]
     variables = [variable for variable in variables if variable.bounds or variable.values]
     weights = [importances.get(variable.name, 0.0) for variable in variables]
@@ -48,8 +53,11 @@ def _number(name: str, column: Sequence[Any]) -> Variable:
 
 
 def _category(name: str, column: Sequence[Any]) -> Variable:
+    counts = Counter(column)
+    least = _LEAST_SHARE * len(column) if name in differences.CATEGORICAL else 0
     # A value of the last bin's name goes into that bin.
-    return _counted(Variable(name, [], 0.0, values=sorted({*column} - {OTHER})), column)
+    values = sorted(value for value, n in counts.items() if n >= least and value != OTHER)
+    return _counted(Variable(name, [], 0.0, values=values), column)
 
 
 def _counted(variable: Variable, column: Sequence[Any]) -> Variable:

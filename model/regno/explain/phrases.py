@@ -6,6 +6,7 @@ The phrases of the two text features leave out the value, which is a whole plate
 from collections.abc import Callable
 from typing import Final
 
+from model.regno.differences import LENGTH
 from model.regno.features import SYMBOLS, Value
 
 _FORMATS: Final = {
@@ -47,6 +48,27 @@ def _symbol(symbol: str) -> Callable[[Value | None], str]:
     return lambda value: sure if value == 1 else doubt(value)
 
 
+def _place(which: str) -> Callable[[Value | None], str]:
+    """A place counts from 0, a person from 1."""
+    return lambda value: (
+        f"the readings differ {which} at character {int(value or 0) + 1}"
+        if value != -1
+        else "the readings differ at no character"
+    )
+
+
+def _ends_in(reader: str) -> Callable[[Value | None], str]:
+    ends = _with(f"{reader}'s reading ends in {{}}")
+    return lambda value: ends(value) if value else f"{reader} read nothing"
+
+
+def _pair(value: Value | None) -> str:
+    if value == LENGTH:
+        return "the readings differ in their length at most"
+    pair = str(value)
+    return f"where they first differ, the camera read {pair[0]} and the network {pair[1]}"
+
+
 _PHRASES: Final[dict[str, Callable[[Value | None], str]]] = {
     "afts_regno_ai_score": _with("the network's confidence in its reading is {}"),
     "direction": lambda value: _DIRECTIONS[str(value)],
@@ -67,6 +89,18 @@ _PHRASES: Final[dict[str, Callable[[Value | None], str]]] = {
     "regno_template_ai": _format_of("the network"),
     "afts_regno_ai_text": lambda _: "the characters that the network read",
     "regno_recognize_text": lambda _: "the characters that the camera read",
+    "diff_count": _with("the number of characters in which the readings differ is {}"),
+    "diff_length": _with("the lengths of the readings differ by {}"),
+    "diff_first": _place("first"),
+    "diff_last": _place("last"),
+    "diff_min_score": _with("the network's least confidence where the readings differ is {}"),
+    "diff_product_score": _with("the network's confidence in all differing characters is {}"),
+    "same_min_score": _with("the network's least confidence elsewhere is {}"),
+    "camera_length_score": _with("the network's confidence in the camera's length is {}"),
+    "network_length_score": _with("the network's confidence in its own length is {}"),
+    "diff_pair": _pair,
+    "camera_tail": _ends_in("the camera"),
+    "network_tail": _ends_in("the network"),
 }
 
 

@@ -15,7 +15,8 @@ from catboost import CatBoost, CatBoostError, Pool
 from model import files
 from model.errors import ModelRefused, NotExplained
 from model.names import printable
-from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, Row
+from model.regno import differences
+from model.regno.features import KINDS, Row
 from model.regno.model_file.classes import classes_of
 from model.regno.model_file.outputs import output_of
 from model.regno.score import Contributions
@@ -27,9 +28,8 @@ from model.regno.score import Contributions
 _one_predict_at_a_time: Final = threading.Lock()
 
 # CatBoost takes whole numbers as categories, but no fractions.
-_MAY_BE_CATEGORICAL: Final = frozenset(
-    (*CATEGORICAL, *TEXT, "direction", "ai_len", "cam_len", "hour")
-)
+_WHOLE: Final = frozenset(("direction", "ai_len", "cam_len", "hour", *differences.WHOLE))
+_STRINGS: Final = frozenset(name for name, kind in KINDS.items() if kind != "numeric")
 # So many unknown features a refusal names.
 _NAMED: Final = 10
 
@@ -229,7 +229,7 @@ def _check_kinds(features: list[tuple[str, str]]) -> None:
         # CatBoost's stand-ins for missing names; taken at their word, they would be the
         # features of the digits 0, 1, 2, …
         raise ModelRefused("its features have no names, so what they are is not known")
-    unknown = [printable(name) for name in names if name not in NAMES]
+    unknown = [printable(name) for name in names if name not in KINDS]
     if unknown:
         more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
         first = ", ".join(unknown[:_NAMED])
@@ -237,9 +237,9 @@ def _check_kinds(features: list[tuple[str, str]]) -> None:
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ModelRefused(f"it names features twice: {', '.join(repeated)}")
     able = {
-        "numeric": frozenset(NUMERIC),
-        "categorical": _MAY_BE_CATEGORICAL,
-        "text": frozenset((*CATEGORICAL, *TEXT)),
+        "numeric": KINDS.keys() - _STRINGS,
+        "categorical": _STRINGS | _WHOLE,
+        "text": _STRINGS,
     }
     for name, kind in features:
         if name not in able.get(kind, ()):

@@ -10,9 +10,9 @@ from typing import Final
 
 from model.names import PLATE, RULE, is_name, is_plate, printable
 from model.redaction import is_whole_plate, redact
-from model.regno import golden
+from model.regno import differences, golden
 from model.regno.drift.counter import OTHER, SCORE, Variable
-from model.regno.features import CATEGORICAL, NUMERIC
+from model.regno.features import CATEGORICAL, KINDS
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import LONGEST
@@ -65,7 +65,9 @@ def _classes(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
 def _vocabularies(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
     kinds = dict(model.features)
     for name, values in manifest.vocabularies.items():
-        if name not in CATEGORICAL or kinds.get(name) != "categorical":
+        if name in differences.CATEGORICAL:
+            yield f"vocabularies: {name} is made of what was read, so none of its values is unknown"
+        elif name not in CATEGORICAL or kinds.get(name) != "categorical":
             yield f"vocabularies: {printable(name)} is no category that the model takes"
         yield from _sizes(f"vocabularies: {name}", values)
 
@@ -92,10 +94,11 @@ def _reference(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
 
 
 def _bins(variable: Variable) -> Iterator[str]:
-    if variable.name in CATEGORICAL:
+    kind = "numeric" if variable.name == SCORE else KINDS.get(variable.name)
+    if kind == "categorical":
         if not variable.values or variable.bounds:
             yield "a category has values, and no bounds"
-    elif variable.name in NUMERIC or variable.name == SCORE:
+    elif kind == "numeric":
         if not variable.bounds or variable.values:
             yield "a number has bounds, and no values"
     else:
