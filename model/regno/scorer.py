@@ -159,6 +159,13 @@ class RegnoScorer:
         at = self._class_at
         return [""] * len(rows) if at is None else [str(row[at]) for row in rows]
 
+    @property
+    def held_out_accuracy(self) -> float | None:
+        """The accuracy on held-out rows that the manifest has, None if it has none."""
+        measured = self.manifest.metrics.get("model") if self.manifest else None
+        accuracy = measured.get("accuracy") if isinstance(measured, dict) else None
+        return accuracy if isinstance(accuracy, float) else None
+
     def drift_counter(self) -> DriftCounter:
         """A new counter by the manifest's reference; without one it counts nothing."""
         reference = self.manifest.reference if self.manifest else []

@@ -6,6 +6,7 @@ from math import inf, log, nan
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,10 +56,38 @@ def test_rows_and_tables_are_counted_alike(scorer: RegnoScorer) -> None:
     assert by_rows.take() == by_table.take() != {}
 
 
+def test_the_expected_accuracy_is_the_mean_of_the_likelier_readings_probability() -> None:
+    counter = DriftCounter(["hour", "camera_type"], [NUMBER, CATEGORY, SCORE])
+    rows, positives = [(5, "a"), (7, "a"), (9, "c")], [0.25, 0.875, 0.5]
+    counter.add_rows(rows, positives)
+    counter.take()
+    assert counter.take_correct() == {
+        ("camera_type", "a"): 0.75 + 0.875,
+        ("camera_type", "other"): 0.5,
+        ("positive", "0.5"): 0.75 + 0.5,
+        ("positive", "+Inf"): 0.875,
+    }
+    assert counter.take_correct() == {}
+    counter.add_table(pd.DataFrame(rows, columns=["hour", "camera_type"]), positives)
+    counter.take()
+    assert sum(v for (name, _), v in counter.take_correct().items() if name == "positive") == 2.125
+
+
+def test_the_expected_accuracy_of_the_bundled_model_is_the_one_it_was_measured_with(
+    scorer: RegnoScorer,
+) -> None:
+    readings = [from_fields(**sample.request) for sample in simulate(4000, seed=77)]
+    counter = scorer.drift_counter()
+    counter.add_rows(scorer.rows(readings), [score.positive for score in scorer.score(readings)])
+    counter.take()
+    expected = sum(v for (of, _), v in counter.take_correct().items() if of == "positive") / 4000
+    assert scorer.held_out_accuracy == pytest.approx(expected, abs=0.02)
+
+
 def test_a_model_without_a_reference_counts_nothing() -> None:
     counter = DriftCounter(["hour"], [])
     counter.add_rows([(5,)], [0.5])
-    assert counter.take() == {}
+    assert counter.take() == counter.take_correct() == {}
 
 
 def _psi(variable: Variable, counts: dict[tuple[str, str], int]) -> float:

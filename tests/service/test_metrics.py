@@ -141,6 +141,10 @@ def test_every_score_is_counted_by_value_decision_and_class(
     }
     assert values(client, "scoring_rows_total") == {'result="scored"': rows}
     assert sum(values(client, "scoring_drift_rows_total").values()) == rows * 39
+    correct = values(client, "scoring_expected_correct_rows_total")
+    assert correct[f'bin="{camera_class}",variable="camera_class"'] == pytest.approx(
+        positive * rows
+    )
 
 
 def test_classes_that_the_model_never_saw_share_one_label(

@@ -4,10 +4,15 @@ Each variable, a feature or the score, is cut into bins, and a manifest holds th
 held-out rows in each. Scored rows are counted by the same bins. The population stability index, the
 sum over bins of (now - then) * ln(now / then), is computed from the counts of all processes by
 Prometheus: it can't be averaged.
+
+The same rows give the accuracy that can be expected without labels: of a calibrated score p, the
+likelier reading is right with max(p, 1 - p), and the mean of that estimates the accuracy (CBPE,
+confidence-based performance estimation).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -52,14 +57,29 @@ class Variable(Struct, frozen=True):
             return [*self.values, OTHER]
         return [*(f"{bound:g}" for bound in self.bounds), BEYOND]
 
+    @property
+    def is_segment(self) -> bool:
+        """Whether the expected accuracy is of interest by its bins: a category's, or the score's.
+
+        The bins of the score hold all rows.
+        """
+        return bool(self.values) or self.name == SCORE
+
+    def places(self, column: Iterable[Any]) -> Array:
+        """The place of each value's bin among the bins."""
+        if not self.values:
+            return np.searchsorted(self.bounds, np.asarray(column, dtype=float))
+        place_of = {value: place for place, value in enumerate(self.values)}
+        return np.fromiter(map(place_of.get, column, repeat(len(self.values))), dtype=np.intp)
+
     def count(self, column: Iterable[Any]) -> list[int]:
         """How many values of a column fall into each bin."""
-        if self.values:
-            left = Counter(column)
-            counts = [left.pop(value, 0) for value in self.values]
-            return [*counts, left.total()]
-        places = np.searchsorted(self.bounds, np.asarray(column, dtype=float))
-        counted: list[int] = np.bincount(places, minlength=len(self.bounds) + 1).tolist()
+        return self.counts(self.places(column))
+
+    def counts(self, places: Array, weights: Array | None = None) -> list[Any]:
+        """How many values are at these places in each bin, or the sum of their weights."""
+        most = len(self.values or self.bounds) + 1
+        counted: list[Any] = np.bincount(places, weights, minlength=most).tolist()
         return counted
 
 
@@ -78,6 +98,7 @@ class DriftCounter:
         self._rows: list[Row] = []
         self._positives: list[float] = []
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._correct: dict[tuple[str, str], float] = {}
         self._seen = 0
         self._stands_for = 1
         self._random = np.random.default_rng()
@@ -101,10 +122,7 @@ class DriftCounter:
         self._seen += len(table)
         if not self.reference or self._random.random() * self._stands_for >= 1:
             return
-        for variable, index in self._columns:
-            self._add(variable, table.iloc[:, index])
-        for variable in self._score:
-            self._add(variable, positives)
+        self._count([table.iloc[:, index] for _, index in self._columns], positives)
 
     def take(self) -> Counts:
         """The counts by (variable, bin) since the last call; empty bins are left out.
@@ -117,6 +135,14 @@ class DriftCounter:
         counts, self._counts = self._counts, Counter()
         self._stands_for, self._seen = max(1, self._seen // _SAMPLE), 0
         return dict(counts)
+
+    def take_correct(self) -> dict[tuple[str, str], float]:
+        """The rows whose likelier reading is expected to be right, by segment and bin.
+
+        Those of the rows that `take`, called before, has counted; empty bins are left out.
+        """
+        correct, self._correct = self._correct, {}
+        return correct
 
     def _sample(self, rows: int) -> Iterable[int]:
         """The rows to count, each with the same chance."""
@@ -131,12 +157,22 @@ class DriftCounter:
         rows, positives = self._rows, self._positives
         self._rows, self._positives = [], []
         columns = list(zip(*rows, strict=True))
-        for variable, index in self._columns:
-            self._add(variable, columns[index])
-        for variable in self._score:
-            self._add(variable, positives)
+        self._count([columns[index] for _, index in self._columns], positives)
 
-    def _add(self, variable: Variable, column: Iterable[Any]) -> None:
-        for name, count in zip(variable.bins, variable.count(column), strict=True):
+    def _count(self, columns: Sequence[Iterable[Any]], positives: Sequence[float]) -> None:
+        scores = np.asarray(positives)
+        correct = np.maximum(scores, 1 - scores)
+        features = ((of, column) for (of, _), column in zip(self._columns, columns, strict=True))
+        for variable, column in (*features, *((score, scores) for score in self._score)):
+            places = variable.places(column)
+            self._add(self._counts, variable, variable.counts(places))
+            if variable.is_segment:
+                self._add(self._correct, variable, variable.counts(places, correct))
+
+    def _add(
+        self, total: dict[tuple[str, str], Any], variable: Variable, counts: Sequence[float]
+    ) -> None:
+        for name, count in zip(variable.bins, counts, strict=True):
             if count:
-                self._counts[variable.name, name] += count * self._stands_for
+                bin_of = variable.name, name
+                total[bin_of] = total.get(bin_of, 0) + count * self._stands_for

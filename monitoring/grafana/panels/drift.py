@@ -1,4 +1,4 @@
-"""Drift: the distance of inputs and scores from those of the training."""
+"""Drift: the distance of inputs and scores from those of the training; expected accuracy."""
 
 from typing import Final
 
@@ -44,11 +44,12 @@ def weighted_now(limits: Drift) -> Number:
 
 
 def panels(limits: Drift) -> list[Panel]:
-    """The variables with the largest drift, and the bins that their rows moved to."""
+    """The variables with the largest drift, expected accuracy, and where their rows moved to."""
     moved = (_most(limits), _variables(limits))
     into = (_scores(), _bins("Values of $feature", "$feature"))
+    accuracy = (_expected_accuracy(), _segments())
     return [
-        *(panel.span(12).height(8) for panel in moved),
+        *(panel.span(12).height(8) for panel in (*moved, *accuracy)),
         *(panel.span(12).height(13) for panel in into),
     ]
 
@@ -97,6 +98,46 @@ def _variables(limits: Drift) -> Table:
     column(table, "index", decimals=3, cell={"type": "color-text"})
     column(table, "weight", unit="percentunit", decimals=1)
     return if_empty(table, _NONE)
+
+
+def _expected_accuracy() -> Graph:
+    description = (
+        "The accuracy that the last hour's scores lead to expect, as long as they are calibrated: "
+        "the mean of max(p, 1 - p). Held out: what the live model had on labelled rows, by its "
+        "manifest. Expected far below it: the rows have become harder, or are others."
+    )
+    expected, held_out = _accuracy("positive"), f"max(scoring_held_out_accuracy_ratio{{{CHOSEN}}})"
+    queries = [
+        over_time(f"sum({expected[0]}) / sum({expected[1]})", "expected"),
+        over_time(f"{held_out} >= 0", "held out"),
+    ]
+    return if_empty(graph("Expected accuracy", "percentunit", description, *queries).max(1), _NONE)
+
+
+def _segments() -> Table:
+    description = (
+        "The expected accuracy of the last hour by camera type and class and by the formats of "
+        "both readings; the lowest is on top. Segments with at least 100 rows."
+    )
+    correct, rows = _accuracy("camera_type|camera_class|regno_template|regno_template_ai")
+    by_bin = [f"sum by (variable, bin) ({counted})" for counted in (correct, rows)]
+    enough = f"({by_bin[1]} >= 100)"
+    queries = [cells(enough), cells(f"{by_bin[0]} / {enough}")]
+    columns = {"variable": "segment", "bin": "value", "A": "rows", "B": "expected accuracy"}
+    table = grid("Expected accuracy by segment", "percentunit", description, queries, columns)
+    ordered(table, "expected accuracy")
+    column(table, "segment", unit="string", width=150)
+    column(table, "value", unit="string", width=180)
+    column(table, "rows", unit="none", decimals=0)
+    return if_empty(column(table, "expected accuracy", decimals=1), _NONE)
+
+
+def _accuracy(variables: str) -> tuple[str, str]:
+    """The rows of the last hour that are expected to be right, and all of them."""
+    selector = f'{{variable=~"{variables}",{CHOSEN}}}'
+    names = ("scoring_expected_correct_rows_total", "scoring_drift_rows_total")
+    correct, rows = (f"increase({name}{selector}[1h])" for name in names)
+    return correct, rows
 
 
 def _scores() -> Table:

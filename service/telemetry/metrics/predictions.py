@@ -27,7 +27,7 @@ from service.telemetry.metrics.histogram import BulkHistogram
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _OTHER: Final = "other"
 _FORMER: Final = "Former name of scoring_warnings_total of the kind {}."
-# The share of a bin that the live model's reference does not have.
+# The share of a bin that the live model's reference does not have; an accuracy that is not known.
 _NONE: Final = -1.0
 
 
@@ -76,6 +76,19 @@ class BehaviourMetrics:
         self.drift = counter(
             "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
         )
+        self.correct = counter(
+            "scoring_expected_correct_rows",
+            "Rows whose likelier reading is expected to be right, by calibrated scores: the sum of "
+            "max(p, 1 - p) of the rows of scoring_drift_rows_total.",
+            *("variable", "bin"),
+        )
+        self.accuracy = Gauge(
+            "scoring_held_out_accuracy_ratio",
+            "The share of held-out rows whose likelier reading was right, as the live model's "
+            "manifest says; -1: it is not known.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self.reference = Gauge(
             "scoring_drift_reference_ratio",
             "The share of each bin among the rows that the live model was measured on; -1: a "
@@ -117,12 +130,20 @@ class Behaviour:
             for variable in self._drift.reference
             for name in variable.bins
         }
+        self._correct = {
+            (variable.name, name): metrics.correct.labels(variable.name, name)
+            for variable in self._drift.reference
+            if variable.is_segment
+            for name in variable.bins
+        }
+        self._accuracy = scorer.held_out_accuracy
 
     def show(self) -> None:
         """Its model is live: show the reference to measure drift by, and the thresholds."""
         for side in ("camera", "network"):
             threshold = getattr(self._metrics.thresholds, side)
             self._metrics.thresholds_in_force.labels(side).set(threshold)
+        self._metrics.accuracy.set(_NONE if self._accuracy is None else self._accuracy)
         for variable in self._drift.reference:
             self._metrics.importance.labels(variable.name).set(variable.importance)
             for name, share in zip(variable.bins, variable.shares, strict=True):
@@ -176,3 +197,5 @@ class Behaviour:
         """Write what was noted for drift."""
         for bin_of, count in self._drift.take().items():
             self._bins[bin_of].inc(count)
+        for bin_of, correct in self._drift.take_correct().items():
+            self._correct[bin_of].inc(correct)
