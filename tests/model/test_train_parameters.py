@@ -27,8 +27,15 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[catboost]\niteration = 5\n", f"catboost: there is no iteration, only {_KEYS}"),
-        ("[forest]\ndepth = 5\n", "the file: there is no forest, only split, catboost"),
-        ("depth = 5\n", "the file: there is no depth, only split, catboost"),
+        ("[forest]\ndepth = 5\n", "the file: there is no forest, only split, catboost, features"),
+        ("depth = 5\n", "the file: there is no depth, only split, catboost, features"),
+        ("[catboost]\nrsm = 0\n", "catboost.rsm: must be a number above 0 and at most 1"),
+        ("[catboost]\nbootstrap_type = 'MSV'\n", "must be one of Bayesian, Bernoulli, MVS, No"),
+        ("[catboost]\nclass_weights = [1]\n", "must be a list of 2 numbers above 0"),
+        ("[catboost]\nmax_leaves = 9\n", "catboost: max_leaves option works only with lossguide"),
+        ("[catboost]\nmin_data_in_leaf = 9\n", "catboost: min_data_in_leaf works only with"),
+        ("[features]\nwithout = 'month'\n", "features.without: must be a list of texts"),
+        ("[features]\nwithout = ['mont']\n", "features.without: there is no feature mont, only "),
         ("[split]\ntest = 0.2\n", "split: there is no test, only validation, held_out"),
         ("catboost = 5\n", f"catboost: must be a table of {_KEYS}"),
         ("[catboost]\ndepth = '5'\n", f"catboost.depth: {_WHOLE} 16"),
@@ -48,6 +55,31 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
         parameters.load(own)
     assert message in str(refused.value)
     assert str(own) in str(refused.value)
+
+
+def test_the_usual_parameters_of_catboost_are_known(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "[catboost]\nrsm = 0.8\nbootstrap_type = 'Bernoulli'\nsubsample = 0.7\n"
+        "random_strength = 2\nborder_count = 64\none_hot_max_size = 4\nmodel_size_reg = 0.1\n"
+        "grow_policy = 'Lossguide'\nmin_data_in_leaf = 5\nmax_leaves = 16\n"
+        "score_function = 'L2'\nleaf_estimation_method = 'Gradient'\nboosting_type = 'Plain'\n"
+        "class_weights = [1, 2.5]\nbagging_temperature = 1\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ParametersRefused, match="bagging temperature"):
+        parameters.load(own)
+    own.write_text(own.read_text("utf-8").replace("bagging_temperature = 1\n", ""), "utf-8")
+    assert (
+        parameters.load(own).catboost.options().items()
+        >= {
+            "rsm": 0.8,
+            "subsample": 0.7,
+            "min_data_in_leaf": 5,
+            "class_weights": (1.0, 2.5),
+            "thread_count": parameters.load().catboost.threads,
+        }.items()
+    )
 
 
 def test_one_mark_of_utf8_is_passed_over(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A model is used on readings that come after those it learnt from, and is measure
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+import pandas as pd
 from msgspec import Meta, Struct
 
 from model.errors import DataRefused
@@ -34,6 +35,12 @@ class Split(NamedTuple):
     train: LabelledRows
     validation: LabelledRows
     held_out: LabelledRows
+
+    def joined(self) -> LabelledRows:
+        """All rows in the order of time."""
+        table = pd.concat([part.table for part in self], ignore_index=True)
+        labels = np.concatenate([part.labels for part in self])
+        return LabelledRows(table, labels, np.concatenate([part.times for part in self]))
 
 
 def by_time(rows: LabelledRows, shares: SplitShares) -> Split:

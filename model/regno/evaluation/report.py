@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
+from model.regno.dataset.duplicates import Duplicates
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split
 from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
@@ -96,6 +97,10 @@ class Report(Struct, frozen=True):
     category no training row has, by feature, without the calendar's; `empty` rows of all parts with
     an empty text, by field; `known_pairs` held-out rows whose two readings also occur together in
     training; `years_apart` rows whose time is more than a year from all times of most rows.
+    `repeated` rows repeat an earlier row in all features, time and label; `contradicting` ones have
+    the features and time of a row with the other label.
+    `refit`: the model was trained again on all rows after measuring. `commit` is that of the code,
+    "" if it is not known, and `seconds` what the run took.
     """
 
     version: str
@@ -105,6 +110,9 @@ class Report(Struct, frozen=True):
     seed: int
     parameters: dict[str, Any]
     trees: Trees
+    refit: bool
+    commit: str
+    seconds: float
     model: dict[str, float]
     baselines: dict[str, dict[str, float]]
     reliability: list[dict[str, float]]
@@ -113,6 +121,8 @@ class Report(Struct, frozen=True):
     empty: dict[str, int]
     known_pairs: int
     years_apart: int
+    repeated: int
+    contradicting: int
     against: Comparison | None
     warnings: list[str]
 
@@ -209,6 +219,22 @@ def warnings(
         lines.append(f"training ended at its limit of {trees.most} trees; more may do better")
     if model["auc"] <= score_itself["auc"]:
         lines.append("the network's own score ranks the held-out rows as well as the model does")
+    return lines
+
+
+def of_duplicates(counts: Duplicates, rows: int) -> list[str]:
+    """Warnings about rows that occur more than once."""
+    lines = []
+    if counts.repeated:
+        lines.append(
+            f"{counts.repeated} of {rows} rows repeat an earlier row; metrics and intervals count "
+            "them as independent"
+        )
+    if counts.contradicting:
+        lines.append(
+            f"{counts.contradicting} of {rows} rows have the features and the time of a row with "
+            "the other label"
+        )
     return lines
 
 

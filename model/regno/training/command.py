@@ -33,6 +33,7 @@ from model.regno.evaluation.report import Report, Source
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.regno.training import bundled, candidate, parameters
 from model.regno.training.candidate import Job
+from model.regno.training.learner import Learner
 from model.regno.training.options import LABEL, NAME, ROWS
 from model.tables.errors import TableRefused
 from model.tables.format import options_of
@@ -75,13 +76,13 @@ def _listed(measures: Mapping[str, float]) -> str:
 
 def _train_on_file(options: Namespace, signals: SignalFlag) -> None:
     started = time.monotonic()
-    chosen = parameters.load(options.parameters)
+    chosen = parameters.load(options.parameters, options.without or ())
     registry = _registry(options)
     against = _against(options, registry)
     with _new_folder(options.out) as folder:
         rows, source = _rows(options, signals)
-        progress = not options.no_progress
-        job = Job(chosen, options.seed, source, against, progress, signals)
+        learner = Learner(chosen, options.seed, not options.no_progress, signals)
+        job = Job(learner, source, against, options.refit, started)
         made = candidate.make(rows, job, folder)
         signals.check()
         out = options.out or Path(made.version)
@@ -221,7 +222,7 @@ def _refusals(signals: SignalFlag) -> Iterator[None]:
 
 def _summary(made: Report, out: Path, seconds: float) -> None:
     parts = ", ".join(f"{name.replace('_', '-')} {p.rows}" for name, p in made.parts.items())
-    print(f"{made.version} in {out}, {seconds:.0f} s; rows: {parts}; trees: {made.trees.kept}")
+    print(f"{made.version} in {out}, {seconds:.1f} s; rows: {parts}; trees: {made.trees.kept}")
     print(f"  {_listed(made.model)}")
     if made.against:
         for name, measure in made.against.measures.items():

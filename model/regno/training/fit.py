@@ -104,14 +104,23 @@ def train(
     return fit(rows, options, progress=progress, signals=signals)
 
 
-def pool(rows: Sequence[Sequence[Value]] | pd.DataFrame, marks: np.ndarray) -> Pool:
-    """Rows of features in the order of `features.NAMES`, with their labels, for CatBoost."""
+def pool(
+    rows: Sequence[Sequence[Value]] | pd.DataFrame,
+    marks: np.ndarray,
+    names: Sequence[str] = NAMES,
+    weights: np.ndarray | None = None,
+) -> Pool:
+    """Rows of the named features in that order, with their labels, for CatBoost.
+
+    `marks` and `weights` have shape (rows,); without weights each row counts once.
+    """
     return Pool(
         rows,
         marks,
-        feature_names=list(NAMES),
-        cat_features=list(CATEGORICAL),
-        text_features=list(TEXT),
+        weight=weights,
+        feature_names=list(names),
+        cat_features=[name for name in CATEGORICAL if name in names],
+        text_features=[name for name in TEXT if name in names],
     )
 
 

@@ -72,6 +72,13 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
     add("--skip-bad", action="store_true", help="skip bad rows; without it they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
+    add(
+        "--without",
+        action="append",
+        metavar="FEATURE",
+        help="leave out a feature, such as month; may be given several times",
+    )
+    add("--refit", action="store_true", help="after measuring, train the model again on all rows")
     add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
     add(
         "--positive-class",
@@ -111,7 +118,7 @@ def _contradiction(options: argparse.Namespace) -> str:
             options, "against", ("positive_class",)
         )
     of_data = (
-        *("label", "skip_bad", "parameters", "against", "positive_class"),
+        *("label", "skip_bad", "parameters", "without", "refit", "against", "positive_class"),
         *("sep", "encoding", "decimal"),
         *("models", "add", "name", "cache"),
     )

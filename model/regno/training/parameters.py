@@ -2,32 +2,78 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
+from catboost import CatBoostClassifier, CatBoostError, Pool
 from msgspec import Meta, Struct, inspect
 
 from model.errors import ParametersRefused
+from model.names import printable
 from model.regno.dataset.split import SplitShares
+from model.regno.features import NAMES
 from model.utf8 import file_text
 
 PATH: Final = Path(__file__).parents[1] / "training.toml"
 _MOST_SHARES: Final = 0.9
 _UNKNOWN: Final = re.compile("unknown field `(.+)`")
+# CatBoost's messages begin with a file and a line of its source.
+_SOURCE: Final = re.compile(r"^(?:\S+\.(?:cpp|h):\d+: )?(?:Error: )?")
+
+Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
+Fraction: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 
 
 class CatBoostParameters(Struct, frozen=True, forbid_unknown_fields=True):
-    """CatBoost's parameters under its own names, except for `threads`."""
+    """CatBoost's parameters under its own names, except for `threads`.
 
-    iterations: Annotated[int, Meta(ge=1, le=100_000)]
-    early_stopping_rounds: Annotated[int, Meta(ge=1, le=100_000)]
+    Those that are None have CatBoost's own default. `class_weights` are of the labels 0 and 1.
+    """
+
+    iterations: Count
+    early_stopping_rounds: Count
     depth: Annotated[int, Meta(ge=1, le=16)]
-    learning_rate: Annotated[float, Meta(gt=0, le=1)]
-    l2_leaf_reg: Annotated[float, Meta(ge=0)]
+    learning_rate: Fraction
+    l2_leaf_reg: NotNegative
     leaf_estimation_iterations: Annotated[int, Meta(ge=1, le=1000)]
     max_ctr_complexity: Annotated[int, Meta(ge=1, le=8)]
     threads: Annotated[int, Meta(ge=1, le=256)]
+    rsm: Fraction | None = None
+    bootstrap_type: Literal["Bayesian", "Bernoulli", "MVS", "No"] | None = None
+    subsample: Fraction | None = None
+    bagging_temperature: NotNegative | None = None
+    random_strength: NotNegative | None = None
+    border_count: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    one_hot_max_size: Annotated[int, Meta(ge=1, le=255)] | None = None
+    model_size_reg: NotNegative | None = None
+    grow_policy: Literal["SymmetricTree", "Depthwise", "Lossguide"] | None = None
+    min_data_in_leaf: Count | None = None
+    max_leaves: Annotated[int, Meta(ge=2, le=64)] | None = None
+    boosting_type: Literal["Plain", "Ordered"] | None = None
+    score_function: Literal["Cosine", "L2", "NewtonCosine", "NewtonL2"] | None = None
+    leaf_estimation_method: Literal["Newton", "Gradient"] | None = None
+    class_weights: tuple[Positive, Positive] | None = None
+    auto_class_weights: Literal["None", "Balanced", "SqrtBalanced"] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The parameters as CatBoost takes them, without those that have its default."""
+        given = {k: v for k, v in msgspec.structs.asdict(self).items() if v is not None}
+        return given | {"thread_count": given.pop("threads")}
+
+
+class FeatureChoice(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which features a model is trained on: all but those that `without` names."""
+
+    without: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The chosen features, in the order of `features.NAMES`."""
+        return [name for name in NAMES if name not in self.without]
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,12 +81,14 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
 
     split: SplitShares
     catboost: CatBoostParameters
+    features: FeatureChoice = FeatureChoice()
 
 
-def load(path: Path | None = None) -> Parameters:
+def load(path: Path | None = None, without: Sequence[str] = ()) -> Parameters:
     """The parameters of `training.toml`, overridden by those of another file.
 
-    Raises ParametersRefused, naming the file and the key.
+    `without` names further features to leave out. CatBoost tries the parameters on a few made-up
+    rows, as some of them exclude others. Raises ParametersRefused, naming the file and the key.
     """
     tables = _merged(_read(PATH), _read(path)) if path else _read(PATH)
     try:
@@ -51,7 +99,37 @@ def load(path: Path | None = None) -> Parameters:
         raise ParametersRefused(
             f"{path or PATH} is refused: split: less than a tenth of the rows is left to train on"
         )
-    return parameters
+    if fault := _wrong_options(parameters.catboost):
+        raise ParametersRefused(f"{path or PATH} is refused: catboost: {fault}")
+    if fault := _wrong_features(parameters.features.without):
+        raise ParametersRefused(f"{path or PATH} is refused: features.without: {fault}")
+    if fault := _wrong_features(without):
+        raise ParametersRefused(f"--without is refused: {fault}")
+    left_out = FeatureChoice(tuple(dict.fromkeys((*parameters.features.without, *without))))
+    if not left_out.names:
+        raise ParametersRefused("all features are left out: nothing can be learnt")
+    return msgspec.structs.replace(parameters, features=left_out)
+
+
+def _wrong_options(catboost: CatBoostParameters) -> str:
+    """Why CatBoost does not take these parameters together, "" if it does."""
+    if catboost.min_data_in_leaf and catboost.grow_policy in (None, "SymmetricTree"):
+        return "min_data_in_leaf works only with grow_policy Depthwise or Lossguide"
+    options = {**catboost.options(), "iterations": 1, "thread_count": 1}
+    rows = Pool([[at, at % 3, str(at % 2)] for at in range(16)], [0, 0, 1, 1] * 4, cat_features=[2])
+    try:
+        CatBoostClassifier(**options, allow_writing_files=False, verbose=False).fit(rows)
+    except CatBoostError as error:
+        return _SOURCE.sub("", str(error))
+    return ""
+
+
+def _wrong_features(without: Sequence[str]) -> str:
+    """Which of some names is no feature, "" if all are."""
+    for name in without:
+        if name not in NAMES:
+            return f"there is no feature {printable(name)}, only {', '.join(NAMES)}"
+    return ""
 
 
 def _merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +158,8 @@ def _explain(message: str) -> str:
     for name in filter(None, place.split(".")):
         known = wanted.fields if isinstance(wanted, inspect.StructType) else ()
         wanted = next((field.type for field in known if field.name == name), inspect.AnyType())
+        if isinstance(wanted, inspect.UnionType):  # of a type and None, which TOML does not have
+            wanted = wanted.types[0]
     if isinstance(wanted, inspect.StructType) and (unknown := _UNKNOWN.search(reason)):
         reason = f"there is no {unknown[1]}, only {_names(wanted)}"
     else:
@@ -94,6 +174,12 @@ def _names(table: inspect.StructType) -> str:
 def _expected(wanted: inspect.Type, reason: str) -> str:
     if isinstance(wanted, inspect.StructType):
         return f"must be a table of {_names(wanted)}"
+    if isinstance(wanted, inspect.VarTupleType):
+        return "must be a list of texts"
+    if isinstance(wanted, inspect.TupleType):
+        return f"must be a list of {len(wanted.item_types)} numbers above 0"
+    if isinstance(wanted, inspect.LiteralType):
+        return f"must be one of {', '.join(map(str, wanted.values))}"
     if not isinstance(wanted, inspect.IntType | inspect.FloatType):
         return reason
     kind = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"

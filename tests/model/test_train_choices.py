@@ -1,0 +1,129 @@
+"""What may be chosen about training: features, weights, a final fit; and what is recorded of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.regno import RegnoScorer
+from model.regno.features import NAMES
+from tests.support.labelled import TINY, labelled, report, run, scores, write
+
+Captured = pytest.CaptureFixture[str]
+ROWS = labelled()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with rows."""
+    write(tmp_path / "rows.csv", ROWS)
+    return tmp_path
+
+
+def test_features_can_be_left_out_by_option_and_by_file(folder: Path) -> None:
+    left_out = '[features]\nwithout = ["weekday", "regno_recognize_text"]\n'
+    (folder / "tiny.toml").write_text(left_out + TINY, encoding="utf-8")
+    assert run(folder, "--without", "month", "--without", "foreign_sym") == 0
+    without = {"weekday", "regno_recognize_text", "month", "foreign_sym"}
+    scorer = RegnoScorer.load(folder / "out/regno.cbm", warm=True)
+    assert scorer.manifest
+    names = [feature.name for feature in scorer.manifest.features]
+    assert names == [name for name in NAMES if name not in without]
+    assert not without & scorer.manifest.vocabularies.keys()
+    assert not without & {variable.name for variable in scorer.manifest.reference}
+    assert set(report(folder / "out")["parameters"]["features"]["without"]) == without
+    assert len(scores(folder / "out/regno.cbm", ROWS)) == 400
+
+
+def test_a_model_without_texts_can_be_trained(folder: Path) -> None:
+    rows = [{**row, "regno_recognize": "", "afts_regno_ai": ""} for row in ROWS]
+    write(folder / "rows.csv", rows)
+    texts = ("--without", "regno_recognize_text", "--without", "afts_regno_ai_text")
+    assert run(folder, *texts) == 0
+
+
+def test_a_feature_that_is_none_is_named(folder: Path, capsys: Captured) -> None:
+    assert run(folder, "--without", "mont") == 78
+    assert "--without is refused: there is no feature mont, only " in capsys.readouterr().err
+
+
+def test_not_all_features_can_be_left_out(folder: Path, capsys: Captured) -> None:
+    options = [part for name in NAMES for part in ("--without", name)]
+    assert run(folder, *options) == 78
+    assert "all features are left out" in capsys.readouterr().err
+
+
+def test_class_weights_raise_the_scores_of_the_class(folder: Path) -> None:
+    assert run(folder) == 0
+    (folder / "tiny.toml").write_text(TINY + "class_weights = [1, 9]\n", encoding="utf-8")
+    assert run(folder, out="weighted") == 0
+    plain, weighted = (scores(folder / o / "regno.cbm", ROWS) for o in ("out", "weighted"))
+    assert sum(weighted) > sum(plain) + 10
+
+
+def test_the_final_fit_learns_from_all_rows(folder: Path) -> None:
+    rows = [dict(row) for row in ROWS]
+    for row in rows[340:]:
+        row["camera_class"] = "Новая"
+    write(folder / "rows.csv", rows)
+    assert run(folder, out="measured") == 0
+    assert run(folder, "--refit") == 0
+    measured, result = report(folder / "measured"), report(folder / "out")
+    assert (measured["refit"], result["refit"]) == (False, True)
+    assert result["model"] == measured["model"]
+    assert result["reliability"] == measured["reliability"]
+    first, final = (RegnoScorer.load(folder / o / "regno.cbm") for o in ("measured", "out"))
+    assert result["version"] == final.version != first.version
+    assert first.manifest
+    assert final.manifest
+    assert "Новая" not in first.manifest.vocabularies["camera_class"]
+    assert "Новая" in final.manifest.vocabularies["camera_class"]
+    assert final.manifest.training["last"] == ROWS[-1]["time_check"]
+    assert len(final.manifest.reference) == len(first.manifest.reference)
+    assert scores(folder / "out/regno.cbm", rows) != scores(folder / "measured/regno.cbm", rows)
+
+
+def test_rows_that_repeat_others_are_counted(folder: Path, capsys: Captured) -> None:
+    rows = [*ROWS, *ROWS[:100], *({**row, "label": 1 - row["label"]} for row in ROWS[200:203])]
+    write(folder / "rows.csv", rows)
+    assert run(folder) == 0
+    result, errors = report(folder / "out"), capsys.readouterr().err
+    assert (result["repeated"], result["contradicting"]) == (100, 6)
+    assert "warning: 100 of 503 rows repeat an earlier row" in errors
+    assert "warning: 6 of 503 rows have the features and the time of a row with" in errors
+
+
+def test_seed_hash_commit_and_duration_are_recorded(folder: Path) -> None:
+    assert run(folder, "--seed", 7) == 0
+    result = report(folder / "out")
+    scorer = RegnoScorer.load(folder / "out/regno.cbm")
+    assert scorer.manifest
+    training = scorer.manifest.training
+    assert result["seed"] == training["seed"] == 7
+    assert result["data"]["sha256"] == training["data"]["sha256"]
+    assert result["commit"] == training["commit"]
+    assert result["seconds"] == training["seconds"] > 0
+    text = (folder / "out/REPORT.md").read_text(encoding="utf-8")
+    assert f"Seed 7; {result['seconds']} s; code: " in text
+
+
+@pytest.mark.parametrize("options", [(), ("--refit",), ("--without", "month")])
+def test_traffic_of_later_months_is_served_where_unseen_values_are_rejected(
+    options: tuple[str, ...],
+    folder: Path,
+    make_app: Callable[..., Any],
+    key: dict[str, str],
+    capsys: Captured,
+) -> None:
+    write(folder / "rows.csv", labelled(every=43_200))  # from March to September 2021
+    assert run(folder, *options) == 0
+    assert "month" not in capsys.readouterr().err
+    scorer = RegnoScorer.load(folder / "out/regno.cbm", warm=True)
+    client = make_app(scorer=scorer, unseen="reject").test_client()
+    body = {name: value for name, value in ROWS[0].items() if name != "label"}
+    present = client.post("/reg/", json={**body, "time_check": "2021-12-05 10:00:00"}, headers=key)
+    assert present.status_code == 200
+    assert "X-Score-Warnings" not in present.headers
+    stranger = client.post("/reg/", json={**body, "camera_class": "Кордон"}, headers=key)
+    assert stranger.status_code == 400
