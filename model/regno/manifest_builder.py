@@ -13,6 +13,7 @@ from model.regno import golden
 from model.regno.columns.sample import read
 from model.regno.doubts.finder import usual_lengths
 from model.regno.drift.counter import Variable
+from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import USUAL_LENGTHS, Feature, Manifest, libraries
 from model.regno.model_file.vocabulary import PROBED, known
@@ -31,6 +32,7 @@ class Provenance(NamedTuple):
     metrics: Mapping[str, Any] = {}
     reference: Sequence[Variable] = ()
     plate_lengths: int = USUAL_LENGTHS
+    calibration: Calibration | None = None
 
 
 def build(
@@ -41,16 +43,15 @@ def build(
     readings: Sequence[Reading] | None = None,
 ) -> Manifest:
     """The manifest of a model; `readings` are the golden ones unless given."""
-    scorer = RegnoScorer(model)
-    scores = scorer.score(golden.readings() if readings is None else readings)
-    return Manifest(
+    readings = golden.readings() if readings is None else readings
+    manifest = Manifest(
         name=RegnoScorer.name,
         version=version,
         file=file,
         sha256=model.sha256,
         features=[Feature(name, kind) for name, kind in model.features],
         vocabularies=dict(provenance.vocabularies),
-        golden=[score.positive for score in scores],
+        golden=[],
         training=dict(provenance.training),
         libraries=libraries(),
         metrics=dict(provenance.metrics),
@@ -58,9 +59,13 @@ def build(
         borders=model.borders(),
         classes=list(model.classes.names),
         positive_class=model.classes.positive,
-        unexplained=scorer.try_explaining(),
         plate_lengths=provenance.plate_lengths,
+        calibration=provenance.calibration,
     )
+    scorer = RegnoScorer(model, manifest)
+    manifest.golden = [score.positive for score in scorer.score(readings)]
+    manifest.unexplained = scorer.try_explaining()
+    return manifest
 
 
 def complete(scorer: RegnoScorer, path: Path, sample: Path | None = None) -> Manifest:

@@ -1,6 +1,6 @@
 """The regno scorer: requests in, probabilities out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from hashlib import sha256
@@ -52,6 +52,9 @@ class RegnoScorer:
     def __init__(self, model: BinaryModel, described: Manifest | None = None) -> None:
         """A scorer of a model and, if it has any, its manifest."""
         self._model = model
+        calibration = described.calibration if described else None
+        # The model whose probabilities are served; everything else is asked of the trees.
+        self._served = model.calibrated(calibration) if calibration else model
         self.manifest = described
         self.sha256 = model.sha256
         self.version = described.version if described else f"sha256-{model.sha256[:12]}"
@@ -217,7 +220,8 @@ class RegnoScorer:
         """One score for each row."""
         if not rows:
             return []
-        return [Score(negative, positive) for negative, positive in self._model.probabilities(rows)]
+        pairs = self._served.probabilities(rows)
+        return [Score(negative, positive) for negative, positive in pairs]
 
     def score(self, readings: Sequence[Reading]) -> list[Score]:
         """One score for each reading: `rows`, then `predict`."""
@@ -264,7 +268,10 @@ class RegnoScorer:
         self, rows: Sequence[Row], parts: Sequence[Contributions]
     ) -> list[Explanation]:
         names = [name for name, _ in self._model.features]
-        return list(map(explain, repeat(names), rows, self.predict(rows), parts))
+        by_trees: Iterable[float | None] = repeat(None)
+        if self._served is not self._model:
+            by_trees = [positive for _, positive in self._model.probabilities(rows)]
+        return list(map(explain, repeat(names), rows, self.predict(rows), parts, by_trees))
 
     def table_of(self, readings: Sequence[Reading]) -> tuple[pd.DataFrame, dict[str, int]]:
         """The table of readings, and the number of them with each warning."""
@@ -296,7 +303,7 @@ class RegnoScorer:
 
     def predict_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:
         """[negative, positive] for each row of a table that `self.table` made."""
-        return self._model.probabilities_of_table(table)
+        return self._served.probabilities_of_table(table)
 
     def unseen_in_table(self, table: pd.DataFrame) -> dict[str, int]:
         """For each categorical feature with values that the model never saw, their rows."""

@@ -31,6 +31,7 @@ METRICS: Final = {
 }
 _MODELS: Final = {
     "model": "**this model**",
+    "uncalibrated": "this model, uncalibrated",
     "always_network": "always the network",
     "score_over_half": "the network if its score > 0.5",
     "score_itself": "the network's score taken as the probability",

@@ -99,6 +99,8 @@ class Report(Struct, frozen=True):
     training; `years_apart` rows whose time is more than a year from all times of most rows.
     `repeated` rows repeat an earlier row in all features, time and label; `contradicting` ones have
     the features and time of a row with the other label.
+    `calibration` is how the probabilities are calibrated, None if they are not, and `uncalibrated`
+    the metrics of the probabilities before.
     `refit`: the model was trained again on all rows after measuring. `commit` is that of the code,
     "" if it is not known, and `seconds` what the run took.
     """
@@ -114,6 +116,8 @@ class Report(Struct, frozen=True):
     commit: str
     seconds: float
     model: dict[str, float]
+    calibration: str | None
+    uncalibrated: dict[str, float]
     baselines: dict[str, dict[str, float]]
     reliability: list[dict[str, float]]
     by_camera_class: dict[str, Slice]

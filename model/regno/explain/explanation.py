@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import Annotated, Final, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from model.errors import NotExplained
 from model.regno.explain.phrases import phrase
@@ -39,25 +39,42 @@ class Influence(Struct):
 
 
 class Explanation(Struct):
-    """A score and its reasons: `base` and all contributions add up to `raw`."""
+    """A score and its reasons: `base` and all contributions add up to `raw`.
+
+    Of a calibrated model they explain `uncalibrated`, which its calibration turns into `positive`.
+    """
 
     negative: Annotated[float, Meta(description="As POST /reg/ says.")]
     positive: Annotated[float, Meta(description="As POST /reg/ says.")]
-    raw: Annotated[float, Meta(description="The log-odds of `positive`.")]
+    raw: Annotated[float, Meta(description="The log-odds of `positive`, or of `uncalibrated`.")]
     base: Annotated[float, Meta(description="The model's mean log-odds, before any feature.")]
     base_probability: Annotated[float, Meta(description="`base` as a probability.")]
     text: Annotated[str, Meta(description="The score and its main reasons in words.")]
     features: Annotated[
         list[Influence], Meta(description="Every feature, greatest contribution first.")
     ]
+    uncalibrated: (
+        Annotated[
+            float,
+            Meta(description="The probability before calibration; only of a calibrated model."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
-def explain(names: Sequence[str], row: Row, score: Score, parts: Contributions) -> Explanation:
+def explain(
+    names: Sequence[str],
+    row: Row,
+    score: Score,
+    parts: Contributions,
+    uncalibrated: float | None = None,
+) -> Explanation:
     """The explanation of a row's score; `names` are the features, in the order of row and `parts`.
 
+    `uncalibrated` is the positive probability by the trees alone, None if the score is just that.
     Raises NotExplained when the contributions don't add up to the score.
     """
-    _check_sum(parts, score)
+    _check_sum(parts, score.positive if uncalibrated is None else uncalibrated)
     order = sorted(range(len(names)), key=lambda at: -abs(parts.features[at]))
     influences = []
     reached, before = parts.base, _probability(parts.base)
@@ -67,19 +84,22 @@ def explain(names: Sequence[str], row: Row, score: Score, parts: Contributions) 
         influences.append(_influence(names[at], row[at], parts.features[at], after - before))
         before = after
     base = _probability(parts.base)
-    text = _summary(score.positive, base, influences)
-    return Explanation(
-        score.negative, score.positive, parts.raw, parts.base, base, text, influences
+    explanation = Explanation(
+        score.negative, score.positive, parts.raw, parts.base, base, "", influences
     )
+    if uncalibrated is not None:
+        explanation.uncalibrated = uncalibrated
+    explanation.text = _summary(explanation)
+    return explanation
 
 
-def _check_sum(parts: Contributions, score: Score) -> None:
+def _check_sum(parts: Contributions, positive: float) -> None:
     terms = (parts.base, *parts.features)
     if not abs(sum(terms) - parts.raw) <= _SAME * max(1.0, *map(abs, terms)):
         raise NotExplained(
             "its contributions do not add up to its score, as happens if trees are not symmetric"
         )
-    if not abs(_probability(parts.raw) - score.positive) <= _SAME:
+    if not abs(_probability(parts.raw) - positive) <= _SAME:
         raise NotExplained("its contributions are those of another score")
 
 
@@ -100,11 +120,13 @@ def _side(contribution: float) -> Side:
     return "network" if contribution > 0 else "camera"
 
 
-def _summary(positive: float, base: float, influences: Sequence[Influence]) -> str:
-    summary = (
-        f"The network is right with {100 * positive:.1f} %, from {100 * base:.1f} % at the base."
-    )
-    return " ".join((summary, *_reasons("network", influences), *_reasons("camera", influences)))
+def _summary(of: Explanation) -> str:
+    summary = f"The network is right with {100 * of.positive:.1f} %, "
+    if of.uncalibrated is not UNSET:
+        summary += f"calibrated from the {100 * of.uncalibrated:.1f} % of the trees, "
+    summary += f"from {100 * of.base_probability:.1f} % at the base."
+    sides = (*_reasons("network", of.features), *_reasons("camera", of.features))
+    return " ".join((summary, *sides))
 
 
 def _reasons(side: Side, influences: Sequence[Influence]) -> list[str]:

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
@@ -17,6 +18,7 @@ from model.errors import ModelRefused, NotExplained
 from model.names import printable
 from model.regno import differences
 from model.regno.features import KINDS, Row
+from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.classes import classes_of
 from model.regno.model_file.outputs import output_of
 from model.regno.score import Contributions
@@ -58,6 +60,9 @@ class BinaryModel:
             self.classes = classes_of(model.classes_, positive_class)
             self._output = output_of(model)
         self._is_reversed = self.classes.positive_at == 0
+        self._calibration: Calibration | None = None
+        # Whether CatBoost's probabilities are returned as they are.
+        self._is_plain = not self._is_reversed
         _check_kinds(self.features)
 
     @classmethod
@@ -69,6 +74,12 @@ class BinaryModel:
     def load(cls, path: Path, positive_class: str = "") -> "BinaryModel":
         """The model in a .cbm file. Raises ModelRefused."""
         return cls.parse(read(path), positive_class)
+
+    def calibrated(self, calibration: Calibration) -> "BinaryModel":
+        """The same model with calibrated probabilities; its contributions stay as they are."""
+        model = copy(self)
+        vars(model).update(_calibration=calibration, _is_plain=False)
+        return model
 
     def importances(self) -> dict[str, float]:
         """How much each feature moves the score, in per cent (PredictionValuesChange)."""
@@ -152,7 +163,16 @@ class BinaryModel:
             scores: np.ndarray[Any, Any] = self._model.predict(
                 self._pool(rows), prediction_type="Probability", thread_count=1
             )
-        return scores[:, ::-1] if self._is_reversed else scores
+        return scores if self._is_plain else self._finished(scores)
+
+    def _finished(self, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """[negative, positive], calibrated, of CatBoost's probabilities of the two classes."""
+        if self._is_reversed:
+            scores = scores[:, ::-1]
+        if self._calibration is None:
+            return scores
+        positive = self._calibration.apply(scores[:, 1])
+        return np.column_stack((1 - positive, positive))
 
     def _pool(self, rows: Sequence[Row] | pd.DataFrame, names: Sequence[str] | None = None) -> Pool:
         # A Pool of our own: predict() on a bare list first walks it in Python, which

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from model import files
 from model.errors import ModelRefused
 from model.regno.drift.counter import Variable
+from model.regno.model_file.calibration import Calibration
 from model.utf8 import file_text
 
 FILE_NAME: Final = "manifest.json"
@@ -37,6 +38,7 @@ class Manifest(Struct):
     confidence. `classes` are the names of the model's two classes in its own order, and
     `positive_class` the one that means that the network is right; older manifests lack both.
     `unexplained` is why contributions can't be worked out, "" if they can, None if not known.
+    `calibration` is what is done to the model's probabilities before they are served.
     For a model that came without a manifest, training and metrics are empty.
     """
 
@@ -56,6 +58,7 @@ class Manifest(Struct):
     positive_class: str = ""
     unexplained: str | None = None
     plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
+    calibration: Calibration | None = None
 
 
 def load_for(model: Path, sha256: str) -> Manifest | None:

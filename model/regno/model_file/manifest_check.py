@@ -13,6 +13,7 @@ from model.redaction import is_whole_plate, redact
 from model.regno import differences, golden
 from model.regno.drift.counter import OTHER, SCORE, Variable
 from model.regno.features import CATEGORICAL, KINDS
+from model.regno.model_file.calibration import Isotonic, Platt
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import LONGEST
@@ -35,6 +36,7 @@ def fault(manifest: Manifest, model: BinaryModel) -> str:
         _reference(manifest, model),
         _borders(manifest, model),
         _plate_lengths(manifest),
+        _calibration(manifest),
         _texts(manifest),
     )
     return next(faults, "")
@@ -142,6 +144,22 @@ def _borders(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
 def _plate_lengths(manifest: Manifest) -> Iterator[str]:
     if manifest.plate_lengths > LONGEST:
         yield "plate_lengths: no list that is scored is so long"
+
+
+def _calibration(manifest: Manifest) -> Iterator[str]:
+    calibration = manifest.calibration
+    if isinstance(calibration, Platt) and not isfinite(calibration.slope + calibration.intercept):
+        yield "calibration: slope or intercept is no number"
+    if isinstance(calibration, Isotonic):
+        if len(calibration.scores) != len(calibration.probabilities):
+            yield "calibration: there are not as many probabilities as scores"
+        if not _rises(calibration.scores):
+            yield "calibration: scores are no rising numbers"
+        # Not `low > high`, which NaN is not either.
+        if not all(low <= high for low, high in pairwise((0, *calibration.probabilities, 1))):
+            yield "calibration: probabilities do not rise from 0 to 1"
+        if calibration.probabilities[0] == calibration.probabilities[-1]:
+            yield "calibration: it gives every reading the same score"
 
 
 def _texts(manifest: Manifest) -> Iterator[str]:

@@ -20,8 +20,11 @@ from model.regno.evaluation.report import Report, Source, Trees
 from model.regno.features import CATEGORICAL
 from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest, vocabulary
+from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.scorer import RegnoScorer
+from model.regno.training import calibrators
+from model.regno.training.calibrators import Method
 from model.regno.training.commit import commit
 from model.regno.training.learner import Learner
 
@@ -35,23 +38,32 @@ REPORT_TEXT: Final = "REPORT.md"
 class Job(NamedTuple):
     """How to train, what the rows came from, and the model to compare with, if any.
 
-    `refit`: the model that is kept is trained again on all rows, after measuring. `started` is when
-    the run began, by the monotonic clock.
+    `refit`: the model that is kept is trained again on all rows, after measuring. `calibrate`
+    is how probabilities are calibrated, if at all. `started` is when the run began, by the
+    monotonic clock.
     """
 
     learner: Learner
     source: Source
     against: RegnoScorer | None = None
     refit: bool = False
+    calibrate: Method | None = None
     started: float = 0.0
 
 
 class Measured(NamedTuple):
-    """A trained model, and what it gives the held-out rows: probabilities, shape (rows,)."""
+    """A trained model, and the probabilities that it gives, shape (rows,).
+
+    `validation` and `uncalibrated` are those of CatBoost, of the validation and the held-out rows;
+    `positives` those of the held-out rows that would be served.
+    """
 
     model: BinaryModel
-    positives: Array
     trees: Trees
+    validation: Array
+    uncalibrated: Array
+    positives: Array
+    calibration: Calibration | None
 
 
 def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
@@ -62,12 +74,14 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     Raises DataRefused, and OSError.
     """
     split = by_time(rows, job.learner.parameters.split)
-    measured = _measured(split, job.learner, folder / MODEL)
-    kept = measured.model
+    measured = _measured(split, job, folder / MODEL)
+    kept, calibration = measured.model, measured.calibration
     if job.refit:
         kept = _refitted(split, job.learner, measured.trees.kept, folder / MODEL)
+        calibration = _calibration_of_refit(split, job, measured)
     made = _report(measured, kept, split, job)
-    described = build(kept, MODEL, made.version, _provenance(kept, measured, split, made))
+    provenance = _provenance(kept, measured, split, made)._replace(calibration=calibration)
+    described = build(kept, MODEL, made.version, provenance)
     manifest.write(described, folder / manifest.FILE_NAME)
     encoded = msgspec.json.format(msgspec.json.encode(made), indent=2)
     (folder / REPORT).write_bytes(encoded + b"\n")
@@ -76,11 +90,29 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     return made
 
 
-def _measured(split: Split, learner: Learner, path: Path) -> Measured:
+def _measured(split: Split, job: Job, path: Path) -> Measured:
+    learner = job.learner
     fitted = learner.fit_until_best(split.train, split.validation)
     model = _saved(fitted, path)
-    positives = model.probabilities_of_table(learner.table(split.held_out))[:, 1]
-    return Measured(model, positives, _trees(fitted, learner))
+    validation, positives = (
+        model.probabilities_of_table(learner.table(part))[:, 1]
+        for part in (split.validation, split.held_out)
+    )
+    calibration = _calibration(job, split.validation.labels, validation)
+    calibrated = calibration.apply(positives) if calibration else positives
+    trees = _trees(fitted, learner)
+    return Measured(model, trees, validation, positives, calibrated, calibration)
+
+
+def _calibration(job: Job, labels: Array, probabilities: Array) -> Calibration | None:
+    return calibrators.fit(job.calibrate, labels, probabilities) if job.calibrate else None
+
+
+def _calibration_of_refit(split: Split, job: Job, measured: Measured) -> Calibration | None:
+    """By all rows that the measured model did not learn from: the final one learnt from all."""
+    labels = np.concatenate((split.validation.labels, split.held_out.labels))
+    probabilities = np.concatenate((measured.validation, measured.uncalibrated))
+    return _calibration(job, labels, probabilities)
 
 
 def _refitted(split: Split, learner: Learner, trees: int, path: Path) -> BinaryModel:
@@ -138,6 +170,8 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         commit=commit(),
         seconds=round(time.monotonic() - job.started, 1),
         model=measures,
+        calibration=job.calibrate,
+        uncalibrated=metrics.measures(held_out.labels, measured.uncalibrated),
         baselines=baselines,
         reliability=[b._asdict() for b in metrics.reliability(held_out.labels, positives)],
         by_camera_class=report.slices(held_out, positives, others),
@@ -194,6 +228,7 @@ def _provenance(kept: BinaryModel, measured: Measured, split: Split, made: Repor
             "parameters": made.parameters,
             "trees": made.trees.kept,
             "refit": made.refit,
+            "calibration": made.calibration,
             "commit": made.commit,
             "seconds": made.seconds,
         },

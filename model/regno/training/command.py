@@ -82,7 +82,7 @@ def _train_on_file(options: Namespace, signals: SignalFlag) -> None:
     with _new_folder(options.out) as folder:
         rows, source = _rows(options, signals)
         learner = Learner(chosen, options.seed, not options.no_progress, signals)
-        job = Job(learner, source, against, options.refit, started)
+        job = Job(learner, source, against, options.refit, options.calibrate, started)
         made = candidate.make(rows, job, folder)
         signals.check()
         out = options.out or Path(made.version)
@@ -224,6 +224,8 @@ def _summary(made: Report, out: Path, seconds: float) -> None:
     parts = ", ".join(f"{name.replace('_', '-')} {p.rows}" for name, p in made.parts.items())
     print(f"{made.version} in {out}, {seconds:.1f} s; rows: {parts}; trees: {made.trees.kept}")
     print(f"  {_listed(made.model)}")
+    if made.calibration:
+        print(f"  before {made.calibration} calibration: {_listed(made.uncalibrated)}")
     if made.against:
         for name, measure in made.against.measures.items():
             interval = f"[{measure.low:+.4f}, {measure.high:+.4f}]"

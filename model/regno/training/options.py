@@ -79,6 +79,11 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
         help="leave out a feature, such as month; may be given several times",
     )
     add("--refit", action="store_true", help="after measuring, train the model again on all rows")
+    add(
+        "--calibrate",
+        choices=("isotonic", "platt"),
+        help="calibrate the probabilities by the validation rows, for the service too",
+    )
     add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
     add(
         "--positive-class",
@@ -118,9 +123,9 @@ def _contradiction(options: argparse.Namespace) -> str:
             options, "against", ("positive_class",)
         )
     of_data = (
-        *("label", "skip_bad", "parameters", "without", "refit", "against", "positive_class"),
+        *("label", "skip_bad", "parameters", "without", "refit", "calibrate"),
         *("sep", "encoding", "decimal"),
-        *("models", "add", "name", "cache"),
+        *("against", "positive_class", "models", "add", "name", "cache"),
     )
     if missing := _missing(options, "data", of_data):
         return missing
