@@ -39,7 +39,7 @@ _MODEL: Final = b"/model/"
 _PAGES: Final = (b"/docs", b"/openapi.json")
 _WAITING: Final = 8
 # All else is answered in the event loop, so long in an iteration.
-_TURN_SECONDS: Final = 0.005
+_TURN_SECONDS: Final = 0.002
 _METHODS: Final = {method.encode(): method for method in METHODS}
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 # is read and dropped, for so long.
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
-# Steps of parsing at a time: heads, chunks, lines between chunks.
-_STEPS: Final = 32
+# Steps of parsing at a time: heads, chunks, lines between chunks. A request of one row is two; 500
+# new connections of one moment, each with a body in small chunks, must not make a long iteration.
+_STEPS: Final = 8
 # A client that takes less of a reply than so much in so long does not read.
 _LEAST_TAKEN: Final = 16 * 1024
 _SEND_SECONDS: Final = 10.0
@@ -58,7 +59,9 @@ class Connection(Protocol):
         self._busy = False
         self._is_queued = False
         self._is_new = True  # no reply yet
+        # What has come and is not parsed yet: these bytes from this place on.
         self._unparsed = b""
+        self._parsed_to = 0
         self._parses_no_more = False
         self._client_ended = False
         self._write_paused = False
@@ -126,14 +129,14 @@ class Connection(Protocol):
 
     # Requests in.
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes, at: int = 0) -> None:
         """Feed the parser until a request is to be answered."""
-        at, end, steps = 0, len(data), 0
+        end, steps = len(data), 0
         while at < end:
             steps += 1
             if steps > _STEPS:
                 self._note_wait()
-                self._keep(data[at:])
+                self._keep(data, at)
                 return
             try:
                 at = self._parser.feed(data, at)
@@ -145,8 +148,8 @@ class Connection(Protocol):
             request = self._request
             if request is not None and (request.complete or request.refusal is not None):
                 self._busy = self._answering = True
-                if at < end:
-                    self._keep(data[at:])
+                if at < end and request.keep_alive:  # else nothing more is parsed
+                    self._keep(data, at)
                 self._answer(request)
                 return
             if self._parses_no_more:
@@ -175,12 +178,20 @@ class Connection(Protocol):
         request.refusal = fail(status, reason or HTTPStatus(status).phrase.lower())
         request.keep_alive = False
 
-    def _keep(self, data: bytes) -> None:
-        """Leave bytes unparsed for now, and read no more."""
-        if not self._parses_no_more:
-            self._unparsed += data
-            self.transport.pause_reading()
-            self._go_on_soon()
+    def _keep(self, data: bytes, at: int = 0) -> None:
+        """Leave bytes unparsed for now, from a place on, and read no more.
+
+        They are not copied: of 130 KB in chunks of five bytes, copies took half of the time.
+        """
+        if self._parses_no_more:
+            return
+        if self._unparsed:
+            self._unparsed = self._unparsed[self._parsed_to :] + data[at:]
+            self._parsed_to = 0
+        else:
+            self._unparsed, self._parsed_to = data, at
+        self.transport.pause_reading()
+        self._go_on_soon()
 
     def _note_wait(self) -> None:
         request = self._parser.request
@@ -259,7 +270,7 @@ class Connection(Protocol):
         data, self._unparsed = self._unparsed, b""
         if data:
             self.transport.resume_reading()
-            self._parse(data)
+            self._parse(data, self._parsed_to)
         if self._client_ended and not self._busy:
             self._end_of_input()
 

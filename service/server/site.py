@@ -28,7 +28,8 @@ _MOST_UNSENT_FOR_PAGES: Final = 8 * 1024 * 1024
 # What is read in a second for nothing but to end connections kindly.
 _DROPPED_A_SECOND: Final = 64 * 1024 * 1024
 # What has come already, of pipelines and of bodies in many chunks, has so long in an iteration.
-_TURN_SECONDS: Final = 0.003
+# Callers wait for two or three iterations: with 3 ms, 500 bodies in small chunks doubled the p99.
+_TURN_SECONDS: Final = 0.001
 # One caller's bodies may hold so much of the budget: others find room.
 _SHARE: Final = 0.75
 _EVICTED_AT_ONCE: Final = 16
