@@ -193,6 +193,11 @@ class Model(Protocol):
         A struct with `version`, `file` and `sha256`. `sample` is a CSV file of requests.
         """
 
+    def with_reference(self, manifest: Any, scorer: Any, rows: Path, /) -> Any:
+        """The same manifest with the drift reference of a file of requests. Raises ModelRefused."""
+        del manifest, scorer
+        raise ModelRefused(f"{self.name} has no drift reference to make from {rows}")
+
     def trial_requests(self) -> Sequence[Request]:
         """Requests that every version scores before it serves; its speed is measured by them."""
 

@@ -22,6 +22,7 @@ from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Una
 from model.registry.ingest import FileUnreadable, ingest
 from model.registry.promotion import Trial
 from model.registry.registry import Check, Moved, Registry, open_registry
+from model.registry.validation import Samples
 
 _DESCRIPTION: Final = """\
 Keep versions of models, and say which one is live. A registry is a folder, or
@@ -119,7 +120,12 @@ def _add_file(add: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="readings whose camera types and classes the model knows, if it has no manifest",
     )
-
+    add.add_argument(
+        "--reference-from",
+        type=Path,
+        metavar="CSV",
+        help="readings whose distributions become the drift reference, instead of its manifest's",
+    )
     add.add_argument(
         "--positive-class",
         default="",
@@ -226,7 +232,7 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
         options.file,
         options.name,
         options.version,
-        options.vocabulary_from,
+        Samples(options.vocabulary_from, options.reference_from),
         options.positive_class,
     )
     manifest = files.described()
@@ -237,6 +243,7 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
         "classes": manifest.classes,
         "positive_class": manifest.positive_class,
         "unexplained": manifest.unexplained,
+        "drift_variables": len(manifest.reference),
         "new": new,
     }
     _print(options, result, lambda: tables.added(manifest, new=new))

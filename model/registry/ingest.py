@@ -11,7 +11,7 @@ from model import catalog, files
 from model.errors import ModelRefused
 from model.registry.errors import RegistryError
 from model.registry.store import MANIFEST, Files, check_name
-from model.registry.validation import validate
+from model.registry.validation import NO_SAMPLES, Samples, validate
 from model.utf8 import file_text
 
 
@@ -22,8 +22,8 @@ class FileUnreadable(RegistryError):
 def ingest(
     path: Path,
     name: str,
-    version: str | None,
-    vocabulary_from: Path | None,
+    version: str | None = None,
+    samples: Samples = NO_SAMPLES,
     positive_class: str = "",
 ) -> Files:
     """The files of a version: the model's bytes as they are, and its manifest.
@@ -36,8 +36,8 @@ def ingest(
     """
     model, given = _read(path), _manifest_of(path)
     own = {"name": name, **({"version": check_name("version", version)} if version else {})}
-    if vocabulary_from:
-        check_readable(vocabulary_from)
+    for sample in samples.files:
+        check_readable(sample)
     artifact = catalog.entry(name).artifact
     with TemporaryDirectory(prefix="model-") as folder:
         copy = Path(folder) / artifact
@@ -46,7 +46,7 @@ def ingest(
             given |= {**own, "file": artifact}
             (Path(folder) / MANIFEST).write_bytes(msgspec.json.encode(given))
         try:
-            complete = validate(copy, vocabulary_from, positive_class, name)
+            complete = validate(copy, samples, positive_class, name)
         except ModelRefused as reason:
             raise ModelRefused(str(reason).replace(folder, str(path.parent))) from reason
     manifest = msgspec.json.decode(complete, type=dict[str, Any]) | own

@@ -27,6 +27,7 @@ class VersionManifest(Struct):
     classes: list[str] = []
     positive_class: str = ""
     unexplained: str | None = None
+    reference: list[msgspec.Raw] = []
 
     @classmethod
     def parse(cls, manifest: bytes) -> "VersionManifest":

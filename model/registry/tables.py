@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from model.names import printable
 from model.registry.aliases import Aliases, Change
 from model.registry.promotion import Trial
 from model.registry.registry import Fault, Moved
 from model.registry.store import VersionManifest
+
+_THERE: Final = (
+    "there already with this model; nothing was changed, nor was its manifest. --version adds the "
+    "model by another name"
+)
 
 
 def when(seconds: float) -> str:
@@ -36,11 +41,13 @@ def versions(where: str, aliases: Aliases, rows: Sequence[Mapping[str, Any]]) ->
 
 def added(manifest: VersionManifest, *, new: bool) -> str:
     """What became of a version that was to be added."""
-    done = "added" if new else "there already with this model; nothing was changed"
+    done = "added" if new else _THERE
     lines = [
         f"{manifest.version}: {done} (SHA-256 {manifest.sha256})",
         f"positive class: {_mapping(manifest.classes, manifest.positive_class)}",
     ]
+    if not manifest.reference:
+        lines.append("no drift reference: --reference-from readings.csv would give it one")
     if manifest.unexplained:
         lines.append(f"POST /reg/explain can't explain its scores: {manifest.unexplained}")
     return "\n".join(lines)

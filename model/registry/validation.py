@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +26,25 @@ _PATIENCE: Final = 120.0
 _PATIENCE_WITH_SAMPLE: Final = 600.0
 # The digests of files that this process knows to be good, with the positive class and the model.
 _good: Final[set[tuple[str, str, str]]] = set()
+
+
+class Samples(NamedTuple):
+    """Files of requests that add to a manifest, None for none.
+
+    The categories in `vocabulary` go into a derived manifest; the distributions of the requests in
+    `reference` become the drift reference of any manifest.
+    """
+
+    vocabulary: Path | None = None
+    reference: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that are given."""
+        return [path for path in self if path]
+
+
+NO_SAMPLES: Final = Samples()
 
 
 class Validated(Struct):
@@ -48,21 +67,21 @@ class ValidationProcess:
     def __init__(
         self,
         path: Path,
-        vocabulary_from: Path | None = None,
+        samples: Samples = NO_SAMPLES,
         positive_class: str = "",
         name: str = catalog.DEFAULT,
     ) -> None:
-        """`vocabulary_from` is a CSV file of requests, for a derived manifest.
+        """`samples` add to the manifest.
 
         `positive_class` names the positive class where neither the model nor a manifest does;
         `name` is the model's in the catalog.
         """
-        self._patience = _PATIENCE_WITH_SAMPLE if vocabulary_from else _PATIENCE
-        sample = str(vocabulary_from.absolute()) if vocabulary_from else ""
+        self._patience = _PATIENCE_WITH_SAMPLE if samples.files else _PATIENCE
+        given = (str(path.absolute()) if path else "" for path in samples)
         self._outcome = Validated()
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._start(name, str(path.absolute()), sample, positive_class)
+            self._start(name, str(path.absolute()), positive_class, *given)
         except OSError as error:
             self._outcome.refused = f"it can't be validated: {error.strerror}"
         except ValueError:  # a null byte, or half a surrogate pair
@@ -104,18 +123,17 @@ class ValidationProcess:
 
 def validate(
     path: Path,
-    vocabulary_from: Path | None = None,
+    samples: Samples = NO_SAMPLES,
     positive_class: str = "",
     name: str = catalog.DEFAULT,
 ) -> bytes:
     """The manifest of a model file that can be served; if there is none next to it, a derived one.
 
-    `vocabulary_from` is a CSV file of requests, whose categories go into a derived manifest.
-    `positive_class` names the positive class where neither the model nor a manifest does;
-    `name` is the model's in the catalog.
+    `samples` add to the manifest. `positive_class` names the positive class where neither the model
+    nor a manifest does; `name` is the model's in the catalog.
     Raises ModelRefused with the reason, a crash of the loader among them.
     """
-    validated = ValidationProcess(path, vocabulary_from, positive_class, name).outcome()
+    validated = ValidationProcess(path, samples, positive_class, name).outcome()
     if validated.refused:
         raise ModelRefused(validated.refused)
     return bytes(validated.manifest)

@@ -1,7 +1,7 @@
 """The child of `validation`: `python -m model.registry.validation_process FOLDER NAME FILE …`.
 
-CSV and CLASS follow, which may be empty. It loads a model file as it would be served, scores the
-golden rows, and writes the outcome, a `Validated`, as JSON.
+CLASS and the files of `Samples` follow, which may be empty. It loads a model file as it would be
+served, scores the golden rows, and writes the outcome, a `Validated`, as JSON.
 """
 
 import os
@@ -17,7 +17,7 @@ import msgspec
 from model import catalog
 from model.errors import ModelRefused
 from model.files import LARGEST
-from model.registry.validation import Validated
+from model.registry.validation import Samples, Validated
 
 # Processes that score on this machine have priority.
 _NICE: Final = 10
@@ -30,22 +30,20 @@ _MEMORY: Final = 1 << 30
 _FILE: Final = 2 * LARGEST
 
 
-def main(folder: str, name: str, path: str, sample: str = "", positive_class: str = "") -> None:
-    """Validate a file of a model of the catalog, with temporary ones in `folder`.
-
-    `sample` is a CSV file for the vocabularies of a derived manifest.
-    """
+def main(folder: str, name: str, path: str, positive_class: str = "", *samples: str) -> None:
+    """Validate a file of a model of the catalog, with temporary ones in `folder`."""
     tempfile.tempdir = folder
     _give_way()
     # CatBoost writes to standard output, so the outcome needs a descriptor of its own.
     outcome = os.dup(1)
     os.dup2(2, 1)
-    validated = _validated(name, Path(path), Path(sample) if sample else None, positive_class)
+    files = Samples(*(Path(sample) if sample else None for sample in samples))
+    validated = _validated(name, Path(path), positive_class, files)
     with os.fdopen(outcome, "wb") as out:
         out.write(msgspec.json.encode(validated))
 
 
-def _validated(name: str, path: Path, sample: Path | None, positive_class: str) -> Validated:
+def _validated(name: str, path: Path, positive_class: str, samples: Samples) -> Validated:
     entry = catalog.entry(name)
     model = entry.load()
     # CatBoost reserves a GiB of addresses with the first model that it loads, if it can, and
@@ -57,9 +55,11 @@ def _validated(name: str, path: Path, sample: Path | None, positive_class: str) 
         scorer = model.load(path, positive_class)
         scorer.validate()
         resident = _memory(1)  # explanations have a process of their own in the server
-        manifest = msgspec.Raw(msgspec.json.encode(model.manifest(scorer, path, sample)))
-        is_derived = scorer.manifest is None
-        return Validated("", manifest, is_derived=is_derived, resident=resident)
+        manifest = model.manifest(scorer, path, samples.vocabulary)
+        if samples.reference:
+            manifest = model.with_reference(manifest, scorer, samples.reference)
+        encoded, is_derived = msgspec.Raw(msgspec.json.encode(manifest)), scorer.manifest is None
+        return Validated("", encoded, is_derived=is_derived, resident=resident)
     except ModelRefused as reason:
         # The loader's message names the file, but the parent knows which file it is.
         inner = reason.__cause__

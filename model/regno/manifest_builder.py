@@ -1,8 +1,8 @@
 """The manifest of a model file: built after training, or derived from the file alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import msgspec
 import numpy as np
@@ -13,12 +13,17 @@ from model.regno import golden
 from model.regno.columns.sample import read
 from model.regno.doubts.finder import usual_lengths
 from model.regno.drift.counter import Variable
+from model.regno.drift.reference import reference
 from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import USUAL_LENGTHS, Feature, Manifest, libraries
 from model.regno.model_file.vocabulary import PROBED, known
 from model.regno.request import Reading
 from model.regno.scorer import CONTEXTS, RegnoScorer
+
+# Of more rows, a drift reference is made of a random sample of this size: its shares are then
+# exact to some 0.2 %, and the memory is bounded.
+REFERENCE_ROWS: Final = 50_000
 
 
 class Provenance(NamedTuple):
@@ -90,6 +95,50 @@ def complete(scorer: RegnoScorer, path: Path, sample: Path | None = None) -> Man
     )
 
 
+def with_reference(described: Manifest, scorer: RegnoScorer, path: Path) -> Manifest:
+    """The manifest with the drift reference of the readings in a file, and how many there were.
+
+    Variables are weighted by the model's importances, as after a training. Raises ModelRefused
+    when no row is a reading.
+    """
+    chosen, rows, bad = _readings(path)
+    features = scorer.rows(chosen)
+    positives = [score.positive for score in scorer.predict(features)]
+    variables = reference(scorer.feature_names, features, positives, scorer.importances())
+    counts = {"rows": rows, "unreadable": bad}
+    return msgspec.structs.replace(
+        described, reference=variables, training={**described.training, "reference": counts}
+    )
+
+
+def _readings(path: Path) -> tuple[list[Reading], int, int]:
+    """At most `REFERENCE_ROWS` readings of a file, and how many rows it has and how many are bad.
+
+    Each reading has the same chance, and the same file gives the same ones: Vitter, Random sampling
+    with a reservoir (1985), algorithm R.
+    """
+    chosen: list[Reading] = []
+    rows = good = 0
+    random = np.random.default_rng(0)
+    for reading in read(path):
+        rows += 1
+        if not _is_usable(reading, PROBED):
+            continue
+        good += 1
+        if good <= REFERENCE_ROWS:
+            chosen.append(reading)
+        elif (place := int(random.integers(good))) < REFERENCE_ROWS:
+            chosen[place] = reading
+    if not good:
+        raise ModelRefused(f"none of the {rows} rows of {path} is a reading")
+    return chosen, rows, rows - good
+
+
+def _is_usable(reading: Reading | None, names: Iterable[str]) -> TypeGuard[Reading]:
+    """Whether a row is a reading without a plate in a column of names, which metrics would show."""
+    return reading is not None and not any(is_whole_plate(getattr(reading, n)) for n in names)
+
+
 def _of_sample(sample: Path, model: BinaryModel, contexts: Sequence[Any]) -> Provenance:
     """What a sample shows of a model's readings: vocabularies and plate lengths.
 
@@ -101,8 +150,7 @@ def _of_sample(sample: Path, model: BinaryModel, contexts: Sequence[Any]) -> Pro
     rows = bad = 0
     for reading in read(sample):
         rows += 1
-        # A plate in a column of names would get into metrics.
-        if reading is None or any(is_whole_plate(getattr(reading, name)) for name in seen):
+        if not _is_usable(reading, seen):
             bad += 1
             continue
         for name, values in seen.items():

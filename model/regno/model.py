@@ -54,6 +54,10 @@ class RegnoModel(Model):
         """The manifest of a scorer, or one derived from its file. Raises ModelRefused."""
         return manifest_builder.complete(scorer, path, sample)
 
+    def with_reference(self, manifest: Manifest, scorer: RegnoScorer, rows: Path, /) -> Manifest:
+        """The same manifest with the drift reference of a file of readings. Raises ModelRefused."""
+        return manifest_builder.with_reference(manifest, scorer, rows)
+
     def trial_requests(self) -> Sequence[Reading]:
         """The golden readings."""
         return golden.readings()

@@ -169,6 +169,15 @@ class RegnoScorer:
         accuracy = measured.get("accuracy") if isinstance(measured, dict) else None
         return accuracy if isinstance(accuracy, float) else None
 
+    @property
+    def feature_names(self) -> list[str]:
+        """The names of a row's elements, in order."""
+        return [name for name, _ in self._model.features]
+
+    def importances(self) -> dict[str, float]:
+        """How much each feature moves the score, in percent of all."""
+        return self._model.importances()
+
     def drift_counter(self) -> DriftCounter:
         """A new counter by the manifest's reference; without one it counts nothing."""
         reference = self.manifest.reference if self.manifest else []

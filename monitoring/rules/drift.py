@@ -26,12 +26,13 @@ _IMPORTANCE: Final = "max by (variable) (scoring_drift_importance_ratio)"
 
 
 def groups(slo: Slo) -> list[Group]:
-    """Rows by bin, their shares, the index of each variable, the index weighted by importance."""
+    """Rows by bin, their shares, the index of each variable and of all, a missing reference."""
     rules = [
         record(_ROWS, _rows(slo)),
         record(_SHARE, _shares(slo)),
         record(_INDEX, _index(slo)),
         record("scoring:drift_psi_weighted:1h", _weighted()),
+        record("scoring:drift_reference_missing", _missing()),
     ]
     return [group("scoring-drift", rules, "1m")]
 
@@ -67,3 +68,8 @@ def _weighted() -> str:
         f"sum({_INDEX} * on (variable) {_IMPORTANCE})\n"
         f"/ (sum({_IMPORTANCE} and on (variable) {_INDEX}) > 0)"
     )
+
+
+def _missing() -> str:
+    """1 while no live model has a reference: there is then no drift, and no alert of it."""
+    return f"clamp_max(count(scoring_model_live > 0), 1)\nunless on () {_REFERENCE}"

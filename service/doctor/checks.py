@@ -98,6 +98,7 @@ def _of_model(
         partial(model.model, path, validated, bundled=is_bundled),
         partial(model.positive, validated),
         partial(model.explanations, validated),
+        partial(model.drift_reference, validated),
         partial(registry.registry, settings),
         partial(registry.admins, settings),
     )

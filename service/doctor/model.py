@@ -10,6 +10,9 @@ from msgspec import Struct
 from model.registry import Validated
 from service.doctor.finding import Finding, fail, ok, warn
 
+_REFERENCE: Final = (
+    "give it one: python -m model.registry add FILE --version NEW --reference-from readings.csv"
+)
 _TRUST: Final = "put the file back that its manifest was written for, or train it anew"
 
 
@@ -21,6 +24,7 @@ class _Manifest(Struct):
     classes: list[str]
     positive_class: str
     unexplained: str
+    reference: list[msgspec.Raw] = []
 
 
 def model(path: Path, validated: Validated, *, bundled: bool) -> Iterator[Finding]:
@@ -50,6 +54,18 @@ def positive(validated: Validated) -> Iterator[Finding]:
     manifest = _manifest(validated)
     named = f"{manifest.positive_class} of {' and '.join(manifest.classes)}"
     yield ok("classes", f"positive is the probability of class {named}")
+
+
+def drift_reference(validated: Validated) -> Iterator[Finding]:
+    """Whether drift can be measured: what readings and scores are compared with."""
+    if validated.refused:
+        return
+    manifest = _manifest(validated)
+    if count := len(manifest.reference):
+        yield ok("drift", f"the manifest holds the distributions of {count} variables")
+    else:
+        state = f"{manifest.version} has no drift reference: InputDrift and ScoreShift can't fire"
+        yield warn("drift", state, _REFERENCE)
 
 
 def explanations(validated: Validated) -> Iterator[Finding]:

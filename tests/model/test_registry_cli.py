@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import psutil
 import pytest
 
 from model.registry import open_registry
-from model.regno import BUNDLED, RegnoScorer
+from model.regno import BUNDLED, FIELDS, RegnoScorer, manifest_builder
 from model.regno.golden import readings
 from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.request import from_fields
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import as_json, command, files
 from tests.support.server import environment, eventually
@@ -103,6 +105,7 @@ def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
         "sha256": digest,
         **named,
         "unexplained": "",
+        "drift_variables": 39,
         "new": True,
     }
     assert added == expected
@@ -192,6 +195,74 @@ def test_a_sample_gives_the_number_of_lengths_with_network_confidences(
     sample = ("--vocabulary-from", tmp_path / "sample.csv")
     command(tmp_path, "add", bare, *sample, "--version", "v1", "--models", models)
     assert RegnoScorer.load(open_registry(models).fetch("v1")).plate_lengths == 13
+
+
+def test_readings_give_a_bare_model_its_drift_reference(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    rows = samples(40)
+    bad = [{**rows[0], "direction": "sideways"}, {**rows[0], "camera_class": "А939НО196"}]
+    (tmp_path / "rows.csv").write_bytes(as_csv([*rows, *bad]))
+    done = command(tmp_path, "add", bare, "--version", "v1", "--models", models)
+    assert "no drift reference: --reference-from" in done.stdout
+    given = ("--reference-from", tmp_path / "rows.csv")
+    done = command(tmp_path, "add", bare, "--version", "v2", *given, "--models", models)
+    assert "no drift reference" not in done.stdout
+    scorer = RegnoScorer.load(open_registry(models).fetch("v2"))
+    assert scorer.manifest
+    assert scorer.manifest.training == {"reference": {"rows": 42, "unreadable": 2}}
+    assert scorer.manifest.vocabularies == {}
+    variables = {variable.name: variable for variable in scorer.manifest.reference}
+    # In all forty rows this one has no value.
+    unknown = {"foreign_sym"}
+    listed = {of.name for of in scorer.manifest.features if of.kind != "text"} - unknown
+    assert variables.keys() == {*listed, "positive"}
+    whole = scorer.importances()
+    weighed = {name for name in variables if name != "positive"}
+    for name in weighed:
+        share = whole[name] / sum(whole[name] for name in weighed)
+        assert variables[name].importance == pytest.approx(share, abs=1e-6)
+    classes = Counter(row["camera_class"] for row in rows)
+    expected = {name: count / 40 for name, count in classes.items()} | {"other": 0.0}
+    shares = variables["camera_class"]
+    assert dict(zip(shares.bins, shares.shares, strict=True)) == pytest.approx(expected)
+    # The same rows, counted as live ones are, have its very shares.
+    counter = scorer.drift_counter()
+    features = scorer.rows([from_fields(**{n: row[n] for n in FIELDS}) for row in rows])
+    counter.add_rows(features, [score.positive for score in scorer.predict(features)])
+    for (name, bin_), count in counter.take().items():
+        place = variables[name].bins.index(bin_)
+        assert count / 40 == pytest.approx(variables[name].shares[place], abs=1e-6)
+
+
+def test_of_many_readings_a_sample_gives_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scorer: RegnoScorer
+) -> None:
+    monkeypatch.setattr(manifest_builder, "REFERENCE_ROWS", 30)
+    (tmp_path / "rows.csv").write_bytes(as_csv(samples(200)))
+    assert scorer.manifest
+    first, second = (
+        manifest_builder.with_reference(scorer.manifest, scorer, tmp_path / "rows.csv")
+        for _ in range(2)
+    )
+    assert first == second
+    assert first.training["reference"] == {"rows": 200, "unreadable": 0}
+    of_score = {variable.name: variable for variable in first.reference}["positive"]
+    counts = [share * 30 for share in of_score.shares]
+    assert counts == pytest.approx([round(count) for count in counts], abs=1e-4)
+    assert sum(counts) == pytest.approx(30, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_the_customers_rows_give_their_model_a_drift_reference(
+    customer: Path, customer_model: Path, models: Path, tmp_path: Path
+) -> None:
+    rows = customer / "customer" / "test_data.csv"
+    command(tmp_path, "add", customer_model, "--models", models)
+    given = ("--version", "theirs", "--reference-from", rows, "--models", models)
+    added = as_json(command(tmp_path, "add", customer_model, *given, "--json"))
+    assert added["drift_variables"] > 30
+    assert command(tmp_path, "verify", "--models", models).stdout == "versions: 2, faults: 0\n"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def test_what_others_build_on_is_recorded() -> None:
         "scoring:http_requests:rate5m",
         "scoring:drift_psi:1h",
         "scoring:drift_psi_weighted:1h",
+        "scoring:drift_reference_missing",
         "scoring:error_budget_left:ratio30d",
         *(f"scoring:availability_errors:ratio_rate{window}" for window in _WINDOWS),
         *(f"scoring:latency_errors:ratio_rate{window}" for window in _WINDOWS),

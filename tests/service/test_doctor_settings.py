@@ -245,13 +245,14 @@ def test_traces_need_their_packages() -> None:
     assert (found.level, found.remedy.split()[0]) == ("fail", "pip")
 
 
-def _validated(golden: int = 16, **changed: Any) -> Validated:
+def _validated(golden: int = 16, variables: int = 2, **changed: Any) -> Validated:
     manifest = {
         "version": "v",
         "golden": [0.5] * golden,
         "classes": ["0", "1"],
         "positive_class": "1",
         "unexplained": "",
+        "reference": [{"name": "ai_len"}] * variables,
     }
     return Validated(manifest=msgspec.Raw(msgspec.json.encode(manifest)), **changed)
 
@@ -269,6 +270,14 @@ def test_the_model_and_what_vouches_for_it(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").touch()
     stranger = _validated(is_derived=True)
     assert "names another file" in only(model.model(path, stranger, bundled=False)).description
+
+
+def test_a_model_without_a_drift_reference_is_reported() -> None:
+    assert only(model.drift_reference(_validated())).level == "ok"
+    found = only(model.drift_reference(_validated(variables=0)))
+    assert (found.level, found.name) == ("warn", "drift")
+    assert "--reference-from" in found.remedy
+    assert list(model.drift_reference(_validated(refused="no"))) == []
 
 
 def test_the_bundled_model_is_known_by_its_place() -> None:

@@ -33,7 +33,7 @@ def registry_of_two(folder: Path) -> Registry:
     registry = open_registry(folder / "models", check=no_check)
     small = toys.save(toys.train(_NAMES, iterations=40, depth=4), folder / "made")
     for version, path in ((FIRST, BUNDLED), (SECOND, small)):
-        registry.add(ingest(path, "regno", version, None))
+        registry.add(ingest(path, "regno", version))
     registry.promote(FIRST, who="the tests")
     return registry
 

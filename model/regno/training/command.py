@@ -124,7 +124,7 @@ def _add(registry: Registry, options: Namespace, out: Path) -> None:
     """Add the model in `out` to the registry. If that fails, say how to add it: it took hours."""
     model = out / candidate.MODEL
     try:
-        files = ingest(model, options.name or NAME, None, None)
+        files = ingest(model, options.name or NAME)
         registry.add(files)
         version = files.described().version
     except (RegistryError, ModelRefused) as error:

@@ -23,12 +23,14 @@ from monitoring.grafana.panels.kinds import (
 )
 from monitoring.grafana.panels.layout import variable_now
 from monitoring.grafana.panels.selectors import CHOSEN
-from monitoring.grafana.panels.style import bars, column, if_empty, limited, ordered
+from monitoring.grafana.panels.style import bars, column, if_empty, in_words, limited, ordered
 from monitoring.slo import Drift
 
 # The full bar of a bin that had a tenth of the rows in training.
 _TWICE_AS_MANY: Final = 0.2
 _NONE: Final = "No reference, or too few rows"
+# The index of a model without a reference; no index is negative.
+_NO_REFERENCE: Final = -1
 
 
 def weighted_now(limits: Drift) -> Number:
@@ -36,11 +38,13 @@ def weighted_now(limits: Drift) -> Number:
     description = (
         "Population stability index of the last hour against the training: the mean of all "
         f"features, weighted by importance. Below {limits.warn:g} there is no relevant change, "
-        f"above {limits.alert:g} the population is another."
+        f"above {limits.alert:g} the population is another. A model without a drift reference has "
+        "neither an index nor an alert: python -m model.registry add --reference-from gives it one."
     )
-    query = now("scoring:drift_psi_weighted:1h")
-    panel = number("Drift of the inputs", "none", description, query, _steps(limits))
-    return if_empty(panel.decimals(3), _NONE)
+    query = now("scoring:drift_psi_weighted:1h or -scoring:drift_reference_missing")
+    panel = number("Drift of the inputs", "none", description, query, _steps(limits)).decimals(3)
+    panel.mappings([in_words(_NO_REFERENCE, "No drift reference", DOUBTFUL)])
+    return if_empty(panel, "Too few rows")
 
 
 def panels(limits: Drift) -> list[Panel]:

@@ -5,7 +5,11 @@ from typing import TypeVar
 
 from grafana_foundation_sdk.builders import common, stat, table, timeseries
 from grafana_foundation_sdk.models import common as shapes
-from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import (
+    DynamicConfigValue,
+    ValueMap,
+    ValueMappingResult,
+)
 
 from monitoring.grafana.panels.kinds import BAD, threshold_steps
 
@@ -83,3 +87,8 @@ def bars(panel: table.Panel, head: str, **properties: object) -> table.Panel:
 def if_empty(panel: _Kind, text: str) -> _Kind:
     """A text for a panel without values, where that is no fault."""
     return panel.no_value(text)
+
+
+def in_words(value: float, text: str, color: str) -> ValueMap:
+    """A mapping of one value to a text in a colour."""
+    return ValueMap(options={f"{value:g}": ValueMappingResult(text=text, color=color)})
