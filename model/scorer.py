@@ -206,9 +206,19 @@ class Model(Protocol):
         kinds = self.request, self.score
         return msgspec.json.schema_components(kinds, ref_template=ref_template)[1]
 
-    def reviewer(self, policies: Mapping[str, Any], costs: Mapping[str, float], /) -> Any:
-        """The `Reviewer` by the policies of warnings and the costs of wrong decisions."""
-        del policies, costs
+    def reviewer(
+        self,
+        policies: Mapping[str, Any],
+        costs: Mapping[str, float],
+        /,
+        *,
+        by_costs: bool = False,
+    ) -> Any:
+        """The `Reviewer` by the policies of warnings and the costs of wrong decisions.
+
+        With `by_costs` the costs decide, even if a version has thresholds of its own.
+        """
+        del policies, costs, by_costs
         return Reviewer()
 
     def read_requests(self, path: Path, /) -> Iterator[Request | None]:

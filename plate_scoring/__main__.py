@@ -24,6 +24,7 @@ class Command(NamedTuple):
 COMMANDS: Final = {
     "serve": Command("service", "serve POST /reg/"),
     "train": Command("model.train", "train a model", "sklearn", "train"),
+    "evaluate": Command("model.evaluate", "measure a model on labelled rows", "sklearn", "train"),
     "score": Command("model.score", "score a CSV file without a server"),
     "simulate": Command("model.simulate", "write a CSV file of simulated readings"),
     "registry": Command("model.registry", "add, promote and roll back versions of models"),

@@ -24,7 +24,7 @@ from service.rollout.rollout_state import rollout_state
 from service.rollout.startup import Served, has_live, initial_scorer
 from service.runtime import runtime
 from service.scoring.live import Slot
-from service.scoring.thresholds import thresholds_of
+from service.scoring.thresholds import threshold_choice
 from service.server.request import Request
 from service.server.site import Site
 from service.telemetry.metrics import Metrics
@@ -119,7 +119,7 @@ def build() -> Application:
     try:
         settings = runtime().settings
         keys = ApiKeys(settings)
-        metrics = Metrics(keys.names, thresholds_of(settings), kept=settings.metrics_kept)
+        metrics = Metrics(keys.names, threshold_choice(settings), kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
         scorer = load_scorer(settings, metrics)
         scorer.prepare()

@@ -21,7 +21,7 @@ from model.regno.golden import readings as golden_readings
 from model.regno.model import MODEL
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
-from model.regno.review.decision import DECISIONS, Costs, Decision, Thresholds
+from model.regno.review.decision import DECISIONS, Costs, Decision, ThresholdChoice, Thresholds
 from model.regno.review.detail import Detail, Detailer
 from model.regno.review.guards import Checked, Guards
 from model.regno.schema import components
@@ -55,6 +55,7 @@ __all__ = [
     "RegnoScorer",
     "Row",
     "Score",
+    "ThresholdChoice",
     "Thresholds",
     "columns_of",
     "compare",

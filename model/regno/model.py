@@ -11,7 +11,7 @@ from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import Reading
-from model.regno.review.decision import Costs, Thresholds
+from model.regno.review.decision import Costs, ThresholdChoice
 from model.regno.review.detail import Detail, Detailer
 from model.regno.review.guards import Guards, Policy
 from model.regno.schema import components
@@ -25,7 +25,7 @@ from model.tables.blocks import Block
 class Reviewer(Guards):
     """Guards readings, and makes details of their scores."""
 
-    def __init__(self, policies: Mapping[str, Policy], thresholds: Thresholds) -> None:
+    def __init__(self, policies: Mapping[str, Policy], thresholds: ThresholdChoice) -> None:
         super().__init__(policies)
         self._detailer = Detailer(thresholds, self)
 
@@ -66,9 +66,16 @@ class RegnoModel(Model):
         """JSON Schemas of readings, scores, details and explanations."""
         return components(ref_template)
 
-    def reviewer(self, policies: Mapping[str, Any], costs: Mapping[str, float], /) -> "Reviewer":
-        """Guards by the policies, decisions by the costs."""
-        return Reviewer(policies, Thresholds(Costs(**costs)))
+    def reviewer(
+        self,
+        policies: Mapping[str, Any],
+        costs: Mapping[str, float],
+        /,
+        *,
+        by_costs: bool = False,
+    ) -> "Reviewer":
+        """Guards by the policies, decisions by the thresholds of a manifest or by the costs."""
+        return Reviewer(policies, ThresholdChoice(Costs(**costs), by_costs=by_costs))
 
     def read_requests(self, path: Path, /) -> Iterator[Reading | None]:
         """The readings of a CSV file, None for a row that is none. Raises ModelRefused."""

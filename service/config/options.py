@@ -153,6 +153,14 @@ class Settings(Struct, frozen=True):
     cost_manual: Annotated[
         float, Meta(ge=0, le=_HIGHEST_COST, description="Cost of a manual review.")
     ] = 0.3
+    thresholds: Annotated[
+        Literal["manifest", "costs"],
+        Meta(
+            description="Which thresholds decide: manifest, those that risk control wrote into "
+            "the live version's manifest, if it has any, else those of SCORING_COST_*; or costs, "
+            "always those of SCORING_COST_*."
+        ),
+    ] = "manifest"
     max_waiting: Annotated[
         int,
         Meta(

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, time
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 from flask import Blueprint, request
@@ -32,7 +32,7 @@ from service.rollout.rollout_state import RolloutState, Target, WorkerStatus
 from service.runtime import runtime
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
-from service.scoring.thresholds import thresholds_of
+from service.scoring.thresholds import threshold_choice
 from service.telemetry.log_formats import timestamp
 from service.telemetry.record import record_of
 
@@ -96,10 +96,14 @@ class WorkerState(Struct):
 
 
 class DecisionThresholds(Struct):
-    """The `positive` up to which the decision is `camera`, and from which on it is `network`."""
+    """The `positive` up to which the decision is `camera`, and from which on it is `network`.
+
+    `source` is `manifest` if they are the live version's own, `costs` if SCORING_COST_* make them.
+    """
 
     camera: float
     network: float
+    source: Literal["manifest", "costs"]
 
 
 class State(Struct):
@@ -107,7 +111,7 @@ class State(Struct):
 
     `positive` is the probability of `positive_class`, one of the model's two `classes`.
     `unexplained` is why POST /reg/explain answers 501, empty if it explains. `thresholds` are
-    those of the decisions, by SCORING_COST_*.
+    those of the decisions.
     """
 
     version: str
@@ -165,8 +169,7 @@ class ModelRoute:
         self._holds_secret = holds_secret
         self._limits = _limits(settings)
         self._model = catalog.entry(catalog.DEFAULT).load()
-        thresholds = thresholds_of(settings)
-        self._thresholds = DecisionThresholds(thresholds.camera, thresholds.network)
+        self._thresholds = threshold_choice(settings)
 
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
@@ -177,13 +180,21 @@ class ModelRoute:
             generation=order.target.generation if order else 0,
             registry=self._settings.registry,
             mixed=len({note.serving.version for note in notes}) > 1,
-            thresholds=self._thresholds,
+            thresholds=self._thresholds_of(scorer.manifest),
             workers=list(map(WorkerState.of, notes)),
             classes=list(scorer.classes),
             positive_class=scorer.positive_class,
             unexplained=scorer.unexplained or "",
         )
         return reply.ok(state)
+
+    def _thresholds_of(self, manifest: Any) -> DecisionThresholds:
+        thresholds = self._thresholds.of(manifest)
+        return DecisionThresholds(
+            thresholds.camera,
+            thresholds.network,
+            "manifest" if self._thresholds.is_own(manifest) else "costs",
+        )
 
     def versions(self) -> Reply:
         """All versions of the registry and their aliases."""

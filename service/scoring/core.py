@@ -27,13 +27,14 @@ _STEP_DETAILS: Final = 100
 
 
 def reviewer_of(model: Model, settings: Settings) -> Any:
-    """A model's reviewer, by the policies and costs of the settings."""
+    """A model's reviewer, by the policies, costs and thresholds of the settings."""
     costs = {
         "network_wrong": settings.cost_network_wrong,
         "camera_wrong": settings.cost_camera_wrong,
         "manual": settings.cost_manual,
     }
-    return model.reviewer(policies.parse(settings.guards, settings.unseen), costs)
+    chosen = policies.parse(settings.guards, settings.unseen)
+    return model.reviewer(chosen, costs, by_costs=settings.thresholds == "costs")
 
 
 class Scoring:

@@ -73,7 +73,11 @@ def test_what_is_counted_is_what_the_costs_decide(tmp_path: Path) -> None:
             ]
             state = client.get("/model").json()["body"]
         assert set(decisions) == {"network"}
-        assert state["thresholds"] == {"camera": 0.45, "network": 0.775}
+        assert state["thresholds"] == {
+            "camera": 0.45,
+            "network": 0.775,
+            "source": "costs",
+        }
         assert _samples(server, "scoring_decision_threshold_ratio") == {
             'decision="camera"': 0.45,
             'decision="network"': 0.775,

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from model.regno import BUNDLED, Costs, Detail, Detailer, Guards, RegnoScorer, Score, Thresholds
+from model.regno import (
+    BUNDLED,
+    Costs,
+    Detail,
+    Detailer,
+    Guards,
+    RegnoScorer,
+    Score,
+    ThresholdChoice,
+)
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from model.regno.review.detail import (
@@ -20,7 +29,7 @@ from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 
 Fields = dict[str, Any]
-_THRESHOLDS = Thresholds(Costs(1.0, 1.0, 0.3))
+_THRESHOLDS = ThresholdChoice(Costs(1.0, 1.0, 0.3))
 
 
 def _detail(scorer: RegnoScorer, fields: Fields, guards: Guards | None = None) -> Detail:

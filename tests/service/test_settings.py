@@ -69,6 +69,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "cost_network_wrong": ("5", 5.0),
     "cost_camera_wrong": ("2.5", 2.5),
     "cost_manual": ("0", 0.0),
+    "thresholds": ("costs", "costs"),
     "metrics_token": ("t", "t"),
     "metrics_token_file": (_TOKEN_FILE, _TOKEN_FILE),
     "metrics_bind": ("127.0.0.1:9100", "127.0.0.1:9100"),

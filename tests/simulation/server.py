@@ -29,7 +29,7 @@ from service.runtime.scoreboard import Scoreboard
 from service.scoring.batching import Batcher, Waiting
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
-from service.scoring.thresholds import thresholds_of
+from service.scoring.thresholds import threshold_choice
 from service.server.connection import Connection
 from service.server.request import Request
 from service.server.site import Budget, Site
@@ -382,7 +382,7 @@ def _flask(number: int) -> tuple[Any, Any]:
 
 @cache
 def _metrics() -> Metrics:
-    return Metrics((), thresholds_of(SETTINGS), kept=False)
+    return Metrics((), threshold_choice(SETTINGS), kept=False)
 
 
 @cache

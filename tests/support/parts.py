@@ -16,7 +16,7 @@ from service.overload.admission import Admission
 from service.rollout.rollout_state import RolloutState
 from service.runtime.scoreboard import PLACES, Scoreboard
 from service.scoring.live import Slot
-from service.scoring.thresholds import thresholds_of
+from service.scoring.thresholds import threshold_choice
 from service.telemetry.log_lines import Lines
 from service.telemetry.logs import ServerLogger
 from service.telemetry.metrics import Metrics
@@ -34,7 +34,7 @@ SiteMaker: TypeAlias = "Callable[..., Served]"
 def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = True) -> Parts:
     """Parts with a warm model, of which nothing is shared with another test."""
     keys = ApiKeys(settings)
-    metrics = Metrics(keys.names, thresholds_of(settings), kept=metrics_kept)
+    metrics = Metrics(keys.names, threshold_choice(settings), kept=metrics_kept)
     admission = Admission(settings, metrics.http.shed)
     slot = Slot(scorer, metrics, admission)
     slot.warm_up()

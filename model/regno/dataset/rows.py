@@ -74,11 +74,21 @@ class Fault(NamedTuple):
     reason: str
 
 
+class Choices(NamedTuple):
+    """`positive` is the word that `Labels` takes, `extra` are further columns to keep."""
+
+    positive: str = ""
+    extra: Sequence[str] = ()
+
+
+_USUAL: Final = Choices()
+
+
 class Contents(NamedTuple):
     """The contents of a file: its good rows in their order, and the faults of the others.
 
     `warnings` are the good rows by warning, `plate_lengths` is as in a manifest, `format` is what
-    was found out about the file.
+    was found out about the file. `extra` are other columns of the good rows, as text.
     """
 
     rows: LabelledRows
@@ -86,18 +96,52 @@ class Contents(NamedTuple):
     warnings: dict[str, int]
     plate_lengths: int
     format: Format
+    extra: pd.DataFrame
 
 
 class _Part(NamedTuple):
     """The same of one parcel: `columns` are the fields of its good rows, in pieces.
 
-    `plates` are its rows with a plate in a column of names, by the column.
+    `plates` are its rows with a plate in a column of names, by the column; `extra` are the cells of
+    the other columns.
     """
 
     rows: list[LabelledRows]
     faults: list[Fault]
     columns: list[Columns]
     plates: Mapping[str, int] = {}
+    extra: Sequence[Sequence[str]] = ()
+
+
+class Labels:
+    """Makes labels of cells: of 0 and 1, or of two words, one of which is named."""
+
+    def __init__(self, positive: str = "") -> None:
+        """`positive` is the word that means that the network is right; "": they are 0 and 1."""
+        self._positive = positive.strip().casefold()
+        self._negative = ""
+
+    def of(self, cells: Sequence[bytes]) -> Array:
+        """The labels, -1 where a cell is none, shape (cells,)."""
+        if not self._positive:
+            return np.array([_LABELS.get(cell, -1) for cell in cells])
+        return np.array([self._word(cell) for cell in cells])
+
+    def _word(self, cell: bytes) -> int:
+        word = cell.decode(errors="replace").strip().casefold()
+        if word == self._positive:
+            return 1
+        # The first other word is the negative one.
+        self._negative = self._negative or word
+        return 0 if word and word == self._negative else -1
+
+    def fault(self, cell: bytes) -> str:
+        """Why a cell is no label; a word is repeated only if no plate can be it."""
+        text = cell.decode(errors="replace").strip().lower()
+        if not text:
+            return EMPTY
+        expected = "must be one of two words" if self._positive else "must be 0 or 1"
+        return f"{expected}, not {text}" if text in _SHOWN else expected
 
 
 def read(
@@ -105,19 +149,25 @@ def read(
     label: str,
     progress: Callable[[int], object],
     options: Options = SNIFFED,
+    choices: Choices = _USUAL,
 ) -> Contents:
     """Read a whole file, of any form that `model.tables` knows.
 
     `label` names the column of labels; `progress` is called with the number of bytes that are read
     more. Raises OSError, and TableRefused if the file is not such a table.
     """
+    positive, extra = choices
     if label in FIELDS:
         raise TableRefused(f"{label} is a field of the reading and can't be the label")
     rows, faults, warnings = [], [], _Warnings()
     plates: Counter[str] = Counter()
-    with open_table(file, [*FIELDS, label], options) as table:
+    labels_of = Labels(positive)
+    kept: list[list[str]] = [[] for _ in extra]
+    with open_table(file, [*FIELDS, label, *extra], options) as table:
         for parcel in table.parcels(_PARCEL_ROWS):
-            part = _part(cells_of(parcel, table.layout), label)
+            part = _part(cells_of(parcel, table.layout), label, labels_of)
+            for column, cells in zip(kept, part.extra, strict=False):
+                column.extend(cells)
             plates.update(part.plates)
             _check_plates(plates)
             rows += part.rows
@@ -128,7 +178,8 @@ def read(
     tables, labels, times = zip(*(rows or [_NONE]), strict=True)
     joined = pd.concat(tables, ignore_index=True)
     good = LabelledRows(joined, np.concatenate(labels), np.concatenate(times))
-    return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths, found)
+    others = pd.DataFrame(dict(zip(extra, kept, strict=True)))
+    return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths, found, others)
 
 
 class _Warnings:
@@ -148,15 +199,17 @@ class _Warnings:
             self.counts.update(self._doubts.count(columns))
 
 
-def _part(cells: Cells, label: str) -> _Part:
+def _part(cells: Cells, label: str, labels_of: Labels) -> _Part:
     """The rows of a parcel as one part, none when it has no good row."""
     if not cells.lines:
         return _Part([], [], [])
-    *fields, given = cells.columns
-    labels = np.array([_LABELS.get(cell, -1) for cell in given])
+    fields, (given, *others) = cells.columns[: len(FIELDS)], cells.columns[len(FIELDS) :]
+    labels = labels_of.of(given)
     plates = _plates(fields)
     named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}
-    known = named | _with_labels(cells, given, labels, label)
+    unlabelled = np.flatnonzero(labels < 0).tolist()
+    unnamed = {row: f"{label}: {labels_of.fault(given[row])}" for row in unlabelled}
+    known = named | unnamed | cells.faults
     checked = check(fields, known)
     counts = {name: len(at) for name, at in plates.items()}
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
@@ -168,7 +221,8 @@ def _part(cells: Cells, label: str) -> _Part:
     times = np.array([_second(fields[_TIME][row]) for row in good], dtype="datetime64[s]")
     pieces = list(checked.pieces())
     rows = LabelledRows(_table(pieces), labels[good], times)
-    return _Part([rows], faults, [columns for _, columns in pieces], counts)
+    extra = [[cells[row].decode(errors="replace") for row in good.tolist()] for cells in others]
+    return _Part([rows], faults, [columns for _, columns in pieces], counts, extra)
 
 
 def _plates(fields: Sequence[Sequence[bytes]]) -> dict[str, list[int]]:
@@ -187,18 +241,6 @@ def _check_plates(rows: Mapping[str, int]) -> None:
                 f"{name} of {count} rows and more holds what may be number plates, which are "
                 "personal data: is it another column?"
             )
-
-
-def _with_labels(cells: Cells, given: Sequence[bytes], labels: Array, label: str) -> dict[int, str]:
-    unlabelled = np.flatnonzero(labels < 0).tolist()
-    return {row: f"{label}: {_no_label(given[row])}" for row in unlabelled} | cells.faults
-
-
-def _no_label(cell: bytes) -> str:
-    text = cell.decode(errors="replace").strip().lower()
-    if not text:
-        return EMPTY
-    return f"must be 0 or 1, not {text}" if text in _SHOWN else "must be 0 or 1"
 
 
 def _table(pieces: Sequence[tuple[Array, Columns]]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The model card and the training report as Markdown, by the templates in `templates/`.
+"""Model card, training report (Markdown) and evaluation (HTML), by the templates in `templates/`.
 
 `python -m model.regno.evaluation.render` renders the card of the bundled model anew.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from model.regno.evaluation import plot
 from model.regno.model_file import manifest
@@ -19,6 +20,7 @@ from model.regno.model_file.manifest import Manifest
 from model.regno.scorer import BUNDLED
 
 if TYPE_CHECKING:
+    from model.regno.evaluation.quality import Evaluation
     from model.regno.evaluation.report import Report
 
 CARD: Final = "MODEL_CARD.md"
@@ -50,6 +52,16 @@ def card(described: Manifest, size: int) -> str:
 def report(trained: "Report") -> str:
     """The training report."""
     return _render("REPORT.md", report=trained)
+
+
+def evaluation(made: "Evaluation", charts: Mapping[str, str]) -> str:
+    """The page of an evaluation: one HTML file that needs nothing else; `charts` are SVG."""
+    template = _pages.get_template("EVALUATION.html.j2")
+    return template.render(
+        made=made,
+        charts={name: Markup(svg) for name, svg in charts.items()},  # noqa: S704 - our own
+        metrics=METRICS,
+    )
 
 
 def write_card(folder: Path) -> None:
@@ -101,8 +113,12 @@ def _render(name: str, **values: object) -> str:
     return _templates.get_template(f"{name}.j2").render(values)
 
 
+_folder: Final = FileSystemLoader(Path(__file__).with_name("templates"))
+_pages: Final = Environment(
+    loader=_folder, undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
 _templates: Final = Environment(  # noqa: S701 - Markdown; what comes from the data goes through cell
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    loader=_folder,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -28,6 +28,21 @@ class Feature(Struct):
     kind: str
 
 
+class OwnThresholds(Struct, frozen=True):
+    """Thresholds of decisions that risk control found on labelled rows, so many.
+
+    With the confidence at most the shares `max_camera_error` and `max_network_error` of the
+    automatic decisions of either side are wrong.
+    """
+
+    camera: float
+    network: float
+    max_camera_error: float
+    max_network_error: float
+    confidence: float
+    rows: int
+
+
 class Manifest(Struct):
     """What is known about a model.
 
@@ -37,6 +52,7 @@ class Manifest(Struct):
     numeric feature; `plate_lengths` for how many plate lengths, from 0 on, the network has a
     confidence. `classes` are the names of the model's two classes in its own order, and
     `positive_class` the one that means that the network is right; older manifests lack both.
+    `thresholds` are those of decisions, if the model has its own.
     `unexplained` is why contributions can't be worked out, "" if they can, None if not known.
     `calibration` is what is done to the model's probabilities before they are served.
     For a model that came without a manifest, training and metrics are empty.
@@ -59,6 +75,7 @@ class Manifest(Struct):
     unexplained: str | None = None
     plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
     calibration: Calibration | None = None
+    thresholds: OwnThresholds | None = None
 
 
 def load_for(model: Path, sha256: str) -> Manifest | None:

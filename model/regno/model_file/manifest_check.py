@@ -37,6 +37,7 @@ def fault(manifest: Manifest, model: BinaryModel) -> str:
         _borders(manifest, model),
         _plate_lengths(manifest),
         _calibration(manifest),
+        _thresholds(manifest),
         _texts(manifest),
     )
     return next(faults, "")
@@ -160,6 +161,12 @@ def _calibration(manifest: Manifest) -> Iterator[str]:
             yield "calibration: probabilities do not rise from 0 to 1"
         if calibration.probabilities[0] == calibration.probabilities[-1]:
             yield "calibration: it gives every reading the same score"
+
+
+def _thresholds(manifest: Manifest) -> Iterator[str]:
+    # Not `camera > network`, which NaN is not either.
+    if (own := manifest.thresholds) and not 0 <= own.camera <= own.network <= 1:
+        yield "thresholds: they must be from 0 to 1, the camera's not above the network's"
 
 
 def _texts(manifest: Manifest) -> Iterator[str]:

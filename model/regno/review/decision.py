@@ -14,9 +14,11 @@ Information Theory 16, 1970) with the cost matrix of Elkan (The foundations of c
 learning, IJCAI 2001).
 """
 
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, Self, TypeAlias, get_args
 
 from msgspec import Struct
+
+from model.regno.model_file.manifest import Manifest
 
 Decision: TypeAlias = Literal["camera", "network", "manual"]
 DECISIONS: Final[tuple[Decision, ...]] = get_args(Decision)
@@ -33,6 +35,9 @@ class Costs(Struct, frozen=True):
     manual: float
 
 
+DEFAULT_COSTS: Final = Costs(network_wrong=1.0, camera_wrong=1.0, manual=0.3)
+
+
 class Thresholds:
     """The camera's reading is taken up to `camera`, the network's from `network` on."""
 
@@ -43,6 +48,13 @@ class Thresholds:
             both = costs.network_wrong / (costs.network_wrong + costs.camera_wrong)
             self.camera = self.network = both
 
+    @classmethod
+    def at(cls, camera: float, network: float) -> Self:
+        """Thresholds that costs do not determine; `camera` is not above `network`."""
+        thresholds = cls.__new__(cls)
+        thresholds.camera, thresholds.network = camera, network
+        return thresholds
+
     def decide(self, positive: float) -> Decision:
         """The cheapest choice for a probability that the network is right."""
         if positive >= self.network:
@@ -52,3 +64,22 @@ class Thresholds:
     def margin(self, positive: float) -> float:
         """How far a probability is from the nearest threshold."""
         return min(abs(positive - self.camera), abs(positive - self.network))
+
+
+class ThresholdChoice:
+    """Which thresholds decide: those of a model's manifest, or the cheapest by costs."""
+
+    def __init__(self, costs: Costs, *, by_costs: bool = False) -> None:
+        """`by_costs`: the costs determine the thresholds, whatever a manifest has."""
+        self._cheapest = Thresholds(costs)
+        self._by_costs = by_costs
+
+    def of(self, described: Manifest | None) -> Thresholds:
+        """The thresholds for the scores of a model, by its manifest."""
+        if described is None or described.thresholds is None or self._by_costs:
+            return self._cheapest
+        return Thresholds.at(described.thresholds.camera, described.thresholds.network)
+
+    def is_own(self, described: Manifest | None) -> bool:
+        """Whether they are those of the manifest."""
+        return self.of(described) is not self._cheapest

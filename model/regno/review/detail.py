@@ -20,7 +20,7 @@ from model.regno.doubts.finder import (
 )
 from model.regno.features import field_of
 from model.regno.request import Reading
-from model.regno.review.decision import Decision, Thresholds
+from model.regno.review.decision import Decision, ThresholdChoice
 from model.regno.review.guards import Guards
 from model.regno.review.spelling import nearest
 from model.regno.score import Score
@@ -91,7 +91,7 @@ Doubt: TypeAlias = (
 
 
 class Detail(Score):
-    """A score, the decision that costs least by it, and what makes it doubtful.
+    """A score, the decision by it, and what makes it doubtful.
 
     `margin` is how far `positive` is from the nearest threshold of the decision; `model` the
     version that scored.
@@ -106,18 +106,18 @@ class Detail(Score):
 class Detailer:
     """Makes details of scores, by thresholds and by the guards that the rows went through."""
 
-    def __init__(self, thresholds: Thresholds, guards: Guards) -> None:
+    def __init__(self, thresholds: ThresholdChoice, guards: Guards) -> None:
         self._thresholds = thresholds
         self._guards = guards
 
     def of(self, scorer: RegnoScorer, reading: Reading, score: Score) -> Detail:
         """The detail of the score that a reading, as it was sent, got."""
-        positive = score.positive
+        positive, thresholds = score.positive, self._thresholds.of(scorer.manifest)
         return Detail(
             score.negative,
             positive,
-            self._thresholds.decide(positive),
-            self._thresholds.margin(positive),
+            thresholds.decide(positive),
+            thresholds.margin(positive),
             list(self._doubts(scorer, reading)),
             scorer.version,
         )

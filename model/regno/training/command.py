@@ -1,21 +1,15 @@
 """The command `python -m model.train`."""
 
-import hashlib
 import shlex
 import shutil
 import signal
 import sys
 import time
 from argparse import Namespace
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
-from tqdm import tqdm
-
-from model.bulk.outcome import by_reason
 from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import (
@@ -27,8 +21,8 @@ from model.registry import (
     open_registry,
 )
 from model.registry.ingest import ingest
-from model.regno.dataset import rows as dataset
-from model.regno.dataset.rows import Fault, LabelledRows
+from model.regno.dataset.rows import LabelledRows
+from model.regno.evaluation.labelled_file import Reading, read_file
 from model.regno.evaluation.report import Report, Source
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.regno.training import bundled, candidate, parameters
@@ -37,8 +31,6 @@ from model.regno.training.learner import Learner
 from model.regno.training.options import LABEL, NAME, ROWS
 from model.tables.errors import TableRefused
 from model.tables.format import options_of
-
-_SHOWN_FAULTS: Final = 10
 
 
 def run(options: Namespace) -> int:
@@ -143,43 +135,14 @@ def _command(what: str, which: object, options: Namespace) -> str:
 
 def _rows(options: Namespace, signals: SignalFlag) -> tuple[LabelledRows, Source]:
     """The good rows. Raises Exit if there are bad ones and --skip-bad is not given."""
-    path, label = options.data, options.label or LABEL
-    with os_errors_exit(66, path), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.seek(0, 2)
-        file.seek(0)
-        disable = True if options.no_progress else None
-        with tqdm(total=size, desc="Reading", unit="B", unit_scale=True, disable=disable) as bar:
-
-            def progress(size: int) -> None:
-                bar.update(size)
-                signals.check()
-
-            rows, faults, warnings, plate_lengths, found = dataset.read(
-                file, label, progress, options_of(options)
-            )
-    if not found.is_plain:
-        sys.stderr.write(f"{path}: {found}\n")
-    reasons = Counter(fault.reason for fault in faults)
-    if faults:
-        _report_faults(path, faults, reasons, len(rows.labels), skipping=options.skip_bad)
-    left_out, count = dict(reasons.most_common()), len(rows.labels)
-    return rows, Source(path.name, digest, label, count, left_out, warnings, plate_lengths)
-
-
-def _report_faults(
-    path: Path, faults: Sequence[Fault], reasons: Counter[str], good: int, *, skipping: bool
-) -> None:
-    """Report bad rows: the lines of the first ones, and counts by reason."""
-    lines = [f"  line {fault.line}: {fault.reason}\n" for fault in faults[:_SHOWN_FAULTS]]
-    if len(faults) > _SHOWN_FAULTS:
-        lines += [f"  and {len(faults) - _SHOWN_FAULTS} more; in all\n", by_reason(reasons)]
-    count = f"{path}: {len(faults)} of {good + len(faults)} rows are bad"
-    if skipping and good:
-        sys.stderr.write("".join([f"{count} and left out\n", *lines]))
-        return
-    hint = "; --skip-bad leaves them out" if good else ""
-    raise Exit(65, "".join([f"{count}{hint}\n", *lines]).rstrip("\n"))
+    reading = Reading(
+        options.label or LABEL,
+        format=options_of(options),
+        skip_bad=options.skip_bad,
+        progress=not options.no_progress,
+    )
+    contents, source = read_file(options.data, reading, signals)
+    return contents.rows, source
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter
 
 from model import catalog
-from model.regno import Thresholds
+from model.regno import ThresholdChoice
 from service.telemetry.metrics.http import HttpMetrics
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
 from service.telemetry.metrics.predictions import Behaviour, BehaviourMetrics
@@ -29,7 +29,7 @@ class Metrics:
     def __init__(
         self,
         key_names: Iterable[str],
-        thresholds: Thresholds,
+        thresholds: ThresholdChoice,
         *,
         kept: bool = True,
     ) -> None:

@@ -17,7 +17,7 @@ from model.regno import (
     RegnoScorer,
     Row,
     Score,
-    Thresholds,
+    ThresholdChoice,
     named,
     parts,
 )
@@ -34,7 +34,7 @@ _NONE: Final = -1.0
 class BehaviourMetrics:
     """The series; `Behaviour` fills them for one scorer."""
 
-    def __init__(self, registry: CollectorRegistry, thresholds: Thresholds) -> None:
+    def __init__(self, registry: CollectorRegistry, thresholds: ThresholdChoice) -> None:
         """`thresholds` make the decisions that are counted."""
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -48,7 +48,7 @@ class BehaviourMetrics:
         )
         self.decisions = counter(
             "scoring_decisions",
-            "Rows by the decision that costs least, as in the details.",
+            "Rows by their decision, as in the details.",
             "decision",
             "camera_class",
         )
@@ -113,7 +113,8 @@ class Behaviour:
         self._metrics = metrics
         self._classes_of = scorer.classes_of
         self._classes = frozenset(scorer.camera_classes)
-        self._decide = metrics.thresholds.decide
+        self._thresholds = metrics.thresholds.of(scorer.manifest)
+        self._decide = self._thresholds.decide
         self._decisions = {
             (decision, camera_class): metrics.decisions.labels(decision, camera_class)
             for decision in DECISIONS
@@ -141,7 +142,7 @@ class Behaviour:
     def show(self) -> None:
         """Its model is live: show the reference to measure drift by, and the thresholds."""
         for side in ("camera", "network"):
-            threshold = getattr(self._metrics.thresholds, side)
+            threshold = getattr(self._thresholds, side)
             self._metrics.thresholds_in_force.labels(side).set(threshold)
         self._metrics.accuracy.set(_NONE if self._accuracy is None else self._accuracy)
         for variable in self._drift.reference:
