@@ -27,7 +27,7 @@ _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
 # Steps of parsing at a time: heads, chunks, lines between chunks. A request of one row is two; 500
 # new connections of one moment, each with a body in small chunks, must not make a long iteration.
-_STEPS: Final = 8
+_STEPS: Final = 16
 # A client that takes less of a reply than so much in so long does not read.
 _LEAST_TAKEN: Final = 16 * 1024
 _SEND_SECONDS: Final = 10.0
