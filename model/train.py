@@ -7,16 +7,21 @@ from typing import Final
 
 from model.regno.training.options import parsed
 
-# Packages of the dependency group `train`: what only serves goes without.
+# Packages of the extra `train`: what only serves goes without.
 _NEEDED: Final = {"sklearn": "scikit-learn", "matplotlib": "matplotlib"}
+_NEEDED_TO_TUNE: Final = {**_NEEDED, "optuna": "optuna"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the command line says; print a summary. Returns the exit status."""
     options = parsed(arguments)
-    if missing := [package for name, package in _NEEDED.items() if find_spec(name) is None]:
+    needed = _NEEDED_TO_TUNE if options.tune else _NEEDED
+    if missing := [package for name, package in needed.items() if find_spec(name) is None]:
         packages = " and ".join(missing)
-        sys.stderr.write(f"python -m model.train: {packages} not installed: run make setup\n")
+        sys.stderr.write(
+            f"python -m model.train: {packages} not installed: "
+            "run make setup, or pip install 'plate-scoring[train]'\n"
+        )
         return 69
     from model.regno.training.command import run  # noqa: PLC0415 - imports these packages
 

@@ -212,12 +212,14 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 class Terminal:
-    """The command on 100,000 trees, with a terminal as its standard error; `shown` is its text."""
+    """The command with a terminal as its standard error, whose text is `shown`."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, trees: int = 100_000, depth: int = 8) -> None:
         write(folder / "rows.csv", labelled(1000))
         (folder / "long.toml").write_text(
-            "[catboost]\niterations = 100000\nearly_stopping_rounds = 100000\n", encoding="utf-8"
+            f"[catboost]\niterations = {trees}\nearly_stopping_rounds = {trees}\n"
+            f"depth = {depth}\n[tune.ranges]\ndepth = [{depth}, {depth}]\n",
+            encoding="utf-8",
         )
         command = [sys.executable, "-m", "model.train", "--data", "rows.csv", "--out", "out"]
         command += ["--parameters", "long.toml", *options]

@@ -11,6 +11,7 @@ from model.regno.training.parameters import CatBoostParameters
 from tests.support.labelled import labelled, run, write
 
 _KEYS = ", ".join(CatBoostParameters.__struct_fields__)
+_TABLES = "split, catboost, tune, features"
 _WHOLE = "must be a whole number at least 1 and at most"
 
 
@@ -27,13 +28,21 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[catboost]\niteration = 5\n", f"catboost: there is no iteration, only {_KEYS}"),
-        ("[forest]\ndepth = 5\n", "the file: there is no forest, only split, catboost, features"),
-        ("depth = 5\n", "the file: there is no depth, only split, catboost, features"),
+        (
+            "[forest]\ndepth = 5\n",
+            f"the file: there is no forest, only {_TABLES}",
+        ),
+        ("depth = 5\n", f"the file: there is no depth, only {_TABLES}"),
         ("[catboost]\nrsm = 0\n", "catboost.rsm: must be a number above 0 and at most 1"),
         ("[catboost]\nbootstrap_type = 'MSV'\n", "must be one of Bayesian, Bernoulli, MVS, No"),
-        ("[catboost]\nclass_weights = [1]\n", "must be a list of 2 numbers above 0"),
+        ("[catboost]\nclass_weights = [1]\n", "must be a list of 2 numbers"),
         ("[catboost]\nmax_leaves = 9\n", "catboost: max_leaves option works only with lossguide"),
         ("[catboost]\nmin_data_in_leaf = 9\n", "catboost: min_data_in_leaf works only with"),
+        ("[tune]\nrows = 5\n", "tune.rows: must be a whole number at least 100"),
+        ("[tune.ranges]\ndepth = [8, 4]\n", "tune.ranges: depth: 8 is above 4"),
+        ("[tune.ranges]\ndepth = [4, 17]\n", "tune.ranges: depth: must be a whole number at"),
+        ("[tune.ranges]\ndepth = 4\n", "tune.ranges.depth: must be a list of 2 numbers"),
+        ("[tune.ranges]\nrsm = [0.5, 1]\n", "tune.ranges: there is no rsm, only learning_rate, "),
         ("[features]\nwithout = 'month'\n", "features.without: must be a list of texts"),
         ("[features]\nwithout = ['mont']\n", "features.without: there is no feature mont, only "),
         ("[split]\ntest = 0.2\n", "split: there is no test, only validation, held_out"),

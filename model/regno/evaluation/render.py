@@ -15,13 +15,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from model.regno.evaluation import plot
+from model.regno.evaluation.report import spread
 from model.regno.model_file import manifest
 from model.regno.model_file.manifest import Manifest
 from model.regno.scorer import BUNDLED
 
 if TYPE_CHECKING:
     from model.regno.evaluation.quality import Evaluation
-    from model.regno.evaluation.report import Report
+    from model.regno.evaluation.report import Fold, Report
 
 CARD: Final = "MODEL_CARD.md"
 METRICS: Final = {
@@ -105,6 +106,18 @@ def _table(
     return "\n".join((head, "|---|" + "---:|" * len(columns), *lines))
 
 
+def _folds_table(folds: Sequence["Fold"]) -> str:
+    """A table of windows, with the mean and the standard deviation over them at its end."""
+    rows: dict[str, Any] = {
+        fold.first: {"last": fold.last, "rows": fold.rows, "trees": fold.trees, **fold.metrics}
+        for fold in folds
+    }
+    for at, name in enumerate(("mean", "standard deviation")):
+        figures = {metric: pair[at] for metric, pair in spread(folds).items()}
+        rows[name] = {"last": None, "trees": None, **figures, "rows": None}
+    return _table("From", rows, dict(last="To", rows="Rows", trees="Trees", **METRICS))
+
+
 def _value(row: object, column: str) -> object:
     return row[column] if isinstance(row, Mapping) else getattr(row, column)
 
@@ -125,7 +138,9 @@ _templates: Final = Environment(  # noqa: S701 - Markdown; what comes from the d
     keep_trailing_newline=True,
 )
 _templates.filters.update(cell=cell)
-_templates.globals.update(table=_table, metrics=METRICS, models=_MODELS, diagram=plot.FILE_NAME)
+_templates.globals.update(
+    table=_table, folds_table=_folds_table, metrics=METRICS, models=_MODELS, diagram=plot.FILE_NAME
+)
 
 
 def main() -> int:

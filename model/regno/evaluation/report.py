@@ -4,7 +4,7 @@ It names no plate, and a camera class only if enough rows have it.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -76,6 +76,33 @@ class Trees(Struct, frozen=True):
     stopped_early: bool
 
 
+class Fold(Struct, frozen=True):
+    """One window of held-out rows, and the metrics of a model of the rows before it."""
+
+    trained_on: int
+    rows: int
+    first: str
+    last: str
+    trees: int
+    metrics: dict[str, float]
+
+
+class Search(Struct, frozen=True):
+    """How parameters were found: trials on so many rows, with so many trees at most.
+
+    `pruned` trials were stopped as they were worse than others. `usual` is the validation rows' log
+    loss with the parameters as they were, `best` that with the `chosen` ones.
+    """
+
+    trials: int
+    pruned: int
+    rows: int
+    trees: int
+    usual: float
+    best: float
+    chosen: dict[str, float]
+
+
 class Slice(Struct, frozen=True):
     """One camera class: `believed` is the share of rows with the network above one half.
 
@@ -101,6 +128,8 @@ class Report(Struct, frozen=True):
     the features and time of a row with the other label.
     `calibration` is how the probabilities are calibrated, None if they are not, and `uncalibrated`
     the metrics of the probabilities before.
+    `folds` are the windows of a cross-validation from old to new, none without one; `search` is how
+    the parameters were found, None if they were given.
     `refit`: the model was trained again on all rows after measuring. `commit` is that of the code,
     "" if it is not known, and `seconds` what the run took.
     """
@@ -112,6 +141,8 @@ class Report(Struct, frozen=True):
     seed: int
     parameters: dict[str, Any]
     trees: Trees
+    folds: list[Fold]
+    search: Search | None
     refit: bool
     commit: str
     seconds: float
@@ -163,6 +194,15 @@ def _slice(labels: Array, new: Array, other: Array | None) -> Slice:
         believed=float((new > 0.5).mean()),
         flips=None if other is None else int(flips(new, other).sum()),
     )
+
+
+def spread(folds: Sequence[Fold]) -> dict[str, tuple[float, float]]:
+    """The mean and the standard deviation of each metric over the windows."""
+    return {
+        name: (float(values.mean()), float(values.std(ddof=1)))
+        for name in folds[0].metrics
+        for values in [np.array([fold.metrics[name] for fold in folds])]
+    }
 
 
 def unseen(split: Split) -> dict[str, int]:

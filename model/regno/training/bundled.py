@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from model.cli import SignalFlag
 from model.regno import golden
 from model.regno.drift.reference import reference
 from model.regno.evaluation import metrics, render
@@ -24,6 +23,7 @@ from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
 from model.regno.scorer import BUNDLED
 from model.regno.training import fit
+from model.regno.training.fit import Run
 from model.regno.training.simulate import Sample, simulate
 
 # Apart from the training seed, so that the golden requests never change with it.
@@ -37,13 +37,11 @@ def golden_requests() -> list[dict[str, Any]]:
     return [golden.example(), *(dict(sample.request) for sample in simulated)]
 
 
-def make(
-    out: Path, rows: int, seed: int, *, progress: bool = True, signals: SignalFlag | None = None
-) -> manifest.Manifest:
+def make(out: Path, rows: int, seed: int, run: Run) -> manifest.Manifest:
     """Simulate, train, measure, write into the folder `out`. A fifth of the rows is held out."""
     samples = simulate(rows, seed)
     cut = rows * 4 // 5
-    model = fit.train(samples[:cut], seed, progress=progress, signals=signals)
+    model = fit.train(samples[:cut], seed, run=run)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".train-") as temporary:
         folder = Path(temporary)

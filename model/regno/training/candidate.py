@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,54 +16,23 @@ from model.regno.dataset.split import Split, by_time
 from model.regno.drift.reference import reference
 from model.regno.evaluation import comparison, metrics, plot, render, report
 from model.regno.evaluation.comparison import Comparison
-from model.regno.evaluation.report import Report, Source, Trees
+from model.regno.evaluation.report import Fold, Report
 from model.regno.features import CATEGORICAL
 from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest, vocabulary
 from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.scorer import RegnoScorer
-from model.regno.training import calibrators
-from model.regno.training.calibrators import Method
+from model.regno.training import calibrators, folds
 from model.regno.training.commit import commit
 from model.regno.training.learner import Learner
+from model.regno.training.measuring import Job, Measured, measure, trees_of
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
 MODEL: Final = "regno.cbm"
 REPORT: Final = "report.json"
 REPORT_TEXT: Final = "REPORT.md"
-
-
-class Job(NamedTuple):
-    """How to train, what the rows came from, and the model to compare with, if any.
-
-    `refit`: the model that is kept is trained again on all rows, after measuring. `calibrate`
-    is how probabilities are calibrated, if at all. `started` is when the run began, by the
-    monotonic clock.
-    """
-
-    learner: Learner
-    source: Source
-    against: RegnoScorer | None = None
-    refit: bool = False
-    calibrate: Method | None = None
-    started: float = 0.0
-
-
-class Measured(NamedTuple):
-    """A trained model, and the probabilities that it gives, shape (rows,).
-
-    `validation` and `uncalibrated` are those of CatBoost, of the validation and the held-out rows;
-    `positives` those of the held-out rows that would be served.
-    """
-
-    model: BinaryModel
-    trees: Trees
-    validation: Array
-    uncalibrated: Array
-    positives: Array
-    calibration: Calibration | None
 
 
 def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
@@ -74,12 +43,14 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     Raises DataRefused, and OSError.
     """
     split = by_time(rows, job.learner.parameters.split)
+    if job.study:
+        job = _tuned(split, job, job.study)
     measured = _measured(split, job, folder / MODEL)
     kept, calibration = measured.model, measured.calibration
     if job.refit:
         kept = _refitted(split, job.learner, measured.trees.kept, folder / MODEL)
         calibration = _calibration_of_refit(split, job, measured)
-    made = _report(measured, kept, split, job)
+    made = _report(measured, kept, split, job, folds.measured(rows, job, measured))
     provenance = _provenance(kept, measured, split, made)._replace(calibration=calibration)
     described = build(kept, MODEL, made.version, provenance)
     manifest.write(described, folder / manifest.FILE_NAME)
@@ -90,29 +61,27 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     return made
 
 
+def _tuned(split: Split, job: Job, study: Path) -> Job:
+    """The job with the parameters that a search finds."""
+    from model.regno.training import search  # noqa: PLC0415 - Optuna, which only this needs
+
+    catboost, how = search.search(split, job.learner, job.trials, study, job.source.sha256)
+    parameters = msgspec.structs.replace(job.learner.parameters, catboost=catboost)
+    return job._replace(learner=job.learner._replace(parameters=parameters), search=how)
+
+
 def _measured(split: Split, job: Job, path: Path) -> Measured:
-    learner = job.learner
-    fitted = learner.fit_until_best(split.train, split.validation)
-    model = _saved(fitted, path)
-    validation, positives = (
-        model.probabilities_of_table(learner.table(part))[:, 1]
-        for part in (split.validation, split.held_out)
-    )
-    calibration = _calibration(job, split.validation.labels, validation)
-    calibrated = calibration.apply(positives) if calibration else positives
-    trees = _trees(fitted, learner)
-    return Measured(model, trees, validation, positives, calibrated, calibration)
-
-
-def _calibration(job: Job, labels: Array, probabilities: Array) -> Calibration | None:
-    return calibrators.fit(job.calibrate, labels, probabilities) if job.calibrate else None
+    fitted = job.learner.fit_until_best(split.train, split.validation)
+    return measure(_saved(fitted, path), trees_of(fitted, job.learner), split, job)
 
 
 def _calibration_of_refit(split: Split, job: Job, measured: Measured) -> Calibration | None:
     """By all rows that the measured model did not learn from: the final one learnt from all."""
+    if not job.calibrate:
+        return None
     labels = np.concatenate((split.validation.labels, split.held_out.labels))
     probabilities = np.concatenate((measured.validation, measured.uncalibrated))
-    return _calibration(job, labels, probabilities)
+    return calibrators.fit(job.calibrate, labels, probabilities)
 
 
 def _refitted(split: Split, learner: Learner, trees: int, path: Path) -> BinaryModel:
@@ -136,13 +105,9 @@ def _loaded(path: Path) -> BinaryModel:
         raise DataRefused(f"the trained model can't be served: {reason}") from reason
 
 
-def _trees(fitted: CatBoostClassifier, learner: Learner) -> Trees:
-    options = learner.parameters.catboost
-    last = fitted.get_best_iteration() + options.early_stopping_rounds
-    return Trees(options.iterations, fitted.tree_count_, last < options.iterations)
-
-
-def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Report:
+def _report(
+    measured: Measured, kept: BinaryModel, split: Split, job: Job, windows: list[Fold]
+) -> Report:
     positives, trees = measured.positives, measured.trees
     held_out = split.held_out
     others = _scores_of(job.against, held_out) if job.against else None
@@ -166,6 +131,8 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         seed=job.learner.seed,
         parameters=msgspec.to_builtins(job.learner.parameters),
         trees=trees,
+        folds=windows,
+        search=job.search,
         refit=job.refit,
         commit=commit(),
         seconds=round(time.monotonic() - job.started, 1),

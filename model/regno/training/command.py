@@ -23,12 +23,13 @@ from model.registry import (
 from model.registry.ingest import ingest
 from model.regno.dataset.rows import LabelledRows
 from model.regno.evaluation.labelled_file import Reading, read_file
-from model.regno.evaluation.report import Report, Source
+from model.regno.evaluation.report import Report, Source, spread
 from model.regno.scorer import BUNDLED, RegnoScorer
-from model.regno.training import bundled, candidate, parameters
-from model.regno.training.candidate import Job
+from model.regno.training import bundled, candidate, folds, parameters
+from model.regno.training.fit import Run
 from model.regno.training.learner import Learner
-from model.regno.training.options import LABEL, NAME, ROWS
+from model.regno.training.measuring import Job
+from model.regno.training.options import LABEL, NAME, ROWS, STUDY
 from model.tables.errors import TableRefused
 from model.tables.format import options_of
 
@@ -54,12 +55,15 @@ def _train_bundled(options: Namespace, signals: SignalFlag) -> None:
     started, out = time.monotonic(), options.out or BUNDLED.parent
     rows = ROWS if options.rows is None else options.rows
     with os_errors_exit(73, out):
-        progress = not options.no_progress
-        made = bundled.make(out, rows, options.seed, progress=progress, signals=signals)
+        made = bundled.make(out, rows, options.seed, _run(options, signals))
         size = (out / made.file).stat().st_size
     print(f"{made.version}: {size / 1e6:.2f} MB in {out}, {time.monotonic() - started:.0f} s")
     for name, measures in {"model": made.metrics["model"], **made.metrics["baselines"]}.items():
         print(f"  {name}: {_listed(measures)}")
+
+
+def _run(options: Namespace, signals: SignalFlag) -> Run:
+    return Run(progress=not options.no_progress, signals=signals)
 
 
 def _listed(measures: Mapping[str, float]) -> str:
@@ -69,15 +73,29 @@ def _listed(measures: Mapping[str, float]) -> str:
 def _train_on_file(options: Namespace, signals: SignalFlag) -> None:
     started = time.monotonic()
     chosen = parameters.load(options.parameters, options.without or ())
+    folds.check(options.folds, chosen.split)
     registry = _registry(options)
     against = _against(options, registry)
     with _new_folder(options.out) as folder:
         rows, source = _rows(options, signals)
-        learner = Learner(chosen, options.seed, not options.no_progress, signals)
-        job = Job(learner, source, against, options.refit, options.calibrate, started)
+        learner = Learner(chosen, options.seed, _run(options, signals))
+        study = options.out / STUDY if options.tune else None
+        job = Job(
+            learner=learner,
+            source=source,
+            against=against,
+            refit=options.refit,
+            calibrate=options.calibrate,
+            folds=options.folds,
+            trials=options.tune,
+            study=study,
+            started=started,
+        )
         made = candidate.make(rows, job, folder)
         signals.check()
         out = options.out or Path(made.version)
+        if study:
+            study.replace(folder / STUDY)
         folder.replace(out.resolve())
     _summary(made, out, time.monotonic() - started)
     if options.add and registry:
@@ -153,7 +171,7 @@ def _new_folder(path: Path | None) -> Iterator[Path]:
     """
     place = path or Path()
     with os_errors_exit(73, place):
-        if path and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path and path.exists() and not _is_free(path):
             raise Exit(73, f"{path} is there already; name a new or empty folder")
         parent = path.resolve().parent if path else Path.cwd()
         parent.mkdir(parents=True, exist_ok=True)
@@ -163,6 +181,11 @@ def _new_folder(path: Path | None) -> Iterator[Path]:
             yield temporary
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_free(path: Path) -> bool:
+    """Whether it is a folder that holds nothing but a search for parameters that was stopped."""
+    return path.is_dir() and {each.name for each in path.iterdir()} <= {STUDY}
 
 
 @contextmanager
@@ -189,6 +212,14 @@ def _summary(made: Report, out: Path, seconds: float) -> None:
     print(f"  {_listed(made.model)}")
     if made.calibration:
         print(f"  before {made.calibration} calibration: {_listed(made.uncalibrated)}")
+    if made.search:
+        print(
+            f"  {made.search.trials} trials: validation log loss {made.search.best:.4f}, "
+            f"{made.search.usual:.4f} with the parameters as they were"
+        )
+    if made.folds:
+        means = [f"{name} {mean:.4f} ± {sd:.4f}" for name, (mean, sd) in spread(made.folds).items()]
+        print(f"  {len(made.folds)} folds: {', '.join(means[1:])}")
     if made.against:
         for name, measure in made.against.measures.items():
             interval = f"[{measure.low:+.4f}, {measure.high:+.4f}]"

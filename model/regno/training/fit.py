@@ -3,8 +3,8 @@
 The table is built by the same features code that serves, so the two can't drift apart.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -55,17 +55,30 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 }
 
 
+class Run(NamedTuple):
+    """What is drawn and checked while CatBoost trains.
+
+    `title` is that of the progress bar. `signals` and `watch` are checked after each tree: `watch`
+    gets what CatBoost passes to callbacks, and training ends when it returns False.
+    """
+
+    title: str = "Training"
+    progress: bool = True
+    signals: SignalFlag = SignalFlag()
+    watch: Callable[[Any], bool] = lambda _: True
+
+
 class _Progress:
     """CatBoost's callback: one step of the bar for each tree."""
 
-    def __init__(self, bar: "tqdm[Any]", signals: SignalFlag) -> None:
+    def __init__(self, bar: "tqdm[Any]", run: Run) -> None:
         self._bar = bar
-        self._signals = signals
+        self._run = run
 
-    def after_iteration(self, _: object) -> bool:
+    def after_iteration(self, info: object) -> bool:
         """Whether to go on."""
         self._bar.update()
-        return not self._signals
+        return not self._run.signals and self._run.watch(info)
 
 
 def table(samples: Sequence[Sample]) -> list[list[Value]]:
@@ -89,9 +102,7 @@ def train(
     samples: Sequence[Sample],
     seed: int,
     parameters: Mapping[str, Any] = PARAMETERS,
-    *,
-    progress: bool = True,
-    signals: SignalFlag | None = None,
+    run: Run = Run(),  # noqa: B008 - a tuple
 ) -> CatBoostClassifier:
     """A classifier of `samples`, whose labels must be of both kinds.
 
@@ -101,7 +112,7 @@ def train(
     """
     rows = pool(table(samples), labels(samples))
     options = {**parameters, "random_seed": seed, "thread_count": THREADS}
-    return fit(rows, options, progress=progress, signals=signals)
+    return fit(rows, options, run=run)
 
 
 def pool(
@@ -128,24 +139,21 @@ def fit(
     rows: Pool,
     options: Mapping[str, Any],
     validation: Pool | None = None,
-    *,
-    progress: bool = True,
-    signals: SignalFlag | None = None,
+    run: Run = Run(),  # noqa: B008 - a tuple
 ) -> CatBoostClassifier:
     """A classifier of a pool by CatBoost's options, of which `iterations` must be one.
 
     With validation rows the trees after the best one are cut off. A progress bar is drawn
-    when standard error is a terminal, unless `progress` is false. Raises Exit once a signal of
-    `signals` has arrived.
+    when standard error is a terminal, unless the run wants none. Raises Exit once one of its
+    signals has arrived.
     """
-    signals = signals or SignalFlag()
     model = CatBoostClassifier(
         **options,
         allow_writing_files=False,
         verbose=False,
     )
-    disable = None if progress else True
-    with tqdm(total=options["iterations"], desc="Training", unit="tree", disable=disable) as bar:
-        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, signals)])
-    signals.check()
+    disable = None if run.progress else True
+    with tqdm(total=options["iterations"], desc=run.title, unit="tree", disable=disable) as bar:
+        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, run)])
+    run.signals.check()
     return model

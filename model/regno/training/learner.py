@@ -5,11 +5,11 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 from catboost import CatBoostClassifier, CatBoostError, Pool
 
-from model.cli import SignalFlag
 from model.errors import DataRefused
 from model.regno.dataset.rows import LabelledRows
 from model.regno.features import TEXT
 from model.regno.training import fit
+from model.regno.training.fit import Run
 from model.regno.training.parameters import Parameters
 
 # What only training with validation rows takes.
@@ -17,12 +17,11 @@ _STOPPING: Final = "early_stopping_rounds"
 
 
 class Learner(NamedTuple):
-    """How to train: parameters, seed, and what is checked and drawn after each tree."""
+    """How to train: parameters, seed, and what is drawn and checked meanwhile."""
 
     parameters: Parameters
     seed: int
-    progress: bool = True
-    signals: SignalFlag | None = None
+    run: Run
 
     @property
     def names(self) -> list[str]:
@@ -55,7 +54,7 @@ class Learner(NamedTuple):
             options["text_processing"] = fit.TEXT_PROCESSING
         learn = self._pool(rows)
         try:
-            return fit.fit(learn, options, validation, progress=self.progress, signals=self.signals)
+            return fit.fit(learn, options, validation, self.run)
         except CatBoostError as error:
             raise DataRefused(f"CatBoost can't train on it: {error}") from error
 

@@ -13,6 +13,8 @@ ROWS: Final = 90_000
 SEED: Final = 1
 LABEL: Final = "label"
 NAME: Final = "regno"
+# The file of a search for parameters, in the output folder.
+STUDY: Final = "study.log"
 
 _DESCRIPTION: Final = """\
 Train the regno model on a file of labelled readings. Without --data, train the bundled
@@ -84,6 +86,21 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
         choices=("isotonic", "platt"),
         help="calibrate the probabilities by the validation rows, for the service too",
     )
+    add(
+        "--folds",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also measure N - 1 models of the past, each on the rows that followed it",
+    )
+    add(
+        "--tune",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"search for parameters by N trainings; needs --out, where {STUDY} keeps them, and "
+        "goes on from there after a stop",
+    )
     add("--against", type=Path, metavar="MODEL", help="a .cbm file to compare with")
     add(
         "--positive-class",
@@ -114,16 +131,12 @@ def _add_registry(group: argparse._ArgumentGroup) -> None:
 
 def _contradiction(options: argparse.Namespace) -> str:
     """Why the options contradict each other or make no sense, "" if they are fine."""
-    if options.seed < 0:
-        return "--seed must not be negative"
+    if min(options.seed, options.folds, options.tune) < 0:
+        return "--seed, --folds and --tune must not be negative"
     if options.data:
-        if options.rows is not None:
-            return "--rows is the number of simulated readings and does not go with --data"
-        return _missing(options, "models", ("add", "name", "cache")) or _missing(
-            options, "against", ("positive_class",)
-        )
+        return _contradiction_with_file(options)
     of_data = (
-        *("label", "skip_bad", "parameters", "without", "refit", "calibrate"),
+        *("label", "skip_bad", "parameters", "without", "refit", "calibrate", "folds", "tune"),
         *("sep", "encoding", "decimal"),
         *("against", "positive_class", "models", "add", "name", "cache"),
     )
@@ -132,6 +145,16 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.rows is not None and options.rows < LEAST_ROWS:
         return f"--rows must be at least {LEAST_ROWS}"
     return ""
+
+
+def _contradiction_with_file(options: argparse.Namespace) -> str:
+    if options.rows is not None:
+        return "--rows is the number of simulated readings and does not go with --data"
+    return (
+        _missing(options, "out", ("tune",))
+        or _missing(options, "models", ("add", "name", "cache"))
+        or _missing(options, "against", ("positive_class",))
+    )
 
 
 def _missing(options: argparse.Namespace, needed: str, names: Sequence[str]) -> str:

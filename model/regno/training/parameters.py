@@ -76,11 +76,38 @@ class FeatureChoice(Struct, frozen=True, forbid_unknown_fields=True):
         return [name for name in NAMES if name not in self.without]
 
 
+Whole: TypeAlias = tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
+Real: TypeAlias = tuple[NotNegative, NotNegative]
+
+
+class Ranges(Struct, frozen=True, forbid_unknown_fields=True):
+    """The least and the greatest value of each parameter that --tune searches, both included.
+
+    Two equal values fix a parameter.
+    """
+
+    learning_rate: Real
+    depth: Whole
+    l2_leaf_reg: Real
+    random_strength: Real
+    subsample: Real
+    leaf_estimation_iterations: Whole
+
+
+class Tune(Struct, frozen=True, forbid_unknown_fields=True):
+    """The search of --tune: trials learn from the newest `rows` training rows, so many trees."""
+
+    rows: Annotated[int, Meta(ge=100)]
+    iterations: Count
+    ranges: Ranges
+
+
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     split: SplitShares
     catboost: CatBoostParameters
+    tune: Tune
     features: FeatureChoice = FeatureChoice()
 
 
@@ -101,6 +128,8 @@ def load(path: Path | None = None, without: Sequence[str] = ()) -> Parameters:
         )
     if fault := _wrong_options(parameters.catboost):
         raise ParametersRefused(f"{path or PATH} is refused: catboost: {fault}")
+    if fault := _wrong_ranges(parameters):
+        raise ParametersRefused(f"{path or PATH} is refused: tune.ranges: {fault}")
     if fault := _wrong_features(parameters.features.without):
         raise ParametersRefused(f"{path or PATH} is refused: features.without: {fault}")
     if fault := _wrong_features(without):
@@ -124,6 +153,20 @@ def _wrong_options(catboost: CatBoostParameters) -> str:
     return ""
 
 
+def _wrong_ranges(parameters: Parameters) -> str:
+    """Which range is none, or has an end that CatBoost can't be given; "" if all are fine."""
+    for name, (low, high) in msgspec.structs.asdict(parameters.tune.ranges).items():
+        if low > high:
+            return f"{name}: {low} is above {high}"
+        for value in (low, high):
+            changed = msgspec.structs.replace(parameters.catboost, **{name: value})
+            try:
+                msgspec.convert(msgspec.to_builtins(changed), CatBoostParameters)
+            except msgspec.ValidationError as error:
+                return _explain(str(error).replace("$.", "$.catboost.")).removeprefix("catboost.")
+    return ""
+
+
 def _wrong_features(without: Sequence[str]) -> str:
     """Which of some names is no feature, "" if all are."""
     for name in without:
@@ -136,8 +179,8 @@ def _merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """Merge table by table. A value that is not a table stays, for validation to refuse."""
     merged = {**usual, **own}
     for name in usual.keys() & own.keys():
-        if isinstance(own[name], dict):
-            merged[name] = {**usual[name], **own[name]}
+        if isinstance(own[name], dict) and isinstance(usual[name], dict):
+            merged[name] = _merged(usual[name], own[name])
     return merged
 
 
@@ -177,7 +220,7 @@ def _expected(wanted: inspect.Type, reason: str) -> str:
     if isinstance(wanted, inspect.VarTupleType):
         return "must be a list of texts"
     if isinstance(wanted, inspect.TupleType):
-        return f"must be a list of {len(wanted.item_types)} numbers above 0"
+        return f"must be a list of {len(wanted.item_types)} numbers, of the kind and size it takes"
     if isinstance(wanted, inspect.LiteralType):
         return f"must be one of {', '.join(map(str, wanted.values))}"
     if not isinstance(wanted, inspect.IntType | inspect.FloatType):

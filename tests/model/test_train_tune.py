@@ -1,0 +1,111 @@
+"""The search for hyper-parameters: kept in a file, gone on with after a stop, then trained by."""
+
+import signal
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.model.test_train_own_rows import Terminal
+from tests.support.labelled import labelled, report, run, write
+from tests.support.server import eventually
+
+Captured = pytest.CaptureFixture[str]
+ROWS = labelled(500)
+TUNE = """
+[catboost]
+iterations = 30
+early_stopping_rounds = 10
+depth = 3
+[tune]
+rows = 200
+iterations = 8
+[tune.ranges]
+depth = [2, 4]
+leaf_estimation_iterations = [2, 2]
+"""
+SEARCHED = {
+    *("learning_rate", "depth", "l2_leaf_reg", "random_strength", "subsample"),
+    "leaf_estimation_iterations",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with rows and parameters of a small search."""
+    write(tmp_path / "rows.csv", ROWS)
+    (tmp_path / "tiny.toml").write_text(TUNE, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_model_is_trained_by_the_parameters_that_were_found(
+    folder: Path, capsys: Captured
+) -> None:
+    assert run(folder, "--tune", 7) == 0
+    result, shown = report(folder / "out"), capsys.readouterr().out
+    search = result["search"]
+    assert (search["trials"], search["rows"], search["trees"]) == (7, 200, 8)
+    assert search["chosen"].keys() == SEARCHED
+    assert search["chosen"]["leaf_estimation_iterations"] == 2
+    assert search["best"] <= search["usual"]
+    catboost = result["parameters"]["catboost"]
+    assert {name: catboost[name] for name in SEARCHED} == search["chosen"]
+    assert catboost["iterations"] == 30
+    assert f"7 trials: validation log loss {search['best']:.4f}" in shown
+    assert "### Search for parameters" in (folder / "out/REPORT.md").read_text("utf-8")
+    assert (folder / "out/study.log").stat().st_size > 0
+    # The file of trials goes along with the model, and the next search begins anew.
+    assert run(folder, "--tune", 7) == 73
+
+
+def test_a_search_that_goes_on_finds_what_one_in_one_go_finds(folder: Path) -> None:
+    assert run(folder, "--tune", 3, out="begun") == 0
+    (folder / "out").mkdir()
+    (folder / "begun/study.log").rename(folder / "out/study.log")
+    assert run(folder, "--tune", 6) == 0
+    assert run(folder, "--tune", 6, out="whole") == 0
+    assert report(folder / "out")["search"] == report(folder / "whole")["search"]
+    assert report(folder / "out")["model"] == report(folder / "whole")["model"]
+
+
+@pytest.mark.parametrize("change", ["rows", "parameters", "seed"])
+def test_trials_of_another_search_are_refused(folder: Path, change: str, capsys: Captured) -> None:
+    assert run(folder, "--tune", 2, out="begun") == 0
+    (folder / "out").mkdir()
+    (folder / "begun/study.log").rename(folder / "out/study.log")
+    if change == "rows":
+        write(folder / "rows.csv", ROWS[1:])
+    if change == "parameters":
+        (folder / "tiny.toml").write_text(TUNE.replace("= 30", "= 31"), encoding="utf-8")
+    options = ("--seed", 2) if change == "seed" else ()
+    assert run(folder, "--tune", 3, *options) == 73
+    assert "is the search of other rows, parameters, or another seed" in capsys.readouterr().err
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["study.log"]
+
+
+def test_a_bootstrap_without_subsample_can_be_searched(folder: Path) -> None:
+    bayesian = TUNE.replace("depth = 3\n", "depth = 3\nbootstrap_type = 'Bayesian'\n", 1)
+    (folder / "tiny.toml").write_text(bayesian, encoding="utf-8")
+    assert run(folder, "--tune", 2) == 0
+    assert report(folder / "out")["search"]["chosen"].keys() == SEARCHED - {"subsample"}
+
+
+def test_a_search_needs_a_folder_to_keep_its_trials_in(capsys: Captured) -> None:
+    from model import train
+
+    with pytest.raises(SystemExit) as stop:
+        train.main(["--data", "rows.csv", "--tune", "5"])
+    assert stop.value.code == 2
+    assert "--tune needs --out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_stop_keeps_what_was_done(tmp_path: Path) -> None:
+    with closing(Terminal(tmp_path, "--tune", "1000", depth=2, trees=20)) as terminal:
+        eventually(lambda: terminal.shows("2/1000"), "two trials on the bar")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.process.wait(timeout=60) == 130
+        assert terminal.shows("of 1000 trials are kept in out/study.log")
+        assert "Traceback" not in terminal.shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.toml", "out", "rows.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["study.log"]
