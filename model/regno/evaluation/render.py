@@ -14,7 +14,8 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from model.regno.evaluation import plot
+from model.regno.evaluation import importance, plot
+from model.regno.evaluation.importance import Importance
 from model.regno.evaluation.report import spread
 from model.regno.model_file import manifest
 from model.regno.model_file.manifest import Manifest
@@ -118,6 +119,16 @@ def _folds_table(folds: Sequence["Fold"]) -> str:
     return _table("From", rows, dict(last="To", rows="Rows", trees="Trees", **METRICS))
 
 
+def _importances_table(importances: Sequence[Importance]) -> str:
+    rows = {each.feature: each for each in importances[: importance.SHOWN]}
+    return _table("Feature", rows, {"share": "Importance", "contribution": "SHAP"})
+
+
+def _unused(features: Sequence[str]) -> str:
+    """Which features no tree uses."""
+    return f"No tree uses: {', '.join(features)}." if features else "All features are used."
+
+
 def _value(row: object, column: str) -> object:
     return row[column] if isinstance(row, Mapping) else getattr(row, column)
 
@@ -137,9 +148,15 @@ _templates: Final = Environment(  # noqa: S701 - Markdown; what comes from the d
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_templates.filters.update(cell=cell)
+_templates.filters.update(cell=cell, unused=_unused)
 _templates.globals.update(
-    table=_table, folds_table=_folds_table, metrics=METRICS, models=_MODELS, diagram=plot.FILE_NAME
+    table=_table,
+    folds_table=_folds_table,
+    importances_table=_importances_table,
+    metrics=METRICS,
+    models=_MODELS,
+    diagram=plot.FILE_NAME,
+    shap=importance.FILE_NAME,
 )
 
 

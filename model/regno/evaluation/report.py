@@ -17,6 +17,7 @@ from model.regno.dataset.split import Split
 from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
 from model.regno.evaluation import metrics
 from model.regno.evaluation.comparison import Comparison
+from model.regno.evaluation.importance import Importance
 from model.regno.evaluation.parity import flips
 from model.regno.features import CALENDAR, CATEGORICAL, TEXT
 from model.regno.model_file.manifest import USUAL_LENGTHS
@@ -128,6 +129,7 @@ class Report(Struct, frozen=True):
     the features and time of a row with the other label.
     `calibration` is how the probabilities are calibrated, None if they are not, and `uncalibrated`
     the metrics of the probabilities before.
+    `importances` are of all features, the one that matters most first.
     `folds` are the windows of a cross-validation from old to new, none without one; `search` is how
     the parameters were found, None if they were given.
     `refit`: the model was trained again on all rows after measuring. `commit` is that of the code,
@@ -141,6 +143,7 @@ class Report(Struct, frozen=True):
     seed: int
     parameters: dict[str, Any]
     trees: Trees
+    importances: list[Importance]
     folds: list[Fold]
     search: Search | None
     refit: bool

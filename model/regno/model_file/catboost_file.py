@@ -142,6 +142,15 @@ class BinaryModel:
         pairs = zip(parts, totals, strict=True)
         return [Contributions(row[-1], row[:-1], total) for row, total in pairs]
 
+    def contributions_of_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """The SHAP values of each feature, in log-odds, shape (rows, features).
+
+        `table` has the columns of `features`. Tens of ms a row. Raises CatBoostError.
+        """
+        with _one_predict_at_a_time:
+            values = self._shap_values(self._pool(table))
+        return np.asarray(self._output.log_odds(values, self.classes.positive_at)[:, :-1])
+
     def _shap_values(self, pool: Pool) -> np.ndarray[Any, Any]:
         """Shape (rows, features and base), or (rows, 2, features and base)."""
         _, scale, bias = self._output

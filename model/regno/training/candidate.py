@@ -14,9 +14,9 @@ from model.regno.dataset.duplicates import duplicates
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split, by_time
 from model.regno.drift.reference import reference
-from model.regno.evaluation import comparison, metrics, plot, render, report
+from model.regno.evaluation import comparison, importance, metrics, plot, render, report
 from model.regno.evaluation.comparison import Comparison
-from model.regno.evaluation.report import Fold, Report
+from model.regno.evaluation.report import Report
 from model.regno.features import CATEGORICAL
 from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest, vocabulary
@@ -50,13 +50,24 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     if job.refit:
         kept = _refitted(split, job.learner, measured.trees.kept, folder / MODEL)
         calibration = _calibration_of_refit(split, job, measured)
-    made = _report(measured, kept, split, job, folds.measured(rows, job, measured))
+    shap = importance.shap_values(
+        measured.model, job.learner.table(split.held_out), job.learner.seed
+    )
+    ranked = importance.importances(measured.model, shap)
+    made = msgspec.structs.replace(
+        _report(measured, kept, split, job),
+        importances=ranked,
+        folds=folds.measured(rows, job, measured),
+        seconds=round(time.monotonic() - job.started, 1),
+    )
     provenance = _provenance(kept, measured, split, made)._replace(calibration=calibration)
     described = build(kept, MODEL, made.version, provenance)
     manifest.write(described, folder / manifest.FILE_NAME)
     encoded = msgspec.json.format(msgspec.json.encode(made), indent=2)
     (folder / REPORT).write_bytes(encoded + b"\n")
     (folder / plot.FILE_NAME).write_bytes(plot.reliability(made.reliability))
+    shown = [each.feature for each in ranked[: importance.SHOWN]]
+    (folder / importance.FILE_NAME).write_bytes(importance.beeswarm(shap, shown))
     (folder / REPORT_TEXT).write_text(render.report(made), encoding="utf-8")
     return made
 
@@ -105,9 +116,8 @@ def _loaded(path: Path) -> BinaryModel:
         raise DataRefused(f"the trained model can't be served: {reason}") from reason
 
 
-def _report(
-    measured: Measured, kept: BinaryModel, split: Split, job: Job, windows: list[Fold]
-) -> Report:
+def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Report:
+    """The report without what is worked out apart."""
     positives, trees = measured.positives, measured.trees
     held_out = split.held_out
     others = _scores_of(job.against, held_out) if job.against else None
@@ -131,11 +141,12 @@ def _report(
         seed=job.learner.seed,
         parameters=msgspec.to_builtins(job.learner.parameters),
         trees=trees,
-        folds=windows,
+        importances=[],
+        folds=[],
         search=job.search,
         refit=job.refit,
         commit=commit(),
-        seconds=round(time.monotonic() - job.started, 1),
+        seconds=0.0,
         model=measures,
         calibration=job.calibrate,
         uncalibrated=metrics.measures(held_out.labels, measured.uncalibrated),

@@ -102,6 +102,7 @@ def train(
     samples: Sequence[Sample],
     seed: int,
     parameters: Mapping[str, Any] = PARAMETERS,
+    *,
     run: Run = Run(),  # noqa: B008 - a tuple
 ) -> CatBoostClassifier:
     """A classifier of `samples`, whose labels must be of both kinds.

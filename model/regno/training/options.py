@@ -24,7 +24,7 @@ The file has the ten fields of a reading and a label as columns, in any order; o
 are ignored. A label is 1 when the network's reading is the true one, else 0. Rows are split by
 time_check, whatever their order: the oldest train the model, the next ones determine when
 training stops, the newest measure the model. The output is regno.cbm, manifest.json,
-report.json, REPORT.md and reliability.png.
+report.json, REPORT.md, reliability.png and shap.png.
 The same rows, seed and parameters give the same predictions on the same kind of machine.
 
 With --models the new model is compared with the live one of that registry. --add makes it a
@@ -33,8 +33,8 @@ candidate there: a version that is not served until it is promoted or made the s
 """
 _EPILOG: Final = """\
 exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
-66 the input can't be read, 69 the registry can't be reached, read or written, or scikit-learn or
-matplotlib is not installed, 73 the output can't be written, 78 the parameters are refused,
+66 the input can't be read, 69 the registry can't be reached, read or written, or scikit-learn,
+matplotlib or Optuna is not installed, 73 the output can't be written, 78 the parameters are refused,
 130 Ctrl-C, 143 SIGTERM.
 """
 
