@@ -171,11 +171,27 @@ def test_the_positive_word_is_named(yes: str, no: str, rows: Path, tmp_path: Pat
     assert report(tmp_path / "words")["measures"] == report(tmp_path / "digits")["measures"]
 
 
+def test_words_for_labels_are_refused_with_the_option_that_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "rows.csv", [row | {"label": "yes"} for row in ROWS[:3]])
+    assert run(tmp_path / "rows.csv") == 65
+    assert "--positive" in capsys.readouterr().err
+
+
 def test_a_third_word_is_no_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("да", "нет", "unknown")
     write(tmp_path / "rows.csv", [row | {"label": words[at]} for at, row in enumerate(ROWS[:3])])
     assert run(tmp_path / "rows.csv", "--positive", "да") == 65
     assert "line 4: label: must be one of two words" in capsys.readouterr().err
+
+
+def test_a_word_that_no_label_is_is_no_positive_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "rows.csv", [row | {"label": "нет"} for row in ROWS[:3]])
+    assert run(tmp_path / "rows.csv", "--positive", "да") == 65
+    assert "label is 'да' in no row" in capsys.readouterr().err
 
 
 def test_few_rows_have_no_intervals_and_it_is_said(

@@ -267,3 +267,12 @@ def test_plates_all_empty(tmp_path: Path, capsys: Captured) -> None:
     rows = [{**row, "regno_recognize": "", "afts_regno_ai": ""} for row in labelled()]
     errors = _refused(tmp_path, rows, capsys)
     assert "afts_regno_ai is empty in all training rows" in errors
+
+
+def test_training_takes_two_words_for_labels(tmp_path: Path) -> None:
+    rows = labelled()
+    write(tmp_path / "rows.csv", rows)
+    assert run(tmp_path, out="digits") == 0
+    write(tmp_path / "rows.csv", [row | {"label": "да" if row["label"] else "нет"} for row in rows])
+    assert run(tmp_path, "--positive", "Да", out="words") == 0
+    assert report(tmp_path / "words")["model"] == report(tmp_path / "digits")["model"]

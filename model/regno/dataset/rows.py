@@ -120,6 +120,7 @@ class Labels:
         """`positive` is the word that means that the network is right; "": they are 0 and 1."""
         self._positive = positive.strip().casefold()
         self._negative = ""
+        self._occurred = not positive
 
     def of(self, cells: Sequence[bytes]) -> Array:
         """The labels, -1 where a cell is none, shape (cells,)."""
@@ -130,10 +131,18 @@ class Labels:
     def _word(self, cell: bytes) -> int:
         word = cell.decode(errors="replace").strip().casefold()
         if word == self._positive:
+            self._occurred = True
             return 1
         # The first other word is the negative one.
         self._negative = self._negative or word
         return 0 if word and word == self._negative else -1
+
+    def check(self, label: str) -> None:
+        """Raises TableRefused if no cell of the column was the word that is named."""
+        if not self._occurred:
+            raise TableRefused(
+                f"{label} is {self._positive!r} in no row: --positive names the word"
+            )
 
     def fault(self, cell: bytes) -> str:
         """Why a cell is no label; a word is repeated only if no plate can be it."""
@@ -175,6 +184,7 @@ def read(
             warnings.add(part.columns)
             progress(table.source.read_more())
         found = table.layout.format
+    labels_of.check(label)
     tables, labels, times = zip(*(rows or [_NONE]), strict=True)
     joined = pd.concat(tables, ignore_index=True)
     good = LabelledRows(joined, np.concatenate(labels), np.concatenate(times))

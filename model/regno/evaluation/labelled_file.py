@@ -17,6 +17,8 @@ from model.regno.evaluation.report import Source
 from model.tables.format import SNIFFED, Options
 
 _SHOWN_FAULTS: Final = 10
+# In the reason of a row whose label is a word.
+_WORD: Final = "must be 0 or 1, not "
 
 
 class Reading(NamedTuple):
@@ -77,4 +79,6 @@ def _report_faults(
         sys.stderr.write("".join([f"{count} and left out\n", *lines]))
         return
     hint = "; --skip-bad leaves them out" if good else ""
+    if any(_WORD in reason for reason in reasons):
+        hint += "; --positive WORD names the label that means 1"
     raise Exit(65, "".join([f"{count}{hint}\n", *lines]).rstrip("\n"))

@@ -23,6 +23,7 @@ LEAST_ROWS: Final = 100
 LEAST_OF_A_LABEL: Final = 10
 # Groups of a column that are shown by name: the largest.
 MOST_GROUPS: Final = 40
+EMPTY: Final = "(empty)"
 _SCORE_BINS: Final = 40
 
 
@@ -149,7 +150,7 @@ def grouped(values: Array) -> Array:
     """
     names, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     shown = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
-    names = names.astype(object)
+    names = np.array([str(name).strip() or EMPTY for name in names], dtype=object)
     hidden = np.setdiff1d(np.arange(names.size), shown[counts[shown] >= LEAST_CLASS])
     names[hidden] = OTHERS
     return np.asarray(names[places])

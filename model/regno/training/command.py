@@ -21,7 +21,7 @@ from model.registry import (
     open_registry,
 )
 from model.registry.ingest import ingest
-from model.regno.dataset.rows import LabelledRows
+from model.regno.dataset.rows import Choices, LabelledRows
 from model.regno.evaluation.labelled_file import Reading, read_file
 from model.regno.evaluation.report import Report, Source, spread
 from model.regno.scorer import BUNDLED, RegnoScorer
@@ -156,6 +156,7 @@ def _rows(options: Namespace, signals: SignalFlag) -> tuple[LabelledRows, Source
     reading = Reading(
         options.label or LABEL,
         format=options_of(options),
+        choices=Choices(options.positive or ""),
         skip_bad=options.skip_bad,
         progress=not options.no_progress,
     )

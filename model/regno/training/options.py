@@ -72,6 +72,7 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--data", type=Path, metavar="FILE", help="CSV, JSON lines, Parquet or Excel (.xlsx)")
     add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
+    add("--positive", metavar="WORD", help="the label that means 1, such as yes or да")
     add("--skip-bad", action="store_true", help="skip bad rows; without it they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
     add(
@@ -136,7 +137,17 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.data:
         return _contradiction_with_file(options)
     of_data = (
-        *("label", "skip_bad", "parameters", "without", "refit", "calibrate", "folds", "tune"),
+        *(
+            "label",
+            "positive",
+            "skip_bad",
+            "parameters",
+            "without",
+            "refit",
+            "calibrate",
+            "folds",
+            "tune",
+        ),
         *("sep", "encoding", "decimal"),
         *("against", "positive_class", "models", "add", "name", "cache"),
     )
