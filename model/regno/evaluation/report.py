@@ -16,6 +16,7 @@ from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split
 from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
 from model.regno.evaluation import metrics
+from model.regno.evaluation.bootstrap import Interval
 from model.regno.evaluation.comparison import Comparison
 from model.regno.evaluation.importance import Importance
 from model.regno.evaluation.parity import flips
@@ -121,10 +122,11 @@ class Slice(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """The whole report.
 
-    `model` and `baselines` are metrics of the held-out rows; `unseen` counts held-out rows whose
-    category no training row has, by feature, without the calendar's; `empty` rows of all parts with
-    an empty text, by field; `known_pairs` held-out rows whose two readings also occur together in
-    training; `years_apart` rows whose time is more than a year from all times of most rows.
+    `model` and `baselines` are metrics of the held-out rows, `intervals` those of the model with
+    the bounds of a bootstrap; `unseen` counts held-out rows whose category no training row has, by
+    feature, without the calendar's; `empty` rows of all parts with an empty text, by field;
+    `known_pairs` held-out rows whose two readings also occur together in training; `years_apart`
+    rows whose time is more than a year from all times of most rows.
     `repeated` rows repeat an earlier row in all features, time and label; `contradicting` ones have
     the features and time of a row with the other label.
     `calibration` is how the probabilities are calibrated, None if they are not, and `uncalibrated`
@@ -150,6 +152,7 @@ class Report(Struct, frozen=True):
     commit: str
     seconds: float
     model: dict[str, float]
+    intervals: dict[str, Interval]
     calibration: str | None
     uncalibrated: dict[str, float]
     baselines: dict[str, dict[str, float]]

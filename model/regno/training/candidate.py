@@ -14,8 +14,9 @@ from model.regno.dataset.duplicates import duplicates
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split, by_time
 from model.regno.drift.reference import reference
-from model.regno.evaluation import comparison, importance, metrics, plot, render, report
+from model.regno.evaluation import comparison, importance, metrics, plot, quality, render, report
 from model.regno.evaluation.comparison import Comparison
+from model.regno.evaluation.quality import Scored
 from model.regno.evaluation.report import Report
 from model.regno.features import CATEGORICAL
 from model.regno.manifest_builder import Provenance, build
@@ -131,6 +132,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         *report.of_duplicates(repeats, job.source.rows),
         *report.of_empty(empty, job.source.rows),
         *report.warnings(trees, measures, baselines["score_itself"], unseen, len(positives)),
+        *quality.few_rows(held_out.labels, {}),
         *_head_start(job.against, held_out),
     ]
     return Report(
@@ -148,6 +150,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         commit=commit(),
         seconds=0.0,
         model=measures,
+        intervals=quality.intervals(Scored(held_out.labels, positives), job.learner.seed),
         calibration=job.calibrate,
         uncalibrated=metrics.measures(held_out.labels, measured.uncalibrated),
         baselines=baselines,

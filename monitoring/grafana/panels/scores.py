@@ -45,8 +45,8 @@ def figures() -> list[Panel]:
 
 def _share(title: str, decision: str, meaning: str) -> Number:
     description = (
-        f"The share of rows for which it is cheapest {meaning}, by SCORING_COST_*, over the last "
-        "five minutes. Chosen camera classes only."
+        f"The share of rows for which the decision is {meaning}, by the thresholds in force, over "
+        "the last five minutes. Chosen camera classes only."
     )
     decided = f'sum(rate({_DECISIONS}{{{_CLASSES},decision="{decision}"}}[5m]))'
     of_all = f"sum(rate({_DECISIONS}{{{_CLASSES}}}[5m]))"
@@ -64,8 +64,8 @@ def panels() -> list[Panel]:
 
 def _decisions() -> Graph:
     description = (
-        "The cheapest decision by SCORING_COST_*, as in the details of a score. Chosen camera "
-        "classes only."
+        "The decision by the thresholds in force, as in the details of a score: those of the live "
+        "version's manifest, or those of SCORING_COST_*. Chosen camera classes only."
     )
     decided = rate(_DECISIONS, _CLASSES)
     query = over_time(f"sum by (decision) ({decided}) / scalar(sum({decided}))", "{{decision}}")
