@@ -267,10 +267,22 @@ def test_plates_are_no_groups(
     assert not any(row["regno_recognize"] in error for row in ROWS[:40])
 
 
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_a_handful_of_rows_has_a_report(count: int, tmp_path: Path) -> None:
+    write(tmp_path / "rows.csv", ROWS[:count])
+    limits = ("--max-camera-error", 0.1, "--max-network-error", 0.1)
+    assert run(tmp_path / "rows.csv", *limits, "--out", tmp_path / "out") == 1
+    made = report(tmp_path / "out")
+    assert made["rows"] == count
+    assert made["controlled"]["promises"]["network"]["threshold"] is None
+
+
 @pytest.mark.parametrize(
     "options",
     [
         ("--by", "camera_clas"),
+        ("--by", "time_check"),
+        ("--by", "afts_regno_ai_char_scores"),
         ("--label", "truth"),
         ("--model", "missing.cbm"),
         ("--registry", "nowhere"),

@@ -184,6 +184,11 @@ def _check_groups(names: Sequence[str], contents: Contents) -> None:
     for name in names:
         if name in _NOT_GROUPED:
             raise Exit(65, f"--by {name}: number plates are personal data and stay out of reports")
+        if name in FIELDS and name not in contents.rows.table:
+            raise Exit(
+                65,
+                f"--by {name}: its values are no groups; of times, date, month, hour, weekday are",
+            )
         if name in contents.extra and any(map(is_whole_plate, contents.extra[name].unique())):
             raise Exit(
                 65, f"--by {name}: it holds what may be number plates, which are personal data"
@@ -366,7 +371,7 @@ def _check_limits(options: Namespace, made: Evaluation) -> None:
     """Raise Exit if a limit is not kept."""
     missed = [*_missed(options, made), *_worse(options, made), *_unpromised(made)]
     if missed:
-        raise Exit(1, "; ".join(missed))
+        raise Exit(1, "\n".join(missed))
 
 
 def _missed(options: Namespace, made: Evaluation) -> Iterator[str]:

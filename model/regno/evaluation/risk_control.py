@@ -122,12 +122,15 @@ def control(labels: Array, positives: Array, limits: Limits, seed: int) -> RiskC
     """
     order = np.random.default_rng(seed).permutation(labels.size)
     learning, testing = np.split(order, [round(_LEARN * labels.size)])
+    if not learning.size:
+        nothing = (Promise(limit, None, 0, 0, 1.0) for limit in (limits.camera, limits.network))
+        return RiskControl(limits.confidence, *nothing, 0, testing.size)
     grid = _grid(positives[learning])
     learnt = _Counts.of(labels[learning], positives[learning], grid)
     tested = _Counts.of(labels[testing], positives[testing], grid)
     allowed = (1 - limits.confidence) / 2
-    scale = testing.size / max(learning.size, 1)
-    middle = int(np.argmin(learnt.camera[0] + learnt.network[0])) if grid.size else 0
+    scale = testing.size / learning.size
+    middle = int(np.argmin(learnt.camera[0] + learnt.network[0]))
     # Steps from a start to laxer thresholds: the camera's rise, the network's fall.
     camera = _walk(
         range(_start(learnt.camera, limits.camera, scale, np.arange(middle + 1)), grid.size),
@@ -151,8 +154,6 @@ def control(labels: Array, positives: Array, limits: Limits, seed: int) -> RiskC
 
 
 def _grid(positives: Array) -> Array:
-    if not positives.size:
-        return positives
     return np.unique(np.quantile(positives, np.linspace(0, 1, _GRID + 1), method="lower"))
 
 
@@ -164,7 +165,7 @@ def _p_values(counts: tuple[Array, Array], limit: float) -> Array:
 def _start(counts: tuple[Array, Array], limit: float, scale: float, places: Array) -> int:
     """The place whose hypothesis will most surely be rejected, as far as can be learnt."""
     wrong, decided = (np.rint(each[places] * scale) for each in counts)
-    return int(places[np.argmin(binom.cdf(wrong + 1, decided, limit))]) if places.size else 0
+    return int(places[np.argmin(binom.cdf(wrong + 1, decided, limit))])
 
 
 def _walk(steps: range, p_values: Array, allowed: float) -> int | None:
