@@ -123,8 +123,8 @@ def control(labels: Array, positives: Array, limits: Limits, seed: int) -> RiskC
     order = np.random.default_rng(seed).permutation(labels.size)
     learning, testing = np.split(order, [round(_LEARN * labels.size)])
     if not learning.size:
-        nothing = (Promise(limit, None, 0, 0, 1.0) for limit in (limits.camera, limits.network))
-        return RiskControl(limits.confidence, *nothing, 0, testing.size)
+        camera, network = _nothing(limits.camera), _nothing(limits.network)
+        return RiskControl(limits.confidence, camera, network, 0, testing.size)
     grid = _grid(positives[learning])
     learnt = _Counts.of(labels[learning], positives[learning], grid)
     tested = _Counts.of(labels[testing], positives[testing], grid)
@@ -132,22 +132,22 @@ def control(labels: Array, positives: Array, limits: Limits, seed: int) -> RiskC
     scale = testing.size / learning.size
     middle = int(np.argmin(learnt.camera[0] + learnt.network[0]))
     # Steps from a start to laxer thresholds: the camera's rise, the network's fall.
-    camera = _walk(
+    up_to = _walk(
         range(_start(learnt.camera, limits.camera, scale, np.arange(middle + 1)), grid.size),
         *(_p_values(tested.camera, limits.camera), allowed),
     )
-    network = _walk(
+    from_on = _walk(
         range(_start(learnt.network, limits.network, scale, np.arange(middle, grid.size)), -1, -1),
         *(_p_values(tested.network, limits.network), allowed),
     )
-    if camera is not None and network is not None and network < camera:
+    if up_to is not None and from_on is not None and from_on < up_to:
         # Both sides could decide the rows between: each does up to one place that both allow.
-        camera = network = int(np.clip(middle, network, camera))
+        up_to = from_on = int(np.clip(middle, from_on, up_to))
     return RiskControl(
         limits.confidence,
         # Up to the number before the grid's, which is of the network's side.
-        _promise(tested.camera, camera, limits.camera, np.nextafter(grid, 0), allowed),
-        _promise(tested.network, network, limits.network, grid, allowed),
+        _promise(tested.camera, up_to, limits.camera, np.nextafter(grid, 0), allowed),
+        _promise(tested.network, from_on, limits.network, grid, allowed),
         learning.size,
         testing.size,
     )
@@ -182,10 +182,14 @@ def _promise(
     counts: tuple[Array, Array], place: int | None, limit: float, grid: Array, allowed: float
 ) -> Promise:
     if place is None:
-        return Promise(limit, None, 0, 0, 1.0)
+        return _nothing(limit)
     wrong, decided = (int(each[place]) for each in counts)
     bound = float(beta.ppf(1 - allowed, wrong + 1, decided - wrong)) if wrong < decided else 1.0
     return Promise(limit, float(grid[place]), decided, wrong, bound)
+
+
+def _nothing(limit: float) -> Promise:
+    return Promise(limit, None, 0, 0, 1.0)
 
 
 def rehearse(
