@@ -27,7 +27,7 @@ _VALUES: Final = {
     "SCORING_API_KEYS_FILE": "secrets/api_keys",
     "SCORING_METRICS_TOKEN_FILE": "secrets/metrics_token",
     "LOADGEN_API_KEY_FILE": "secrets/loadgen_api_key",
-    "ALERTMANAGER_NOBODY": "true",
+    "ALERTMANAGER_ALLOW_NO_RECEIVER": "true",
 }
 # A setting in a comment counts: the operator has chosen to leave it out.
 _NAMED: Final = re.compile(r"^[ \t#]*(?:export[ \t]+)?([A-Z][A-Z0-9_]*)[ \t]*=", re.MULTILINE)

@@ -26,12 +26,14 @@ GROUP: Final = "plate_scoring.models"
 class Entry(NamedTuple):
     """A model, as far as it is known without its libraries.
 
-    `module` is the one that has its `MODEL`, `artifact` the name of a version's file in a registry,
-    `bundled` the file that is used where no other is named, if there is one.
+    `module` is the one that has its `MODEL`, `path` the address that its requests are posted to,
+    `artifact` the name of a version's file in a registry, `bundled` the file that is used where no
+    other is named, if there is one.
     """
 
     name: str
     module: str
+    path: str
     artifact: str
     bundled: Path | None = None
 
@@ -42,7 +44,9 @@ class Entry(NamedTuple):
 
 
 _HERE: Final = Path(__file__).parent
-_OWN: Final = (Entry("regno", "model.regno", "model.cbm", bundled=_HERE / "regno" / "regno.cbm"),)
+_OWN: Final = (
+    Entry("regno", "model.regno", "/reg/", "model.cbm", bundled=_HERE / "regno" / "regno.cbm"),
+)
 
 # The model that commands and settings mean where they name none.
 DEFAULT: Final = _OWN[0].name

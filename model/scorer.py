@@ -34,11 +34,62 @@ class Score(Protocol):
         """How probable the positive class is."""
 
 
+class Bins(Protocol):
+    """A feature or the score, cut into bins; `shares` are those of the reference rows in them."""
+
+    @property
+    def name(self) -> str:
+        """The feature's, or that of the score."""
+
+    @property
+    def shares(self) -> Sequence[float]:
+        """Of the bins."""
+
+    @property
+    def importance(self) -> float:
+        """The feature's share of the model's, 0 for the score."""
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether the expected accuracy is counted by its bins."""
+
+    @property
+    def bins(self) -> Sequence[str]:
+        """The names of the bins, in the order of `shares`."""
+
+
+class Drift:
+    """Counts scored rows by the bins of the version's reference: here there is none."""
+
+    reference: Sequence[Bins] = ()
+
+    def add_rows(self, rows: Sequence[Row], positives: Sequence[float], /) -> None:
+        """Count rows with these scores."""
+
+    def add_table(self, table: Table, positives: Sequence[float], /) -> None:
+        """The same for a table."""
+
+    def take(self) -> Mapping[tuple[str, str], int]:
+        """The rows by the names of variable and bin since the last call."""
+        return {}
+
+    def take_correct(self) -> Mapping[tuple[str, str], float]:
+        """How many of the rows that `take` counted are expected to be right, by segment and bin."""
+        return {}
+
+
+class Explainer(Protocol):
+    """What computes explanations for one scorer, in a process of its own."""
+
+    def close(self) -> None:
+        """End the process."""
+
+
 class Scorer(Protocol):
     """One loaded version of a model. Immutable: to serve another version, load another scorer.
 
     `name` is the model's in the catalog, `sha256` that of the version's artifact; `manifest` is the
-    one that came with it, None without. What has a body here is optional.
+    one that came with it, None without. What has a body or a value here is optional.
     """
 
     name: str
@@ -47,6 +98,36 @@ class Scorer(Protocol):
     manifest: Any
     # From so many requests on, a table is quicker than rows.
     table_rows: float = inf
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names of its classes."""
+        return ()
+
+    @property
+    def positive_class(self) -> str:
+        """The class whose probability is `positive`."""
+        return ""
+
+    @property
+    def held_out_accuracy(self) -> float | None:
+        """The accuracy on held-out rows, None if it is not known."""
+        return None
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The groups of requests that have series of their own; see `group_of`."""
+        return ()
+
+    @property
+    def warning_names(self) -> Sequence[str]:
+        """The warnings that it may have, as `kind:field`."""
+        return ()
+
+    @property
+    def unexplained(self) -> str | None:
+        """Why its scores can't be explained, "" if they can, None if it is not known."""
+        return "this model makes no explanations"
 
     def row(self, request: Request, /) -> Row:
         """The features of a request."""
@@ -71,6 +152,25 @@ class Scorer(Protocol):
         """The group of a request for which versions are compared apart, "" for none."""
         del request
         return ""
+
+    def groups_of(self, rows: Sequence[Row], /) -> Sequence[str]:
+        """The group of each row, "" for none."""
+        return [""] * len(rows)
+
+    def drift_counter(self) -> Drift:
+        """A new counter of rows for drift."""
+        return Drift()
+
+    def explainer(self) -> Explainer:
+        """What `explained` needs; starts nothing yet."""
+        raise NotImplementedError
+
+    def explained(self, rows: Sequence[Row], explainer: Any, seconds: float, /) -> Sequence[Any]:
+        """The explanation of each row, within so many seconds, by an explainer of this scorer.
+
+        Raises NotExplained.
+        """
+        raise NotImplementedError
 
     def memory_of(self, request: Request, /) -> int:
         """About how many bytes a request takes beyond its fixed part."""
@@ -152,6 +252,28 @@ class Reviewer:
         return score
 
 
+class Decisions(Protocol):
+    """Decides by a score. `limits` are thresholds of `positive`, by decision.
+
+    `source` is `manifest` if a version has them of its own, `costs` if costs make them.
+    """
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All decisions."""
+
+    @property
+    def source(self) -> str:
+        """Where the thresholds come from."""
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """The thresholds in force."""
+
+    def decide(self, positive: float, /) -> str:
+        """The decision, one of `names`."""
+
+
 class Gate(Protocol):
     """A check of one promotion: `parity` is what a comparison of versions found, if there was."""
 
@@ -168,14 +290,15 @@ class Gate(Protocol):
 class Model(Protocol):
     """A model's package, as its `MODEL`. What has a body here is optional.
 
-    `name` is that of its entry in the catalog; `path` the address that its requests are posted to;
-    `request` and `score` are the types of both, structs of msgspec.
+    `name` is that of its entry in the catalog. The types are structs of msgspec: of requests and
+    scores, of explanations, and of what a gate's comparison found; None without.
     """
 
     name: str
-    path: str
     request: type[Struct]
     score: type[Struct]
+    explanation: type[Struct] | None = None
+    parity: type[Struct] | None = None
 
     def decoder(self, max_rows: int, /) -> Decoder:
         """What reads bodies, with at most so many rows in an array."""
@@ -203,7 +326,7 @@ class Model(Protocol):
 
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas by type name; `ref_template` holds `{name}`."""
-        kinds = self.request, self.score
+        kinds = filter(None, (self.request, self.score, self.explanation))
         return msgspec.json.schema_components(kinds, ref_template=ref_template)[1]
 
     def reviewer(
@@ -220,6 +343,17 @@ class Model(Protocol):
         """
         del policies, costs, by_costs
         return Reviewer()
+
+    def decisions(
+        self, costs: Mapping[str, float], scorer: Any, /, *, by_costs: bool = False
+    ) -> Decisions | None:
+        """Decides by the scores of a scorer, None for a model without decisions.
+
+        By the version's own thresholds, if it has any and not `by_costs`, else by the costs of
+        wrong decisions.
+        """
+        del costs, scorer, by_costs
+        return None
 
     def read_requests(self, path: Path, /) -> Iterator[Request | None]:
         """The requests of a CSV file, None for a row that is none. Raises ModelRefused."""

@@ -15,10 +15,8 @@ from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
 from service.rollout.rollout_state import RolloutState
 from service.rollout.startup import Served
-from service.routes import docs, explain, score
-from service.routes import health as ops
+from service.routes import docs, explain, health, models, score
 from service.routes import metrics as metrics_page
-from service.routes import models as model
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
 from service.telemetry.metrics import Metrics
@@ -70,12 +68,12 @@ class App(NamedTuple):
 
     flask: Flask
     scoring: tuple[score.ScoreRoute, ...]
-    explain: explain.ExplainRoute
+    explaining: tuple[explain.ExplainRoute, ...]
 
 
 def create_app(parts: Parts) -> App:
     """The app at the public address. Builds nothing that lives longer than itself."""
-    settings, keys, metrics, admission, slot, scoreboard, rollout_state, _ = parts
+    settings, keys, metrics, admission, slot, scoreboard = parts[:6]
     app = _flask()
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     guard = parts.guard
@@ -86,12 +84,17 @@ def create_app(parts: Parts) -> App:
     )
     for route in scoring:
         app.register_blueprint(score.blueprint(route, guard))
-    operating = model.ModelRoute(settings, slot, scoreboard, rollout_state, parts.holds_secret)
-    app.register_blueprint(model.blueprint(operating, guard, settings.admin_names))
-    explaining = explain.ExplainRoute(slot, settings, metrics, admission)
-    app.register_blueprint(explain.blueprint(explaining, guard))
-    app.register_blueprint(ops.home(guard))
-    app.register_blueprint(ops.probes(slot, scoreboard))
+    operating = models.ModelRoute(settings, parts.served, scoreboard, parts.holds_secret)
+    app.register_blueprint(models.blueprint(operating, guard, settings.admin_names))
+    explaining = tuple(
+        explain.ExplainRoute(served.model, served.slot, settings, metrics, admission)
+        for served in parts.served
+        if served.model.explanation
+    )
+    for each in explaining:
+        app.register_blueprint(explain.blueprint(each, guard))
+    app.register_blueprint(health.home(guard))
+    app.register_blueprint(health.probes(slot, scoreboard))
     app.register_blueprint(docs.blueprint(settings, [served.model for served in parts.others]))
     if settings.metrics_token and not settings.metrics_bind:
         metrics_page.serve(app, metrics.registry, settings.metrics_token)
@@ -102,7 +105,7 @@ def create_app(parts: Parts) -> App:
 def create_metrics_app(parts: Parts) -> Flask:
     """What is served at the address of the metrics: their page and the probes, nothing else."""
     app = _flask()
-    app.register_blueprint(ops.probes(parts.slot, parts.scoreboard))
+    app.register_blueprint(health.probes(parts.slot, parts.scoreboard))
     metrics_page.serve(app, parts.metrics.registry, parts.settings.metrics_token)
     _surround(app, parts)
     return app

@@ -11,8 +11,8 @@ from service.http import errors
 from service.http.reply import Reply
 from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
-from service.routes import explain
-from service.routes import health as ops
+from service.routes import health
+from service.routes.explain import ExplainRoute
 from service.routes.metrics import bears
 from service.routes.score_endpoint import ScoreEndpoint
 from service.scoring.live import Slot
@@ -45,16 +45,13 @@ _METHODS: Final = {method.encode(): method for method in METHODS}
 
 def public_site(app: App, parts: Parts, answered: Answered) -> Site:
     """The site of the public address; `answered` is called with the answered requests."""
-    scoring = [(route, ScoreEndpoint(route, parts.guard, parts.admission)) for route in app.scoring]
-    explaining = _ExplainEndpoint(app, parts)
-    endpoints: dict[tuple[bytes, bytes], Endpoint] = {
-        **{
-            (b"POST", path.encode()): endpoint
-            for route, endpoint in scoring
-            for path in route.paths
-        },
-        **{(b"POST", path.encode()): explaining for path in explain.PATHS},
-    }
+    endpoints: dict[tuple[bytes, bytes], Endpoint] = {}
+    for scoring in app.scoring:
+        endpoint = ScoreEndpoint(scoring, parts.guard, parts.admission)
+        endpoints.update(((b"POST", path.encode()), endpoint) for path in scoring.paths)
+    for explaining in app.explaining:
+        explained = _ExplainEndpoint(explaining, app.flask, parts)
+        endpoints.update(((b"POST", path.encode()), explained) for path in explaining.paths)
     return _site(app.flask, parts, endpoints, answered)
 
 
@@ -87,8 +84,8 @@ def _site(
         return quick
 
     probes = {
-        (b"GET", b"/healthz"): ProbeEndpoint(ops.alive),
-        (b"GET", b"/readyz"): ProbeEndpoint(partial(ops.ready, parts.slot, parts.scoreboard)),
+        (b"GET", b"/healthz"): ProbeEndpoint(health.alive),
+        (b"GET", b"/readyz"): ProbeEndpoint(partial(health.ready, parts.slot, parts.scoreboard)),
     }
     return Site(
         {**endpoints, **probes},
@@ -118,22 +115,21 @@ def _failed(error: Exception, environ: "WSGIEnvironment") -> Reply:
 class _ExplainEndpoint(ThreadedWsgiEndpoint):
     """Refuses explanations by their heads, while rows wait for their scores."""
 
-    def __init__(self, app: App, parts: Parts) -> None:
-        longest = app.explain.limits[1]
+    def __init__(self, route: ExplainRoute, app: Flask, parts: Parts) -> None:
+        longest = route.limits[1]
         queue = WorkQueue(_TURN_SECONDS).add  # for none: it works in threads
-        super().__init__(app.flask, _failed, longest, queue, threads=1, waiting=_WAITING)
-        self._explaining = app.explain.explaining
+        super().__init__(app, _failed, longest, queue, threads=1, waiting=_WAITING)
+        self._route = route
         self._guard = parts.guard
-        self._slot = parts.slot
         self._admission = parts.admission
 
     def admit(self, request: Request) -> int:
         """Check key and load by the head alone."""
         record = request.record
-        record.route = explain.PATHS[0]
+        record.route = self._route.path
         try:
             self._guard.admit(request.headers, record)
-            self._explaining.check(self._slot.current.scorer)
+            self._route.check()
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             request.refusal = errors.answer(error, record)
         return super().admit(request)

@@ -23,8 +23,8 @@ from service.overload.admission import Admission
 from service.rollout.rollout_state import rollout_state
 from service.rollout.startup import Served, has_live, initial_scorer
 from service.runtime import runtime
+from service.scoring.core import decisions_of
 from service.scoring.live import Slot
-from service.scoring.thresholds import threshold_choice
 from service.server.request import Request
 from service.server.site import Site
 from service.telemetry.metrics import Metrics
@@ -119,7 +119,9 @@ def build() -> Application:
     try:
         settings = runtime().settings
         keys = ApiKeys(settings)
-        metrics = Metrics(keys.names, threshold_choice(settings), kept=settings.metrics_kept)
+        default = catalog.entry(catalog.DEFAULT).load()
+        decisions = decisions_of(default, settings)
+        metrics = Metrics(keys.names, default, decisions, kept=settings.metrics_kept)
         admission = Admission(settings, metrics.http.shed)
         scorer = load_scorer(settings, metrics)
         scorer.prepare()
@@ -127,8 +129,10 @@ def build() -> Application:
         others = tuple(_others(settings, metrics, admission))
     except SettingsError as error:
         refuse_start(error)
-    default = slot, runtime().scoreboard, rollout_state()
-    return Application(Parts(settings, keys, metrics, admission, *default, others))
+    parts = Parts(
+        settings, keys, metrics, admission, slot, runtime().scoreboard, rollout_state(), others
+    )
+    return Application(parts)
 
 
 def model_description() -> str:

@@ -8,10 +8,11 @@ from model.bulk.outcome import Outcome
 from model.regno import bulk, golden, manifest_builder
 from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
-from model.regno.evaluation.parity import Limits
+from model.regno.evaluation.parity import Limits, Parity
+from model.regno.explain.explanation import Explanation
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import Reading
-from model.regno.review.decision import Costs, ThresholdChoice
+from model.regno.review.decision import Costs, ThresholdChoice, Thresholds
 from model.regno.review.detail import Detail, Detailer
 from model.regno.review.guards import Guards, Policy
 from model.regno.schema import components
@@ -38,9 +39,10 @@ class RegnoModel(Model):
     """The scorer of number-plate disagreements."""
 
     name = RegnoScorer.name
-    path = "/reg/"
     request = Reading
     score = Score
+    explanation = Explanation
+    parity = Parity
 
     def decoder(self, max_rows: int, /) -> RequestDecoder[Reading]:
         """What reads bodies: one reading, or an array of at most `max_rows`."""
@@ -76,6 +78,12 @@ class RegnoModel(Model):
     ) -> "Reviewer":
         """Guards by the policies, decisions by the thresholds of a manifest or by the costs."""
         return Reviewer(policies, ThresholdChoice(Costs(**costs), by_costs=by_costs))
+
+    def decisions(
+        self, costs: Mapping[str, float], scorer: RegnoScorer, /, *, by_costs: bool = False
+    ) -> Thresholds:
+        """The thresholds of the scorer's manifest, or those that cost least."""
+        return ThresholdChoice(Costs(**costs), by_costs=by_costs).of(scorer.manifest)
 
     def read_requests(self, path: Path, /) -> Iterator[Reading | None]:
         """The readings of a CSV file, None for a row that is none. Raises ModelRefused."""

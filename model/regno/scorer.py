@@ -16,7 +16,7 @@ from model.names import printable
 from model.regno import golden
 from model.regno.columns.table import Columns, TableMaker, columns_of
 from model.regno.doubts import ranges
-from model.regno.doubts.finder import PLATES, UNSEEN, Doubts, named
+from model.regno.doubts.finder import NORMALISED, PLATES, UNSEEN, WARNINGS, Doubts, named
 from model.regno.doubts.ranges import Bounds
 from model.regno.drift.counter import DriftCounter
 from model.regno.explain.explainer import Explainer
@@ -143,7 +143,7 @@ class RegnoScorer:
         return self.manifest.vocabularies if self.manifest else {}
 
     @property
-    def camera_classes(self) -> Sequence[str]:
+    def groups(self) -> Sequence[str]:
         """The camera classes of the manifest, those that the contract names if it has none."""
         return {**PROBED, **self._vocabularies}["camera_class"]
 
@@ -157,7 +157,14 @@ class RegnoScorer:
             if kind == "categorical" and name in listed_or_named
         ]
 
-    def classes_of(self, rows: Sequence[Row]) -> list[str]:
+    @property
+    def warning_names(self) -> list[str]:
+        """All warnings that a reading may have, as `kind:field`."""
+        unseen = (named(UNSEEN, feature) for feature in self.watched_categories)
+        normalised = (named(NORMALISED, field) for field in (*PROBED, *PLATES))
+        return [*unseen, *WARNINGS, *normalised]
+
+    def groups_of(self, rows: Sequence[Row]) -> list[str]:
         """The camera class of each row, "" if the model does not take it."""
         at = self._class_at
         return [""] * len(rows) if at is None else [str(row[at]) for row in rows]

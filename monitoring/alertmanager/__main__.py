@@ -10,10 +10,12 @@ import yaml
 
 from monitoring.alertmanager.config import config
 from monitoring.alertmanager.settings import (
+    FORMER,
     Settings,
     SettingsError,
     load,
     unknown_variables,
+    uses_former_name,
     variable,
 )
 
@@ -28,6 +30,8 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return os.EX_CONFIG
+    if uses_former_name():
+        sys.stderr.write(f"{FORMER}: it is now called {variable('allow_no_receiver')}\n")
     for name in unknown_variables():
         sys.stderr.write(f"{name}: no such setting; it is ignored\n")
     text = _HEADER + yaml.safe_dump(config(settings), sort_keys=False, width=100)

@@ -47,13 +47,15 @@ class Settings(Struct, frozen=True):
     smtp_tls: Annotated[
         bool, Meta(description="Whether mail goes only to a server that offers STARTTLS.")
     ] = True
-    nobody: Annotated[
+    allow_no_receiver: Annotated[
         bool,
         Meta(description="Allow running without a notification receiver."),
     ] = False
 
 
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
+# A former name, accepted for one release: its use is reported with the name that replaces it.
+FORMER: Final = "ALERTMANAGER_NOBODY"
 
 
 def variable(field: str) -> str:
@@ -71,6 +73,8 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     Raises SettingsError.
     """
     given = _given(environ, dotenv)
+    if FORMER in given:
+        given.setdefault(variable("allow_no_receiver"), given[FORMER])
     fields = {field: given[variable(field)] for field in FIELDS if variable(field) in given}
     try:
         settings = msgspec.convert(fields, Settings, strict=False)
@@ -78,7 +82,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
         field = str(error).rpartition("$.")[2].rstrip("`")
         raise _bad(field, "is neither true nor false") from None
     settings = _with_webhook_url(settings)
-    if not (settings.webhook_url or settings.email_to or settings.nobody):
+    if not (settings.webhook_url or settings.email_to or settings.allow_no_receiver):
         other = variable("email_to")
         raise _bad("webhook_url", f"there is no receiver of notifications: set it, or {other}")
     _check_webhook(settings)
@@ -90,7 +94,13 @@ def unknown_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")
 ) -> list[str]:
     """Variables with the prefix that set nothing, for example misspelt ones."""
-    return sorted(_given(environ, dotenv).keys() - {variable(field) for field in FIELDS})
+    named = {variable(field) for field in FIELDS}
+    return sorted(_given(environ, dotenv).keys() - named - {FORMER})
+
+
+def uses_former_name(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> bool:
+    """Whether `FORMER` is set."""
+    return FORMER in _given(environ, dotenv)
 
 
 def _given(environ: Mapping[str, str] | None, dotenv: Path) -> dict[str, str]:

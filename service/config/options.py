@@ -265,7 +265,7 @@ class Settings(Struct, frozen=True):
         float,
         Meta(ge=0, le=1, description="Share of the rows that the shadow model scores too."),
     ] = 1.0
-    shadow_room: Annotated[
+    shadow_queue_rows: Annotated[
         int,
         Meta(
             ge=1,
@@ -299,6 +299,15 @@ class Settings(Struct, frozen=True):
         return self.parity_rows if self.registry and self.admin_names else 0
 
     @property
+    def costs(self) -> dict[str, float]:
+        """What each decision costs, as a model takes it."""
+        return {
+            "network_wrong": self.cost_network_wrong,
+            "camera_wrong": self.cost_camera_wrong,
+            "manual": self.cost_manual,
+        }
+
+    @property
     def metrics_kept(self) -> bool:
         """Whether there is a place where metrics can be read; without one none are kept."""
         return bool(self.metrics_token or self.metrics_bind)
@@ -320,6 +329,7 @@ class Settings(Struct, frozen=True):
 FIELDS: Final[tuple[str, ...]] = Settings.__struct_fields__
 # Former names, accepted for one release: each use is logged with the name that replaces it.
 _FORMER: Final = {
+    "shadow_queue_rows": "SCORING_SHADOW_ROOM",
     "registry": "SCORING_MODELS",
     "registry_cache": "SCORING_MODELS_CACHE",
     "registry_poll_seconds": "SCORING_MODELS_POLL_SECONDS",

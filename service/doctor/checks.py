@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from model import catalog
-from model.registry import Validated, ValidationProcess
+from model.registry import ValidationProcess
 from service.config.settings import Settings, other_variables, renamed_variables, unknown_variables
 from service.doctor import edge, files, machine, model, network, registry
 from service.doctor import settings as configuration
-from service.doctor.finding import Finding, unknown
+from service.doctor.finding import Finding, titled, unknown
 from service.doctor.machine import Machine
 from service.runtime import run_folder
 
@@ -20,16 +20,30 @@ Check = partial[Iterator[Finding]]
 
 def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
     """The results of all checks of this machine and these settings."""
-    # The validation takes longest, and runs in its own process meanwhile.
-    path = Path(registry.live_file(settings) or catalog.entry(catalog.DEFAULT).bundled or "")
-    validation = ValidationProcess(path, positive_class=settings.positive_class)
+    # The validations take longest, and run in processes of their own meanwhile.
+    validations = dict(_validations(settings))
     here, workers = Machine(), machine.worker_count(settings)
     results = _run(
         *_of_settings(here, settings, dotenv),
         *_of_addresses(here, settings, dotenv),
         *_of_machine(here, workers),
     )
-    return results + _run(*_of_model(here, workers, settings, path, validation.outcome()))
+    for name in catalog.entries():
+        results += _run(*_of_model(name, here, workers, settings, validations.get(name)))
+    return results + _run(partial(registry.admins, settings))
+
+
+def _validations(settings: Settings) -> Iterator[tuple[str, tuple[Path, ValidationProcess]]]:
+    """The file of each model that is served, and its validation that runs."""
+    for name, entry in catalog.entries().items():
+        is_default = name == catalog.DEFAULT
+        # In a registry, a model other than the default one needs a live version.
+        bundled = entry.bundled if is_default or not settings.registry else None
+        path = registry.live_file(settings, name) or bundled
+        if path:
+            positive_class = settings.positive_class if is_default else ""
+            process = ValidationProcess(Path(path), positive_class=positive_class, name=name)
+            yield name, (Path(path), process)
 
 
 def run_check(check: Check) -> list[Finding]:
@@ -87,18 +101,30 @@ def _of_machine(here: Machine, workers: int) -> tuple[Check, ...]:
 
 
 def _of_model(
-    here: Machine, workers: int, settings: Settings, path: Path, validated: Validated
+    name: str,
+    here: Machine,
+    workers: int,
+    settings: Settings,
+    validation: tuple[Path, ValidationProcess] | None,
 ) -> tuple[Check, ...]:
-    named = other_variables("TMPDIR", "TEMP", "TMP").values()
+    """The checks of a model; machine and temporary folder are checked by the default one alone."""
+    if validation is None:
+        return (partial(model.not_served, name), partial(registry.registry, settings, name))
+    path, validated = validation[0], validation[1].outcome()
     is_bundled = not (settings.model or settings.registry)
+    checks = (
+        partial(files.model_file, path, titled("model file", name)),
+        partial(model.model, path, validated, bundled=is_bundled, name=name),
+        partial(model.positive, validated, name),
+        partial(model.explanations, validated, name),
+        partial(registry.registry, settings, name),
+    )
+    if name != catalog.DEFAULT:
+        return checks
+    named = other_variables("TMPDIR", "TEMP", "TMP").values()
     return (
         partial(machine.memory, here, workers, validated.resident),
         partial(files.temporary_folder, run_folder.temporary(), path, named),
-        partial(files.model_file, path),
-        partial(model.model, path, validated, bundled=is_bundled),
-        partial(model.positive, validated),
-        partial(model.explanations, validated),
+        *checks,
         partial(model.drift_reference, validated),
-        partial(registry.registry, settings),
-        partial(registry.admins, settings),
     )

@@ -30,12 +30,12 @@ def rights(machine: Machine, settings: Settings, dotenv: Path) -> Iterator[Findi
             yield secret(name, path, machine)
 
 
-def model_file(path: Path) -> Iterator[Finding]:
+def model_file(path: Path, subject: str = "model file") -> Iterator[Finding]:
     """Whether other users may replace the model."""
     if others_may(path) & stat.S_IWOTH:
-        yield fail("model file", f"every user may change {path}", f"chmod 644 {path}")
+        yield fail(subject, f"every user may change {path}", f"chmod 644 {path}")
     else:
-        yield ok("model file", "no other user may change it")
+        yield ok(subject, "no other user may change it")
 
 
 def dotenv_place(dotenv: Path, project: Path = PROJECT) -> Iterator[Finding]:

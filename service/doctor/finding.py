@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from model import catalog
+
 Level = Literal["ok", "warn", "fail", "unknown"]
 LEVELS: Final[tuple[Level, ...]] = ("ok", "warn", "fail", "unknown")
 
@@ -15,6 +17,11 @@ class Finding(Struct, frozen=True):
     name: str
     description: str
     remedy: str = ""
+
+
+def titled(name: str, model: str) -> str:
+    """The name of a finding on a model of the catalog; the default one goes without saying."""
+    return name if model == catalog.DEFAULT else f"{name} {model}"
 
 
 def ok(name: str, description: str) -> Finding:

@@ -1,4 +1,4 @@
-"""The model that would be served, and what vouches for it."""
+"""The models that would be served, and whether their files and scores can be checked."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from model import catalog
 from model.registry import Validated
-from service.doctor.finding import Finding, fail, ok, warn
+from service.doctor.finding import Finding, fail, ok, titled, warn
 
 _REFERENCE: Final = (
     "give it one: python -m model.registry add FILE --version NEW --reference-from readings.csv"
@@ -20,40 +21,52 @@ class _Manifest(Struct):
     """What is read of one."""
 
     version: str
-    golden: list[float]
-    classes: list[str]
-    positive_class: str
-    unexplained: str
+    golden: list[float] = []
+    classes: list[str] = []
+    positive_class: str = ""
+    # None for a model that makes no explanations.
+    unexplained: str | None = None
     reference: list[msgspec.Raw] = []
 
 
-def model(path: Path, validated: Validated, *, bundled: bool) -> Iterator[Finding]:
+def not_served(name: str) -> Iterator[Finding]:
+    """That a model of the catalog has no file to serve."""
+    state = "not served: it has neither a live version in a registry nor a bundled file"
+    remedy = f"promote one: python -m model.registry --name {name} promote VERSION"
+    yield warn(titled("model", name), state, remedy)
+
+
+def model(
+    path: Path, validated: Validated, *, bundled: bool, name: str = catalog.DEFAULT
+) -> Iterator[Finding]:
     """Whether the file at a path is served; `validated` is the outcome of its validation."""
+    subject = titled("model", name)
     if validated.refused:
-        yield fail("model", f"{path} is refused: {validated.refused}", _TRUST)
+        yield fail(subject, f"{path} is refused: {validated.refused}", _TRUST)
         return
     manifest = _manifest(validated)
     version, golden = manifest.version, len(manifest.golden)
-    if bundled:
+    if bundled and name == catalog.DEFAULT:
         state = f"{version}, the bundled one: it was trained on simulated readings"
-        yield warn("model", state, "set SCORING_MODEL to a model of your own cameras")
+        yield warn(subject, state, "set SCORING_MODEL to a model of your own cameras")
     elif validated.is_derived and path.with_name("manifest.json").exists():
         state = f"{version}: the manifest in its folder names another file"
-        yield warn("model", state, "name the file as its manifest does: its scores go unchecked")
+        yield warn(subject, state, "name the file as its manifest does: its scores go unchecked")
     elif validated.is_derived or not golden:
-        state = f"{version}: nothing vouches for its bytes and its scores"
-        yield warn("model", state, "keep the manifest.json of its training in its folder")
+        state = f"{version}: no manifest with golden scores, so that these are not checked"
+        yield warn(subject, state, "keep the manifest.json of its training in its folder")
     else:
-        yield ok("model", f"{version}: hash, features, {golden} golden scores agree")
+        yield ok(subject, f"{version}: hash, features, {golden} golden scores agree")
 
 
-def positive(validated: Validated) -> Iterator[Finding]:
+def positive(validated: Validated, name: str = catalog.DEFAULT) -> Iterator[Finding]:
     """Which class is the positive one: that of a model turned round would turn each score round."""
     if validated.refused:
         return
     manifest = _manifest(validated)
-    named = f"{manifest.positive_class} of {' and '.join(manifest.classes)}"
-    yield ok("classes", f"positive is the probability of class {named}")
+    if manifest.classes:
+        named = f"{manifest.positive_class} of {' and '.join(manifest.classes)}"
+        yield ok(titled("classes", name), f"positive is the probability of class {named}")
 
 
 def drift_reference(validated: Validated) -> Iterator[Finding]:
@@ -68,15 +81,16 @@ def drift_reference(validated: Validated) -> Iterator[Finding]:
         yield warn("drift", state, _REFERENCE)
 
 
-def explanations(validated: Validated) -> Iterator[Finding]:
-    """Whether POST /reg/explain can be answered."""
+def explanations(validated: Validated, name: str = catalog.DEFAULT) -> Iterator[Finding]:
+    """Whether POST to explain, as /reg/explain, can be answered."""
     if validated.refused:
         return
-    if unexplained := _manifest(validated).unexplained:
-        state = f"POST /reg/explain answers 501: {unexplained}"
-        yield warn("explanations", state, 'train it with grow_policy="SymmetricTree"')
-    else:
-        yield ok("explanations", "the contributions of a golden row add up to its score")
+    unexplained, subject = _manifest(validated).unexplained, titled("explanations", name)
+    if unexplained:
+        state = f"POST {catalog.entry(name).path}explain answers 501: {unexplained}"
+        yield warn(subject, state, 'train it with grow_policy="SymmetricTree"')
+    elif unexplained is not None:
+        yield ok(subject, "the contributions of a golden row add up to its score")
 
 
 def _manifest(validated: Validated) -> _Manifest:

@@ -3,45 +3,53 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
+from model import catalog
 from model.registry import RegistryError
 from service.config.settings import Settings, SettingsError
-from service.doctor.finding import Finding, fail, ok, warn
+from service.doctor.finding import Finding, fail, ok, titled, warn
 from service.http.api_keys import ApiKeys
 from service.rollout.startup import registry_of
 
 
-def live_file(settings: Settings) -> str:
-    """The live version's file; that of the settings without a readable registry."""
+def live_file(settings: Settings, name: str = catalog.DEFAULT) -> str:
+    """The live version's file of a model; that of the settings without a readable registry.
+
+    The settings name one of the default model only.
+    """
+    named = settings.model if name == catalog.DEFAULT else ""
     if not settings.registry:
-        return settings.model
+        return named
     try:
-        registry = registry_of(settings)
+        registry = registry_of(settings, name)
         return str(registry.fetch(registry.aliases().live))
     except RegistryError:
-        return settings.model
+        return named
 
 
-def registry(settings: Settings) -> Iterator[Finding]:
-    """Whether it can be read, names a live version, and what a way back leads to."""
+def registry(settings: Settings, name: str = catalog.DEFAULT) -> Iterator[Finding]:
+    """Whether it can be read, names a live version of a model, and what a way back leads to."""
     if not settings.registry:
         return
+    subject = titled("registry", name)
     try:
-        models = registry_of(settings)
+        models = registry_of(settings, name)
         aliases = models.aliases()
         versions = [entry.version for entry in models.versions()]
         if aliases.live in versions:
             models.fetch(aliases.live)
     except RegistryError as error:
-        yield fail("registry", str(error), "correct SCORING_REGISTRY, or repair what it names")
+        yield fail(subject, str(error), "correct SCORING_REGISTRY, or repair what it names")
+        return
+    if name != catalog.DEFAULT and not aliases.live:  # it is not served, as `model` reports
         return
     if aliases.live not in versions:
         state = f"{models.where}: the live version {aliases.live or 'none'} is missing"
-        yield fail("registry", state, "promote one: python -m model.registry promote --help")
+        yield fail(subject, state, "promote one: python -m model.registry promote --help")
     elif aliases.previous not in versions:
         state = f"{aliases.live} is live, and there is no previous version"
-        yield warn("registry", state, "a rollback needs one: keep the version before")
+        yield warn(subject, state, "a rollback needs one: keep the version before")
     else:
-        yield ok("registry", f"{aliases.live} is live, {aliases.previous} the way back")
+        yield ok(subject, f"{aliases.live} is live, {aliases.previous} the way back")
 
 
 def admins(settings: Settings) -> Iterator[Finding]:

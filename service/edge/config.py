@@ -1,10 +1,12 @@
 """The template, filled with settings."""
 
+import re
 from pathlib import Path
 from typing import Final
 
 import jinja2
 
+from model import catalog
 from model.redaction import PLATE_IN_ID
 from service.edge.settings import DOCS_BYTES, DOCS_REQUESTS, REPLY_BYTES, Settings
 
@@ -32,4 +34,5 @@ def config(settings: Settings) -> str:
         docs_bytes=DOCS_BYTES,
         docs_requests=DOCS_REQUESTS,
         patterns={"id": ID, "plate": PLATE_IN_ID},
+        score_paths=[re.escape(entry.path.rstrip("/")) for entry in catalog.entries().values()],
     )

@@ -1,12 +1,13 @@
-"""POST /reg/explain: one reading or a few of them in, and why they score as they do."""
+"""POST to explain at a model's address, as /reg/explain: why a few requests score as they do."""
 
+from collections.abc import Sequence
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, request
 
 from model import InvalidRequest, catalog
-from model.regno import Explanation, Reading, Row
+from model.scorer import Model, Request, Row
 from service.config.settings import Settings
 from service.http import body, deadline, reply
 from service.http.authentication import Guard
@@ -22,32 +23,39 @@ from service.telemetry.record import BEGAN, Record, record_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-PATHS: Final = ("/reg/explain", "/reg/explain/")
-
 
 class ExplainRoute:
-    """Explains bodies by the slot's live model. Nothing it sees counts as traffic of the model."""
+    """Explains bodies by a slot's live version. Nothing it sees counts as traffic of the model.
+
+    `path` is its template, `paths` its two spellings.
+    """
 
     def __init__(
-        self, slot: Slot, settings: Settings, metrics: Metrics, admission: Admission
+        self, model: Model, slot: Slot, settings: Settings, metrics: Metrics, admission: Admission
     ) -> None:
+        self.name = f"explain-{model.name}"
+        self.path = f"{catalog.entry(model.name).path}explain"
+        self.paths = (self.path, f"{self.path}/")
         rows = settings.explain_rows
         self.limits = settings.max_body, min(settings.max_array_body, rows * settings.max_body)
-        self.explaining = Explaining(admission)
-        model = catalog.entry(catalog.DEFAULT).load()
+        self._explaining = Explaining(admission)
         self._decode = model.decoder(rows)
         self._inputs = Inputs(reviewer_of(model, settings))
         self._slot = slot
-        self._metrics = metrics.scoring
+        self._metrics = metrics.of(model.name).scoring
+
+    def check(self) -> None:
+        """Raises Overloaded or Unexplainable for a request that need not be read."""
+        self._explaining.check(self._slot.current.scorer)
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
         """Read, explain, reply. Raises InvalidRequest, Refused, Overloaded or NotExplained."""
         record = record_of(environ)
-        record.route = PATHS[0]
+        record.route = self.path
         live = self._slot.current
         record.model_version = live.version
         latest = monotonic() + _seconds(environ)
-        self.explaining.check(live.scorer)  # who is refused need not be read
+        self._explaining.check(live.scorer)  # who is refused need not be read
         text = body.read(environ, *self.limits)
         try:
             response = self._explain(live, text, latest, record)
@@ -60,7 +68,7 @@ class ExplainRoute:
 
     def _explain(self, live: Live, text: bytes, latest: float, record: Record) -> Reply:
         decoded = self._decode(text)
-        if isinstance(decoded, Reading):
+        if not isinstance(decoded, list):
             row = self._row(live, decoded, record)
             if isinstance(row, InvalidRequest):
                 raise row
@@ -68,15 +76,15 @@ class ExplainRoute:
             return reply.ok(explanation)
         items = [self._row(live, item, record) for item in decoded]
         rows = [item for item in items if not isinstance(item, InvalidRequest)]
-        found = iter(self._explained(live, rows, latest, record))
-        results = [item if isinstance(item, InvalidRequest) else next(found) for item in items]
+        explained = iter(self._explained(live, rows, latest, record))
+        results = [item if isinstance(item, InvalidRequest) else next(explained) for item in items]
         for fault in items:
             if isinstance(fault, InvalidRequest):
                 self._metrics.refused(fault)
         return reply.ok(results, partial=len(rows) < len(items))
 
     def _row(
-        self, live: Live, item: Reading | InvalidRequest, record: Record
+        self, live: Live, item: Request | InvalidRequest, record: Record
     ) -> Row | InvalidRequest:
         """The item's features, or why it is refused: for the reasons that POST /reg/ has."""
         if isinstance(item, InvalidRequest):
@@ -86,9 +94,9 @@ class ExplainRoute:
 
     def _explained(
         self, live: Live, rows: list[Row], latest: float, record: Record
-    ) -> list[Explanation]:
+    ) -> Sequence[Any]:
         began = perf_counter()
-        explanations = self.explaining.explained(live.scorer, rows, latest) if rows else []
+        explanations = self._explaining.explained(live.scorer, rows, latest) if rows else []
         record.rows = len(rows)
         record.predict_seconds = perf_counter() - began
         return explanations
@@ -106,13 +114,11 @@ def _seconds(environ: "WSGIEnvironment") -> float:
 
 
 def blueprint(route: ExplainRoute, guard: Guard) -> Blueprint:
-    """`/reg/explain`, with and without a slash at its end."""
-    routes = Blueprint("explain", __name__)
+    """The address, with and without a slash at its end."""
+    routes = Blueprint(route.name, __name__)
     guard.protect(routes)
-
-    @routes.post(PATHS[0])
-    @routes.post(PATHS[1])
-    def post_explain() -> Reply:
-        return route.post(request.environ)
-
+    for number, path in enumerate(route.paths):
+        routes.add_url_rule(
+            path, f"explain{number}", lambda: route.post(request.environ), methods=["POST"]
+        )
     return routes

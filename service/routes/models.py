@@ -1,10 +1,14 @@
-"""/model: which version serves, and the changes that a key with admin rights may make."""
+"""/model: which version of a model serves, and the changes that a key with admin rights may make.
+
+`?name=` names another model than the default one.
+"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic, time
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from flask import Blueprint, request
@@ -22,17 +26,16 @@ from model.registry import (
     open_registry,
     validate,
 )
-from model.regno import Parity
 from service.config.settings import Settings, variable
 from service.http import body, errors, reply
 from service.http.authentication import Guard
 from service.http.reply import Reply
 from service.rollout.loader import SharedValidation
-from service.rollout.rollout_state import RolloutState, Target, WorkerStatus
+from service.rollout.rollout_state import Target, WorkerStatus
+from service.rollout.startup import Served
 from service.runtime import runtime
 from service.runtime.scoreboard import Scoreboard
-from service.scoring.live import Slot
-from service.scoring.thresholds import threshold_choice
+from service.scoring.core import decisions_of
 from service.telemetry.log_formats import timestamp
 from service.telemetry.record import record_of
 
@@ -95,30 +98,20 @@ class WorkerState(Struct):
         return cls(**{**msgspec.structs.asdict(status), "since": since})
 
 
-class DecisionThresholds(Struct):
-    """The `positive` up to which the decision is `camera`, and from which on it is `network`.
-
-    `source` is `manifest` if they are the live version's own, `costs` if SCORING_COST_* make them.
-    """
-
-    camera: float
-    network: float
-    source: Literal["manifest", "costs"]
-
-
 class State(Struct):
     """How this host is: `mixed` while its workers serve different versions.
 
     `positive` is the probability of `positive_class`, one of the model's two `classes`.
-    `unexplained` is why POST /reg/explain answers 501, empty if it explains. `thresholds` are
-    those of the decisions.
+    `unexplained` is why scores can't be explained, empty if they can. `thresholds` are those of
+    `positive` for decisions, up to `camera`, from `network` on; their `source` is `manifest` if the
+    live version has them of its own, `costs` if SCORING_COST_* make them.
     """
 
     version: str
     generation: int
     registry: str
     mixed: bool
-    thresholds: DecisionThresholds
+    thresholds: dict[str, float | str]
     workers: list[WorkerState]
     classes: list[str]
     positive_class: str
@@ -143,58 +136,51 @@ class Versions(Struct):
 
 
 class Outcome(Struct):
-    """What is live after a change, and how the new version compares with the former."""
+    """What is live after a change, and how the new version compares with the former.
+
+    `parity` is of the model's own type.
+    """
 
     aliases: Aliases
-    parity: Parity | None = None
+    parity: Any = None
     remarks: list[str] = []
 
 
 class ModelRoute:
-    """What operators ask about the model, and have done to it."""
+    """Shows and changes the aliases of the models that are served."""
 
     def __init__(
         self,
         settings: Settings,
-        slot: Slot,
+        served: Sequence[Served],
         scoreboard: Scoreboard,
-        rollout_state: RolloutState,
         holds_secret: Callable[[str], bool],
     ) -> None:
         """`holds_secret` tells whether a text that a client chose is or holds a key."""
         self._settings = settings
-        self._slot = slot
+        self._served = {one.model.name: one for one in served}
         self._scoreboard = scoreboard
-        self._rollout_state = rollout_state
         self._holds_secret = holds_secret
         self._limits = _limits(settings)
-        self._model = catalog.entry(catalog.DEFAULT).load()
-        self._thresholds = threshold_choice(settings)
 
     def show(self) -> Reply:
         """The order, and how each worker of this host is."""
-        notes, order = self._statuses(), self._rollout_state.order
-        scorer = self._slot.current.scorer
+        served = self._named()
+        notes, order = self._statuses(served), served.rollout_state.order
+        scorer = served.slot.current.scorer
+        decides = decisions_of(served.model, self._settings)(scorer)
         state = State(
             version=scorer.version,
             generation=order.target.generation if order else 0,
             registry=self._settings.registry,
             mixed=len({note.serving.version for note in notes}) > 1,
-            thresholds=self._thresholds_of(scorer.manifest),
+            thresholds={**decides.limits, "source": decides.source} if decides else {},
             workers=list(map(WorkerState.of, notes)),
             classes=list(scorer.classes),
             positive_class=scorer.positive_class,
             unexplained=scorer.unexplained or "",
         )
         return reply.ok(state)
-
-    def _thresholds_of(self, manifest: Any) -> DecisionThresholds:
-        thresholds = self._thresholds.of(manifest)
-        return DecisionThresholds(
-            thresholds.camera,
-            thresholds.network,
-            "manifest" if self._thresholds.is_own(manifest) else "costs",
-        )
 
     def versions(self) -> Reply:
         """All versions of the registry and their aliases."""
@@ -215,11 +201,11 @@ class ModelRoute:
 
     def promote(self) -> Reply:
         """Make a version live, if it passes the gate."""
-        wanted = self._body(Promotion)
-        live, recent = self._slot.current.scorer, list(self._slot.recent.copy())
-        gate = self._model.gate(_validation(), live, recent, self._limits)
-        # A version that this host refused is live by name, and who is to help promotes another.
-        refused = [note.refused.version for note in self._statuses() if note.refused]
+        served, wanted = self._named(), self._body(Promotion)
+        live, recent = served.slot.current.scorer, list(served.slot.recent.copy())
+        gate = served.model.gate(_validation(served), live, recent, self._limits)
+        # The live alias may name a version that this host refused; another must be promotable.
+        refused = [note.refused.version for note in self._statuses(served) if note.refused]
         named = refused[0] if refused else live.version
         moved = self._moved(
             gate,
@@ -231,20 +217,31 @@ class ModelRoute:
     def rollback(self) -> Reply:
         """Make the previous version live again: it has proved itself, so there is no gate."""
         wanted = self._body(Rollback)
-        moved = self._moved(_validation(), wanted, lambda registry, why: registry.rollback(**why))
+        check = _validation(self._named())
+        moved = self._moved(check, wanted, lambda registry, why: registry.rollback(**why))
         return reply.ok(Outcome(moved.after))
 
     def shadow(self) -> Reply:
         """Have a version shadow the live one, unseen by callers; or none."""
         wanted = self._body(ShadowChange)
+        check = _validation(self._named())
         moved = self._moved(
-            _validation(), wanted, lambda registry, why: registry.shadow(wanted.version, **why)
+            check, wanted, lambda registry, why: registry.shadow(wanted.version, **why)
         )
         return reply.ok(Outcome(moved.after))
 
-    def _statuses(self) -> list[WorkerStatus]:
-        """The statuses of this host's workers."""
-        statuses = (self._rollout_state.status(place) for place in self._scoreboard.open_places())
+    def _named(self) -> Served:
+        """The model that the request names, else the default one. Raises Refused."""
+        served = self._served.get(request.args.get("name", catalog.DEFAULT))
+        if served is None:
+            known = ", ".join(self._served)
+            raise errors.Refused(400, f"name: no model of this name is served, only {known}")
+        return served
+
+    def _statuses(self, served: Served) -> list[WorkerStatus]:
+        """The statuses of this host's workers for a model."""
+        places = self._scoreboard.open_places()
+        statuses = (served.rollout_state.status(place) for place in places)
         return [status for status in statuses if status]
 
     def _moved(
@@ -266,11 +263,12 @@ class ModelRoute:
     def _with_registry(self, act: Callable[[Registry], T], check: Check = validate) -> T:
         """What a function makes of the registry. Raises Refused."""
         location, cache = self._settings.registry, self._settings.registry_cache
+        name = self._named().model.name
         if not location:
             raise errors.Refused(409, f"no registry is followed: {variable('registry')} is not set")
 
         try:
-            return act(open_registry(location, cache=Path(cache) if cache else None, check=check))
+            return act(open_registry(location, name, Path(cache) if cache else None, check))
         except (Conflict, Unavailable) as reason:
             raise errors.Refused(503, redact(str(reason))) from reason
         except (ModelRefused, RegistryError) as reason:
@@ -326,9 +324,10 @@ def _limits(settings: Settings) -> dict[str, float]:
     }
 
 
-def _validation() -> SharedValidation:
-    """That of this server: its folder is made once it serves."""
-    return SharedValidation(runtime().run_folder.path)
+def _validation(served: Served) -> SharedValidation:
+    """That of a model in this server: its folder is made once it serves."""
+    name = served.model.name
+    return SharedValidation(runtime().run_folder.path, partial(validate, name=name), name)
 
 
 def _decoded(kind: type[C]) -> C:

@@ -1,6 +1,6 @@
 """The OpenAPI document, made from the types that validate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from model import catalog
@@ -50,10 +50,10 @@ def document(explain_rows: int, others: Sequence[Model] = ()) -> dict[str, Any]:
             "differently. POST /reg/ says how probably the network is right.",
         },
         "paths": {
-            default.path: {"post": _score()},
-            **{model.path: {"post": _score_with(model)} for model in others},
-            "/reg/explain": {"post": _explain()},
-            **openapi_model.paths(_REF, _ok, _errors),
+            _path(default): {"post": _score()},
+            f"{_path(default)}explain": {"post": _explain()},
+            **{path: operation for model in others for path, operation in _paths_of(model)},
+            **openapi_model.paths(_REF, _ok, _errors, [default.name, *(m.name for m in others)]),
             "/": {"get": _get("Address and key are right", "home", secured=True)},
             "/healthz": {"get": _get("This worker answers", "healthz")},
             "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
@@ -62,8 +62,8 @@ def document(explain_rows: int, others: Sequence[Model] = ()) -> dict[str, Any]:
             "schemas": _for_generators(
                 {
                     **default.schemas(_REF),
-                    **{name: kind for model in others for name, kind in _schemas_of(model).items()},
-                    **openapi_model.schemas(_REF),
+                    **{name: kind for m in others for name, kind in _schemas_of(m).items()},
+                    **openapi_model.schemas(_REF, default),
                     **_requests(explain_rows),
                     **_replies(),
                 }
@@ -90,33 +90,60 @@ def _score() -> dict[str, Any]:
     }
 
 
-def _score_with(model: Model) -> dict[str, Any]:
-    """The operation of a model other than the default one."""
-    prefix = _prefix(model)
-    operation = _score()
-    content = {_JSON: {"schema": _ref(f"{prefix}ScoreRequest")}}
-    reply = _ok(f"{prefix}ScoreReply", "One score, or a list", "Server-Timing", "X-Score-Warnings")
-    operation["responses"]["200"] = reply
-    operation["requestBody"] = {"required": True, "content": content}
+def _path(model: Model) -> str:
+    return catalog.entry(model.name).path
+
+
+def _paths_of(model: Model) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The addresses of a model other than the default one, with their operations."""
+    path, name = _path(model), model.name
+    yield (
+        path,
+        _of_model(
+            model, _score(), "Score", f"post_{name}", f"Score one request with {name}, or an array"
+        ),
+    )
+    if model.explanation:
+        summary = f"Explain the score of one request by {name}, or of a few"
+        operation = _of_model(model, _explain(), "Explanation", f"post_{name}_explain", summary)
+        yield f"{path}explain", operation
+
+
+def _of_model(
+    model: Model, operation: dict[str, Any], kind: str, identifier: str, summary: str
+) -> dict[str, Any]:
+    """The default model's operation as that of another one."""
+    named = f"{_prefix(model)}{kind}"
+    content = {_JSON: {"schema": _ref(f"{named}Request")}}
+    replied = {**operation["responses"]["200"]["content"][_JSON], "schema": _ref(f"{named}Reply")}
+    operation["responses"]["200"]["content"] = {_JSON: replied}
     return {
-        **operation,
-        "operationId": f"post_{model.name}",
-        "summary": f"Score one request with {model.name}, or an array of them",
+        "post": {
+            **operation,
+            "operationId": identifier,
+            "summary": summary,
+            "requestBody": {"required": True, "content": content},
+        }
     }
 
 
 def _schemas_of(model: Model) -> dict[str, Any]:
     """The schemas of a model other than the default one, each with its name as a prefix."""
     prefix = _prefix(model)
-    request, score = (f"{prefix}{kind.__name__}" for kind in (model.request, model.score))
-    kinds = model.schemas(_REF.format(name=f"{prefix}{{name}}"))
-    row = f"{prefix}ScoredRow"
-    return {
-        **{f"{prefix}{name}": kind for name, kind in kinds.items()},
-        row: {"anyOf": [_ref(score), _ref("RowError")]},
-        f"{prefix}ScoreRequest": {"anyOf": [_ref(request), _ref("Rows")]},
-        f"{prefix}ScoreReply": _one_or_many([_ref(score)], row),
-    }
+    request = _ref(f"{prefix}{model.request.__name__}")
+    schemas = model.schemas(_REF.format(name=f"{prefix}{{name}}"))
+    made = {f"{prefix}{name}": schema for name, schema in schemas.items()}
+    kinds = (
+        ("Score", "ScoredRow", "Rows", model.score),
+        ("Explanation", "ExplainedRow", "FewRows", model.explanation),
+    )
+    for kind, row, rows, replied in kinds:
+        if replied:
+            one = _ref(f"{prefix}{replied.__name__}")
+            made[f"{prefix}{row}"] = {"anyOf": [one, _ref("RowError")]}
+            made[f"{prefix}{kind}Request"] = {"anyOf": [request, _ref(rows)]}
+            made[f"{prefix}{kind}Reply"] = _one_or_many([one], f"{prefix}{row}")
+    return made
 
 
 def _prefix(model: Model) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, request
 
-from model import InvalidRequest
+from model import InvalidRequest, catalog
 from model.scorer import Model
 from service.config.settings import Settings
 from service.http import body, deadline
@@ -29,7 +29,7 @@ class ScoreRoute:
         self, model: Model, slot: Slot, settings: Settings, metrics: Metrics, admission: Admission
     ) -> None:
         self.name = model.name
-        self.path = model.path.rstrip("/")
+        self.path = catalog.entry(model.name).path.rstrip("/")
         self.paths = (f"{self.path}/", self.path)
         self.limits = (settings.max_body, settings.max_array_body)
         self.service = ScoringService(model, slot, settings, metrics, admission, yield_to_io)

@@ -5,12 +5,13 @@ who compare versions. It knows no HTTP and no event loop: the caller gathers sin
 batches, and does other things between the steps of an array.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 from model import InvalidRequest
-from model.scorer import Model, Request, Row
+from model.scorer import Decisions, Model, Request, Row
 from service.config import guard_policies as policies
 from service.config.settings import Settings
 from service.scoring.inputs import Inputs
@@ -28,13 +29,13 @@ _STEP_DETAILS: Final = 100
 
 def reviewer_of(model: Model, settings: Settings) -> Any:
     """A model's reviewer, by the policies, costs and thresholds of the settings."""
-    costs = {
-        "network_wrong": settings.cost_network_wrong,
-        "camera_wrong": settings.cost_camera_wrong,
-        "manual": settings.cost_manual,
-    }
     chosen = policies.parse(settings.guards, settings.unseen)
-    return model.reviewer(chosen, costs, by_costs=settings.thresholds == "costs")
+    return model.reviewer(chosen, settings.costs, by_costs=settings.thresholds == "costs")
+
+
+def decisions_of(model: Model, settings: Settings) -> Callable[[Any], Decisions | None]:
+    """What decides by the scores of a version of a model, by the settings."""
+    return partial(model.decisions, settings.costs, by_costs=settings.thresholds == "costs")
 
 
 class Scoring:

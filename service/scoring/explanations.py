@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 from threading import Lock, Timer
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from model import ExplainerGone, NotExplained, Unexplainable
-from model.regno import Explainer, Explanation, RegnoScorer, Row
+from model.scorer import Explainer, Row, Scorer
 from service.overload.admission import EXPLAIN, Admission
 
 # Waiting included. A row takes tens of milliseconds where the machine is not in demand.
@@ -24,11 +24,11 @@ class Explaining:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._lock = Lock()
-        self._scorer: RegnoScorer | None = None
+        self._scorer: Scorer | None = None
         self._explainer: Explainer | None = None
         self._idle: Timer | None = None
 
-    def check(self, scorer: RegnoScorer) -> None:
+    def check(self, scorer: Scorer) -> None:
         """Raise Overloaded while rows wait for their scores.
 
         Raises Unexplainable for a model whose scores can't be explained.
@@ -38,9 +38,7 @@ class Explaining:
         if self._admission.crowded:
             raise self._admission.overloaded(EXPLAIN)
 
-    def explained(
-        self, scorer: RegnoScorer, rows: Sequence[Row], latest: float
-    ) -> list[Explanation]:
+    def explained(self, scorer: Scorer, rows: Sequence[Row], latest: float) -> Sequence[Any]:
         """The rows' explanations, by a moment of `monotonic`.
 
         Raises Overloaded, Unexplainable, ExplainerGone or NotExplained.
@@ -61,7 +59,7 @@ class Explaining:
             self._end_when_idle()
             self._lock.release()
 
-    def _explainer_of(self, scorer: RegnoScorer) -> Explainer:
+    def _explainer_of(self, scorer: Scorer) -> Explainer:
         if self._explainer is None or scorer is not self._scorer:
             self._end()
             self._scorer, self._explainer = scorer, scorer.explainer()

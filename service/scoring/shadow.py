@@ -63,7 +63,7 @@ class Shadow:
         self._live_version = live_version
         self._busy = busy
         self._share = settings.shadow_share
-        self._room = settings.shadow_room
+        self._queue_rows = settings.shadow_queue_rows
         self._queue: deque[_Live] = deque()
         self._dropped = 0
         self._rows = ROWS
@@ -79,7 +79,7 @@ class Shadow:
         """Note a row that the live model of a version has scored, if it is picked."""
         if random() >= self._share:  # noqa: S311 - no secret
             return
-        if len(self._queue) >= self._room or self._memory_of(request) > LARGEST_BYTES:
+        if len(self._queue) >= self._queue_rows or self._memory_of(request) > LARGEST_BYTES:
             self._dropped += 1
             return
         self._queue.append((request, score.positive, version))

@@ -78,7 +78,7 @@ def test_only_what_must_be_chosen_differs_from_the_example(tmp_path: Path) -> No
     assert example.keys() == made.keys()
     assert {name for name in made if made[name] != example[name]} == {
         "SCORING_ADMINS", "SCORING_API_KEYS", "SCORING_API_KEYS_FILE", "SCORING_METRICS_TOKEN_FILE",
-        "LOADGEN_API_KEY_FILE", "ALERTMANAGER_NOBODY",
+        "LOADGEN_API_KEY_FILE", "ALERTMANAGER_ALLOW_NO_RECEIVER",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.doctor import Report
 from tests.support.metrics import TOKEN, value
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import command
@@ -53,6 +54,8 @@ def server(folder: Path) -> Iterator[Server]:
         "SCORING_HOST": "127.0.0.1",
         "SCORING_PORT": str(free_port()),
         "SCORING_SHADOW_SHARE": "1",
+        "SCORING_KEYS": "tests:123321,operator:456789",
+        "SCORING_ADMINS": "operator",
     }
     server = Server(folder / "server", {**settings, **WITH_TOY})
     try:
@@ -117,6 +120,9 @@ def test_it_is_in_the_metrics_and_the_document(server: Server) -> None:
     with server.client() as client:
         document = client.get("/openapi.json").json()
     assert document["paths"]["/toy/"]["post"]["operationId"] == "post_toy"
+    assert document["paths"]["/toy/explain"]["post"]["operationId"] == "post_toy_explain"
+    names = document["paths"]["/model"]["get"]["parameters"][0]["schema"]
+    assert (names["enum"], names["default"]) == (["regno", "toy"], "regno")
     assert document["components"]["schemas"]["ToySize"]["required"] == ["size"]
 
 
@@ -136,6 +142,67 @@ def test_it_has_a_shadow_and_is_swapped_by_the_registry(folder: Path, server: Se
     _registry(folder, "rollback")
     eventually(lambda: _serves(server, "gentle"), "all serve gentle")
     assert "gentle" in _registry(folder, "list")
+
+
+def test_its_scores_are_explained(server: Server) -> None:
+    with server.client() as client:
+        reply = client.post("/toy/explain", json=[{"size": 5}, {}]).json()
+        assert client.get("/toy/explain").status_code == 405
+        assert client.post("/reg/explain", json={"size": 5}).status_code == 400
+    assert reply["status"] == "partial"
+    assert reply["body"][0] == {"positive": 0.5, "text": "0.1 for each unit of size"}
+    assert list(reply["body"][1]) == ["error"]
+
+
+def test_operators_see_and_change_it_by_name(server: Server) -> None:
+    with server.client(x_api_key="456789") as client:
+        state = client.get("/model", params={"name": "toy"}).json()["body"]
+        assert (state["version"], state["thresholds"], state["classes"]) == ("gentle", {}, [])
+        assert state["registry"] == client.get("/model").json()["body"]["registry"]
+        named = {"name": "toy"}
+        stored = client.get("/model/versions", params=named).json()["body"]["versions"]
+        assert [one["version"] for one in stored] == ["gentle", "steep"]
+        moved = client.post("/model/promote", json={"version": "steep"}, params=named)
+        assert moved.json()["body"]["aliases"]["live"] == "steep"
+        eventually(lambda: _serves(server, "steep"), "all serve steep")
+        assert client.get("/model").json()["body"]["version"] == "first"
+        assert client.post("/model/rollback", params=named).status_code == 200
+        eventually(lambda: _serves(server, "gentle"), "all serve gentle")
+        unknown = client.get("/model", params={"name": "tyo"})
+        assert unknown.status_code == 400
+        assert unknown.json()["body"].endswith("regno, toy")
+
+
+def test_the_edge_passes_its_address_on(folder: Path) -> None:
+    path = folder / "nginx.conf"
+    subprocess.run(
+        [sys.executable, "-m", "service.edge", "--output", str(path)],
+        cwd=ROOT,
+        env=environment(folder, WITH_TOY),
+        check=True,
+        timeout=60,
+    )
+    config = path.read_text()
+    for address in ("reg", "toy"):
+        assert f"location ~ ^/{address}(/|$) {{" in config
+        assert f"location ~ ^/{address}/explain/?$ {{" in config
+
+
+def test_the_doctor_checks_its_live_version(folder: Path) -> None:
+    settings = {**WITH_TOY, "SCORING_REGISTRY": str(folder / "models")}
+    process = subprocess.run(
+        [sys.executable, "-m", "service.doctor", "--json"],
+        cwd=ROOT,
+        env=environment(folder, settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    report = Report(process.returncode, process.stdout, process.stderr)
+    assert report["model toy"]["description"].startswith("gentle")
+    assert report["registry toy"]["description"].startswith("gentle is live")
+    assert report.level("model file toy") == "ok"
 
 
 def test_a_version_that_it_refuses_is_not_added(folder: Path) -> None:

@@ -54,7 +54,7 @@ def test_its_queue_keeps_its_bound_under_load(tmp_path: Path) -> None:
     bodies = wrk.write_bodies(singles, tmp_path / "bodies")
     over, seen = Event(), [0.0]
     with ExitStack() as stack:
-        server = _started(stack, tmp_path / "server", _SHADOWED, shadow_room=str(_ROOM))
+        server = _started(stack, tmp_path / "server", _SHADOWED, shadow_queue_rows=str(_ROOM))
 
         def watch() -> None:
             while not over.wait(0.05):

@@ -100,7 +100,7 @@ def test_a_text_or_a_category_that_holds_a_plate_is_refused_by_its_field(
 @pytest.mark.parametrize("name", ["Стрелка-360", "АвтоУраган-ВСМ2", "Кордон-М2", "SpecLab-1234"])
 def test_cameras_names_with_digits_are_no_plates(name: str, folder: Path) -> None:
     classes = [*_BUNDLED["vocabularies"]["camera_class"], name]
-    assert name in _load(folder, _with("vocabularies", {"camera_class": classes})).camera_classes
+    assert name in _load(folder, _with("vocabularies", {"camera_class": classes})).groups
 
 
 def _with(field: str, value: object) -> Json:

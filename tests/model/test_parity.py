@@ -29,7 +29,7 @@ class Clock:
 class Toy:
     """Scores readings by a list, whose row is the reading's recognition_accuracy."""
 
-    camera_classes = ("Стрелка", "Форсаж")
+    groups = ("Стрелка", "Форсаж")
 
     def __init__(
         self, version: str, scores: Sequence[float], clock: Clock, costs: Iterator[float]
@@ -198,7 +198,7 @@ def test_a_model_compared_with_itself_differs_in_nothing(scorer: RegnoScorer) ->
     assert result.differences == Differences(0, 0, 0, 0)
     assert result.flips == Flips(416, 0, 0)
     assert sum(flips.rows for flips in result.by_camera_class.values()) == 416
-    assert set(result.by_camera_class) <= set(scorer.camera_classes)
+    assert set(result.by_camera_class) <= set(scorer.groups)
     assert result.live_seconds > 0
     assert result.slowdown == result.candidate_seconds / result.live_seconds
 

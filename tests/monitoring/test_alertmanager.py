@@ -115,7 +115,7 @@ def test_the_environment_goes_before_the_file_and_an_empty_value_is_none(tmp_pat
 
 
 def test_a_dotenv_that_is_no_text_stops_with_78_and_is_named(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_bytes(b"ALERTMANAGER_NOBODY=\xff")
+    (tmp_path / ".env").write_bytes(b"ALERTMANAGER_ALLOW_NO_RECEIVER=\xff")
     stopped = _command(tmp_path, _WEBHOOK)
     assert (stopped.returncode, stopped.stdout) == (78, "")
     assert stopped.stderr == ".env: it can't be read as UTF-8 text\n"
@@ -202,12 +202,23 @@ def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_pat
 
 
 def test_no_receiver_is_allowed_only_by_its_setting() -> None:
-    receivers = _made(ALERTMANAGER_NOBODY="true")["receivers"]
+    receivers = _made(ALERTMANAGER_ALLOW_NO_RECEIVER="true")["receivers"]
     assert receivers == [{"name": "operators"}]
-    assert _made(ALERTMANAGER_NOBODY="true", **_WEBHOOK) == _made(**_WEBHOOK)
+    assert _made(ALERTMANAGER_ALLOW_NO_RECEIVER="true", **_WEBHOOK) == _made(**_WEBHOOK)
 
 
-@pytest.mark.parametrize("name", ["NOBODY", "SMTP_TLS"])
+def test_a_former_name_is_accepted_and_the_new_one_named(tmp_path: Path) -> None:
+    made = _command(tmp_path, {"ALERTMANAGER_NOBODY": "true"})
+    assert (made.returncode, yaml.safe_load(made.stdout)["receivers"][0]["name"]) == (
+        0,
+        "operators",
+    )
+    assert made.stderr == "ALERTMANAGER_NOBODY: it is now called ALERTMANAGER_ALLOW_NO_RECEIVER\n"
+    both = {"ALERTMANAGER_NOBODY": "true", "ALERTMANAGER_ALLOW_NO_RECEIVER": "false"}
+    assert _command(tmp_path, both).returncode == 78
+
+
+@pytest.mark.parametrize("name", ["ALLOW_NO_RECEIVER", "SMTP_TLS"])
 def test_a_truth_value_that_is_none_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=rf"^ALERTMANAGER_{name}: is neither"):
         _made(**_WEBHOOK, **{f"ALERTMANAGER_{name}": "perhaps"})

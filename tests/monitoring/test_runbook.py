@@ -55,7 +55,7 @@ def test_the_commands_to_silence_an_alert_work(tmp_path: Path) -> None:
     [block] = re.findall(r"```\n(amtool .*?)```", _TEXT, re.DOTALL)
     add, query, expire = block.strip().splitlines()
     program = tool("amtool")
-    with stack.alertmanager(tmp_path, config(Settings(nobody=True))) as address:
+    with stack.alertmanager(tmp_path, config(Settings(allow_no_receiver=True))) as address:
 
         def run(line: str) -> str:
             command = line.replace("http://127.0.0.1:9093", address).replace("amtool", program, 1)

@@ -346,7 +346,7 @@ def test_differences_have_neither_sum_nor_count_in_either_format(
     client: FlaskClient, scorer: RegnoScorer
 ) -> None:
     shadow = parts.parts_of(client.application).metrics.shadow
-    shadow.compared(scorer.camera_classes[:2], [0.5, 0.5], [0.25, 0.625])
+    shadow.compared(scorer.groups[:2], [0.5, 0.5], [0.25, 0.625])
     for accepted in (_OPEN, "text/plain"):
         text = client.get("/metrics", headers={**TOKEN, "Accept": accepted}).text
         assert "scoring_shadow_difference_sum" not in text

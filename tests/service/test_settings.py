@@ -87,7 +87,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "environment": ("test-2", "test-2"),
     "release": ("1.2.3+a", "1.2.3+a"),
     "shadow_share": ("0.1", 0.1),
-    "shadow_room": ("50", 50),
+    "shadow_queue_rows": ("50", 50),
 }
 
 
@@ -122,6 +122,7 @@ def test_an_empty_value_counts_as_not_set(field: str, dotenv: Path) -> None:
 
 
 _FORMER = {
+    "SCORING_SHADOW_ROOM": ("shadow_queue_rows", "50"),
     "SCORING_MODELS": ("registry", "s3://bucket/models"),
     "SCORING_MODELS_CACHE": ("registry_cache", "/var/cache/models"),
     "SCORING_MODELS_POLL_SECONDS": ("registry_poll_seconds", "0.5"),

@@ -95,7 +95,7 @@ def test_differences_and_flips_are_exact(
         for place, bound in enumerate(bounds)
         if (count := sum(found <= place for found in places))
     }
-    known = scorer.camera_classes
+    known = scorer.groups
     classes = [name if (name := body["camera_class"]) in known else "other" for body in bodies]
     flips = Counter(
         (name, side)
@@ -150,7 +150,7 @@ def test_where_no_metrics_are_kept_none_are_counted(make_harness: HarnessMaker) 
 def test_the_queue_keeps_its_bound_and_the_rest_is_dropped(
     make_harness: HarnessMaker, room: int
 ) -> None:
-    app = make_harness(shadow_room=room)
+    app = make_harness(shadow_queue_rows=room)
     app.post((BODIES * MANY_ROWS)[:MANY_ROWS])
     assert app.shadow.waiting <= room
     app.compared()

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest.mock import patch
 
-from model.regno import Row, Score
+from model.regno import MODEL, Row, Score
 from service import endpoints
 from service.app import App, Parts, create_app
 from service.http.api_keys import ApiKeys
@@ -27,9 +27,9 @@ from service.routes.explain import ExplainRoute
 from service.routes.score import ScoreRoute
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.batching import Batcher, Waiting
+from service.scoring.core import decisions_of
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
-from service.scoring.thresholds import threshold_choice
 from service.server.connection import Connection
 from service.server.request import Request
 from service.server.site import Budget, Site
@@ -116,8 +116,8 @@ class Server:
         stands_for(parts)
         (served,) = parts.served
         route = ScoreRoute(served.model, self.slot, settings, metrics, self.admission)
-        explain = ExplainRoute(self.slot, settings, metrics, self.admission)
-        return endpoints.public_site(App(flask, (route,), explain), parts, self._answered)
+        explain = ExplainRoute(MODEL, self.slot, settings, metrics, self.admission)
+        return endpoints.public_site(App(flask, (route,), (explain,)), parts, self._answered)
 
     def _count_evicted(self, idle_since: float) -> bool:
         is_evicted = self._evict(idle_since)
@@ -382,7 +382,7 @@ def _flask(number: int) -> tuple[Any, Any]:
 
 @cache
 def _metrics() -> Metrics:
-    return Metrics((), threshold_choice(SETTINGS), kept=False)
+    return Metrics((), MODEL, decisions_of(MODEL, SETTINGS), kept=False)
 
 
 @cache

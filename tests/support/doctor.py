@@ -52,8 +52,8 @@ class _CachedValidation:
 
     _outcomes: ClassVar[dict[object, Validated]] = {}
 
-    def __init__(self, path: Path, *, positive_class: str) -> None:
-        self._path, self._positive_class = path, positive_class
+    def __init__(self, path: Path, *, positive_class: str, name: str) -> None:
+        self._path, self._positive_class, self._name = path, positive_class, name
 
     def outcome(self) -> Validated:
         """What the real one yields."""
@@ -61,9 +61,11 @@ class _CachedValidation:
         files = [
             file.read_bytes() if file.exists() else b"" for file in (self._path, manifest_file)
         ]
-        key = *files, self._path.name, self._positive_class
+        key = *files, self._path.name, self._positive_class, self._name
         if key not in self._outcomes:
-            process = ValidationProcess(self._path, positive_class=self._positive_class)
+            process = ValidationProcess(
+                self._path, positive_class=self._positive_class, name=self._name
+            )
             self._outcomes[key] = process.outcome()
         return self._outcomes[key]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from flask import Flask
 
-from model.regno import RegnoScorer
+from model.regno import MODEL, RegnoScorer
 from service.app import App, Parts, create_app
 from service.config.settings import Settings
 from service.endpoints import public_site
@@ -15,8 +15,8 @@ from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.rollout.rollout_state import RolloutState
 from service.runtime.scoreboard import PLACES, Scoreboard
+from service.scoring.core import decisions_of
 from service.scoring.live import Slot
-from service.scoring.thresholds import threshold_choice
 from service.telemetry.log_lines import Lines
 from service.telemetry.logs import ServerLogger
 from service.telemetry.metrics import Metrics
@@ -34,7 +34,7 @@ SiteMaker: TypeAlias = "Callable[..., Served]"
 def make_parts(settings: Settings, scorer: RegnoScorer, *, metrics_kept: bool = True) -> Parts:
     """Parts with a warm model, of which nothing is shared with another test."""
     keys = ApiKeys(settings)
-    metrics = Metrics(keys.names, threshold_choice(settings), kept=metrics_kept)
+    metrics = Metrics(keys.names, MODEL, decisions_of(MODEL, settings), kept=metrics_kept)
     admission = Admission(settings, metrics.http.shed)
     slot = Slot(scorer, metrics, admission)
     slot.warm_up()

@@ -20,6 +20,7 @@ import pandas as pd
 from msgspec import Struct
 
 from model.regno.features import Row
+from model.scorer import Drift
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Counts: TypeAlias = dict[tuple[str, str], int]
@@ -83,8 +84,10 @@ class Variable(Struct, frozen=True):
         return counted
 
 
-class DriftCounter:
+class DriftCounter(Drift):
     """Counts scored rows by the bins of a reference."""
+
+    reference: Sequence[Variable]
 
     def __init__(self, features: Sequence[str], reference: Sequence[Variable]) -> None:
         """`features` are the names of a row's elements, in order."""

@@ -235,8 +235,8 @@ def _evaluated(
     scored = Scored(rows.labels, _scores(scorer, rows, steps, "Scoring"))
     labels, positives = scored
     costs = Costs(options.cost_network_wrong, options.cost_camera_wrong, options.cost_manual)
-    choice = ThresholdChoice(costs, by_costs=options.thresholds == "costs")
-    thresholds = choice.of(scorer.manifest)
+    by_costs = options.thresholds == "costs"
+    thresholds = ThresholdChoice(costs, by_costs=by_costs).of(scorer.manifest)
     measures = quality.intervals(scored, options.seed)
     expected = decisions.expected_accuracy(positives)
     columns = list(dict.fromkeys((_CLASS, *options.by)))
@@ -260,7 +260,7 @@ def _evaluated(
         reliability=[each._asdict() for each in metrics.reliability(labels, positives)],
         scores=quality.score_bins(scored),
         costs=costs,
-        thresholds="manifest" if choice.is_own(scorer.manifest) else "costs",
+        thresholds=thresholds.source,
         decisions=decisions.decide(labels, positives, thresholds, costs),
         cheapest=decisions.decide(
             labels, positives, decisions.cheapest(labels, positives, costs), costs

@@ -32,7 +32,7 @@ class Scorer(Protocol):
         """The model's name."""
 
     @property
-    def camera_classes(self) -> Sequence[str]:
+    def groups(self) -> Sequence[str]:
         """The camera classes that it knows."""
 
     def score(self, readings: Sequence[Reading]) -> Sequence[Score]:
@@ -166,7 +166,7 @@ def compare(
             side.score(block, times=max(1, _LEAST_TIMINGS // len(blocks)))
     old, new = np.array(before.positives), np.array(after.positives)
     usable = _probable(old) & _probable(new)
-    classes = _classes(readings, {*live.camera_classes, *candidate.camera_classes})
+    classes = _classes(readings, {*live.groups, *candidate.groups})
     return Parity(
         live=live.version,
         candidate=candidate.version,

@@ -39,9 +39,15 @@ DEFAULT_COSTS: Final = Costs(network_wrong=1.0, camera_wrong=1.0, manual=0.3)
 
 
 class Thresholds:
-    """The camera's reading is taken up to `camera`, the network's from `network` on."""
+    """The camera's reading is taken up to `camera`, the network's from `network` on.
+
+    `source` is `manifest` if a version has them of its own, `costs` if costs make them.
+    """
+
+    names = DECISIONS
 
     def __init__(self, costs: Costs) -> None:
+        self.source = "costs"
         self.camera = costs.manual / costs.camera_wrong
         self.network = 1 - costs.manual / costs.network_wrong
         if self.camera >= self.network:
@@ -52,8 +58,13 @@ class Thresholds:
     def at(cls, camera: float, network: float) -> Self:
         """Thresholds that costs do not determine; `camera` is not above `network`."""
         thresholds = cls.__new__(cls)
-        thresholds.camera, thresholds.network = camera, network
+        thresholds.camera, thresholds.network, thresholds.source = camera, network, "manifest"
         return thresholds
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Both thresholds by the decision that they begin."""
+        return {"camera": self.camera, "network": self.network}
 
     def decide(self, positive: float) -> Decision:
         """The cheapest choice for a probability that the network is right."""
@@ -79,7 +90,3 @@ class ThresholdChoice:
         if described is None or described.thresholds is None or self._by_costs:
             return self._cheapest
         return Thresholds.at(described.thresholds.camera, described.thresholds.network)
-
-    def is_own(self, described: Manifest | None) -> bool:
-        """Whether they are those of the manifest."""
-        return self.of(described) is not self._cheapest

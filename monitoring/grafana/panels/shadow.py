@@ -111,7 +111,8 @@ def _dropped() -> Graph:
 
 def _queue() -> Graph:
     description = (
-        "Rows that wait for the shadow model in the worker with most; at most SCORING_SHADOW_ROOM."
+        "Rows that wait for the shadow model in the worker with most; at most "
+        "SCORING_SHADOW_QUEUE_ROWS."
     )
     query = over_time(f"max by (instance) (scoring_shadow_queue_rows{{{CHOSEN}}})", "{{instance}}")
     return graph("Shadow rows waiting", "suffix:rows", description, query)

@@ -1,12 +1,12 @@
 """All series of this server, in a registry of their own."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter
 
 from model import catalog
-from model.regno import ThresholdChoice
+from model.scorer import Decisions, Model, Scorer
 from service.telemetry.metrics.http import HttpMetrics
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
 from service.telemetry.metrics.predictions import Behaviour, BehaviourMetrics
@@ -29,23 +29,27 @@ class Metrics:
     def __init__(
         self,
         key_names: Iterable[str],
-        thresholds: ThresholdChoice,
+        model: Model,
+        decisions: Callable[[Any], Decisions | None],
         *,
         kept: bool = True,
     ) -> None:
-        """`key_names` are those of the callers; `thresholds` make the decisions that are counted.
+        """`key_names` are the callers', `model` is the default one.
+
+        `decisions` gives what decides by the scores of one of its versions.
 
         Unless `kept`, requests and rows are not counted: no address serves the metrics.
         """
         self._kept = kept
         self.registry = CollectorRegistry()
         self.http = HttpMetrics(self.registry, key_names) if kept else uncounted(HttpMetrics)
-        self.scoring = ScoringMetrics(self.registry) if kept else uncounted(ScoringMetrics)
+        fields = model.request.__struct_fields__
+        self.scoring = ScoringMetrics(self.registry, fields) if kept else uncounted(ScoringMetrics)
         self.rollout = RolloutMetrics(self.registry, self.scoring)
         self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
         self.process = ProcessMetrics(self.registry)
         self._catalog = CatalogMetrics(self.registry)
-        self._behaviours = BehaviourMetrics(self.registry, thresholds)
+        self._behaviours = BehaviourMetrics(self.registry, decisions)
         reports = Counter(
             "scoring_error_reports",
             "Reports of errors: accepted by Sentry, or dropped here or on the way.",
@@ -78,9 +82,9 @@ class Metrics:
         """What counts for a model, by its name: these series if it is the default one."""
         return self if model == catalog.DEFAULT else ModelMetrics(self._catalog, model)
 
-    def behaviour(self, scorer: Any) -> Behaviour:
+    def behaviour(self, scorer: Scorer) -> Behaviour:
         """The counters of what a scorer of the default model sees and says."""
-        self.shadow.know(scorer.camera_classes)
+        self.shadow.know(scorer.groups)
         return Behaviour(self._behaviours, scorer) if self._kept else uncounted(Behaviour)
 
     def count_report(self, result: str) -> None:

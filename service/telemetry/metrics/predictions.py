@@ -1,32 +1,21 @@
 """What the model sees and says: scores, decisions, warnings, drift."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from model.regno import (
-    DECISIONS,
-    LOOKALIKE,
-    NORMALISED,
-    PLATES,
-    UNSEEN,
-    WARNINGS,
-    Decision,
-    Reading,
-    RegnoScorer,
-    Row,
-    Score,
-    ThresholdChoice,
-    named,
-    parts,
-)
-from service.config.guard_policies import SENT
+from model.scorer import Decisions, Request, Row, Score, Scorer
 from service.telemetry.metrics.histogram import BulkHistogram
 
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _OTHER: Final = "other"
-_FORMER: Final = "Former name of scoring_warnings_total of the kind {}."
+# The series that three kinds of warnings had before, and their label; for one release.
+_FORMER: Final = {
+    "unseen-category": ("scoring_unseen_categories", "feature"),
+    "lookalike-letters": ("scoring_lookalike_readings", "field"),
+    "normalised": ("scoring_normalised_values", "field"),
+}
 # The share of a bin that the live model's reference does not have; an accuracy that is not known.
 _NONE: Final = -1.0
 
@@ -34,8 +23,10 @@ _NONE: Final = -1.0
 class BehaviourMetrics:
     """The series; `Behaviour` fills them for one scorer."""
 
-    def __init__(self, registry: CollectorRegistry, thresholds: ThresholdChoice) -> None:
-        """`thresholds` make the decisions that are counted."""
+    def __init__(
+        self, registry: CollectorRegistry, decisions: Callable[[Any], Decisions | None]
+    ) -> None:
+        """`decisions` gives what decides by the scores of a scorer, if anything does."""
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
@@ -52,7 +43,7 @@ class BehaviourMetrics:
             "decision",
             "camera_class",
         )
-        self.thresholds = thresholds
+        self.decides_by = decisions
         self.thresholds_in_force = Gauge(
             "scoring_decision_threshold_ratio",
             "The score up to which the decision is the camera, and from which on the network.",
@@ -67,11 +58,9 @@ class BehaviourMetrics:
             "kind",
             "field",
         )
-        # The same under the names that three of the kinds had before; for one release.
         self.former_warnings = {
-            UNSEEN: counter("scoring_unseen_categories", _FORMER.format(UNSEEN), "feature"),
-            LOOKALIKE: counter("scoring_lookalike_readings", _FORMER.format(LOOKALIKE), "field"),
-            NORMALISED: counter("scoring_normalised_values", _FORMER.format(NORMALISED), "field"),
+            kind: counter(name, f"Former name of scoring_warnings_total of the kind {kind}.", label)
+            for kind, (name, label) in _FORMER.items()
         }
         self.drift = counter(
             "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
@@ -109,21 +98,18 @@ class BehaviourMetrics:
 class Behaviour:
     """Counts what one scorer sees and says."""
 
-    def __init__(self, metrics: BehaviourMetrics, scorer: RegnoScorer) -> None:
+    def __init__(self, metrics: BehaviourMetrics, scorer: Scorer) -> None:
         self._metrics = metrics
-        self._classes_of = scorer.classes_of
-        self._classes = frozenset(scorer.camera_classes)
-        self._thresholds = metrics.thresholds.of(scorer.manifest)
-        self._decide = self._thresholds.decide
+        self._groups_of, self._group_of = scorer.groups_of, scorer.group_of
+        self._groups = frozenset(scorer.groups)
+        self._decides = metrics.decides_by(scorer)
         self._decisions = {
-            (decision, camera_class): metrics.decisions.labels(decision, camera_class)
-            for decision in DECISIONS
-            for camera_class in (*sorted(self._classes), _OTHER)
+            (decision, group): metrics.decisions.labels(decision, group)
+            for decision in (self._decides.names if self._decides else ())
+            for group in (*sorted(self._groups), _OTHER)
         }
         self._warnings: dict[str, list[Counter]] = {}
-        unseen = (named(UNSEEN, feature) for feature in scorer.watched_categories)
-        normalised = (named(NORMALISED, field) for field in (*SENT, *PLATES))
-        for warning in (*unseen, *WARNINGS, *normalised):
+        for warning in scorer.warning_names:
             self._bind(warning)
         self._drift = scorer.drift_counter()
         self._bins = {
@@ -141,10 +127,9 @@ class Behaviour:
 
     def show(self) -> None:
         """Its model is live: show the reference to measure drift by, and the thresholds."""
-        for side in ("camera", "network"):
-            threshold = getattr(self._thresholds, side)
-            self._metrics.thresholds_in_force.labels(side).set(threshold)
         self._metrics.accuracy.set(_NONE if self._accuracy is None else self._accuracy)
+        for decision, threshold in (self._decides.limits if self._decides else {}).items():
+            self._metrics.thresholds_in_force.labels(decision).set(threshold)
         for variable in self._drift.reference:
             self._metrics.importance.labels(variable.name).set(variable.importance)
             for name, share in zip(variable.bins, variable.shares, strict=True):
@@ -157,12 +142,14 @@ class Behaviour:
             for name in variable.bins:
                 self._metrics.reference.labels(variable.name, name).set(_NONE)
 
-    def _scored(self, classes: Iterable[str], positives: list[float]) -> None:
-        """Count scores and decisions; `classes` are the camera classes of the rows."""
+    def _scored(self, groups: Iterable[str], positives: list[float]) -> None:
+        """Count scores and decisions; `groups` are those of the rows."""
         self._metrics.positive.observe_many(positives)
-        known, decide = self._classes, self._decide
-        decided: dict[tuple[Decision, str], int] = {}
-        for name, positive in zip(classes, positives, strict=True):
+        if self._decides is None:
+            return
+        known, decide = self._groups, self._decides.decide
+        decided: dict[tuple[str, str], int] = {}
+        for name, positive in zip(groups, positives, strict=True):
             labels = decide(positive), name if name in known else _OTHER
             decided[labels] = decided.get(labels, 0) + 1
         for labels, count in decided.items():
@@ -171,13 +158,13 @@ class Behaviour:
     def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
         """Count scores and decisions, and note rows for drift."""
         positives = [score.positive for score in scores]
-        self._scored(self._classes_of(rows), positives)
+        self._scored(self._groups_of(rows), positives)
         self._drift.add_rows(rows, positives)
 
-    def table(self, requests: Sequence[Reading], table: Any, scores: Sequence[Score]) -> None:
-        """The same for readings that were scored as a table."""
+    def table(self, requests: Sequence[Request], table: Any, scores: Sequence[Score]) -> None:
+        """The same for requests that were scored as a table."""
         positives = [score.positive for score in scores]
-        self._scored((reading.camera_class for reading in requests), positives)
+        self._scored(map(self._group_of, requests), positives)
         self._drift.add_table(table, positives)
 
     def warned(self, rows: Mapping[str, int]) -> None:
@@ -187,7 +174,7 @@ class Behaviour:
                 counter.inc(count)
 
     def _bind(self, warning: str) -> list[Counter]:
-        kind, field = parts(warning)
+        kind, _, field = warning.partition(":")
         counters = [self._metrics.warnings.labels(kind, field)]
         if kind in self._metrics.former_warnings:
             counters.append(self._metrics.former_warnings[kind].labels(field))

@@ -1,5 +1,6 @@
 """Rows, the stages they go through, batches, and the models that serve."""
 
+from collections.abc import Collection
 from itertools import product
 from operator import attrgetter
 from typing import Final
@@ -7,7 +8,6 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model import KINDS, InvalidRequest
-from model.regno import FIELDS
 from service.telemetry.metrics.histogram import BulkHistogram
 from service.telemetry.record import STAGES, Record
 
@@ -19,7 +19,9 @@ _BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 class ScoringMetrics:
     """Rows by their result, the time of each stage, and the models."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, fields: Collection[str]) -> None:
+        """`fields` are those of a request."""
+        self._fields = frozenset(fields)
         rows = Counter("scoring_rows", "Rows by their result.", ("result",), registry=registry)
         self._rows = {result: rows.labels(result) for result in _RESULTS}
         self._refused = Counter(
@@ -28,7 +30,7 @@ class ScoringMetrics:
             ("reason", "field"),
             registry=registry,
         )
-        for kind, field in product(KINDS, ("", *FIELDS)):
+        for kind, field in product(KINDS, ("", *fields)):
             self._refused.labels(kind, field)
         self._requests = Counter(
             "scoring_scored_requests", "Requests that got scores.", registry=registry
@@ -67,7 +69,7 @@ class ScoringMetrics:
         """Count a row that can't be scored, and why."""
         self._rows["refused"].inc()
         # A field outside the contract is free text of the client.
-        self._refused.labels(fault.kind, fault.field if fault.field in FIELDS else "").inc()
+        self._refused.labels(fault.kind, fault.field if fault.field in self._fields else "").inc()
 
     def batch(self, rows: int) -> None:
         """Note the rows of one call of predict."""

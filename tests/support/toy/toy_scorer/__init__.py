@@ -2,4 +2,4 @@
 
 from model.catalog import Entry
 
-ENTRY = Entry("toy", "toy_scorer.model", artifact="model.json")
+ENTRY = Entry("toy", "toy_scorer.model", path="/toy/", artifact="model.json")

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from model import ModelRefused
-from model.scorer import Model, Scorer
+from model.scorer import Explainer, Model, Scorer
 
 
 class Size(Struct):
@@ -21,6 +21,13 @@ class Share(Struct):
     """A score."""
 
     positive: float
+
+
+class Reason(Struct):
+    """An explanation."""
+
+    positive: float
+    text: str
 
 
 class Slope(Struct):
@@ -38,10 +45,18 @@ class Manifest(Struct):
     sha256: str
 
 
+class NoProcess(Explainer):
+    """Explains without a process."""
+
+    def close(self) -> None:
+        """Nothing is to be ended."""
+
+
 class ToyScorer(Scorer):
     """One version."""
 
     name = "toy"
+    unexplained = ""
 
     def __init__(self, slope: float, digest: str, manifest: Manifest | None) -> None:
         self.slope = slope
@@ -53,6 +68,18 @@ class ToyScorer(Scorer):
         """The share of each size."""
         return [Share(min(1.0, self.slope * row.size)) for row in rows]
 
+    def explainer(self) -> Explainer:
+        """None is needed: there is no process."""
+        return NoProcess()
+
+    def explained(
+        self, rows: Sequence[Size], explainer: Explainer, seconds: float, /
+    ) -> list[Reason]:
+        """The slope of each share."""
+        del explainer, seconds
+        text = f"{self.slope} for each unit of size"
+        return [Reason(share.positive, text) for share in self.predict(rows)]
+
     def warm(self) -> None:
         """Refuse a slope that gives no shares."""
         if self.slope < 0:
@@ -63,9 +90,9 @@ class ToyModel(Model):
     """All versions."""
 
     name = "toy"
-    path = "/toy/"
     request = Size
     score = Share
+    explanation = Reason
 
     def load(self, path: Path, positive_class: str = "") -> ToyScorer:
         """The version of a file, named by the manifest next to it."""
