@@ -109,15 +109,16 @@ def test_only_the_settings_read_the_environment() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        *("plate_scoring", "model", "model/regno", "service", "service/edge", "deploy"),
-        *("loadgen", "loadgen/common", "monitoring"),
+        *(ROOT / name / "__init__.py" for name in ("plate_scoring", "deploy")),
+        *(path for path in _MODULES if path.name == "__init__.py"),
     ],
+    ids=_name,
 )
-def test_each_package_docstring_states_its_import_rules(package: str) -> None:
-    rules = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text())) or ""
+def test_each_package_docstring_states_its_import_rules(package: Path) -> None:
+    rules = ast.get_docstring(ast.parse(package.read_text())) or ""
     assert "import" in rules
-    assert "Never" in rules or "never" in rules
-    assert len(rules.splitlines()) <= 10
+    assert "Never" in rules
+    assert len(rules.splitlines()) <= 20
 
 
 def test_monitoring_reads_only_its_own_files() -> None:
@@ -167,7 +168,8 @@ def test_the_service_takes_only_public_names_of_the_model() -> None:
 
 def _imports_between_scorers(root: Path) -> list[str]:
     """The files of a scorer that import another scorer."""
-    scorers = {path.parent.name for path in (root / "model").glob("*/scorer.py")}
+    packages = (root / "model").glob("*/__init__.py")
+    scorers = {path.parent.name for path in packages if "MODEL" in path.read_text()}
     assert "regno" in scorers
     return [
         str(path.relative_to(root))
@@ -182,5 +184,5 @@ def test_no_scorer_imports_another(tmp_path: Path) -> None:
     assert _imports_between_scorers(ROOT) == []
     for name, text in (("regno", ""), ("toy", "from model.regno.scorer import RegnoScorer\n")):
         (tmp_path / "model" / name).mkdir(parents=True)
-        (tmp_path / "model" / name / "scorer.py").write_text(text)
-    assert _imports_between_scorers(tmp_path) == ["model/toy/scorer.py"]
+        (tmp_path / "model" / name / "__init__.py").write_text(f"{text}MODEL = None\n")
+    assert _imports_between_scorers(tmp_path) == ["model/toy/__init__.py"]

@@ -2,4 +2,5 @@
 
 What is grouped, and what silences what, is code and tested. Where notifications go is the
 operator's, from the environment or `.env`; secrets stay files where Alertmanager reads files.
+May import: msgspec, python-dotenv, PyYAML. Never: the rest of `monitoring`.
 """

@@ -2,4 +2,5 @@
 
 `python -m monitoring.grafana` writes `dashboards/*.json` from the code in `panels/`; `--check` only
 compares them. Grafana reads them, and `provisioning/`, at its start.
+May import: `monitoring.slo`, grafana-foundation-sdk. Never: `rules`, `alertmanager`.
 """

@@ -1,4 +1,7 @@
-"""The rule files of Prometheus, built from `slo.toml`: `python -m monitoring.rules [--check]`."""
+"""The rule files of Prometheus, built from `slo.toml`: `python -m monitoring.rules [--check]`.
+
+May import: `monitoring.slo`, PyYAML. Never: `grafana`, `alertmanager`.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The code that builds the dashboards: a module for each dashboard or section, and shared parts."""
+"""The code that builds the dashboards: a module for each dashboard or section, and shared parts.
+
+May import: `monitoring.slo`, grafana-foundation-sdk. Never: what writes the files.
+"""
 
 from collections.abc import Callable
 from typing import Final

@@ -13,6 +13,8 @@ A worker that is killed outright loses what it had not written.
 http: requests; scoring: rows, stages, models; predictions: inputs, scores, decisions, drift;
 shadow: the shadow model's differences; rollout: changes of the model; process: the processes;
 multiprocess: the files; page: GET /metrics. `Metrics` holds the series.
+May import: prometheus_client, `service.config`, `runtime`, `overload`, public names of `model`.
+Never: flask, a scorer, what is counted.
 """
 
 from service.telemetry.metrics.metrics import Metrics
