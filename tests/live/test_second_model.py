@@ -18,21 +18,11 @@ from tests.support.registry import command
 from tests.support.server import Server, environment, eventually, free_port
 from tests.support.strategies import VALID
 from tests.support.swapping import registry_of_twins, scored
+from tests.support.toy_registry import add_toy, toy_command
 
 pytestmark = pytest.mark.slow
 
 _ROWS = 'scoring_catalog_rows_total{model="toy",result="%s"}'
-
-
-def _registry(folder: Path, *arguments: object) -> str:
-    named = ("--models", folder / "models", "--name", "toy")
-    return command(folder, *arguments, *named, settings=WITH_TOY).stdout
-
-
-def _add(folder: Path, version: str, slope: float) -> None:
-    file = folder / f"{version}.json"
-    file.write_text(f'{{"slope": {slope}}}')
-    assert version in _registry(folder, "add", file, "--version", version)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +30,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry of both models: of the toy two versions, the first of which is live."""
     folder = tmp_path_factory.mktemp("second")
     registry_of_twins(folder)
-    _add(folder, "gentle", 0.1)
-    _add(folder, "steep", 0.2)
-    _registry(folder, "promote", "gentle")
+    add_toy(folder, "gentle", 0.1)
+    add_toy(folder, "steep", 0.2)
+    toy_command(folder, "promote", "gentle")
     return folder
 
 
@@ -54,7 +44,7 @@ def server(folder: Path) -> Iterator[Server]:
         "SCORING_HOST": "127.0.0.1",
         "SCORING_PORT": str(free_port()),
         "SCORING_SHADOW_SHARE": "1",
-        "SCORING_KEYS": "tests:123321,operator:456789",
+        "SCORING_API_KEYS": "tests:123321,operator:456789",
         "SCORING_ADMINS": "operator",
     }
     server = Server(folder / "server", {**settings, **WITH_TOY})
@@ -128,20 +118,20 @@ def test_it_is_in_the_metrics_and_the_document(server: Server) -> None:
 
 def test_it_has_a_shadow_and_is_swapped_by_the_registry(folder: Path, server: Server) -> None:
     compared = 'scoring_catalog_shadow_rows_total{model="toy",result="scored"}'
-    _registry(folder, "shadow", "steep")
+    toy_command(folder, "shadow", "steep")
 
     def shadowed() -> bool:
         _post(server, {"size": 1})
         return value(server, compared) > 0
 
     eventually(shadowed, "the shadow scores")
-    _registry(folder, "promote", "steep")
+    toy_command(folder, "promote", "steep")
     eventually(lambda: _serves(server, "steep"), "all serve steep")
     reply = _post(server, {"size": 1})
     assert (reply.json()["body"]["positive"], reply.headers["X-Model-Version"]) == (0.2, "steep")
-    _registry(folder, "rollback")
+    toy_command(folder, "rollback")
     eventually(lambda: _serves(server, "gentle"), "all serve gentle")
-    assert "gentle" in _registry(folder, "list")
+    assert "gentle" in toy_command(folder, "list")
 
 
 def test_its_scores_are_explained(server: Server) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, WITH_TOY
 from tests.support.server import METRICS_TOKEN
 from tests.support.swapping import SECOND, following, registry_of_twins, wait_until_all_serve
+from tests.support.toy_registry import add_toy, toy_command
 
 MONITORING = ROOT / "monitoring"
 # Names of the service's own series; those of recording rules have colons.
@@ -41,15 +42,21 @@ def sources() -> list[Path]:
 def page(
     tmp_path_factory: pytest.TempPathFactory, request_bodies: list[dict[str, Any]]
 ) -> Iterator[str]:
-    """The metrics of a service that changed its model, and answered good and bad requests."""
+    """The metrics of a service that changed its model, and answered good and bad requests.
+
+    It serves a second model too.
+    """
     folder = tmp_path_factory.mktemp("names")
     registry = registry_of_twins(folder)
-    with following(folder) as server:
+    add_toy(folder, "gentle", 0.1)
+    toy_command(folder, "promote", "gentle")
+    with following(folder, environ=WITH_TOY) as server:
         registry.promote(SECOND, who="the tests")
         wait_until_all_serve(server, SECOND)
         with server.client() as client:
             for body in (*request_bodies, request_bodies, {}, []):
                 client.post("/reg/", json=body)
+            client.post("/toy/", json=[{"size": 1}, {}])
         with server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
             yield client.get("/metrics").text
 

@@ -16,6 +16,8 @@ from loadgen.common.options import MODEL, ROOT
 from loadgen.common.processes import free_port, responds, running
 from tests.screenshots import ScreenshotError
 from tests.screenshots.prometheus import Prometheus
+from tests.support.paths import WITH_TOY
+from tests.support.toy_registry import add_toy, toy_command
 
 # Two callers, for the panels by caller.
 KEYS: Final = ("key-of-the-cameras", "key-of-the-archive")
@@ -56,6 +58,8 @@ def running_stack(folder: Path) -> Iterator[Stack]:
     for version in (FIRST, SECOND):
         registry.add(models, MODEL, version)
     registry.promote(models, FIRST)
+    add_toy(folder, FIRST, 0.1)
+    toy_command(folder, "promote", FIRST)
     with (
         running(
             service.COMMAND, folder / "service" / "log",
@@ -101,6 +105,7 @@ def _settings(port: int, models: Path) -> dict[str, str]:
         "SCORING_API_KEYS": f"cameras:{KEYS[0]},archive:{KEYS[1]}",
         "SCORING_METRICS_TOKEN": _TOKEN,
         "SCORING_LOG_LEVEL": "warning",
+        **WITH_TOY,
     }
 
 

@@ -40,6 +40,7 @@ class Requests:
             self._commas: 1,
             self._wrong_key: 1,
             self._other_path: 2,
+            self._other_model: 2,
         }
 
     def build(self, count: int) -> list[bytes]:
@@ -89,6 +90,10 @@ class Requests:
 
     def _other_path(self) -> bytes:
         return client.raw("GET", self._random.choice(("/", "/healthz", "/reg.php")), KEYS[0])
+
+    def _other_model(self) -> bytes:
+        size = self._random.choice(("1", "2.5", '"x"'))
+        return client.raw("POST", "/toy/", KEYS[0], f'{{"size": {size}}}'.encode())
 
 
 def _reg(content: Row | list[Row], key: str) -> bytes:

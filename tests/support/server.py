@@ -184,13 +184,15 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
+def serving(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Server]:
     """A ready server on a Unix socket (or `SCORING_PORT` of loopback), stopped cleanly at the end.
 
-    `arguments` are gunicorn's; `settings` are variables without their prefix.
+    `arguments` are gunicorn's; `settings` are variables without their prefix, `environ` are others.
     """
     named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
-    server = Server(folder, named, arguments)
+    server = Server(folder, {**named, **(environ or {})}, arguments)
     try:
         server.wait_ready()
         yield server
