@@ -50,7 +50,7 @@ def page(
     registry = registry_of_twins(folder)
     add_toy(folder, "gentle", 0.1)
     toy_command(folder, "promote", "gentle")
-    with following(folder, environ=WITH_TOY) as server:
+    with following(folder, python_path=WITH_TOY["PYTHONPATH"]) as server:
         registry.promote(SECOND, who="the tests")
         wait_until_all_serve(server, SECOND)
         with server.client() as client:

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from loadgen.common import processes
+from tests.support.paths import ROOT
 
 KEY: Final = "123321"
 METRICS_TOKEN: Final = "token-of-the-tests"
@@ -185,14 +186,15 @@ class Server:
 
 @contextmanager
 def serving(
-    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None, **settings: str
+    folder: Path, *arguments: str, python_path: str = str(ROOT), **settings: str
 ) -> Iterator[Server]:
     """A ready server on a Unix socket (or `SCORING_PORT` of loopback), stopped cleanly at the end.
 
-    `arguments` are gunicorn's; `settings` are variables without their prefix, `environ` are others.
+    `arguments` are gunicorn's; `settings` are variables without their prefix. With
+    another `python_path` further models may be installed.
     """
     named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
-    server = Server(folder, {**named, **(environ or {})}, arguments)
+    server = Server(folder, {**named, "PYTHONPATH": python_path}, arguments)
     try:
         server.wait_ready()
         yield server

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -55,13 +55,8 @@ def registry_of_twins(folder: Path, **changed: Any) -> Registry:
 
 
 @contextmanager
-def following(
-    folder: Path, environ: Mapping[str, str] | None = None, **settings: str
-) -> Iterator[Server]:
-    """Two workers that follow the registry in `folder`; the usual key is an admin's.
-
-    `environ` are variables that are no settings.
-    """
+def following(folder: Path, **settings: str) -> Iterator[Server]:
+    """Two workers that follow the registry in `folder`; the usual key is an admin's."""
     usual = {
         "registry": str(folder / "models"),
         "registry_poll_seconds": "0.1",
@@ -70,7 +65,7 @@ def following(
         "api_keys": "example:123321,night:a-key-of-the-night",
         "admins": "example",
     }
-    with serving(folder / "server", environ=environ, **{**usual, **settings}) as server:
+    with serving(folder / "server", **{**usual, **settings}) as server:
         yield server
 
 
