@@ -16,7 +16,7 @@ from catboost import CatBoost
 from model.errors import InvalidRequest
 from model.registry import Refused, open_registry
 from model.regno.columns.table import TableMaker
-from model.regno.features import CATEGORICAL, NAMES, TEXT
+from model.regno.features import KINDS
 from model.regno.golden import readings as golden_readings
 from model.regno.pick import reading_of, scorer_of
 from model.regno.request import FIELDS, Reading
@@ -188,10 +188,9 @@ def _read(part: pd.DataFrame, start: int) -> _Rows:
 
 def _kinds(names: Sequence[str]) -> list[tuple[str, str]]:
     """The names with their kinds, as CatBoost declares features. Raises ValueError."""
-    if unknown := [name for name in names if name not in NAMES]:
+    if unknown := [name for name in names if name not in KINDS]:
         raise ValueError(f"no features of a reading: {', '.join(unknown)}")
-    kinds = {**dict.fromkeys(CATEGORICAL, "categorical"), **dict.fromkeys(TEXT, "text")}
-    return [(name, kinds.get(name, "numeric")) for name in names]
+    return [(name, KINDS[name]) for name in names]
 
 
 def _texts(values: Sequence[str]) -> "pd.Series[str]":

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from model.regno import RegnoScorer
-from model.regno.features import NAMES
+from model.regno.features import KINDS, NAMES, SETS
 from tests.support.labelled import TINY, labelled, report, run, scores, write
 
 Captured = pytest.CaptureFixture[str]
@@ -34,6 +34,39 @@ def test_features_can_be_left_out_by_option_and_by_file(folder: Path) -> None:
     assert not without & {variable.name for variable in scorer.manifest.reference}
     assert set(report(folder / "out")["parameters"]["features"]["without"]) == without
     assert len(scores(folder / "out/regno.cbm", ROWS)) == 400
+
+
+@pytest.mark.parametrize("chosen", ["v2", "v2-notext"])
+def test_a_feature_set_is_chosen_by_option_and_by_file(folder: Path, chosen: str) -> None:
+    assert run(folder, "--features", chosen, "--without", "camera_tail", out="option") == 0
+    by_file = f'{TINY}[features]\nset = "{chosen}"\nwithout = ["camera_tail"]\n'
+    (folder / "tiny.toml").write_text(by_file, encoding="utf-8")
+    model = folder / "option/regno.cbm"
+    assert run(folder, "--against", model, out="file") == 0
+    scorer = RegnoScorer.load(model, warm=True)
+    names = [name for name in SETS[chosen] if name != "camera_tail"]
+    assert scorer.table.features == [(name, KINDS[name]) for name in names]
+    assert scores(folder / "file/regno.cbm", ROWS) == scores(model, ROWS)
+    assert report(folder / "file")["against"]["flips"] == 0
+    chosen_features = report(folder / "option")["parameters"]["features"]
+    assert chosen_features == {"set": chosen, "without": ["camera_tail"]}
+
+
+def test_a_model_of_one_set_is_compared_with_one_of_another(folder: Path) -> None:
+    assert run(folder, "--features", "v2-notext", out="new") == 0
+    assert run(folder, "--against", folder / "new/regno.cbm") == 0
+    assert report(folder / "out")["against"]["measures"].keys() >= {"auc"}
+
+
+def test_a_feature_of_another_set_is_named(folder: Path, capsys: Captured) -> None:
+    assert run(folder, "--without", "diff_pair") == 78
+    assert "no feature diff_pair, only those of set v1: " in capsys.readouterr().err
+
+
+def test_a_set_that_is_none_is_named(folder: Path, capsys: Captured) -> None:
+    (folder / "tiny.toml").write_text(f'{TINY}[features]\nset = "v3"\n', encoding="utf-8")
+    assert run(folder) == 78
+    assert "features.set: must be one of v1, v2, v2-notext" in capsys.readouterr().err
 
 
 def test_a_model_without_texts_can_be_trained(folder: Path) -> None:

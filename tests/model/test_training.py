@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from model import train as command
-from model.regno import golden
+from model.regno import RegnoScorer, golden
 from model.regno.evaluation import plot, render
-from model.regno.features import CATEGORICAL, NAMES, NUMERIC, TEXT, all_features
+from model.regno.features import CATEGORICAL, KINDS, NAMES, NUMERIC, SETS, TEXT, all_features
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import from_fields
@@ -63,8 +63,9 @@ def test_vocabularies_are_the_sorted_values_that_occur() -> None:
 def test_the_same_seed_trains_the_same_predictions() -> None:
     samples = simulate(400, seed=3)
     rows = fit.table(samples)
+    pool = fit.pool(rows, fit.labels(samples))
     first, second, other = (
-        fit.train(samples, seed, TINY).predict_proba(rows).tobytes() for seed in (5, 5, 6)
+        fit.train(pool, seed, TINY).predict_proba(rows).tobytes() for seed in (5, 5, 6)
     )
     assert first == second
     assert first != other
@@ -84,13 +85,13 @@ def test_the_command_refuses_what_it_cannot_do(
 
 
 @pytest.fixture
-def tiny_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+def tiny_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     monkeypatch.setattr(fit, "PARAMETERS", TINY)
     monkeypatch.setattr(fit.train, "__defaults__", (TINY,))
 
-    def run(name: str) -> Path:
+    def run(name: str, *options: str) -> Path:
         out = tmp_path / name
-        assert command.main(["--rows", "400", "--seed", "9", "--out", str(out)]) == 0
+        assert command.main(["--rows", "400", "--seed", "9", "--out", str(out), *options]) == 0
         return out
 
     return run
@@ -98,7 +99,7 @@ def tiny_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
 @pytest.mark.slow
 def test_two_runs_of_the_command_agree(
-    tiny_runs: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+    tiny_runs: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = map(tiny_runs, ("one", "two"))
     assert sorted(path.name for path in first.iterdir()) == [
@@ -115,11 +116,27 @@ def test_two_runs_of_the_command_agree(
 
 
 @pytest.mark.slow
-def test_a_second_run_replaces_the_first(tiny_runs: Callable[[str], Path]) -> None:
+def test_a_second_run_replaces_the_first(tiny_runs: Callable[..., Path]) -> None:
     names = {path.name for path in tiny_runs("one").iterdir()}
     out = tiny_runs("one")
     assert {path.name for path in out.iterdir()} == names
     assert _manifest(out).golden == _golden_probabilities(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", SETS)
+def test_the_simulated_rows_train_each_feature_set(
+    tiny_runs: Callable[..., Path], chosen: str
+) -> None:
+    out = tiny_runs(chosen, "--features", chosen)
+    scorer = RegnoScorer.load(out / "regno.cbm", warm=True)
+    assert scorer.table.features == [(name, KINDS[name]) for name in SETS[chosen]]
+    made = _manifest(out)
+    assert made.training["features"] == chosen
+    assert {*made.vocabularies} == {*CATEGORICAL}
+    shown = "" if chosen == "v1" else f" --features {chosen}"
+    card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"`python -m model.train --rows 400 --seed 9{shown}`" in card
 
 
 def test_the_committed_manifest_is_of_the_committed_file(manifest: Manifest) -> None:
@@ -225,5 +242,6 @@ def test_tables_show_four_decimals_and_a_dash_for_a_missing_number() -> None:
 
 def test_predictions_are_probabilities() -> None:
     samples = simulate(400, seed=3)
-    result = fit.train(samples, 5, TINY).predict_proba(fit.table(samples))
+    rows = fit.table(samples)
+    result = fit.train(fit.pool(rows, fit.labels(samples)), 5, TINY).predict_proba(rows)
     assert np.all((result >= 0) & (result <= 1))

@@ -19,7 +19,7 @@ from model.regno.columns.csv_rows import check
 from model.regno.columns.table import Columns, TableMaker
 from model.regno.doubts.finder import Doubts, usual_lengths
 from model.regno.doubts.ranges import ANY
-from model.regno.features import CATEGORICAL, NAMES, NUMERIC
+from model.regno.features import KINDS
 from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.request import FIELDS
 from model.request_decoder import EMPTY
@@ -41,12 +41,11 @@ _TIME: Final = FIELDS.index("time_check")
 _NAMED: Final = {name: FIELDS.index(name) for name in ("camera_type", "camera_class")}
 # With more rows than this whose category is a plate, the column must be another one.
 _FEW: Final = 3
-_KINDS: Final = {**dict.fromkeys(NUMERIC, "numeric"), **dict.fromkeys(CATEGORICAL, "categorical")}
-FEATURES: Final = [(name, _KINDS.get(name, "text")) for name in NAMES]
+_CATEGORIES: Final = [name for name, kind in KINDS.items() if kind == "categorical"]
 
 
 class LabelledRows(NamedTuple):
-    """`n` rows: the features by name, the labels (n,) as 0 or 1, the times (n,) to the second.
+    """`n` rows: all features by name, the labels (n,) as 0 or 1, the times (n,) to the second.
 
     A label is 1 when the network's reading is the true one. Times are wall-clock times, as in the
     features: no zone is applied.
@@ -63,7 +62,7 @@ class LabelledRows(NamedTuple):
 
 
 _NONE: Final = LabelledRows(
-    pd.DataFrame(columns=list(NAMES)), np.empty(0, dtype=int), np.empty(0, dtype="datetime64[s]")
+    pd.DataFrame(columns=list(KINDS)), np.empty(0, dtype=int), np.empty(0, dtype="datetime64[s]")
 )
 
 
@@ -255,10 +254,10 @@ def _check_plates(rows: Mapping[str, int]) -> None:
 
 def _table(pieces: Sequence[tuple[Array, Columns]]) -> pd.DataFrame:
     """The features of all rows without a fault, in the order of the file."""
-    maker = TableMaker(FEATURES)
+    maker = TableMaker(list(KINDS.items()))
     tables = [maker.of_columns(columns).set_axis(rows) for rows, columns in pieces]
     # Parcels have different categories, so that their codes would not go together.
-    plain = [table.astype(dict.fromkeys(CATEGORICAL, object)) for table in tables]
+    plain = [table.astype(dict.fromkeys(_CATEGORIES, object)) for table in tables]
     return pd.concat(plain).sort_index(ignore_index=True)
 
 

@@ -48,7 +48,15 @@ def card(described: Manifest, size: int) -> str:
     The sections follow Mitchell et al., Model Cards for Model Reporting (FAT* 2019).
     """
     kinds = [feature.kind for feature in described.features]
-    return _render(CARD, manifest=described, held_out=described.metrics, kinds=kinds, size=size)
+    features = described.training.get("features", "v1")
+    return _render(
+        CARD,
+        manifest=described,
+        held_out=described.metrics,
+        kinds=kinds,
+        size=size,
+        features=features,
+    )
 
 
 def report(trained: "Report") -> str:

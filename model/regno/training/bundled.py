@@ -9,14 +9,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from model.regno import golden
 from model.regno.drift.reference import reference
 from model.regno.evaluation import metrics, render
-from model.regno.features import NAMES
+from model.regno.features import SETS
 from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest
 from model.regno.model_file.catboost_file import BinaryModel
@@ -37,16 +37,26 @@ def golden_requests() -> list[dict[str, Any]]:
     return [golden.example(), *(dict(sample.request) for sample in simulated)]
 
 
-def make(out: Path, rows: int, seed: int, run: Run) -> manifest.Manifest:
+class Recipe(NamedTuple):
+    """How many rows to simulate and by which seed, and the name of the feature set to train on."""
+
+    rows: int
+    seed: int
+    features: str = "v1"
+
+
+def make(out: Path, recipe: Recipe, run: Run) -> manifest.Manifest:
     """Simulate, train, measure, write into the folder `out`. A fifth of the rows is held out."""
-    samples = simulate(rows, seed)
-    cut = rows * 4 // 5
-    model = fit.train(samples[:cut], seed, run=run)
+    samples = simulate(recipe.rows, recipe.seed)
+    cut = recipe.rows * 4 // 5
+    trained, held_out, names = samples[:cut], samples[cut:], SETS[recipe.features]
+    learn = fit.pool(fit.table(trained, names), fit.labels(trained), names)
+    model = fit.train(learn, recipe.seed, run=run)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".train-") as temporary:
         folder = Path(temporary)
         model.save_model(str(folder / BUNDLED.name))
-        made = _manifest(folder / BUNDLED.name, samples[:cut], samples[cut:], seed)
+        made = _manifest(folder / BUNDLED.name, trained, held_out, recipe)
         manifest.write(made, folder / manifest.FILE_NAME)
         render.write_card(folder)
         lines = (json.dumps(request, ensure_ascii=False) + "\n" for request in golden_requests())
@@ -57,11 +67,11 @@ def make(out: Path, rows: int, seed: int, run: Run) -> manifest.Manifest:
 
 
 def _manifest(
-    path: Path, trained: Sequence[Sample], held_out: Sequence[Sample], seed: int
+    path: Path, trained: Sequence[Sample], held_out: Sequence[Sample], recipe: Recipe
 ) -> manifest.Manifest:
     """The manifest of the model file at `path`, measured as it will be served."""
     model = BinaryModel.load(path)
-    rows = fit.table(held_out)
+    rows = fit.table(held_out, SETS[recipe.features])
     positives = [positive for _, positive in model.probabilities(rows)]
     provenance = Provenance(
         vocabularies=fit.vocabularies(trained),
@@ -70,11 +80,12 @@ def _manifest(
             "rows": len(trained) + len(held_out),
             "train_rows": len(trained),
             "held_out_rows": len(held_out),
-            "seed": seed,
+            "seed": recipe.seed,
+            "features": recipe.features,
             "parameters": dict(fit.PARAMETERS),
         },
         metrics=summary(held_out, positives),
-        reference=reference(NAMES, rows, positives, model.importances()),
+        reference=reference(SETS[recipe.features], rows, positives, model.importances()),
     )
     readings = [from_fields(**request) for request in golden_requests()]
     return build(model, path.name, f"regno-sim-{model.sha256[:8]}", provenance, readings)

@@ -55,7 +55,8 @@ def _train_bundled(options: Namespace, signals: SignalFlag) -> None:
     started, out = time.monotonic(), options.out or BUNDLED.parent
     rows = ROWS if options.rows is None else options.rows
     with os_errors_exit(73, out):
-        made = bundled.make(out, rows, options.seed, _run(options, signals))
+        recipe = bundled.Recipe(rows, options.seed, options.features or "v1")
+        made = bundled.make(out, recipe, _run(options, signals))
         size = (out / made.file).stat().st_size
     print(f"{made.version}: {size / 1e6:.2f} MB in {out}, {time.monotonic() - started:.0f} s")
     for name, measures in {"model": made.metrics["model"], **made.metrics["baselines"]}.items():
@@ -72,7 +73,7 @@ def _listed(measures: Mapping[str, float]) -> str:
 
 def _train_on_file(options: Namespace, signals: SignalFlag) -> None:
     started = time.monotonic()
-    chosen = parameters.load(options.parameters, options.without or ())
+    chosen = parameters.load(options.parameters, options.without or (), options.features)
     folds.check(options.folds, chosen.split)
     registry = _registry(options)
     against = _against(options, registry)

@@ -12,7 +12,7 @@ from catboost import CatBoostClassifier, Pool
 from tqdm import tqdm
 
 from model.cli import SignalFlag
-from model.regno.features import CATEGORICAL, NAMES, TEXT, Value, all_features
+from model.regno.features import CATEGORICAL, KINDS, NAMES, Row, in_order_of
 from model.regno.model_file import vocabulary
 from model.regno.request import from_fields
 from model.regno.training.simulate import Sample
@@ -81,9 +81,10 @@ class _Progress:
         return not self._run.signals and self._run.watch(info)
 
 
-def table(samples: Sequence[Sample]) -> list[list[Value]]:
-    """The features of each sample, in the order of `features.NAMES`."""
-    return [all_features(from_fields(**sample.request)) for sample in samples]
+def table(samples: Sequence[Sample], names: Sequence[str] = NAMES) -> list[Row]:
+    """The named features of each sample, in that order."""
+    row = in_order_of(names)
+    return [row(from_fields(**sample.request)) for sample in samples]
 
 
 def labels(samples: Sequence[Sample]) -> np.ndarray:
@@ -93,31 +94,32 @@ def labels(samples: Sequence[Sample]) -> np.ndarray:
 
 def vocabularies(samples: Sequence[Sample]) -> dict[str, list[str]]:
     """For each categorical feature the sorted values that occur in the samples."""
-    rows = table(samples)
-    indices = {name: NAMES.index(name) for name in CATEGORICAL}
-    return {name: vocabulary.names(str(row[at]) for row in rows) for name, at in indices.items()}
+    columns = zip(*table(samples, CATEGORICAL), strict=True)
+    return {
+        name: vocabulary.names(map(str, column))
+        for name, column in zip(CATEGORICAL, columns, strict=True)
+    }
 
 
 def train(
-    samples: Sequence[Sample],
+    rows: Pool,
     seed: int,
     parameters: Mapping[str, Any] = PARAMETERS,
     *,
     run: Run = Run(),  # noqa: B008 - a tuple
 ) -> CatBoostClassifier:
-    """A classifier of `samples`, whose labels must be of both kinds.
+    """A classifier of a pool, whose labels must be of both kinds.
 
-    The same samples, seed and parameters on the same kind of machine give the same
+    The same rows, seed and parameters on the same kind of machine give the same
     predictions to the last bit. The saved bytes differ each time nevertheless: CatBoost
     writes a random model id, the time, and random ids of dictionaries into the file.
     """
-    rows = pool(table(samples), labels(samples))
     options = {**parameters, "random_seed": seed, "thread_count": THREADS}
     return fit(rows, options, run=run)
 
 
 def pool(
-    rows: Sequence[Sequence[Value]] | pd.DataFrame,
+    rows: Sequence[Row] | pd.DataFrame,
     marks: np.ndarray,
     names: Sequence[str] = NAMES,
     weights: np.ndarray | None = None,
@@ -131,8 +133,8 @@ def pool(
         marks,
         weight=weights,
         feature_names=list(names),
-        cat_features=[name for name in CATEGORICAL if name in names],
-        text_features=[name for name in TEXT if name in names],
+        cat_features=[name for name in names if KINDS[name] == "categorical"],
+        text_features=[name for name in names if KINDS[name] == "text"],
     )
 
 

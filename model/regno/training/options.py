@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from model.regno.dataset.split import LEAST_ROWS
+from model.regno.features import SETS
 from model.regno.training import parameters
 from model.tables.format import add_format_options
 
@@ -66,6 +67,12 @@ def _add_general(parser: argparse.ArgumentParser) -> None:
     )
     add("--no-progress", action="store_true", help="draw no progress bar")
     add("--rows", type=int, help=f"readings to simulate; a fifth is held out (default: {ROWS})")
+    add(
+        "--features",
+        choices=tuple(SETS),
+        help="feature set: v1 is the 41 of the contract, v2 has twelve more of where the readings "
+        "differ, v2-notext leaves out the two texts (default: v1, or what --parameters says)",
+    )
 
 
 def _add_own_rows(group: argparse._ArgumentGroup) -> None:

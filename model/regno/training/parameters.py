@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, inspect
 from model.errors import ParametersRefused
 from model.names import printable
 from model.regno.dataset.split import SplitShares
-from model.regno.features import NAMES
+from model.regno.features import SETS
 from model.utf8 import file_text
 
 PATH: Final = Path(__file__).parents[1] / "training.toml"
@@ -66,14 +66,15 @@ class CatBoostParameters(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeatureChoice(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which features a model is trained on: all but those that `without` names."""
+    """Which features a model is trained on: those of a set, but for those that `without` names."""
 
+    set: Literal["v1", "v2", "v2-notext"] = "v1"
     without: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
-        """The chosen features, in the order of `features.NAMES`."""
-        return [name for name in NAMES if name not in self.without]
+        """The chosen features, in the order of the set."""
+        return [name for name in SETS[self.set] if name not in self.without]
 
 
 Whole: TypeAlias = tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
@@ -111,13 +112,18 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     features: FeatureChoice = FeatureChoice()
 
 
-def load(path: Path | None = None, without: Sequence[str] = ()) -> Parameters:
+def load(
+    path: Path | None = None, without: Sequence[str] = (), feature_set: str | None = None
+) -> Parameters:
     """The parameters of `training.toml`, overridden by those of another file.
 
-    `without` names further features to leave out. CatBoost tries the parameters on a few made-up
-    rows, as some of them exclude others. Raises ParametersRefused, naming the file and the key.
+    `feature_set` overrides the set of features, and `without` names further ones to leave out.
+    CatBoost tries the parameters on a few made-up rows, as some of them exclude others. Raises
+    ParametersRefused, naming the file and the key.
     """
     tables = _merged(_read(PATH), _read(path)) if path else _read(PATH)
+    if feature_set and isinstance(tables["features"], dict):
+        tables["features"]["set"] = feature_set
     try:
         parameters = msgspec.convert(tables, Parameters)
     except msgspec.ValidationError as error:
@@ -130,11 +136,12 @@ def load(path: Path | None = None, without: Sequence[str] = ()) -> Parameters:
         raise ParametersRefused(f"{path or PATH} is refused: catboost: {fault}")
     if fault := _wrong_ranges(parameters):
         raise ParametersRefused(f"{path or PATH} is refused: tune.ranges: {fault}")
-    if fault := _wrong_features(parameters.features.without):
+    chosen = parameters.features.set
+    if fault := _wrong_features(parameters.features.without, chosen):
         raise ParametersRefused(f"{path or PATH} is refused: features.without: {fault}")
-    if fault := _wrong_features(without):
+    if fault := _wrong_features(without, chosen):
         raise ParametersRefused(f"--without is refused: {fault}")
-    left_out = FeatureChoice(tuple(dict.fromkeys((*parameters.features.without, *without))))
+    left_out = FeatureChoice(chosen, tuple(dict.fromkeys((*parameters.features.without, *without))))
     if not left_out.names:
         raise ParametersRefused("all features are left out: nothing can be learnt")
     return msgspec.structs.replace(parameters, features=left_out)
@@ -167,11 +174,12 @@ def _wrong_ranges(parameters: Parameters) -> str:
     return ""
 
 
-def _wrong_features(without: Sequence[str]) -> str:
-    """Which of some names is no feature, "" if all are."""
+def _wrong_features(without: Sequence[str], chosen: str) -> str:
+    """Which of some names is no feature of the chosen set, "" if all are."""
     for name in without:
-        if name not in NAMES:
-            return f"there is no feature {printable(name)}, only {', '.join(NAMES)}"
+        if name not in SETS[chosen]:
+            those = f"those of set {chosen}: {', '.join(SETS[chosen])}"
+            return f"there is no feature {printable(name)}, only {those}"
     return ""
 
 
