@@ -36,7 +36,7 @@ from model.regno.evaluation.options import LIVE
 from model.regno.evaluation.quality import Controlled, Evaluation, Scored
 from model.regno.evaluation.report import Source
 from model.regno.evaluation.risk_control import Limits
-from model.regno.features import NAMES, TEXT
+from model.regno.features import KINDS, TEXT
 from model.regno.model_file import manifest
 from model.regno.model_file.manifest import OwnThresholds
 from model.regno.request import FIELDS
@@ -56,7 +56,7 @@ _ROWS: Final = 20_000
 # numpy's names of parts of a time, by the names of columns.
 _TIMES: Final = {"date": "datetime64[D]", "month": "datetime64[M]"}
 # Fields that hold plates, or what only repeats in them.
-_NOT_GROUPED: Final = ("regno_recognize", "afts_regno_ai", *TEXT)
+_NOT_GROUPED: Final = ("regno_recognize", "afts_regno_ai", *TEXT, "camera_tail", "network_tail")
 
 
 def run(options: Namespace) -> int:
@@ -151,7 +151,7 @@ def _loaded(path: Path, positive_class: str) -> RegnoScorer:
 def _read(options: Namespace, signals: SignalFlag) -> tuple[Contents, Source]:
     """The labelled rows. Raises Exit."""
     computed = (*_TIMES, "hour", "weekday")
-    extra = [name for name in options.by if name not in (*computed, *NAMES, *FIELDS)]
+    extra = [name for name in options.by if name not in (*computed, *KINDS, *FIELDS)]
     reading = Reading(
         options.label,
         options_of(options),
