@@ -29,9 +29,18 @@ def reference(
     `importances` are weights of the features; those of the variables are scaled to add up to 1.
     """
     columns = dict(zip(features, zip(*rows, strict=True), strict=True))
+    return of_columns(columns, positives, importances)
+
+
+def of_columns(
+    columns: Mapping[str, Sequence[Any]],
+    positives: Sequence[float],
+    importances: Mapping[str, float],
+) -> list[Variable]:
+    """The same of the features' values by name."""
     variables = [
-        _number(name, columns[name]) if KINDS[name] == "numeric" else _category(name, columns[name])
-        for name in features
+        _number(name, column) if KINDS[name] == "numeric" else _category(name, column)
+        for name, column in columns.items()
         if KINDS[name] != "text"
     ]
     variables = [variable for variable in variables if variable.bounds or variable.values]

@@ -1,0 +1,157 @@
+"""`python -m model.drift`: two files compared by the bins and the formula of the service."""
+
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from math import log
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from model import drift
+from model.regno import RegnoScorer
+from model.regno.evaluation.drift import compare, psi, read, reference_of
+from model.regno.request import FIELDS
+from model.tables.format import SNIFFED
+from monitoring import slo
+from tests.support import tables, toys
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def before() -> list[Row]:
+    return tables.samples(1200, seed=5)
+
+
+@pytest.fixture(scope="module")
+def after() -> list[Row]:
+    return tables.samples(1000, seed=6)
+
+
+def _file(folder: Path, name: str, rows: Sequence[Row]) -> Path:
+    path = folder / name
+    path.write_bytes(tables.as_csv(rows))
+    return path
+
+
+def _figures(out: str) -> dict[str, float]:
+    """The PSI of each shown variable."""
+    return {
+        name: float(value) for name, value in re.findall(r"^(\S+) +(\d+\.\d+)", out, re.MULTILINE)
+    }
+
+
+def test_the_index_is_the_one_of_the_rules() -> None:
+    then, now = [0.5, 0.5, 0.0], [0.25, 0.5, 0.25]
+    least = slo.load().drift.min_share
+    expected = (0.25 - 0.5) * log(0.25 / 0.5) + (0.25 - least) * log(0.25 / least)
+    assert psi(then, now) == pytest.approx(expected)
+    assert psi(then, then) == 0
+
+
+def test_a_file_has_not_drifted_from_itself(scorer: RegnoScorer, tmp_path: Path) -> None:
+    rows = read(_file(tmp_path, "a.csv", tables.samples(300)), scorer, SNIFFED)
+    compared = compare(reference_of(rows, scorer.importances()), rows, 300)
+    assert compared.psi_weighted == pytest.approx(0, abs=1e-6)
+    assert compared.psi_score == pytest.approx(0, abs=1e-6)
+    assert {each.name for each in compared.variables} >= {"positive", "camera_class", "hour"}
+    for each in compared.variables:
+        assert sum(each.now) == pytest.approx(1)
+        occupied = sum(share > 0 for share in each.then)
+        assert each.by_chance == pytest.approx((occupied - 1) * 2 / 300)
+
+
+def test_what_has_changed_is_on_top_and_fails_a_job(
+    before: list[Row], after: list[Row], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    then = _file(tmp_path, "then.csv", before)
+    alike = _file(tmp_path, "alike.csv", after)
+    dim = [{**row, "recognition_accuracy": row["recognition_accuracy"] / 4} for row in after]
+    other = _file(tmp_path, "other.csv", dim)
+    assert drift.main([str(then), str(alike), "--max-psi", "0.1"]) == 0
+    assert max(_figures(capsys.readouterr().out).values()) < 0.1
+    assert drift.main([str(then), str(other), "--max-psi", "0.1"]) == 1
+    shown = capsys.readouterr()
+    assert next(iter(_figures(shown.out))) == "recognition_accuracy"
+    assert "--max-psi" in shown.err
+    assert drift.main([str(then), str(other)]) == 0
+
+
+def test_one_file_is_compared_with_the_manifests_reference(
+    after: list[Row], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _file(tmp_path, "now.csv", after)
+    assert drift.main([str(path), "--max-psi", "0.1"]) == 0
+    assert "expected accuracy: 0.8" in capsys.readouterr().out
+    bare = toys.save(toys.train(("hour", "ai_len")), tmp_path)
+    assert drift.main([str(path), "--model", str(bare)]) == 65
+    assert drift.main([str(path), str(path), "--model", str(bare)]) == 0
+
+
+def test_any_form_of_file_gives_the_same(
+    scorer: RegnoScorer, before: list[Row], tmp_path: Path
+) -> None:
+    plain = read(_file(tmp_path, "a.csv", before[:200]), scorer, SNIFFED)
+    frame = pd.DataFrame(before[:200])[[*FIELDS]]
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "b.csv", sep=";", encoding="cp1251", index=False)
+    for name in ("a.parquet", "b.csv"):
+        other = read(tmp_path / name, scorer, SNIFFED)
+        assert other.positives.tolist() == plain.positives.tolist()
+        assert not other.faults
+
+
+class _Page(HTMLParser):
+    """The cells of a page, and what it would fetch from elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.cells: list[str] = []
+        self.fetched: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        links = [value or "" for name, value in attrs if name in {"src", "href"}]
+        self.fetched += [link for link in links if not link.startswith("#")]
+        if tag in {"script", "link", "img"}:
+            self.fetched.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.cells.append(data.strip())
+
+
+def test_the_page_has_all_bins_needs_no_other_file_and_holds_no_plate(
+    scorer: RegnoScorer, before: list[Row], tmp_path: Path
+) -> None:
+    wrong = [{**row, "camera_type": row["regno_recognize"]} for row in before[:150]]
+    odd = [{**row, "camera_class": "<b>&"} for row in before[150:300]]
+    path = _file(tmp_path, "odd.csv", [*wrong, *odd])
+    page = tmp_path / "drift.html"
+    assert drift.main([str(path), str(path), "--html", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    shown = _Page(text)
+    assert shown.fetched == []
+    assert {"regno_template", "positive", "<b>&", scorer.version} <= {
+        part for cell in shown.cells for part in (cell, *cell.replace(";", " ").split())
+    }
+    assert not [row for row in wrong if row["regno_recognize"] in text]
+
+
+def test_bad_rows_are_counted_and_a_file_of_nothing_else_is_refused(
+    after: list[Row], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = [{**row, "direction": 7} for row in after[:3]]
+    mixed = _file(tmp_path, "mixed.csv", [*after[:50], *bad])
+    assert drift.main([str(mixed), str(mixed)]) == 0
+    assert "50 readings, 3 bad rows" in capsys.readouterr().err
+    for rows in (bad, []):
+        assert drift.main([str(_file(tmp_path, "bad.csv", rows)), str(mixed)]) == 65
+
+
+def test_a_file_that_is_not_there_and_one_that_is_no_table_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "no.csv").write_text("a,b\n1,2\n")
+    assert drift.main([str(tmp_path / "none.csv")]) == 66
+    assert drift.main([str(tmp_path / "no.csv")]) == 65
