@@ -5,6 +5,7 @@
     │   ├── TooManyRows     an array longer than is accepted
     │   └── NotUtf8         a body in another encoding
     ├── ModelRefused        the model file's fault: it is not served
+    │   └── GateRefused     a version that differs too much, or is worse than the live one
     ├── UnknownModel        a name that is not in the catalog
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
@@ -15,7 +16,8 @@
 No HTTP status here: the caller decides what each means to its client.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 # missing field; wrong JSON type; number out of range; text too long; category that
 # the model never saw; letters that only look like a plate's; list that does not fit its reading;
@@ -67,6 +69,21 @@ class ModelRefused(ScoringError):
 
 class UnknownModel(ScoringError):
     """A name that is not in the catalog."""
+
+
+class Breach(NamedTuple):
+    """A reason not to serve a version, and the name of the limit that it exceeds, "" for none."""
+
+    reason: str
+    limit: str = ""
+
+
+class GateRefused(ModelRefused):
+    """A version that can be served, and that a gate refuses for one or more `breaches`."""
+
+    def __init__(self, breaches: Sequence[Breach]) -> None:
+        super().__init__("; ".join(breach.reason for breach in breaches))
+        self.breaches = list(breaches)
 
 
 class DataRefused(ScoringError):

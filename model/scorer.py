@@ -370,6 +370,24 @@ class Model(Protocol):
         del live, requests, limits
         return _CheckOnly(check)
 
+    def labelled(self, path: Path, label: str | None, /) -> Any:
+        """The labelled rows of a file, for `quality`; None if it has none.
+
+        `label` names their column, None where the usual one may be missing. Raises OSError,
+        TableRefused, DataRefused, and ModuleNotFoundError without the packages of training.
+        """
+        del path, label
+        return None
+
+    def quality(self, candidate: Any, other: Any, rows: Any, /) -> Any:
+        """A struct of how good one scorer is on labelled rows, compared with another one.
+
+        It has a `verdict` (better, worse or unclear), and in words `worse`, a line for each figure
+        that is, and `lines`, all that was found. Called with what `labelled` returned.
+        """
+        del candidate, other, rows
+        return None
+
     def score_block(
         self, artifact: str, header: bytes, block: Block, positive_class: str = ""
     ) -> Outcome:

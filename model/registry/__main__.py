@@ -16,26 +16,37 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from model import catalog
-from model.errors import ModelRefused
+from model.errors import GateRefused, ModelRefused
 from model.registry import tables
-from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
+from model.registry.description import changes_of, described
+from model.registry.errors import Conflict, Damaged, RegistryError, Unavailable
+from model.registry.export import NotWritten, export
 from model.registry.ingest import FileUnreadable, ingest
-from model.registry.promotion import Trial
+from model.registry.promotion import SAMENESS, Rows, Trial
 from model.registry.registry import Check, Moved, Registry, open_registry
-from model.registry.validation import Samples
+from model.registry.validation import Samples, validate
 
 _DESCRIPTION: Final = """\
 Keep versions of models, and say which one is live. A registry is a folder, or
 s3://bucket/prefix, whose address and credentials come from the usual AWS_ variables.
 A version never changes. Before a version gets an alias it is loaded and scores the golden
-rows, in a process of its own; promote also compares it with the live version.
+rows, in a process of its own; promote also compares it with the live version: by the labels of
+--rows, if it has any, else by how much it decides and scores differently.
 """
 _EPILOG: Final = """\
 exit status: 0 done, 1 refused or, by verify, found faulty, 2 wrong usage, 66 the file to add
-can't be read, 69 the registry can't be reached, read or written, 75 others kept changing the
-aliases, 130 Ctrl-C, 143 SIGTERM.
+can't be read, 69 the registry can't be reached, read or written, or a package is not installed,
+73 the folder of an export can't be written, 75 others kept changing the aliases, 130 Ctrl-C,
+143 SIGTERM.
 """
-_STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (Conflict, 75))
+_STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (NotWritten, 73), (Conflict, 75))
+# What lifts a refusal, by the limit that is exceeded.
+_LIFTED_BY: Final = {
+    "flips": "--accept-flips, or a greater --max-flips",
+    "flips_in_class": "--accept-flips, or a greater --max-flips-in-class",
+    "mean_difference": "--accept-flips, or a greater --max-difference",
+    "slowdown": "a greater --max-slowdown",
+}
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "models": "models",
     "name": catalog.DEFAULT,
@@ -64,11 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(_registry(options), options))
     except KeyboardInterrupt:
         return _failed(options, 130, "stopped")
+    except GateRefused as refusal:
+        return _failed(options, 1, _refusals(refusal))
     except ModelRefused as reason:
-        return _failed(options, 1, f"the model is refused: {reason}")
+        lifted = "\n  lifted by --force only" if "force" in options else ""
+        return _failed(options, 1, f"the model is refused: {reason}{lifted}")
     except RegistryError as error:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 1)
         return _failed(options, status, str(error))
+
+
+def _refusals(refusal: GateRefused) -> str:
+    """Each reason on a line of its own, with what lifts it."""
+    lines = [
+        f"  {breach.reason}\n    lifted by {_LIFTED_BY.get(breach.limit, '--force only')}"
+        for breach in refusal.breaches
+    ]
+    return "\n".join(("the model is refused:", *lines))
 
 
 def _registry(options: argparse.Namespace, check: Check | None = None) -> Registry:
@@ -101,10 +124,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         _add_common(sub)
         return sub
 
-    command("list", _list, "Show all versions and their aliases.")
+    command("list", _list, "Show all versions, with aliases and figures.")
+    command("show", _show, "Show all that is known of a version.").add_argument("version")
+    _add_compare(command("compare", _compare, "Compare version B with version A."))
     command("history", _history, "Show who changed the aliases, when and why; newest last.")
     _add_file(command("add", _add, "Validate a model file and store it as a version."))
     _add_changes(command)
+    remove = command("remove", _remove, "Remove a version that no alias names, for ever.")
+    remove.add_argument("version")
+    remove.add_argument("--note", default="", help="why, for the history")
+    export_ = command("export", _export, "Write a version and its report into a folder.")
+    export_.add_argument("version")
+    export_.add_argument("folder", type=Path, help="new or empty")
     command("verify", _verify, "Look for faults in all versions and aliases.")
     return parser.parse_args(arguments)
 
@@ -138,12 +169,7 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that change an alias."""
     promote = command("promote", _promote, "Make a version live; the live one becomes previous.")
     promote.add_argument("version")
-    promote.add_argument(
-        "--rows",
-        type=Path,
-        metavar="CSV",
-        help="readings to compare it on with the live version, in addition to the golden rows",
-    )
+    _add_rows(promote, "readings to compare it on with the live version")
     _add_limits(promote)
     shadow = command("shadow", _shadow, "Make a version the shadow; without one, have no shadow.")
     shadow.add_argument("version", nargs="?", default="")
@@ -151,13 +177,40 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     for changing in (promote, shadow, rollback):
         changing.add_argument("--note", default="", help="why, for the history")
         changing.add_argument(
-            "--force", action="store_true", help="even if it is refused; the history tells why"
+            "--force", action="store_true", help="whatever the refusal; the history tells it"
         )
+
+
+def _add_compare(compare: argparse.ArgumentParser) -> None:
+    compare.add_argument("against", metavar="A")
+    compare.add_argument("version", metavar="B")
+    _add_rows(compare, "readings to compare them on")
+
+
+def _add_rows(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument(
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help=f"{what}, in addition to the golden rows; with labels they tell which is better",
+    )
+    command.add_argument(
+        "--label", metavar="COLUMN", help="of --rows (default: label, if there is such a column)"
+    )
 
 
 def _add_limits(promote: argparse.ArgumentParser) -> None:
     """Those of the parity gate, named as the service's settings are."""
-    limits = promote.add_argument_group("limits of the comparison")
+    limits = promote.add_argument_group(
+        "limits of the comparison",
+        "Where labels show that the version is better, it may decide differently as often as it "
+        "does; one that they show to be worse is refused.",
+    )
+    limits.add_argument(
+        "--accept-flips",
+        action="store_true",
+        help="it may decide and score differently, however much",
+    )
     for name, (flag, description) in _LIMITS.items():
         limits.add_argument(flag, dest=name, type=_limit, metavar="N", help=description)
 
@@ -195,30 +248,52 @@ def _print(options: argparse.Namespace, value: Any, text: Callable[[], str]) -> 
 
 
 def _list(registry: Registry, options: argparse.Namespace) -> int:
-    entries, aliases = registry.versions(), registry.aliases()
-    rows = [
-        {
-            "version": entry.version,
-            "aliases": aliases.of(entry.version),
-            "bytes": entry.size,
-            "added": tables.when(entry.added),
-            **_classes(registry, entry.version),
-        }
-        for entry in entries
-    ]
-    result = {"registry": registry.where, "generation": aliases.generation, "versions": rows}
-    _print(options, result, lambda: tables.versions(registry.where, aliases, rows))
+    aliases, found = registry.aliases(), described(registry)
+    result = {"registry": registry.where, "generation": aliases.generation, "versions": found}
+    _print(options, result, lambda: tables.versions(registry.where, aliases, found))
     return 0
 
 
-def _classes(registry: Registry, version: str) -> Mapping[str, Any]:
-    """Those of a version, as far as its manifest says."""
-    classes: list[str] = []
-    positive = ""
-    with suppress(Damaged, Refused):  # which verify tells; it may just be removed
-        manifest = registry.manifest(version)
-        classes, positive = manifest.classes, manifest.positive_class
-    return {"classes": classes, "positive_class": positive}
+def _show(registry: Registry, options: argparse.Namespace) -> int:
+    found = [each for each in described(registry) if each.version == options.version]
+    manifest = registry.manifest(options.version)
+    if not found:
+        raise Damaged(f"{options.version} has no manifest: its add is under way or was cut off")
+    changes = changes_of(options.version, registry.history())
+    result = msgspec.structs.asdict(found[0]) | {
+        "features": manifest.features,
+        "training": manifest.training,
+        "metrics": manifest.metrics,
+        "changes": changes,
+    }
+    _print(options, result, lambda: tables.version(found[0], manifest, changes))
+    return 0
+
+
+def _compare(registry: Registry, options: argparse.Namespace) -> int:
+    trial = Trial(registry, options.name, _rows(options), against=options.against)
+    path = registry.fetch(options.version)
+    validate(path, name=options.name)
+    trial.compare(path)
+    _print(options, trial.report(), lambda: tables.compared(trial, whole=True))
+    return 0
+
+
+def _rows(options: argparse.Namespace) -> Rows | None:
+    return Rows(options.rows, options.label) if options.rows else None
+
+
+def _remove(registry: Registry, options: argparse.Namespace) -> int:
+    registry.remove(options.version, who=_user(), note=options.note)
+    _print(options, {"removed": options.version}, lambda: f"{options.version}: removed")
+    return 0
+
+
+def _export(registry: Registry, options: argparse.Namespace) -> int:
+    names = export(registry, options.version, options.folder)
+    result = {"version": options.version, "folder": str(options.folder), "files": names}
+    _print(options, result, lambda: f"{options.version} in {options.folder}: {', '.join(names)}")
+    return 0
 
 
 def _history(registry: Registry, options: argparse.Namespace) -> int:
@@ -253,7 +328,9 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
 def _promote(registry: Registry, options: argparse.Namespace) -> int:
     limits = {name: getattr(options, name) for name in _LIMITS}
     given = {name: limit for name, limit in limits.items() if limit is not None}
-    trial = Trial(registry, options.name, options.rows, given)
+    if options.accept_flips:
+        given |= dict.fromkeys(SAMENESS, math.inf)
+    trial = Trial(registry, options.name, _rows(options), given)
     try:
         moved = _registry(options, trial).promote(
             options.version, instead=trial.live, **_why(options)
@@ -275,12 +352,15 @@ def _rollback(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _why(options: argparse.Namespace) -> Mapping[str, Any]:
+    return {"who": _user(), "note": options.note, "force": options.force}
+
+
+def _user() -> str:
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # in a container, a user may have a number only
         user = str(os.getuid())
-    who = f"{user}@{platform.node()}"
-    return {"who": who, "note": options.note, "force": options.force}
+    return f"{user}@{platform.node()}"
 
 
 def _moved(options: argparse.Namespace, moved: Moved) -> int:

@@ -53,10 +53,15 @@ class Change(Struct, frozen=True):
 
 
 class RegistryState(Struct, frozen=True):
-    """The contents of `aliases.json`; `history` has the newest changes, oldest first."""
+    """The contents of `aliases.json`; `history` has the newest changes, oldest first.
+
+    `removed` are the newest names of removed versions: none is used again, since copies of the
+    former version may be anywhere.
+    """
 
     aliases: Aliases = Aliases()
     history: list[Change] = []
+    removed: list[str] = []
 
     @classmethod
     def parse(cls, text: bytes) -> "RegistryState":
@@ -77,7 +82,12 @@ class RegistryState(Struct, frozen=True):
 
     def after(self, change: Change) -> "RegistryState":
         """The state with one change more."""
-        return RegistryState(change.aliases, [*self.history, change][-_KEPT:])
+        return RegistryState(change.aliases, [*self.history, change][-_KEPT:], self.removed)
+
+    def without(self, version: str) -> "RegistryState":
+        """The state with one name more that is used no more."""
+        others = [name for name in self.removed if name != version]
+        return RegistryState(self.aliases, self.history, [*others, version][-_KEPT:])
 
 
 def now() -> str:

@@ -1,6 +1,6 @@
 """An artifact store in a folder of the file system.
 
-    <folder>/<version>/{artifact, manifest.json}
+    <folder>/<version>/{artifact, manifest.json, report/...}
     <folder>/aliases.json
     <folder>/.lock, and .<name>.part while something is written
 
@@ -24,9 +24,12 @@ from model.registry.errors import Conflict, Damaged, Unavailable
 from model.registry.store import (
     ALIASES,
     MANIFEST,
+    REPORT,
     Entry,
     Files,
     Stored,
+    VersionManifest,
+    read_report,
     taken,
     unknown,
 )
@@ -86,6 +89,11 @@ class FileStore:
             part.mkdir()
             _write(part / self.artifact, files.model)
             _write(part / MANIFEST, files.manifest)
+            if files.report:
+                (part / REPORT).mkdir()
+                for name, content in files.report.items():
+                    _write(part / REPORT / name, content)
+                _sync(part / REPORT)
             _sync(part)
             if place.exists():  # a stray, which rename would not replace
                 place.rename(self._folder / f".stray.{version}{_PART}")
@@ -94,8 +102,14 @@ class FileStore:
             self._sweep()
         return True
 
-    def discard(self, version: str) -> None:
-        """Remove a version: for a store that is a copy of another."""
+    def report(self, version: str) -> dict[str, bytes]:
+        """The files of a version's report, verified."""
+        described = VersionManifest.parse(self.manifest(version))
+        with self._os_errors_mapped():
+            return read_report(described, lambda name: self._file(version, name))
+
+    def remove(self, version: str) -> None:
+        """Remove a version at once."""
         with self._locked(), suppress(FileNotFoundError):
             (self._folder / version).rename(self._folder / f".{version}{_PART}")
             self._sweep()

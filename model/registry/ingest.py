@@ -1,18 +1,32 @@
 """A model file from outside, made ready to be a version: validated, with its manifest."""
 
 import errno
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from model import catalog, files
 from model.errors import ModelRefused
-from model.registry.errors import RegistryError
+from model.names import is_name
+from model.registry.errors import Refused, RegistryError
 from model.registry.store import MANIFEST, Files, check_name
 from model.registry.validation import NO_SAMPLES, Samples, validate
 from model.utf8 import file_text
+
+# What a training writes next to the model; the first has the model's SHA-256.
+_REPORT_DATA: Final = "report.json"
+_REPORT_FILES: Final = (_REPORT_DATA, "REPORT.md", "report.html", "*.png")
+_LARGEST_REPORT: Final = 32 * 2**20
+
+
+class _ReportData(Struct):
+    """What is read of a report."""
+
+    sha256: str
 
 
 class FileUnreadable(RegistryError):
@@ -50,7 +64,29 @@ def ingest(
         except ModelRefused as reason:
             raise ModelRefused(str(reason).replace(folder, str(path.parent))) from reason
     manifest = msgspec.json.decode(complete, type=dict[str, Any]) | own
-    return Files(model, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    report = _report_of(path, manifest["sha256"])
+    manifest |= {"report": {name: sha256(content).hexdigest() for name, content in report.items()}}
+    return Files(
+        model, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n", report
+    )
+
+
+def _report_of(path: Path, digest: str) -> dict[str, bytes]:
+    """The training report in a model's folder; none if it is missing or another model's."""
+    try:
+        own = msgspec.json.decode(_read(path.with_name(_REPORT_DATA)), type=_ReportData)
+    except (FileUnreadable, msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
+    if own.sha256 != digest:
+        return {}
+    paths = sorted(file for shape in _REPORT_FILES for file in path.parent.glob(shape))
+    report = {file.name: _read(file) for file in paths if is_name(file.name)}
+    if (size := sum(map(len, report.values()))) > _LARGEST_REPORT:
+        raise Refused(
+            f"the report next to {path} has {size} bytes, and at most {_LARGEST_REPORT} are kept: "
+            f"move away what of {', '.join(_REPORT_FILES)} there is no part of it"
+        )
+    return report
 
 
 def check_readable(path: Path) -> None:

@@ -21,7 +21,7 @@ from model.registry.aliases import (
 )
 from model.registry.errors import Conflict, Damaged, Refused, Unavailable
 from model.registry.file_store import FileStore
-from model.registry.store import ArtifactStore, Entry, Files, VersionManifest, check_name
+from model.registry.store import ArtifactStore, Entry, Files, VersionManifest, check_name, unknown
 from model.registry.validation import validate
 
 # Raises ModelRefused for a model file that is not to get an alias.
@@ -31,6 +31,7 @@ Check: TypeAlias = Callable[[Path], object]
 _TRIES = 50
 # All changes that are kept are read at each look at the aliases.
 _LONGEST_NOTE = 1000
+_CUT_OFF = "its removal was cut off; remove it again"
 
 
 class Fault(NamedTuple):
@@ -82,12 +83,44 @@ class Registry:
         """What a version's manifest says of it. Raises Refused, Damaged."""
         return VersionManifest.parse(self._store.manifest(version))
 
+    def report(self, version: str) -> dict[str, bytes]:
+        """The files of a version's training report by name, verified; none without one.
+
+        Raises Refused when there is no such version, Damaged when one is not what was added.
+        """
+        return self._store.report(version)
+
     def add(self, files: Files) -> bool:
         """Store a version that was validated; False if the same is there already.
 
-        Raises Refused when the version has another model, or is no name for one.
+        Raises Refused when the version has another model, was removed, or is no name for one.
         """
-        return self._store.add(check_name("version", files.described().version), files)
+        version = check_name("version", files.described().version)
+        if version in RegistryState.parse(self._store.read().text).removed:
+            raise Refused(f"version {version} was removed, and no name is used twice: take another")
+        return self._store.add(version, files)
+
+    def remove(self, version: str, *, who: str, note: str = "") -> None:
+        """Remove a version for ever; its name is not used again.
+
+        The aliases' file names it as removed first: a removal that is cut off can be done again,
+        and until then no alias can be given to what is left. Raises Refused when there is no such
+        version, or an alias names it; Conflict.
+        """
+        names = {*(entry.version for entry in self._store.entries()), *self._store.strays()}
+        if version not in names:
+            raise unknown(version)
+
+        def step(state: RegistryState) -> RegistryState:
+            if named := state.aliases.of(version):
+                raise Refused(f"{version} is {' and '.join(named)}: no alias' version is removed")
+            if version in state.removed:
+                return state
+            change = Change(f"remove {version}", who, now(), note, "", state.aliases)
+            return state.after(change).without(version)
+
+        self._update(step, note)
+        self._store.remove(version)
 
     def promote(
         self,
@@ -143,17 +176,20 @@ class Registry:
         for version in versions:
             try:
                 self._check(self._store.fetch(version, afresh=True) / self._store.artifact)
+                self._store.report(version)
             except (ModelRefused, Damaged, Refused) as reason:
                 faults.append(Fault(version, str(reason)))
         return [*faults, *self._dangling(versions)]
 
     def _dangling(self, versions: list[str]) -> list[Fault]:
         try:
-            aliases = self.aliases()
+            state = RegistryState.parse(self._store.read().text)
         except Damaged as reason:
             return [Fault("aliases", str(reason))]
+        aliases = state.aliases
+        left = [Fault(name, _CUT_OFF) for name in versions if name in state.removed]
         named = (aliases.live, aliases.shadow, aliases.previous)
-        return [
+        return left + [
             Fault(alias, f"there is no version {version}")
             for version in dict.fromkeys(named)
             if version and version not in versions
@@ -179,6 +215,22 @@ class Registry:
     def _change(
         self, what: str, step: Callable[[Aliases], Aliases], who: str, note: str, forced: str
     ) -> Moved:
+        def changed(state: RegistryState) -> RegistryState:
+            after = step(state.aliases)
+            for version in (after.live, after.shadow):
+                if version in state.removed:
+                    raise unknown(version)
+            if after == state.aliases:
+                return state
+            return state.after(Change(what, who, now(), note, forced, after))
+
+        before, after = self._update(changed, note)
+        return Moved(before.aliases, after.aliases)
+
+    def _update(
+        self, step: Callable[[RegistryState], RegistryState], note: str
+    ) -> tuple[RegistryState, RegistryState]:
+        """The state before and after a change, which is written unless others changed it too."""
         if len(note) > _LONGEST_NOTE or not note.isprintable():
             raise Refused(f"a note has at most {_LONGEST_NOTE} characters, and only printable ones")
         if redact(note) != note:
@@ -186,15 +238,14 @@ class Registry:
         for _ in range(_TRIES):
             stored = self._store.read()
             state = RegistryState.parse(stored.text)
-            after = step(state.aliases)
-            if after == state.aliases:
-                return Moved(after, after)
-            change = Change(what, who, now(), note, forced, after)
+            after = step(state)
+            if after is state:
+                return state, state
             try:
-                self._store.write(state.after(change).text(), stored.token)
+                self._store.write(after.text(), stored.token)
             except Conflict:
                 continue
-            return Moved(state.aliases, after)
+            return state, after
         raise Conflict(f"{self.where}: others changed the aliases {_TRIES} times meanwhile")
 
 

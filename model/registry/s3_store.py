@@ -1,6 +1,6 @@
 """An artifact store in a bucket of S3 or of a server that speaks its protocol.
 
-    <prefix>/<name>/<version>/{artifact, manifest.json}
+    <prefix>/<name>/<version>/{artifact, manifest.json, report/...}
     <prefix>/<name>/aliases.json
 
 The manifest is written last and makes the version. Each object is written on a condition
@@ -30,9 +30,12 @@ from model.registry.file_store import FileStore
 from model.registry.store import (
     ALIASES,
     MANIFEST,
+    REPORT,
     Entry,
     Files,
     Stored,
+    VersionManifest,
+    read_report,
     taken,
     unknown,
 )
@@ -107,7 +110,7 @@ class S3Store:
             self._copies.add(version, files)
             return self._copies.fetch(version)
         except (Refused, Damaged):  # the copy is bad or of a bucket that was since made anew
-            self._copies.discard(version)
+            self._copies.remove(version)
             self._copies.add(version, files)
             return self._copies.fetch(version)
 
@@ -131,7 +134,33 @@ class S3Store:
                 f"version {version} has another model and no manifest: its add is under way or "
                 f"was cut off. Take another name, or remove {self.where}/{version}/{self.artifact}"
             )
+        if self._has(version, MANIFEST):
+            return False
+        for name, content in files.report.items():  # of an add that was cut off, another's may lie
+            self._put(f"{version}/{REPORT}/{name}", content, {})
         return self._put_once(version, MANIFEST, files.manifest)
+
+    def report(self, version: str) -> dict[str, bytes]:
+        """The files of a version's report, verified."""
+        described = VersionManifest.parse(self.manifest(version))
+
+        def read(name: str) -> bytes:
+            try:
+                return self._get(f"{version}/{name}")[0]
+            except KeyError as error:
+                raise Damaged(f"it has no {name}") from error
+
+        return read_report(described, read)
+
+    def remove(self, version: str) -> None:
+        """Remove a version: the manifest first, so that what is left of it is none."""
+        names = self._listed().get(version, {})
+        with self._errors_mapped():
+            for name in sorted(names, key=lambda name: name != MANIFEST):
+                key = f"{self._prefix}{version}/{name}"
+                self._client.delete_object(Bucket=self._bucket, Key=key)
+            _keep_closed(self._cache)
+        self._copies.remove(version)
 
     def read(self) -> Stored:
         """The aliases."""

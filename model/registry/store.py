@@ -1,8 +1,9 @@
 """What an artifact store does: keep bytes whole. It knows nothing of models or aliases' rules."""
 
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +13,7 @@ from model.registry.errors import Damaged, Refused
 from model.utf8 import file_text
 
 MANIFEST: Final = "manifest.json"
+REPORT: Final = "report"
 ALIASES: Final = "aliases.json"
 
 
@@ -19,6 +21,7 @@ class VersionManifest(Struct):
     """What the registry reads of a manifest.
 
     `classes` are the model's in its own order; an older manifest names none, nor the positive one.
+    `report` holds the SHA-256 of each file of the training report; none without one.
     """
 
     version: str
@@ -28,6 +31,10 @@ class VersionManifest(Struct):
     positive_class: str = ""
     unexplained: str | None = None
     reference: list[msgspec.Raw] = []
+    features: list[msgspec.Raw] = []
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    report: dict[str, str] = {}
 
     @classmethod
     def parse(cls, manifest: bytes) -> "VersionManifest":
@@ -39,10 +46,14 @@ class VersionManifest(Struct):
 
 
 class Files(NamedTuple):
-    """The two files of a version: the artifact, which its manifest names, and the manifest."""
+    """The files of a version: the artifact, which its manifest names, and the manifest.
+
+    `report` are the files of the training report by name, without folders.
+    """
 
     model: bytes
     manifest: bytes
+    report: Mapping[str, bytes] = {}
 
     def described(self) -> VersionManifest:
         """What the manifest says. Raises Damaged when it is unreadable or of other bytes."""
@@ -60,6 +71,21 @@ class Files(NamedTuple):
         self.described()
         if manifest.version != version:
             raise Damaged(f"{MANIFEST} is that of version {manifest.version}")
+
+
+def read_report(described: VersionManifest, read: Callable[[str], bytes]) -> dict[str, bytes]:
+    """The files of a version's report by name; `read` returns the bytes of one.
+
+    Raises Damaged when one is missing, too large, or not what was added.
+    """
+    report = {}
+    for name, digest in described.report.items():
+        if not is_name(name):
+            raise Damaged(f"{MANIFEST} names a file of the report that can be none")
+        report[name] = content = read(f"{REPORT}/{name}")
+        if sha256(content).hexdigest() != digest:
+            raise Damaged(f"{REPORT}/{name} is not the file that {MANIFEST} tells of")
+    return report
 
 
 class Entry(NamedTuple):
@@ -102,6 +128,12 @@ class ArtifactStore(Protocol):
 
     def manifest(self, version: str) -> bytes:
         """The manifest of a version, unverified. Raises Refused when there is no such version."""
+
+    def report(self, version: str) -> dict[str, bytes]:
+        """The files of a version's training report by name, verified. Raises Refused, Damaged."""
+
+    def remove(self, version: str) -> None:
+        """Remove all that there is of a version; what was begun can be done again."""
 
     def add(self, version: str, files: Files) -> bool:
         """Store a version, whole or not at all; False if the same model is there already.

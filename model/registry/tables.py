@@ -1,11 +1,11 @@
 """What the command prints for people."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from model.names import printable
 from model.registry.aliases import Aliases, Change
+from model.registry.description import Description, measures
 from model.registry.promotion import Trial
 from model.registry.registry import Fault, Moved
 from model.registry.store import VersionManifest
@@ -16,27 +16,86 @@ _THERE: Final = (
 )
 
 
-def when(seconds: float) -> str:
-    """A Unix time as text, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def versions(where: str, aliases: Aliases, rows: Sequence[Mapping[str, Any]]) -> str:
+def versions(where: str, aliases: Aliases, found: Sequence[Description]) -> str:
     """The versions, newest last."""
-    if not rows:
+    if not found:
         return f"{where}: no versions"
+    names = (
+        *("VERSION", "ALIASES", "AUC", "ROWS", "ADDED", "SIZE", "POSITIVE CLASS"),
+        *("DRIFT", "REPORT", "NOTE"),
+    )
     lines = [
         (
-            row["version"],
-            ", ".join(row["aliases"]),
-            _size(row["bytes"]),
-            row["added"],
-            _mapping(row["classes"], row["positive_class"]),
+            of.version,
+            ", ".join(of.aliases),
+            _figure(of.auc),
+            "–" if of.rows is None else str(of.rows),
+            of.added,
+            _size(of.bytes),
+            _mapping(of.classes, of.positive_class),
+            _yes_or_no(of.drift_variables),
+            _yes_or_no(len(of.report)),
+            of.note,
         )
-        for row in rows
+        for of in found
     ]
-    table = _table(("VERSION", "ALIASES", "SIZE", "ADDED", "POSITIVE CLASS"), lines)
-    return f"{table}\n{where}, generation {aliases.generation}"
+    return f"{_table(names, lines)}\n{where}, generation {aliases.generation}"
+
+
+def version(found: Description, manifest: VersionManifest, changes: Sequence[Change]) -> str:
+    """All that is known of a version, a line each."""
+    measured = {
+        name: value
+        for name, value in measures(manifest).items()
+        if isinstance(value, int | float) and name != "rows"
+    }
+    lines = [
+        ("version", found.version),
+        ("aliases", ", ".join(found.aliases) or "none"),
+        ("added", found.added),
+        ("size", _size(found.bytes)),
+        ("SHA-256", found.sha256),
+        ("features", str(len(manifest.features))),
+        ("positive class", _mapping(found.classes, found.positive_class)),
+        ("explanations", manifest.unexplained or "yes"),
+        (
+            "drift reference",
+            f"{found.drift_variables} variables" if found.drift_variables else "no",
+        ),
+        ("report", ", ".join(found.report) or "no"),
+        *(("training: " + name, value) for name, value in _plain(manifest.training)),
+        *(("held out: " + name, _figure(value)) for name, value in measured.items()),
+        *(("warning", printable(str(line))) for line in _warnings(manifest)),
+        *(("change", f"{c.when} {c.what} by {c.who} {_remark(c)}".rstrip()) for c in changes),
+    ]
+    width = max(len(name) for name, _ in lines)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in lines)
+
+
+def _plain(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is said of a training in one line each: values, and those one level below."""
+    lines = []
+    for name, value in training.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        lines += [
+            (f"{name} {key}".rstrip(), printable(str(of)))
+            for key, of in inner
+            if isinstance(of, str | int | float)
+        ]
+    return lines
+
+
+def _warnings(manifest: VersionManifest) -> Sequence[Any]:
+    lines = manifest.metrics.get("warnings")
+    return lines if isinstance(lines, list) else []
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _yes_or_no(count: int) -> str:
+    return "yes" if count else "no"
 
 
 def added(manifest: VersionManifest, *, new: bool) -> str:
@@ -92,8 +151,8 @@ def promoted(change: Moved, trial: Trial) -> str:
     return "\n".join((*report, moved(*change)))
 
 
-def compared(trial: Trial) -> str:
-    """What the comparison of a promotion found."""
+def compared(trial: Trial, *, whole: bool = False) -> str:
+    """What the comparison of two versions found; `whole`: all metrics of labelled rows, too."""
     found = trial.parity
     head = ("CAMERA CLASS", "ROWS", "TO NETWORK", "TO CAMERA")
     lines = [
@@ -106,7 +165,27 @@ def compared(trial: Trial) -> str:
         f"by {found.differences.max:.4f} at most, "
         f"a row takes {found.slowdown:.1f} times as long"
     )
-    return "\n".join((said, _table(head, lines), *trial.remarks))
+    labelled = []
+    if trial.quality:
+        labelled = [*trial.quality.lines, *([_metrics(trial)] if whole else [])]
+    return "\n".join((said, _table(head, lines), *labelled, *trial.remarks))
+
+
+def _metrics(trial: Trial) -> str:
+    """The metrics of both versions on labelled rows, and the differences with their intervals."""
+    head = ("METRIC", trial.parity.live, trial.parity.candidate, "DIFFERENCE", "95 %", "VERDICT")
+    lines = [
+        (
+            name,
+            _figure(of.other),
+            _figure(of.new),
+            f"{of.difference:+.4f}",
+            f"{of.low:+.4f} to {of.high:+.4f}",
+            of.verdict,
+        )
+        for name, of in trial.quality.comparison.measures.items()
+    ]
+    return _table(head, lines)
 
 
 def faults(count: int, found: Sequence[Fault]) -> str:

@@ -1,6 +1,7 @@
 """Regno as a model of the catalog."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,24 @@ class RegnoModel(Model):
         """The parity gate, with those of `Limits` that are not the usual ones."""
         return Gate(check, live, requests, Limits(**limits))  # type: ignore[arg-type]
 
+    def labelled(self, path: Path, label: str | None, /) -> Any:
+        """The labelled readings of a file, None if it has none; see `Model.labelled`."""
+        return _verdict().labelled(path, label)
+
+    def quality(self, candidate: RegnoScorer, other: RegnoScorer, rows: Any, /) -> Any:
+        """The `Quality` of a scorer on labelled readings, compared with another one."""
+        return _verdict().quality(candidate, other, rows)
+
     def score_block(
         self, artifact: str, header: bytes, block: Block, positive_class: str = ""
     ) -> Outcome:
         """The rows of a block of a CSV file with their scores, by the model of a path."""
         return bulk.score_block(artifact, header, block, positive_class)
+
+
+def _verdict() -> Any:
+    """The module that needs the packages of training, which what serves goes without."""
+    return import_module("model.regno.evaluation.verdict")
 
 
 MODEL = RegnoModel()

@@ -191,8 +191,10 @@ def test_a_slow_or_unreachable_s3_fails_no_request(
         registry = open_registry(there, cache=tmp_path / "mine")
         for version in (FIRST, SECOND):
             folder = local.fetch(version).parent
-            files = [(folder / name).read_bytes() for name in ("model.cbm", "manifest.json")]
-            registry.add(Files(*files))
+            model, manifest = (
+                (folder / name).read_bytes() for name in ("model.cbm", "manifest.json")
+            )
+            registry.add(Files(model, manifest))
         registry.promote(FIRST, who="the tests")
         cache = str(tmp_path / "cache")
         with following(tmp_path, registry=there, registry_cache=cache) as server:

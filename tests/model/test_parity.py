@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from model.errors import Breach
 from model.regno import Limits, Parity, Reading, RegnoScorer, Score, compare, golden_readings
 from model.regno.evaluation.parity import BLOCK, OTHER, Differences, Flips
 from model.regno.request import from_fields
@@ -104,16 +105,15 @@ def test_a_score_that_is_no_probability_is_a_breach_whatever_the_limits() -> Non
     assert (result.unusable, result.flips.rows) == (3, 1)
     assert result.differences == Differences(0.1, 0.1, 0.1, 0.1)
     lax = Limits(flips=1, flips_in_class=1, mean_difference=1, slowdown=9, least_rows=0)
-    assert result.breaches(lax) == ["3 of 4 rows have a score that is no probability"]
+    assert result.breaches(lax) == [Breach("3 of 4 rows have a score that is no probability")]
 
 
 def test_no_usable_row_at_all() -> None:
     result = _compared([0.1, nan], [nan, 0.1])
     assert isnan(result.differences.mean)
     assert result.flips.share == 0
-    assert result.breaches(Limits(slowdown=9)) == [
-        "2 of 2 rows have a score that is no probability"
-    ]
+    breach = Breach("2 of 2 rows have a score that is no probability")
+    assert result.breaches(Limits(slowdown=9)) == [breach]
     assert b'"differences":{"mean":null' in msgspec.json.encode(result)
 
 
@@ -166,7 +166,8 @@ def test_what_is_at_a_limit_breaches_nothing() -> None:
     ],
 )
 def test_each_limit_is_breached_in_text(changed: dict[str, Any], phrases: str) -> None:
-    assert FOUND.breaches(msgspec.structs.replace(AT, **changed)) == [phrases]
+    (limit,) = changed
+    assert FOUND.breaches(msgspec.structs.replace(AT, **changed)) == [Breach(phrases, limit)]
 
 
 def test_a_class_of_few_rows_is_not_judged() -> None:
@@ -213,6 +214,4 @@ def test_other_features_and_more_work_are_seen(scorer: RegnoScorer, tmp_path: Pa
     assert result.differences.max == max(map(abs, gaps)) > 0
     assert result.differences.shift == pytest.approx(sum(gaps) / 16)
     slower = structs.replace(result, slowdown=1.6)
-    assert any(
-        breach.startswith("a row takes ") for breach in slower.breaches(Limits(slowdown=1.5))
-    )
+    assert any(breach.limit == "slowdown" for breach in slower.breaches(Limits(slowdown=1.5)))

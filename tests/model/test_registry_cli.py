@@ -1,6 +1,7 @@
 """`python -m model.registry` as operators run it, with real models."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -60,10 +61,21 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
         "generation: 1 -> 2"
     )
     head, first, second, foot = run("list").splitlines()
-    assert head.split() == ["VERSION", "ALIASES", "SIZE", "ADDED", "POSITIVE", "CLASS"]
-    assert first.split()[:4] == [BUNDLED_VERSION, "previous", "1.60", "MB"]
-    assert first.endswith("Z  1 of 0 and 1")
-    assert second.split()[:4] == ["theirs-1", "live", "1.60", "MB"]
+    assert re.split("  +", head) == [
+        *("VERSION", "ALIASES", "AUC", "ROWS", "ADDED", "SIZE", "POSITIVE CLASS"),
+        *("DRIFT", "REPORT", "NOTE"),
+    ]
+    bundled = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
+    auc = f"{bundled['metrics']['model']['auc']:.4f}"
+    one = re.split("  +", first)
+    assert [*one[:4], *one[5:]] == [
+        *(BUNDLED_VERSION, "previous", auc, "90000", "1.60 MB", "1 of 0 and 1", "yes", "no"),
+    ]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", one[4])
+    two = re.split("  +", second)
+    assert [*two[:4], *two[5:]] == [
+        *("theirs-1", "live", "–", "–", "1.60 MB", "1 of 0 and 1", "no", "no", "their cameras"),
+    ]
     assert foot == f"{models}/regno, generation 2"
     assert run("rollback").startswith(f"live: theirs-1 -> {BUNDLED_VERSION}\n")
     assert run("shadow", "theirs-1") == "shadow: none -> theirs-1\ngeneration: 3 -> 4\n"
@@ -121,10 +133,17 @@ def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
     assert (listed["registry"], listed["generation"]) == (f"{models}/regno", 1)
     (version,) = listed["versions"]
     assert version.pop("added").endswith("Z")
+    bundled = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
     assert version == {
         "version": BUNDLED_VERSION,
         "aliases": ["live"],
         "bytes": BUNDLED.stat().st_size,
+        "sha256": digest,
+        "auc": bundled["metrics"]["model"]["auc"],
+        "rows": 90_000,
+        "drift_variables": 39,
+        "note": "first",
+        "report": [],
         **named,
     }
     (change,) = run("history")

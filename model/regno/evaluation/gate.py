@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from model.errors import ModelRefused
+from model.errors import GateRefused
 from model.regno.evaluation.parity import Limits, Parity, compare
 from model.regno.golden import readings as golden_readings
 from model.regno.request import Reading
@@ -35,7 +35,7 @@ class Gate:
         self._check(model)
         self.parity = compare(self._live, RegnoScorer.load(model), self._readings)
         if breaches := self.parity.breaches(self._limits):
-            raise ModelRefused("; ".join(breaches))
+            raise GateRefused(breaches)
 
     @property
     def remarks(self) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from msgspec import Struct
 
+from model.errors import Breach
 from model.regno.request import Reading
 from model.regno.score import Score
 
@@ -105,8 +106,8 @@ class Parity(Struct, frozen=True):
     candidate_seconds: float
     slowdown: float
 
-    def breaches(self, limits: Limits) -> list[str]:
-        """Why the candidate should not serve, in plain words; empty if it may serve."""
+    def breaches(self, limits: Limits) -> list[Breach]:
+        """Why the candidate should not serve, by the fields of `Limits`; empty if it may serve."""
         return [*self._unusable(), *self._changed(limits), *self._slowed(limits)]
 
     def remarks(self, limits: Limits) -> list[str]:
@@ -115,29 +116,34 @@ class Parity(Struct, frozen=True):
             return []
         return [f"only {self.rows} rows were compared; {limits.least_rows} would say more"]
 
-    def _unusable(self) -> Iterator[str]:
+    def _unusable(self) -> Iterator[Breach]:
         if self.unusable:
-            yield f"{self.unusable} of {self.rows} rows have a score that is no probability"
+            reason = f"{self.unusable} of {self.rows} rows have a score that is no probability"
+            yield Breach(reason)
 
-    def _changed(self, limits: Limits) -> Iterator[str]:
+    def _changed(self, limits: Limits) -> Iterator[Breach]:
         if self.flips.share > limits.flips:
-            yield _flipped("rows", self.flips, limits.flips)
+            yield Breach(_flipped("rows", self.flips, limits.flips), "flips")
         for name, in_class in self.by_camera_class.items():
             if in_class.rows >= limits.least_class and in_class.share > limits.flips_in_class:
-                yield _flipped(f"rows of camera class {name}", in_class, limits.flips_in_class)
+                of_class = f"rows of camera class {name}"
+                reason = _flipped(of_class, in_class, limits.flips_in_class)
+                yield Breach(reason, "flips_in_class")
         if self.differences.mean > limits.mean_difference:
-            yield (
+            reason = (
                 f"probabilities differ by {self.differences.mean:.4f} on average "
                 f"(at most {limits.mean_difference:g} may)"
             )
+            yield Breach(reason, "mean_difference")
 
-    def _slowed(self, limits: Limits) -> Iterator[str]:
+    def _slowed(self, limits: Limits) -> Iterator[Breach]:
         if self.slowdown > limits.slowdown:
-            yield (
+            reason = (
                 f"a row takes {self.slowdown:.1f} times as long "
                 f"({self.candidate_seconds * 1e6:.0f} µs after {self.live_seconds * 1e6:.0f}; "
                 f"at most {limits.slowdown:g} times)"
             )
+            yield Breach(reason, "slowdown")
 
 
 def _flipped(what: str, flipped: Flips, limit: float) -> str:

@@ -1,0 +1,107 @@
+"""Whether a version is better than another one on labelled readings: the gate with labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from msgspec import Struct
+
+from model.errors import DataRefused
+from model.regno.columns.table import as_declared
+from model.regno.dataset import rows as dataset
+from model.regno.dataset.rows import LabelledRows
+from model.regno.evaluation.comparison import Comparison, compare
+from model.regno.request import FIELDS
+from model.regno.scorer import RegnoScorer
+from model.tables.errors import TableRefused
+from model.tables.table import open_table
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+LABEL: Final = "label"
+# The metrics that decide, with their names for people.
+DECIDING: Final = {"auc": "AUC", "log_loss": "log loss"}
+_SEED: Final = 1
+
+
+class Quality(Struct, frozen=True):
+    """Two versions on `rows` labelled readings; `comparison` names the one compared with.
+
+    `verdict` is better, worse or unclear: worse if one of `DECIDING` is, better if one is and the
+    other is not worse.
+    """
+
+    rows: int
+    verdict: str
+    comparison: Comparison
+
+    @property
+    def worse(self) -> list[str]:
+        """In what the version is worse, in plain words."""
+        return [line for name, line in self._deciding() if self._verdict(name) == "worse"]
+
+    @property
+    def lines(self) -> list[str]:
+        """The outcome in plain words."""
+        flips, rightly = self.comparison.flips, self.comparison.rightly
+        return [
+            *(line for _, line in self._deciding()),
+            f"{rightly} of {flips} rows that are decided differently are right now",
+        ]
+
+    def _verdict(self, name: str) -> str:
+        return self.comparison.measures[name].verdict
+
+    def _deciding(self) -> list[tuple[str, str]]:
+        return [(name, self._line(name, shown)) for name, shown in DECIDING.items()]
+
+    def _line(self, name: str, shown: str) -> str:
+        measure = self.comparison.measures[name]
+        how = "not clearly better" if measure.verdict == "unclear" else measure.verdict
+        return (
+            f"{how} than {self.comparison.version} in {shown}: "
+            f"{measure.difference:+.4f} [{measure.low:+.4f}, {measure.high:+.4f}], "
+            f"{measure.new:.4f} after {measure.other:.4f}, on {self.rows} labelled rows"
+        )
+
+
+def labelled(path: Path, label: str | None) -> LabelledRows | None:
+    """The good rows of a file with labels; None if it has none and no column `label` was named.
+
+    Raises OSError, TableRefused, and DataRefused if the labels are not of both kinds.
+    """
+    if label is None and not _has_column(path, LABEL):
+        return None
+    rows = dataset.read(path, label or LABEL, _no_progress).rows
+    if len(set(rows.labels.tolist())) < 2:
+        raise DataRefused(f"{path}: its good rows do not have labels of both kinds")
+    return rows
+
+
+def quality(candidate: RegnoScorer, other: RegnoScorer, rows: LabelledRows) -> Quality:
+    """How good a candidate is on labelled rows, compared with another version."""
+    new, old = (_positives(scorer, rows) for scorer in (candidate, other))
+    made = compare(rows.labels, new, old, (other.version, other.sha256), _SEED)
+    verdicts = [made.measures[name].verdict for name in DECIDING]
+    return Quality(len(rows.labels), _joined(verdicts), made)
+
+
+def _joined(verdicts: Sequence[str]) -> str:
+    return next((v for v in ("worse", "better") if v in verdicts), "unclear")
+
+
+def _positives(scorer: RegnoScorer, rows: LabelledRows) -> Array:
+    return scorer.predict_table(as_declared(rows.table, scorer.table.features))[:, 1]
+
+
+def _has_column(path: Path, label: str) -> bool:
+    try:
+        with open_table(path, [*FIELDS, label]):
+            return True
+    except TableRefused:
+        return False
+
+
+def _no_progress(_: int) -> None:
+    """Show nothing."""

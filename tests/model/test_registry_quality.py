@@ -1,0 +1,181 @@
+"""`promote` and `compare` with labelled rows: which version is better; without: how they differ."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.registry import Registry
+from model.registry.__main__ import main
+from model.regno.evaluation import metrics
+from model.regno.evaluation.bootstrap import differences
+from tests.support.labelled import labelled, scores, write
+from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
+
+ROWS = labelled(600)
+LABELS = np.array([row["label"] for row in ROWS])
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process: its status, output and errors."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main([*map(str, arguments), "--models", str(tmp_path / "models")])
+        written = capsys.readouterr()
+        return status, written.out, written.err
+
+    return run
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """The bundled model, `first`, is live; `second` is a small one, which is worse."""
+    return registry_of_two(tmp_path)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """Labelled rows."""
+    return write(tmp_path / "rows.csv", ROWS)
+
+
+def _positives(registry: Registry, version: str) -> Any:
+    return np.array(scores(registry.fetch(version), ROWS))
+
+
+@pytest.mark.slow
+def test_a_version_that_labels_show_to_be_better_may_decide_otherwise(
+    run: Run, registry: Registry, rows: Path
+) -> None:
+    registry.promote(SECOND, who="the tests")
+    status, output, _ = run("promote", FIRST)
+    assert status == 1
+    status, output, _ = run("promote", FIRST, "--rows", rows, "--json")
+    assert status == 0
+    quality = json.loads(output)["quality"]
+    assert (quality["verdict"], quality["rows"]) == ("better", 600)
+    new, old = _positives(registry, FIRST), _positives(registry, SECOND)
+    made = quality["comparison"]
+    expected = differences(LABELS, new, old, 1)["auc"]
+    assert made["measures"]["auc"]["new"] == pytest.approx(metrics.auc(LABELS, new))
+    assert made["measures"]["auc"]["low"] == pytest.approx(expected.low)
+    assert made["measures"]["auc"]["high"] == pytest.approx(expected.high)
+    flipped = (new > 0.5) != (old > 0.5)
+    rightly = flipped & ((new > 0.5) == (LABELS == 1))
+    assert (made["flips"], made["rightly"]) == (flipped.sum(), rightly.sum())
+    assert made["version"] == SECOND
+    assert registry.aliases().live == FIRST
+    assert registry.history()[-1].forced == ""
+
+
+@pytest.mark.slow
+def test_a_version_that_labels_show_to_be_worse_is_lifted_by_force_only(
+    run: Run, registry: Registry, rows: Path
+) -> None:
+    named = ("--rows", rows, "--label", "label", "--accept-flips", "--max-slowdown", "100")
+    status, output, errors = run("promote", SECOND, *named)
+    assert status == 1
+    assert "worse than first in AUC: -" in output
+    head, *lines = errors.splitlines()
+    assert head == "python -m model.registry: the model is refused:"
+    assert [line.split(":")[0] for line in lines] == [
+        *("  worse than first in AUC", "    lifted by --force only"),
+        *("  worse than first in log loss", "    lifted by --force only"),
+    ]
+    assert registry.aliases().live == FIRST
+    assert run("promote", SECOND, *named, "--force")[0] == 0
+    assert registry.history()[-1].forced.startswith("worse than first in AUC: -")
+    assert "FORCED: worse than first" in run("history")[1]
+
+
+@pytest.mark.slow
+def test_each_refusal_says_what_lifts_it(run: Run, registry: Registry) -> None:
+    status, _, errors = run("promote", SECOND, "--max-slowdown", "0")
+    assert status == 1
+    reasons = errors.splitlines()[1::2]
+    lifted = [line.strip() for line in errors.splitlines()[2::2]]
+    found = dict(zip(lifted, reasons, strict=True))
+    assert found.keys() >= {
+        "lifted by --accept-flips, or a greater --max-flips",
+        "lifted by --accept-flips, or a greater --max-difference",
+        "lifted by a greater --max-slowdown",
+    }
+    assert all(reason.startswith("  ") and "; --" not in reason for reason in reasons)
+    status, _, errors = run("promote", SECOND, "--max-slowdown", "0", "--accept-flips")
+    assert status == 1
+    assert [line.strip() for line in errors.splitlines()[2::2]] == [
+        "lifted by a greater --max-slowdown"
+    ]
+    assert run("promote", SECOND, "--max-slowdown", "100", "--accept-flips")[0] == 0
+    assert registry.history()[-1].forced == ""
+    assert registry.aliases().live == SECOND
+
+
+@pytest.mark.slow
+def test_of_equal_versions_labels_tell_nothing_and_sameness_counts(
+    run: Run, tmp_path: Path, rows: Path
+) -> None:
+    registry = registry_of_twins(tmp_path)
+    status, output, _ = run("promote", SECOND, "--rows", rows)
+    assert status == 0
+    assert "not clearly better than first in AUC: +0.0000 [+0.0000, +0.0000]" in output
+    assert "0 of 0 rows that are decided differently are right now" in output
+    assert registry.aliases().live == SECOND
+
+
+@pytest.mark.slow
+def test_two_versions_are_compared_without_a_change(
+    run: Run, registry: Registry, rows: Path
+) -> None:
+    before = registry.aliases()
+    status, output, _ = run("compare", FIRST, SECOND, "--rows", rows)
+    assert status == 0
+    assert "worse than first in AUC: -" in output
+    (head,) = [line for line in output.splitlines() if line.startswith("METRIC")]
+    assert head.split()[1:4] == [FIRST, SECOND, "DIFFERENCE"]
+    (auc,) = [line for line in output.splitlines() if line.startswith("auc ")]
+    old, new = (f"{metrics.auc(LABELS, _positives(registry, v)):.4f}" for v in (FIRST, SECOND))
+    assert auc.split()[1:3] == [old, new]
+    found = json.loads(run("compare", SECOND, FIRST, "--json")[1])
+    assert (found["parity"]["live"], found["parity"]["candidate"]) == (SECOND, FIRST)
+    assert found["quality"] is None
+    assert registry.aliases() == before
+    assert run("compare", FIRST, "none")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "changed", "reason"),
+    [("truth", {}, "truth"), ("label", {"label": 1}, "labels of both kinds")],
+)
+def test_labels_that_are_none_are_an_error(
+    label: str,
+    changed: dict[str, Any],
+    reason: str,
+    run: Run,
+    tmp_path: Path,
+) -> None:
+    registry_of_twins(tmp_path)
+    path = write(tmp_path / "rows.csv", [{**row, **changed} for row in ROWS[:20]])
+    status, _, errors = run("promote", SECOND, "--rows", path, "--label", label)
+    assert (status, reason in errors) == (1, True)
+
+
+def test_without_the_packages_of_training_labelled_rows_name_the_extra(
+    run: Run, tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry_of_twins(tmp_path)
+
+    def missing(*_: object) -> None:
+        raise ModuleNotFoundError(name="scipy")
+
+    monkeypatch.setattr("model.regno.model._verdict", missing)
+    status, _, errors = run("promote", SECOND, "--rows", rows)
+    assert status == 69
+    assert "labelled rows need scipy: install the extra `train`" in errors
