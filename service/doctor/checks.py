@@ -126,5 +126,6 @@ def _of_model(
         partial(machine.memory, here, workers, validated.resident),
         partial(files.temporary_folder, run_folder.temporary(), path, named),
         *checks,
+        partial(model.thresholds, validated, settings.thresholds),
         partial(model.drift_reference, validated),
     )

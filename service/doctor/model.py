@@ -17,6 +17,11 @@ _REFERENCE: Final = (
 _TRUST: Final = "put the file back that its manifest was written for, or train it anew"
 
 
+class _Thresholds(Struct):
+    camera: float
+    network: float
+
+
 class _Manifest(Struct):
     """What is read of one."""
 
@@ -27,6 +32,7 @@ class _Manifest(Struct):
     # None for a model that makes no explanations.
     unexplained: str | None = None
     reference: list[msgspec.Raw] = []
+    thresholds: _Thresholds | None = None
 
 
 def not_served(name: str) -> Iterator[Finding]:
@@ -79,6 +85,20 @@ def drift_reference(validated: Validated) -> Iterator[Finding]:
     else:
         state = f"{manifest.version} has no drift reference: InputDrift and ScoreShift can't fire"
         yield warn("drift", state, _REFERENCE)
+
+
+def thresholds(validated: Validated, setting: str) -> Iterator[Finding]:
+    """Which thresholds decide: those of the manifest, or those of the costs."""
+    if validated.refused:
+        return
+    own = _manifest(validated).thresholds
+    if own is None:
+        yield ok("thresholds", "SCORING_COST_* decide: the manifest has no thresholds")
+    elif setting == "costs":
+        yield ok("thresholds", "SCORING_COST_* decide, as SCORING_THRESHOLDS=costs says")
+    else:
+        state = f"the manifest's decide, not SCORING_COST_*: camera up to {own.camera:.4g}"
+        yield ok("thresholds", f"{state}, network from {own.network:.4g}")
 
 
 def explanations(validated: Validated, name: str = catalog.DEFAULT) -> Iterator[Finding]:

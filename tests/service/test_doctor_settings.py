@@ -245,7 +245,12 @@ def test_traces_need_their_packages() -> None:
     assert (found.level, found.remedy.split()[0]) == ("fail", "pip")
 
 
-def _validated(golden: int = 16, variables: int = 2, **changed: Any) -> Validated:
+def _validated(
+    golden: int = 16,
+    variables: int = 2,
+    thresholds: dict[str, float] | None = None,
+    **changed: Any,
+) -> Validated:
     manifest = {
         "version": "v",
         "golden": [0.5] * golden,
@@ -253,6 +258,7 @@ def _validated(golden: int = 16, variables: int = 2, **changed: Any) -> Validate
         "positive_class": "1",
         "unexplained": "",
         "reference": [{"name": "ai_len"}] * variables,
+        "thresholds": thresholds,
     }
     return Validated(manifest=msgspec.Raw(msgspec.json.encode(manifest)), **changed)
 
@@ -278,6 +284,16 @@ def test_a_model_without_a_drift_reference_is_reported() -> None:
     assert (found.level, found.name) == ("warn", "drift")
     assert "--reference-from" in found.remedy
     assert list(model.drift_reference(_validated(refused="no"))) == []
+
+
+def test_it_is_said_which_thresholds_decide() -> None:
+    own = {"camera": 0.125, "network": 0.875}
+    assert "SCORING_COST_*" in only(model.thresholds(_validated(), "manifest")).description
+    found = only(model.thresholds(_validated(thresholds=own), "manifest"))
+    assert (found.level, "0.125" in found.description) == ("ok", True)
+    found = only(model.thresholds(_validated(thresholds=own), "costs"))
+    assert "0.125" not in found.description
+    assert list(model.thresholds(_validated(refused="no"), "manifest")) == []
 
 
 def test_the_bundled_model_is_known_by_its_place() -> None:

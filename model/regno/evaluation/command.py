@@ -43,7 +43,7 @@ from model.regno.request import FIELDS
 from model.regno.review.decision import Costs, ThresholdChoice
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.tables.errors import TableRefused
-from model.tables.format import options_of
+from model.tables.format import Options, options_of
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -163,12 +163,8 @@ def _read(options: Namespace, signals: SignalFlag) -> tuple[Contents, Source]:
         contents, source = read_file(options.rows, reading, signals)
     else:
         both = joined(options.rows, Join(options.join, options.on), options.label, reading.format)
-        contents, source = read_open(
-            both.file,
-            options.rows,
-            reading._replace(format=options_of(Namespace(sep=",", encoding="utf-8", decimal="."))),
-            signals,
-        )
+        plain = reading._replace(format=Options(",", "utf-8", "."))
+        contents, source = read_open(both.file, options.rows, plain, signals)
         left_out = {"no label with its key": both.rows_without} if both.rows_without else {}
         source = msgspec.structs.replace(source, left_out=source.left_out | left_out)
         sys.stderr.write(
