@@ -20,6 +20,11 @@ class Certainty(Struct, frozen=True):
     low: float
     high: float
 
+    @property
+    def width(self) -> float:
+        """How far the two are apart."""
+        return self.high - self.low
+
 
 def venn_abers(labels: Array, positives: Array) -> list[Certainty]:
     """The intervals at quantiles of the scores, from low to high.

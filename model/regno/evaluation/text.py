@@ -31,6 +31,9 @@ def _head(made: Evaluation) -> Iterator[str]:
         ],
     )
     yield f"accuracy that the scores promise without labels (CBPE): {made.expected_accuracy:.4f}"
+    widths = [each.width for each in made.certainty]
+    mean, most = sum(widths) / len(widths), max(widths)
+    yield f"width of the Venn-ABERS interval of a score: {mean:.4f} on average, {most:.4f} at most"
 
 
 def _decisions(made: Evaluation) -> Iterator[str]:
