@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from model.regno.scorer import RegnoScorer
 from tests.support.labelled import labelled, scores, write
 from tests.support.vacuous import nonempty
 
+Measured = Callable[..., dict[str, Any]]
+
 ROWS = labelled(700)
 LABELS = np.array([row["label"] for row in ROWS])
 
@@ -36,6 +38,19 @@ def run(path: Path, *options: object) -> int:
 def report(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "report.json").read_bytes())
     return found
+
+
+@pytest.fixture
+def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
+    """Evaluates and returns the report, without drawing a page."""
+
+    def measured(path: Path, *options: object) -> dict[str, Any]:
+        capsys.readouterr()
+        assert run(path, "--json", *options) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    return measured
 
 
 def save(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
@@ -134,7 +149,7 @@ def test_json_is_printed_instead_of_the_table(
 
 
 def test_labels_that_came_later_are_joined_by_a_key(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, measured: Measured, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unlabelled = [
         {"passage": f"p{at}", **{name: row[name] for name in row if name != "label"}}
@@ -144,11 +159,10 @@ def test_labels_that_came_later_are_joined_by_a_key(
     late = [{"truth": row["label"], "passage": f"p{at}"} for at, row in enumerate(ROWS)]
     save(tmp_path / "late.csv", [*late[50:], {"truth": 1, "passage": "p9999"}])
     late_labels = ("--join", tmp_path / "late.csv", "--on", "passage", "--label", "truth")
-    assert run(tmp_path / "rows.csv", *late_labels, "--out", tmp_path / "joined") == 0
-    assert "50 rows have no label, 1 labels no row" in capsys.readouterr().err
-    write(tmp_path / "same.csv", ROWS[50:])
-    assert run(tmp_path / "same.csv", "--out", tmp_path / "same") == 0
-    joined, same = report(tmp_path / "joined"), report(tmp_path / "same")
+    assert run(tmp_path / "rows.csv", *late_labels, "--json") == 0
+    printed = capsys.readouterr()
+    assert "50 rows have no label, 1 labels no row" in printed.err
+    joined, same = json.loads(printed.out), measured(write(tmp_path / "same.csv", ROWS[50:]))
     assert joined["measures"] == same["measures"]
     assert joined["data"]["left_out"] == {"no label with its key": 50}
 
@@ -163,12 +177,13 @@ def test_two_labels_of_one_key_are_refused(
 
 
 @pytest.mark.parametrize(("yes", "no"), [("да", "нет"), ("Network", "camera")])
-def test_the_positive_word_is_named(yes: str, no: str, rows: Path, tmp_path: Path) -> None:
+def test_the_positive_word_is_named(
+    yes: str, no: str, rows: Path, tmp_path: Path, measured: Measured
+) -> None:
     worded = [row | {"label": yes if row["label"] else no} for row in ROWS]
-    write(tmp_path / "worded.csv", worded)
-    assert run(tmp_path / "worded.csv", "--positive", yes.upper(), "--out", tmp_path / "words") == 0
-    assert run(rows, "--out", tmp_path / "digits") == 0
-    assert report(tmp_path / "words")["measures"] == report(tmp_path / "digits")["measures"]
+    path = write(tmp_path / "worded.csv", worded)
+    words, digits = measured(path, "--positive", yes.upper()), measured(rows)
+    assert words["measures"] == digits["measures"]
 
 
 def test_words_for_labels_are_refused_with_the_option_that_names_them(
@@ -202,6 +217,15 @@ def test_few_rows_have_no_intervals_and_it_is_said(
     measures = report(tmp_path / "out")["measures"]
     assert [measures["auc"]["low"], measures["log_loss"]["high"]] == [None, None]
     assert "45 rows" in capsys.readouterr().err
+
+
+def test_doubtful_rows_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = [row | {"camera_class": "Новая"} for row in ROWS[100:103]]
+    write(tmp_path / "rows.csv", [*ROWS[:100], *ROWS[:5], *odd])
+    assert run(tmp_path / "rows.csv") == 0
+    error = capsys.readouterr().err
+    assert "5 of 108 rows repeat an earlier row" in error
+    assert "camera_class: 3 of 108 rows" in error
 
 
 def test_rows_of_one_label_have_a_report_without_an_auc(tmp_path: Path) -> None:
@@ -299,15 +323,14 @@ def test_a_missing_file_is_66(tmp_path: Path) -> None:
     assert run(tmp_path / "none.csv") == 66
 
 
-def test_a_version_of_a_registry_is_measured(rows: Path, tmp_path: Path) -> None:
+def test_a_version_of_a_registry_is_measured(
+    rows: Path, tmp_path: Path, measured: Measured
+) -> None:
     models, version = tmp_path / "models", RegnoScorer.load().version
     for command in (("add", str(BUNDLED)), ("promote", version)):
         assert registry.main([*command, "--models", str(models)]) == 0
-    assert run(rows, "--registry", models, "--out", tmp_path / "live") == 0
-    named = ("--version", version, "--against", "live")
-    assert run(rows, "--registry", models, *named, "--out", tmp_path / "named") == 0
-    assert report(tmp_path / "live")["version"] == version
-    assert report(tmp_path / "named")["against"]["version"] == version
+    made = measured(rows, "--registry", models, "--version", version, "--against", "live")
+    assert (made["version"], made["against"]["version"]) == (version, version)
     assert run(rows, "--registry", models, "--version", "shadow") == 65
 
 
@@ -322,24 +345,25 @@ def test_a_worse_model_fails_only_beyond_the_interval(rows: Path, tmp_path: Path
     assert run(rows, "--against", BUNDLED, "--fail-if-worse") == 0
 
 
-def test_thresholds_of_risk_control_are_written_and_used(rows: Path, tmp_path: Path) -> None:
+def test_thresholds_of_risk_control_are_written_and_used(
+    rows: Path, tmp_path: Path, measured: Measured
+) -> None:
     model = tmp_path / BUNDLED.name
     for name in (BUNDLED.name, manifest.FILE_NAME):
         shutil.copy(BUNDLED.with_name(name), tmp_path)
     limits = ("--max-camera-error", 0.2, "--max-network-error", 0.15, "--confidence", 0.9)
-    assert run(rows, "--model", model, *limits, "--write-thresholds", "--out", tmp_path / "a") == 0
-    promises = report(tmp_path / "a")["controlled"]["promises"]
+    made = measured(rows, "--model", model, *limits, "--write-thresholds")
+    promises = made["controlled"]["promises"]
     own = RegnoScorer.load(model).manifest.thresholds  # type: ignore[union-attr]
     assert own is not None
-    assert (own.camera, own.network) == tuple(
-        promises[side]["threshold"] for side in ("camera", "network")
-    )
+    assert own.camera == promises["camera"]["threshold"]
+    assert own.network == promises["network"]["threshold"]
     assert (own.max_camera_error, own.max_network_error, own.confidence) == (0.2, 0.15, 0.9)
-    assert run(rows, "--model", model, "--out", tmp_path / "b") == 0
-    assert report(tmp_path / "b")["thresholds"] == "manifest"
-    assert report(tmp_path / "b")["decisions"]["network"] == own.network
-    assert run(rows, "--model", model, "--thresholds", "costs", "--out", tmp_path / "c") == 0
-    assert report(tmp_path / "c")["decisions"]["network"] == 0.7
+    by_manifest = measured(rows, "--model", model)
+    assert by_manifest["thresholds"] == "manifest"
+    assert by_manifest["decisions"]["network"] == own.network
+    by_costs = measured(rows, "--model", model, "--thresholds", "costs")
+    assert by_costs["decisions"]["network"] == 0.7
 
 
 def test_a_model_without_a_manifest_gets_no_thresholds(

@@ -17,6 +17,7 @@ from model.errors import DataRefused, ModelRefused
 from model.redaction import is_whole_plate
 from model.registry import RegistryError, Unavailable, check_model, open_registry
 from model.regno.columns.table import as_declared
+from model.regno.dataset.duplicates import duplicates
 from model.regno.dataset.rows import Choices, Contents, LabelledRows
 from model.regno.evaluation import (
     certainty,
@@ -270,10 +271,24 @@ def _evaluated(
         warnings=[
             *quality.few_rows(labels, segments),
             *report.doubtful(source, 0),
+            *report.of_duplicates(duplicates(rows), labels.size),
+            *_unseen(scorer, rows),
             *quality.promises_that_fail(expected, measures),
             *_learnt(scorer, times[0]),
         ],
     )
+
+
+def _unseen(scorer: RegnoScorer, rows: LabelledRows) -> list[str]:
+    """Warnings about categories that the model never saw."""
+    features = scorer.table.features
+    kinds = {name: "category" for name, kind in features if kind == "categorical"}
+    table = rows.table[[name for name, _ in features]].astype(kinds)
+    return [
+        f"{name}: {count} of {len(table)} rows have a value that the model never saw; their scores "
+        "are guesses"
+        for name, count in scorer.unseen_in_table(table).items()
+    ]
 
 
 def _learnt(scorer: RegnoScorer, first: str) -> list[str]:
