@@ -8,7 +8,7 @@ import pytest
 
 from model.regno import RegnoScorer
 from model.regno.features import KINDS, NAMES, SETS
-from tests.support.labelled import TINY, labelled, report, run, scores, write
+from tests.support.labelled import TINY, Row, labelled, report, run, scores, write
 
 Captured = pytest.CaptureFixture[str]
 ROWS = labelled()
@@ -93,6 +93,75 @@ def test_class_weights_raise_the_scores_of_the_class(folder: Path) -> None:
     assert run(folder, out="weighted") == 0
     plain, weighted = (scores(folder / o / "regno.cbm", ROWS) for o in ("out", "weighted"))
     assert sum(weighted) > sum(plain) + 10
+
+
+@pytest.mark.parametrize(
+    ("words", "positive"),
+    [
+        (("нет", "да"), "да"),
+        (("No", "YES "), "yes"),
+        (("false", "true"), "true"),
+        (("N", "Y"), "y"),
+        (("camera", "network"), "network"),
+        (("камера", "сеть"), "Сеть"),
+        (("1", "0"), "0"),
+    ],
+)
+def test_labels_may_be_words(words: tuple[str, str], positive: str, folder: Path) -> None:
+    assert run(folder) == 0
+    write(folder / "rows.csv", [{**row, "label": words[row["label"]]} for row in ROWS])
+    assert run(folder, "--positive", positive, out="words") == 0
+    assert report(folder / "words")["model"] == report(folder / "out")["model"]
+
+
+@pytest.mark.parametrize(
+    ("word", "options", "reason"),
+    [
+        ("да", (), "must be 0 or 1, not да"),
+        ("maybe", ("--positive", "yes"), "must be one of two words"),
+        ("", ("--positive", "yes"), "is empty"),
+        ("null", ("--positive", "yes"), "must be one of two words, not null"),
+    ],
+)
+def test_a_word_that_is_no_label_is_named(
+    word: str, options: tuple[str, ...], reason: str, folder: Path, capsys: Captured
+) -> None:
+    words = ("no", "yes") if options else (0, 1)
+    rows = [{**row, "label": words[row["label"]]} for row in ROWS]
+    write(folder / "rows.csv", [{**rows[0], "label": word}, *rows[1:]])
+    assert run(folder, *options) == 65
+    assert f"  line 2: label: {reason}\n" in capsys.readouterr().err
+
+
+def _write_with(folder: Path, rows: list[Row], weights: list[str]) -> None:
+    lines = write(folder / "rows.csv", rows).read_text(encoding="utf-8").splitlines()
+    text = [f'{line},"{weight}"' for line, weight in zip(lines, ["weight", *weights], strict=True)]
+    (folder / "rows.csv").write_text("\n".join(text), encoding="utf-8")
+
+
+def test_rows_of_little_weight_hardly_count(folder: Path) -> None:
+    flipped = [{**row, "label": 1 - row["label"]} for row in ROWS[:200]]
+    rows = [*flipped, *ROWS[200:]]
+    write(folder / "rows.csv", rows)
+    assert run(folder, out="misled") == 0
+    _write_with(folder, rows, ["1e-6"] * 200 + ["1,5"] * 200)
+    assert run(folder, "--weights", "weight") == 0
+    assert report(folder / "misled")["model"]["accuracy"] < 0.6
+    assert report(folder / "out")["model"]["accuracy"] > 0.7
+    assert report(folder / "out")["data"]["weights"] == "weight"
+
+
+@pytest.mark.parametrize("weight", ["", "-1", "0", "many", "inf"])
+def test_a_weight_is_a_number_above_0(weight: str, folder: Path, capsys: Captured) -> None:
+    _write_with(folder, ROWS, [weight] + ["1"] * 399)
+    assert run(folder, "--weights", "weight") == 65
+    assert "weight: 1 of 400 rows have no number above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("column", ["label", "direction"])
+def test_no_other_column_is_one_of_weights(column: str, folder: Path, capsys: Captured) -> None:
+    assert run(folder, "--weights", column) == 2
+    assert f"--weights: {column} is a field" in capsys.readouterr().err
 
 
 def test_the_final_fit_learns_from_all_rows(folder: Path) -> None:

@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_served_model_on_the_newest_rows(trained: P
 def test_the_rows_are_reported_by_name_and_hash(trained: Path) -> None:
     digest = hashlib.sha256((trained / "rows.csv").read_bytes()).hexdigest()
     data = {"file": "rows.csv", "sha256": digest, "label": "label", "rows": 400, "left_out": {}}
-    data |= {"warnings": {}, "plate_lengths": 11}
+    data |= {"warnings": {}, "plate_lengths": 11, "weights": ""}
     assert report(trained / "out")["data"] == data
     manifest = msgspec.json.decode((trained / "out/manifest.json").read_bytes(), type=Manifest)
     assert manifest.training["data"] == data

@@ -36,6 +36,12 @@ _LABELS: Final = {b"0": 0, b"1": 1, b"0.0": 0, b"1.0": 1}
 _SHOWN: Final = frozenset(
     (*("true", "false", "yes", "no", "y", "n", "t", "f", "да", "нет"), "nan", "null", "none")
 )
+# Words whose counterpart is known: either may be the one that means 1.
+_PAIRS: Final = (
+    *(("1", "0"), ("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f")),
+    *(("да", "нет"), ("д", "н"), ("network", "camera")),
+)
+_OPPOSITES: Final = dict(_PAIRS) | {second: first for first, second in _PAIRS}
 _TIME: Final = FIELDS.index("time_check")
 # Values go into vocabularies, and from there into metrics.
 _NAMED: Final = {name: FIELDS.index(name) for name in ("camera_type", "camera_class")}
@@ -47,6 +53,7 @@ _CATEGORIES: Final = [name for name, kind in KINDS.items() if kind == "categoric
 class LabelledRows(NamedTuple):
     """`n` rows: all features by name, the labels (n,) as 0 or 1, the times (n,) to the second.
 
+    `weights` (n,) are how much each row counts in training, None if they count the same.
     A label is 1 when the network's reading is the true one. Times are wall-clock times, as in the
     features: no zone is applied.
     """
@@ -54,11 +61,13 @@ class LabelledRows(NamedTuple):
     table: pd.DataFrame
     labels: Array
     times: Array
+    weights: Array | None = None
 
     def at(self, rows: Array) -> "LabelledRows":
         """The rows at these places."""
         table = self.table.iloc[rows].reset_index(drop=True)
-        return LabelledRows(table, self.labels[rows], self.times[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return LabelledRows(table, self.labels[rows], self.times[rows], weights)
 
 
 _NONE: Final = LabelledRows(
@@ -118,7 +127,7 @@ class Labels:
     def __init__(self, positive: str = "") -> None:
         """`positive` is the word that means that the network is right; "": they are 0 and 1."""
         self._positive = positive.strip().casefold()
-        self._negative = ""
+        self._negative = _OPPOSITES.get(self._positive, "")
         self._occurred = not positive
 
     def of(self, cells: Sequence[bytes]) -> Array:
@@ -132,7 +141,7 @@ class Labels:
         if word == self._positive:
             self._occurred = True
             return 1
-        # The first other word is the negative one.
+        # Of a word without a known counterpart, the first other word is the negative one.
         self._negative = self._negative or word
         return 0 if word and word == self._negative else -1
 
@@ -184,9 +193,12 @@ def read(
             progress(table.source.read_more())
         found = table.layout.format
     labels_of.check(label)
-    tables, labels, times = zip(*(rows or [_NONE]), strict=True)
-    joined = pd.concat(tables, ignore_index=True)
-    good = LabelledRows(joined, np.concatenate(labels), np.concatenate(times))
+    rows = rows or [_NONE]
+    good = LabelledRows(
+        pd.concat([part.table for part in rows], ignore_index=True),
+        np.concatenate([part.labels for part in rows]),
+        np.concatenate([part.times for part in rows]),
+    )
     others = pd.DataFrame(dict(zip(extra, kept, strict=True)))
     return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths, found, others)
 

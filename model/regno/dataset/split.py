@@ -40,7 +40,9 @@ class Split(NamedTuple):
         """All rows in the order of time."""
         table = pd.concat([part.table for part in self], ignore_index=True)
         labels = np.concatenate([part.labels for part in self])
-        return LabelledRows(table, labels, np.concatenate([part.times for part in self]))
+        weights = [part.weights for part in self if part.weights is not None]
+        times = np.concatenate([part.times for part in self])
+        return LabelledRows(table, labels, times, np.concatenate(weights) if weights else None)
 
 
 def by_time(rows: LabelledRows, shares: SplitShares) -> Split:

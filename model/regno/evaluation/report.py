@@ -49,7 +49,8 @@ _DOUBTFUL: Final = {
 class Source(Struct, frozen=True):
     """The file of rows: its name without folders, and how many rows were left out and why.
 
-    `warnings` are the rows that are left by warning, `plate_lengths` is as in a manifest.
+    `warnings` are the rows that are left by warning, `plate_lengths` is as in a manifest, `weights`
+    is the column of weights in training, "" if there is none.
     """
 
     file: str
@@ -59,6 +60,7 @@ class Source(Struct, frozen=True):
     left_out: dict[str, int]
     warnings: dict[str, int] = {}
     plate_lengths: int = USUAL_LENGTHS
+    weights: str = ""
 
 
 class Part(Struct, frozen=True):

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import (
@@ -22,8 +24,10 @@ from model.registry import (
 )
 from model.registry.ingest import ingest
 from model.regno.dataset.rows import Choices, LabelledRows
+from model.regno.dataset.weights import weights_of
 from model.regno.evaluation.labelled_file import Reading, read_file
 from model.regno.evaluation.report import Report, Source, spread
+from model.regno.request import FIELDS
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.regno.training import bundled, candidate, folds, parameters
 from model.regno.training.fit import Run
@@ -154,15 +158,21 @@ def _command(what: str, which: object, options: Namespace) -> str:
 
 def _rows(options: Namespace, signals: SignalFlag) -> tuple[LabelledRows, Source]:
     """The good rows. Raises Exit if there are bad ones and --skip-bad is not given."""
+    label, weights = options.label or LABEL, options.weights
+    if weights in (label, *FIELDS):
+        raise Exit(2, f"--weights: {weights} is a field of the reading, or the label")
     reading = Reading(
-        options.label or LABEL,
+        label,
         format=options_of(options),
-        choices=Choices(options.positive or ""),
+        choices=Choices(options.positive or "", (weights,) if weights else ()),
         skip_bad=options.skip_bad,
         progress=not options.no_progress,
     )
     contents, source = read_file(options.data, reading, signals)
-    return contents.rows, source
+    if not weights:
+        return contents.rows, source
+    rows = contents.rows._replace(weights=weights_of(contents.extra[weights], weights))
+    return rows, msgspec.structs.replace(source, weights=weights)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Learner(NamedTuple):
             raise DataRefused(f"CatBoost can't train on it: {error}") from error
 
     def _pool(self, rows: LabelledRows) -> Pool:
-        return fit.pool(self.table(rows), rows.labels, self.names)
+        return fit.pool(self.table(rows), rows.labels, self.names, rows.weights)
 
 
 def _check_texts(rows: LabelledRows, names: list[str]) -> None:

@@ -80,6 +80,7 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     add("--data", type=Path, metavar="FILE", help="CSV, JSON lines, Parquet or Excel (.xlsx)")
     add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
     add("--positive", metavar="WORD", help="the label that means 1, such as yes or да")
+    add("--weights", metavar="COLUMN", help="a column of numbers: how much each row counts")
     add("--skip-bad", action="store_true", help="skip bad rows; without it they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
     add(
@@ -144,18 +145,8 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.data:
         return _contradiction_with_file(options)
     of_data = (
-        *(
-            "label",
-            "positive",
-            "skip_bad",
-            "parameters",
-            "without",
-            "refit",
-            "calibrate",
-            "folds",
-            "tune",
-        ),
-        *("sep", "encoding", "decimal"),
+        *("label", "skip_bad", "parameters", "without", "refit", "calibrate", "folds", "tune"),
+        *("positive", "weights", "sep", "encoding", "decimal"),
         *("against", "positive_class", "models", "add", "name", "cache"),
     )
     if missing := _missing(options, "data", of_data):
