@@ -96,10 +96,14 @@ class Ranges(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tune(Struct, frozen=True, forbid_unknown_fields=True):
-    """The search of --tune: trials learn from the newest `rows` training rows, so many trees."""
+    """The search of --tune: trials learn from the newest `rows` training rows, so many trees.
+
+    Without `texts` they leave out the two texts, unless there is nothing else to learn from.
+    """
 
     rows: Annotated[int, Meta(ge=100)]
     iterations: Count
+    texts: bool
     ranges: Ranges
 
 

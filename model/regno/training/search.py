@@ -25,6 +25,7 @@ from model.cli import Exit
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split
 from model.regno.evaluation.report import Search
+from model.regno.features import TEXT
 from model.regno.training.learner import Learner
 from model.regno.training.parameters import CatBoostParameters
 
@@ -193,9 +194,13 @@ def _suggested(trial: Trial, ranges: dict[str, tuple[float, float]]) -> dict[str
 
 
 def _quick(learner: Learner, values: dict[str, float], watch: _Watch) -> Learner:
-    """A learner with a trial's parameters and fewer trees, which stops when it is pruned."""
+    """A learner with a trial's parameters and less to do, which stops when it is pruned."""
     usual, trees = learner.parameters.catboost, learner.parameters.tune.iterations
     catboost = msgspec.structs.replace(usual, iterations=min(usual.iterations, trees), **values)
-    parameters = msgspec.structs.replace(learner.parameters, catboost=catboost)
+    features = learner.parameters.features
+    if not learner.parameters.tune.texts:
+        without_texts = msgspec.structs.replace(features, without=(*features.without, *TEXT))
+        features = without_texts if without_texts.names else features
+    parameters = msgspec.structs.replace(learner.parameters, catboost=catboost, features=features)
     run = learner.run._replace(progress=False, watch=watch)
     return learner._replace(parameters=parameters, run=run)
