@@ -8,6 +8,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 
 import msgspec
@@ -222,6 +223,10 @@ def _summary(made: Report, out: Path, seconds: float) -> None:
     parts = ", ".join(f"{name.replace('_', '-')} {p.rows}" for name, p in made.parts.items())
     print(f"{made.version} in {out}, {seconds:.1f} s; rows: {parts}; trees: {made.trees.kept}")
     print(f"  {_listed(made.model)}")
+    known = {name: each for name, each in made.intervals.items() if not isnan(each.low)}
+    if known:
+        between = [f"{name} {each.low:.4f} to {each.high:.4f}" for name, each in known.items()]
+        print(f"  95 % intervals: {', '.join(between)}")
     if made.calibration:
         print(f"  before {made.calibration} calibration: {_listed(made.uncalibrated)}")
     if made.search:
