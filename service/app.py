@@ -130,4 +130,7 @@ def _flask() -> Flask:
 
 def _surround(app: Flask, parts: Parts) -> None:
     version = lambda: parts.slot.current.version  # noqa: E731
-    app.wsgi_app = RequestMiddleware(app.wsgi_app, parts.metrics, version)  # type: ignore[assignment]
+    rules = (rule.rule for rule in app.url_map.iter_rules() if not rule.arguments)
+    routes = frozenset(rule.rstrip("/") or "/" for rule in rules)
+    middleware = RequestMiddleware(app.wsgi_app, parts.metrics, version, routes)
+    app.wsgi_app = middleware  # type: ignore[method-assign, assignment]

@@ -17,9 +17,8 @@ from service.routes.metrics import bears
 from service.routes.score_endpoint import ScoreEndpoint
 from service.scoring.live import Slot
 from service.server.iteration import WorkQueue
-from service.server.request import Request
+from service.server.request import Request, path_of
 from service.server.site import Budget, Endpoint, Events, Site
-from service.server.target import path_of
 from service.server.wsgi import ProbeEndpoint, ThreadedWsgiEndpoint, WsgiEndpoint
 from service.telemetry import failures
 from service.telemetry.record import METHODS, Record, record_of

@@ -3,7 +3,7 @@
 The server of this project does all that itself before and after it calls the app.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,13 @@ class RequestMiddleware:
         app: "WSGIApplication",
         metrics: Metrics,
         version: Callable[[], str],
+        routes: Collection[str],
     ) -> None:
-        """`version` is that of the model that serves."""
+        """`version` is that of the model that serves; `routes` are as in `route_of`."""
         self._app = app
         self._http = metrics.http
         self._version = version
+        self._routes = routes
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """The WSGI interface."""
@@ -49,12 +51,11 @@ class RequestMiddleware:
             record.seconds = perf_counter() - began
             self._http.observe([record])
 
-    @staticmethod
-    def _noting_route(environ: "WSGIEnvironment", start: Any) -> Any:
+    def _noting_route(self, environ: "WSGIEnvironment", start: Any) -> Any:
         record: Record = environ[ENVIRON_KEY]
 
         def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            record.route = record.route or route_of(environ)
+            record.route = record.route or route_of(environ, self._routes)
             return start(status, headers, *exc_info)
 
         return start_response

@@ -25,7 +25,6 @@ from service.rollout.shadow_follower import Shadowing
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Live, Slot
 from service.scoring.shadow import Shadow
-from service.server.threads import run_in_thread
 from service.telemetry.failures import log_failure
 from service.telemetry.metrics.models import ModelMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
@@ -303,4 +302,4 @@ class Follower:
         self._metrics.serving(worker, self._status.serving.generation)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        return await run_in_thread(function, *arguments, pool=self._threads)
+        return await get_running_loop().run_in_executor(self._threads, function, *arguments)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
@@ -103,3 +104,11 @@ def _is_http(request: Request, raw: bytes) -> bool:
 @lru_cache(maxsize=256)
 def _are_right(host: bytes | None, target: bytes) -> bool:
     return b"#" not in target and (host is None or _HOST.fullmatch(host) is not None)
+
+
+def path_of(target: bytes) -> bytes:
+    """The path of a request's target, escapes resolved; also out of a proxy's http://host/path."""
+    path = target.partition(b"?")[0]
+    if not path.startswith(b"/") and b"://" in path:
+        path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+    return unquote_to_bytes(path) if b"%" in path else path

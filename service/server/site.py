@@ -11,8 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from service.http.reply import Reply, fail
 from service.server.connection import BODY, REPLY, Connection
 from service.server.iteration import EndOfIteration, WorkQueue
-from service.server.request import Request
-from service.server.target import path_of
+from service.server.request import Request, path_of
 from service.telemetry.record import Record
 
 # Bodies up to this size are not counted in the budget: the number of connections bounds them.

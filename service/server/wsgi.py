@@ -9,8 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from service.http.reply import Reply, fail
-from service.server.request import Request
-from service.server.target import path_of
+from service.server.request import Request, path_of
 from service.telemetry.record import BEGAN, ENVIRON_KEY
 
 if TYPE_CHECKING:

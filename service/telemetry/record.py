@@ -3,7 +3,7 @@
 Nothing in it is personal data.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -15,10 +15,6 @@ BEGAN: Final = "scoring.began"
 
 # The attributes of a record that hold the seconds of a stage, less their suffix.
 STAGES: Final = ("decode", "features", "wait", "predict", "encode")
-
-_ROUTES: Final = frozenset(
-    ("/", "/reg", "/reg/explain", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
-)
 
 # The methods that are recorded by name: the parser accepts others too.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
@@ -70,12 +66,15 @@ def method_of(method: str) -> str:
     return method if method in METHODS else "other"
 
 
-def route_of(environ: Mapping[str, Any]) -> str:
-    """The route's template. Flask clears the request after the call: this is for during it."""
+def route_of(environ: Mapping[str, Any], routes: Collection[str]) -> str:
+    """The route's template. Flask clears the request after the call: this is for during it.
+
+    `routes` are all addresses that are no patterns, without a slash at their end.
+    """
     # None where Flask did not see the request.
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     # Where the method is wrong there is no rule, but the address is one of ours all the same.
     path: str = rule.rule if rule is not None else environ.get("PATH_INFO", "unmatched")
     # `/reg/` and `/reg` are one route with two spellings.
     known = path.rstrip("/") or "/"
-    return known if rule is not None or known in _ROUTES else "unmatched"
+    return known if rule is not None or known in routes else "unmatched"

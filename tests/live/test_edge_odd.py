@@ -7,7 +7,7 @@ from itertools import takewhile
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from service.server.target import path_of
+from service.server.request import path_of
 from tests.support import soak
 from tests.support.echo import Echo, Received, Say
 from tests.support.edge import Edge, edge_before

@@ -10,9 +10,8 @@ import pytest
 from service.http.reply import fail, ok
 from service.server import site as module
 from service.server.connection import BODY, IDLE, REPLY, Connection
-from service.server.request import Request
+from service.server.request import Request, path_of
 from service.server.site import Budget, Events, Patience, Site
-from service.server.target import path_of
 from service.telemetry.record import Record
 from tests.support.connections import GET, Client, chunked, connected, post, settled, until
 from tests.support.endpoints import LIMIT, Echo, EchoSite

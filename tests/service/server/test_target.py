@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.server.target import path_of
+from service.server.request import path_of
 
 
 @pytest.mark.parametrize(
