@@ -139,7 +139,7 @@ def test_its_scores_are_explained(server: Server) -> None:
         reply = client.post("/toy/explain", json=[{"size": 5}, {}]).json()
         assert client.get("/toy/explain").status_code == 405
         page = client.get("/metrics", headers=TOKEN).text
-        assert 'route="/toy/explain",method="GET",status="405"' in page
+        assert 'method="GET",route="/toy/explain",status="405"' in page
         assert client.post("/reg/explain", json={"size": 5}).status_code == 400
     assert reply["status"] == "partial"
     assert reply["body"][0] == {"positive": 0.5, "text": "0.1 for each unit of size"}
