@@ -99,12 +99,13 @@ class FrameScorer:
         """How each score came about: `positive`, `base`, one column for each feature, `error`.
 
         A feature's value is its contribution in log-odds; above 0 it speaks for the network. `base`
-        and all contributions add up to the log-odds of `positive`. It takes some ten milliseconds a
-        row. Raises NotExplained for a model that CatBoost can't explain.
+        and all contributions add up to the log-odds of `positive`, or, of a calibrated model, of a
+        further column `uncalibrated`. It takes some ten milliseconds a row. Raises NotExplained for
+        a model that CatBoost can't explain.
         """
-        parts = pd.DataFrame(
-            index=range(len(frame)), columns=["positive", "base", *self.features], dtype=float
-        )
+        scores = ["positive", "uncalibrated"] if self.scorer.is_calibrated else ["positive"]
+        columns = [*scores, "base", *self.features]
+        parts = pd.DataFrame(index=range(len(frame)), columns=columns, dtype=float)
         errors: list[str] = []
         explainer = self.scorer.explainer()
         try:
@@ -114,7 +115,8 @@ class FrameScorer:
                 explained = self.scorer.explained(features, explainer, _EXPLAIN_SECONDS)
                 for place, of in zip(rows.places, explained, strict=True):
                     each = {influence.feature: influence.contribution for influence in of.features}
-                    parts.iloc[place] = [of.positive, of.base, *map(each.get, self.features)]
+                    given = [getattr(of, name) for name in (*scores, "base")]
+                    parts.iloc[place] = [*given, *map(each.get, self.features)]
         finally:
             explainer.close()
         return _finished(parts.assign(error=_texts(errors)), frame)

@@ -99,6 +99,11 @@ class RegnoScorer:
         """The one whose probability is `positive`: the network is right."""
         return self._model.classes.positive
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether its probabilities are CatBoost's after a calibration."""
+        return self._served is not self._model
+
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         values = {name: known for name, known in self._vocabularies.items() if name not in CALENDAR}
@@ -285,7 +290,7 @@ class RegnoScorer:
     ) -> list[Explanation]:
         names = [name for name, _ in self._model.features]
         by_trees: Iterable[float | None] = repeat(None)
-        if self._served is not self._model:
+        if self.is_calibrated:
             by_trees = [positive for _, positive in self._model.probabilities(rows)]
         return list(map(explain, repeat(names), rows, self.predict(rows), parts, by_trees))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from model.errors import DataRefused
 from model.regno import RegnoScorer
 from model.regno.columns.table import columns_of
 from model.regno.evaluation import metrics
+from model.regno.frames import FrameScorer
 from model.regno.model_file.calibration import Calibration, Isotonic, Platt
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import FIELDS, Reading, from_fields
@@ -192,6 +194,19 @@ def test_an_explanation_says_which_probability_it_explains(
     assert reached == pytest.approx(before)
     text = f"with {100 * explained.positive:.1f} %, calibrated from the {100 * before:.1f} %"
     assert text in explained.text
+
+
+def test_a_frame_of_explanations_has_both_probabilities(
+    calibrated: RegnoScorer, trained: Path, readings: list[Reading]
+) -> None:
+    frames = FrameScorer(calibrated)
+    explained = frames.explain_frame(pd.DataFrame(ROWS[:2]))
+    before = _uncalibrated(calibrated, trained, readings[:2])
+    assert explained["uncalibrated"].tolist() == before.tolist()
+    scores = [score.positive for score in calibrated.score(readings[:2])]
+    assert explained["positive"].tolist() == scores
+    log_odds = explained[["base", *frames.features]].sum(axis=1).to_numpy()
+    assert 1 / (1 + np.exp(-log_odds)) == pytest.approx(before)
 
 
 @pytest.mark.parametrize(
