@@ -1,5 +1,6 @@
 """The regno scorer: requests in, probabilities out."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -22,7 +23,7 @@ from model.regno.drift.counter import DriftCounter
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
-from model.regno.model_file import manifest
+from model.regno.model_file import lignum_evaluator, manifest
 from model.regno.model_file.catboost_file import BinaryModel, read, refusing
 from model.regno.model_file.manifest import USUAL_LENGTHS, Manifest
 from model.regno.model_file.manifest_check import fault
@@ -33,6 +34,8 @@ from model.regno.score import Contributions, Score
 from model.request_decoder import RequestDecoder
 
 BUNDLED: Final = Path(__file__).with_name("regno.cbm")
+log = logging.getLogger(__name__)
+
 _SAME: Final = 1e-12
 # Rows in which a model without a manifest is probed for the values that it knows.
 CONTEXTS: Final = 8
@@ -48,6 +51,8 @@ class RegnoScorer:
 
     name = "regno"
     table_rows: float = MANY
+    # What computes the scores of rows; those of tables CatBoost computes always.
+    evaluator = "catboost"
 
     def __init__(self, model: BinaryModel, described: Manifest | None = None) -> None:
         """A scorer of a model and, if it has any, its manifest."""
@@ -55,6 +60,7 @@ class RegnoScorer:
         calibration = described.calibration if described else None
         # The model whose probabilities are served; everything else is asked of the trees.
         self._served = model.calibrated(calibration) if calibration else model
+        self._probabilities = self._served.probabilities
         self.manifest = described
         self.sha256 = model.sha256
         self.version = described.version if described else f"sha256-{model.sha256[:12]}"
@@ -83,11 +89,21 @@ class RegnoScorer:
             if described:
                 _check(described, model, path)
             scorer = cls(model, described)
+            if described and described.evaluator == lignum_evaluator.NAME:
+                scorer._evaluate_by_lignum()
             if warm:
                 scorer.validate()
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
         return scorer
+
+    def _evaluate_by_lignum(self) -> None:
+        evaluator, reason = lignum_evaluator.certified(self._served, self.rows(golden.readings()))
+        if evaluator is None:
+            log.warning("%s is evaluated by CatBoost: %s", self.version, reason)
+        else:
+            self._probabilities = evaluator.probabilities
+            self.evaluator = lignum_evaluator.NAME
 
     @property
     def classes(self) -> tuple[str, str]:
@@ -241,7 +257,7 @@ class RegnoScorer:
         """One score for each row."""
         if not rows:
             return []
-        pairs = self._served.probabilities(rows)
+        pairs = self._probabilities(rows)
         return [Score(negative, positive) for negative, positive in pairs]
 
     def score(self, readings: Sequence[Reading]) -> list[Score]:

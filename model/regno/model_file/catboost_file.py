@@ -91,6 +91,11 @@ class BinaryModel:
         borders: dict[int, list[float]] = self._model.get_borders()
         return {self.features[at][0]: list(values) for at, values in borders.items() if values}
 
+    def export_json(self, path: Path) -> None:
+        """Write the trees as CatBoost's JSON. Raises ModelRefused if they have no such form."""
+        with refusing("it has no JSON", str(path)):
+            self._model.save_model(str(path), format="json")
+
     def uses(self, feature: str) -> bool:
         """Whether any tree splits on a feature; True if the file does not show it."""
         try:
@@ -172,9 +177,9 @@ class BinaryModel:
             scores: np.ndarray[Any, Any] = self._model.predict(
                 self._pool(rows), prediction_type="Probability", thread_count=1
             )
-        return scores if self._is_plain else self._finished(scores)
+        return scores if self._is_plain else self.finished(scores)
 
-    def _finished(self, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def finished(self, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """[negative, positive], calibrated, of CatBoost's probabilities of the two classes."""
         if self._is_reversed:
             scores = scores[:, ::-1]

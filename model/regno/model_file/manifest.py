@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -55,6 +55,7 @@ class Manifest(Struct):
     `thresholds` are those of decisions, if the model has its own.
     `unexplained` is why contributions can't be worked out, "" if they can, None if not known.
     `calibration` is what is done to the model's probabilities before they are served.
+    `evaluator` is what computes them: CatBoost, or pylignum where `lignum_evaluator` allows it.
     For a model that came without a manifest, training and metrics are empty.
     """
 
@@ -75,6 +76,7 @@ class Manifest(Struct):
     unexplained: str | None = None
     plate_lengths: Annotated[int, Meta(ge=1)] = USUAL_LENGTHS
     calibration: Calibration | None = None
+    evaluator: Literal["catboost", "lignum"] = "catboost"
     thresholds: OwnThresholds | None = None
 
 
