@@ -1,5 +1,6 @@
 """Train a regno model: `python -m model.train --help`."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 69
     from model.regno.training.command import run  # noqa: PLC0415 - imports these packages
 
-    return run(options)
+    return run(options, os.environ.get("MLFLOW_TRACKING_URI", ""))  # noqa: TID251 - as MLflow has it
 
 
 if __name__ == "__main__":

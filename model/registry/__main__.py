@@ -7,8 +7,8 @@ import platform
 import pwd
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -17,7 +17,7 @@ import msgspec
 
 from model import catalog
 from model.errors import GateRefused, ModelRefused
-from model.registry import tables
+from model.registry import mlflow_source, tables
 from model.registry.description import changes_of, described
 from model.registry.errors import Conflict, Damaged, RegistryError, Unavailable
 from model.registry.export import NotWritten, export
@@ -142,7 +142,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _add_file(add: argparse.ArgumentParser) -> None:
     add.add_argument(
-        "file", type=Path, help="the model; a manifest.json in its folder is taken along"
+        "file",
+        help="the model; a manifest.json and a training report in its folder are taken along. "
+        "mlflow:URI takes the one at an MLflow URI such as models:/regno/3 or runs:/ID/model",
     )
     add.add_argument("--version", help="default: its manifest's, else one made of its SHA-256")
     add.add_argument(
@@ -303,13 +305,9 @@ def _history(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _add(registry: Registry, options: argparse.Namespace) -> int:
-    files = ingest(
-        options.file,
-        options.name,
-        options.version,
-        Samples(options.vocabulary_from, options.reference_from),
-        options.positive_class,
-    )
+    samples = Samples(options.vocabulary_from, options.reference_from)
+    with _model_file(options.file) as path:
+        files = ingest(path, options.name, options.version, samples, options.positive_class)
     manifest = files.described()
     new = registry.add(files)
     result = {
@@ -323,6 +321,16 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
     }
     _print(options, result, lambda: tables.added(manifest, new=new))
     return 0
+
+
+@contextmanager
+def _model_file(given: str) -> Iterator[Path]:
+    """The model file that is named, downloaded if it is on an MLflow server."""
+    if not given.startswith(mlflow_source.PREFIX):
+        yield Path(given)
+        return
+    with mlflow_source.downloaded(given.removeprefix(mlflow_source.PREFIX)) as path:
+        yield path
 
 
 def _promote(registry: Registry, options: argparse.Namespace) -> int:

@@ -35,18 +35,26 @@ from model.regno.training.fit import Run
 from model.regno.training.learner import Learner
 from model.regno.training.measuring import Job
 from model.regno.training.options import LABEL, NAME, ROWS, STUDY
+from model.regno.training.tracking import Tracked, tracked
 from model.tables.errors import TableRefused
 from model.tables.format import options_of
 
 
-def run(options: Namespace) -> int:
-    """Train as the options say; print a summary. Returns the exit status."""
+def run(options: Namespace, tracking_uri: str = "") -> int:
+    """Train as the options say; print a summary. Returns the exit status.
+
+    A training on own rows is logged on the MLflow server of `tracking_uri`, if that is given.
+    """
     signals, before = SignalFlag(), {}
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, signals)
     try:
         with _refusals(signals):
-            _train_on_file(options, signals) if options.data else _train_bundled(options, signals)
+            if options.data:
+                with tracked(tracking_uri) as tracked_run:
+                    _train_on_file(options, signals, tracked_run)
+            else:
+                _train_bundled(options, signals)
     except Exit as error:
         sys.stderr.write(f"python -m model.train: {error}\n")
         return error.status
@@ -76,7 +84,7 @@ def _listed(measures: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in measures.items() if name != "rows")
 
 
-def _train_on_file(options: Namespace, signals: SignalFlag) -> None:
+def _train_on_file(options: Namespace, signals: SignalFlag, tracked_run: Tracked | None) -> None:
     started = time.monotonic()
     chosen = parameters.load(options.parameters, options.without or (), options.features)
     folds.check(options.folds, chosen.split)
@@ -106,6 +114,9 @@ def _train_on_file(options: Namespace, signals: SignalFlag) -> None:
     _summary(made, out, time.monotonic() - started)
     if options.add and registry:
         _add(registry, options, out)
+    if tracked_run:
+        tracked_run.log(made, out)
+        print(f"run {tracked_run.run} of {tracked_run.where}")
 
 
 def _registry(options: Namespace) -> Registry | None:

@@ -1,0 +1,45 @@
+"""A model on an MLflow server: the file of its CatBoost flavour."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from model import mlflow_client
+from model.errors import ModelRefused
+from model.mlflow_client import MlflowFailed, NotOnServer
+from model.registry.errors import Refused, Unavailable
+
+PREFIX: Final = "mlflow:"
+_FLAVOUR: Final = "catboost"
+
+
+@contextmanager
+def downloaded(uri: str) -> Iterator[Path]:
+    """The file of the model at a URI such as `models:/regno/3`, within the block.
+
+    What else was logged with it, such as a manifest, lies next to it. The server is the one of
+    MLFLOW_TRACKING_URI. Raises Unavailable, Refused where there is no such model, and ModelRefused
+    for a model without a CatBoost flavour.
+    """
+    with TemporaryDirectory(prefix="mlflow-") as folder:
+        try:
+            mlflow = mlflow_client.client()
+            with mlflow_client.failures():
+                place = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+                described = mlflow.models.Model.load(str(place))
+        except NotOnServer as reason:
+            raise Refused(f"{uri}: {reason}") from reason
+        except MlflowFailed as reason:
+            raise Unavailable(f"{uri}: {reason}") from reason
+        except OSError as error:
+            raise Refused(f"{uri} can't be read: {error.strerror or error}") from error
+        flavour = described.flavors.get(_FLAVOUR)
+        if not flavour:
+            others = ", ".join(sorted(described.flavors)) or "none"
+            raise ModelRefused(f"{uri} has no CatBoost flavour; its flavours: {others}")
+        file = (place / str(flavour.get("data", ""))).resolve()
+        if not file.is_relative_to(place.resolve()):
+            raise ModelRefused(f"{uri}: its MLmodel names a file that is not its own")
+        yield file

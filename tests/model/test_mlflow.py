@@ -1,0 +1,151 @@
+"""MLflow: trainings are logged as runs, and the registry takes models, with a real server."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.models import Model
+
+from model import mlflow_client
+from model.registry import open_registry
+from model.registry.__main__ import main
+from tests.support import toys
+from tests.support.labelled import labelled, report, run, scores, write
+from tests.support.mlflow_server import mlflow_server
+from tests.support.server import free_port
+
+# Of the client itself, when it is imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*inferred as AnyType:UserWarning")
+
+ROWS = labelled()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all tests."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
+
+
+@pytest.fixture
+def client(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of the server, which the commands get by the environment, too."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    mlflow.set_tracking_uri(server)
+    return mlflow.MlflowClient(server)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with rows."""
+    write(tmp_path / "rows.csv", ROWS)
+    return tmp_path
+
+
+def _add(folder: Path, *arguments: object) -> int:
+    return main(["add", *map(str, arguments), "--models", str(folder / "models")])
+
+
+def _manifest(folder: Path) -> Any:
+    return json.loads((folder / "manifest.json").read_bytes())
+
+
+@pytest.mark.slow
+def test_a_training_is_a_run_and_its_model_a_version(
+    folder: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder) == 0
+    made = report(folder / "out")
+    (logged,) = client.search_runs(["0"])
+    assert f"run {logged.info.run_id} of " in capsys.readouterr().out
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params["catboost.depth"] == "3"
+    assert logged.data.params["data_sha256"] == made["data"]["sha256"]
+    for name in ("auc", "brier", "log_loss"):
+        assert logged.data.metrics[name] == pytest.approx(made["model"][name])
+    assert logged.data.tags["version"] == made["version"]
+    artifacts = {artifact.path for artifact in client.list_artifacts(logged.info.run_id)}
+    assert artifacts >= {"REPORT.md", "report.json", "regno.cbm", "manifest.json", "model"}
+    uri = f"runs:/{logged.info.run_id}/model"
+    assert _add(folder, f"mlflow:{uri}") == 0
+    registered = mlflow.register_model(uri, "regno")
+    assert _add(folder, f"mlflow:models:/regno/{registered.version}", "--version", "other") == 0
+    registry = open_registry(folder / "models")
+    assert {entry.version for entry in registry.versions()} == {made["version"], "other"}
+    loaded = mlflow.catboost.load_model(uri)
+    assert loaded.feature_names_ == [of["name"] for of in _manifest(folder / "out")["features"]]
+    for version in (made["version"], "other"):
+        path = registry.fetch(version)
+        assert path.read_bytes() == (folder / "out/regno.cbm").read_bytes()
+        assert scores(path, ROWS[:20]) == scores(folder / "out/regno.cbm", ROWS[:20])
+        assert _manifest(path.parent)["reference"]
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_is_a_failed_run(folder: Path, client: Any) -> None:
+    write(folder / "rows.csv", [{**row, "label": 1} for row in ROWS])
+    assert run(folder) == 65
+    assert client.search_runs(["0"])[0].info.status == "FAILED"
+
+
+@pytest.mark.slow
+def test_a_model_that_was_logged_by_others_is_added_like_a_bare_file(
+    folder: Path, client: Any
+) -> None:
+    del client
+    model = toys.classifier("0", "1")
+    with mlflow.start_run():
+        logged = mlflow.catboost.log_model(model, name="theirs", pip_requirements=["catboost"])
+    assert _add(folder, f"mlflow:{logged.model_uri}", "--version", "theirs") == 0
+    registry = open_registry(folder / "models")
+    assert registry.manifest("theirs").classes == ["0", "1"]
+    assert registry.verify() == []
+
+
+@pytest.mark.slow
+def test_what_is_no_catboost_model_is_refused(
+    folder: Path, client: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del client
+    other = Model()
+    other.add_flavor("sklearn", pickled_model="model.pkl")
+    (folder / "other").mkdir()
+    other.save(str(folder / "other/MLmodel"))
+    with mlflow.start_run() as started:
+        mlflow.log_artifacts(str(folder / "other"), "other")
+    assert _add(folder, f"mlflow:runs:/{started.info.run_id}/other") == 1
+    assert "has no CatBoost flavour; its flavours: sklearn" in capsys.readouterr().err
+    assert _add(folder, "mlflow:models:/none/1") == 1
+    assert "models:/none/1" in capsys.readouterr().err
+    assert not (folder / "models").exists()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_gone_stops_the_training_before_it_begins(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert run(folder) == 69
+    assert "MLFLOW_TRACKING_URI: " in capsys.readouterr().err
+    assert not (folder / "out").exists()
+    assert _add(folder, "mlflow:models:/regno/1") == 69
+
+
+def test_without_the_client_the_extra_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(mlflow_client, "import_module", missing)
+    assert run(folder) == 69
+    assert _add(folder, "mlflow:models:/regno/1") == 69
+    assert capsys.readouterr().err.count("install the extra `mlflow`") == 2
