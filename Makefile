@@ -146,6 +146,7 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	for image in generator alerts; do \
 	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $$image \
 	  --constraints requirements-dev.lock --output-file requirements-$$image.lock; done
+	echo "mlflow==3.17.*" | $(BIN)/uv pip compile $(LOCK_FLAGS) - --output-file tests/support/mlflow-server.lock
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --only-binary :all: \
   --no-annotate --no-header --no-emit-index-url --no-emit-find-links

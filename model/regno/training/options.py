@@ -34,9 +34,9 @@ candidate there: a version that is not served until it is promoted or made the s
 """
 _EPILOG: Final = """\
 exit status: 0 done, 2 wrong usage, 65 the rows or the model to compare with are refused,
-66 the input can't be read, 69 the registry can't be reached, read or written, or scikit-learn,
-matplotlib or Optuna is not installed, 73 the output can't be written, 78 the parameters are
-refused, 130 Ctrl-C, 143 SIGTERM.
+66 the input can't be read, 69 the registry or the MLflow server can't be reached, read or
+written, or scikit-learn, matplotlib, Optuna or MLflow's client is not installed, 73 the output
+can't be written, 78 the parameters are refused, 130 Ctrl-C, 143 SIGTERM.
 """
 
 
