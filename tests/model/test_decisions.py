@@ -77,5 +77,5 @@ def test_the_surest_rows_come_first() -> None:
     assert curve[-1].error == pytest.approx(3 / 8)
 
 
-def test_scores_promise_the_mean_of_the_likelier_side() -> None:
+def test_the_expected_accuracy_is_the_mean_of_the_likelier_side() -> None:
     assert decisions.expected_accuracy(np.array([0.1, 0.5, 0.8])) == pytest.approx(2.2 / 3)

@@ -298,7 +298,7 @@ def test_a_handful_of_rows_has_a_report(count: int, tmp_path: Path) -> None:
     assert run(tmp_path / "rows.csv", *limits, "--out", tmp_path / "out") == 1
     made = report(tmp_path / "out")
     assert made["rows"] == count
-    assert made["controlled"]["promises"]["network"]["threshold"] is None
+    assert made["controlled"]["guarantees"]["network"]["threshold"] is None
 
 
 @pytest.mark.parametrize(
@@ -353,11 +353,11 @@ def test_thresholds_of_risk_control_are_written_and_used(
         shutil.copy(BUNDLED.with_name(name), tmp_path)
     limits = ("--max-camera-error", 0.2, "--max-network-error", 0.15, "--confidence", 0.9)
     made = measured(rows, "--model", model, *limits, "--write-thresholds")
-    promises = made["controlled"]["promises"]
+    guarantees = made["controlled"]["guarantees"]
     own = RegnoScorer.load(model).manifest.thresholds  # type: ignore[union-attr]
     assert own is not None
-    assert own.camera == promises["camera"]["threshold"]
-    assert own.network == promises["network"]["threshold"]
+    assert own.camera == guarantees["camera"]["threshold"]
+    assert own.network == guarantees["network"]["threshold"]
     assert (own.max_camera_error, own.max_network_error, own.confidence) == (0.2, 0.15, 0.9)
     by_manifest = measured(rows, "--model", model)
     assert by_manifest["thresholds"] == "manifest"

@@ -1,4 +1,4 @@
-"""Risk control: the promise holds as often as it says, and is not bought by deciding nothing."""
+"""Risk control: the guarantee holds as often as it says, and is not bought by deciding nothing."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def naive(labels: np.ndarray, scores: np.ndarray, limit: float) -> float:
     return float(scores[order][np.flatnonzero(wrong <= limit)[-1]])
 
 
-def test_the_promise_is_broken_no_more_often_than_it_says(
+def test_the_guarantee_is_broken_no_more_often_than_it_says(
     everything: tuple[np.ndarray, np.ndarray],
 ) -> None:
     labels, scores = everything
@@ -60,7 +60,7 @@ def test_many_rows_come_near_the_limits(everything: tuple[np.ndarray, np.ndarray
     assert 0.7 * LIMITS.camera < found.camera <= LIMITS.camera
 
 
-def test_no_more_is_promised_than_few_rows_can_show() -> None:
+def test_no_more_is_guaranteed_than_few_rows_can_show() -> None:
     """240 tested rows without one error show that fewer than 2 % are wrong, but not than 1 %."""
     labels = np.r_[np.zeros(300, dtype=int), np.ones(300, dtype=int)]
     made = control(labels, labels * 0.8 + 0.1, Limits(0.02, 0.01, 0.95), seed=1)
@@ -89,7 +89,7 @@ def test_limits_that_both_sides_keep_everywhere_leave_nothing_to_people(
     assert risk_control.errors(labels, scores, made).manual == 0
 
 
-def test_every_threshold_that_mapie_finds_is_promised_too(
+def test_every_threshold_that_mapie_finds_is_guaranteed_too(
     everything: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """With MAPIE's bound, which is looser than the binomial one, for the network's side alone."""

@@ -29,7 +29,7 @@ def charts(made: Evaluation) -> dict[str, str]:
     }
     if made.controlled:
         controlled = made.controlled
-        drawn["rehearsal"] = _svg("rehearsal", lambda axes: _rehearsal(axes, controlled))
+        drawn["simulation"] = _svg("simulation", lambda axes: _simulation(axes, controlled))
     for number, (column, found) in enumerate(made.segments.items()):
         drawn[f"segments:{column}"] = _svg(
             f"segments{number}",
@@ -155,9 +155,9 @@ def _certainty(axes: "Axes", made: Evaluation) -> None:
     axes.legend(loc="upper left", frameon=False)
 
 
-def _rehearsal(axes: "Axes", controlled: Controlled) -> None:
-    rehearsal, limits = controlled.rehearsal, controlled.limits
-    both = {"camera": rehearsal.camera_errors, "network": rehearsal.network_errors}
+def _simulation(axes: "Axes", controlled: Controlled) -> None:
+    simulation, limits = controlled.simulation, controlled.limits
+    both = {"camera": simulation.camera_errors, "network": simulation.network_errors}
     known = [error for errors in both.values() for error in errors if error == error]  # noqa: PLR0124 - nan
     top = max([limits.camera, limits.network, *known]) * 1.15
     for side, errors in both.items():
@@ -188,9 +188,9 @@ def _segments(axes: "Axes", found: Mapping[str, Segment]) -> None:
     )
     axes.hlines(places, low, high, color="tab:blue", alpha=0.6)
     axes.plot(accuracy, places, "o", color="tab:blue", label="Observed, 95 %")
-    promised = [found[name].expected_accuracy for name in names]
+    expected = [found[name].expected_accuracy for name in names]
     axes.plot(
-        promised, places, "d", color="tab:red", markersize=5, label="Expected from the scores"
+        expected, places, "d", color="tab:red", markersize=5, label="Expected from the scores"
     )
     axes.set_yticks(
         places, [name[:_LONGEST] for name in names], fontsize=8 if len(names) > _MANY else 9

@@ -273,7 +273,7 @@ def _evaluated(
             *report.doubtful(source, 0),
             *report.of_duplicates(duplicates(rows), labels.size),
             *_unseen(scorer, rows),
-            *quality.promises_that_fail(expected, measures),
+            *quality.unexpected_accuracy(expected, measures),
             *_learnt(scorer, times[0]),
         ],
     )
@@ -322,14 +322,12 @@ def _controlled(scored: Scored, costs: Costs, steps: Steps) -> Controlled | None
         return None
     limits = Limits(options.max_camera_error, options.max_network_error, options.confidence)
     made = risk_control.control(*scored, limits, options.seed)
-    repetitions = risk_control.rehearse(*scored, limits, options.seed, _REPETITIONS)
+    repetitions = risk_control.simulate(*scored, limits, options.seed, _REPETITIONS)
     return Controlled(
         limits,
         made,
         decisions.decide(*scored, risk_control.thresholds(made), costs),
-        risk_control.rehearsal(
-            steps.of("Rehearsing the promise", repetitions, _REPETITIONS), limits
-        ),
+        risk_control.simulation(steps.of("Simulating", repetitions, _REPETITIONS), limits),
     )
 
 
@@ -353,8 +351,8 @@ def _write(options: Namespace, made: Evaluation) -> None:
 
 def _write_thresholds(options: Namespace, controlled: Controlled, made: Evaluation) -> None:
     """Write them into the manifest next to the model. Raises Exit if they are not complete."""
-    promises = controlled.promises
-    camera, network = promises.camera.threshold, promises.network.threshold
+    guarantees = controlled.guarantees
+    camera, network = guarantees.camera.threshold, guarantees.network.threshold
     if camera is None or network is None:
         return  # the limits say so
     path = options.model.with_name(manifest.FILE_NAME)
@@ -380,7 +378,7 @@ def _write_thresholds(options: Namespace, controlled: Controlled, made: Evaluati
 
 def _check_limits(options: Namespace, made: Evaluation) -> None:
     """Raise Exit if a limit is not kept."""
-    missed = [*_missed(options, made), *_worse(options, made), *_unpromised(made)]
+    missed = [*_missed(options, made), *_worse(options, made), *_unguaranteed(made)]
     if missed:
         raise Exit(1, "\n".join(missed))
 
@@ -408,11 +406,11 @@ def _worse(options: Namespace, made: Evaluation) -> Iterator[str]:
             yield f"{render.METRICS[name]} is worse than that of {made.against.version}"
 
 
-def _unpromised(made: Evaluation) -> Iterator[str]:
+def _unguaranteed(made: Evaluation) -> Iterator[str]:
     if made.controlled is None:
         return
     for side in ("camera", "network"):
-        if getattr(made.controlled.promises, side).threshold is None:
+        if getattr(made.controlled.guarantees, side).threshold is None:
             limit = getattr(made.controlled.limits, side)
             yield (
                 f"no threshold keeps the share of wrong {side} decisions at {limit:g} with this "

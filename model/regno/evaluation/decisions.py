@@ -146,7 +146,7 @@ def risk_coverage(labels: Array, positives: Array) -> list[Coverage]:
 
 
 def expected_accuracy(positives: Array) -> float:
-    """The accuracy at one half that scores promise, if they are calibrated; no labels are needed.
+    """The accuracy at one half to expect from scores, if they are calibrated; no labels are needed.
 
     Confidence-based performance estimation (CBPE): the mean of max(p, 1 - p).
     """

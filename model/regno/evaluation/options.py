@@ -35,7 +35,7 @@ columns for --by: any column of the file, a feature, or date, month (2026-11), h
 time_check. Values in fewer than 30 rows are reported together.
 
 exit status: 0 done; 1 done, but a limit is not kept (--min-auc, --max-log-loss, --max-ece,
---max-cost, --fail-if-worse) or the promise of risk control can't be given by so few rows; 2 wrong
+--max-cost, --fail-if-worse) or the guarantee of risk control can't be given by so few rows; 2 wrong
 usage; 65 the rows or a model are refused; 66 the input can't be read; 69 the registry can't be
 reached or a package is not installed; 73 the output can't be written; 130 Ctrl-C; 143 SIGTERM.
 """
@@ -138,7 +138,7 @@ def _add_decisions(group: argparse._ArgumentGroup) -> None:
         type=_share,
         default=0.95,
         metavar="SHARE",
-        help="of both promises together (default: 0.95)",
+        help="of both guarantees together (default: 0.95)",
     )
     add(
         "--write-thresholds",

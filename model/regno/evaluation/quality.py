@@ -13,7 +13,7 @@ from model.regno.evaluation.certainty import Certainty
 from model.regno.evaluation.comparison import Comparison
 from model.regno.evaluation.decisions import Coverage, Decisions, ManualCost
 from model.regno.evaluation.report import LEAST_CLASS, OTHERS, Source
-from model.regno.evaluation.risk_control import Limits, Rehearsal, RiskControl
+from model.regno.evaluation.risk_control import Limits, RiskControl, Simulation
 from model.regno.review.decision import Costs, Thresholds
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -37,8 +37,8 @@ class Scored(NamedTuple):
 class Segment(Struct, frozen=True):
     """The rows with one value of a column.
 
-    `expected_accuracy` is what the scores promise. The errors are those of the automatic decisions,
-    None where there are none.
+    `expected_accuracy` is that to expect from the scores. The errors are those of the automatic
+    decisions, None where there are none.
     """
 
     rows: int
@@ -55,15 +55,15 @@ class Segment(Struct, frozen=True):
 
 
 class Controlled(Struct, frozen=True):
-    """Risk control: the limits asked for, what is promised, what decisions it makes of all rows.
+    """Risk control: the limits asked for, what is guaranteed, what decisions it makes of all rows.
 
-    `rehearsal` shows how often the promise was broken when it was made of random draws.
+    `simulation` shows how often the guarantee was broken when it was made of random draws.
     """
 
     limits: Limits
-    promises: RiskControl
+    guarantees: RiskControl
     decisions: Decisions
-    rehearsal: Rehearsal
+    simulation: Simulation
 
 
 class ScoreBin(Struct, frozen=True):
@@ -203,14 +203,14 @@ def few_rows(labels: Array, by_column: Mapping[str, Mapping[str, Segment]]) -> l
     return lines
 
 
-def promises_that_fail(expected: float, measures: Mapping[str, Interval]) -> list[str]:
-    """A warning if the scores promise another accuracy than the labels show."""
+def unexpected_accuracy(expected: float, measures: Mapping[str, Interval]) -> list[str]:
+    """A warning if the labels show another accuracy than the scores lead to expect."""
     accuracy = measures["accuracy"]
     if accuracy.low <= expected <= accuracy.high or np.isnan(accuracy.low):
         return []
     more = "more" if expected > accuracy.value else "less"
     line = (
-        f"the scores promise an accuracy of {expected:.4f}, {more} than the {accuracy.value:.4f} "
-        "that the labels show, beyond its interval: is the model calibrated?"
+        f"the accuracy expected from the scores is {expected:.4f}, {more} than the observed "
+        f"{accuracy.value:.4f}, beyond its interval: is the model calibrated?"
     )
     return [line]

@@ -1,4 +1,4 @@
-"""Thresholds with a promise: how often automatic decisions are wrong, with a confidence.
+"""Thresholds with a guarantee: how often automatic decisions are wrong, with a confidence.
 
 Learn then test (Angelopoulos, Bates, Candès, Jordan and Lei, Learn then Test: Calibrating
 Predictive Algorithms to Achieve Risk Control, Annals of Applied Statistics 19, 2025,
@@ -8,7 +8,7 @@ is binomially distributed, so P(X <= k) for X ~ Binomial(n, limit) is a p-value.
 tested in a fixed sequence, from a sure one to laxer ones, until one can't be rejected: so no
 correction for their number is needed. A part of the rows determines the grid and the first
 threshold, the rest tests. The two sides share the allowed probability of an error, so that both
-promises hold together.
+guarantees hold together.
 
 MAPIE's BinaryClassificationController does the same for one list of parameters and all risks at
 once. Here each risk depends on one of two thresholds: pairs of them would be tested for nothing.
@@ -38,12 +38,12 @@ class Limits(Struct, frozen=True):
     confidence: float
 
 
-class Promise(Struct, frozen=True):
-    """What is promised of one side.
+class Guarantee(Struct, frozen=True):
+    """What is guaranteed of one side.
 
     Of `decided` testing rows `wrong` were decided wrongly; with the confidence of this side alone
     the share of wrong ones is at most `bound` (Clopper and Pearson, Biometrika 26, 1934). Without a
-    threshold nothing can be promised.
+    threshold nothing can be guaranteed.
     """
 
     limit: float
@@ -54,11 +54,11 @@ class Promise(Struct, frozen=True):
 
 
 class RiskControl(Struct, frozen=True):
-    """The two promises, which hold together with `confidence`, and by how many rows."""
+    """The two guarantees, which hold together with `confidence`, and by how many rows."""
 
     confidence: float
-    camera: Promise
-    network: Promise
+    camera: Guarantee
+    network: Guarantee
     learning_rows: int
     testing_rows: int
 
@@ -76,8 +76,8 @@ class Repetition(NamedTuple):
     manual: float
 
 
-class Rehearsal(Struct, frozen=True):
-    """How often the promise was broken when it was made of other draws of the same rows."""
+class Simulation(Struct, frozen=True):
+    """How often the guarantee was broken when it was made of other draws of the same rows."""
 
     repetitions: int
     broken: int
@@ -117,7 +117,7 @@ def control(labels: Array, positives: Array, limits: Limits, seed: int) -> RiskC
     """The two thresholds that send least to manual review and keep the limits.
 
     `labels` are 0 or 1, `positives` the scores, both of shape (rows,). The camera decides up to its
-    threshold, the network from its own on. The promise is for rows that are distributed as these
+    threshold, the network from its own on. The guarantee is for rows that are distributed as these
     are; the model must not have learnt from them. The same seed gives the same thresholds.
     """
     order = np.random.default_rng(seed).permutation(labels.size)
@@ -146,8 +146,8 @@ def control(labels: Array, positives: Array, limits: Limits, seed: int) -> RiskC
     return RiskControl(
         limits.confidence,
         # Up to the number before the grid's, which is of the network's side.
-        _promise(tested.camera, up_to, limits.camera, np.nextafter(grid, 0), allowed),
-        _promise(tested.network, from_on, limits.network, grid, allowed),
+        _guarantee(tested.camera, up_to, limits.camera, np.nextafter(grid, 0), allowed),
+        _guarantee(tested.network, from_on, limits.network, grid, allowed),
         learning.size,
         testing.size,
     )
@@ -178,24 +178,24 @@ def _walk(steps: range, p_values: Array, allowed: float) -> int | None:
     return last
 
 
-def _promise(
+def _guarantee(
     counts: tuple[Array, Array], place: int | None, limit: float, grid: Array, allowed: float
-) -> Promise:
+) -> Guarantee:
     if place is None:
         return _nothing(limit)
     wrong, decided = (int(each[place]) for each in counts)
     bound = float(beta.ppf(1 - allowed, wrong + 1, decided - wrong)) if wrong < decided else 1.0
-    return Promise(limit, float(grid[place]), decided, wrong, bound)
+    return Guarantee(limit, float(grid[place]), decided, wrong, bound)
 
 
-def _nothing(limit: float) -> Promise:
-    return Promise(limit, None, 0, 0, 1.0)
+def _nothing(limit: float) -> Guarantee:
+    return Guarantee(limit, None, 0, 0, 1.0)
 
 
-def rehearse(
+def simulate(
     labels: Array, positives: Array, limits: Limits, seed: int, repetitions: int
 ) -> Iterator[Repetition]:
-    """Make the promise by random draws of the rows, and check it on all of them.
+    """Make the guarantee by random draws of the rows, and check it on all of them.
 
     The rows stand for everything that will come; each draw, with replacement, has as many.
     """
@@ -207,7 +207,7 @@ def rehearse(
 
 
 def thresholds(made: RiskControl) -> Thresholds:
-    """The thresholds, infinite where nothing can be promised."""
+    """The thresholds, infinite where nothing can be guaranteed."""
     camera, network = made.camera.threshold, made.network.threshold
     return Thresholds.at(
         -np.inf if camera is None else camera, np.inf if network is None else network
@@ -231,15 +231,15 @@ def _share(wrong: Array) -> float:
 
 
 def broken(repetition: Repetition, limits: Limits) -> bool:
-    """Whether one of the two promises does not hold."""
+    """Whether one of the two guarantees does not hold."""
     # nan, where nothing is decided automatically, is not above a limit.
     return repetition.camera > limits.camera or repetition.network > limits.network
 
 
-def rehearsal(repetitions: Iterator[Repetition], limits: Limits) -> Rehearsal:
+def simulation(repetitions: Iterator[Repetition], limits: Limits) -> Simulation:
     """The figures of repetitions."""
     made = list(repetitions)
-    return Rehearsal(
+    return Simulation(
         len(made),
         sum(broken(each, limits) for each in made),
         [each.camera for each in made],

@@ -30,7 +30,7 @@ def _head(made: Evaluation) -> Iterator[str]:
             for name, interval in made.measures.items()
         ],
     )
-    yield f"accuracy that the scores promise without labels (CBPE): {made.expected_accuracy:.4f}"
+    yield f"accuracy to expect from the scores alone (CBPE): {made.expected_accuracy:.4f}"
     widths = [each.width for each in made.certainty]
     mean, most = sum(widths) / len(widths), max(widths)
     yield f"width of the Venn-ABERS interval of a score: {mean:.4f} on average, {most:.4f} at most"
@@ -63,21 +63,21 @@ def _decided(name: str, made: Decisions) -> Sequence[str]:
 
 
 def _controlled(controlled: Controlled) -> Iterator[str]:
-    limits, rehearsal = controlled.limits, controlled.rehearsal
+    limits, simulation = controlled.limits, controlled.simulation
     for side in ("camera", "network"):
-        promise = getattr(controlled.promises, side)
+        guarantee = getattr(controlled.guarantees, side)
         where = "up to" if side == "camera" else "from"
-        if promise.threshold is None:
-            yield f"risk control: nothing can be promised of {side} decisions at {promise.limit:g}"
+        if guarantee.threshold is None:
+            yield f"risk control: no guarantee of {side} decisions at {guarantee.limit:g}"
             continue
         yield (
-            f"risk control: {side} {where} {promise.threshold:.6g}: "
-            f"at most {promise.limit:g} wrong "
-            f"({promise.wrong} of {promise.decided} tested; bound {promise.bound:.4f})"
+            f"risk control: {side} {where} {guarantee.threshold:.6g}: "
+            f"at most {guarantee.limit:g} wrong "
+            f"({guarantee.wrong} of {guarantee.decided} tested; bound {guarantee.bound:.4f})"
         )
     yield (
-        f"with {limits.confidence:.0%} confidence both hold; made {rehearsal.repetitions} times of "
-        f"random draws of these rows, the promise was broken {rehearsal.broken} times"
+        f"with {limits.confidence:.0%} confidence both hold; of {simulation.repetitions} random "
+        f"draws of these rows {simulation.broken} gave a guarantee that did not hold"
     )
 
 
