@@ -68,6 +68,13 @@ def test_a_search_that_goes_on_finds_what_one_in_one_go_finds(folder: Path) -> N
     assert report(folder / "out")["model"] == report(folder / "whole")["model"]
 
 
+def test_a_folder_of_trials_is_left_alone_by_a_run_without_a_search(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out/study.log").touch()
+    assert run(folder) == 73
+    assert [path.name for path in (folder / "out").iterdir()] == ["study.log"]
+
+
 @pytest.mark.parametrize("change", ["rows", "parameters", "seed"])
 def test_trials_of_another_search_are_refused(folder: Path, change: str, capsys: Captured) -> None:
     assert run(folder, "--tune", 2, out="begun") == 0

@@ -90,7 +90,7 @@ def _train_on_file(options: Namespace, signals: SignalFlag, tracked_run: Tracked
     folds.check(options.folds, chosen.split)
     registry = _registry(options)
     against = _against(options, registry)
-    with _new_folder(options.out) as folder:
+    with _new_folder(options.out, STUDY if options.tune else None) as folder:
         rows, source = _rows(options, signals)
         learner = Learner(chosen, options.seed, _run(options, signals))
         study = options.out / STUDY if options.tune else None
@@ -188,14 +188,14 @@ def _rows(options: Namespace, signals: SignalFlag) -> tuple[LabelledRows, Source
 
 
 @contextmanager
-def _new_folder(path: Path | None) -> Iterator[Path]:
+def _new_folder(path: Path | None, kept: str | None) -> Iterator[Path]:
     """A temporary folder, for the caller to move to `path`; it is removed if it was not moved.
 
-    Without a path it is made in the working folder.
+    Without a path it is made in the working folder. `kept` is a file that `path` may hold already.
     """
     place = path or Path()
     with os_errors_exit(73, place):
-        if path and path.exists() and not _is_free(path):
+        if path and path.exists() and not _is_free(path, kept):
             raise Exit(73, f"{path} is there already; name a new or empty folder")
         parent = path.resolve().parent if path else Path.cwd()
         parent.mkdir(parents=True, exist_ok=True)
@@ -207,9 +207,11 @@ def _new_folder(path: Path | None) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _is_free(path: Path) -> bool:
-    """Whether it is a folder that holds nothing but a search for parameters that was stopped."""
-    return path.is_dir() and {each.name for each in path.iterdir()} <= {STUDY}
+def _is_free(path: Path, kept: str | None) -> bool:
+    """Whether it is a folder that holds nothing, or nothing but a kept file and its lock."""
+    if not path.is_dir():
+        return False
+    return all(kept and each.name.startswith(kept) for each in path.iterdir())
 
 
 @contextmanager
