@@ -58,7 +58,7 @@ class RegnoScorer:
         """A scorer of a model and, if it has any, its manifest."""
         self._model = model
         calibration = described.calibration if described else None
-        # The model whose probabilities are served; everything else is asked of the trees.
+        # Only what is served is calibrated: vocabularies and explanations are those of the trees.
         self._served = model.calibrated(calibration) if calibration else model
         self._probabilities = self._served.probabilities
         self.manifest = described

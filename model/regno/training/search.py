@@ -112,7 +112,7 @@ def _done(study: Study) -> list[FrozenTrial]:
 
 @contextmanager
 def _kept(study: Study, learner: Learner, trials: int, file: Path) -> Iterator[None]:
-    """Says where the trials are when a signal stops the run."""
+    """Adds to the message of a stop where the trials are kept."""
     try:
         with _as_exit(learner):
             yield
