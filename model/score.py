@@ -1,4 +1,4 @@
-"""Score a CSV file of readings: `python -m model.score --help`."""
+"""Score a file of readings: `python -m model.score --help`."""
 
 import argparse
 import errno
@@ -10,34 +10,48 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
+from math import inf
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn
+from typing import BinaryIO, Final, NamedTuple, NoReturn
 
 from tqdm import tqdm
 
 from model import catalog
 from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
-from model.bulk.workers import Done, Work, peak_memory, scored
+from model.bulk.workers import ERROR, Done, Work, Workers, peak_memory, workers
 from model.cli import Exit, SignalFlag, os_errors_exit
 from model.errors import ModelRefused
 from model.registry import check_model
-from model.tables.blocks import blocks, identity, read_header
+from model.tables.blocks import identity
 from model.tables.errors import TableRefused
+from model.tables.format import add_format_options, options_of
+from model.tables.output import FORMATS, Renderer, output_format, writer
+from model.tables.table import Table, open_table
 
 # More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
 _CHUNK_ROWS: Final = 5_000
 _BUFFER: Final = 1 << 20
+# The costs that the service has by default.
+_COSTS: Final = {
+    "network_wrong": (1.0, "a wrong reading of the network's"),
+    "camera_wrong": (1.0, "a wrong reading of the camera's"),
+    "manual": (0.3, "a manual review"),
+}
 # How the warnings of categories begin, that of any scorer.
 _UNSEEN: Final = "unseen-category:"
 
 _DESCRIPTION: Final = """\
-Score each row of a CSV file that has the ten fields of a reading as columns, in any order.
+Score each row of a file that has the ten fields of a reading as columns, in any order: CSV with any
+separator in any encoding, JSON lines, Parquet or Excel (.xlsx), the first two also in gzip. What
+was found out about the file is said, and --sep, --encoding and --decimal overrule it.
 The output has the rows as they were, in their order, and three columns more: `negative` and
 `positive`, the probabilities that the camera's and the network's reading is right, and
-`error`, which says as "field: reason" why a row has no scores. Bad rows do not stop the run;
-at its end they are counted by their reasons. The output appears when all is done; a run that
-breaks off or is stopped leaves nothing behind.
+`error`, which says as "field: reason" why a row has no scores. Its form is that of the input,
+unless its suffix (.csv, .tsv, .jsonl, .parquet, .xlsx, .gz behind it) or --format names another.
+With --detail there are `decision`, `margin`, `warnings` and `model` (the version), too. Bad rows do
+not stop the run; at its end they are counted by their reasons. The output appears when all is done;
+a run that breaks off or is stopped leaves nothing behind.
 """
 _EPILOG: Final = """\
 exit status: 0 done, 1 done but too many rows are bad: all of them, or a greater share than
@@ -54,13 +68,15 @@ class Summary:
         self._began = time.monotonic()
         self._rows = 0
         self._faults: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
         self._warnings: Counter[str] = Counter()
         self._peaks: dict[int, int] = {}
 
     def add(self, done: Done) -> None:
-        """Count one block."""
+        """Count one parcel."""
         self._rows += done.outcome.rows
         self._faults.update(done.outcome.faults)
+        self._first = {**done.outcome.first, **self._first}
         self._warnings.update(done.outcome.warnings)
         self._peaks[done.process] = done.peak_memory
 
@@ -69,7 +85,7 @@ class Summary:
         seconds = time.monotonic() - self._began
         memory = (peak_memory() + sum(self._peaks.values())) / 2**20
         return (
-            f"{by_reason(self._faults)}"
+            f"{by_reason(self._faults, self._first)}"
             f"{self._rows} rows in {seconds:.2f} s ({self._rows / seconds:.0f} rows/s); "
             f"bad rows: {self._faults.total()}; "
             f"rows with unseen categories: {self._counts(unseen=True)}; "
@@ -119,8 +135,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(prog=parser.prog)
-    parser.add_argument("input", type=Path, help="CSV file in UTF-8; - is standard input")
-    parser.add_argument("output", type=Path, help="CSV file to write; - is standard output")
+    parser.add_argument("input", type=Path, help="file of readings; - is standard input")
+    parser.add_argument("output", type=Path, help="file to write; - is standard output")
+    add_format_options(parser)
+    parser.add_argument(
+        "--format", choices=FORMATS, default="", help="of the output (default: by its suffix)"
+    )
+    parser.add_argument(
+        "--detail",
+        action="store_true",
+        help="add the decision, its margin, the warnings and the model's version; slower",
+    )
+    for name, (cost, what) in _COSTS.items():
+        option = f"--cost-{name.replace('_', '-')}"
+        help_text = f"of {what}, for --detail (default: the manifest's thresholds, else {cost:g})"
+        parser.add_argument(option, type=_cost, metavar="COST", help=help_text)
     parser.add_argument(
         "--name",
         choices=catalog.entries(),
@@ -174,72 +203,102 @@ def _cpus() -> int:
         return os.cpu_count() or 1
 
 
+def _cost(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (cost := float(text)) < inf:
+            return cost
+    raise argparse.ArgumentTypeError(f"{text!r} is no cost: a number from 0 on")
+
+
 def _run(options: argparse.Namespace, stopped: SignalFlag) -> Summary:
-    with os_errors_exit(66, options.input), _source(options.input) as source:
-        size = None if options.input == STREAM else os.fstat(source.fileno()).st_size
-        # What is left to be written when the file is closed is written, not created.
-        with os_errors_exit(74, options.output), ExitStack() as writing:
-            with os_errors_exit(73, options.output):
-                target = writing.enter_context(whole_file(options.output))
-            bar = tqdm(
-                total=size,
-                unit="B",
-                unit_scale=True,
-                unit_divisor=1024,
-                disable=True if options.no_progress else None,
-            )
-            with bar, _refusals(options.input):
-                return _score(options, source, target, bar, stopped)
-
-
-def _score(
-    options: argparse.Namespace,
-    source: BinaryIO,
-    target: BinaryIO,
-    bar: "tqdm[NoReturn]",
-    stopped: SignalFlag,
-) -> Summary:
-    summary = Summary()
-    header = read_header(source)
-    bar.update(len(header))
-    if options.model is not None:
-        check_model(options.model, options.positive_class, options.name)
-    model = options.model or catalog.entry(options.name).bundled
-    if model is None:
+    model = catalog.entry(options.name)
+    if not (artifact := options.model or model.bundled):
         raise Exit(2, f"{options.name} has no bundled model: name one by --model")
-    work = Work(options.name, str(model), header, positive_class=options.positive_class)
-    if _is_shareable(options.input, source):
-        work = work._replace(file=str(options.input), state=identity(source))
-    waiting = blocks(source, options.chunk_rows)
-    for number, done in enumerate(scored(work, waiting, options.processes)):
-        if number == 0:
-            target.write(done.outcome.header)
-        target.write(done.outcome.text)
-        summary.add(done)
-        bar.update(done.size)
-        stopped.check()
+    _check_there(options.input)
+    with _refusals(options.input), workers(options.name, options.processes) as pool:
+        if options.model is not None and not _is_same(options.model, model.bundled):
+            check_model(options.model, options.positive_class, options.name)
+        with ExitStack() as reading:
+            with os_errors_exit(66, options.input):
+                opened = open_table(options.input, pool.types.request, options_of(options))
+                table = reading.enter_context(opened)
+            if not table.layout.format.is_plain:
+                sys.stderr.write(f"{options.input}: {table.layout.format}\n")
+            # What is left to be written when the file is closed is written, not created.
+            with os_errors_exit(74, options.output), ExitStack() as writing:
+                with os_errors_exit(73, options.output):
+                    file = writing.enter_context(whole_file(options.output))
+                return _score(options, _Job(artifact, pool, table, file), stopped)
+
+
+class _Job(NamedTuple):
+    """The model's file, who scores, what is read and written."""
+
+    artifact: Path
+    workers: Workers
+    table: Table
+    file: BinaryIO
+
+
+def _check_there(path: Path) -> None:
+    """Raise Exit at once if the input can't be read."""
+    with os_errors_exit(66, path):
+        if path != STREAM:
+            path.open("rb").close()
+        elif sys.stdin is None:  # python could not open it
+            raise OSError(errno.EBADF, "it is closed")
+
+
+def _score(options: argparse.Namespace, job: _Job, stopped: SignalFlag) -> Summary:
+    table, types = job.table, job.workers.types
+    out = output_format(options.output, table.layout.format, options.format)
+    new = types.detail if options.detail else types.score
+    renderer = Renderer(table.layout, out, [*new, ERROR])
+    work = Work(
+        options.name,
+        str(job.artifact),
+        table.layout,
+        renderer,
+        positive_class=options.positive_class,
+        costs=_costs(options) if options.detail else None,
+        by_costs=any(getattr(options, f"cost_{name}") is not None for name in _COSTS),
+    )
+    if table.source.is_plain and table.layout.header and _is_shareable(options.input, table):
+        work = work._replace(file=str(options.input), state=identity(table.source.stream))
+    summary, target = Summary(), writer(job.file, out, renderer)
+    with _bar(options, table.source.size) as bar:
+        for done in job.workers.scored(work, table.parcels(options.chunk_rows)):
+            target.write(done.outcome.content)
+            summary.add(done)
+            bar.update(table.source.read_more())
+            stopped.check()
+    target.close()
     return summary
 
 
-def _is_shareable(path: Path, source: BinaryIO) -> bool:
+def _costs(options: argparse.Namespace) -> dict[str, float]:
+    given = {name: getattr(options, f"cost_{name}") for name in _COSTS}
+    return {name: _COSTS[name][0] if cost is None else cost for name, cost in given.items()}
+
+
+def _bar(options: argparse.Namespace, size: int | None) -> "tqdm[NoReturn]":
+    disable = True if options.no_progress else None
+    return tqdm(total=size, unit="B", unit_scale=True, unit_divisor=1024, disable=disable)
+
+
+def _is_same(path: Path, bundled: Path | None) -> bool:
+    """Whether a path is the bundled model's, which needs no validation."""
+    return bundled is not None and path.exists() and path.samefile(bundled)
+
+
+def _is_shareable(path: Path, table: Table) -> bool:
     """Whether worker processes that open the path get the file that is read here."""
     # /dev/fd/3 and /proc/self/fd/3 are other files, or none, in another process.
     of_a_process = path.absolute().parts[1:2] in (("dev",), ("proc",))
     if path == STREAM or of_a_process or not path.is_file():
         return False
     with path.open("rb") as again:
-        return identity(again) == identity(source)
-
-
-@contextmanager
-def _source(path: Path) -> Iterator[BinaryIO]:
-    if path == STREAM:
-        if sys.stdin is None:  # python could not open it
-            raise OSError(errno.EBADF, "it is closed")
-        yield sys.stdin.buffer
-        return
-    with path.open("rb", buffering=_BUFFER) as file:
-        yield file
+        return identity(again) == identity(table.source.stream)
 
 
 @contextmanager

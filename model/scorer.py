@@ -8,16 +8,17 @@ are types of the model's own: who calls hands them on and does not look into the
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from model.bulk.outcome import Outcome
-from model.bulk.rows import score_rows
 from model.errors import InvalidRequest, ModelRefused
 from model.request_decoder import RequestDecoder
-from model.tables.blocks import Block
+
+if TYPE_CHECKING:
+    from model.bulk.outcome import Scored
+    from model.tables.cells import Cells
 
 # A struct of the model's own, as it comes out of a body.
 Request: TypeAlias = Any
@@ -290,8 +291,9 @@ class Gate(Protocol):
 class Model(Protocol):
     """A model's package, as its `MODEL`. What has a body here is optional.
 
-    `name` is that of its entry in the catalog. The types are structs of msgspec: of requests and
-    scores, of explanations, and of what a gate's comparison found; None without.
+    `name` is that of its entry in the catalog. The types are structs of msgspec: of requests,
+    scores and scores with details, of explanations, and of what a gate's comparison found; None
+    without.
     """
 
     name: str
@@ -299,6 +301,11 @@ class Model(Protocol):
     score: type[Struct]
     explanation: type[Struct] | None = None
     parity: type[Struct] | None = None
+
+    @property
+    def detail(self) -> type[Struct]:
+        """The type of what a reviewer's `detail` returns."""
+        return self.score
 
     def decoder(self, max_rows: int, /) -> Decoder:
         """What reads bodies, with at most so many rows in an array."""
@@ -388,11 +395,14 @@ class Model(Protocol):
         del candidate, other, rows
         return None
 
-    def score_block(
-        self, artifact: str, header: bytes, block: Block, positive_class: str = ""
-    ) -> Outcome:
-        """The rows of a block of a CSV file with their scores, by the model of a path."""
-        return score_rows(self, artifact, header, block, positive_class)
+    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
+        """The scores of the rows of a table, by the model of a path. Raises ModelRefused.
+
+        `cells` has the columns of the request's fields.
+        """
+        from model.bulk.rows import score_rows  # noqa: PLC0415 - what serves needs no tables
+
+        return score_rows(self, artifact, cells, positive_class)
 
 
 def _no_hook(kind: type, _value: object) -> NoReturn:

@@ -1,6 +1,7 @@
 """Scoring whole files: what is the same for every scorer.
 
-May import: model's catalog and errors, the stdlib, msgspec, tqdm. Never a scorer: only worker
-processes load one, by the catalog, and the process that reads and writes stays small.
-blocks → workers → (a model's `score_block`, by default `rows`) → output, in the input's order.
+May import: model's catalog, errors and tables, the stdlib, msgspec, numpy, pyarrow. Never a scorer:
+only worker processes load one, by the catalog.
+parcels of a table → workers → (a model's `score_cells`, by default `rows`) → output, in the input's
+order.
 """

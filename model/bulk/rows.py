@@ -1,76 +1,96 @@
-"""A block of a CSV file scored row by row, by any model: the way of one that has no quicker one."""
+"""Rows scored one by one, by any model: the way of one that has no quicker one, and of details."""
 
-import csv
-import io
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from model import catalog
-from model.bulk.header import layout
-from model.bulk.outcome import Outcome
+from model.bulk.outcome import Scored
 from model.errors import InvalidRequest
-from model.tables.blocks import Block
-from model.tables.csv_cells import read_cells
+from model.tables.cells import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from model.scorer import Model
 
+_NOT_UTF8: Final = "must be UTF-8 text"
 
-def score_rows(
-    model: "Model", artifact: str, header: bytes, block: Block, positive_class: str
-) -> Outcome:
-    """The rows of a block, each with the cells of its score or with an error.
 
-    A cell is text: the model's request has to take numbers in strings. Raises TableRefused or
-    ModelRefused.
+def score_rows(model: "Model", artifact: str, cells: Cells, positive_class: str) -> Scored:
+    """The cells of each row's score.
+
+    A cell is text: the model's request has to take numbers in strings. Raises ModelRefused.
     """
-    scorer = _scorer(model.name, artifact, positive_class)
-    fields, added = model.request.__struct_fields__, model.score.__struct_fields__
-    file = layout(header, fields, (*added, "error"))
-    cells = read_cells(block, file.width)
-    decode = model.decoder(1)
-    requests: list[Any] = []
-    faults = dict(cells.faults)
-    columns = [cells.columns[at] for at in file.wanted]
-    for number, values in enumerate(zip(*columns, strict=True)):
-        if number in faults:
-            continue
-        try:
-            requests.append(decode(_body(fields, values)))
-        except InvalidRequest as fault:
-            faults[number] = str(fault)
-    scores = iter(scorer.score(requests))
-    outcomes = (
-        ("", faults[number]) if number in faults else (next(scores), "")
-        for number in range(len(cells.rows))
-    )
-    lines = [
-        row + b"," + _cells(added, score, fault) + file.end
-        for row, (score, fault) in zip(cells.rows, outcomes, strict=True)
-    ]
-    return Outcome(file.header, b"".join(lines), len(lines), Counter(faults.values()), {})
+    scorer = loaded(model, artifact, positive_class)
+    places, requests, faults = _requests(model, cells)
+    scores = scorer.score(requests)
+    columns = _columns(model.score.__struct_fields__, scores, places, len(cells.lines))
+    return Scored(columns, faults, {})
+
+
+def detail_rows(model: "Model", scorer: Any, reviewer: Any, cells: Cells) -> Scored:
+    """The cells of each row's score with its detail, as over HTTP; warnings by their names."""
+    places, requests, faults = _requests(model, cells)
+    details, warnings = [], dict[str, int]()
+    for request, score in zip(requests, scorer.score(requests), strict=True):
+        named = reviewer.warnings(scorer, request, scorer.row(request))
+        for name in named:
+            warnings[name] = warnings.get(name, 0) + 1
+        detail = reviewer.detail(scorer, request, score)
+        values = {field: getattr(detail, field) for field in detail.__struct_fields__}
+        details.append(values | ({"warnings": " ".join(named)} if "warnings" in values else {}))
+    columns = _columns(model.detail.__struct_fields__, details, places, len(cells.lines))
+    return Scored(columns, faults, warnings)
+
+
+def loaded(model: "Model", artifact: str, positive_class: str) -> Any:
+    """The validated scorer of a file, kept for the next call. Raises ModelRefused."""
+    return _loaded(model.name, artifact, positive_class)
 
 
 @lru_cache(1)
-def _scorer(name: str, artifact: str, positive_class: str) -> Any:
+def _loaded(name: str, artifact: str, positive_class: str) -> Any:
     scorer = catalog.entry(name).load().load(Path(artifact), positive_class)
     scorer.validate()
     return scorer
 
 
-def _body(fields: "Sequence[str]", values: "Sequence[bytes]") -> bytes:
-    texts = (value.decode(errors="replace") for value in values)
-    return msgspec.json.encode(dict(zip(fields, texts, strict=True)))
+def _requests(model: "Model", cells: Cells) -> tuple[list[int], list[Any], dict[int, str]]:
+    """The places of good rows, their requests, and the faults of the others."""
+    decode, fields = model.decoder(1), model.request.__struct_fields__
+    places, requests, faults = [], [], dict(cells.faults)
+    for row, values in enumerate(_rows(cells)):
+        if row in faults:
+            continue
+        try:
+            requests.append(decode(_body(fields, values)))
+            places.append(row)
+        except InvalidRequest as fault:
+            faults[row] = str(fault)
+    return places, requests, faults
 
 
-def _cells(fields: "Sequence[str]", score: Any, fault: str) -> bytes:
-    out = io.StringIO()
-    values = [getattr(score, field) for field in fields] if score else [""] * len(fields)
-    csv.writer(out, lineterminator="").writerow([*values, fault])
-    return out.getvalue().encode()
+def _rows(cells: Cells) -> Iterator[tuple[str | bytes, ...]]:
+    return zip(*(column.to_pylist() for column in cells.columns), strict=True)
+
+
+def _body(fields: Sequence[str], values: Sequence[str | bytes]) -> bytes:
+    texts = {}
+    for field, value in zip(fields, values, strict=True):
+        try:
+            texts[field] = value.decode() if isinstance(value, bytes) else value
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(field, _NOT_UTF8) from error
+    return msgspec.json.encode(texts)
+
+
+def _columns(
+    fields: Sequence[str], scores: Sequence[Any], places: Sequence[int], count: int
+) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {field: [None] * count for field in fields}
+    for row, score in zip(places, scores, strict=True):
+        for field, column in columns.items():
+            column[row] = score[field] if isinstance(score, dict) else getattr(score, field)
+    return columns

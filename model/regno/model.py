@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from model.bulk.outcome import Outcome
-from model.regno import bulk, golden, manifest_builder
+from model.regno import golden, manifest_builder
 from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits, Parity
@@ -21,7 +20,10 @@ from model.regno.score import Score
 from model.regno.scorer import RegnoScorer
 from model.request_decoder import RequestDecoder
 from model.scorer import Model
-from model.tables.blocks import Block
+
+if TYPE_CHECKING:
+    from model.bulk.outcome import Scored
+    from model.tables.cells import Cells
 
 
 class Reviewer(Guards):
@@ -44,6 +46,11 @@ class RegnoModel(Model):
     score = Score
     explanation = Explanation
     parity = Parity
+
+    @property
+    def detail(self) -> type[Detail]:
+        """The type of a score with its details."""
+        return Detail
 
     def decoder(self, max_rows: int, /) -> RequestDecoder[Reading]:
         """What reads bodies: one reading, or an array of at most `max_rows`."""
@@ -108,11 +115,11 @@ class RegnoModel(Model):
         """The `Quality` of a scorer on labelled readings, compared with another one."""
         return _verdict().quality(candidate, other, rows)
 
-    def score_block(
-        self, artifact: str, header: bytes, block: Block, positive_class: str = ""
-    ) -> Outcome:
-        """The rows of a block of a CSV file with their scores, by the model of a path."""
-        return bulk.score_block(artifact, header, block, positive_class)
+    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
+        """The scores of the rows of a table, by the model of a path."""
+        from model.regno import bulk  # noqa: PLC0415 - what serves needs no tables
+
+        return bulk.score_cells(artifact, cells, positive_class)
 
 
 def _verdict() -> Any:

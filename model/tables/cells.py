@@ -5,23 +5,21 @@ The text is that of a CSV file with the same contents: so a row means the same i
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.tables.blocks import Block
-from model.tables.csv_cells import read_cells
+from model.tables.csv_cells import as_text, read_cells
 from model.tables.table import Batch, Layout, Parcel, Values
-
-Column: TypeAlias = Sequence[bytes]
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 _NOT_A_ROW: Final = "the row is no JSON object"
 
-_COMMA_NUMBER: Final = re.compile(rb"\s*-?\d*,\d+(?:[eE][-+]?\d+)?\s*")
+_COMMA_NUMBER: Final = r"^(\s*-?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?\s*)$"
 _DECIMALS: Final = rb"-?\d+(?:,\d+)?(?:[eE][-+]?\d+)?"
 _SPACED_LIST: Final = re.compile(
     rb"\s*\[\s*(?:" + _DECIMALS + rb"(?:,\s+" + _DECIMALS + rb")*\s*)?\]\s*"
@@ -31,7 +29,9 @@ _AMBIGUOUS: Final = "commas may be between numbers or before decimals: put ; bet
 
 
 class Cells(NamedTuple):
-    """`n` rows: `columns` are the wanted ones, of `n` cells each, as text in UTF-8.
+    """`n` rows: `columns` are the wanted ones, of `n` cells each, as pyarrow arrays of text.
+
+    A column is one of bytes where a cell is no UTF-8.
 
     `faults` says of rows that can't be read why; their cells are empty. `lines` are the lines
     or row numbers (from 1) of the file at which rows begin. `rows` are the rows of CSV and JSON
@@ -40,45 +40,41 @@ class Cells(NamedTuple):
     """
 
     rows: Sequence[bytes]
-    columns: Sequence[Column]
+    columns: Sequence[pa.Array]
     faults: dict[int, str]
     lines: Sequence[int]
 
 
-def cells_of(parcel: Parcel, layout: Layout) -> Cells:
-    """The wanted cells of a parcel. Raises TableRefused when a quoted cell does not end."""
+def cells_of(parcel: Parcel, layout: Layout, *, lenient: bool = False) -> Cells:
+    """The wanted cells of a parcel; `lenient`: what a row of JSON lacks is empty, and no fault.
+
+    Raises TableRefused when a quoted cell does not end.
+    """
     if isinstance(parcel, Batch):
         return _of_batch(parcel, layout)
     if isinstance(parcel, Values):
         return _of_values(parcel, layout)
     if layout.format.kind == "JSON lines":
-        return _of_json_lines(parcel, layout)
+        return _of_json_lines(parcel, layout, lenient)
     return _of_csv(parcel, layout)
 
 
 def _of_csv(block: Block, layout: Layout) -> Cells:
-    cells = read_cells(block, len(layout.names), layout.format.sep)
-    columns = [cells.columns[at] for at in layout.places]
-    if layout.format.decimal == ",":
-        columns = [_with_points(column) for column in columns]
-    faults = cells.faults
-    if layout.format.list_decimal == ",":
+    form = layout.format
+    cells = read_cells(block, len(layout.names), layout.places, form.sep)
+    columns, faults = list(cells.columns), cells.faults
+    if form.decimal == ",":
+        columns = [pc.replace_substring_regex(one, _COMMA_NUMBER, r"\1.\2") for one in columns]
+    if form.list_decimal == ",":
         faults = faults | _change_lists(columns, layout.wanted)
     return Cells(cells.rows, columns, faults, cells.lines)
 
 
-def _with_points(column: Column) -> Column:
-    return [
-        cell.replace(b",", b".") if b"," in cell and _COMMA_NUMBER.fullmatch(cell) else cell
-        for cell in column
-    ]
-
-
-def _change_lists(columns: list[Column], names: Sequence[str]) -> dict[int, str]:
+def _change_lists(columns: list[pa.Array], names: Sequence[str]) -> dict[int, str]:
     """Put points into lists of numbers with decimal commas. Returns the faults of unclear ones."""
     faults = {}
     for at, column in enumerate(columns):
-        cells = list(column)
+        cells = column.cast(pa.binary()).to_pylist()
         for row, cell in enumerate(cells):
             if b"," in cell and cell.lstrip()[:1] == b"[":
                 changed = _list_with_points(cell)
@@ -86,7 +82,7 @@ def _change_lists(columns: list[Column], names: Sequence[str]) -> dict[int, str]
                     faults[row] = f"{names[at]}: {_AMBIGUOUS}"
                 else:
                     cells[row] = changed
-        columns[at] = cells
+        columns[at] = as_text(cells)
     return faults
 
 
@@ -98,7 +94,7 @@ def _list_with_points(cell: bytes) -> bytes | None:
     return _INNER_COMMA.sub(b".", cell) if _SPACED_LIST.fullmatch(cell) else None
 
 
-def _of_json_lines(block: Block, layout: Layout) -> Cells:
+def _of_json_lines(block: Block, layout: Layout, lenient: bool) -> Cells:  # noqa: FBT001
     names = [layout.names[at] for at in layout.places]
     rows: list[bytes] = []
     table, faults, lines = [], {}, []
@@ -112,13 +108,13 @@ def _of_json_lines(block: Block, layout: Layout) -> Cells:
             fields, faults[len(rows)] = {}, _NOT_A_ROW
         else:
             lacking = [wanted for name, wanted in zip(names, layout.wanted) if name not in fields]  # noqa: B905
-            if lacking:
+            if lacking and not lenient:
                 fields, faults[len(rows)] = {}, f"{lacking[0]}: is missing"
-        table.append([_of_json(fields[name]) if fields else b"" for name in names])
+        table.append([_of_json(fields[name]) if name in fields else b"" for name in names])
         rows.append(row)
         lines.append(line)
     columns = list(zip(*table, strict=True)) if table else [()] * len(names)
-    return Cells(rows, columns, faults, lines)
+    return Cells(rows, list(map(as_text, columns)), faults, lines)
 
 
 def _of_json(value: msgspec.Raw) -> bytes:
@@ -129,16 +125,16 @@ def _of_json(value: msgspec.Raw) -> bytes:
 
 
 def _of_values(values: Values, layout: Layout) -> Cells:
+    filled = [
+        (line, row)
+        for line, row in enumerate(values.rows, start=values.line)
+        if any(value is not None for value in row)
+    ]
     columns = [
-        [_of_value(row[at]) if at < len(row) else b"" for row in values.rows]
+        as_text([_of_value(row[at]) if at < len(row) else b"" for _, row in filled])
         for at in layout.places
     ]
-    empty = {row for row, cells in enumerate(values.rows) if all(cell is None for cell in cells)}
-    kept = [row for row in range(len(values.rows)) if row not in empty]
-    return Cells(
-        (), [[column[row] for row in kept] for column in columns], {},
-        [values.line + row for row in kept],
-    )  # fmt: skip
+    return Cells((), columns, {}, [line for line, _ in filled])
 
 
 def _of_value(value: Any) -> bytes:
@@ -152,15 +148,9 @@ def _of_value(value: Any) -> bytes:
 
 
 def _of_batch(batch: Batch, layout: Layout) -> Cells:
-    columns = [_of_array(batch.rows.column(at)) for at in layout.places]
+    columns = [_as_text(batch.rows.column(at)).fill_null("") for at in layout.places]
     count = len(batch.rows)
     return Cells((), columns, {}, range(batch.line, batch.line + count))
-
-
-def _of_array(array: pa.Array) -> Column:
-    text = _as_text(array).fill_null("")
-    cells: Column = text.cast(pa.binary()).to_pylist()
-    return cells
 
 
 def _as_text(array: pa.Array) -> pa.Array:

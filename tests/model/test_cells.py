@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from model.regno.bulk import score_block
-from model.regno.columns.csv_rows import check
+from model.regno.columns.checked import check
 from model.tables.blocks import Block, blocks
-from model.tables.csv_cells import read_cells
+from model.tables.csv_cells import _careful, _quick, read_cells
 from model.tables.errors import TableRefused
 from tests.support.tables import (
     HEADER,
     as_csv,
     samples,
+    scored,
 )
 
 
@@ -28,7 +29,7 @@ def test_blocks_end_where_rows_end(lines: int) -> None:
     rows = [b'a,"x\ny"\n', b"b,c\n", b'd,"""\n\n"""\n', b"e"]
     cut = list(blocks(io.BytesIO(b"".join(rows)), lines))
     assert b"".join(block.text for block in cut) == b"".join(rows)
-    result = [row for block in cut for row in read_cells(block, 2).rows]
+    result = [row for block in cut for row in read_cells(block, 2, range(2)).rows]
     assert result == [row.removesuffix(b"\n") for row in rows[:3]] + [b"e,"]
     at = 2
     for block in cut:
@@ -40,9 +41,9 @@ def test_blocks_end_where_rows_end(lines: int) -> None:
 def test_cells_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerows(rows)
-    cells = read_cells(Block(out.getvalue().encode(), 2), 2)
+    cells = read_cells(Block(out.getvalue().encode(), 2), 2, range(2))
     assert cells.faults == {}
-    result = [[cell.decode() for cell in row] for row in zip(*cells.columns, strict=True)]
+    result = [list(row) for row in zip(*map(pa.Array.to_pylist, cells.columns), strict=True)]
     assert result == rows
 
 
@@ -57,15 +58,26 @@ def test_cells_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
 )
 def test_headers_that_are_refused(header: bytes, message: str) -> None:
     with pytest.raises(TableRefused, match=re.escape(message)):
-        score_block("", header, Block(b"", 2))
+        scored(header)
 
 
 def test_a_quote_without_partner_is_refused() -> None:
     line = as_csv(samples(1)).splitlines()[1]
     with pytest.raises(TableRefused, match="a quote at or after line 7 has no partner"):
-        score_block("", HEADER, Block(line + b',"x\n', 7))
+        read_cells(Block(line + b',"x\n', 7), 10, range(10))
     with pytest.raises(TableRefused, match="a quote at or after line 4 has no partner"):
         list(blocks(io.BytesIO(b'b\nb\n"\n' + b"a\n" * 20_000), 10))
+
+
+@given(st.text('a ,"\n\r\0', max_size=14).map(str.encode))
+def test_both_readers_of_csv_read_the_same(text: bytes) -> None:
+    block = Block(text, 2)
+    quick = _quick(block, 2, range(2), ",")
+    if quick is None:
+        return
+    careful = _careful(block, 2, range(2), ",")
+    for one, other in zip(quick, careful, strict=True):
+        assert list(one) == list(other)
 
 
 @given(st.lists(st.text('a,"\n\r\0', max_size=6).map(str.encode), max_size=12), st.integers(1, 4))
@@ -83,10 +95,11 @@ def test_any_bytes_are_cut_only_where_the_csv_module_ends_a_row(
 
 
 def rows_of(block: Block) -> list[object]:
-    """The line and the bytes of each row, and what is wrong with it."""
-    cells = read_cells(block, 2)
+    """The line and the bytes of each row, what is wrong with it, and its cells."""
+    cells = read_cells(block, 2, range(2))
     faults = [cells.faults.get(row, "") for row in range(len(cells.rows))]
-    return list(zip(cells.lines, cells.rows, faults, strict=True))
+    columns = [column.cast(pa.binary()).to_pylist() for column in cells.columns]
+    return list(zip(cells.lines, cells.rows, faults, *columns, strict=True))
 
 
 def test_a_bare_cell_may_hold_a_quote_before_a_cell_of_two_lines() -> None:
@@ -98,7 +111,7 @@ def test_a_lone_carriage_return_spoils_its_own_row_only() -> None:
     text = b'a,b\rc\nd,"e\nf"\ng,h\n'
     cut = list(blocks(io.BytesIO(text), 2))
     assert [block.text for block in cut] == [b'a,b\rc\nd,"e\nf"\n', b"g,h\n"]
-    result = [read_cells(block, 2) for block in cut]
+    result = [read_cells(block, 2, range(2)) for block in cut]
     assert [cells.faults for cells in result] == [{0: "the row is not readable CSV"}, {}]
 
 
@@ -140,7 +153,7 @@ def test_each_line_is_parsed_once(text: bytes, lines: int, monkeypatch: pytest.M
 
 
 def test_faults_that_are_known_stay() -> None:
-    cells = read_cells(Block(as_csv(samples(2)).partition(b"\n")[2], 2), 10)
+    cells = read_cells(Block(as_csv(samples(2)).partition(b"\n")[2], 2), 10, range(10))
     checked = check(cells.columns, {1: "known"})
     assert checked.usual.tolist() == [True, False]
     assert checked.faults == {1: "known"}

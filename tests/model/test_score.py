@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.regno import BUNDLED, RegnoScorer
-from model.regno.bulk import score_block
 from model.regno.request import FIELDS, LONGEST
-from model.tables.blocks import Block
 from tests.support.paths import ROOT
 from tests.support.server import eventually
 from tests.support.tables import (
@@ -27,6 +25,7 @@ from tests.support.tables import (
     read,
     run,
     samples,
+    scored,
 )
 
 CHANGES: list[dict[str, object]] = [
@@ -151,8 +150,8 @@ def test_bad_rows_are_counted_by_their_reasons() -> None:
     done = run("-", "-", "--processes", 2, "--chunk-rows", 4, given=as_csv(rows))
     *reasons, last = done.stderr.decode().splitlines()
     assert reasons == [
-        "  12 × recognition_accuracy: has a decimal comma, where a point is wanted",
-        "  3 × time_check: is empty",
+        "  12 × recognition_accuracy: has a decimal comma, where a point is wanted (first: line 2)",
+        "  3 × time_check: is empty (first: line 14)",
     ]
     assert "bad rows: 15;" in last
 
@@ -163,7 +162,7 @@ def test_of_many_reasons_the_ten_most_frequent_are_reported() -> None:
     done = run("-", "-", given=HEADER + b"\n".join(rows))
     *reasons, _ = done.stderr.decode().splitlines()
     assert len(reasons) == 11
-    assert reasons[0] == "  2 × the row has 11 cells, the header 10"
+    assert reasons[0] == "  2 × the row has 11 cells, the header 10 (first: line 3)"
     assert reasons[-1] == "  2 × other reasons"
 
 
@@ -225,9 +224,7 @@ def test_any_texts_in_any_cells(scorer: RegnoScorer, data: st.DataObject) -> Non
 def test_quotes_and_line_ends_and_bom(scorer: RegnoScorer, quoting: int, end: str) -> None:
     rows = samples(5)
     text = b"\xef\xbb\xbf" + as_csv(rows, quoting=quoting, lineterminator=end)
-    header, _, rest = text.partition(b"\n")
-    outcome = score_block("", header + b"\n", Block(rest, 2))
-    out = outcome.header + outcome.text
+    out, _ = scored(text)
     assert out.startswith(b"\xef\xbb\xbf")
     assert out.count(end.encode()) == out.count(b"\n") == 6
     # What stood there stands there still, to the byte.
@@ -263,10 +260,9 @@ def test_rows_of_too_many_or_too_few_cells(scorer: RegnoScorer) -> None:
 def test_text_that_is_not_utf8_is_a_fault_of_its_row() -> None:
     lines = as_csv(samples(3)).splitlines(keepends=True)
     bad = b"\xff\xfe" + lines[2]
-    outcome = score_block("", HEADER, Block(lines[1] + bad + lines[3], 2))
+    out, (outcome,) = scored(HEADER + lines[1] + bad + lines[3])
     assert outcome.faults == {"regno_recognize: must be UTF-8 text": 1}
-    second = outcome.text.splitlines()[1]
-    assert second == bad.rstrip(b"\n") + b',,,"regno_recognize: must be UTF-8 text"'
+    assert out.splitlines()[2] == bad.rstrip(b"\n") + b",,,regno_recognize: must be UTF-8 text"
 
 
 def test_a_last_line_without_end_and_no_rows_at_all() -> None:
@@ -298,14 +294,6 @@ def test_failures_leave_nothing_and_say_why(
     assert message in done.stderr.decode()
     assert target.read_bytes() == b"before"
     assert {path.name for path in tmp_path.iterdir()} <= {"in.csv", "out.csv"}
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_a_table_in_utf16_is_named(encoding: str, tmp_path: Path) -> None:
-    (tmp_path / "in.csv").write_bytes(as_csv(samples(3)).decode().encode(encoding))
-    done = run(tmp_path / "in.csv", tmp_path / "out.csv", expect=65)
-    reason = f"{tmp_path / 'in.csv'} is refused: it looks like UTF-16, not UTF-8"
-    assert done.stderr.decode() == f"python -m model.score: {reason}\n"
 
 
 def test_an_output_that_cannot_be_created(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from model.bulk.output import whole_file
-from model.bulk.workers import Work, scored
+from model.bulk.workers import Work, workers
 from model.regno import BUNDLED, RegnoScorer
-from model.regno.bulk import score_block
-from model.tables.blocks import Block, blocks, identity, read_header
+from model.regno.request import FIELDS
+from model.tables.blocks import identity
 from model.tables.csv_cells import _END
 from model.tables.errors import TableRefused
-from tests.support.tables import as_csv, assert_scored, read, run, samples
+from model.tables.output import Renderer
+from model.tables.table import open_table
+from tests.support.tables import as_csv, assert_scored, read, run, samples, scored
 
 
 def test_the_output_may_replace_the_input_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -54,20 +56,21 @@ def test_a_stray_quote_is_no_matter_wherever_blocks_end(
 def test_a_row_that_reads_like_the_end_of_a_block_is_a_bad_row() -> None:
     lines = as_csv(samples(4)).splitlines(keepends=True)
     lines.insert(2, f"{_END}\n".encode())
-    outcome = score_block("", lines[0], Block(b"".join(lines[1:]), 2))
-    assert (outcome.rows, sum(outcome.faults.values())) == (5, 1)
+    _, outcomes = scored(b"".join(lines))
+    assert (outcomes[0].rows, sum(outcomes[0].faults.values())) == (5, 1)
 
 
 def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(as_csv(samples(50)))
-    with path.open("rb") as file:
-        header = read_header(file)
-        work = Work("regno", str(BUNDLED), header, str(path), identity(file))
+    with open_table(path, FIELDS) as table, workers("regno", 1) as pool:
+        stream, layout = table.source.stream, table.layout
+        renderer = Renderer(layout, layout.format, ["negative", "positive", "error"])
+        work = Work("regno", str(BUNDLED), layout, renderer, str(path), identity(stream))
         (tmp_path / "new.csv").write_bytes(as_csv(samples(50)[::-1]))
         (tmp_path / "new.csv").replace(path)
         with pytest.raises(TableRefused, match="changed while"):
-            list(scored(work, blocks(file, 10), 1))
+            list(pool.scored(work, table.parcels(10)))
 
 
 def test_a_descriptor_of_this_process_is_read_by_it(scorer: RegnoScorer, tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from model.regno.bulk import score_block
-from model.tables.blocks import Block
 from tests.support.labelled import labelled, report, run, write
-from tests.support.tables import HEADER, as_csv, read
+from tests.support.tables import HEADER, as_csv, in_process
 
 Captured = pytest.CaptureFixture[str]
 BAD: list[tuple[int, dict[str, Any]]] = [
@@ -44,11 +42,7 @@ def test_bad_rows_are_reported_by_line_in_the_text_of_scoring(
     errors = _refused(tmp_path, rows, capsys)
     assert "4 of 400 rows are bad; --skip-bad leaves them out" in errors
     spoilt = [{k: v for k, v in rows[n].items() if k != "label"} for n, _ in BAD]
-    block = Block(as_csv(spoilt).partition(b"\n")[2], 2)
-    phrases = [
-        row["error"]
-        for row in read(score_block("", HEADER, block).header + score_block("", HEADER, block).text)
-    ]
+    phrases = [row["error"] for row in in_process(as_csv(spoilt))]
     # The header is line 1, and row 0 is line 2.
     lines = [f"  line {n + 2}: {w}" for (n, _), w in zip(BAD, phrases, strict=True)]
     assert errors.splitlines()[1:] == lines

@@ -9,12 +9,18 @@ from typing import Any
 
 import msgspec
 
-from model.regno import RegnoScorer
-from model.regno.bulk import score_block
+from model.bulk.outcome import Outcome
+from model.bulk.workers import ERROR, Work, outcome_of
+from model.regno import BUNDLED, RegnoScorer
 from model.regno.request import FIELDS, from_fields
+from model.regno.review.detail import Detail
+from model.regno.score import Score
 from model.regno.training.simulate import simulate
 from model.request_decoder import invalid_request
-from model.tables.blocks import Block
+from model.tables.cells import Cells, cells_of
+from model.tables.format import Options
+from model.tables.output import Renderer
+from model.tables.table import open_table
 from tests.support.paths import ROOT
 
 HEADER = ",".join(FIELDS).encode() + b"\n"
@@ -76,10 +82,27 @@ def assert_scored(
         assert {**scores, "error": got["error"]} == expected(scorer, row)
 
 
-def in_process(text: bytes) -> list[dict[str, str]]:
-    header, _, rest = text.partition(b"\n")
-    outcome = score_block("", header + b"\n", Block(rest, 2))
-    return read(outcome.header + outcome.text)
+def in_process(text: bytes, rows: int = 5000, *, detail: bool = False) -> list[dict[str, str]]:
+    """The rows of a CSV file with the new cells, scored in this process."""
+    return read(scored(text, rows, detail=detail)[0])
+
+
+def scored(text: bytes, rows: int = 5000, *, detail: bool = False) -> tuple[bytes, list[Outcome]]:
+    """The output of a CSV file, scored in this process, and its outcomes."""
+    with open_table(io.BytesIO(text), FIELDS, Options(",", "utf-8", ".")) as table:
+        fields = (Detail if detail else Score).__struct_fields__
+        renderer = Renderer(table.layout, table.layout.format, [*fields, ERROR])
+        costs = {"network_wrong": 1, "camera_wrong": 1, "manual": 0.3} if detail else None
+        work = Work("regno", str(BUNDLED), table.layout, renderer, costs=costs)
+        outcomes = [outcome_of(work, parcel) for parcel in table.parcels(rows)]
+    return renderer.header + b"".join(outcome.content for outcome in outcomes), outcomes
+
+
+def cells(text: bytes) -> Cells:
+    """The cells of a CSV file that is scored."""
+    with open_table(io.BytesIO(text), FIELDS, Options(",", "utf-8", ".")) as table:
+        (parcel,) = [parcel for parcel in table.parcels(5000) if parcel.text]  # type: ignore[union-attr]
+        return cells_of(parcel, table.layout)
 
 
 # What a row may hold that is unusual or wrong.

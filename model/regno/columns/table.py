@@ -37,6 +37,7 @@ class Columns(NamedTuple):
 
     `accuracy` (0 to 100), `confidence` (0 to 1) and `direction` (0 or 1) are arrays of shape
     (n,); so are `day` (the ordinal of the date), `month` (0 is January) and `hour` (0 to 23).
+    `camera_type` and `camera_class` may be Categoricals.
     """
 
     camera: Sequence[str]
@@ -45,8 +46,8 @@ class Columns(NamedTuple):
     confidence: Array
     character_scores: Lists
     length_scores: Lists
-    camera_type: Sequence[str]
-    camera_class: Sequence[str]
+    camera_type: Sequence[str] | pd.Categorical
+    camera_class: Sequence[str] | pd.Categorical
     day: Array
     month: Array
     hour: Array
@@ -102,11 +103,13 @@ def _column(parts: "_Parts", name: str, kind: str) -> Any:
     if name not in _STRINGS:
         return values
     if kind == "categorical":
-        return values if isinstance(values, pd.Categorical) else _categorical(values)
+        return _categorical(values)
     return pd.Series(np.asarray(values, dtype=object), dtype=object)
 
 
-def _categorical(values: Sequence[str]) -> Any:
+def _categorical(values: Sequence[str] | pd.Categorical) -> Any:
+    if isinstance(values, pd.Categorical):
+        return values
     codes, distinct = pd.factorize(np.fromiter(values, dtype=object, count=len(values)))
     return _coded(codes, distinct)
 

@@ -12,10 +12,11 @@ from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from model.names import PLATE
 from model.redaction import is_whole_plate
-from model.regno.columns.csv_rows import check
+from model.regno.columns.checked import check
 from model.regno.columns.table import Columns, TableMaker
 from model.regno.doubts.finder import Doubts, usual_lengths
 from model.regno.doubts.ranges import ANY
@@ -224,14 +225,15 @@ def _part(cells: Cells, label: str, labels_of: Labels) -> _Part:
     """The rows of a parcel as one part, none when it has no good row."""
     if not cells.lines:
         return _Part([], [], [])
-    fields, (given, *others) = cells.columns[: len(FIELDS)], cells.columns[len(FIELDS) :]
+    texts = [column.cast(pa.binary()).to_pylist() for column in cells.columns]
+    fields, (given, *others) = texts[: len(FIELDS)], texts[len(FIELDS) :]
     labels = labels_of.of(given)
     plates = _plates(fields)
     named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}
     unlabelled = np.flatnonzero(labels < 0).tolist()
     unnamed = {row: f"{label}: {labels_of.fault(given[row])}" for row in unlabelled}
     known = named | unnamed | cells.faults
-    checked = check(fields, known)
+    checked = check(cells.columns[: len(FIELDS)], known)
     counts = {name: len(at) for name, at in plates.items()}
     faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
     good = np.array(

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from model.errors import DataRefused
 from model.redaction import is_whole_plate
-from model.regno.columns.csv_rows import check
+from model.regno.columns.checked import check
 from model.regno.drift.counter import OTHER, SCORE, DriftCounter, Variable
 from model.regno.drift.reference import of_columns
 from model.regno.features import CALENDAR

@@ -1,0 +1,325 @@
+"""Tables written in any form: the rows as they were, and new columns behind them.
+
+Rows of CSV and JSON lines that stay in their form keep each byte. Otherwise their cells are
+written: those of CSV and JSON lines as text, those of Parquet and Excel as what they are.
+"""
+
+import codecs
+import gzip
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Protocol, TypeAlias
+
+import msgspec
+import numpy as np
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from model.tables.cells import Cells, cells_of
+from model.tables.errors import TableRefused
+from model.tables.format import Format, Kind
+from model.tables.table import Batch, Layout, Parcel, Values
+
+# An array of numbers, or a sequence of texts, numbers and None.
+Column: TypeAlias = Any
+
+FORMATS: Final[Mapping[str, Kind]] = {
+    "csv": "CSV",
+    "jsonl": "JSON lines",
+    "parquet": "Parquet",
+    "xlsx": "Excel",
+}
+_SUFFIXES: Final[Mapping[str, Kind]] = {
+    **{f".{name}": kind for name, kind in FORMATS.items()},
+    ".tsv": "CSV",
+    ".ndjson": "JSON lines",
+    ".pq": "Parquet",
+}
+_TEXTS: Final = frozenset(("CSV", "JSON lines"))
+_EXCEL_ROWS: Final = 1_048_576
+_QUOTED: Final = re.compile(rb'[\r\n"]')
+_TOO_MANY: Final = "Excel holds at most 1,048,575 rows: name a .csv or .parquet file"
+
+
+def output_format(path: Path, given: Format, wanted: str = "") -> Format:
+    """The form of an output: as wanted (of `FORMATS`), else by the suffix, else as the input is.
+
+    CSV is written as the input is if that is CSV, too; else with commas, in UTF-8.
+    """
+    packed = path.suffix.lower() == ".gz"
+    suffix = (Path(path.stem) if packed else path).suffix.lower()
+    kind = FORMATS[wanted] if wanted else _SUFFIXES.get(suffix, given.kind)
+    if kind not in _TEXTS:
+        return Format(kind)
+    if kind == given.kind:
+        found = given._replace(gzip=packed)
+    else:
+        found = Format(kind, "," if kind == "CSV" else "", "utf-8", gzip=packed)
+    return found._replace(sep="\t") if suffix == ".tsv" else found
+
+
+class Renderer:
+    """Makes the output of parcels. Workers have one each: it is pickled."""
+
+    def __init__(self, layout: Layout, out: Format, added: Sequence[str]) -> None:
+        """`added` are the names of the new columns, the last of which is for errors.
+
+        Raises TableRefused if the file has one of them.
+        """
+        if taken := [name for name in added if name in layout.names]:
+            raise TableRefused(f"it already has the output's columns: {', '.join(taken)}")
+        self._layout = layout
+        self._out = out
+        self.added = added
+        crlf = layout.header.endswith(b"\r\n") and out.kind == "CSV"
+        self._end = b"\r\n" if crlf else b"\n"
+
+    @property
+    def header(self) -> bytes:
+        """The first line of CSV, b"" of other forms."""
+        if self._out.kind != "CSV":
+            return b""
+        if self._keeps_bytes:
+            old = self._layout.header.removesuffix(b"\n").removesuffix(b"\r")
+        else:
+            old = self._sep.join(self._quoted(name.encode()) for name in self._layout.names)
+        return self._sep.join((old, *(name.encode() for name in self.added))) + self._end
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns."""
+        return [*self._layout.names, *self.added]
+
+    def render(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> Any:
+        """The output of a parcel: bytes, a RecordBatch, or rows of values.
+
+        `new` are the new columns; None and NaN stand for nothing.
+        """
+        if self._out.kind == "CSV":
+            return self._csv(parcel, cells, new)
+        if self._out.kind == "JSON lines":
+            return self._json_lines(parcel, cells, new)
+        if self._out.kind == "Parquet":
+            return self._batch(parcel, new)
+        return self._values(parcel, new)
+
+    @property
+    def _keeps_bytes(self) -> bool:
+        given = self._layout.format
+        return given.kind == self._out.kind and given.sep == self._out.sep
+
+    @property
+    def _sep(self) -> bytes:
+        return self._out.sep.encode()
+
+    def _csv(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> bytes:
+        rows: Any = cells.rows
+        if not self._keeps_bytes:
+            columns = [list(map(self._quoted, column)) for column in self._old(parcel)]
+            rows = map(self._sep.join, zip(*columns, strict=True))
+        added = [self._new(column) for column in new.values()]
+        lines = map(self._sep.join, zip(rows, *added, strict=True))
+        return b"".join(line + self._end for line in lines)
+
+    def _new(self, column: Column) -> list[bytes]:
+        if not len(column):
+            return []
+        if isinstance(column, np.ndarray):
+            # One call for all numbers, several times as quick as repr: the shortest text that gives
+            # the same double again, as in the replies over HTTP. JSON has null for NaN.
+            numbers = msgspec.json.encode(column.tolist())[1:-1].split(b",")
+            cells = [b"" if number == b"null" else number for number in numbers]
+        else:
+            cells = [_text(value) for value in column]
+        if self._out.decimal == "," and _is_of_numbers(column):
+            cells = [cell.replace(b".", b",") for cell in cells]
+        elif isinstance(column, np.ndarray) or not any(column):
+            return cells
+        return list(map(self._quoted, cells))
+
+    def _quoted(self, cell: bytes) -> bytes:
+        if self._sep in cell or _QUOTED.search(cell):
+            return b'"' + cell.replace(b'"', b'""') + b'"'
+        return cell
+
+    def _json_lines(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> bytes:
+        added = zip(*(map(_value, column) for column in new.values()), strict=True)
+        lines = []
+        if self._keeps_bytes:
+            for row, values in zip(cells.rows, added, strict=True):
+                tail = msgspec.json.encode(dict(zip(self.added, values, strict=True)))
+                lines.append(_joined(row, tail))
+        else:
+            old = zip(*self._old_values(parcel), strict=True)
+            for before, values in zip(old, added, strict=True):
+                whole = dict(zip(self.names, (*before, *values), strict=True))
+                lines.append(msgspec.json.encode(whole, enc_hook=str))
+        return b"".join(line + b"\n" for line in lines)
+
+    def _batch(self, parcel: Parcel, new: Mapping[str, Column]) -> pa.RecordBatch:
+        if isinstance(parcel, Batch):
+            old = parcel.rows.columns
+        else:
+            old = [_lenient(column) for column in self._old(parcel)]
+        added = [
+            pa.array(map(_value, column), pa.float64() if _is_of_numbers(column) else pa.string())
+            for column in new.values()
+        ]
+        return pa.RecordBatch.from_arrays([*old, *added], self.names)
+
+    def _values(self, parcel: Parcel, new: Mapping[str, Column]) -> list[list[Any]]:
+        old = zip(*self._old_values(parcel), strict=True)
+        added = zip(*(map(_value, column) for column in new.values()), strict=True)
+        return [[*before, *values] for before, values in zip(old, added, strict=True)]
+
+    def _old(self, parcel: Parcel) -> list[list[bytes]]:
+        """All columns of the file as text."""
+        layout = self._layout._replace(
+            wanted=self._layout.names,
+            places=range(len(self._layout.names)),
+            format=self._layout.format._replace(decimal=".", list_decimal="."),
+        )
+        columns = cells_of(parcel, layout, lenient=True).columns
+        return [column.cast(pa.binary()).to_pylist() for column in columns]
+
+    def _old_values(self, parcel: Parcel) -> list[list[Any]]:
+        """All columns of the file as values."""
+        if isinstance(parcel, Batch):
+            return [column.to_pylist() for column in parcel.rows.columns]
+        if isinstance(parcel, Values):
+            rows = [row for row in parcel.rows if any(value is not None for value in row)]
+            width = len(self._layout.names)
+            padded = [[*row[:width], *[None] * (width - len(row))] for row in rows]
+            return [list(column) for column in zip(*padded, strict=True)] or [[]] * width
+        return [[cell.decode(errors="replace") for cell in c] for c in self._old(parcel)]
+
+
+def _is_of_numbers(column: Column) -> bool:
+    if isinstance(column, np.ndarray):
+        return True
+    first = next((value for value in column if value is not None), None)
+    return isinstance(first, float | int)
+
+
+def _text(value: Any) -> bytes:
+    if value is None:
+        return b""
+    return repr(value).encode() if isinstance(value, float) else str(value).encode()
+
+
+def _value(value: Any) -> Any:
+    """None where there is nothing, and else a value of Python's."""
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    return value
+
+
+def _joined(row: bytes, tail: bytes) -> bytes:
+    """An object with more members; what is no object is left out."""
+    row = row.strip()
+    if not (row.startswith(b"{") and row.endswith(b"}")):
+        return tail
+    inner = row[1:-1].strip()
+    return b"{" + inner + (b"," if inner else b"") + tail[1:]
+
+
+def _lenient(column: Sequence[bytes]) -> pa.Array:
+    return pa.array([cell.decode(errors="replace") for cell in column], pa.string())
+
+
+class Writer(Protocol):
+    """Writes what a `Renderer` made, in order. `close` writes the rest."""
+
+    def write(self, content: Any, /) -> None:
+        """Write the output of a parcel."""
+
+    def close(self) -> None:
+        """Write what is left to be written; the file stays open."""
+
+
+def writer(file: BinaryIO, out: Format, renderer: Renderer, sheet: str = "scores") -> Writer:
+    """What writes an output to a file."""
+    if out.kind == "Parquet":
+        return _ParquetWriter(file)
+    if out.kind == "Excel":
+        return _ExcelWriter(file, renderer, sheet)
+    return _TextWriter(file, out, renderer.header)
+
+
+class _TextWriter:
+    def __init__(self, file: BinaryIO, out: Format, header: bytes) -> None:
+        self._file: Any = gzip.GzipFile(fileobj=file, mode="wb", mtime=0) if out.gzip else file
+        self._packed = out.gzip
+        self._encode: Callable[[bytes], bytes] = bytes
+        if out.encoding not in {"utf-8", "utf-8-sig"}:
+            encoder = codecs.getincrementalencoder(out.encoding)(errors="surrogateescape")
+            self._encode = lambda text: encoder.encode(text.decode(errors="surrogateescape"))
+        self._left = header
+
+    def write(self, content: bytes, /) -> None:
+        self._file.write(self._encode(self._left + content))
+        self._left = b""
+
+    def close(self) -> None:
+        if self._left:
+            self.write(b"")
+        if self._packed:
+            self._file.close()
+
+
+class _ParquetWriter:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._writer: Any = None
+
+    def write(self, content: pa.RecordBatch, /) -> None:
+        if self._writer is None:
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, content.schema)
+        self._writer.write_batch(content)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+class _ExcelWriter:
+    def __init__(self, file: BinaryIO, renderer: Renderer, sheet: str) -> None:
+        self._file = file
+        self._book = openpyxl.Workbook(write_only=True)
+        self._sheet = self._book.create_sheet(sheet)
+        self._rows = 1
+        self._sheet.append(renderer.names)
+
+    def write(self, content: Sequence[Sequence[Any]], /) -> None:
+        self._rows += len(content)
+        if self._rows > _EXCEL_ROWS:
+            raise TableRefused(_TOO_MANY)
+        for row in content:
+            self._sheet.append([self._cell(value) for value in row])
+
+    def close(self) -> None:
+        made = io.BytesIO()
+        self._book.save(made)
+        self._file.write(made.getbuffer())
+
+    def _cell(self, value: Any) -> Any:
+        if isinstance(value, float):
+            # openpyxl would write sixteen digits, which are not always enough.
+            return self._of_type(repr(value), "n")
+        if isinstance(value, str):
+            return self._of_type(ILLEGAL_CHARACTERS_RE.sub("\ufffd", value), "s")
+        if isinstance(value, list | dict):
+            return self._of_type(msgspec.json.encode(value).decode(), "s")
+        return value
+
+    def _of_type(self, text: str, kind: str) -> Any:
+        # A text that begins with "=" is no formula.
+        cell = WriteOnlyCell(self._sheet, text)
+        cell.data_type = kind
+        return cell
