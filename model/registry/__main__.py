@@ -150,13 +150,13 @@ def _add_file(add: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--vocabulary-from",
         type=Path,
-        metavar="CSV",
+        metavar="FILE",
         help="readings whose camera types and classes the model knows, if it has no manifest",
     )
     add.add_argument(
         "--reference-from",
         type=Path,
-        metavar="CSV",
+        metavar="FILE",
         help="readings whose distributions become the drift reference, instead of its manifest's",
     )
     add.add_argument(

@@ -1,8 +1,6 @@
-"""A sample of readings in a CSV file, such as the customer's own test rows; labels are ignored."""
+"""A sample of readings in a file, such as the customer's own test rows; labels are ignored."""
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
-from io import TextIOWrapper
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,33 +8,33 @@ import msgspec
 
 from model.errors import ModelRefused
 from model.regno.request import FIELDS, Reading, from_fields
-from model.utf8 import UTF16, looks_like_utf16
+from model.tables.cells import cells_of
+from model.tables.errors import TableRefused
+from model.tables.table import open_table
 
-# Of a header.
-_START: Final = 64
+_PARCEL_ROWS: Final = 5_000
 
 
 def read(sample: Path) -> Iterator[Reading | None]:
-    """Each row of a CSV file, None for one that is no reading. Raises ModelRefused."""
+    """Each row of a file of any form that `model.tables` knows, None for one that is no reading.
+
+    Raises ModelRefused for a file that is no such table.
+    """
     try:
-        with sample.open("rb") as file:
-            if looks_like_utf16(file.peek(_START)[:_START]):
-                raise ModelRefused(f"{sample} can't be read as CSV: {UTF16}")
-            rows = csv.DictReader(TextIOWrapper(file, "utf-8-sig", newline=""))
-            _check_header(rows.fieldnames or (), sample)
-            for row in rows:
-                yield _reading(row)
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise ModelRefused(f"{sample} can't be read as CSV in UTF-8") from error
+        with open_table(sample, FIELDS) as table:
+            for parcel in table.parcels(_PARCEL_ROWS):
+                cells = cells_of(parcel, table.layout)
+                for at, row in enumerate(zip(*cells.columns, strict=True)):
+                    yield None if at in cells.faults else _reading(row)
+    except TableRefused as reason:
+        raise ModelRefused(f"{sample} can't be read: {reason}") from reason
+    except OSError as error:
+        raise ModelRefused(f"{sample} can't be read: {error.strerror or error}") from error
 
 
-def _check_header(names: Sequence[str], sample: Path) -> None:
-    if missing := [name for name in FIELDS if name not in names]:
-        raise ModelRefused(f"the header of {sample} lacks {', '.join(missing)}")
-
-
-def _reading(row: Mapping[str, str]) -> Reading | None:
+def _reading(row: Sequence[bytes]) -> Reading | None:
     try:
-        return from_fields(**{name: row[name] for name in FIELDS})
-    except msgspec.ValidationError:
+        cells = [cell.decode() for cell in row]
+        return from_fields(**dict(zip(FIELDS, cells, strict=True)))
+    except (UnicodeError, msgspec.ValidationError):
         return None
