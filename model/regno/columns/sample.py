@@ -24,7 +24,8 @@ def read(sample: Path) -> Iterator[Reading | None]:
         with open_table(sample, FIELDS) as table:
             for parcel in table.parcels(_PARCEL_ROWS):
                 cells = cells_of(parcel, table.layout)
-                for at, row in enumerate(zip(*cells.columns, strict=True)):
+                columns = [column.to_pylist() for column in cells.columns]
+                for at, row in enumerate(zip(*columns, strict=True)):
                     yield None if at in cells.faults else _reading(row)
     except TableRefused as reason:
         raise ModelRefused(f"{sample} can't be read: {reason}") from reason
@@ -32,9 +33,9 @@ def read(sample: Path) -> Iterator[Reading | None]:
         raise ModelRefused(f"{sample} can't be read: {error.strerror or error}") from error
 
 
-def _reading(row: Sequence[bytes]) -> Reading | None:
+def _reading(row: Sequence[str | bytes]) -> Reading | None:
     try:
-        cells = [cell.decode() for cell in row]
+        cells = [cell.decode() if isinstance(cell, bytes) else cell for cell in row]
         return from_fields(**dict(zip(FIELDS, cells, strict=True)))
     except (UnicodeError, msgspec.ValidationError):
         return None
