@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import msgspec
-import openpyxl
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -143,6 +142,8 @@ def excel_rows(file: BinaryIO) -> tuple[list[str], Iterator[tuple[int, Sequence[
 
     Raises TableRefused.
     """
+    import openpyxl  # noqa: PLC0415 - what serves reads no Excel, and should not keep it in memory
+
     try:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         rows = enumerate(book.worksheets[0].iter_rows(values_only=True), start=1)
