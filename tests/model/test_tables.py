@@ -282,3 +282,23 @@ def test_options_that_make_no_sense(option: tuple[str, str], capsys: Any) -> Non
     with pytest.raises(SystemExit):
         parser.parse_args(option)
     assert repr(option[1]) in capsys.readouterr().err
+
+
+def _with_days_first(text: str) -> str:
+    """Times as an office program writes them: 1.08.2021 9:02:59."""
+    return re.sub(
+        r"(\d{4})-0?(\d\d?)-0?(\d\d?) 0?(\d\d?):(\d\d)",
+        lambda found: "{2}.{1:0>2}.{0} {3}:{4}".format(*found.groups()),
+        text,
+    )
+
+
+def test_times_with_the_day_first_are_read() -> None:
+    """As `1.08.2021 9:02:59`, the form of office programs in many countries."""
+    text = _with_days_first(_csv(";").decode())
+    assert len(re.findall(r"\d\.\d\d\.20\d\d \d\d?:", text)) == len(ROWS)
+    contents = read(io.BytesIO(text.encode()), "label", lambda _: None)
+    wanted = read(io.BytesIO(_csv()), "label", lambda _: None)
+    assert contents.faults == []
+    pd.testing.assert_frame_equal(contents.rows.table, wanted.rows.table, check_exact=True)
+    assert contents.rows.times.tolist() == wanted.rows.times.tolist()
