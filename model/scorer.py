@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from model.capture import Captured
 from model.errors import InvalidRequest, ModelRefused
 from model.request_decoder import RequestDecoder
 
@@ -365,6 +366,10 @@ class Model(Protocol):
     def read_requests(self, path: Path, /) -> Iterator[Request | None]:
         """The requests of a CSV file, None for a row that is none. Raises ModelRefused."""
         raise ModelRefused(f"{self.name} reads no requests from {path}")
+
+    def write_captured(self, path: Path, rows: Sequence[Captured], *, plates: bool) -> None:
+        """Write live requests to a new file, personal data only if `plates`. Raises OSError."""
+        raise ModelRefused(f"{self.name} writes no requests: {path}, {len(rows)} rows, {plates}")
 
     def gate(
         self,

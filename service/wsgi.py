@@ -15,6 +15,7 @@ from flask import Flask
 
 from model import ModelRefused, catalog
 from model.registry import check_model
+from model.scorer import Model
 from service import endpoints
 from service.app import Parts, create_app, create_metrics_app
 from service.config.settings import Settings, SettingsError, refuse_start, variable
@@ -23,6 +24,7 @@ from service.overload.admission import Admission
 from service.rollout.rollout_state import rollout_state
 from service.rollout.startup import Served, has_live, initial_scorer
 from service.runtime import runtime
+from service.scoring.capture import Capture
 from service.scoring.core import decisions_of
 from service.scoring.live import Slot
 from service.server.request import Request
@@ -114,6 +116,16 @@ def _others(settings: Settings, metrics: Metrics, admission: Admission) -> Itera
         yield Served(model, slot, rollout_state(name))
 
 
+def _capture(model: Model, settings: Settings, metrics: Metrics) -> Capture | None:
+    """What captures the default model's rows, None unless it is set. Raises SettingsError."""
+    if not settings.capture:
+        return None
+    if not settings.capture_dir:
+        reason = f"{variable('capture')} is set, and this names no folder for it"
+        raise SettingsError(variable("capture_dir"), reason)
+    return Capture(model, settings, metrics.count_captured)
+
+
 def build() -> Application:
     """The app. Stops the process when a setting can't be used."""
     try:
@@ -126,6 +138,7 @@ def build() -> Application:
         scorer = load_scorer(settings, metrics)
         scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
+        slot.capture = _capture(default, settings, metrics)
         others = tuple(_others(settings, metrics, admission))
     except SettingsError as error:
         refuse_start(error)

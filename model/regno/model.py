@@ -5,7 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.regno import golden, manifest_builder
+from model.capture import Captured
+from model.regno import capture_file, golden, manifest_builder
 from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits, Parity
@@ -96,6 +97,10 @@ class RegnoModel(Model):
     def read_requests(self, path: Path, /) -> Iterator[Reading | None]:
         """The readings of a CSV file, None for a row that is none. Raises ModelRefused."""
         return sample.read(path)
+
+    def write_captured(self, path: Path, rows: Sequence[Captured], *, plates: bool) -> None:
+        """Write live readings to a Parquet file, their plates only if asked to. Raises OSError."""
+        capture_file.write(path, rows, plates=plates)
 
     def gate(
         self,

@@ -273,6 +273,34 @@ class Settings(Struct, frozen=True):
             description="Rows that may wait for the shadow model in each worker; more are dropped.",
         ),
     ] = 1000
+    capture: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of the scored rows that are written to SCORING_CAPTURE_DIR as "
+            "Parquet, to train on; 0: none.",
+        ),
+    ] = 0.0
+    capture_dir: Annotated[
+        str, Meta(description="Folder of these files, for this user alone (mode 0700).")
+    ] = ""
+    capture_plates: Annotated[
+        Literal["no", "yes"],
+        Meta(
+            description="Whether they hold the plates; no: digits and letters are exchanged for "
+            "random ones, in each row anew."
+        ),
+    ] = "no"
+    capture_mb: Annotated[
+        int,
+        Meta(
+            ge=1, description="Greatest size of these files, in MiB; the oldest ones are removed."
+        ),
+    ] = 1024
+    capture_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days after which these files are removed.")
+    ] = 30
 
     def __repr__(self) -> str:
         """Names and values, secrets masked."""

@@ -109,11 +109,15 @@ def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
     contained("files", multiprocess.rewrite_removed)
     for live in parts.slot.served:
         contained("drift", live.behaviour.publish)
+    if parts.slot.capture:
+        contained("capture", parts.slot.capture.publish)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """In a worker: write the last counts and lines, and send waiting reports and spans."""
     worker.each_second([], 0)
+    if capture := _parts().slot.capture:
+        contained("capture", capture.close)
     contained("log", worker.log.lines.flush)
     contained("reports", reports.stop)
     contained("traces", traces.stop)

@@ -70,14 +70,16 @@ class Scoring:
             raise
         record.predict_seconds = perf_counter() - began
         live.scored([row], [score])
-        self.scored(live, scored, score)
+        self.scored(live, scored, score, record)
         return self.outcome(live, request, score, record, detail=detail)
 
-    def scored(self, live: Live, request: Request, score: Any) -> None:
+    def scored(self, live: Live, request: Request, score: Any, record: Record) -> None:
         """Hand on a request that has its score, as it was scored."""
         self._slot.recent.append(request)
         if self._slot.shadow:
             self._slot.shadow.offer(request, score, live.version)
+        if self._slot.capture:
+            self._slot.capture.offer(record.request_id, 0, request, score, live.version)
 
     def outcome(
         self, live: Live, request: Request, score: Any, record: Record, *, detail: bool
@@ -130,19 +132,28 @@ class Scoring:
         except Exception:
             self._metrics.failed(len(requests))
             raise
-        self._hand_on(live, requests, results)
+        self._hand_on(live, requests, results, record)
         if len(requests) == len(items):
             return [*results]
         scored = iter(results)
         return [item if isinstance(item, InvalidRequest) else next(scored) for item in items]
 
-    def _hand_on(self, live: Live, requests: Sequence[Request], results: Sequence[Outcome]) -> None:
+    def _hand_on(
+        self,
+        live: Live,
+        requests: Sequence[Request],
+        results: Sequence[Outcome],
+        record: Record,
+    ) -> None:
         pairs = zip(requests, results, strict=True)
         self._slot.recent.extend(
             request for request, got in pairs if not isinstance(got, InvalidRequest)
         )
         if self._slot.shadow:
             self._slot.shadow.offer_all(requests, results, live.version)
+        if self._slot.capture:
+            first = record.rows - len(requests)
+            self._slot.capture.offer_all(record.request_id, first, requests, results, live.version)
 
     def _by_rows(self, live: Live, requests: list[Request], record: Record) -> list[Outcome]:
         began = perf_counter()

@@ -10,6 +10,7 @@ from service.scoring.recent import recent as place_for
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from service.scoring.capture import Capture
     from service.scoring.shadow import Shadow
 
 
@@ -57,6 +58,7 @@ class Slot:
         self._former: Live | None = None
         self.current = self.prepare(scorer)
         self.shadow: Shadow | None = None
+        self.capture: Capture | None = None
         self.recent = place_for(recent, scorer.memory_of)
         self.warm = False
 

@@ -19,7 +19,7 @@ from service.telemetry.metrics.uncounted import uncounted
 # What a worker does each second, and at its end.
 PARTS: Final = (
     *("heartbeat", "master", "connections", "keys", "requests", "stages", "process", "files"),
-    *("drift", "log", "reports", "traces"),
+    *("drift", "capture", "log", "reports", "traces"),
 )
 
 
@@ -64,6 +64,13 @@ class Metrics:
             registry=self.registry,
         )
         self._keys_reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
+        captured = Counter(
+            "scoring_capture_rows",
+            "Rows that were picked for the capture: written to a file, or dropped.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._captured = {result: captured.labels(result) for result in ("written", "dropped")}
         self._dropped_lines = Counter(
             "scoring_log_lines_dropped",
             "Lines of the log that were dropped since their reader stood still.",
@@ -94,6 +101,10 @@ class Metrics:
     def count_keys_reload(self, result: str) -> None:
         """Count a check of the keys file by its result, `loaded` or `refused`."""
         self._keys_reloads[result].inc()
+
+    def count_captured(self, result: str, rows: int) -> None:
+        """Count rows of the capture as `written` or `dropped`."""
+        self._captured[result].inc(rows)
 
     def count_failure(self, part: str) -> None:
         """Count a failure in a part of the background work."""

@@ -88,6 +88,11 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "release": ("1.2.3+a", "1.2.3+a"),
     "shadow_share": ("0.1", 0.1),
     "shadow_queue_rows": ("50", 50),
+    "capture": ("0.1", 0.1),
+    "capture_dir": ("/srv/captured", "/srv/captured"),
+    "capture_plates": ("yes", "yes"),
+    "capture_mb": ("10", 10),
+    "capture_days": ("7", 7),
 }
 
 
