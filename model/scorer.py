@@ -8,12 +8,11 @@ are types of the model's own: who calls hands them on and does not look into the
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from model.capture import Captured
 from model.errors import InvalidRequest, ModelRefused
 from model.request_decoder import RequestDecoder
 
@@ -26,6 +25,22 @@ Request: TypeAlias = Any
 # A request's features, and those of many requests as a table.
 Row: TypeAlias = Any
 Table: TypeAlias = Any
+
+
+class Captured(NamedTuple):
+    """A live request as it was scored.
+
+    `request_id` is that of the access log and the reply; `row` is its place among the readable rows
+    of that request, from 0. `captured` is a time of the epoch in seconds, `model` the version that
+    scored.
+    """
+
+    request_id: str
+    row: int
+    captured: float
+    model: str
+    positive: float
+    request: Any
 
 
 class Score(Protocol):

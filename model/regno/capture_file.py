@@ -7,10 +7,10 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, Final
 
-from model.capture import Captured
 from model.redaction import is_whole_plate
 from model.regno.plates import TWINS
 from model.regno.request import Reading, WallClock
+from model.scorer import Captured
 
 # Signs that are exchanged among themselves, those that look alike in the same way. D stays: formats
 # know it.

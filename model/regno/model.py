@@ -5,7 +5,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.capture import Captured
 from model.regno import capture_file, golden, manifest_builder
 from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
@@ -20,7 +19,7 @@ from model.regno.schema import components
 from model.regno.score import Score
 from model.regno.scorer import RegnoScorer
 from model.request_decoder import RequestDecoder
-from model.scorer import Model
+from model.scorer import Captured, Model
 
 if TYPE_CHECKING:
     from model.bulk.outcome import Scored

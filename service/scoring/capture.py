@@ -14,8 +14,7 @@ from time import gmtime, monotonic, strftime, time
 from typing import Any, Final
 
 from model import InvalidRequest
-from model.capture import Captured
-from model.scorer import Model, Request
+from model.scorer import Captured, Model, Request
 from service.config.settings import Settings
 from service.telemetry.failures import log_failure
 
