@@ -43,13 +43,13 @@ def test_a_feature_set_is_chosen_by_option_and_by_file(folder: Path, chosen: str
     (folder / "tiny.toml").write_text(by_file, encoding="utf-8")
     model = folder / "option/regno.cbm"
     assert run(folder, "--against", model, out="file") == 0
-    scorer = RegnoScorer.load(model, warm=True)
     names = [name for name in SETS[chosen] if name != "camera_tail"]
-    assert scorer.table.features == [(name, KINDS[name]) for name in names]
-    assert scores(folder / "file/regno.cbm", ROWS) == scores(model, ROWS)
-    assert report(folder / "file")["against"]["flips"] == 0
-    chosen_features = report(folder / "option")["parameters"]["features"]
-    assert chosen_features == {"set": chosen, "without": ["camera_tail"]}
+    for out in ("option", "file"):
+        scorer = RegnoScorer.load(folder / out / "regno.cbm", warm=True)
+        assert scorer.table.features == [(name, KINDS[name]) for name in names]
+        chosen_features = report(folder / out)["parameters"]["features"]
+        assert chosen_features == {"set": chosen, "without": ["camera_tail"]}
+    assert report(folder / "file")["against"]["measures"].keys() >= {"auc"}
 
 
 def test_a_model_of_one_set_is_compared_with_one_of_another(folder: Path) -> None:
