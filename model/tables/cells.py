@@ -24,17 +24,15 @@ _DECIMALS: Final = rb"-?\d+(?:,\d+)?(?:[eE][-+]?\d+)?"
 _SPACED_LIST: Final = re.compile(
     rb"\s*\[\s*(?:" + _DECIMALS + rb"(?:,\s+" + _DECIMALS + rb")*\s*)?\]\s*"
 )
-# Times as office programs write them where the day comes first: 1.08.2021 9:02, also with seconds.
-_DAY_FIRST: Final = re.compile(r"\s*\d\d?\.\d\d?\.\d{4}[ T]+\d\d?:\d\d(?::\d\d(?:\.\d+)?)?\s*")
-# Each pattern of pyarrow's and what takes its place, in this order.
+# Times with the day first: 1.08.2021 9:02, also with seconds. What takes the place of each pattern
+# pads the day, the month and the hour, then puts the year first.
+_CLOCK: Final = r"\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*$"
 _TO_ISO: Final = (
-    (r"^\s*(\d)\.", r"0\1."),
-    (r"^\s*(\d\d)\.(\d)\.", r"\1.0\2."),
-    (r"^\s*(\d\d)\.(\d\d)\.(\d{4})[ T]+(\d\d?:\d\d(?::\d\d(?:\.\d+)?)?)\s*$", r"\3-\2-\1 \4"),
-    (r"^(\d{4}-\d\d-\d\d) (\d):", r"\1 0\2:"),
+    (r"^\s*(\d\.\d\d?\.\d{4}[ T]+\d?" + _CLOCK, r"0\1"),
+    (r"^\s*(\d\d)\.(\d\.\d{4}[ T]+\d?" + _CLOCK, r"\1.0\2"),
+    (r"^\s*(\d\d\.\d\d\.\d{4})[ T]+(" + _CLOCK, r"\1 0\2"),
+    (r"^\s*(\d\d)\.(\d\d)\.(\d{4})[ T]+(\d" + _CLOCK, r"\3-\2-\1 \4"),
 )
-# So many cells of a column show whether it holds such times.
-_SHOWN_CELLS: Final = 16
 _INNER_COMMA: Final = re.compile(rb"(?<=\d),(?=\d)")
 _AMBIGUOUS: Final = "commas may be between numbers or before decimals: put ; between the numbers"
 
@@ -62,24 +60,12 @@ def cells_of(parcel: Parcel, layout: Layout, *, lenient: bool = False) -> Cells:
     Raises TableRefused when a quoted cell does not end.
     """
     if isinstance(parcel, Batch):
-        cells = _of_batch(parcel, layout)
-    elif isinstance(parcel, Values):
-        cells = _of_values(parcel, layout)
-    elif layout.format.kind == "JSON lines":
-        cells = _of_json_lines(parcel, layout, lenient)
-    else:
-        cells = _of_csv(parcel, layout)
-    return cells._replace(columns=list(map(_with_iso_times, cells.columns)))
-
-
-def _with_iso_times(column: pa.Array) -> pa.Array:
-    """The same column with times as 2021-08-01 09:02 where they stand as 1.08.2021 9:02."""
-    shown = column.slice(0, _SHOWN_CELLS).to_pylist()
-    if not any(isinstance(cell, str) and _DAY_FIRST.fullmatch(cell) for cell in shown):
-        return column
-    for pattern, instead in _TO_ISO:
-        column = pc.replace_substring_regex(column, pattern, instead)
-    return column
+        return _of_batch(parcel, layout)
+    if isinstance(parcel, Values):
+        return _of_values(parcel, layout)
+    if layout.format.kind == "JSON lines":
+        return _of_json_lines(parcel, layout, lenient)
+    return _of_csv(parcel, layout)
 
 
 def _of_csv(block: Block, layout: Layout) -> Cells:
@@ -88,6 +74,9 @@ def _of_csv(block: Block, layout: Layout) -> Cells:
     columns, faults = list(cells.columns), cells.faults
     if form.decimal == ",":
         columns = [pc.replace_substring_regex(one, _COMMA_NUMBER, r"\1.\2") for one in columns]
+    if form.day_first:
+        for pattern, instead in _TO_ISO:
+            columns = [pc.replace_substring_regex(one, pattern, instead) for one in columns]
     if form.list_decimal == ",":
         faults = faults | _change_lists(columns, layout.wanted)
     return Cells(cells.rows, columns, faults, cells.lines)

@@ -50,6 +50,7 @@ GZIP: Final = b"\x1f\x8b"
 _PARQUET: Final = b"PAR1"
 _ZIP: Final = b"PK\x03\x04"
 
+_DAY_FIRST: Final = re.compile(r"(?<![\d.])\d\d?\.\d\d?\.\d{4}[ T]+\d\d?:\d\d")
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WITH_POINT: Final = re.compile(r"-?\d+\.\d+(?:[eE][-+]?\d+)?")
 _WITH_COMMA: Final = re.compile(r"-?\d*,\d+(?:[eE][-+]?\d+)?")
@@ -77,7 +78,7 @@ class Format(NamedTuple):
 
     `sep`, `encoding`, and `decimal` are those of its text: "" in Parquet and Excel.
     `list_decimal` is the sign before the decimals within lists of numbers: exports with decimal
-    commas often leave lists as they are.
+    commas often leave lists as they are. `day_first`: times stand as 1.08.2021 9:02.
     """
 
     kind: Kind
@@ -85,6 +86,7 @@ class Format(NamedTuple):
     encoding: str = ""
     decimal: str = "."
     list_decimal: str = "."
+    day_first: bool = False
     gzip: bool = False
 
     def __str__(self) -> str:
@@ -96,6 +98,8 @@ class Format(NamedTuple):
             parts.append(self.encoding)
         if self.decimal == ",":
             parts.append("decimal commas")
+        if self.day_first:
+            parts.append("times with the day first")
         if self.gzip:
             parts.append("gzip")
         return ", ".join(parts)
@@ -189,7 +193,8 @@ def text_format(sample: bytes, options: Options, wanted: Sequence[str]) -> Forma
     decimal, list_decimal = _decimals(text, sep, wanted)
     if options.decimal == ".":
         decimal = list_decimal = "."
-    return Format("CSV", sep, encoding, options.decimal or decimal, list_decimal)
+    day_first = _DAY_FIRST.search(text) is not None
+    return Format("CSV", sep, encoding, options.decimal or decimal, list_decimal, day_first)
 
 
 def encoding_of(sample: bytes) -> str:

@@ -183,7 +183,7 @@ class Renderer:
         layout = self._layout._replace(
             wanted=self._layout.names,
             places=range(len(self._layout.names)),
-            format=self._layout.format._replace(decimal=".", list_decimal="."),
+            format=self._layout.format._replace(decimal=".", list_decimal=".", day_first=False),
         )
         columns = cells_of(parcel, layout, lenient=True).columns
         return [column.cast(pa.binary()).to_pylist() for column in columns]

@@ -299,6 +299,7 @@ def test_times_with_the_day_first_are_read() -> None:
     assert len(re.findall(r"\d\.\d\d\.20\d\d \d\d?:", text)) == len(ROWS)
     contents = read(io.BytesIO(text.encode()), "label", lambda _: None)
     wanted = read(io.BytesIO(_csv()), "label", lambda _: None)
+    assert str(contents.format) == "CSV separated by ';', utf-8, times with the day first"
     assert contents.faults == []
     pd.testing.assert_frame_equal(contents.rows.table, wanted.rows.table, check_exact=True)
     assert contents.rows.times.tolist() == wanted.rows.times.tolist()
