@@ -126,7 +126,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     command("list", _list, "Show all versions, with aliases and figures.")
     command("show", _show, "Show all that is known of a version.").add_argument("version")
-    _add_compare(command("compare", _compare, "Compare version B with version A."))
+    _add_compare(
+        command("compare", _compare, "Compare version B with version A; either may be an alias.")
+    )
     command("history", _history, "Show who changed the aliases, when and why; newest last.")
     _add_file(command("add", _add, "Validate a model file and store it as a version."))
     _add_changes(command)
@@ -257,11 +259,12 @@ def _list(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _show(registry: Registry, options: argparse.Namespace) -> int:
-    found = [each for each in described(registry) if each.version == options.version]
-    manifest = registry.manifest(options.version)
+    version = registry.aliases().version(options.version)
+    found = [each for each in described(registry) if each.version == version]
+    manifest = registry.manifest(version)
     if not found:
-        raise Damaged(f"{options.version} has no manifest: its add is under way or was cut off")
-    changes = changes_of(options.version, registry.history())
+        raise Damaged(f"{version} has no manifest: its add is under way or was cut off")
+    changes = changes_of(version, registry.history())
     result = msgspec.structs.asdict(found[0]) | {
         "features": manifest.features,
         "training": manifest.training,
@@ -273,8 +276,9 @@ def _show(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _compare(registry: Registry, options: argparse.Namespace) -> int:
-    trial = Trial(registry, options.name, _rows(options), against=options.against)
-    path = registry.fetch(options.version)
+    against, version = map(registry.aliases().version, (options.against, options.version))
+    trial = Trial(registry, options.name, _rows(options), against=against)
+    path = registry.fetch(version)
     validate(path, name=options.name)
     trial.compare(path)
     _print(options, trial.report(), lambda: tables.compared(trial, whole=True))
@@ -292,9 +296,10 @@ def _remove(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _export(registry: Registry, options: argparse.Namespace) -> int:
-    names = export(registry, options.version, options.folder)
-    result = {"version": options.version, "folder": str(options.folder), "files": names}
-    _print(options, result, lambda: f"{options.version} in {options.folder}: {', '.join(names)}")
+    version = registry.aliases().version(options.version)
+    names = export(registry, version, options.folder)
+    result = {"version": version, "folder": str(options.folder), "files": names}
+    _print(options, result, lambda: f"{version} in {options.folder}: {', '.join(names)}")
     return 0
 
 

@@ -18,6 +18,9 @@ _KEPT: Final = 500
 _MOST: Final = 2**53
 
 
+NAMES: Final = ("live", "shadow", "previous")
+
+
 class Aliases(Struct, frozen=True):
     """Versions by alias, "" for none. `generation` counts the changes that led here."""
 
@@ -34,8 +37,11 @@ class Aliases(Struct, frozen=True):
 
     def of(self, version: str) -> list[str]:
         """The aliases of a version."""
-        names = ("live", "shadow", "previous")
-        return [name for name in names if version and getattr(self, name) == version]
+        return [name for name in NAMES if version and getattr(self, name) == version]
+
+    def version(self, name: str) -> str:
+        """The version that an alias stands for; any other name, and that of none, as it is."""
+        return (getattr(self, name) if name in NAMES else "") or name
 
 
 class Change(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """Captured readings as a Parquet file that `model.train` reads once labels are joined."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,6 +31,8 @@ def write(path: Path, rows: Sequence[Captured], *, plates: bool) -> None:
     Unless `plates`, the digits and letters of both readings are exchanged for others, drawn anew
     for each row. Raises OSError.
     """
+    if not sys.modules.get("pyarrow", True):
+        del sys.modules["pyarrow"]  # a service keeps it from pandas so
     import pyarrow as pa  # noqa: PLC0415 - takes memory: for those who capture alone
     import pyarrow.parquet as pq  # noqa: PLC0415
 

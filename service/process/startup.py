@@ -50,7 +50,17 @@ def create_runtime() -> Runtime:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     rollout_state()  # before the first fork, so that all workers share it
     export_for_libraries(shared.run_folder.path)
+    _keep_pyarrow_from_pandas()
     return shared
+
+
+def _keep_pyarrow_from_pandas() -> None:
+    """Let pandas, which CatBoost imports, go without pyarrow, which it loads where it finds it.
+
+    It would take 37 MiB in each process, and start a thread before the workers are forked. Readings
+    are captured by pyarrow without pandas; the module that does so lifts this for itself.
+    """
+    sys.modules["pyarrow"] = None  # type: ignore[assignment]
 
 
 def prepare(server: Any, shared: Runtime) -> None:

@@ -371,6 +371,7 @@ def explained(differing: RegnoScorer) -> Iterator[list[Any]]:
 
 def test_explanations_hold_them_and_add_up(differing: RegnoScorer, explained: list[Any]) -> None:
     rows = differing.rows(_READINGS[:20])
+    assert len(explained) == 20
     for row, score, result in zip(rows, differing.predict(rows), explained, strict=True):
         values = dict(zip(SETS["v2"], row, strict=True)) | {"foreign_sym": None}
         assert {each.feature: each.value for each in result.features} == values
@@ -380,6 +381,7 @@ def test_explanations_hold_them_and_add_up(differing: RegnoScorer, explained: li
 
 
 def test_no_text_of_an_explanation_holds_a_plate(explained: list[Any]) -> None:
+    assert len(explained) == 20
     for reading, result in zip(_READINGS[:20], explained, strict=True):
         text = result.text + "".join(each.text for each in result.features)
         assert reading.regno_recognize not in text

@@ -218,6 +218,10 @@ def test_a_version_goes_out_with_its_report_and_comes_in_again(run: Run, tmp_pat
     assert whole["metrics"]["model"]["auc"] == whole["auc"] == versions[0]["auc"]
     assert f"{whole['auc']:.4f}" in shown
     assert run("show", "none")[0] == 1
+    assert run("promote", "v1")[0] == 0
+    assert run("show", "live")[1] == run("show", "v1")[1]
+    assert json.loads(run("export", "live", tmp_path / "live", "--json")[1])["version"] == "v1"
+    assert run("show", "previous")[0] == 1
     assert run("remove", "v2", "--note", "twice")[0] == 0
     assert [v["version"] for v in json.loads(run("list", "--json")[1])["versions"]] == ["v1"]
 

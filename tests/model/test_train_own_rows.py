@@ -2,15 +2,10 @@
 
 import csv
 import hashlib
-import os
-import pty
 import random
 import re
-import select
 import signal
-import subprocess
 import sys
-import termios
 from contextlib import closing
 from pathlib import Path
 
@@ -23,8 +18,8 @@ from model.regno.evaluation import metrics, plot
 from model.regno.model_file.manifest import Manifest
 from model.regno.training.simulate import main as simulate_command
 from tests.support.labelled import labelled, report, run, scores, write
-from tests.support.paths import ROOT
 from tests.support.server import eventually
+from tests.support.terminal import Terminal
 
 MADE = ["REPORT.md", "manifest.json", "regno.cbm", "reliability.png", "report.json", "shap.png"]
 ROWS = labelled()
@@ -209,40 +204,6 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert run(tmp_path) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == MADE
-
-
-class Terminal:
-    """The command with a terminal as its standard error, whose text is `shown`."""
-
-    def __init__(self, folder: Path, *options: str, trees: int = 100_000, depth: int = 8) -> None:
-        write(folder / "rows.csv", labelled(1000))
-        (folder / "long.toml").write_text(
-            f"[catboost]\niterations = {trees}\nearly_stopping_rounds = {trees}\n"
-            f"depth = {depth}\n[tune.ranges]\ndepth = [{depth}, {depth}]\n",
-            encoding="utf-8",
-        )
-        command = [sys.executable, "-m", "model.train", "--data", "rows.csv", "--out", "out"]
-        command += ["--parameters", "long.toml", *options]
-        self.shown, (self._screen, keyboard) = "", pty.openpty()
-        termios.tcsetwinsize(keyboard, (24, 80))
-        self.process = subprocess.Popen(
-            command, cwd=folder, stderr=keyboard, env={"PYTHONPATH": str(ROOT)}
-        )
-        os.close(keyboard)
-
-    def shows(self, text: str) -> bool:
-        """Whether the text has been shown so far."""
-        while select.select([self._screen], [], [], 0)[0]:
-            try:
-                self.shown += os.read(self._screen, 65536).decode(errors="replace")
-            except OSError:  # the other end is closed, and all is read
-                break
-        return text in self.shown
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._screen)
 
 
 @pytest.mark.slow

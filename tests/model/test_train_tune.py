@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.model.test_train_own_rows import Terminal
 from tests.support.labelled import labelled, report, run, write
 from tests.support.server import eventually
+from tests.support.terminal import Terminal
 
 Captured = pytest.CaptureFixture[str]
 ROWS = labelled(500)

@@ -56,8 +56,8 @@ def test_every_setting_reaches_its_container(
     known = {settings.variable(field) for field in settings.FIELDS}
     # Those of a registry at S3 are not ours to name.
     given = {key for key in services[name]["environment"] if not key.startswith("AWS_")}
-    former = set(VARIABLES.former.values()) if settings is scoring else set()
-    assert given == (known - secret) | former
+    former = {scoring: set(VARIABLES.former.values()), alertmanager: {alertmanager.FORMER}}
+    assert given == (known - secret) | former.get(settings, set())
 
 
 def test_what_the_example_offers_is_what_is_used() -> None:

@@ -8,9 +8,7 @@ import msgspec
 
 from model.errors import ModelRefused
 from model.regno.request import FIELDS, Reading, from_fields
-from model.tables.cells import cells_of
 from model.tables.errors import TableRefused
-from model.tables.table import open_table
 
 _PARCEL_ROWS: Final = 5_000
 
@@ -20,6 +18,10 @@ def read(sample: Path) -> Iterator[Reading | None]:
 
     Raises ModelRefused for a file that is no such table.
     """
+    # They load pyarrow, which takes memory: what serves reads no files.
+    from model.tables.cells import cells_of  # noqa: PLC0415
+    from model.tables.table import open_table  # noqa: PLC0415
+
     try:
         with open_table(sample, FIELDS) as table:
             for parcel in table.parcels(_PARCEL_ROWS):
