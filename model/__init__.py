@@ -1,7 +1,7 @@
-"""The scoring room: a request in, probabilities out; training; the model files' life.
+"""Models: a request in, probabilities out; training, evaluation, and the versions of model files.
 
-May import: stdlib, numpy, catboost, msgspec; pandas where whole tables are handled.
-Never: flask, prometheus_client, sentry_sdk, the environment.
+May import: stdlib, numpy, catboost, msgspec; pandas and pyarrow where whole tables are handled.
+Never: flask, prometheus_client, sentry_sdk; the environment, but for MLflow's own variables.
 One scorer is one folder (`model/regno/` first); no scorer imports another.
 Importing anything here starts nothing and reads no file.
 """

@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "registry": Command("model.registry", "add, promote and roll back versions of models"),
     "doctor": Command("service.doctor", "check this machine and the settings"),
     "edge": Command("service.edge", "print nginx's configuration"),
-    "load": Command("loadgen.load", "load a service and judge it", "locust", "load"),
+    "load": Command("loadgen.load", "load a service and evaluate the result", "locust", "load"),
 }
 _USAGE: Final = "usage: plate-scoring [--help | --version] COMMAND [--help] …\n"
 

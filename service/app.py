@@ -19,6 +19,8 @@ from service.routes import docs, explain, health, models, score
 from service.routes import metrics as metrics_page
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
+from service.scoring.service import ScoringService
+from service.server.iteration import yield_to_io
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -71,6 +73,12 @@ class App(NamedTuple):
     explaining: tuple[explain.ExplainRoute, ...]
 
 
+def scoring_service(served: Served, parts: Parts) -> ScoringService:
+    """The scoring core of one model; slices of arrays let the loop serve others in between."""
+    shared = parts.settings, parts.metrics, parts.admission
+    return ScoringService(served.model, served.slot, *shared, yield_to_io)
+
+
 def create_app(parts: Parts) -> App:
     """The app at the public address. Builds nothing that lives longer than itself."""
     settings, keys, metrics, admission, slot, scoreboard = parts[:6]
@@ -79,7 +87,7 @@ def create_app(parts: Parts) -> App:
     guard = parts.guard
     keys.count = metrics.count_keys_reload
     scoring = tuple(
-        score.ScoreRoute(served.model, served.slot, settings, metrics, admission)
+        score.ScoreRoute(served.model, scoring_service(served, parts), settings)
         for served in parts.served
     )
     for route in scoring:

@@ -80,7 +80,8 @@ def test_the_wheel_holds_what_serves_and_nothing_else(wheel: Path) -> None:
     about = f"plate_scoring-{VERSION}.dist-info"
     assert held == {"service", "model", "loadgen", "monitoring", "plate_scoring", about}
     assert {name for name in names if name.startswith("monitoring")} == {"monitoring/slo.toml"}
-    assert {f"{about}/licenses/LICENSE", "model/py.typed", "model/regno/regno.cbm"} <= names
+    typed = {"model/py.typed", "plate_scoring/py.typed"}
+    assert {f"{about}/licenses/LICENSE", "model/regno/regno.cbm", *typed} <= names
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.vacuous import nonempty
 
-_PACKAGES = ("model", "service", "loadgen", "monitoring")
+_PACKAGES = ("model", "service", "loadgen", "monitoring", "plate_scoring")
 _MODULES = sorted(
     path
     for package in _PACKAGES
@@ -83,15 +83,15 @@ def _import(name: str, folder: Path) -> dict[str, Any]:
     return found
 
 
-_DOORS = {"environ", "environb", "getenv", "putenv"}
+_ENVIRONMENT = {"environ", "environb", "getenv", "putenv"}
 
 
 def _touches_environment(path: Path) -> bool:
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
-            case ast.Attribute(value=ast.Name(id="os"), attr=name) if name in _DOORS:
+            case ast.Attribute(value=ast.Name(id="os"), attr=name) if name in _ENVIRONMENT:
                 return True
-            case ast.ImportFrom(module="os", names=names) if {n.name for n in names} & _DOORS:
+            case ast.ImportFrom(module="os", names=names) if {n.name for n in names} & _ENVIRONMENT:
                 return True
     return False
 
@@ -156,7 +156,6 @@ _PUBLIC = {
     "model.catalog",
     "model.scorer",
     "model.redaction",
-    "model.regno",
     "model.registry",
     "model.utf8",
 }
@@ -166,6 +165,42 @@ def test_the_service_takes_only_public_names_of_the_model() -> None:
     for path in nonempty([path for path in _MODULES if _name(path).startswith("service/")]):
         inner = {name for name in _imports(path) if name.startswith("model")}
         assert inner <= _PUBLIC, _name(path)
+
+
+# Commands and the library of the default model.
+_OF_ONE_SCORER = {
+    *(f"model/{name}.py" for name in ("drift", "evaluate", "golden", "simulate", "train")),
+    "plate_scoring/__init__.py",
+}
+
+
+def _scorers(root: Path) -> set[str]:
+    packages = (root / "model").glob("*/__init__.py")
+    return {path.parent.name for path in packages if "MODEL" in path.read_text()}
+
+
+def _names_of_scorers(root: Path) -> set[str]:
+    """The modules that import a scorer from outside of its package."""
+    scorers = _scorers(root)
+    assert "regno" in scorers
+    modules = [*(root / "model").rglob("*.py"), *(root / "service").rglob("*.py")]
+    modules += (root / "plate_scoring").rglob("*.py")
+    return {
+        str(path.relative_to(root))
+        for path in modules
+        if path.relative_to(root).parts[1] not in scorers
+        and {f"model.{name}" for name in scorers}
+        & {".".join(name.split(".")[:2]) for name in _imports(path)}
+    }
+
+
+def test_only_the_commands_of_one_scorer_name_it(tmp_path: Path) -> None:
+    assert _names_of_scorers(ROOT) <= _OF_ONE_SCORER
+    for name in ("regno", "digits"):
+        (tmp_path / "model" / name).mkdir(parents=True)
+        (tmp_path / "model" / name / "__init__.py").write_text("MODEL = None\n")
+    (tmp_path / "model/score.py").write_text("from model.digits import MODEL\n")
+    assert _names_of_scorers(tmp_path) == {"model/score.py"}
 
 
 def _imports_between_scorers(root: Path) -> list[str]:

@@ -181,7 +181,7 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     for changing in (promote, shadow, rollback):
         changing.add_argument("--note", default="", help="why, for the history")
         changing.add_argument(
-            "--force", action="store_true", help="whatever the refusal; the history tells it"
+            "--force", action="store_true", help="override every refusal; the history records it"
         )
 
 
@@ -196,7 +196,7 @@ def _add_rows(command: argparse.ArgumentParser, what: str) -> None:
         "--rows",
         type=Path,
         metavar="FILE",
-        help=f"{what}, in addition to the golden rows; with labels they tell which is better",
+        help=f"{what}, in addition to the golden rows; with labels they decide which is better",
     )
     command.add_argument(
         "--label", metavar="COLUMN", help="of --rows (default: label, if there is such a column)"

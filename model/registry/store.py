@@ -60,7 +60,7 @@ class Files(NamedTuple):
         manifest = VersionManifest.parse(self.manifest)
         if manifest.sha256 != sha256(self.model).hexdigest():
             file = manifest.file
-            raise Damaged(f"{file} is not the file that {MANIFEST} tells of: the SHA-256 differs")
+            raise Damaged(f"{file} does not match {MANIFEST}: the SHA-256 differs")
         return manifest
 
     def check(self, version: str, artifact: str) -> None:
@@ -84,7 +84,7 @@ def read_report(described: VersionManifest, read: Callable[[str], bytes]) -> dic
             raise Damaged(f"{MANIFEST} names a file of the report that can be none")
         report[name] = content = read(f"{REPORT}/{name}")
         if sha256(content).hexdigest() != digest:
-            raise Damaged(f"{REPORT}/{name} is not the file that {MANIFEST} tells of")
+            raise Damaged(f"{REPORT}/{name} does not match {MANIFEST}: the SHA-256 differs")
     return report
 
 

@@ -108,7 +108,7 @@ def added(manifest: VersionManifest, *, new: bool) -> str:
     if not manifest.reference:
         lines.append("no drift reference: --reference-from readings.csv would give it one")
     if manifest.unexplained:
-        lines.append(f"POST /reg/explain can't explain its scores: {manifest.unexplained}")
+        lines.append(f"its scores can't be explained: {manifest.unexplained}")
     return "\n".join(lines)
 
 

@@ -117,19 +117,19 @@ def add_format_options(parser: argparse._ActionsContainer) -> None:
         "--sep",
         type=_separator,
         metavar="SIGN",
-        help="what separates the cells of CSV: , ; | or tab (default: found out)",
+        help="what separates the cells of CSV: , ; | or tab (default: detected)",
     )
     add(
         "--encoding",
         type=_encoding,
         metavar="NAME",
-        help="the file's encoding, such as cp1251 (default: found out)",
+        help="the file's encoding, such as cp1251 (default: detected)",
     )
     add(
         "--decimal",
         type=_decimal,
         metavar="SIGN",
-        help="the sign before decimals: . or , (default: found out)",
+        help="the sign before decimals: . or , (default: detected)",
     )
 
 

@@ -65,7 +65,7 @@ def user(uid: int | None = None) -> Iterator[Finding]:
     if uid:
         yield ok("user", f"user {uid}")
     else:
-        state = "root: a fault in the server would hand over the machine, and no right stops root"
+        state = "root: a fault in the server would hand over the machine; no permission stops root"
         yield warn("user", state, "serve as a user of its own, and run this as that user")
 
 

@@ -127,7 +127,7 @@ def workers(machine: Machine, wanted: int, cores: int | None = None) -> Iterator
         remedy = f"SCORING_WORKERS={math.ceil(given)}"
         yield warn("workers", f"{shown}: more than CPUs only take turns", remedy)
     elif wanted > given:
-        state = f"{shown}: the quota is used up early, and all stand still for its rest"
+        state = f"{shown}: the quota of each period is used up early, then no worker runs"
         yield warn("workers", state, f"a quota of {wanted} whole CPUs")
     else:
         yield ok("workers", shown)

@@ -1,7 +1,7 @@
 """Changing the live version while serving: all workers of a host follow the registry's aliases.
 
-May import: the public names of `model` and `model.registry`. Never flask: the address for
-operators is `service.routes.models`.
+May import: the public names of `model` and `model.registry`, `service.scoring`, `telemetry`,
+`runtime`, `config`. Never flask: the address for operators is `service.routes.models`.
 follower (one for each model in each worker) → loader (a version, validated and warm) and
 rollout_state (each worker's status and the order, in shared memory). startup builds them. A model's
 gate says what may be promoted.

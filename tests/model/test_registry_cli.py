@@ -323,7 +323,7 @@ def test_verify_prints_every_fault_and_ends_with_1(models: Path, tmp_path: Path)
     done = command(tmp_path, "verify", "--models", models, expect=1)
     *faults, foot = done.stdout.splitlines()
     assert foot == "versions: 2, faults: 2"
-    assert faults[0].startswith(f"{BUNDLED_VERSION}: model.cbm is not the file that")
+    assert faults[0].startswith(f"{BUNDLED_VERSION}: model.cbm does not match manifest.json")
     assert faults[1].startswith("junk: ")
     done = command(tmp_path, "promote", "junk", "--models", models, expect=1)
     assert "the model is refused" in done.stderr

@@ -85,7 +85,7 @@ def test_a_damaged_report_is_a_fault_and_the_model_can_still_be_served(tmp_path:
     (tmp_path / "v2/report/report.json").unlink()
     faults = [(fault.what, fault.reason) for fault in registry.verify()]
     assert faults == [
-        ("v1", "report/REPORT.md is not the file that manifest.json tells of"),
+        ("v1", "report/REPORT.md does not match manifest.json: the SHA-256 differs"),
         ("v2", "it has no report/report.json"),
     ]
     assert registry.fetch("v1").read_bytes() == b"model"

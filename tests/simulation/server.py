@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from model.regno import MODEL, Row, Score
 from service import endpoints
-from service.app import App, Parts, create_app
+from service.app import App, Parts, create_app, scoring_service
 from service.http.api_keys import ApiKeys
 from service.overload.admission import Admission
 from service.rollout.follower import Follower, Place
@@ -115,7 +115,7 @@ class Server:
         flask, stands_for = _flask(self.number)
         stands_for(parts)
         (served,) = parts.served
-        route = ScoreRoute(served.model, self.slot, settings, metrics, self.admission)
+        route = ScoreRoute(served.model, scoring_service(served, parts), settings)
         explain = ExplainRoute(MODEL, self.slot, settings, metrics, self.admission)
         return endpoints.public_site(App(flask, (route,), (explain,)), parts, self._answered)
 

@@ -78,7 +78,8 @@ async def test_single_rows_are_served_while_an_array_is_scored(
     assert [record.rows for record in served.answered] == [1, _MANY]
 
 
-async def test_arrays_are_scored_in_turn(served: Served, connect: Connect) -> None:
+async def test_arrays_are_scored_in_turn(make_site: SiteMaker, connect: Connect) -> None:
+    served = make_site(max_wait_ms=60_000)  # on a busy machine, too
     clients: list[Client] = [await connect(served) for _ in range(4)]
     for number, client in enumerate(clients, start=1):
         client.send(array(1000 * number))
