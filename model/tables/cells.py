@@ -89,7 +89,7 @@ def _change_lists(columns: list[pa.Array], names: Sequence[str]) -> dict[int, st
         cells = column.cast(pa.binary()).to_pylist()
         for row, cell in enumerate(cells):
             if b"," in cell and cell.lstrip()[:1] == b"[":
-                changed = _list_with_points(cell)
+                changed = list_with_points(cell)
                 if changed is None:
                     faults[row] = f"{names[at]}: {_AMBIGUOUS}"
                 else:
@@ -98,7 +98,8 @@ def _change_lists(columns: list[pa.Array], names: Sequence[str]) -> dict[int, st
     return faults
 
 
-def _list_with_points(cell: bytes) -> bytes | None:
+def list_with_points(cell: bytes) -> bytes | None:
+    """A list with decimal commas as one with points; None if its commas are unclear."""
     if b"." in cell:
         return cell
     if b";" in cell:

@@ -24,20 +24,27 @@ _COMMA_NUMBER: Final = r"-?(?:0|[1-9]\d{0,17})(?:,\d+)?(?:[eE][-+]?\d{1,3})?"
 
 
 def read_frame(
-    path: Path, options: Options = SNIFFED, wanted: Sequence[str] = ()
+    path: Path,
+    options: Options = SNIFFED,
+    wanted: Sequence[str] = (),
+    as_text: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, Format]:
     """All rows of a file in any form, and the format that was found; `-` is standard input.
 
     Wanted columns are found in a header in other letters or with blanks, and get the names that
     are wanted; others keep theirs. A column whose cells are all numbers, or empty, is one of
     numbers with NaN for empty; cells of others are text as in the file, or what Parquet and
-    Excel hold. Raises OSError, and TableRefused in one line: what was seen, what to do.
+    Excel hold. Columns of CSV named in `as_text` stay text in any case: ids may have more digits
+    than a number keeps. Raises OSError, and TableRefused in one line: what was seen, what to do.
     """
     with open_source(path, options, wanted) as source:
         frame = _READERS[source.format.kind](source)
     names = list(map(str, frame.columns))
     named = dict(zip(places(names, wanted), wanted, strict=True))
     frame.columns = pd.Index([named.get(at, name) for at, name in enumerate(names)])
+    if source.format.kind == "CSV" and len(frame):
+        for name in frame.columns.difference(list(as_text)):
+            frame[name] = _typed(frame[name], source.format.decimal)
     check_once(list(frame.columns))
     return frame, source.format
 
@@ -57,7 +64,6 @@ def _read_csv(source: Source) -> pd.DataFrame:
             return pd.DataFrame(columns=header.names, dtype="str")
         raise TableRefused(_reason(str(error))) from None  # its message holds a row
     frame: pd.DataFrame = table.to_pandas()
-    frame = frame.apply(_typed, decimal=source.format.decimal) if len(frame) else frame
     return frame.set_axis(header.names, axis=1)
 
 

@@ -167,6 +167,48 @@ def test_labels_that_came_later_are_joined_by_a_key(
     assert joined["data"]["left_out"] == {"no label with its key": 50}
 
 
+def test_long_keys_are_joined_digit_by_digit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As floating-point numbers, which an empty key would make of them, these are all one."""
+    first = 10**17
+    save(tmp_path / "rows.csv", [{"id": first + at, **row} for at, row in enumerate(ROWS[:200])])
+    late: list[dict[str, Any]] = [
+        {"id": first + at, "truth": row["label"]} for at, row in enumerate(ROWS[:200])
+    ]
+    save(tmp_path / "late.csv", [*late[20:], {"id": "", "truth": 1}])
+    join = ("--join", tmp_path / "late.csv", "--on", "id", "--label", "truth", "--json")
+    assert run(tmp_path / "rows.csv", *join) == 0
+    printed = capsys.readouterr()
+    assert "20 rows have no label, 0 labels no row" in printed.err
+    save(tmp_path / "late.csv", [{"id": first + 500, "truth": 1}, {"id": "", "truth": 1}])
+    assert run(tmp_path / "rows.csv", *join) == 65
+    assert "no value of id in common" in capsys.readouterr().err
+
+
+def test_keys_that_a_file_does_not_keep_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keyed = pd.DataFrame([{"id": float(10**17 + at), **ROWS[at]} for at in range(3)])
+    keyed.to_parquet(tmp_path / "rows.parquet")
+    save(tmp_path / "late.csv", [{"id": 10**17, "label": 1}])
+    assert run(tmp_path / "rows.parquet", "--join", tmp_path / "late.csv", "--on", "id") == 65
+    assert "more digits than the file keeps" in capsys.readouterr().err
+
+
+def test_lists_of_any_form_are_joined(tmp_path: Path, measured: Measured) -> None:
+    lists = ("afts_regno_ai_char_scores", "afts_regno_ai_length_scores")
+    rows = [
+        {"id": at} | row | {name: json.loads(str(row[name])) for name in lists}
+        for at, row in enumerate(ROWS)
+    ]
+    pd.DataFrame(rows).drop(columns="label").to_parquet(tmp_path / "rows.parquet")
+    save(tmp_path / "late.csv", [{"id": row["id"], "label": row["label"]} for row in rows])
+    joined = measured(tmp_path / "rows.parquet", "--join", tmp_path / "late.csv", "--on", "id")
+    same = measured(write(tmp_path / "same.csv", ROWS))
+    assert joined["measures"] == same["measures"]
+
+
 def test_two_labels_of_one_key_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -283,7 +325,7 @@ def test_options_that_make_no_sense_are_usage_errors(options: tuple[str, ...]) -
 def test_plates_are_no_groups(
     column: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plates = [row | {"owner": row["regno_recognize"]} for row in ROWS[:40]]
+    plates = [row | {"owner": f"of {row['regno_recognize']}"} for row in ROWS[:40]]
     save(tmp_path / "rows.csv", plates)
     assert run(tmp_path / "rows.csv", "--by", column) == 65
     error = capsys.readouterr().err

@@ -179,3 +179,12 @@ def test_without_the_packages_of_training_labelled_rows_name_the_extra(
     status, _, errors = run("promote", SECOND, "--rows", rows)
     assert status == 69
     assert "labelled rows need scipy: install the extra `train`" in errors
+
+
+@pytest.mark.slow
+def test_a_handful_of_labels_decides_nothing(run: Run, registry: Registry, tmp_path: Path) -> None:
+    registry.promote(SECOND, who="the tests")
+    status, output, _ = run("promote", FIRST, "--rows", write(tmp_path / "few.csv", ROWS[:40]))
+    assert status == 1
+    assert "too few rows to tell" in output
+    assert registry.aliases().live == SECOND

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from model.regno.evaluation import metrics
 from model.regno.evaluation.metrics import BINS, CLIP
@@ -21,6 +22,9 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Metric: TypeAlias = Callable[[Array], float]
 
 DRAWS: Final = 1000
+# Fewer rows, or fewer of a label, give intervals that are too narrow.
+LEAST_ROWS: Final = 100
+LEAST_OF_A_LABEL: Final = 10
 _MIDDLE: Final = (2.5, 97.5)
 # Whether a higher value is better.
 HIGHER_IS_BETTER: Final = {
@@ -43,7 +47,7 @@ class Interval(Struct, frozen=True):
 class Difference(Struct, frozen=True):
     """A metric of the new model and of the other one, and new minus other with its interval.
 
-    `verdict` is better, worse, or unclear when the interval holds 0.
+    `verdict` is better, worse, or unclear when the interval holds 0 or the rows are too few.
     """
 
     new: float
@@ -52,6 +56,16 @@ class Difference(Struct, frozen=True):
     low: float
     high: float
     verdict: str
+
+
+def too_few(labels: Array) -> bool:
+    """Whether the rows are too few for intervals."""
+    return labels.size < LEAST_ROWS or fewest(labels) < LEAST_OF_A_LABEL
+
+
+def fewest(labels: Array) -> int:
+    """The number of rows of the label that fewer rows have."""
+    return int(min(labels.sum(), labels.size - labels.sum()))
 
 
 def intervals(labels: Array, probabilities: Array, seed: int) -> dict[str, Interval]:
@@ -83,10 +97,13 @@ def differences(labels: Array, new: Array, other: Array, seed: int) -> dict[str,
     lows, highs = _middle(
         labels.size, lambda c: [new_[name](c) - other_[name](c) for name in new_], seed
     )
-    return {
+    found = {
         name: _difference(name, (of_new[name], of_other[name]), (float(low), float(high)))
         for name, low, high in zip(new_, lows, highs, strict=True)
     }
+    if too_few(labels):
+        return {name: replace(each, verdict="unclear") for name, each in found.items()}
+    return found
 
 
 def _middle(size: int, measure: Callable[[Array], list[float]], seed: int) -> Array:

@@ -1,5 +1,6 @@
 """The command `python -m model.evaluate`."""
 
+import re
 import signal
 import sys
 from argparse import Namespace
@@ -50,6 +51,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 JSON: Final = "report.json"
 HTML: Final = "report.html"
+_WORD: Final = re.compile(r"\w+")
 _REPETITIONS: Final = 200
 _CLASS: Final = "camera_class"
 # Rows scored at a time: their features as a table take about a kilobyte each.
@@ -186,10 +188,15 @@ def _check_groups(names: Sequence[str], contents: Contents) -> None:
                 65,
                 f"--by {name}: its values are no groups; of times, date, month, hour, weekday are",
             )
-        if name in contents.extra and any(map(is_whole_plate, contents.extra[name].unique())):
+        if name in contents.extra and any(map(_holds_plate, contents.extra[name].unique())):
             raise Exit(
                 65, f"--by {name}: it holds what may be number plates, which are personal data"
             )
+
+
+def _holds_plate(value: str) -> bool:
+    """Whether it is a plate or has one among its words."""
+    return any(map(is_whole_plate, (value, *_WORD.findall(value))))
 
 
 def _groups(name: str, contents: Contents) -> Array:

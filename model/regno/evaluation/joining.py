@@ -2,15 +2,20 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from model.cli import os_errors_exit
 from model.regno.request import FIELDS
+from model.tables.cells import list_with_points
 from model.tables.errors import TableRefused
 from model.tables.format import Options
 from model.tables.frame import read_frame
+
+# Greater whole numbers are not all different as floating-point numbers.
+_INEXACT: Final = 2.0**53
 
 
 class Joined(NamedTuple):
@@ -34,10 +39,10 @@ def joined(rows: Path, join: Join, label: str, options: Options) -> Joined:
     `options` are of the file of rows; the form of the other one is found out. A label that stands
     in both files is that of the file of labels.
     """
-    left = _frame(rows, options, (*FIELDS, join.key))
-    right = _frame(join.labels, Options(), (join.key, label))[[join.key, label]]
-    for frame in (left, right):
-        frame[join.key] = _key(frame[join.key])
+    left = _frame(rows, options, (*FIELDS, join.key), join.key)
+    right = _frame(join.labels, Options(), (join.key, label), join.key)[[join.key, label]]
+    for path, frame in ((rows, left), (join.labels, right)):
+        frame[join.key] = _key(path, frame[join.key])
     right = right[right[join.key] != ""].drop_duplicates()
     if twice := int(right[join.key].duplicated().sum()):
         raise TableRefused(
@@ -53,16 +58,36 @@ def joined(rows: Path, join: Join, label: str, options: Options) -> Joined:
     return Joined(file, len(left) - len(both), len(right) - int(used))
 
 
-def _frame(path: Path, options: Options, wanted: tuple[str, ...]) -> pd.DataFrame:
+def _frame(path: Path, options: Options, wanted: tuple[str, ...], key: str) -> pd.DataFrame:
     with os_errors_exit(66, path):
         try:
-            return read_frame(path, options, wanted)[0]
+            frame, form = read_frame(path, options, wanted, as_text=[key])
         except TableRefused as error:
             raise TableRefused(f"{path}: {error}") from error
+    has_commas = form.list_decimal == ","
+    return frame.map(lambda cell: _list(cell, has_commas=has_commas))
 
 
-def _key(column: "pd.Series[str]") -> "pd.Series[str]":
-    """Keys as text: one file may hold numbers where the other has text."""
+def _list(cell: Any, *, has_commas: bool) -> Any:
+    """A list of numbers as CSV holds it; any other cell as it is."""
+    if isinstance(cell, np.ndarray):
+        return cell.tolist()
+    if has_commas and isinstance(cell, str) and cell.lstrip()[:1] == "[":
+        changed = list_with_points(cell.encode())
+        return cell if changed is None else changed.decode()
+    return cell
+
+
+def _key(path: Path, column: "pd.Series[Any]") -> "pd.Series[str]":
+    """Keys as text: one file may hold numbers where the other has text.
+
+    Raises TableRefused for numbers that are not exact.
+    """
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        if (column.abs() >= _INEXACT).any():
+            raise TableRefused(
+                f"{path}: numbers in {column.name} have more digits than the file keeps: "
+                "store them as text"
+            )
         return column.astype("Int64").astype("string").fillna("")
     return column.astype("string").fillna("").str.strip()

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from model.regno.evaluation import bootstrap, decisions, metrics
-from model.regno.evaluation.bootstrap import Interval
+from model.regno.evaluation.bootstrap import LEAST_OF_A_LABEL, LEAST_ROWS, Interval, fewest, too_few
 from model.regno.evaluation.certainty import Certainty
 from model.regno.evaluation.comparison import Comparison
 from model.regno.evaluation.decisions import Coverage, Decisions, ManualCost
@@ -19,8 +19,6 @@ from model.regno.review.decision import Costs, Thresholds
 Array: TypeAlias = np.ndarray[Any, Any]
 
 # With fewer rows, or fewer of either label, a bootstrap says little.
-LEAST_ROWS: Final = 100
-LEAST_OF_A_LABEL: Final = 10
 # Groups of a column that are shown by name: the largest.
 MOST_GROUPS: Final = 40
 EMPTY: Final = "(empty)"
@@ -120,15 +118,6 @@ def intervals(scored: Scored, seed: int) -> dict[str, Interval]:
     return bootstrap.intervals(*scored, seed)
 
 
-def too_few(labels: Array) -> bool:
-    """Whether the rows are too few for intervals."""
-    return labels.size < LEAST_ROWS or _fewest(labels) < LEAST_OF_A_LABEL
-
-
-def _fewest(labels: Array) -> int:
-    return int(min(labels.sum(), labels.size - labels.sum()))
-
-
 def score_bins(scored: Scored) -> list[ScoreBin]:
     """How the scores are distributed, by label."""
     edges = np.linspace(0, 1, _SCORE_BINS + 1)
@@ -193,7 +182,7 @@ def few_rows(labels: Array, by_column: Mapping[str, Mapping[str, Segment]]) -> l
     lines = []
     if too_few(labels):
         lines.append(
-            f"{labels.size} rows, {_fewest(labels)} of the rarer label, are too few for intervals: "
+            f"{labels.size} rows, {fewest(labels)} of the rarer label, are too few for intervals: "
             f"at least {LEAST_ROWS} rows and {LEAST_OF_A_LABEL} of each label are needed"
         )
     for column, found in by_column.items():

@@ -75,6 +75,8 @@ def _controlled(controlled: Controlled) -> Iterator[str]:
             f"at most {guarantee.limit:g} wrong "
             f"({guarantee.wrong} of {guarantee.decided} tested; bound {guarantee.bound:.4f})"
         )
+    if not controlled.guarantees.complete:
+        return
     yield (
         f"with {limits.confidence:.0%} confidence both hold; of {simulation.repetitions} random "
         f"draws of these rows {simulation.broken} gave a guarantee that did not hold"

@@ -11,6 +11,7 @@ from model.errors import DataRefused
 from model.regno.columns.table import as_declared
 from model.regno.dataset import rows as dataset
 from model.regno.dataset.rows import LabelledRows
+from model.regno.evaluation.bootstrap import LEAST_OF_A_LABEL, LEAST_ROWS, too_few
 from model.regno.evaluation.comparison import Comparison, compare
 from model.regno.request import FIELDS
 from model.regno.scorer import RegnoScorer
@@ -23,18 +24,20 @@ LABEL: Final = "label"
 # The metrics that decide, with their names for people.
 DECIDING: Final = {"auc": "AUC", "log_loss": "log loss"}
 _SEED: Final = 1
+_FEW: Final = f"too few rows to tell: {LEAST_ROWS} are needed, and {LEAST_OF_A_LABEL} of each label"
 
 
 class Quality(Struct, frozen=True):
     """Two versions on `rows` labelled readings; `comparison` names the one compared with.
 
     `verdict` is better, worse or unclear: worse if one of `DECIDING` is, better if one is and the
-    other is not worse.
+    other is not worse. `is_small`: the rows are too few, and nothing is clear.
     """
 
     rows: int
     verdict: str
     comparison: Comparison
+    is_small: bool = False
 
     @property
     def worse(self) -> list[str]:
@@ -48,6 +51,7 @@ class Quality(Struct, frozen=True):
         return [
             *(line for _, line in self._deciding()),
             f"{rightly} of {flips} rows that are decided differently are right now",
+            *([_FEW] if self.is_small else []),
         ]
 
     def _verdict(self, name: str) -> str:
@@ -84,7 +88,7 @@ def quality(candidate: RegnoScorer, other: RegnoScorer, rows: LabelledRows) -> Q
     new, old = (_positives(scorer, rows) for scorer in (candidate, other))
     made = compare(rows.labels, new, old, (other.version, other.sha256), _SEED)
     verdicts = [made.measures[name].verdict for name in DECIDING]
-    return Quality(len(rows.labels), _joined(verdicts), made)
+    return Quality(len(rows.labels), _joined(verdicts), made, too_few(rows.labels))
 
 
 def _joined(verdicts: Sequence[str]) -> str:
