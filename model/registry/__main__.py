@@ -233,6 +233,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
     add(
         "--models",
+        "--registry",
         metavar="DIR",
         help=f"folder of the registry, or s3://bucket/prefix (default: ./{models})",
     )

@@ -108,7 +108,7 @@ def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
     contained("process", metrics.process.publish, sockets)
     contained("files", multiprocess.rewrite_removed)
     for live in parts.slot.served:
-        contained("drift", live.behaviour.publish)
+        contained("drift", live.predictions.publish)
     if parts.slot.capture:
         contained("capture", parts.slot.capture.publish)
 

@@ -28,7 +28,7 @@ class Inputs:
             return request, row, None
         warnings = checked.names
         record.warn(warnings)
-        live.behaviour.warned(dict.fromkeys(warnings, 1))
+        live.predictions.warned(dict.fromkeys(warnings, 1))
         return checked.request or request, checked.row, checked.fault
 
     def uncounted(
@@ -54,5 +54,5 @@ class Inputs:
         """The table of requests that are scored as they were sent."""
         table, warnings = live.scorer.table_of(requests)
         record.warn(warnings)
-        live.behaviour.warned(warnings)
+        live.predictions.warned(warnings)
         return table

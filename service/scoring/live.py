@@ -20,7 +20,7 @@ class Live:
     def __init__(self, scorer: Scorer, metrics: Metrics, admission: Admission) -> None:
         self.scorer: Any = scorer  # a model's own routes ask more of it than `Scorer` has
         of_model = metrics.of(scorer.name)
-        self.behaviour = of_model.behaviour(scorer)
+        self.predictions = of_model.predictions(scorer)
         self.batcher = Batcher(scorer, admission, self.scored)
         self._metrics = of_model.scoring
         self.version = scorer.version
@@ -29,7 +29,7 @@ class Live:
         """Count rows that one call has scored, before the scores are handed back."""
         self._metrics.batch(len(rows))
         self._metrics.scored(len(rows))
-        self.behaviour.rows(rows, scores)
+        self.predictions.rows(rows, scores)
 
     def scored_table(
         self, requests: Sequence[Request], table: Table, scores: Sequence[Any]
@@ -37,7 +37,7 @@ class Live:
         """The same for requests that were scored as a table."""
         self._metrics.batch(len(requests))
         self._metrics.scored(len(requests))
-        self.behaviour.table(requests, table, scores)
+        self.predictions.table(requests, table, scores)
 
 
 class Slot:
@@ -69,7 +69,7 @@ class Slot:
     def warm_up(self) -> None:
         """Score the golden rows in this process; ready from then on. Raises ModelRefused."""
         self.current.scorer.warm()
-        self.current.behaviour.show()
+        self.current.predictions.show()
         self.warm = True
 
     def bind_worker(self, worker: str) -> None:
@@ -80,8 +80,8 @@ class Slot:
     def change(self, live: Live) -> None:
         """Serve another: one reference, changed at once. Requests in flight end with the former."""
         self._former, self.current = self.current, live
-        self._former.behaviour.hide()
-        live.behaviour.show()
+        self._former.predictions.hide()
+        live.predictions.show()
         self._of_model.scoring.live(self._former.version, self._worker, serves=False)
         self._of_model.scoring.live(live.version, self._worker, serves=True)
 

@@ -7,7 +7,7 @@ from threading import Thread
 from typing import Any
 
 from service.telemetry.error_reports import Reports
-from service.telemetry.metrics.predictions import Behaviour
+from service.telemetry.metrics.predictions import ModelPredictions
 from service.telemetry.metrics.process import ProcessMetrics
 from tests.support.breaking import app, fail
 
@@ -18,7 +18,7 @@ def _fail(*_: Any) -> None:
     fail()
 
 
-for owner, name in ((Behaviour, "publish"), (ProcessMetrics, "publish"), (Reports, "stop")):
+for owner, name in ((ModelPredictions, "publish"), (ProcessMetrics, "publish"), (Reports, "stop")):
     setattr(owner, name, _fail)
 
 

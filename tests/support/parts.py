@@ -69,7 +69,7 @@ def publish(parts: Parts, in_flight: int = 0) -> None:
     parts.metrics.scoring.publish()
     parts.metrics.process.publish(())
     for live in parts.slot.served:
-        live.behaviour.publish()
+        live.predictions.publish()
 
 
 def parts_of(app: Flask) -> Parts:

@@ -124,6 +124,7 @@ def _add_registry(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--models",
+        "--registry",
         metavar="DIR",
         help="folder of the registry, or s3://bucket/prefix; the new model is compared with its "
         "live model, unless --against names another",

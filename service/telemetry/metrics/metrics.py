@@ -9,7 +9,7 @@ from model import catalog
 from model.scorer import Decisions, Model, Scorer
 from service.telemetry.metrics.http import HttpMetrics
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
-from service.telemetry.metrics.predictions import Behaviour, BehaviourMetrics
+from service.telemetry.metrics.predictions import ModelPredictions, PredictionMetrics
 from service.telemetry.metrics.process import ProcessMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
 from service.telemetry.metrics.scoring import ScoringMetrics
@@ -49,7 +49,7 @@ class Metrics:
         self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
         self.process = ProcessMetrics(self.registry)
         self._catalog = CatalogMetrics(self.registry)
-        self._behaviours = BehaviourMetrics(self.registry, decisions)
+        self._predictions = PredictionMetrics(self.registry, decisions)
         reports = Counter(
             "scoring_error_reports",
             "Reports of errors: accepted by Sentry, or dropped here or on the way.",
@@ -89,10 +89,14 @@ class Metrics:
         """What counts for a model, by its name: these series if it is the default one."""
         return self if model == catalog.DEFAULT else ModelMetrics(self._catalog, model)
 
-    def behaviour(self, scorer: Scorer) -> Behaviour:
+    def predictions(self, scorer: Scorer) -> ModelPredictions:
         """The counters of what a scorer of the default model sees and says."""
         self.shadow.know(scorer.groups)
-        return Behaviour(self._behaviours, scorer) if self._kept else uncounted(Behaviour)
+        return (
+            ModelPredictions(self._predictions, scorer)
+            if self._kept
+            else uncounted(ModelPredictions)
+        )
 
     def count_report(self, result: str) -> None:
         """Count one report of an error, `sent` or `dropped`."""

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model import InvalidRequest
 from service.telemetry.metrics.histogram import BulkHistogram
-from service.telemetry.metrics.predictions import Behaviour
+from service.telemetry.metrics.predictions import ModelPredictions
 from service.telemetry.metrics.shadow import BOUNDS, RESULTS
 from service.telemetry.metrics.uncounted import Uncounted, uncounted
 
@@ -77,9 +77,9 @@ class ModelMetrics(Uncounted):
         self._difference = series.shadow_difference.labels(model)
         self.scoring = self.rollout = self.shadow = self
 
-    def behaviour(self, _scorer: object) -> Behaviour:
+    def predictions(self, _scorer: object) -> ModelPredictions:
         """The counters of a scorer's inputs and scores: none."""
-        return uncounted(Behaviour)
+        return uncounted(ModelPredictions)
 
     def scored(self, rows: int) -> None:
         """Count rows that got scores."""

@@ -20,8 +20,8 @@ _FORMER: Final = {
 _NONE: Final = -1.0
 
 
-class BehaviourMetrics:
-    """The series; `Behaviour` fills them for one scorer."""
+class PredictionMetrics:
+    """The series; `ModelPredictions` fills them for one scorer."""
 
     def __init__(
         self, registry: CollectorRegistry, decisions: Callable[[Any], Decisions | None]
@@ -95,10 +95,10 @@ class BehaviourMetrics:
         )
 
 
-class Behaviour:
+class ModelPredictions:
     """Counts what one scorer sees and says."""
 
-    def __init__(self, metrics: BehaviourMetrics, scorer: Scorer) -> None:
+    def __init__(self, metrics: PredictionMetrics, scorer: Scorer) -> None:
         self._metrics = metrics
         self._groups_of, self._group_of = scorer.groups_of, scorer.group_of
         self._groups = frozenset(scorer.groups)
