@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -33,7 +34,16 @@ def _install(folder: Path) -> None:
     if mark.exists() and mark.read_text() == digest:
         return
     mark.unlink(missing_ok=True)
-    done = npm(["ci"], return_completed_process=True, cwd=folder, capture_output=True, text=True)
+    # Node trusts only certificates of its own otherwise, and not that of a proxy on the way.
+    trusting = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
+    done = npm(
+        ["ci"],
+        return_completed_process=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=trusting,
+    )
     if done.returncode:
         raise ScreenshotError(f"npm ci failed in {folder}:\n{str(done.stderr).strip()[-2000:]}")
     mark.write_text(digest)
