@@ -1,7 +1,11 @@
-"""How commands end early: with a message and an exit status, without a traceback."""
+"""What all commands share: their parser, and how they end with a message and an exit status."""
 
-from collections.abc import Iterator
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -52,3 +56,47 @@ def os_errors_exit(status: int, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Exit(status, f"{path}: {error.strerror or error}") from error
+
+
+def command_parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """A parser whose texts keep their lines; the options have `prog`, for messages."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(prog=prog)
+    return parser
+
+
+@contextmanager
+def stop_signals() -> Iterator[SignalFlag]:
+    """The flag that SIGINT and SIGTERM set within the block."""
+    flag = SignalFlag()
+    before = {number: signal.signal(number, flag) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_status(prog: str, run: Callable[[], None]) -> int:
+    """The status of a command that does `run`: 0, or that of an Exit, whose text it prints."""
+    try:
+        run()
+    except Exit as error:
+        sys.stderr.write(f"{prog}: {error}\n")
+        return error.status
+    return 0
+
+
+def require(needed: Mapping[str, str]) -> None:
+    """Raise Exit if a module of the extra `train` is missing; `needed` names their packages."""
+    if missing := [package for name, package in needed.items() if find_spec(name) is None]:
+        raise Exit(
+            69,
+            f"{' and '.join(missing)} not installed: "
+            "run make setup, or pip install 'plate-scoring[train]'",
+        )

@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from model.bulk.outcome import by_reason
 from model.bulk.output import whole_file
-from model.cli import Exit, os_errors_exit
+from model.cli import Exit, command_parser, exit_status, os_errors_exit
 from model.errors import DataRefused, ModelRefused
 from model.registry import check_model
 from model.regno.evaluation import drift
@@ -36,22 +37,11 @@ file can't be read, 73 the report can't be written.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare as the command line says; print a table. Returns the exit status."""
     options = _options(arguments)
-    try:
-        _run(options)
-    except Exit as error:
-        sys.stderr.write(f"{options.prog}: {error}\n")
-        return error.status
-    return 0
+    return exit_status(options.prog, partial(_run, options))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.drift",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(prog=parser.prog)
+    parser = command_parser("python -m model.drift", _DESCRIPTION, _EPILOG)
     add = parser.add_argument
     add(
         "reference",

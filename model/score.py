@@ -3,7 +3,6 @@
 import argparse
 import errno
 import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from model import catalog
 from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import ERROR, Done, Work, Workers, peak_memory, workers
-from model.cli import Exit, SignalFlag, os_errors_exit
+from model.cli import Exit, SignalFlag, command_parser, exit_status, os_errors_exit, stop_signals
 from model.errors import ModelRefused
 from model.registry import check_model
 from model.tables.blocks import identity
@@ -114,27 +113,18 @@ class Summary:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score a file as the command line says. Returns the exit status."""
     options = _options(arguments)
-    stopped = SignalFlag()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stopped)
-    try:
-        summary = _run(options, stopped)
+
+    def run() -> None:
+        with stop_signals() as stopped:
+            summary = _run(options, stopped)
         sys.stderr.write(f"{summary.text()}\n")
         summary.check(options.max_bad)
-    except Exit as error:
-        sys.stderr.write(f"{options.prog}: {error}\n")
-        return error.status
-    return 0
+
+    return exit_status(options.prog, run)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.score",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(prog=parser.prog)
+    parser = command_parser("python -m model.score", _DESCRIPTION, _EPILOG)
     parser.add_argument("input", type=Path, help="file of readings; - is standard input")
     parser.add_argument("output", type=Path, help="file to write; - is standard output")
     add_format_options(parser)

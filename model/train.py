@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
+from functools import partial
 from typing import Final
 
+from model.cli import exit_status, require
 from model.regno.training.options import parsed
 
 # Packages of the extra `train`: what only serves goes without.
@@ -17,13 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the command line says; print a summary. Returns the exit status."""
     options = parsed(arguments)
     needed = _NEEDED_TO_TUNE if options.tune else _NEEDED
-    if missing := [package for name, package in needed.items() if find_spec(name) is None]:
-        packages = " and ".join(missing)
-        sys.stderr.write(
-            f"python -m model.train: {packages} not installed: "
-            "run make setup, or pip install 'plate-scoring[train]'\n"
-        )
-        return 69
+    if lacking := exit_status(options.prog, partial(require, needed)):
+        return lacking
     from model.regno.training.command import run  # noqa: PLC0415 - imports these packages
 
     return run(options, os.environ.get("MLFLOW_TRACKING_URI", ""))  # noqa: TID251 - as MLflow has it

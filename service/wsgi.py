@@ -15,7 +15,7 @@ from flask import Flask
 
 from model import ModelRefused, catalog
 from model.registry import check_model
-from model.scorer import Model
+from model.scorer import Model, Scorer
 from service import endpoints
 from service.app import Parts, create_app, create_metrics_app
 from service.config.settings import Settings, SettingsError, refuse_start, variable
@@ -116,14 +116,14 @@ def _others(settings: Settings, metrics: Metrics, admission: Admission) -> Itera
         yield Served(model, slot, rollout_state(name))
 
 
-def _capture(model: Model, settings: Settings, metrics: Metrics) -> Capture | None:
+def _capture(model: Model, scorer: Scorer, settings: Settings, metrics: Metrics) -> Capture | None:
     """What captures the default model's rows, None unless it is set. Raises SettingsError."""
     if not settings.capture:
         return None
     if not settings.capture_dir:
         reason = f"{variable('capture')} is set, and this names no folder for it"
         raise SettingsError(variable("capture_dir"), reason)
-    return Capture(model, settings, metrics.count_captured)
+    return Capture(model, settings, scorer.memory_of, metrics.count_captured)
 
 
 def build() -> Application:
@@ -138,7 +138,7 @@ def build() -> Application:
         scorer = load_scorer(settings, metrics)
         scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
-        slot.capture = _capture(default, settings, metrics)
+        slot.capture = _capture(default, scorer, settings, metrics)
         others = tuple(_others(settings, metrics, admission))
     except SettingsError as error:
         refuse_start(error)

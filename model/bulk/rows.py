@@ -3,19 +3,17 @@
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from model import catalog
 from model.bulk.outcome import Scored
 from model.errors import InvalidRequest
-from model.tables.cells import Cells
+from model.tables.cells import Cells, texts_of
 
 if TYPE_CHECKING:
     from model.scorer import Model
-
-_NOT_UTF8: Final = "must be UTF-8 text"
 
 
 def score_rows(model: "Model", artifact: str, cells: Cells, positive_class: str) -> Scored:
@@ -65,7 +63,7 @@ def _requests(model: "Model", cells: Cells) -> tuple[list[int], list[Any], dict[
         if row in faults:
             continue
         try:
-            requests.append(decode(_body(fields, values)))
+            requests.append(decode(msgspec.json.encode(texts_of(fields, values))))
             places.append(row)
         except InvalidRequest as fault:
             faults[row] = str(fault)
@@ -74,16 +72,6 @@ def _requests(model: "Model", cells: Cells) -> tuple[list[int], list[Any], dict[
 
 def _rows(cells: Cells) -> Iterator[tuple[str | bytes, ...]]:
     return zip(*(column.to_pylist() for column in cells.columns), strict=True)
-
-
-def _body(fields: Sequence[str], values: Sequence[str | bytes]) -> bytes:
-    texts = {}
-    for field, value in zip(fields, values, strict=True):
-        try:
-            texts[field] = value.decode() if isinstance(value, bytes) else value
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(field, _NOT_UTF8) from error
-    return msgspec.json.encode(texts)
 
 
 def _columns(

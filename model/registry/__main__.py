@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from model import catalog
+from model.cli import command_parser
 from model.errors import GateRefused, ModelRefused
 from model.registry import mlflow_source, tables
 from model.registry.description import changes_of, described
@@ -108,13 +109,8 @@ def _failed(options: argparse.Namespace, status: int, message: str) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m model.registry",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(prog=parser.prog, **_DEFAULTS)
+    parser = command_parser("python -m model.registry", _DESCRIPTION, _EPILOG)
+    parser.set_defaults(**_DEFAULTS)
     _add_common(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

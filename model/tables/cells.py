@@ -11,12 +11,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model.errors import InvalidRequest
 from model.tables.blocks import Block
 from model.tables.csv_cells import as_text, read_cells
 from model.tables.table import Batch, Layout, Parcel, Values
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
+_NOT_UTF8: Final = "must be UTF-8 text"
 _NOT_A_ROW: Final = "the row is no JSON object"
 
 _COMMA_NUMBER: Final = r"^(\s*-?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?\s*)$"
@@ -96,6 +98,17 @@ def _change_lists(columns: list[pa.Array], names: Sequence[str]) -> dict[int, st
                     cells[row] = changed
         columns[at] = as_text(cells)
     return faults
+
+
+def texts_of(fields: Sequence[str], cells: Sequence[str | bytes]) -> dict[str, str]:
+    """The cells of a row by their fields. Raises InvalidRequest for one that is not UTF-8."""
+    texts = {}
+    for field, cell in zip(fields, cells, strict=True):
+        try:
+            texts[field] = cell.decode() if isinstance(cell, bytes) else cell
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(field, _NOT_UTF8) from error
+    return texts
 
 
 def list_with_points(cell: bytes) -> bytes | None:

@@ -5,7 +5,7 @@ writes them when there are enough, or after a while. What finds no room is dropp
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +13,9 @@ from random import random
 from time import gmtime, monotonic, strftime, time
 from typing import Any, Final
 
-from model import InvalidRequest
 from model.scorer import Captured, Model, Request
 from service.config.settings import Settings
+from service.scoring.recent import LARGEST_BYTES
 from service.telemetry.failures import log_failure
 
 # Rows that wait in a worker at the most, and those that are written at once.
@@ -33,16 +33,21 @@ class Capture:
         self,
         model: Model,
         settings: Settings,
+        memory_of: Callable[[Request], int],
         count: Callable[[str, int], object],
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """`count` is called with "written" or "dropped", and a number of rows."""
+        """`memory_of` says what a request takes, and requests that take much are dropped.
+
+        `count` is called with "written" or "dropped", and a number of rows.
+        """
         self._model = model
         self._share = settings.capture
         self._folder = Path(settings.capture_dir)
         self._plates = settings.capture_plates == "yes"
         self._bytes = settings.capture_mb << 20
         self._keep_seconds = settings.capture_days * _DAY
+        self._memory_of = memory_of
         self._count = count
         self._now = now
         self._rows: list[Captured] = []
@@ -53,22 +58,13 @@ class Capture:
         self._writing: Future[None] | None = None
 
     def offer(self, request_id: str, row: int, request: Request, score: Any, version: str) -> None:
-        """Note a row that was scored, if it is picked."""
+        """Note a row that was scored, if it is picked; `row` is its place in its array."""
         if random() >= self._share:  # noqa: S311 - no secret
             return
-        if len(self._rows) >= _MOST:
+        if len(self._rows) >= _MOST or self._memory_of(request) > LARGEST_BYTES:
             self._dropped += 1
             return
         self._rows.append(Captured(request_id, row, time(), version, score.positive, request))
-
-    def offer_all(
-        self, request_id: str, first: int, requests: Sequence[Request], outcomes: Sequence[Any],
-        version: str,
-    ) -> None:  # fmt: skip
-        """The same for rows of an array from place `first`; those without a score are left out."""
-        for row, (request, outcome) in enumerate(zip(requests, outcomes, strict=True), first):
-            if not isinstance(outcome, InvalidRequest):
-                self.offer(request_id, row, request, outcome, version)
 
     def publish(self) -> None:
         """Once a second: have a thread write what waits, if it is enough or has waited long."""

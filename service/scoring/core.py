@@ -152,8 +152,10 @@ class Scoring:
         if self._slot.shadow:
             self._slot.shadow.offer_all(requests, results, live.version)
         if self._slot.capture:
-            first = record.rows - len(requests)
-            self._slot.capture.offer_all(record.request_id, first, requests, results, live.version)
+            first, capture = record.rows - len(requests), self._slot.capture
+            for row, (request, got) in enumerate(zip(requests, results, strict=True), first):
+                if not isinstance(got, InvalidRequest):
+                    capture.offer(record.request_id, row, request, got, live.version)
 
     def _by_rows(self, live: Live, requests: list[Request], record: Record) -> list[Outcome]:
         began = perf_counter()

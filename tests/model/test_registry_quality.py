@@ -1,7 +1,6 @@
 """`promote` and `compare` with labelled rows: which version is better; without: how they differ."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +8,20 @@ import numpy as np
 import pytest
 
 from model.registry import Registry
-from model.registry.__main__ import main
 from model.regno.evaluation import metrics
 from model.regno.evaluation.bootstrap import differences
 from tests.support.labelled import labelled, scores, write
+from tests.support.registry import Run, runner
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 
 ROWS = labelled(600)
 LABELS = np.array([row["label"] for row in ROWS])
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process: its status, output and errors."""
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        status = main([*map(str, arguments), "--models", str(tmp_path / "models")])
-        written = capsys.readouterr()
-        return status, written.out, written.err
-
-    return run
+    """The command in this process, on the registry in `models`."""
+    return runner(tmp_path / "models", monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What is kept with a version and how it goes: training reports, `show`, `export`, `remove`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,14 @@ import pytest
 
 from model.registry import Aliases, Damaged, Files, Refused, Registry
 from model.registry import ingest as ingest_module
-from model.registry.__main__ import main
 from model.registry.file_store import FileStore
 from model.registry.ingest import ingest
 from model.registry.s3_store import S3Store
 from model.regno import BUNDLED
 from tests.support.moto import BUCKET, Moto, moto
-from tests.support.registry import files, no_check
+from tests.support.registry import Run, files, no_check, runner
 
 REPORT = {"REPORT.md": b"# Good", "report.json": b"{}", "reliability.png": b"\x89PNG"}
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 def with_report(version: str, report: dict[str, bytes]) -> Files:
@@ -51,15 +48,8 @@ def registry(
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process, on the registry in `models`: status, output and errors."""
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        status = main([*map(str, arguments), "--models", str(tmp_path / "models")])
-        written = capsys.readouterr()
-        return status, written.out, written.err
-
-    return run
+    """The command in this process, on the registry in `models`."""
+    return runner(tmp_path / "models", monkeypatch, capsys)
 
 
 def _names(registry: Registry) -> list[str]:

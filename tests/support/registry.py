@@ -3,14 +3,34 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from model.registry import Files
+from model.registry.__main__ import main
 from tests.support.paths import ROOT
 from tests.support.server import environment
+
+# The command with these arguments, in this process: its status, output and errors.
+Run = Callable[..., tuple[int, str, str]]
+
+
+def runner(
+    models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """The command in this process, on the registry in a folder."""
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main([*map(str, arguments), "--models", str(models)])
+        written = capsys.readouterr()
+        return status, written.out, written.err
+
+    return run
 
 
 def files(version: str, model: bytes = b"model", **changed: object) -> Files:

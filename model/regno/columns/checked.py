@@ -19,6 +19,7 @@ from model.regno.columns.ragged import Lists
 from model.regno.columns.table import MONTHS, Columns, columns_of
 from model.regno.request import FIELDS, LONGEST, Reading, from_fields, parse_wall_clock
 from model.request_decoder import invalid_request
+from model.tables.cells import texts_of
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -26,7 +27,6 @@ Array: TypeAlias = np.ndarray[Any, Any]
 _NUMBER: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _IS_NUMBER: Final = f"^{_NUMBER}$"
 _IS_LIST: Final = rf"^\[{_NUMBER}(?:, ?{_NUMBER})*\]$"
-_NOT_UTF8: Final = "must be UTF-8 text"
 _USUAL_TIME: Final = len("2021-08-01 09:02:59")
 _DATE: Final = len("2021-08-01")
 _REMEMBERED: Final = 4096
@@ -73,12 +73,7 @@ def check(cells: Sequence[pa.Array], faults: dict[int, str]) -> Checked:
 
 
 def _reading(cells: Sequence[str | bytes]) -> Reading:
-    fields = {}
-    for name, cell in zip(FIELDS, cells, strict=True):
-        try:
-            fields[name] = cell.decode() if isinstance(cell, bytes) else cell
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(name, _NOT_UTF8) from error
+    fields = texts_of(FIELDS, cells)
     try:
         return from_fields(**fields)
     except msgspec.ValidationError as error:

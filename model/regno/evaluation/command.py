@@ -1,7 +1,6 @@
 """The command `python -m model.evaluate`."""
 
 import re
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ import msgspec
 import numpy as np
 from tqdm import tqdm
 
-from model.cli import Exit, SignalFlag, os_errors_exit
+from model.cli import Exit, SignalFlag, exit_status, os_errors_exit, stop_signals
 from model.errors import DataRefused, ModelRefused
 from model.redaction import is_whole_plate
 from model.registry import RegistryError, Unavailable, check_model, open_registry
@@ -64,19 +63,12 @@ _NOT_GROUPED: Final = ("regno_recognize", "afts_regno_ai", *TEXT, "camera_tail",
 
 def run(options: Namespace) -> int:
     """Evaluate as the options say; print a summary. Returns the exit status."""
-    signals, before = SignalFlag(), {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, signals)
-    try:
-        with _refusals():
+
+    def evaluate() -> None:
+        with stop_signals() as signals, _refusals():
             _run(options, signals)
-    except Exit as error:
-        sys.stderr.write(f"{options.prog}: {error}\n")
-        return error.status
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return 0
+
+    return exit_status(options.prog, evaluate)
 
 
 def _run(options: Namespace, signals: SignalFlag) -> None:

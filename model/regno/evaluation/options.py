@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from model.cli import command_parser
 from model.regno.review.decision import DEFAULT_COSTS
 from model.tables.format import add_format_options
 
@@ -43,13 +44,7 @@ reached or a package is not installed; 73 the output can't be written; 130 Ctrl-
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The parsed options; options that contradict each other end the command with status 2."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.evaluate",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(prog=parser.prog)
+    parser = command_parser("python -m model.evaluate", _DESCRIPTION, _EPILOG)
     parser.add_argument("rows", type=Path, help="file of labelled readings")
     _add_models(parser.add_argument_group("models"))
     _add_rows(parser.add_argument_group("rows"))

@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-import signal
 import sys
 import time
 from argparse import Namespace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from model.cli import Exit, SignalFlag, os_errors_exit
+from model.cli import Exit, SignalFlag, exit_status, os_errors_exit, stop_signals
 from model.errors import DataRefused, ModelRefused, ParametersRefused
 from model.registry import (
     Refused,
@@ -45,23 +44,16 @@ def run(options: Namespace, tracking_uri: str = "") -> int:
 
     A training on own rows is logged on the MLflow server of `tracking_uri`, if that is given.
     """
-    signals, before = SignalFlag(), {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, signals)
-    try:
-        with _refusals(signals):
+
+    def train() -> None:
+        with stop_signals() as signals, _refusals(signals):
             if options.data:
                 with tracked(tracking_uri) as tracked_run:
                     _train_on_file(options, signals, tracked_run)
             else:
                 _train_bundled(options, signals)
-    except Exit as error:
-        sys.stderr.write(f"python -m model.train: {error}\n")
-        return error.status
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return 0
+
+    return exit_status(options.prog, train)
 
 
 def _train_bundled(options: Namespace, signals: SignalFlag) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from model.cli import command_parser
 from model.regno.dataset.split import LEAST_ROWS
 from model.regno.features import SETS
 from model.regno.training import parameters
@@ -42,12 +43,7 @@ can't be written, 78 the parameters are refused, 130 Ctrl-C, 143 SIGTERM.
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The parsed options; options that contradict each other end the command with status 2."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.train",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("python -m model.train", _DESCRIPTION, _EPILOG)
     _add_general(parser)
     _add_own_rows(parser.add_argument_group("with a file"))
     _add_registry(parser.add_argument_group("with a registry"))

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def capturing(make_app: AppMaker, folder: Path, tmp_path: Path) -> Capturing:
+def capturing(make_app: AppMaker, scorer: RegnoScorer, folder: Path, tmp_path: Path) -> Capturing:
     """A client of an app that captures, its capture, and what that has counted."""
 
     def make(**changed: str) -> tuple[FlaskClient, Capture, Counter[str]]:
@@ -43,7 +43,9 @@ def capturing(make_app: AppMaker, folder: Path, tmp_path: Path) -> Capturing:
         given |= {f"SCORING_CAPTURE_{name.upper()}": value for name, value in changed.items()}
         settings: Settings = load_settings(given, tmp_path / "none.env")
         app, counted = make_app(), Counter[str]()
-        captured = Capture(MODEL, settings, lambda result, n: counted.update({result: n}))
+        captured = Capture(
+            MODEL, settings, scorer.memory_of, lambda result, n: counted.update({result: n})
+        )
         app.extensions["parts"].slot.capture = captured
         return app.test_client(), captured, counted
 
@@ -196,3 +198,13 @@ def test_captured_readings_train_a_model_once_labels_are_joined(
     options = ("--data", tmp_path / "rows.parquet", "--out", tmp_path / "out")
     parameters = ("--parameters", tmp_path / "tiny.toml")
     assert train.main([*map(str, (*options, *parameters))]) == 0
+
+
+def test_a_request_that_takes_much_memory_is_dropped(capturing: Capturing, folder: Path) -> None:
+    client, capture, counted = capturing(plates="yes")
+    small, large = tables.samples(2)
+    large |= {"afts_regno_ai_char_scores": [0.5] * 500}
+    _post(client, [small, large], "two")
+    capture.close()
+    assert len(_frame(folder)) == 1
+    assert (counted["written"], counted["dropped"]) == (1, 1)
