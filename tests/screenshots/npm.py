@@ -35,7 +35,7 @@ def _install(folder: Path) -> None:
         return
     mark.unlink(missing_ok=True)
     # Node trusts only certificates of its own otherwise, and not that of a proxy on the way.
-    trusting = {"NODE_USE_SYSTEM_CA": "1", **os.environ}
+    trusting = {"NODE_USE_SYSTEM_CA": "1", **os.environ}  # noqa: TID251 - passed on
     done = npm(
         ["ci"],
         return_completed_process=True,
