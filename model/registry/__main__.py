@@ -256,7 +256,7 @@ def _list(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _show(registry: Registry, options: argparse.Namespace) -> int:
-    version = registry.aliases().version(options.version)
+    version = registry.named(options.version)
     found = [each for each in described(registry) if each.version == version]
     manifest = registry.manifest(version)
     if not found:
@@ -273,7 +273,7 @@ def _show(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _compare(registry: Registry, options: argparse.Namespace) -> int:
-    against, version = map(registry.aliases().version, (options.against, options.version))
+    against, version = map(registry.named, (options.against, options.version))
     trial = Trial(registry, options.name, _rows(options), against=against)
     path = registry.fetch(version)
     validate(path, name=options.name)
@@ -293,7 +293,7 @@ def _remove(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _export(registry: Registry, options: argparse.Namespace) -> int:
-    version = registry.aliases().version(options.version)
+    version = registry.named(options.version)
     names = export(registry, version, options.folder)
     result = {"version": version, "folder": str(options.folder), "files": names}
     _print(options, result, lambda: f"{version} in {options.folder}: {', '.join(names)}")

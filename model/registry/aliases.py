@@ -40,8 +40,8 @@ class Aliases(Struct, frozen=True):
         return [name for name in NAMES if version and getattr(self, name) == version]
 
     def version(self, name: str) -> str:
-        """The version that an alias stands for; any other name, and that of none, as it is."""
-        return (getattr(self, name) if name in NAMES else "") or name
+        """The version that an alias stands for, "" for none; any other name as it is."""
+        return str(getattr(self, name)) if name in NAMES else name
 
 
 class Change(Struct, frozen=True):

@@ -68,6 +68,16 @@ class Registry:
         """Which version is what. Raises Damaged."""
         return RegistryState.parse(self._store.read().text).aliases
 
+    def named(self, name: str) -> str:
+        """The version of this name, or that an alias of this name stands for.
+
+        Raises Refused for an alias that stands for none, and Damaged.
+        """
+        version = self.aliases().version(name)
+        if not version:
+            raise Refused(f"{self.where}: no version is {name}")
+        return version
+
     def history(self) -> list[Change]:
         """The newest changes, oldest first. Raises Damaged."""
         return RegistryState.parse(self._store.read().text).history

@@ -14,7 +14,7 @@ import pandas as pd
 from catboost import CatBoost
 
 from model.errors import InvalidRequest
-from model.registry import Refused, open_registry
+from model.registry import open_registry
 from model.regno.columns.table import TableMaker
 from model.regno.features import KINDS
 from model.regno.golden import readings as golden_readings
@@ -27,7 +27,6 @@ _ROWS: Final = 10_000
 # Rows that are explained in one call, and how long it may take at the most.
 _EXPLAINED: Final = 500
 _EXPLAIN_SECONDS: Final = 3600.0
-_ALIASES: Final = ("live", "shadow", "previous")
 _SCORES: Final = ("negative", "positive")
 
 
@@ -147,12 +146,7 @@ def load(
 def _fetched(location: str | Path, version: str) -> Path:
     """The local file of a version in a registry."""
     registry = open_registry(location)
-    if version not in _ALIASES:
-        return registry.fetch(version)
-    named: str = getattr(registry.aliases(), version)
-    if not named:
-        raise Refused(f"{registry.where}: no version is {version}")
-    return registry.fetch(named)
+    return registry.fetch(registry.named(version))
 
 
 def _parts(frame: pd.DataFrame, most: int = _ROWS) -> Iterator[_Rows]:

@@ -119,13 +119,7 @@ def _path(options: Namespace) -> Path:
 
 def _fetched(options: Namespace, version: str) -> Path:
     registry = open_registry(options.registry, options.name, options.cache)
-    aliases = registry.aliases()
-    if version in ("live", "shadow", "previous"):
-        named = getattr(aliases, version)
-        if not named:
-            raise Exit(65, f"{registry.where} has no {version} version")
-        version = named
-    return registry.fetch(version)
+    return registry.fetch(registry.named(version))
 
 
 def _against(options: Namespace) -> RegnoScorer | None:
