@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -68,6 +68,14 @@ def command_parser(prog: str, description: str, epilog: str) -> argparse.Argumen
     )
     parser.set_defaults(prog=prog)
     return parser
+
+
+def share(text: str) -> float:
+    """The share that an option's text gives, 0 to 1. Raises ArgumentTypeError."""
+    with suppress(ValueError):
+        if 0 <= (number := float(text)) <= 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
 
 
 @contextmanager

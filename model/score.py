@@ -19,7 +19,15 @@ from model import catalog
 from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
 from model.bulk.workers import ERROR, Done, Work, Workers, peak_memory, workers
-from model.cli import Exit, SignalFlag, command_parser, exit_status, os_errors_exit, stop_signals
+from model.cli import (
+    Exit,
+    SignalFlag,
+    command_parser,
+    exit_status,
+    os_errors_exit,
+    share,
+    stop_signals,
+)
 from model.errors import ModelRefused
 from model.registry import check_model
 from model.tables.blocks import identity
@@ -164,7 +172,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--max-bad",
-        type=_share,
+        type=share,
         metavar="SHARE",
         help="share of bad rows, 0 to 1, above which the run fails (default: only if all are bad)",
     )
@@ -177,13 +185,6 @@ def _positive(text: str) -> int:
         if (number := int(text)) > 0:
             return number
     raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-
-
-def _share(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= (share := float(text)) <= 1:
-            return share
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
 
 
 def _cpus() -> int:

@@ -5,7 +5,7 @@ are types of the model's own: who calls hands them on and does not look into the
 `positive` of a score.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
@@ -18,7 +18,9 @@ from model.request_decoder import RequestDecoder
 
 if TYPE_CHECKING:
     from model.bulk.outcome import Scored
+    from model.drift.comparison import Rows
     from model.tables.cells import Cells
+    from model.tables.format import Options
 
 # A struct of the model's own, as it comes out of a body.
 Request: TypeAlias = Any
@@ -174,8 +176,9 @@ class Scorer(Protocol):
         """The group of each row, "" for none."""
         return [""] * len(rows)
 
-    def drift_counter(self) -> Drift:
-        """A new counter of rows for drift."""
+    def drift_counter(self, reference: Sequence[Any] | None = None, /) -> Drift:
+        """A new counter of rows by the bins of a reference, without one by the version's own."""
+        del reference
         return Drift()
 
     def explainer(self) -> Explainer:
@@ -317,6 +320,8 @@ class Model(Protocol):
     score: type[Struct]
     explanation: type[Struct] | None = None
     parity: type[Struct] | None = None
+    # Features of when a request was made: files differ by them, so they do not count in a mean.
+    time_features: Collection[str] = ()
 
     @property
     def detail(self) -> type[Struct]:
@@ -343,6 +348,19 @@ class Model(Protocol):
         """The same manifest with the drift reference of a file of requests. Raises ModelRefused."""
         del manifest, scorer
         raise ModelRefused(f"{self.name} has no drift reference to make from {rows}")
+
+    def drift_rows(self, path: Path, scorer: Any, options: "Options", /) -> "Rows":
+        """The requests of a file with their features and scores, to compare two files by.
+
+        Raises OSError, TableRefused, DataRefused, and ModelRefused for a model without bins.
+        """
+        del scorer, options
+        raise ModelRefused(f"{self.name} makes no bins to compare {path} by")
+
+    def drift_reference(self, rows: "Rows", scorer: Any, /) -> Sequence[Bins]:
+        """The bins of such rows and their shares, for the scorer's `drift_counter`."""
+        del scorer
+        raise ModelRefused(f"{self.name} makes no bins of {len(rows.positives)} rows")
 
     def trial_requests(self) -> Sequence[Request]:
         """Requests that every version scores before it serves; its speed is measured by them."""

@@ -10,6 +10,7 @@ from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits, Parity
 from model.regno.explain.explanation import Explanation
+from model.regno.features import CALENDAR
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import Reading
 from model.regno.review.decision import Costs, ThresholdChoice, Thresholds
@@ -23,7 +24,10 @@ from model.scorer import Captured, Model
 
 if TYPE_CHECKING:
     from model.bulk.outcome import Scored
+    from model.drift.comparison import Rows
+    from model.regno.drift.counter import Variable
     from model.tables.cells import Cells
+    from model.tables.format import Options
 
 
 class Reviewer(Guards):
@@ -46,6 +50,7 @@ class RegnoModel(Model):
     score = Score
     explanation = Explanation
     parity = Parity
+    time_features = (*CALENDAR, "hour")
 
     @property
     def detail(self) -> type[Detail]:
@@ -67,6 +72,14 @@ class RegnoModel(Model):
     def with_reference(self, manifest: Manifest, scorer: RegnoScorer, rows: Path, /) -> Manifest:
         """The same manifest with the drift reference of a file of readings. Raises ModelRefused."""
         return manifest_builder.with_reference(manifest, scorer, rows)
+
+    def drift_rows(self, path: Path, scorer: RegnoScorer, options: "Options", /) -> "Rows":
+        """The readings of a file with their features and scores; see `Model.drift_rows`."""
+        return _drift_rows().read(path, scorer, options)  # type: ignore[no-any-return]
+
+    def drift_reference(self, rows: "Rows", scorer: RegnoScorer, /) -> "Sequence[Variable]":
+        """The bins of readings, of about equal shares."""
+        return _drift_rows().reference_of(rows, scorer)  # type: ignore[no-any-return]
 
     def trial_requests(self) -> Sequence[Reading]:
         """The golden readings."""
@@ -124,6 +137,11 @@ class RegnoModel(Model):
         from model.regno import bulk  # noqa: PLC0415 - what serves needs no tables
 
         return bulk.score_cells(artifact, cells, positive_class)
+
+
+def _drift_rows() -> Any:
+    """The module that reads files, which what serves goes without."""
+    return import_module("model.regno.evaluation.drift_rows")
 
 
 def _verdict() -> Any:

@@ -19,7 +19,7 @@ from model.regno.columns.table import Columns, TableMaker, columns_of
 from model.regno.doubts import ranges
 from model.regno.doubts.finder import NORMALISED, PLATES, UNSEEN, WARNINGS, Doubts, named
 from model.regno.doubts.ranges import Bounds
-from model.regno.drift.counter import DriftCounter
+from model.regno.drift.counter import DriftCounter, Variable
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
@@ -206,9 +206,10 @@ class RegnoScorer:
         """How much each feature moves the score, in percent of all."""
         return self._model.importances()
 
-    def drift_counter(self) -> DriftCounter:
-        """A new counter by the manifest's reference; without one it counts nothing."""
-        reference = self.manifest.reference if self.manifest else []
+    def drift_counter(self, reference: Sequence[Variable] | None = None, /) -> DriftCounter:
+        """A new counter by a reference, without one by the manifest's, which may be empty."""
+        if reference is None:
+            reference = self.manifest.reference if self.manifest else []
         return DriftCounter([name for name, _ in self._model.features], reference)
 
     @staticmethod

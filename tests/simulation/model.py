@@ -71,7 +71,8 @@ class NamedScorer(RegnoScorer):
     def warm(self) -> None:
         """Its first call costs nothing."""
 
-    def drift_counter(self) -> DriftCounter:
+    def drift_counter(self, reference: Sequence[Any] | None = None, /) -> DriftCounter:
+        del reference
         return DriftCounter(self._names, [])
 
     def _scores(self, marks: Sequence[float]) -> list[Score]:

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from model import drift
+from model.drift import __main__ as drift
+from model.drift.comparison import compare, psi
 from model.regno import RegnoScorer
-from model.regno.evaluation.drift import compare, psi, read, reference_of
+from model.regno.evaluation.drift_rows import read, reference_of
 from model.regno.request import FIELDS
 from model.tables.format import SNIFFED
 from monitoring import slo
@@ -54,7 +55,7 @@ def test_the_index_is_the_one_of_the_rules() -> None:
 
 def test_a_file_has_not_drifted_from_itself(scorer: RegnoScorer, tmp_path: Path) -> None:
     rows = read(_file(tmp_path, "a.csv", tables.samples(300)), scorer, SNIFFED)
-    compared = compare(reference_of(rows, scorer.importances()), rows, 300)
+    compared = compare(scorer, reference_of(rows, scorer), rows, 300)
     assert compared.psi_weighted == pytest.approx(0, abs=1e-6)
     assert compared.psi_score == pytest.approx(0, abs=1e-6)
     assert {each.name for each in compared.variables} >= {"positive", "camera_class", "hour"}
@@ -78,6 +79,38 @@ def test_what_has_changed_is_on_top_and_fails_a_job(
     assert next(iter(_figures(shown.out))) == "recognition_accuracy"
     assert "--max-psi" in shown.err
     assert drift.main([str(then), str(other)]) == 0
+
+
+def test_few_rows_are_warned_of_and_their_drift_is_named_chance(
+    before: list[Row], after: list[Row], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = [str(_file(tmp_path, f"{n}.csv", rows[:100])) for n, rows in enumerate((before, after))]
+    assert drift.main(few) == 0
+    shown = capsys.readouterr()
+    assert "warning: few rows" in shown.err
+    assert "by chance, which explains it" in shown.out
+    many = [str(_file(tmp_path, f"m{n}.csv", rows)) for n, rows in enumerate((before, after))]
+    assert drift.main(many) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_unchanged_rows_are_within_chance_as_often_as_stated(
+    scorer: RegnoScorer, before: list[Row], after: list[Row], tmp_path: Path
+) -> None:
+    then, now = (
+        read(_file(tmp_path, f"{n}.csv", rows), scorer, SNIFFED)
+        for n, rows in enumerate((before, after))
+    )
+    compared = compare(scorer, reference_of(then, scorer), now, len(before))
+    within = [each.is_chance for each in compared.variables]
+    assert sum(within) >= 0.85 * len(within)
+    assert compared.weighted_by_chance < 0.05
+    exact = compare(scorer, reference_of(then, scorer), now).score
+    assert exact.by_chance == pytest.approx(
+        compared.score.by_chance * (1 / 1000) / (1 / 1000 + 1 / 1200)
+    )
+    # Ten bins of the score: the 95 % quantile of chi-squared with 9 degrees is 16.92.
+    assert exact.chance_limit == pytest.approx(16.92 / 1000, rel=2e-3)
 
 
 def test_one_file_is_compared_with_the_manifests_reference(
@@ -147,6 +180,12 @@ def test_bad_rows_are_counted_and_a_file_of_nothing_else_is_refused(
     mixed = _file(tmp_path, "mixed.csv", [*after[:50], *bad])
     assert drift.main([str(mixed), str(mixed)]) == 0
     assert "50 readings, 3 bad rows" in capsys.readouterr().err
+    assert drift.main([str(mixed), str(mixed), "--max-bad", "0.1"]) == 0
+    capsys.readouterr()
+    assert drift.main([str(mixed), str(mixed), "--max-bad", "0.05"]) == 1
+    shown = capsys.readouterr()
+    assert "--max-bad" in shown.err
+    assert _figures(shown.out)
     for rows in (bad, []):
         assert drift.main([str(_file(tmp_path, "bad.csv", rows)), str(mixed)]) == 65
 

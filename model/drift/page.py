@@ -5,7 +5,7 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from model.regno.evaluation.drift import Comparison, Rows
+from model.drift.comparison import Comparison, Rows
 
 _templates: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
