@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadgen.common.processes import free_port, running
 from plate_scoring.__main__ import COMMANDS, help_text
 from service import VERSION
 from tests.support.paths import ROOT, lines
-from tests.support.server import environment, eventually, free_port
+from tests.support.server import environment
 
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -95,19 +96,12 @@ def test_the_program_serves_where_only_the_wheel_is_installed(wheel: Path, tmp_p
         [program, "--version"], env=usual, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert shown.stdout == f"plate-scoring {VERSION}\n"
-    port = free_port()
-    settings = {"PYTHONPATH": "", "SCORING_PORT": str(port), "SCORING_WORKERS": "1"}
-    with subprocess.Popen(
-        [program, "serve"],
-        env=environment(tmp_path, settings),
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        try:
-            _score_a_golden_row(port)
-        finally:
-            server.terminate()
+    with httpx.Client(base_url=f"http://127.0.0.1:{free_port()}") as client:
+        settings = {"PYTHONPATH": "", "TMPDIR": str(tmp_path), "SCORING_WORKERS": "1"}
+        settings["SCORING_PORT"] = str(client.base_url.port)
+        log = tmp_path / "log"
+        with running((program, "serve"), log, lambda: _is_ready(client), settings) as server:
+            _score_a_golden_row(client)
     assert server.returncode == 0
 
 
@@ -130,11 +124,9 @@ def _installed(wheel: Path, folder: Path) -> Path:
     return folder / "bin/plate-scoring"
 
 
-def _score_a_golden_row(port: int) -> None:
+def _score_a_golden_row(client: httpx.Client) -> None:
     row = lines(ROOT / "loadgen/data/golden.jsonl")[0]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        eventually(lambda: _is_ready(client), "/readyz answers 200")
-        reply = client.post("/reg/", json=row["request"], headers={"x-api-key": "123321"})
+    reply = client.post("/reg/", json=row["request"], headers={"x-api-key": "123321"})
     assert reply.json()["body"]["positive"] == row["positive"]
 
 

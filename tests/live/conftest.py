@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.echo import Echo, echoing
 from tests.support.edge import Edge, edge_before
 from tests.support.live import started
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="module")

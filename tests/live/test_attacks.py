@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from loadgen.attacks.attackers import ATTACKS
+from loadgen.common.processes import free_port
 from tests.support.live import started
-from tests.support.server import KEY, KEY_HEADER, Server, eventually, free_port
+from tests.support.server import KEY, KEY_HEADER, Server, eventually
 from tests.support.strategies import VALID
 
 ROOT = Path(__file__).parents[2]

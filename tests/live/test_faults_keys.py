@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.planted import stands_in
-from tests.support.server import KEY, Server, eventually, free_port, serving
+from tests.support.server import KEY, Server, eventually, serving
 
 pytestmark = pytest.mark.slow
 

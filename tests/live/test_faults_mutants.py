@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support import soak
 from tests.support.live import exchange, posted, wait_until_all_answer
 from tests.support.mutants import Mutants
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import Server, free_port, serving
+from tests.support.server import Server, serving
 
 pytestmark = pytest.mark.slow
 

@@ -14,10 +14,11 @@ from typing import Any, Self
 import pytest
 
 from loadgen.common.open_loop import StreamStats
+from loadgen.common.processes import free_port
 from tests.support.live import started
 from tests.support.load import flooding
 from tests.support.planted import POISON
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from loadgen.common.open_loop import StreamStats
+from loadgen.common.processes import free_port
 from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import Server, free_port, serving
+from tests.support.server import Server, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from loadgen.common.open_loop import StreamStats
+from loadgen.common.processes import free_port
 from tests.support.edge import edge_before
 from tests.support.live import started
 from tests.support.load import flooding
 from tests.support.metrics import up, value
-from tests.support.server import KEY, Server, eventually, free_port, serving
+from tests.support.server import KEY, Server, eventually, serving
 
 pytestmark = pytest.mark.slow
 

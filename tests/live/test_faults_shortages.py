@@ -11,11 +11,12 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadgen.common.processes import free_port
 from model.regno.drift.counter import Variable
 from tests.support.live import Connection, connections, started, started_through
 from tests.support.metrics import value
 from tests.support.pids import pids_group
-from tests.support.server import METRICS_TOKEN, Server, eventually, free_port
+from tests.support.server import METRICS_TOKEN, Server, eventually
 from tests.support.strategies import VALID
 from tests.support.swapping import SECOND, registry_of_twins, serves
 

@@ -9,10 +9,11 @@ from threading import Event, Thread
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.edge import Edge, edge_before
 from tests.support.live import head
 from tests.support.load import flooding
-from tests.support.server import eventually, free_port, serving
+from tests.support.server import eventually, serving
 
 pytestmark = pytest.mark.slow
 

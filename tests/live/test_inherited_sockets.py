@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadgen.common.processes import Program
 from tests.support.live import Connection
-from tests.support.paths import ROOT
-from tests.support.server import environment, eventually, serving
+from tests.support.server import eventually, serving
 from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
@@ -30,18 +29,18 @@ os.execv(sys.executable, [sys.executable, "-m", "service"])
 @contextmanager
 def _inheriting(folder: Path, listener: socket.socket) -> Iterator[str]:
     """Start a server on an inherited socket; give its address; stop it at the end."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _LEND, str(listener.fileno())],
-        cwd=folder,
-        env={**environment(folder, {"SCORING_WORKERS": "2"}), "PYTHONPATH": str(ROOT)},
-        pass_fds=(listener.fileno(),),
-        stdout=subprocess.DEVNULL,
-    ) as process:
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            process.terminate()
-            assert process.wait(30) == 0
+    number = listener.fileno()
+    server = Program(
+        [sys.executable, "-c", _LEND, str(number)],
+        folder,
+        folder / "log",
+        {"TMPDIR": str(folder), "SCORING_WORKERS": "2"},
+        pass_fds=(number,),
+    )
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        assert server.stop() == 0
 
 
 def test_an_inherited_socket_serves_the_next_server_too(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.live import Connection, connections, exchange, head
-from tests.support.server import METRICS_TOKEN, Server, environment, eventually, serving
+from tests.support.server import METRICS_TOKEN, Server, eventually, serving
 from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
@@ -51,24 +49,11 @@ class Reader:
         return self.text()
 
 
-class WritingTo(Server):
-    """A server whose stdout is a descriptor of the test's, which is closed here."""
-
-    def __init__(self, descriptor: int, folder: Path, **settings: str) -> None:
-        self.socket, self.port = folder / "s", 0
-        self.settings = {"SCORING_HOST": f"unix:{self.socket}", "SCORING_WORKERS": "2", **settings}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
-            cwd=folder,
-            env=environment(folder, self.settings),
-            stdout=descriptor,
-        )
-        os.close(descriptor)
-
-
 @contextmanager
-def _writing_to(descriptor: int, folder: Path, **settings: str) -> Iterator[WritingTo]:
-    server = WritingTo(descriptor, folder, **settings)
+def _writing_to(descriptor: int, folder: Path, **settings: str) -> Iterator[Server]:
+    """A ready server whose stdout is a descriptor of the test's, which is closed here."""
+    server = Server(folder, settings, output=descriptor)
+    os.close(descriptor)
     try:
         server.wait_ready()
         yield server
@@ -151,8 +136,10 @@ def test_a_log_without_a_reader_ends_no_connection(tmp_path: Path) -> None:
 
 def test_a_stalled_reader_loses_lines_and_delays_no_reply(tmp_path: Path) -> None:
     incoming, outgoing = os.pipe()
-    settings = {"SCORING_WORKERS": "1", "SCORING_METRICS_TOKEN": METRICS_TOKEN}
-    with _writing_to(outgoing, tmp_path, **settings) as server, connections(server, 8) as opened:
+    with (
+        _writing_to(outgoing, tmp_path, SCORING_WORKERS="1") as server,
+        connections(server, 8) as opened,
+    ):
         requested = 2  # the last two requests for the count, which are lines too
         while not _dropped(server):
             asking = [Thread(target=_ask_often, args=(connection,)) for connection in opened]

@@ -11,9 +11,10 @@ import httpx
 import psutil
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.live import exchange, head, started, wait_until_all_answer
 from tests.support.metrics import GOOD, ROWS, STARTS, TOKEN, counted, counts, has, send, up, value
-from tests.support.server import Server, eventually, free_port, serving
+from tests.support.server import Server, eventually, serving
 from tests.support.strategies import VALID
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support import soak
 from tests.support.live import Connection, head
 from tests.support.load import flooding
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import Server, eventually, free_port, serving
+from tests.support.server import Server, eventually, serving
 from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.paths import ROOT
-from tests.support.server import free_port, serving
+from tests.support.server import serving
 
 README = (ROOT / "README.md").read_text()
 

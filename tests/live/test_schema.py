@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import KEY, free_port, serving
+from loadgen.common.processes import free_port
+from tests.support.server import KEY, serving
 
 pytestmark = pytest.mark.slow
 

@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.doctor import Report
 from tests.support.metrics import TOKEN, value
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import command
-from tests.support.server import Server, environment, eventually, free_port
+from tests.support.server import Server, environment, eventually
 from tests.support.strategies import VALID
 from tests.support.swapping import registry_of_twins, scored
 from tests.support.toy_registry import add_toy, toy_command

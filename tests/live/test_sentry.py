@@ -11,10 +11,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadgen.common.processes import free_port
 from tests.support.kent import Kent, kent
 from tests.support.live import Connection, connections, started
 from tests.support.planted import KEY, PLATE, POISON
-from tests.support.server import Server, eventually, free_port, serving
+from tests.support.server import Server, eventually, serving
 
 pytestmark = pytest.mark.slow
 

@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
+from loadgen.common.processes import free_port
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
 from tests.support.live import (
@@ -20,7 +21,7 @@ from tests.support.live import (
     whole,
 )
 from tests.support.paths import GOLDEN, ROOT, lines
-from tests.support.server import KEY_HEADER, Server, eventually, free_port, refused, serving
+from tests.support.server import KEY_HEADER, Server, eventually, refused, serving
 from tests.support.strategies import VALID
 
 SHARED_MEMORY = Path("/dev/shm")

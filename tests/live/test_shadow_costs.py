@@ -8,12 +8,13 @@ import pytest
 
 from loadgen.bench import wrk
 from loadgen.common import rows
+from loadgen.common.processes import free_port
 from loadgen.common.service import KEY
 from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.paths import ROOT
 from tests.support.server import KEY as OURS
-from tests.support.server import Server, eventually, free_port, serving
+from tests.support.server import Server, eventually, serving
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from loadgen.common.processes import free_port
 from tests.support.collector import Collector, collecting, plain
 from tests.support.live import started
 from tests.support.paths import ROOT
 from tests.support.planted import KEY, PLATE, POISON
-from tests.support.server import Server, free_port, serving
+from tests.support.server import Server, serving
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.live import head
 from tests.support.load import flooding
-from tests.support.server import Server, free_port, serving
+from tests.support.server import Server, serving
 from tests.support.strategies import VALID
 from tests.support.vacuous import nonempty
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadgen.common.processes import free_port
 from loadgen.load.verdict import EXIT_CODES, Outcome
 from tests.support.load import command, double, environment, load, locust, shapes_file
 from tests.support.paths import ROOT
-from tests.support.server import free_port
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from loadgen.load.verdict import EXIT_CODES, Outcome
 from tests.support.load import command, double, environment, load, locust, shapes_file, written
 from tests.support.paths import ROOT
-from tests.support.server import eventually, free_port, serving
+from tests.support.server import eventually, serving
 
 LOCUSTS_PORT = 5557
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.edge import edge_before, make_certificates
 from tests.support.live import started
 from tests.support.load import load, shapes_file, written
-from tests.support.server import KEY, free_port
+from tests.support.server import KEY
 
 _REQUESTS = 40
 

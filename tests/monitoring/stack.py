@@ -11,9 +11,8 @@ from typing import Any
 import httpx
 import yaml
 
-from loadgen.common.processes import responds, running
+from loadgen.common.processes import free_port, responds, running
 from tests.monitoring.tools import tool
-from tests.support.server import free_port
 
 Notification = dict[str, Any]
 

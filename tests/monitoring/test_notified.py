@@ -9,12 +9,13 @@ import msgspec
 import pytest
 import yaml
 
+from loadgen.common.processes import free_port
 from monitoring import rules, slo
 from monitoring.alertmanager.config import config
 from monitoring.alertmanager.settings import Settings
 from tests.monitoring.stack import Webhook, alertmanager, prometheus, query, webhook
 from tests.support.paths import ROOT
-from tests.support.server import eventually, free_port
+from tests.support.server import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from loadgen.common.processes import Program
 from tests.support.paths import ROOT
-from tests.support.server import eventually
 
 # Images are kept from run to run; `make clean` removes them.
 _DATA: Final = ROOT / "build/stack"
@@ -31,7 +31,7 @@ def missing() -> str:
     return ""
 
 
-class Engine:
+class Engine(Program):
     """A running engine. `environment` is what its clients need."""
 
     def __init__(self, folder: Path) -> None:
@@ -40,17 +40,15 @@ class Engine:
         self.environment = {
             "PATH": _PATH, "HOME": str(folder), "DOCKER_HOST": socket, "DOCKER_BUILDKIT": "0",
         }  # fmt: skip
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                ["dockerd", "--data-root", str(_DATA), "--exec-root", str(folder / "exec"),
-                 "--pidfile", str(folder / "pid"), "--host", socket],
-                env={**os.environ, "PATH": _PATH}, stdout=log, stderr=log,  # noqa: TID251
-            )  # fmt: skip
+        super().__init__(
+            ["dockerd", "--data-root", str(_DATA), "--exec-root", str(folder / "exec"),
+             "--pidfile", str(folder / "pid"), "--host", socket],
+            folder, self.log, {"PATH": _PATH},
+        )  # fmt: skip
 
     def wait_ready(self) -> None:
-        """Wait until it answers, or ends."""
-        eventually(lambda: self.process.poll() is not None or self._answers(), "dockerd answers")
-        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        """Wait until it answers."""
+        self.wait_until(self._answers)
 
     def _answers(self) -> bool:
         return _run("docker", "info", env=self.environment).returncode == 0
@@ -60,15 +58,6 @@ class Engine:
         done = _run("docker", *arguments, env=self.environment, timeout=timeout)
         assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}{done.stderr}"
         return done.stdout
-
-    def stop(self) -> None:
-        """End it and its containers."""
-        self.process.terminate()
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 @contextmanager
@@ -81,7 +70,7 @@ def running() -> Iterator[Engine]:
             engine.wait_ready()
             yield engine
         finally:
-            engine.stop()
+            engine.close()
 
 
 @contextmanager

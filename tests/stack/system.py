@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import httpx
 
+from loadgen.common.processes import free_port
 from tests.stack.engine import Engine
 from tests.support.paths import ROOT
-from tests.support.server import free_port
 
 _BIN: Final = Path(sys.executable).parent
 PROJECT: Final = "stack-test"

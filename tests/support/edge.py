@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from loadgen.common.processes import Program, free_port
 from tests.support.paths import ROOT
-from tests.support.server import KEY_HEADER, environment, eventually, free_port
+from tests.support.server import KEY_HEADER, environment, eventually
 
 _TIMEOUT: Final = 60.0
 
@@ -86,7 +87,7 @@ def make_certificates(folder: Path, client: str = "client") -> Path:
     return folder
 
 
-class Edge:
+class Edge(Program):
     """A running edge with its own working folder."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], user: int | None = None) -> None:
@@ -108,17 +109,18 @@ class Edge:
         same_user = " user root;" if os.getuid() == 0 and user is None else ""
         if user:
             os.chown(self.workdir, user, user)
-        with self._out.open("ab") as out, self._err.open("ab") as err:
-            if user:
-                os.fchown(out.fileno(), user, user)
-            self.process = subprocess.Popen(
-                [nginx(), "-e", "stderr", "-g", f"daemon off;{same_user}", "-c", str(self.config)],
-                stdout=out,
-                stderr=err,
-                user=user,
-                group=user,
-                extra_groups=[] if user else None,
-            )
+        if user:
+            self._out.touch()
+            os.chown(self._out, user, user)
+        super().__init__(
+            [nginx(), "-e", "stderr", "-g", f"daemon off;{same_user}", "-c", str(self.config)],
+            folder,
+            self._out,
+            errors=self._err,
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+        )
 
     def render(self, **changed: str) -> None:
         """Write the configuration, with some settings changed."""
@@ -160,14 +162,13 @@ class Edge:
     def wait_ready(self) -> None:
         """Wait until the edge answers."""
 
-        def ready() -> bool:
-            assert self.process.poll() is None, self.errors()
-            try:
-                return self.status("/healthz").status == 200
-            except OSError:
-                return False
+        self.wait_until(self._answers)
 
-        eventually(ready, "the edge answers")
+    def _answers(self) -> bool:
+        try:
+            return self.status("/healthz").status == 200
+        except OSError:
+            return False
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of its access log so far."""
@@ -182,16 +183,9 @@ class Edge:
         files = [path for path in self.folder.rglob("*") if path.is_file() and path != self.config]
         return "".join(path.read_text(errors="replace") for path in files)
 
-    def stop(self) -> None:
-        """Send QUIT, and wait until requests in flight are answered and the process has ended."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGQUIT)
-        try:
-            assert self.process.wait(_TIMEOUT) == 0, self.errors()
-        except subprocess.TimeoutExpired:
-            self.process.terminate()
-            self.process.wait()
-            raise
+    def stop(self, number: int = signal.SIGQUIT) -> int:
+        """Have it answer the requests in flight, and end; its exit code."""
+        return super().stop(number)
 
 
 def exchange(
@@ -215,7 +209,7 @@ def running(edge: Edge) -> Iterator[Edge]:
         edge.wait_ready()
         yield edge
     finally:
-        edge.stop()
+        assert edge.stop() == 0, edge.errors()
 
 
 def before(*ports: int) -> str:

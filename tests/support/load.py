@@ -12,10 +12,10 @@ from typing import Any
 
 from loadgen.common import client, processes
 from loadgen.common.open_loop import Job, Stream, streaming
-from loadgen.common.processes import responds, running
+from loadgen.common.processes import free_port, responds, running
 from loadgen.common.schedule import Level
 from tests.support.paths import ROOT
-from tests.support.server import KEY, free_port
+from tests.support.server import KEY
 from tests.support.strategies import VALID
 
 GENERATOR = """

@@ -1,17 +1,13 @@
 """The real server as an operator starts it: `python -m service` in its own process."""
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from itertools import cycle
+from contextlib import contextmanager
 from pathlib import Path
-from random import randrange
 from typing import Any, Final
 
 import httpx
@@ -35,39 +31,28 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = _TIMEOUT) 
         time.sleep(_POLL_SECONDS)
 
 
-# Below the ports that the kernel gives to clients, and other ones in each pytest process.
-_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])  # noqa: TID251 - of pytest
-_PORTS: Final = range(10_000 + 2_000 * (_WORKER % 10), 12_000 + 2_000 * (_WORKER % 10))
-_START: Final = randrange(len(_PORTS))
-_next_ports = cycle((*_PORTS[_START:], *_PORTS[:_START]))
-
-
-def free_port() -> int:
-    """A TCP port of loopback on which nothing listens, and which is given to nothing else soon."""
-    while True:
-        port: int = next(_next_ports)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with only the given settings, and `folder` for temporary files."""
     return processes.environment({"TMPDIR": str(folder), **settings})
 
 
-class Server:
+class Server(processes.Program):
     """A running server with its own working folder, away from any `.env`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a server is started with
         self,
         folder: Path,
         settings: Mapping[str, str],
         arguments: tuple[str, ...] = (),
+        *,
         dotenv: str = "",
         through: tuple[str, ...] = (),
+        output: int | None = None,
     ) -> None:
-        """`arguments` are gunicorn's; `through` is a command that limits rights or resources."""
+        """`arguments` are gunicorn's; `through` is a command that limits rights or resources.
+
+        `output` is a descriptor for stdout in place of the file that `output()` reads.
+        """
         self.folder = folder / "run"
         self.folder.mkdir(parents=True)
         if dotenv:
@@ -76,22 +61,15 @@ class Server:
         self.port = int(settings.get("SCORING_PORT", "0"))
         usual = {"HOST": f"unix:{self.socket}", "WORKERS": "2", "METRICS_TOKEN": METRICS_TOKEN}
         self.settings = {**{f"SCORING_{name}": value for name, value in usual.items()}, **settings}
-        self._out = folder / "stdout"
-        self._err = folder / "stderr"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                [
-                    *through,
-                    sys.executable,
-                    "-m",
-                    "service",
-                    *(("--", *arguments) if arguments else ()),
-                ],
-                cwd=self.folder,
-                env=environment(self.folder, self.settings),
-                stdout=out,
-                stderr=err,
-            )
+        self._out, self._err = folder / "stdout", folder / "stderr"
+        after = ("--", *arguments) if arguments else ()
+        super().__init__(
+            [*through, sys.executable, "-m", "service", *after],
+            self.folder,
+            self._out if output is None else output,
+            {"TMPDIR": str(self.folder), **self.settings},
+            errors=self._err,
+        )
 
     @property
     def url(self) -> str:
@@ -119,19 +97,17 @@ class Server:
 
     def wait_ready(self) -> None:
         """Wait until /readyz returns 200 and all workers run."""
-
-        def ready() -> bool:
-            assert self.process.poll() is None, self.errors() + self.output()
-            try:
-                self.connect().close()
-            except OSError:  # not listening yet
-                return False
-            with self.client() as client:
-                return client.get("/readyz").status_code == 200
-
-        eventually(ready, "/readyz returns 200")
+        self.wait_until(self._is_ready)
         wanted = int(self.settings["SCORING_WORKERS"])
         eventually(lambda: len(self.pids()) == wanted, "all workers run")
+
+    def _is_ready(self) -> bool:
+        try:
+            self.connect().close()
+        except OSError:  # not listening yet
+            return False
+        with self.client() as client:
+            return client.get("/readyz").status_code == 200
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes, oldest first."""
@@ -157,19 +133,6 @@ class Server:
     def log(self) -> list[dict[str, Any]]:
         """Its log so far; a line that is not JSON fails."""
         return [json.loads(line) for line in self.output().splitlines()]
-
-    def stop(self) -> int:
-        """Send TERM and wait for the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            for worker in self.workers():
-                worker.kill()
-            self.process.kill()
-            self.process.wait()
-            raise
 
     def stop_cleanly(self) -> None:
         """Send TERM; it must exit with 0 and leave no process, file or socket."""
@@ -198,10 +161,9 @@ def serving(
     try:
         server.wait_ready()
         yield server
-    except BaseException:
-        server.stop()
-        raise
-    server.stop_cleanly()
+        server.stop_cleanly()
+    finally:
+        server.close()
 
 
 def refused(folder: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import httpx
 
+from loadgen.common.processes import free_port
 from model.registry import Files, Registry, open_registry
 from model.registry.ingest import ingest
 from model.regno import BUNDLED
 from service.rollout.rollout_state import NAME, RolloutState
 from tests.support import toys
 from tests.support.registry import no_check
-from tests.support.server import Server, eventually, free_port, serving
+from tests.support.server import Server, eventually, serving
 from tests.support.strategies import VALID
 
 FIRST: Final = "first"

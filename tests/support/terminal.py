@@ -8,11 +8,11 @@ import sys
 import termios
 from pathlib import Path
 
+from loadgen.common.processes import Program
 from tests.support.labelled import labelled, write
-from tests.support.paths import ROOT
 
 
-class Terminal:
+class Terminal(Program):
     """The command with a terminal as its standard error, whose text is `shown`."""
 
     def __init__(self, folder: Path, *options: str, trees: int = 100_000, depth: int = 8) -> None:
@@ -26,9 +26,7 @@ class Terminal:
         command += ["--parameters", "long.toml", *options]
         self.shown, (self._screen, keyboard) = "", pty.openpty()
         termios.tcsetwinsize(keyboard, (24, 80))
-        self.process = subprocess.Popen(
-            command, cwd=folder, stderr=keyboard, env={"PYTHONPATH": str(ROOT)}
-        )
+        super().__init__(command, folder, subprocess.DEVNULL, errors=keyboard)
         os.close(keyboard)
 
     def shows(self, text: str) -> bool:
@@ -41,6 +39,6 @@ class Terminal:
         return text in self.shown
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        """End the training and the terminal."""
+        self.kill()
         os.close(self._screen)

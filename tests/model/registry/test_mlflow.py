@@ -9,13 +9,13 @@ import mlflow
 import pytest
 from mlflow.models import Model
 
+from loadgen.common.processes import free_port
 from model import mlflow_client
 from model.registry import open_registry
 from model.registry.__main__ import main
 from tests.support import toys
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.mlflow_server import mlflow_server
-from tests.support.server import free_port
 
 # Of the client itself, when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*inferred as AnyType:UserWarning")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from model.registry import Aliases, Conflict, Damaged, Refused, Registry, Unavailable
 from model.registry.s3_store import S3Store
 from model.regno import BUNDLED
 from tests.support.moto import BUCKET, CREDENTIALS, Moto, moto
 from tests.support.registry import as_json, command, files, no_check
-from tests.support.server import free_port
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from model.regno import BUNDLED
 from service.doctor.checks import run_check
 from service.doctor.finding import LEVELS
 from service.doctor.machine import CONNECTIONS
 from service.process.ulimits import OWN_FILES
 from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined, ran
-from tests.support.server import environment, free_port, serving
+from tests.support.server import environment, serving
 
 _JSON = "--json"
 _SECRET = "wL9x-secret"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from service.doctor import edge
 from tests.support.doctor import POWERLESS, examined, only, ran
 from tests.support.edge import make_certificates
-from tests.support.server import free_port
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from loadgen.common.processes import free_port
 from tests.support.doctor import GOOD_KEY, POWERLESS, examined, ran
-from tests.support.server import free_port
 
 _JSON = "--json"
 

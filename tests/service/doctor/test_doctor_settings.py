@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadgen.common.processes import free_port
 from model import catalog
 from model.registry import Validated
 from model.regno import BUNDLED
@@ -18,7 +19,6 @@ from service.doctor import settings as configuration
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
 from tests.support.doctor import machine, only
-from tests.support.server import free_port
 
 _HERE = Machine()
 

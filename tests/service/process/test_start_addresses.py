@@ -9,17 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadgen.common.processes import Program, free_port
 from service.config.settings import Settings, SettingsError, load
 from service.process import listening
-from tests.support.server import (
-    KEY_HEADER,
-    Server,
-    environment,
-    eventually,
-    free_port,
-    refused,
-    serving,
-)
+from tests.support.server import KEY_HEADER, Server, environment, eventually, refused, serving
 
 
 def _errors(ran: "subprocess.CompletedProcess[str]") -> str:
@@ -82,18 +75,18 @@ def test_a_socket_that_is_given_by_number_is_served(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         number = listener.fileno()
-        with subprocess.Popen(
+        server = Program(
             [sys.executable, "-m", "service", "--", "--bind", f"fd://{number}"],
-            cwd=tmp_path,
-            env=environment(tmp_path, {"SCORING_WORKERS": "1"}),
+            tmp_path,
+            tmp_path / "log",
+            {"TMPDIR": str(tmp_path), "SCORING_WORKERS": "1"},
             pass_fds=(number,),
-            stdout=subprocess.DEVNULL,
-        ) as process:
-            try:
-                assert httpx.get(url, headers=KEY_HEADER, timeout=30).status_code == 200
-            finally:
-                process.terminate()
-            assert process.wait(30) == 0
+        )
+        try:
+            assert httpx.get(url, headers=KEY_HEADER, timeout=30).status_code == 200
+        finally:
+            code = server.stop()
+        assert code == 0
 
 
 def test_the_example_key_is_not_for_an_open_socket_that_is_given(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator
 
+from loadgen.common.processes import free_port
 from model.regno import BUNDLED, RegnoScorer
 from service.config.settings import SettingsError, load
 from service.routes.openapi import document
@@ -13,7 +14,7 @@ from tests.support import toys
 from tests.support.doctor import Report, examined
 from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
-from tests.support.server import KEY_HEADER, free_port, refused
+from tests.support.server import KEY_HEADER, refused
 
 _DEPTHWISE = "its contributions do not add up to its score, as happens if trees are not symmetric"
 
