@@ -1,7 +1,9 @@
 """One worker's part in a rollout: it follows the registry's aliases, together with the others.
 
 Its phases: SERVING → LOADING → READY → SERVING when all change over. A version that can't be
-served leads to REFUSED, a registry that can't be read to UNREACHABLE; both are retried.
+served leads to REFUSED, a registry that can't be read to UNREACHABLE; both are retried. The
+transitions are methods of `WorkerStatus`. What a step does depends on the order, the aliases and
+the versions that are loaded: the phase is what it reports.
 """
 
 import gc
@@ -13,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from model import ModelRefused
 from model.registry import Damaged, Refused, Registry, RegistryError
@@ -95,7 +97,8 @@ class Follower:
             former = self._slot.current
             self._slot.change(self._slot.prepare(scorer))
             self._standby[former.version] = former
-        self._publish(serving=order.target if order else self._status.serving, since=monotonic())
+        serving = order.target if order else self._status.serving
+        self._publish(self._status.changed_to(serving, monotonic()))
 
     def start(self) -> None:
         """Follow from now on, in a task of the running loop."""
@@ -135,15 +138,15 @@ class Follower:
             self._registry_fails(str(error))
             return
         # Readable aliases don't end this phase while a version can't be fetched.
-        if self._status.state == Phase.UNREACHABLE and not self._retry_at:
-            self._publish(state=Phase.SERVING, reason="")
+        if not self._retry_at:
+            self._publish(self._status.reachable())
         if not aliases.live:
             self._registry_fails("the registry names no live version")
             return
         self._set_wanted(Target(aliases.live, aliases.generation))
         await self._shadowing.follow(aliases.shadow)
         if self._shadowing.version != self._status.shadow:
-            self._publish(shadow=self._shadowing.version)
+            self._publish(replace(self._status, shadow=self._shadowing.version))
 
     def _set_wanted(self, target: Target) -> None:
         if target == self._wanted:
@@ -151,16 +154,16 @@ class Follower:
         self._wanted = target
         self._retry_at.clear()
         if target == self._status.serving:
-            self._publish(state=Phase.SERVING, ready=None, refused=None, reason="")
+            self._publish(self._status.settled())
 
     async def _prepare(self, target: Target) -> None:
         """Get a version ready to be served, if possible."""
         if self._status.ready == target or self._is_retried_later(target.version):
             return
-        self._publish(state=Phase.LOADING, ready=None)
+        self._publish(self._status.loading())
         if await self._make_available(target):
             self._ready_since = monotonic()
-            self._publish(state=Phase.READY, ready=target, refused=None, reason="")
+            self._publish(self._status.loaded(target))
 
     async def _make_available(self, target: Target) -> bool:
         """Load a version unless it is loaded. False if that fails; the status says why."""
@@ -209,7 +212,7 @@ class Follower:
         self._retry_at[target.version] = monotonic() + _AGAIN
         self._metrics.loaded("refused")
         log.error("Version %s is refused, %s stays: %s", target.version, self.version, reason)
-        self._publish(state=Phase.REFUSED, refused=target, reason=reason)
+        self._publish(self._status.refusing(target, reason))
 
     @property
     def version(self) -> str:
@@ -270,14 +273,7 @@ class Follower:
         # The wanted version may have been replaced meanwhile: the next poll shows it.
         self._wanted = target
         self._retry_at.clear()
-        self._publish(
-            state=Phase.SERVING,
-            serving=target,
-            since=monotonic(),
-            ready=None,
-            refused=None,
-            reason="",
-        )
+        self._publish(self._status.changed_to(target, monotonic()))
 
     def _measure_mixed(self, target: Target) -> None:
         statuses = [
@@ -291,10 +287,12 @@ class Follower:
     def _registry_fails(self, reason: str) -> None:
         if reason != self._status.reason:
             log.warning("The model registry can't be used now, %s stays: %s", self.version, reason)
-        self._publish(state=Phase.UNREACHABLE, reason=reason)
+        self._publish(self._status.unreachable(reason))
 
-    def _publish(self, **changed: Any) -> None:
-        self._status = msgspec.structs.replace(self._status, **changed)
+    def _publish(self, status: WorkerStatus) -> None:
+        if status is self._status:
+            return
+        self._status = status
         self._place.rollout_state.set_status(self._place.number, self._status)
         worker = str(self._place.number)
         self._metrics.registry_up(worker, up=self._status.state != Phase.UNREACHABLE)

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from model import catalog
 from service.runtime.scoreboard import PLACES
@@ -64,10 +65,19 @@ class Phase(StrEnum):
 
 
 class WorkerStatus(Struct, frozen=True):
-    """One worker's part in a rollout.
+    """One worker's part in a rollout. Its methods are the transitions; each returns a new status.
 
     `ready` is the version that it can change to, `refused` the one that it can't, for the `reason`.
     `since` is when it began to serve its version, by the monotonic clock that all processes share.
+
+    | transition             | from        | to                                              |
+    |------------------------|-------------|-------------------------------------------------|
+    | `loading`              | any         | LOADING                                         |
+    | `loaded`               | any         | READY                                           |
+    | `refusing`             | any         | REFUSED                                         |
+    | `unreachable`          | any         | UNREACHABLE                                     |
+    | `reachable`            | UNREACHABLE | what it was: READY, REFUSED or SERVING          |
+    | `changed_to`, `settled`| any         | SERVING, all about other versions is forgotten  |
     """
 
     worker: int
@@ -79,6 +89,40 @@ class WorkerStatus(Struct, frozen=True):
     refused: Target | None = None
     reason: str = ""
     shadow: str = ""
+
+    def loading(self) -> Self:
+        """A version is being loaded."""
+        return replace(self, state=Phase.LOADING, ready=None)
+
+    def loaded(self, target: Target) -> Self:
+        """A version is loaded, and can be served from now on."""
+        return replace(self, state=Phase.READY, ready=target, refused=None, reason="")
+
+    def refusing(self, target: Target, reason: str) -> Self:
+        """A version can't be served."""
+        return replace(self, state=Phase.REFUSED, ready=None, refused=target, reason=reason)
+
+    def unreachable(self, reason: str) -> Self:
+        """The registry can't be read, or a version not be fetched."""
+        return replace(self, state=Phase.UNREACHABLE, reason=reason)
+
+    def reachable(self) -> Self:
+        """The registry can be read again."""
+        if self.state != Phase.UNREACHABLE:
+            return self
+        phase = Phase.READY if self.ready else Phase.REFUSED if self.refused else Phase.SERVING
+        return replace(self, state=phase, reason="")
+
+    def settled(self) -> Self:
+        """The registry names the version that is served."""
+        return self.changed_to(self.serving, self.since)
+
+    def changed_to(self, target: Target, since: float) -> Self:
+        """A version is served."""
+        return replace(
+            self, state=Phase.SERVING, serving=target, since=since, ready=None, refused=None,
+            reason="",
+        )  # fmt: skip
 
 
 class RolloutState:
@@ -107,7 +151,7 @@ class RolloutState:
     def set_status(self, place: int, status: WorkerStatus) -> None:
         """Write the status of the worker at a place."""
         reason = " ".join(status.reason.split())[:_LONGEST_REASON]
-        short = msgspec.structs.replace(status, reason=reason)
+        short = replace(status, reason=reason)
         self._write(1 + place, msgspec.json.encode(short))
 
     def status(self, place: int) -> WorkerStatus | None:
