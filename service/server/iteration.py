@@ -37,9 +37,13 @@ class WorkQueue:
     meanwhile does not wait for it.
     """
 
-    def __init__(self, seconds: float) -> None:
-        """`seconds` is how long it may work in an iteration; what has begun is finished."""
+    def __init__(self, seconds: float, pause: float = 0.0) -> None:
+        """`seconds` is how long it may work in an iteration; what has begun is finished.
+
+        After a turn that was too short for all, it does nothing for `pause` seconds.
+        """
         self._seconds = seconds
+        self._pause = pause
         self._queue: deque[Callable[[], None]] = deque()
         self._scheduled = False
 
@@ -51,15 +55,18 @@ class WorkQueue:
             get_running_loop().call_soon(self._work)
 
     def _work(self) -> None:
-        latest = perf_counter() + self._seconds
+        latest, pause = perf_counter() + self._seconds, 0.0
         try:
             for _ in range(len(self._queue)):  # what these add comes in the next iteration
                 self._queue.popleft()()
                 if perf_counter() > latest:
+                    pause = self._pause
                     break
         finally:  # an error of one is the loop's to report, and stops none of the others
             self._scheduled = bool(self._queue)
-            if self._scheduled:
+            if self._scheduled and pause:
+                get_running_loop().call_later(pause, self._work)
+            elif self._scheduled:
                 get_running_loop().call_soon(self._work)
 
 

@@ -28,6 +28,8 @@ _LOOKS: Final = 1.0
 _LEAST_TAKEN: Final = 16 * 1024
 # For so long an array of a client that has gone may still be scored.
 _GONE: Final = 5.0
+# For so long nothing may be read of a connection, while bytes of others are parsed in turn.
+_PAUSE: Final = 0.1
 # How often a worker may call the model before it refuses a request with a missed deadline.
 _LAST_CALLS: Final = 4
 
@@ -55,6 +57,7 @@ class Dialogue(Watcher):
         self._continued = False
         # Since when nothing keeps the server from reading, and what calls had held it up by then.
         self._since = self._held = 0.0
+        self._paused_at: float | None = None  # nothing is read since, without what calls took
         self._unsent = self._left_unsent = 0
         self._unsent_since = self._unsent_held = 0.0
 
@@ -263,14 +266,18 @@ class Dialogue(Watcher):
             return
         spec = self.next
         if spec is not None and spec.came is not None and not self.is_over:
-            if server.waits_for(socket) != REPLY:
+            if server.waits_for(socket) == REPLY:
+                self._paused_at = None
+            elif socket.is_paused:
+                self._check_read_on(socket)
+            else:
                 self._audit.breaks(f"{spec.name} has come, and is not being answered")
         elif socket.is_stuffed:
+            self._paused_at = None
             self._restart()
         else:
             self._check_patiences(spec)
-            if socket.is_paused:
-                self._audit.breaks(f"{self.name} is not read, though nothing is being answered")
+            self._check_read_on(socket)
 
     def _check_patiences(self, spec: Spec | None) -> None:
         """What the server waits for, it does not wait for too long."""
@@ -284,6 +291,15 @@ class Dialogue(Watcher):
             self._check_patience("a head", _HEAD)
         else:
             self._check_patience("a body", _BODY)
+
+    def _check_read_on(self, socket: Socket) -> None:
+        """Nothing is being answered: what has come is read, if not at once then soon."""
+        if not socket.is_paused:
+            self._paused_at = None
+        elif self._paused_at is None:
+            self._paused_at = self._audit.now - self._audit.held
+        elif self._audit.now - self._audit.held > self._paused_at + _PAUSE:
+            self._audit.breaks(f"{self.name} is not read, though nothing is being answered")
 
     def _restart(self) -> None:
         self._since, self._held = self._audit.now, self._audit.held

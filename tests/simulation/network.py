@@ -22,6 +22,7 @@ from asyncio import (
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from socket import SO_RCVBUF
 from typing import Any, Final, cast
 
 import detangle
@@ -344,9 +345,11 @@ class Listening:
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - as in socket.socket
         """Nothing: this one never blocks."""
 
-    def setsockopt(self, *_: object) -> None:
-        """Attach a packet filter: the only use that is made of it."""
-        self._listener.is_deaf = True
+    def setsockopt(self, level: int, option: int, value: object) -> None:
+        """Attach a packet filter; what the kernel keeps of bytes is of no matter here."""
+        del level, value
+        if option != SO_RCVBUF:
+            self._listener.is_deaf = True
 
     def accept(self) -> tuple[Socket, object]:
         """The connection that has waited longest."""

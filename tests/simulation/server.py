@@ -53,6 +53,7 @@ _SMALLER: Final = (
     ("service.overload.admission", "BATCH", BATCH),
     ("service.scoring.batching", "BATCH", BATCH),
     ("service.scoring.core", "STEP_ROWS", 4),
+    ("service.scoring.core", "LAST_STEP_ROWS", 4),
     ("model.regno.scorer.RegnoScorer", "table_rows", 4),
     ("service.scoring.core", "_STEP_DETAILS", 2),
     ("service.server.site", "_MOST_UNSENT", 300_000),

@@ -133,6 +133,17 @@ async def test_connections_are_accepted_and_answered(listener: Listener, one: Ac
     assert one.is_full
 
 
+async def test_the_kernel_keeps_little_of_what_a_client_sends(
+    listener: Listener, one: Acceptor, echo: EchoSite
+) -> None:
+    await status(listener.connect())
+    (connection,) = echo.site.connections
+    accepted = connection.transport.get_extra_info("socket")
+    kept = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert kept == 2 * 64 * 1024, "Linux doubles it, for its own records"
+    assert one.connections == 1
+
+
 async def test_where_all_places_are_taken_the_next_waits_for_one(
     listener: Listener, one: Acceptor, echo: EchoSite
 ) -> None:

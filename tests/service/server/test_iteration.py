@@ -29,6 +29,26 @@ async def test_it_works_in_order_and_leaves_the_loop_to_others_when_its_time_is_
     assert {1, 2, 3, 4, 5} <= set(seen), "one in an iteration"
 
 
+async def test_after_a_turn_that_was_too_short_it_pauses_and_else_it_does_not() -> None:
+    pauses = WorkQueue(0.001, pause=0.02)
+    done: list[float] = []
+
+    def work(seconds: float) -> None:
+        time.sleep(seconds)
+        done.append(time.monotonic())
+
+    for _ in range(3):
+        pauses.add(lambda: work(0.002))
+    while len(done) < 3:  # noqa: ASYNC110 - the loop goes on meanwhile
+        await asyncio.sleep(0.001)
+    assert done[1] - done[0] >= 0.02
+    assert done[2] - done[1] >= 0.02
+    pauses.add(lambda: work(0.0))
+    pauses.add(lambda: work(0.0))
+    await asyncio.sleep(0)
+    assert len(done) == 5, "both in the next iteration"
+
+
 async def test_what_is_added_meanwhile_comes_in_a_later_iteration() -> None:
     queue = WorkQueue(1.0)
     done: list[int] = []
