@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import openpyxl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -119,13 +120,17 @@ class Renderer:
         return self._out.sep.encode()
 
     def _csv(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> bytes:
-        rows: Any = cells.rows
-        if not self._keeps_bytes:
-            columns = [list(map(self._quoted, column)) for column in self._old(parcel)]
-            rows = map(self._sep.join, zip(*columns, strict=True))
+        if self._keeps_bytes:
+            old = [list(cells.rows)]
+        else:
+            old = [list(map(self._quoted, column)) for column in self._old(parcel)]
         added = [self._new(column) for column in new.values()]
-        lines = map(self._sep.join, zip(rows, *added, strict=True))
-        return b"".join(line + self._end for line in lines)
+        columns = [pa.array(column, pa.large_binary()) for column in (*old, *added)]
+        rows = pc.binary_join_element_wise(*columns, pa.scalar(self._sep, pa.large_binary()))
+        ended = pa.ListArray.from_arrays([0, len(rows)], rows)
+        end = pa.scalar(self._end, pa.large_binary())
+        whole: bytes = pc.binary_join(ended, end)[0].as_py()
+        return whole + self._end if len(rows) else whole
 
     def _new(self, column: Column) -> list[bytes]:
         if not len(column):

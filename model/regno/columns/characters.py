@@ -14,7 +14,7 @@ import pandas as pd
 
 from model.regno.columns.ragged import Lists
 from model.regno.features import SYMBOLS
-from model.regno.plates import FORMATS, UNKNOWN, category
+from model.regno.plates import FORMATS, UNKNOWN, category, is_plain
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -31,6 +31,11 @@ _SHAPE_BITS: Final = 4
 _NAMED: Final = "СТTCD"
 _CLASSES: Final = (r"\d", "[А-Я]", *_NAMED)
 _OTHER: Final = len(_CLASSES) + 1
+
+
+def sizes(texts: Sequence[str]) -> Array:
+    """How many characters each text has, shape (n,)."""
+    return np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
 
 
 def character_codes(readings: Sequence[str]) -> Array:
@@ -58,12 +63,12 @@ def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[s
 
 def _add_long(least: Array, readings: Sequence[str], scores: Lists) -> None:
     """What lies beyond the matrix."""
-    for row, reading in enumerate(readings):
-        if len(reading) > WIDTH:
-            for symbol, score in zip(reading[WIDTH:], scores.row(row)[WIDTH:], strict=False):
-                code = _SYMBOL_CODE.get(symbol)
-                if code is not None and score < least[code, row]:
-                    least[code, row] = score
+    for row in np.flatnonzero(sizes(readings) > WIDTH).tolist():
+        beyond = zip(readings[row][WIDTH:], scores.row(row)[WIDTH:], strict=False)
+        for symbol, score in beyond:
+            code = _SYMBOL_CODE.get(symbol)
+            if code is not None and score < least[code, row]:
+                least[code, row] = score
 
 
 def format_codes(readings: Sequence[str], codes: Array) -> Array:
@@ -82,7 +87,7 @@ def format_codes(readings: Sequence[str], codes: Array) -> Array:
 
 def _shapes(readings: Sequence[str], codes: Array) -> Array:
     """A number for each reading; readings of equal numbers match the same formats."""
-    lengths = np.fromiter(map(len, readings), dtype=np.intp, count=len(readings))
+    lengths = sizes(readings)
     classes = np.zeros((len(readings), WIDTH), dtype=np.uint8)
     # By length and not by code, since a reading may hold the code 0.
     present = np.arange(_SHAPE) < lengths[:, None]
@@ -90,6 +95,26 @@ def _shapes(readings: Sequence[str], codes: Array) -> Array:
     np.multiply(known, present, out=classes[:, :_SHAPE])
     pairs = classes[:, 0::2] | classes[:, 1::2] << _SHAPE_BITS
     return pairs.view(np.uint64).reshape(-1)
+
+
+def are_plain(readings: Sequence[str], lengths: Array) -> Array:
+    """Which readings `plates.is_plain` accepts, as far as they fit the matrix, shape (n,).
+
+    `lengths` are their `sizes`; one that does not fit is not plain.
+    """
+    beyond = np.arange(WIDTH) >= lengths[:, None]
+    known = _looked_up(_plain_characters(), character_codes(readings)) | beyond
+    plain: Array = known.all(axis=1) & (lengths <= WIDTH)
+    return plain
+
+
+@cache
+def _plain_characters() -> Array:
+    """For each character code whether `plates.is_plain` accepts it."""
+    plain = np.zeros(ord("Я") + 2, dtype=bool)
+    for code in range(ord("Я") + 1):
+        plain[code] = is_plain(chr(code)) is not None
+    return plain
 
 
 def _looked_up(table: Array, codes: Array) -> Array:

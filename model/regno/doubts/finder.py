@@ -15,15 +15,15 @@ An empty list is no mismatch: the contract says what it counts as.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
-from itertools import chain, starmap
 from operator import eq
 from time import time
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from model.regno.columns.characters import are_plain, sizes
 from model.regno.columns.ragged import Lists
 from model.regno.columns.table import Columns
 from model.regno.doubts.ranges import CONFIDENCE, Bounds
@@ -119,15 +119,15 @@ class Doubts:
 
     def count(self, columns: Columns) -> dict[str, int]:
         """In how many of many readings there is each warning; those that none has are left out."""
-        counts = _count_letters(columns.camera, columns.network)
         characters, lengths = columns.character_scores, columns.length_scores
-        camera_sizes, sizes = _sizes(columns.camera), _sizes(columns.network)
-        unfit = (lengths.sizes != self._plate_lengths) | (sizes >= self._plate_lengths)
+        camera_sizes, network_sizes = sizes(columns.camera), sizes(columns.network)
+        counts = _count_letters(columns, camera_sizes, network_sizes)
+        unfit = (lengths.sizes != self._plate_lengths) | (network_sizes >= self._plate_lengths)
         doubtful = {
             _CAMERA_LENGTH: _outside(camera_sizes, self._camera),
-            _NETWORK_LENGTH: _outside(sizes, self._network),
+            _NETWORK_LENGTH: _outside(network_sizes, self._network),
             _CHARACTERS_BEYOND: _beyond(characters),
-            _CHARACTERS_MISMATCH: (characters.sizes > 0) & (characters.sizes != sizes),
+            _CHARACTERS_MISMATCH: (characters.sizes > 0) & (characters.sizes != network_sizes),
             _LENGTHS_BEYOND: _beyond(lengths),
             _LENGTHS_MISMATCH: (lengths.sizes > 0) & unfit,
             _TIME: (columns.day < EARLIEST_DAY) | (columns.day > latest_day()),
@@ -160,17 +160,17 @@ def _of_letters(camera: str, network: str) -> list[str]:
     return warnings
 
 
-def _count_letters(camera: Sequence[str], network: Sequence[str]) -> Counter[str]:
+def _count_letters(columns: Columns, camera_sizes: Array, network_sizes: Array) -> Counter[str]:
     """In how many pairs of plates there is each of these warnings."""
-    pairs = zip(camera, network, strict=True)
-    other = [pair for pair in pairs if not is_plain(pair[0] + pair[1])]
-    counts = Counter(chain.from_iterable(starmap(_of_letters, other)))
-    counts[AGREE] += sum(map(eq, camera, network)) - sum(starmap(eq, other))
+    camera, network = columns.camera, columns.network
+    plain = are_plain(camera, camera_sizes) & are_plain(network, network_sizes)
+    other = Counter((camera[row], network[row]) for row in np.flatnonzero(~plain).tolist())
+    counts: Counter[str] = Counter()
+    for pair, times in other.items():
+        counts.update(dict.fromkeys(_of_letters(*pair), times))
+    counts[AGREE] += sum(map(eq, camera, network))
+    counts[AGREE] -= sum(times for pair, times in other.items() if eq(*pair))
     return counts
-
-
-def _sizes(texts: Sequence[str]) -> Array:
-    return np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
 
 
 def _outside(sizes: Array, bounds: Bounds) -> Array:
