@@ -38,8 +38,20 @@ class Entry(NamedTuple):
     bundled: Path | None = None
 
     def load(self) -> "Model":
-        """The model. Imports its module on first use: CatBoost takes a second."""
-        model: Model = import_module(self.module).MODEL
+        """The model. Imports its module on first use: CatBoost takes a second.
+
+        Raises UnknownModel if the module, or its `MODEL`, does not exist.
+        """
+        try:
+            module = import_module(self.module)
+        except ModuleNotFoundError as reason:
+            if not self.module.startswith(str(reason.name)):
+                raise  # a library that the module needs
+            raise UnknownModel(f"model {self.name!r}: there is no module {self.module}") from None
+        try:
+            model: Model = module.MODEL
+        except AttributeError:
+            raise UnknownModel(f"model {self.name!r}: {self.module} has no MODEL") from None
         return model
 
 

@@ -57,6 +57,16 @@ def _faults(body: str, helpers: str = "") -> list[str]:
         "match found:\n    case 1: assert found\n    case _: pass",
         "helper()",
         "with helper(): pass",
+        "if found: return\nassert found == 1",
+        "if found: pass\nelse: return None\nassert found == 1",
+        "with opened(): return\nassert found",
+        "for item in items: return\nassert found",
+        "try: pass\nexcept OSError: return\nassert found",
+        "match found:\n    case 1: return\nassert found",
+        "for item in (1, 2):\n    if item == 1: continue\n    assert item",
+        "for item in (1, 2):\n    if item == 1: break\n    assert item",
+        "assert all(item for item in items)",
+        "assert all(item for item in (1, 2) if item > 2)",
     ],
 )
 def test_a_test_that_may_check_nothing_is_found(body: str) -> None:
@@ -79,6 +89,14 @@ def test_a_test_that_may_check_nothing_is_found(body: str) -> None:
         "helper()",
         "pool.map(helper, items)",
         "match found:\n    case 1: assert found\n    case _: assert other",
+        "assert found\nif found: return\nassert other",
+        "if found:\n    assert other\n    return\nassert found",
+        "if found: return helper()\nassert found",
+        "def other():\n    return 1\nassert found",
+        "for item in items:\n    if item: break\nassert found",
+        "if found: pytest.skip('none')\nassert found",
+        "assert all(item for item in (1, 2))",
+        "assert any(item for item in items)",
     ],
 )
 def test_a_test_that_checks_for_certain_is_none(body: str) -> None:
@@ -90,3 +108,10 @@ def test_a_conditional_expression_is_no_assertion() -> None:
         "it asserts a conditional expression"
     ]
     assert _faults("assert status == (404 if address else 200)") == []
+
+
+@pytest.mark.parametrize("kind", ["Exception", "BaseException", "(OSError, Exception)"])
+def test_an_exception_of_any_kind_is_no_expectation(kind: str) -> None:
+    assert _faults(f"with pytest.raises({kind}): work()") == ["it expects an exception of any kind"]
+    assert _faults(f"with pytest.raises({kind}, match='full'): work()") == []
+    assert _faults("with pytest.raises((OSError, ValueError)): work()") == []

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from model import catalog
-from model.errors import ModelRefused
+from model.errors import ModelRefused, UnknownModel
 from model.files import LARGEST
 from model.registry.validation import Samples, Validated
 
@@ -44,8 +44,11 @@ def main(folder: str, name: str, path: str, positive_class: str = "", *samples: 
 
 
 def _validated(name: str, path: Path, positive_class: str, samples: Samples) -> Validated:
-    entry = catalog.entry(name)
-    model = entry.load()
+    try:
+        entry = catalog.entry(name)
+        model = entry.load()
+    except UnknownModel as reason:
+        return Validated(refused=str(reason))
     # CatBoost reserves a GiB of addresses with the first model that it loads, if it can, and
     # pyarrow with the first table: not those of the file in question.
     if entry.bundled:

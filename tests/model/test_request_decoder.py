@@ -331,6 +331,7 @@ def _read_or_refused(body: bytes) -> None:
     except InvalidRequest as fault:
         assert fault.reason  # noqa: PT017 - either outcome is right
     else:
+        assert isinstance(result, (list, Reading))
         rows = result if isinstance(result, list) else [result]
         assert all(isinstance(row, (Reading, InvalidRequest)) for row in rows)
 

@@ -2,7 +2,8 @@
 
 A test checks for certain if every path through it meets an assertion, an expected exception, or a
 function that checks for certain. The body of a loop counts only if the loop runs at least once:
-over a literal, or over `nonempty(...)`.
+over a literal, or over `nonempty(...)`; so does an assertion of `all(...)`. A path that returns
+before its first check has none. An expected `Exception` without a `match` is any fault of the test.
 """
 
 import ast
@@ -13,6 +14,7 @@ _Filled = TypeVar("_Filled", bound=Sized)
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 # What raises where something is not as it should be; others do only with check=True.
 _CHECKS: Final = {"raises", "warns", "fail", "raise_for_status", "validate"}
+_ANY_EXCEPTION: Final = {"Exception", "BaseException"}
 # They wait until something holds, and fail when it never does.
 _WAITS: Final = {"tests.support.server.eventually", "tests.support.connections.until"}
 # Calls that yield at least one item if each argument does.
@@ -43,6 +45,27 @@ class Sources:
 
 
 _Values: TypeAlias = dict[str, ast.expr]
+_Kinds: TypeAlias = tuple[type[ast.stmt], ...]
+_EXITS: Final[_Kinds] = (ast.Return, ast.Continue, ast.Break)
+
+
+def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """Yields the blocks of a compound statement, of which not every one need run."""
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(node, name, [])
+    for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+        yield part.body
+
+
+def _expects_anything(node: ast.Call) -> bool:
+    """Returns whether a call is `raises(Exception)`, and no text is expected either."""
+    match node:
+        case ast.Call(
+            func=ast.Name(id="raises") | ast.Attribute(attr="raises"), args=[kind, *_]
+        ) if not any(keyword.arg in {"match", "check"} for keyword in node.keywords):
+            kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+            return any(isinstance(k, ast.Name) and k.id in _ANY_EXCEPTION for k in kinds)
+    return False
 
 
 def _bound(body: list[ast.stmt]) -> _Values:
@@ -66,8 +89,11 @@ class _Reader:
         self._asserts: list[ast.Assert] = []
         self._functions: dict[str, _Function] = {}
         self._names: dict[str, str] = {}
+        self._anything: list[ast.Call] = []
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assert):
+            if isinstance(node, ast.Call) and _expects_anything(node):
+                self._anything.append(node)
+            elif isinstance(node, ast.Assert):
                 self._asserts.append(node)
             elif isinstance(node, _Function):
                 self._names[node.name] = f"{module}.{node.name}"
@@ -91,16 +117,42 @@ class _Reader:
         for node in self._asserts:
             if isinstance(node.test, ast.IfExp):
                 yield node.lineno, "it asserts a conditional expression"
+        for call in self._anything:
+            yield call.lineno, "it expects an exception of any kind"
         for name, function in self._functions.items():
             if function.name.startswith("test_") and name not in self._checking:
                 yield function.lineno, f"{function.name} can pass without a check"
 
     def _block(self, body: list[ast.stmt], outer: _Values) -> bool:
+        """Returns whether each path through a block meets a check."""
+        return self._first(body, outer) is True
+
+    def _first(self, body: list[ast.stmt], outer: _Values, exits: _Kinds = _EXITS) -> bool | None:
+        """Returns what comes first: a check (True), a possible exit (False), or neither."""
         values = {**outer, **_bound(body)}
-        return any(self._statement(node, values) for node in body)
+        for node in body:
+            if self._statement(node, values):
+                return True
+            if self._may_leave(node, values, exits):
+                return False
+        return None
+
+    def _may_leave(self, node: ast.stmt, values: _Values, exits: _Kinds) -> bool:
+        """Returns whether a path through a statement leaves its block without a check."""
+        if isinstance(node, exits):
+            return True
+        if isinstance(node, _Function | ast.ClassDef):
+            return False
+        if isinstance(node, ast.For | ast.AsyncFor | ast.While):
+            exits = (ast.Return,)  # the others leave this loop only
+        return any(self._first(block, values, exits) is False for block in _blocks(node))
 
     def _statement(self, node: ast.stmt, values: _Values) -> bool:  # noqa: PLR0911
         match node:
+            case ast.Assert(
+                test=ast.Call(func=ast.Name(id="all"), args=[ast.GeneratorExp(generators=loops)])
+            ):
+                return all(_is_filled(loop.iter, values) and not loop.ifs for loop in loops)
             case ast.Assert():
                 return True
             case ast.With() | ast.AsyncWith():
