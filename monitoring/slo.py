@@ -80,6 +80,8 @@ class Process(_Table, frozen=True):
     live_refused_for: Duration
     background_fails_for: Duration
     log_lines_dropped_for: Duration
+    capture_lost_ratio: Share
+    capture_lost_for: Duration
     registry_unreachable_for: Duration
     keys_refused_for: Duration
 

@@ -123,7 +123,7 @@ def _capture(model: Model, scorer: Scorer, settings: Settings, metrics: Metrics)
     if not settings.capture_dir:
         reason = f"{variable('capture')} is set, and this names no folder for it"
         raise SettingsError(variable("capture_dir"), reason)
-    return Capture(model, settings, scorer.memory_of, metrics.count_captured)
+    return Capture(model, settings, scorer.memory_of, metrics.capture)
 
 
 def build() -> Application:

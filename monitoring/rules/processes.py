@@ -13,7 +13,7 @@ _CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
 def groups(slo: Slo) -> list[Group]:
     """The group of these alerts."""
     alerts = Alerts(slo.runbook)
-    made = (_target, _restarting, _missing, _background, _log, _saturated, _memory, _keys)
+    made = (_target, _restarting, _missing, _background, _log, _capture, _saturated, _memory, _keys)
     return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -128,6 +128,27 @@ def _log(slo: Slo, alerts: Alerts) -> list[Rule]:
                 f"For {sustained}, {{{{ $labels.instance }}}} has dropped log lines, "
                 f"{{{{ $value | humanize }}}} in the last 5m: the reader of its output is stopped "
                 "or too slow. Scoring continues."
+            ),
+        )
+    ]
+
+
+def _capture(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """A share, so that a single request that takes too much memory raises nothing."""
+    sustained = slo.process.capture_lost_for
+    picked = "sum by (instance) (increase(scoring_capture_rows_total{}[15m]))"
+    lost = picked.format('{result="dropped"}')
+    return [
+        alerts.make(
+            "CaptureLosesRows",
+            f"{lost}\n/ {picked.format('')} > {number(slo.process.capture_lost_ratio)}",
+            severity="ticket",
+            sustained=sustained,
+            summary="{{ $labels.instance }} loses captured rows",
+            description=(
+                f"For {sustained}, {{{{ $labels.instance }}}} has dropped "
+                "{{ $value | humanizePercentage }} of the rows that it picked for the capture "
+                "(mean of 15m). Scoring continues; training data has gaps."
             ),
         )
     ]

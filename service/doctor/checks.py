@@ -74,6 +74,7 @@ def _of_settings(here: Machine, settings: Settings, dotenv: Path) -> tuple[Check
         partial(configuration.metrics, settings),
         partial(files.token_agrees, settings),
         partial(configuration.arrays, settings),
+        partial(files.capture, settings),
         partial(configuration.log, settings, terminal=sys.stdout.isatty()),
         partial(configuration.stop_period, here, settings),
     )

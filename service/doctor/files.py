@@ -16,6 +16,8 @@ PROJECT: Final = Path(__file__).parents[2]
 # Where monitoring/prometheus/prometheus.yml expects it.
 TOKEN_FILE: Final = PROJECT / "monitoring" / "prometheus" / "metrics_token"
 _MIB: Final = 1 << 20
+# Above this share the oldest files go soon: what stays is the latest time, not a sample of a month.
+_LARGE_SHARE: Final = 0.5
 
 
 def rights(machine: Machine, settings: Settings, dotenv: Path) -> Iterator[Finding]:
@@ -145,3 +147,31 @@ def temporary_folder(folder: Path | None, model: Path, named: Collection[str]) -
         yield warn("temporary folder", state, "mount a tmpfs at /tmp, or set TMPDIR")
     else:
         yield ok("temporary folder", f"{folder} can be written to")
+
+
+def capture(settings: Settings) -> Iterator[Finding]:
+    """Whether live rows can be written for training, where they are to be: nothing if not set."""
+    if not (settings.capture and settings.capture_dir):
+        return
+    folder = Path(settings.capture_dir).absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        state = f"{there} can't be written to: all captured rows would be lost"
+        yield fail("capture", state, "name a folder of the service's user: SCORING_CAPTURE_DIR")
+        return
+    if there == folder and others_may(folder):
+        state = f"other users may read {folder} or write to it"
+        yield fail("capture", state, f"chmod 700 {folder}")
+        return
+    held = sum(path.stat().st_size for path in folder.glob("captured-*.parquet"))
+    free, needed = shutil.disk_usage(there).free, (settings.capture_mb << 20) - held
+    room = f"{folder} has {free / _MIB:,.0f} MiB free"
+    if free < needed:
+        state = f"{room}, the files may take {needed / _MIB:,.0f} MiB more"
+        yield warn("capture", state, "make room there, or set a smaller SCORING_CAPTURE_MB")
+    elif settings.capture > _LARGE_SHARE:
+        state = f"{settings.capture:g} of all rows are written: {settings.capture_mb} MiB fill soon"
+        yield warn("capture", state, "a smaller SCORING_CAPTURE keeps a sample of a longer time")
+    else:
+        plates = "with" if settings.capture_plates == "yes" else "without"
+        yield ok("capture", f"{room}; a share of {settings.capture:g} {plates} plates")

@@ -17,6 +17,7 @@ from model.scorer import Captured, Model, Request
 from service.config.settings import Settings
 from service.scoring.recent import LARGEST_BYTES
 from service.telemetry.failures import log_failure
+from service.telemetry.metrics.capture import CaptureMetrics
 
 # Rows that wait in a worker at the most, and those that are written at once.
 _MOST: Final = 5_000
@@ -34,13 +35,10 @@ class Capture:
         model: Model,
         settings: Settings,
         memory_of: Callable[[Request], int],
-        count: Callable[[str, int], object],
+        metrics: CaptureMetrics,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """`memory_of` says what a request takes, and requests that take much are dropped.
-
-        `count` is called with "written" or "dropped", and a number of rows.
-        """
+        """`memory_of` says what a request takes, and requests that take much are dropped."""
         self._model = model
         self._share = settings.capture
         self._folder = Path(settings.capture_dir)
@@ -48,7 +46,7 @@ class Capture:
         self._bytes = settings.capture_mb << 20
         self._keep_seconds = settings.capture_days * _DAY
         self._memory_of = memory_of
-        self._count = count
+        self._metrics = metrics
         self._now = now
         self._rows: list[Captured] = []
         self._dropped = 0
@@ -68,7 +66,7 @@ class Capture:
 
     def publish(self) -> None:
         """Once a second: have a thread write what waits, if it is enough or has waited long."""
-        self._count("dropped", self._dropped)
+        self._metrics.dropped(self._dropped)
         self._dropped = 0
         waited = self._now() - self._written
         busy = self._writing is not None and not self._writing.done()
@@ -84,7 +82,7 @@ class Capture:
             self._thread.shutdown()
         if self._rows:
             self._write(self._taken())
-        self._count("dropped", self._dropped)
+        self._metrics.dropped(self._dropped)
 
     def _taken(self) -> list[Captured]:
         rows, self._rows = self._rows, []
@@ -98,12 +96,16 @@ class Capture:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._model.write_captured(path, rows, plates=self._plates)
-            self._make_room()
+            size = path.stat().st_size
         except Exception as error:  # noqa: BLE001 - no caller waits for it
-            self._count("dropped", len(rows))
+            self._metrics.failed(len(rows))
             log_failure("the capture", error)
-        else:
-            self._count("written", len(rows))
+            return
+        self._metrics.written(len(rows), size)
+        try:
+            self._make_room()
+        except OSError as error:
+            log_failure("old files of the capture", error)
 
     def _make_room(self) -> None:
         """Remove files that are too old, and the oldest ones while all take too much room."""

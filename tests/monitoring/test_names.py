@@ -23,7 +23,6 @@ UNUSED: dict[str, str] = {
     "scoring_unseen_categories": "former name of scoring_warnings, for one release",
     "scoring_lookalike_readings": "the same",
     "scoring_normalised_values": "the same",
-    "scoring_capture_rows": "of training data: no caller notices what is dropped",
 }
 
 

@@ -1,4 +1,4 @@
-"""The dashboard *Model*: live version, scores, changes, inputs, drift, shadow, other models."""
+"""The dashboard *Model*: version, scores, changes, inputs, drift, shadow, capture, others."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.panels import catalog, changes, drift, scores, shadow
+from monitoring.grafana.panels import capture, catalog, changes, drift, scores, shadow
 from monitoring.grafana.panels.kinds import BAD, GOOD, Panel, cells, graph, grid, over_time
 from monitoring.grafana.panels.layout import Section, dashboard, variable
 from monitoring.grafana.panels.selectors import CHOSEN, happened, rate
@@ -40,6 +40,7 @@ def build(slo: Slo) -> Dashboard:
             Section("Inputs", [panel.span(12) for panel in inputs]),
             Section("Drift", drift.panels(slo.drift)),
             Section("Shadow", shadow.panels()),
+            Section("Capture for training", capture.panels()),
             Section("Other models", catalog.panels()),
         ],
         variable("camera_class", "Camera class", "scoring_decisions_total, camera_class"),

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from model import catalog
 from model.scorer import Decisions, Model, Scorer
+from service.telemetry.metrics.capture import CaptureMetrics
 from service.telemetry.metrics.http import HttpMetrics
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
 from service.telemetry.metrics.predictions import ModelPredictions, PredictionMetrics
@@ -48,6 +49,7 @@ class Metrics:
         self.rollout = RolloutMetrics(self.registry, self.scoring)
         self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
         self.process = ProcessMetrics(self.registry)
+        self.capture = CaptureMetrics(self.registry)
         self._catalog = CatalogMetrics(self.registry)
         self._predictions = PredictionMetrics(self.registry, decisions)
         reports = Counter(
@@ -64,13 +66,6 @@ class Metrics:
             registry=self.registry,
         )
         self._keys_reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
-        captured = Counter(
-            "scoring_capture_rows",
-            "Rows that were picked for the capture: written to a file, or dropped.",
-            ("result",),
-            registry=self.registry,
-        )
-        self._captured = {result: captured.labels(result) for result in ("written", "dropped")}
         self._dropped_lines = Counter(
             "scoring_log_lines_dropped",
             "Lines of the log that were dropped since their reader stood still.",
@@ -105,10 +100,6 @@ class Metrics:
     def count_keys_reload(self, result: str) -> None:
         """Count a check of the keys file by its result, `loaded` or `refused`."""
         self._keys_reloads[result].inc()
-
-    def count_captured(self, result: str, rows: int) -> None:
-        """Count rows of the capture as `written` or `dropped`."""
-        self._captured[result].inc(rows)
 
     def count_failure(self, part: str) -> None:
         """Count a failure in a part of the background work."""

@@ -14,7 +14,7 @@ from model import catalog
 from model.registry import Validated
 from model.regno import BUNDLED
 from service.config.settings import Settings
-from service.doctor import edge, model, network
+from service.doctor import edge, files, model, network
 from service.doctor import settings as configuration
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
@@ -198,6 +198,33 @@ def test_a_folder_that_is_nearly_full_is_reported(
         level,
         f"{tmp_path} has 100 bytes, {free} of them free",
     )
+
+
+def _capturing(folder: Path, **changed: Any) -> Settings:
+    given: dict[str, Any] = {"capture": 0.05, "capture_dir": str(folder), "capture_mb": 1}
+    return Settings(**given | changed)
+
+
+def test_the_folder_of_captured_rows(tmp_path: Path) -> None:
+    assert list(files.capture(Settings())) == []
+    own = tmp_path / "captured"
+    assert only(files.capture(_capturing(own / "new"))).level == "ok"
+    own.mkdir(mode=0o700)
+    found = only(files.capture(_capturing(own)))
+    assert (found.level, "without plates" in found.description) == ("ok", True)
+    assert only(files.capture(_capturing(own, capture=1.0))).level == "warn"
+    (tmp_path / "file").write_text("")
+    assert only(files.capture(_capturing(tmp_path / "file"))).level == "fail"
+
+
+def test_a_disk_too_small_for_captured_rows_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=(1 << 20) - 10))
+    found = only(files.capture(_capturing(tmp_path)))
+    assert (found.level, "SCORING_CAPTURE_MB" in (found.remedy or "")) == ("warn", True)
+    (tmp_path / "captured-1.parquet").write_bytes(b"x" * 10)
+    assert only(files.capture(_capturing(tmp_path))).level == "ok"
 
 
 @pytest.fixture

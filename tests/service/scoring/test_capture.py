@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
 
 from model import train
 from model.regno import MODEL, RegnoScorer
@@ -22,11 +22,12 @@ from service.config.settings import Settings
 from service.config.settings import load as load_settings
 from service.scoring import capture as module
 from service.scoring.capture import Capture
+from service.telemetry.metrics.capture import CaptureMetrics
 from tests.support import labelled, tables
 from tests.support.parts import AppMaker
 from tests.support.server import KEY_HEADER as KEY
 
-Capturing = Callable[..., tuple[FlaskClient, Capture, Counter[str]]]
+Capturing = Callable[..., tuple[FlaskClient, Capture, CollectorRegistry]]
 
 
 @pytest.fixture
@@ -38,14 +39,12 @@ def folder(tmp_path: Path) -> Path:
 def capturing(make_app: AppMaker, scorer: RegnoScorer, folder: Path, tmp_path: Path) -> Capturing:
     """A client of an app that captures, its capture, and what that has counted."""
 
-    def make(**changed: str) -> tuple[FlaskClient, Capture, Counter[str]]:
+    def make(**changed: str) -> tuple[FlaskClient, Capture, CollectorRegistry]:
         given = {"SCORING_CAPTURE": "1", "SCORING_CAPTURE_DIR": str(folder)}
         given |= {f"SCORING_CAPTURE_{name.upper()}": value for name, value in changed.items()}
         settings: Settings = load_settings(given, tmp_path / "none.env")
-        app, counted = make_app(), Counter[str]()
-        captured = Capture(
-            MODEL, settings, scorer.memory_of, lambda result, n: counted.update({result: n})
-        )
+        app, counted = make_app(), CollectorRegistry()
+        captured = Capture(MODEL, settings, scorer.memory_of, CaptureMetrics(counted))
         app.extensions["parts"].slot.capture = captured
         return app.test_client(), captured, counted
 
@@ -57,6 +56,13 @@ def _post(client: FlaskClient, body: Any, request_id: str) -> Any:
     reply = client.post("/reg/", json=body, headers=headers)
     assert reply.status_code == 200
     return reply.get_json()["body"]
+
+
+def _rows(counted: CollectorRegistry) -> dict[str, float | None]:
+    return {
+        result: counted.get_sample_value("scoring_capture_rows_total", {"result": result})
+        for result in ("written", "dropped")
+    }
 
 
 def _frame(folder: Path) -> pd.DataFrame:
@@ -77,8 +83,12 @@ def test_a_captured_row_scores_as_it_did_and_names_its_request(
     assert list(frame["regno_recognize"]) == [row["regno_recognize"] for row in rows]
     scored = load(scorer).score_frame(frame)
     assert list(scored["positive"]) == list(frame["positive"])
-    assert counted["written"] == 5
-    assert counted["dropped"] == 0
+    assert _rows(counted) == {"written": 5, "dropped": 0}
+    (path,) = folder.iterdir()
+    assert counted.get_sample_value("scoring_capture_written_bytes_total") == path.stat().st_size
+    assert counted.get_sample_value("scoring_capture_failures_total") == 0
+    last = counted.get_sample_value("scoring_capture_last_write_timestamp_seconds")
+    assert last == pytest.approx(path.stat().st_mtime, abs=60)
 
 
 def test_no_plate_is_written_unless_asked(capturing: Capturing, folder: Path) -> None:
@@ -135,7 +145,7 @@ def test_rows_without_room_are_dropped_and_counted(
     capture.publish()  # too few to be written, too early
     assert not folder.exists()
     capture.close()
-    assert counted == {"written": 3, "dropped": 2}
+    assert _rows(counted) == {"written": 3, "dropped": 2}
 
 
 def test_enough_rows_are_written_by_a_thread(
@@ -147,7 +157,7 @@ def test_enough_rows_are_written_by_a_thread(
         _post(client, tables.samples(2), name)
         capture.publish()
     capture.close()
-    assert counted["written"] == 4
+    assert _rows(counted)["written"] == 4
     assert len(_frame(folder)) == 4
 
 
@@ -175,7 +185,8 @@ def test_a_folder_that_cannot_be_written_drops_the_rows(capturing: Capturing, fo
     client, capture, counted = capturing()
     _post(client, tables.samples(2), "several")
     capture.close()
-    assert counted["dropped"] == 2
+    assert _rows(counted) == {"written": 0, "dropped": 2}
+    assert counted.get_sample_value("scoring_capture_failures_total") == 1
 
 
 def test_nothing_is_captured_unless_set(settings: Settings) -> None:
@@ -207,4 +218,4 @@ def test_a_request_that_takes_much_memory_is_dropped(capturing: Capturing, folde
     _post(client, [small, large], "two")
     capture.close()
     assert len(_frame(folder)) == 1
-    assert (counted["written"], counted["dropped"]) == (1, 1)
+    assert _rows(counted) == {"written": 1, "dropped": 1}
