@@ -9,7 +9,7 @@ So neither one client nor a thousand can occupy the loop.
 
 import fcntl
 import termios
-from asyncio import Protocol
+from asyncio import Protocol, get_running_loop
 from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # is read and dropped, for so long.
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
+_LAST_READ_SECONDS: Final = 0.001
 # Steps of parsing at a time: heads, chunks, lines between chunks. With 16, an array of 10 KB in
 # small chunks waits for five calls of the model after its deadline before it is refused. Of bytes
 # that have just come, few: five hundred clients may send at once.
@@ -368,15 +369,18 @@ class Connection(Protocol):
         return self._is_new and not request.record.key_name
 
     def evict(self) -> None:
-        """Make room for another connection, in the loop's next iteration."""
+        """Make room for another connection, in one of the loop's next iterations."""
         if self.waits_for in {END, REPLY}:
             self.transport.abort()
             return
         if self.waits_for == BODY:
             self._stop_parsing(408, "the body does not come, and others need the connection")
             self._answer_refused()
+            # What the kernel holds of the body is read before.
+            get_running_loop().call_later(_LAST_READ_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
         self.waits_for = END
-        self.transport.close()
 
     def _does_not_read(self, now: float) -> bool:
         unsent = self.transport.get_write_buffer_size()
