@@ -8,12 +8,16 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from tqdm import tqdm
 
 # tqdm's monitor thread redraws a bar that stands still. An Exit that a signal raises at that moment
 # would be swallowed by tqdm, with a warning.
 tqdm.monitor_interval = 0
+
+# Optuna and SciPy take no greater seed.
+HIGHEST_SEED: Final = 2**32 - 1
 
 
 class Exit(Exception):

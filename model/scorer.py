@@ -415,14 +415,17 @@ class Model(Protocol):
         del live, requests, limits
         return _CheckOnly(check)
 
-    def labelled(self, path: Path, label: str | None, /) -> Any:
-        """The labelled rows of a file, for `quality`; None if it has none.
+    def labelled(
+        self, path: Path, label: str | None, positive: str = "", /
+    ) -> tuple[Any, Sequence[str]]:
+        """The labelled rows of a file, for `quality`, None if it has none; and remarks on them.
 
-        `label` names their column, None where the usual one may be missing. Raises OSError,
-        TableRefused, DataRefused, and ModuleNotFoundError without the packages of training.
+        `label` names their column, None where the usual one may be missing; `positive` the word
+        that means 1, "" for 0 and 1. Raises OSError, TableRefused, DataRefused, and
+        ModuleNotFoundError without the packages of training.
         """
-        del path, label
-        return None
+        del path, label, positive
+        return None, []
 
     def quality(self, candidate: Any, other: Any, rows: Any, /) -> Any:
         """A struct of how good one scorer is on labelled rows, compared with another one.

@@ -5,7 +5,9 @@ import shlex
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -113,6 +115,50 @@ def test_simulating_refuses_what_makes_no_sense(
     assert done.returncode == 2
     assert message in done.stderr
     assert not out.exists()
+
+
+_DATA: Final = ("--data", "rows.csv")
+_ODD: Final[dict[str, list[tuple[str, ...]]]] = {
+    "train": [
+        *((*_DATA, "--folds", number) for number in ("-1", "1", "1.5", "nan")),
+        *((*_DATA, "--out", "out", "--tune", number) for number in ("-1", "0.5", "inf")),
+        *(("--seed", number) for number in ("-1", "nan", "1e3", str(2**32))),
+        *(("--rows", number) for number in ("-1", "0", "1", "nan")),
+    ],
+    "evaluate": [
+        *(("rows.csv", "--seed", number) for number in ("-1", "nan", str(2**32))),
+        *(("rows.csv", "--min-auc", number) for number in ("-1", "0", "nan", "2")),
+        *(("rows.csv", "--max-ece", number) for number in ("-1", "0", "nan", "2")),
+        *(("rows.csv", "--max-log-loss", number) for number in ("-1", "nan", "inf")),
+        *(("rows.csv", "--max-cost", number) for number in ("-1", "nan", "inf")),
+        *(("rows.csv", "--cost-manual", number) for number in ("-1", "nan", "inf", "1e99")),
+        *(("rows.csv", "--cost-camera-wrong", number) for number in ("0", "-1", "nan")),
+        *(("rows.csv", "--confidence", number) for number in ("0", "1", "nan")),
+    ],
+    "drift": [
+        *(("rows.csv", "--max-psi", number) for number in ("-1", "nan", "inf")),
+        *(("rows.csv", "--max-bad", number) for number in ("-1", "nan", "2")),
+    ],
+    "registry": [
+        ("promote", "v", option, number)
+        for option in ("--max-flips", "--max-flips-in-class", "--max-difference", "--max-slowdown")
+        for number in ("-1", "nan", "inf")
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), [(name, odd) for name, rows in _ODD.items() for odd in rows]
+)
+def test_a_number_that_makes_no_sense_is_wrong_usage(
+    command: str, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    is_package = (ROOT / "model" / command).is_dir()
+    module = import_module(f"model.{command}" + ".__main__" * is_package)
+    with pytest.raises(SystemExit) as stop:
+        module.main(options)
+    assert stop.value.code == 2
+    assert options[-2] in capsys.readouterr().err.splitlines()[-1]
 
 
 def _printed(page: Path) -> list[list[str]]:

@@ -1,9 +1,10 @@
 """Compare the requests of two files: `python -m model.drift --help`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -67,7 +68,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="the class that means that the network is right, if the model's are not 0 and 1",
     )
     add("--html", type=Path, metavar="FILE", help="write a report with the shares of all bins")
-    add("--max-psi", type=float, metavar="PSI", help="fail above this PSI of inputs or scores")
+    add("--max-psi", type=_psi, metavar="PSI", help="fail above this PSI of inputs or scores")
     add(
         "--max-bad",
         type=share,
@@ -76,6 +77,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_format_options(parser)
     return parser.parse_args(arguments)
+
+
+def _psi(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (limit := float(text)) < math.inf:
+            return limit
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from model.registry import mlflow_source, tables
 from model.registry.description import changes_of, described
 from model.registry.errors import Conflict, Damaged, RegistryError, Unavailable
 from model.registry.export import NotWritten, export
-from model.registry.ingest import FileUnreadable, ingest
+from model.registry.ingest import FileUnreadable, from_source, ingest
 from model.registry.promotion import SAMENESS, Rows, Trial
 from model.registry.registry import Check, Moved, Registry, open_registry
 from model.registry.validation import Samples, validate
@@ -135,7 +135,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     export_.add_argument("version")
     export_.add_argument("folder", type=Path, help="new or empty")
     command("verify", _verify, "Look for faults in all versions and aliases.")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name in ("label", "positive"):
+        if getattr(options, name, None) and not options.rows:
+            parser.error(f"--{name} needs --rows")
+    return options
 
 
 def _add_file(add: argparse.ArgumentParser) -> None:
@@ -196,6 +200,12 @@ def _add_rows(command: argparse.ArgumentParser, what: str) -> None:
     )
     command.add_argument(
         "--label", metavar="COLUMN", help="of --rows (default: label, if there is such a column)"
+    )
+    command.add_argument(
+        "--positive",
+        default="",
+        metavar="WORD",
+        help="the label of --rows that means 1, such as yes or да",
     )
 
 
@@ -283,7 +293,7 @@ def _compare(registry: Registry, options: argparse.Namespace) -> int:
 
 
 def _rows(options: argparse.Namespace) -> Rows | None:
-    return Rows(options.rows, options.label) if options.rows else None
+    return Rows(options.rows, options.label, options.positive) if options.rows else None
 
 
 def _remove(registry: Registry, options: argparse.Namespace) -> int:
@@ -308,8 +318,10 @@ def _history(registry: Registry, options: argparse.Namespace) -> int:
 
 def _add(registry: Registry, options: argparse.Namespace) -> int:
     samples = Samples(options.vocabulary_from, options.reference_from)
-    with _model_file(options.file) as path:
+    with _model_file(options.file) as (path, source):
         files = ingest(path, options.name, options.version, samples, options.positive_class)
+        if source:
+            files = from_source(files, source)
     manifest = files.described()
     new = registry.add(files)
     result = {
@@ -326,13 +338,13 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _model_file(given: str) -> Iterator[Path]:
-    """The model file that is named, downloaded if it is on an MLflow server."""
+def _model_file(given: str) -> Iterator[tuple[Path, str]]:
+    """The model file that is named, and its source: "" unless it is on an MLflow server."""
     if not given.startswith(mlflow_source.PREFIX):
-        yield Path(given)
+        yield Path(given), ""
         return
-    with mlflow_source.downloaded(given.removeprefix(mlflow_source.PREFIX)) as path:
-        yield path
+    with mlflow_source.downloaded(given.removeprefix(mlflow_source.PREFIX)) as found:
+        yield found
 
 
 def _promote(registry: Registry, options: argparse.Namespace) -> int:

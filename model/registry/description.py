@@ -17,7 +17,7 @@ class Description(Struct):
     """A version. `auc` is that of its held-out rows, `rows` how many labelled ones there were.
 
     `note` is that of the newest change of an alias that led to it. `report` are the files of its
-    training report.
+    training report, `source` is as in `VersionManifest`.
     """
 
     version: str
@@ -32,6 +32,7 @@ class Description(Struct):
     drift_variables: int = 0
     note: str = ""
     report: list[str] = []
+    source: str = ""
 
 
 def described(registry: Registry) -> list[Description]:
@@ -52,7 +53,7 @@ def _described(
         made.sha256, made.drift_variables = manifest.sha256, len(manifest.reference)
         made.classes, made.positive_class = manifest.classes, manifest.positive_class
         made.auc, made.rows = _auc(manifest), _rows(manifest)
-        made.report = sorted(manifest.report)
+        made.report, made.source = sorted(manifest.report), manifest.source
     return made
 
 

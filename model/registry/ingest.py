@@ -66,9 +66,19 @@ def ingest(
     manifest = msgspec.json.decode(complete, type=dict[str, Any]) | own
     report = _report_of(path, manifest["sha256"])
     manifest |= {"report": {name: sha256(content).hexdigest() for name, content in report.items()}}
-    return Files(
-        model, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n", report
-    )
+    if given and isinstance(source := given.get("source"), str):
+        manifest |= {"source": source}
+    return Files(model, _encoded(manifest), report)
+
+
+def from_source(files: Files, source: str) -> Files:
+    """The same files, whose manifest says where the model came from."""
+    manifest = msgspec.json.decode(files.manifest, type=dict[str, Any])
+    return files._replace(manifest=_encoded(manifest | {"source": source}))
+
+
+def _encoded(manifest: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def _report_of(path: Path, digest: str) -> dict[str, bytes]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from model import mlflow_client
 from model.errors import ModelRefused
@@ -15,9 +16,16 @@ PREFIX: Final = "mlflow:"
 _FLAVOUR: Final = "catboost"
 
 
+class Downloaded(NamedTuple):
+    """A model's file. `source` names its URI, and its server if that has an address."""
+
+    file: Path
+    source: str
+
+
 @contextmanager
-def downloaded(uri: str) -> Iterator[Path]:
-    """The file of the model at a URI such as `models:/regno/3`, within the block.
+def downloaded(uri: str) -> Iterator[Downloaded]:
+    """The model at a URI such as `models:/regno/3`, within the block.
 
     What else was logged with it, such as a manifest, lies next to it. The server is the one of
     MLFLOW_TRACKING_URI. Raises Unavailable, Refused where there is no such model, and ModelRefused
@@ -42,4 +50,18 @@ def downloaded(uri: str) -> Iterator[Path]:
         file = (place / str(flavour.get("data", ""))).resolve()
         if not file.is_relative_to(place.resolve()):
             raise ModelRefused(f"{uri}: its MLmodel names a file that is not its own")
-        yield file
+        yield Downloaded(file, source_of(uri, mlflow.get_tracking_uri()))
+
+
+def source_of(uri: str, server: str) -> str:
+    """What a manifest says of a model that came from a URI and a server; without credentials."""
+    source = PREFIX + _public(uri)
+    return (
+        f"{source} on {_public(server)}" if server.startswith(("http://", "https://")) else source
+    )
+
+
+def _public(uri: str) -> str:
+    """A URI without credentials: no user, no password, no query, no fragment."""
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

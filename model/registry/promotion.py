@@ -24,11 +24,13 @@ QUALITY: Final = "quality"
 class Rows(NamedTuple):
     """A file of requests to compare versions on, in addition to the golden rows.
 
-    `label` is the column of labels; None: the usual one, if the file has it.
+    `label` is the column of labels; None: the usual one, if the file has it. `positive` is the
+    word that means 1, "" for labels of 0 and 1.
     """
 
     path: Path
     label: str | None = None
+    positive: str = ""
 
 
 class Trial:
@@ -61,7 +63,8 @@ class Trial:
         self._left_out: list[str] = []
         if rows:
             self._requests, self._left_out = _requests(name, rows.path)
-            self._labelled = _labelled(name, rows)
+            self._labelled, remarks = _labelled(name, rows)
+            self._left_out += remarks
         self.parity: Any = None
         self.quality: Any = None
         self.remarks: list[str] = []
@@ -133,10 +136,10 @@ def _requests(name: str, rows: Path) -> tuple[list[Any], list[str]]:
     return good, [f"{bad} of {len(found)} rows of {rows} are no readings"] if bad else []
 
 
-def _labelled(name: str, rows: Rows) -> Any:
-    """The labelled rows of a file, None if it has none."""
+def _labelled(name: str, rows: Rows) -> tuple[Any, Sequence[str]]:
+    """The labelled rows of a file, None if it has none; and remarks on its labels."""
     try:
-        return catalog.entry(name).load().labelled(rows.path, rows.label)
+        return catalog.entry(name).load().labelled(*rows)
     except ModuleNotFoundError as error:
         reason = f"labelled rows need {error.name}: install the extra `train`"
         raise Unavailable(reason) from error

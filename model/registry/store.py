@@ -21,7 +21,8 @@ class VersionManifest(Struct):
     """What the registry reads of a manifest.
 
     `classes` are the model's in its own order; an older manifest names none, nor the positive one.
-    `report` holds the SHA-256 of each file of the training report; none without one.
+    `report` holds the SHA-256 of each file of the training report; none without one. `source` is
+    where on an MLflow server the model came from, "" for a file.
     """
 
     version: str
@@ -35,6 +36,7 @@ class VersionManifest(Struct):
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
     report: dict[str, str] = {}
+    source: str = ""
 
     @classmethod
     def parse(cls, manifest: bytes) -> "VersionManifest":

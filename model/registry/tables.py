@@ -55,6 +55,7 @@ def version(found: Description, manifest: VersionManifest, changes: Sequence[Cha
         ("added", found.added),
         ("size", _size(found.bytes)),
         ("SHA-256", found.sha256),
+        *([("source", printable(found.source))] if found.source else []),
         ("features", str(len(manifest.features))),
         ("positive class", _mapping(found.classes, found.positive_class)),
         ("explanations", manifest.unexplained or "yes"),

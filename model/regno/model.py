@@ -124,9 +124,11 @@ class RegnoModel(Model):
         """The parity gate, with those of `Limits` that are not the usual ones."""
         return Gate(check, live, requests, Limits(**limits))  # type: ignore[arg-type]
 
-    def labelled(self, path: Path, label: str | None, /) -> Any:
-        """The labelled readings of a file, None if it has none; see `Model.labelled`."""
-        return _verdict().labelled(path, label)
+    def labelled(
+        self, path: Path, label: str | None, positive: str = "", /
+    ) -> tuple[Any, Sequence[str]]:
+        """The labelled readings of a file, with remarks; see `Model.labelled`."""
+        return _verdict().labelled(path, label, positive)  # type: ignore[no-any-return]
 
     def quality(self, candidate: RegnoScorer, other: RegnoScorer, rows: Any, /) -> Any:
         """The `Quality` of a scorer on labelled readings, compared with another one."""

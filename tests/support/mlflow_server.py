@@ -33,7 +33,8 @@ def _program() -> Path:
             shutil.rmtree(_PLACE, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", _PLACE], check=True)
             locked = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", _LOCK)
-            install = (_PLACE / "bin/pip", "install", "--quiet", *locked)
+            # Not compiled: the server compiles the few modules that it imports.
+            install = (_PLACE / "bin/pip", "install", "--quiet", "--no-compile", *locked)
             subprocess.run(install, check=True, capture_output=True)
             stamp.write_text(digest)
     return _PLACE / "bin/mlflow"

@@ -130,6 +130,7 @@ class Labels:
         self._positive = positive.strip().casefold()
         self._negative = _OPPOSITES.get(self._positive, "")
         self._occurred = not positive
+        self._is_empty = True
 
     def of(self, cells: Sequence[bytes]) -> Array:
         """The labels, -1 where a cell is none, shape (cells,)."""
@@ -139,6 +140,7 @@ class Labels:
 
     def _word(self, cell: bytes) -> int:
         word = cell.decode(errors="replace").strip().casefold()
+        self._is_empty = self._is_empty and not word
         if word == self._positive:
             self._occurred = True
             return 1
@@ -147,8 +149,8 @@ class Labels:
         return 0 if word and word == self._negative else -1
 
     def check(self, label: str) -> None:
-        """Raises TableRefused if no cell of the column was the word that is named."""
-        if not self._occurred:
+        """Raises TableRefused if the column has words, and none is the one that is named."""
+        if not (self._occurred or self._is_empty):
             raise TableRefused(
                 f"{label} is {self._positive!r} in no row: --positive names the word"
             )

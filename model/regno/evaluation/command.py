@@ -1,5 +1,6 @@
 """The command `python -m model.evaluate`."""
 
+import math
 import re
 import sys
 from argparse import Namespace
@@ -224,9 +225,8 @@ def _evaluated(
     options, (scorer, other), rows = steps.options, scorers, contents.rows
     scored = Scored(rows.labels, _scores(scorer, rows, steps, "Scoring"))
     labels, positives = scored
-    costs = Costs(options.cost_network_wrong, options.cost_camera_wrong, options.cost_manual)
-    by_costs = options.thresholds == "costs"
-    thresholds = ThresholdChoice(costs, by_costs=by_costs).of(scorer.manifest)
+    costs = options.costs
+    thresholds = ThresholdChoice(costs, by_costs=options.by_costs).of(scorer.manifest)
     measures = quality.intervals(scored, options.seed)
     expected = decisions.expected_accuracy(positives)
     columns = list(dict.fromkeys((_CLASS, *options.by)))
@@ -383,9 +383,11 @@ def _missed(options: Namespace, made: Evaluation) -> Iterator[str]:
         "ECE": (values["calibration_error"], options.max_ece),
         "cost of a row": (made.decisions.cost, options.max_cost),
     }
-    # Not `auc < limit`, which an AUC of one label, nan, is not either.
-    if options.min_auc is not None and not values["auc"] >= options.min_auc:
-        yield f"the AUC is {values['auc']:.4f}, below {options.min_auc:g} (--min-auc)"
+    if options.min_auc is not None:
+        if math.isnan(values["auc"]):
+            yield "all rows have the same label, and an AUC needs both (--min-auc)"
+        elif values["auc"] < options.min_auc:
+            yield f"the AUC is {values['auc']:.4f}, below {options.min_auc:g} (--min-auc)"
     for name, (value, limit) in limits.items():
         if limit is not None and not value <= limit:
             yield f"the {name} is {value:.4f}, above {limit:g}"

@@ -6,8 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from model.cli import command_parser
-from model.regno.review.decision import DEFAULT_COSTS
+from msgspec.structs import replace
+
+from model.cli import HIGHEST_SEED, command_parser
+from model.regno.review.decision import DEFAULT_COSTS, Costs
 from model.tables.format import add_format_options
 
 LABEL: Final = "label"
@@ -51,6 +53,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     _add_decisions(parser.add_argument_group("decisions"))
     _add_output(parser.add_argument_group("output and limits"))
     options = parser.parse_args(arguments)
+    _choose_costs(options)
     if wrong := _contradiction(options):
         parser.error(wrong)
     return options
@@ -110,16 +113,15 @@ def _add_decisions(group: argparse._ArgumentGroup) -> None:
         add(
             f"--cost-{name}",
             type=_cost,
-            default=usual,
             metavar="N",
-            help=f"cost of {what}, as SCORING_COST_* (default: {usual:g})",
+            help=f"cost of {what}, as SCORING_COST_* (default: {usual:g}); one that is given "
+            "decides instead of the manifest's thresholds",
         )
     add(
         "--thresholds",
         choices=("manifest", "costs"),
-        default="manifest",
         help="decide by the thresholds of the model's manifest if it has any, or always by the "
-        "costs; as SCORING_THRESHOLDS (default: manifest)",
+        "costs; as SCORING_THRESHOLDS (default: manifest, or costs if a --cost-… is given)",
     )
     for side in ("camera", "network"):
         add(
@@ -160,6 +162,14 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _choose_costs(options: argparse.Namespace) -> None:
+    """Set `costs`, and `by_costs`: whether they decide, whatever thresholds a manifest has."""
+    names = {name: getattr(options, f"cost_{name}") for name in Costs.__struct_fields__}
+    given = {name: cost for name, cost in names.items() if cost is not None}
+    options.costs = replace(DEFAULT_COSTS, **given)
+    options.by_costs = options.thresholds == "costs" or bool(given and not options.thresholds)
+
+
 def _share(text: str) -> float:
     with suppress(ValueError):
         if 0 < (share := float(text)) <= 1:
@@ -193,10 +203,10 @@ def _contradiction(options: argparse.Namespace) -> str:
             options.write_thresholds and not options.model
         ),
         "--fail-if-worse needs --against": options.fail_if_worse and not options.against,
-        "--seed must not be negative": options.seed < 0,
+        f"--seed must be from 0 to {HIGHEST_SEED}": not 0 <= options.seed <= HIGHEST_SEED,
         "--confidence must be below 1": options.confidence >= 1,
-        "the costs of wrong readings must be above 0": not (
-            options.cost_network_wrong and options.cost_camera_wrong
+        "--cost-network-wrong and --cost-camera-wrong must be above 0": not (
+            options.costs.network_wrong and options.costs.camera_wrong
         ),
     }
     return next((reason for reason, wrong in checks.items() if wrong), "")

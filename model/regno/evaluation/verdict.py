@@ -1,5 +1,6 @@
 """Whether a version is better than another one on labelled readings: the gate with labels."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -10,11 +11,12 @@ from msgspec import Struct
 from model.errors import DataRefused
 from model.regno.columns.table import as_declared
 from model.regno.dataset import rows as dataset
-from model.regno.dataset.rows import LabelledRows
+from model.regno.dataset.rows import Choices, LabelledRows
 from model.regno.evaluation.bootstrap import LEAST_OF_A_LABEL, LEAST_ROWS, too_few
 from model.regno.evaluation.comparison import Comparison, compare
 from model.regno.request import FIELDS
 from model.regno.scorer import RegnoScorer
+from model.request_decoder import EMPTY
 from model.tables.errors import TableRefused
 from model.tables.table import open_table
 
@@ -70,17 +72,35 @@ class Quality(Struct, frozen=True):
         )
 
 
-def labelled(path: Path, label: str | None) -> LabelledRows | None:
-    """The good rows of a file with labels; None if it has none and no column `label` was named.
+def labelled(
+    path: Path, label: str | None, positive: str = ""
+) -> tuple[LabelledRows | None, list[str]]:
+    """The good rows of a file with labels, and remarks on rows that have none that can be used.
 
-    Raises OSError, TableRefused, and DataRefused if the labels are not of both kinds.
+    The rows are None where the column is empty everywhere, or missing and neither `label` nor
+    `positive`, the word that means 1, was named. Raises OSError, TableRefused, and DataRefused if
+    the labels are not of both kinds.
     """
-    if label is None and not _has_column(path, LABEL):
-        return None
-    rows = dataset.read(path, label or LABEL, _no_progress).rows
+    if not (label or positive or _has_column(path, LABEL)):
+        return None, []
+    name = label or LABEL
+    contents = dataset.read(path, name, _no_progress, choices=Choices(positive))
+    rows, total = contents.rows, len(contents.rows.labels) + len(contents.faults)
+    reasons = Counter(fault.reason for fault in contents.faults)
+    unusable = Counter({of: n for of, n in reasons.items() if of.startswith(f"{name}: ")})
+    if not rows.labels.size and set(unusable) == {f"{name}: {EMPTY}"}:
+        return None, [f"{name} is empty in {path}: its rows count as rows without labels"]
+    remarks = [_unusable(path, unusable, total)] if unusable else []
     if len(set(rows.labels.tolist())) < 2:
-        raise DataRefused(f"{path}: its good rows do not have labels of both kinds")
-    return rows
+        needed = f"{path}: its good rows do not have labels of both kinds, which an AUC needs"
+        hint = "" if positive or not unusable else "--positive names the word that means 1"
+        raise DataRefused("; ".join(filter(None, (needed, *remarks, hint))))
+    return rows, remarks
+
+
+def _unusable(path: Path, reasons: Counter[str], total: int) -> str:
+    found = ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common())
+    return f"{reasons.total()} of {total} rows of {path} have no usable label ({found})"
 
 
 def quality(candidate: RegnoScorer, other: RegnoScorer, rows: LabelledRows) -> Quality:

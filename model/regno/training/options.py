@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from model.cli import command_parser
+from model.cli import HIGHEST_SEED, command_parser
 from model.regno.dataset.split import LEAST_ROWS
 from model.regno.features import SETS
 from model.regno.training import parameters
@@ -137,8 +137,8 @@ def _add_registry(group: argparse._ArgumentGroup) -> None:
 
 def _contradiction(options: argparse.Namespace) -> str:
     """Why the options contradict each other or make no sense, "" if they are fine."""
-    if min(options.seed, options.folds, options.tune) < 0:
-        return "--seed, --folds and --tune must not be negative"
+    if wrong := _senseless_number(options):
+        return wrong
     if options.data:
         return _contradiction_with_file(options)
     of_data = (
@@ -151,6 +151,17 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.rows is not None and options.rows < LEAST_ROWS:
         return f"--rows must be at least {LEAST_ROWS}"
     return ""
+
+
+def _senseless_number(options: argparse.Namespace) -> str:
+    checks = {
+        f"--seed must be from 0 to {HIGHEST_SEED}": not 0 <= options.seed <= HIGHEST_SEED,
+        "--folds must be at least 2: one is the measurement that every run makes": (
+            options.folds < 0 or options.folds == 1
+        ),
+        "--tune must not be negative": options.tune < 0,
+    }
+    return next((reason for reason, wrong in checks.items() if wrong), "")
 
 
 def _contradiction_with_file(options: argparse.Namespace) -> str:

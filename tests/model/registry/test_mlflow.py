@@ -13,6 +13,7 @@ from loadgen.common.processes import free_port
 from model import mlflow_client
 from model.registry import open_registry
 from model.registry.__main__ import main
+from model.registry.mlflow_source import source_of
 from tests.support import toys
 from tests.support.labelled import labelled, report, run, scores, write
 from tests.support.mlflow_server import mlflow_server
@@ -83,6 +84,12 @@ def test_a_training_is_a_run_and_its_model_a_version(
         assert path.read_bytes() == (folder / "out/regno.cbm").read_bytes()
         assert scores(path, ROWS[:20]) == scores(folder / "out/regno.cbm", ROWS[:20])
         assert _manifest(path.parent)["reference"]
+    server = client.tracking_uri
+    assert registry.manifest(made["version"]).source == f"mlflow:{uri} on {server}"
+    assert registry.manifest("other").source == f"mlflow:models:/regno/1 on {server}"
+    capsys.readouterr()
+    assert main(["show", "other", "--models", str(folder / "models")]) == 0
+    assert f"source           mlflow:models:/regno/1 on {server}\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -135,6 +142,19 @@ def test_a_server_that_is_gone_stops_the_training_before_it_begins(
     assert "MLFLOW_TRACKING_URI: " in capsys.readouterr().err
     assert not (folder / "out").exists()
     assert _add(folder, "mlflow:models:/regno/1") == 69
+
+
+@pytest.mark.parametrize(
+    ("uri", "server", "source"),
+    [
+        ("models:/regno@best", "", "mlflow:models:/regno@best"),
+        ("models:/regno/3", "sqlite:///runs.db", "mlflow:models:/regno/3"),
+        ("models:/regno/3", "https://me:pw@h:5000/", "mlflow:models:/regno/3 on https://h:5000/"),
+        ("https://me:pw@host/regno?sig=pw#pw", "http://h", "mlflow:https://host/regno on http://h"),
+    ],
+)
+def test_a_source_has_no_credentials(uri: str, server: str, source: str) -> None:
+    assert source_of(uri, server) == source
 
 
 def test_without_the_client_the_extra_is_named(

@@ -157,6 +157,55 @@ def test_labels_that_are_none_are_an_error(
     assert (status, reason in errors) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "options"), [((0, 1), ()), (("нет", "да"), ("--positive", "Да"))]
+)
+def test_rows_without_a_usable_label_are_counted_and_left_out(
+    words: tuple[object, object], options: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    registry_of_twins(tmp_path)
+    changed = {3: "", 5: "", 7: "maybe"}
+    rows = [{**row, "label": changed.get(n, words[row["label"]])} for n, row in enumerate(ROWS)]
+    path = write(tmp_path / "rows.csv", rows)
+    status, output, _ = run("compare", FIRST, SECOND, "--rows", path, *options, "--json")
+    found = json.loads(output)
+    assert (status, found["quality"]["rows"]) == (0, 597)
+    (remark,) = [line for line in found["remarks"] if "label" in line]
+    assert remark.startswith(f"3 of 600 rows of {path} have no usable label (2 × label: is empty")
+    status, output, _ = run("promote", SECOND, "--rows", path, *options)
+    assert (status, remark in output) == (0, True)
+
+
+@pytest.mark.parametrize("options", [(), ("--label", "label"), ("--positive", "yes")])
+def test_a_column_that_is_empty_everywhere_counts_as_none(
+    options: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    registry = registry_of_twins(tmp_path)
+    path = write(tmp_path / "rows.csv", [{**row, "label": ""} for row in ROWS[:20]])
+    status, output, _ = run("promote", SECOND, "--rows", path, *options, "--json")
+    found = json.loads(output)
+    assert (status, found["quality"], registry.aliases().live) == (0, None, SECOND)
+    assert f"label is empty in {path}: its rows count as rows without labels" in found["remarks"]
+
+
+def test_labels_in_words_need_the_option_and_the_refusal_names_it(run: Run, tmp_path: Path) -> None:
+    registry_of_twins(tmp_path)
+    path = write(tmp_path / "rows.csv", [{**row, "label": "yes"} for row in ROWS[:20]])
+    status, _, errors = run("promote", SECOND, "--rows", path)
+    assert status == 1
+    assert "20 of 20 rows" in errors
+    assert "--positive" in errors
+    status, _, errors = run("promote", SECOND, "--rows", path, "--positive", "no")
+    assert (status, "label is 'no' in no row" in errors) == (1, True)
+
+
+def test_what_is_said_of_rows_needs_rows(run: Run) -> None:
+    for option in ("--label", "--positive"):
+        with pytest.raises(SystemExit) as stop:
+            run("compare", FIRST, SECOND, option, "x")
+        assert stop.value.code == 2
+
+
 def test_without_the_packages_of_training_labelled_rows_name_the_extra(
     run: Run, tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from model.registry import __main__ as registry
 from model.regno import BUNDLED, Costs, Thresholds
 from model.regno.evaluation import metrics
 from model.regno.model_file import manifest
+from model.regno.review.decision import DEFAULT_COSTS
 from model.regno.scorer import RegnoScorer
 from tests.support.labelled import labelled, scores, write
 from tests.support.vacuous import nonempty
@@ -270,11 +271,17 @@ def test_doubtful_rows_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "camera_class: 3 of 108 rows" in error
 
 
-def test_rows_of_one_label_have_a_report_without_an_auc(tmp_path: Path) -> None:
+def test_rows_of_one_label_have_a_report_without_an_auc(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(tmp_path / "rows.csv", [row for row in ROWS if row["label"] == 1][:150])
     assert run(tmp_path / "rows.csv", "--out", tmp_path / "out") == 0
     assert report(tmp_path / "out")["measures"]["auc"]["value"] is None
+    capsys.readouterr()
     assert run(tmp_path / "rows.csv", "--min-auc", 0.1) == 1
+    errors = capsys.readouterr().err
+    assert "an AUC needs both (--min-auc)" in errors
+    assert "nan" not in errors
     assert run(tmp_path / "rows.csv", "--against", BUNDLED) == 65
 
 
@@ -405,6 +412,10 @@ def test_thresholds_of_risk_control_are_written_and_used(
     assert by_manifest["thresholds"] == "manifest"
     assert by_manifest["decisions"]["network"] == own.network
     by_costs = measured(rows, "--model", model, "--thresholds", "costs")
+    given = ("--cost-manual", DEFAULT_COSTS.manual)
+    assert measured(rows, "--model", model, *given) == by_costs
+    kept = measured(rows, "--model", model, *given, "--thresholds", "manifest")
+    assert kept == by_manifest
     assert by_costs["decisions"]["network"] == 0.7
 
 
