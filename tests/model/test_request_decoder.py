@@ -37,7 +37,7 @@ def _refusal(body: bytes) -> InvalidRequest:
 
 
 def _rows(body: bytes) -> list[str]:
-    """What became of each row: `read`, or the fault's words."""
+    """What became of each row: `read`, or the reason of the fault."""
     rows = _decode(body)
     assert isinstance(rows, list)
     return ["read" if isinstance(row, Reading) else str(row) for row in rows]

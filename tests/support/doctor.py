@@ -70,7 +70,7 @@ class _CachedValidation:
         return self._outcomes[key]
 
 
-def examined(folder: Path, *arguments: str, **settings: str) -> Report:
+def checked(folder: Path, *arguments: str, **settings: str) -> Report:
     """Run the doctor's command in this process, in a folder and its own environment."""
     named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
     output = TextIOWrapper(BytesIO(), "utf-8")

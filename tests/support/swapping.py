@@ -28,7 +28,7 @@ _NAMES: Final = ("hour", "afts_regno_ai_score", "ai_len", "cam_len")
 def registry_of_two(folder: Path) -> Registry:
     """The bundled model as `first`, which is live, and a small one as `second`.
 
-    Both are known to be good: a promotion does not examine them again, which takes seconds.
+    Both are known to be good: a promotion does not validate them again, which takes seconds.
     """
     (folder / "made").mkdir()
     registry = open_registry(folder / "models", check=no_check)

@@ -367,8 +367,8 @@ def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:
         env=environment(tmp_path, {}),
         stderr=subprocess.PIPE,
     )
-    eventually(lambda: bool(psutil.Process(process.pid).children()), "it examines the file")
-    (examiner,) = psutil.Process(process.pid).children()
+    eventually(lambda: bool(psutil.Process(process.pid).children()), "the file is validated")
+    (validator,) = psutil.Process(process.pid).children()
 
     def ended() -> bool:
         # Again: one that comes between two system calls waits for the end of the second.
@@ -380,6 +380,6 @@ def test_a_stop_leaves_no_trace(models: Path, tmp_path: Path) -> None:
     eventually(ended, "it ends")
     _, output = process.communicate()
     assert (process.returncode, output) == (143, b"")
-    assert not examiner.is_running()
+    assert not validator.is_running()
     assert not models.exists()
     assert not list(tmp_path.glob("model-*"))

@@ -115,7 +115,7 @@ def test_a_file_that_cant_be_read_is_reported(name: str, models: Path, tmp_path:
 def test_a_crashed_loader_is_a_refusal(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real death: the interpreter of the examining process is one that kills itself."""
+    """A real death: the interpreter of the validation process is one that kills itself."""
     from model import ModelRefused
     from model.registry import validation
 

@@ -230,13 +230,13 @@ def test_of_two_changes_of_the_same_aliases_the_second_raises_conflict(
     server: Moto, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _registry(server, prefix, tmp_path, monkeypatch)
-    homes = [S3Store(f"{BUCKET}/{prefix}", "regno", tmp_path, "model.cbm") for _ in range(2)]
+    stores = [S3Store(f"{BUCKET}/{prefix}", "regno", tmp_path, "model.cbm") for _ in range(2)]
     for text in (b"first", b"second"):
-        tokens = [home.read().token for home in homes]
-        homes[0].write(text, tokens[0])
+        tokens = [store.read().token for store in stores]
+        stores[0].write(text, tokens[0])
         with pytest.raises(Conflict):
-            homes[1].write(b"lost", tokens[1])
-        assert homes[1].read().text == text
+            stores[1].write(b"lost", tokens[1])
+        assert stores[1].read().text == text
 
 
 _EACH = 6

@@ -48,9 +48,9 @@ def test_a_version_that_may_be_a_plate_gets_no_alias_even_by_force(
     version: str, tmp_path: Path
 ) -> None:
     """An older registry may have it."""
-    home = FileStore(tmp_path, "model.cbm")
-    home.add(version, files(version))
-    registry = Registry(home, no_check)
+    store = FileStore(tmp_path, "model.cbm")
+    store.add(version, files(version))
+    registry = Registry(store, no_check)
     for change in (registry.promote, registry.shadow):
         with pytest.raises(Refused, match=r"^version: it holds what may be a number plate$"):
             change(version, who="x", force=True)

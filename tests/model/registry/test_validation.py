@@ -83,8 +83,8 @@ def test_a_file_that_eats_memory_is_refused(tmp_path: Path) -> None:
         capture_output=True,
         check=True,
     )
-    examined = msgspec.json.decode(ran.stdout, type=Validated)
-    assert examined.refused == "it takes more than 48 MiB of memory"
+    validated = msgspec.json.decode(ran.stdout, type=Validated)
+    assert validated.refused == "it takes more than 48 MiB of memory"
 
 
 def test_a_manifest_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_a_manifest_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "_PATIENCE", 0.01)
-    examining = ValidationProcess(BUNDLED)
-    assert examining.outcome().refused == "it is not loaded after 0.01 s"
-    assert examining._process
-    assert examining._process.returncode == -9
+    started = ValidationProcess(BUNDLED)
+    assert started.outcome().refused == "it is not loaded after 0.01 s"
+    assert started._process
+    assert started._process.returncode == -9
 
 
 @pytest.mark.parametrize("place", ["model", "manifest"])
@@ -133,7 +133,7 @@ def test_a_failed_start_of_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -
     assert refused == "it can't be validated: No such file or directory"
 
 
-def test_a_crash_leaves_no_core_and_the_examiner_is_the_first_to_go(tmp_path: Path) -> None:
+def test_a_crash_leaves_no_core_and_the_validator_is_the_first_to_go(tmp_path: Path) -> None:
     """Its limits are those of the process that loads, not of the one that waits."""
     script = (
         "import os, resource, sys; from pathlib import Path\n"
@@ -153,7 +153,7 @@ def test_a_crash_leaves_no_core_and_the_examiner_is_the_first_to_go(tmp_path: Pa
     assert resource.getrlimit(resource.RLIMIT_CPU) != (600, 600)
 
 
-def test_a_good_file_is_examined_once_in_a_run(
+def test_a_good_file_is_validated_once_in_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "good.cbm"
@@ -166,7 +166,7 @@ def test_a_good_file_is_examined_once_in_a_run(
         check_model(copy)
 
 
-def test_a_good_file_is_examined_for_each_positive_class(tmp_path: Path) -> None:
+def test_a_good_file_is_validated_for_each_positive_class(tmp_path: Path) -> None:
     path = toys.save(toys.classifier("a", "b"), tmp_path)
     for positive_class in ("a", "b"):
         check_model(path, positive_class)

@@ -389,7 +389,7 @@ def test_no_text_of_an_explanation_holds_a_plate(explained: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("feature", "value", "words"),
+    ("feature", "value", "expected"),
     [
         ("diff_count", 2, "the number of characters in which the readings differ is 2"),
         ("diff_length", 1, "the lengths of the readings differ by 1"),
@@ -407,5 +407,5 @@ def test_no_text_of_an_explanation_holds_a_plate(explained: list[Any]) -> None:
         ("network_tail", "", "the network read nothing"),
     ],
 )
-def test_each_has_words(feature: str, value: float | str, words: str) -> None:
-    assert phrase(feature, value) == words
+def test_each_has_a_phrase(feature: str, value: float | str, expected: str) -> None:
+    assert phrase(feature, value) == expected

@@ -1,4 +1,4 @@
-"""Two models on the same readings: what is found, what breaches the limits, and in which words."""
+"""Two models on the same readings: how they differ, and what breaches the limits."""
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle, repeat

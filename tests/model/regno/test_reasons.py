@@ -1,4 +1,4 @@
-"""Why a value is refused: in the same words over HTTP, in files, in training, in a notebook."""
+"""Why a value is refused: with the same reason over HTTP, in files, in training, in a notebook."""
 
 import io
 import json

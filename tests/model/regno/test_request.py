@@ -1,4 +1,4 @@
-"""One request's fields: what is taken, what is refused, and in which words."""
+"""One request's fields: what is taken, what is refused, and with which reasons."""
 
 import json
 import re

@@ -168,7 +168,7 @@ def test_the_bundled_model_knows_its_own_golden_categories(scorer: RegnoScorer) 
     assert [scorer.unseen(row) for row in scorer.rows(golden)] == [[]] * len(golden)
 
 
-def test_a_warm_scorer_still_scores_and_a_false_paper_is_found_out(
+def test_a_warm_scorer_still_scores_and_a_false_manifest_is_refused(
     scorer: RegnoScorer, request_body: dict[str, Any]
 ) -> None:
     assert scorer.manifest

@@ -17,7 +17,7 @@ from service.doctor.checks import run_check
 from service.doctor.finding import LEVELS
 from service.doctor.machine import CONNECTIONS
 from service.process.ulimits import OWN_FILES
-from tests.support.doctor import GOOD_KEY, POWERLESS, Report, examined, ran
+from tests.support.doctor import GOOD_KEY, POWERLESS, Report, checked, ran
 from tests.support.server import environment, serving
 
 _JSON = "--json"
@@ -61,7 +61,7 @@ def test_the_defaults_pass(name: str, usual: Report) -> None:
 
 
 def test_the_report_for_people_has_a_line_each_and_its_remedy_below(tmp_path: Path) -> None:
-    report = examined(tmp_path, port=str(free_port()), keepalive="5")
+    report = checked(tmp_path, port=str(free_port()), keepalive="5")
     assert report.code == 0
     lines = report.text.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("! keep-alive  "))
@@ -92,7 +92,7 @@ def test_there_is_colour_on_a_terminal_alone_and_only_if_it_is_wanted(tmp_path: 
 
 @pytest.mark.parametrize("arguments", [(), (_JSON,)])
 def test_settings_that_cannot_be_read_are_named(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    report = examined(tmp_path, *arguments, port="http")
+    report = checked(tmp_path, *arguments, port="http")
     assert report.code == 78
     assert "SCORING_PORT: " in report.text
     if arguments:
@@ -101,7 +101,7 @@ def test_settings_that_cannot_be_read_are_named(arguments: tuple[str, ...], tmp_
 
 def test_a_warning_fails_when_it_should(tmp_path: Path) -> None:
     port = str(free_port())
-    assert examined(tmp_path, _JSON, "--strict", port=port).code == 1
+    assert checked(tmp_path, _JSON, "--strict", port=port).code == 1
 
 
 def test_help_shows_the_flags_and_the_exit_codes(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_help_shows_the_flags_and_the_exit_codes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_the_example_key_on_an_open_address_fails(host: str, tmp_path: Path) -> None:
-    report = examined(tmp_path, _JSON, host=host, port=str(free_port()))
+    report = checked(tmp_path, _JSON, host=host, port=str(free_port()))
     assert report.code == 1
     assert report.level("keys") == "fail"
     assert "loopback only" in report["keys"]["description"]
@@ -126,9 +126,9 @@ def test_a_keys_file_that_all_may_read_fails(tmp_path: Path) -> None:
     try:
         keys.write_text(f"partner:{GOOD_KEY}\n")
         keys.chmod(0o646)
-        open_to_all = examined(tmp_path, _JSON, api_keys_file=str(keys), port=str(free_port()))
+        open_to_all = checked(tmp_path, _JSON, api_keys_file=str(keys), port=str(free_port()))
         keys.chmod(0o600)
-        closed = examined(tmp_path, _JSON, api_keys_file=str(keys), port=str(free_port()))
+        closed = checked(tmp_path, _JSON, api_keys_file=str(keys), port=str(free_port()))
     finally:
         shutil.rmtree(folder)
     assert open_to_all.code == 1
@@ -140,7 +140,7 @@ def test_a_keys_file_that_all_may_read_fails(tmp_path: Path) -> None:
 
 def test_an_empty_keys_file_fails(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("# nobody\n")
-    report = examined(tmp_path, _JSON, api_keys_file="keys", port=str(free_port()))
+    report = checked(tmp_path, _JSON, api_keys_file="keys", port=str(free_port()))
     assert report.code == 1
     assert report["keys"]["description"] == "SCORING_API_KEYS_FILE: keys: it holds no key"
 
@@ -157,7 +157,7 @@ def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_fails(tmp_path: Path) -> None:
-    report = examined(tmp_path, _JSON, host=f"unix:{tmp_path}/none/s")
+    report = checked(tmp_path, _JSON, host=f"unix:{tmp_path}/none/s")
     assert report.code == 1
     assert report["address"]["remedy"] == f"mkdir -p {tmp_path}/none, for the user who serves"
 
@@ -179,13 +179,13 @@ def test_a_damaged_model_fails_by_its_manifest(tmp_path: Path) -> None:
     copy = tmp_path / BUNDLED.name
     shutil.copy(BUNDLED.with_name("manifest.json"), tmp_path)
     shutil.copy(BUNDLED, copy)
-    sound = examined(tmp_path, _JSON, model=str(copy), port=str(free_port()))
+    sound = checked(tmp_path, _JSON, model=str(copy), port=str(free_port()))
     assert (sound.code, sound.level("model")) == (0, "ok")
     assert "16 golden scores agree" in sound["model"]["description"]
     blob = bytearray(copy.read_bytes())
     blob[len(blob) // 2] ^= 0xFF
     copy.write_bytes(blob)
-    damaged = examined(tmp_path, _JSON, model=str(copy), port=str(free_port()))
+    damaged = checked(tmp_path, _JSON, model=str(copy), port=str(free_port()))
     assert (damaged.code, damaged.level("model")) == (1, "fail")
     assert "SHA-256 differs" in damaged["model"]["description"]
 
@@ -198,7 +198,7 @@ def test_a_manifest_of_another_training_fails(change: str, reason: str, tmp_path
     manifest = json.loads(BUNDLED.with_name("manifest.json").read_text())
     manifest[change] = [manifest[change][1], *manifest[change][1:]]
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    report = examined(tmp_path, _JSON, model=str(tmp_path / BUNDLED.name), port=str(free_port()))
+    report = checked(tmp_path, _JSON, model=str(tmp_path / BUNDLED.name), port=str(free_port()))
     assert (report.code, report.level("model")) == (1, "fail")
     assert reason in report["model"]["description"]
 
@@ -226,7 +226,7 @@ def test_a_running_server_is_recognised_and_left_alone(tmp_path: Path) -> None:
         (folder,) = server.metrics_folders()
         before = {path.name for path in folder.iterdir()}
         workers = server.pids()
-        report = examined(tmp_path, _JSON, port=port)
+        report = checked(tmp_path, _JSON, port=port)
         assert report.level("address") == "ok"
         assert f"process {server.process.pid} (" in report["address"]["description"]
         after = {path.name for path in folder.iterdir()}
@@ -241,7 +241,7 @@ def test_a_running_server_is_recognised_and_left_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_server_on_a_unix_socket_is_known_too(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        report = examined(tmp_path, _JSON, host=f"unix:{server.socket}")
+        report = checked(tmp_path, _JSON, host=f"unix:{server.socket}")
         assert report.level("address") == "ok"
         assert f"process {server.process.pid} (" in report["address"]["description"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from loadgen.common.processes import free_port
 from service.doctor import edge
-from tests.support.doctor import POWERLESS, examined, only, ran
+from tests.support.doctor import POWERLESS, checked, only, ran
 from tests.support.edge import make_certificates
 
 
@@ -101,6 +101,6 @@ def test_a_key_that_only_nginx_may_read_has_level_unknown(closed: Path, tmp_path
 def test_an_expired_one_fails_the_report(made: Path, expired: Path, tmp_path: Path) -> None:
     named = f"EDGE_CERTIFICATE={expired}\nEDGE_CERTIFICATE_KEY={made}/server.key\n"
     (tmp_path / ".env").write_text(named)
-    report = examined(tmp_path, "--json", port=str(free_port()))
+    report = checked(tmp_path, "--json", port=str(free_port()))
     assert (report.code, report.level("edge certificate")) == (1, "fail")
     assert "certificate has expired" in report["edge certificate"]["description"]

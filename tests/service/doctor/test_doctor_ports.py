@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadgen.common.processes import free_port
-from tests.support.doctor import GOOD_KEY, POWERLESS, examined, ran
+from tests.support.doctor import GOOD_KEY, POWERLESS, checked, ran
 
 _JSON = "--json"
 
@@ -30,12 +30,12 @@ def test_a_taken_port_is_reported_with_its_process(tmp_path: Path) -> None:
             listener.listen()
         port, other = taken.getsockname()[1], metrics.getsockname()[1]
         bind = f"127.0.0.1:{other}"
-        report = examined(tmp_path, _JSON, port=str(port), metrics_bind=bind)
+        report = checked(tmp_path, _JSON, port=str(port), metrics_bind=bind)
         assert report.code == 1
         for name in ("address", "metrics address"):
             assert report.level(name) == "fail"
             assert f" is taken by process {os.getpid()} (" in report[name]["description"]
-    again = examined(tmp_path, _JSON, port=str(port), metrics_bind=bind)
+    again = checked(tmp_path, _JSON, port=str(port), metrics_bind=bind)
     assert [again.level(name) for name in ("address", "metrics address")] == ["ok", "ok"]
 
 
@@ -51,7 +51,7 @@ def test_a_port_may_be_taken_by_somebody_unseen(tmp_path: Path) -> None:
 
 
 def test_an_address_of_another_machine_fails(tmp_path: Path) -> None:
-    report = examined(
+    report = checked(
         tmp_path, _JSON, host="203.0.113.1", api_keys=f"partner:{GOOD_KEY}", port=str(free_port())
     )
     assert report.code == 1

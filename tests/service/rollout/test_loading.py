@@ -17,7 +17,7 @@ from tests.support.registry import no_check
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
 
 
-class Examiner:
+class Validator:
     """Refuses while `reason` is not ""."""
 
     def __init__(self, reason: str = "") -> None:
@@ -42,31 +42,31 @@ def _age(folder: Path) -> None:
     os.utime(verdict, (0, 0))
 
 
-def test_a_good_model_is_examined_once(model: Path) -> None:
-    examiner = Examiner()
-    SharedValidation(model.parent, examiner)(model)
+def test_a_good_model_is_validated_once(model: Path) -> None:
+    validator = Validator()
+    SharedValidation(model.parent, validator)(model)
     _age(model.parent)
-    SharedValidation(model.parent, examiner)(model)
-    assert examiner.calls == 1
+    SharedValidation(model.parent, validator)(model)
+    assert validator.calls == 1
 
 
 def test_a_refusal_is_shared_for_a_while(model: Path) -> None:
-    examiner = Examiner("it is not loaded after 120 s")
+    validator = Validator("it is not loaded after 120 s")
     for _ in range(2):
         with pytest.raises(ModelRefused, match="120 s"):
-            SharedValidation(model.parent, examiner)(model)
-    assert examiner.calls == 1
+            SharedValidation(model.parent, validator)(model)
+    assert validator.calls == 1
 
 
 def test_a_refusal_is_not_for_ever(model: Path) -> None:
-    examiner = Examiner("it is not loaded after 120 s")
+    validator = Validator("it is not loaded after 120 s")
     with pytest.raises(ModelRefused):
-        SharedValidation(model.parent, examiner)(model)
+        SharedValidation(model.parent, validator)(model)
     _age(model.parent)
-    examiner.reason = ""
-    SharedValidation(model.parent, examiner)(model)
-    SharedValidation(model.parent, examiner)(model)
-    assert examiner.calls == 2
+    validator.reason = ""
+    SharedValidation(model.parent, validator)(model)
+    SharedValidation(model.parent, validator)(model)
+    assert validator.calls == 2
 
 
 class Reads:

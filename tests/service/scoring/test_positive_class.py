@@ -11,7 +11,7 @@ from model.regno import BUNDLED, RegnoScorer
 from service.config.settings import SettingsError, load
 from service.routes.openapi import document
 from tests.support import toys
-from tests.support.doctor import Report, examined
+from tests.support.doctor import Report, checked
 from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, refused
@@ -87,7 +87,7 @@ def test_a_start_with_another_class_than_the_manifests_ends_with_78(tmp_path: Pa
 
 def _report(folder: Path, **settings: str) -> Report:
     settings["port"] = str(free_port())
-    return examined(folder, "--json", **settings)
+    return checked(folder, "--json", **settings)
 
 
 def test_the_doctor_says_it(named: Path, tmp_path: Path) -> None:

@@ -190,7 +190,9 @@ def test_bad_rows_are_counted_and_a_file_of_nothing_else_is_refused(
         assert drift.main([str(_file(tmp_path, "bad.csv", rows)), str(mixed)]) == 65
 
 
-def test_a_file_that_is_not_there_and_one_that_is_no_table_are_told_apart(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_no_wrong_table(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "no.csv").write_text("a,b\n1,2\n")
     assert drift.main([str(tmp_path / "none.csv")]) == 66
     assert drift.main([str(tmp_path / "no.csv")]) == 65

@@ -1,4 +1,4 @@
-"""Explanations: contributions add up to the very score, and words tell them truly."""
+"""Explanations: contributions add up to the very score, and their phrases say what they are."""
 
 from collections.abc import Iterator
 from pathlib import Path
