@@ -252,8 +252,11 @@ class Dialogue(Watcher):
         elif spec.latest is None or audit.now <= spec.latest or spec.came is None:
             return
         elif spec.calls_then is None:
-            spec.calls_then = audit.calls
-        elif audit.calls > spec.calls_then + _LAST_CALLS * len(audit.servers):
+            spec.calls_then, spec.free_then = audit.calls, audit.now - audit.held
+        elif (
+            audit.calls > spec.calls_then + _LAST_CALLS * len(audit.servers)
+            and audit.now - audit.held > spec.free_then + _PAUSE
+        ):
             audit.breaks(f"{spec.name} waits on, past its deadline")
 
     def check_waiting(self) -> None:

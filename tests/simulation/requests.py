@@ -86,6 +86,7 @@ class Spec(Struct, eq=False):
     sent: float | None = None
     latest: float | None = None  # when it must be begun
     calls_then: int | None = None  # of the model, when that time had passed
+    free_then: float = 0.0  # the time then, without what calls took
     scoring_began: float | None = None
     answered: float | None = None
     reply: Reply | None = None
