@@ -6,7 +6,6 @@ written: those of CSV and JSON lines as text, those of Parquet and Excel as what
 
 import codecs
 import gzip
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
@@ -15,12 +14,9 @@ from typing import Any, BinaryIO, Final, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
-import openpyxl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from model.tables.cells import Cells, cells_of
 from model.tables.errors import TableRefused
@@ -43,9 +39,7 @@ _SUFFIXES: Final[Mapping[str, Kind]] = {
     ".pq": "Parquet",
 }
 _TEXTS: Final = frozenset(("CSV", "JSON lines"))
-_EXCEL_ROWS: Final = 1_048_576
 _QUOTED: Final = re.compile(rb'[\r\n"]')
-_TOO_MANY: Final = "Excel holds at most 1,048,575 rows: name a .csv or .parquet file"
 
 
 def output_format(path: Path, given: Format, wanted: str = "") -> Format:
@@ -253,7 +247,10 @@ def writer(file: BinaryIO, out: Format, renderer: Renderer, sheet: str = "scores
     if out.kind == "Parquet":
         return _ParquetWriter(file)
     if out.kind == "Excel":
-        return _ExcelWriter(file, renderer, sheet)
+        # openpyxl is imported only where it is needed: each process would take 0.1 s for it.
+        from model.tables.excel_output import ExcelWriter  # noqa: PLC0415
+
+        return ExcelWriter(file, renderer.names, sheet)
     return _TextWriter(file, out, renderer.header)
 
 
@@ -291,40 +288,3 @@ class _ParquetWriter:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
-
-
-class _ExcelWriter:
-    def __init__(self, file: BinaryIO, renderer: Renderer, sheet: str) -> None:
-        self._file = file
-        self._book = openpyxl.Workbook(write_only=True)
-        self._sheet = self._book.create_sheet(sheet)
-        self._rows = 1
-        self._sheet.append(renderer.names)
-
-    def write(self, content: Sequence[Sequence[Any]], /) -> None:
-        self._rows += len(content)
-        if self._rows > _EXCEL_ROWS:
-            raise TableRefused(_TOO_MANY)
-        for row in content:
-            self._sheet.append([self._cell(value) for value in row])
-
-    def close(self) -> None:
-        made = io.BytesIO()
-        self._book.save(made)
-        self._file.write(made.getbuffer())
-
-    def _cell(self, value: Any) -> Any:
-        if isinstance(value, float):
-            # openpyxl would write sixteen digits, which are not always enough.
-            return self._of_type(repr(value), "n")
-        if isinstance(value, str):
-            return self._of_type(ILLEGAL_CHARACTERS_RE.sub("\ufffd", value), "s")
-        if isinstance(value, list | dict):
-            return self._of_type(msgspec.json.encode(value).decode(), "s")
-        return value
-
-    def _of_type(self, text: str, kind: str) -> Any:
-        # A text that begins with "=" is no formula.
-        cell = WriteOnlyCell(self._sheet, text)
-        cell.data_type = kind
-        return cell
