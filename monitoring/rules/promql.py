@@ -6,7 +6,8 @@ Rule = dict[str, Any]
 Group = dict[str, Any]
 Severity = Literal["page", "ticket"]
 
-# The route's template, for single readings and arrays.
+# The route's template of the default model, for single readings and arrays: objectives and alerts
+# are about it alone. Those of other models have the same series under their own routes.
 SCORING: Final = 'route="/reg",method="POST"'
 
 

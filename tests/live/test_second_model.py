@@ -87,6 +87,13 @@ def test_it_is_served_at_its_own_address(server: Server) -> None:
     assert "size" in refused.json()["body"]
 
 
+def test_its_failures_begin_at_0(server: Server) -> None:
+    for key in ("tests", "operator"):
+        labels = f'key="{key}",method="POST",route="%s",status="%s"'
+        for route, status in (("/toy", "500"), ("/toy", "503"), ("/toy/explain", "500")):
+            assert value(server, f"scoring_http_requests_total{{{labels % (route, status)}}}") == 0
+
+
 def test_it_is_guarded_as_every_address_is(server: Server) -> None:
     with server.client(x_api_key="wrong") as client:
         assert client.post("/toy/", json={"size": 1}).status_code == 401

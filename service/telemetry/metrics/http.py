@@ -1,7 +1,7 @@
 """Requests by route, method and status."""
 
 from collections import Counter as Counted
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Final, TypeAlias
 
@@ -19,23 +19,19 @@ BUCKETS: Final = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01),
     *(0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
-_WITH_KEY: Final = ("/reg", "/reg/explain", "/")
-# Series that begin at 0: otherwise Prometheus would not see the first failure of a kind as an
-# increase.
-_EXPECTED: Final = (
-    *product(("/reg",), ("POST",), ("200", "400", "401", "408", "413", "415", "429", "500", "503")),
-    *product(("/reg/explain",), ("POST",), ("200", "400", "401", "413", "429", "500")),
-    *product(("/", "/healthz", "/readyz", "/metrics"), ("GET",), ("200",)),
-    ("/metrics", "GET", "401"),
-    ("/reg", "GET", "405"),
-    ("unmatched", "GET", "404"),
-)
+_PROBES: Final = ("/healthz", "/readyz", "/metrics")
+# Of the routes that every model has.
+_SCORED: Final = ("200", "400", "401", "408", "413", "415", "429", "500", "503")
+_EXPLAINED: Final = ("200", "400", "401", "413", "429", "500")
 
 
 class HttpMetrics:
     """Counts and durations. Routes are templates, so that no address makes a series of its own."""
 
-    def __init__(self, registry: CollectorRegistry, key_names: Iterable[str]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, key_names: Iterable[str], models: Iterable[str]
+    ) -> None:
+        """`key_names` are the callers', `models` the route of each model."""
         self._requests = Counter(
             "scoring_http_requests",
             "Requests answered.",
@@ -66,10 +62,10 @@ class HttpMetrics:
         # Bound children, since .labels() locks and builds strings; routes, methods, statuses
         # and key names are few, so this stays small.
         self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
-        for expected in _EXPECTED:
-            with_key = expected[0] in _WITH_KEY and expected[2] not in ("401", "405")
-            for key in tuple(key_names) if with_key else ("",):
-                route, method, status = expected
+        names = tuple(key_names)
+        for route, method, status in expected_series(models):
+            with_key = route not in (*_PROBES, "unmatched") and status not in ("401", "405")
+            for key in names if with_key else ("",):
                 self._bind((route, method, int(status), key))
 
     def observe(self, records: Iterable[Record]) -> None:
@@ -107,3 +103,17 @@ class HttpMetrics:
         bound = self._requests.labels(*named), self._duration.labels(*named[:3])
         self._bound[labels] = bound
         return bound
+
+
+def expected_series(models: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Route, method and status of the series that begin at 0.
+
+    Otherwise Prometheus would not see the first failure of a kind as an increase.
+    """
+    for model in models:
+        yield from product((model,), ("POST",), _SCORED)
+        yield from product((f"{model}/explain",), ("POST",), _EXPLAINED)
+        yield model, "GET", "405"
+    yield from product(("/", *_PROBES), ("GET",), ("200",))
+    yield "/metrics", "GET", "401"
+    yield "unmatched", "GET", "404"

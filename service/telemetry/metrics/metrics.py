@@ -43,7 +43,10 @@ class Metrics:
         """
         self._kept = kept
         self.registry = CollectorRegistry()
-        self.http = HttpMetrics(self.registry, key_names) if kept else uncounted(HttpMetrics)
+        routes = [entry.path.rstrip("/") for entry in catalog.entries().values()]
+        self.http = (
+            HttpMetrics(self.registry, key_names, routes) if kept else uncounted(HttpMetrics)
+        )
         fields = model.request.__struct_fields__
         self.scoring = ScoringMetrics(self.registry, fields) if kept else uncounted(ScoringMetrics)
         self.rollout = RolloutMetrics(self.registry, self.scoring)
