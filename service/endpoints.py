@@ -73,7 +73,7 @@ def _site(
         path = path_of(request.target)
         if path.startswith(_PAGES):
             return pages
-        # Without the right to it, it is refused at once: it must take no thread from who has it.
+        # Callers without the right are refused at once, without one of the few threads.
         if path.startswith(_METRICS):
             given = request.headers.get(b"authorization", b"").decode("latin-1")
             return blocking if bears(given, parts.settings.metrics_token) else quick

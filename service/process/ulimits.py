@@ -14,7 +14,7 @@ _UNITS: Final = 1024  # of `ulimit`
 OWN_FILES: Final = 48
 # The libraries alone take more, and some of them end the process themselves if they get less.
 _LEAST_ADDRESSES: Final = 256 << 20
-# What the dynamic loader says without enough memory.
+# The message of the dynamic loader without enough memory.
 _NO_ROOM: Final = ("failed to map segment", "cannot allocate memory")
 _TOO_LITTLE: Final = "too little to load the libraries and the model"
 

@@ -194,7 +194,7 @@ class Follower:
     async def _is_on_standby(self, version: str) -> bool:
         """Whether a version is loaded and still has the same bytes in the registry."""
         live = self._standby.get(version)
-        if live and not await self._in_thread(self._loader.is_that, live.scorer, version):
+        if live and not await self._in_thread(self._loader.is_current, live.scorer, version):
             del self._standby[version]
         return version in self._standby
 

@@ -1,7 +1,7 @@
-"""A version out of the registry, fit to serve: fetched, examined, loaded, timed, warm.
+"""Loads a version from the registry: fetched, validated, loaded, warm and held to a speed.
 
-All of it runs in a thread. CatBoost can crash on a damaged file, so that
-a process of its own looks at each model first: one for the host, whose verdict all workers read.
+All of it runs in a thread. CatBoost can crash on a damaged file, so a separate process validates
+each model first, once for each host: all workers read its verdict.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ from model.scorer import Model, Request, Scorer
 from service.rollout.local_copy import LocalCopy
 
 _ROUNDS: Final = 5
-# So long a refusal holds: the machine may have been short of memory or time, and who tries again
-# later is to get another answer.
+# How long a refusal is remembered: the machine may have been short of memory or time, and then
+# a later validation has another result.
 _REFUSED_SECONDS: Final = 20.0
 # The greatest size of a verdict in bytes, and its last byte: a partial write is no verdict.
 _LONGEST: Final = 4096
@@ -28,10 +28,10 @@ _END: Final = b"\0"
 
 
 class SharedValidation:
-    """The check of a model file, once for each file on this host; after a refusal anew in a while.
+    """Validates each model file once on this host; after a refusal again, but not at once.
 
     `folder` holds the verdicts for all workers, and is removed with the server. If a verdict can't
-    be written there, each worker examines the file itself.
+    be written there, each worker validates the file itself.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class Fetched(NamedTuple):
 class Loader:
     """Loads versions of a registry.
 
-    A file that has not changed since it was read is not read again: to read and hash a model beside
-    what callers wait for takes longer than the whole swap.
+    A file that has not changed since it was read is not read again: while callers are served,
+    reading and hashing a model takes longer than the whole swap.
     """
 
     def __init__(
@@ -141,14 +141,14 @@ class Loader:
         self._fetched: dict[str, Fetched] = {}
 
     def keep(self, version: str) -> None:
-        """Let workers that start later have this version, whatever becomes of the registry."""
+        """Keep a copy for workers that start later, when the registry may be unreachable."""
         known = self._fetched.get(version)
         with suppress(RegistryError):
             path = known.path if known and known.is_untouched else self._registry.fetch(version)
             self._copy.keep(version, path.parent)
 
-    def is_that(self, scorer: Scorer, version: str) -> bool:
-        """Whether a scorer is of the version as it is in the registry, if that is known."""
+    def is_current(self, scorer: Scorer, version: str) -> bool:
+        """Whether a scorer was loaded from what the registry has; true if that can't be read."""
         known = self._fetched.get(version)
         if known and known.sha256 == scorer.sha256 and known.is_untouched:
             return True
@@ -161,7 +161,7 @@ class Loader:
         return known.sha256 == scorer.sha256
 
     def serving(self, version: str) -> Scorer:
-        """What the other workers of this host serve; from the registry if it was not kept.
+        """A warm scorer of what the other workers serve; from the registry if there is no copy.
 
         Raises ModelRefused, RegistryError.
         """
@@ -181,7 +181,7 @@ class Loader:
         return scorer
 
     def read(self, version: str) -> Scorer:
-        """A scorer of a version, examined but not warm: it can still be shared by a fork.
+        """A scorer of a version, validated but not warm: it can still be shared by a fork.
 
         Raises ModelRefused with the reason, RegistryError when the version can't be had.
         """

@@ -118,7 +118,7 @@ def initial_scorer(settings: Settings, name: str, refused: Callable[[], None]) -
 def _set_first_order(name: str, version: str, aliases: Aliases) -> None:
     """Order the version that all workers begin with; a change to the other one is not timed."""
     is_live = version == aliases.live
-    # No generation of the aliases says that the previous version is to serve.
+    # No generation of the aliases names the previous version as live.
     target = Target(version, aliases.generation if is_live else 0)
     former = aliases.previous if is_live else aliases.live
     rollout_state(name).set_order(Order(target, monotonic(), former), instead_of=None)

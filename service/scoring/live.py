@@ -1,4 +1,4 @@
-"""Where the live scorer is, and how another takes its place."""
+"""The live scorer, and its replacement by another."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,7 @@ class Slot:
     def warm_up(self) -> None:
         """Score the golden rows in this process; ready from then on. Raises ModelRefused."""
         self.current.scorer.warm()
-        self.current.predictions.show()
+        self.current.predictions.activate()
         self.warm = True
 
     def bind_worker(self, worker: str) -> None:
@@ -80,8 +80,8 @@ class Slot:
     def change(self, live: Live) -> None:
         """Serve another: one reference, changed at once. Requests in flight end with the former."""
         self._former, self.current = self.current, live
-        self._former.predictions.hide()
-        live.predictions.show()
+        self._former.predictions.retire()
+        live.predictions.activate()
         self._of_model.scoring.live(self._former.version, self._worker, serves=False)
         self._of_model.scoring.live(live.version, self._worker, serves=True)
 

@@ -12,7 +12,7 @@ LARGEST_BYTES: Final = 4096
 
 
 class Recent(deque[Request]):
-    """The newest ones, but those that take too much memory."""
+    """The newest requests, without those that take too much memory."""
 
     def __init__(
         self,
@@ -35,5 +35,5 @@ class Recent(deque[Request]):
 
 
 def recent(most: int, memory_of: Callable[[Request], int]) -> deque[Request]:
-    """A place for so many; for none where they can't be used, at no cost."""
+    """A deque of so many requests; a plain one without room if `most` is 0."""
     return Recent(maxlen=most, memory_of=memory_of) if most else deque(maxlen=0)

@@ -70,7 +70,7 @@ class WsgiEndpoint:
         connection.respond(request, *self.call(environ_of(request, connection)))
 
     def call(self, environ: "WSGIEnvironment") -> Answer:
-        """What the app says to a request."""
+        """The app's reply to a request."""
         status, headers = 500, []
 
         def start_response(line: str, fields: list[tuple[str, str]], *_: Any) -> Any:

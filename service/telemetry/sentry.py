@@ -1,4 +1,4 @@
-"""How reports go to Sentry. Imports the SDK: only `reports` imports this, and only with a DSN."""
+"""How reports go to Sentry. Imports the SDK; only `error_reports` imports this, with a DSN."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A span for each request, sent by OTLP over HTTP. Imports the SDK: only `traces` imports this.
+"""A span for each request, sent by OTLP over HTTP. Imports the SDK: only `tracing` imports this.
 
 A span is made at the request's end, from the times in its record, and a thread of its own
 sends spans in batches. Names are those of OpenTelemetry's conventions for HTTP servers, less

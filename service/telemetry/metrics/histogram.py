@@ -7,7 +7,7 @@ from prometheus_client import Histogram
 
 
 class BulkHistogram(Histogram):
-    """Most of an observation is the overhead of writing it: here it is paid once for many."""
+    """Writes many observations at once: the overhead of one write exceeds that of counting."""
 
     def observe_many(self, values: Sequence[float]) -> None:
         """Observe each of the values."""

@@ -88,7 +88,7 @@ class Metrics:
         return self if model == catalog.DEFAULT else ModelMetrics(self._catalog, model)
 
     def predictions(self, scorer: Scorer) -> ModelPredictions:
-        """The counters of what a scorer of the default model sees and says."""
+        """The counters of the inputs and scores of a scorer of the default model."""
         self.shadow.know(scorer.groups)
         return (
             ModelPredictions(self._predictions, scorer)

@@ -1,4 +1,4 @@
-"""What the model sees and says: scores, decisions, warnings, drift."""
+"""Prediction metrics: scores, decisions, warnings and drift."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -96,7 +96,7 @@ class PredictionMetrics:
 
 
 class ModelPredictions:
-    """Counts what one scorer sees and says."""
+    """Counts the inputs and the scores of one scorer."""
 
     def __init__(self, metrics: PredictionMetrics, scorer: Scorer) -> None:
         self._metrics = metrics
@@ -125,8 +125,8 @@ class ModelPredictions:
         }
         self._accuracy = scorer.held_out_accuracy
 
-    def show(self) -> None:
-        """Its model is live: show the reference to measure drift by, and the thresholds."""
+    def activate(self) -> None:
+        """Show the reference of drift and the thresholds: the model is live."""
         self._metrics.accuracy.set(_NONE if self._accuracy is None else self._accuracy)
         for decision, threshold in (self._decides.limits if self._decides else {}).items():
             self._metrics.thresholds_in_force.labels(decision).set(threshold)
@@ -135,8 +135,8 @@ class ModelPredictions:
             for name, share in zip(variable.bins, variable.shares, strict=True):
                 self._metrics.reference.labels(variable.name, name).set(share)
 
-    def hide(self) -> None:
-        """It is live no more. Series can't be taken back, but no share of rows is below 0."""
+    def retire(self) -> None:
+        """Set the shares to -1: series can't be removed, and no share of rows is below 0."""
         for variable in self._drift.reference:
             self._metrics.importance.labels(variable.name).set(0)
             for name in variable.bins:

@@ -17,7 +17,7 @@ _UNACKED: Final = struct.Struct("=8x16xI")
 
 
 class ProcessMetrics:
-    """Those of one worker, in files that its successor continues."""
+    """The metrics of one worker, in files that its successor continues."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, text: str, mode: Any, *labels: str) -> Gauge:
@@ -55,7 +55,7 @@ class ProcessMetrics:
         self._configured.set(workers)
 
     def start(self, worker: str) -> None:
-        """A worker begins to serve."""
+        """Count the start of a worker."""
         self._worker = worker
         self._counted = process_time()
         if _STATM.exists():  # Linux. Kept open: later there may be no more files to be had

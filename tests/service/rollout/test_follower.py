@@ -57,7 +57,7 @@ class World:
             load=self._load,
             serving=self._load,
             keep=lambda _: None,
-            is_that=self._is_that,
+            is_current=self._is_current,
         )
         place = Place(_MINE, self.scoreboard, self.rollout_state)
         self.follower = Follower(
@@ -79,7 +79,7 @@ class World:
         self.before(version)
         return _fake(version=version)
 
-    def _is_that(self, _: Any, version: str) -> bool:
+    def _is_current(self, _: Any, version: str) -> bool:
         self.looks.append(version)
         return version not in self.replaced
 

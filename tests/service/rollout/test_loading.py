@@ -95,30 +95,30 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reads:
 
 def test_an_unchanged_version_is_read_once(reads: Reads) -> None:
     scorer = reads.loader.load(SECOND, None)
-    assert reads.loader.is_that(scorer, SECOND)
+    assert reads.loader.is_current(scorer, SECOND)
     reads.loader.keep(SECOND)
-    assert reads.loader.is_that(scorer, SECOND)
+    assert reads.loader.is_current(scorer, SECOND)
     assert reads.kept.model(SECOND)
     assert reads.versions == [SECOND]
     # What the server began with was read by the master: once here, then no more.
     for _ in range(2):
-        assert reads.loader.is_that(scorer, FIRST)
+        assert reads.loader.is_current(scorer, FIRST)
     assert reads.versions == [SECOND, FIRST]
 
 
 def test_a_version_that_was_replaced_is_another(reads: Reads) -> None:
     scorer = reads.loader.load(SECOND, None)
     reads.file.touch()
-    assert reads.loader.is_that(scorer, SECOND)
+    assert reads.loader.is_current(scorer, SECOND)
     other = BUNDLED.read_bytes() + b"more"
     reads.file.write_bytes(other)
     manifest = json.loads(reads.file.with_name("manifest.json").read_bytes())
     manifest["sha256"] = sha256(other).hexdigest()
     reads.file.with_name("manifest.json").write_text(json.dumps(manifest))
-    assert not reads.loader.is_that(scorer, SECOND)
+    assert not reads.loader.is_current(scorer, SECOND)
 
 
 def test_a_loaded_version_whose_file_is_gone_counts_as_unchanged(reads: Reads) -> None:
     scorer = reads.loader.load(SECOND, None)
     reads.file.unlink()
-    assert reads.loader.is_that(scorer, SECOND)
+    assert reads.loader.is_current(scorer, SECOND)
