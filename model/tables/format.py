@@ -42,6 +42,9 @@ _OTHERS: Final = (
     (b"\x28\xb5\x2f\xfd", "it looks compressed by zstd: decompress it first, or use gzip"),
     (b"Rar!", "it looks like a RAR archive: unpack it first"),
     (b"7z\xbc\xaf", "it looks like a 7z archive: unpack it first"),
+    (b"\x89PNG", "it looks like a PNG picture: a table is wanted"),
+    (b"\xff\xd8\xff", "it looks like a JPEG picture: a table is wanted"),
+    (b"GIF8", "it looks like a GIF picture: a table is wanted"),
     (b"%PDF", "it looks like a PDF: export the table as CSV"),
     (b"SQLite format 3", "it looks like an SQLite database: export the table as CSV"),
     (b"ARROW1", "it looks like an Arrow file: save it as Parquet"),
@@ -189,6 +192,10 @@ def text_format(sample: bytes, options: Options, wanted: Sequence[str]) -> Forma
         raise TableRefused("it looks like a JSON array: write one object to a line (JSON lines)")
     if begin == "<":
         raise TableRefused("it looks like HTML or XML: export the table as CSV")
+    if text.removeprefix("\ufeff")[:4].lower() == "sep=":
+        raise TableRefused("its first line is for Excel alone (sep=): delete it")
+    if "\r" in text and "\n" not in text:
+        raise TableRefused("its lines end with CR, as on old Macs: save it with line feeds")
     sep = options.sep or _separator_of(text, wanted)
     decimal, list_decimal = _decimals(text, sep, wanted)
     if options.decimal == ".":
