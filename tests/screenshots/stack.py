@@ -105,6 +105,8 @@ def _settings(port: int, models: Path) -> dict[str, str]:
         "SCORING_API_KEYS": f"cameras:{KEYS[0]},archive:{KEYS[1]}",
         "SCORING_METRICS_TOKEN": _TOKEN,
         "SCORING_LOG_LEVEL": "warning",
+        "SCORING_CAPTURE": "0.5",
+        "SCORING_CAPTURE_DIR": str(models.parent / "captured"),
         **WITH_TOY,
     }
 

@@ -156,7 +156,7 @@ class Loader:
         return scorers()[version]
 
     @staticmethod
-    def is_that(scorer: RegnoScorer, version: str) -> bool:
+    def is_current(scorer: RegnoScorer, version: str) -> bool:
         """Whether a scorer is of a version."""
         return scorer.version == version
 

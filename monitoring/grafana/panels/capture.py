@@ -1,19 +1,19 @@
-"""Rows that are captured for training: written and lost, size and age of the files."""
+"""Rows that are captured for training: written and lost, and the bytes of their files."""
 
 from typing import Final
 
 from grafana_foundation_sdk.builders.timeseries import Panel as Graph
 
 from monitoring.grafana.panels.kinds import BAD, GOOD, Panel, graph, over_time
-from monitoring.grafana.panels.selectors import CHOSEN, happened, rate
-from monitoring.grafana.panels.style import coloured, counted, if_empty, stacked
+from monitoring.grafana.panels.selectors import rate
+from monitoring.grafana.panels.style import coloured, if_empty, stacked
 
 _NONE: Final = "Nothing is captured"
 
 
 def panels() -> list[Panel]:
     """Panels that are empty where nothing is captured."""
-    made = (_rows(), _failures(), _bytes(), _age())
+    made = (_rows(), _bytes())
     return [if_empty(panel, _NONE).span(12) for panel in made]
 
 
@@ -27,14 +27,6 @@ def _rows() -> Graph:
     return coloured(panel, {"written": GOOD, "dropped": BAD})
 
 
-def _failures() -> Graph:
-    description = "Files of the capture that could not be written: their rows are lost."
-    query = over_time(
-        f"{happened('scoring_capture_failures_total', 'instance')} > 0", "{{instance}}"
-    )
-    return counted(graph("Capture failures", "suffix:files", description, query))
-
-
 def _bytes() -> Graph:
     description = (
         "Bytes written to files of the capture. The oldest files are removed above "
@@ -43,13 +35,3 @@ def _bytes() -> Graph:
     written = f"sum by (instance) ({rate('scoring_capture_written_bytes_total')}) > 0"
     query = over_time(written, "{{instance}}")
     return graph("Captured bytes", "Bps", description, query)
-
-
-def _age() -> Graph:
-    description = (
-        "Time since a worker last wrote a file of the capture: a minute under load, longer "
-        "without requests."
-    )
-    last = f"max by (instance) (scoring_capture_last_write_timestamp_seconds{{{CHOSEN}}} > 0)"
-    query = over_time(f"time() - {last}", "{{instance}}")
-    return graph("Age of the last capture", "s", description, query)

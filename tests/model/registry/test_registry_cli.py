@@ -136,6 +136,7 @@ def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
     bundled = json.loads(BUNDLED.with_name("manifest.json").read_bytes())
     assert version == {
         "version": BUNDLED_VERSION,
+        "source": "",
         "aliases": ["live"],
         "bytes": BUNDLED.stat().st_size,
         "sha256": digest,
