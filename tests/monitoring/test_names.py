@@ -23,7 +23,7 @@ UNUSED: dict[str, str] = {
     "scoring_unseen_categories": "former name of scoring_warnings, for one release",
     "scoring_lookalike_readings": "the same",
     "scoring_normalised_values": "the same",
-    "scoring_capture_last_write_timestamp_seconds": "for queries: absent until a worker has written",
+    "scoring_capture_last_write_timestamp_seconds": "absent until a worker has written",
 }
 
 
