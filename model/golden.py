@@ -2,7 +2,7 @@
 
 import sys
 
-from model.regno.golden import main
+from model.regno.golden_command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -101,8 +101,6 @@ def _is_plainly_whole(text: bytes, sep: bytes) -> bool:
     """
     if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
         return False  # a lone one ends the parsing of its row
-    if len(sep) > 1:
-        return False  # of one byte only it is plain what stands before a quote
     characters = np.frombuffer(text, np.uint8)
     quotes = np.flatnonzero(characters == ord('"'))
     begins = quotes[::2]

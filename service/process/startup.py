@@ -50,17 +50,20 @@ def create_runtime() -> Runtime:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     rollout_state()  # before the first fork, so that all workers share it
     export_for_libraries(shared.run_folder.path)
-    _keep_pyarrow_from_pandas()
+    _hide_packages(shared.settings)
     return shared
 
 
-def _keep_pyarrow_from_pandas() -> None:
-    """Let pandas, which CatBoost imports, go without pyarrow, which it loads where it finds it.
+def _hide_packages(settings: Settings) -> None:
+    """Let what CatBoost imports go without packages that it would load only since they are there.
 
-    It would take 37 MiB in each process, and start a thread before the workers are forked. Readings
-    are captured by pyarrow without pandas; the module that does so lifts this for itself.
+    pandas would load pyarrow: 37 MiB in each process, and a thread before the workers are forked.
+    Readings are captured by pyarrow without pandas; the module that does so lifts this for itself.
+    SciPy has NumPy load charset_normalizer, 2 MiB; `requests`, which sends traces, wants it.
     """
     sys.modules["pyarrow"] = None  # type: ignore[assignment]
+    if not settings.otlp_endpoint:
+        sys.modules["charset_normalizer"] = None  # type: ignore[assignment]
 
 
 def prepare(server: Any, shared: Runtime) -> None:

@@ -22,10 +22,11 @@ from service.telemetry.record import Record
 # A score, a score with details, or InvalidRequest: why a row has none.
 Outcome: TypeAlias = Any
 
-# Rows of an array that are scored in one step, some six milliseconds; so many if no more are left,
-# since a second call would cost another millisecond. Details of so many are made in one step.
+# Rows of an array that are scored in one step: some six milliseconds.
 STEP_ROWS: Final = 500
+# The last step may have more: another call of the model would cost a millisecond.
 LAST_STEP_ROWS: Final = 1000
+# Rows whose details are made in one step.
 _STEP_DETAILS: Final = 100
 
 
@@ -204,7 +205,7 @@ class Scoring:
 def _steps(
     slices: Iterable[list[Request | InvalidRequest]],
 ) -> Iterator[list[Request | InvalidRequest]]:
-    """The same rows in parts of `STEP_ROWS`, the last one aside, and nothing after each slice.
+    """The same rows in steps, and an empty one after each slice.
 
     A call of the model costs about a millisecond before its first row: few large ones are cheap.
     """

@@ -2,9 +2,8 @@
 
 One request of a connection is answered in an iteration of the loop at most, and few steps of
 parsing are taken, however much its client has sent. The rest stays unparsed and nothing more is
-read; it is parsed in later iterations, for a millisecond in each for all connections together, and
-with pauses where that is not enough.
-So neither one client nor a thousand can occupy the loop.
+read. It is parsed in later iterations, for a millisecond in each for all connections together, with
+pauses where that is not enough. So neither one client nor a thousand can occupy the loop.
 """
 
 import fcntl
@@ -26,11 +25,12 @@ if TYPE_CHECKING:
 # is read and dropped, for so long.
 _DROPPED_AT_END: Final = 16 * 1024 * 1024
 _END_SECONDS: Final = 1.0
+# For so long, when the connection is evicted: what the kernel holds of a body comes at once.
 _LAST_READ_SECONDS: Final = 0.001
 # Steps of parsing at a time: heads, chunks, lines between chunks. With 16, an array of 10 KB in
-# small chunks waits for five calls of the model after its deadline before it is refused. Of bytes
-# that have just come, few: five hundred clients may send at once.
+# small chunks waits for five calls of the model after its deadline before it is refused.
 _STEPS: Final = 32
+# The same for bytes that have just come: five hundred clients may send in the same iteration.
 _FIRST_STEPS: Final = 4
 # A client that takes less of a reply than so much in so long does not read.
 _LEAST_TAKEN: Final = 16 * 1024
@@ -376,7 +376,6 @@ class Connection(Protocol):
         if self.waits_for == BODY:
             self._stop_parsing(408, "the body does not come, and others need the connection")
             self._answer_refused()
-            # What the kernel holds of the body is read before.
             get_running_loop().call_later(_LAST_READ_SECONDS, self.transport.close)
         else:
             self.transport.close()

@@ -29,8 +29,8 @@ _DROPPED_A_SECOND: Final = 64 * 1024 * 1024
 # What has come already, of pipelines and of bodies in many chunks, has so long in an iteration.
 # Callers wait for two or three iterations: with 3 ms, 500 bodies in small chunks doubled the p99.
 _TURN_SECONDS: Final = 0.001
-# Where that is too short to parse all, a sixth of a core is. A worker that never sleeps loses its
-# core to other processes when a caller needs it: without the pause, the p99 was four times as long.
+# The pause after a turn that was too short to parse all. A worker that never sleeps loses its core
+# to other processes when a caller needs it: without the pause, the p99 was four times as long.
 _PAUSE_SECONDS: Final = 0.005
 # One caller's bodies may hold so much of the budget: others find room.
 _SHARE: Final = 0.75

@@ -43,8 +43,9 @@ async def test_after_a_turn_that_was_too_short_it_pauses_and_else_it_does_not() 
         await asyncio.sleep(0.001)
     assert done[1] - done[0] >= 0.02
     assert done[2] - done[1] >= 0.02
-    pauses.add(lambda: work(0.0))
-    pauses.add(lambda: work(0.0))
+    has_time = WorkQueue(60.0, pause=60.0)
+    has_time.add(lambda: work(0.0))
+    has_time.add(lambda: work(0.0))
     await asyncio.sleep(0)
     assert len(done) == 5, "both in the next iteration"
 
