@@ -29,7 +29,7 @@ class Exit(Exception):
 
 
 class SignalFlag:
-    """A handler of the signals that end a run: it raises Exit and remembers the signal.
+    """A handler of the signals that end a run: it remembers the signal and raises Exit.
 
     Raising alone is not enough: Python drops what is raised within some of its own callbacks, and
     CatBoost turns it into a KeyboardInterrupt. So a run also calls `check` between steps.
@@ -37,11 +37,13 @@ class SignalFlag:
 
     def __init__(self) -> None:
         self._signal: int | None = None
+        self._deferred = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Handle a signal: remember it and raise Exit."""
+        """Handle a signal: remember it, and raise Exit unless that is deferred."""
         self._signal = number
-        self.check()
+        if not self._deferred:
+            self.check()
 
     def __bool__(self) -> bool:
         """Whether a signal has arrived."""
@@ -51,6 +53,16 @@ class SignalFlag:
         """Raise Exit if a signal has arrived."""
         if self._signal is not None:
             raise Exit(128 + self._signal, "stopped")
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within the block only `check` raises, and at its end: no step is left half done."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        self.check()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from catboost import CatBoostClassifier, Pool
+from catboost import CatBoostClassifier, CatBoostError, Pool
 from tqdm import tqdm
 
 from model.cli import SignalFlag
@@ -157,6 +157,11 @@ def fit(
     )
     disable = None if run.progress else True
     with tqdm(total=options["iterations"], desc=run.title, unit="tree", disable=disable) as bar:
-        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, run)])
+        try:
+            model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, run)])
+        except (CatBoostError, KeyboardInterrupt):
+            # CatBoost makes one of these of the Exit that a signal raises.
+            run.signals.check()
+            raise
     run.signals.check()
     return model

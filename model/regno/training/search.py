@@ -48,16 +48,20 @@ def search(
     `file` holds the trials, maybe some already; `source` is the SHA-256 of the rows.
     Raises Exit after a signal, or if the file is that of another search.
     """
-    tune = learner.parameters.tune
+    tune, signals = learner.parameters.tune, learner.run.signals
     rows = _newest(split.train, tune.rows)
     file.parent.mkdir(parents=True, exist_ok=True)
-    study = _opened(file, _fingerprint(learner, source))
     disable = None if learner.run.progress else True
+    # An Exit amid Optuna's reading or writing would leave its state or its file half changed.
+    with signals.deferred():
+        study = _opened(file, _fingerprint(learner, source))
     with (
-        _kept(study, learner, trials, file),
+        _kept(study, trials, file),
+        signals.deferred(),
         tqdm(total=trials, desc="Tuning", unit="trial", disable=disable) as bar,
     ):
         while (done := len(_done(study))) < trials:
+            signals.check()
             bar.update(done - bar.n)
             _try(study, learner, rows, split.validation)
             bar.set_postfix_str(f"log loss {study.best_value:.4f}")
@@ -111,31 +115,21 @@ def _done(study: Study) -> list[FrozenTrial]:
 
 
 @contextmanager
-def _kept(study: Study, learner: Learner, trials: int, file: Path) -> Iterator[None]:
+def _kept(study: Study, trials: int, file: Path) -> Iterator[None]:
     """Adds to the message of a stop where the trials are kept."""
     try:
-        with _as_exit(learner):
-            yield
+        yield
     except Exit as error:
         kept = f"{len(_done(study))} of {trials} trials are kept in {file}"
         message = f"{error}: {kept}; the same command goes on from there"
         raise Exit(error.status, message) from error
 
 
-@contextmanager
-def _as_exit(learner: Learner) -> Iterator[None]:
-    """Raises Exit after a signal, of which CatBoost makes a KeyboardInterrupt."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        learner.run.signals.check()
-        raise
-
-
 def _try(study: Study, learner: Learner, rows: LabelledRows, validation: LabelledRows) -> None:
     """One more trial; the first has the parameters as they are, or at the end of their range."""
     ranges = _ranges(learner)
-    if not study.trials:
+    # A trial that failed, since a signal ended it, does not count; one that waits is the first.
+    if not _done(study) and not study.get_trials(states=(TrialState.WAITING,)):
         usual = msgspec.structs.asdict(learner.parameters.catboost)
         given = {name: usual[name] for name in ranges if usual[name] is not None}
         study.enqueue_trial(

@@ -1,12 +1,15 @@
 """The search for hyper-parameters: kept in a file, gone on with after a stop, then trained by."""
 
+import os
 import signal
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.support.labelled import labelled, report, run, write
+from tests.support.messages import mentions
 from tests.support.server import eventually
 from tests.support.terminal import Terminal
 
@@ -51,7 +54,7 @@ def test_the_model_is_trained_by_the_parameters_that_were_found(
     catboost = result["parameters"]["catboost"]
     assert {name: catboost[name] for name in SEARCHED} == search["chosen"]
     assert catboost["iterations"] == 30
-    assert f"7 trials: validation log loss {search['best']:.4f}" in shown
+    assert mentions(shown, "7 trials", f"log loss {search['best']:.4f}")
     assert "### Search for parameters" in (folder / "out/REPORT.md").read_text("utf-8")
     assert (folder / "out/study.log").stat().st_size > 0
     # The file of trials goes along with the model, and the next search begins anew.
@@ -86,7 +89,8 @@ def test_trials_of_another_search_are_refused(folder: Path, change: str, capsys:
         (folder / "tiny.toml").write_text(TUNE.replace("= 30", "= 31"), encoding="utf-8")
     options = ("--seed", 2) if change == "seed" else ()
     assert run(folder, "--tune", 3, *options) == 73
-    assert "is the search of other rows, parameters, or another seed" in capsys.readouterr().err
+    facts = ("study.log", "rows", "parameters", "seed", "--out")
+    assert mentions(capsys.readouterr().err, *facts)
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["study.log"]
 
 
@@ -103,7 +107,30 @@ def test_a_search_needs_a_folder_to_keep_its_trials_in(capsys: Captured) -> None
     with pytest.raises(SystemExit) as stop:
         train.main(["--data", "rows.csv", "--tune", "5"])
     assert stop.value.code == 2
-    assert "--tune needs --out" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "--tune needs", "--out")
+
+
+@pytest.mark.parametrize("number", [2, 3, 11, 12, 20])
+def test_a_signal_amid_a_write_is_a_stop_that_leaves_the_trials_whole(
+    folder: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first writes make the study; 11 and 20 are made within CatBoost's callback."""
+    parameters = TUNE.replace("iterations = 8", "iterations = 10")
+    (folder / "tiny.toml").write_text(parameters, encoding="utf-8")
+    writes, fsync = count(1), os.fsync
+
+    def interrupted(descriptor: int) -> None:
+        fsync(descriptor)
+        if next(writes) == number:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        assert run(folder, "--tune", 3) == 130
+    assert [path.name for path in (folder / "out").iterdir()] == ["study.log"]
+    assert run(folder, "--tune", 3) == 0
+    assert run(folder, "--tune", 3, out="whole") == 0
+    assert report(folder / "out")["search"] == report(folder / "whole")["search"]
 
 
 @pytest.mark.slow
@@ -112,7 +139,8 @@ def test_a_stop_keeps_what_was_done(tmp_path: Path) -> None:
         eventually(lambda: terminal.shows("2/1000"), "two trials on the bar")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.process.wait(timeout=60) == 130
-        assert terminal.shows("of 1000 trials are kept in out/study.log")
+        assert terminal.shows("out/study.log")
+        assert mentions(terminal.shown, "stopped", "of 1000 trials", "out/study.log")
         assert "Traceback" not in terminal.shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long.toml", "out", "rows.csv"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["study.log"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from model import train as command
+from model.cli import Exit, stop_signals
 from model.regno import RegnoScorer, golden
 from model.regno.evaluation import plot, render
 from model.regno.features import CATEGORICAL, KINDS, NAMES, NUMERIC, SETS, TEXT, all_features
@@ -69,6 +71,20 @@ def test_the_same_seed_trains_the_same_predictions() -> None:
     )
     assert first == second
     assert first != other
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_a_callback_of_catboost_is_a_stop(number: int) -> None:
+    samples = simulate(400, seed=3)
+    pool = fit.pool(fit.table(samples), fit.labels(samples))
+
+    def interrupted(_: object) -> bool:
+        signal.raise_signal(number)
+        return True
+
+    with stop_signals() as signals, pytest.raises(Exit) as stop:
+        fit.train(pool, 5, TINY, run=fit.Run(signals=signals, watch=interrupted))
+    assert stop.value.status == 128 + number
 
 
 @pytest.mark.parametrize(
