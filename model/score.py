@@ -32,7 +32,7 @@ from model.errors import ModelRefused
 from model.registry import check_model
 from model.tables.blocks import identity
 from model.tables.errors import TableRefused
-from model.tables.format import add_format_options, options_of
+from model.tables.format import Format, add_format_options, options_of
 from model.tables.output import FORMATS, Renderer, output_format, writer
 from model.tables.table import Table, open_table
 
@@ -71,7 +71,8 @@ created, 74 it can't be written, 130 Ctrl-C, 143 SIGTERM.
 class Summary:
     """What a run amounted to."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: Format) -> None:
+        self._form = form
         self._began = time.monotonic()
         self._rows = 0
         self._faults: Counter[str] = Counter()
@@ -90,9 +91,10 @@ class Summary:
     def text(self) -> str:
         """The bad rows by their reasons, and the last line."""
         seconds = time.monotonic() - self._began
+        first = {reason: self._form.place(line) for reason, line in self._first.items()}
         memory = (peak_memory() + sum(self._peaks.values())) / 2**20
         return (
-            f"{by_reason(self._faults, self._first)}"
+            f"{by_reason(self._faults, first)}"
             f"{self._rows} rows in {seconds:.2f} s ({self._rows / seconds:.0f} rows/s); "
             f"bad rows: {self._faults.total()}; "
             f"rows with unseen categories: {self._counts(unseen=True)}; "
@@ -256,7 +258,7 @@ def _score(options: argparse.Namespace, job: _Job, stopped: SignalFlag) -> Summa
     )
     if table.source.is_plain and table.layout.header and _is_shareable(options.input, table):
         work = work._replace(file=str(options.input), state=identity(table.source.stream))
-    summary, target = Summary(), writer(job.file, out, renderer)
+    summary, target = Summary(table.layout.format), writer(job.file, out, renderer)
     with _bar(options, table.source.size) as bar:
         for done in job.workers.scored(work, table.parcels(options.chunk_rows)):
             target.write(done.outcome.content)

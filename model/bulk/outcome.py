@@ -34,14 +34,14 @@ class Outcome(NamedTuple):
     warnings: Mapping[str, int]
 
 
-def by_reason(faults: Counter[str], first: Mapping[str, int] | None = None) -> str:
+def by_reason(faults: Counter[str], first: Mapping[str, str] | None = None) -> str:
     """Lines that count bad rows by what is wrong with them, the most frequent first.
 
-    `first` gives the line of the first one of each.
+    `first` names the place of the first one of each, such as "line 3".
     """
     lines = []
     for reason, count in faults.most_common(_SHOWN_REASONS):
-        where = f" (first: line {first[reason]})" if first else ""
+        where = f" (first: {first[reason]})" if first else ""
         lines.append(f"  {count} × {reason}{where}\n")
     if rest := faults.total() - sum(count for _, count in faults.most_common(_SHOWN_REASONS)):
         lines.append(f"  {rest} × other reasons\n")

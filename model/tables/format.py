@@ -107,6 +107,10 @@ class Format(NamedTuple):
             parts.append("gzip")
         return ", ".join(parts)
 
+    def place(self, number: int) -> str:
+        """A place in the file for messages: text has lines, Parquet and Excel have rows."""
+        return f"{'line' if self.encoding else 'row'} {number}"
+
     @property
     def is_plain(self) -> bool:
         """Whether it is the form that needs no word: CSV with commas in UTF-8."""

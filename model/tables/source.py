@@ -94,6 +94,13 @@ def open_source(
 
 
 @contextmanager
+def open_seekable(path: Path) -> Iterator[BinaryIO]:
+    """A file, `-` for standard input, that can be read twice; a pipe is copied. Raises OSError."""
+    with _opened(path) as raw, _seekable(raw, is_so=raw.seekable()) as file:
+        yield file
+
+
+@contextmanager
 def _opened(path: Path | BinaryIO) -> Iterator[BinaryIO]:
     if not isinstance(path, Path):
         yield path

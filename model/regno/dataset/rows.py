@@ -18,6 +18,7 @@ from model.names import PLATE
 from model.redaction import is_whole_plate
 from model.regno.columns.checked import check
 from model.regno.columns.table import Columns, TableMaker
+from model.regno.dataset.late_labels import LateLabel, LateLabels, check_exact
 from model.regno.doubts.finder import Doubts, usual_lengths
 from model.regno.doubts.ranges import ANY
 from model.regno.features import KINDS
@@ -77,17 +78,21 @@ _NONE: Final = LabelledRows(
 
 
 class Fault(NamedTuple):
-    """What is wrong with the row that begins at a line: `reason` is "field: reason"."""
+    """What is wrong with a row: `where` is such as "line 3", `reason` is "field: reason"."""
 
-    line: int
+    where: str
     reason: str
 
 
 class Choices(NamedTuple):
-    """`positive` is the word that `Labels` takes, `extra` are further columns to keep."""
+    """`positive` is the word that `Labels` takes, `extra` are further columns to keep.
+
+    `late` are labels of another file: rows without one are left out.
+    """
 
     positive: str = ""
     extra: Sequence[str] = ()
+    late: LateLabels | None = None
 
 
 _USUAL: Final = Choices()
@@ -176,16 +181,19 @@ def read(
     `label` names the column of labels; `progress` is called with the number of bytes that are read
     more. Raises OSError, and TableRefused if the file is not such a table.
     """
-    positive, extra = choices
+    positive, extra, late = choices
     if label in FIELDS:
         raise TableRefused(f"{label} is a field of the reading and can't be the label")
     rows, faults, warnings = [], [], _Warnings()
     plates: Counter[str] = Counter()
     labels_of = Labels(positive)
     kept: list[list[str]] = [[] for _ in extra]
-    with open_table(file, [*FIELDS, label, *extra], options) as table:
+    with open_table(file, [*FIELDS, late.key if late else label, *extra], options) as table:
+        found = table.layout.format
         for parcel in table.parcels(_PARCEL_ROWS):
-            part = _part(cells_of(parcel, table.layout), label, labels_of)
+            if late:
+                check_exact(parcel, table.layout, late.key)
+            part = _part(cells_of(parcel, table.layout), found, label, labels_of, late)
             for column, cells in zip(kept, part.extra, strict=False):
                 column.extend(cells)
             plates.update(part.plates)
@@ -194,7 +202,8 @@ def read(
             faults += part.faults
             warnings.add(part.columns)
             progress(table.source.read_more())
-        found = table.layout.format
+    if late:
+        late.check()
     labels_of.check(label)
     rows = rows or [_NONE]
     good = LabelledRows(
@@ -223,21 +232,35 @@ class _Warnings:
             self.counts.update(self._doubts.count(columns))
 
 
-def _part(cells: Cells, label: str, labels_of: Labels) -> _Part:
+def _part(
+    cells: Cells, form: Format, label: str, labels_of: Labels, late: LateLabels | None
+) -> _Part:
     """The rows of a parcel as one part, none when it has no good row."""
     if not cells.lines:
         return _Part([], [], [])
     texts = [column.cast(pa.binary()).to_pylist() for column in cells.columns]
     fields, (given, *others) = texts[: len(FIELDS)], texts[len(FIELDS) :]
+    later: dict[int, LateLabel] = {}
+    without: set[int] = set()
+    if late:
+        readable = [row not in cells.faults for row in range(len(given))]
+        found = late.of(given, readable)
+        later = {row: one for row, one in enumerate(found) if one}
+        without = {row for row, can in enumerate(readable) if can and row not in later}
+        given = [one.cell if one else b"" for one in found]
     labels = labels_of.of(given)
     plates = _plates(fields)
     named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}
     unlabelled = np.flatnonzero(labels < 0).tolist()
     unnamed = {row: f"{label}: {labels_of.fault(given[row])}" for row in unlabelled}
-    known = named | unnamed | cells.faults
-    checked = check(cells.columns[: len(FIELDS)], known)
+    checked = check(cells.columns[: len(FIELDS)], named | unnamed | cells.faults)
     counts = {name: len(at) for name, at in plates.items()}
-    faults = [Fault(cells.lines[row], checked.faults[row]) for row in sorted(checked.faults)]
+    faults = []
+    for row in sorted(checked.faults.keys() - without):
+        reason, where = checked.faults[row], form.place(cells.lines[row])
+        if late and row in later and reason == unnamed.get(row):
+            where = late.where(later[row].line)
+        faults.append(Fault(where, reason))
     good = np.array(
         [row for row in range(len(cells.lines)) if row not in checked.faults], dtype=int
     )

@@ -19,6 +19,7 @@ from model.redaction import is_whole_plate
 from model.registry import RegistryError, Unavailable, check_model, open_registry
 from model.regno.columns.table import as_declared
 from model.regno.dataset.duplicates import duplicates
+from model.regno.dataset.late_labels import LateLabels
 from model.regno.dataset.rows import Choices, Contents, LabelledRows
 from model.regno.evaluation import (
     certainty,
@@ -32,8 +33,7 @@ from model.regno.evaluation import (
     risk_control,
     text,
 )
-from model.regno.evaluation.joining import Join, joined
-from model.regno.evaluation.labelled_file import Reading, read_file, read_open
+from model.regno.evaluation.labelled_file import Reading, read_file
 from model.regno.evaluation.options import LIVE
 from model.regno.evaluation.quality import Controlled, Evaluation, Scored
 from model.regno.evaluation.report import Source
@@ -45,7 +45,7 @@ from model.regno.request import FIELDS
 from model.regno.review.decision import Costs, ThresholdChoice
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.tables.errors import TableRefused
-from model.tables.format import Options, options_of
+from model.tables.format import options_of
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -142,28 +142,36 @@ def _read(options: Namespace, signals: SignalFlag) -> tuple[Contents, Source]:
     """The labelled rows. Raises Exit."""
     computed = (*_TIMES, "hour", "weekday")
     extra = [name for name in options.by if name not in (*computed, *KINDS, *FIELDS)]
+    late = _late_labels(options)
     reading = Reading(
         options.label,
         options_of(options),
-        Choices(options.positive, tuple(dict.fromkeys(extra))),
+        Choices(options.positive, tuple(dict.fromkeys(extra)), late),
         skip_bad=options.skip_bad,
         progress=not options.no_progress,
     )
-    if not options.join:
-        contents, source = read_file(options.rows, reading, signals)
-    else:
-        both = joined(options.rows, Join(options.join, options.on), options.label, reading.format)
-        plain = reading._replace(format=Options(",", "utf-8", "."))
-        contents, source = read_open(both.file, options.rows, plain, signals)
-        left_out = {"no label with its key": both.rows_without} if both.rows_without else {}
-        source = msgspec.structs.replace(source, left_out=source.left_out | left_out)
+    contents, source = read_file(options.rows, reading, signals)
+    if late:
+        if late.rows_without:
+            left_out = source.left_out | {"no label with its key": late.rows_without}
+            source = msgspec.structs.replace(source, left_out=left_out)
         sys.stderr.write(
-            f"{options.on}: {both.rows_without} rows have no label, {both.labels_without} labels "
+            f"{options.on}: {late.rows_without} rows have no label, {late.labels_without} labels "
             "no row\n"
         )
     if not len(contents.rows.labels):
         raise Exit(65, f"{options.rows} has no row to measure a model on")
     return contents, source
+
+
+def _late_labels(options: Namespace) -> LateLabels | None:
+    if not options.join:
+        return None
+    with os_errors_exit(66, options.join):
+        late = LateLabels(options.join, options.on, options.label)
+    if not late.format.is_plain:
+        sys.stderr.write(f"{options.join}: {late.format}\n")
+    return late
 
 
 def _check_groups(names: Sequence[str], contents: Contents) -> None:

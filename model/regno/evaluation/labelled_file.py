@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tqdm import tqdm
 
@@ -15,6 +15,7 @@ from model.regno.dataset import rows as dataset
 from model.regno.dataset.rows import Choices, Contents, Fault
 from model.regno.evaluation.report import Source
 from model.tables.format import SNIFFED, Options
+from model.tables.source import open_seekable
 
 _SHOWN_FAULTS: Final = 10
 # In the reason of a row whose label is a word.
@@ -33,15 +34,7 @@ class Reading(NamedTuple):
 
 def read_file(path: Path, reading: Reading, signals: SignalFlag) -> tuple[Contents, Source]:
     """The rows of a file, and what the report says of the file. Raises Exit, TableRefused."""
-    with os_errors_exit(66, path), path.open("rb") as file:
-        return read_open(file, path, reading, signals)
-
-
-def read_open(
-    file: BinaryIO, path: Path, reading: Reading, signals: SignalFlag
-) -> tuple[Contents, Source]:
-    """The same of an open file, which messages call by a path."""
-    with os_errors_exit(66, path):
+    with os_errors_exit(66, path), open_seekable(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         size = file.seek(0, 2)
         file.seek(0)
@@ -71,7 +64,7 @@ def _report_faults(
     path: Path, faults: Sequence[Fault], reasons: Counter[str], good: int, *, skipping: bool
 ) -> None:
     """Report bad rows: the lines of the first ones, and counts by reason."""
-    lines = [f"  line {fault.line}: {fault.reason}\n" for fault in faults[:_SHOWN_FAULTS]]
+    lines = [f"  {fault.where}: {fault.reason}\n" for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
         lines += [f"  and {len(faults) - _SHOWN_FAULTS} more; in all\n", by_reason(reasons)]
     count = f"{path}: {len(faults)} of {good + len(faults)} rows are bad"

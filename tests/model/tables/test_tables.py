@@ -232,7 +232,7 @@ def test_lists_that_can_be_read_two_ways_are_bad(cell: str, reason: str) -> None
     content = re.sub(r"\[[^]]*\]", cell, content, count=1)
     contents = read(io.BytesIO(content.encode()), "label", lambda _: None)
     (fault,) = contents.faults
-    assert fault.line == 2
+    assert fault.where == "line 2"
     assert fault.reason.startswith(f"afts_regno_ai_char_scores: {reason}")
 
 
@@ -240,13 +240,13 @@ def test_faults_name_the_rows_of_a_sheet_and_the_lines_of_json() -> None:
     rows = [*map(dict, ROWS)]
     rows[4]["direction"] = 7
     faults = read(io.BytesIO(_excel(rows)), "label", lambda _: None).faults
-    assert faults == [(6, "direction: must be <= 1")]
+    assert faults == [("row 6", "direction: must be <= 1")]
     lines = _json_lines().splitlines()
     lines[2:3] = [b"", b"[1]", b'{"label": 1}']
     faults = read(io.BytesIO(b"\n".join(lines)), "label", lambda _: None).faults
     assert faults == [
-        (4, "the row is no JSON object"),
-        (5, "regno_recognize: is missing"),
+        ("line 4", "the row is no JSON object"),
+        ("line 5", "regno_recognize: is missing"),
     ]
 
 
@@ -255,7 +255,7 @@ def test_one_line_in_another_encoding_does_not_change_that_of_the_file() -> None
     lines[5] = lines[5].decode().encode("cp1251")
     contents = read(io.BytesIO(b"\n".join(lines)), "label", lambda _: None)
     assert contents.format.encoding == "utf-8"
-    assert [fault.line for fault in contents.faults] == [6]
+    assert [fault.where for fault in contents.faults] == ["line 6"]
 
 
 @pytest.mark.parametrize("encoding", ["cp1251", "cp866", "koi8-r", "utf-8"])

@@ -210,6 +210,31 @@ def test_lists_of_any_form_are_joined(tmp_path: Path, measured: Measured) -> Non
     assert joined["measures"] == same["measures"]
 
 
+def test_bad_rows_and_labels_that_were_joined_are_named_where_they_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows without a label and an empty line come before; the other file has the bad label."""
+    rows = [{"id": at, **row} for at, row in enumerate(ROWS[:6])]
+    rows[4]["direction"] = 5
+    lines = save(tmp_path / "rows.csv", rows).read_bytes().splitlines(keepends=True)
+    (tmp_path / "rows.csv").write_bytes(b"".join([*lines[:2], b"\n", *lines[2:]]))
+    late = [{"id": at, "truth": "?" if at == 5 else 1} for at in (5, 4, 3)]
+    join = ("--join", tmp_path / "late.csv", "--on", "id", "--label", "truth")
+    save(tmp_path / "late.csv", late)
+    assert run(tmp_path / "rows.csv", *join) == 65
+    printed = capsys.readouterr().err
+    assert f"{tmp_path / 'rows.csv'}: 2 of 3 rows are bad" in printed
+    assert "  line 7: direction: " in printed
+    assert f"  line 2 of {tmp_path / 'late.csv'}: truth: must be 0 or 1" in printed
+    pd.DataFrame(rows).to_parquet(tmp_path / "rows.parquet")
+    pd.DataFrame(late).astype({"truth": str}).to_excel(tmp_path / "late.xlsx", index=False)
+    join = ("--join", tmp_path / "late.xlsx", "--on", "id", "--label", "truth")
+    assert run(tmp_path / "rows.parquet", *join) == 65
+    printed = capsys.readouterr().err
+    assert "  row 5: direction: " in printed
+    assert f"  row 2 of {tmp_path / 'late.xlsx'}: truth: must be 0 or 1" in printed
+
+
 def test_two_labels_of_one_key_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
