@@ -161,6 +161,56 @@ def test_a_number_that_makes_no_sense_is_wrong_usage(
     assert options[-2] in capsys.readouterr().err.splitlines()[-1]
 
 
+_READS_ROWS: Final[dict[str, tuple[object, ...]]] = {
+    "score": ("FILE", "out.csv", "--processes", 1),
+    "evaluate": ("FILE",),
+    "evaluate --join": (BUNDLED.with_name("golden.jsonl"), "--join", "FILE", "--on", "id"),
+    "train": ("--data", "FILE"),
+    "drift": ("FILE", "FILE"),
+    "registry add --vocabulary-from": (
+        *("--models", "models", "add", BUNDLED),
+        *("--vocabulary-from", "FILE"),
+    ),
+    "registry add --reference-from": (
+        *("--models", "models", "add", BUNDLED),
+        *("--reference-from", "FILE"),
+    ),
+    "registry promote": ("--models", "models", "promote", "v", "--rows", "FILE"),
+    "registry compare": ("--models", "models", "compare", "v", "v", "--rows", "FILE"),
+}
+_PNG: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_UNREADABLE: Final[dict[str, tuple[bytes | None, int, str]]] = {
+    "rows.png": (_PNG, 65, "PNG"),
+    "empty.csv": (b"", 65, "is empty"),
+    "other.csv": (b"a,b\n1,2\n", 65, "lacks"),
+    "missing.csv": (None, 66, "No such file"),
+    ".": (None, 66, "Is a directory"),
+}
+
+
+@pytest.mark.parametrize("name", _UNREADABLE)
+@pytest.mark.parametrize("command", _READS_ROWS)
+def test_files_that_hold_no_rows_end_each_command_with_the_same_status(
+    command: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content, status, message = _UNREADABLE[name]
+    if content is not None:
+        Path(name).write_bytes(content)
+    module = command.split()[0]
+    is_package = (ROOT / "model" / module).is_dir()
+    main = import_module(f"model.{module}" + ".__main__" * is_package).main
+    given = [name if each == "FILE" else str(each) for each in _READS_ROWS[command]]
+    assert main(given) == status
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert len(printed.splitlines()) == 1
+
+
 def _printed(page: Path) -> list[list[str]]:
     """The words of each `python -m` command of a page, in its blocks and in its lines."""
     text = page.read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from model.cli import command_parser
 from model.errors import GateRefused, ModelRefused
 from model.registry import mlflow_source, tables
 from model.registry.description import changes_of, described
-from model.registry.errors import Conflict, Damaged, RegistryError, Unavailable
+from model.registry.errors import Conflict, Damaged, RegistryError, RowsRefused, Unavailable
 from model.registry.export import NotWritten, export
 from model.registry.ingest import FileUnreadable, from_source, ingest
 from model.registry.promotion import SAMENESS, Rows, Trial
@@ -35,12 +35,18 @@ rows, in a process of its own; promote also compares it with the live version: b
 --rows, if it has any, else by how much it decides and scores differently.
 """
 _EPILOG: Final = """\
-exit status: 0 done, 1 refused or, by verify, found faulty, 2 wrong usage, 66 the file to add
-can't be read, 69 the registry can't be reached, read or written, or a package is not installed,
-73 the folder of an export can't be written, 75 others kept changing the aliases, 130 Ctrl-C,
-143 SIGTERM.
+exit status: 0 done, 1 refused or, by verify, found faulty, 2 wrong usage, 65 a file of rows is
+no table of readings, 66 a file can't be read, 69 the registry can't be reached, read or written,
+or a package is not installed, 73 the folder of an export can't be written, 75 others kept changing the aliases,
+130 Ctrl-C, 143 SIGTERM.
 """
-_STATUS: Final = ((FileUnreadable, 66), (Unavailable, 69), (NotWritten, 73), (Conflict, 75))
+_STATUS: Final = (
+    (RowsRefused, 65),
+    (FileUnreadable, 66),
+    (Unavailable, 69),
+    (NotWritten, 73),
+    (Conflict, 75),
+)
 # What lifts a refusal, by the limit that is exceeded.
 _LIFTED_BY: Final = {
     "flips": "--accept-flips, or a greater --max-flips",

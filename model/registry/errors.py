@@ -11,6 +11,10 @@ class Refused(RegistryError):
     """What was asked for can't be done: no such version, a version that is taken, a bad name."""
 
 
+class RowsRefused(Refused):
+    """A file of rows that is no table, or has no row to compare versions on."""
+
+
 class Damaged(RegistryError):
     """What is stored is not what was written: a wrong hash, a missing or unreadable file."""
 

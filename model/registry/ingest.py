@@ -12,7 +12,7 @@ from msgspec import Struct
 from model import catalog, files
 from model.errors import ModelRefused
 from model.names import is_name
-from model.registry.errors import Refused, RegistryError
+from model.registry.errors import Refused, RegistryError, RowsRefused
 from model.registry.store import MANIFEST, Files, check_name
 from model.registry.validation import NO_SAMPLES, Samples, validate
 from model.utf8 import file_text
@@ -45,13 +45,13 @@ def ingest(
     The manifest is the one in the file's folder, if that names the file, else a derived one; in
     either, `name` and, if given, `version` are put in the place of its own. `positive_class`
     names the class that is positive, where neither the model nor that manifest does.
-    Raises ModelRefused for a model that can't be served, FileUnreadable, and Refused for a
-    name that is none.
+    Raises ModelRefused for a model that can't be served, FileUnreadable, RowsRefused for samples
+    that are no tables, and Refused for a name that is none.
     """
     model, given = _read(path), _manifest_of(path)
     own = {"name": name, **({"version": check_name("version", version)} if version else {})}
     for sample in samples.files:
-        check_readable(sample)
+        check_rows(name, sample)
     artifact = catalog.entry(name).artifact
     with TemporaryDirectory(prefix="model-") as folder:
         copy = Path(folder) / artifact
@@ -105,6 +105,15 @@ def check_readable(path: Path) -> None:
         files.opened(path).close()
     except OSError as error:
         raise FileUnreadable(f"{path}: {error.strerror}") from error
+
+
+def check_rows(name: str, path: Path) -> None:
+    """Raises FileUnreadable, and RowsRefused for what the model reads no requests from."""
+    check_readable(path)
+    try:
+        next(iter(catalog.entry(name).load().read_requests(path)), None)
+    except ModelRefused as reason:
+        raise RowsRefused(str(reason)) from reason
 
 
 def _read(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from model import catalog
 from model.errors import Breach, DataRefused, GateRefused, ModelRefused
-from model.registry.errors import Damaged, Refused, Unavailable
+from model.registry.errors import Damaged, Refused, RowsRefused, Unavailable
 from model.registry.ingest import FileUnreadable, check_readable
 from model.registry.registry import Registry
 from model.registry.validation import validate
@@ -51,8 +51,8 @@ class Trial:
         """`limits` are those of the model's gate that are not the usual ones.
 
         `name` is the model's in the catalog, `against` the version to compare with, in the place
-        of the live one. Raises Damaged, FileUnreadable, Unavailable; Refused when the file holds
-        no request.
+        of the live one. Raises Damaged, FileUnreadable, Unavailable; RowsRefused when the file
+        holds no request.
         """
         self._registry = registry
         self._name = name
@@ -128,10 +128,10 @@ def _requests(name: str, rows: Path) -> tuple[list[Any], list[str]]:
     try:
         found = list(catalog.entry(name).load().read_requests(rows))
     except ModelRefused as reason:
-        raise Refused(str(reason)) from reason
+        raise RowsRefused(str(reason)) from reason
     good = [request for request in found if request]
     if not good:
-        raise Refused(f"no row of {rows} is a reading")
+        raise RowsRefused(f"no row of {rows} is a reading")
     bad = len(found) - len(good)
     return good, [f"{bad} of {len(found)} rows of {rows} are no readings"] if bad else []
 
@@ -144,8 +144,8 @@ def _labelled(name: str, rows: Rows) -> tuple[Any, Sequence[str]]:
         reason = f"labelled rows need {error.name}: install the extra `train`"
         raise Unavailable(reason) from error
     except TableRefused as reason:
-        raise Refused(f"{rows.path}: {reason}") from reason
+        raise RowsRefused(f"{rows.path}: {reason}") from reason
     except DataRefused as reason:
-        raise Refused(str(reason)) from reason
+        raise RowsRefused(str(reason)) from reason
     except OSError as error:
         raise FileUnreadable(f"{rows.path}: {error.strerror}") from error

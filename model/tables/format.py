@@ -34,6 +34,7 @@ _CYRILLIC: Final = ("cp1251", "cp866", "koi8-r", "iso8859-5", "mac-cyrillic")
 _ODD_CASE: Final = re.compile("[а-яё][А-ЯЁ]")
 _STRANGE: Final = re.compile(r"[^\x20-\x7e\s№«»–—А-Яа-яЁё]")
 
+_NO_ROWS: Final = "name a file of rows, such as CSV, Excel or Parquet"
 # What other files begin with, and what to do with such a file.
 _OTHERS: Final = (
     (b"\xd0\xcf\x11\xe0", "it looks like an old Excel file (.xls): save it as .xlsx or CSV"),
@@ -48,7 +49,17 @@ _OTHERS: Final = (
     (b"%PDF", "it looks like a PDF: export the table as CSV"),
     (b"SQLite format 3", "it looks like an SQLite database: export the table as CSV"),
     (b"ARROW1", "it looks like an Arrow file: save it as Parquet"),
+    (b"\x89PNG", f"it looks like a picture (PNG): {_NO_ROWS}"),
+    (b"\xff\xd8\xff", f"it looks like a picture (JPEG): {_NO_ROWS}"),
+    (b"GIF8", f"it looks like a picture (GIF): {_NO_ROWS}"),
+    (b"\x93NUMPY", "it looks like a numpy array: write the table as CSV or Parquet"),
+    (b"\x80\x04\x95", "it looks like a Python pickle: write the table as CSV or Parquet"),
+    (b"\x80\x05\x95", "it looks like a Python pickle: write the table as CSV or Parquet"),
+    (b"CBM1", "it looks like a CatBoost model: name it by --model, and here a file of rows"),
+    (b"{\\rtf", "it looks like a text document (RTF): export the table as CSV"),
 )
+# Where the archiver tar puts its sign.
+_TAR: Final = slice(257, 262)
 GZIP: Final = b"\x1f\x8b"
 _PARQUET: Final = b"PAR1"
 _ZIP: Final = b"PK\x03\x04"
@@ -175,6 +186,8 @@ def binary_kind(start: bytes) -> Kind | None:
     for magic, remark in _OTHERS:
         if start.startswith(magic):
             raise TableRefused(remark)
+    if start[_TAR] == b"ustar":
+        raise TableRefused("it looks like a tar archive: unpack it first")
     if start.startswith(_PARQUET):
         return "Parquet"
     if start.startswith(_ZIP):
