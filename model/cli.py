@@ -1,6 +1,7 @@
 """What all commands share: their parser, and how they end with a message and an exit status."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -67,9 +68,14 @@ class SignalFlag:
 
 @contextmanager
 def os_errors_exit(status: int, path: Path) -> Iterator[None]:
-    """Turn an OSError within the block into an Exit with this status that names the path."""
+    """Turn an OSError within the block into an Exit with this status that names the path.
+
+    A pipe whose reader has gone raises as it is: `exit_status` ends without a message then.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise Exit(status, f"{path}: {error.strerror or error}") from error
 
@@ -108,12 +114,29 @@ def stop_signals() -> Iterator[SignalFlag]:
 
 def exit_status(prog: str, run: Callable[[], None]) -> int:
     """The status of a command that does `run`: 0, or that of an Exit, whose text it prints."""
+
+    def status() -> int:
+        try:
+            run()
+        except Exit as error:
+            sys.stderr.write(f"{prog}: {error}\n")
+            return error.status
+        return 0
+
+    return piped_status(status)
+
+
+def piped_status(run: Callable[[], int]) -> int:
+    """The status that `run` returns; 141, as of SIGPIPE, if nobody reads its output any more."""
     try:
-        run()
-    except Exit as error:
-        sys.stderr.write(f"{prog}: {error}\n")
-        return error.status
-    return 0
+        status = run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try again at exit to write what is left, and report that.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
 
 
 def require(needed: Mapping[str, str]) -> None:

@@ -64,7 +64,7 @@ _EPILOG: Final = """\
 exit status: 0 done, 1 done but too many rows are bad: all of them, or a greater share than
 --max-bad (the output is written all the same), 2 wrong usage, 65 the input is no such table or the
 model is refused, 66 the input can't be read, 70 a worker died, 73 the output can't be
-created, 74 it can't be written, 130 Ctrl-C, 143 SIGTERM.
+created, 74 it can't be written, 130 Ctrl-C, 141 nobody reads the output any more, 143 SIGTERM.
 """
 
 
@@ -74,7 +74,7 @@ class Summary:
     def __init__(self, form: Format) -> None:
         self._form = form
         self._began = time.monotonic()
-        self._rows = 0
+        self._rows = self._empty = 0
         self._faults: Counter[str] = Counter()
         self._first: dict[str, int] = {}
         self._warnings: Counter[str] = Counter()
@@ -83,6 +83,7 @@ class Summary:
     def add(self, done: Done) -> None:
         """Count one parcel."""
         self._rows += done.outcome.rows
+        self._empty += done.outcome.empty
         self._faults.update(done.outcome.faults)
         self._first = {**done.outcome.first, **self._first}
         self._warnings.update(done.outcome.warnings)
@@ -91,12 +92,13 @@ class Summary:
     def text(self) -> str:
         """The bad rows by their reasons, and the last line."""
         seconds = time.monotonic() - self._began
+        left_out = f"empty rows left out: {self._empty}; " if self._empty else ""
         first = {reason: self._form.place(line) for reason, line in self._first.items()}
         memory = (peak_memory() + sum(self._peaks.values())) / 2**20
         return (
             f"{by_reason(self._faults, first)}"
             f"{self._rows} rows in {seconds:.2f} s ({self._rows / seconds:.0f} rows/s); "
-            f"bad rows: {self._faults.total()}; "
+            f"bad rows: {self._faults.total()}; {left_out}"
             f"rows with unseen categories: {self._counts(unseen=True)}; "
             f"rows with other warnings: {self._counts(unseen=False)}; "
             f"peak memory of {1 + len(self._peaks)} processes: {memory:.0f} MiB"

@@ -201,7 +201,7 @@ def test_files_that_hold_no_rows_end_each_command_with_the_same_status(
     content, status, message = _UNREADABLE[name]
     if content is not None:
         Path(name).write_bytes(content)
-    module = command.split()[0]
+    module = command.split(maxsplit=1)[0]
     is_package = (ROOT / "model" / module).is_dir()
     main = import_module(f"model.{module}" + ".__main__" * is_package).main
     given = [name if each == "FILE" else str(each) for each in _READS_ROWS[command]]

@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
     """The output of a parcel: bytes of text, an Arrow batch or rows of values, as `output` writes.
 
     To be counted: the rows, the bad ones among them by what is wrong with them, the line of the
-    first one of each, and the rows by warning.
+    first one of each, the rows by warning, and the empty rows that were left out.
     """
 
     content: Any
@@ -32,6 +32,7 @@ class Outcome(NamedTuple):
     faults: Mapping[str, int]
     first: Mapping[str, int]
     warnings: Mapping[str, int]
+    empty: int = 0
 
 
 def by_reason(faults: Counter[str], first: Mapping[str, str] | None = None) -> str:

@@ -170,7 +170,8 @@ def outcome_of(work: Work, rows: Parcel) -> Outcome:
     cells = cells_of(rows, work.layout)
     if not cells.lines:
         empty = {name: np.empty(0) for name in work.renderer.added[:-1]}
-        return Outcome(work.renderer.render(rows, cells, {**empty, ERROR: []}), 0, {}, {}, {})
+        content = work.renderer.render(rows, cells, {**empty, ERROR: []})
+        return Outcome(content, 0, {}, {}, {}, cells.empty)
     model, artifact = catalog.entry(work.name).load(), work.artifact
     if work.costs is None:
         made = model.score_cells(artifact, cells, work.positive_class)
@@ -185,4 +186,4 @@ def outcome_of(work: Work, rows: Parcel) -> Outcome:
         first.setdefault(errors[row], cells.lines[row])
     content = work.renderer.render(rows, cells, {**made.columns, ERROR: errors})
     faults = Counter(made.faults.values())
-    return Outcome(content, len(errors), faults, first, made.warnings)
+    return Outcome(content, len(errors), faults, first, made.warnings, cells.empty)

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from model import catalog
-from model.cli import command_parser
+from model.cli import command_parser, piped_status
 from model.errors import GateRefused, ModelRefused
 from model.registry import mlflow_source, tables
 from model.registry.description import changes_of, described
@@ -37,10 +37,10 @@ rows, in a process of its own; promote also compares it with the live version: b
 _EPILOG: Final = """\
 exit status: 0 done, 1 refused or, by verify, found faulty, 2 wrong usage, 65 a file of rows is
 no table of readings, 66 a file can't be read, 69 the registry can't be reached, read or written,
-or a package is not installed, 73 the folder of an export can't be written, 75 others kept changing the aliases,
-130 Ctrl-C, 143 SIGTERM.
+or a package is not installed, 73 the folder of an export can't be written, 75 others kept changing
+the aliases, 130 Ctrl-C, 143 SIGTERM.
 """
-_STATUS: Final = (
+_STATUSES: Final = (
     (RowsRefused, 65),
     (FileUnreadable, 66),
     (Unavailable, 69),
@@ -78,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command. Returns the exit status."""
     options = _options(arguments)
     signal.signal(signal.SIGTERM, _stop)
+    return piped_status(lambda: _status(options))
+
+
+def _status(options: argparse.Namespace) -> int:
     try:
         return int(options.run(_registry(options), options))
     except KeyboardInterrupt:
@@ -88,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lifted = "\n  lifted by --force only" if "force" in options else ""
         return _failed(options, 1, f"the model is refused: {reason}{lifted}")
     except RegistryError as error:
-        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 1)
+        status = next((code for kind, code in _STATUSES if isinstance(error, kind)), 1)
         return _failed(options, status, str(error))
 
 

@@ -42,21 +42,21 @@ def read_header(file: BinaryIO) -> bytes:
     return header
 
 
-def blocks(file: BinaryIO, lines: int, sep: str = ",") -> Iterator[Block]:
-    """The rest of the file after its header, in blocks of `lines` lines or a few more.
+def blocks(file: BinaryIO, lines: int, sep: str = ",", begin: int = 2) -> Iterator[Block]:
+    """The rest of the file, from line `begin` on, in blocks of `lines` lines or a few more.
 
     A block ends where a row ends: at a line end that is in no quoted cell.
     There is always a block, if only an empty one.
     Raises TableRefused when a quoted cell seems to have no end.
     """
-    at = 2
+    at = begin
     while True:
         block = list(islice(file, lines))
         text = b"".join(block)
         if not _is_plainly_whole(text, sep.encode()):
             block += _rest_of_row(block, file, at, sep)
             text = b"".join(block)
-        if text or at == 2:
+        if text or at == begin:
             yield Block(text, at)
         if not text:
             return

@@ -45,12 +45,6 @@ def places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     return [found[name] for name in wanted]
 
 
-def check_once(names: Sequence[str]) -> None:
-    """Raise TableRefused if a name is there twice."""
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise TableRefused(f"its header names twice: {_listed(twice)}")
-
-
 def _count(names: Sequence[str], kinds: Sequence[str], name: str) -> int:
     """How many columns could be meant by a name."""
     return names.count(name) or kinds.count(plain(name))

@@ -15,6 +15,7 @@ import pyarrow.csv
 
 from model.tables.blocks import Block
 from model.tables.errors import TableRefused
+from model.tables.writing import as_text
 
 # No NUL: the csv module of some 3.11 releases refuses lines that hold one.
 _END: Final = "\x1ethe block ends here"
@@ -27,13 +28,15 @@ class CsvCells(NamedTuple):
 
     A column is a pyarrow array of text, or of bytes where a cell is no UTF-8. `faults` tells for
     rows that can't be read why; their cells are empty, and their bytes hold as many cells as the
-    header nevertheless. `lines` are the file's lines (from 1) at which the rows begin.
+    header nevertheless. `lines` are the file's lines (from 1) at which the rows begin. `empty`
+    counts the rows that were left out since all their cells are empty, as Excel writes them.
     """
 
     rows: Sequence[bytes]
     columns: Sequence[pa.Array]
     faults: dict[int, str]
     lines: Sequence[int]
+    empty: int = 0
 
 
 def read_cells(block: Block, width: int, wanted: Sequence[int], sep: str = ",") -> CsvCells:
@@ -45,20 +48,11 @@ def read_cells(block: Block, width: int, wanted: Sequence[int], sep: str = ",") 
     return _quick(block, width, wanted, sep) or _careful(block, width, wanted, sep)
 
 
-def as_text(cells: Sequence[bytes]) -> pa.Array:
-    """The cells as a column: text if all are UTF-8, else bytes."""
-    column = pa.array(cells, pa.binary())
-    try:
-        return column.cast(pa.string())
-    except pa.ArrowInvalid:
-        return column
-
-
 def _quick(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCells | None:
-    """None when some row is bad or takes more than a line, or a line is empty."""
+    """None when some row is bad, empty or takes more than a line, or a line is empty."""
     text = block.text.replace(b"\r\n", b"\n") if b"\r" in block.text else block.text
     rows = text.removesuffix(b"\n").split(b"\n")
-    if b"\r" in text or b"" in rows:
+    if b"\r" in text or b"" in rows or sep.encode() * (width - 1) in rows:
         return None
     # One row more, which a quote that has no partner would swallow.
     text = b"".join((text.removesuffix(b"\n"), b"\n-", (width - 1) * sep.encode(), b"\n"))
@@ -86,8 +80,11 @@ def _quick(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCell
 
 
 def _careful(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCells:
-    rows, table, faults, lines = [], [], {}, []
+    rows, table, faults, lines, empty = [], [], {}, [], 0
     for at, row, cells in _records(block, sep):
+        if cells and len(cells) > 1 and row == sep * (len(cells) - 1):
+            empty += 1
+            continue
         lines.append(at)
         if cells is not None and len(cells) == width:
             rows.append(_bytes(row))
@@ -97,7 +94,7 @@ def _careful(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCe
         rows.append(_bytes(_row_of([row] if cells is None else cells, width, sep)))
         table.append([b""] * width)
     columns = list(zip(*table, strict=True)) if table else [()] * width
-    return CsvCells(rows, [as_text(columns[at]) for at in wanted], faults, lines)
+    return CsvCells(rows, [as_text(columns[at]) for at in wanted], faults, lines, empty)
 
 
 def _bytes(text: str) -> bytes:

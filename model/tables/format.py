@@ -11,6 +11,7 @@ from charset_normalizer import from_bytes
 
 from model.tables.columns import matched
 from model.tables.errors import TableRefused
+from model.tables.writing import Dates, Writing, writing_of
 
 Kind = Literal["CSV", "JSON lines", "Parquet", "Excel"]
 
@@ -19,6 +20,7 @@ SAMPLE_BYTES: Final = 256 * 1024
 SEPARATORS: Final = (",", ";", "\t", "|")
 _NAMES: Final = {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}
 _SHOWN: Final = {"\t": "a tab"}
+_FIRST: Final = {"dmy": "day", "mdy": "month", "ymd": "year"}
 _SAMPLE_ROWS: Final = 1000
 
 _BOMS: Final = (
@@ -35,6 +37,8 @@ _ODD_CASE: Final = re.compile("[а-яё][А-ЯЁ]")
 _STRANGE: Final = re.compile(r"[^\x20-\x7e\s№«»–—А-Яа-яЁё]")
 
 _NO_ROWS: Final = "name a file of rows, such as CSV, Excel or Parquet"
+# No header has them.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f]")
 # What other files begin with, and what to do with such a file.
 _OTHERS: Final = (
     (b"\xd0\xcf\x11\xe0", "it looks like an old Excel file (.xls): save it as .xlsx or CSV"),
@@ -49,9 +53,6 @@ _OTHERS: Final = (
     (b"%PDF", "it looks like a PDF: export the table as CSV"),
     (b"SQLite format 3", "it looks like an SQLite database: export the table as CSV"),
     (b"ARROW1", "it looks like an Arrow file: save it as Parquet"),
-    (b"\x89PNG", f"it looks like a picture (PNG): {_NO_ROWS}"),
-    (b"\xff\xd8\xff", f"it looks like a picture (JPEG): {_NO_ROWS}"),
-    (b"GIF8", f"it looks like a picture (GIF): {_NO_ROWS}"),
     (b"\x93NUMPY", "it looks like a numpy array: write the table as CSV or Parquet"),
     (b"\x80\x04\x95", "it looks like a Python pickle: write the table as CSV or Parquet"),
     (b"\x80\x05\x95", "it looks like a Python pickle: write the table as CSV or Parquet"),
@@ -64,23 +65,24 @@ GZIP: Final = b"\x1f\x8b"
 _PARQUET: Final = b"PAR1"
 _ZIP: Final = b"PK\x03\x04"
 
-_DAY_FIRST: Final = re.compile(r"(?<![\d.])\d\d?\.\d\d?\.\d{4}[ T]+\d\d?:\d\d")
-_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_WITH_POINT: Final = re.compile(r"-?\d+\.\d+(?:[eE][-+]?\d+)?")
-_WITH_COMMA: Final = re.compile(r"-?\d*,\d+(?:[eE][-+]?\d+)?")
-_LIST_OF_POINTS: Final = re.compile(r"\s*\[[^\]]*\d\.\d[^\]]*\]\s*")
-_LIST_OF_COMMAS: Final = re.compile(r"\s*\[[^\].]*\d,\d[^\].]*\]\s*")
+# As Excel wants it before the header: which sign separates the cells.
+_DECLARED: Final = re.compile(r'"?sep=(.)"?\r?')
+# Among so many lines may be the header: titles and empty lines come before it.
+HEADER_LINES: Final = 20
 
 
 class Options(NamedTuple):
     """What a person says about a file; "" is for what is to be found out.
 
-    `sep` separates the cells of CSV, `encoding` is a codec of Python's, `decimal` is `.` or `,`.
+    `sep` separates the cells of CSV, `encoding` is a codec of Python's, `decimal` is `.` or `,`,
+    `dates` is `dmy` or `mdy`, `sheet` is the name of one in an Excel file.
     """
 
     sep: str = ""
     encoding: str = ""
     decimal: str = ""
+    dates: Dates = ""
+    sheet: str = ""
 
 
 # Nothing is said.
@@ -90,9 +92,8 @@ SNIFFED: Final = Options()
 class Format(NamedTuple):
     """How a file is written.
 
-    `sep`, `encoding`, and `decimal` are those of its text: "" in Parquet and Excel.
-    `list_decimal` is the sign before the decimals within lists of numbers: exports with decimal
-    commas often leave lists as they are. `day_first`: times stand as 1.08.2021 9:02.
+    `sep` and `encoding` are those of its text: "" in Parquet and Excel. `decimal`, `list_decimal`
+    and `dates` are as in `Writing`. `skip` counts the lines before the header of CSV.
     """
 
     kind: Kind
@@ -100,8 +101,9 @@ class Format(NamedTuple):
     encoding: str = ""
     decimal: str = "."
     list_decimal: str = "."
-    day_first: bool = False
+    dates: Dates = ""
     gzip: bool = False
+    skip: int = 0
 
     def __str__(self) -> str:
         """What was found, such as "CSV separated by ';', cp1251, decimal commas"."""
@@ -112,8 +114,10 @@ class Format(NamedTuple):
             parts.append(self.encoding)
         if self.decimal == ",":
             parts.append("decimal commas")
-        if self.day_first:
-            parts.append("times with the day first")
+        if self.dates:
+            parts.append(f"times with the {_FIRST[self.dates]} first")
+        if self.skip:
+            parts.append(f"header in line {self.skip + 1}")
         if self.gzip:
             parts.append("gzip")
         return ", ".join(parts)
@@ -123,13 +127,23 @@ class Format(NamedTuple):
         return f"{'line' if self.encoding else 'row'} {number}"
 
     @property
+    def writing(self) -> Writing:
+        """How its numbers and times are written."""
+        return Writing(self.decimal, self.list_decimal, self.dates)
+
+    def written(self, writing: Writing) -> "Format":
+        """The same with numbers and times that are written otherwise."""
+        decimal, list_decimal, dates = writing
+        return self._replace(decimal=decimal, list_decimal=list_decimal, dates=dates)
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is the form that needs no word: CSV with commas in UTF-8."""
         return self in (Format("CSV", ",", "utf-8"), Format("CSV", ",", "utf-8-sig"))
 
 
 def add_format_options(parser: argparse._ActionsContainer) -> None:
-    """Add --sep, --encoding and --decimal, which `options_of` reads."""
+    """Add the options that `options_of` reads."""
     add = parser.add_argument
     add(
         "--sep",
@@ -149,11 +163,19 @@ def add_format_options(parser: argparse._ActionsContainer) -> None:
         metavar="SIGN",
         help="the sign before decimals: . or , (default: detected)",
     )
+    add(
+        "--dates",
+        choices=("dmy", "mdy"),
+        default="",
+        help="whether the day or the month is first in 02/01/2021 (default: detected)",
+    )
+    add("--sheet", default="", metavar="NAME", help="of an Excel file (default: the first)")
 
 
 def options_of(options: argparse.Namespace) -> Options:
     """The options that `add_format_options` added."""
-    return Options(options.sep or "", options.encoding or "", options.decimal or "")
+    text = options.sep or "", options.encoding or "", options.decimal or ""
+    return Options(*text, options.dates, options.sheet)
 
 
 def _separator(text: str) -> str:
@@ -195,13 +217,11 @@ def binary_kind(start: bytes) -> Kind | None:
     return None
 
 
-def text_format(sample: bytes, options: Options, wanted: Sequence[str]) -> Format:
-    """The format of a text file that begins with a sample, in which these columns are wanted.
+def text_format(text: str, encoding: str, options: Options, wanted: Sequence[str]) -> Format:
+    """The format of a file that begins with a text, in which these columns are wanted.
 
     What the options say is taken as said. Raises TableRefused for what can't be a table.
     """
-    encoding = options.encoding or encoding_of(sample)
-    text = decoded(sample, encoding)
     begin = text.lstrip("\ufeff \t\r\n")[:1]
     if begin == "{" and not options.sep:
         return Format("JSON lines", encoding=encoding)
@@ -209,16 +229,15 @@ def text_format(sample: bytes, options: Options, wanted: Sequence[str]) -> Forma
         raise TableRefused("it looks like a JSON array: write one object to a line (JSON lines)")
     if begin == "<":
         raise TableRefused("it looks like HTML or XML: export the table as CSV")
-    if text.removeprefix("\ufeff")[:4].lower() == "sep=":
-        raise TableRefused("its first line is for Excel alone (sep=): delete it")
-    if "\r" in text and "\n" not in text:
-        raise TableRefused("its lines end with CR, as on old Macs: save it with line feeds")
-    sep = options.sep or _separator_of(text, wanted)
-    decimal, list_decimal = _decimals(text, sep, wanted)
-    if options.decimal == ".":
-        decimal = list_decimal = "."
-    day_first = _DAY_FIRST.search(text) is not None
-    return Format("CSV", sep, encoding, options.decimal or decimal, list_decimal, day_first)
+    if not begin:
+        raise TableRefused("it is empty")
+    skip, sep = header_line(text, wanted, options.sep)
+    below = text.removeprefix("\ufeff").split("\n", skip)[-1]
+    if _CONTROL.search(below.partition("\n")[0]):
+        raise TableRefused(f"it holds binary data and is no text: {_NO_ROWS}")
+    columns = _columns(below, sep, wanted)
+    found = Format("CSV", sep, encoding, skip=skip)
+    return found.written(writing_of(columns, options.decimal, options.dates))
 
 
 def encoding_of(sample: bytes) -> str:
@@ -270,33 +289,40 @@ def decoded(sample: bytes, encoding: str) -> str:
     return decoder.decode(sample)
 
 
-def _separator_of(text: str, wanted: Sequence[str]) -> str:
-    header = next(iter(text.removeprefix("\ufeff").splitlines()), "")
+def header_line(text: str, wanted: Sequence[str], sep: str = "") -> tuple[int, str]:
+    """How many lines come before the header, and what separates its cells; `sep`, if it is known.
 
-    def fits(sep: str) -> tuple[int, int]:
+    The header is the first line that has all wanted columns, or else the first that is not empty.
+    """
+    lines = text.removeprefix("\ufeff").split("\n", HEADER_LINES)[:HEADER_LINES]
+    declared = _DECLARED.fullmatch(lines[0])
+    signs = (sep,) if sep else (*(declared.groups() if declared else ()), *SEPARATORS)
+
+    def fits(line: str, sep: str) -> tuple[int, int]:
         try:
-            names = next(csv.reader([header], delimiter=sep), [])
+            names = next(csv.reader([line], delimiter=sep), [])
         except csv.Error:
             return 0, 0
         return len(matched(names, wanted)), len(names)
 
-    return max(SEPARATORS, key=fits)
+    def best(line: str) -> str:
+        return max(signs, key=lambda sep: fits(line, sep))
+
+    begin = 1 if declared else 0
+    filled = [at for at, line in enumerate(lines) if at >= begin and line.strip()] or [begin]
+    if wanted:
+        for at in filled:
+            if fits(lines[at], sep := best(lines[at]))[0] == len(wanted):
+                return at, sep
+    return filled[0], best(lines[filled[0]]) if filled[0] < len(lines) else signs[0]
 
 
-def _decimals(text: str, sep: str, wanted: Sequence[str]) -> tuple[str, str]:
-    """The sign before decimals in numbers, and the one in lists."""
-    rows = csv.reader(text.splitlines()[:_SAMPLE_ROWS], delimiter=sep)
+def _columns(text: str, sep: str, wanted: Sequence[str]) -> list[list[str]]:
+    """The wanted columns, or all, of a text that begins with the header: as far as it goes."""
     try:
-        table = list(rows)
+        table = list(csv.reader(text.splitlines()[:_SAMPLE_ROWS], delimiter=sep))
     except csv.Error:
-        return ".", "."
-    names, *cells = table or [[]]
+        return []
+    names, *rows = table or [[]]
     chosen = set(matched(names, wanted).values()) or set(range(len(names)))
-    cut = [cell for row in cells for at, cell in enumerate(row) if at in chosen]
-    points = any(_WITH_POINT.fullmatch(cell) for cell in cut)
-    commas = any(_WITH_COMMA.fullmatch(cell) for cell in cut)
-    if points or not commas:
-        return ".", "."
-    lists = any(_LIST_OF_POINTS.fullmatch(cell) for cell in cut)
-    list_commas = any(_LIST_OF_COMMAS.fullmatch(cell) for cell in cut)
-    return ",", "," if list_commas and not lists else "."
+    return [[row[at] for row in rows if at < len(row)] for at in sorted(chosen)]

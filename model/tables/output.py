@@ -7,7 +7,8 @@ written: those of CSV and JSON lines as text, those of Parquet and Excel as what
 import codecs
 import gzip
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, TypeAlias
@@ -22,6 +23,7 @@ from model.tables.cells import Cells, cells_of
 from model.tables.errors import TableRefused
 from model.tables.format import Format, Kind
 from model.tables.table import Batch, Layout, Parcel, Values
+from model.tables.writing import Writing
 
 # An array of numbers, or a sequence of texts, numbers and None.
 Column: TypeAlias = Any
@@ -148,7 +150,7 @@ class Renderer:
         return cell
 
     def _json_lines(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> bytes:
-        added = zip(*(map(_value, column) for column in new.values()), strict=True)
+        added = _added(new)
         lines = []
         if self._keeps_bytes:
             for row, values in zip(cells.rows, added, strict=True):
@@ -156,7 +158,7 @@ class Renderer:
                 lines.append(_joined(row, tail))
         else:
             old = zip(*self._old_values(parcel), strict=True)
-            for before, values in zip(old, added, strict=True):
+            for before, values in zip(old, added, strict=bool(new)):
                 whole = dict(zip(self.names, (*before, *values), strict=True))
                 lines.append(msgspec.json.encode(whole, enc_hook=str))
         return b"".join(line + b"\n" for line in lines)
@@ -174,15 +176,15 @@ class Renderer:
 
     def _values(self, parcel: Parcel, new: Mapping[str, Column]) -> list[list[Any]]:
         old = zip(*self._old_values(parcel), strict=True)
-        added = zip(*(map(_value, column) for column in new.values()), strict=True)
-        return [[*before, *values] for before, values in zip(old, added, strict=True)]
+        added = _added(new)
+        return [[*before, *values] for before, values in zip(old, added, strict=bool(new))]
 
     def _old(self, parcel: Parcel) -> list[list[bytes]]:
         """All columns of the file as text."""
         layout = self._layout._replace(
             wanted=self._layout.names,
             places=range(len(self._layout.names)),
-            format=self._layout.format._replace(decimal=".", list_decimal=".", day_first=False),
+            format=self._layout.format.written(Writing()),
         )
         columns = cells_of(parcel, layout, lenient=True).columns
         return [column.cast(pa.binary()).to_pylist() for column in columns]
@@ -197,6 +199,13 @@ class Renderer:
             padded = [[*row[:width], *[None] * (width - len(row))] for row in rows]
             return [list(column) for column in zip(*padded, strict=True)] or [[]] * width
         return [[cell.decode(errors="replace") for cell in c] for c in self._old(parcel)]
+
+
+def _added(new: Mapping[str, Column]) -> Iterator[tuple[Any, ...]]:
+    """The new cells of each row; without new columns, of any number of rows."""
+    if not new:
+        return repeat(())
+    return zip(*(map(_value, column) for column in new.values()), strict=True)
 
 
 def _is_of_numbers(column: Column) -> bool:

@@ -23,6 +23,7 @@ from model.tables.format import (
     Options,
     binary_kind,
     decoded,
+    encoding_of,
     text_format,
 )
 
@@ -84,12 +85,19 @@ def open_source(
             with _seekable(stream, is_so=seekable and not packed) as file:
                 yield Source(found, file, b"", is_plain=False, size=size, _raw=raw)
             return
-        found = text_format(head, options, wanted)._replace(gzip=packed)
-        is_utf8 = found.encoding in _UTF8
+        encoding = options.encoding or encoding_of(head)
+        text = decoded(head, encoding)
+        # Of old Macs, and of their Excel until today.
+        lone_returns = "\r" in text and "\n" not in text
+        if lone_returns:
+            text = text.replace("\r", "\n")
+        found = text_format(text, encoding, options, wanted)._replace(gzip=packed)
+        is_utf8 = encoding in _UTF8 and not lone_returns
         if not is_utf8:
-            stream = io.BufferedReader(_Recoded(stream, found.encoding), _BUFFER)
-        sample = head if is_utf8 else decoded(head, found.encoding).encode(errors="replace")
-        plain = seekable and is_utf8 and not packed
+            recoded = _Recoded(stream, encoding, lone_returns=lone_returns)
+            stream = io.BufferedReader(recoded, _BUFFER)
+        sample = head if is_utf8 else text.encode(errors="replace")
+        plain = seekable and is_utf8 and not packed and not found.skip
         yield Source(found, stream, sample, is_plain=plain, size=size, _raw=raw)
 
 
@@ -178,10 +186,14 @@ class _Unpacked(gzip.GzipFile):
 
 
 class _Recoded(io.RawIOBase):
-    """A text in UTF-8. A byte that its encoding lacks stays one that is no UTF-8."""
+    """A text in UTF-8. A byte that its encoding lacks stays one that is no UTF-8.
 
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+    With `lone_returns` its lines end with carriage returns, which become line feeds.
+    """
+
+    def __init__(self, stream: BinaryIO, encoding: str, *, lone_returns: bool) -> None:
         self._stream = stream
+        self._lone_returns = lone_returns
         self._decoder = codecs.getincrementaldecoder(encoding)(errors=_errors(encoding))
         self._left = memoryview(b"")
         self._ended = False
@@ -194,6 +206,8 @@ class _Recoded(io.RawIOBase):
             part = self._stream.read(_BUFFER)
             self._ended = not part
             text = self._decoder.decode(part, final=self._ended)
+            if self._lone_returns:
+                text = text.replace("\r", "\n")
             self._left = memoryview(text.encode(errors="surrogateescape"))
         into = memoryview(buffer)
         given = self._left[: len(into)]

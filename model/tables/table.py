@@ -1,25 +1,30 @@
 """A file of rows in any form: its columns, and its rows in parcels of some thousand."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, dropwhile, islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, Final, NamedTuple, NoReturn, TypeAlias
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 
+from model.names import printable
+from model.redaction import redact
 from model.tables.blocks import Block, blocks, read_header
-from model.tables.columns import places
+from model.tables.columns import matched, places
 from model.tables.errors import TableRefused
-from model.tables.format import SNIFFED, Format, Options
+from model.tables.format import HEADER_LINES, SNIFFED, Format, Options
 from model.tables.source import Source, open_source
+from model.tables.writing import writing_of
 
 NO_EXCEL: Final = "it looks like a ZIP archive, and no Excel table is in it: unpack it first"
 _DAMAGED: Final = "its Parquet data are damaged"
+# Rows from which it is found out how numbers and times are written.
+_SAMPLE_ROWS: Final = 1000
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -68,7 +73,8 @@ class Table:
         Raises TableRefused.
         """
         if self.layout.format.kind == "CSV":
-            return blocks(self._rows, rows, self.layout.format.sep)
+            form = self.layout.format
+            return blocks(self._rows, rows, form.sep, form.skip + 2)
         parcels: Iterator[Parcel] = _PARCELS[self.layout.format.kind](self._rows, rows)
         return parcels
 
@@ -82,77 +88,149 @@ def open_table(
     Raises OSError, and TableRefused if it is no table with the wanted columns.
     """
     with open_source(path, options, wanted) as source:
-        header, names, schema, rows = _OPENERS[source.format.kind](source)
-        layout = Layout(source.format, names, wanted, places(names, wanted), header)
-        yield Table(source, layout, schema, rows)
+        opened = _OPENERS[source.format.kind](source, wanted, options.sheet)
+        at, form = places(opened.names, wanted), source.format
+        if opened.sample:
+            samples = opened.sample(at)
+            form = form.written(writing_of(samples, options.decimal, options.dates))
+        layout = Layout(form, opened.names, wanted, at, opened.header)
+        yield Table(source, layout, opened.schema, opened.rows)
 
 
-_Opened: TypeAlias = tuple[bytes, list[str], pa.Schema | None, Any]
+class _Opened(NamedTuple):
+    """What is known of a file's columns, and its rows.
 
+    `sample` gives the text in some first cells of the columns at these places; None where the
+    format is known without them.
+    """
 
-class CsvHeader(NamedTuple):
-    """The first line of CSV, with its end, and the names in it."""
-
-    line: bytes
     names: list[str]
+    rows: Any
+    header: bytes = b""
+    schema: pa.Schema | None = None
+    sample: Callable[[Sequence[int]], list[list[str]]] | None = None
 
 
-def csv_header(source: Source) -> CsvHeader:
-    """The header, which is read from the stream. Raises TableRefused."""
+def _open_csv(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
+    del wanted, sheet
+    before = b"".join(source.stream.readline() for _ in range(source.format.skip))
     line = read_header(source.stream)
+    if before.startswith(_BOM):
+        line = _BOM + line
     try:
         text = line.decode("utf-8-sig")
-        return CsvHeader(line, next(csv.reader([text], delimiter=source.format.sep)))
+        names = next(csv.reader([text], delimiter=source.format.sep))
     except (UnicodeError, csv.Error, StopIteration) as error:
         raise TableRefused("its first line is no CSV header in UTF-8") from error
+    return _Opened(names, source.stream, line)
 
 
-def _open_csv(source: Source) -> _Opened:
-    header = csv_header(source)
-    return header.line, header.names, None, source.stream
-
-
-def _open_json_lines(source: Source) -> _Opened:
+def _open_json_lines(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
+    del wanted, sheet
     names: dict[str, None] = {}
-    for line in source.sample.removeprefix(_BOM).splitlines():
+    rows = []
+    for line in source.sample.removeprefix(_BOM).split(b"\n"):
         try:
-            names |= dict.fromkeys(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
+            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
         except (msgspec.DecodeError, UnicodeError):
             continue  # a bad row, or the last one, which the sample cuts
+        names |= dict.fromkeys(rows[-1])
     if not names:
-        raise TableRefused("its first line is no JSON object")
-    return b"", list(names), None, source.stream
+        raise TableRefused("its first line is no JSON object: write one object to a line")
+    listed = list(names)
+
+    def sample(at: Sequence[int]) -> list[list[str]]:
+        return [_texts(row.get(listed[place]) for row in rows[:_SAMPLE_ROWS]) for place in at]
+
+    return _Opened(listed, source.stream, sample=sample)
 
 
-def _open_parquet(source: Source) -> _Opened:
+def _open_parquet(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
+    del wanted, sheet
     try:
         file = pyarrow.parquet.ParquetFile(source.stream)
     except (pa.ArrowInvalid, OSError) as error:
         raise TableRefused(_DAMAGED) from error
-    return b"", file.schema_arrow.names, file.schema_arrow, file
+
+    def sample(at: Sequence[int]) -> list[list[str]]:
+        kinds = file.schema_arrow.types
+        names = [listed[place] for place in at if _is_text(kinds[place])]
+        try:
+            rows = next(file.iter_batches(_SAMPLE_ROWS, columns=names), None)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise TableRefused(_DAMAGED) from error
+        return [_texts(column.to_pylist()) for column in rows.columns] if rows else []
+
+    listed = file.schema_arrow.names
+    return _Opened(listed, file, schema=file.schema_arrow, sample=sample)
 
 
-def _open_excel(source: Source) -> _Opened:
-    names, rows = excel_rows(source.stream)
-    return b"", names, None, rows
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return kind in {pa.string(), pa.large_string(), pa.string_view()}
 
 
-def excel_rows(file: BinaryIO) -> tuple[list[str], Iterator[tuple[int, Sequence[Any]]]]:
-    """The header of the first sheet, and the rows that follow with their numbers.
+def _open_excel(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
+    names, rows = _excel_rows(source.stream, wanted, sheet)
+    first = list(islice(rows, _SAMPLE_ROWS))
 
-    Raises TableRefused.
+    def sample(at: Sequence[int]) -> list[list[str]]:
+        return [_texts(row[place] for _, row in first if place < len(row)) for place in at]
+
+    return _Opened(names, chain(first, rows), sample=sample)
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [value for value in values if isinstance(value, str)]
+
+
+_Numbered: TypeAlias = tuple[int, Sequence[Any]]
+
+
+def _excel_rows(
+    file: BinaryIO, wanted: Sequence[str], sheet: str
+) -> tuple[list[str], Iterator[_Numbered]]:
+    """The header of a sheet, "" for the first one, and the rows that follow with their numbers.
+
+    The header is found as in CSV. Raises TableRefused.
     """
     import openpyxl  # noqa: PLC0415 - what serves reads no Excel, and should not keep it in memory
 
     try:
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        rows = enumerate(book.worksheets[0].iter_rows(values_only=True), start=1)
+        sheets = {each.title: each for each in book.worksheets}
     except Exception as error:  # openpyxl and zipfile raise many kinds
         raise TableRefused(NO_EXCEL) from error
-    for _, row in rows:
-        if any(value is not None for value in row):
-            return ["" if value is None else str(value) for value in row], rows
-    raise TableRefused("its first sheet is empty")
+    listed = ", ".join(repr(printable(redact(name))) for name in sheets)
+    if not sheets or (sheet and sheet not in sheets):
+        raise TableRefused(f"it has no sheet {sheet!r}; it has {listed or 'none with cells'}")
+    chosen = sheets[sheet or next(iter(sheets))]
+    try:
+        numbered = enumerate(chosen.iter_rows(values_only=True), start=1)
+        rows = dropwhile(lambda row: _is_empty(row[1]), numbered)
+        first = list(islice(rows, HEADER_LINES))
+    except Exception as error:
+        raise TableRefused(NO_EXCEL) from error
+    headers = [["" if cell is None else str(cell) for cell in row] for _, row in first]
+    whole = (at for at, names in enumerate(headers) if len(matched(names, wanted)) == len(wanted))
+    at = next(whole, 0)
+    try:
+        if not headers:
+            _refuse_empty(sheet)
+        places(headers[at], wanted)
+    except TableRefused as error:
+        if len(sheets) > 1:
+            raise TableRefused(f"{error}; --sheet names one of its sheets: {listed}") from error
+        raise
+    return headers[at], chain(first[at + 1 :], rows)
+
+
+def _refuse_empty(sheet: str) -> NoReturn:
+    raise TableRefused(f"its {'' if sheet else 'first '}sheet is empty")
+
+
+def _is_empty(row: Sequence[Any]) -> bool:
+    return all(value is None for value in row)
 
 
 def _lines(stream: BinaryIO, count: int) -> Iterator[Parcel]:

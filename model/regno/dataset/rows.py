@@ -102,7 +102,8 @@ class Contents(NamedTuple):
     """The contents of a file: its good rows in their order, and the faults of the others.
 
     `warnings` are the good rows by warning, `plate_lengths` is as in a manifest, `format` is what
-    was found out about the file. `extra` are other columns of the good rows, as text.
+    was found out about the file. `extra` are other columns of the good rows, as text. `empty`
+    counts the rows that were left out since all their cells are empty.
     """
 
     rows: LabelledRows
@@ -111,6 +112,7 @@ class Contents(NamedTuple):
     plate_lengths: int
     format: Format
     extra: pd.DataFrame
+    empty: int = 0
 
 
 class _Part(NamedTuple):
@@ -188,14 +190,17 @@ def read(
     plates: Counter[str] = Counter()
     labels_of = Labels(positive)
     kept: list[list[str]] = [[] for _ in extra]
+    empty = 0
     with open_table(file, [*FIELDS, late.key if late else label, *extra], options) as table:
         found = table.layout.format
         for parcel in table.parcels(_PARCEL_ROWS):
             if late:
                 check_exact(parcel, table.layout, late.key)
-            part = _part(cells_of(parcel, table.layout), found, label, labels_of, late)
-            for column, cells in zip(kept, part.extra, strict=False):
-                column.extend(cells)
+            cells = cells_of(parcel, table.layout)
+            empty += cells.empty
+            part = _part(cells, found, label, labels_of, late)
+            for column, values in zip(kept, part.extra, strict=False):
+                column.extend(values)
             plates.update(part.plates)
             _check_plates(plates)
             rows += part.rows
@@ -212,7 +217,9 @@ def read(
         np.concatenate([part.times for part in rows]),
     )
     others = pd.DataFrame(dict(zip(extra, kept, strict=True)))
-    return Contents(good, faults, dict(warnings.counts), warnings.plate_lengths, found, others)
+    return Contents(
+        good, faults, dict(warnings.counts), warnings.plate_lengths, found, others, empty
+    )
 
 
 class _Warnings:

@@ -49,6 +49,8 @@ def read_file(path: Path, reading: Reading, signals: SignalFlag) -> tuple[Conten
     rows, faults = contents.rows, contents.faults
     if not contents.format.is_plain:
         sys.stderr.write(f"{path}: {contents.format}\n")
+    if contents.empty:
+        sys.stderr.write(f"{path}: {contents.empty} empty rows left out\n")
     reasons = Counter(fault.reason for fault in faults)
     if faults:
         _report_faults(path, faults, reasons, len(rows.labels), skipping=reading.skip_bad)

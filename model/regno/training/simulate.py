@@ -13,7 +13,6 @@ import argparse
 import csv
 import io
 import json
-import sys
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,14 +20,21 @@ from datetime import datetime, timedelta
 from itertools import accumulate, islice
 from math import exp, prod
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.random import Generator
 
 from model.bulk.output import whole_file
-from model.cli import Exit, os_errors_exit
+from model.cli import exit_status, os_errors_exit
 from model.regno.request import FIELDS
+from model.tables.cells import Cells
+from model.tables.format import Format
+from model.tables.output import Renderer, output_format, writer
+from model.tables.table import Batch, Layout
+
+Row: TypeAlias = tuple[Any, ...]
 
 FIXED: Final = "Стационарная"
 MOBILE: Final = "Передвижная"
@@ -312,27 +318,40 @@ def main() -> int:
     """Write simulated readings; the same seed writes the same file. Returns the exit status."""
     options = _options()
     names = (*FIELDS, options.label) if options.label else FIELDS
-    try:
+    simulated = simulate(options.rows, options.seed)
+    rows = [(*sample.request.values(), sample.label) for sample in simulated]
+    form = output_format(options.out, Format("CSV", ",", "utf-8"))
+
+    def run() -> None:
         with os_errors_exit(73, options.out), whole_file(options.out) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(names)
-            for sample in simulate(options.rows, options.seed):
-                fields = [sample.request[name] for name in FIELDS]
-                writer.writerow([*fields, sample.label] if options.label else fields)
-            text.detach()
-    except Exit as error:
-        sys.stderr.write(f"python -m model.simulate: {error}\n")
-        return error.status
-    return 0
+            _write(file, form, names, rows)
+
+    return exit_status("python -m model.simulate", run)
+
+
+def _write(file: BinaryIO, out: Format, names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Write the columns of these names, which rows begin with, in any form."""
+    renderer = Renderer(Layout(Format("Parquet"), names, (), ()), out, ())
+    target = writer(file, out, renderer, "readings")
+    if out.kind == "CSV":
+        text = io.StringIO(newline="")
+        lines = csv.writer(text, delimiter=out.sep, lineterminator="\n")
+        lines.writerows(row[: len(names)] for row in rows)
+        target.write(text.getvalue().encode())
+    else:
+        columns = list(zip(*rows, strict=True)) or [()] * len(names)
+        batch = pa.RecordBatch.from_pydict(dict(zip(names, columns, strict=False)))
+        target.write(renderer.render(Batch(batch, 1), Cells((), (), {}, ()), {}))
+    target.close()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m model.simulate",
-        description="Write simulated readings as a CSV file of the ten fields.",
+        description="Write simulated readings as a file of the ten fields. Its suffix says the form: "
+        ".csv, .tsv or .jsonl, with .gz behind it, too, .parquet or .xlsx.",
     )
-    parser.add_argument("out", type=Path, help="the CSV file to write")
+    parser.add_argument("out", type=Path, help="the file to write")
     parser.add_argument("--rows", type=int, default=1000, help="number of readings [1000]")
     parser.add_argument("--seed", type=int, default=2, help="of the random numbers [2]")
     parser.add_argument("--label", metavar="COLUMN", help="add a column of labels, for training")

@@ -148,4 +148,4 @@ def test_a_body_that_breaks_off_behind_a_bad_number_reports_of_the_number() -> N
 def test_a_label_is_refused_without_repeating_what_may_be_a_plate(label: str, reason: str) -> None:
     text = as_csv([{**samples(1)[0], "label": label}], (*FIELDS, "label"))
     (fault,) = read(io.BytesIO(text), "label", lambda _: None).faults
-    assert fault == (2, f"label: {reason}")
+    assert fault == ("line 2", f"label: {reason}")

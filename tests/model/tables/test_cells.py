@@ -44,7 +44,8 @@ def test_cells_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
     cells = read_cells(Block(out.getvalue().encode(), 2), 2, range(2))
     assert cells.faults == {}
     result = [list(row) for row in zip(*map(pa.Array.to_pylist, cells.columns), strict=True)]
-    assert result == rows
+    assert result == [row for row in rows if any(row)]
+    assert cells.empty == len(rows) - len(result)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,8 @@ def test_both_readers_of_csv_read_the_same(text: bytes) -> None:
     assume(quick is not None)
     assert quick is not None
     careful = _careful(block, 2, range(2), ",")
-    for one, other in zip(quick, careful, strict=True):
+    assert quick.empty == careful.empty == 0
+    for one, other in zip(quick[:4], careful[:4], strict=True):
         assert list(one) == list(other)
 
 

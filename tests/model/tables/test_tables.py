@@ -18,7 +18,6 @@ from model.regno.dataset.rows import read
 from model.regno.request import FIELDS
 from model.tables.errors import TableRefused
 from model.tables.format import Options, add_format_options, encoding_of, options_of
-from model.tables.frame import read_frame
 from tests.support.labelled import labelled
 from tests.support.tables import as_csv
 
@@ -133,27 +132,6 @@ def test_labelled_rows_are_the_same_in_any_form(form: str) -> None:
     assert contents.rows.times.tolist() == wanted.rows.times.tolist()
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_frame_has_the_wanted_names_and_numbers(form: str, tmp_path: Path) -> None:
-    content, found = FORMS[form]
-    (tmp_path / "rows").write_bytes(content)
-    frame, format_found = read_frame(tmp_path / "rows", wanted=FIELDS)
-    assert str(format_found) == found
-    assert list(frame.columns)[: len(FIELDS)] == list(FIELDS)
-    assert frame["recognition_accuracy"].tolist() == [94.5] * len(ROWS)
-    assert frame["regno_recognize"].tolist() == [row["regno_recognize"] for row in ROWS]
-
-
-def test_cells_of_a_frame_are_numbers_only_if_all_are(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("id;a;b;c;d\n007;1;;x;1,5\n008;;;2;-0,25\n", "utf-8")
-    frame, _ = read_frame(tmp_path / "rows.csv")
-    assert frame["id"].tolist() == ["007", "008"]
-    assert frame["a"].fillna(-1).tolist() == [1, -1]
-    assert frame["b"].tolist() == ["", ""]
-    assert frame["c"].tolist() == ["x", "2"]
-    assert frame["d"].tolist() == [1.5, -0.25]
-
-
 def _zip() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -184,39 +162,23 @@ def _zip() -> bytes:
         ),
     ],
 )
-def test_wrong_files_get_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
-    (tmp_path / "rows").write_bytes(content)
-    for refused in (
-        lambda: read_frame(tmp_path / "rows", wanted=FIELDS),
-        lambda: read(io.BytesIO(content), "label", lambda _: None),
-    ):
-        with pytest.raises(TableRefused, match=reason) as error:
-            refused()
-        assert "\n" not in str(error.value)
+def test_wrong_files_get_one_line(content: bytes, reason: str) -> None:
+    with pytest.raises(TableRefused, match=reason) as error:
+        read(io.BytesIO(content), "label", lambda _: None)
+    assert "\n" not in str(error.value)
 
 
 def test_a_name_that_two_columns_may_have_is_refused(tmp_path: Path) -> None:
     header = ",".join(name.upper() for name in FIELDS)
     (tmp_path / "rows").write_text(f"{header},Camera Type,label\n", "utf-8")
-    for refused in (
-        lambda: read_frame(tmp_path / "rows", wanted=FIELDS),
-        lambda: read(tmp_path / "rows", "label", lambda _: None),
-    ):
-        with pytest.raises(TableRefused, match="its header names twice: camera_type"):
-            refused()
+    with pytest.raises(TableRefused, match="its header names twice: camera_type"):
+        read(tmp_path / "rows", "label", lambda _: None)
 
 
 def test_a_row_in_place_of_the_header_is_not_repeated(tmp_path: Path) -> None:
     (tmp_path / "rows").write_text("А939НО196,А939НО196,note\n", "utf-8")
     with pytest.raises(TableRefused) as error:
-        read_frame(tmp_path / "rows", wanted=FIELDS)
-    assert "А939НО196" not in str(error.value)
-
-
-def test_rows_of_a_frame_are_not_repeated_either(tmp_path: Path) -> None:
-    (tmp_path / "rows").write_text("a,b\n1,2\nА939НО196,2,3\n", "utf-8")
-    with pytest.raises(TableRefused, match=r"row 3 .* has 3 cells, the header 2") as error:
-        read_frame(tmp_path / "rows")
+        read(tmp_path / "rows", "label", lambda _: None)
     assert "А939НО196" not in str(error.value)
 
 
