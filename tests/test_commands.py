@@ -1,5 +1,6 @@
 """The commands: they start with what is installed, and as the pages print them."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -209,6 +210,35 @@ def test_files_that_hold_no_rows_end_each_command_with_the_same_status(
     printed = capsys.readouterr().err
     assert message in printed
     assert len(printed.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("model.score", "rows.csv", "-", "--no-progress"),
+        ("model.simulate", "-", "--rows", "500"),
+        ("model.registry", "list", "--models", "models"),
+    ],
+)
+def test_commands_end_silently_when_nobody_reads_their_output(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    write(tmp_path / "rows.csv", labelled(5))
+    (tmp_path / "models").mkdir()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=tmp_path,
+        env=environment(tmp_path, {"PYTHONPATH": str(ROOT)}),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def _printed(page: Path) -> list[list[str]]:

@@ -2,13 +2,14 @@
 
 A row is read by the rules of the HTTP body and scored as the service scores it. What pandas holds
 is taken as what it means: a missing value (None, NaN, NaT) is an empty cell, values of numpy and
-timestamps are what they hold. A row that is no reading stops nothing: it has missing values in the
-result, and `score_frame` and `explain_frame` say in the column `error` why, as "field: reason".
+timestamps are what they hold; text with decimal commas or dates with the day first is read as in
+files. A row that is no reading stops nothing: it has missing values in the result, and
+`score_frame` and `explain_frame` say in the column `error` why, as "field: reason".
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pandas as pd
 from catboost import CatBoost
@@ -21,6 +22,9 @@ from model.regno.golden import readings as golden_readings
 from model.regno.pick import reading_of, scorer_of
 from model.regno.request import FIELDS, Reading
 from model.regno.scorer import BUNDLED, RegnoScorer
+
+if TYPE_CHECKING:
+    from model.tables.writing import Writing
 
 # Rows that are read and scored at a time: the readings of more would only take memory.
 _ROWS: Final = 10_000
@@ -43,7 +47,8 @@ class FrameScorer:
 
     A frame has the ten fields of a reading as columns, in any order and among others. The results
     have its index, and one row for each of its rows. The methods raise ValueError for a frame
-    without these columns.
+    without these columns or with dates such as 02/01/2021 whose month is unclear, and for anything
+    that is no DataFrame.
     """
 
     def __init__(self, scorer: RegnoScorer) -> None:
@@ -65,6 +70,7 @@ class FrameScorer:
         `positive` is the probability that the network's reading is right, `negative` that the
         camera's is.
         """
+        _check(frame)
         scores = pd.DataFrame(index=range(len(frame)), columns=_SCORES, dtype=float)
         errors: list[str] = []
         for rows in _parts(frame):
@@ -82,6 +88,7 @@ class FrameScorer:
         `names` are the features wanted, by default the model's in its order. Categories are of the
         type `category`, texts objects, all others numbers. Raises ValueError for unknown names.
         """
+        _check(frame)
         maker = self.scorer.table if names is None else TableMaker(_kinds(names))
         # The first row, which is not kept, makes the columns of a frame without a reading.
         readings, places = golden_readings()[:1], []
@@ -102,6 +109,7 @@ class FrameScorer:
         further column `uncalibrated`. It takes some ten milliseconds a row. Raises NotExplained for
         a model that CatBoost can't explain.
         """
+        _check(frame)
         scores = ["positive", "uncalibrated"] if self.scorer.is_calibrated else ["positive"]
         columns = [*scores, "base", *self.features]
         parts = pd.DataFrame(index=range(len(frame)), columns=columns, dtype=float)
@@ -150,13 +158,36 @@ def _fetched(location: str | Path, version: str) -> Path:
 
 
 def _parts(frame: pd.DataFrame, most: int = _ROWS) -> Iterator[_Rows]:
-    """The rows of a frame, `most` at a time. Raises ValueError if it lacks columns."""
-    _check_columns(frame)
+    """The rows of a checked frame, `most` at a time. Raises ValueError for unclear dates."""
+    writing = _writing(frame)
     for start in range(0, len(frame), most):
-        yield _read(frame.iloc[start : start + most], start)
+        yield _read(frame.iloc[start : start + most], start, writing)
 
 
-def _check_columns(frame: pd.DataFrame) -> None:
+def _writing(frame: pd.DataFrame) -> "Writing":
+    """How the first cells of text in a frame are written. Raises ValueError for unclear dates."""
+    # It loads pyarrow, which takes memory: what serves reads no frames.
+    from model.tables.writing import UnclearDates, writing_of  # noqa: PLC0415
+
+    columns = (frame[field].iloc[:_ROWS] for field in FIELDS)
+    texts = [
+        [cell for cell in column if isinstance(cell, str)]
+        for column in columns
+        if not pd.api.types.is_numeric_dtype(column.dtype)
+    ]
+    try:
+        return writing_of(texts)
+    except UnclearDates as error:
+        raise ValueError(f"{error.reason}: convert them by pandas.to_datetime") from error
+
+
+def _check(frame: pd.DataFrame) -> None:
+    """Raise ValueError, as `FrameScorer` says."""
+    if not isinstance(frame, pd.DataFrame):  # callers of a library may pass anything
+        raise ValueError(  # noqa: TRY004 - as for all that is wrong with a frame
+            f"a DataFrame is needed, no {type(frame).__name__}: pandas.DataFrame(rows) makes one "
+            "of a list of rows, row.to_frame().T of one row"
+        )
     names = list(map(str, frame.columns))
     if missing := [field for field in FIELDS if field not in names]:
         raise ValueError(
@@ -166,20 +197,43 @@ def _check_columns(frame: pd.DataFrame) -> None:
         raise ValueError(f"the frame has these columns twice: {', '.join(repeated)}")
 
 
-def _read(part: pd.DataFrame, start: int) -> _Rows:
+def _read(part: pd.DataFrame, start: int, writing: "Writing") -> _Rows:
     columns = [part[field].astype(object) for field in FIELDS]
-    cells = zip(*(column.where(column.notna(), "") for column in columns), strict=True)
+    plain = [column.where(column.notna(), "").tolist() for column in columns]
+    times = FIELDS.index("time_check")
+    # A number is no time: as text it gets the reason that it gets in a file.
+    plain[times] = [str(cell) if isinstance(cell, int) else cell for cell in plain[times]]
+    faults = _rewrite(plain, writing)
     rows = _Rows([], [], [])
-    for place, row in enumerate(cells, start):
-        try:
-            reading = reading_of(dict(zip(FIELDS, row, strict=True)))
-        except InvalidRequest as fault:
-            rows.errors.append(str(fault))
-        else:
-            rows.readings.append(reading)
-            rows.places.append(place)
-            rows.errors.append("")
+    for place, row in enumerate(zip(*plain, strict=True), start):
+        error = faults.get(place - start, "")
+        if not error:
+            try:
+                rows.readings.append(reading_of(dict(zip(FIELDS, row, strict=True))))
+                rows.places.append(place)
+            except InvalidRequest as fault:
+                error = str(fault)
+        rows.errors.append(error)
     return rows
+
+
+def _rewrite(columns: Sequence[list[object]], writing: "Writing") -> dict[int, str]:
+    """Rewrite the cells of text as programs write them. Returns the faults of unclear rows."""
+    import pyarrow as pa  # noqa: PLC0415 - as in `_writing`
+
+    from model.tables.writing import Writing, usual  # noqa: PLC0415
+
+    faults: dict[int, str] = {}
+    if writing == Writing():
+        return faults
+    for field, column in zip(FIELDS, columns, strict=True):
+        rows = [row for row, cell in enumerate(column) if isinstance(cell, str)]
+        texts = pa.array([column[row] for row in rows], pa.string())
+        (changed,), unclear = usual([texts], [field], writing)
+        for row, cell in zip(rows, changed.to_pylist(), strict=True):
+            column[row] = cell
+        faults |= {rows[at]: reason for at, reason in unclear.items()}
+    return faults
 
 
 def _kinds(names: Sequence[str]) -> list[tuple[str, str]]:

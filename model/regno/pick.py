@@ -75,6 +75,8 @@ def _plain(value: object) -> object:
         return str(value)  # numpy's own `tolist` makes a number of nanoseconds
     if isinstance(value, np.generic | np.ndarray | pd.Series | pd.Index | ExtensionArray):
         value = value.tolist()
+    if isinstance(value, set | frozenset):
+        return None  # it has no order, and a list of scores has one
     if isinstance(value, list | tuple):
         return [_plain(element) for element in value]
     return value

@@ -119,7 +119,19 @@ class Reading(Struct, gc=False):
 FIELDS: Final[tuple[str, ...]] = Reading.__struct_fields__
 
 _time = re.compile(TIME_PATTERN)
-_BAD_TIME: Final = "not a readable time such as 2021-08-01 09:02:59"
+_EXAMPLE: Final = "2021-08-01 09:02:59"
+_BAD_TIME: Final = f"not a readable time such as {_EXAMPLE}"
+_WANTED_TIME: Final = f"a time by the clock on the wall is wanted, such as {_EXAMPLE}"
+# Longer texts are none of the following; a search in them would take long.
+_LONGEST_TIME: Final = 40
+# What exports of tables hold in the place of a time.
+_OTHER_TIMES: Final = (
+    (re.compile(r"\d{9,10}(?:\.\d+)?"), "looks like Unix time in seconds, in UTC"),
+    (re.compile(r"\d{12,13}(?:\.\d+)?"), "looks like Unix time in milliseconds, in UTC"),
+    (re.compile(r"\d{18,19}"), "looks like Unix time in nanoseconds, in UTC"),
+    (re.compile(r"[34567]\d{4}(?:\.\d+)?"), "looks like Excel's number of days"),
+    (re.compile(r"(?i).*\d:\d\d.*[ap]\.?m\.?"), "looks like a time with AM or PM"),
+)
 _BAD_SCORES: Final = "must be a list of finite numbers, or a string holding one"
 _scores_decoder = msgspec.json.Decoder(list[float])
 
@@ -131,8 +143,16 @@ def parse_wall_clock(text: object) -> WallClock:
     """
     # `$` would let a trailing newline through: fullmatch does not.
     if not isinstance(text, str) or not _time.fullmatch(text):
-        raise ValueError(EMPTY if text == "" else _BAD_TIME)
+        raise ValueError(EMPTY if text == "" else _bad_time(text))
     return WallClock(datetime.fromisoformat(text))
+
+
+def _bad_time(sent: object) -> str:
+    """Why a value is no time, with what it seems to be instead."""
+    if not isinstance(sent, str) or len(sent) > _LONGEST_TIME:
+        return _BAD_TIME
+    form = next((form for pattern, form in _OTHER_TIMES if pattern.fullmatch(sent.strip())), "")
+    return f"{form}: {_WANTED_TIME}" if form else _BAD_TIME
 
 
 def parse_scores(value: object) -> Scores:

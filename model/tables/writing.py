@@ -19,7 +19,10 @@ _WITH_POINT: Final = re.compile(r"-?\d+\.\d+(?:[eE][-+]?\d+)?")
 _WITH_COMMA: Final = re.compile(r"-?\d*,\d+(?:[eE][-+]?\d+)?")
 _LIST_OF_POINTS: Final = re.compile(r"\s*\[[^\]]*\d\.\d[^\]]*\]\s*")
 _LIST_OF_COMMAS: Final = re.compile(r"\s*\[[^\].]*\d,\d[^\].]*\]\s*")
-_DATE: Final = re.compile(r"\s*(\d\d?)([./-])(\d\d?)\2\d{4}(?:[ T]+\d\d?:\d\d.*)?\s*")
+_DATE: Final = re.compile(
+    r"\s*(?P<first>\d\d?)(?P<sign>[./-])(?P<second>\d\d?)(?P=sign)\d{4}"
+    r"(?P<clock>[ T]+\d\d?:\d\d[\d:.]*)?\s*"
+)
 _YEAR_FIRST: Final = re.compile(r"\s*\d{4}/\d\d?/\d\d?(?:[ T]+\d\d?:\d\d.*)?\s*")
 _MONTHS: Final = 12
 
@@ -63,6 +66,16 @@ _TO_ISO: Final[dict[Dates, Sequence[tuple[str, str]]]] = {
 }
 
 
+class UnclearDates(TableRefused):
+    """Dates in which it can't be told which number is the month; `reason` names no option."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}: --dates dmy or --dates mdy says whether the day or the month is first"
+        )
+        self.reason = reason
+
+
 class Writing(NamedTuple):
     """`decimal` is the sign before decimals, `list_decimal` the one within lists of numbers.
 
@@ -77,8 +90,8 @@ class Writing(NamedTuple):
 def writing_of(columns: Iterable[Sequence[str]], decimal: str = "", dates: Dates = "") -> Writing:
     """How columns of text are written, by a sample of their cells.
 
-    `decimal` and `dates` are as a person says, "" for what is to be found out. Raises TableRefused
-    for dates in which it can't be told which number is the month.
+    `decimal` and `dates` are as a person says, "" for what is to be found out. Raises
+    UnclearDates.
     """
     columns = [[cell for cell in column if cell] for column in columns]
     cells = [cell for column in columns for cell in column]
@@ -114,13 +127,18 @@ def _decimals(cells: Sequence[str]) -> tuple[str, str]:
 
 
 def _dates(columns: Sequence[Sequence[str]]) -> Dates:
-    """The order that dates have in the columns of dates. Dots are between days and months only."""
+    """The order that dates have. Dots are between days and months only.
+
+    A column has dates if most of its cells are some. One cell with dots and a time is enough.
+    """
     for cells in columns:
-        found = [match.groups() for match in map(_DATE.fullmatch, cells) if match]
-        if any(sign == "." for _, sign, _ in found):
+        found = [match for match in map(_DATE.fullmatch, cells) if match]
+        if any(match["sign"] == "." and match["clock"] for match in found):
             return "dmy"
         if len(found) * 2 > len(cells):
-            return _order([(int(first), int(second)) for first, _, second in found])
+            signs = {match["sign"] for match in found}
+            numbers = [(int(match["first"]), int(match["second"])) for match in found]
+            return "dmy" if "." in signs else _order(numbers)
         if sum(map(bool, map(_YEAR_FIRST.fullmatch, cells))) * 2 > len(cells):
             return "ymd"
     return ""
@@ -132,10 +150,7 @@ def _order(numbers: Sequence[tuple[int, int]]) -> Dates:
     if day_first != month_first:
         return "dmy" if day_first else "mdy"
     how = "some begin with the day and some with the month" if day_first else "no day is above 12"
-    raise TableRefused(
-        f"it has dates such as 02/01/2021, and {how}: "
-        "--dates dmy or --dates mdy says whether the day or the month is first"
-    )
+    raise UnclearDates(f"it has dates such as 02/01/2021, and {how}")
 
 
 def _change_lists(columns: list[pa.Array], names: Sequence[str]) -> dict[int, str]:

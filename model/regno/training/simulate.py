@@ -348,8 +348,8 @@ def _write(file: BinaryIO, out: Format, names: Sequence[str], rows: Sequence[Row
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m model.simulate",
-        description="Write simulated readings as a file of the ten fields. Its suffix says the form: "
-        ".csv, .tsv or .jsonl, with .gz behind it, too, .parquet or .xlsx.",
+        description="Write simulated readings as a file of the ten fields. Its form is that of its "
+        "suffix: .csv, .tsv or .jsonl, also with .gz behind it, .parquet or .xlsx.",
     )
     parser.add_argument("out", type=Path, help="the file to write")
     parser.add_argument("--rows", type=int, default=1000, help="number of readings [1000]")

@@ -16,7 +16,7 @@ from model import ModelRefused
 from model.registry import Refused
 from model.regno import BUNDLED, RegnoScorer
 from model.regno.features import NAMES, all_features
-from model.regno.request import FIELDS, from_fields
+from model.regno.request import FIELDS, from_fields, parse_scores
 from plate_scoring import FrameScorer, load, pick_regno
 from tests.support import tables, toys
 from tests.support.paths import GOLDEN, lines
@@ -235,3 +235,34 @@ def test_one_reading_scores_as_a_row_of_a_frame(
     score = pick_regno(*fields, frames.scorer)  # type: ignore[call-arg]  # ten of them
     first = frames.score_frame(_frame(rows[:1]))
     assert score == {name: first[name][0] for name in ("negative", "positive")}
+
+
+def test_texts_are_read_as_in_files(frames: FrameScorer, rows: list[dict[str, Any]]) -> None:
+    frame = _frame(rows).assign(time_check="2021-03-21 09:05:00")
+    wanted = frames.score_frame(frame)
+    changed = frame.assign(time_check="21.03.2021 9:05:00")
+    for name in ("recognition_accuracy", "afts_regno_ai_score"):
+        changed[name] = [str(float(value)).replace(".", ",") for value in frame[name]]
+    pd.testing.assert_frame_equal(frames.score_frame(changed), wanted, check_exact=True)
+    for kind in (np.array, pd.Series, pd.array, list, tuple):
+        for name in ("afts_regno_ai_char_scores", "afts_regno_ai_length_scores"):
+            cells = [kind(parse_scores(value)) for value in frame[name]]
+            changed[name] = pd.Series(cells, dtype=object)
+        pd.testing.assert_frame_equal(frames.score_frame(changed), wanted, check_exact=True)
+
+
+def test_what_is_no_frame_and_unclear_dates_are_refused(
+    frames: FrameScorer, rows: list[dict[str, Any]]
+) -> None:
+    frame = _frame(rows)
+    for given in (rows, frame.iloc[0], frame.to_numpy(), None):
+        for method in (frames.score_frame, frames.features_frame, frames.explain_frame):
+            with pytest.raises(ValueError, match="a DataFrame is needed, no "):
+                method(given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"no day is above 12: convert them by pandas.to_datetime"):
+        frames.score_frame(frame.assign(time_check="02/01/2021 09:05"))
+    errors = frames.score_frame(frame.assign(time_check=1614589500))["error"]
+    assert errors.str.startswith("time_check: looks like Unix time in seconds, in UTC: ").all()
+    sets = pd.Series([{0.5, 0.25}] * len(frame), dtype=object)
+    scores = frame.assign(afts_regno_ai_char_scores=sets)
+    assert frames.score_frame(scores)["positive"].isna().all()

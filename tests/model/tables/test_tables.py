@@ -4,13 +4,17 @@ import codecs
 import csv
 import gzip
 import io
+import json
 import re
 import zipfile
 from argparse import ArgumentParser
 from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -83,6 +87,48 @@ def _json_lines(**how: Any) -> bytes:
     return text.encode()
 
 
+def _dated(form: str) -> bytes:
+    """The rows with times of all days of a month, in another form."""
+    rows = [
+        {**row, "time_check": f"{datetime(2021, 3, 1 + at % 28, 9, 5):{form}}"}  # noqa: DTZ001
+        for at, row in enumerate(ROWS)
+    ]
+    return as_csv(rows, COLUMNS)
+
+
+def _as_old_excel_text() -> bytes:
+    """A sheet whose cells are all text, as an import of CSV leaves them, below a title."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["Март", None])
+    sheet.append([])
+    sheet.append(COLUMNS)
+    for row in ROWS:
+        day, _, clock = str(row["time_check"]).partition(" ")
+        year, month, date = day.split("-")
+        texts = row | {"time_check": f"{date}.{month}.{year} {clock}"}
+        sheet.append(
+            [
+                str(value).replace(".", ",") if isinstance(value, float) else value
+                for value in map(texts.get, COLUMNS)
+            ]
+        )
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _json_with_commas() -> bytes:
+    rows = [row | {"recognition_accuracy": "94,5"} for row in ROWS]
+    return b"\n".join(json.dumps(row).encode() for row in rows)
+
+
+def _with_empty_rows() -> bytes:
+    empty = b";" * (len(COLUMNS) - 1) + b"\n"
+    header, *rows = _csv(";").splitlines(keepends=True)
+    return b"".join([header, empty, *rows, empty, empty])
+
+
 FORMS: dict[str, tuple[bytes, str]] = {
     "commas": (_csv(), "CSV separated by ',', utf-8"),
     "semicolons": (_csv(";"), "CSV separated by ';', utf-8"),
@@ -115,6 +161,23 @@ FORMS: dict[str, tuple[bytes, str]] = {
     "parquet": (_parquet(ROWS), "Parquet"),
     "parquet in gzip": (gzip.compress(_parquet(ROWS)), "Parquet, gzip"),
     "excel": (_excel(ROWS), "Excel"),
+    "old mac": (_csv(";", "cp1251", lineterminator="\r"), "CSV separated by ';', cp1251"),
+    "declared": (b"sep=;\r\n" + _csv(";"), "CSV separated by ';', utf-8, header in line 2"),
+    "declared in utf-16": (
+        b"sep=;\r\n".decode().encode("utf-16") + _csv(";", "utf-16-le"),
+        "CSV separated by ';', utf-16, header in line 2",
+    ),
+    "titled": (
+        "Отчёт, март\n\n".encode() + _csv(),
+        "CSV separated by ',', utf-8, header in line 3",
+    ),
+    "titled with a mark": (
+        "\ufeffОтчёт\n".encode() + _csv(),
+        "CSV separated by ',', utf-8-sig, header in line 2",
+    ),
+    "empty rows": (_with_empty_rows(), "CSV separated by ';', utf-8"),
+    "excel of text": (_as_old_excel_text(), "Excel, decimal commas, times with the day first"),
+    "json lines of text": (_json_with_commas(), "JSON lines, utf-8, decimal commas"),
     "json lines": (_json_lines(force_ascii=False), "JSON lines, utf-8"),
     "json lines escaped": (_json_lines(force_ascii=True), "JSON lines, utf-8"),
 }
@@ -143,6 +206,15 @@ def _zip() -> bytes:
     ("content", "reason"),
     [
         (b"", "it is empty"),
+        (codecs.BOM_UTF8, "it is empty"),
+        (b"\x89PNG\r\n\x1a\n", r"it looks like a picture \(PNG\): "),
+        (b"\xff\xd8\xff\xe0JFIF", r"it looks like a picture \(JPEG\): "),
+        (b"%PDF-1.7", "it looks like a PDF: "),
+        (b"\x80\x05\x95\x00", "it looks like a Python pickle: "),
+        (b"CBM1\x00", "it looks like a CatBoost model: "),
+        (b"rows.csv".ljust(257, b"\0") + b"ustar", "it looks like a tar archive: "),
+        (b"\x01\x02\x03;\x04\nx", "it holds binary data and is no text: "),
+        (b'{\n "a": 1\n}', "its first line is no JSON object: write one object to a line"),
         (b"a;b\n1;2\n", r"its header lacks regno_recognize, .*; it has a, b"),
         (_csv().partition(b"\n")[2], "its first line has numbers and is no header: "),
         (_zip(), "it looks like a ZIP archive, .*: unpack it first"),
@@ -196,6 +268,144 @@ def test_lists_that_can_be_read_two_ways_are_bad(cell: str, reason: str) -> None
     (fault,) = contents.faults
     assert fault.where == "line 2"
     assert fault.reason.startswith(f"afts_regno_ai_char_scores: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("form", "order"),
+    [
+        *((form, "day") for form in ("%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y  %H:%M")),
+        *((form, "month") for form in ("%m/%d/%Y %H:%M", "%m-%d-%Y %H:%M")),
+        *((form, "year") for form in ("%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")),
+    ],
+)
+@pytest.mark.parametrize("pad", [True, False])
+def test_times_are_read_in_the_order_that_one_day_above_12_shows(
+    form: str, order: str, *, pad: bool
+) -> None:
+    content = _dated(form)
+    if not pad:
+        content = re.sub(rb"(?<![\d.:])0(\d[./: -])", rb"\1", content)
+    contents = read(io.BytesIO(content), "label", lambda _: None)
+    assert contents.faults == []
+    assert str(contents.format).endswith(f"times with the {order} first")
+    wanted = read(io.BytesIO(_dated("%Y-%m-%d %H:%M")), "label", lambda _: None)
+    assert contents.rows.times.tolist() == wanted.rows.times.tolist()
+
+
+def test_dates_that_may_be_read_two_ways_need_an_option() -> None:
+    rows = [{**ROWS[0], "time_check": "01/03/2021 09:05"}]
+    content = as_csv(rows, COLUMNS)
+    with pytest.raises(TableRefused, match="no day is above 12: --dates dmy or --dates mdy"):
+        read(io.BytesIO(content), "label", lambda _: None)
+    months = {
+        dates: read(io.BytesIO(content), "label", lambda _: None, Options(dates=dates)).rows.times
+        for dates in ("dmy", "mdy")
+    }
+    assert {name: str(times[0]) for name, times in months.items()} == {
+        "dmy": "2021-03-01T09:05:00",
+        "mdy": "2021-01-03T09:05:00",
+    }
+
+
+def test_dates_in_both_orders_are_refused() -> None:
+    content = _dated("%d/%m/%Y %H:%M") + _dated("%m/%d/%Y %H:%M").partition(b"\n")[2]
+    with pytest.raises(TableRefused, match="some begin with the day and some with the month"):
+        read(io.BytesIO(content), "label", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("1614589500", "looks like Unix time in seconds, in UTC: "),
+        ("1614589500123", "looks like Unix time in milliseconds, in UTC: "),
+        ("44256.25", "looks like Excel's number of days: "),
+        ("03/21/2021 06:00 AM", "looks like a time with AM or PM: "),
+        ("01.13.2021 09:05", "not a readable time such as "),
+    ],
+)
+def test_times_that_are_no_wall_clock_are_named(cell: str, reason: str) -> None:
+    content = as_csv([{**ROWS[0], "time_check": cell}], COLUMNS)
+    (fault,) = read(io.BytesIO(content), "label", lambda _: None).faults
+    assert fault.reason.startswith(f"time_check: {reason}")
+
+
+def test_a_date_alone_is_a_time_as_in_a_request() -> None:
+    for form in ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y"):
+        contents = read(io.BytesIO(_dated(form)), "label", lambda _: None)
+        assert contents.faults == []
+        assert contents.rows.table["hour"].tolist() == [0] * len(ROWS)
+
+
+def test_a_sheet_is_named_and_others_are_listed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.xlsx"
+    with pd.ExcelWriter(path) as sheets:
+        pd.DataFrame({"Отчёт": [1]}).to_excel(sheets, sheet_name="Титул", index=False)
+        pd.DataFrame(ROWS).to_excel(sheets, sheet_name="Данные", index=False)
+    contents = read(path, "label", lambda _: None, Options(sheet="Данные"))
+    assert len(contents.rows.labels) == len(ROWS)
+    for options in (Options(), Options(sheet="Титул")):
+        with pytest.raises(TableRefused, match=r"it has Отчёт; --sheet .*: 'Титул', 'Данные'"):
+            read(path, "label", lambda _: None, options)
+    with pytest.raises(TableRefused, match="it has no sheet 'Rows'; it has 'Титул'"):
+        read(path, "label", lambda _: None, Options(sheet="Rows"))
+
+
+def test_the_decimal_sign_holds_for_text_in_a_sheet() -> None:
+    """One cell with a point shows that commas are no decimals: only the option says otherwise."""
+    out = io.BytesIO()
+    accuracies = ["94.5", *["94,5"] * (len(ROWS) - 1)]
+    pd.DataFrame(ROWS).assign(recognition_accuracy=accuracies).to_excel(out, index=False)
+    assert len(read(out, "label", lambda _: None).faults) == len(ROWS) - 1
+    assert read(out, "label", lambda _: None, Options(decimal=",")).faults == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame.assign(direction=frame["direction"].astype("Int8")),
+        lambda frame: frame.astype({"camera_type": "category", "regno_recognize": "category"}),
+        lambda frame: frame.assign(
+            recognition_accuracy=[Decimal("94.50")] * len(frame),
+            regno_recognize=frame["regno_recognize"].str.encode("utf-8"),
+        ),
+        lambda frame: frame.assign(
+            time_check=pd.to_datetime(frame["time_check"]).dt.tz_localize("Europe/Moscow")
+        ),
+    ],
+    ids=["nullable", "dictionaries", "decimals and bytes", "zone"],
+)
+def test_types_of_parquet_are_read_as_what_they_hold(
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+) -> None:
+    out = io.BytesIO()
+    change(pd.DataFrame(ROWS)).to_parquet(out)
+    contents = read(out, "label", lambda _: None)
+    assert contents.faults == []
+    wanted = read(io.BytesIO(_csv()), "label", lambda _: None).rows
+    pd.testing.assert_frame_equal(contents.rows.table, wanted.table, check_exact=True)
+    assert contents.rows.times.tolist() == wanted.times.tolist()
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"), [([[1.0]], "list<.*list"), ({"a": 1}, "struct"), (["x"], "list<.*string")]
+)
+def test_columns_of_other_types_are_refused_by_name(cell: object, kind: str) -> None:
+    out = io.BytesIO()
+    pd.DataFrame(ROWS).assign(afts_regno_ai_char_scores=pd.Series([cell] * len(ROWS))).to_parquet(
+        out
+    )
+    with pytest.raises(TableRefused, match=f"afts_regno_ai_char_scores holds .* type {kind}"):
+        read(out, "label", lambda _: None)
+
+
+def test_empty_rows_are_counted_and_lines_stay_those_of_the_file() -> None:
+    header, first, *rest = _with_empty_rows().splitlines(keepends=True)
+    bad = rest[0].replace(b";94.5;", b";x;")
+    contents = read(
+        io.BytesIO(b"".join([b"title\n", header, first, bad, *rest])), "label", lambda _: None
+    )
+    assert contents.empty == 3
+    assert [fault.where for fault in contents.faults] == ["line 4"]
 
 
 def test_faults_name_the_rows_of_a_sheet_and_the_lines_of_json() -> None:

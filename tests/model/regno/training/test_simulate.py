@@ -2,14 +2,16 @@
 
 import json
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from model.regno.dataset.rows import read
 from model.regno.features import SYMBOLS
 from model.regno.plates import FORMATS, UNKNOWN, category
 from model.regno.request import FIELDS, from_fields
-from model.regno.training.simulate import CAMERAS, FIXED, LENGTHS, MOBILE, Sample, simulate
+from model.regno.training.simulate import CAMERAS, FIXED, LENGTHS, MOBILE, Sample, main, simulate
 from tests.support.vacuous import nonempty
 
 ROWS = 6000
@@ -161,3 +163,24 @@ def test_cameras_lose_characters_and_write_underscores(samples: list[Sample]) ->
     assert any(len(reading) == len(plate) - 1 for reading, plate in camera)
     regions = ((plate, reading) for reading, plate in camera if plate.endswith("777"))
     assert any(reading == plate[:-3] + "77" for plate, reading in islice(regions, None))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        *((name, 30) for name in ("r.tsv", "r.csv.gz", "r.jsonl", "r.jsonl.gz")),
+        *((name, rows) for name in ("r.parquet", "r.xlsx", "r.csv") for rows in (0, 30)),
+    ],
+)
+def test_files_are_written_in_the_form_of_their_suffix(
+    name: str, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {"t": "CSV", "c": "CSV", "j": "JSON lines", "p": "Parquet", "x": "Excel"}
+    command = ["model.simulate", str(tmp_path / name), "--rows", str(rows), "--label", "right"]
+    monkeypatch.setattr("sys.argv", command)
+    assert main() == 0
+    contents = read(tmp_path / name, "right", lambda _: None)
+    assert contents.format.kind == kinds[name[2]]
+    assert contents.format.gzip == name.endswith(".gz")
+    assert contents.faults == []
+    assert contents.rows.labels.tolist() == [sample.label for sample in simulate(rows, 2)]
