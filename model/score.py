@@ -51,7 +51,7 @@ _UNSEEN: Final = "unseen-category:"
 _DESCRIPTION: Final = """\
 Score each row of a file that has the ten fields of a reading as columns, in any order: CSV with any
 separator in any encoding, JSON lines, Parquet or Excel (.xlsx), the first two also in gzip. The
-detected form is printed; --sep, --encoding and --decimal override it.
+detected form is printed; --sep, --encoding, --decimal, --dates and --sheet override it.
 The output has the rows as they were, in their order, and three columns more: `negative` and
 `positive`, the probabilities that the camera's and the network's reading is right, and
 `error`, which says as "field: reason" why a row has no scores. Its form is that of the input,

@@ -143,7 +143,7 @@ def _contradiction(options: argparse.Namespace) -> str:
         return _contradiction_with_file(options)
     of_data = (
         *("label", "skip_bad", "parameters", "without", "refit", "calibrate", "folds", "tune"),
-        *("positive", "weights", "sep", "encoding", "decimal"),
+        *("positive", "weights", "sep", "encoding", "decimal", "dates", "sheet"),
         *("against", "positive_class", "models", "add", "name", "cache"),
     )
     if missing := _missing(options, "data", of_data):

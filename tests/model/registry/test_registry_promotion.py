@@ -133,8 +133,8 @@ def test_what_became_live_during_the_comparison_is_not_replaced(
     ("rows", "status", "reason"),
     [
         (None, 66, "No such file"),
-        ("a,b\n1,2\n", 1, "lacks regno_recognize"),
-        ("header", 1, "no row of"),
+        ("a,b\n1,2\n", 65, "lacks regno_recognize"),
+        ("header", 65, "no row of"),
     ],
 )
 def test_rows_that_are_no_readings_are_an_error(

@@ -154,7 +154,7 @@ def test_labels_that_are_none_are_an_error(
     registry_of_twins(tmp_path)
     path = write(tmp_path / "rows.csv", [{**row, **changed} for row in ROWS[:20]])
     status, _, errors = run("promote", SECOND, "--rows", path, "--label", label)
-    assert (status, reason in errors) == (1, True)
+    assert (status, reason in errors) == (65, True)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +192,11 @@ def test_labels_in_words_need_the_option_and_the_refusal_names_it(run: Run, tmp_
     registry_of_twins(tmp_path)
     path = write(tmp_path / "rows.csv", [{**row, "label": "yes"} for row in ROWS[:20]])
     status, _, errors = run("promote", SECOND, "--rows", path)
-    assert status == 1
+    assert status == 65
     assert "20 of 20 rows" in errors
     assert "--positive" in errors
     status, _, errors = run("promote", SECOND, "--rows", path, "--positive", "no")
-    assert (status, "label is 'no' in no row" in errors) == (1, True)
+    assert (status, "label is 'no' in no row" in errors) == (65, True)
 
 
 def test_what_is_said_of_rows_needs_rows(run: Run) -> None:

@@ -1,12 +1,14 @@
 """`python -m model.evaluate`: figures, segments, late labels, limits, thresholds, the page."""
 
 import csv
+import io
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import numpy as np
@@ -233,6 +235,15 @@ def test_bad_rows_and_labels_that_were_joined_are_named_where_they_stand(
     printed = capsys.readouterr().err
     assert "  row 5: direction: " in printed
     assert f"  row 2 of {tmp_path / 'late.xlsx'}: truth: must be 0 or 1" in printed
+
+
+def test_rows_may_come_from_standard_input(
+    tmp_path: Path, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = measured(write(tmp_path / "rows.csv", ROWS))["measures"]
+    with subprocess.Popen(["cat", tmp_path / "rows.csv"], stdout=subprocess.PIPE) as source:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(cast("BinaryIO", source.stdout)))
+        assert measured(Path("-"))["measures"] == wanted
 
 
 def test_two_labels_of_one_key_are_refused(
