@@ -1,10 +1,16 @@
-"""The reliability diagram next to a model card or a training report."""
+"""The plots next to a model card or a training report, as PNG."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from model.regno.evaluation.report import LearningPoint
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FILE_NAME: Final = "reliability.png"
+LEARNING_CURVE: Final = "learning_curve.png"
 
 
 def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
@@ -24,6 +30,36 @@ def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
     axes.set(ylabel="Share in which the network was right")
     axes.set_title("Reliability; numbers are rows per bin", fontsize=10)
     axes.legend(loc="upper left")
+    return _png(figure)
+
+
+def learning_curve(points: Sequence[LearningPoint]) -> bytes:
+    """A PNG of AUC and log loss with their intervals by the number of training rows."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - see above
+    from matplotlib.ticker import NullLocator  # noqa: PLC0415 - see above
+
+    rows = [point.rows for point in points]
+    figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
+    panels = {"auc": "AUC (higher is better)", "log_loss": "Log loss (lower is better)"}
+    for axes, (name, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+        found = [point.metrics[name] for point in points]
+        axes.vlines(
+            rows, [each.low for each in found], [each.high for each in found], color="tab:blue",
+            alpha=0.5,
+        )  # fmt: skip
+        axes.plot(rows, [each.value for each in found], marker="o", color="tab:blue")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(rows, [f"{count:,}" for count in rows], rotation=30, ha="right")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(xlabel="Training rows", ylabel=label)
+        axes.grid(visible=True, color="0.92", linewidth=0.8)
+    figure.suptitle(
+        "Held-out rows, by the number of training rows; bars: 95 % intervals", fontsize=10
+    )
+    return _png(figure)
+
+
+def _png(figure: "Figure") -> bytes:
     png = BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     return png.getvalue()

@@ -23,7 +23,7 @@ from model.regno.scorer import BUNDLED
 
 if TYPE_CHECKING:
     from model.regno.evaluation.quality import Evaluation
-    from model.regno.evaluation.report import Fold, Report
+    from model.regno.evaluation.report import Fold, LearningCurve, Report
 
 CARD: Final = "MODEL_CARD.md"
 METRICS: Final = {
@@ -127,6 +127,21 @@ def _folds_table(folds: Sequence["Fold"]) -> str:
     return _table("From", rows, dict(last="To", rows="Rows", trees="Trees", **METRICS))
 
 
+def _learning_table(curve: "LearningCurve") -> str:
+    """A table of the points, with the difference of the last two and its interval at its end."""
+    rows: dict[str, Any] = {
+        f"{point.rows}": {
+            "trees": point.trees,
+            **{name: point.metrics[name].value for name in METRICS},
+        }
+        for point in curve.points
+    }
+    for name, end in (("the last doubling", "difference"), ("from", "low"), ("to", "high")):
+        found = {metric: getattr(curve.doubling[metric], end) for metric in METRICS}
+        rows[name] = {"trees": None, **found}
+    return _table("Training rows", rows, dict(trees="Trees", **METRICS))
+
+
 def _importances_table(importances: Sequence[Importance]) -> str:
     rows = {each.feature: each for each in importances[: importance.SHOWN]}
     return _table("Feature", rows, {"share": "Importance", "contribution": "SHAP"})
@@ -160,11 +175,13 @@ _templates.filters.update(cell=cell, unused=_unused)
 _templates.globals.update(
     table=_table,
     folds_table=_folds_table,
+    learning_table=_learning_table,
     importances_table=_importances_table,
     metrics=METRICS,
     models=_MODELS,
     diagram=plot.FILE_NAME,
     shap=importance.FILE_NAME,
+    learning_curve=plot.LEARNING_CURVE,
 )
 
 

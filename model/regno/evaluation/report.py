@@ -16,7 +16,7 @@ from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split
 from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
 from model.regno.evaluation import metrics
-from model.regno.evaluation.bootstrap import Interval
+from model.regno.evaluation.bootstrap import Difference, Interval
 from model.regno.evaluation.comparison import Comparison
 from model.regno.evaluation.importance import Importance
 from model.regno.evaluation.parity import flips
@@ -36,6 +36,8 @@ _TEXT_FIELDS: Final = {
 # rows may be anything.
 LEAST_CLASS: Final = 30
 OTHERS: Final = f"(classes of fewer than {LEAST_CLASS} rows)"
+# The metrics by which the last doubling of a learning curve is judged.
+DOUBLING: Final = ("auc", "log_loss")
 _YEAR: Final = np.timedelta64(366, "D")
 _DOUBTFUL: Final = {
     LOOKALIKE: "Latin letters where Cyrillic ones are meant",
@@ -91,6 +93,30 @@ class Fold(Struct, frozen=True):
     metrics: dict[str, float]
 
 
+class LearningPoint(Struct, frozen=True):
+    """A model of so many training rows, and its metrics with 95 % intervals."""
+
+    rows: int
+    trees: int
+    metrics: dict[str, Interval]
+
+
+class LearningCurve(Struct, frozen=True):
+    """Models of ever more training rows, measured on the same rows; the last is of all.
+
+    `doubling` is the difference of the last to the one before it, with a paired bootstrap.
+    """
+
+    points: list[LearningPoint]
+    doubling: dict[str, Difference]
+
+    @property
+    def rising(self) -> bool:
+        """Whether the last doubling of the rows made the model better, and in nothing worse."""
+        verdicts = {self.doubling[name].verdict for name in DOUBLING}
+        return "better" in verdicts and "worse" not in verdicts
+
+
 class Search(Struct, frozen=True):
     """How parameters were found: trials on so many rows, with so many trees at most.
 
@@ -134,7 +160,8 @@ class Report(Struct, frozen=True):
     `calibration` is how the probabilities are calibrated, None if they are not, and `uncalibrated`
     the metrics of the probabilities before.
     `importances` are of all features, the one that matters most first.
-    `folds` are the windows of a cross-validation from old to new, none without one; `search` is how
+    `folds` are the windows of a cross-validation from old to new, none without one;
+    `learning_curve` are models of parts of the training rows, None without one; `search` is how
     the parameters were found, None if they were given.
     `refit`: the model was trained again on all rows after measuring. `commit` is that of the code,
     "" if it is not known, and `seconds` what the run took.
@@ -149,6 +176,7 @@ class Report(Struct, frozen=True):
     trees: Trees
     importances: list[Importance]
     folds: list[Fold]
+    learning_curve: LearningCurve | None
     search: Search | None
     refit: bool
     commit: str

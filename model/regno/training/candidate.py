@@ -24,7 +24,7 @@ from model.regno.model_file import manifest, vocabulary
 from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.scorer import RegnoScorer
-from model.regno.training import calibrators, folds
+from model.regno.training import calibrators, folds, learning_curve
 from model.regno.training.commit import commit
 from model.regno.training.learner import Learner
 from model.regno.training.measuring import Job, Measured, measure, trees_of
@@ -44,6 +44,7 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     Raises DataRefused, and OSError.
     """
     split = by_time(rows, job.learner.parameters.split)
+    learning_curve.check(job.learning_curve, len(split.train.labels))
     if job.study:
         job = _tuned(split, job, job.study)
     measured = _measured(split, job, folder / MODEL)
@@ -59,6 +60,7 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
         _report(measured, kept, split, job),
         importances=ranked,
         folds=folds.measured(rows, job, measured),
+        learning_curve=learning_curve.measured(split, job, measured),
         seconds=round(time.monotonic() - job.started, 1),
     )
     provenance = _provenance(kept, measured, split, made)._replace(calibration=calibration)
@@ -69,6 +71,8 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     (folder / plot.FILE_NAME).write_bytes(plot.reliability(made.reliability))
     shown = [each.feature for each in ranked[: importance.SHOWN]]
     (folder / importance.FILE_NAME).write_bytes(importance.beeswarm(shap, shown))
+    if made.learning_curve:
+        (folder / plot.LEARNING_CURVE).write_bytes(plot.learning_curve(made.learning_curve.points))
     (folder / REPORT_TEXT).write_text(render.report(made), encoding="utf-8")
     return made
 
@@ -145,6 +149,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         trees=trees,
         importances=[],
         folds=[],
+        learning_curve=None,
         search=job.search,
         refit=job.refit,
         commit=commit(),

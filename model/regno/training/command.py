@@ -26,7 +26,7 @@ from model.registry.ingest import ingest
 from model.regno.dataset.rows import Choices, LabelledRows
 from model.regno.dataset.weights import weights_of
 from model.regno.evaluation.labelled_file import Reading, read_file
-from model.regno.evaluation.report import Report, Source, spread
+from model.regno.evaluation.report import DOUBLING, Report, Source, spread
 from model.regno.request import FIELDS
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.regno.training import bundled, candidate, folds, parameters
@@ -93,6 +93,7 @@ def _train_on_file(options: Namespace, signals: SignalFlag, tracked_run: Tracked
             refit=options.refit,
             calibrate=options.calibrate,
             folds=options.folds,
+            learning_curve=options.learning_curve,
             trials=options.tune,
             study=study,
             started=started,
@@ -242,6 +243,10 @@ def _summary(made: Report, out: Path, seconds: float) -> None:
     if made.folds:
         means = [f"{name} {mean:.4f} ± {sd:.4f}" for name, (mean, sd) in spread(made.folds).items()]
         print(f"  {len(made.folds)} folds: {', '.join(means[1:])}")
+    if made.learning_curve:
+        of = made.learning_curve.doubling
+        shown = [f"{name} {of[name].difference:+.4f} ({of[name].verdict})" for name in DOUBLING]
+        print(f"  with all training rows instead of half of them: {', '.join(shown)}")
     if made.against:
         for name, measure in made.against.measures.items():
             interval = f"[{measure.low:+.4f}, {measure.high:+.4f}]"

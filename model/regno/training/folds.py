@@ -9,13 +9,12 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from model.errors import DataRefused, ModelRefused, ParametersRefused
+from model.errors import DataRefused, ParametersRefused
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split, SplitShares, by_time
 from model.regno.evaluation import metrics, report
 from model.regno.evaluation.report import Fold
-from model.regno.model_file.catboost_file import BinaryModel
-from model.regno.training.measuring import Job, Measured, measure, trees_of
+from model.regno.training.measuring import Job, Measured, trained
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -47,7 +46,7 @@ def measured(rows: LabelledRows, job: Job, newest: Measured) -> list[Fold]:
         part = job._replace(learner=job.learner._replace(run=run))
         try:
             split = _split(rows, order, job.folds - number, job.learner.parameters.split)
-            windows.append(_fold(split, _trained(split, part)))
+            windows.append(_fold(split, trained(split, part)))
         except DataRefused as error:
             raise DataRefused(f"fold {number} of {job.folds}: {error}") from error
     return [*windows, _fold(by_time(rows, job.learner.parameters.split), newest)]
@@ -58,15 +57,6 @@ def _split(rows: LabelledRows, order: Array, later: int, shares: SplitShares) ->
     held_out, validation = (round(len(order) * s) for s in (shares.held_out, shares.validation))
     kept = len(order) - later * held_out
     return by_time(rows.at(order[:kept]), SplitShares(validation / kept, held_out / kept))
-
-
-def _trained(split: Split, job: Job) -> Measured:
-    fitted = job.learner.fit_until_best(split.train, split.validation)
-    try:
-        model = BinaryModel(fitted)
-    except ModelRefused as reason:
-        raise DataRefused(f"the trained model can't be served: {reason}") from reason
-    return measure(model, trees_of(fitted, job.learner), split, job)
 
 
 def _fold(split: Split, of: Measured) -> Fold:

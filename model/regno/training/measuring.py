@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from catboost import CatBoostClassifier
 
+from model.errors import DataRefused, ModelRefused
 from model.regno.dataset.split import Split
 from model.regno.evaluation.report import Search, Source, Trees
 from model.regno.model_file.calibration import Calibration
@@ -23,7 +24,8 @@ class Job(NamedTuple):
 
     `refit`: the model that is kept is trained again on all rows, after measuring. `calibrate`
     is how probabilities are calibrated, if at all. `folds` is the number of windows that are
-    held out, one after the other. `trials` is how many trainings a search for parameters makes,
+    held out, one after the other. `learning_curve` is the number of points of a learning curve, 0
+    for none. `trials` is how many trainings a search for parameters makes,
     kept in the file `study` if there is one, and `search` how it went. `started` is when the run
     began, by the monotonic clock.
     """
@@ -34,6 +36,7 @@ class Job(NamedTuple):
     refit: bool = False
     calibrate: Method | None = None
     folds: int = 0
+    learning_curve: int = 0
     trials: int = 0
     study: Path | None = None
     search: Search | None = None
@@ -66,6 +69,16 @@ def measure(model: BinaryModel, trees: Trees, split: Split, job: Job) -> Measure
         calibration = calibrators.fit(job.calibrate, split.validation.labels, validation)
     calibrated = calibration.apply(positives) if calibration else positives
     return Measured(model, trees, validation, positives, calibrated, calibration)
+
+
+def trained(split: Split, job: Job) -> Measured:
+    """A model that is trained by a split and kept in no file. Raises DataRefused, and Exit."""
+    fitted = job.learner.fit_until_best(split.train, split.validation)
+    try:
+        model = BinaryModel(fitted)
+    except ModelRefused as reason:
+        raise DataRefused(f"the trained model can't be served: {reason}") from reason
+    return measure(model, trees_of(fitted, job.learner), split, job)
 
 
 def trees_of(fitted: CatBoostClassifier, learner: Learner) -> Trees:

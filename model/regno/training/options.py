@@ -26,7 +26,7 @@ The file has the ten fields of a reading and a label as columns, in any order; o
 are ignored. A label is 1 when the network's reading is the true one, else 0. Rows are split by
 time_check, whatever their order: the oldest train the model, the next ones determine when
 training stops, the newest measure the model. The output is regno.cbm, manifest.json,
-report.json, REPORT.md, reliability.png and shap.png.
+report.json, REPORT.md, reliability.png and shap.png, with --learning-curve learning_curve.png.
 The same rows, seed and parameters give the same predictions on the same kind of machine.
 
 With --models the new model is compared with the live one of that registry. --add makes it a
@@ -99,6 +99,14 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
         help="also measure N - 1 models of the past, each on the rows that followed it",
     )
     add(
+        "--learning-curve",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also measure models of a half, a quarter, … of the training rows, N points in all: "
+        "would more rows help?",
+    )
+    add(
         "--tune",
         type=int,
         default=0,
@@ -142,7 +150,8 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.data:
         return _contradiction_with_file(options)
     of_data = (
-        *("label", "skip_bad", "parameters", "without", "refit", "calibrate", "folds", "tune"),
+        *("label", "skip_bad", "parameters", "without", "refit", "calibrate"),
+        *("folds", "learning_curve", "tune"),
         *("positive", "weights", "sep", "encoding", "decimal", "dates", "sheet"),
         *("against", "positive_class", "models", "add", "name", "cache"),
     )
@@ -158,6 +167,9 @@ def _senseless_number(options: argparse.Namespace) -> str:
         f"--seed must be from 0 to {HIGHEST_SEED}": not 0 <= options.seed <= HIGHEST_SEED,
         "--folds must be at least 2: one is the measurement that every run makes": (
             options.folds < 0 or options.folds == 1
+        ),
+        "--learning-curve must be at least 2: the last point is the model itself": (
+            options.learning_curve < 0 or options.learning_curve == 1
         ),
         "--tune must not be negative": options.tune < 0,
     }
