@@ -20,10 +20,10 @@ _MODULES = {
 
 def test_no_assertion_and_no_test_passes_whatever_happens() -> None:
     sources = Sources(_MODULES)
-    found = [
+    result = [
         f"{module}:{line}: {what}" for module in _MODULES for line, what in sources.faults(module)
     ]
-    assert found == []
+    assert result == []
     assert len(_MODULES) > 100
 
 
@@ -47,22 +47,22 @@ def _faults(body: str, helpers: str = "") -> list[str]:
     "body",
     [
         "pass",
-        "if found: assert found == 1",
+        "if ready: assert ready == 1",
         "for item in items: assert item",
         "for item in [*items]: assert item",
         "for item in {**{}}: assert item",
         "while waits(): assert True",
-        "def inner(): assert found",
-        "try: pass\nexcept OSError: assert found",
-        "match found:\n    case 1: assert found\n    case _: pass",
+        "def inner(): assert ready",
+        "try: pass\nexcept OSError: assert ready",
+        "match ready:\n    case 1: assert ready\n    case _: pass",
         "helper()",
         "with helper(): pass",
-        "if found: return\nassert found == 1",
-        "if found: pass\nelse: return None\nassert found == 1",
-        "with opened(): return\nassert found",
-        "for item in items: return\nassert found",
-        "try: pass\nexcept OSError: return\nassert found",
-        "match found:\n    case 1: return\nassert found",
+        "if ready: return\nassert ready == 1",
+        "if ready: pass\nelse: return None\nassert ready == 1",
+        "with opened(): return\nassert ready",
+        "for item in items: return\nassert ready",
+        "try: pass\nexcept OSError: return\nassert ready",
+        "match ready:\n    case 1: return\nassert ready",
         "for item in (1, 2):\n    if item == 1: continue\n    assert item",
         "for item in (1, 2):\n    if item == 1: break\n    assert item",
         "assert all(item for item in items)",
@@ -70,7 +70,7 @@ def _faults(body: str, helpers: str = "") -> list[str]:
     ],
 )
 def test_a_test_that_may_check_nothing_is_found(body: str) -> None:
-    assert _faults(body, "def helper():\n    if found: assert found") == [
+    assert _faults(body, "def helper():\n    if ready: assert ready") == [
         "test_it can pass without a check"
     ]
 
@@ -78,8 +78,8 @@ def test_a_test_that_may_check_nothing_is_found(body: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        "assert found",
-        "if found: assert found == 1\nelse: assert other",
+        "assert ready",
+        "if ready: assert ready == 1\nelse: assert other",
         "for item in (1, 2): assert item",
         "for item in nonempty(items).items(): assert item",
         "items = {'a': 1}\nfor item in items.values(): assert item",
@@ -88,19 +88,19 @@ def test_a_test_that_may_check_nothing_is_found(body: str) -> None:
         "subprocess.run(['true'], check=True)",
         "helper()",
         "pool.map(helper, items)",
-        "match found:\n    case 1: assert found\n    case _: assert other",
-        "assert found\nif found: return\nassert other",
-        "if found:\n    assert other\n    return\nassert found",
-        "if found: return helper()\nassert found",
-        "def other():\n    return 1\nassert found",
-        "for item in items:\n    if item: break\nassert found",
-        "if found: pytest.skip('none')\nassert found",
+        "match ready:\n    case 1: assert ready\n    case _: assert other",
+        "assert ready\nif ready: return\nassert other",
+        "if ready:\n    assert other\n    return\nassert ready",
+        "if ready: return helper()\nassert ready",
+        "def other():\n    return 1\nassert ready",
+        "for item in items:\n    if item: break\nassert ready",
+        "if ready: pytest.skip('none')\nassert ready",
         "assert all(item for item in (1, 2))",
         "assert any(item for item in items)",
     ],
 )
 def test_a_test_that_checks_for_certain_is_none(body: str) -> None:
-    assert _faults(body, "def inner():\n    assert found\ndef helper():\n    inner()") == []
+    assert _faults(body, "def inner():\n    assert ready\ndef helper():\n    inner()") == []
 
 
 def test_a_conditional_expression_is_no_assertion() -> None:

@@ -15,6 +15,7 @@ import pytest
 from model.regno import BUNDLED
 from tests.support import packages
 from tests.support.labelled import TINY, labelled, write
+from tests.support.messages import mentions, states
 from tests.support.paths import ROOT
 from tests.support.server import environment
 from tests.support.tables import as_csv, read, samples
@@ -80,41 +81,36 @@ def test_training_names_the_packages_that_it_lacks(
 ) -> None:
     done = _train(tmp_path, installed)
     assert (done.returncode, done.stdout) == (69, "")
-    assert done.stderr.startswith(f"python -m model.train: {missing} not installed: ")
-    assert done.stderr.endswith("run make setup, or pip install 'plate-scoring[train]'\n")
+    remedies = ("make setup", "pip install 'plate-scoring[train]'")
+    assert states(done.stderr, f"python -m model.train: {missing} ", "not installed", *remedies)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
-    [
-        (("model.simulate", "none/rows.csv"), "none/rows.csv: No such file or directory"),
-        (("model.golden", "none/golden.jsonl"), "none/golden.jsonl: No such file or directory"),
-    ],
+    ("module", "path"), [("model.simulate", "none/rows.csv"), ("model.golden", "none/golden.jsonl")]
 )
-def test_what_cannot_be_written_ends_in_a_line(
-    command: tuple[str, str], message: str, tmp_path: Path
-) -> None:
-    done = packages.run(tmp_path, packages.locked(), *command)
+def test_what_cannot_be_written_ends_in_a_line(module: str, path: str, tmp_path: Path) -> None:
+    done = packages.run(tmp_path, packages.locked(), module, path)
     assert (done.returncode, done.stdout) == (73, "")
-    assert done.stderr == f"python -m {command[0]}: {message}\n"
+    (line,) = done.stderr.splitlines()
+    assert states(line, f"python -m {module}: {path}: ", "No such file or directory")
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "facts"),
     [
-        (("--rows", "-1"), "--rows and --seed must not be negative"),
-        (("--seed", "-1"), "--rows and --seed must not be negative"),
-        (("--label", "direction"), "direction is a field of the reading and can't be the label"),
+        (("--rows", "-1"), ("--rows", "negative")),
+        (("--seed", "-1"), ("--seed", "negative")),
+        (("--label", "direction"), ("direction", "field", "label")),
     ],
 )
 def test_simulating_refuses_what_makes_no_sense(
-    options: tuple[str, str], message: str, tmp_path: Path
+    options: tuple[str, str], facts: tuple[str, ...], tmp_path: Path
 ) -> None:
     out = tmp_path / "rows.csv"
     done = packages.run(tmp_path, packages.locked(), "model.simulate", out, *options)
     assert done.returncode == 2
-    assert message in done.stderr
+    assert mentions(done.stderr, *facts)
     assert not out.exists()
 
 
@@ -242,7 +238,7 @@ def test_commands_end_silently_when_nobody_reads_their_output(
 
 
 def _printed(page: Path) -> list[list[str]]:
-    """The words of each `python -m` command of a page, in its blocks and in its lines."""
+    """The arguments of each `python -m` command of a page, in its blocks and in its lines."""
     text = page.read_text(encoding="utf-8")
     lines = [
         line
@@ -250,16 +246,18 @@ def _printed(page: Path) -> list[list[str]]:
         for line in block.replace("\\\n", " ").splitlines()
         if "python -m " in line
     ]
-    lines += [" ".join(found.split()) for found in _IN_A_LINE.findall(_IN_A_BLOCK.sub("", text))]
+    lines += [
+        " ".join(example.split()) for example in _IN_A_LINE.findall(_IN_A_BLOCK.sub("", text))
+    ]
     return [shlex.split(line.partition("python -m ")[2], comments=True) for line in lines]
 
 
 _PRINTED = sorted(
     {
-        (page.relative_to(ROOT).as_posix(), shlex.join(words))
+        (page.relative_to(ROOT).as_posix(), shlex.join(arguments))
         for page in PAGES
-        for words in _printed(page)
-        if words[0].partition(".")[0] in ROOMS
+        for arguments in _printed(page)
+        if arguments[0].partition(".")[0] in ROOMS
     }
 )
 
@@ -278,8 +276,8 @@ def _help(*command: str) -> set[str]:
     return set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", done.stdout))
 
 
-def _options(words: list[str]) -> set[str]:
-    return {word for word in words if re.match("--?[a-z]", word)}
+def _options(arguments: list[str]) -> set[str]:
+    return {each for each in arguments if re.match("--?[a-z]", each)}
 
 
 def test_there_are_printed_commands_to_look_at() -> None:
@@ -290,11 +288,11 @@ def test_there_are_printed_commands_to_look_at() -> None:
 @pytest.mark.parametrize(("page", "command"), _PRINTED)
 def test_printed_commands_exist_with_their_options(page: str, command: str) -> None:
     command, _, for_gunicorn = command.partition(" -- ")
-    module, *words = shlex.split(command)
+    module, *arguments = shlex.split(command)
     known = _help(module)
-    if module == "model.registry" and words:
-        known = _help(module, words[0])
-    assert _options(words) <= known, page
+    if module == "model.registry" and arguments:
+        known = _help(module, arguments[0])
+    assert _options(arguments) <= known, page
     assert _options(shlex.split(for_gunicorn)) <= _help("gunicorn"), page
 
 
@@ -306,15 +304,15 @@ def test_a_page_with_commands_says_which_python_is_meant(page: str) -> None:
 def _block(page: str, beginning: str) -> str:
     """The block of a page whose first line begins so."""
     blocks = _IN_A_BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
-    (found,) = [block for block in blocks if block.startswith(beginning)]
-    return str(found)
+    (example,) = [block for block in blocks if block.startswith(beginning)]
+    return str(example)
 
 
 def _line(page: str, beginning: str) -> str:
     """The command of a page's text that begins so."""
     lines = _IN_A_LINE.findall((ROOT / page).read_text(encoding="utf-8"))
-    (found,) = [line for line in lines if line.startswith(beginning)]
-    return str(found)
+    (example,) = [line for line in lines if line.startswith(beginning)]
+    return str(example)
 
 
 def _typed(folder: Path, commands: str) -> str:

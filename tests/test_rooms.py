@@ -60,12 +60,12 @@ def test_importing_all_of_a_package_starts_nothing(package: str, tmp_path: Path)
     ]
     assert len(names) > 10
     (tmp_path / "whole_room.py").write_text("".join(f"import {name}\n" for name in names))
-    found = _import("whole_room", tmp_path)
-    assert found["threads"] == ["MainThread"]
-    assert found["changed"] == {}
-    assert found["lost"] == []
-    assert found["children"].strip() == ""
-    assert found["files"] in ([], ["__pycache__"])
+    effects = _import("whole_room", tmp_path)
+    assert effects["threads"] == ["MainThread"]
+    assert effects["changed"] == {}
+    assert effects["lost"] == []
+    assert effects["children"].strip() == ""
+    assert effects["files"] in ([], ["__pycache__"])
 
 
 def _import(name: str, folder: Path) -> dict[str, Any]:
@@ -79,8 +79,8 @@ def _import(name: str, folder: Path) -> dict[str, Any]:
         check=True,
     )
     assert ran.stderr == ""
-    found: dict[str, Any] = json.loads(ran.stdout)  # nothing else was printed
-    return found
+    effects: dict[str, Any] = json.loads(ran.stdout)  # nothing else was printed
+    return effects
 
 
 _ENVIRONMENT = {"environ", "environb", "getenv", "putenv"}
@@ -142,13 +142,13 @@ def test_every_module_says_what_it_is(path: Path) -> None:
 
 
 def _imports(path: Path) -> set[str]:
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+            names.add(node.module)
+    return names
 
 
 _PUBLIC = {

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from service.config import files as atomic
 from service.config.settings import load
 from service.http.key_sources import entries_of_file
-from tests.support.messages import states
+from tests.support.messages import mentions, states
 from tests.support.paths import ROOT
 from tests.support.vacuous import nonempty
 
@@ -95,10 +95,9 @@ def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path) -> None
     first = contents(tmp_path)
     again = make(tmp_path)
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout.splitlines() == [
-        f"Kept: {tmp_path}/.env, which has all settings",
-        f"Kept: {', '.join(sorted(_SECRETS - {_CREDENTIALS}))}. ARGS='--only NAME' makes one anew",
-    ]
+    settings, secrets = again.stdout.splitlines()
+    assert states(settings, "Kept: ", f"{tmp_path}/.env", "all settings")
+    assert states(secrets, "Kept: ", ", ".join(sorted(_SECRETS - {_CREDENTIALS})), "--only NAME")
     assert contents(tmp_path) == first
     missing = [tmp_path / ".env", tmp_path / "secrets/metrics_token"]
     for path in missing:
@@ -157,7 +156,7 @@ def test_one_secret_is_made_anew(name: str, changed: set[str], tmp_path: Path) -
     first = contents(tmp_path)
     renewed = make(tmp_path, "--only", name)
     assert (renewed.returncode, renewed.stderr) == (0, "")
-    assert "To bring it into force: docker compose " in renewed.stdout.splitlines()[-1]
+    assert "docker compose " in renewed.stdout.splitlines()[-1]
     second = contents(tmp_path)
     assert {path.name for path in first if first[path] != second[path]} == changed
     assert backups(tmp_path) == {path.name: first[path] for path in first if path.name in changed}
@@ -217,9 +216,9 @@ def test_a_dotenv_of_an_older_version_gets_what_it_lacks_and_nothing_else(tmp_pa
     assert load({}, tmp_path / ".env") == before
     assert {added[name] for name in ("SCORING_API_KEYS_FILE", "SCORING_ADMINS")} == {""}
     (line,) = [line for line in merged.stdout.splitlines() if line.startswith("Added to ")]
-    assert line.startswith(f"Added to {tmp_path}/.env, with their defaults: SCORING_HOST, ")
+    assert states(line, f"Added to {tmp_path}/.env", "defaults: SCORING_HOST, ")
     assert mode(tmp_path / ".env") == 0o600
-    assert "which has all settings" in make(tmp_path).stdout
+    assert mentions(make(tmp_path).stdout, f"{tmp_path}/.env", "all settings")
 
 
 @pytest.mark.parametrize("name", [".env", "secrets/api_keys", "secrets/edge", "secrets"])
@@ -263,7 +262,7 @@ def test_a_folder_that_all_may_write_to_is_no_place_for_secrets(tmp_path: Path) 
     (tmp_path / "open").chmod(0o777)
     refused = make(tmp_path / "open")
     assert refused.returncode == 73
-    assert "is open to all for writing" in refused.stderr
+    assert states(refused.stderr, f"{tmp_path}/open ", "open to all", "writing")
     assert list((tmp_path / "open").iterdir()) == []
 
 
@@ -282,10 +281,10 @@ def test_what_is_found_open_is_closed(tmp_path: Path) -> None:
     ):
         (tmp_path / path).chmod(rights)
     assert make(tmp_path).returncode == 0
-    found = [
+    modes = [
         mode(tmp_path / name) for name in (".env", "secrets/api_keys", "secrets/metrics_token")
     ]
-    assert found == [0o600, 0o644, 0o440]
+    assert modes == [0o600, 0o644, 0o440]
 
 
 def test_all_in_the_folder_of_secrets_is_closed_and_so_are_backups(tmp_path: Path) -> None:
@@ -323,7 +322,7 @@ def test_what_others_could_read_is_named_once(tmp_path: Path) -> None:
     (tmp_path / "second").unlink()
     (first, *_) = make(tmp_path).stdout.splitlines()
     begin, _, names = first.partition(": ")
-    assert begin == "Open to others until now, renew what is in them"
+    assert states(begin, "Open to others ", "renew")
     shown = (".env", *(f"secrets/{name}" for name in _SECRETS - {"api_keys"}))
     assert set(names.split(", ")) == {str(tmp_path / name) for name in shown}
     assert "Open to others" not in make(tmp_path).stdout
@@ -405,7 +404,7 @@ def test_make_env_makes_certificates_to_try_with_and_replaces_no_others(tmp_path
     assert "Made" not in again.stdout
     # One of the test authority is renewed with it.
     (tmp_path / "build/certs/server.key").unlink()
-    assert f"Made: {edge}/server.crt, to try with" in made_by_make(tmp_path).stdout
+    assert mentions(made_by_make(tmp_path).stdout, f"Made: {edge}/server.crt")
     renewed = {path.name: path.read_text() for path in edge.iterdir()}
     assert {name for name in renewed if renewed[name] != certificates[name]} == {
         "server.crt", "server.key",

@@ -15,6 +15,7 @@ from model.regno import RegnoScorer
 from model.regno.request import from_fields
 from tests.support.echo import Echo
 from tests.support.edge import Edge, edge_before, exchange, raw
+from tests.support.messages import mentions
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually
 from tests.support.strategies import VALID
@@ -72,7 +73,8 @@ def test_refusals_of_the_service_pass_as_they_are(edge: Edge) -> None:
 )
 def test_operators_reach_the_model(method: str, path: str, edge: Edge) -> None:
     reply = edge.ask(method, path)
-    assert (reply.status, reply.json()["body"]) == (403, "this key has no admin rights")
+    assert reply.status == 403
+    assert mentions(reply.json()["body"], "key", "admin")
     assert edge.ask(method, path, headers={"x-api-key": "wrong"}).status == 401
 
 

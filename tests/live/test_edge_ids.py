@@ -151,8 +151,8 @@ def test_plates_in_any_form_are_no_ids_and_usual_ids_are_kept(trusting: Edge) ->
 def _kept(given_ids: Sequence[str], edge: Edge) -> dict[str, bool]:
     """Which ids are kept; several are sent at a time."""
     with ThreadPoolExecutor(8) as pool:
-        found = pool.map(partial(_is_kept, edge=edge), given_ids)
-        return dict(zip(given_ids, found, strict=True))
+        kept = pool.map(partial(_is_kept, edge=edge), given_ids)
+        return dict(zip(given_ids, kept, strict=True))
 
 
 def _is_kept(given_id: str, edge: Edge) -> bool:

@@ -1,4 +1,4 @@
-"""What nginx says itself: refusals in the service's words, and logs without a client's."""
+"""Replies that nginx itself makes: the service's messages, and logs without a client's text."""
 
 import os
 import pwd

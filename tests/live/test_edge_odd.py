@@ -52,13 +52,13 @@ def is_refused(status: int) -> bool:
 @pytest.mark.parametrize("odd", [*REFUSED, *READ], ids=lambda odd: odd.name)
 def test_each_has_its_right_answer_at_the_edge(odd: Odd, edge: Edge) -> None:
     with replies_to(connect(edge), passed_on(odd.data)) as replies:
-        found = replies.statuses(len(odd.edge))
-        if not found:  # an end without a reply, or a reset that took the reply with it
+        statuses = replies.statuses(len(odd.edge))
+        if not statuses:  # an end without a reply, or a reset that took the reply with it
             assert is_refused(odd.edge[0])
             return
-        for status, right in zip(nonempty(found), odd.edge, strict=True):
+        for status, right in zip(nonempty(statuses), odd.edge, strict=True):
             assert status == right or (is_refused(status) and is_refused(right))
-        if not is_refused(found[-1]) and not odd.closes:
+        if not is_refused(statuses[-1]) and not odd.closes:
             assert replies.goes_on()
 
 

@@ -18,10 +18,6 @@ def _failures(server: Server, part: str) -> float:
     return value(server, f'scoring_background_failures_total{{part="{part}"}}')
 
 
-def _messages(server: Server, words: str) -> list[str]:
-    return [line["message"] for line in server.log() if words in line.get("message", "")]
-
-
 def test_parts_that_fail_each_second_end_no_worker_and_no_other_part(tmp_path: Path) -> None:
     with started(tmp_path, "tests.support.failing:app") as server:
         pids = server.pids()
@@ -39,11 +35,9 @@ def test_parts_that_fail_each_second_end_no_worker_and_no_other_part(tmp_path: P
         assert server.pids() == pids
         assert server.stop() == 0
         for part in ("drift", "process", "reports"):
-            logged = _messages(
-                server, f"Background work fails in the part {part}: RuntimeError at "
-            )
+            logged = server.messages("Background work fails", f"part {part}: RuntimeError at ")
             assert len(logged) == 2, "once in each worker, not once a second"
-        assert len(_messages(server, "Uncaught RuntimeError at ")) == 2
+        assert len(server.messages("Uncaught RuntimeError at ")) == 2
         everything = server.output() + server.errors()
         assert PLATE not in everything
         assert KEY not in everything

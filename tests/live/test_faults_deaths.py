@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.live import started
+from tests.support.messages import states
 from tests.support.metrics import value
 from tests.support.planted import PLATE
 from tests.support.server import Server, eventually
@@ -16,10 +17,6 @@ pytestmark = pytest.mark.slow
 
 _APP = "tests.support.dying:app"
 _STARTS = "scoring_worker_starts_total"
-
-
-def _messages(server: Server, words: str) -> list[str]:
-    return [line["message"] for line in server.log() if words in line.get("message", "")]
 
 
 def _scores(server: Server) -> bool:
@@ -49,13 +46,9 @@ def test_a_server_whose_workers_never_begin_ends_and_says_why(
     finally:
         server.stop()
     (line,) = server.errors().splitlines()
-    served = "SCORING_MODEL: the bundled one; positive is class 1 of 0 and 1"
-    model = f"version regno-sim-a1233957 ({served})"
-    ended = (
-        f"Not started. 5 workers ended before they were ready to serve {model}, the last {cause}"
-    )
-    assert line.startswith(ended)
-    assert 5 <= len(_messages(server, "Booting worker")) <= 6
+    model = ("version regno-sim-a1233957 ", "SCORING_MODEL: the bundled one", "class 1 of 0 and 1")
+    assert states(line, "Not started. 5 workers ended ", *model, f"the last {cause}")
+    assert 5 <= len(server.messages("Booting worker")) <= 6
     assert PLATE not in server.errors() + server.output()
     assert "Traceback" not in server.errors() + server.output()
 
@@ -68,9 +61,8 @@ def test_a_server_that_none_can_serve_for_any_more_ends_and_says_why(tmp_path: P
             worker.kill()
         assert server.process.wait(60) == 70
         (line,) = server.errors().splitlines()
-        assert line.startswith("Stopped. ")
-        assert "workers ended before they were ready to serve version regno-sim-" in line
-        assert "the last with exit code 70: RuntimeError at " in line
+        facts = ("workers ended", "version regno-sim-", "exit code 70: RuntimeError at ")
+        assert states(line, "Stopped. ", *facts)
         assert PLATE not in server.errors() + server.output()
 
 
@@ -83,10 +75,10 @@ def test_a_failed_worker_start_is_retried_and_ends_no_serving_worker(
         (server.folder / "how").write_text(how)
         lives, dies = server.workers()
         dies.kill()
-        eventually(lambda: len(_messages(server, "Booting worker")) >= 8, "it is tried again")
+        eventually(lambda: len(server.messages("Booting worker")) >= 8, "it is tried again")
         assert _scores(server)
         server.process.send_signal(signal.SIGHUP)
-        eventually(lambda: len(_messages(server, "Booting worker")) >= 14, "and at a reload")
+        eventually(lambda: len(server.messages("Booting worker")) >= 14, "and at a reload")
         assert lives.is_running()
         assert _scores(server)
         (server.folder / "how").unlink()
@@ -94,7 +86,7 @@ def test_a_failed_worker_start_is_retried_and_ends_no_serving_worker(
         eventually(lambda: len(server.pids()) == 2, "the former is replaced")
         assert lives.pid not in server.pids()
         assert server.stop() == 0
-        assert _messages(server, "Workers keep dying")
+        assert server.messages("Workers keep dying")
         assert PLATE not in server.errors() + server.output()
 
 
@@ -103,7 +95,7 @@ def test_a_worker_that_hangs_as_it_starts_is_replaced(tmp_path: Path) -> None:
         eventually(lambda: value(server, _STARTS) == 2, "both have started")
         (server.folder / "how").write_text("hang")
         server.workers()[0].kill()
-        eventually(lambda: _messages(server, "is not ready after 2 s") != [], "it is ended")
+        eventually(lambda: bool(server.messages("not ready", "2 s")), "it is ended")
         (server.folder / "how").unlink()
         eventually(lambda: value(server, _STARTS) == 3, "another starts")
         assert _scores(server)
@@ -119,7 +111,7 @@ def test_workers_that_served_are_replaced_however_often_they_die(tmp_path: Path)
         assert _scores(server)
         assert server.stop() == 0
         # The first five at once, the others after pauses that grow.
-        pauses = [float(message.split()[-2]) for message in _messages(server, "Workers keep dying")]
+        pauses = [float(message.split()[-2]) for message in server.messages("Workers keep dying")]
         assert pauses == [0.2, 0.4, 0.8]
 
 

@@ -38,10 +38,10 @@ class Scrapes:
         with self._server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client:
             page = client.get("/metrics")
         assert page.status_code == 200, page.text
-        found = _counters(page)
-        assert found.keys() >= self._seen.keys()
-        assert {key: found[key] for key, n in self._seen.items() if found[key] < n} == {}
-        self._seen = found
+        counters = _counters(page)
+        assert counters.keys() >= self._seen.keys()
+        assert {key: counters[key] for key, n in self._seen.items() if counters[key] < n} == {}
+        self._seen = counters
 
 
 def _counters(page: httpx.Response) -> Counts:

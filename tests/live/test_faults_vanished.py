@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.live import Connection, started, wait_until_all_answer
+from tests.support.messages import mentions
 from tests.support.metrics import GOOD, counted, send, up, value
 from tests.support.server import METRICS_TOKEN, Server, eventually
 from tests.support.strategies import VALID
@@ -28,10 +29,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def _folder(server: Server) -> Path:
     (folder,) = server.metrics_folders()
     return folder
-
-
-def _messages(server: Server, words: str) -> list[str]:
-    return [line["message"] for line in server.log() if words in line.get("message", "")]
 
 
 def _scores(server: Server) -> bool:
@@ -69,7 +66,7 @@ def test_without_the_folder_it_serves_and_makes_it_again_with_the_counts(server:
     eventually(lambda: _files_are_back(server, folder, names), "the files are made again")
     counted(server, begun + 1)
     assert value(server, "scoring_workers_configured") == 2
-    assert len(_messages(server, "The folder of the metrics was removed")) == 1
+    assert len(server.messages("folder of the metrics", "removed")) == 1
     assert folder.stat().st_mode & 0o777 == 0o700
     assert server.stop() == 0
     assert not folder.exists()
@@ -84,7 +81,7 @@ def test_without_the_folder_new_workers_serve(server: Server) -> None:
             worker.kill()
         eventually(lambda: up(server) == ["0", "1"], "two serve again")
         assert _scores(server)
-        assert len(_messages(server, "The folder of the metrics was removed")) == times
+        assert len(server.messages("folder of the metrics", "removed")) == times
     shutil.rmtree(_folder(server))
     pids = server.pids()
     server.process.send_signal(signal.SIGHUP)
@@ -117,12 +114,12 @@ def test_while_the_folder_can_not_be_made_the_page_says_so_and_all_serve(server:
     folder.write_text("in the way")
     status, text = _page(server)
     assert status == 503
-    assert "the folder of the metrics was removed" in text
+    assert mentions(text, "folder of the metrics", "removed")
     first, _ = server.workers()
     first.kill()
     eventually(lambda: first.pid not in server.pids() and len(server.pids()) == 2, "replaced")
     eventually(
-        lambda: len(_messages(server, "Some metrics are missing")) == 1,
+        lambda: len(server.messages("metrics", "missing")) == 1,
         "the missing metrics are logged",
     )
     assert _scores(server)
@@ -130,5 +127,5 @@ def test_while_the_folder_can_not_be_made_the_page_says_so_and_all_serve(server:
     eventually(lambda: _page(server)[0] == 200, "the page is back")
     eventually(lambda: up(server) == ["0", "1"], "with both workers")
     assert server.stop() == 0
-    assert len(_messages(server, "Some metrics are missing")) == 1
+    assert len(server.messages("metrics", "missing")) == 1
     assert server.errors() == ""

@@ -85,8 +85,8 @@ def test_on_a_terminal_it_is_columns_with_colours_and_no_escape_of_a_clients(
     assert lost.endswith("\x1b[0m")
     assert " warning  GET     unmatched    404 " in lost
     assert any(re.search(r" info     gunicorn\.error: Booting worker", line) for line in lines)
-    (misspelt,) = [line for line in lines if "is not a setting" in line]
-    assert r"SCORING_X_\x1b[31m\u2028\x9b is not a setting" in misspelt
+    (misspelt,) = [line for line in lines if "not a setting" in line]
+    assert r"SCORING_X_\x1b[31m\u2028\x9b " in misspelt
     ours = re.sub(r"\x1b\[(?:33m|31m|0m)", "", "".join(lines))
     assert ours.isprintable()
 
@@ -103,7 +103,7 @@ def test_off_a_terminal_it_is_one_json_object_a_line_whatever_is_sent(tmp_path: 
     assert not re.search("[^ -~\n]", output)
     assert len(output.splitlines()) == output.count("\n")
     assert {"time", "level", "logger"} <= set.intersection(*map(set, server.log()))
-    assert any("is not a setting" in line.get("message", "") for line in server.log())
+    assert server.messages("not a setting")
 
 
 def test_workers_that_share_a_pipe_do_not_mix_their_lines(tmp_path: Path) -> None:

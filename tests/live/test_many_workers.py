@@ -103,8 +103,8 @@ def test_a_request_whose_body_is_awaited_is_in_flight(apart: tuple[Server, int])
 
     def in_flight() -> float:
         page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-        [found] = re.findall(r"^scoring_http_requests_in_flight (\S+)$", page, re.MULTILINE)
-        return float(found)
+        [value] = re.findall(r"^scoring_http_requests_in_flight (\S+)$", page, re.MULTILINE)
+        return float(value)
 
     with server.connect() as sock:
         sock.sendall(head(len(VALID)))

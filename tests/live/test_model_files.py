@@ -10,6 +10,7 @@ from catboost import CatBoostClassifier, Pool
 from model.regno import BUNDLED
 from model.regno.golden import example
 from tests.support import toys
+from tests.support.messages import mentions, states
 from tests.support.metrics import value
 from tests.support.paths import GOLDEN, lines
 from tests.support.registry import command
@@ -61,7 +62,7 @@ def test_a_registry_serves_the_class_that_was_named(tmp_path: Path) -> None:
         assert (state["classes"], state["positive_class"]) == (["b", "a"], "b")
         sure = [score["positive"] > 0.5 for score in _post(server, "/reg/", _ROWS)]
         log = server.output()
-    assert f"(SCORING_REGISTRY: {tmp_path / 'models'}; positive is class b of b and a) at " in log
+    assert mentions(log, f"SCORING_REGISTRY: {tmp_path / 'models'}", "class b of b and a")
     assert sure == [row["afts_regno_ai_score"] > 0.5 for row in _ROWS]
 
 
@@ -75,8 +76,8 @@ def test_a_model_that_cant_be_explained_scores_and_says_so_without_an_error(
         for _ in range(3):
             reply = client.post("/reg/explain", json=_ROWS[0])
             assert reply.status_code == 501
-            assert reply.json()["body"].startswith("this model can't be explained: its ")
-        assert client.get("/model").json()["body"]["unexplained"].startswith("its contributions ")
+            assert mentions(reply.json()["body"], "can't be explained", "contributions")
+        assert mentions(client.get("/model").json()["body"]["unexplained"], "contributions")
         counted = 'scoring_http_requests_total{key="example",method="POST",route="/reg/explain"'
         assert value(server, f'{counted},status="501"}}') == 3
         (worker,) = server.workers()
@@ -115,8 +116,7 @@ def test_a_manifest_that_is_wrong_ends_the_start_with_78_and_its_field(
     (tmp_path / "run").mkdir()
     ran = refused(tmp_path / "run", model=str(path))
     assert ran.returncode == 78
-    assert ran.stderr.startswith(f"Not started. SCORING_MODEL: {path} is refused: ")
-    assert field in ran.stderr
+    assert states(ran.stderr, f"Not started. SCORING_MODEL: {path} ", field)
     assert ran.stderr.rstrip("\n").isprintable()
     assert len(ran.stderr) < 1000
 
@@ -128,7 +128,7 @@ def test_a_manifest_nested_beyond_reading_ends_the_start_with_78(tmp_path: Path)
     ran = refused(tmp_path / "run", model=str(path))
     assert ran.returncode == 78
     place = tmp_path / "manifest.json"
-    assert f"its manifest {place} can't be read: nested too deeply" in ran.stderr
+    assert mentions(ran.stderr, f"manifest {place} can't be read", "nested")
 
 
 def test_an_older_manifest_is_served_as_before(tmp_path: Path) -> None:

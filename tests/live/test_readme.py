@@ -17,9 +17,9 @@ README = (ROOT / "README.md").read_text()
 
 def _block(language: str, after: int = 0) -> tuple[str, int]:
     """The first fenced block of a language, and where it ends."""
-    found = re.compile(rf"```{language}\n(.*?)```", re.DOTALL).search(README, after)
-    assert found, f"no {language} block"
-    return found[1], found.end()
+    match = re.compile(rf"```{language}\n(.*?)```", re.DOTALL).search(README, after)
+    assert match, f"no {language} block"
+    return match[1], match.end()
 
 
 def _call() -> tuple[str, str]:

@@ -32,7 +32,7 @@ def measurement(target: str = "service", round_: int = 0, **values: Any) -> Meas
 
 
 def ratio(measurements: list[Measurement], name: str) -> dict[str, Any]:
-    return next(found for found in summary.ratios(measurements) if found["name"] == name)
+    return next(result for result in summary.ratios(measurements) if result["name"] == name)
 
 
 # wrk
@@ -88,9 +88,9 @@ def test_a_ratio_is_taken_within_each_round() -> None:
         for number, pair in enumerate(pairs)
         for name, rps in zip(("service", "fastapi"), pair, strict=True)
     ]
-    found = ratio(measured, "rps service ÷ fastapi @16")
-    assert found["per_round"] == [2.0, 1.0, 3.0]
-    assert found["median"] == 2.0
+    result = ratio(measured, "rps service ÷ fastapi @16")
+    assert result["per_round"] == [2.0, 1.0, 3.0]
+    assert result["median"] == 2.0
 
 
 def test_latency_ratios_leave_out_other_loads() -> None:
@@ -114,8 +114,8 @@ def test_arrays_are_compared_with_the_best_rate_of_single_rows() -> None:
         measurement("nginx", connections=64, rps=9000.0),
         measurement(connections=4, rows=1000, rps=20.0),
     ]
-    found = ratio(measured, "rows/s in arrays of 1000 ÷ best single-row rps")
-    assert found["per_round"] == [40.0]
+    result = ratio(measured, "rows/s in arrays of 1000 ÷ best single-row rps")
+    assert result["per_round"] == [40.0]
 
 
 def test_arrays_are_compared_with_a_process_without_a_server() -> None:
@@ -123,8 +123,8 @@ def test_arrays_are_compared_with_a_process_without_a_server() -> None:
         measurement(workers=1, rows=1000, cpu_s_per_1000=20.0),
         measurement("columns", workers=1, rows=1000, cpu_s_per_1000=15.0),
     ]
-    found = ratio(measured, "CPU a row columns ÷ service in arrays of 1000")
-    assert (found["workers"], found["per_round"]) == (1, [0.75])
+    result = ratio(measured, "CPU a row columns ÷ service in arrays of 1000")
+    assert (result["workers"], result["per_round"]) == (1, [0.75])
 
 
 def test_other_numbers_of_workers_are_not_compared() -> None:
@@ -238,4 +238,4 @@ def test_a_quick_run_measures_every_target_without_errors(tmp_path: Path) -> Non
 
 
 def ratio_names(content: dict[str, Any]) -> set[str]:
-    return {found["name"] for found in content["ratios"]}
+    return {result["name"] for result in content["ratios"]}

@@ -37,5 +37,5 @@ def test_the_key_is_not_sent_to_an_untrusted_server(tmp_path: Path) -> None:
 
 def failures(folder: Path) -> dict[str, int]:
     (stage,) = written(folder)["stages"]
-    found: dict[str, int] = stage["failures"]
-    return found
+    counts: dict[str, int] = stage["failures"]
+    return counts

@@ -126,8 +126,8 @@ def test_plots_show_what_was_lost_once_it_can_no_longer_come() -> None:
     course = shape(Stage(4, 500.0, judged=True))
     stats = filled(3, 500)
     stats.at(3.0).sent += 100
-    found = [(row["failed"], row["p50"]) for row in evaluation.rows(stats, course, now=20)]
-    assert found == [(0, 2.0)] * 3 + [(500, 16_000)]
+    shown = [(row["failed"], row["p50"]) for row in evaluation.rows(stats, course, now=20)]
+    assert shown == [(0, 2.0)] * 3 + [(500, 16_000)]
     unsettled = evaluation.rows(stats, course, now=4)
     assert [row["failed"] for row in unsettled] == [0] * 4
 

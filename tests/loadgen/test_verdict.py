@@ -20,6 +20,7 @@ from loadgen.load.verdict import (
     is_over,
     overall,
 )
+from tests.support.messages import mentions
 
 LIMITS = limits.read()
 GENERATOR = GeneratorLimits(max_lateness_p99_ms=10, max_cpu=0.9)
@@ -179,19 +180,19 @@ def test_the_table_names_each_miss_and_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("golden", "models", "line"),
+    ("golden", "models", "facts"),
     [
-        (12, {"1": 120}, "Golden rows: 12 with the known score\n"),
-        (0, {"": 120}, "Golden rows: not checked, the service names no version\n"),
-        (0, {"2": 9, "1": 3}, "Golden rows: not checked, no score is known for version 1, 2\n"),
-        (0, {}, "Golden rows: not checked, no row was scored\n"),
+        (12, {"1": 120}, ("12 ", "known score")),
+        (0, {"": 120}, ("not checked", "no version")),
+        (0, {"2": 9, "1": 3}, ("not checked", "version 1, 2")),
+        (0, {}, ("not checked", "no row")),
     ],
 )
 def test_the_table_shows_why_golden_rows_were_not_checked(
-    golden: int, models: dict[str, int], line: str
+    golden: int, models: dict[str, int], facts: tuple[str, ...]
 ) -> None:
     finished = run(judged())._replace(golden=golden, models=models)
-    assert line in report.as_text(finished)
+    assert mentions(report.as_text(finished), "Golden rows: ", *facts)
     assert report.as_json(finished)["models"] == models
 
 
@@ -208,8 +209,8 @@ def test_a_stage_without_golden_rows_says_so_and_holds(
 ) -> None:
     result = judged(golden=golden, failures=failures)
     text = report.as_text(run(result))
-    (found,) = [one for one in text.splitlines() if "golden rows with another" in one]
-    assert " ".join(found.split()[5:]) == line
+    (shown,) = [one for one in text.splitlines() if "golden rows with another" in one]
+    assert " ".join(shown.split()[5:]) == line
     assert result.outcome is outcome
 
 
@@ -224,19 +225,19 @@ def test_the_json_has_no_value_of_what_was_not_checked(
 
 def test_the_table_shows_versions_when_they_changed() -> None:
     several = run(judged())._replace(models={"b": 1_200, "a": 300, "": 2})
-    assert "Replies by version of the model: none 2, a 300, b 1,200\n" in report.as_text(several)
+    assert mentions(report.as_text(several), "Replies by version", "none 2, a 300, b 1,200")
     assert "Replies by version" not in report.as_text(run(judged()))
 
 
 def test_the_table_shows_the_knee() -> None:
     text = report.as_text(run(*steps(500, 600, 300), seeks_knee=True))
-    assert "Greatest rate that held: 600 requests a second" in text
+    assert mentions(text, "Greatest rate", "600 requests a second")
 
 
 def test_the_json_holds_outcome_checks_and_percentiles() -> None:
     content = json.loads(json.dumps(report.as_json(run(judged(cpu=0.95)))))
     (stage,) = content["stages"]
-    assert content["outcome"] == "no verdict: the generator lagged"
+    assert mentions(content["outcome"], "no verdict", "generator")
     assert stage["latency_ms"]["p99"] == 12
     assert [check["name"] for check in stage["checks"] if check["holds"] is False] == [
         "generator's CPU, of a core"

@@ -12,6 +12,7 @@ from model import InvalidRequest, NotUtf8, TooManyRows
 from model.regno import Reading, RegnoScorer
 from model.request_decoder import NOT_A_ROW, NOT_ROWS
 from model.strict_json import NOT_JSON, REPEATED, TOO_DEEP
+from tests.support.messages import mentions, states
 from tests.support.strategies import VALID, mutations
 
 _decode = RegnoScorer.decoder(100)
@@ -108,15 +109,11 @@ def test_a_bad_row_leaves_its_neighbours_alone() -> None:
     bad = [{}, {**OBJECT, "direction": 2}, 7, None, "x", [], {**OBJECT, "time_check": 5}]
     rows = _rows(_bytes([OBJECT, *(row for fault in bad for row in (fault, OBJECT))]))
     assert rows[::2] == ["read"] * 8
-    assert rows[1::2] == [
-        "regno_recognize: is missing",
-        "direction: must be <= 1",
-        NOT_A_ROW,
-        NOT_A_ROW,
-        NOT_JSON,
-        NOT_A_ROW,
-        "time_check: not a readable time such as 2021-08-01 09:02:59",
-    ]
+    missing, direction, *others, time = rows[1::2]
+    assert states(missing, "regno_recognize: ", "missing")
+    assert states(direction, "direction: ", "1")
+    assert others == [NOT_A_ROW, NOT_A_ROW, NOT_JSON, NOT_A_ROW]
+    assert states(time, "time_check: ", "readable time")
 
 
 @pytest.mark.parametrize("value", [b"1e999", b"-1e999", b"NaN", b"Infinity", b"-Infinity"])
@@ -130,7 +127,7 @@ def test_an_infinite_number_spoils_its_own_row_only(value: bytes) -> None:
 @pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
 def test_a_number_that_is_none_within_a_list_names_the_field(value: bytes) -> None:
     body = _bytes({**OBJECT, "afts_regno_ai_char_scores": ["@"]}).replace(b'"@"', b"1, " + value)
-    assert str(_refusal(body)) == "afts_regno_ai_char_scores: must be a finite number"
+    assert states(str(_refusal(body)), "afts_regno_ai_char_scores: ", "finite number")
     assert _rows(b"[" + body + b"," + VALID + b"]")[1] == "read"
 
 
@@ -243,7 +240,8 @@ _ENCODINGS = (
 def test_another_encoding_is_said_to_be_one(body: bytes, encoding: str) -> None:
     fault = _refusal(body.decode().encode(encoding))
     assert isinstance(fault, NotUtf8)
-    assert (str(fault), fault.field, fault.kind) == ("the body is not UTF-8", "", "unreadable")
+    assert (fault.field, fault.kind) == ("", "unreadable")
+    assert mentions(str(fault), "body", "UTF-8")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from monitoring.alertmanager.settings import (
 from monitoring.alertmanager.settings import variable as named
 from tests.monitoring.tools import run
 from tests.support.example import example
+from tests.support.messages import states
 from tests.support.paths import ROOT
 from tests.support.server import environment
 from tests.support.vacuous import nonempty
@@ -118,14 +119,14 @@ def test_a_dotenv_that_is_no_text_stops_with_78_and_is_named(tmp_path: Path) -> 
     (tmp_path / ".env").write_bytes(b"ALERTMANAGER_ALLOW_NO_RECEIVER=\xff")
     stopped = _command(tmp_path, _WEBHOOK)
     assert (stopped.returncode, stopped.stdout) == (78, "")
-    assert stopped.stderr == ".env: it can't be read as UTF-8 text\n"
+    assert states(stopped.stderr, ".env: ", "UTF-8")
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "alertmanager.yml"
     stopped = _command(tmp_path, _WEBHOOK, "--output", str(path))
     assert (stopped.returncode, stopped.stdout) == (73, "")
-    assert stopped.stderr == f"{path}: can't be written: No such file or directory\n"
+    assert states(stopped.stderr, f"{path}: ", "No such file or directory")
 
 
 _BAD: Final[list[tuple[dict[str, str], str, str]]] = [
@@ -182,14 +183,14 @@ def test_a_bad_setting_is_named_without_its_value(
 
 
 def test_a_token_without_an_address_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"WEBHOOK_TOKEN_FILE: .*WEBHOOK_URL is not set"):
+    with pytest.raises(SettingsError, match=r"WEBHOOK_TOKEN_FILE: .*WEBHOOK_URL "):
         load(_MAIL | _TOKEN, Path("none.env"))
 
 
 def test_an_address_from_a_file_that_is_none_names_the_file_variable(tmp_path: Path) -> None:
     path = tmp_path / "url"
     path.write_text("bell.example")
-    with pytest.raises(SettingsError, match="WEBHOOK_URL_FILE: is no http:// or https://"):
+    with pytest.raises(SettingsError, match=r"WEBHOOK_URL_FILE: .*http://.*https://"):
         load({"ALERTMANAGER_WEBHOOK_URL_FILE": str(path)}, Path("none.env"))
 
 
@@ -197,7 +198,7 @@ def test_the_command_stops_with_78_writes_nothing_and_names_the_variable(tmp_pat
     path = tmp_path / "alertmanager.yml"
     stopped = _command(tmp_path, {}, "--output", str(path))
     assert (stopped.returncode, stopped.stdout) == (78, "")
-    assert stopped.stderr.startswith("ALERTMANAGER_WEBHOOK_URL: there is no receiver")
+    assert states(stopped.stderr, "ALERTMANAGER_WEBHOOK_URL: ", "no receiver")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,21 +214,21 @@ def test_a_former_name_is_accepted_and_the_new_one_named(tmp_path: Path) -> None
         0,
         "operators",
     )
-    assert made.stderr == "ALERTMANAGER_NOBODY: it is now called ALERTMANAGER_ALLOW_NO_RECEIVER\n"
+    assert states(made.stderr, "ALERTMANAGER_NOBODY: ", "ALERTMANAGER_ALLOW_NO_RECEIVER")
     both = {"ALERTMANAGER_NOBODY": "true", "ALERTMANAGER_ALLOW_NO_RECEIVER": "false"}
     assert _command(tmp_path, both).returncode == 78
 
 
 @pytest.mark.parametrize("name", ["ALLOW_NO_RECEIVER", "SMTP_TLS"])
 def test_a_truth_value_that_is_none_is_named(name: str) -> None:
-    with pytest.raises(SettingsError, match=rf"^ALERTMANAGER_{name}: is neither"):
+    with pytest.raises(SettingsError, match=rf"^ALERTMANAGER_{name}: "):
         _made(**_WEBHOOK, **{f"ALERTMANAGER_{name}": "perhaps"})
 
 
 def test_a_misspelt_variable_is_named(tmp_path: Path) -> None:
     made = _command(tmp_path, _WEBHOOK | {"ALERTMANAGER_EMIAL_TO": "a@b"})
     assert made.returncode == 0
-    assert made.stderr == "ALERTMANAGER_EMIAL_TO: no such setting; it is ignored\n"
+    assert states(made.stderr, "ALERTMANAGER_EMIAL_TO: ", "ignored")
     assert unknown_variables(_WEBHOOK, Path("none.env")) == []
 
 
@@ -241,8 +242,8 @@ def test_pages_go_out_before_tickets_and_both_to_the_operators(tmp_path: Path) -
     path.write_text(yaml.safe_dump(_made(**_WEBHOOK)))
     for severity in ("page", "ticket"):
         label = f"severity={severity}"
-        found = run("amtool", "config", "routes", "test", f"--config.file={path}", label)
-        assert found.stdout.split() == ["operators"]
+        routed = run("amtool", "config", "routes", "test", f"--config.file={path}", label)
+        assert routed.stdout.split() == ["operators"]
     page, ticket = _made(**_WEBHOOK)["route"]["routes"]
     assert (page["group_wait"], page["repeat_interval"]) == ("10s", "1h")
     assert (ticket["group_wait"], ticket["repeat_interval"]) == ("5m", "24h")

@@ -115,8 +115,8 @@ def test_ids_titles_and_references_are_unique(name: str) -> None:
 
 
 def _panel(name: str, title: str) -> dict[str, Any]:
-    [found] = [p for p in dashboards.panels(dashboards.load(name)) if p["title"] == title]
-    return found
+    [panel] = [p for p in dashboards.panels(dashboards.load(name)) if p["title"] == title]
+    return panel
 
 
 def test_no_two_statuses_have_one_colour() -> None:

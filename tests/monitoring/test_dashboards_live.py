@@ -90,9 +90,9 @@ def numbers(data: Any) -> list[float]:
 
 @pytest.mark.parametrize(("name", "query"), QUERIES, ids=IDS)
 def test_a_query_returns_data(loaded: Loaded, name: str, query: Query) -> None:
-    found = numbers(answer(loaded, name, query))
-    assert found
-    assert all(math.isfinite(number) for number in found)
+    values = numbers(answer(loaded, name, query))
+    assert values
+    assert all(math.isfinite(number) for number in values)
 
 
 @pytest.mark.parametrize("name", dashboards.names())
@@ -117,8 +117,8 @@ def test_variables_offer_what_there_is(loaded: Loaded) -> None:
 
 
 def _variables(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = dashboards.load(name)["templating"]["list"]
-    return found
+    variables: list[dict[str, Any]] = dashboards.load(name)["templating"]["list"]
+    return variables
 
 
 def labels(loaded: Loaded, name: str, title: str, label: str) -> set[str]:
@@ -257,9 +257,9 @@ def _corners(panel: dict[str, Any]) -> tuple[int, int, int, int]:
 def test_the_page_can_be_opened_by_itself(pictures: dict[str, draw.Drawn]) -> None:
     folder = pictures["service"].picture.parent
     page = (folder / "service.html").read_text()
-    found = re.search(r"window\.screenshot = (.*);</script>", page)
-    assert found
-    assert json.loads(found[1])["dashboard"] == dashboards.load("service")
+    match = re.search(r"window\.screenshot = (.*);</script>", page)
+    assert match
+    assert json.loads(match[1])["dashboard"] == dashboards.load("service")
     assert {path.name for path in folder.iterdir()} == {
         *("page.js", "page.css"),
         *(f"{name}.{kind}" for name in dashboards.names() for kind in ("html", "png")),

@@ -145,7 +145,7 @@ def test_promtool_proves_the_rules(path: Path) -> None:
 
 
 def _cases() -> dict[str, set[str]]:
-    """What is tested of each alert: the words after its name in the tests' names."""
+    """What is tested of each alert: the second part of its tests' names."""
     cases: dict[str, set[str]] = {}
     for path in _TESTS:
         for test in yaml.safe_load(path.read_text("utf-8"))["tests"]:
@@ -160,9 +160,9 @@ def _cases() -> dict[str, set[str]]:
 
 
 def _agrees(test: dict[str, Any], alert: str, case: str) -> None:
-    """A test's last look at its alert must find what its name says."""
-    looks = [look for look in test["alert_rule_test"] if look["alertname"] == alert]
-    assert bool(looks[-1]["exp_alerts"]) == (case == "fires"), test["name"]
+    """The last check of a test must expect the alert if the test's name says that it fires."""
+    checks = [check for check in test["alert_rule_test"] if check["alertname"] == alert]
+    assert bool(checks[-1]["exp_alerts"]) == (case == "fires"), test["name"]
 
 
 def test_every_alert_has_a_quiet_a_firing_and_a_tempting_case() -> None:

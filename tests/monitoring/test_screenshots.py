@@ -33,8 +33,8 @@ def test_a_dashboard_is_drawn_with_data_of_a_short_load(tmp_path: Path) -> None:
 def test_help_says_what_it_does() -> None:
     done = screenshots("--help")
     assert done.returncode == 0
-    for word in ("--out", "--seconds", "--rate", "dashboards"):
-        assert word in done.stdout
+    for argument in ("--out", "--seconds", "--rate", "dashboards"):
+        assert argument in done.stdout
 
 
 def test_a_dashboard_that_is_not_there_is_named() -> None:

@@ -55,8 +55,8 @@ def schema_errors(files: Iterable[Path]) -> list[str]:
     """
     folder = npm.installed(_SCHEMA)
     paths = [str(path.resolve()) for path in files]
-    found: dict[str, list[str]] = json.loads(npm.run_node(folder, "check.mjs", *paths))
-    return [f"{Path(path).name}: {error}" for path, errors in found.items() for error in errors]
+    by_file: dict[str, list[str]] = json.loads(npm.run_node(folder, "check.mjs", *paths))
+    return [f"{Path(path).name}: {error}" for path, errors in by_file.items() for error in errors]
 
 
 def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -94,8 +94,8 @@ def values(variable: Mapping[str, Any], prometheus: Prometheus, span: Span) -> l
         return prometheus.label_values(match["label"], match["selector"], span)
     if match := _QUERY_RESULT.fullmatch(query):
         series = prometheus.at(match["expr"], span.end)["result"]
-        found = (re.search(variable["regex"].strip("/"), _text(one)) for one in series)
-        return sorted({match[1] for match in found if match})
+        matches = (re.search(variable["regex"].strip("/"), _text(one)) for one in series)
+        return sorted({one[1] for one in matches if one})
     raise ScreenshotError(f"{query}: neither label_values(selector, label) nor query_result(query)")
 
 
@@ -117,7 +117,7 @@ def _chosen(variable: Mapping[str, Any], offered: list[str]) -> Variable:
 
 def _escaped(value: str) -> str:
     """A value as a pattern inside a PromQL string, where each backslash is doubled."""
-    return re.sub(r"[\\$^*{}\[\]'+?.()|]", lambda found: rf"\\{found[0]}", value)
+    return re.sub(r"[\\$^*{}\[\]'+?.()|]", lambda match: rf"\\{match[0]}", value)
 
 
 def filled_in(expr: str, chosen: list[Variable], span: Span, scrape_seconds: float) -> str:
@@ -127,7 +127,7 @@ def filled_in(expr: str, chosen: list[Variable], span: Span, scrape_seconds: flo
     known = {variable.name: variable.value for variable in chosen}
     known["__rate_interval"] = f"{round(window)}s"
     known["__interval"] = f"{round(span.step)}s"
-    return re.sub(r"\$(\w+)", lambda found: known.get(found[1], found[0]), expr)
+    return re.sub(r"\$(\w+)", lambda match: known.get(match[1], match[0]), expr)
 
 
 def run(

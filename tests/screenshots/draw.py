@@ -144,8 +144,8 @@ def _shrink(picture: Path) -> None:
 
 def _chromium() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise ScreenshotError(
         "chromium is not installed (Debian: apt-get install chromium fonts-inter)"
     )

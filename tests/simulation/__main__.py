@@ -29,10 +29,10 @@ def _show(token: str, seed: int) -> int:
 
 
 def _show_many(processes: int, first: int, size: int) -> int:
-    found = play_on(processes, first, size, _say)
-    if found is not None:
-        _say(str(found))
-    return int(found is not None)
+    broken = play_on(processes, first, size, _say)
+    if broken is not None:
+        _say(str(broken))
+    return int(broken is not None)
 
 
 def main() -> int:

@@ -344,7 +344,7 @@ class Dialogue(Watcher):
             elif self._was_sent_before_the_stop(spec):
                 audit.breaks(f"{spec.name} was sent before the stop, and is never answered")
             elif spec.head_came is not None and self.closed:
-                audit.breaks(f"{spec.name} is ended without a word")
+                audit.breaks(f"{spec.name} is ended without a reply")
         self._check_read()
 
     def _was_sent_before_the_stop(self, spec: Spec) -> bool:

@@ -43,10 +43,10 @@ def play_on(processes: int, first: int, size: int, say: Callable[[str], object])
     with ProcessPoolExecutor(processes, get_context("spawn"), max_tasks_per_child=1) as pool:
         playing = {pool.submit(_play_chunk, *chunk): chunk for chunk in _chunks(first, size)}
         for played in as_completed(playing):
-            if (found := played.result()) is not None:
+            if (broken := played.result()) is not None:
                 for other in playing:
                     other.cancel()
-                return found
+                return broken
             done += playing[played][1]
             say(f"{done:,} schedules, {time.monotonic() - began:,.0f} s")
     return None

@@ -1,4 +1,4 @@
-"""The rules bite: each fault that is planted here is found by some schedule of a thousand."""
+"""Each fault that is planted here breaks a rule in some schedule of a thousand."""
 
 import re
 from collections.abc import Callable
@@ -132,7 +132,7 @@ def _has_no_time_for_bodies(check: Method) -> Method:
     return planted
 
 
-# Where it is planted, what, and what is found then.
+# Where it is planted, what, and the rule that it breaks.
 _FAULTS = (
     (Call, "too_late", _answers_late_rows_twice, "to nothing|is answered|counted again"),
     (Batcher, "_flush", _forgets_rows_beyond_a_batch, "waiting rows"),
@@ -143,7 +143,7 @@ _FAULTS = (
     (Site, "release", _gives_bytes_back_twice, "bytes of bodies"),
     (Admission, "check_single", _lets_rows_wait_for_ever, "past its deadline"),
     (Admission, "array", _lets_arrays_wait_for_ever, "past its deadline"),
-    (ScoringWorker, "_end", _does_not_wait_for_what_is_in_flight, "never answered|without a word"),
+    (ScoringWorker, "_end", _does_not_wait_for_what_is_in_flight, "never answered|without a reply"),
     (FairAcceptor, "close", _leaves_connected_clients_waiting, "there are places"),
     (Connection, "pause_writing", _writes_to_a_client_that_does_not_read, "reads no replies"),
     (
@@ -163,6 +163,6 @@ _FAULTS = (
 def test_a_fault_is_found(where: type, name: str, fault: Any, rule: str) -> None:
     real = getattr(where, name)
     with patch.object(where, name, wraps(real)(fault(real))):
-        found = play(0, _SIZE)
-    assert found is not None
-    assert re.search(rule, found.broken)
+        broken = play(0, _SIZE)
+    assert broken is not None
+    assert re.search(rule, broken.broken)

@@ -11,5 +11,5 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("first", range(0, 1000, _SIZE))
 def test_schedules_break_no_rule(first: int) -> None:
-    found = play(first, _SIZE)
-    assert found is None, str(found)
+    broken = play(first, _SIZE)
+    assert broken is None, str(broken)

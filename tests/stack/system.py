@@ -21,9 +21,9 @@ PROJECT: Final = "stack-test"
 
 def compose_binary() -> str:
     """Compose as a program: the one that the tests installed."""
-    found = shutil.which("docker-compose", path=f"{_BIN}:{os.environ['PATH']}")  # noqa: TID251
-    assert found, "docker-compose is not installed: make setup"
-    return found
+    path = shutil.which("docker-compose", path=f"{_BIN}:{os.environ['PATH']}")  # noqa: TID251
+    assert path, "docker-compose is not installed: make setup"
+    return path
 
 
 def configuration(dotenv: Path, *arguments: str) -> dict[str, Any]:

@@ -125,9 +125,9 @@ def test_grafana_has_the_dashboards_and_reaches_prometheus(system: System) -> No
     assert httpx.get(f"{url}/health").json()["database"] == "ok"
     assert httpx.get(f"{url}/search", auth=("admin", "admin")).status_code == 401
     admin = ("admin", system.secret("grafana_admin_password"))
-    found = {one["uid"] for one in httpx.get(f"{url}/search", auth=admin).json()}
+    uids = {one["uid"] for one in httpx.get(f"{url}/search", auth=admin).json()}
     files = (ROOT / "monitoring/grafana/dashboards").glob("*.json")
-    assert found == {json.loads(file.read_text())["uid"] for file in files}
+    assert uids == {json.loads(file.read_text())["uid"] for file in files}
     reply = httpx.get(f"{url}/datasources/proxy/api/v1/query?query=up", auth=admin)
     assert reply.json()["status"] == "success"
     # The data source is a plugin, a separate process: it can be missing while the server works.
@@ -269,8 +269,8 @@ def test_images_hold_what_they_need_only(system: System) -> None:
     assert rooms == {"model", "service"}
     assert [line for line in files if line.endswith(".cbm")] == ["/app/model/regno/regno.cbm"]
     for tool in ("gcc", "make", "git"):
-        found = system.engine.docker(*look, _SERVICE_IMAGE, "-c", f"command -v {tool} || :")
-        assert found == ""
+        path = system.engine.docker(*look, _SERVICE_IMAGE, "-c", f"command -v {tool} || :")
+        assert path == ""
     cache = "ls /root/.cache /opt/venv/bin/pip 2>/dev/null || :"
     assert system.engine.docker(*look, _SERVICE_IMAGE, "-c", cache) == ""
 

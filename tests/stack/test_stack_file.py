@@ -27,8 +27,8 @@ _ONCE = {"edge-config", "alertmanager-config"}
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    found: dict[str, Any] = configuration(ROOT / ".env.example", "--profile", "load")["services"]
-    return found
+    parsed: dict[str, Any] = configuration(ROOT / ".env.example", "--profile", "load")["services"]
+    return parsed
 
 
 def test_without_the_load_profile_nothing_loads() -> None:

@@ -35,7 +35,7 @@ class Reply(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why a request was refused, in words; the reply must be in the envelope."""
+        """Why a request was refused; the reply must be in the envelope."""
         envelope = self.json()
         assert envelope.keys() == {"body", "status"}
         assert envelope["status"] == "fail"

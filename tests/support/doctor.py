@@ -111,10 +111,10 @@ def machine(root: Path, files: dict[str, str]) -> Machine:
 
 def only(findings: "Any") -> Finding:
     """The finding of a check that has one."""
-    (found,) = findings
-    assert isinstance(found, Finding)
-    assert bool(found.remedy) or found.level in ("ok", "unknown"), "each problem has a remedy"
-    return found
+    (finding,) = findings
+    assert isinstance(finding, Finding)
+    assert bool(finding.remedy) or finding.level in ("ok", "unknown"), "each problem has a remedy"
+    return finding
 
 
 def reachable(folder: Path) -> Path:

@@ -50,8 +50,8 @@ def run(folder: Path, *options: object, out: str = "out") -> int:
 
 def report(out: Path) -> dict[str, Any]:
     """The report of a run."""
-    found: dict[str, Any] = json.loads((out / "report.json").read_bytes())
-    return found
+    content: dict[str, Any] = json.loads((out / "report.json").read_bytes())
+    return content
 
 
 def scores(model: Path, rows: Iterable[Mapping[str, Any]]) -> list[float]:

@@ -28,16 +28,16 @@ def publish(client: FlaskClient, in_flight: int = 0) -> None:
 
 def values(client: FlaskClient, name: str) -> dict[str, float]:
     """The samples of a name that are not 0, by their labels."""
-    found = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", page(client), re.MULTILINE)
-    return {labels: float(value) for labels, value in found if float(value)}
+    samples = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", page(client), re.MULTILINE)
+    return {labels: float(value) for labels, value in samples if float(value)}
 
 
 def value(server: Server, sample: str, **headers: str) -> float:
     """A sample of the page, by its name and labels as they are written there."""
     with server.client(**TOKEN, **headers) as client:
         page = client.get("/metrics").raise_for_status().text
-    (found,) = re.findall(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
-    return float(found)
+    (number,) = re.findall(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
+    return float(number)
 
 
 def has(server: Server, sample: str, wanted: float) -> bool:
@@ -64,5 +64,5 @@ def up(server: Server) -> list[str]:
     """The places of the workers that are up."""
     with server.client(**TOKEN) as client:
         page = client.get("/metrics").text
-    found = re.findall(r'^scoring_worker_up{worker="(\d+)"} 1.0$', page, re.MULTILINE)
-    return sorted(found)
+    places = re.findall(r'^scoring_worker_up{worker="(\d+)"} 1.0$', page, re.MULTILINE)
+    return sorted(places)

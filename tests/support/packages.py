@@ -30,9 +30,9 @@ def locked() -> set[str]:
 def in_the_image() -> set[str]:
     """Those of them that the service's image keeps."""
     text = (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-    found = re.search(r"uninstall --yes --quiet ([a-z ]+)", text)
-    assert found
-    return locked() - set(found[1].split())
+    match = re.search(r"uninstall --yes --quiet ([a-z ]+)", text)
+    assert match
+    return locked() - set(match[1].split())
 
 
 def run(

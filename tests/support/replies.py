@@ -36,10 +36,10 @@ class Replies:
 
     def next(self, count: int) -> "list[Answer]":
         """The next replies, up to so many; fewer if the connection ends, or nothing more comes."""
-        found: list[Answer] = []
-        while len(found) < count and (reply := self._next()):
-            found.append(reply)
-        return found
+        replies: list[Answer] = []
+        while len(replies) < count and (reply := self._next()):
+            replies.append(reply)
+        return replies
 
     def ended(self) -> bool:
         """Whether nothing more comes but the end; waits for it."""

@@ -14,6 +14,7 @@ import httpx
 import psutil
 
 from loadgen.common import processes
+from tests.support.messages import mentions
 from tests.support.paths import ROOT
 
 KEY: Final = "123321"
@@ -133,6 +134,11 @@ class Server(processes.Program):
     def log(self) -> list[dict[str, Any]]:
         """Its log so far; a line that is not JSON fails."""
         return [json.loads(line) for line in self.output().splitlines()]
+
+    def messages(self, *facts: str) -> list[str]:
+        """The messages of its log so far that state each fact."""
+        messages = (line.get("message", "") for line in self.log())
+        return [message for message in messages if mentions(message, *facts)]
 
     def stop_cleanly(self) -> None:
         """Send TERM; it must exit with 0 and leave no process, file or socket."""

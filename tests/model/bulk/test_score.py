@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from model.regno import BUNDLED, RegnoScorer
 from model.regno.request import FIELDS, LONGEST
+from tests.support.messages import mentions, states
 from tests.support.paths import ROOT
 from tests.support.server import eventually
 from tests.support.tables import (
@@ -157,10 +158,9 @@ def test_bad_rows_are_counted_by_their_reasons() -> None:
         row["time_check"] = ""
     done = run("-", "-", "--processes", 2, "--chunk-rows", 4, given=as_csv(rows))
     *reasons, last = done.stderr.decode().splitlines()
-    assert reasons == [
-        "  12 × recognition_accuracy: has a decimal comma, where a point is wanted (first: line 2)",
-        "  3 × time_check: is empty (first: line 14)",
-    ]
+    comma, empty = reasons
+    assert states(comma, "  12 × recognition_accuracy: ", "decimal comma", "point", "line 2)")
+    assert states(empty, "  3 × time_check: ", "empty", "line 14)")
     assert "bad rows: 15;" in last
 
 
@@ -170,26 +170,30 @@ def test_of_many_reasons_the_ten_most_frequent_are_reported() -> None:
     done = run("-", "-", given=HEADER + b"\n".join(rows))
     *reasons, _ = done.stderr.decode().splitlines()
     assert len(reasons) == 11
-    assert reasons[0] == "  2 × the row has 11 cells, the header 10 (first: line 3)"
-    assert reasons[-1] == "  2 × other reasons"
+    assert states(reasons[0], "  2 × ", "11 cells", "header 10", "line 3)")
+    assert states(reasons[-1], "  2 × ", "other")
 
 
 @pytest.mark.parametrize(
     ("counts", "options", "status", "last"),
     [
-        ((0, 0), (), 0, "0 rows in"),
-        ((3, 4), (), 0, "4 rows in"),
-        ((4, 4), (), 1, "python -m model.score: all rows are bad"),
-        ((4, 4), ("--max-bad", "1"), 0, "4 rows in"),
-        ((1, 4), ("--max-bad", "0.25"), 0, "4 rows in"),
-        ((2, 4), ("--max-bad", "0.25"), 1, "python -m model.score: 2 of 4 rows are bad: "),
-        ((1, 4), ("--max-bad", "0"), 1, "python -m model.score: 1 of 4 rows are bad: "),
-        ((0, 4), ("--max-bad", "0"), 0, "4 rows in"),
-        ((0, 0), ("--max-bad", "0"), 0, "0 rows in"),
+        ((0, 0), (), 0, ("0 rows",)),
+        ((3, 4), (), 0, ("4 rows",)),
+        ((4, 4), (), 1, ("python -m model.score: ", "all rows", "bad")),
+        ((4, 4), ("--max-bad", "1"), 0, ("4 rows",)),
+        ((1, 4), ("--max-bad", "0.25"), 0, ("4 rows",)),
+        ((2, 4), ("--max-bad", "0.25"), 1, ("python -m model.score: ", "2 of 4 rows", "bad")),
+        ((1, 4), ("--max-bad", "0"), 1, ("python -m model.score: ", "1 of 4 rows", "bad")),
+        ((0, 4), ("--max-bad", "0"), 0, ("4 rows",)),
+        ((0, 0), ("--max-bad", "0"), 0, ("0 rows",)),
     ],
 )
 def test_too_many_bad_rows_fail_the_run_and_the_output_says_why(
-    tmp_path: Path, counts: tuple[int, int], options: tuple[str, ...], status: int, last: str
+    tmp_path: Path,
+    counts: tuple[int, int],
+    options: tuple[str, ...],
+    status: int,
+    last: tuple[str, ...],
 ) -> None:
     bad, rows = counts
     given = samples(rows)
@@ -198,7 +202,7 @@ def test_too_many_bad_rows_fail_the_run_and_the_output_says_why(
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_bytes(as_csv(given))
     done = run(source, target, *options, expect=status)
-    assert done.stderr.decode().splitlines()[-1].startswith(last)
+    assert states(done.stderr.decode().splitlines()[-1], *last)
     errors = [row["error"] for row in read(target.read_bytes())]
     assert errors == ["direction: is empty"] * bad + [""] * (rows - bad)
 
@@ -206,7 +210,7 @@ def test_too_many_bad_rows_fail_the_run_and_the_output_says_why(
 @pytest.mark.parametrize("share", ["-0.1", "1.1", "nan", "5%", ""])
 def test_a_share_is_a_number_from_0_to_1(share: str) -> None:
     done = run("-", "-", "--max-bad", share, given=HEADER, expect=2)
-    assert f"argument --max-bad: {share!r} is no number from 0 to 1" in done.stderr.decode()
+    assert mentions(done.stderr.decode(), f"argument --max-bad: {share!r} ", "0 to 1")
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: str(change)[:60])
@@ -254,12 +258,10 @@ def test_rows_of_too_many_or_too_few_cells(scorer: RegnoScorer) -> None:
     text = b"\n".join((first, short.rpartition(b",")[0], b"", long + b",x", b"a\rb", last)) + b"\n"
     out = in_process(HEADER + text)
     errors = [row["error"] for row in out]
-    assert errors[:3] == [
-        "",
-        "the row has 9 cells, the header 10",
-        "the row has 11 cells, the header 10",
-    ]
-    assert errors[3] in {"the row is not readable CSV", "the row has 1 cells, the header 10"}
+    assert errors[0] == ""
+    assert mentions(errors[1], "9 cells", "header 10")
+    assert mentions(errors[2], "11 cells", "header 10")
+    assert mentions(errors[3], "CSV") or mentions(errors[3], "1 cells", "header 10")
     assert errors[4] == ""
     assert all(None not in row and None not in row.values() for row in out)
     assert_scored(scorer, samples(1), out[:1])
@@ -269,8 +271,10 @@ def test_text_that_is_not_utf8_is_a_fault_of_its_row() -> None:
     lines = as_csv(samples(3)).splitlines(keepends=True)
     bad = b"\xff\xfe" + lines[2]
     out, (outcome,) = scored(HEADER + lines[1] + bad + lines[3])
-    assert outcome.faults == {"regno_recognize: must be UTF-8 text": 1}
-    assert out.splitlines()[2] == bad.rstrip(b"\n") + b",,,regno_recognize: must be UTF-8 text"
+    ((fault, count),) = outcome.faults.items()
+    assert states(fault, "regno_recognize: ", "UTF-8")
+    assert count == 1
+    assert out.splitlines()[2] == bad.rstrip(b"\n") + b",,," + fault.encode()
 
 
 def test_a_last_line_without_end_and_no_rows_at_all() -> None:
@@ -281,17 +285,21 @@ def test_a_last_line_without_end_and_no_rows_at_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "status", "message"),
+    ("given", "options", "status", "facts"),
     [
-        (None, (), 66, "No such file"),
-        (b"", (), 65, "it is empty"),
-        (b"a,b\n1,2\n", (), 65, "its header lacks"),
-        (HEADER, ("--model", "none.cbm"), 65, "none.cbm is refused: it can't be read"),
-        (HEADER, ("--chunk-rows", "0"), 2, "--chunk-rows"),
+        (None, (), 66, ("in.csv", "No such file")),
+        (b"", (), 65, ("in.csv", "empty")),
+        (b"a,b\n1,2\n", (), 65, ("in.csv", "header lacks")),
+        (HEADER, ("--model", "none.cbm"), 65, ("none.cbm is refused", "can't be read")),
+        (HEADER, ("--chunk-rows", "0"), 2, ("--chunk-rows",)),
     ],
 )
 def test_failures_leave_nothing_and_say_why(
-    tmp_path: Path, given: bytes | None, options: tuple[str, ...], status: int, message: str
+    tmp_path: Path,
+    given: bytes | None,
+    options: tuple[str, ...],
+    status: int,
+    facts: tuple[str, ...],
 ) -> None:
     source = tmp_path / "in.csv"
     if given is not None:
@@ -299,7 +307,7 @@ def test_failures_leave_nothing_and_say_why(
     target = tmp_path / "out.csv"
     target.write_bytes(b"before")
     done = run(source, target, *options, expect=status)
-    assert message in done.stderr.decode()
+    assert mentions(done.stderr.decode(), *facts)
     assert target.read_bytes() == b"before"
     assert {path.name for path in tmp_path.iterdir()} <= {"in.csv", "out.csv"}
 
@@ -307,7 +315,7 @@ def test_failures_leave_nothing_and_say_why(
 def test_an_output_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_bytes(HEADER)
     done = run(tmp_path / "in.csv", tmp_path / "none" / "out.csv", expect=73)
-    assert "No such file or directory" in done.stderr.decode()
+    assert mentions(done.stderr.decode(), "none/out.csv", "No such file or directory")
 
 
 @pytest.mark.parametrize("rows", [1, 2000])
@@ -360,8 +368,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         source = tmp_path / f"{thousands}.csv"
         source.write_bytes(HEADER + text * thousands)
         done = run(source, tmp_path / "out.csv", "--processes", 2)
-        found = re.search(r"peak memory of 3 processes: (\d+) MiB", done.stderr.decode())
-        assert found
-        peaks.append(int(found[1]))
+        match = re.search(r"peak memory of 3 processes: (\d+) MiB", done.stderr.decode())
+        assert match
+        peaks.append(int(match[1]))
     assert peaks[1] < 600
     assert peaks[1] < peaks[0] * 1.15

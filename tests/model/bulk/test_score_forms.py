@@ -23,6 +23,7 @@ from model.tables.errors import TableRefused
 from model.tables.format import Format
 from model.tables.output import Renderer, output_format, writer
 from model.tables.table import open_table
+from tests.support.messages import mentions, states, stating
 from tests.support.strategies import requests
 from tests.support.tables import as_csv, expected, in_process, run, samples
 
@@ -156,7 +157,7 @@ def test_an_office_program_gets_back_what_it_wrote(tmp_path: Path) -> None:
     text = as_csv(rows, delimiter=";", lineterminator="\r\n").decode().encode("cp1251")
     (tmp_path / "in.csv").write_bytes(text)
     done = run(tmp_path / "in.csv", tmp_path / "out.csv", "--processes", 1)
-    assert "in.csv: CSV separated by ';', cp1251, decimal commas\n" in done.stderr.decode()
+    assert mentions(done.stderr.decode(), "in.csv: ", "CSV", "';'", "cp1251", "decimal commas")
     out = (tmp_path / "out.csv").read_bytes()
     for old, new in zip(text.splitlines(), out.splitlines(), strict=True):
         assert new.startswith(old + b";")
@@ -184,8 +185,10 @@ def test_rows_of_json_keep_each_byte_and_bad_ones_say_why() -> None:
         good[0][:-1],
         lines[1][:-1],
     ]
-    errors = [json.loads(line)["error"] for line in out]
-    assert errors == ["", "afts_regno_ai: is missing", "the row is no JSON object", ""]
+    first, missing, no_object, last = (json.loads(line)["error"] for line in out)
+    assert first == last == ""
+    assert states(missing, "afts_regno_ai: ", "missing")
+    assert mentions(no_object, "row", "JSON object")
     assert "(first: line 2)" in done.stderr.decode()
 
 
@@ -236,11 +239,11 @@ def test_a_text_that_begins_like_a_formula_stays_a_text(tmp_path: Path) -> None:
     ],
 )
 def test_forms_by_suffix_and_option(path: str, wanted: str, kind: str) -> None:
-    found = output_format(Path(path), Format("JSON lines", encoding="utf-8"), wanted)
-    assert found.kind == kind
-    assert found.gzip == path.endswith(".gz")
+    form = output_format(Path(path), Format("JSON lines", encoding="utf-8"), wanted)
+    assert form.kind == kind
+    assert form.gzip == path.endswith(".gz")
 
 
 def test_a_column_of_the_output_in_the_input_is_refused() -> None:
-    with pytest.raises(TableRefused, match="it already has the output's columns: positive"):
+    with pytest.raises(TableRefused, match=stating("output", "columns: positive")):
         in_process(as_csv(samples(1), [*FIELDS, "positive"], restval=""))

@@ -18,6 +18,7 @@ from model.regno import BUNDLED, FIELDS, RegnoScorer, manifest_builder
 from model.regno.golden import readings
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
+from tests.support.messages import mentions, states
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import as_json, command, files
 from tests.support.server import environment, eventually
@@ -46,7 +47,7 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
     def run(*arguments: object, expect: int = 0) -> str:
         return command(tmp_path, *arguments, "--models", models, expect=expect).stdout
 
-    assert run("list") == f"{models}/regno: no versions\n"
+    assert states(run("list"), f"{models}/regno: ", "no versions")
     assert run("add", BUNDLED).startswith(f"{BUNDLED_VERSION}: added (SHA-256 ")
     assert "there already" in run("add", BUNDLED)
     assert run("add", bare, "--version", "theirs-1").startswith("theirs-1: added")
@@ -54,8 +55,8 @@ def test_the_life_of_two_versions(models: Path, bare: Path, tmp_path: Path) -> N
         f"live: none -> {BUNDLED_VERSION}\ngeneration: 0 -> 1\n"
     )
     compared, *rest = run("promote", "theirs-1", "--note", "their cameras").splitlines()
-    assert compared.startswith("compared on 16 rows: 0 decided differently, probabilities differ ")
-    assert rest[-4] == "only 16 rows were compared; 200 would say more"
+    assert mentions(compared, "16 rows", "0 decided differently", "probabilities")
+    assert mentions(rest[-4], "only 16 rows", "200")
     assert "\n".join(rest[-3:]) == (
         f"live: {BUNDLED_VERSION} -> theirs-1\nprevious: none -> {BUNDLED_VERSION}\n"
         "generation: 1 -> 2"
@@ -202,7 +203,7 @@ def test_rows_of_a_sample_with_plates_for_names_are_left_out(
     (tmp_path / "sample.csv").write_bytes(as_csv(rows))
     sample = ("--vocabulary-from", tmp_path / "sample.csv")
     done = command(tmp_path, "add", bare, *sample, "--models", models, expect=1)
-    assert f"none of the 4 rows of {tmp_path}/sample.csv is a reading" in done.stderr
+    assert mentions(done.stderr, "none", "4 rows", f"{tmp_path}/sample.csv")
 
 
 def test_a_sample_gives_the_number_of_lengths_with_network_confidences(
@@ -224,7 +225,7 @@ def test_readings_give_a_bare_model_its_drift_reference(
     bad = [{**rows[0], "direction": "sideways"}, {**rows[0], "camera_class": "А939НО196"}]
     (tmp_path / "rows.csv").write_bytes(as_csv([*rows, *bad]))
     done = command(tmp_path, "add", bare, "--version", "v1", "--models", models)
-    assert "no drift reference: --reference-from" in done.stdout
+    assert mentions(done.stdout, "no drift reference", "--reference-from")
     given = ("--reference-from", tmp_path / "rows.csv")
     done = command(tmp_path, "add", bare, "--version", "v2", *given, "--models", models)
     assert "no drift reference" not in done.stdout
@@ -324,40 +325,39 @@ def test_verify_prints_every_fault_and_ends_with_1(models: Path, tmp_path: Path)
     done = command(tmp_path, "verify", "--models", models, expect=1)
     *faults, foot = done.stdout.splitlines()
     assert foot == "versions: 2, faults: 2"
-    assert faults[0].startswith(f"{BUNDLED_VERSION}: model.cbm does not match manifest.json")
+    assert states(faults[0], f"{BUNDLED_VERSION}: ", "model.cbm", "manifest.json")
     assert faults[1].startswith("junk: ")
     done = command(tmp_path, "promote", "junk", "--models", models, expect=1)
-    assert "the model is refused" in done.stderr
+    assert states(done.stderr, "python -m model.registry: ", "the model is refused")
     output = as_json(command(tmp_path, "verify", "--models", models, "--json", expect=1))
     assert [fault["what"] for fault in output["faults"]] == [BUNDLED_VERSION, "junk"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "reason"),
+    ("arguments", "status", "facts"),
     [
-        ((), 2, "required"),
-        (("promote",), 2, "required"),
-        (("promote", "v1", "--models", "gs://x"), 1, "a registry is a folder or s3://bucket"),
-        (("list", "--name", "../x"), 1, "is no name"),
-        (("list", "--name", "rego"), 1, "no model 'rego': known are regno"),
-        (("list", "--name", "A939HO196"), 1, "model: it holds what may be a number plate"),
-        (("rollback", "--models", "none"), 1, "no previous version"),
-        (("list", "--models", "/dev/null"), 69, "Not a directory"),
+        ((), 2, ("required",)),
+        (("promote",), 2, ("required", "version")),
+        (("promote", "v1", "--models", "gs://x"), 1, ("gs://x", "folder", "s3://bucket")),
+        (("list", "--name", "../x"), 1, ("'../x'", "name")),
+        (("list", "--name", "rego"), 1, ("no model 'rego'", "regno")),
+        (("list", "--name", "A939HO196"), 1, ("model: ", "number plate")),
+        (("rollback", "--models", "none"), 1, ("no previous version",)),
+        (("list", "--models", "/dev/null"), 69, ("/dev/null", "Not a directory")),
     ],
 )
 def test_wrong_use_is_reported_by_status_and_reason(
-    arguments: tuple[str, ...], status: int, reason: str, tmp_path: Path
+    arguments: tuple[str, ...], status: int, facts: tuple[str, ...], tmp_path: Path
 ) -> None:
-    assert reason in command(tmp_path, *arguments, expect=status).stderr
+    assert mentions(command(tmp_path, *arguments, expect=status).stderr, *facts)
 
 
 def test_a_version_that_may_be_a_plate_is_not_added(
     bare: Path, models: Path, tmp_path: Path
 ) -> None:
     done = command(tmp_path, "add", bare, "--version", "A939HO196", "--models", models, expect=1)
-    assert done.stderr == (
-        "python -m model.registry: version: it holds what may be a number plate\n"
-    )
+    assert states(done.stderr, "python -m model.registry: version: ", "number plate")
+    assert "A939HO196" not in done.stderr
     assert not models.exists()
 
 

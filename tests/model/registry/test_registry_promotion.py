@@ -9,6 +9,7 @@ from model.registry import Registry, promotion
 from model.registry.__main__ import main
 from model.regno import Limits
 from service.config.settings import Settings
+from tests.support.messages import mentions, states
 from tests.support.registry import as_json, command, files
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 from tests.support.tables import as_csv, samples
@@ -65,7 +66,7 @@ def test_the_default_limits_are_those_of_the_service_and_of_the_help(tmp_path: P
 @pytest.mark.parametrize("limit", ["-0.1", "nan", "inf", "much"])
 def test_an_invalid_limit_is_a_usage_error(limit: str, tmp_path: Path) -> None:
     errors = command(tmp_path, "promote", "v1", f"--max-flips={limit}", expect=2).stderr
-    assert f"argument --max-flips: {limit} is no number of 0 or more" in errors
+    assert mentions(errors, f"argument --max-flips: {limit} ", "0 or more")
 
 
 @pytest.mark.slow
@@ -77,15 +78,15 @@ def test_equal_scores_pass_and_the_comparison_is_printed(tmp_path: Path) -> None
     rows.write_bytes(as_csv([*samples(300), bad]))
     output = command(tmp_path, "promote", SECOND, "--rows", rows, *models).stdout
     first, *rest = output.splitlines()
-    assert first.startswith("compared on 316 rows: 0 decided differently, ")
-    assert rest[-4:-2] == [
-        f"1 of 301 rows of {rows} are no readings",
-        f"live: {FIRST} -> {SECOND}",
-    ]
+    assert mentions(first, "316 rows", "0 decided differently")
+    remark, moved = rest[-4:-2]
+    assert states(remark, f"1 of 301 rows of {rows} ", "no readings")
+    assert moved == f"live: {FIRST} -> {SECOND}"
     assert last_change(registry) == ("promote", "")
     back = as_json(command(tmp_path, "promote", FIRST, "--json", *models))
     assert (back["parity"]["live"], back["parity"]["rows"]) == (SECOND, 16)
-    assert back["remarks"] == ["only 16 rows were compared; 200 would say more"]
+    (remark,) = back["remarks"]
+    assert mentions(remark, "only 16 rows", "200")
 
 
 @pytest.mark.slow
@@ -95,10 +96,10 @@ def test_a_live_version_that_fails_is_left_by_force_only(tmp_path: Path) -> None
     registry.promote("junk", who="the tests")
     models = ("--models", tmp_path / "models")
     refused = command(tmp_path, "promote", SECOND, *models, expect=1)
-    assert "junk, which is live, can't be compared with" in refused.stderr
+    assert mentions(refused.stderr, "junk", "live", "can't be compared")
     command(tmp_path, "promote", SECOND, "--force", *models)
     assert registry.aliases().live == SECOND
-    assert "can't be compared with" in last_change(registry)[1]
+    assert mentions(last_change(registry)[1], "junk", "can't be compared")
 
 
 @pytest.mark.slow
@@ -109,8 +110,8 @@ def test_a_live_version_that_fails_does_not_hide_that_the_new_one_does(tmp_path:
     registry.promote("junk", who="the tests")
     arguments = ("promote", "worse", "--models", tmp_path / "models")
     errors = command(tmp_path, *arguments, expect=1).stderr
-    assert "/worse/manifest.json can't be read" in errors
-    assert "can't be compared with" not in errors
+    assert mentions(errors, "/worse/manifest.json ", "can't be read")
+    assert "can't be compared" not in errors
 
 
 def test_what_became_live_during_the_comparison_is_not_replaced(
@@ -125,7 +126,7 @@ def test_what_became_live_during_the_comparison_is_not_replaced(
     monkeypatch.setattr(promotion, "validate", promoting)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert main(["promote", SECOND, "--force", "--models", str(tmp_path / "models")]) == 1
-    assert f"third is live by now, not {FIRST}" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "third is live", f"not {FIRST}")
     assert registry.aliases().live == "third"
 
 

@@ -1,6 +1,7 @@
 """`promote` and `compare` with labelled rows: which version is better; without: how they differ."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from model.registry import Registry
 from model.regno.evaluation import metrics
 from model.regno.evaluation.bootstrap import differences
 from tests.support.labelled import labelled, scores, write
+from tests.support.messages import mentions, states
 from tests.support.registry import Run, runner
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 
 ROWS = labelled(600)
 LABELS = np.array([row["label"] for row in ROWS])
+_OPTION = re.compile(r"--[a-z-]+")
 
 
 @pytest.fixture
@@ -72,37 +75,32 @@ def test_a_version_that_labels_show_to_be_worse_is_lifted_by_force_only(
     named = ("--rows", rows, "--label", "label", "--accept-flips", "--max-slowdown", "100")
     status, output, errors = run("promote", SECOND, *named)
     assert status == 1
-    assert "worse than first in AUC: -" in output
-    head, *lines = errors.splitlines()
-    assert head == "python -m model.registry: the model is refused:"
-    assert [line.split(":")[0] for line in lines] == [
-        *("  worse than first in AUC", "    lifted by --force only"),
-        *("  worse than first in log loss", "    lifted by --force only"),
-    ]
+    assert mentions(output, "worse", FIRST, "AUC: -")
+    head, auc, auc_remedy, loss, loss_remedy = errors.splitlines()
+    assert states(head, "python -m model.registry: ", "refused")
+    assert mentions(auc, "worse", FIRST, "AUC")
+    assert mentions(loss, "worse", FIRST, "log loss")
+    assert _OPTION.findall(auc_remedy) == _OPTION.findall(loss_remedy) == ["--force"]
     assert registry.aliases().live == FIRST
     assert run("promote", SECOND, *named, "--force")[0] == 0
-    assert registry.history()[-1].forced.startswith("worse than first in AUC: -")
-    assert "FORCED: worse than first" in run("history")[1]
+    assert mentions(registry.history()[-1].forced, "worse", FIRST, "AUC: -")
+    assert mentions(run("history")[1], "FORCED", "worse", FIRST)
 
 
 @pytest.mark.slow
 def test_each_refusal_says_what_lifts_it(run: Run, registry: Registry) -> None:
     status, _, errors = run("promote", SECOND, "--max-slowdown", "0")
     assert status == 1
-    reasons = errors.splitlines()[1::2]
-    lifted = [line.strip() for line in errors.splitlines()[2::2]]
-    found = dict(zip(lifted, reasons, strict=True))
-    assert found.keys() >= {
-        "lifted by --accept-flips, or a greater --max-flips",
-        "lifted by --accept-flips, or a greater --max-difference",
-        "lifted by a greater --max-slowdown",
-    }
-    assert all(reason.startswith("  ") and "; --" not in reason for reason in reasons)
+    reasons, remedies = errors.splitlines()[1::2], errors.splitlines()[2::2]
+    assert len(reasons) == len(remedies)
+    options = [_OPTION.findall(remedy) for remedy in remedies]
+    assert ["--accept-flips", "--max-flips"] in options
+    assert ["--accept-flips", "--max-difference"] in options
+    assert ["--max-slowdown"] in options
+    assert not any(_OPTION.search(reason) for reason in reasons)
     status, _, errors = run("promote", SECOND, "--max-slowdown", "0", "--accept-flips")
     assert status == 1
-    assert [line.strip() for line in errors.splitlines()[2::2]] == [
-        "lifted by a greater --max-slowdown"
-    ]
+    assert [_OPTION.findall(line) for line in errors.splitlines()[2::2]] == [["--max-slowdown"]]
     assert run("promote", SECOND, "--max-slowdown", "100", "--accept-flips")[0] == 0
     assert registry.history()[-1].forced == ""
     assert registry.aliases().live == SECOND
@@ -115,8 +113,8 @@ def test_of_equal_versions_labels_tell_nothing_and_sameness_counts(
     registry = registry_of_twins(tmp_path)
     status, output, _ = run("promote", SECOND, "--rows", rows)
     assert status == 0
-    assert "not clearly better than first in AUC: +0.0000 [+0.0000, +0.0000]" in output
-    assert "0 of 0 rows that are decided differently are right now" in output
+    assert mentions(output, "not clearly better", FIRST, "AUC: +0.0000 [+0.0000, +0.0000]")
+    assert mentions(output, "0 of 0 rows", "decided differently")
     assert registry.aliases().live == SECOND
 
 
@@ -127,15 +125,15 @@ def test_two_versions_are_compared_without_a_change(
     before = registry.aliases()
     status, output, _ = run("compare", FIRST, SECOND, "--rows", rows)
     assert status == 0
-    assert "worse than first in AUC: -" in output
+    assert mentions(output, "worse", FIRST, "AUC: -")
     (head,) = [line for line in output.splitlines() if line.startswith("METRIC")]
     assert head.split()[1:4] == [FIRST, SECOND, "DIFFERENCE"]
     (auc,) = [line for line in output.splitlines() if line.startswith("auc ")]
     old, new = (f"{metrics.auc(LABELS, _positives(registry, v)):.4f}" for v in (FIRST, SECOND))
     assert auc.split()[1:3] == [old, new]
-    found = json.loads(run("compare", SECOND, FIRST, "--json")[1])
-    assert (found["parity"]["live"], found["parity"]["candidate"]) == (SECOND, FIRST)
-    assert found["quality"] is None
+    result = json.loads(run("compare", SECOND, FIRST, "--json")[1])
+    assert (result["parity"]["live"], result["parity"]["candidate"]) == (SECOND, FIRST)
+    assert result["quality"] is None
     assert registry.aliases() == before
     assert run("compare", FIRST, "none")[0] == 1
 
@@ -158,20 +156,20 @@ def test_labels_that_are_none_are_an_error(
 
 
 @pytest.mark.parametrize(
-    ("words", "options"), [((0, 1), ()), (("нет", "да"), ("--positive", "Да"))]
+    ("labels", "options"), [((0, 1), ()), (("нет", "да"), ("--positive", "Да"))]
 )
 def test_rows_without_a_usable_label_are_counted_and_left_out(
-    words: tuple[object, object], options: tuple[str, ...], run: Run, tmp_path: Path
+    labels: tuple[object, object], options: tuple[str, ...], run: Run, tmp_path: Path
 ) -> None:
     registry_of_twins(tmp_path)
     changed = {3: "", 5: "", 7: "maybe"}
-    rows = [{**row, "label": changed.get(n, words[row["label"]])} for n, row in enumerate(ROWS)]
+    rows = [{**row, "label": changed.get(n, labels[row["label"]])} for n, row in enumerate(ROWS)]
     path = write(tmp_path / "rows.csv", rows)
     status, output, _ = run("compare", FIRST, SECOND, "--rows", path, *options, "--json")
-    found = json.loads(output)
-    assert (status, found["quality"]["rows"]) == (0, 597)
-    (remark,) = [line for line in found["remarks"] if "label" in line]
-    assert remark.startswith(f"3 of 600 rows of {path} have no usable label (2 × label: is empty")
+    result = json.loads(output)
+    assert (status, result["quality"]["rows"]) == (0, 597)
+    (remark,) = [line for line in result["remarks"] if "label" in line]
+    assert states(remark, f"3 of 600 rows of {path} ", "2 × label: ", "empty")
     status, output, _ = run("promote", SECOND, "--rows", path, *options)
     assert (status, remark in output) == (0, True)
 
@@ -183,9 +181,9 @@ def test_a_column_that_is_empty_everywhere_counts_as_none(
     registry = registry_of_twins(tmp_path)
     path = write(tmp_path / "rows.csv", [{**row, "label": ""} for row in ROWS[:20]])
     status, output, _ = run("promote", SECOND, "--rows", path, *options, "--json")
-    found = json.loads(output)
-    assert (status, found["quality"], registry.aliases().live) == (0, None, SECOND)
-    assert f"label is empty in {path}: its rows count as rows without labels" in found["remarks"]
+    result = json.loads(output)
+    assert (status, result["quality"], registry.aliases().live) == (0, None, SECOND)
+    assert any(states(remark, "label ", "empty", str(path)) for remark in result["remarks"])
 
 
 def test_labels_in_words_need_the_option_and_the_refusal_names_it(run: Run, tmp_path: Path) -> None:
@@ -196,7 +194,7 @@ def test_labels_in_words_need_the_option_and_the_refusal_names_it(run: Run, tmp_
     assert "20 of 20 rows" in errors
     assert "--positive" in errors
     status, _, errors = run("promote", SECOND, "--rows", path, "--positive", "no")
-    assert (status, "label is 'no' in no row" in errors) == (65, True)
+    assert (status, mentions(errors, "label", "'no'")) == (65, True)
 
 
 def test_what_is_said_of_rows_needs_rows(run: Run) -> None:
@@ -217,7 +215,7 @@ def test_without_the_packages_of_training_labelled_rows_name_the_extra(
     monkeypatch.setattr("model.regno.model._verdict", missing)
     status, _, errors = run("promote", SECOND, "--rows", rows)
     assert status == 69
-    assert "labelled rows need scipy: install the extra `train`" in errors
+    assert mentions(errors, "scipy", "extra `train`")
 
 
 @pytest.mark.slow
@@ -225,5 +223,5 @@ def test_a_handful_of_labels_decides_nothing(run: Run, registry: Registry, tmp_p
     registry.promote(SECOND, who="the tests")
     status, output, _ = run("promote", FIRST, "--rows", write(tmp_path / "few.csv", ROWS[:40]))
     assert status == 1
-    assert "too few rows to tell" in output
+    assert "too few rows" in output
     assert registry.aliases().live == SECOND

@@ -10,6 +10,7 @@ from catboost import CatBoost, Pool
 
 from model.regno import BUNDLED
 from tests.support import toys
+from tests.support.messages import states, stating
 from tests.support.registry import command
 
 
@@ -81,27 +82,26 @@ def _written(folder: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"),
+    ("make", "fact"),
     [
-        (_corrupt, "it is no CatBoost model"),
-        (_truncated, "it is no CatBoost model"),
-        (_empty, "it is empty"),
-        (_foreign, "it wants features that are not known: speed"),
-        (_of_three, "it is a classifier of 3 classes"),
-        (_regression, "it is no classifier"),
-        (_huge, "it is larger than 268435456 bytes"),
-        (_of_other_bytes, "was written for other bytes: the SHA-256 differs"),
-        (_of_other_scores, "golden row 0 scores "),
+        (_corrupt, "no CatBoost model"),
+        (_truncated, "no CatBoost model"),
+        (_empty, "empty"),
+        (_foreign, "not known: speed"),
+        (_of_three, "3 classes"),
+        (_regression, "no classifier"),
+        (_huge, "268435456 bytes"),
+        (_of_other_bytes, "SHA-256"),
+        (_of_other_scores, "golden row 0 "),
         (_with_broken_manifest, "can't be read"),
     ],
 )
 def test_what_cant_be_served_is_refused_by_name(
-    make: Any, reason: str, models: Path, tmp_path: Path
+    make: Any, fact: str, models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "given").mkdir()
     done = command(tmp_path, "add", make(tmp_path / "given"), "--models", models, expect=1)
-    assert done.stderr.startswith("python -m model.registry: the model is refused: ")
-    assert reason in done.stderr
+    assert states(done.stderr, "python -m model.registry: the model is refused: ", fact)
     assert "/model-" not in done.stderr, "no internal folder is in the message"
     assert not models.exists()
 
@@ -123,6 +123,6 @@ def test_a_crashed_loader_is_a_refusal(
     suicide.write_text("#!/bin/sh\nkill -SEGV $$\n")
     suicide.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(suicide))
-    with pytest.raises(ModelRefused, match=r"loading it ended the process \(signal 11\)"):
+    with pytest.raises(ModelRefused, match=stating("loading", "signal 11")):
         validation.validate(BUNDLED)
     assert not models.exists()

@@ -15,6 +15,7 @@ from loadgen.common.processes import free_port
 from model.registry import Aliases, Conflict, Damaged, Refused, Registry, Unavailable
 from model.registry.s3_store import S3Store
 from model.regno import BUNDLED
+from tests.support.messages import mentions, stating
 from tests.support.moto import BUCKET, CREDENTIALS, Moto, moto
 from tests.support.registry import as_json, command, files, no_check
 
@@ -58,7 +59,7 @@ def test_versions_and_aliases_live_there_as_on_disk(
     assert registry.add(files("v1", b"one")) is True
     assert registry.add(files("v1", b"one")) is False
     assert registry.add(files("v2", b"three")) is True
-    with pytest.raises(Refused, match="v1 is there with another model"):
+    with pytest.raises(Refused, match=stating("v1", "another model")):
         registry.add(files("v1", b"two"))
     assert [(e.version, e.size) for e in registry.versions()] == [("v1", 3), ("v2", 5)]
     assert registry.promote("v1", who="a").after == Aliases("v1", "", "", 1)
@@ -67,7 +68,7 @@ def test_versions_and_aliases_live_there_as_on_disk(
     assert [change.what for change in registry.history()] == ["promote", "promote", "rollback"]
     assert registry.verify() == []
     listed = server.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
-    assert {found["Key"].removeprefix(f"{prefix}/regno/") for found in listed} == {
+    assert {entry["Key"].removeprefix(f"{prefix}/regno/") for entry in listed} == {
         "aliases.json",
         *(
             f"{version}/{name}"
@@ -79,7 +80,7 @@ def test_versions_and_aliases_live_there_as_on_disk(
 
 def test_an_unknown_version_is_refused(registry: Registry) -> None:
     for version in ("v9", "../v", ""):
-        with pytest.raises(Refused, match="there is no version"):
+        with pytest.raises(Refused, match="no version"):
             registry.fetch(version)
 
 
@@ -90,7 +91,7 @@ def test_an_add_that_was_cut_off_made_no_version_and_the_same_model_completes_it
     server.client.put_object(Bucket=BUCKET, Key=key, Body=b"one")
     assert registry.versions() == []
     assert [fault.what for fault in registry.verify()] == ["v1"]
-    with pytest.raises(Refused, match="there is no version v1"):
+    with pytest.raises(Refused, match=stating("no version", "v1")):
         registry.promote("v1", who="a")
     with pytest.raises(Refused, match=f"or remove s3://{BUCKET}/{prefix}/regno/v1/model.cbm"):
         registry.add(files("v1", b"two"))
@@ -223,7 +224,7 @@ def test_a_version_corrupted_in_the_bucket_is_refused_and_found_by_verify(
     assert [fault.what for fault in registry.verify()] == ["v1"]
     server.client.delete_object(Bucket=BUCKET, Key=key)
     (fault,) = registry.verify()
-    assert fault.reason == "it has no model.cbm"
+    assert mentions(fault.reason, "no model.cbm")
 
 
 def test_of_two_changes_of_the_same_aliases_the_second_raises_conflict(
@@ -284,7 +285,7 @@ def test_a_server_without_conditional_writes_keeps_a_registry_too(
         registry = _registry(server, "p", tmp_path / "cache", monkeypatch)
         registry.add(files("v1", b"one"))
         registry.add(files("v2", b"two"))
-        with pytest.raises(Refused, match="v1 is there with another model"):
+        with pytest.raises(Refused, match=stating("v1", "another model")):
             registry.add(files("v1", b"two"))
         assert registry.add(files("v1", b"one")) is False
         registry.promote("v1", who="a")
@@ -299,7 +300,7 @@ def test_a_bucket_that_is_not_there_is_reported(
     _registry(server, "p", tmp_path, monkeypatch)
     registry = Registry(S3Store("no-such-bucket/p", "regno", tmp_path, "model.cbm"), no_check)
     for act in (registry.versions, registry.aliases, lambda: registry.add(files("v1"))):
-        with pytest.raises(Unavailable, match="bucket does not exist"):
+        with pytest.raises(Unavailable, match="bucket"):
             act()
 
 

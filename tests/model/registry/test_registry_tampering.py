@@ -1,4 +1,4 @@
-"""What hands and hasty callers may not do to a registry."""
+"""What callers and changed files may not do to a registry."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from model.errors import ModelRefused
 from model.registry import Damaged, Refused, Registry
 from model.registry.file_store import FileStore
+from tests.support.messages import mentions, stating
 from tests.support.registry import files, no_check
 
 
@@ -17,9 +18,9 @@ def test_a_promotion_says_what_it_was_compared_with(tmp_path: Path) -> None:
         registry.add(files(version))
     registry.promote("a", who="x")
     registry.promote("b", who="x", instead="a")
-    with pytest.raises(Refused, match="b is live by now, not a"):
+    with pytest.raises(Refused, match=stating("b is live", "not a")):
         registry.promote("c", who="y", instead="a")
-    with pytest.raises(Refused, match="b is live by now, not nothing"):
+    with pytest.raises(Refused, match=stating("b is live", "not nothing")):
         registry.promote("c", who="y", instead="")
     assert registry.aliases().live == "b"
 
@@ -28,7 +29,7 @@ def test_a_promotion_says_what_it_was_compared_with(tmp_path: Path) -> None:
 def test_a_note_is_short_and_printable(note: str, tmp_path: Path) -> None:
     registry = Registry(FileStore(tmp_path, "model.cbm"), no_check)
     registry.add(files("a"))
-    with pytest.raises(Refused, match="a note has at most 1000 characters"):
+    with pytest.raises(Refused, match=stating("note", "1000 characters")):
         registry.promote("a", who="x", note=note)
     assert registry.aliases().live == ""
 
@@ -38,7 +39,7 @@ def test_a_note_holds_no_plate(note: str, tmp_path: Path) -> None:
     registry = Registry(FileStore(tmp_path, "model.cbm"), no_check)
     registry.add(files("a"))
     for change in (registry.promote, registry.shadow):
-        with pytest.raises(Refused, match=r"^note: it holds what may be a number plate$"):
+        with pytest.raises(Refused, match=r"^note: .*number plate$"):
             change("a", who="x", note=note)
     assert registry.history() == []
 
@@ -52,9 +53,9 @@ def test_a_version_that_may_be_a_plate_gets_no_alias_even_by_force(
     store.add(version, files(version))
     registry = Registry(store, no_check)
     for change in (registry.promote, registry.shadow):
-        with pytest.raises(Refused, match=r"^version: it holds what may be a number plate$"):
+        with pytest.raises(Refused, match=r"^version: .*number plate$"):
             change(version, who="x", force=True)
-    with pytest.raises(Refused, match=r"^version: it holds what may be a number plate$"):
+    with pytest.raises(Refused, match=r"^version: .*number plate$"):
         registry.add(files(version))
     assert registry.aliases().live == ""
 
@@ -88,5 +89,4 @@ def test_aliases_with_one_mark_of_utf8_are_read_and_those_in_utf16_named(tmp_pat
     (tmp_path / "aliases.json").write_text(text, "utf-16")
     with pytest.raises(Damaged) as caught:
         registry.aliases()
-    reason = "it looks like UTF-16, not UTF-8"
-    assert str(caught.value).endswith(f"aliases.json can't be read: {reason}")
+    assert mentions(str(caught.value), "aliases.json ", "UTF-16", "UTF-8")

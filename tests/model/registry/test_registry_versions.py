@@ -14,6 +14,7 @@ from model.registry.file_store import FileStore
 from model.registry.ingest import ingest
 from model.registry.s3_store import S3Store
 from model.regno import BUNDLED
+from tests.support.messages import mentions, stating
 from tests.support.moto import BUCKET, Moto, moto
 from tests.support.registry import Run, files, no_check, runner
 
@@ -63,7 +64,7 @@ def test_a_report_is_kept_whole_and_a_version_without_one_is_valid(registry: Reg
     assert registry.report("v2") == {}
     assert registry.fetch("v1").read_bytes() == b"model"
     assert registry.verify() == []
-    with pytest.raises(Refused, match="there is no version v9"):
+    with pytest.raises(Refused, match=stating("no version", "v9")):
         registry.report("v9")
 
 
@@ -73,11 +74,10 @@ def test_a_damaged_report_is_a_fault_and_the_model_can_still_be_served(tmp_path:
     registry.add(with_report("v2", REPORT))
     (tmp_path / "v1/report/REPORT.md").write_bytes(b"# Better")
     (tmp_path / "v2/report/report.json").unlink()
-    faults = [(fault.what, fault.reason) for fault in registry.verify()]
-    assert faults == [
-        ("v1", "report/REPORT.md does not match manifest.json: the SHA-256 differs"),
-        ("v2", "it has no report/report.json"),
-    ]
+    changed, missing = registry.verify()
+    assert (changed.what, missing.what) == ("v1", "v2")
+    assert mentions(changed.reason, "report/REPORT.md", "manifest.json", "SHA-256")
+    assert mentions(missing.reason, "no report/report.json")
     assert registry.fetch("v1").read_bytes() == b"model"
 
 
@@ -100,7 +100,7 @@ def test_an_alias_version_is_not_removed_and_a_removed_name_is_not_used_again(
     for version, alias in (("v1", "previous"), ("v2", "live"), ("v3", "shadow")):
         with pytest.raises(Refused, match=f"{version} is {alias}"):
             registry.remove(version, who="b")
-    with pytest.raises(Refused, match="there is no version v9"):
+    with pytest.raises(Refused, match=stating("no version", "v9")):
         registry.remove("v9", who="b")
     registry.remove("v4", who="b", note="a trial")
     assert _names(registry) == ["v1", "v2", "v3"]
@@ -109,7 +109,7 @@ def test_an_alias_version_is_not_removed_and_a_removed_name_is_not_used_again(
     assert (change.what, change.who, change.note) == ("remove v4", "b", "a trial")
     with pytest.raises(Refused, match="v4 was removed"):
         registry.add(files("v4"))
-    with pytest.raises(Refused, match="there is no version v4"):
+    with pytest.raises(Refused, match=stating("no version", "v4")):
         registry.promote("v4", who="a")
     assert registry.verify() == []
 
@@ -128,7 +128,7 @@ def test_a_removal_that_is_cut_off_gives_no_alias_and_is_done_again(
         with pytest.raises(KeyboardInterrupt):
             registry.remove("v1", who="a")
     for act in (registry.promote, registry.shadow):
-        with pytest.raises(Refused, match="there is no version v1"):
+        with pytest.raises(Refused, match=stating("no version", "v1")):
             act("v1", who="a", force=True)
     assert [fault.what for fault in registry.verify()] == ["v1"]
     registry.remove("v1", who="a")
@@ -145,10 +145,10 @@ def test_what_becomes_live_during_a_removal_stays(registry: Registry) -> None:
     def reading() -> Any:
         nonlocal looks
         looks += 1
-        found = read()
+        state = read()
         if looks == 1:
             registry.promote("v1", who="somebody else")
-        return found
+        return state
 
     store.read = reading  # type: ignore[method-assign]
     with pytest.raises(Refused, match="v1 is live"):
@@ -163,7 +163,7 @@ def test_what_is_removed_during_a_promotion_does_not_become_live(registry: Regis
         registry.remove("v1", who="somebody else")
 
     promoting = Registry(registry._store, removing)
-    with pytest.raises(Refused, match="there is no version v1"):
+    with pytest.raises(Refused, match=stating("no version", "v1")):
         promoting.promote("v1", who="a", force=True)
     assert registry.aliases() == Aliases()
 
@@ -226,5 +226,5 @@ def test_a_report_that_is_too_large_is_refused(
 ) -> None:
     path = _trained(tmp_path / "out", DIGEST)
     monkeypatch.setattr(ingest_module, "_LARGEST_REPORT", 50)
-    with pytest.raises(Refused, match="at most 50 are kept"):
+    with pytest.raises(Refused, match="at most 50"):
         ingest(path, "regno")

@@ -32,6 +32,7 @@ from tests.support.faulty import (
     with_a_manifest_of,
 )
 from tests.support.labelled import labelled, run, write
+from tests.support.messages import mentions
 from tests.support.paths import ROOT
 from tests.support.registry import command, no_check
 from tests.support.server import environment
@@ -84,19 +85,19 @@ def test_a_file_that_eats_memory_is_refused(tmp_path: Path) -> None:
         check=True,
     )
     validated = msgspec.json.decode(ran.stdout, type=Validated)
-    assert validated.refused == "it takes more than 48 MiB of memory"
+    assert mentions(validated.refused, "48 MiB", "memory")
 
 
 def test_a_manifest_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
     path = with_a_deep_manifest(tmp_path)
     manifest = path.with_name("manifest.json")
-    assert _refusal(path) == f"its manifest {manifest} can't be read: nested too deeply"
+    assert mentions(_refusal(path), f"manifest {manifest} can't be read", "nested")
 
 
 def test_a_file_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "_PATIENCE", 0.01)
     started = ValidationProcess(BUNDLED)
-    assert started.outcome().refused == "it is not loaded after 0.01 s"
+    assert mentions(started.outcome().refused, "not loaded", "0.01 s")
     assert started._process
     assert started._process.returncode == -9
 
@@ -105,7 +106,7 @@ def test_a_file_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "hole"])
 def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path) -> None:
     model, manifest = tmp_path / "m.cbm", tmp_path / "manifest.json"
-    path, name = (model, "it") if place == "model" else (manifest, f"its manifest {manifest}")
+    path, name = (model, "") if place == "model" else (manifest, f"manifest {manifest} ")
     model.touch()
     path.unlink(missing_ok=True)
     match kind:
@@ -119,18 +120,18 @@ def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path)
             path.touch()
             os.truncate(path, 1 << 40)
     reasons = {
-        "pipe": "it is no regular file",
-        "device": "it is no regular file",
+        "pipe": "no regular file",
+        "device": "no regular file",
         "folder": "Is a directory",
-        "hole": f"it is larger than {268435456 if place == 'model' else 4194304} bytes",
+        "hole": f"{268435456 if place == 'model' else 4194304} bytes",
     }
-    assert _refusal(model) == f"{name} can't be read: {reasons[kind]}"
+    assert mentions(_refusal(model), f"{name}can't be read", reasons[kind])
 
 
 def test_a_failed_start_of_a_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/none")
     refused = ValidationProcess(BUNDLED).outcome().refused
-    assert refused == "it can't be validated: No such file or directory"
+    assert mentions(refused, "can't be validated", "No such file or directory")
 
 
 def test_a_crash_leaves_no_core_and_the_validator_is_the_first_to_go(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_good_file_is_validated_once_in_a_run(
     monkeypatch.setattr(sys, "executable", "/none")
     check_model(copy)
     copy.write_bytes(BUNDLED.read_bytes() + b"more")
-    with pytest.raises(ModelRefused, match="it can't be validated"):
+    with pytest.raises(ModelRefused, match="can't be validated"):
         check_model(copy)
 
 

@@ -24,6 +24,7 @@ from model.regno.model_file import manifest
 from model.regno.request import LONGEST, from_fields
 from model.regno.training.simulate import simulate
 from tests.support import toys
+from tests.support.messages import stating
 from tests.support.paths import GOLDEN, lines
 from tests.support.strategies import FINITE, PLATES
 
@@ -280,11 +281,11 @@ def test_any_selection_in_any_order_scores_as_catboost_does(
     names: Sequence[str], cat: Sequence[str], text: Sequence[str], tmp_path: Path
 ) -> None:
     # Texts of one word have no pairs of words, which CatBoost's own dictionaries ask for.
-    words = {
+    options = {
         "dictionaries": [{"dictionary_id": "Word", "occurrence_lower_bound": "1"}],
         "feature_calcers": ["BoW"],
     }
-    model = toys.train(names, cat=cat, text=text, iterations=20, **words)
+    model = toys.train(names, cat=cat, text=text, iterations=20, **options)
     scorer = RegnoScorer.load(toys.save(model, tmp_path), warm=True)
     readings = [from_fields(**line["request"]) for line in lines(GOLDEN)]
     expected = model.predict(toys.pool(names, cat, text), prediction_type="Probability").tolist()
@@ -321,7 +322,7 @@ def _describe(path: Path, **changed: object) -> None:
 def test_a_manifest_lists_no_known_values_of_them(name: str, tmp_path: Path) -> None:
     path = toys.save(toys.train([name, "hour"], cat=[name]), tmp_path)
     _describe(path, vocabularies={name: ["А77"]})
-    with pytest.raises(ModelRefused, match=f"vocabularies: {name} is made of what was read"):
+    with pytest.raises(ModelRefused, match=stating("vocabularies: ", f"{name} ", "read")):
         RegnoScorer.load(path)
 
 

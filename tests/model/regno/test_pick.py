@@ -16,6 +16,7 @@ from model import InvalidRequest, ModelRefused
 from model.regno import BUNDLED, RegnoScorer, pick_regno
 from model.regno.request import from_fields
 from tests.support import toys
+from tests.support.messages import stating
 from tests.support.vacuous import nonempty
 
 _ARGUMENTS = {
@@ -162,7 +163,7 @@ def test_a_positive_class_that_is_no_text_is_refused(
 ) -> None:
     named = {name: request_body[field] for name, field in _ARGUMENTS.items()}
     for model in (BUNDLED, CatBoost().load_model(str(BUNDLED))):
-        with pytest.raises(ModelRefused, match="positive_class is the name of a class, a text"):
+        with pytest.raises(ModelRefused, match=stating("positive_class", "text")):
             pick_regno(**named, model=model, positive_class=given)
 
 

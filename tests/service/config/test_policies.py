@@ -1,4 +1,4 @@
-"""SCORING_GUARDS in words."""
+"""SCORING_GUARDS as text."""
 
 import pytest
 

@@ -18,6 +18,7 @@ from service.doctor.finding import LEVELS
 from service.doctor.machine import CONNECTIONS
 from service.process.ulimits import OWN_FILES
 from tests.support.doctor import GOOD_KEY, POWERLESS, Report, checked, ran
+from tests.support.messages import mentions, states
 from tests.support.server import environment, serving
 
 _JSON = "--json"
@@ -65,7 +66,7 @@ def test_the_report_for_people_has_a_line_each_and_its_remedy_below(tmp_path: Pa
     assert report.code == 0
     lines = report.text.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("! keep-alive  "))
-    assert lines[at].endswith("kept 5 s here, 60 s by the proxy in front")
+    assert mentions(lines[at], "5 s here", "60 s by the proxy")
     assert lines[at + 1].strip().startswith("SCORING_KEEPALIVE=75")
     assert {line[0] for line in lines[:-2]} <= set("✓!✗? ")
     starts = {line.index(line[2:].split("  ")[-1].strip()) for line in lines[:-2] if line[0] == "✓"}
@@ -107,7 +108,7 @@ def test_a_warning_fails_when_it_should(tmp_path: Path) -> None:
 def test_help_shows_the_flags_and_the_exit_codes(tmp_path: Path) -> None:
     report = ran(tmp_path, "--help")
     assert report.code == 0
-    assert all(word in report.text for word in ("--json", "--strict", "78"))
+    assert all(fact in report.text for fact in ("--json", "--strict", "78"))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -142,7 +143,7 @@ def test_an_empty_keys_file_fails(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("# nobody\n")
     report = checked(tmp_path, _JSON, api_keys_file="keys", port=str(free_port()))
     assert report.code == 1
-    assert report["keys"]["description"] == "SCORING_API_KEYS_FILE: keys: it holds no key"
+    assert states(report["keys"]["description"], "SCORING_API_KEYS_FILE: keys: ", "no key")
 
 
 def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_keys_file_that_this_user_cannot_read_fails(tmp_path: Path) -> None:
 def test_a_folder_that_is_missing_fails(tmp_path: Path) -> None:
     report = checked(tmp_path, _JSON, host=f"unix:{tmp_path}/none/s")
     assert report.code == 1
-    assert report["address"]["remedy"] == f"mkdir -p {tmp_path}/none, for the user who serves"
+    assert states(report["address"]["remedy"], f"mkdir -p {tmp_path}/none")
 
 
 @pytest.mark.slow
@@ -256,7 +257,7 @@ def test_what_breaks_a_check_breaks_nothing_else() -> None:
         if breaks:
             raise PermissionError("/proc/secret")
 
-    (found,) = run_check(partial(half_read, breaks=True))  # type: ignore[arg-type]
-    assert (found.level, found.name) == ("unknown", "half read")
-    assert found.description == "unknown on this machine (PermissionError)"
+    (finding,) = run_check(partial(half_read, breaks=True))  # type: ignore[arg-type]
+    assert (finding.level, finding.name) == ("unknown", "half read")
+    assert mentions(finding.description, "unknown", "PermissionError")
     assert run_check(partial(half_read, breaks=False)) == [ok("first", "fine")]  # type: ignore[arg-type]

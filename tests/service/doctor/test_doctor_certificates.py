@@ -11,6 +11,7 @@ from loadgen.common.processes import free_port
 from service.doctor import edge
 from tests.support.doctor import POWERLESS, checked, only, ran
 from tests.support.edge import make_certificates
+from tests.support.messages import mentions
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +34,11 @@ def expired(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_good_certificate_is_reported_with_its_last_day(made: Path) -> None:
-    found = only(edge.server_certificate(made / "server.crt", made / "server.key"))
-    assert found.level == "ok"
+    finding = only(edge.server_certificate(made / "server.crt", made / "server.key"))
+    assert finding.level == "ok"
     end = datetime.now(UTC) + timedelta(days=397)
-    assert found.description == f"good until {end:%Y-%m-%d}"
-    assert only(edge.client_authority(made / "ca.crt")).description == found.description
+    assert finding.description == f"good until {end:%Y-%m-%d}"
+    assert only(edge.client_authority(made / "ca.crt")).description == finding.description
 
 
 @pytest.mark.parametrize(("days", "level"), [(389, "ok"), (391, "warn"), (398, "fail")])
@@ -53,19 +54,20 @@ def test_an_expiring_certificate_is_a_warning_then_a_failure(
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "description"),
+    ("certificate", "key", "fact"),
     [
         ("client.crt", "server.key", "key values mismatch"),
-        ("client.crt", "client.key", "clients refuse it: unsuitable certificate purpose"),
-        ("server.crt", "ca.crt", "one of them can't be read"),
-        ("server.key", "server.key", "one of them can't be read"),
+        ("client.crt", "client.key", "unsuitable certificate purpose"),
+        ("server.crt", "ca.crt", "can't be read"),
+        ("server.key", "server.key", "can't be read"),
     ],
 )
 def test_a_certificate_that_no_client_would_accept_fails(
-    certificate: str, key: str, description: str, made: Path
+    certificate: str, key: str, fact: str, made: Path
 ) -> None:
-    found = only(edge.server_certificate(made / certificate, made / key))
-    assert (found.level, found.description.endswith(description)) == ("fail", True), found
+    finding = only(edge.server_certificate(made / certificate, made / key))
+    assert finding.level == "fail"
+    assert mentions(finding.description, fact)
 
 
 @pytest.mark.parametrize("name", ["server.crt", "server.key"])

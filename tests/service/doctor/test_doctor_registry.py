@@ -6,6 +6,7 @@ from pathlib import Path
 from service.config.settings import Settings
 from service.doctor import registry
 from tests.support.doctor import GOOD_KEY, only
+from tests.support.messages import mentions
 from tests.support.swapping import FIRST, SECOND, registry_of_twins, registry_of_two
 
 
@@ -17,13 +18,13 @@ def test_no_registry_is_no_finding() -> None:
 def test_a_registry_with_a_way_back_is_well(tmp_path: Path) -> None:
     settings = Settings(registry=str(tmp_path / "models"))
     versions = registry_of_two(tmp_path)
-    found = only(registry.registry(settings))
-    assert (found.level, found.description) == (
-        "warn", f"{FIRST} is live, and there is no previous version",
-    )  # fmt: skip
+    finding = only(registry.registry(settings))
+    assert finding.level == "warn"
+    assert mentions(finding.description, f"{FIRST} is live", "no previous version")
     versions.promote(SECOND, who="the tests")
-    found = only(registry.registry(settings))
-    assert (found.level, found.description) == ("ok", f"{SECOND} is live, {FIRST} the way back")
+    finding = only(registry.registry(settings))
+    assert finding.level == "ok"
+    assert mentions(finding.description, f"{SECOND} is live", FIRST)
     assert registry.live_file(settings) == str(versions.fetch(SECOND))
 
 
@@ -32,9 +33,9 @@ def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
     assert only(registry.registry(settings)).level == "fail"
     registry_of_two(tmp_path)
     shutil.rmtree(tmp_path / "models" / "regno" / FIRST)
-    found = only(registry.registry(settings))
-    assert found.level == "fail"
-    assert FIRST in found.description
+    finding = only(registry.registry(settings))
+    assert finding.level == "fail"
+    assert FIRST in finding.description
     (tmp_path / "models" / "regno" / "aliases.json").write_text("{")
     assert only(registry.registry(settings)).level == "fail"
 
@@ -42,13 +43,14 @@ def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
 def test_a_live_version_that_cant_be_had_fails(tmp_path: Path) -> None:
     registry_of_twins(tmp_path)
     (tmp_path / "models" / "regno" / FIRST / "model.cbm").write_bytes(b"harmed")
-    found = only(registry.registry(Settings(registry=str(tmp_path / "models"))))
-    assert found.level == "fail"
-    assert "the SHA-256 differs" in found.description
+    finding = only(registry.registry(Settings(registry=str(tmp_path / "models"))))
+    assert finding.level == "fail"
+    assert mentions(finding.description, "SHA-256")
 
 
 def test_an_admin_without_a_key_is_reported() -> None:
     keys = f"ops:{GOOD_KEY}"
     assert list(registry.admins(Settings(api_keys=keys, admins="ops"))) == []
-    found = only(registry.admins(Settings(api_keys=keys, admins="ops, nihgt")))
-    assert (found.level, found.description) == ("warn", "no key is called nihgt")
+    finding = only(registry.admins(Settings(api_keys=keys, admins="ops, nihgt")))
+    assert finding.level == "warn"
+    assert mentions(finding.description, "no key", "nihgt")

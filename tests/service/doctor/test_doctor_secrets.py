@@ -23,8 +23,8 @@ _OTHER_KEY = GOOD_KEY[::-1]
 def test_a_key_that_is_easily_guessed(weak: str) -> None:
     assert configuration.is_weak(weak)
     settings = Settings(api_keys=f"partner:{weak}")
-    found = only(configuration.key_strength(settings))
-    assert (found.level, "partner" in found.description, weak in found.description) == (
+    finding = only(configuration.key_strength(settings))
+    assert (finding.level, "partner" in finding.description, weak in finding.description) == (
         "warn",
         True,
         False,
@@ -47,8 +47,8 @@ def test_a_weak_key_on_an_open_address_fails() -> None:
 def test_keys_of_the_file_are_looked_at_too(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f"a:{GOOD_KEY} # the first\nb:short\n")
-    found = only(configuration.key_strength(Settings(api_keys_file=str(path))))
-    assert (found.level, found.description[-1]) == ("warn", "b")
+    finding = only(configuration.key_strength(Settings(api_keys_file=str(path))))
+    assert (finding.level, finding.description[-1]) == ("warn", "b")
     assert only(configuration.keys(Settings(api_keys_file=str(path)))).level == "ok"
 
 
@@ -62,9 +62,9 @@ def test_keys_of_the_file_are_looked_at_too(tmp_path: Path) -> None:
     ],
 )
 def test_each_caller_has_one_key(given: str, level: str, description: str) -> None:
-    found = only(configuration.key_names(Settings(api_keys=given)))
-    assert found.level == level
-    assert found.description.endswith(description)
+    finding = only(configuration.key_names(Settings(api_keys=given)))
+    assert finding.level == level
+    assert finding.description.endswith(description)
 
 
 def test_a_key_in_the_settings_and_in_the_file_would_outlive_the_file(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_the_rights_of_secrets(
         machine(tmp_path / "a", {"x": ""}),
         machine(tmp_path / "b", {".dockerenv": ""}),
     )
-    found = {f.name: f for f in files.rights(outside, Settings(), dotenv)}
-    assert found[".env"].level == level
+    finding = {f.name: f for f in files.rights(outside, Settings(), dotenv)}
+    assert finding[".env"].level == level
     assert only(f for f in files.rights(inside, Settings(), dotenv) if f.name == ".env").level == (
         in_container
     )
@@ -128,8 +128,10 @@ def test_every_file_of_a_secret_is_looked_at(open_folder: Path, tmp_path: Path) 
     for path in (keys, token):
         path.touch(0o644)
     settings = Settings(api_keys_file=str(keys), metrics_token_file=str(token))
-    found = {f.name: f.level for f in files.rights(machine(tmp_path, {}), settings, tmp_path / "x")}
-    assert found["keys file"] == found["token file"] == "fail"
+    finding = {
+        f.name: f.level for f in files.rights(machine(tmp_path, {}), settings, tmp_path / "x")
+    }
+    assert finding["keys file"] == finding["token file"] == "fail"
 
 
 def test_a_model_file_that_all_may_change(open_folder: Path) -> None:

@@ -19,24 +19,25 @@ from service.doctor import settings as configuration
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
 from tests.support.doctor import machine, only
+from tests.support.messages import mentions
 
 _HERE = Machine()
 
 
 def test_a_variable_that_nothing_reads() -> None:
     assert only(configuration.unknown_settings([], {})).level == "ok"
-    found = only(configuration.unknown_settings(["SCORING_API_KEES", "SCORING_QQQQ"], {}))
-    assert found.level == "warn"
-    assert found.remedy == "did you mean: SCORING_API_KEES: SCORING_API_KEYS?"
+    finding = only(configuration.unknown_settings(["SCORING_API_KEES", "SCORING_QQQQ"], {}))
+    assert finding.level == "warn"
+    assert mentions(finding.remedy, "SCORING_API_KEES: SCORING_API_KEYS")
     assert only(configuration.unknown_settings(["SCORING_QQQQ"], {})).remedy.startswith(
         "python -m service --help"
     )
 
 
 def test_a_former_name_of_a_setting() -> None:
-    found = only(configuration.unknown_settings([], {"SCORING_MODELS": "SCORING_REGISTRY"}))
-    assert (found.level, "SCORING_MODELS" in found.description) == ("warn", True)
-    assert "SCORING_REGISTRY" in found.remedy
+    finding = only(configuration.unknown_settings([], {"SCORING_MODELS": "SCORING_REGISTRY"}))
+    assert (finding.level, "SCORING_MODELS" in finding.description) == ("warn", True)
+    assert "SCORING_REGISTRY" in finding.remedy
 
 
 @pytest.mark.parametrize(
@@ -49,15 +50,15 @@ def test_a_former_name_of_a_setting() -> None:
     ],
 )
 def test_other_programs_variables(given: dict[str, str], level: str) -> None:
-    found = only(configuration.foreign_settings(given))
-    assert found.level == level
-    assert "0.0.0.0" not in found.description
+    finding = only(configuration.foreign_settings(given))
+    assert finding.level == level
+    assert "0.0.0.0" not in finding.description
 
 
 def test_quotation_marks_in_a_value() -> None:
     assert only(configuration.quotes(Settings(metrics_token="tok'en"))).level == "ok"
-    found = only(configuration.quotes(Settings(metrics_token='"token"')))
-    assert (found.level, "SCORING_METRICS_TOKEN" in found.description) == ("warn", True)
+    finding = only(configuration.quotes(Settings(metrics_token='"token"')))
+    assert (finding.level, "SCORING_METRICS_TOKEN" in finding.description) == ("warn", True)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +82,8 @@ def test_loopback_in_a_container_is_unreachable(
 
 def test_an_array_of_all_rows_fits() -> None:
     assert only(configuration.arrays(Settings())).level == "ok"
-    found = only(configuration.arrays(Settings(max_rows=100_000)))
-    assert (found.level, found.remedy) == ("warn", "SCORING_MAX_ARRAY_BODY=90000000")
+    finding = only(configuration.arrays(Settings(max_rows=100_000)))
+    assert (finding.level, finding.remedy) == ("warn", "SCORING_MAX_ARRAY_BODY=90000000")
 
 
 @pytest.mark.parametrize(
@@ -124,8 +125,8 @@ def test_a_supervisor_waits_for_the_stop(
 @pytest.mark.parametrize(("seconds", "level"), [(59, "warn"), (60, "warn"), (61, "ok")])
 def test_the_proxy_lets_go_first(seconds: int, level: str, tmp_path: Path) -> None:
     settings = Settings(keepalive=seconds)
-    found = next(edge.edge(_HERE, settings, tmp_path / "none.env", package="no_such_edge"))
-    assert (found.name, found.level) == ("keep-alive", level)
+    finding = next(edge.edge(_HERE, settings, tmp_path / "none.env", package="no_such_edge"))
+    assert (finding.name, finding.level) == ("keep-alive", level)
 
 
 _EDGE = """
@@ -145,8 +146,8 @@ def unknown_variables(*, dotenv):
 
 
 def _with_an_edge(dotenv: str, **settings: int) -> dict[str, Finding]:
-    found = edge.edge(_HERE, Settings(**settings), Path(dotenv), package="an_edge")  # type: ignore[arg-type]
-    return {finding.name: finding for finding in found}
+    findings = edge.edge(_HERE, Settings(**settings), Path(dotenv), package="an_edge")  # type: ignore[arg-type]
+    return {finding.name: finding for finding in findings}
 
 
 def test_the_settings_of_the_edge_are_compared(
@@ -160,31 +161,31 @@ def test_the_settings_of_the_edge_are_compared(
     (package / "config.py").write_text("SERVICE_IDLE_SECONDS = 80\n")
     (package / "settings.py").write_text(_EDGE.replace("{key}", str(key)))
     monkeypatch.syspath_prepend(tmp_path)
-    found = _with_an_edge(".env", max_array_body=4096, keepalive=81)
-    assert {name: finding.level for name, finding in found.items()} == {
+    findings = _with_an_edge(".env", max_array_body=4096, keepalive=81)
+    assert {name: finding.level for name, finding in findings.items()} == {
         "keep-alive": "ok",
         "edge bodies": "ok",
         "edge admins": "ok",
         "edge certificate key": "ok",
     }
     key.chmod(0o666)
-    found = _with_an_edge("odd.env", max_array_body=4097, keepalive=80)
-    assert {name: finding.level for name, finding in found.items()} == {
+    findings = _with_an_edge("odd.env", max_array_body=4097, keepalive=80)
+    assert {name: finding.level for name, finding in findings.items()} == {
         "keep-alive": "warn",
         "edge": "warn",
         "edge bodies": "warn",
         "edge admins": "warn",
         "edge certificate key": "fail",
     }
-    assert found["keep-alive"].remedy.startswith("SCORING_KEEPALIVE=95")
+    assert findings["keep-alive"].remedy.startswith("SCORING_KEEPALIVE=95")
     assert _with_an_edge("bad.env")["edge"].level == "fail"
 
 
 def test_the_edges_folder_must_hold_what_may_lie_there(tmp_path: Path) -> None:
     assert list(edge.room(tmp_path / "none", 1)) == []
-    found = only(edge.room(tmp_path, shutil.disk_usage(tmp_path).total + 1))
-    assert (found.name, found.level) == ("edge room", "warn")
-    assert "EDGE_WORKDIR_BYTES=" in found.remedy
+    finding = only(edge.room(tmp_path, shutil.disk_usage(tmp_path).total + 1))
+    assert (finding.name, finding.level) == ("edge room", "warn")
+    assert "EDGE_WORKDIR_BYTES=" in finding.remedy
 
 
 @pytest.mark.parametrize(("free", "level"), [(10, "ok"), (9, "warn"), (0, "warn")])
@@ -193,8 +194,8 @@ def test_a_folder_that_is_nearly_full_is_reported(
 ) -> None:
     usage = SimpleNamespace(total=100, used=100 - free, free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    found = only(edge.room(tmp_path, 100))
-    assert (found.level, found.description) == (
+    finding = only(edge.room(tmp_path, 100))
+    assert (finding.level, finding.description) == (
         level,
         f"{tmp_path} has 100 bytes, {free} of them free",
     )
@@ -210,8 +211,8 @@ def test_the_folder_of_captured_rows(tmp_path: Path) -> None:
     own = tmp_path / "captured"
     assert only(files.capture(_capturing(own / "new"))).level == "ok"
     own.mkdir(mode=0o700)
-    found = only(files.capture(_capturing(own)))
-    assert (found.level, "without plates" in found.description) == ("ok", True)
+    finding = only(files.capture(_capturing(own)))
+    assert (finding.level, "without plates" in finding.description) == ("ok", True)
     assert only(files.capture(_capturing(own, capture=1.0))).level == "warn"
     (tmp_path / "file").write_text("")
     assert only(files.capture(_capturing(tmp_path / "file"))).level == "fail"
@@ -221,8 +222,8 @@ def test_a_disk_too_small_for_captured_rows_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=(1 << 20) - 10))
-    found = only(files.capture(_capturing(tmp_path)))
-    assert (found.level, "SCORING_CAPTURE_MB" in (found.remedy or "")) == ("warn", True)
+    finding = only(files.capture(_capturing(tmp_path)))
+    assert (finding.level, "SCORING_CAPTURE_MB" in (finding.remedy or "")) == ("warn", True)
     (tmp_path / "captured-1.parquet").write_bytes(b"x" * 10)
     assert only(files.capture(_capturing(tmp_path))).level == "ok"
 
@@ -268,8 +269,8 @@ def test_behind_a_proxy_the_level_is_unknown(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_traces_need_their_packages() -> None:
     settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
-    found = only(network.traces(settings, wanted=("no_such_sdk.trace",)))
-    assert (found.level, found.remedy.split()[0]) == ("fail", "pip")
+    finding = only(network.traces(settings, wanted=("no_such_sdk.trace",)))
+    assert (finding.level, finding.remedy.split()[0]) == ("fail", "pip")
 
 
 def _validated(
@@ -307,19 +308,19 @@ def test_the_model_and_what_vouches_for_it(tmp_path: Path) -> None:
 
 def test_a_model_without_a_drift_reference_is_reported() -> None:
     assert only(model.drift_reference(_validated())).level == "ok"
-    found = only(model.drift_reference(_validated(variables=0)))
-    assert (found.level, found.name) == ("warn", "drift")
-    assert "--reference-from" in found.remedy
+    finding = only(model.drift_reference(_validated(variables=0)))
+    assert (finding.level, finding.name) == ("warn", "drift")
+    assert "--reference-from" in finding.remedy
     assert list(model.drift_reference(_validated(refused="no"))) == []
 
 
 def test_it_is_said_which_thresholds_decide() -> None:
     own = {"camera": 0.125, "network": 0.875}
     assert "SCORING_COST_*" in only(model.thresholds(_validated(), "manifest")).description
-    found = only(model.thresholds(_validated(thresholds=own), "manifest"))
-    assert (found.level, "0.125" in found.description) == ("ok", True)
-    found = only(model.thresholds(_validated(thresholds=own), "costs"))
-    assert "0.125" not in found.description
+    finding = only(model.thresholds(_validated(thresholds=own), "manifest"))
+    assert (finding.level, "0.125" in finding.description) == ("ok", True)
+    finding = only(model.thresholds(_validated(thresholds=own), "costs"))
+    assert "0.125" not in finding.description
     assert list(model.thresholds(_validated(refused="no"), "manifest")) == []
 
 

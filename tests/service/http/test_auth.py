@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from service.config.settings import Settings, SettingsError
 from service.http.api_keys import ApiKeys
 from service.http.key_sources import BadKeys, entries, entries_of_file
+from tests.support.messages import failure, mentions
 from tests.support.parts import AppMaker
 from tests.support.server import refused
 
@@ -46,9 +47,9 @@ def test_keys_are_held_as_digests_only() -> None:
     "key", ["имя:k", "a/b:k", ":k", "name:", "name:ключ", "x" * 65 + ":k", "a\x07b:k"]
 )
 def test_unusable_entries_are_refused_by_their_place(key: str) -> None:
-    with pytest.raises(BadKeys, match=r"the (name|key) in entry 2 (may|must)"):
+    with pytest.raises(BadKeys, match=r"(name|key) in entry 2\b"):
         list(entries(f"good:k,{key}"))
-    with pytest.raises(BadKeys, match=r"the (name|key) in line 3 (may|must)"):
+    with pytest.raises(BadKeys, match=r"(name|key) in line 3\b"):
         list(entries_of_file(f"# callers\ngood:k\n{key}\n"))
 
 
@@ -61,15 +62,15 @@ def test_unusable_entries_are_refused_by_their_place(key: str) -> None:
     ],
 )
 def test_more_than_one_word_in_a_line_makes_no_more_keys(line: str) -> None:
-    with pytest.raises(BadKeys, match=r"^line 2 holds more than one word"):
+    with pytest.raises(BadKeys, match=r"^line 2 .*more than one word"):
         list(entries_of_file(f"good:k\n{line}  # a comment\n"))
 
 
 @pytest.mark.parametrize("entry", ["alice S3cretKeyOfAlice", "alice = key", "alice: key", "a\tb"])
 def test_blanks_within_an_entry_make_no_more_keys(entry: str) -> None:
-    with pytest.raises(BadKeys, match=r"^entry 2 holds more than one word"):
+    with pytest.raises(BadKeys, match=r"^entry 2 .*more than one word"):
         list(entries(f"good:k, {entry}"))
-    with pytest.raises(SettingsError, match=r"^SCORING_API_KEYS: entry 1 holds more than one word"):
+    with pytest.raises(SettingsError, match=r"^SCORING_API_KEYS: entry 1 .*one word"):
         _ring(entry)
 
 
@@ -137,7 +138,7 @@ def test_one_mark_of_utf8_at_the_files_start_is_passed_over(start: str, tmp_path
 def test_any_other_such_mark_is_part_of_a_name(content: str, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(content)
-    with pytest.raises(SettingsError, match=r"the name in line [12] may hold letters"):
+    with pytest.raises(SettingsError, match=r"name in line [12] .*letters"):
         _ring(file=file)
 
 
@@ -185,10 +186,8 @@ def test_only_keys_in_force_are_found(tmp_path: Path) -> None:
     assert ring.is_in(f"a {_LONG}")
     file.write_text("two:of-the-new-file\n")
     ring.reload_if_changed()
-    found = {
-        text: ring.is_in(f"a {text}") for text in (_LONG, "of-the-new-file", "of-the-settings")
-    }
-    assert found == {_LONG: False, "of-the-new-file": True, "of-the-settings": True}
+    held = {text: ring.is_in(f"a {text}") for text in (_LONG, "of-the-new-file", "of-the-settings")}
+    assert held == {_LONG: False, "of-the-new-file": True, "of-the-settings": True}
 
 
 _HERE = [
@@ -238,10 +237,7 @@ def test_the_example_key_is_refused_when_a_proxy_names_another_machine(
     method, path = method_and_path.split()
     reply = client.open(path, method=method, headers={**key, **forwarded})
     assert reply.status_code == 401
-    assert reply.json == {
-        "body": "the example key may serve on loopback only: make one of your own",
-        "status": "fail",
-    }
+    assert mentions(failure(reply), "example key", "loopback")
     assert reply.headers["WWW-Authenticate"] == 'ApiKey header="x-api-key"'
 
 
@@ -280,7 +276,7 @@ def test_a_missing_or_wrong_key_is_a_401(
     method = "POST" if "reg" in address else "GET"
     reply = keyed_client.open(address, method=method, headers=headers, data=b"{}")
     assert reply.status_code == 401
-    assert reply.json == {"body": "the x-api-key header is missing or wrong", "status": "fail"}
+    assert mentions(failure(reply), "x-api-key", "missing", "wrong")
     assert "WWW-Authenticate" in reply.headers
 
 

@@ -7,6 +7,7 @@ import pytest
 from service.http import deadline as module
 from service.http.deadline import left_in, left_of, timeout_of
 from service.http.errors import Refused
+from tests.support.messages import stating
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_a_timeout_is_a_whole_number_of_milliseconds(stated: str, seconds: float
     ],
 )
 def test_any_other_is_a_bad_request(text: str) -> None:
-    with pytest.raises(Refused, match="X-Request-Timeout-Ms must be a whole number") as refused:
+    with pytest.raises(Refused, match=stating("X-Request-Timeout-Ms", "whole number")) as refused:
         timeout_of(text)
     assert refused.value.status == 400
 

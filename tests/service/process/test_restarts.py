@@ -16,12 +16,12 @@ def clock() -> SteppedClock:
 
 def _pauses(restarts: Restarts, clock: SteppedClock, deaths: int, workers: int = 1) -> list[float]:
     """Those after so many deaths, each as soon as its worker could be started."""
-    found = []
+    pauses = []
     for _ in range(deaths):
         restarts.died(workers)
-        found.append(round(restarts.pause, 3))
+        pauses.append(round(restarts.pause, 3))
         clock.now += restarts.pause
-    return found
+    return pauses
 
 
 def test_the_pauses_of_one_worker_grow_to_ten_seconds(clock: SteppedClock) -> None:
@@ -57,13 +57,13 @@ def test_forks_that_fail_are_tried_after_pauses_that_grow_and_end_nothing(
     clock: SteppedClock,
 ) -> None:
     restarts = Restarts(clock)
-    found = []
+    pauses = []
     for _ in range(2000):
         restarts.fork_failed()
-        found.append(restarts.pause)
+        pauses.append(restarts.pause)
         clock.now += restarts.pause
-    assert found[:5] == [1.0, 2.0, 4.0, 8.0, 10.0]
-    assert set(found[4:]) == {10.0}
+    assert pauses[:5] == [1.0, 2.0, 4.0, 8.0, 10.0]
+    assert set(pauses[4:]) == {10.0}
     assert not restarts.is_hopeless
     restarts.forked()
     restarts.fork_failed()
@@ -85,12 +85,12 @@ def test_a_server_is_hopeless_if_none_of_five_ever_served(
 
 def _minute_of_failed_boots(restarts: Restarts, clock: SteppedClock) -> list[bool]:
     """What it says of its hopes after deaths every ten seconds, until a minute is over."""
-    found = []
+    pauses = []
     for _ in range(7):
         restarts.died(1)
-        found.append(restarts.is_hopeless)
+        pauses.append(restarts.is_hopeless)
         clock.now += 10
-    return found
+    return pauses
 
 
 def test_a_server_that_has_served_is_hopeless_after_a_minute_of_failed_boots(

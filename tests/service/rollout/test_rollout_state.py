@@ -49,8 +49,8 @@ def test_the_longest_status_does_not_reach_into_the_next(file: int, letter: str)
             shadow=_LONG,
         )
         state.set_status(place, status)
-    found = [state.status(place) for place in range(PLACES)]
-    assert [status.worker for status in found if status] == list(range(PLACES))
+    statuses = [state.status(place) for place in range(PLACES)]
+    assert [status.worker for status in statuses if status] == list(range(PLACES))
 
 
 def test_a_cleared_status_is_none(file: int) -> None:

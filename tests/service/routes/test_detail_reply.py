@@ -32,8 +32,8 @@ def _plain(detail: Body) -> Body:
 def _of(client: FlaskClient, body: Body) -> Body:
     reply = _post(client, body)
     assert reply.status_code == 200
-    found: Body = reply.json["body"]  # type: ignore[index]
-    return found
+    details: Body = reply.json["body"]  # type: ignore[index]
+    return details
 
 
 @pytest.fixture

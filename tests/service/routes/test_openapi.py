@@ -25,8 +25,8 @@ def served(client: FlaskClient) -> dict[str, Any]:
     reply = client.get("/openapi.json")
     assert reply.content_type == "application/json"
     assert reply.json
-    found: dict[str, Any] = reply.json
-    return found
+    schema: dict[str, Any] = reply.json
+    return schema
 
 
 def _validator(name: str) -> OAS31Validator:
@@ -82,8 +82,8 @@ def _unions(field: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_field_has_the_types_that_it_is_read_from(field: str, served: dict[str, Any]) -> None:
-    found = served["components"]["schemas"]["Reading"]["properties"][field]
-    assert [member["type"] for member in _unions(found)] == _TYPES[field]
+    schema = served["components"]["schemas"]["Reading"]["properties"][field]
+    assert [member["type"] for member in _unions(schema)] == _TYPES[field]
 
 
 def test_ranges_are_those_of_the_contract(served: dict[str, Any]) -> None:
@@ -104,8 +104,8 @@ def test_ranges_are_those_of_the_contract(served: dict[str, Any]) -> None:
 @pytest.mark.parametrize("field", ["afts_regno_ai_char_scores", "afts_regno_ai_length_scores"])
 def test_a_list_is_one_or_a_string_that_holds_one(field: str, served: dict[str, Any]) -> None:
     numbers = {"type": "number", "format": "double"}
-    found = served["components"]["schemas"]["Reading"]["properties"][field]
-    assert found["anyOf"] == [
+    schema = served["components"]["schemas"]["Reading"]["properties"][field]
+    assert schema["anyOf"] == [
         {"type": "array", "items": numbers, "maxItems": 1000},
         {"type": "string", "pattern": SCORES_PATTERN},
     ]
@@ -222,11 +222,11 @@ class _Links(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.targets: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in {"script", "link", "img", "iframe"}:
-            self.found += [value for name, value in attrs if name in {"src", "href"} and value]
+            self.targets += [value for name, value in attrs if name in {"src", "href"} and value]
 
 
 def test_the_page_shows_the_document_with_files_of_its_own(client: FlaskClient) -> None:
@@ -235,8 +235,8 @@ def test_the_page_shows_the_document_with_files_of_its_own(client: FlaskClient) 
     assert page.content_type.startswith("text/html")
     links = _Links()
     links.feed(page.text)
-    assert any(link.endswith(".js") for link in links.found)
-    for link in links.found:
+    assert any(link.endswith(".js") for link in links.targets)
+    for link in links.targets:
         assert not re.match("(?:[a-z]+:)?//", link), link
         asset = client.get(f"/docs/{link}" if not link.startswith("/") else link)
         assert asset.status_code == 200, link

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
+from tests.support.messages import failure, mentions, states
 from tests.support.parts import AppMaker
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER
@@ -71,15 +72,13 @@ def test_a_bad_row_does_not_spoil_its_neighbours(
     good = _expected(scorer, request_body)
     reply = _post(client, [request_body, {**request_body, "direction": 2}, request_body, None])
     assert reply.status_code == 200
-    assert reply.json == {
-        "body": [
-            good,
-            {"error": "direction: must be <= 1"},
-            good,
-            {"error": "the row must be an object"},
-        ],
-        "status": "partial",
-    }
+    assert reply.json
+    assert reply.json["status"] == "partial"
+    before, direction, after, null = reply.json["body"]
+    assert before == after == good
+    assert direction.keys() == null.keys() == {"error"}
+    assert states(direction["error"], "direction: ", "1")
+    assert mentions(null["error"], "row", "object")
 
 
 def test_an_array_of_nothing_but_bad_rows_is_partial(client: FlaskClient) -> None:
@@ -118,34 +117,29 @@ def test_a_score_has_its_stage_times(
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("body", "facts"),
     [
-        (b"", "the body is not JSON"),
-        (b"{", "the body is not JSON"),
-        (b"null", "the body must be an object or an array of objects"),
-        (b"{}", "regno_recognize: is missing"),
-        (VALID[:-1], "the body is not JSON"),
-        (b"\xef\xbb\xbf" * 2 + VALID, "the body is not JSON"),
-        (b"[" * 30_000 + b"]" * 30_000, "the body is nested too deeply"),
-        (b'{"a":' * 10_000, "the body is nested too deeply"),
-        (b"[" * 60_000, "the body is not JSON"),
-        (VALID[:-1] + b',"direction":1}', "a field is named twice"),
-        (VALID.replace(b'"direction": 1', b'"direction": 1e999'), "direction: must be"),
-        (
-            VALID.replace(b'"direction": 1', b'"direction": NaN'),
-            "direction: must be a finite number",
-        ),
-        (VALID.replace("Передвижная".encode(), b"\\ud800"), "the body is not JSON"),
+        (b"", ("body", "not JSON")),
+        (b"{", ("body", "not JSON")),
+        (b"null", ("body", "object", "array of objects")),
+        (b"{}", ("regno_recognize: ", "missing")),
+        (VALID[:-1], ("body", "not JSON")),
+        (b"\xef\xbb\xbf" * 2 + VALID, ("body", "not JSON")),
+        (b"[" * 30_000 + b"]" * 30_000, ("body", "nested")),
+        (b'{"a":' * 10_000, ("body", "nested")),
+        (b"[" * 60_000, ("body", "not JSON")),
+        (VALID[:-1] + b',"direction":1}', ("field", "twice")),
+        (VALID.replace(b'"direction": 1', b'"direction": 1e999'), ("direction: ",)),
+        (VALID.replace(b'"direction": 1', b'"direction": NaN'), ("direction: ", "finite number")),
+        (VALID.replace("Передвижная".encode(), b"\\ud800"), ("body", "not JSON")),
     ],
 )
 def test_a_body_that_cannot_be_read_is_a_400_with_the_reason(
-    body: bytes, reason: str, client: FlaskClient
+    body: bytes, facts: tuple[str, ...], client: FlaskClient
 ) -> None:
     reply = _post(client, body)
     assert reply.status_code == 400
-    assert reply.json
-    assert reply.json["body"].startswith(reason)
-    assert reply.json["status"] == "fail"
+    assert mentions(failure(reply), *facts)
 
 
 _NO_UTF8 = [VALID.decode().encode(name) for name in ("utf-16", "utf-16-le", "cp1251")]
@@ -208,8 +202,7 @@ def test_with_reject_an_unseen_category_is_a_400(make_app: AppMaker, request_bod
     for field, value in UNSEEN.items():
         reply = _post(client, {**_known(request_body), field: value})
         assert reply.status_code == 400
-        expected = {"body": f"{field}: holds a value that the model never saw", "status": "fail"}
-        assert reply.json == expected
+        assert states(failure(reply), f"{field}: ", "never saw")
     assert _post(client, _known(request_body)).status_code == 200
 
 
@@ -220,15 +213,13 @@ def test_with_reject_an_unseen_category_in_an_array_is_that_rows_error(
     known = _known(request_body)
     good = _expected(scorer, known)
     reply = _post(client, [known, {**known, "camera_class": "Неведомая"}, {}, known])
-    assert reply.json == {
-        "body": [
-            good,
-            {"error": "camera_class: holds a value that the model never saw"},
-            {"error": "regno_recognize: is missing"},
-            good,
-        ],
-        "status": "partial",
-    }
+    assert reply.json
+    assert reply.json["status"] == "partial"
+    before, unseen, empty, after = reply.json["body"]
+    assert before == after == good
+    assert unseen.keys() == empty.keys() == {"error"}
+    assert states(unseen["error"], "camera_class: ", "never saw")
+    assert states(empty["error"], "regno_recognize: ", "missing")
 
 
 def test_with_reject_a_model_without_a_manifest_is_probed(
@@ -255,20 +246,20 @@ class TestLimits:
         assert _post(small, self._padded(VALID, 2048)).status_code == 200
         reply = _post(small, self._padded(VALID, 2049))
         assert reply.status_code == 413
-        assert reply.json == {"body": "the body is longer than 2048 bytes", "status": "fail"}
+        assert mentions(failure(reply), "2048 bytes")
 
     def test_an_array_may_be_as_long_as_its_own_limit(self, small: FlaskClient) -> None:
         array = b"[" + VALID + b"]"
         assert _post(small, self._padded(array, 8192)).status_code == 200
         reply = _post(small, self._padded(array, 8193))
         assert reply.status_code == 413
-        assert reply.json == {"body": "the body is longer than 8192 bytes", "status": "fail"}
+        assert mentions(failure(reply), "8192 bytes")
 
     def test_an_array_may_have_so_many_rows(self, small: FlaskClient) -> None:
         assert _post(small, [{}] * 5).status_code == 200
         reply = _post(small, [{}] * 6)
         assert reply.status_code == 413
-        assert reply.json == {"body": "an array may hold at most 5 rows", "status": "fail"}
+        assert mentions(failure(reply), "at most 5 rows")
 
     def test_a_body_encoded_twice_is_measured_like_any_other(self, small: FlaskClient) -> None:
         text = json.dumps("[" + " " * 4000 + "]").encode()

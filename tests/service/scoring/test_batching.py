@@ -83,8 +83,8 @@ async def test_a_batch_scores_each_row_as_it_scores_alone(
 ) -> None:
     rows = [scorer.row(from_fields(**body)) for body in bodies]
     sizes: list[int] = []
-    found = await together(batcher_of(scorer, lambda done, _: sizes.append(len(done))), rows)
-    assert found == [scorer.predict([row])[0] for row in rows]
+    outcomes = await together(batcher_of(scorer, lambda done, _: sizes.append(len(done))), rows)
+    assert outcomes == [scorer.predict([row])[0] for row in rows]
     assert sizes == [len(rows)]
 
 
@@ -96,8 +96,8 @@ async def test_a_bad_row_fails_alone(
     rows = [row[:-1] if place in bad else row for place, row in enumerate(good)]
     counted: list[tuple[Row, Score]] = []
     batcher = batcher_of(scorer, lambda *outcomes: counted.extend(zip(*outcomes, strict=True)))
-    found = await together(batcher, rows)
-    for place, (row, outcome) in enumerate(zip(rows, found, strict=True)):
+    outcomes = await together(batcher, rows)
+    for place, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
         if place in bad:
             assert isinstance(outcome, Exception)
         else:

@@ -93,7 +93,7 @@ def test_differences_and_flips_are_exact(
     assert app.counted("scoring_shadow_difference_bucket") == {
         ("+Inf" if bound == inf else str(bound),): count
         for place, bound in enumerate(bounds)
-        if (count := sum(found <= place for found in places))
+        if (count := sum(other <= place for other in places))
     }
     known = scorer.groups
     classes = [name if (name := body["camera_class"]) in known else "other" for body in bodies]
@@ -155,9 +155,9 @@ def test_the_queue_keeps_its_bound_and_the_rest_is_dropped(
     assert app.shadow.waiting <= room
     app.compared()
     assert app.counted("scoring_shadow_queue_rows") == {}
-    found = app.rows()
-    assert room <= found["scored"] < room + ROWS
-    assert found == {"scored": found["scored"], "dropped": MANY_ROWS - found["scored"]}
+    rows = app.rows()
+    assert room <= rows["scored"] < room + ROWS
+    assert rows == {"scored": rows["scored"], "dropped": MANY_ROWS - rows["scored"]}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from service.server.request import Request
 from service.server.site import Patience
 from tests.support.connections import GET, Client, chunked, connected, post, settled, until
 from tests.support.endpoints import EchoSite
+from tests.support.messages import mentions
 
 pytestmark = pytest.mark.anyio
 
@@ -326,23 +327,24 @@ async def test_a_request_that_is_being_answered_at_the_end_is_answered(
 
 
 @pytest.mark.parametrize(
-    ("sent", "reason"),
+    ("sent", "facts"),
     [
-        (post(b"{}")[:-1], "the body ends before its Content-Length"),
-        (post(b"{}")[:-2], "the body ends before its Content-Length"),
-        (chunked(b"{}"), "the body ends before its Content-Length"),
-        (GET[:-2], "bad request"),
-        (GET[:1], "bad request"),
+        (post(b"{}")[:-1], ("body ends", "Content-Length")),
+        (post(b"{}")[:-2], ("body ends", "Content-Length")),
+        (chunked(b"{}"), ("body ends", "Content-Length")),
+        (GET[:-2], ("bad request",)),
+        (GET[:1], ("bad request",)),
     ],
 )
 async def test_half_a_request_is_refused_at_the_end(
-    client: Client, echo: EchoSite, sent: bytes, reason: str
+    client: Client, echo: EchoSite, sent: bytes, facts: tuple[str, ...]
 ) -> None:
     client.send(GET + sent)
     client.end()
     assert (await client.reply()).status == 200
     refused = await client.reply()
-    assert (refused.status, refused.reason) == (400, reason)
+    assert refused.status == 400
+    assert mentions(refused.reason, *facts)
     assert await client.ended() == b""
     assert echo.statuses == [200, 400]
     assert echo.bodies.held == 0
@@ -455,7 +457,8 @@ async def test_a_body_may_take_so_long_from_its_head_on(client: Client, echo: Ec
     assert client.connection.waits_for == BODY
     client.connection.check(since + 20.1, PATIENT)
     refused = await client.reply()
-    assert (refused.status, refused.reason) == (408, "the body took too long to come")
+    assert refused.status == 408
+    assert mentions(refused.reason, "body", "too long")
     assert refused.header("connection") == "close"
     client.send(sent[-1:] + GET)
     assert await client.ended() == b""

@@ -16,11 +16,11 @@ LAST = b"GET / HTTP/1.1\r\nHost: a\r\nx-api-key: 123321\r\nX-Request-Id: the-las
 
 async def _statuses(client: Client, count: int) -> list[int]:
     """Those of the replies, up to so many; fewer if the connection ends."""
-    found: list[int] = []
+    statuses: list[int] = []
     with suppress(IncompleteReadError, ConnectionError):
-        while len(found) < count:
-            found += [(await client.reply()).status]
-    return found
+        while len(statuses) < count:
+            statuses += [(await client.reply()).status]
+    return statuses
 
 
 @pytest.mark.parametrize("odd", [*REFUSED, *READ], ids=lambda odd: odd.name)

@@ -117,8 +117,8 @@ def test_a_head_may_have_32_kib(pieces: int) -> None:
         data = _padded(size)
         assert len(data) == size
         places = range(0, size, max(1, size // pieces))
-        requests, found = read(*cut(data, places))
-        assert (len(requests), found) == (1 - bool(status), status)
+        requests, fault = read(*cut(data, places))
+        assert (len(requests), fault) == (1 - bool(status), status)
 
 
 @pytest.mark.parametrize("size", [4096, 4097, 40_000])
@@ -126,8 +126,8 @@ def test_a_target_may_have_4096_bytes(size: int) -> None:
     data = b"GET /" + b"a" * (size - 1) + b" HTTP/1.1\r\nHost: a\r\n\r\n"
     for pieces in ([data], cut(data, range(0, len(data), 1000))):
         requests, status = read(*pieces)
-        found = {status, *(request.fault for request in requests)} - {0}
-        assert found == ({414} if size > 4096 else set())
+        faults = {status, *(request.fault for request in requests)} - {0}
+        assert faults == ({414} if size > 4096 else set())
 
 
 def test_an_endless_target_ends_at_the_longest_head() -> None:

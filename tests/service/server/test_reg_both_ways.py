@@ -281,7 +281,7 @@ def _counts(parts: Parts) -> dict[tuple[str, tuple[str, ...]], float]:
         for family in parts.metrics.registry.collect()
         for sample in family.samples
         if sample.name.startswith("scoring_")
-        and not any(word in sample.name for word in ("seconds", "batch", "created", "process"))
+        and not any(part in sample.name for part in ("seconds", "batch", "created", "process"))
     }
 
 

@@ -103,8 +103,10 @@ async def test_a_request_keeps_to_the_model_that_it_began_with(
     assert now.json()["body"]["positive"] == positive(second, json.loads(VALID))
     before = await bulk.reply()
     assert before.header("x-model-version") == scorer.version
-    found = [each["positive"] for each in before.json()["body"][: len(_ROWS)]]
-    assert found == [score.positive for score in scorer.score([from_fields(**r) for r in _ROWS])]
+    positives = [each["positive"] for each in before.json()["body"][: len(_ROWS)]]
+    assert positives == [
+        score.positive for score in scorer.score([from_fields(**r) for r in _ROWS])
+    ]
 
 
 async def test_rows_that_wait_while_the_model_changes_are_scored_by_the_former(
@@ -181,8 +183,8 @@ async def test_a_row_that_can_not_be_scored_costs_its_batch_nothing(
         client.send(posted(json.dumps(each).encode()))
     replies = [await client.reply() for client in clients]
     assert [reply.status for reply in replies] == [200, 200, 200, 500, 200, 200]
-    found = [reply.json()["body"]["positive"] for reply in replies if reply.status == 200]
-    assert found == [score for number, score in enumerate(wanted) if number != 3]
+    positives = [reply.json()["body"]["positive"] for reply in replies if reply.status == 200]
+    assert positives == [score for number, score in enumerate(wanted) if number != 3]
     assert count(served, "scoring_rows_total", result="failed") == 1
 
 

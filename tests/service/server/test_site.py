@@ -15,6 +15,7 @@ from service.server.site import Budget, Events, Patience, Site
 from service.telemetry.record import Record
 from tests.support.connections import GET, Client, chunked, connected, post, settled, until
 from tests.support.endpoints import LIMIT, Echo, EchoSite
+from tests.support.messages import mentions
 
 pytestmark = pytest.mark.anyio
 
@@ -240,7 +241,8 @@ async def test_a_body_has_the_limit_of_its_endpoint(
     client = await clients.one()
     assert (await client.ask(make(b"a" * LIMIT))).status == 200
     refused = await client.ask(make(b"a" * (LIMIT + 1)))
-    assert (refused.status, refused.reason) == (413, f"the body is longer than {LIMIT} bytes")
+    assert refused.status == 413
+    assert mentions(refused.reason, f"{LIMIT} bytes")
     assert refused.header("connection") == "close"
     assert echo.bodies.held == 0
 

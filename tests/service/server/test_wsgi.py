@@ -14,6 +14,7 @@ from service.server.site import Budget, Events, Site
 from service.server.wsgi import ThreadedWsgiEndpoint, WsgiEndpoint
 from service.telemetry.record import BEGAN, ENVIRON_KEY, Record
 from tests.support.connections import Client, connected, until
+from tests.support.messages import mentions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -152,7 +153,8 @@ async def test_a_body_beyond_the_longest_is_refused(app: App) -> None:
         reply = await client.ask(
             b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10001\r\n\r\n" + b"a" * 10_001
         )
-    assert (reply.status, reply.reason) == (413, "the body is longer than 10000 bytes")
+    assert reply.status == 413
+    assert mentions(reply.reason, "10000 bytes")
     assert app.environs == []
 
 
@@ -269,7 +271,7 @@ async def test_so_many_run_so_many_wait_and_more_are_refused(app: App) -> None:
         for client in clients[5:]:
             refused = await client.ask(GET)
             assert (refused.status, refused.header("retry-after")) == (503, "1")
-            assert refused.reason == "too many such requests are being answered"
+            assert mentions(refused.reason, "too many", "requests")
             assert refused.header("connection") == "keep-alive"
         app.may_go_on.set()
         replies = [group.create_task(client.reply()) for client in clients[:5]]

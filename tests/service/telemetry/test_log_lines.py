@@ -107,10 +107,10 @@ def test_a_stalled_reader_causes_counted_dropped_lines(ends: Ends, lines: Lines)
     read = all_read(ends, lines)
     assert lines.is_read
     # In between, a terminal takes some, and later lines are kept again.
-    found = read.splitlines(keepends=True)
-    assert len(found) == FLOOD - dropped
-    kept = set(found)
-    assert found == [line for line in written if line in kept]
+    read_lines = read.splitlines(keepends=True)
+    assert len(read_lines) == FLOOD - dropped
+    kept = set(read_lines)
+    assert read_lines == [line for line in written if line in kept]
     assert len(read) > KEPT
     lines.write(b"the next\n")
     assert ends.read() == b"the next\n"

@@ -1,4 +1,4 @@
-"""What looks like a plate is taken out of words that come from elsewhere, and hashes are let be."""
+"""Texts from elsewhere lose what looks like a plate, and keep their hashes."""
 
 import re
 import uuid

@@ -18,9 +18,9 @@ _SERVERS: Final = {"prom/prometheus": "prometheus", "prom/alertmanager": "alertm
 
 def base_name() -> str:
     """The base image of this project's Dockerfiles."""
-    found = re.search(r"^ARG PYTHON=(\S+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
-    assert found
-    return f"python:{found[1]}"
+    match = re.search(r"^ARG PYTHON=(\S+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
+    assert match
+    return f"python:{match[1]}"
 
 
 def make_base(engine: Engine) -> None:

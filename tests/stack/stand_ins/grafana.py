@@ -23,11 +23,11 @@ _HEALTH = "/api/datasources/uid/{uid}/health"
 
 
 def _provisioned(kind: str) -> list[dict[str, Any]]:
-    found = []
+    entries = []
     for path in sorted((_PROVISIONING / kind).glob("*.yml")):
         content = yaml.safe_load(os.path.expandvars(path.read_text()))
-        found += content["datasources" if kind == "datasources" else "providers"]
-    return found
+        entries += content["datasources" if kind == "datasources" else "providers"]
+    return entries
 
 
 def _dashboards() -> list[dict[str, Any]]:

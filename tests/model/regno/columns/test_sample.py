@@ -33,7 +33,7 @@ def test_the_same_rows_are_the_same_readings_in_any_form(
         frame.to_parquet(other)
     results = []
     for path in (plain, other):
-        found = list(sample.read(path))
-        assert [reading is None for reading in found] == [False] * 20 + [True]
-        results.append(scorer.score([reading for reading in found if reading]))
+        readings = list(sample.read(path))
+        assert [reading is None for reading in readings] == [False] * 20 + [True]
+        results.append(scorer.score([reading for reading in readings if reading]))
     assert results[0] == results[1]

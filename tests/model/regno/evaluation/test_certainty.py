@@ -23,8 +23,8 @@ def test_it_is_what_mapie_computes() -> None:
     theirs = VennAbers()
     with np.errstate(invalid="ignore"):
         theirs.fit(np.column_stack((1 - scores, scores)), labels)
-    found = nonempty(venn_abers(labels, scores))
-    points = np.array([each.positive for each in found])
+    scored = nonempty(venn_abers(labels, scores))
+    points = np.array([each.positive for each in scored])
     _, expected = theirs.predict_proba(np.column_stack((1 - points, points)))
-    assert [each.low for each in found] == pytest.approx(expected[:, 0], abs=1e-9)
-    assert [each.high for each in found] == pytest.approx(expected[:, 1], abs=1e-9)
+    assert [each.low for each in scored] == pytest.approx(expected[:, 0], abs=1e-9)
+    assert [each.high for each in scored] == pytest.approx(expected[:, 1], abs=1e-9)

@@ -25,6 +25,7 @@ from model.regno.model_file import manifest
 from model.regno.review.decision import DEFAULT_COSTS
 from model.regno.scorer import RegnoScorer
 from tests.support.labelled import labelled, scores, write
+from tests.support.messages import mentions
 from tests.support.vacuous import nonempty
 
 Measured = Callable[..., dict[str, Any]]
@@ -39,8 +40,8 @@ def run(path: Path, *options: object) -> int:
 
 
 def report(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "report.json").read_bytes())
-    return found
+    content: dict[str, Any] = json.loads((folder / "report.json").read_bytes())
+    return content
 
 
 @pytest.fixture
@@ -50,8 +51,8 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
     def measured(path: Path, *options: object) -> dict[str, Any]:
         capsys.readouterr()
         assert run(path, "--json", *options) == 0
-        found: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return found
+        content: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return content
 
     return measured
 
@@ -106,8 +107,8 @@ def test_decisions_are_those_of_the_service(out: Path) -> None:
 def test_segments_hold_all_rows_once(out: Path) -> None:
     segments = report(out)["segments"]
     assert set(segments) == {"camera_class", "hour", "month"}
-    for found in segments.values():
-        assert sum(segment["rows"] for segment in found.values()) == 700
+    for by_value in segments.values():
+        assert sum(segment["rows"] for segment in by_value.values()) == 700
     assert list(segments["month"]) == ["2021-03"]
 
 
@@ -164,7 +165,7 @@ def test_labels_that_came_later_are_joined_by_a_key(
     late_labels = ("--join", tmp_path / "late.csv", "--on", "passage", "--label", "truth")
     assert run(tmp_path / "rows.csv", *late_labels, "--json") == 0
     printed = capsys.readouterr()
-    assert "50 rows have no label, 1 labels no row" in printed.err
+    assert mentions(printed.err, "50 rows", "no label", "1 labels", "no row")
     joined, same = json.loads(printed.out), measured(write(tmp_path / "same.csv", ROWS[50:]))
     assert joined["measures"] == same["measures"]
     assert joined["data"]["left_out"] == {"no label with its key": 50}
@@ -183,10 +184,10 @@ def test_long_keys_are_joined_digit_by_digit(
     join = ("--join", tmp_path / "late.csv", "--on", "id", "--label", "truth", "--json")
     assert run(tmp_path / "rows.csv", *join) == 0
     printed = capsys.readouterr()
-    assert "20 rows have no label, 0 labels no row" in printed.err
+    assert mentions(printed.err, "20 rows", "no label", "0 labels", "no row")
     save(tmp_path / "late.csv", [{"id": first + 500, "truth": 1}, {"id": "", "truth": 1}])
     assert run(tmp_path / "rows.csv", *join) == 65
-    assert "no value of id in common" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "no value of id", "common")
 
 
 def test_keys_that_a_file_does_not_keep_are_refused(
@@ -196,7 +197,7 @@ def test_keys_that_a_file_does_not_keep_are_refused(
     keyed.to_parquet(tmp_path / "rows.parquet")
     save(tmp_path / "late.csv", [{"id": 10**17, "label": 1}])
     assert run(tmp_path / "rows.parquet", "--join", tmp_path / "late.csv", "--on", "id") == 65
-    assert "more digits than the file keeps" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "id", "more digits")
 
 
 def test_lists_of_any_form_are_joined(tmp_path: Path, measured: Measured) -> None:
@@ -252,7 +253,7 @@ def test_two_labels_of_one_key_are_refused(
     save(tmp_path / "rows.csv", [{"id": 1, **row} for row in ROWS[:10]])
     save(tmp_path / "late.csv", [{"id": 1, "label": 0}, {"id": 1, "label": 1}])
     assert run(tmp_path / "rows.csv", "--join", tmp_path / "late.csv", "--on", "id") == 65
-    assert "1 values of id have two labels" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "1 values of id", "two labels")
 
 
 @pytest.mark.parametrize(("yes", "no"), [("да", "нет"), ("Network", "camera")])
@@ -277,7 +278,7 @@ def test_a_third_word_is_no_label(tmp_path: Path, capsys: pytest.CaptureFixture[
     words = ("да", "нет", "unknown")
     write(tmp_path / "rows.csv", [row | {"label": words[at]} for at, row in enumerate(ROWS[:3])])
     assert run(tmp_path / "rows.csv", "--positive", "да") == 65
-    assert "line 4: label: must be one of two words" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "line 4: label: ", "two words")
 
 
 def test_a_word_that_no_label_is_is_no_positive_one(
@@ -285,7 +286,7 @@ def test_a_word_that_no_label_is_is_no_positive_one(
 ) -> None:
     write(tmp_path / "rows.csv", [row | {"label": "нет"} for row in ROWS[:3]])
     assert run(tmp_path / "rows.csv", "--positive", "да") == 65
-    assert "label is 'да' in no row" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "label", "'да'")
 
 
 def test_few_rows_have_no_intervals_and_it_is_said(
@@ -303,8 +304,8 @@ def test_doubtful_rows_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture
     write(tmp_path / "rows.csv", [*ROWS[:100], *ROWS[:5], *odd])
     assert run(tmp_path / "rows.csv") == 0
     error = capsys.readouterr().err
-    assert "5 of 108 rows repeat an earlier row" in error
-    assert "camera_class: 3 of 108 rows" in error
+    assert mentions(error, "5 of 108 rows", "repeat")
+    assert mentions(error, "camera_class: ", "3 of 108 rows")
 
 
 def test_rows_of_one_label_have_a_report_without_an_auc(
@@ -316,7 +317,7 @@ def test_rows_of_one_label_have_a_report_without_an_auc(
     capsys.readouterr()
     assert run(tmp_path / "rows.csv", "--min-auc", 0.1) == 1
     errors = capsys.readouterr().err
-    assert "an AUC needs both (--min-auc)" in errors
+    assert mentions(errors, "AUC", "both", "--min-auc")
     assert "nan" not in errors
     assert run(tmp_path / "rows.csv", "--against", BUNDLED) == 65
 

@@ -41,9 +41,9 @@ def test_the_guarantee_is_broken_no_more_often_than_it_says(
     for _ in range(REPETITIONS):
         drawn = rng.integers(labels.size, size=4000)
         made = control(labels[drawn], scores[drawn], LIMITS, seed=int(rng.integers(2**31)))
-        found = risk_control.errors(labels, scores, made)
-        broken += risk_control.broken(found, LIMITS)
-        manual.append(found.manual)
+        errors = risk_control.errors(labels, scores, made)
+        broken += risk_control.broken(errors, LIMITS)
+        manual.append(errors.manual)
         beyond = scores >= naive(labels[drawn], scores[drawn], LIMITS.network)
         naively += (labels[beyond] == 0).mean() > LIMITS.network
     # Of 300 repetitions at 5 % more are broken than this once in ten thousand times.
@@ -55,9 +55,9 @@ def test_the_guarantee_is_broken_no_more_often_than_it_says(
 def test_many_rows_come_near_the_limits(everything: tuple[np.ndarray, np.ndarray]) -> None:
     labels, scores = everything
     made = control(labels, scores, LIMITS, seed=1)
-    found = risk_control.errors(labels, scores, made)
-    assert 0.7 * LIMITS.network < found.network <= LIMITS.network
-    assert 0.7 * LIMITS.camera < found.camera <= LIMITS.camera
+    errors = risk_control.errors(labels, scores, made)
+    assert 0.7 * LIMITS.network < errors.network <= LIMITS.network
+    assert 0.7 * LIMITS.camera < errors.camera <= LIMITS.camera
 
 
 def test_no_more_is_guaranteed_than_few_rows_can_show() -> None:
@@ -103,8 +103,8 @@ def test_every_threshold_that_mapie_finds_is_guaranteed_too(
         list_predict_params=grid,
         fwer_method="fixed_sequence",
     ).calibrate(scores, labels)
-    found = risk_control._Counts.of(labels, scores, grid[::-1])
-    p_values = risk_control._p_values(found.network, 0.05)[::-1]
+    errors = risk_control._Counts.of(labels, scores, grid[::-1])
+    p_values = risk_control._p_values(errors.network, 0.05)[::-1]
     last = risk_control._walk(range(grid.size), p_values, 0.025)
     assert last is not None
     assert theirs.valid_predict_params.size > 10

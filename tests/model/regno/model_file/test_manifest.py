@@ -15,7 +15,7 @@ from model.regno import BUNDLED, RegnoScorer, golden_readings
 from model.regno.drift.counter import OTHER, SCORE
 from model.regno.drift.reference import reference
 from model.regno.features import CATEGORICAL
-from tests.support.messages import states
+from tests.support.messages import mentions, states, stating
 from tests.support.registry import command
 
 Json = dict[str, Any]
@@ -66,8 +66,7 @@ def test_an_older_one_without_the_newer_fields_is_sound(folder: Path) -> None:
 @pytest.mark.parametrize("field", ["version", "name"])
 def test_a_name_that_no_header_may_hold_is_refused(field: str, version: str, folder: Path) -> None:
     reason = _refusal(folder, {**_BUNDLED, field: version})
-    assert reason.startswith(f"is wrong: {field}: ")
-    assert reason.endswith(" is no name: letters, digits and . _ + - are")
+    assert states(reason, f"is wrong: {field}: ", "no name", "letters", "digits", ". _ + -")
     assert len(reason) < 200
 
 
@@ -245,7 +244,7 @@ def test_a_fault_is_reported_with_its_field(
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "fact"),
     [
         (json.dumps(_with("golden", ["high"])), "Expected `float`, got `str` - at `$.golden[0]`"),
         (json.dumps(_with("version", 5)), "Expected `str`, got `int` - at `$.version`"),
@@ -257,10 +256,10 @@ def test_a_fault_is_reported_with_its_field(
             "JSON is malformed: invalid character",
         ),
         (json.dumps(_BUNDLED).replace('"golden": [', '"golden": [1e999, '), "Number out of range"),
-        ('{"training": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}", "nested too deeply"),
-        ('{"training": ' + '{"a":' * 100_000 + "1" + "}" * 100_000 + "}", "nested too deeply"),
-        ('{"nobody knows this": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
-        (" " * (4 * 2**20 + 1), "it is larger than 4194304 bytes"),
+        ('{"training": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}", "nested"),
+        ('{"training": ' + '{"a":' * 100_000 + "1" + "}" * 100_000 + "}", "nested"),
+        ('{"nobody knows this": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested"),
+        (" " * (4 * 2**20 + 1), "4194304 bytes"),
     ],
     ids=[
         "golden",
@@ -276,19 +275,20 @@ def test_a_fault_is_reported_with_its_field(
         "large",
     ],
 )
-def test_what_cant_be_read_is_reported(text: str, reason: str, folder: Path) -> None:
-    assert _refusal(folder, text).startswith(f"can't be read: {reason}")
+def test_what_cant_be_read_is_reported(text: str, fact: str, folder: Path) -> None:
+    """What does not fit is said by msgspec, with the place."""
+    assert states(_refusal(folder, text), "can't be read: ", fact)
 
 
 def test_a_pipe_in_its_place_is_refused_at_once(folder: Path) -> None:
     os.mkfifo(folder / "manifest.json")
-    with pytest.raises(ModelRefused, match="can't be read: it is no regular file"):
+    with pytest.raises(ModelRefused, match=stating("can't be read", "no regular file")):
         RegnoScorer.load(folder / BUNDLED.name)
 
 
 def test_scores_that_are_not_the_models_are_refused_where_it_is_tried(folder: Path) -> None:
     other = [1 - score for score in _BUNDLED["golden"]]
-    with pytest.raises(ModelRefused, match=r"golden row 0 scores .*, its manifest says "):
+    with pytest.raises(ModelRefused, match=stating("golden row 0 ", "manifest")):
         _load(folder, _with("golden", other))
 
 
@@ -340,23 +340,22 @@ def test_a_category_called_as_the_last_bin_goes_into_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("change", "facts"),
     [
-        (lambda manifest: manifest | {"version": "модель"}, "version: модель is no name"),
+        (lambda manifest: manifest | {"version": "модель"}, ("version: модель ", "no name")),
         (
             lambda manifest: manifest | _varied("hour", shares=[1.0]),
-            "reference: hour: it has 1 shares",
+            ("reference: hour: ", "1 shares"),
         ),
     ],
 )
 def test_the_registry_takes_none_that_is_wrong(
-    change: Callable[[Json], Json], reason: str, folder: Path
+    change: Callable[[Json], Json], facts: tuple[str, ...], folder: Path
 ) -> None:
     (folder / "manifest.json").write_text(json.dumps(change(_BUNDLED)))
     models = folder / "models"
     added = command(folder, "add", folder / BUNDLED.name, "--models", models, expect=1)
-    assert reason in added.stderr
-    assert str(folder / "manifest.json") in added.stderr
+    assert mentions(added.stderr, str(folder / "manifest.json"), *facts)
     assert not models.exists()
 
 
@@ -364,7 +363,7 @@ def test_the_registry_takes_none_that_is_nested_beyond_reading(folder: Path) -> 
     (folder / "manifest.json").write_text('{"file": "regno.cbm", "a": ' + "[" * 100_000)
     arguments = ("add", folder / BUNDLED.name, "--models", folder / "models")
     refused = command(folder, *arguments, expect=1).stderr
-    assert f"its manifest {folder / 'manifest.json'} can't be read: " in refused
+    assert mentions(refused, f"manifest {folder / 'manifest.json'} can't be read")
 
 
 def test_a_version_that_is_named_takes_the_place_of_a_bad_one(folder: Path) -> None:
@@ -379,16 +378,12 @@ def test_one_mark_of_utf8_is_passed_over(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "reason"),
-    [
-        ("utf-16", "it looks like UTF-16, not UTF-8"),
-        ("utf-16-le", "it looks like UTF-16, not UTF-8"),
-        ("cp1251", "it is not UTF-8 text"),
-    ],
+    ("encoding", "facts"),
+    [("utf-16", ("UTF-16", "UTF-8")), ("utf-16-le", ("UTF-16", "UTF-8")), ("cp1251", ("UTF-8",))],
 )
-def test_another_encoding_is_named(encoding: str, reason: str, folder: Path) -> None:
+def test_another_encoding_is_named(encoding: str, facts: tuple[str, ...], folder: Path) -> None:
     text = json.dumps({**_BUNDLED, "name": "модель"}, ensure_ascii=False)
     (folder / "manifest.json").write_bytes(text.encode(encoding, "ignore"))
     with pytest.raises(ModelRefused) as caught:
         RegnoScorer.load(folder / BUNDLED.name)
-    assert str(caught.value).endswith(f"manifest.json can't be read: {reason}")
+    assert mentions(str(caught.value), "manifest.json can't be read", *facts)

@@ -12,6 +12,7 @@ from catboost import CatBoost, Pool
 from model import ModelRefused
 from model.regno import BUNDLED, RegnoScorer
 from tests.support import toys
+from tests.support.messages import mentions
 
 PAIR = toys.NUMERIC_PAIR
 Maker = Callable[[Path], Path]
@@ -78,9 +79,7 @@ def test_the_bundled_model_truncated_is_refused(share: float, tmp_path: Path) ->
 
 def test_a_regression_is_refused(tmp_path: Path) -> None:
     model = toys.train(PAIR, loss_function="RMSE")
-    assert "it is no classifier; a binary classifier is wanted" in _refusal(
-        toys.save(model, tmp_path)
-    )
+    assert mentions(_refusal(toys.save(model, tmp_path)), "no classifier", "binary classifier")
 
 
 def test_a_ranker_is_refused(tmp_path: Path) -> None:
@@ -88,7 +87,7 @@ def test_a_ranker_is_refused(tmp_path: Path) -> None:
     ranked = Pool(rows, label=[n % 3 for n, _ in enumerate(rows)], group_id=[0] * len(rows))
     ranked.set_feature_names(list(PAIR))
     model = _fitted(ranked, loss_function="YetiRank")
-    assert "a binary classifier is wanted" in _refusal(toys.save(model, tmp_path))
+    assert mentions(_refusal(toys.save(model, tmp_path)), "binary classifier")
 
 
 def test_a_classifier_of_three_is_refused(tmp_path: Path) -> None:
@@ -97,7 +96,7 @@ def test_a_classifier_of_three_is_refused(tmp_path: Path) -> None:
         Pool(rows, label=[n % 3 for n, _ in enumerate(rows)], feature_names=list(PAIR)),
         loss_function="MultiClass",
     )
-    assert "a classifier of 3 classes" in _refusal(toys.save(model, tmp_path))
+    assert mentions(_refusal(toys.save(model, tmp_path)), "3 classes")
 
 
 def _fitted(pool: Pool, **options: Any) -> CatBoost:
@@ -107,8 +106,7 @@ def _fitted(pool: Pool, **options: Any) -> CatBoost:
 
 def test_every_unknown_feature_is_named(tmp_path: Path) -> None:
     model = toys.train(("hour", "speed", "lane"))
-    message = _refusal(toys.save(model, tmp_path))
-    assert message.endswith("it wants features that are not known: speed, lane")
+    assert mentions(_refusal(toys.save(model, tmp_path)), "not known: speed, lane")
 
 
 @pytest.mark.parametrize("name", ["A", "Hour", "hour ", "feature_0", "Ё"])
@@ -122,7 +120,7 @@ def test_features_without_names_are_refused(count: int, tmp_path: Path) -> None:
     # CatBoost then calls them 0, 1, …: names of the contract, but not what they are.
     rows = toys.table(("hour",) * count)
     model = _fitted(Pool(rows, label=[n % 2 for n, _ in enumerate(rows)]), loss_function="Logloss")
-    assert "its features have no names" in _refusal(toys.save(model, tmp_path))
+    assert mentions(_refusal(toys.save(model, tmp_path)), "features have no names")
 
 
 def test_a_number_wanted_as_text_is_refused(tmp_path: Path) -> None:
@@ -134,7 +132,7 @@ def test_a_number_wanted_as_text_is_refused(tmp_path: Path) -> None:
         text_features=["hour"],
     )
     message = _refusal(toys.save(_fitted(pool, loss_function="Logloss"), tmp_path))
-    assert "it declares hour as text" in message
+    assert mentions(message, "hour as text")
 
 
 def test_a_fraction_wanted_as_a_category_is_refused(tmp_path: Path) -> None:
@@ -146,14 +144,14 @@ def test_a_fraction_wanted_as_a_category_is_refused(tmp_path: Path) -> None:
         cat_features=[1],
     )
     message = _refusal(toys.save(_fitted(pool, loss_function="Logloss"), tmp_path))
-    assert "it declares afts_regno_ai_score as categorical" in message
+    assert mentions(message, "afts_regno_ai_score as categorical")
 
 
 def test_a_category_wanted_as_a_number_is_refused(tmp_path: Path) -> None:
     rows = toys.table(("hour", "Х"))
     pool = Pool(rows, label=[n % 2 for n, _ in enumerate(rows)], feature_names=["hour", "month"])
     message = _refusal(toys.save(_fitted(pool, loss_function="Logloss"), tmp_path))
-    assert "it declares month as numeric" in message
+    assert mentions(message, "month as numeric")
 
 
 @pytest.fixture

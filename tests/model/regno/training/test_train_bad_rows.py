@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.labelled import labelled, report, run, write
-from tests.support.messages import states
+from tests.support.messages import mentions, states
 from tests.support.tables import HEADER, as_csv, in_process
 
 Captured = pytest.CaptureFixture[str]
@@ -56,7 +56,7 @@ def test_lines_are_the_files_even_after_cells_of_several_lines(
     rows = labelled()
     rows[0]["camera_class"] = "Астра\nТрафик"
     rows[9]["label"] = "2"
-    assert "line 12: label: must be 0 or 1" in _refused(tmp_path, rows, capsys)
+    assert mentions(_refused(tmp_path, rows, capsys), "line 12: label: ", "0 or 1")
 
 
 @pytest.mark.parametrize("field", ["camera_class", "camera_type"])
@@ -67,8 +67,7 @@ def test_a_column_of_names_that_holds_plates_is_refused(
     for row in rows[::2]:
         row[field] = row["regno_recognize"]
     errors = _refused(tmp_path, rows, capsys)
-    assert f"the data is refused: {field} of " in errors
-    assert "number plates" in errors
+    assert mentions(errors, "refused", f"{field} of ", "number plates")
     assert not [row for row in rows if row["regno_recognize"] in errors]
     assert run(tmp_path, "--skip-bad") == 65
 
@@ -92,7 +91,7 @@ def test_a_single_plate_in_a_column_of_names_is_a_bad_row(
 def test_a_label_is_0_or_1(tmp_path: Path, capsys: Captured, label: str) -> None:
     rows = labelled()
     rows[0]["label"] = label
-    assert "line 2: label: must be 0 or 1" in _refused(tmp_path, rows, capsys)
+    assert mentions(_refused(tmp_path, rows, capsys), "line 2: label: ", "0 or 1")
 
 
 def test_of_many_bad_rows_the_first_ten_are_reported(tmp_path: Path, capsys: Captured) -> None:
@@ -100,8 +99,12 @@ def test_of_many_bad_rows_the_first_ten_are_reported(tmp_path: Path, capsys: Cap
     rows[0]["direction"] = "0"
     errors = _refused(tmp_path, rows, capsys).splitlines()
     assert states(errors[0][errors[0].index("249 of ") :], "249 of 250 rows", "--skip-bad")
-    assert errors[1:11] == [f"  line {line}: direction: must be <= 1" for line in range(3, 13)]
-    assert errors[11:] == ["  and 239 more; in all", "  249 × direction: must be <= 1"]
+    assert [line.split(": ")[:2] for line in errors[1:11]] == [
+        [f"  line {line}", "direction"] for line in range(3, 13)
+    ]
+    rest, counted = errors[11:]
+    assert "239 more" in rest
+    assert states(counted, "  249 × direction: ", "1")
 
 
 @pytest.mark.parametrize("options", [(), ("--skip-bad",)])
@@ -111,7 +114,7 @@ def test_of_rows_that_are_all_bad_none_can_be_left_out(
     write(tmp_path / "rows.csv", [{**row, "recognition_accuracy": "6,4"} for row in labelled(20)])
     assert run(tmp_path, *options) == 65
     errors = capsys.readouterr().err
-    assert "20 of 20 rows are bad\n" in errors
+    assert mentions(errors, "20 of 20 rows", "bad")
     assert "20 × recognition_accuracy: " in errors
     assert "--skip-bad" not in errors
 
@@ -119,7 +122,7 @@ def test_of_rows_that_are_all_bad_none_can_be_left_out(
 def test_bad_rows_can_be_left_out_and_are_counted(tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path / "rows.csv", _spoilt())
     assert run(tmp_path, "--skip-bad") == 0
-    assert "4 of 400 rows are bad and left out" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "4 of 400 rows", "left out")
     result = report(tmp_path / "out")
     assert result["data"]["rows"] == 396
     assert sum(result["data"]["left_out"].values()) == 4
@@ -157,16 +160,16 @@ def test_unusual_but_good_rows_keep_their_place(tmp_path: Path) -> None:
 
 
 def test_few_rows_are_refused(tmp_path: Path, capsys: Captured) -> None:
-    assert "it has 199 good rows, at least 200" in _refused(tmp_path, labelled(199), capsys)
+    assert mentions(_refused(tmp_path, labelled(199), capsys), "199 good rows", "200")
 
 
 def test_no_rows_at_all_are_refused(tmp_path: Path, capsys: Captured) -> None:
-    assert "it has 0 good rows" in _refused(tmp_path, [], capsys)
+    assert mentions(_refused(tmp_path, [], capsys), "0 good rows")
 
 
 def test_labels_of_one_kind_are_refused(tmp_path: Path, capsys: Captured) -> None:
     rows = [{**row, "label": 1} for row in labelled()]
-    assert "all 400 labels are 1: nothing can be learnt" in _refused(tmp_path, rows, capsys)
+    assert mentions(_refused(tmp_path, rows, capsys), "400 labels are 1")
 
 
 def test_labels_of_one_kind_in_a_part_are_refused(tmp_path: Path, capsys: Captured) -> None:
@@ -174,7 +177,7 @@ def test_labels_of_one_kind_in_a_part_are_refused(tmp_path: Path, capsys: Captur
     for row in rows[340:]:
         row["label"] = 0
     errors = _refused(tmp_path, rows, capsys)
-    assert "all 60 labels among the held-out rows (2021-03-01" in errors
+    assert mentions(errors, "60 labels", "held-out rows", "2021-03-01")
 
 
 @pytest.mark.parametrize("seconds", [1, 2])
@@ -185,7 +188,7 @@ def test_rows_of_one_second_or_two_are_refused(
     for number, row in enumerate(rows):
         row["time_check"] = f"2021-03-01 06:00:0{number % seconds}"
     errors = _refused(tmp_path, rows, capsys)
-    assert f"its rows are of {seconds} different seconds by time_check" in errors
+    assert mentions(errors, f"{seconds} different seconds", "time_check")
 
 
 def test_rows_of_one_second_stay_together(tmp_path: Path) -> None:
@@ -204,34 +207,33 @@ def test_a_part_too_small_is_refused(tmp_path: Path, capsys: Captured) -> None:
     for row in rows[:390]:
         row["time_check"] = "2021-03-01 06:00:00"
     errors = _refused(tmp_path, rows, capsys)
-    assert "rows among the validation rows" in errors
-    assert "at least 20 are needed" in errors
+    assert mentions(errors, "validation rows", "at least 20")
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "message"),
+    ("content", "status", "facts"),
     [
-        (None, 66, "No such file or directory"),
-        (b"", 65, "it is empty"),
-        (b"a,b\n1,2\n", 65, "its header lacks regno_recognize"),
-        (HEADER, 65, "its header lacks label"),
-        (HEADER.replace(b"\n", b",label,label\n"), 65, "its header names twice: label"),
+        (None, 66, ("rows.csv: ", "No such file")),
+        (b"", 65, ("refused", "empty")),
+        (b"a,b\n1,2\n", 65, ("header lacks", "regno_recognize")),
+        (HEADER, 65, ("header lacks label",)),
+        (HEADER.replace(b"\n", b",label,label\n"), 65, ("header", "twice: label")),
     ],
 )
 def test_files_that_are_no_such_table(
-    tmp_path: Path, capsys: Captured, content: bytes | None, status: int, message: str
+    tmp_path: Path, capsys: Captured, content: bytes | None, status: int, facts: tuple[str, ...]
 ) -> None:
     if content is not None:
         (tmp_path / "rows.csv").write_bytes(content)
     assert run(tmp_path) == status
-    assert message in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, *facts)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_field_of_the_reading_is_no_label(tmp_path: Path, capsys: Captured) -> None:
     write(tmp_path / "rows.csv", labelled())
     assert run(tmp_path, "--label", "direction") == 65
-    assert "direction is a field of the reading" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "direction", "field")
 
 
 def test_categories_new_in_the_newest_rows_are_reported(tmp_path: Path, capsys: Captured) -> None:
@@ -240,8 +242,7 @@ def test_categories_new_in_the_newest_rows_are_reported(tmp_path: Path, capsys: 
         row["camera_class"] = "Новая"
     write(tmp_path / "rows.csv", rows)
     assert run(tmp_path) == 0
-    warning = "camera_class: 40 of 60 held-out rows have a value that no training row has"
-    assert f"warning: {warning}" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "warning: camera_class: ", "40 of 60 held-out rows")
     result = report(tmp_path / "out")
     assert result["unseen"]["camera_class"] == 40
     assert result["by_camera_class"]["Новая"]["rows"] == 40
@@ -260,7 +261,7 @@ def test_readings_that_training_has_too_are_counted(tmp_path: Path) -> None:
 def test_plates_all_empty(tmp_path: Path, capsys: Captured) -> None:
     rows = [{**row, "regno_recognize": "", "afts_regno_ai": ""} for row in labelled()]
     errors = _refused(tmp_path, rows, capsys)
-    assert "afts_regno_ai is empty in all training rows" in errors
+    assert mentions(errors, "afts_regno_ai", "empty", "training rows")
 
 
 def test_training_takes_two_words_for_labels(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from model.regno.evaluation import metrics, plot
 from model.regno.model_file.manifest import Manifest
 from model.regno.training.simulate import main as simulate_command
 from tests.support.labelled import labelled, report, run, scores, write
+from tests.support.messages import mentions
 from tests.support.server import eventually
 from tests.support.terminal import Terminal
 
@@ -132,7 +133,7 @@ def test_training_stops_early_and_keeps_the_best_trees(tmp_path: Path, trained: 
     assert trees["stopped_early"]
     assert 0 < trees["kept"] < 395
     assert limited["trees"]["stopped_early"] is False
-    assert "training ended at its limit of 12 trees; more may do better" in limited["warnings"]
+    assert any(mentions(each, "limit of 12 trees") for each in limited["warnings"])
 
 
 def test_a_label_column_of_ones_own_name(tmp_path: Path) -> None:
@@ -165,29 +166,26 @@ def test_simulated_rows_with_labels_can_be_trained_on(
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "facts"),
     [
-        (("--data", "rows.csv", "--add"), "--add needs --models"),
-        (("--data", "rows.csv", "--name", "trial"), "--name needs --models"),
-        (("--data", "rows.csv", "--cache", "copies"), "--cache needs --models"),
-        (("--models", "models", "--add"), "--models needs --data"),
-        (
-            ("--data", "rows.csv", "--out", "new", "--rows", "300"),
-            "--rows is the number of simulated",
-        ),
-        (("--skip-bad",), "--skip-bad needs --data"),
-        (("--against", "a.cbm"), "--against needs --data"),
-        (("--parameters", "a.toml"), "--parameters needs --data"),
-        (("--label", "truth"), "--label needs --data"),
+        (("--data", "rows.csv", "--add"), ("--add needs", "--models")),
+        (("--data", "rows.csv", "--name", "trial"), ("--name needs", "--models")),
+        (("--data", "rows.csv", "--cache", "copies"), ("--cache needs", "--models")),
+        (("--models", "models", "--add"), ("--models needs", "--data")),
+        (("--data", "rows.csv", "--out", "new", "--rows", "300"), ("--rows is", "simulated")),
+        (("--skip-bad",), ("--skip-bad needs", "--data")),
+        (("--against", "a.cbm"), ("--against needs", "--data")),
+        (("--parameters", "a.toml"), ("--parameters needs", "--data")),
+        (("--label", "truth"), ("--label needs", "--data")),
     ],
 )
 def test_options_that_do_not_go_together(
-    options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, ...], facts: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         train.main(options)
     assert stop.value.code == 2
-    assert message in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, *facts)
 
 
 def test_a_folder_that_holds_something_is_left_alone(
@@ -195,7 +193,7 @@ def test_a_folder_that_holds_something_is_left_alone(
 ) -> None:
     before = (trained / "out/regno.cbm").read_bytes()
     assert run(trained) == 73
-    assert "name a new or empty folder" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "out", "new or empty folder")
     assert (trained / "out/regno.cbm").read_bytes() == before
 
 
