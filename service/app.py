@@ -15,7 +15,7 @@ from service.http.request_ids import RequestIds
 from service.overload.admission import Admission
 from service.rollout.rollout_state import RolloutState
 from service.rollout.startup import Served
-from service.routes import docs, explain, health, models, score
+from service.routes import docs, explain, health, models, post_route, score
 from service.routes import metrics as metrics_page
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
@@ -81,28 +81,26 @@ def scoring_service(served: Served, parts: Parts) -> ScoringService:
 
 def create_app(parts: Parts) -> App:
     """The app at the public address. Builds nothing that lives longer than itself."""
-    settings, keys, metrics, admission, slot, scoreboard = parts[:6]
+    settings, metrics = parts.settings, parts.metrics
     app = _flask()
     app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
     guard = parts.guard
-    keys.count = metrics.count_keys_reload
     scoring = tuple(
         score.ScoreRoute(served.model, scoring_service(served, parts), settings)
         for served in parts.served
     )
-    for route in scoring:
-        app.register_blueprint(score.blueprint(route, guard))
-    operating = models.ModelRoute(settings, parts.served, scoreboard, parts.holds_secret)
+    operating = models.ModelRoute(settings, parts.served, parts.scoreboard, parts.holds_secret)
     app.register_blueprint(models.blueprint(operating, guard, settings.admin_names))
     explaining = tuple(
-        explain.ExplainRoute(served.model, served.slot, settings, metrics, admission)
+        explain.ExplainRoute(served.model, served.slot, settings, metrics, parts.admission)
         for served in parts.served
         if served.model.explanation
     )
-    for each in explaining:
-        app.register_blueprint(explain.blueprint(each, guard))
+    posted: tuple[post_route.PostRoute, ...] = (*scoring, *explaining)
+    for route in posted:
+        app.register_blueprint(post_route.blueprint(route, guard))
     app.register_blueprint(health.home(guard))
-    app.register_blueprint(health.probes(slot, scoreboard))
+    app.register_blueprint(health.probes(parts.slot, parts.scoreboard))
     app.register_blueprint(docs.blueprint(settings, [served.model for served in parts.others]))
     if settings.metrics_token and not settings.metrics_bind:
         metrics_page.serve(app, metrics.registry, settings.metrics_token)

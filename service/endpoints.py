@@ -56,14 +56,34 @@ def public_site(app: App, parts: Parts, answered: Answered) -> Site:
 
 def metrics_site(app: Flask, parts: Parts, answered: Answered) -> Site:
     """That of the address of the metrics."""
-    site = _site(app, parts, {}, answered)
-    site.is_public = False
-    return site
+    return _site(app, parts, {}, answered, is_public=False)
 
 
 def _site(
-    app: Flask, parts: Parts, endpoints: Mapping[tuple[bytes, bytes], Endpoint], answered: Answered
+    app: Flask,
+    parts: Parts,
+    endpoints: Mapping[tuple[bytes, bytes], Endpoint],
+    answered: Answered,
+    *,
+    is_public: bool = True,
 ) -> Site:
+    probes = {
+        (b"GET", b"/healthz"): ProbeEndpoint(health.alive),
+        (b"GET", b"/readyz"): ProbeEndpoint(partial(health.ready, parts.slot, parts.scoreboard)),
+    }
+    events = Events(
+        _record_maker(parts.slot),
+        parts.scoreboard.drains,
+        answered,
+        lambda error: failures.report(error, Record(new_id())),
+    )
+    budget = Budget(_LARGEST_BODIES * parts.settings.max_array_body)
+    others = _others(app, parts)
+    return Site({**endpoints, **probes}, others, budget, events, is_public=is_public)
+
+
+def _others(app: Flask, parts: Parts) -> Callable[[Request], Endpoint]:
+    """What chooses between loop and threads for the requests that Flask answers."""
     shared = app, _failed, parts.settings.max_body, WorkQueue(_TURN_SECONDS).add
     quick = WsgiEndpoint(*shared)
     blocking = ThreadedWsgiEndpoint(*shared, threads=2, waiting=_WAITING)
@@ -82,21 +102,7 @@ def _site(
             return blocking if name in parts.settings.admin_names else quick
         return quick
 
-    probes = {
-        (b"GET", b"/healthz"): ProbeEndpoint(health.alive),
-        (b"GET", b"/readyz"): ProbeEndpoint(partial(health.ready, parts.slot, parts.scoreboard)),
-    }
-    return Site(
-        {**endpoints, **probes},
-        others,
-        Budget(_LARGEST_BODIES * parts.settings.max_array_body),
-        Events(
-            _record_maker(parts.slot),
-            parts.scoreboard.drains,
-            answered,
-            lambda error: failures.report(error, Record(new_id())),
-        ),
-    )
+    return others
 
 
 def _record_maker(slot: Slot) -> Callable[[bytes, Mapping[bytes, bytes]], Record]:

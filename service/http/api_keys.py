@@ -5,10 +5,10 @@ Keys are kept as SHA-256 digests only, and looked up by them.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from model.utf8 import NotUtf8File
 from service.config.addresses import is_loopback
@@ -22,7 +22,9 @@ NOT_THE_EXAMPLE: Final = "the example key may serve on loopback only: make one o
 _EXAMPLE_DIGEST: Final = sha256(EXAMPLE_KEY.encode()).digest()
 
 # An address as `getsockname` returns it.
-Address = tuple[Any, ...] | str | bytes
+Address: TypeAlias = tuple[Any, ...] | str | bytes
+# What a look at the keys file led to; None where it has not changed.
+Reload: TypeAlias = Literal["loaded", "refused"] | None
 
 log = logging.getLogger("scoring")
 
@@ -44,8 +46,6 @@ class ApiKeys:
         except BadKeys as error:
             raise SettingsError(variable("api_keys"), str(error)) from None
         self._put_in_force(self._fixed)
-        # Called after each look at the file: "loaded" if it changed, "refused" if it is unusable.
-        self.count: Callable[[str], None] = lambda _: None
         self.guesses = KeyGuesses()
         self._complaint = ""
         self._file: KeysFile | None = None
@@ -94,24 +94,27 @@ class ApiKeys:
             for at in range(len(text) - length + 1)
         )
 
-    def reload_if_changed(self) -> None:
-        """Read the keys file again if it has changed; called once a second."""
+    def reload_if_changed(self) -> Reload:
+        """Read the keys file again if it has changed; called once a second.
+
+        Returns "refused" for each look at a file that can't be used.
+        """
         if self._file is None:
-            return
+            return None
         try:
             keys = self._file.read_if_changed()
         except (OSError, ValueError) as error:
             self._complain(_reason(error))
-            return
+            return "refused"
         self._complaint = ""
-        if keys is not None:
-            self._put_in_force({**self._fixed, **keys})
-            self.count("loaded")
-            log.info("The API keys file has changed: %d keys in force", len(self._digests))
+        if keys is None:
+            return None
+        self._put_in_force({**self._fixed, **keys})
+        log.info("The API keys file has changed: %d keys in force", len(self._digests))
+        return "loaded"
 
     def _complain(self, reason: str) -> None:
-        """Log a problem with the file once, not once a second; count each look."""
-        self.count("refused")
+        """Log a problem with the file once, not once a second."""
         if reason != self._complaint:
             self._complaint = reason
             log.warning("The API keys file can't be used, the old keys stay: %s", reason)

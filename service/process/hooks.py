@@ -6,7 +6,7 @@
 import gc
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from model import ModelRefused
 from service.process import shutdown, startup
@@ -17,7 +17,13 @@ from service.telemetry.metrics import multiprocess
 from service.telemetry.tracing import traces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from socket import socket
+
     from service.app import Parts
+    from service.process.master import Master
+    from service.server.worker import ScoringWorker
+    from service.telemetry.logs import ServerLogger
 
 
 def _parts() -> "Parts":
@@ -26,38 +32,36 @@ def _parts() -> "Parts":
     return app.parts
 
 
-def on_starting(server: Any) -> None:
+def on_starting(server: "Master") -> None:
     """In the master: check the final configuration, before anything listens."""
     startup.prepare(server, runtime())
     shutdown.hold_signals_over_forks()
 
 
-def when_ready(server: Any) -> None:
+def when_ready(server: "Master") -> None:
     """In the master: log what is served."""
     from service.wsgi import model_description  # noqa: PLC0415
 
     startup.log_start(server, model_description(), _parts().keys.names)
 
 
-def pre_fork(server: Any, _worker: Any) -> None:
+def pre_fork(server: "Master", _worker: "ScoringWorker") -> None:
     """In the master: freeze the collector's objects, whose marks would copy every shared page."""
     contained("workers", _publish_workers_configured, server)
     gc.freeze()
 
 
-def _publish_workers_configured(server: Any) -> None:
+def _publish_workers_configured(server: "Master") -> None:
     """Only the master knows how many workers there should be: TTIN and TTOU change it."""
     _parts().metrics.process.configured(server.num_workers)
 
 
-def post_fork(server: Any, worker: Any) -> None:
+def post_fork(_server: "Master", worker: "ScoringWorker") -> None:
     """In a worker: continue the metrics of the former worker at this place."""
     multiprocess.bind_worker(worker.place)
-    worker.early_signals = server.SIG_QUEUE
-    worker.lent = server.systemd or any(isinstance(address, int) for address in server.cfg.address)
 
 
-def post_worker_init(worker: Any) -> None:
+def post_worker_init(worker: "ScoringWorker") -> None:
     """In a worker: check the keys against the real sockets, and warm the model, before it accepts.
 
     Raises ModelRefused or RegistryError if the version to serve can't be loaded.
@@ -66,8 +70,7 @@ def post_worker_init(worker: Any) -> None:
 
     settings, parts = runtime().settings, _parts()
     metrics = parts.metrics
-    contained.count = metrics.count_failure
-    worker.log.count_dropped = metrics.count_dropped_lines
+    contained.start(metrics.count_failure)
     reports.start(settings, metrics.count_report)
     traces.start(settings, parts.holds_secret)
     bound = [listener.getsockname() for listener in worker.sockets]
@@ -81,28 +84,27 @@ def post_worker_init(worker: Any) -> None:
             raise
         counted.loaded("loaded")
         served.slot.bind_worker(str(worker.place))
-    worker.begin = start_followers(parts, parts.served, worker.place)
+    begin = start_followers(parts, parts.served, worker.place)
     metrics.process.start(str(worker.place))
-    worker.each_second = partial(_publish, parts)
+    worker.prepare(begin, partial(_publish, parts, worker.log))
     runtime().scoreboard.mark_ready(worker.place)
     _handle_early_signals(worker)
 
 
-def _handle_early_signals(worker: Any) -> None:
-    """Obey a stop that came before the worker had handlers of its own.
-
-    The master's handlers, which it was forked with, put it into a copy of the master's queue.
-    """
+def _handle_early_signals(worker: "ScoringWorker") -> None:
+    """Obey a stop that came before the worker had handlers of its own."""
     while not worker.early_signals.empty():
         number = worker.early_signals.get()
         if number in shutdown.STOPS:
             os.kill(os.getpid(), number)
 
 
-def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
-    """Once a second: write the metrics, reload changed keys. A failure must not end the worker."""
+def _publish(
+    parts: "Parts", logger: "ServerLogger", sockets: "Iterable[socket]", in_flight: int
+) -> None:
+    """Once a second: write metrics and log, reload changed keys. No failure may end the worker."""
     metrics = parts.metrics
-    contained("keys", parts.keys.reload_if_changed)
+    contained("keys", _reload_keys, parts)
     contained("requests", metrics.http.publish, in_flight)
     contained("stages", metrics.scoring.publish)
     contained("process", metrics.process.publish, sockets)
@@ -111,11 +113,22 @@ def _publish(parts: "Parts", sockets: list[Any], in_flight: int) -> None:
         contained("drift", live.predictions.publish)
     if parts.slot.capture:
         contained("capture", parts.slot.capture.publish)
+    contained("log", _write_log, parts, logger)
 
 
-def worker_exit(_server: Any, worker: Any) -> None:
+def _reload_keys(parts: "Parts") -> None:
+    if result := parts.keys.reload_if_changed():
+        parts.metrics.count_keys_reload(result)
+
+
+def _write_log(parts: "Parts", logger: "ServerLogger") -> None:
+    if dropped := logger.tick():
+        parts.metrics.count_dropped_lines(dropped)
+
+
+def worker_exit(_server: "Master", worker: "ScoringWorker") -> None:
     """In a worker: write the last counts and lines, and send waiting reports and spans."""
-    worker.each_second([], 0)
+    worker.publish([], 0)
     if capture := _parts().slot.capture:
         contained("capture", capture.close)
     contained("log", worker.log.lines.flush)
@@ -123,7 +136,7 @@ def worker_exit(_server: Any, worker: Any) -> None:
     contained("traces", traces.stop)
 
 
-def child_exit(server: Any, worker: Any) -> None:
+def child_exit(server: "Master", worker: "ScoringWorker") -> None:
     """In the master: free an ended worker's place, and clear its live gauges."""
     folder = runtime().run_folder.path
     contained("gauges", multiprocess.clear_live_gauges, worker.place, folder)

@@ -150,6 +150,8 @@ class Master(Arbiter):  # type: ignore[misc]
                 self.timeout / 2.0,
                 self.cfg,
                 self.log,
+                lent=self._lends_sockets,
+                early_signals=self.SIG_QUEUE,
             )
             self.cfg.pre_fork(self, worker)
             pid = os.fork()
@@ -162,6 +164,11 @@ class Master(Arbiter):  # type: ignore[misc]
         self.WORKERS[pid] = worker
         self._restarts.forked()
         return pid
+
+    @property
+    def _lends_sockets(self) -> bool:
+        """Whether the listening sockets belong to another process, which keeps them open."""
+        return bool(self.systemd) or any(isinstance(one, int) for one in self.cfg.address)
 
     def _fork_failed(self, worker: Any, error: Exception) -> None:
         if worker is not None:

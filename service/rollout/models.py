@@ -30,8 +30,8 @@ def load_models(settings: Settings, metrics: "Metrics", admission: Admission) ->
     default = catalog.entry(catalog.DEFAULT).load()
     scorer = _default_scorer(settings, metrics)
     scorer.prepare()
-    slot = Slot(scorer, metrics, admission, settings.kept_readings)
-    slot.capture = _capture(default, scorer, settings, metrics)
+    capture = _capture(default, scorer, settings, metrics)
+    slot = Slot(scorer, metrics, admission, settings.kept_readings, capture)
     first = Served(default, slot, rollout_state())
     return (first, *_others(settings, metrics, admission))
 

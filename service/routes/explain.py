@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, request
-
 from model import InvalidRequest, catalog
 from model.scorer import Model, Request, Row
 from service.config.settings import Settings
 from service.http import body, deadline, reply
-from service.http.authentication import Guard
 from service.http.reply import Reply
 from service.overload.admission import Admission
 from service.scoring.core import reviewer_of
@@ -111,14 +108,3 @@ def _seconds(environ: "WSGIEnvironment") -> float:
         return LONGEST_SECONDS - age
     left = deadline.left_of(stated, environ.get("HTTP_X_REQUEST_START", ""), age)
     return min(LONGEST_SECONDS - age, left)
-
-
-def blueprint(route: ExplainRoute, guard: Guard) -> Blueprint:
-    """The address, with and without a slash at its end."""
-    routes = Blueprint(route.name, __name__)
-    guard.protect(routes)
-    for number, path in enumerate(route.paths):
-        routes.add_url_rule(
-            path, f"explain{number}", lambda: route.post(request.environ), methods=["POST"]
-        )
-    return routes

@@ -1,16 +1,13 @@
 """POST to a model's address, as /reg/: one request or an array of them in, scores out."""
 
-from typing import TYPE_CHECKING, Any
-
-from flask import Blueprint, request
+from typing import TYPE_CHECKING
 
 from model import InvalidRequest, catalog
 from model.scorer import Model
 from service.config.settings import Settings
 from service.http import body, deadline
-from service.http.authentication import Guard
 from service.http.reply import Reply
-from service.routes.score_call import HttpCall, wants_details
+from service.routes.score_call import WsgiCall, wants_details
 from service.scoring.service import ScoringService
 from service.telemetry.record import record_of
 
@@ -36,34 +33,10 @@ class ScoreRoute:
         text = body.read(environ, *self.limits)
         try:
             detail = wants_details(environ.get("QUERY_STRING", ""))
-            call = _WsgiCall(self.service, record, text, detail)
+            call = WsgiCall(self.service, record, text, detail)
             self.service.score(live, call, deadline.left_in(environ))
         except InvalidRequest as fault:
             self.service.scoring.refused(fault)
             raise
         response: Reply = call.reply
         return response
-
-
-class _WsgiCall(HttpCall):
-    """One that came by WSGI, where errors are raised."""
-
-    reply: Any = None
-
-    def send(self, response: Reply) -> None:
-        """Keep the reply for the route."""
-        self.reply = response
-
-
-def blueprint(route: ScoreRoute, guard: Guard) -> Blueprint:
-    """The address, and the same without the last slash: a redirect would lose the body.
-
-    Two rules, since one with `strict_slashes=False` answers GET /reg with 404, not 405.
-    """
-    routes = Blueprint(route.name, __name__)
-    guard.protect(routes)
-    for number, path in enumerate(route.paths):
-        routes.add_url_rule(
-            path, f"score{number}", lambda: route.post(request.environ), methods=["POST"]
-        )
-    return routes

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from msgspec import field
@@ -53,6 +53,16 @@ class HttpCall(Call):
         response = reply.ok_of_parts(self.parts, partial=self.partial)
         self.record.encode_seconds += perf_counter() - began
         self.send(_described(response, self.record))
+
+
+class WsgiCall(HttpCall):
+    """One that came by WSGI, where errors are raised; its `reply` is for the route."""
+
+    reply: Any = None
+
+    def send(self, response: Reply) -> None:
+        """Keep the reply."""
+        self.reply = response
 
 
 def _described(response: Reply, record: Record) -> Reply:

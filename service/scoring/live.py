@@ -48,9 +48,14 @@ class Slot:
     """
 
     def __init__(
-        self, scorer: Scorer, metrics: Metrics, admission: Admission, recent: int = 0
+        self,
+        scorer: Scorer,
+        metrics: Metrics,
+        admission: Admission,
+        recent: int = 0,
+        capture: "Capture | None" = None,
     ) -> None:
-        """`recent` is how many requests are kept at most."""
+        """`recent` is how many requests are kept at most; `capture` writes some to files."""
         self._metrics = metrics
         self._of_model = metrics.of(scorer.name)
         self._admission = admission
@@ -58,7 +63,7 @@ class Slot:
         self._former: Live | None = None
         self.current = self.prepare(scorer)
         self.shadow: Shadow | None = None
-        self.capture: Capture | None = None
+        self.capture = capture
         self.recent = place_for(recent, scorer.memory_of)
         self.warm = False
 

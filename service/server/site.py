@@ -112,9 +112,11 @@ class Site:
         others: Callable[[Request], Endpoint],
         bodies: Budget,
         events: Events,
+        *,
+        is_public: bool = True,
     ) -> None:
         """`endpoints` are those of single methods and paths, `others` gives those of all others."""
-        self.is_public = True
+        self.is_public = is_public
         self.stops = False
         self.connections: set[Connection] = set()
         self._endpoints = dict(endpoints)

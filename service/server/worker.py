@@ -6,6 +6,7 @@ import socket
 from asyncio import AbstractEventLoop, Event, Runner, get_running_loop, sleep
 from functools import partial
 from math import inf
+from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,10 @@ except ImportError:  # where there is none for the platform: about 2 µs more fo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeAlias
+
+    Queue: TypeAlias = SimpleQueue[int]
+    Publish: TypeAlias = Callable[[Iterable[socket.socket], int], None]
 
 # How long a head may take to come, and a whole body; a body once the server is to stop.
 _HEAD_SECONDS: Final = 20.0
@@ -41,23 +46,36 @@ class ScoringWorker(Worker):  # type: ignore[misc]
     """Serves the sites of its app until it is to stop, then lets what is in flight end.
 
     `place` is this worker's place on the scoreboard. It is taken here, in the master, before the
-    fork; `child_exit` of the configuration gives it back. `lent` is whether the listening sockets
-    belong to another process, which keeps them open. The configuration's hooks set it, and `begin`,
-    which is called in the loop before the first connection, and `each_second`, which is given the
-    listening sockets and the number of requests in flight.
+    fork; the hook `child_exit` gives it back.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, *args: Any, lent: bool = False, early_signals: "Queue | None" = None
+    ) -> None:
+        """`lent` is whether the listening sockets belong to a process that keeps them open.
+
+        `early_signals` holds the signals that came before this worker had handlers of its own: the
+        master's handlers, which it was forked with, put them into a copy of the master's queue.
+        """
+        super().__init__(*args)
         self._scoreboard = runtime().scoreboard
         self.place = self._scoreboard.take()
-        self.lent = False
-        self.begin: Callable[[], None] = lambda: None
-        self.each_second: Callable[[Iterable[socket.socket], int], None] = lambda *_: None
+        self.early_signals: Queue = early_signals or SimpleQueue()
+        self._begin: Callable[[], None] = lambda: None
+        self.publish: Publish = lambda *_: None
+        self._lent = lent
         self._acceptors: list[Acceptor] = []
-        self._told_to_stop = Event()
+        self._stop_signalled = Event()
         self._stop_began = inf
         self._may_linger = True
+
+    def prepare(self, begin: "Callable[[], None]", publish: "Publish") -> None:
+        """Set what the worker does for its app in addition to serving.
+
+        `begin` is called in the loop before the first connection, `publish` once a second, with the
+        listening sockets and the number of requests in flight.
+        """
+        self._begin, self.publish = begin, publish
 
     def run(self) -> None:
         """Serve until a signal stops the worker."""
@@ -67,13 +85,13 @@ class ScoringWorker(Worker):  # type: ignore[misc]
     async def _serve(self) -> None:
         loop = get_running_loop()
         loop.set_exception_handler(_report_uncaught)
-        self._heed_signals(loop)
-        self.begin()
+        self._handle_signals(loop)
+        self._begin()
         for listener in self.sockets:
             self._listen(loop, listener.sock)
         self._tick()
         if self.alive:
-            await self._told_to_stop.wait()
+            await self._stop_signalled.wait()
         await self._end()
 
     def _listen(self, loop: AbstractEventLoop, listener: socket.socket) -> None:
@@ -84,7 +102,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
             shared: dict[str, Any] = {
                 "scoreboard": self._scoreboard,
                 "own": self.place,
-                "lent": self.lent,
+                "lent": self._lent,
             }
             acceptor = FairAcceptor(loop, listener, site, places, **shared)
         else:  # few, and not among those of callers: they are let in when all places are taken
@@ -102,10 +120,9 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         contained("master", self._check_master)
         contained("connections", self._check_connections)
         self._publish()
-        contained("log", self.log.tick)
 
     def _check_master(self) -> None:
-        if os.getppid() != self.ppid and not self._told_to_stop.is_set():
+        if os.getppid() != self.ppid and not self._stop_signalled.is_set():
             self.log.warning("The master is gone: this worker stops")
             self._stop()
 
@@ -129,9 +146,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
     def _publish(self) -> None:
         sites = [acceptor.site for acceptor in self._acceptors]
         in_flight = sum(site.in_flight for site in sites if site.is_public)
-        self.each_second(
-            [acceptor.listener for acceptor in self._acceptors if self.alive], in_flight
-        )
+        self.publish([acceptor.listener for acceptor in self._acceptors if self.alive], in_flight)
 
     # The end.
 
@@ -157,11 +172,11 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         self._may_linger = self._may_linger and not at_once
         for acceptor in self._acceptors:
             acceptor.site.stops = True
-        self._told_to_stop.set()
+        self._stop_signalled.set()
 
     # Signals.
 
-    def _heed_signals(self, loop: AbstractEventLoop) -> None:
+    def _handle_signals(self, loop: AbstractEventLoop) -> None:
         """In the loop: a handler of Python's own could come in the middle of anything."""
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         for number in (signal.SIGINT, signal.SIGQUIT):

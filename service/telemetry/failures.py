@@ -65,10 +65,13 @@ class Contained:
     """Runs parts of background work. A failure is logged and counted, and stops nothing."""
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
-        """`count`, which may be set later, is called with the name of each part that failed."""
-        self.count: Callable[[str], None] = lambda _part: None
+        self._count: Callable[[str], None] = lambda _part: None
         self._now = now
         self._quiet_until: dict[str, float] = {}
+
+    def start(self, count: Callable[[str], None]) -> None:
+        """Count failures from now on: `count` is called with the name of each part that failed."""
+        self._count = count
 
     def __call__(self, part: str, work: Callable[..., object], *arguments: Any) -> None:
         """Run a part. Never raises an Exception."""
@@ -79,7 +82,7 @@ class Contained:
 
     def _note(self, part: str, error: Exception) -> None:
         with suppress(Exception):  # the count may be what fails
-            self.count(part)
+            self._count(part)
         now = self._now()
         if now >= self._quiet_until.get(part, now):
             self._quiet_until[part] = now + _QUIET_SECONDS

@@ -7,7 +7,7 @@ request only what `service.telemetry.record` does: no body, no header but the re
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from time import time
 from typing import Any, Final
 
@@ -37,8 +37,6 @@ class ServerLogger(Logger):  # type: ignore[misc]
         settings = runtime().settings
         self._access_to_stdout = self.access_log_enabled
         self._rejected = self._unreported = 0
-        # Called once a second with the number of lines that were dropped.
-        self.count_dropped: Callable[[int], None] = lambda _: None
         self.lines = lines_of(settings, sys.stdout.fileno())
         self.share = settings.log_sample
         self._least_level = self.error_log.level
@@ -82,21 +80,23 @@ class ServerLogger(Logger):  # type: ignore[misc]
         if lines:
             self.lines.write(self.lines.form.access(lines))
 
-    def tick(self) -> None:
-        """Once a second: write waiting lines, and log how many lines were left out or dropped."""
+    def tick(self) -> int:
+        """Once a second: write waiting lines, and log how many lines were left out or dropped.
+
+        Returns how many have been dropped since the last call.
+        """
         rejected, self._rejected = self._rejected - _REJECTIONS_A_SECOND, 0
         if rejected > 0:
             self.warning("%d more requests were rejected with 429", rejected)
         self.lines.flush()
         dropped, self.lines.dropped = self.lines.dropped, 0
-        if dropped:
-            self._unreported += dropped
-            self.count_dropped(dropped)
+        self._unreported += dropped
         if self._unreported and self.lines.is_read:
             self.warning(
                 "%d lines of the log were dropped: their reader stood still", self._unreported
             )
             self._unreported = 0
+        return dropped
 
     def _is_one_of_many(self) -> bool:
         """Whether more were rejected in this second than get a line each."""

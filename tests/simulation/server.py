@@ -88,7 +88,7 @@ class Server:
         parts = cast("Any", shared.registry), cast("Any", Loader), self.slot, place
         poll = SETTINGS.registry_poll_seconds
         self._follower = Follower(*parts, _metrics().rollout, poll, self._shadow)
-        self._worker.begin = self._begin
+        self._worker.prepare(self._begin, lambda *_: None)
         self._followers: set[Task[Any]] = set()
         self._task: Task[None] | None = None
 
@@ -98,7 +98,7 @@ class Server:
 
     def _arguments(self) -> tuple[Any, ...]:
         """Those that gunicorn gives its workers."""
-        log = SimpleNamespace(answered=None, tick=lambda: None, reopen_files=lambda: None)
+        log = SimpleNamespace(answered=None, reopen_files=lambda: None)
         cfg = SimpleNamespace(
             keepalive=SETTINGS.keepalive,
             graceful_timeout=SETTINGS.graceful_timeout,

@@ -87,5 +87,4 @@ def logger_of(lines: Lines, share: float = 1.0) -> ServerLogger:
     logger.error_log.propagate = False
     logger.lines, logger.share, logger._access_to_stdout = lines, share, True
     logger._least_level, logger._rejected, logger._unreported = logging.INFO, 0, 0
-    logger.count_dropped = lambda _: None
     return logger

@@ -46,7 +46,7 @@ def test_a_part_that_fails_is_counted_each_time_and_logged_once_a_minute(
     now = [0.0]
     counted: list[str] = []
     contained = Contained(lambda: now[0])
-    contained.count = counted.append
+    contained.start(counted.append)
     for second in range(121):
         now[0] = float(second)
         contained("drift", _fail)
@@ -60,7 +60,7 @@ def test_a_part_that_fails_is_counted_each_time_and_logged_once_a_minute(
 
 def test_even_the_count_may_fail(caplog: pytest.LogCaptureFixture) -> None:
     contained = Contained()
-    contained.count = lambda _: _fail()
+    contained.start(lambda _: _fail())
     contained("drift", _fail)
     assert len(caplog.records) == 1
 
