@@ -433,7 +433,7 @@ def simulated() -> Iterator[None]:
         stack.enter_context(patch("service.scoring.live.Batcher", _Batcher))
         stack.enter_context(patch("service.scoring.explanations.Timer", _Timer))
         stack.enter_context(patch("gunicorn.workers.base.WorkerTmp", _Heartbeat))
-        stack.enter_context(patch.object(contained, "count", LOG.fails))
+        stack.enter_context(patch.object(contained, "_count", LOG.fails))
         stack.enter_context(
             patch("service.rollout.follower.gc", SimpleNamespace(collect=lambda: 0))
         )
