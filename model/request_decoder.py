@@ -347,6 +347,9 @@ def _no_number(text: str, wanted: str) -> str:
         return EMPTY
     if _DECIMAL_COMMA.fullmatch(text.strip()):
         return "has a decimal comma, where a point is wanted"
+    # As tables write what is Boolean there.
+    if text.strip().lower() in ("true", "false"):
+        return _other_type(wanted, "bool")
     return f"must be {_KINDS[wanted]}, not other text"
 
 

@@ -30,8 +30,9 @@ TEXTS = [
     *(("recognition_accuracy", text, _NO_NUMBER) for text in ("А939НО196", " 6.4", "1,234.5", "٣")),
     *(
         ("recognition_accuracy", text, _NO_NUMBER)
-        for text in ("6,", "6,4,5", "1_0", "true", "None")
+        for text in ("6,", "6,4,5", "1_0", "truer", "None")
     ),
+    ("recognition_accuracy", "true", "must be a number, not true or false"),
     ("recognition_accuracy", "101", "must be <= 100.0"),
     ("afts_regno_ai_score", "", "is empty"),
     ("afts_regno_ai_score", "0,86", _COMMA),
@@ -42,6 +43,10 @@ TEXTS = [
     ("direction", "nan", _FINITE),
     ("direction", "А939НО196", _NO_INTEGER),
     ("direction", "0.5", _NO_INTEGER),
+    *(
+        ("direction", text, "must be an integer, not true or false")
+        for text in ("false", "True", " TRUE")
+    ),
     ("direction", "2", "must be <= 1"),
     ("afts_regno_ai_char_scores", "", "is empty"),
     ("afts_regno_ai_length_scores", "nan", _LIST),
