@@ -108,12 +108,14 @@ def check_readable(path: Path) -> None:
 
 
 def check_rows(name: str, path: Path) -> None:
-    """Raises FileUnreadable, and RowsRefused for what the model reads no requests from."""
+    """Raises FileUnreadable, and RowsRefused for a file without a row that the model can read."""
     check_readable(path)
     try:
-        next(iter(catalog.entry(name).load().read_requests(path)), None)
+        if any(catalog.entry(name).load().read_requests(path)):
+            return
     except ModelRefused as reason:
         raise RowsRefused(str(reason)) from reason
+    raise RowsRefused(f"no row of {path} is a reading")
 
 
 def _read(path: Path) -> bytes:

@@ -206,6 +206,18 @@ def test_rows_of_a_sample_with_plates_for_names_are_left_out(
     assert mentions(done.stderr, "none", "4 rows", f"{tmp_path}/sample.csv")
 
 
+@pytest.mark.parametrize("option", ["--vocabulary-from", "--reference-from"])
+@pytest.mark.parametrize("rows", [[], [{**samples(1)[0], "direction": "sideways"}] * 2])
+def test_a_sample_without_a_reading_ends_with_the_status_of_wrong_tables(
+    models: Path, bare: Path, tmp_path: Path, option: str, rows: list[dict[str, Any]]
+) -> None:
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = (option, tmp_path / "sample.csv")
+    done = command(tmp_path, "add", bare, *sample, "--models", models, expect=65)
+    assert f"no row of {tmp_path}/sample.csv is a reading" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_sample_gives_the_number_of_lengths_with_network_confidences(
     models: Path, bare: Path, tmp_path: Path
 ) -> None:
