@@ -4,24 +4,21 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, dropwhile, islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple, NoReturn, TypeAlias
+from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet
 
-from model.names import printable
-from model.redaction import redact
 from model.tables.blocks import Block, blocks, read_header
-from model.tables.columns import matched, places
+from model.tables.columns import places
 from model.tables.errors import TableRefused
-from model.tables.format import HEADER_LINES, SNIFFED, Format, Options
+from model.tables.format import SNIFFED, Format, Options
 from model.tables.source import Source, open_source
 from model.tables.writing import writing_of
 
-NO_EXCEL: Final = "it looks like a ZIP archive, and no Excel table is in it: unpack it first"
 _DAMAGED: Final = "its Parquet data are damaged"
 # Rows from which it is found out how numbers and times are written.
 _SAMPLE_ROWS: Final = 1000
@@ -171,7 +168,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _open_excel(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
-    names, rows = _excel_rows(source.stream, wanted, sheet)
+    # What serves reads no Excel, and should not keep openpyxl in memory.
+    from model.tables import excel_input  # noqa: PLC0415
+
+    names, rows = excel_input.read(source.stream, wanted, sheet)
     first = list(islice(rows, _SAMPLE_ROWS))
 
     def sample(at: Sequence[int]) -> list[list[str]]:
@@ -182,55 +182,6 @@ def _open_excel(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
 
 def _texts(values: Iterable[Any]) -> list[str]:
     return [value for value in values if isinstance(value, str)]
-
-
-_Numbered: TypeAlias = tuple[int, Sequence[Any]]
-
-
-def _excel_rows(
-    file: BinaryIO, wanted: Sequence[str], sheet: str
-) -> tuple[list[str], Iterator[_Numbered]]:
-    """The header of a sheet, "" for the first one, and the rows that follow with their numbers.
-
-    The header is found as in CSV. Raises TableRefused.
-    """
-    import openpyxl  # noqa: PLC0415 - what serves reads no Excel, and should not keep it in memory
-
-    try:
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        sheets = {each.title: each for each in book.worksheets}
-    except Exception as error:  # openpyxl and zipfile raise many kinds
-        raise TableRefused(NO_EXCEL) from error
-    listed = ", ".join(repr(printable(redact(name))) for name in sheets)
-    if not sheets or (sheet and sheet not in sheets):
-        raise TableRefused(f"it has no sheet {sheet!r}; it has {listed or 'none with cells'}")
-    chosen = sheets[sheet or next(iter(sheets))]
-    try:
-        numbered = enumerate(chosen.iter_rows(values_only=True), start=1)
-        rows = dropwhile(lambda row: _is_empty(row[1]), numbered)
-        first = list(islice(rows, HEADER_LINES))
-    except Exception as error:
-        raise TableRefused(NO_EXCEL) from error
-    headers = [["" if cell is None else str(cell) for cell in row] for _, row in first]
-    whole = (at for at, names in enumerate(headers) if len(matched(names, wanted)) == len(wanted))
-    at = next(whole, 0)
-    try:
-        if not headers:
-            _refuse_empty(sheet)
-        places(headers[at], wanted)
-    except TableRefused as error:
-        if len(sheets) > 1:
-            raise TableRefused(f"{error}; --sheet names one of its sheets: {listed}") from error
-        raise
-    return headers[at], chain(first[at + 1 :], rows)
-
-
-def _refuse_empty(sheet: str) -> NoReturn:
-    raise TableRefused(f"its {'' if sheet else 'first '}sheet is empty")
-
-
-def _is_empty(row: Sequence[Any]) -> bool:
-    return all(value is None for value in row)
 
 
 def _lines(stream: BinaryIO, count: int) -> Iterator[Parcel]:

@@ -342,6 +342,46 @@ def test_a_sheet_is_named_and_others_are_listed(tmp_path: Path) -> None:
         read(path, "label", lambda _: None, Options(sheet="Rows"))
 
 
+def _workbook(change: Callable[[openpyxl.Workbook], object]) -> bytes:
+    book = openpyxl.load_workbook(io.BytesIO(_excel(ROWS)))
+    change(book)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _with_part(content: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A workbook with a part that is changed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as parts, zipfile.ZipFile(out, "w") as changed:
+        for part in parts.namelist():
+            given = parts.read(part)
+            changed.writestr(part, change(given) if part == name else given)
+    return out.getvalue()
+
+
+def test_a_sheet_that_is_a_chart_is_passed_over() -> None:
+    content = _workbook(lambda book: book.create_chartsheet("Диаграмма", 0))
+    assert len(read(io.BytesIO(content), "label", lambda _: None).rows.labels) == len(ROWS)
+    with pytest.raises(TableRefused, match="it has no sheet 'Диаграмма'; it has 'Sheet1'"):
+        read(io.BytesIO(content), "label", lambda _: None, Options(sheet="Диаграмма"))
+
+
+def test_a_sheet_that_tells_a_wrong_size_is_read_whole() -> None:
+    content = _with_part(
+        _excel(ROWS),
+        "xl/worksheets/sheet1.xml",
+        lambda part: re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', part),
+    )
+    assert len(read(io.BytesIO(content), "label", lambda _: None).rows.labels) == len(ROWS)
+
+
+def test_a_sheet_that_breaks_off_is_refused() -> None:
+    content = _with_part(_excel(ROWS), "xl/worksheets/sheet1.xml", lambda part: part[:-900])
+    with pytest.raises(TableRefused, match="its Excel data are damaged"):
+        read(io.BytesIO(content), "label", lambda _: None)
+
+
 def test_the_decimal_sign_holds_for_text_in_a_sheet() -> None:
     """One cell with a point shows that commas are no decimals: only the option says otherwise."""
     out = io.BytesIO()
@@ -388,6 +428,21 @@ def test_columns_of_other_types_are_refused_by_name(cell: object, kind: str) -> 
     )
     with pytest.raises(TableRefused, match=f"afts_regno_ai_char_scores holds .* type {kind}"):
         read(out, "label", lambda _: None)
+
+
+@pytest.mark.parametrize("form", ["parquet", "excel", "json"])
+def test_cells_of_truth_values_are_named(form: str) -> None:
+    frame = pd.DataFrame(ROWS[:2]).assign(direction=[True, False])
+    out = io.BytesIO()
+    if form == "parquet":
+        frame.to_parquet(out)
+    elif form == "excel":
+        frame.to_excel(out, index=False)
+    else:
+        frame.to_json(out, orient="records", lines=True)
+    out.seek(0)
+    reasons = [fault.reason for fault in read(out, "label", lambda _: None).faults]
+    assert reasons == ["direction: must be an integer, not true or false"] * 2
 
 
 def test_empty_rows_are_counted_and_lines_stay_those_of_the_file() -> None:
