@@ -181,7 +181,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="share of bad rows, 0 to 1, above which the run fails (default: only if all are bad)",
     )
     parser.add_argument("--no-progress", action="store_true", help="draw no progress bar")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if 0 in (options.cost_network_wrong, options.cost_camera_wrong):
+        parser.error("--cost-network-wrong and --cost-camera-wrong must be above 0")
+    return options
 
 
 def _positive(text: str) -> int:

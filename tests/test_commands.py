@@ -132,6 +132,11 @@ _ODD: Final[dict[str, list[tuple[str, ...]]]] = {
         *(("rows.csv", "--cost-camera-wrong", number) for number in ("0", "-1", "nan")),
         *(("rows.csv", "--confidence", number) for number in ("0", "1", "nan")),
     ],
+    "score": [
+        *(("in", "out", "--cost-manual", number) for number in ("-1", "nan", "inf")),
+        *(("in", "out", "--cost-network-wrong", number) for number in ("0", "-1")),
+        *(("in", "out", "--max-bad", number) for number in ("-1", "nan", "2")),
+    ],
     "drift": [
         *(("rows.csv", "--max-psi", number) for number in ("-1", "nan", "inf")),
         *(("rows.csv", "--max-bad", number) for number in ("-1", "nan", "2")),
