@@ -7,10 +7,11 @@ files. A row that is no reading stops nothing: it has missing values in the resu
 `score_frame` and `explain_frame` say in the column `error` why, as "field: reason".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
 import pandas as pd
 from catboost import CatBoost
 
@@ -21,6 +22,10 @@ from model.regno.features import KINDS
 from model.regno.golden import readings as golden_readings
 from model.regno.pick import reading_of, scorer_of
 from model.regno.request import FIELDS, Reading
+from model.regno.review.decision import DEFAULT_COSTS, Costs, ThresholdChoice
+from model.regno.review.detail import Detailer
+from model.regno.review.guards import Guards
+from model.regno.score import Score
 from model.regno.scorer import BUNDLED, RegnoScorer
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ _ROWS: Final = 10_000
 _EXPLAINED: Final = 500
 _EXPLAIN_SECONDS: Final = 3600.0
 _SCORES: Final = ("negative", "positive")
+_DETAILS: Final = ("decision", "margin", "warnings", "model")
 
 
 class _Rows(NamedTuple):
@@ -64,21 +70,39 @@ class FrameScorer:
         """The names of the model's features, in its order."""
         return [name for name, _ in self.scorer.table.features]
 
-    def score_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def score_frame(
+        self,
+        frame: pd.DataFrame,
+        *,
+        detail: bool = False,
+        costs: Mapping[str, float] | None = None,
+    ) -> pd.DataFrame:
         """The columns `negative`, `positive` and `error` ("" for a row that has scores).
 
         `positive` is the probability that the network's reading is right, `negative` that the
-        camera's is.
+        camera's is. With `detail` there are, before `error`, `decision` (camera, network or
+        manual), `margin` (how far `positive` is from the nearest threshold), `warnings` (their
+        names, with blanks between them) and `model` (the version), as of `model.score --detail`.
+        `costs` are what a wrong reading of either and a manual review cost, as `network_wrong`,
+        `camera_wrong` and `manual`; what is not named costs as usual. Without them the thresholds
+        of the model's manifest decide, if it has any. Raises ValueError for other costs.
         """
         _check(frame)
         scores = pd.DataFrame(index=range(len(frame)), columns=_SCORES, dtype=float)
+        detailed = range(len(frame) if detail else 0)
+        details = pd.DataFrame(index=detailed, columns=_DETAILS, dtype=object)
+        describe = _describer(self.scorer, costs)
         errors: list[str] = []
         for rows in _parts(frame):
             errors += rows.errors
             if rows.readings:
                 table = self.scorer.table.of_readings(rows.readings)
-                scores.iloc[rows.places] = self.scorer.predict_table(table)
-        return _finished(scores.assign(error=_texts(errors)), frame)
+                predicted = self.scorer.predict_table(table)
+                scores.iloc[rows.places] = predicted
+                if detail:
+                    details.iloc[rows.places] = list(map(describe, rows.readings, predicted))
+        result = scores.join(details.astype({"margin": float})) if detail else scores
+        return _finished(result.assign(error=_texts(errors)), frame)
 
     def features_frame(
         self, frame: pd.DataFrame, names: Sequence[str] | None = None
@@ -234,6 +258,28 @@ def _rewrite(columns: Sequence[list[object]], writing: "Writing") -> dict[int, s
             column[row] = cell
         faults |= {rows[at]: reason for at, reason in unclear.items()}
     return faults
+
+
+def _describer(
+    scorer: RegnoScorer, costs: Mapping[str, float] | None
+) -> Callable[[Reading, Sequence[float]], list[object]]:
+    """What gives the cells of `_DETAILS` for a reading and its scores. Raises ValueError."""
+    usual = msgspec.structs.asdict(DEFAULT_COSTS)
+    if unknown := [name for name in costs or () if name not in usual]:
+        raise ValueError(f"costs are of {', '.join(usual)}, not of {', '.join(unknown)}")
+    chosen = Costs(**{**usual, **(costs or {})})
+    if not (chosen.network_wrong > 0 and chosen.camera_wrong > 0 and chosen.manual >= 0):
+        raise ValueError("network_wrong and camera_wrong must cost more than 0, manual not less")
+    guards = Guards({})
+    thresholds = ThresholdChoice(chosen, by_costs=bool(costs))
+    detailer = Detailer(thresholds, guards)
+
+    def described(reading: Reading, scores: Sequence[float]) -> list[object]:
+        detail = detailer.of(scorer, reading, Score(*scores))
+        names = guards.warnings(scorer, reading, scorer.row(reading))
+        return [detail.decision, detail.margin, " ".join(names), detail.model]
+
+    return described
 
 
 def _kinds(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from model.registry import Refused
 from model.regno import BUNDLED, RegnoScorer
 from model.regno.features import NAMES, all_features
 from model.regno.request import FIELDS, from_fields, parse_scores
+from model.regno.review.detail import Detail
 from plate_scoring import FrameScorer, load, pick_regno
 from tests.support import tables, toys
 from tests.support.paths import GOLDEN, lines
@@ -64,6 +65,28 @@ def test_scores_of_a_file_that_pandas_reads_are_those_of_the_command_for_files(
     expected = [tables.expected(scorer, row) for row in rows]
     assert _records(scored.astype(object).where(scored.notna(), None)) == expected
     assert scored["error"][8].startswith("recognition_accuracy: ")
+
+
+def test_details_are_those_of_the_command_for_files(frames: FrameScorer) -> None:
+    rows = tables.samples(30)
+    rows[2]["camera_class"] = "Неведомая"
+    rows[4]["direction"] = ""
+    detailed = tables.in_process(tables.as_csv(rows), detail=True)
+    scored = frames.score_frame(_frame(rows), detail=True)
+    assert list(scored) == [*Detail.__struct_fields__, "error"]
+    assert scored["warnings"][2] == "unseen-category:camera_class"
+    texts = scored.astype(object).where(scored.notna(), "").map(str)
+    assert _records(texts) == [{name: row[name] for name in texts} for row in detailed]
+    assert texts.loc[4].tolist() == ["", "", "", "", "", "", "direction: is empty"]
+
+
+def test_given_costs_decide(frames: FrameScorer, rows: list[dict[str, Any]]) -> None:
+    scored = frames.score_frame(_frame(rows), detail=True, costs={"manual": 0})
+    assert set(scored["decision"]) == {"manual"}
+    with pytest.raises(ValueError, match=r"costs are of .*manual, not of review$"):
+        frames.score_frame(_frame(rows), detail=True, costs={"review": 1})
+    with pytest.raises(ValueError, match="camera_wrong must cost more than 0"):
+        frames.score_frame(_frame(rows), detail=True, costs={"camera_wrong": 0})
 
 
 def test_the_index_stays_and_the_frame_is_left_as_it_is(
