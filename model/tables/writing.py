@@ -20,11 +20,12 @@ _WITH_COMMA: Final = re.compile(r"-?\d*,\d+(?:[eE][-+]?\d+)?")
 _LIST_OF_POINTS: Final = re.compile(r"\s*\[[^\]]*\d\.\d[^\]]*\]\s*")
 _LIST_OF_COMMAS: Final = re.compile(r"\s*\[[^\].]*\d,\d[^\].]*\]\s*")
 _DATE: Final = re.compile(
-    r"\s*(?P<first>\d\d?)(?P<sign>[./-])(?P<second>\d\d?)(?P=sign)\d{4}"
+    r"\s*(?P<first>\d\d?)(?P<sign>[./-])(?P<second>\d\d?)(?P=sign)(?P<year>\d{4}|\d\d)"
     r"(?P<clock>[ T]+\d\d?:\d\d[\d:.]*)?\s*"
 )
 _YEAR_FIRST: Final = re.compile(r"\s*\d{4}/\d\d?/\d\d?(?:[ T]+\d\d?:\d\d.*)?\s*")
 _MONTHS: Final = 12
+_WHOLE_YEAR: Final = 4
 
 _COMMA_NUMBER: Final = r"^(\s*-?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?\s*)$"
 _DECIMALS: Final = rb"-?\d+(?:,\d+)?(?:[eE][-+]?\d+)?"
@@ -34,13 +35,15 @@ _SPACED_LIST: Final = re.compile(
 _INNER_COMMA: Final = re.compile(rb"(?<=\d),(?=\d)")
 _AMBIGUOUS: Final = "commas may be between numbers or before decimals: put ; between the numbers"
 
-# What takes the place of each pattern pads days, months and hours to two digits. The number of a
+# What takes the place of each pattern pads days, months and hours to two digits, and gives a year
+# of two digits its century. The number of a
 # group has one digit in RE2: what follows it is text.
 _REST: Final = r"(?:[ T].*)?)$"
 _HOUR: Final = r"[ T]+(\d:\d\d.*)$"
 _PADDED: Final = (
-    (r"^\s*(\d[./-]\d\d?[./-]\d{4}" + _REST, r"0\1"),
-    (r"^\s*(\d\d[./-])(\d[./-]\d{4}" + _REST, r"\10\2"),
+    (r"^\s*(\d[./-]\d\d?[./-](?:\d\d|\d{4})" + _REST, r"0\1"),
+    (r"^\s*(\d\d[./-])(\d[./-](?:\d\d|\d{4})" + _REST, r"\10\2"),
+    (r"^\s*(\d\d[./-]\d\d[./-])(\d\d" + _REST, r"\120\2"),
     (r"^\s*(\d\d[./-]\d\d[./-]\d{4})" + _HOUR, r"\1 0\2"),
 )
 _PADDED_YEAR_FIRST: Final = (
@@ -132,9 +135,12 @@ def _dates(columns: Sequence[Sequence[str]]) -> Dates:
     A column has dates if most of its cells are some. One cell with dots and a time is enough.
     """
     for cells in columns:
-        found = [match for match in map(_DATE.fullmatch, cells) if match]
+        dates = [match for match in map(_DATE.fullmatch, cells) if match]
+        found = [match for match in dates if len(match["year"]) == _WHOLE_YEAR]
         if any(match["sign"] == "." and match["clock"] for match in found):
             return "dmy"
+        if (len(dates) - len(found)) * 2 > len(cells):
+            raise UnclearDates("it has dates such as 02.01.21, whose year has two digits")
         if len(found) * 2 > len(cells):
             signs = {match["sign"] for match in found}
             numbers = [(int(match["first"]), int(match["second"])) for match in found]

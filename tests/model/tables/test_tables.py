@@ -22,6 +22,7 @@ from model.regno.dataset.rows import read
 from model.regno.request import FIELDS
 from model.tables.errors import TableRefused
 from model.tables.format import Options, add_format_options, encoding_of, options_of
+from model.tables.writing import Dates
 from tests.support.labelled import labelled
 from tests.support.messages import states, stating
 from tests.support.tables import as_csv
@@ -299,6 +300,20 @@ def test_dates_that_may_be_read_two_ways_need_an_option() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("form", "dates"),
+    [("%d.%m.%y %H:%M", "dmy"), ("%d/%m/%y %H:%M", "dmy"), ("%m/%d/%y %H:%M", "mdy")],
+)
+def test_years_of_two_digits_need_an_option(form: str, dates: Dates) -> None:
+    content = re.sub(rb"(?<![\d.:])0(\d[./: -])", rb"\1", _dated(form))
+    with pytest.raises(TableRefused, match="whose year has two digits: --dates dmy or"):
+        read(io.BytesIO(content), "label", lambda _: None)
+    contents = read(io.BytesIO(content), "label", lambda _: None, Options(dates=dates))
+    assert contents.faults == []
+    wanted = read(io.BytesIO(_dated("%Y-%m-%d %H:%M")), "label", lambda _: None)
+    assert contents.rows.times.tolist() == wanted.rows.times.tolist()
+
+
 def test_dates_in_both_orders_are_refused() -> None:
     content = _dated("%d/%m/%Y %H:%M") + _dated("%m/%d/%Y %H:%M").partition(b"\n")[2]
     with pytest.raises(TableRefused, match="some begin with the day and some with the month"):
@@ -313,10 +328,11 @@ def test_dates_in_both_orders_are_refused() -> None:
         ("44256.25", "looks like Excel's number of days: "),
         ("03/21/2021 06:00 AM", "looks like a time with AM or PM: "),
         ("01.13.2021 09:05", "not a readable time such as "),
+        ("41.03.21 09:05", "has a year of two digits: "),
     ],
 )
 def test_times_that_are_no_wall_clock_are_named(cell: str, reason: str) -> None:
-    content = as_csv([{**ROWS[0], "time_check": cell}], COLUMNS)
+    content = as_csv([ROWS[0], {**ROWS[0], "time_check": cell}], COLUMNS)
     (fault,) = read(io.BytesIO(content), "label", lambda _: None).faults
     assert fault.reason.startswith(f"time_check: {reason}")
 
