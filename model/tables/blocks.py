@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, NamedTuple
 import numpy as np
 
 from model.tables.errors import TableRefused
+from model.tables.format import HEADER_LINES
 
 _HEADER_BYTES: Final = 1 << 20
 # Of one row beyond its block.
@@ -32,14 +33,26 @@ class Span(NamedTuple):
     line: int
 
 
-def read_header(file: BinaryIO) -> bytes:
-    """The first line with its end. Raises TableRefused when there is none of sensible length."""
-    header = file.readline(_HEADER_BYTES)
-    if not header:
+def read_header(file: BinaryIO, sep: str = ",") -> bytes:
+    """The first row with its line end: more than a line if quoted names have line ends.
+
+    Raises TableRefused when there is none of sensible length.
+    """
+    lines: list[bytes] = []
+
+    def following() -> Iterator[str]:
+        while len(lines) < HEADER_LINES and (line := file.readline(_HEADER_BYTES)):
+            lines.append(line)
+            yield line.decode(errors="surrogateescape")
+
+    csv.field_size_limit(sys.maxsize)
+    with suppress(csv.Error, StopIteration):  # who reads the names says what is wrong
+        next(csv.reader(following(), delimiter=sep))
+    if not lines:
         raise TableRefused("it is empty")
-    if len(header) == _HEADER_BYTES:
+    if max(map(len, lines)) == _HEADER_BYTES:
         raise TableRefused("its first line is no header: it is too long")
-    return header
+    return b"".join(lines)
 
 
 def blocks(file: BinaryIO, lines: int, sep: str = ",", begin: int = 2) -> Iterator[Block]:

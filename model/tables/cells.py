@@ -3,6 +3,7 @@
 The text is that of a CSV file with the same contents: so a row means the same in every form.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +24,8 @@ _text = msgspec.json.Decoder(str).decode
 _NOT_UTF8: Final = "must be UTF-8 text"
 _USUAL: Final = Writing()
 _NOT_A_ROW: Final = "the row is no JSON object"
+_NO_JSON: Final = "the row holds NaN or Infinity, which JSON does not have: write null"
+_NAN: Final = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\b")
 
 
 class Cells(NamedTuple):
@@ -90,7 +93,7 @@ def _of_json_lines(block: Block, layout: Layout, lenient: bool) -> Cells:  # noq
         try:
             fields: Mapping[str, msgspec.Raw] = _decode(row)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            fields, faults[len(rows)] = {}, _NOT_A_ROW
+            fields, faults[len(rows)] = {}, _NO_JSON if _NAN.search(row) else _NOT_A_ROW
         else:
             lacking = [wanted for name, wanted in zip(names, layout.wanted) if name not in fields]  # noqa: B905
             if lacking and not lenient:

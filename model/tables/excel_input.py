@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from itertools import chain, dropwhile, islice
 from typing import Any, BinaryIO, Final, TypeAlias
+from zipfile import BadZipFile, ZipFile
 
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.workbook import Workbook
@@ -16,6 +17,13 @@ from model.tables.format import HEADER_LINES
 
 _NO_EXCEL: Final = "it looks like a ZIP archive, and no Excel table is in it: unpack it first"
 _DAMAGED: Final = "its Excel data are damaged"
+_CUT: Final = "it looks like an Excel file or a ZIP archive that is damaged or incomplete"
+# What other programs put into an archive, and which it is.
+_OTHERS: Final = {
+    "xl/workbook.bin": "a binary Excel file (.xlsb)",
+    "content.xml": "an OpenDocument file",
+    "word/document.xml": "a Word document",
+}
 
 Numbered: TypeAlias = tuple[int, Sequence[Any]]
 
@@ -64,8 +72,18 @@ def _book(file: BinaryIO) -> Workbook:
         reader = _Reader(file, read_only=True, data_only=True, keep_links=False)
         reader.read()
     except Exception as error:  # openpyxl and zipfile raise many kinds
-        raise TableRefused(_NO_EXCEL) from error
+        raise TableRefused(_other(file)) from error
     return reader.wb
+
+
+def _other(file: BinaryIO) -> str:
+    """What a file seems to be that is no .xlsx."""
+    try:
+        names = set(ZipFile(file).namelist())
+    except BadZipFile:
+        return _CUT
+    found = next((what for part, what in _OTHERS.items() if part in names), "")
+    return f"it looks like {found}: save it as .xlsx or CSV" if found else _NO_EXCEL
 
 
 def _rows(sheet: Any) -> Iterator[Numbered]:

@@ -53,12 +53,19 @@ _OTHERS: Final = (
     (b"%PDF", "it looks like a PDF: export the table as CSV"),
     (b"SQLite format 3", "it looks like an SQLite database: export the table as CSV"),
     (b"ARROW1", "it looks like an Arrow file: save it as Parquet"),
+    (b"\xff\xff\xff\xff", "it looks like an Arrow stream: save it as Parquet"),
+    (b"ORC", "it looks like an ORC file: save it as Parquet"),
+    (b"Obj\x01", "it looks like an Avro file: save it as Parquet"),
+    (b"\x89HDF", "it looks like an HDF5 file: save it as Parquet"),
+    (b"PARE", "it looks like encrypted Parquet: save it without encryption"),
     (b"\x93NUMPY", "it looks like a numpy array: write the table as CSV or Parquet"),
     (b"\x80\x04\x95", "it looks like a Python pickle: write the table as CSV or Parquet"),
     (b"\x80\x05\x95", "it looks like a Python pickle: write the table as CSV or Parquet"),
     (b"CBM1", "it looks like a CatBoost model: name it by --model, and here a file of rows"),
     (b"{\\rtf", "it looks like a text document (RTF): export the table as CSV"),
 )
+# In the kind of file that old Excel wrote, new Excel puts what it encrypts.
+_ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 # Where the archiver tar puts its sign.
 _TAR: Final = slice(257, 262)
 GZIP: Final = b"\x1f\x8b"
@@ -93,7 +100,8 @@ class Format(NamedTuple):
     """How a file is written.
 
     `sep` and `encoding` are those of its text: "" in Parquet and Excel. `decimal`, `list_decimal`
-    and `dates` are as in `Writing`. `skip` counts the lines before the header of CSV.
+    and `dates` are as in `Writing`. `skip` counts the lines before the header of CSV, `trailing`
+    the separators at the end of each row that the header lacks.
     """
 
     kind: Kind
@@ -104,6 +112,7 @@ class Format(NamedTuple):
     dates: Dates = ""
     gzip: bool = False
     skip: int = 0
+    trailing: int = 0
 
     def __str__(self) -> str:
         """What was found, such as "CSV separated by ';', cp1251, decimal commas"."""
@@ -118,6 +127,8 @@ class Format(NamedTuple):
             parts.append(f"times with the {_FIRST[self.dates]} first")
         if self.skip:
             parts.append(f"header in line {self.skip + 1}")
+        if self.trailing:
+            parts.append("rows end with a separator")
         if self.gzip:
             parts.append("gzip")
         return ", ".join(parts)
@@ -205,6 +216,8 @@ def binary_kind(start: bytes) -> Kind | None:
     """
     if not start:
         raise TableRefused("it is empty")
+    if _ENCRYPTED in start:
+        raise TableRefused("it looks like an Excel file with a password: save it without one")
     for magic, remark in _OTHERS:
         if start.startswith(magic):
             raise TableRefused(remark)
@@ -235,8 +248,9 @@ def text_format(text: str, encoding: str, options: Options, wanted: Sequence[str
     below = text.removeprefix("\ufeff").split("\n", skip)[-1]
     if _CONTROL.search(below.partition("\n")[0]):
         raise TableRefused(f"it holds binary data and is no text: {_NO_ROWS}")
-    columns = _columns(below, sep, wanted)
-    found = Format("CSV", sep, encoding, skip=skip)
+    names, rows = _first_rows(below, sep)
+    found = Format("CSV", sep, encoding, skip=skip, trailing=_trailing(rows, len(names)))
+    columns = _columns(names, rows, wanted)
     return found.written(writing_of(columns, options.decimal, options.dates))
 
 
@@ -298,31 +312,48 @@ def header_line(text: str, wanted: Sequence[str], sep: str = "") -> tuple[int, s
     declared = _DECLARED.fullmatch(lines[0])
     signs = (sep,) if sep else (*(declared.groups() if declared else ()), *SEPARATORS)
 
-    def fits(line: str, sep: str) -> tuple[int, int]:
+    def fits(at: int, sep: str) -> tuple[int, int]:
         try:
-            names = next(csv.reader([line], delimiter=sep), [])
+            # Names in quotes may have line ends.
+            names = next(csv.reader([f"{line}\n" for line in lines[at:]], delimiter=sep), [])
         except csv.Error:
             return 0, 0
         return len(matched(names, wanted)), len(names)
 
-    def best(line: str) -> str:
-        return max(signs, key=lambda sep: fits(line, sep))
+    def best(at: int) -> str:
+        return max(signs, key=lambda sep: fits(at, sep))
 
     begin = 1 if declared else 0
     filled = [at for at, line in enumerate(lines) if at >= begin and line.strip()] or [begin]
     if wanted:
         for at in filled:
-            if fits(lines[at], sep := best(lines[at]))[0] == len(wanted):
+            if fits(at, sep := best(at))[0] == len(wanted):
                 return at, sep
-    return filled[0], best(lines[filled[0]]) if filled[0] < len(lines) else signs[0]
+    return filled[0], best(filled[0])
 
 
-def _columns(text: str, sep: str, wanted: Sequence[str]) -> list[list[str]]:
-    """The wanted columns, or all, of a text that begins with the header: as far as it goes."""
+def _first_rows(text: str, sep: str) -> tuple[list[str], list[list[str]]]:
+    """The header with which a text begins, and the rows that follow as far as it goes."""
+    lines = text.splitlines(keepends=True)[:_SAMPLE_ROWS]
     try:
-        table = list(csv.reader(text.splitlines()[:_SAMPLE_ROWS], delimiter=sep))
-    except csv.Error:
-        return []
-    names, *rows = table or [[]]
+        names, *rows = csv.reader(lines, delimiter=sep)
+    except (csv.Error, ValueError):
+        return [], []
+    return names, rows
+
+
+def _trailing(rows: Sequence[Sequence[str]], width: int) -> int:
+    """How many empty cells more than the header all rows have, 0 if they differ in that."""
+    # The text may end within the last one.
+    whole = [row for row in (rows[:-1] or rows) if any(row)]
+    more = {len(row) - width for row in whole}
+    is_one = len(more) == 1 and not any(any(row[width:]) for row in whole)
+    return max(0, *more) if is_one else 0
+
+
+def _columns(
+    names: Sequence[str], rows: Sequence[Sequence[str]], wanted: Sequence[str]
+) -> list[list[str]]:
+    """The cells of the wanted columns, or of all."""
     chosen = set(matched(names, wanted).values()) or set(range(len(names)))
     return [[row[at] for row in rows if at < len(row)] for at in sorted(chosen)]

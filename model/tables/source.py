@@ -97,7 +97,7 @@ def open_source(
             recoded = _Recoded(stream, encoding, lone_returns=lone_returns)
             stream = io.BufferedReader(recoded, _BUFFER)
         sample = head if is_utf8 else text.encode(errors="replace")
-        plain = seekable and is_utf8 and not packed and not found.skip
+        plain = seekable and is_utf8 and not (packed or found.skip or found.trailing)
         yield Source(found, stream, sample, is_plain=plain, size=size, _raw=raw)
 
 

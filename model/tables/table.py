@@ -1,6 +1,7 @@
 """A file of rows in any form: its columns, and its rows in parcels of some thousand."""
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ Parcel: TypeAlias = Block | Batch | Values
 class Layout(NamedTuple):
     """Which columns a file has, and the places of those that are wanted.
 
-    `header` is the first line of CSV with its end, b"" of other forms.
+    `header` is the first row of CSV with its line end, b"" of other forms.
     """
 
     format: Format
@@ -71,7 +72,8 @@ class Table:
         """
         if self.layout.format.kind == "CSV":
             form = self.layout.format
-            return blocks(self._rows, rows, form.sep, form.skip + 2)
+            lines = form.skip + max(1, self.layout.header.count(b"\n"))
+            return blocks(self._rows, rows, form.sep, lines + 1)
         parcels: Iterator[Parcel] = _PARCELS[self.layout.format.kind](self._rows, rows)
         return parcels
 
@@ -111,15 +113,19 @@ class _Opened(NamedTuple):
 def _open_csv(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
     del wanted, sheet
     before = b"".join(source.stream.readline() for _ in range(source.format.skip))
-    line = read_header(source.stream)
+    header = read_header(source.stream, source.format.sep)
     if before.startswith(_BOM):
-        line = _BOM + line
+        header = _BOM + header
     try:
-        text = line.decode("utf-8-sig")
-        names = next(csv.reader([text], delimiter=source.format.sep))
+        lines = io.StringIO(header.decode("utf-8-sig"), newline="")
+        names = next(csv.reader(lines, delimiter=source.format.sep))
     except (UnicodeError, csv.Error, StopIteration) as error:
         raise TableRefused("its first line is no CSV header in UTF-8") from error
-    return _Opened(names, source.stream, line)
+    if more := source.format.trailing:
+        bare = header.rstrip(b"\r\n")
+        header = bare + source.format.sep.encode() * more + header[len(bare) :]
+        names += [""] * more
+    return _Opened(names, source.stream, header)
 
 
 def _open_json_lines(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:

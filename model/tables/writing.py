@@ -21,7 +21,7 @@ _LIST_OF_POINTS: Final = re.compile(r"\s*\[[^\]]*\d\.\d[^\]]*\]\s*")
 _LIST_OF_COMMAS: Final = re.compile(r"\s*\[[^\].]*\d,\d[^\].]*\]\s*")
 _DATE: Final = re.compile(
     r"\s*(?P<first>\d\d?)(?P<sign>[./-])(?P<second>\d\d?)(?P=sign)(?P<year>\d{4}|\d\d)"
-    r"(?P<clock>[ T]+\d\d?:\d\d[\d:.]*)?\s*"
+    r"(?P<clock>,?[ T]+\d\d?:\d\d[\d:.,]*)?\s*"
 )
 _YEAR_FIRST: Final = re.compile(r"\s*\d{4}/\d\d?/\d\d?(?:[ T]+\d\d?:\d\d.*)?\s*")
 _MONTHS: Final = 12
@@ -38,8 +38,8 @@ _AMBIGUOUS: Final = "commas may be between numbers or before decimals: put ; bet
 # What takes the place of each pattern pads days, months and hours to two digits, and gives a year
 # of two digits its century. The number of a
 # group has one digit in RE2: what follows it is text.
-_REST: Final = r"(?:[ T].*)?)$"
-_HOUR: Final = r"[ T]+(\d:\d\d.*)$"
+_REST: Final = r"(?:,?[ T].*)?)$"
+_HOUR: Final = r",?[ T]+(\d:\d\d.*)$"
 _PADDED: Final = (
     (r"^\s*(\d[./-]\d\d?[./-](?:\d\d|\d{4})" + _REST, r"0\1"),
     (r"^\s*(\d\d[./-])(\d[./-](?:\d\d|\d{4})" + _REST, r"\10\2"),
@@ -51,7 +51,7 @@ _PADDED_YEAR_FIRST: Final = (
     (r"^\s*(\d{4}/\d\d/)(\d" + _REST, r"\10\2"),
     (r"^\s*(\d{4}/\d\d/\d\d)" + _HOUR, r"\1 0\2"),
 )
-_CLOCK: Final = r"[ T]+(\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*$"
+_CLOCK: Final = r",?[ T]+(\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)\s*$"
 
 
 def _to_iso(parts: str, order: str) -> tuple[tuple[str, str], ...]:

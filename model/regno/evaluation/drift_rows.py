@@ -45,7 +45,8 @@ def read(path: Path, scorer: RegnoScorer, options: Options) -> Rows:
                 positives.append(scorer.predict_table(features)[:, 1])
         form = str(table.layout.format)
     if not tables:
-        raise DataRefused(f"it holds no reading: all of its {faults.total()} rows are bad")
+        bad = f"all of its {faults.total()} rows are bad" if faults else "it has no row"
+        raise DataRefused(f"it holds no reading: {bad}")
     return Rows(pd.concat(tables), np.concatenate(positives), faults, form)
 
 

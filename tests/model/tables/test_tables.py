@@ -178,6 +178,18 @@ FORMS: dict[str, tuple[bytes, str]] = {
         "\ufeffОтчёт\n".encode() + _csv(),
         "CSV separated by ',', utf-8-sig, header in line 2",
     ),
+    "line ends in the header": (
+        _csv(";", quoting=csv.QUOTE_ALL).replace(b"camera_class", b"camera\nclass"),
+        "CSV separated by ';', utf-8",
+    ),
+    "rows with a separator more": (
+        _csv(";").replace(b"\n", b";\n").replace(b";\n", b"\n", 1),
+        "CSV separated by ';', utf-8, rows end with a separator",
+    ),
+    "header with a separator more": (
+        _csv(";").replace(b"\n", b";\n"),
+        "CSV separated by ';', utf-8",
+    ),
     "empty rows": (_with_empty_rows(), "CSV separated by ';', utf-8"),
     "excel of text": (_as_old_excel_text(), "Excel, decimal commas, times with the day first"),
     "json lines of text": (_json_with_commas(), "JSON lines, utf-8, decimal commas"),
@@ -198,35 +210,43 @@ def test_labelled_rows_are_the_same_in_any_form(form: str) -> None:
     assert contents.rows.times.tolist() == wanted.rows.times.tolist()
 
 
-def _zip() -> bytes:
+def _zip(name: str = "rows.csv") -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("rows.csv", _csv())
+        archive.writestr(name, _csv())
     return out.getvalue()
 
 
 @pytest.mark.parametrize(
     ("content", "facts"),
     [
-        (b"", ("empty",)),
-        (codecs.BOM_UTF8, ("empty",)),
-        (b"%PDF-1.7", ("PDF",)),
-        (b"\x80\x05\x95\x00", ("Python pickle",)),
-        (b"CBM1\x00", ("CatBoost model",)),
-        (b"rows.csv".ljust(257, b"\0") + b"ustar", ("tar archive",)),
-        (b"\x01\x02\x03;\x04\nx", ("binary", "no text")),
-        (b'{\n "a": 1\n}', ("first line", "no JSON object", "one object")),
-        (b"a;b\n1;2\n", ("header lacks regno_recognize", "it has a, b")),
-        (_csv().partition(b"\n")[2], ("first line", "numbers", "no header")),
-        (_zip(), ("ZIP archive", "unpack")),
-        (b"\xd0\xcf\x11\xe0" + bytes(600), ("Excel", ".xls", "save it as")),
-        (b"BZh91AY", ("bzip2",)),
-        (b"\x89PNG\r\n\x1a\n" + bytes(90), ("PNG picture",)),
-        (b"\xff\xd8\xff\xe0" + bytes(90), ("JPEG picture",)),
-        (b'[{"a": 1}]', ("JSON array", "one object")),
-        (b"<html><table>", ("HTML", "XML", "CSV")),
-        (gzip.compress(_csv())[:-60], ("gzip", "damaged")),
-        (_parquet(ROWS)[:-200], ("Parquet", "damaged")),
+        (b"", "it is empty"),
+        (codecs.BOM_UTF8, "it is empty"),
+        (b"%PDF-1.7", "it looks like a PDF: "),
+        (b"\x80\x05\x95\x00", "it looks like a Python pickle: "),
+        (b"CBM1\x00", "it looks like a CatBoost model: "),
+        (b"rows.csv".ljust(257, b"\0") + b"ustar", "it looks like a tar archive: "),
+        (b"\x01\x02\x03;\x04\nx", "it holds binary data and is no text: "),
+        (b'{\n "a": 1\n}', "its first line is no JSON object: write one object to a line"),
+        (b"a;b\n1;2\n", r"its header lacks regno_recognize, .*; it has a, b"),
+        (_csv().partition(b"\n")[2], "its first line has numbers and is no header: "),
+        (_zip(), "it looks like a ZIP archive, .*: unpack it first"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), r"it looks like an old Excel file \(.xls\): save it as"),
+        (
+            b"\xd0\xcf\x11\xe0" + bytes(600) + "EncryptedPackage".encode("utf-16-le"),
+            "it looks like an Excel file with a password: save it without one",
+        ),
+        (_zip("xl/workbook.bin"), r"it looks like a binary Excel file \(.xlsb\): save it as .xlsx"),
+        (_zip("content.xml"), "it looks like an OpenDocument file: save it as .xlsx"),
+        (_excel(ROWS)[:-2000], "it looks like an Excel file .* that is damaged or incomplete"),
+        (b"ORC\x08\x03", "it looks like an ORC file: save it as Parquet"),
+        (b"BZh91AY", "it looks compressed by bzip2: "),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), "it looks like a PNG picture"),
+        (b"\xff\xd8\xff\xe0" + bytes(90), "it looks like a JPEG picture"),
+        (b'[{"a": 1}]', "it looks like a JSON array: write one object to a line"),
+        (b"<html><table>", "it looks like HTML or XML: export the table as CSV"),
+        (gzip.compress(_csv())[:-60], "its gzip data are damaged or incomplete"),
+        (_parquet(ROWS)[:-200], "its Parquet data are damaged"),
         (
             _with_header(lambda name: "Label" if name == "direction" else name.upper()),
             ("header lacks direction",),
@@ -263,10 +283,13 @@ def test_lists_that_can_be_read_two_ways_are_bad(cell: str) -> None:
     assert states(fault.reason, "afts_regno_ai_char_scores: ", "commas", "decimals")
 
 
+_DAY_FIRST = ("%d.%m.%Y %H:%M", "%d.%m.%Y, %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y  %H:%M")
+
+
 @pytest.mark.parametrize(
     ("form", "order"),
     [
-        *((form, "day") for form in ("%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d-%m-%Y  %H:%M")),
+        *((form, "day") for form in _DAY_FIRST),
         *((form, "month") for form in ("%m/%d/%Y %H:%M", "%m-%d-%Y %H:%M")),
         *((form, "year") for form in ("%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")),
     ],
@@ -471,17 +494,25 @@ def test_empty_rows_are_counted_and_lines_stay_those_of_the_file() -> None:
     assert [fault.where for fault in contents.faults] == ["line 4"]
 
 
+def test_lines_are_those_of_the_file_behind_a_header_of_many(tmp_path: Path) -> None:
+    text = _csv(quoting=csv.QUOTE_ALL).replace(b"camera_class", b"camera\nclass")
+    (tmp_path / "rows").write_bytes(text.replace(b'"94.5"', b'"x"', 1))
+    faults = read(tmp_path / "rows", "label", lambda _: None).faults
+    assert faults == [("line 3", "recognition_accuracy: must be a number, not other text")]
+
+
 def test_faults_name_the_rows_of_a_sheet_and_the_lines_of_json() -> None:
     rows = [*map(dict, ROWS)]
     rows[4]["direction"] = 7
     faults = read(io.BytesIO(_excel(rows)), "label", lambda _: None).faults
     assert faults == [("row 6", "direction: must be <= 1")]
     lines = _json_lines().splitlines()
-    lines[2:3] = [b"", b"[1]", b'{"label": 1}']
+    lines[2:3] = [b"", b"[1]", b'{"label": 1}', b'{"label": NaN}']
     faults = read(io.BytesIO(b"\n".join(lines)), "label", lambda _: None).faults
     assert faults == [
         ("line 4", "the row is no JSON object"),
         ("line 5", "regno_recognize: is missing"),
+        ("line 6", "the row holds NaN or Infinity, which JSON does not have: write null"),
     ]
 
 
