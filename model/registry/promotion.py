@@ -144,7 +144,7 @@ def _labelled(name: str, rows: Rows) -> tuple[Any, Sequence[str]]:
         reason = f"labelled rows need {error.name}: install the extra `train`"
         raise Unavailable(reason) from error
     except TableRefused as reason:
-        raise RowsRefused(f"{rows.path}: {reason}") from reason
+        raise RowsRefused(f"{rows.path}: {reason.reason}") from reason
     except DataRefused as reason:
         raise RowsRefused(str(reason)) from reason
     except OSError as error:

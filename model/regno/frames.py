@@ -27,6 +27,7 @@ from model.regno.review.detail import Detailer
 from model.regno.review.guards import Guards
 from model.regno.score import Score
 from model.regno.scorer import BUNDLED, RegnoScorer
+from model.tables.errors import TableRefused
 
 if TYPE_CHECKING:
     from model.tables.writing import Writing
@@ -191,7 +192,7 @@ def _parts(frame: pd.DataFrame, most: int = _ROWS) -> Iterator[_Rows]:
 def _writing(frame: pd.DataFrame) -> "Writing":
     """How the first cells of text in a frame are written. Raises ValueError for unclear dates."""
     # It loads pyarrow, which takes memory: what serves reads no frames.
-    from model.tables.writing import UnclearDates, writing_of  # noqa: PLC0415
+    from model.tables.writing import writing_of  # noqa: PLC0415
 
     columns = (frame[field].iloc[:_ROWS] for field in FIELDS)
     texts = [
@@ -201,8 +202,8 @@ def _writing(frame: pd.DataFrame) -> "Writing":
     ]
     try:
         return writing_of(texts)
-    except UnclearDates as error:
-        raise ValueError(f"{error.reason}: convert them by pandas.to_datetime") from error
+    except TableRefused as error:
+        raise ValueError(f"{error.reason}, or use pandas.to_datetime with a format") from error
 
 
 def _check(frame: pd.DataFrame) -> None:
@@ -226,7 +227,7 @@ def _read(part: pd.DataFrame, start: int, writing: "Writing") -> _Rows:
     plain = [column.where(column.notna(), "").tolist() for column in columns]
     times = FIELDS.index("time_check")
     # A number is no time: as text it gets the reason that it gets in a file.
-    plain[times] = [str(cell) if isinstance(cell, int) else cell for cell in plain[times]]
+    plain[times] = [str(cell) if isinstance(cell, int | float) else cell for cell in plain[times]]
     faults = _rewrite(plain, writing)
     rows = _Rows([], [], [])
     for place, row in enumerate(zip(*plain, strict=True), start):

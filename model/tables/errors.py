@@ -5,3 +5,8 @@ from model.errors import ScoringError
 
 class TableRefused(ScoringError):
     """A table that can't be read as such: its header, or its quotes. Bad rows are no such case."""
+
+    def __init__(self, reason: str, option: str = "") -> None:
+        """`option` says which option helps, of commands that have those of `tables.format`."""
+        super().__init__(f"{reason}; {option}" if option else reason)
+        self.reason = reason

@@ -47,7 +47,10 @@ def read(file: BinaryIO, wanted: Sequence[str], sheet: str) -> tuple[list[str], 
         _check(names, wanted, sheet)
     except TableRefused as error:
         if len(sheets) > 1:
-            raise TableRefused(f"{error}; --sheet names one of its sheets: {listed}") from error
+            first = "" if sheet else ", whose first one is read"
+            raise TableRefused(
+                f"{error} (its sheets are {listed}{first})", "--sheet names another"
+            ) from error
         raise
     return names, chain(first[at + 1 :], rows)
 

@@ -69,16 +69,6 @@ _TO_ISO: Final[dict[Dates, Sequence[tuple[str, str]]]] = {
 }
 
 
-class UnclearDates(TableRefused):
-    """Dates in which it can't be told which number is the month; `reason` names no option."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"{reason}: --dates dmy or --dates mdy says whether the day or the month is first"
-        )
-        self.reason = reason
-
-
 class Writing(NamedTuple):
     """`decimal` is the sign before decimals, `list_decimal` the one within lists of numbers.
 
@@ -94,7 +84,7 @@ def writing_of(columns: Iterable[Sequence[str]], decimal: str = "", dates: Dates
     """How columns of text are written, by a sample of their cells.
 
     `decimal` and `dates` are as a person says, "" for what is to be found out. Raises
-    UnclearDates.
+    TableRefused for dates in which it can't be told which number is the month.
     """
     columns = [[cell for cell in column if cell] for column in columns]
     cells = [cell for column in columns for cell in column]
@@ -140,7 +130,7 @@ def _dates(columns: Sequence[Sequence[str]]) -> Dates:
         if any(match["sign"] == "." and match["clock"] for match in found):
             return "dmy"
         if (len(dates) - len(found)) * 2 > len(cells):
-            raise UnclearDates("it has dates such as 02.01.21, whose year has two digits")
+            raise _unclear("it has dates such as 02.01.21, whose year has two digits")
         if len(found) * 2 > len(cells):
             signs = {match["sign"] for match in found}
             numbers = [(int(match["first"]), int(match["second"])) for match in found]
@@ -156,7 +146,13 @@ def _order(numbers: Sequence[tuple[int, int]]) -> Dates:
     if day_first != month_first:
         return "dmy" if day_first else "mdy"
     how = "some begin with the day and some with the month" if day_first else "no day is above 12"
-    raise UnclearDates(f"it has dates such as 02/01/2021, and {how}")
+    raise _unclear(f"it has dates such as 02/01/2021, and {how}")
+
+
+def _unclear(seen: str) -> TableRefused:
+    return TableRefused(
+        f"{seen}: write the whole year first", "--dates dmy or --dates mdy says what is first"
+    )
 
 
 def _change_lists(columns: list[pa.Array], names: Sequence[str]) -> dict[int, str]:

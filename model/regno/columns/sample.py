@@ -30,7 +30,7 @@ def read(sample: Path) -> Iterator[Reading | None]:
                 for at, row in enumerate(zip(*columns, strict=True)):
                     yield None if at in cells.faults else _reading(row)
     except TableRefused as reason:
-        raise ModelRefused(f"{sample} can't be read: {reason}") from reason
+        raise ModelRefused(f"{sample} can't be read: {reason.reason}") from reason
     except OSError as error:
         raise ModelRefused(f"{sample} can't be read: {error.strerror or error}") from error
 

@@ -43,7 +43,7 @@ class LateLabels:
         try:
             self._labels, self.format = _read(path, key, label)
         except TableRefused as error:
-            raise TableRefused(f"{path}: {error}") from error
+            raise TableRefused(f"{path}: {error.reason}") from error
 
     @property
     def labels_without(self) -> int:

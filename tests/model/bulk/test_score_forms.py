@@ -148,6 +148,27 @@ def test_the_output_has_the_form_of_its_suffix(source: Path, tmp_path: Path, nam
     assert frame["error"].fillna("").tolist() == [row["error"] for row in plain]
 
 
+@pytest.mark.parametrize("more", [b"", b","])
+def test_a_header_of_lines_and_rows_with_a_separator_more_are_kept(
+    tmp_path: Path, more: bytes
+) -> None:
+    """Without the separators the worker processes read the file themselves."""
+    rows = samples(20)
+    header, *lines = as_csv(rows, quoting=csv.QUOTE_ALL).splitlines()
+    header = header.replace(b"camera_class", b"camera\nclass")
+    text = b"".join((header, b"\n", *(line + more + b"\n" for line in lines)))
+    (tmp_path / "in.csv").write_bytes(text)
+    run(tmp_path / "in.csv", tmp_path / "out.csv", "--processes", 1, "--chunk-rows", 7)
+    out = (tmp_path / "out.csv").read_text("utf-8")
+    names, *found = csv.reader(io.StringIO(out, newline=""))
+    added = ["negative", "positive", "error"]
+    own = [name.replace("camera_class", "camera\nclass") for name in FIELDS]
+    assert names == [*own, *[""] * len(more), *added]
+    wanted = in_process(as_csv(rows))
+    assert [row[-3:] for row in found] == [[row[name] for name in added] for row in wanted]
+    assert {len(row) for row in found} == {len(names)}
+
+
 def test_an_office_program_gets_back_what_it_wrote(tmp_path: Path) -> None:
     """A CSV file with semicolons, decimal commas and an old encoding stays one."""
     rows = [

@@ -218,6 +218,17 @@ def test_a_sample_without_a_reading_ends_with_the_status_of_wrong_tables(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_refusal_names_no_option_that_a_command_lacks(
+    models: Path, bare: Path, tmp_path: Path
+) -> None:
+    rows = [{**samples(1)[0], "time_check": "02/01/2021 09:05"}]
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = ("--vocabulary-from", tmp_path / "sample.csv")
+    done = command(tmp_path, "add", bare, *sample, "--models", models, expect=65)
+    assert "no day is above 12: write the whole year first" in done.stderr
+    assert "--dates" not in done.stderr
+
+
 def test_a_sample_gives_the_number_of_lengths_with_network_confidences(
     models: Path, bare: Path, tmp_path: Path
 ) -> None:

@@ -311,7 +311,7 @@ def test_times_are_read_in_the_order_that_one_day_above_12_shows(
 def test_dates_that_may_be_read_two_ways_need_an_option() -> None:
     rows = [{**ROWS[0], "time_check": "01/03/2021 09:05"}]
     content = as_csv(rows, COLUMNS)
-    with pytest.raises(TableRefused, match="no day is above 12: --dates dmy or --dates mdy"):
+    with pytest.raises(TableRefused, match=r"no day is above 12: .*; --dates dmy or --dates mdy"):
         read(io.BytesIO(content), "label", lambda _: None)
     months = {
         dates: read(io.BytesIO(content), "label", lambda _: None, Options(dates=dates)).rows.times
@@ -329,7 +329,7 @@ def test_dates_that_may_be_read_two_ways_need_an_option() -> None:
 )
 def test_years_of_two_digits_need_an_option(form: str, dates: Dates) -> None:
     content = re.sub(rb"(?<![\d.:])0(\d[./: -])", rb"\1", _dated(form))
-    with pytest.raises(TableRefused, match="whose year has two digits: --dates dmy or"):
+    with pytest.raises(TableRefused, match=r"whose year has two digits: .*; --dates dmy or"):
         read(io.BytesIO(content), "label", lambda _: None)
     contents = read(io.BytesIO(content), "label", lambda _: None, Options(dates=dates))
     assert contents.faults == []
@@ -375,7 +375,7 @@ def test_a_sheet_is_named_and_others_are_listed(tmp_path: Path) -> None:
     contents = read(path, "label", lambda _: None, Options(sheet="Данные"))
     assert len(contents.rows.labels) == len(ROWS)
     for options in (Options(), Options(sheet="Титул")):
-        with pytest.raises(TableRefused, match=r"it has Отчёт; --sheet .*: 'Титул', 'Данные'"):
+        with pytest.raises(TableRefused, match=r"it has Отчёт .*'Титул', 'Данные'.*; --sheet"):
             read(path, "label", lambda _: None, options)
     with pytest.raises(TableRefused, match="it has no sheet 'Rows'; it has 'Титул'"):
         read(path, "label", lambda _: None, Options(sheet="Rows"))
