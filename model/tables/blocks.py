@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
@@ -43,7 +44,8 @@ def read_header(file: BinaryIO, sep: str = ",") -> bytes:
     def following() -> Iterator[str]:
         while len(lines) < HEADER_LINES and (line := file.readline(_HEADER_BYTES)):
             lines.append(line)
-            yield line.decode(errors="surrogateescape")
+            # Behind a mark of the encoding, a quote would not begin a cell.
+            yield line.removeprefix(BOM_UTF8).decode(errors="surrogateescape")
 
     csv.field_size_limit(sys.maxsize)
     with suppress(csv.Error, StopIteration):  # who reads the names says what is wrong

@@ -182,6 +182,10 @@ FORMS: dict[str, tuple[bytes, str]] = {
         _csv(";", quoting=csv.QUOTE_ALL).replace(b"camera_class", b"camera\nclass"),
         "CSV separated by ';', utf-8",
     ),
+    "line ends in the header behind a mark": (
+        _csv(encoding="utf-8-sig", quoting=csv.QUOTE_ALL).replace(b"regno_rec", b"regno\r\nrec"),
+        "CSV separated by ',', utf-8-sig",
+    ),
     "rows with a separator more": (
         _csv(";").replace(b"\n", b";\n").replace(b";\n", b"\n", 1),
         "CSV separated by ';', utf-8, rows end with a separator",
