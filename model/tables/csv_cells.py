@@ -133,4 +133,4 @@ def _records(block: Block, sep: str) -> Iterator[tuple[int, str, list[str] | Non
             raise TableRefused(f"a quote at or after line {block.line + begin} has no partner")
         if cells != []:
             row = "".join(lines[begin : reader.line_num])
-            yield block.line + begin, row.removesuffix("\n").removesuffix("\r"), cells
+            yield block.line + begin, row.removesuffix("\n").rstrip("\r"), cells

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -48,6 +49,8 @@ class ExcelWriter:
             return self._of_type(ILLEGAL_CHARACTERS_RE.sub("\ufffd", value), "s")
         if isinstance(value, list | dict):
             return self._of_type(msgspec.json.encode(value).decode(), "s")
+        if isinstance(value, datetime) and value.tzinfo:  # Excel has no zones
+            return self._of_type(str(value), "s")
         return value
 
     def _of_type(self, text: str, kind: str) -> Any:

@@ -8,7 +8,7 @@ import codecs
 import gzip
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import repeat
+from itertools import count, repeat
 from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, TypeAlias
@@ -83,15 +83,16 @@ class Renderer:
         if self._out.kind != "CSV":
             return b""
         if self._keeps_bytes:
-            old = self._layout.header.removesuffix(b"\n").removesuffix(b"\r")
+            old = self._layout.header.removesuffix(b"\n").rstrip(b"\r")
         else:
             old = self._sep.join(self._quoted(name.encode()) for name in self._layout.names)
         return self._sep.join((old, *(name.encode() for name in self.added))) + self._end
 
     @property
     def names(self) -> list[str]:
-        """The names of all columns."""
-        return [*self._layout.names, *self.added]
+        """The names of all columns; in Parquet and JSON lines repeated ones get a number."""
+        names = [*self._layout.names, *self.added]
+        return _numbered(names) if self._out.kind in {"Parquet", "JSON lines"} else names
 
     def render(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> Any:
         """The output of a parcel: bytes, a RecordBatch, or rows of values.
@@ -199,6 +200,18 @@ class Renderer:
             padded = [[*row[:width], *[None] * (width - len(row))] for row in rows]
             return [list(column) for column in zip(*padded, strict=True)] or [[]] * width
         return [[cell.decode(errors="replace") for cell in c] for c in self._old(parcel)]
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The same names; those that occurred before with a number that makes them new ones."""
+    used: set[str] = set()
+    made = []
+    for name in names:
+        others = (f"{name}_{number}" for number in count(2))
+        free = (each for each in others if each not in used and each not in names)
+        made.append(next(free) if name in used else name)
+        used.add(made[-1])
+    return made
 
 
 def _added(new: Mapping[str, Column]) -> Iterator[tuple[Any, ...]]:

@@ -169,6 +169,48 @@ def test_a_header_of_lines_and_rows_with_a_separator_more_are_kept(
     assert {len(row) for row in found} == {len(names)}
 
 
+def _written(content: bytes, name: str, folder: Path) -> pd.DataFrame:
+    """What is read back of an output, scored in this process."""
+    path = folder / name
+    with open_table(io.BytesIO(content), FIELDS) as table, path.open("wb") as file:
+        out = output_format(path, table.layout.format, "")
+        renderer = Renderer(table.layout, out, [*Score.__struct_fields__, ERROR])
+        work = Work("regno", str(BUNDLED), table.layout, renderer)
+        target = writer(file, out, renderer)
+        for parcel in table.parcels(5000):
+            target.write(outcome_of(work, parcel).content)
+        target.close()
+    return _read(path)
+
+
+@pytest.mark.parametrize("name", ["o.parquet", "o.jsonl"])
+def test_columns_of_one_name_are_numbered_where_names_must_differ(
+    tmp_path: Path, name: str
+) -> None:
+    header, *lines = as_csv(samples(2)).splitlines()
+    text = b"\n".join((header + b",note,note,,", *(line + b",a,b,c,d" for line in lines)))
+    frame = _written(text, name, tmp_path)
+    assert list(frame) == [*FIELDS, "note", "note_2", "", "_2", "negative", "positive", "error"]
+    assert frame.iloc[0, len(FIELDS) : -3].tolist() == ["a", "b", "c", "d"]
+
+
+def test_times_with_a_zone_are_text_in_excel(tmp_path: Path) -> None:
+    frame = pd.DataFrame(samples(2))
+    frame["time_check"] = pd.to_datetime("2021-08-01 09:02:59").tz_localize("Europe/Moscow")
+    content = io.BytesIO()
+    frame.to_parquet(content)
+    written = _written(content.getvalue(), "o.xlsx", tmp_path)
+    assert written["time_check"].tolist() == ["2021-08-01 09:02:59+03:00"] * 2
+
+
+def test_line_ends_with_a_return_too_many_are_line_ends(tmp_path: Path) -> None:
+    """As Python writes them on Windows when a file is opened without newline=''."""
+    rows = samples(3)
+    written = _written(as_csv(rows, lineterminator="\r\r\n"), "o.csv", tmp_path)
+    assert list(written) == [*FIELDS, "negative", "positive", "error"]
+    assert written["afts_regno_ai"].tolist() == [row["afts_regno_ai"] for row in rows]
+
+
 def test_an_office_program_gets_back_what_it_wrote(tmp_path: Path) -> None:
     """A CSV file with semicolons, decimal commas and an old encoding stays one."""
     rows = [
