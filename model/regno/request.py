@@ -131,7 +131,7 @@ _OTHER_TIMES: Final = (
     (re.compile(r"\d{18,19}"), "looks like Unix time in nanoseconds, in UTC"),
     (re.compile(r"[34567]\d{4}(?:\.\d+)?"), "looks like Excel's number of days"),
     (re.compile(r"(?i).*\d:\d\d.*[ap]\.?m\.?"), "looks like a time with AM or PM"),
-    (re.compile(r"(?:\d\d?[./-]){2}\d\d(?:[ T].*)?"), "has a year of two digits"),
+    (re.compile(r"(?:\d\d?[./]){2}\d\d(?:[ T].*)?"), "has a year of two digits"),
 )
 _BAD_SCORES: Final = "must be a list of finite numbers, or a string holding one"
 _scores_decoder = msgspec.json.Decoder(list[float])
