@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import chain, dropwhile, islice
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, BinaryIO, Final, NamedTuple, NoReturn, TypeAlias
 from zipfile import BadZipFile, ZipFile
 
 from openpyxl.reader.excel import ExcelReader
@@ -28,37 +28,57 @@ _OTHERS: Final = {
 Numbered: TypeAlias = tuple[int, Sequence[Any]]
 
 
-def read(file: BinaryIO, wanted: Sequence[str], sheet: str) -> tuple[list[str], Iterator[Numbered]]:
-    """The header of a sheet, "" for the first one, and the rows that follow with their numbers.
+class Sheet(NamedTuple):
+    """A sheet of a workbook: the names in its header, and the rows that follow with their numbers.
+
+    `title` is "" for the first one.
+    """
+
+    names: list[str]
+    rows: Iterator[Numbered]
+    title: str = ""
+
+
+def read(file: BinaryIO, wanted: Sequence[str], title: str) -> Sheet:
+    """The sheet of this title, or, if it is "", the first one that has all wanted columns.
 
     The header is found as in CSV. Raises TableRefused, also while rows are read.
     """
     sheets = {each.title: each for each in _book(file).worksheets}
-    listed = ", ".join(repr(printable(redact(name))) for name in sheets)
-    if not sheets or (sheet and sheet not in sheets):
-        raise TableRefused(f"it has no sheet {sheet!r}; it has {listed or 'none with cells'}")
-    rows = dropwhile(lambda row: _is_empty(row[1]), _rows(sheets[sheet or next(iter(sheets))]))
+    shown = {each: repr(printable(redact(each))) for each in sheets}
+    listed = ", ".join(shown.values())
+    if not sheets or (title and title not in sheets):
+        raise TableRefused(f"it has no sheet {title!r}; it has {listed or 'none with cells'}")
+    first = next(iter(sheets))
+    tried = []
+    for each in [title] if title else sheets:
+        sheet = _sheet(sheets[each], wanted)
+        if len(matched(sheet.names, wanted)) == len(wanted):
+            return sheet._replace(title="" if each == first else shown[each])
+        tried.append(sheet.names)
+    try:
+        _refuse(tried[0], wanted, title)
+    except TableRefused as error:
+        if len(sheets) > 1:
+            others = "" if title else ", and none has all columns"
+            reason = f"{error} (its sheets are {listed}{others})"
+            raise TableRefused(reason, "--sheet names one") from error
+        raise
+
+
+def _sheet(sheet: Any, wanted: Sequence[str]) -> Sheet:
+    rows = dropwhile(lambda row: _is_empty(row[1]), _rows(sheet))
     first = list(islice(rows, HEADER_LINES))
     headers = [["" if cell is None else str(cell) for cell in row] for _, row in first]
     whole = (at for at, names in enumerate(headers) if len(matched(names, wanted)) == len(wanted))
     at = next(whole, 0)
-    names = headers[at] if headers else []
-    try:
-        _check(names, wanted, sheet)
-    except TableRefused as error:
-        if len(sheets) > 1:
-            first = "" if sheet else ", whose first one is read"
-            raise TableRefused(
-                f"{error} (its sheets are {listed}{first})", "--sheet names another"
-            ) from error
-        raise
-    return names, chain(first[at + 1 :], rows)
+    return Sheet(headers[at] if headers else [], chain(first[at + 1 :], rows))
 
 
-def _check(names: Sequence[str], wanted: Sequence[str], sheet: str) -> None:
-    if not names:
-        raise TableRefused(f"its {'' if sheet else 'first '}sheet is empty")
-    places(names, wanted)
+def _refuse(names: Sequence[str], wanted: Sequence[str], title: str) -> NoReturn:
+    if names:
+        places(names, wanted)
+    raise TableRefused(f"its {'' if title else 'first '}sheet is empty")
 
 
 class _Reader(ExcelReader):

@@ -101,7 +101,8 @@ class Format(NamedTuple):
 
     `sep` and `encoding` are those of its text: "" in Parquet and Excel. `decimal`, `list_decimal`
     and `dates` are as in `Writing`. `skip` counts the lines before the header of CSV, `trailing`
-    the separators at the end of each row that the header lacks.
+    the separators at the end of each row that the header lacks. `sheet` is the one of Excel that is
+    read, "" for the first.
     """
 
     kind: Kind
@@ -113,6 +114,7 @@ class Format(NamedTuple):
     gzip: bool = False
     skip: int = 0
     trailing: int = 0
+    sheet: str = ""
 
     def __str__(self) -> str:
         """What was found, such as "CSV separated by ';', cp1251, decimal commas"."""
@@ -127,6 +129,8 @@ class Format(NamedTuple):
             parts.append(f"times with the {_FIRST[self.dates]} first")
         if self.skip:
             parts.append(f"header in line {self.skip + 1}")
+        if self.sheet:
+            parts.append(f"sheet {self.sheet}")
         if self.trailing:
             parts.append("rows end with a separator")
         if self.gzip:
@@ -180,7 +184,12 @@ def add_format_options(parser: argparse._ActionsContainer) -> None:
         default="",
         help="whether the day or the month is first in 02/01/2021 (default: detected)",
     )
-    add("--sheet", default="", metavar="NAME", help="of an Excel file (default: the first)")
+    add(
+        "--sheet",
+        default="",
+        metavar="NAME",
+        help="of an Excel file (default: the first with all columns)",
+    )
 
 
 def options_of(options: argparse.Namespace) -> Options:

@@ -88,7 +88,7 @@ def open_table(
     """
     with open_source(path, options, wanted) as source:
         opened = _OPENERS[source.format.kind](source, wanted, options.sheet)
-        at, form = places(opened.names, wanted), source.format
+        at, form = places(opened.names, wanted), source.format._replace(sheet=opened.sheet)
         if opened.sample:
             samples = opened.sample(at)
             form = form.written(writing_of(samples, options.decimal, options.dates))
@@ -100,7 +100,7 @@ class _Opened(NamedTuple):
     """What is known of a file's columns, and its rows.
 
     `sample` gives the text in some first cells of the columns at these places; None where the
-    format is known without them.
+    format is known without them. `sheet` is the title of one in Excel, "" for the first.
     """
 
     names: list[str]
@@ -108,6 +108,7 @@ class _Opened(NamedTuple):
     header: bytes = b""
     schema: pa.Schema | None = None
     sample: Callable[[Sequence[int]], list[list[str]]] | None = None
+    sheet: str = ""
 
 
 def _open_csv(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
@@ -177,13 +178,13 @@ def _open_excel(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
     # What serves reads no Excel, and should not keep openpyxl in memory.
     from model.tables import excel_input  # noqa: PLC0415
 
-    names, rows = excel_input.read(source.stream, wanted, sheet)
-    first = list(islice(rows, _SAMPLE_ROWS))
+    found = excel_input.read(source.stream, wanted, sheet)
+    first = list(islice(found.rows, _SAMPLE_ROWS))
 
     def sample(at: Sequence[int]) -> list[list[str]]:
         return [_texts(row[place] for _, row in first if place < len(row)) for place in at]
 
-    return _Opened(names, chain(first, rows), sample=sample)
+    return _Opened(found.names, chain(first, found.rows), sample=sample, sheet=found.title)
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

@@ -371,16 +371,23 @@ def test_a_date_alone_is_a_time_as_in_a_request() -> None:
         assert contents.rows.table["hour"].tolist() == [0] * len(ROWS)
 
 
-def test_a_sheet_is_named_and_others_are_listed(tmp_path: Path) -> None:
+def test_the_first_sheet_with_all_columns_is_read_unless_one_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.xlsx"
     with pd.ExcelWriter(path) as sheets:
         pd.DataFrame({"Отчёт": [1]}).to_excel(sheets, sheet_name="Титул", index=False)
+        pd.DataFrame().to_excel(sheets, sheet_name="Пустой", index=False)
         pd.DataFrame(ROWS).to_excel(sheets, sheet_name="Данные", index=False)
-    contents = read(path, "label", lambda _: None, Options(sheet="Данные"))
-    assert len(contents.rows.labels) == len(ROWS)
-    for options in (Options(), Options(sheet="Титул")):
-        with pytest.raises(TableRefused, match=r"it has Отчёт .*'Титул', 'Данные'.*; --sheet"):
-            read(path, "label", lambda _: None, options)
+        pd.DataFrame(ROWS[:9]).to_excel(sheets, sheet_name="Часть", index=False)
+    contents = read(path, "label", lambda _: None)
+    assert (len(contents.rows.labels), str(contents.format)) == (len(ROWS), "Excel, sheet 'Данные'")
+    contents = read(path, "label", lambda _: None, Options(sheet="Часть"))
+    assert (len(contents.rows.labels), str(contents.format)) == (9, "Excel, sheet 'Часть'")
+    with pytest.raises(TableRefused, match=r"it has Отчёт \(its sheets .*\); --sheet names"):
+        read(path, "label", lambda _: None, Options(sheet="Титул"))
+    with pytest.raises(TableRefused, match=r"is empty .*'Титул', 'Пустой', 'Данные', 'Часть'"):
+        read(path, "label", lambda _: None, Options(sheet="Пустой"))
+    with pytest.raises(TableRefused, match=r"it has Отчёт .* and none has all columns"):
+        read(path, "other label", lambda _: None)
     with pytest.raises(TableRefused, match="it has no sheet 'Rows'; it has 'Титул'"):
         read(path, "label", lambda _: None, Options(sheet="Rows"))
 
