@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
+import numpy as np
 import pandas as pd
 from catboost import CatBoost
 
@@ -101,7 +102,8 @@ class FrameScorer:
                 predicted = self.scorer.predict_table(table)
                 scores.iloc[rows.places] = predicted
                 if detail:
-                    details.iloc[rows.places] = list(map(describe, rows.readings, predicted))
+                    cells = list(map(describe, rows.readings, predicted))
+                    details.iloc[rows.places] = np.array(cells, dtype=object)
         result = scores.join(details.astype({"margin": float})) if detail else scores
         return _finished(result.assign(error=_texts(errors)), frame)
 

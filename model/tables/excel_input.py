@@ -81,7 +81,7 @@ def _refuse(names: Sequence[str], wanted: Sequence[str], title: str) -> NoReturn
     raise TableRefused(f"its {'' if title else 'first '}sheet is empty")
 
 
-class _Reader(ExcelReader):
+class _Reader(ExcelReader):  # type: ignore[misc]  # it has no types
     """Reads sheets of cells alone: openpyxl fails at one of a chart when it reads row by row."""
 
     def read_chartsheet(self, sheet: Any, rel: Any) -> None:

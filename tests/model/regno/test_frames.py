@@ -75,9 +75,12 @@ def test_details_are_those_of_the_command_for_files(frames: FrameScorer) -> None
     scored = frames.score_frame(_frame(rows), detail=True)
     assert list(scored) == [*Detail.__struct_fields__, "error"]
     assert scored["warnings"][2] == "unseen-category:camera_class"
-    texts = scored.astype(object).where(scored.notna(), "").map(str)
-    assert _records(texts) == [{name: row[name] for name in texts} for row in detailed]
-    assert texts.loc[4].tolist() == ["", "", "", "", "", "", "direction: is empty"]
+    texts = [
+        {name: "" if pd.isna(value) else str(value) for name, value in row.items()}
+        for row in _records(scored)
+    ]
+    assert texts == [{name: row[name] for name in texts[0]} for row in detailed]
+    assert list(texts[4].values()) == ["", "", "", "", "", "", "direction: is empty"]
 
 
 def test_given_costs_decide(frames: FrameScorer, rows: list[dict[str, Any]]) -> None:
