@@ -224,33 +224,33 @@ def _zip(name: str = "rows.csv") -> bytes:
 @pytest.mark.parametrize(
     ("content", "facts"),
     [
-        (b"", "it is empty"),
-        (codecs.BOM_UTF8, "it is empty"),
-        (b"%PDF-1.7", "it looks like a PDF: "),
-        (b"\x80\x05\x95\x00", "it looks like a Python pickle: "),
-        (b"CBM1\x00", "it looks like a CatBoost model: "),
-        (b"rows.csv".ljust(257, b"\0") + b"ustar", "it looks like a tar archive: "),
-        (b"\x01\x02\x03;\x04\nx", "it holds binary data and is no text: "),
-        (b'{\n "a": 1\n}', "its first line is no JSON object: write one object to a line"),
-        (b"a;b\n1;2\n", r"its header lacks regno_recognize, .*; it has a, b"),
-        (_csv().partition(b"\n")[2], "its first line has numbers and is no header: "),
-        (_zip(), "it looks like a ZIP archive, .*: unpack it first"),
-        (b"\xd0\xcf\x11\xe0" + bytes(600), r"it looks like an old Excel file \(.xls\): save it as"),
+        (b"", ("empty",)),
+        (codecs.BOM_UTF8, ("empty",)),
+        (b"%PDF-1.7", ("PDF",)),
+        (b"\x80\x05\x95\x00", ("Python pickle",)),
+        (b"CBM1\x00", ("CatBoost model",)),
+        (b"rows.csv".ljust(257, b"\0") + b"ustar", ("tar archive",)),
+        (b"\x01\x02\x03;\x04\nx", ("binary", "no text")),
+        (b'{\n "a": 1\n}', ("first line", "no JSON object", "one object")),
+        (b"a;b\n1;2\n", ("header lacks regno_recognize", "it has a, b")),
+        (_csv().partition(b"\n")[2], ("first line", "numbers", "no header")),
+        (_zip(), ("ZIP archive", "unpack")),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), ("Excel", ".xls", "save it as")),
         (
             b"\xd0\xcf\x11\xe0" + bytes(600) + "EncryptedPackage".encode("utf-16-le"),
-            "it looks like an Excel file with a password: save it without one",
+            ("Excel", "password", "save it without"),
         ),
-        (_zip("xl/workbook.bin"), r"it looks like a binary Excel file \(.xlsb\): save it as .xlsx"),
-        (_zip("content.xml"), "it looks like an OpenDocument file: save it as .xlsx"),
-        (_excel(ROWS)[:-2000], "it looks like an Excel file .* that is damaged or incomplete"),
-        (b"ORC\x08\x03", "it looks like an ORC file: save it as Parquet"),
-        (b"BZh91AY", "it looks compressed by bzip2: "),
-        (b"\x89PNG\r\n\x1a\n" + bytes(90), "it looks like a PNG picture"),
-        (b"\xff\xd8\xff\xe0" + bytes(90), "it looks like a JPEG picture"),
-        (b'[{"a": 1}]', "it looks like a JSON array: write one object to a line"),
-        (b"<html><table>", "it looks like HTML or XML: export the table as CSV"),
-        (gzip.compress(_csv())[:-60], "its gzip data are damaged or incomplete"),
-        (_parquet(ROWS)[:-200], "its Parquet data are damaged"),
+        (_zip("xl/workbook.bin"), ("binary Excel", ".xlsb", "save it as .xlsx")),
+        (_zip("content.xml"), ("OpenDocument", "save it as .xlsx")),
+        (_excel(ROWS)[:-2000], ("Excel", "damaged")),
+        (b"ORC\x08\x03", ("ORC", "Parquet")),
+        (b"BZh91AY", ("bzip2",)),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), ("PNG picture",)),
+        (b"\xff\xd8\xff\xe0" + bytes(90), ("JPEG picture",)),
+        (b'[{"a": 1}]', ("JSON array", "one object")),
+        (b"<html><table>", ("HTML", "XML", "CSV")),
+        (gzip.compress(_csv())[:-60], ("gzip", "damaged")),
+        (_parquet(ROWS)[:-200], ("Parquet", "damaged")),
         (
             _with_header(lambda name: "Label" if name == "direction" else name.upper()),
             ("header lacks direction",),
@@ -315,7 +315,7 @@ def test_times_are_read_in_the_order_that_one_day_above_12_shows(
 def test_dates_that_may_be_read_two_ways_need_an_option() -> None:
     rows = [{**ROWS[0], "time_check": "01/03/2021 09:05"}]
     content = as_csv(rows, COLUMNS)
-    with pytest.raises(TableRefused, match=r"no day is above 12: .*; --dates dmy or --dates mdy"):
+    with pytest.raises(TableRefused, match=stating("day", "12", "--dates dmy", "--dates mdy")):
         read(io.BytesIO(content), "label", lambda _: None)
     months = {
         dates: read(io.BytesIO(content), "label", lambda _: None, Options(dates=dates)).rows.times
@@ -333,7 +333,7 @@ def test_dates_that_may_be_read_two_ways_need_an_option() -> None:
 )
 def test_years_of_two_digits_need_an_option(form: str, dates: Dates) -> None:
     content = re.sub(rb"(?<![\d.:])0(\d[./: -])", rb"\1", _dated(form))
-    with pytest.raises(TableRefused, match=r"whose year has two digits: .*; --dates dmy or"):
+    with pytest.raises(TableRefused, match=stating("year has two digits", "--dates")):
         read(io.BytesIO(content), "label", lambda _: None)
     contents = read(io.BytesIO(content), "label", lambda _: None, Options(dates=dates))
     assert contents.faults == []
@@ -343,7 +343,7 @@ def test_years_of_two_digits_need_an_option(form: str, dates: Dates) -> None:
 
 def test_dates_in_both_orders_are_refused() -> None:
     content = _dated("%d/%m/%Y %H:%M") + _dated("%m/%d/%Y %H:%M").partition(b"\n")[2]
-    with pytest.raises(TableRefused, match="some begin with the day and some with the month"):
+    with pytest.raises(TableRefused, match=stating("dates", "day", "month")):
         read(io.BytesIO(content), "label", lambda _: None)
 
 
@@ -382,13 +382,13 @@ def test_the_first_sheet_with_all_columns_is_read_unless_one_is_named(tmp_path: 
     assert (len(contents.rows.labels), str(contents.format)) == (len(ROWS), "Excel, sheet 'Данные'")
     contents = read(path, "label", lambda _: None, Options(sheet="Часть"))
     assert (len(contents.rows.labels), str(contents.format)) == (9, "Excel, sheet 'Часть'")
-    with pytest.raises(TableRefused, match=r"it has Отчёт \(its sheets .*\); --sheet names"):
+    with pytest.raises(TableRefused, match=stating("it has Отчёт", "--sheet")):
         read(path, "label", lambda _: None, Options(sheet="Титул"))
-    with pytest.raises(TableRefused, match=r"is empty .*'Титул', 'Пустой', 'Данные', 'Часть'"):
+    with pytest.raises(TableRefused, match=stating("empty", "'Титул', 'Пустой', 'Данные'")):
         read(path, "label", lambda _: None, Options(sheet="Пустой"))
-    with pytest.raises(TableRefused, match=r"it has Отчёт .* and none has all columns"):
+    with pytest.raises(TableRefused, match=stating("it has Отчёт", "none has all")):
         read(path, "other label", lambda _: None)
-    with pytest.raises(TableRefused, match="it has no sheet 'Rows'; it has 'Титул'"):
+    with pytest.raises(TableRefused, match=stating("no sheet 'Rows'", "it has 'Титул'")):
         read(path, "label", lambda _: None, Options(sheet="Rows"))
 
 
@@ -413,7 +413,7 @@ def _with_part(content: bytes, name: str, change: Callable[[bytes], bytes]) -> b
 def test_a_sheet_that_is_a_chart_is_passed_over() -> None:
     content = _workbook(lambda book: book.create_chartsheet("Диаграмма", 0))
     assert len(read(io.BytesIO(content), "label", lambda _: None).rows.labels) == len(ROWS)
-    with pytest.raises(TableRefused, match="it has no sheet 'Диаграмма'; it has 'Sheet1'"):
+    with pytest.raises(TableRefused, match=stating("no sheet 'Диаграмма'", "it has 'Sheet1'")):
         read(io.BytesIO(content), "label", lambda _: None, Options(sheet="Диаграмма"))
 
 
@@ -428,7 +428,7 @@ def test_a_sheet_that_tells_a_wrong_size_is_read_whole() -> None:
 
 def test_a_sheet_that_breaks_off_is_refused() -> None:
     content = _with_part(_excel(ROWS), "xl/worksheets/sheet1.xml", lambda part: part[:-900])
-    with pytest.raises(TableRefused, match="its Excel data are damaged"):
+    with pytest.raises(TableRefused, match=stating("Excel", "damaged")):
         read(io.BytesIO(content), "label", lambda _: None)
 
 
