@@ -28,7 +28,8 @@ class Entry(NamedTuple):
 
     `module` is the one that has its `MODEL`, `path` the address that its requests are posted to,
     `artifact` the name of a version's file in a registry, `bundled` the file that is used where no
-    other is named, if there is one.
+    other is named, if there is one. `scores_tables`: its `score_cells` works on whole columns in
+    compiled code, so that several threads can do so at once.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Entry(NamedTuple):
     path: str
     artifact: str
     bundled: Path | None = None
+    scores_tables: bool = False
 
     def load(self) -> "Model":
         """The model. Imports its module on first use: CatBoost takes a second.
@@ -57,7 +59,14 @@ class Entry(NamedTuple):
 
 _HERE: Final = Path(__file__).parent
 _OWN: Final = (
-    Entry("regno", "model.regno", "/reg/", "model.cbm", bundled=_HERE / "regno" / "regno.cbm"),
+    Entry(
+        "regno",
+        "model.regno",
+        "/reg/",
+        "model.cbm",
+        bundled=_HERE / "regno" / "regno.cbm",
+        scores_tables=True,
+    ),
 )
 
 # The model that commands and settings mean where they name none.

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from math import inf
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, NoReturn
@@ -30,7 +30,6 @@ from model.cli import (
 )
 from model.errors import ModelRefused
 from model.registry import check_model
-from model.tables.blocks import identity
 from model.tables.errors import TableRefused
 from model.tables.format import Format, add_format_options, options_of
 from model.tables.output import FORMATS, Renderer, output_format, writer
@@ -63,8 +62,9 @@ a run that breaks off or is stopped leaves nothing behind.
 _EPILOG: Final = """\
 exit status: 0 done, 1 done but too many rows are bad: all of them, or a greater share than
 --max-bad (the output is written all the same), 2 wrong usage, 65 the input is no such table or the
-model is refused, 66 the input can't be read, 70 a worker died, 73 the output can't be
-created, 74 it can't be written, 130 Ctrl-C, 141 nobody reads the output any more, 143 SIGTERM.
+model is refused, 66 the input can't be read, 70 a worker process of --detail died, 73 the output
+can't be created, 74 it can't be written, 130 Ctrl-C, 141 nobody reads the output any more, 143
+SIGTERM.
 """
 
 
@@ -94,14 +94,15 @@ class Summary:
         seconds = time.monotonic() - self._began
         left_out = f"empty rows left out: {self._empty}; " if self._empty else ""
         first = {reason: self._form.place(line) for reason, line in self._first.items()}
-        memory = (peak_memory() + sum(self._peaks.values())) / 2**20
+        peaks = {**self._peaks, os.getpid(): peak_memory()}
         return (
             f"{by_reason(self._faults, first)}"
             f"{self._rows} rows in {seconds:.2f} s ({self._rows / seconds:.0f} rows/s); "
             f"bad rows: {self._faults.total()}; {left_out}"
             f"rows with unseen categories: {self._counts(unseen=True)}; "
             f"rows with other warnings: {self._counts(unseen=False)}; "
-            f"peak memory of {1 + len(self._peaks)} processes: {memory:.0f} MiB"
+            f"peak memory of {len(peaks)} process{'es' if len(peaks) > 1 else ''}: "
+            f"{sum(peaks.values()) / 2**20:.0f} MiB"
         )
 
     def check(self, max_bad: float | None) -> None:
@@ -166,7 +167,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="the class that means that the network is right, if the model's are not 0 and 1",
     )
     parser.add_argument(
-        "--processes", type=_positive, default=_cpus(), help="default: one for each CPU"
+        "--processes",
+        type=_positive,
+        default=_cpus(),
+        help="processes with --detail, else threads (default: one for each CPU)",
     )
     parser.add_argument(
         "--chunk-rows",
@@ -213,7 +217,7 @@ def _run(options: argparse.Namespace, stopped: SignalFlag) -> Summary:
     if not (artifact := options.model or model.bundled):
         raise Exit(2, f"{options.name} has no bundled model: name one by --model")
     _check_there(options.input)
-    with _refusals(options.input), workers(options.name, options.processes) as pool:
+    with _refusals(options.input), _workers(options) as pool:
         if options.model is not None and not _is_same(options.model, model.bundled):
             check_model(options.model, options.positive_class, options.name)
         with ExitStack() as reading:
@@ -227,6 +231,10 @@ def _run(options: argparse.Namespace, stopped: SignalFlag) -> Summary:
                 with os_errors_exit(73, options.output):
                     file = writing.enter_context(whole_file(options.output))
                 return _score(options, _Job(artifact, pool, table, file), stopped)
+
+
+def _workers(options: argparse.Namespace) -> AbstractContextManager[Workers]:
+    return workers(options.name, options.processes, detail=options.detail)
 
 
 class _Job(NamedTuple):
@@ -261,8 +269,6 @@ def _score(options: argparse.Namespace, job: _Job, stopped: SignalFlag) -> Summa
         costs=_costs(options) if options.detail else None,
         by_costs=any(getattr(options, f"cost_{name}") is not None for name in _COSTS),
     )
-    if table.source.is_plain and table.layout.header and _is_shareable(options.input, table):
-        work = work._replace(file=str(options.input), state=identity(table.source.stream))
     summary, target = Summary(table.layout.format), writer(job.file, out, renderer)
     with _bar(options, table.source.size) as bar:
         for done in job.workers.scored(work, table.parcels(options.chunk_rows)):
@@ -287,16 +293,6 @@ def _bar(options: argparse.Namespace, size: int | None) -> "tqdm[NoReturn]":
 def _is_same(path: Path, bundled: Path | None) -> bool:
     """Whether a path is the bundled model's, which needs no validation."""
     return bundled is not None and path.exists() and path.samefile(bundled)
-
-
-def _is_shareable(path: Path, table: Table) -> bool:
-    """Whether worker processes that open the path get the file that is read here."""
-    # /dev/fd/3 and /proc/self/fd/3 are other files, or none, in another process.
-    of_a_process = path.absolute().parts[1:2] in (("dev",), ("proc",))
-    if path == STREAM or of_a_process or not path.is_file():
-        return False
-    with path.open("rb") as again:
-        return identity(again) == identity(table.source.stream)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from loadgen.common import machine
 from loadgen.common.errors import CannotStart, WrongAnswers
 from loadgen.common.options import MODEL, ROOT, ROWS, positive
 
-_PEAK: Final = re.compile(r"peak memory of (\d+) processes: (\d+) MiB")
+_PEAK: Final = re.compile(r"peak memory of \d+ process(?:es)?: (\d+) MiB")
 # Threads of CatBoost: its own choice, one for each core, or a single one.
 _THREADS: Final = {"all threads": -1, "one thread": 1}
 
@@ -139,7 +139,7 @@ def _round(bare: "subprocess.Popen[str]", model: Path, given: Path, scored: Path
     peak = _PEAK.search(done.stderr)
     if done.returncode or not peak:
         raise CannotStart(f"model.score failed: {done.stderr.strip()}")
-    return Round(taken, seconds, int(peak[2]))
+    return Round(taken, seconds, int(peak[1]))
 
 
 def _compare(scored: Path, expected: Sequence[float], rows: int) -> None:

@@ -1,4 +1,9 @@
-"""Worker processes: parcels of rows in, outcomes out in their order, few of them held at a time."""
+"""Workers: parcels of rows in, outcomes out in their order, few of them held at a time.
+
+They are threads for a model that scores tables: numpy, pyarrow and CatBoost let other threads run
+meanwhile, and nothing is handed from process to process. What scores row by row is Python, of which
+a process runs one thread at a time: then they are processes.
+"""
 
 import gc
 import multiprocessing
@@ -7,25 +12,22 @@ import signal
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from os import getpid
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from model import catalog
 from model.bulk.outcome import Outcome
 from model.bulk.rows import detail_rows, loaded
-from model.tables.blocks import Block, Identity, Span, identity, read_span, spans
 from model.tables.cells import cells_of
-from model.tables.errors import TableRefused
 from model.tables.output import Renderer
 from model.tables.table import Layout, Parcel
 
-# Parcels under way for each process: one being scored, one waiting so that none idles.
+# Parcels under way for each worker: one being scored, one waiting so that none idles.
 _AHEAD: Final = 2
 _LISTS: Final = 200_000
 # The output's last column.
@@ -35,20 +37,17 @@ ERROR: Final = "error"
 class Work(NamedTuple):
     """Which model does the work, and what it needs besides parcels.
 
-    `name` is the model's in the catalog: only workers load it; `artifact` is the path of the file
+    `name` is the model's in the catalog; `artifact` is the path of the file
     to score with; `positive_class` names the positive class of one that does not tell, "" for one
     that does; `costs` are those of the decisions in details, None without details, and `by_costs`
     says that they overrule the thresholds of a manifest. `layout` and
-    `renderer` are of the input and the output. `file` is the path of the input and `state` its
-    identity when it was opened, "" and None where only one process can read it.
+    `renderer` are of the input and the output.
     """
 
     name: str
     artifact: str
     layout: Layout
     renderer: Renderer
-    file: str = ""
-    state: Identity | None = None
     positive_class: str = ""
     costs: Mapping[str, float] | None = None
     by_costs: bool = False
@@ -63,7 +62,7 @@ class Types(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A parcel's outcome and the worker that made it, with its peak memory so far in bytes."""
+    """A parcel's outcome and the process that made it, with its peak memory so far in bytes."""
 
     outcome: Outcome
     process: int
@@ -71,44 +70,49 @@ class Done(NamedTuple):
 
 
 @contextmanager
-def workers(name: str, processes: int) -> Iterator["Workers"]:
-    """Worker processes, which load a model of the catalog as they start."""
-    # Fresh processes: a fork would copy the parent's locks, which its threads may hold.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=(name,))
+def workers(name: str, count: int, *, detail: bool) -> Iterator["Workers"]:
+    """So many workers, which load a model of the catalog as they start.
+
+    `detail`: they are to score with details, which is done row by row.
+    """
+    by_rows = detail or not catalog.entry(name).scores_tables
+    pool = _processes(name, count) if by_rows else ThreadPoolExecutor(count)
     try:
-        # All of them start now, and load the model while this one opens the file.
-        types = [pool.submit(_types_of, name) for _ in range(processes)]
-        yield Workers(pool, types[0], processes)
+        # All processes start now, and load the model while this one opens the file.
+        types = [pool.submit(_types_of, name) for _ in range(count)]
+        yield Workers(pool, types[0], count)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-class Workers:
-    """Worker processes that run. `workers` makes them."""
+def _processes(name: str, count: int) -> Executor:
+    # Fresh processes: a fork would copy the parent's locks, which its threads may hold.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(count, context, initializer=_start, initargs=(name,))
 
-    def __init__(self, pool: ProcessPoolExecutor, types: "Future[Types]", processes: int) -> None:
+
+class Workers:
+    """Workers that run. `workers` makes them."""
+
+    def __init__(self, pool: Executor, types: "Future[Types]", count: int) -> None:
         self._pool = pool
         self._types = types
-        self._processes = processes
+        self._count = count
 
     @property
     def types(self) -> Types:
-        """The fields of the model's types. Raises BrokenProcessPool when a worker dies."""
+        """The fields of the model's types. Raises BrokenProcessPool when a process dies."""
         return self._types.result()
 
     def scored(self, work: Work, parcels: Iterable[Parcel]) -> Iterator[Done]:
         """The outcomes of parcels, in their order.
 
-        The workers read the blocks of a plain file themselves: half the parent's work would be to
-        hand them over.
-
-        Raises what reading or scoring a parcel raises, and BrokenProcessPool when a worker dies.
+        Raises what reading or scoring a parcel raises, and BrokenProcessPool when a process dies.
         """
         waiting: deque[Future[Done]] = deque()
-        for parcel in _portable(work, parcels):
+        for parcel in parcels:
             waiting.append(self._pool.submit(_score, work, parcel))
-            if len(waiting) >= self._processes * _AHEAD:
+            if len(waiting) >= self._count * _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -139,30 +143,8 @@ def _types_of(name: str) -> Types:
     return Types(*(kind.__struct_fields__ for kind in (model.request, model.score, model.detail)))
 
 
-@lru_cache(1)
-def _opened(path: str) -> BinaryIO:
-    try:
-        return Path(path).open("rb")
-    except OSError as error:
-        raise TableRefused(f"a worker can't read it: {error.strerror}") from error
-
-
-def _read(work: Work, span: Span) -> Block:
-    file = _opened(work.file)
-    block = read_span(file, span)
-    # After reading: what was read before a change is what the parent cut.
-    if identity(file) != work.state:
-        raise TableRefused("it changed while it was read")
-    return block
-
-
-def _portable(work: Work, parcels: Iterable[Any]) -> Iterable[Parcel | Span]:
-    return spans(work.layout.header, parcels) if work.file else parcels
-
-
-def _score(work: Work, parcel: Parcel | Span) -> Done:
-    rows = _read(work, parcel) if isinstance(parcel, Span) else parcel
-    return Done(outcome_of(work, rows), getpid(), peak_memory())
+def _score(work: Work, parcel: Parcel) -> Done:
+    return Done(outcome_of(work, parcel), getpid(), peak_memory())
 
 
 def outcome_of(work: Work, rows: Parcel) -> Outcome:

@@ -1,8 +1,10 @@
 """Cells of a table in, scores out: what a bulk worker does."""
 
+import threading
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from model.regno.columns.checked import check
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.tables.cells import Cells
 
+# The first parcels come at once, and the model should be loaded for one of them only.
+_one_load_at_a_time: Final = threading.Lock()
+
 
 def score_cells(model: str, cells: Cells, positive_class: str = "") -> Scored:
     """`negative` and `positive` of each row, NaN where it has a fault.
@@ -18,7 +23,8 @@ def score_cells(model: str, cells: Cells, positive_class: str = "") -> Scored:
     `model` is the path of a .cbm file, "" for the bundled one, and `positive_class` as for
     `RegnoScorer.load`; `cells` has the columns of a reading's fields. Raises ModelRefused.
     """
-    scorer = _scorer(model, positive_class)
+    with _one_load_at_a_time:
+        scorer = _scorer(model, positive_class)
     checked = check(cells.columns, cells.faults)
     scores = np.full((len(checked.usual), 2), np.nan)
     warnings: Counter[str] = Counter()

@@ -1,10 +1,10 @@
 """A CSV file cut into blocks of whole rows, without parsing it."""
 
 import csv
-import os
+import io
 import sys
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, islice
 from typing import BinaryIO, Final, NamedTuple
@@ -20,18 +20,14 @@ _ROW_LINES: Final = 10_000
 
 
 class Block(NamedTuple):
-    """Whole rows of a file as its bytes; `line` (from 1) is the file's line they begin at."""
+    """Whole rows of a file as its bytes; `line` (from 1) is the file's line they begin at.
+
+    `is_plain`: each quote begins or ends a cell, so it is plain that no cell is open at the end.
+    """
 
     text: bytes
     line: int
-
-
-class Span(NamedTuple):
-    """Where a block lies in its file: `size` bytes from `at` on. For other processes to read."""
-
-    at: int
-    size: int
-    line: int
+    is_plain: bool = False
 
 
 def read_header(file: BinaryIO, sep: str = ",") -> bytes:
@@ -58,59 +54,29 @@ def read_header(file: BinaryIO, sep: str = ",") -> bytes:
 
 
 def blocks(file: BinaryIO, lines: int, sep: str = ",", begin: int = 2) -> Iterator[Block]:
-    """The rest of the file, from line `begin` on, in blocks of `lines` lines or a few more.
+    """The rest of the file, from line `begin` on, in blocks of about `lines` lines.
 
-    A block ends where a row ends: at a line end that is in no quoted cell.
+    The first has exactly so many or a few more, the others as many bytes as the first or a few
+    more. A block ends where a row ends: at a line end that is in no quoted cell.
     There is always a block, if only an empty one.
     Raises TableRefused when a quoted cell seems to have no end.
     """
     at = begin
+    text = b"".join(islice(file, lines))
+    size = len(text)
     while True:
-        block = list(islice(file, lines))
-        text = b"".join(block)
-        if not _is_plainly_whole(text, sep.encode()):
-            block += _rest_of_row(block, file, at, sep)
-            text = b"".join(block)
-        if text or at == begin:
-            yield Block(text, at)
+        is_plain = _is_plain(text, sep.encode())
+        if not is_plain:
+            text += _rest_of_row(text, file, at, sep)
+        yield Block(text, at, is_plain)
+        at += int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")))
+        text = file.read(size) + file.readline()
         if not text:
             return
-        at += len(block)
 
 
-def spans(header: bytes, found: Iterable[Block]) -> Iterator[Span]:
-    """Where the blocks of a file lie that begins with a header."""
-    at = len(header)
-    for block in found:
-        yield Span(at, len(block.text), block.line)
-        at += len(block.text)
-
-
-class Identity(NamedTuple):
-    """The identity and state of a file: equal only while it is neither replaced nor written."""
-
-    device: int
-    inode: int
-    size: int
-    changed_ns: int
-
-
-def identity(file: BinaryIO) -> Identity:
-    """The identity of an open file."""
-    status = os.fstat(file.fileno())
-    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def read_span(file: BinaryIO, span: Span) -> Block:
-    """The block at a place of a file. Raises TableRefused when the file became shorter."""
-    text = os.pread(file.fileno(), span.size, span.at)
-    if len(text) < span.size:
-        raise TableRefused("it changed while it was read")
-    return Block(text, span.line)
-
-
-def _is_plainly_whole(text: bytes, sep: bytes) -> bool:
-    """Whether it is plain that no quoted cell is open at the end: every other quote begins one.
+def _is_plain(text: bytes, sep: bytes) -> bool:
+    """Whether every other quote begins a cell, so that no quoted cell is open at the end.
 
     Every row passes here, so it is quick. What is not plain is parsed.
     """
@@ -124,12 +90,12 @@ def _is_plainly_whole(text: bytes, sep: bytes) -> bool:
     return len(quotes) % 2 == 0 and bool(begin.all())
 
 
-def _rest_of_row(block: list[bytes], file: BinaryIO, at: int, sep: str) -> list[bytes]:
-    """The lines that follow a block up to the end of a row that it may leave open.
+def _rest_of_row(text: bytes, file: BinaryIO, at: int, sep: str) -> bytes:
+    """What follows a block up to the end of a row that it may leave open.
 
     `at` is the file's line that the block begins at. Each line is parsed once.
     """
-    more: list[bytes] = []
+    block, more = io.BytesIO(text).readlines(), list[bytes]()
 
     def following() -> Iterator[bytes]:
         for line in islice(file, _ROW_LINES):
@@ -147,4 +113,4 @@ def _rest_of_row(block: list[bytes], file: BinaryIO, at: int, sep: str) -> list[
             next(reader)
     if len(more) == _ROW_LINES:
         raise TableRefused(f"a quote at or after line {at + begin} has no partner")
-    return more
+    return b"".join(more)

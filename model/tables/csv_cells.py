@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from model.tables.blocks import Block
@@ -26,13 +28,14 @@ _LEAST_BLOCK: Final = 1 << 16
 class CsvCells(NamedTuple):
     """`n` rows: the bytes of each without its line end, and the wanted columns of `n` cells each.
 
-    A column is a pyarrow array of text, or of bytes where a cell is no UTF-8. `faults` tells for
-    rows that can't be read why; their cells are empty, and their bytes hold as many cells as the
-    header nevertheless. `lines` are the file's lines (from 1) at which the rows begin. `empty`
-    counts the rows that were left out since all their cells are empty, as Excel writes them.
+    The rows are an array of large binaries. A column is a pyarrow array of text, or of bytes where
+    a cell is no UTF-8. `faults` tells for rows that can't be read why; their cells are empty, and
+    their bytes hold as many cells as the header nevertheless. `lines` are the file's lines (from 1)
+    at which the rows begin. `empty` counts the rows that were left out since all their cells are
+    empty, as Excel writes them.
     """
 
-    rows: Sequence[bytes]
+    rows: pa.Array
     columns: Sequence[pa.Array]
     faults: dict[int, str]
     lines: Sequence[int]
@@ -51,11 +54,15 @@ def read_cells(block: Block, width: int, wanted: Sequence[int], sep: str = ",") 
 def _quick(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCells | None:
     """None when some row is bad, empty or takes more than a line, or a line is empty."""
     text = block.text.replace(b"\r\n", b"\n") if b"\r" in block.text else block.text
-    rows = text.removesuffix(b"\n").split(b"\n")
-    if b"\r" in text or b"" in rows or sep.encode() * (width - 1) in rows:
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    lines = _lines(text)
+    # A row of empty cells has less bytes than cells.
+    if b"\r" in text or pc.min(pc.binary_length(lines)).as_py() < width:
         return None
-    # One row more, which a quote that has no partner would swallow.
-    text = b"".join((text.removesuffix(b"\n"), b"\n-", (width - 1) * sep.encode(), b"\n"))
+    if not block.is_plain:  # one row more, which a quote that has no partner would swallow
+        text = b"".join((text, b"-", (width - 1) * sep.encode(), b"\n"))
+    rows = len(lines) + (not block.is_plain)
     names = list(map(str, range(width)))
     chosen = [names[at] for at in wanted]
     size = max(len(text) + 1, _LEAST_BLOCK)
@@ -73,10 +80,18 @@ def _quick(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCell
     except pa.ArrowInvalid:
         return None
     # No row takes less than a line: as many rows as lines are a line each.
-    if table.num_rows != len(rows) + 1:
+    if table.num_rows != rows:
         return None
-    columns = [table.column(at).combine_chunks()[:-1] for at in range(len(chosen))]
-    return CsvCells(rows, columns, {}, range(block.line, block.line + len(rows)))
+    columns = [table.column(at).combine_chunks()[: len(lines)] for at in range(len(chosen))]
+    return CsvCells(lines, columns, {}, range(block.line, block.line + len(lines)))
+
+
+def _lines(text: bytes) -> pa.Array:
+    """The lines of a text, all of which have an end, without these ends."""
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
+    places = pa.py_buffer(np.concatenate(([0], ends)))
+    whole = pa.Array.from_buffers(pa.large_binary(), len(ends), [None, places, pa.py_buffer(text)])
+    return pc.binary_slice(whole, 0, -1)
 
 
 def _careful(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCells:
@@ -94,7 +109,8 @@ def _careful(block: Block, width: int, wanted: Sequence[int], sep: str) -> CsvCe
         rows.append(_bytes(_row_of([row] if cells is None else cells, width, sep)))
         table.append([b""] * width)
     columns = list(zip(*table, strict=True)) if table else [()] * width
-    return CsvCells(rows, [as_text(columns[at]) for at in wanted], faults, lines, empty)
+    columns_of_text = [as_text(columns[at]) for at in wanted]
+    return CsvCells(pa.array(rows, pa.large_binary()), columns_of_text, faults, lines, empty)
 
 
 def _bytes(text: str) -> bytes:

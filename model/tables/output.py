@@ -7,7 +7,7 @@ written: those of CSV and JSON lines as text, those of Parquet and Excel as what
 import codecs
 import gzip
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, repeat
 from math import isfinite
 from pathlib import Path
@@ -95,7 +95,7 @@ class Renderer:
         return _numbered(names) if self._out.kind in {"Parquet", "JSON lines"} else names
 
     def render(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> Any:
-        """The output of a parcel: bytes, a RecordBatch, or rows of values.
+        """The output of a parcel: bytes or a buffer of them, a RecordBatch, or rows of values.
 
         `new` are the new columns; None and NaN stand for nothing.
         """
@@ -116,34 +116,33 @@ class Renderer:
     def _sep(self) -> bytes:
         return self._out.sep.encode()
 
-    def _csv(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> bytes:
-        if self._keeps_bytes:
-            old = [list(cells.rows)]
-        else:
-            old = [list(map(self._quoted, column)) for column in self._old(parcel)]
-        added = [self._new(column) for column in new.values()]
-        columns = [pa.array(column, pa.large_binary()) for column in (*old, *added)]
-        rows = pc.binary_join_element_wise(*columns, pa.scalar(self._sep, pa.large_binary()))
-        ended = pa.ListArray.from_arrays([0, len(rows)], rows)
-        end = pa.scalar(self._end, pa.large_binary())
-        whole: bytes = pc.binary_join(ended, end)[0].as_py()
-        return whole + self._end if len(rows) else whole
+    def _csv(self, parcel: Parcel, cells: Cells, new: Mapping[str, Column]) -> pa.Buffer:
+        old = [cells.rows] if self._keeps_bytes else self._quoted_columns(parcel)
+        if not len(old[0]):
+            return pa.py_buffer(b"")
+        columns = [*old, *(self._new(column) for column in new.values())]
+        ended = pc.binary_join_element_wise(columns.pop(), _scalar(self._end), _scalar(b""))
+        # The rows lie one behind the other in one buffer, which is written as it is.
+        rows = pc.binary_join_element_wise(*columns, ended, _scalar(self._sep))
+        return rows.buffers()[2]
 
-    def _new(self, column: Column) -> list[bytes]:
-        if not len(column):
-            return []
+    def _quoted_columns(self, parcel: Parcel) -> list[pa.Array]:
+        return [_array(map(self._quoted, column)) for column in self._old(parcel)]
+
+    def _new(self, column: Column) -> pa.Array:
+        """A new column as the text of its cells."""
         if isinstance(column, np.ndarray):
-            # One call for all numbers, several times as quick as repr: the shortest text that gives
-            # the same double again, as in the replies over HTTP. JSON has null for NaN.
-            numbers = msgspec.json.encode(column.tolist())[1:-1].split(b",")
-            cells = [b"" if number == b"null" else number for number in numbers]
+            numbers = _number_texts(column)
+            if self._out.decimal != ",":
+                return numbers
+            cells = numbers.to_pylist()
         else:
             cells = [_text(value) for value in column]
+            if not any(cells):
+                return pa.repeat(_scalar(b""), len(cells))
         if self._out.decimal == "," and _is_of_numbers(column):
             cells = [cell.replace(b".", b",") for cell in cells]
-        elif isinstance(column, np.ndarray) or not any(column):
-            return cells
-        return list(map(self._quoted, cells))
+        return _array(map(self._quoted, cells))
 
     def _quoted(self, cell: bytes) -> bytes:
         if self._sep in cell or _QUOTED.search(cell):
@@ -221,6 +220,25 @@ def _added(new: Mapping[str, Column]) -> Iterator[tuple[Any, ...]]:
     return zip(*(map(_value, column) for column in new.values()), strict=True)
 
 
+def _array(cells: Iterable[bytes]) -> pa.Array:
+    return pa.array(cells, pa.large_binary())
+
+
+def _scalar(text: bytes) -> pa.Scalar:
+    return pa.scalar(text, pa.large_binary())
+
+
+def _number_texts(column: Any) -> pa.Array:
+    """The shortest text of each number that gives the same double again, as in replies over HTTP.
+
+    There is none for NaN.
+    """
+    # One call for all numbers, several times as quick as repr. JSON has null for NaN.
+    joined = msgspec.json.encode(column.tolist())[1:-1]
+    cells = pc.split_pattern(_array([joined]), ",").flatten()
+    return pc.if_else(pc.equal(cells, _scalar(b"null")), _scalar(b""), cells)
+
+
 def _is_of_numbers(column: Column) -> bool:
     if isinstance(column, np.ndarray):
         return True
@@ -280,19 +298,16 @@ class _TextWriter:
     def __init__(self, file: BinaryIO, out: Format, header: bytes) -> None:
         self._file: Any = gzip.GzipFile(fileobj=file, mode="wb", mtime=0) if out.gzip else file
         self._packed = out.gzip
-        self._encode: Callable[[bytes], bytes] = bytes
+        self._encode: Callable[[Any], Any] = lambda text: text
         if out.encoding not in {"utf-8", "utf-8-sig"}:
             encoder = codecs.getincrementalencoder(out.encoding)(errors="surrogateescape")
-            self._encode = lambda text: encoder.encode(text.decode(errors="surrogateescape"))
-        self._left = header
+            self._encode = lambda text: encoder.encode(str(text, "utf-8", "surrogateescape"))
+        self.write(header)
 
-    def write(self, content: bytes, /) -> None:
-        self._file.write(self._encode(self._left + content))
-        self._left = b""
+    def write(self, content: Any, /) -> None:
+        self._file.write(self._encode(content))
 
     def close(self) -> None:
-        if self._left:
-            self.write(b"")
         if self._packed:
             self._file.close()
 

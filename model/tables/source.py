@@ -41,14 +41,13 @@ _UTF8: Final = ("utf-8", "utf-8-sig")
 class Source:
     """An open file: `stream` gives its text in UTF-8, or the bytes of Parquet and Excel.
 
-    `sample` is the text's beginning in UTF-8. `is_plain`: the stream is the file itself, to the
-    byte. `size` is the file's in bytes, None if it is not known.
+    `sample` is the text's beginning in UTF-8. `size` is the file's in bytes, None if it is not
+    known.
     """
 
     format: Format
     stream: BinaryIO
     sample: bytes
-    is_plain: bool
     size: int | None
     _raw: BinaryIO
     _read: int = 0
@@ -83,7 +82,7 @@ def open_source(
         if kind:
             found = Format(kind, gzip=packed)
             with _seekable(stream, is_so=seekable and not packed) as file:
-                yield Source(found, file, b"", is_plain=False, size=size, _raw=raw)
+                yield Source(found, file, b"", size=size, _raw=raw)
             return
         encoding = options.encoding or encoding_of(head)
         text = decoded(head, encoding)
@@ -97,8 +96,7 @@ def open_source(
             recoded = _Recoded(stream, encoding, lone_returns=lone_returns)
             stream = io.BufferedReader(recoded, _BUFFER)
         sample = head if is_utf8 else text.encode(errors="replace")
-        plain = seekable and is_utf8 and not (packed or found.skip or found.trailing)
-        yield Source(found, stream, sample, is_plain=plain, size=size, _raw=raw)
+        yield Source(found, stream, sample, size=size, _raw=raw)
 
 
 @contextmanager

@@ -14,7 +14,14 @@ import pandas as pd
 
 from model.regno.columns.ragged import Lists
 from model.regno.features import SYMBOLS
-from model.regno.plates import FORMATS, UNKNOWN, category, is_plain
+from model.regno.plates import (
+    FORMATS,
+    UNKNOWN,
+    category,
+    has_lookalikes,
+    in_cyrillic,
+    is_plain,
+)
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -24,6 +31,8 @@ _SYMBOL_CODE: Final = {symbol: code for code, symbol in enumerate(SYMBOLS)}
 # How many characters of a reading the matrix of codes holds.
 WIDTH: Final = 16
 _ALL_CODES: Final = 0x110000
+# Of the Cyrillic block.
+_LAST_LETTER: Final = 0x4FF
 # A format has at most eleven characters, so that twelve tell one from anything longer.
 _SHAPE: Final = 12
 _SHAPE_BITS: Final = 4
@@ -97,24 +106,50 @@ def _shapes(readings: Sequence[str], codes: Array) -> Array:
     return pairs.view(np.uint64).reshape(-1)
 
 
-def are_plain(readings: Sequence[str], lengths: Array) -> Array:
-    """Which readings `plates.is_plain` accepts, as far as they fit the matrix, shape (n,).
+# Kinds of characters: Cyrillic capitals and digits; others; Latin letters that are taken for
+# Cyrillic ones; and those that `agree` can't compare one by one.
+PLAIN, OTHER, LOOKALIKE, SPECIAL = range(4)
 
-    `lengths` are their `sizes`; one that does not fit is not plain.
+
+def kinds(readings: Sequence[str], codes: Array) -> Array:
+    """The greatest kind of a character in each reading, shape (n,).
+
+    `codes` are the readings' `character_codes`; a reading that does not fit them is SPECIAL.
     """
-    beyond = np.arange(WIDTH) >= lengths[:, None]
-    known = _looked_up(_plain_characters(), character_codes(readings)) | beyond
-    plain: Array = known.all(axis=1) & (lengths <= WIDTH)
-    return plain
+    lengths = sizes(readings)
+    within = np.arange(WIDTH) < lengths[:, None]
+    greatest: Array = (_looked_up(_kinds(), codes) * within).max(axis=1)
+    greatest[lengths > WIDTH] = SPECIAL
+    return greatest
+
+
+def agree(camera: Array, network: Array) -> Array:
+    """Which pairs `plates.agree` accepts, shape (n,), by codes of readings that are not SPECIAL."""
+    meant = _meant()
+    same: Array = (meant[camera] == meant[network]).all(axis=1)
+    return same
 
 
 @cache
-def _plain_characters() -> Array:
-    """For each character code whether `plates.is_plain` accepts it."""
-    plain = np.zeros(ord("Я") + 2, dtype=bool)
-    for code in range(ord("Я") + 1):
-        plain[code] = is_plain(chr(code)) is not None
-    return plain
+def _kinds() -> Array:
+    """The kind of each character code."""
+    kinds = np.full(_LAST_LETTER + 2, SPECIAL, dtype=np.uint8)
+    for code in range(1, _LAST_LETTER + 1):
+        character = chr(code)
+        if is_plain(character):
+            kinds[code] = PLAIN
+        elif has_lookalikes(character):
+            kinds[code] = LOOKALIKE
+        elif len(character.upper()) == 1 and not character.isspace():
+            kinds[code] = OTHER
+    return kinds
+
+
+@cache
+def _meant() -> Array:
+    """For each character code, but for SPECIAL ones, that of the capital that is meant."""
+    meant = [in_cyrillic(chr(code).upper()) for code in range(_LAST_LETTER + 1)]
+    return np.array([ord(character[:1]) for character in meant])
 
 
 def _looked_up(table: Array, codes: Array) -> Array:

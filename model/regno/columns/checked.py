@@ -30,6 +30,8 @@ _IS_LIST: Final = rf"^\[{_NUMBER}(?:, ?{_NUMBER})*\]$"
 _USUAL_TIME: Final = len("2021-08-01 09:02:59")
 _DATE: Final = len("2021-08-01")
 _REMEMBERED: Final = 4096
+# The bit that makes a capital letter of ASCII a small one.
+_SMALL: Final = np.uint8(0x20)
 # The greatest hour, minute and second of the clock; each is at this place in the usual form.
 _GREATEST: Final = {11: 23, 14: 59, 17: 59}
 
@@ -178,12 +180,11 @@ def _plain_lists(array: pa.Array) -> Lists | None:
     if not ((data[starts] == ord("[")).all() and (data[ends - 1] == ord("]")).all()):
         return None
     parts = pc.split_pattern(_inner(array), ", ")
-    texts = parts.flatten()
     try:
-        numbers = texts.cast(pa.float64()).to_numpy()
+        numbers = parts.flatten().cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
         return None
-    if not (_are_json(texts) and np.isfinite(numbers).all()):
+    if not (_are_json(data) and np.isfinite(numbers).all()):
         return None
     return Lists(numbers, np.diff(parts.offsets.to_numpy()))
 
@@ -193,25 +194,23 @@ def _inner(lists: pa.Array) -> pa.Array:
     return pc.binary_slice(lists.cast(pa.binary()), 1, -1).cast(pa.string())
 
 
-def _are_json(numbers: pa.Array) -> bool:
-    """Whether texts that pyarrow reads as numbers are all finite ones of JSON, too.
+def _are_json(lists: Array) -> bool:
+    """Whether lists of what pyarrow reads as finite numbers hold such of JSON only.
 
-    It also reads numbers that begin with a plus or a point, have leading zeros, or no digits behind
-    their point.
+    `lists` are their bytes, the first and the last of which are brackets. pyarrow also reads
+    numbers that begin with a plus or a point, have leading zeros, or no digits behind their point.
     """
-    data, starts, ends = _bytes(numbers)
-    # What is behind the last byte is no digit; a byte less than "0" wraps to a great one.
-    digit = np.append(data, np.uint8(0)) - np.uint8(ord("0")) <= 9
-    first = starts + (data[starts] == ord("-"))
-    zero_leads = (data[first] == ord("0")) & (first + 1 < ends) & digit[first + 1]
-    points = np.flatnonzero(data == ord("."))
-    ends_in_point = data[ends - 1] == ord(".")
-    return bool(
-        digit[first].all()
-        and digit[points + 1].all()
-        and not zero_leads.any()
-        and not ends_in_point.any()
-    )
+    # A byte less than "0" wraps to a great one.
+    digit = lists - np.uint8(ord("0")) <= 9
+    point = lists == ord(".")
+    before, here, behind = slice(None, -2), slice(1, -1), slice(2, None)
+    if (lists == ord("+")).any() or (point[here] & ~(digit[before] & digit[behind])).any():
+        return False
+    zero_leads = (lists[here] == ord("0")) & digit[behind] & ~(digit | point)[before]
+    zeros = np.flatnonzero(zero_leads) + 1
+    signed = lists[zeros - 1] == ord("-")
+    # Those of exponents may have leading zeros.
+    return bool((lists[zeros - 1 - signed] | _SMALL == ord("e")).all())
 
 
 def _split(lists: pa.Array) -> tuple[Array, Array]:

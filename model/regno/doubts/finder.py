@@ -15,7 +15,7 @@ An empty list is no mismatch: the contract says what it counts as.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from operator import eq
 from time import time
@@ -23,7 +23,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from model.regno.columns.characters import are_plain, sizes
+from model.regno.columns import characters
+from model.regno.columns.characters import sizes
 from model.regno.columns.ragged import Lists
 from model.regno.columns.table import Columns
 from model.regno.doubts.ranges import CONFIDENCE, Bounds
@@ -121,7 +122,7 @@ class Doubts:
         """In how many of many readings there is each warning; those that none has are left out."""
         characters, lengths = columns.character_scores, columns.length_scores
         camera_sizes, network_sizes = sizes(columns.camera), sizes(columns.network)
-        counts = _count_letters(columns, camera_sizes, network_sizes)
+        counts = _count_letters(columns.camera, columns.network)
         unfit = (lengths.sizes != self._plate_lengths) | (network_sizes >= self._plate_lengths)
         doubtful = {
             _CAMERA_LENGTH: _outside(camera_sizes, self._camera),
@@ -160,16 +161,22 @@ def _of_letters(camera: str, network: str) -> list[str]:
     return warnings
 
 
-def _count_letters(columns: Columns, camera_sizes: Array, network_sizes: Array) -> Counter[str]:
+def _count_letters(camera: Sequence[str], network: Sequence[str]) -> Counter[str]:
     """In how many pairs of plates there is each of these warnings."""
-    camera, network = columns.camera, columns.network
-    plain = are_plain(camera, camera_sizes) & are_plain(network, network_sizes)
-    other = Counter((camera[row], network[row]) for row in np.flatnonzero(~plain).tolist())
-    counts: Counter[str] = Counter()
-    for pair, times in other.items():
+    codes = characters.character_codes(camera), characters.character_codes(network)
+    kinds = characters.kinds(camera, codes[0]), characters.kinds(network, codes[1])
+    greatest = np.maximum(*kinds)
+    same = np.fromiter(map(eq, camera, network), dtype=bool, count=len(camera))
+    is_other = (greatest > characters.PLAIN) & (greatest < characters.SPECIAL)
+    same[is_other] = characters.agree(codes[0][is_other], codes[1][is_other])
+    special = np.flatnonzero(greatest == characters.SPECIAL)
+    same[special] = False
+    counts: Counter[str] = Counter({AGREE: int(same.sum())})
+    for pair, times in Counter((camera[row], network[row]) for row in special.tolist()).items():
         counts.update(dict.fromkeys(_of_letters(*pair), times))
-    counts[AGREE] += sum(map(eq, camera, network))
-    counts[AGREE] -= sum(times for pair, times in other.items() if eq(*pair))
+    for at, warning in enumerate((_CAMERA_LATIN, _NETWORK_LATIN)):
+        rows = np.flatnonzero(is_other & (kinds[at] == characters.LOOKALIKE)).tolist()
+        counts[warning] += sum(has_lookalikes((camera, network)[at][row]) for row in rows)
     return counts
 
 

@@ -29,7 +29,7 @@ def test_blocks_end_where_rows_end(lines: int) -> None:
     rows = [b'a,"x\ny"\n', b"b,c\n", b'd,"""\n\n"""\n', b"e"]
     cut = list(blocks(io.BytesIO(b"".join(rows)), lines))
     assert b"".join(block.text for block in cut) == b"".join(rows)
-    result = [row for block in cut for row in read_cells(block, 2, range(2)).rows]
+    result = [row for block in cut for row in read_cells(block, 2, range(2)).rows.to_pylist()]
     assert result == [row.removesuffix(b"\n") for row in rows[:3]] + [b"e,"]
     at = 2
     for block in cut:
@@ -102,7 +102,7 @@ def rows_of(block: Block) -> list[object]:
     cells = read_cells(block, 2, range(2))
     faults = [cells.faults.get(row, "") for row in range(len(cells.rows))]
     columns = [column.cast(pa.binary()).to_pylist() for column in cells.columns]
-    return list(zip(cells.lines, cells.rows, faults, *columns, strict=True))
+    return list(zip(cells.lines, cells.rows.to_pylist(), faults, *columns, strict=True))
 
 
 def test_a_bare_cell_may_hold_a_quote_before_a_cell_of_two_lines() -> None:
