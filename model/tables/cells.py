@@ -113,11 +113,7 @@ def _of_json(value: msgspec.Raw) -> bytes:
 
 
 def _of_values(values: Values, layout: Layout) -> Cells:
-    filled = [
-        (line, row)
-        for line, row in enumerate(values.rows, start=values.line)
-        if any(value is not None for value in row)
-    ]
+    filled = values.filled()
     columns = [
         as_text([_of_value(row[at]) if at < len(row) else b"" for _, row in filled])
         for at in layout.places

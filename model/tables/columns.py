@@ -8,14 +8,17 @@ from model.names import printable
 from model.redaction import redact
 from model.tables.errors import TableRefused
 
-_BLANKS: Final = re.compile(r"[\s_-]+")
+_BETWEEN: Final = re.compile(r"[\s_.-]+|(?<=[a-z])(?=[A-Z])")
 _NUMBER: Final = re.compile(r"-?\d+(?:[.,]\d+)?")
 _SHOWN: Final = 12
 
 
 def plain(name: str) -> str:
-    """A name in small letters, with one underscore for blanks and hyphens, none at its ends."""
-    return _BLANKS.sub("_", name.removeprefix("\ufeff").strip().casefold()).strip("_")
+    """A name in small letters, with an underscore between its words, none at its ends.
+
+    Blanks, hyphens and dots are between words, and so are a small letter and a capital one.
+    """
+    return _BETWEEN.sub("_", name.removeprefix("\ufeff").strip()).strip("_").casefold()
 
 
 def matched(names: Sequence[str], wanted: Sequence[str]) -> Mapping[str, int]:

@@ -14,6 +14,7 @@ from model.redaction import redact
 from model.tables.columns import matched, places
 from model.tables.errors import TableRefused
 from model.tables.format import HEADER_LINES
+from model.tables.table import is_filled
 
 _NO_EXCEL: Final = "it looks like a ZIP archive, and no Excel table is in it: unpack it first"
 _DAMAGED: Final = "its Excel data are damaged"
@@ -67,7 +68,7 @@ def read(file: BinaryIO, wanted: Sequence[str], title: str) -> Sheet:
 
 
 def _sheet(sheet: Any, wanted: Sequence[str]) -> Sheet:
-    rows = dropwhile(lambda row: _is_empty(row[1]), _rows(sheet))
+    rows = dropwhile(lambda row: not is_filled(row[1]), _rows(sheet))
     first = list(islice(rows, HEADER_LINES))
     headers = [["" if cell is None else str(cell) for cell in row] for _, row in first]
     whole = (at for at, names in enumerate(headers) if len(matched(names, wanted)) == len(wanted))
@@ -116,7 +117,3 @@ def _rows(sheet: Any) -> Iterator[Numbered]:
         yield from enumerate(sheet.iter_rows(values_only=True), start=1)
     except Exception as error:
         raise TableRefused(_DAMAGED) from error
-
-
-def _is_empty(row: Sequence[Any]) -> bool:
-    return all(value is None for value in row)

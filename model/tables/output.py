@@ -194,9 +194,8 @@ class Renderer:
         if isinstance(parcel, Batch):
             return [column.to_pylist() for column in parcel.rows.columns]
         if isinstance(parcel, Values):
-            rows = [row for row in parcel.rows if any(value is not None for value in row)]
             width = len(self._layout.names)
-            padded = [[*row[:width], *[None] * (width - len(row))] for row in rows]
+            padded = [[*row[:width], *[None] * (width - len(row))] for _, row in parcel.filled()]
             return [list(column) for column in zip(*padded, strict=True)] or [[]] * width
         return [[cell.decode(errors="replace") for cell in c] for c in self._old(parcel)]
 

@@ -39,6 +39,16 @@ class Values(NamedTuple):
     rows: Sequence[Sequence[Any]]
     line: int
 
+    def filled(self) -> list[tuple[int, Sequence[Any]]]:
+        """The rows that are not empty, with their numbers."""
+        numbered = enumerate(self.rows, start=self.line)
+        return [(line, row) for line, row in numbered if is_filled(row)]
+
+
+def is_filled(row: Sequence[Any]) -> bool:
+    """Whether a row of values has one that is more than blanks."""
+    return any(value.strip() if isinstance(value, str) else value is not None for value in row)
+
 
 Parcel: TypeAlias = Block | Batch | Values
 
@@ -136,7 +146,7 @@ def _open_json_lines(source: Source, wanted: Sequence[str], sheet: str) -> _Open
     for line in source.sample.removeprefix(_BOM).split(b"\n"):
         try:
             rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             continue  # a bad row, or the last one, which the sample cuts
         names |= dict.fromkeys(rows[-1])
     if not names:

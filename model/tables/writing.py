@@ -23,7 +23,10 @@ _DATE: Final = re.compile(
     r"\s*(?P<first>\d\d?)(?P<sign>[./-])(?P<second>\d\d?)(?P=sign)(?P<year>\d{4}|\d\d)"
     r"(?P<clock>,?[ T]+\d\d?:\d\d[\d:.,]*)?\s*"
 )
-_YEAR_FIRST: Final = re.compile(r"\s*\d{4}/\d\d?/\d\d?(?:[ T]+\d\d?:\d\d.*)?\s*")
+_YEAR_FIRST: Final = re.compile(
+    r"\s*\d{4}(?P<sign>[/.-])\d\d?(?P=sign)\d\d?(?:,?[ T]+\d\d?:\d\d.*)?\s*"
+)
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:.*)?")
 _MONTHS: Final = 12
 _WHOLE_YEAR: Final = 4
 
@@ -47,9 +50,9 @@ _PADDED: Final = (
     (r"^\s*(\d\d[./-]\d\d[./-]\d{4})" + _HOUR, r"\1 0\2"),
 )
 _PADDED_YEAR_FIRST: Final = (
-    (r"^\s*(\d{4}/)(\d/\d\d?" + _REST, r"\10\2"),
-    (r"^\s*(\d{4}/\d\d/)(\d" + _REST, r"\10\2"),
-    (r"^\s*(\d{4}/\d\d/\d\d)" + _HOUR, r"\1 0\2"),
+    (r"^\s*(\d{4}[./-])(\d[./-]\d\d?" + _REST, r"\10\2"),
+    (r"^\s*(\d{4}[./-]\d\d[./-])(\d" + _REST, r"\10\2"),
+    (r"^\s*(\d{4}[./-]\d\d[./-]\d\d)" + _HOUR, r"\1 0\2"),
 )
 _CLOCK: Final = r",?[ T]+(\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)\s*$"
 
@@ -65,7 +68,7 @@ _TO_ISO: Final[dict[Dates, Sequence[tuple[str, str]]]] = {
     "": (),
     "dmy": (*_PADDED, *_DOTS, *_to_iso(_OTHER_SIGNS, r"\3-\2-\1")),
     "mdy": (*_PADDED, *_DOTS, *_to_iso(_OTHER_SIGNS, r"\3-\1-\2")),
-    "ymd": (*_PADDED_YEAR_FIRST, *_to_iso(r"(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3")),
+    "ymd": (*_PADDED_YEAR_FIRST, *_to_iso(r"(\d{4})[./-](\d\d)[./-](\d\d)", r"\1-\2-\3")),
 }
 
 
@@ -135,7 +138,8 @@ def _dates(columns: Sequence[Sequence[str]]) -> Dates:
             signs = {match["sign"] for match in found}
             numbers = [(int(match["first"]), int(match["second"])) for match in found]
             return "dmy" if "." in signs else _order(numbers)
-        if sum(map(bool, map(_YEAR_FIRST.fullmatch, cells))) * 2 > len(cells):
+        year_first = list(filter(_YEAR_FIRST.fullmatch, cells))
+        if len(year_first) * 2 > len(cells) and not all(map(_ISO.fullmatch, year_first)):
             return "ymd"
     return ""
 

@@ -194,6 +194,11 @@ FORMS: dict[str, tuple[bytes, str]] = {
         _csv(";").replace(b"\n", b";\n"),
         "CSV separated by ';', utf-8",
     ),
+    "camel case": (
+        _with_header(lambda name: re.sub("_(.)", lambda found: found[1].upper(), name)),
+        "CSV separated by ';', utf-8",
+    ),
+    "dots": (_with_header(lambda name: name.replace("_", ".")), "CSV separated by ';', utf-8"),
     "empty rows": (_with_empty_rows(), "CSV separated by ';', utf-8"),
     "excel of text": (_as_old_excel_text(), "Excel, decimal commas, times with the day first"),
     "json lines of text": (_json_with_commas(), "JSON lines, utf-8, decimal commas"),
@@ -232,6 +237,7 @@ def _zip(name: str = "rows.csv") -> bytes:
         (b"rows.csv".ljust(257, b"\0") + b"ustar", ("tar archive",)),
         (b"\x01\x02\x03;\x04\nx", ("binary", "no text")),
         (b'{\n "a": 1\n}', ("first line", "no JSON object", "one object")),
+        (b'{"a":' * 3000 + b"}" * 3000, ("first line", "no JSON object")),
         (b"a;b\n1;2\n", ("header lacks regno_recognize", "it has a, b")),
         (_csv().partition(b"\n")[2], ("first line", "numbers", "no header")),
         (_zip(), ("ZIP archive", "unpack")),
@@ -295,7 +301,7 @@ _DAY_FIRST = ("%d.%m.%Y %H:%M", "%d.%m.%Y, %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d-%
     [
         *((form, "day") for form in _DAY_FIRST),
         *((form, "month") for form in ("%m/%d/%Y %H:%M", "%m-%d-%Y %H:%M")),
-        *((form, "year") for form in ("%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S")),
+        *((form, "year") for form in ("%Y/%m/%d %H:%M:%S", "%Y.%m.%d %H:%M")),
     ],
 )
 @pytest.mark.parametrize("pad", [True, False])
@@ -310,6 +316,13 @@ def test_times_are_read_in_the_order_that_one_day_above_12_shows(
     assert str(contents.format).endswith(f"times with the {order} first")
     wanted = read(io.BytesIO(_dated("%Y-%m-%d %H:%M")), "label", lambda _: None)
     assert contents.rows.times.tolist() == wanted.rows.times.tolist()
+
+
+def test_hours_of_one_digit_are_read_behind_any_date() -> None:
+    content = _dated("%Y-%m-%d %H:%M").replace(b" 09:", b" 9:")
+    contents = read(io.BytesIO(content), "label", lambda _: None)
+    assert contents.faults == []
+    assert contents.rows.table["hour"].tolist() == [9] * len(ROWS)
 
 
 def test_dates_that_may_be_read_two_ways_need_an_option() -> None:
@@ -424,6 +437,12 @@ def test_a_sheet_that_tells_a_wrong_size_is_read_whole() -> None:
         lambda part: re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', part),
     )
     assert len(read(io.BytesIO(content), "label", lambda _: None).rows.labels) == len(ROWS)
+
+
+def test_rows_of_blanks_alone_are_empty() -> None:
+    content = _workbook(lambda book: book.worksheets[0].cell(len(ROWS) + 9, 1, "  "))
+    contents = read(io.BytesIO(content), "label", lambda _: None)
+    assert (len(contents.rows.labels), contents.faults) == (len(ROWS), [])
 
 
 def test_a_sheet_that_breaks_off_is_refused() -> None:
