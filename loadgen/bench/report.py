@@ -45,6 +45,7 @@ def as_json(options: Options, about: dict[str, Any], results: Results) -> dict[s
         "errors": sum(item.errors for item in results.measurements),
         "medians": summary.medians(results.measurements),
         "ratios": summary.ratios(results.measurements),
+        "evaluators": results.evaluators,
         "measurements": summary.plain(results.measurements),
     }
 
@@ -70,6 +71,7 @@ def as_text(content: dict[str, Any]) -> str:
         _NOTE,
         _table(_BULK_HEAD, [_array(row) for row in arrays]) if arrays else "",
         _ratios(content["ratios"]),
+        _evaluators(content["evaluators"]),
     ]
     return "\n" + "\n\n".join(filter(None, parts)) + "\n"
 
@@ -122,6 +124,21 @@ def _ratios(ratios: Sequence[dict[str, Any]]) -> str:
         for ratio in ratios
     ]
     return _table(("workers, ratio", "median", "each round"), lines) if lines else ""
+
+
+def _evaluators(found: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        (
+            str(row["rows"]),
+            f"{row['catboost_us']:.1f}",
+            f"{row['lignum_us']:.1f}",
+            f"{row['ratio']:.1f}",
+            "  ".join(f"{value:.1f}" for value in row["per_round"]),
+        )
+        for row in found
+    ]
+    head = ("rows in a call", "CatBoost µs/row", "pylignum µs/row", "ratio", "each round")
+    return f"A model without texts, evaluated without a server:\n{_table(head, lines)}"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

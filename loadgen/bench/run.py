@@ -9,9 +9,9 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from loadgen.bench import check, wrk
+from loadgen.bench import check, evaluators, wrk
 from loadgen.bench.measure import BULK_TARGET, Measurement, Task, measure, without_server
 from loadgen.bench.options import Options
 from loadgen.bench.targets import TARGETS, Target, running
@@ -28,11 +28,15 @@ _BULK_REQUESTS: Final = 20
 
 
 class Results(NamedTuple):
-    """All measurements, and the greatest difference of scores on `checked` rows."""
+    """All measurements, and the greatest difference of scores on `checked` rows.
+
+    `evaluators` are what evaluating a model without texts costs, by rows in a call.
+    """
 
     measurements: list[Measurement]
     difference: float
     checked: int
+    evaluators: list[dict[str, Any]]
 
 
 class Files(NamedTuple):
@@ -68,7 +72,9 @@ def run(options: Options) -> Results:
                 number,
             )
         ]
-    return Results(measurements, difference, len(sample))
+    _print("evaluating a model without texts")
+    evaluated = evaluators.measure(readings, options.rounds)
+    return Results(measurements, difference, len(sample), evaluated)
 
 
 def rotated(targets: Sequence[Target], number: int) -> list[Target]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from loadgen.bench import check, options, picture, report, summary, wrk
+from loadgen.bench import check, evaluators, options, picture, report, summary, wrk
 from loadgen.bench.measure import Measurement
 from loadgen.bench.run import Results, rotated
 from loadgen.bench.targets import TARGETS, Target
@@ -20,6 +20,7 @@ from tests.support.bench_rows import READING, write_csv
 
 ROOT = Path(__file__).parents[2]
 BENCH = (sys.executable, "-m", "loadgen.bench")
+EVALUATED = [evaluators.summary(32, {"catboost": [12.0, 9.0, 14.0], "lignum": [1.0, 3.0, 2.0]})]
 
 
 def measurement(target: str = "service", round_: int = 0, **values: Any) -> Measurement:
@@ -127,6 +128,13 @@ def test_arrays_are_compared_with_a_process_without_a_server() -> None:
     assert (result["workers"], result["per_round"]) == (1, [0.75])
 
 
+def test_evaluators_are_compared_within_each_round() -> None:
+    (found,) = EVALUATED
+    assert (found["catboost_us"], found["lignum_us"]) == (12.0, 2.0)
+    assert found["per_round"] == [12.0, 3.0, 7.0]
+    assert found["ratio"] == 7.0
+
+
 def test_other_numbers_of_workers_are_not_compared() -> None:
     measured = [measurement(workers=1), measurement("fastapi", workers=2)]
     assert summary.ratios(measured) == []
@@ -192,9 +200,10 @@ def test_the_report_and_the_picture_show_every_target(tmp_path: Path) -> None:
         "cpu": "Some CPU", "cores": 2, "memory_gib": 4.0, "kernel": "6", "python": "3.11",
         "load_average_before": [0.1, 0.1, 0.1], "date": "2021-08-01T00:00:00+00:00",
     }  # fmt: skip
-    content = report.as_json(options.parse([]), about, Results(measured, 0.0, 100))
+    content = report.as_json(options.parse([]), about, Results(measured, 0.0, 100, EVALUATED))
     text = report.as_text(content)
     assert all(name in text for name in (*TARGETS, "Some CPU", "p99 service ÷ fastapi @16"))
+    assert text.splitlines()[-1].split() == ["32", "12.0", "2.0", "7.0", "12.0", "3.0", "7.0"]
     report.write(content, tmp_path / "bench.json")
     picture.draw(content, tmp_path / "bench.png")
     assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(json.dumps(content))
@@ -234,6 +243,8 @@ def test_a_quick_run_measures_every_target_without_errors(tmp_path: Path) -> Non
     assert content["errors"] == 0
     assert content["greatest_difference"] <= check.TOLERANCE
     assert all(row["rps"] > 0 and row["cpu_s_per_1000"] > 0 for row in content["medians"])
+    assert [row["rows"] for row in content["evaluators"]] == [1, 32]
+    assert all(row["lignum_us"] > 0 and row["ratio"] > 0 for row in content["evaluators"])
     assert ratio_names(content) >= {"rps service ÷ fastapi @16", "p99 service ÷ fastapi @16"}
 
 
