@@ -54,7 +54,10 @@ class Score(Protocol):
 
 
 class Bins(Protocol):
-    """A feature or the score, cut into bins; `shares` are those of the reference rows in them."""
+    """A feature or the score, cut into bins; `shares` are those of the reference rows in them.
+
+    Bins of numbers are named by their upper ends, the last one "+Inf".
+    """
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ Naranjo, Statistical properties of the population stability index (2020).
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from math import log, sqrt
 from statistics import NormalDist
 from typing import Any, Final
@@ -23,6 +24,8 @@ from model.scorer import Bins, Scorer, Table
 
 # `drift.min_share` of monitoring/slo.toml: an empty bin has no logarithm.
 LEAST_SHARE: Final = 1e-4
+# The last bin of numbers, whose other bins are named by their upper ends.
+BEYOND: Final = "+Inf"
 # The variable that is no feature: the score's probability of the positive class.
 SCORE: Final = "positive"
 # Of unchanged populations, the share whose PSI is within `chance_limit`.
@@ -57,6 +60,8 @@ class Rows(Struct):
 
 class VariableDrift(Struct):
     """A variable's PSI, and the shares of the rows in its bins `then` and `now`, in their order.
+
+    `bins` are the bins as they are displayed, numbers as ranges.
 
     `weighted` says whether it counts in the mean over the features, with `importance` as weight.
     `by_chance` is what its PSI is on average if nothing has changed, for so few rows;
@@ -154,15 +159,21 @@ def _drift(
         freedom * scale,
         _chi_squared(freedom) * scale,
         weighted,
-        list(map(_shown, of.bins)),
+        _shown(of.bins),
         list(of.shares),
         now,
     )
 
 
-def _shown(name: str) -> str:
-    """The name of a bin: a column of names may hold plates in a file with wrong columns."""
-    return "[plate]" if is_whole_plate(name) else name
+def _shown(bins: Sequence[str]) -> list[str]:
+    """How bins are displayed: numbers as ranges, which `bins` name by their upper ends.
+
+    A column of names may hold plates in a file with wrong columns.
+    """
+    if bins[-1] == BEYOND and len(bins) > 1:
+        between = [f"{low} – {high}" for low, high in pairwise(bins[:-1])]
+        return [f"≤ {bins[0]}", *between, f"> {bins[-2]}"]
+    return ["[plate]" if is_whole_plate(name) else name for name in bins]
 
 
 def _chi_squared(freedom: int) -> float:

@@ -93,9 +93,8 @@ def _scores(axes: "Axes", made: Evaluation) -> None:
         if threshold is not None:
             axes.axvline(threshold, color=_COLORS[side], linestyle=":")
     axes.set(xlabel="Predicted probability", ylabel="Share of rows", xlim=(0, 1))
-    axes.margins(y=0.18)
     _percent(axes, "y")
-    axes.legend(loc="upper center", frameon=False, ncols=2)
+    axes.legend(loc="lower center", ncols=2, bbox_to_anchor=(0.5, 1), frameon=False)
 
 
 def _coverage(axes: "Axes", made: Evaluation) -> None:
@@ -195,6 +194,6 @@ def _segments(axes: "Axes", found: Mapping[str, Segment]) -> None:
     axes.set_yticks(
         places, [name[:_LONGEST] for name in names], fontsize=8 if len(names) > _MANY else 9
     )
-    axes.set(xlabel="Accuracy")
+    axes.set(xlabel="Accuracy", ylim=(-0.6, len(names) - 0.4))
     _percent(axes, "x")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
