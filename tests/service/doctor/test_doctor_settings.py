@@ -218,6 +218,18 @@ def test_the_folder_of_captured_rows(tmp_path: Path) -> None:
     assert only(files.capture(_capturing(tmp_path / "file"))).level == "fail"
 
 
+def test_captured_rows_that_other_users_could_read_are_reported(open_folder: Path) -> None:
+    folder = open_folder / "captured"
+    folder.mkdir()
+    for mode, level in ((0o755, "fail"), (0o702, "fail"), (0o751, "ok"), (0o700, "ok")):
+        folder.chmod(mode)
+        assert only(files.capture(_capturing(folder))).level == level, oct(mode)
+    folder.chmod(0o755)
+    assert only(files.capture(_capturing(folder))).remedy == f"chmod 700 {folder}"
+    open_folder.chmod(0o700)
+    assert only(files.capture(_capturing(folder))).level == "ok", "no other user reaches it"
+
+
 def test_a_disk_too_small_for_captured_rows_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
