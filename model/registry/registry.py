@@ -119,6 +119,9 @@ class Registry:
         """
         names = {*(entry.version for entry in self._store.entries()), *self._store.strays()}
         if version not in names:
+            if (stands_for := self.aliases().version(version)) not in ("", version):
+                alias = f"{version} is an alias, of {stands_for}"
+                raise Refused(f"{alias}: no alias' version is removed")
             raise unknown(version)
 
         def step(state: RegistryState) -> RegistryState:

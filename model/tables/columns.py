@@ -41,7 +41,9 @@ def places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     if missing := [name for name in wanted if name not in found]:
         if any(map(_is_number, names)):
             raise TableRefused("its first line has numbers and is no header: put the names first")
-        raise TableRefused(f"its header lacks {', '.join(missing)}; it has {_listed(names)}")
+        others = [name for at, name in enumerate(names) if at not in found.values()]
+        has = f"; it {'also ' if found else ''}has {_listed(others)}" if others else ""
+        raise TableRefused(f"its header lacks {', '.join(missing)}{has}")
     kinds = list(map(plain, names))
     if twice := [name for name in wanted if _count(names, kinds, name) > 1]:
         raise TableRefused(f"its header names twice: {', '.join(twice)}")

@@ -294,8 +294,7 @@ def _unseen(scorer: RegnoScorer, rows: LabelledRows) -> list[str]:
 
 def _learnt(scorer: RegnoScorer, first: str) -> list[str]:
     """A warning if the model's manifest shows that it learnt from rows as late as these."""
-    last = scorer.manifest.training.get("last", "") if scorer.manifest else ""
-    if not last or last < first.replace("T", " "):
+    if not (last := comparison.learnt_until(scorer, first)):
         return []
     line = (
         f"the model learnt from rows up to {last}: these rows may be among them, and its figures "

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from model.regno.evaluation.bootstrap import Difference, differences
 from model.regno.evaluation.parity import flips
+from model.regno.scorer import RegnoScorer
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -23,6 +24,15 @@ class Comparison(Struct, frozen=True):
     measures: dict[str, Difference]
     flips: int
     rightly: int
+
+
+def learnt_until(scorer: RegnoScorer, first: str) -> str:
+    """Up to which time a model learnt, if rows from `first` on may be among those, else "".
+
+    Models whose manifest does not say count as if they had learnt from none.
+    """
+    last = str(scorer.manifest.training.get("last", "")) if scorer.manifest else ""
+    return last if last >= first.replace("T", " ") else ""
 
 
 def compare(

@@ -302,6 +302,20 @@ def warnings(
     return lines
 
 
+def of_calibration(
+    method: str | None, calibrated: Mapping[str, float], before: Mapping[str, float]
+) -> list[str]:
+    """A warning if the calibration made the probabilities of the held-out rows worse."""
+    after, was = calibrated["log_loss"], before["log_loss"]
+    if not method or after <= was:
+        return []
+    line = (
+        f"the {method} calibration made the log loss of the held-out rows worse, {after:.4f} "
+        f"instead of {was:.4f}; train without --calibrate"
+    )
+    return [line]
+
+
 def of_duplicates(counts: Duplicates, rows: int) -> list[str]:
     """Warnings about rows that occur more than once."""
     lines = []

@@ -13,7 +13,7 @@ from model.regno.columns.table import as_declared
 from model.regno.dataset import rows as dataset
 from model.regno.dataset.rows import Choices, LabelledRows
 from model.regno.evaluation.bootstrap import LEAST_OF_A_LABEL, LEAST_ROWS, too_few
-from model.regno.evaluation.comparison import Comparison, compare
+from model.regno.evaluation.comparison import Comparison, compare, learnt_until
 from model.regno.request import FIELDS
 from model.regno.scorer import RegnoScorer
 from model.request_decoder import EMPTY
@@ -33,13 +33,15 @@ class Quality(Struct, frozen=True):
     """Two versions on `rows` labelled readings; `comparison` names the one compared with.
 
     `verdict` is better, worse or unclear: worse if one of `DECIDING` is, better if one is and the
-    other is not worse. `is_small`: the rows are too few, and nothing is clear.
+    other is not worse. `is_small`: the rows are too few, and nothing is clear. `doubts` name a
+    version that may have learnt from these rows.
     """
 
     rows: int
     verdict: str
     comparison: Comparison
     is_small: bool = False
+    doubts: list[str] = []
 
     @property
     def worse(self) -> list[str]:
@@ -54,6 +56,7 @@ class Quality(Struct, frozen=True):
             *(line for _, line in self._deciding()),
             f"{rightly} of {flips} rows that are decided differently are right now",
             *([_FEW] if self.is_small else []),
+            *self.doubts,
         ]
 
     def _verdict(self, name: str) -> str:
@@ -108,7 +111,19 @@ def quality(candidate: RegnoScorer, other: RegnoScorer, rows: LabelledRows) -> Q
     new, old = (_positives(scorer, rows) for scorer in (candidate, other))
     made = compare(rows.labels, new, old, (other.version, other.sha256), _SEED)
     verdicts = [made.measures[name].verdict for name in DECIDING]
-    return Quality(len(rows.labels), _joined(verdicts), made, too_few(rows.labels))
+    doubts = [line for scorer in (candidate, other) for line in _head_start(scorer, rows)]
+    return Quality(len(rows.labels), _joined(verdicts), made, too_few(rows.labels), doubts)
+
+
+def _head_start(scorer: RegnoScorer, rows: LabelledRows) -> list[str]:
+    last = learnt_until(scorer, str(rows.times.min()))
+    if not last:
+        return []
+    line = (
+        f"{scorer.version} learnt from rows up to {last}: these may be among them, and it then "
+        "looks better than it is"
+    )
+    return [line]
 
 
 def _joined(verdicts: Sequence[str]) -> str:

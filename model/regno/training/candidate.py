@@ -127,6 +127,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
     held_out = split.held_out
     others = _scores_of(job.against, held_out) if job.against else None
     measures = metrics.measures(held_out.labels, positives)
+    uncalibrated = metrics.measures(held_out.labels, measured.uncalibrated)
     baselines = metrics.baselines(held_out.labels, _network_scores(held_out))
     unseen, empty = report.unseen(split), report.empty(split)
     apart = report.years_apart(split)
@@ -136,6 +137,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         *report.of_duplicates(repeats, job.source.rows),
         *report.of_empty(empty, job.source.rows),
         *report.warnings(trees, measures, baselines["score_itself"], unseen, len(positives)),
+        *report.of_calibration(job.calibrate, measures, uncalibrated),
         *quality.few_rows(held_out.labels, {}),
         *_head_start(job.against, held_out),
     ]
@@ -157,7 +159,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         model=measures,
         intervals=quality.intervals(Scored(held_out.labels, positives), job.learner.seed),
         calibration=job.calibrate,
-        uncalibrated=metrics.measures(held_out.labels, measured.uncalibrated),
+        uncalibrated=uncalibrated,
         baselines=baselines,
         reliability=[b._asdict() for b in metrics.reliability(held_out.labels, positives)],
         by_camera_class=report.slices(held_out, positives, others),
@@ -184,9 +186,8 @@ def _against(job: Job, labels: Array, new: Array, other: Array | None) -> Compar
 
 def _head_start(other: RegnoScorer | None, held_out: LabelledRows) -> list[str]:
     """A warning if the other model's manifest shows that it learnt from rows as late as these."""
-    training = other.manifest.training if other and other.manifest else {}
-    last = training.get("last", "")
-    if not last or last < report.part(held_out).first:
+    last = comparison.learnt_until(other, report.part(held_out).first) if other else ""
+    if not last:
         return []
     return [f"the other model learnt from rows up to {last}: held-out ones may be among them"]
 

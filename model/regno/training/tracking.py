@@ -37,6 +37,8 @@ class Tracked:
             with mlflow_client.failures():
                 self._mlflow.log_params(_parameters(made))
                 self._mlflow.log_metrics(_metrics(made))
+                for rows, metrics in _learning_curve(made):
+                    self._mlflow.log_metrics(metrics, step=rows)
                 self._mlflow.set_tag("version", made.version)
                 self._mlflow.log_artifacts(str(out))
                 self._log_model(out)
@@ -119,6 +121,12 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _learning_curve(made: Report) -> Iterator[tuple[int, dict[str, float]]]:
+    """For each point the number of training rows and the metrics; MLflow draws them as a curve."""
+    for point in made.learning_curve.points if made.learning_curve else ():
+        yield point.rows, {f"learning_curve_{name}": point.metrics[name].value for name in _METRICS}
 
 
 def _metrics(made: Report) -> dict[str, float]:

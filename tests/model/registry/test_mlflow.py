@@ -60,7 +60,7 @@ def _manifest(folder: Path) -> Any:
 def test_a_training_is_a_run_and_its_model_a_version(
     folder: Path, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(folder) == 0
+    assert run(folder, "--learning-curve", 2) == 0
     made = report(folder / "out")
     (logged,) = client.search_runs(["0"])
     assert f"run {logged.info.run_id} of " in capsys.readouterr().out
@@ -69,6 +69,11 @@ def test_a_training_is_a_run_and_its_model_a_version(
     assert logged.data.params["data_sha256"] == made["data"]["sha256"]
     for name in ("auc", "brier", "log_loss"):
         assert logged.data.metrics[name] == pytest.approx(made["model"][name])
+    curve = client.get_metric_history(logged.info.run_id, "learning_curve_auc")
+    assert [(at.step, at.value) for at in curve] == [
+        (point["rows"], pytest.approx(point["metrics"]["auc"]["value"]))
+        for point in made["learning_curve"]["points"]
+    ]
     assert logged.data.tags["version"] == made["version"]
     artifacts = {artifact.path for artifact in client.list_artifacts(logged.info.run_id)}
     assert artifacts >= {"REPORT.md", "report.json", "regno.cbm", "manifest.json", "model"}

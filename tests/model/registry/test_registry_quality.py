@@ -88,6 +88,25 @@ def test_a_version_that_labels_show_to_be_worse_is_lifted_by_force_only(
 
 
 @pytest.mark.slow
+def test_rows_that_a_version_may_have_learnt_from_are_named(
+    run: Run, registry: Registry, rows: Path, tmp_path: Path
+) -> None:
+    """Rows of March 2021; the bundled model does not say up to when it learnt."""
+    made = tmp_path / "trained"
+    made.mkdir()
+    (made / "model.cbm").write_bytes(registry.fetch(SECOND).read_bytes())
+    manifest = json.loads((registry.fetch(SECOND).parent / "manifest.json").read_bytes())
+    for version, last in (("early", "2021-03-01 05:59:59"), ("late", "2021-03-01 06:00:00")):
+        given = {**manifest, "version": version, "file": "model.cbm", "training": {"last": last}}
+        (made / "manifest.json").write_text(json.dumps(given))
+        assert run("add", made / "model.cbm")[0] == 0
+    shown = run("compare", FIRST, "early", "--rows", rows)[1]
+    assert "learnt from rows up to" not in shown
+    shown = run("compare", FIRST, "late", "--rows", rows)[1]
+    assert "late learnt from rows up to 2021-03-01 06:00:00" in shown
+
+
+@pytest.mark.slow
 def test_each_refusal_says_what_lifts_it(run: Run, registry: Registry) -> None:
     status, _, errors = run("promote", SECOND, "--max-slowdown", "0")
     assert status == 1

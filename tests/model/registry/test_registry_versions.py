@@ -102,6 +102,8 @@ def test_an_alias_version_is_not_removed_and_a_removed_name_is_not_used_again(
             registry.remove(version, who="b")
     with pytest.raises(Refused, match=stating("no version", "v9")):
         registry.remove("v9", who="b")
+    with pytest.raises(Refused, match="live is an alias, of v"):
+        registry.remove("live", who="b")
     registry.remove("v4", who="b", note="a trial")
     assert _names(registry) == ["v1", "v2", "v3"]
     assert registry.aliases() == before == Aliases("v2", "v3", "v1", 3)
@@ -214,6 +216,19 @@ def test_a_version_goes_out_with_its_report_and_comes_in_again(run: Run, tmp_pat
     assert run("show", "previous")[0] == 1
     assert run("remove", "v2", "--note", "twice")[0] == 0
     assert [v["version"] for v in json.loads(run("list", "--json")[1])["versions"]] == ["v1"]
+
+
+@pytest.mark.slow
+def test_where_a_model_came_from_is_kept_on_its_way_out_and_in(run: Run, tmp_path: Path) -> None:
+    path = _trained(tmp_path / "out", DIGEST)
+    manifest = json.loads(path.with_name("manifest.json").read_bytes())
+    source = "mlflow:models:/regno/3 on http://mlflow:5000"
+    path.with_name("manifest.json").write_text(json.dumps({**manifest, "source": source}))
+    assert run("add", path, "--version", "v1")[0] == 0
+    assert run("export", "v1", tmp_path / "exported")[0] == 0
+    assert run("add", tmp_path / "exported" / "model.cbm", "--version", "v2")[0] == 0
+    for version in ("v1", "v2"):
+        assert json.loads(run("show", version, "--json")[1])["source"] == source
 
 
 def test_another_models_report_is_not_taken(tmp_path: Path) -> None:

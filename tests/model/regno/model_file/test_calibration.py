@@ -17,6 +17,7 @@ from model.errors import DataRefused
 from model.regno import RegnoScorer
 from model.regno.columns.table import columns_of
 from model.regno.evaluation import metrics
+from model.regno.evaluation import report as evaluation_report
 from model.regno.frames import FrameScorer
 from model.regno.model_file.calibration import Calibration, Isotonic, Platt
 from model.regno.model_file.catboost_file import BinaryModel
@@ -151,6 +152,15 @@ def test_the_report_measures_before_and_after_on_the_held_out_rows(
     after = metrics.measures(labels, calibration.apply(before))
     assert result["model"] == pytest.approx(after)
     assert "this model, uncalibrated" in (trained / method / "REPORT.md").read_text("utf-8")
+
+
+def test_a_calibration_that_makes_held_out_rows_worse_is_warned_of() -> None:
+    better, worse = {"log_loss": 0.4108}, {"log_loss": 0.4364}
+    (line,) = evaluation_report.of_calibration("isotonic", worse, better)
+    assert "isotonic" in line
+    assert {"0.4364", "0.4108;"} <= set(line.split())
+    assert evaluation_report.of_calibration("isotonic", better, worse) == []
+    assert evaluation_report.of_calibration(None, worse, better) == []
 
 
 def test_the_calibration_is_that_of_the_validation_rows(
