@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from model.registry import Registry
+from model.regno import RegnoScorer
 from model.regno.evaluation import metrics
 from model.regno.evaluation.bootstrap import differences
+from model.regno.evaluation.comparison import learnt_until
 from tests.support.labelled import labelled, scores, write
 from tests.support.messages import mentions, states
 from tests.support.registry import Run, runner
@@ -88,22 +90,18 @@ def test_a_version_that_labels_show_to_be_worse_is_lifted_by_force_only(
 
 
 @pytest.mark.slow
-def test_rows_that_a_version_may_have_learnt_from_are_named(
-    run: Run, registry: Registry, rows: Path, tmp_path: Path
+def test_a_version_that_may_have_learnt_from_the_rows_is_named(
+    run: Run, rows: Path, tmp_path: Path
 ) -> None:
-    """Rows of March 2021; the bundled model does not say up to when it learnt."""
-    made = tmp_path / "trained"
-    made.mkdir()
-    (made / "model.cbm").write_bytes(registry.fetch(SECOND).read_bytes())
-    manifest = json.loads((registry.fetch(SECOND).parent / "manifest.json").read_bytes())
-    for version, last in (("early", "2021-03-01 05:59:59"), ("late", "2021-03-01 06:00:00")):
-        given = {**manifest, "version": version, "file": "model.cbm", "training": {"last": last}}
-        (made / "manifest.json").write_text(json.dumps(given))
-        assert run("add", made / "model.cbm")[0] == 0
-    shown = run("compare", FIRST, "early", "--rows", rows)[1]
-    assert "learnt from rows up to" not in shown
-    shown = run("compare", FIRST, "late", "--rows", rows)[1]
-    assert "late learnt from rows up to 2021-03-01 06:00:00" in shown
+    """The first row is of this second; the other version does not say up to when it learnt."""
+    last = "2021-03-01 06:00:00"
+    registry = registry_of_twins(tmp_path, training={"last": last})
+    shown = run("compare", FIRST, SECOND, "--rows", rows)[1]
+    (line,) = [line for line in shown.splitlines() if "learnt from" in line]
+    assert mentions(line, SECOND, last)
+    scorer = RegnoScorer.load(registry.fetch(SECOND))
+    assert learnt_until(scorer, "2021-03-01T06:00:00") == last
+    assert learnt_until(scorer, "2021-03-01T06:00:01") == ""
 
 
 @pytest.mark.slow

@@ -216,8 +216,8 @@ def test_a_part_too_small_is_refused(tmp_path: Path, capsys: Captured) -> None:
         (None, 66, ("rows.csv: ", "No such file")),
         (b"", 65, ("refused", "empty")),
         (b"a,b\n1,2\n", 65, ("header lacks", "regno_recognize")),
-        (HEADER, 65, ("header lacks label\n",)),
-        (HEADER.replace(b"\n", b",id,truth\n"), 65, ("lacks label", "has id, truth\n")),
+        (HEADER, 65, ("header lacks label",)),
+        (HEADER.replace(b"\n", b",id,truth\n"), 65, ("lacks label", "it also has id, truth")),
         (HEADER.replace(b"\n", b",label,label\n"), 65, ("header", "twice: label")),
     ],
 )
