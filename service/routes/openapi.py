@@ -6,9 +6,8 @@ from typing import Any, Final
 from model import catalog
 from model.scorer import Model
 from service.routes import openapi_model
+from service.routes.openapi_parts import JSON, REF, Part, errors, ok, ref
 
-_REF: Final = "#/components/schemas/{name}"
-_JSON: Final = "application/json"
 _EXAMPLE: Final = {
     "regno_recognize": "А939НО196",
     "afts_regno_ai": "А939НО190",
@@ -35,7 +34,7 @@ _DETAIL: Final = {
 }
 
 
-def document(explain_rows: int, others: Sequence[Model] = ()) -> dict[str, Any]:
+def document(explain_rows: int, others: Sequence[Model] = ()) -> Part:
     """The whole document, OpenAPI 3.1; so many rows may be explained at once.
 
     `others` are the models that are served in addition to the default one.
@@ -49,25 +48,9 @@ def document(explain_rows: int, others: Sequence[Model] = ()) -> dict[str, Any]:
             "description": "A camera and a neural network read the same number plate "
             "differently. POST /reg/ says how probably the network is right.",
         },
-        "paths": {
-            _path(default): {"post": _score()},
-            f"{_path(default)}explain": {"post": _explain()},
-            **{path: operation for model in others for path, operation in _paths_of(model)},
-            **openapi_model.paths(_REF, _ok, _errors, [default.name, *(m.name for m in others)]),
-            "/": {"get": _get("Address and key are right", "home", secured=True)},
-            "/healthz": {"get": _get("This worker answers", "healthz")},
-            "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
-        },
+        "paths": _paths(default, others),
         "components": {
-            "schemas": _for_generators(
-                {
-                    **default.schemas(_REF),
-                    **{name: kind for m in others for name, kind in _schemas_of(m).items()},
-                    **openapi_model.schemas(_REF, default),
-                    **_requests(explain_rows),
-                    **_replies(),
-                }
-            ),
+            "schemas": _for_generators(_schemas(default, others, explain_rows)),
             "headers": _headers(),
             "responses": _error_responses(),
             "securitySchemes": {
@@ -77,15 +60,37 @@ def document(explain_rows: int, others: Sequence[Model] = ()) -> dict[str, Any]:
     }
 
 
-def _score() -> dict[str, Any]:
+def _paths(default: Model, others: Sequence[Model]) -> Part:
+    return {
+        _path(default): {"post": _score()},
+        f"{_path(default)}explain": {"post": _explain()},
+        **{path: operation for model in others for path, operation in _paths_of(model)},
+        **openapi_model.paths([default.name, *(model.name for model in others)]),
+        "/": {"get": _get("Address and key are right", "home", secured=True)},
+        "/healthz": {"get": _get("This worker answers", "healthz")},
+        "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
+    }
+
+
+def _schemas(default: Model, others: Sequence[Model], explain_rows: int) -> Part:
+    return {
+        **default.schemas(REF),
+        **{name: kind for model in others for name, kind in _schemas_of(model).items()},
+        **openapi_model.schemas(default),
+        **_requests(explain_rows),
+        **_replies(),
+    }
+
+
+def _score() -> Part:
     text = "One score, or a list in the order of the rows"
     return {
         "operationId": "post_reg",
         "summary": "Score one reading, or an array of them",
         **_asked("ScoreRequest", _DETAIL),
         "responses": {
-            "200": _ok("ScoreReply", text, "Server-Timing", "X-Score-Warnings"),
-            **_errors("400", "401", "408", "413", "415", "429", "500"),
+            "200": ok("ScoreReply", text, "Server-Timing", "X-Score-Warnings"),
+            **errors("400", "401", "408", "413", "415", "429", "500"),
         },
     }
 
@@ -94,7 +99,7 @@ def _path(model: Model) -> str:
     return catalog.entry(model.name).path
 
 
-def _paths_of(model: Model) -> Iterator[tuple[str, dict[str, Any]]]:
+def _paths_of(model: Model) -> Iterator[tuple[str, Part]]:
     """The addresses of a model other than the default one, with their operations."""
     path, name = _path(model), model.name
     yield (
@@ -109,14 +114,12 @@ def _paths_of(model: Model) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}explain", operation
 
 
-def _of_model(
-    model: Model, operation: dict[str, Any], kind: str, identifier: str, summary: str
-) -> dict[str, Any]:
+def _of_model(model: Model, operation: Part, kind: str, identifier: str, summary: str) -> Part:
     """The default model's operation as that of another one."""
     named = f"{_prefix(model)}{kind}"
-    content = {_JSON: {"schema": _ref(f"{named}Request")}}
-    replied = {**operation["responses"]["200"]["content"][_JSON], "schema": _ref(f"{named}Reply")}
-    operation["responses"]["200"]["content"] = {_JSON: replied}
+    content = {JSON: {"schema": ref(f"{named}Request")}}
+    replied = {**operation["responses"]["200"]["content"][JSON], "schema": ref(f"{named}Reply")}
+    operation["responses"]["200"]["content"] = {JSON: replied}
     return {
         "post": {
             **operation,
@@ -127,11 +130,11 @@ def _of_model(
     }
 
 
-def _schemas_of(model: Model) -> dict[str, Any]:
+def _schemas_of(model: Model) -> Part:
     """The schemas of a model other than the default one, each with its name as a prefix."""
     prefix = _prefix(model)
-    request = _ref(f"{prefix}{model.request.__name__}")
-    schemas = model.schemas(_REF.format(name=f"{prefix}{{name}}"))
+    request = ref(f"{prefix}{model.request.__name__}")
+    schemas = model.schemas(REF.format(name=f"{prefix}{{name}}"))
     made = {f"{prefix}{name}": schema for name, schema in schemas.items()}
     kinds = (
         ("Score", "ScoredRow", "Rows", model.score),
@@ -139,9 +142,9 @@ def _schemas_of(model: Model) -> dict[str, Any]:
     )
     for kind, row, rows, replied in kinds:
         if replied:
-            one = _ref(f"{prefix}{replied.__name__}")
-            made[f"{prefix}{row}"] = {"anyOf": [one, _ref("RowError")]}
-            made[f"{prefix}{kind}Request"] = {"anyOf": [request, _ref(rows)]}
+            one = ref(f"{prefix}{replied.__name__}")
+            made[f"{prefix}{row}"] = {"anyOf": [one, ref("RowError")]}
+            made[f"{prefix}{kind}Request"] = {"anyOf": [request, ref(rows)]}
             made[f"{prefix}{kind}Reply"] = _one_or_many([one], f"{prefix}{row}")
     return made
 
@@ -150,7 +153,7 @@ def _prefix(model: Model) -> str:
     return model.name.title()
 
 
-def _explain() -> dict[str, Any]:
+def _explain() -> Part:
     text = "One explanation, or a list in the order of the rows"
     return {
         "operationId": "post_explain",
@@ -159,13 +162,13 @@ def _explain() -> dict[str, Any]:
         "milliseconds a row, and is refused with 429 while anybody waits for a score.",
         **_asked("ExplanationRequest"),
         "responses": {
-            "200": _ok("ExplanationReply", text, "X-Score-Warnings"),
-            **_errors("400", "401", "408", "413", "415", "429", "500", "501", "503"),
+            "200": ok("ExplanationReply", text, "X-Score-Warnings"),
+            **errors("400", "401", "408", "413", "415", "429", "500", "501", "503"),
         },
     }
 
 
-def _asked(schema: str, *parameters: dict[str, Any]) -> dict[str, Any]:
+def _asked(schema: str, *parameters: Part) -> Part:
     """What requests with readings have in common."""
     return {
         "security": [{"key": []}],
@@ -182,8 +185,8 @@ def _asked(schema: str, *parameters: dict[str, Any]) -> dict[str, Any]:
         "requestBody": {
             "required": True,
             "content": {
-                _JSON: {
-                    "schema": _ref(schema),
+                JSON: {
+                    "schema": ref(schema),
                     "examples": {"one": {"value": _EXAMPLE}, "many": {"value": [_EXAMPLE]}},
                 }
             },
@@ -191,38 +194,19 @@ def _asked(schema: str, *parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _get(
-    summary: str, name: str, *, secured: bool = False, extra: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {
+def _get(summary: str, name: str, *, secured: bool = False, extra: tuple[str, ...] = ()) -> Part:
+    operation: Part = {
         "operationId": name,
         "summary": summary,
-        "responses": {"200": _ok("TextReply", summary), **_errors(*extra)},
+        "responses": {"200": ok("TextReply", summary), **errors(*extra)},
     }
     if secured:
         operation["security"] = [{"key": []}]
-        operation["responses"].update(_errors("401", "429"))
+        operation["responses"].update(errors("401", "429"))
     return operation
 
 
-def _ok(schema: str, description: str, *headers: str) -> dict[str, Any]:
-    names = ("X-Request-Id", "X-Model-Version", *headers)
-    return {
-        "description": description,
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
-        "content": {_JSON: {"schema": _ref(schema)}},
-    }
-
-
-def _errors(*statuses: str) -> dict[str, Any]:
-    return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": _REF.format(name=name)}
-
-
-def _requests(explain_rows: int) -> dict[str, Any]:
+def _requests(explain_rows: int) -> Part:
     """The bodies of requests with readings, by name: a generator makes a type of each."""
     rows = {
         "type": "array",
@@ -232,36 +216,36 @@ def _requests(explain_rows: int) -> dict[str, Any]:
     return {
         "Rows": rows,
         "FewRows": {**rows, "maxItems": explain_rows},
-        "ScoreRequest": {"anyOf": [_ref("Reading"), _ref("Rows")]},
-        "ExplanationRequest": {"anyOf": [_ref("Reading"), _ref("FewRows")]},
+        "ScoreRequest": {"anyOf": [ref("Reading"), ref("Rows")]},
+        "ExplanationRequest": {"anyOf": [ref("Reading"), ref("FewRows")]},
     }
 
 
-def _replies() -> dict[str, Any]:
+def _replies() -> Part:
     """The bodies of replies, by name, and what rows are in them."""
     # The detail first: it is a score too.
-    scored, explained = [_ref("Detail"), _ref("Score")], [_ref("Explanation")]
+    scored, explained = [ref("Detail"), ref("Score")], [ref("Explanation")]
     error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
     return {
         "RowError": {**error, "additionalProperties": False},
-        "ScoredRow": {"anyOf": [*scored, _ref("RowError")]},
-        "ExplainedRow": {"anyOf": [*explained, _ref("RowError")]},
+        "ScoredRow": {"anyOf": [*scored, ref("RowError")]},
+        "ExplainedRow": {"anyOf": [*explained, ref("RowError")]},
         "ScoreReply": _one_or_many(scored, "ScoredRow"),
         "ExplanationReply": _one_or_many(explained, "ExplainedRow"),
-        "StateReply": _envelope(_ref("State"), "ok"),
-        "VersionsReply": _envelope(_ref("Versions"), "ok"),
-        "HistoryReply": _envelope({"type": "array", "items": _ref("Change")}, "ok"),
-        "OutcomeReply": _envelope(_ref("Outcome"), "ok"),
+        "StateReply": _envelope(ref("State"), "ok"),
+        "VersionsReply": _envelope(ref("Versions"), "ok"),
+        "HistoryReply": _envelope({"type": "array", "items": ref("Change")}, "ok"),
+        "OutcomeReply": _envelope(ref("Outcome"), "ok"),
         "TextReply": _envelope({"type": "string"}, "ok"),
         "ErrorReply": _envelope({"type": "string"}, "fail"),
     }
 
 
-def _one_or_many(one: list[dict[str, Any]], row: str) -> dict[str, Any]:
-    return _envelope({"anyOf": [*one, {"type": "array", "items": _ref(row)}]}, "ok", "partial")
+def _one_or_many(one: list[Part], row: str) -> Part:
+    return _envelope({"anyOf": [*one, {"type": "array", "items": ref(row)}]}, "ok", "partial")
 
 
-def _envelope(body: dict[str, Any], *statuses: str) -> dict[str, Any]:
+def _envelope(body: Part, *statuses: str) -> Part:
     return {
         "type": "object",
         "properties": {"body": body, "status": {"enum": list(statuses)}},
@@ -290,7 +274,7 @@ def _for_generators(node: Any) -> Any:
     return made
 
 
-def _headers() -> dict[str, Any]:
+def _headers() -> Part:
     described = {
         "X-Request-Id": "The caller's id of the request if its key is good, else a new one",
         "X-Model-Version": "Version of the model that serves",
@@ -306,7 +290,7 @@ def _headers() -> dict[str, Any]:
     }
 
 
-def _error_responses() -> dict[str, Any]:
+def _error_responses() -> Part:
     described = {
         "400": "Not JSON, or a field is missing, of the wrong type, out of range or held back by a "
         "guard",
@@ -316,12 +300,15 @@ def _error_responses() -> dict[str, Any]:
         "409": "It can't be done: no such version, a model that can't be served or differs too "
         "much, or no registry is followed",
         "413": "The body is too long, or the array has too many rows",
+        "414": "The target is longer than 4096 bytes",
         "415": "The body is not declared as JSON in UTF-8, or is in another encoding",
+        "417": "Expect holds something else than 100-continue",
         "429": "Too much to do, or too many wrong keys from this address; Retry-After says in how "
         "many seconds to come again",
+        "431": "The head is too large, or has too many fields",
         "500": "An internal error; the text holds the request id",
         "501": "The scores of the model that serves can't be explained; GET /model says why",
         "503": "Not ready, the registry can't be reached, or the machine has no process left",
     }
-    content = {_JSON: {"schema": _ref("ErrorReply")}}
+    content = {JSON: {"schema": ref("ErrorReply")}}
     return {status: {"description": text, "content": content} for status, text in described.items()}
