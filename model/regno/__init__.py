@@ -22,7 +22,7 @@ from model.regno.model import MODEL
 from model.regno.pick import pick_regno
 from model.regno.request import FIELDS, Reading
 from model.regno.review.decision import DECISIONS, Costs, Decision, ThresholdChoice, Thresholds
-from model.regno.review.detail import Detail, Detailer
+from model.regno.review.detail import Detail
 from model.regno.review.guards import Checked, Guards
 from model.regno.schema import components
 from model.regno.score import Score
@@ -43,7 +43,6 @@ __all__ = [
     "Costs",
     "Decision",
     "Detail",
-    "Detailer",
     "Explainer",
     "Explanation",
     "FrameScorer",

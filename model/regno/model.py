@@ -14,8 +14,7 @@ from model.regno.features import CALENDAR
 from model.regno.model_file.manifest import Manifest
 from model.regno.request import Reading
 from model.regno.review.decision import Costs, ThresholdChoice, Thresholds
-from model.regno.review.detail import Detail, Detailer
-from model.regno.review.guards import Guards, Policy
+from model.regno.review.detail import Detail, Reviewer
 from model.regno.schema import components
 from model.regno.score import Score
 from model.regno.scorer import RegnoScorer
@@ -28,18 +27,6 @@ if TYPE_CHECKING:
     from model.regno.drift.counter import Variable
     from model.tables.cells import Cells
     from model.tables.format import Options
-
-
-class Reviewer(Guards):
-    """Guards readings, and makes details of their scores."""
-
-    def __init__(self, policies: Mapping[str, Policy], thresholds: ThresholdChoice) -> None:
-        super().__init__(policies)
-        self._detailer = Detailer(thresholds, self)
-
-    def detail(self, scorer: RegnoScorer, reading: Reading, score: Score) -> Detail:
-        """A score with its decision, margin, warnings and version."""
-        return self._detailer.of(scorer, reading, score)
 
 
 class RegnoModel(Model):

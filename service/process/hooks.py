@@ -70,13 +70,13 @@ def post_worker_init(worker: "ScoringWorker") -> None:
 
     settings, parts = runtime().settings, _parts()
     metrics = parts.metrics
-    contained.start(metrics.count_failure)
-    reports.start(settings, metrics.count_report)
+    contained.start(metrics.background.failure)
+    reports.start(settings, metrics.background.report)
     traces.start(settings, parts.holds_secret)
     bound = [listener.getsockname() for listener in worker.sockets]
     parts.keys.revoke_example_key_if_exposed(startup.public(bound, settings))
     for served in parts.served:
-        counted = metrics.of(served.model.name).scoring
+        counted = metrics.of(served.model.name).rollout
         try:
             served.slot.warm_up()
         except ModelRefused:
@@ -118,12 +118,12 @@ def _publish(
 
 def _reload_keys(parts: "Parts") -> None:
     if result := parts.keys.reload_if_changed():
-        parts.metrics.count_keys_reload(result)
+        parts.metrics.background.keys_reload(result)
 
 
 def _write_log(parts: "Parts", logger: "ServerLogger") -> None:
     if dropped := logger.tick():
-        parts.metrics.count_dropped_lines(dropped)
+        parts.metrics.background.dropped_lines(dropped)
 
 
 def worker_exit(_server: "Master", worker: "ScoringWorker") -> None:

@@ -42,7 +42,7 @@ def _default_scorer(settings: Settings, metrics: "Metrics") -> Any:
     Raises SettingsError.
     """
     if settings.registry:
-        return initial_scorer(settings, catalog.DEFAULT, lambda: metrics.scoring.loaded("refused"))
+        return initial_scorer(settings, catalog.DEFAULT, lambda: metrics.rollout.loaded("refused"))
     entry = catalog.entry(catalog.DEFAULT)
     path = Path(settings.model) if settings.model else entry.bundled
     try:
@@ -66,7 +66,7 @@ def _others(settings: Settings, metrics: "Metrics", admission: Admission) -> Ite
             if not has_live(settings, name):
                 log.warning("%s is not served: the registry names no live version of it", name)
                 continue
-            loaded = metrics.of(name).scoring.loaded
+            loaded = metrics.of(name).rollout.loaded
             scorer = initial_scorer(settings, name, partial(loaded, "refused"))
         elif entry.bundled:
             scorer = model.load(entry.bundled)

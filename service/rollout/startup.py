@@ -150,7 +150,7 @@ def _started(parts: "Shared", served: Served, number: int) -> Callable[[], None]
         follower = _follower(parts, served, number)
         follower.catch_up()
     except (RegistryError, ModelRefused):
-        metrics.scoring.loaded("refused")
+        metrics.rollout.loaded("refused")
         raise
     return follower.start
 

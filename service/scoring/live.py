@@ -57,7 +57,7 @@ class Slot:
     ) -> None:
         """`recent` is how many requests are kept at most; `capture` writes some to files."""
         self._metrics = metrics
-        self._of_model = metrics.of(scorer.name)
+        self._rollout = metrics.of(scorer.name).rollout
         self._admission = admission
         self._worker = ""
         self._former: Live | None = None
@@ -80,15 +80,15 @@ class Slot:
     def bind_worker(self, worker: str) -> None:
         """Show in the metrics which worker this is, and what it serves."""
         self._worker = worker
-        self._of_model.scoring.live(self.current.version, worker, serves=True)
+        self._rollout.live(self.current.version, worker, serves=True)
 
     def change(self, live: Live) -> None:
         """Serve another: one reference, changed at once. Requests in flight end with the former."""
         self._former, self.current = self.current, live
         self._former.predictions.retire()
         live.predictions.activate()
-        self._of_model.scoring.live(self._former.version, self._worker, serves=False)
-        self._of_model.scoring.live(live.version, self._worker, serves=True)
+        self._rollout.live(self._former.version, self._worker, serves=False)
+        self._rollout.live(live.version, self._worker, serves=True)
 
     @property
     def served(self) -> list[Live]:

@@ -1,6 +1,6 @@
 """The detail of a score: which reading to take, with what margin, and what makes it doubtful."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from model.regno.doubts.finder import (
 from model.regno.features import field_of
 from model.regno.request import Reading
 from model.regno.review.decision import Decision, ThresholdChoice
-from model.regno.review.guards import Guards
+from model.regno.review.guards import Guards, Policy
 from model.regno.review.spelling import nearest
 from model.regno.score import Score
 from model.regno.scorer import RegnoScorer
@@ -103,15 +103,16 @@ class Detail(Score):
     model: str
 
 
-class Detailer:
-    """Makes details of scores, by thresholds and by the guards that the rows went through."""
+class Reviewer(Guards):
+    """Guards readings, and makes details of the scores that they got."""
 
-    def __init__(self, thresholds: ThresholdChoice, guards: Guards) -> None:
+    def __init__(self, policies: Mapping[str, Policy], thresholds: ThresholdChoice) -> None:
+        """`policies` are those of warnings by their names."""
+        super().__init__(policies)
         self._thresholds = thresholds
-        self._guards = guards
 
-    def of(self, scorer: RegnoScorer, reading: Reading, score: Score) -> Detail:
-        """The detail of the score that a reading, as it was sent, got."""
+    def detail(self, scorer: RegnoScorer, reading: Reading, score: Score) -> Detail:
+        """The score of a reading, as it was sent, with decision, margin, warnings and version."""
         positive, thresholds = score.positive, self._thresholds.of(scorer.manifest)
         return Detail(
             score.negative,
@@ -124,8 +125,8 @@ class Detailer:
 
     def _doubts(self, scorer: RegnoScorer, reading: Reading) -> Iterator[Doubt]:
         row = scorer.row(reading)
-        sent = self._guards.warnings(scorer, reading, row)
-        left = self._guards.settle(scorer, reading, row, sent).warnings if sent else ()
+        sent = self.warnings(scorer, reading, row)
+        left = self.settle(scorer, reading, row, sent).warnings if sent else ()
         for warning in dict.fromkeys((*sent, *left)):
             kind, about = parts(warning)
             yield _DOUBTS[kind](_Case(scorer, reading, about, warning not in left))

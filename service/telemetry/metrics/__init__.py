@@ -10,9 +10,10 @@ What is written when:
 - stages, batches, drift, in flight, processes: each second, and when a worker ends.
 A worker that is killed outright loses what it had not written.
 
-http: requests; scoring: rows, stages, models; predictions: inputs, scores, decisions, drift;
-shadow: the shadow model's differences; rollout: changes of the model; process: the processes;
-multiprocess: the files; page: GET /metrics. `Metrics` holds the series.
+http: requests; scoring: rows, stages, batches; predictions and drift: inputs, scores, decisions;
+shadow: the shadow model's differences; rollout: the model that serves, and its changes; capture:
+captured rows; models: the catalog's other models; process: the processes; background: what a worker
+does in addition to requests; multiprocess: the files. `Metrics` holds the series.
 May import: prometheus_client, `service.config`, `runtime`, `overload`, public names of `model`.
 Never: flask, a scorer, what is counted.
 """

@@ -1,12 +1,13 @@
 """All series of this server, in a registry of their own."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from model import catalog
 from model.scorer import Decisions, Model, Scorer
+from service.telemetry.metrics.background import BackgroundMetrics
 from service.telemetry.metrics.capture import CaptureMetrics
 from service.telemetry.metrics.http import HttpMetrics
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
@@ -16,12 +17,6 @@ from service.telemetry.metrics.rollout import RolloutMetrics
 from service.telemetry.metrics.scoring import ScoringMetrics
 from service.telemetry.metrics.shadow import ShadowMetrics
 from service.telemetry.metrics.uncounted import uncounted
-
-# What a worker does each second, and at its end.
-PARTS: Final = (
-    *("heartbeat", "master", "connections", "keys", "requests", "stages", "process", "files"),
-    *("drift", "capture", "log", "reports", "traces"),
-)
 
 
 class Metrics:
@@ -49,39 +44,13 @@ class Metrics:
         )
         fields = model.request.__struct_fields__
         self.scoring = ScoringMetrics(self.registry, fields) if kept else uncounted(ScoringMetrics)
-        self.rollout = RolloutMetrics(self.registry, self.scoring)
+        self.rollout = RolloutMetrics(self.registry)
         self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
         self.process = ProcessMetrics(self.registry)
+        self.background = BackgroundMetrics(self.registry)
         self.capture = CaptureMetrics(self.registry)
         self._catalog = CatalogMetrics(self.registry)
         self._predictions = PredictionMetrics(self.registry, decisions)
-        reports = Counter(
-            "scoring_error_reports",
-            "Reports of errors: accepted by Sentry, or dropped here or on the way.",
-            ("result",),
-            registry=self.registry,
-        )
-        self._error_reports = {result: reports.labels(result) for result in ("sent", "dropped")}
-        reloads = Counter(
-            "scoring_keys_reloads",
-            "Checks of the keys file that loaded new keys, or refused an unusable file.",
-            ("result",),
-            registry=self.registry,
-        )
-        self._keys_reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
-        self._dropped_lines = Counter(
-            "scoring_log_lines_dropped",
-            "Lines of the log that were dropped since their reader stood still.",
-            registry=self.registry,
-        )
-        self._failures = Counter(
-            "scoring_background_failures",
-            "Failures in a worker's background work, by its part; the worker goes on.",
-            ("part",),
-            registry=self.registry,
-        )
-        for part in PARTS:
-            self._failures.labels(part)
 
     def of(self, model: str) -> "Metrics | ModelMetrics":
         """What counts for a model, by its name: these series if it is the default one."""
@@ -95,19 +64,3 @@ class Metrics:
             if self._kept
             else uncounted(ModelPredictions)
         )
-
-    def count_report(self, result: str) -> None:
-        """Count one report of an error, `sent` or `dropped`."""
-        self._error_reports[result].inc()
-
-    def count_keys_reload(self, result: str) -> None:
-        """Count a check of the keys file by its result, `loaded` or `refused`."""
-        self._keys_reloads[result].inc()
-
-    def count_failure(self, part: str) -> None:
-        """Count a failure in a part of the background work."""
-        self._failures.labels(part).inc()
-
-    def count_dropped_lines(self, lines: int) -> None:
-        """Count lines of the log that were dropped."""
-        self._dropped_lines.inc(lines)

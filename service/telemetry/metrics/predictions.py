@@ -1,4 +1,4 @@
-"""Prediction metrics: scores, decisions, warnings and drift."""
+"""Prediction metrics: scores, decisions and warnings; drift by `DriftMetrics`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -6,6 +6,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model.scorer import Decisions, Request, Row, Score, Scorer
+from service.telemetry.metrics.drift import DriftMetrics, ModelDrift
 from service.telemetry.metrics.histogram import BulkHistogram
 
 BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -16,8 +17,6 @@ _FORMER: Final = {
     "lookalike-letters": ("scoring_lookalike_readings", "field"),
     "normalised": ("scoring_normalised_values", "field"),
 }
-# The share of a bin that the live model's reference does not have; an accuracy that is not known.
-_NONE: Final = -1.0
 
 
 class PredictionMetrics:
@@ -62,37 +61,7 @@ class PredictionMetrics:
             kind: counter(name, f"Former name of scoring_warnings_total of the kind {kind}.", label)
             for kind, (name, label) in _FORMER.items()
         }
-        self.drift = counter(
-            "scoring_drift_rows", "Rows scored, by the bins of the reference.", "variable", "bin"
-        )
-        self.correct = counter(
-            "scoring_expected_correct_rows",
-            "Rows whose likelier reading is expected to be right, by calibrated scores: the sum of "
-            "max(p, 1 - p) of the rows of scoring_drift_rows_total.",
-            *("variable", "bin"),
-        )
-        self.accuracy = Gauge(
-            "scoring_held_out_accuracy_ratio",
-            "The share of held-out rows whose likelier reading was right, as the live model's "
-            "manifest says; -1: it is not known.",
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-        self.reference = Gauge(
-            "scoring_drift_reference_ratio",
-            "The share of each bin among the rows that the live model was measured on; -1: a "
-            "former model's bin.",
-            ("variable", "bin"),
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-        self.importance = Gauge(
-            "scoring_drift_importance_ratio",
-            "Each feature's share of the model's importance; 0 for the score itself.",
-            ("variable",),
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
+        self.drift = DriftMetrics(registry)
 
 
 class ModelPredictions:
@@ -111,36 +80,22 @@ class ModelPredictions:
         self._warnings: dict[str, list[Counter]] = {}
         for warning in scorer.warning_names:
             self._bind(warning)
-        self._drift = scorer.drift_counter()
-        self._bins = {
-            (variable.name, name): metrics.drift.labels(variable.name, name)
-            for variable in self._drift.reference
-            for name in variable.bins
-        }
-        self._correct = {
-            (variable.name, name): metrics.correct.labels(variable.name, name)
-            for variable in self._drift.reference
-            if variable.is_segment
-            for name in variable.bins
-        }
-        self._accuracy = scorer.held_out_accuracy
+        self._drift = ModelDrift(metrics.drift, scorer)
+        self._noted = self._drift.counter
 
     def activate(self) -> None:
         """Show the reference of drift and the thresholds: the model is live."""
-        self._metrics.accuracy.set(_NONE if self._accuracy is None else self._accuracy)
+        self._drift.activate()
         for decision, threshold in (self._decides.limits if self._decides else {}).items():
             self._metrics.thresholds_in_force.labels(decision).set(threshold)
-        for variable in self._drift.reference:
-            self._metrics.importance.labels(variable.name).set(variable.importance)
-            for name, share in zip(variable.bins, variable.shares, strict=True):
-                self._metrics.reference.labels(variable.name, name).set(share)
 
     def retire(self) -> None:
-        """Set the shares to -1: series can't be removed, and no share of rows is below 0."""
-        for variable in self._drift.reference:
-            self._metrics.importance.labels(variable.name).set(0)
-            for name in variable.bins:
-                self._metrics.reference.labels(variable.name, name).set(_NONE)
+        """Hide the reference of drift: the model is live no longer."""
+        self._drift.retire()
+
+    def publish(self) -> None:
+        """Write what was noted for drift."""
+        self._drift.publish()
 
     def _scored(self, groups: Iterable[str], positives: list[float]) -> None:
         """Count scores and decisions; `groups` are those of the rows."""
@@ -159,13 +114,13 @@ class ModelPredictions:
         """Count scores and decisions, and note rows for drift."""
         positives = [score.positive for score in scores]
         self._scored(self._groups_of(rows), positives)
-        self._drift.add_rows(rows, positives)
+        self._noted.add_rows(rows, positives)
 
     def table(self, requests: Sequence[Request], table: Any, scores: Sequence[Score]) -> None:
         """The same for requests that were scored as a table."""
         positives = [score.positive for score in scores]
         self._scored(map(self._group_of, requests), positives)
-        self._drift.add_table(table, positives)
+        self._noted.add_table(table, positives)
 
     def warned(self, rows: Mapping[str, int]) -> None:
         """Count rows by their warnings."""
@@ -180,10 +135,3 @@ class ModelPredictions:
             counters.append(self._metrics.former_warnings[kind].labels(field))
         self._warnings[warning] = counters
         return counters
-
-    def publish(self) -> None:
-        """Write what was noted for drift."""
-        for bin_of, count in self._drift.take().items():
-            self._bins[bin_of].inc(count)
-        for bin_of, correct in self._drift.take_correct().items():
-            self._correct[bin_of].inc(correct)

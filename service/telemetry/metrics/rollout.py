@@ -1,15 +1,21 @@
-"""Changes of the model that serves."""
+"""The model that serves, and its changes."""
 
-from prometheus_client import CollectorRegistry, Gauge
-
-from service.telemetry.metrics.scoring import ScoringMetrics
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class RolloutMetrics:
-    """The registry's state, and how well the workers of a host change over together."""
+    """Versions, the registry's state, and how well the workers of a host change over together."""
 
-    def __init__(self, registry: CollectorRegistry, scoring: ScoringMetrics) -> None:
-        self._scoring = scoring
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._live = Gauge(
+            "scoring_model_live",
+            "1 for the version that a worker serves, 0 for those it served before.",
+            ("version", "worker"),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        loads = Counter("scoring_model_loads", "Models loaded.", ("result",), registry=registry)
+        self._loads = {result: loads.labels(result) for result in ("loaded", "refused")}
         self._mixed = Gauge(
             "scoring_model_mixed_seconds",
             "How long workers of this host served different versions in the last change.",
@@ -40,7 +46,11 @@ class RolloutMetrics:
 
     def loaded(self, result: str) -> None:
         """Count a model as `loaded` or `refused`."""
-        self._scoring.loaded(result)
+        self._loads[result].inc()
+
+    def live(self, version: str, worker: str, *, serves: bool) -> None:
+        """Set whether a worker serves a version."""
+        self._live.labels(version, worker).set(int(serves))
 
     def mixed(self, seconds: float) -> None:
         """Set how long two versions served at the same time."""

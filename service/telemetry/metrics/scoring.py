@@ -1,11 +1,11 @@
-"""Rows, the stages they go through, batches, and the models that serve."""
+"""Rows, the stages they go through, and batches."""
 
 from collections.abc import Collection
 from itertools import product
 from operator import attrgetter
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
 from model import KINDS, InvalidRequest
 from service.telemetry.metrics.histogram import BulkHistogram
@@ -17,7 +17,7 @@ _BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class ScoringMetrics:
-    """Rows by their result, the time of each stage, and the models."""
+    """Rows by their result, the time of each stage, and the sizes of batches."""
 
     def __init__(self, registry: CollectorRegistry, fields: Collection[str]) -> None:
         """`fields` are those of a request."""
@@ -47,15 +47,6 @@ class ScoringMetrics:
         self._batch_rows = BulkHistogram(
             "scoring_batch_rows", "Rows predicted in one call.", buckets=_BATCHES, registry=registry
         )
-        self._live = Gauge(
-            "scoring_model_live",
-            "1 for the version that a worker serves, 0 for those it served before.",
-            ("version", "worker"),
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
-        loads = Counter("scoring_model_loads", "Models loaded.", ("result",), registry=registry)
-        self._loads = {result: loads.labels(result) for result in ("loaded", "refused")}
 
     def scored(self, rows: int) -> None:
         """Count rows that got scores."""
@@ -87,11 +78,3 @@ class ScoringMetrics:
         self._requests.inc(len(times))
         for counter, seconds in zip(self._stages, zip(*times, strict=True), strict=False):
             counter.inc(sum(seconds))
-
-    def loaded(self, result: str) -> None:
-        """Count a model as `loaded` or `refused`."""
-        self._loads[result].inc()
-
-    def live(self, version: str, worker: str, *, serves: bool) -> None:
-        """Set whether a worker serves a version."""
-        self._live.labels(version, worker).set(int(serves))

@@ -8,8 +8,6 @@ from model.regno import (
     BUNDLED,
     Costs,
     Detail,
-    Detailer,
-    Guards,
     RegnoScorer,
     Score,
     ThresholdChoice,
@@ -23,22 +21,25 @@ from model.regno.review.detail import (
     LookalikeLetters,
     OutOfRange,
     ReadingsAgree,
+    Reviewer,
     UnseenCategory,
 )
+from model.regno.review.guards import Policy
 from tests.support import toys
 from tests.support.paths import GOLDEN, lines
 
 Fields = dict[str, Any]
+Policies = dict[str, Policy]
 _THRESHOLDS = ThresholdChoice(Costs(1.0, 1.0, 0.3))
 
 
-def _detail(scorer: RegnoScorer, fields: Fields, guards: Guards | None = None) -> Detail:
-    detailer = Detailer(_THRESHOLDS, guards or Guards({}))
-    return detailer.of(scorer, from_fields(**fields), Score(0.2, 0.8))
+def _detail(scorer: RegnoScorer, fields: Fields, policies: Policies | None = None) -> Detail:
+    reviewer = Reviewer(policies or {}, _THRESHOLDS)
+    return reviewer.detail(scorer, from_fields(**fields), Score(0.2, 0.8))
 
 
-def _doubts(scorer: RegnoScorer, fields: Fields, guards: Guards | None = None) -> list[Doubt]:
-    return _detail(scorer, fields, guards).warnings
+def _doubts(scorer: RegnoScorer, fields: Fields, policies: Policies | None = None) -> list[Doubt]:
+    return _detail(scorer, fields, policies).warnings
 
 
 @pytest.fixture
@@ -85,14 +86,12 @@ def test_each_plate_with_lookalikes_is_reported(scorer: RegnoScorer, known: Fiel
 def test_a_value_that_a_guard_normalised_is_reported_as_such(
     scorer: RegnoScorer, known: Fields
 ) -> None:
-    guards = Guards(
-        {
-            "unseen-category:camera_class": "normalise",
-            "lookalike-letters:regno_recognize": "normalise",
-        }
-    )
+    policies: Policies = {
+        "unseen-category:camera_class": "normalise",
+        "lookalike-letters:regno_recognize": "normalise",
+    }
     fields = {**known, "camera_class": "стрелка", "regno_recognize": "A939HO196"}
-    assert _doubts(scorer, fields, guards) == [
+    assert _doubts(scorer, fields, policies) == [
         UnseenCategory("camera_class", "camera_class", "Стрелка", normalised=True),
         LookalikeLetters("regno_recognize", normalised=True),
     ]
@@ -178,8 +177,8 @@ def test_warnings_that_a_guard_causes_are_reported_too(known: Fields) -> None:
     scorer = RegnoScorer.load()
     assert scorer.manifest
     scorer.manifest.vocabularies["regno_template"] = ["unknown"]
-    guards = Guards({"lookalike-letters:regno_recognize": "normalise"})
-    assert _doubts(scorer, {**known, "regno_recognize": "A939HO196"}, guards) == [
+    policies: Policies = {"lookalike-letters:regno_recognize": "normalise"}
+    assert _doubts(scorer, {**known, "regno_recognize": "A939HO196"}, policies) == [
         LookalikeLetters("regno_recognize", normalised=True),
         UnseenCategory("regno_recognize", "regno_template", None, normalised=False),
     ]
