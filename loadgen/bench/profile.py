@@ -1,8 +1,8 @@
 """`python -m loadgen.bench.profile`: the microseconds of one request by stage.
 
 Starts the service, loads it, and reads its metrics before and after. Stages are wall time inside
-the service; `wait` is the time until a batch begins and until its replies are sent. The remaining
-CPU time is the framework: event loop, sockets, HTTP, admission, metrics and logs.
+the service; `wait` is the time until a batch begins and until its replies are sent. The rest of the
+CPU time is no stage's: event loop, sockets, HTTP, keys, admission, metrics and logs.
 """
 
 import argparse
@@ -81,13 +81,13 @@ def _table(before: Reading, after: Reading, cpu: float, load: wrk.Load) -> str:
     }
     own = {**spent, "predict": spent["predict"] / batch}
     waited = own.pop("wait") + spent["predict"]
-    framework = cpu / scored * 1e6 - sum(own.values())
+    rest = cpu / scored * 1e6 - sum(own.values())
     lines = [
         f"{load.requests / load.seconds:.0f} requests a second, p50 {load.p50_ms:.1f} ms",
         f"{batch:.1f} rows in a batch, {cpu / scored * 1e6:.0f} us of CPU a request",
         "",
         *(f"{stage:10} {seconds:8.1f} us" for stage, seconds in own.items()),
-        f"{'framework':10} {framework:8.1f} us   (remaining CPU)",
+        f"{'rest':10} {rest:8.1f} us   (event loop, sockets, HTTP, keys, admission, metrics, logs)",
         f"{'waiting':10} {waited:8.1f} us   (wall time from features to reply, batch included)",
     ]
     return "\n".join(lines) + "\n"

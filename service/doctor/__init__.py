@@ -1,4 +1,4 @@
-"""`python -m service.doctor`: checks the machine and the settings for known traps.
+"""`python -m service.doctor`: checks the machine and the settings for known faults.
 
 A check is a function that yields findings and may raise: what it can't read is reported as
 unknown. Checks change nothing, and no finding holds a key, a token or a DSN.

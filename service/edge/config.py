@@ -1,4 +1,4 @@
-"""The template, filled with settings."""
+"""nginx's configuration: the template, filled with settings."""
 
 import re
 from pathlib import Path

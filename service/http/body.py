@@ -1,11 +1,13 @@
 """Checks of a request's body: JSON in UTF-8, within its size limit. They raise Refused."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from model import is_array
 from service.http.errors import Refused
 from service.telemetry.record import record_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _JSON: Final = frozenset(("application/json", "text/json"))
 _UTF8: Final = frozenset(("utf-8", "utf8", "utf_8", "us-ascii", "ascii"))
@@ -25,7 +27,7 @@ def check_size(body: bytes, single_limit: int, array_limit: int) -> None:
         raise too_long(array_limit if is_array(body) else single_limit)
 
 
-def read(environ: Mapping[str, Any], single_limit: int, array_limit: int) -> bytes:
+def read(environ: "WSGIEnvironment", single_limit: int, array_limit: int) -> bytes:
     """The whole body of a WSGI request. Raises Refused: 415, 413."""
     encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").encode("latin-1")
     check_kind(environ.get("CONTENT_TYPE", "").encode("latin-1"), encoding)

@@ -1,11 +1,13 @@
 """How long a caller waits: `X-Request-Timeout-Ms`, counted from `X-Request-Start` if given."""
 
-from collections.abc import Mapping
 from time import perf_counter, time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from service.http.errors import Refused
 from service.telemetry.record import BEGAN
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _LONGEST_MS: Final = 600_000
 _DIGITS: Final = 7
@@ -36,7 +38,7 @@ def left_of(timeout: str, start: str, age: float) -> float:
     return timeout_of(timeout) - age
 
 
-def left_in(environ: Mapping[str, Any]) -> float | None:
+def left_in(environ: "WSGIEnvironment") -> float | None:
     """The same of a WSGI request; None if it states no timeout."""
     timeout = environ.get("HTTP_X_REQUEST_TIMEOUT_MS")
     if timeout is None:

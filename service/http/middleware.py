@@ -5,14 +5,19 @@ The server of this project does all that itself before and after it calls the ap
 
 from collections.abc import Callable, Collection, Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from service.http.request_ids import new_id
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import ENVIRON_KEY, Record, method_of, route_of
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Headers: TypeAlias = list[tuple[str, str]]
+# What WSGI has for writing in pieces.
+Written: TypeAlias = Callable[[bytes], object]
 
 
 class RequestMiddleware:
@@ -39,11 +44,13 @@ class RequestMiddleware:
         record = environ[ENVIRON_KEY] = Record(new_id(), method_of(environ["REQUEST_METHOD"]))
         record.status = 500
 
-        def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        def start_response(
+            status: str, headers: Headers, exc_info: "OptExcInfo | None" = None, /
+        ) -> Written:
             record.status = int(status[:3])
             headers.append(("X-Request-Id", record.replied_id))
             headers.append(("X-Model-Version", record.model_version or self._version()))
-            return start(status, headers, *exc_info)
+            return start(status, headers, exc_info)
 
         try:
             return self._app(environ, self._noting_route(environ, start_response))
@@ -51,11 +58,13 @@ class RequestMiddleware:
             record.seconds = perf_counter() - began
             self._http.observe([record])
 
-    def _noting_route(self, environ: "WSGIEnvironment", start: Any) -> Any:
+    def _noting_route(self, environ: "WSGIEnvironment", start: "StartResponse") -> "StartResponse":
         record: Record = environ[ENVIRON_KEY]
 
-        def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        def start_response(
+            status: str, headers: Headers, exc_info: "OptExcInfo | None" = None, /
+        ) -> Written:
             record.route = record.route or route_of(environ, self._routes)
-            return start(status, headers, *exc_info)
+            return start(status, headers, exc_info)
 
         return start_response

@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 from time import monotonic
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from gunicorn import util
+from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
@@ -24,6 +25,9 @@ from service.process.restarts import Restarts
 from service.runtime import runtime
 from service.telemetry.failures import contained, described, hide_texts
 from service.telemetry.metrics import multiprocess
+
+if TYPE_CHECKING:
+    from service.server.worker import ScoringWorker
 
 # How long the master sleeps at most: usually, and while new workers of a reload are booting.
 _SLEEP_SECONDS: Final = 1.0
@@ -41,7 +45,7 @@ log = logging.getLogger("scoring")
 class Master(Arbiter):  # type: ignore[misc]
     """Keeps the configured number of workers running."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: BaseApplication) -> None:
         self._restarts = Restarts()
         # A reload replaces the workers up to this age.
         self._outdated_age = 0
@@ -51,7 +55,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self._scoreboard = runtime().scoreboard
         super().__init__(app)
 
-    def setup(self, app: Any) -> None:
+    def setup(self, app: BaseApplication) -> None:
         """Load the app. Ends the process, with the reason, where there is too little memory."""
         with ulimits.naming_lack_of_memory():
             super().setup(app)
@@ -92,13 +96,14 @@ class Master(Arbiter):  # type: ignore[misc]
                 log.error("Worker (pid:%s) is not ready after %.0f s", pid, BOOT_SECONDS)
                 self.kill_worker(pid, signal.SIGKILL)
 
-    def wait_for_signals(self, timeout: float = _SLEEP_SECONDS) -> Any:
+    def wait_for_signals(self, timeout: float = _SLEEP_SECONDS) -> list[int]:
         """Sleep until a signal comes, or until workers have to be started or stopped."""
         if self._missing:
             timeout = min(timeout, max(_SHORT_SLEEP_SECONDS, self._restarts.pause))
         elif self._workers(outdated=True):
             timeout = _SHORT_SLEEP_SECONDS
-        return super().wait_for_signals(timeout)
+        signals: list[int] = super().wait_for_signals(timeout)
+        return signals
 
     def manage_workers(self) -> None:
         """Start missing workers, and stop surplus and outdated ones."""
@@ -127,7 +132,7 @@ class Master(Arbiter):  # type: ignore[misc]
         missing: int = self.num_workers - len(self._workers(outdated=False))
         return max(0, missing)
 
-    def _workers(self, *, outdated: bool) -> list[Any]:
+    def _workers(self, *, outdated: bool) -> list["ScoringWorker"]:
         """Workers that are not retiring, oldest first: of before the last reload or after it."""
         staying = (worker for pid, worker in self.WORKERS.items() if pid not in self._retiring)
         chosen = [w for w in staying if (w.age <= self._outdated_age) == outdated]
@@ -170,7 +175,7 @@ class Master(Arbiter):  # type: ignore[misc]
         """Whether the listening sockets belong to another process, which keeps them open."""
         return bool(self.systemd) or any(isinstance(one, int) for one in self.cfg.address)
 
-    def _fork_failed(self, worker: Any, error: Exception) -> None:
+    def _fork_failed(self, worker: "ScoringWorker", error: Exception) -> None:
         if worker is not None:
             self._release(worker)
         self._restarts.fork_failed()
@@ -182,12 +187,12 @@ class Master(Arbiter):  # type: ignore[misc]
             described(error),
         )
 
-    def _release(self, worker: Any) -> None:
+    def _release(self, worker: "ScoringWorker") -> None:
         """Free what the master holds for a worker."""
         worker.tmp.close()
         contained("exit", self.cfg.child_exit, self, worker)
 
-    def _run_worker(self, worker: Any) -> NoReturn:
+    def _run_worker(self, worker: "ScoringWorker") -> NoReturn:
         """In the child process: run the worker until it ends."""
         for sibling in self.WORKERS.values():
             sibling.tmp.close()
@@ -219,7 +224,7 @@ class Master(Arbiter):  # type: ignore[misc]
             if worker is not None:  # else an orphan that init, this process, inherited
                 self._handle_exit(worker, os.waitstatus_to_exitcode(status))
 
-    def _handle_exit(self, worker: Any, code: int) -> None:
+    def _handle_exit(self, worker: "ScoringWorker", code: int) -> None:
         """`code` is the exit code, or the negative number of the signal that killed it."""
         cause = self._log_exit(worker.pid, code)
         if reason := _read_reason(worker):
@@ -275,10 +280,10 @@ def _wait_for_child() -> tuple[int, int] | None:
     return (pid, status) if pid else None
 
 
-def _write_reason(worker: Any, reason: str) -> None:
+def _write_reason(worker: "ScoringWorker", reason: str) -> None:
     """Pass the reason of a failure to the master, in the heartbeat file that both have open."""
     os.pwrite(worker.tmp.fileno(), reason.encode()[:_REASON_BYTES], 0)
 
 
-def _read_reason(worker: Any) -> str:
+def _read_reason(worker: "ScoringWorker") -> str:
     return os.pread(worker.tmp.fileno(), _REASON_BYTES, 0).decode("utf-8", "replace")

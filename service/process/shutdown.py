@@ -5,9 +5,12 @@ import queue
 import signal
 from functools import partial
 from time import monotonic
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from service.runtime.scoreboard import Scoreboard
+
+if TYPE_CHECKING:
+    from service.process.master import Master
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -22,7 +25,7 @@ def hold_signals_over_forks() -> None:
     os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=go_on)
 
 
-def drain(server: Any, scoreboard: Scoreboard, seconds: float) -> NoReturn:
+def drain(server: "Master", scoreboard: Scoreboard, seconds: float) -> NoReturn:
     """In the master, instead of gunicorn's own reaction to TERM: wait, then stop as it does.
 
     Workers read the scoreboard: /readyz turns 503, and each reply closes its connection. A second
@@ -37,7 +40,7 @@ def drain(server: Any, scoreboard: Scoreboard, seconds: float) -> NoReturn:
     raise StopIteration
 
 
-def refuse_upgrade(server: Any) -> None:
+def refuse_upgrade(server: "Master") -> None:
     """In the master, instead of gunicorn's own reaction to USR2, which starts a second master.
 
     Started as a script, that would import gunicorn's folder as the library and fail; and the last
@@ -48,7 +51,7 @@ def refuse_upgrade(server: Any) -> None:
     )
 
 
-def _is_second_stop(server: Any, seconds: float) -> bool:
+def _is_second_stop(server: "Master", seconds: float) -> bool:
     try:
         number = server.SIG_QUEUE.get(timeout=seconds)
     except queue.Empty:

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn import systemd
 
@@ -24,6 +24,9 @@ from service.rollout.rollout_state import rollout_state
 from service.runtime import Runtime, run_folder, runtime
 from service.telemetry.error_reports import reports
 from service.telemetry.tracing import traces
+
+if TYPE_CHECKING:
+    from service.process.master import Master
 
 # What no argument may change, by gunicorn's names.
 _FIXED: Final = {
@@ -66,7 +69,7 @@ def _hide_packages(settings: Settings) -> None:
         sys.modules["charset_normalizer"] = None  # type: ignore[assignment]
 
 
-def prepare(server: Any, shared: Runtime) -> None:
+def prepare(server: "Master", shared: Runtime) -> None:
     """Check gunicorn's final configuration, and reserve what the workers will need.
 
     Ends the process, with a line on stderr that names the reason, if the server can't run.
@@ -96,7 +99,7 @@ def public(addresses: list[Any], settings: Settings) -> list[Any]:
     return [address for address in resolved if address[:2] != settings.metrics_address]
 
 
-def _raise_file_limit(server: Any) -> None:
+def _raise_file_limit(server: "Master") -> None:
     limit = ulimits.raise_open_files()
     wanted = server.cfg.worker_connections
     allowed = ulimits.connections(limit, wanted)
@@ -124,14 +127,14 @@ def _reserve_metrics(workers: int, shared: Runtime) -> None:
         raise run_folder.no_room(workers) from error
 
 
-def _wait_for_addresses(server: Any, settings: Settings) -> None:
+def _wait_for_addresses(server: "Master", settings: Settings) -> None:
     if systemd.listen_fds(unset_environment=False) or server.cfg.reuse_port:
         return  # the sockets exist, or the addresses are shared
     for endpoint in listening.endpoints(server.cfg.address, settings):
         listening.wait_until_free(endpoint)
 
 
-def log_start(server: Any, model: str, key_names: list[str]) -> None:
+def log_start(server: "Master", model: str, key_names: list[str]) -> None:
     """Log what is served, where, by how many workers and for which keys, by their names."""
     where, keys = ", ".join(map(str, server.LISTENERS)), ", ".join(key_names)
     log.info("Serving %s at %s; workers: %d; keys: %s", model, where, server.num_workers, keys)

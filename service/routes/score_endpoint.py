@@ -5,7 +5,7 @@ Its replies are those of `service.routes.score`, the same route for any WSGI ser
 
 from functools import lru_cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.http import body, deadline, errors
 from service.http.authentication import Guard
@@ -61,8 +61,8 @@ class ScoreEndpoint:
 class ParserCall(HttpCall, kw_only=True):
     """One that came from the parser."""
 
-    request: Any
-    connection: Any
+    request: "Request"
+    connection: "Connection"
 
     def send(self, response: Reply) -> None:
         """Send the reply."""

@@ -7,9 +7,9 @@ request alone waits for nothing but the end of the iteration.
 from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
 from time import monotonic, perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
-from model.scorer import Row, Scorer
+from model.scorer import Row, Score, Scorer
 from service.overload.admission import BATCH, Admission
 from service.telemetry.failures import log_failure
 
@@ -20,7 +20,7 @@ class Waiting(Protocol):
     row: Row
     latest: float
 
-    def scored(self, score: Any, began: float, ended: float) -> None:
+    def scored(self, score: Score, began: float, ended: float) -> None:
         """Its score, and when the batch began and ended, by `perf_counter`."""
 
     def failed(self, error: Exception) -> None:
@@ -41,7 +41,7 @@ class Batcher:
         self,
         scorer: Scorer,
         admission: Admission,
-        counted: Callable[[Sequence[Row], Sequence[Any]], None],
+        counted: Callable[[Sequence[Row], Sequence[Score]], None],
     ) -> None:
         """`counted` is given the rows of each call that have scores, and these."""
         self._scorer = scorer
@@ -99,7 +99,7 @@ class Batcher:
             except Exception as error:  # noqa: BLE001 - as above
                 log_failure("a reply", error)
 
-    def _count(self, rows: Sequence[Row], results: Sequence[Any]) -> None:
+    def _count(self, rows: Sequence[Row], results: Sequence[Score | Exception]) -> None:
         scores = [result for result in results if not isinstance(result, Exception)]
         if len(scores) < len(rows):
             pairs = zip(rows, results, strict=True)
@@ -107,7 +107,7 @@ class Batcher:
         if scores:
             self._counted(rows, scores)
 
-    def _results(self, rows: list[Row]) -> Sequence[Any]:
+    def _results(self, rows: list[Row]) -> Sequence[Score | Exception]:
         try:
             return self._scorer.predict(rows)
         except Exception as error:  # noqa: BLE001 - handed to the request that caused it

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from random import random
 from time import gmtime, monotonic, strftime, time
-from typing import Any, Final
+from typing import Final
 
-from model.scorer import Captured, Model, Request
+from model.scorer import Captured, Model, Request, Score
 from service.config.settings import Settings
 from service.scoring.recent import LARGEST_BYTES
 from service.telemetry.failures import log_failure
@@ -55,7 +55,9 @@ class Capture:
         self._thread: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
 
-    def offer(self, request_id: str, row: int, request: Request, score: Any, version: str) -> None:
+    def offer(
+        self, request_id: str, row: int, request: Request, score: Score, version: str
+    ) -> None:
         """Note a row that was scored, if it is picked; `row` is its place in its array."""
         if random() >= self._share:  # noqa: S311 - no secret
             return

@@ -1,8 +1,8 @@
-"""The scoring core: from requests to outcomes, whatever interface they came by.
+"""Scoring with the live model: guards, rows or a table, counts, details.
 
-It applies the guards, scores, counts, and hands what was scored to the shadow model and to those
-who compare versions. It knows no HTTP and no event loop: the caller gathers single rows into
-batches, and does other things between the steps of an array.
+What was scored is handed to the shadow model, to the capture, and to those who compare versions. It
+knows no HTTP and no event loop: the caller gathers single rows into batches, and does other things
+between the steps of an array.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 from model import InvalidRequest
-from model.scorer import Decisions, Model, Request, Row
+from model.scorer import Decisions, Model, Request, Row, Score, Scorer
 from service.config import guard_policies as policies
 from service.config.settings import Settings
 from service.scoring.inputs import Inputs
@@ -36,7 +36,7 @@ def reviewer_of(model: Model, settings: Settings) -> Any:
     return model.reviewer(chosen, settings.costs, by_costs=settings.thresholds == "costs")
 
 
-def decisions_of(model: Model, settings: Settings) -> Callable[[Any], Decisions | None]:
+def decisions_of(model: Model, settings: Settings) -> Callable[[Scorer], Decisions | None]:
     """What decides by the scores of a version of a model, by the settings."""
     return partial(model.decisions, settings.costs, by_costs=settings.thresholds == "costs")
 
@@ -76,7 +76,7 @@ class Scoring:
         self.scored(live, scored, score, record)
         return self.outcome(live, request, score, record, detail=detail)
 
-    def scored(self, live: Live, request: Request, score: Any, record: Record) -> None:
+    def scored(self, live: Live, request: Request, score: Score, record: Record) -> None:
         """Hand on a request that has its score, as it was scored."""
         self._slot.recent.append(request)
         if self._slot.shadow:
@@ -85,7 +85,7 @@ class Scoring:
             self._slot.capture.offer(record.request_id, 0, request, score, live.version)
 
     def outcome(
-        self, live: Live, request: Request, score: Any, record: Record, *, detail: bool
+        self, live: Live, request: Request, score: Score, record: Record, *, detail: bool
     ) -> Outcome:
         """What is replied for a request, as it was sent."""
         record.rows = 1
@@ -177,11 +177,11 @@ class Scoring:
         following = iter(scores)
         return [refused or next(following) for _, _, refused in checked]
 
-    def _by_table(self, live: Live, requests: list[Request], record: Record) -> Sequence[Any]:
+    def _by_table(self, live: Live, requests: list[Request], record: Record) -> Sequence[Score]:
         began = perf_counter()
         table = self._inputs.table(live, requests, record)
         featured = perf_counter()
-        scores: Sequence[Any] = live.scorer.score_table(table)
+        scores: Sequence[Score] = live.scorer.score_table(table)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
         live.scored_table(requests, table, scores)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from model.scorer import Request, Row, Scorer, Table
+from model.scorer import Request, Row, Score, Scorer, Table
 from service.overload.admission import Admission
 from service.scoring.batching import Batcher
 from service.scoring.recent import recent as place_for
@@ -25,14 +25,14 @@ class Live:
         self._metrics = of_model.scoring
         self.version = scorer.version
 
-    def scored(self, rows: Sequence[Row], scores: Sequence[Any]) -> None:
+    def scored(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
         """Count rows that one call has scored, before the scores are handed back."""
         self._metrics.batch(len(rows))
         self._metrics.scored(len(rows))
         self.predictions.rows(rows, scores)
 
     def scored_table(
-        self, requests: Sequence[Request], table: Table, scores: Sequence[Any]
+        self, requests: Sequence[Request], table: Table, scores: Sequence[Score]
     ) -> None:
         """The same for requests that were scored as a table."""
         self._metrics.batch(len(requests))

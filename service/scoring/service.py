@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from model import InvalidRequest, is_array
-from model.scorer import Model, Request, Row
+from model.scorer import Model, Request, Row, Score
 from service.config.settings import Settings
 from service.overload.admission import ARRAY_BYTES, DEADLINE, Admission
 from service.scoring.core import Outcome, Scoring
@@ -60,7 +60,7 @@ class Call(Struct, gc=False, eq=False):
         """Hand back why there is no outcome."""
         raise NotImplementedError
 
-    def scored(self, score: Any, began: float, ended: float) -> None:
+    def scored(self, score: Score, began: float, ended: float) -> None:
         """The row has its score, of a batch that began and ended then."""
         record, service = self.record, self.service
         record.wait_seconds = began - self.queued

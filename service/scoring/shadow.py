@@ -1,4 +1,4 @@
-"""A second model that scores live traffic too, to see what it would have said.
+"""The shadow model: it scores live traffic too, and its scores are compared with the live ones.
 
 A row that has its live score goes into a bounded queue, or is dropped if that is full. Now and
 then some rows are taken and scored in one call; after it the shadow model rests for so long that it
@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from random import random
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from model import InvalidRequest
-from model.scorer import Request, Scorer
+from model.scorer import Request, Score, Scorer
 from service.config.settings import Settings
 from service.scoring.recent import LARGEST_BYTES
 from service.telemetry.failures import log_failure
@@ -75,7 +75,7 @@ class Shadow:
         """How many rows wait."""
         return len(self._queue)
 
-    def offer(self, request: Request, score: Any, version: str) -> None:
+    def offer(self, request: Request, score: Score, version: str) -> None:
         """Note a row that the live model of a version has scored, if it is picked."""
         if random() >= self._share:  # noqa: S311 - no secret
             return
@@ -89,7 +89,7 @@ class Shadow:
     def offer_all(
         self,
         requests: Iterable[Request],
-        outcomes: Iterable[Any],
+        outcomes: Iterable[Score | InvalidRequest],
         version: str,
     ) -> None:
         """The same for the rows of an array; those without a score are left out."""

@@ -13,6 +13,7 @@ from service.server.request import Request, path_of
 from service.telemetry.record import BEGAN, ENVIRON_KEY
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
     from service.server.connection import Connection
@@ -73,9 +74,13 @@ class WsgiEndpoint:
         """The app's reply to a request."""
         status, headers = 500, []
 
-        def start_response(line: str, fields: list[tuple[str, str]], *_: Any) -> Any:
+        def start_response(
+            line: str, fields: list[tuple[str, str]], exc_info: "OptExcInfo | None" = None, /
+        ) -> Callable[[bytes], object]:
             nonlocal status, headers
+            del exc_info
             status, headers = int(line[:3]), fields
+            return _no_writes
 
         try:
             chunks = self._app(environ, start_response)
@@ -151,6 +156,11 @@ def unavailable() -> Reply:
     reply = fail(503, "too many such requests are being answered")
     reply.add("Retry-After", "1")
     return reply
+
+
+def _no_writes(_piece: bytes) -> object:
+    """In place of WSGI's function for writing in pieces."""
+    raise NotImplementedError
 
 
 def environ_of(request: Request, connection: "Connection") -> "WSGIEnvironment":

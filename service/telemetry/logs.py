@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Iterable
 from time import time
-from typing import Any, Final
+from typing import Final
 
+from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from msgspec import UNSET
 
@@ -29,7 +30,7 @@ _NAMES: Final = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR
 class ServerLogger(Logger):  # type: ignore[misc]
     """gunicorn's logger with this project's form."""
 
-    def setup(self, cfg: Any) -> None:
+    def setup(self, cfg: Config) -> None:
         """Send gunicorn's error log, and what libraries warn of, to stdout."""
         super().setup(cfg)
         for replaced in self.error_log.handlers:  # at a reload, those of before too

@@ -3,10 +3,13 @@
 Nothing in it is personal data.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 # The key of the record in a WSGI environ.
 ENVIRON_KEY: Final = "scoring.record"
@@ -55,7 +58,7 @@ class Record(Struct, gc=False, eq=False):
         self.warnings = tuple(dict.fromkeys((*self.warnings, *warnings)))
 
 
-def record_of(environ: Mapping[str, Any]) -> Record:
+def record_of(environ: "WSGIEnvironment") -> Record:
     """The record of the request with this environ."""
     record: Record = environ[ENVIRON_KEY]
     return record
@@ -66,7 +69,7 @@ def method_of(method: str) -> str:
     return method if method in METHODS else "other"
 
 
-def route_of(environ: Mapping[str, Any], routes: Collection[str]) -> str:
+def route_of(environ: "WSGIEnvironment", routes: Collection[str]) -> str:
     """The route's template. Flask clears the request after the call: this is for during it.
 
     `routes` are all addresses that are no patterns, without a slash at their end.

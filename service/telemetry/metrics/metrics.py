@@ -1,7 +1,6 @@
 """All series of this server, in a registry of their own."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -26,7 +25,7 @@ class Metrics:
         self,
         key_names: Iterable[str],
         model: Model,
-        decisions: Callable[[Any], Decisions | None],
+        decisions: Callable[[Scorer], Decisions | None],
         *,
         kept: bool = True,
     ) -> None:

@@ -4,13 +4,13 @@ The default model's series, of scores, decisions and drift among them, are those
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model import InvalidRequest
 from service.telemetry.metrics.histogram import BulkHistogram
 from service.telemetry.metrics.predictions import ModelPredictions
+from service.telemetry.metrics.process import Mode
 from service.telemetry.metrics.shadow import BOUNDS, RESULTS
 from service.telemetry.metrics.uncounted import Uncounted, uncounted
 
@@ -22,7 +22,7 @@ class CatalogMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, ("model", *labels), registry=registry)
 
-        def gauge(name: str, text: str, mode: Any, *labels: str) -> Gauge:
+        def gauge(name: str, text: str, mode: Mode, *labels: str) -> Gauge:
             return Gauge(name, text, ("model", *labels), multiprocess_mode=mode, registry=registry)
 
         self.rows = counter("scoring_catalog_rows", "Rows by what became of them.", "result")

@@ -1,11 +1,11 @@
 """Prediction metrics: scores, decisions and warnings; drift by `DriftMetrics`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from model.scorer import Decisions, Request, Row, Score, Scorer
+from model.scorer import Decisions, Request, Row, Score, Scorer, Table
 from service.telemetry.metrics.drift import DriftMetrics, ModelDrift
 from service.telemetry.metrics.histogram import BulkHistogram
 
@@ -23,7 +23,7 @@ class PredictionMetrics:
     """The series; `ModelPredictions` fills them for one scorer."""
 
     def __init__(
-        self, registry: CollectorRegistry, decisions: Callable[[Any], Decisions | None]
+        self, registry: CollectorRegistry, decisions: Callable[[Scorer], Decisions | None]
     ) -> None:
         """`decisions` gives what decides by the scores of a scorer, if anything does."""
 
@@ -116,7 +116,7 @@ class ModelPredictions:
         self._scored(self._groups_of(rows), positives)
         self._noted.add_rows(rows, positives)
 
-    def table(self, requests: Sequence[Request], table: Any, scores: Sequence[Score]) -> None:
+    def table(self, requests: Sequence[Request], table: Table, scores: Sequence[Score]) -> None:
         """The same for requests that were scored as a table."""
         positives = [score.positive for score in scores]
         self._scored(map(self._group_of, requests), positives)

@@ -6,9 +6,12 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 from time import process_time
-from typing import Any, Final
+from typing import Final, Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+# How the values of the workers' gauges become one.
+Mode: TypeAlias = Literal["livesum", "livemax", "livemin"]
 
 _STATM: Final = Path("/proc/self/statm")
 # Of Linux' struct tcp_info: eight bytes, then 32-bit numbers, of which `tcpi_unacked` is the
@@ -20,7 +23,7 @@ class ProcessMetrics:
     """The metrics of one worker, in files that its successor continues."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str, mode: Any, *labels: str) -> Gauge:
+        def gauge(name: str, text: str, mode: Mode, *labels: str) -> Gauge:
             return Gauge(name, text, labels, multiprocess_mode=mode, registry=registry)
 
         self._memory = gauge(
@@ -63,7 +66,7 @@ class ProcessMetrics:
         self._starts.inc()
         self._up.labels(worker).set(1)
 
-    def publish(self, sockets: Iterable[Any]) -> None:
+    def publish(self, sockets: Iterable[socket.socket]) -> None:
         """Set memory, CPU time and the accept queue's length as they are now."""
         if self._statm is not None:
             self._memory.labels(self._worker).set(_resident_bytes(self._statm))
@@ -77,7 +80,7 @@ def _resident_bytes(statm: int) -> int:
     return int(os.pread(statm, 256, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _queue_length(listener: Any) -> int:
+def _queue_length(listener: socket.socket) -> int:
     if listener.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(socket, "TCP_INFO"):
         return 0
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.size)

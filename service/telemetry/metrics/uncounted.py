@@ -1,4 +1,4 @@
-"""What is not counted: the same calls, at no cost."""
+"""A null object for series that nobody can read: each of its methods does nothing."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
