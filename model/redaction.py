@@ -186,7 +186,7 @@ def _like(letter: str, gap: str) -> str:
     return rf"{letter}(?:{gap}{letter}){{0,2}}{gap}\d|\d(?:{gap}\d){{1,6}}{gap}{letter}"
 
 
-# From the begin of an id to the end of the first plate in it, past usual ids.
+# From the start of an id to the end of the first plate in it, past usual ids.
 _HERE: Final = _plates(_LATIN, _MARK, _GAP, least=True)
 PLATE_IN_ID: Final = rf"(?>{_ID}|.)*?(?={_like('[A-Za-z]', _GAP)})(?!{_ID})(?:{_HERE})"
 _in_id: Final = re.compile(PLATE_IN_ID, re.ASCII).match

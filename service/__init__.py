@@ -1,11 +1,10 @@
-"""The HTTP service: settings, keys, routes, errors, metrics, logs, the gunicorn worker.
+"""The HTTP service. Each package in it states what it may import.
 
-May import: flask, gunicorn, and the public names of `model`.
-Never: catboost, numpy, pandas; the environment outside `settings.py`.
-sentry_sdk and opentelemetry are for `sentry.py` and `spans.py` alone, imported when set up;
-uvloop and httptools are for `server/`.
-`wsgi.py` is the only module with a side effect: it builds settings → scorers → app.
-Importing anything else starts nothing.
+May import: flask, gunicorn, and the public names of `model`. Never: catboost, numpy, pandas, a
+scorer; the environment, but in `config.settings` and `edge.settings`. sentry_sdk and opentelemetry
+are for `telemetry.sentry` and `telemetry.spans` alone, imported when they are set up; uvloop and
+httptools are for `server`. `wsgi.py` is the only module with a side effect: it builds settings →
+models → app. Importing anything else starts nothing.
 """
 
 from typing import Final

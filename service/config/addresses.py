@@ -13,7 +13,7 @@ _CLIENTS: Final = (
     *(b"x-forwarded-for", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip"),
     *(b"cf-connecting-ip", b"true-client-ip", b"fly-client-ip", b"x-envoy-external-address"),
 )
-# The begin of other headers of proxies: x-forwarded-proto, x-forwarded-host and so on.
+# The prefix of other headers of proxies: x-forwarded-proto, x-forwarded-host and so on.
 FORWARDED: Final = b"x-forwarded"
 # All headers that show where a request begins, except those that begin with FORWARDED.
 ORIGIN_HEADERS: Final = (*_CLIENTS, b"forwarded", b"via", b"host")

@@ -218,7 +218,7 @@ class Settings(Struct, frozen=True):
         Meta(
             ge=0,
             le=300,
-            description="Seconds from the begin of a stop, when /readyz turns 503, to the end of "
+            description="Seconds from the start of a stop, when /readyz turns 503, to the end of "
             "accepting: the time that balancers need to notice.",
         ),
     ] = 0

@@ -1,7 +1,7 @@
 """The life of the server's processes: start, addresses, forks, restarts, shutdown.
 
 startup: the master's checks; hooks: gunicorn's, in their order; master and restarts: workers are
-started and replaced; listening, ulimits: what the machine allows; shutdown: the begin of a stop.
+started and replaced; listening, ulimits: what the machine allows; shutdown: the start of a stop.
 May import: gunicorn, `service.config`, `runtime`, `telemetry`, `rollout`, keys. Never: flask,
 `scoring`, `routes`; the entry only within hooks.
 """

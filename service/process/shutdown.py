@@ -1,4 +1,4 @@
-"""The begin of a stop: the server reports not to be ready, but serves until balancers notice."""
+"""The start of a stop: the server reports not to be ready, but serves until balancers notice."""
 
 import os
 import queue

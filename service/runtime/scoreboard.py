@@ -52,7 +52,7 @@ class Scoreboard:
         return bool(self.drains())
 
     def begin_stop(self) -> None:
-        """Mark the begin of a stop, for all workers."""
+        """Mark the start of a stop, for all workers."""
         self._stopping[0] = 1
 
     def leave(self, place: int) -> None:

@@ -42,7 +42,7 @@ _NEW_SECONDS: Final = 0.95
 _STALL_SECONDS: Final = 5.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# What a connection waits for: the begin of a request, the rest of its head or body, its reply,
+# What a connection waits for: the start of a request, the rest of its head or body, its reply,
 # or, after the last reply, the client's end.
 IDLE, HEAD, BODY, REPLY, END = range(5)
 
