@@ -24,8 +24,7 @@ from model.regno.golden import readings as golden_readings
 from model.regno.pick import reading_of, scorer_of
 from model.regno.request import FIELDS, Reading
 from model.regno.review.decision import DEFAULT_COSTS, Costs, ThresholdChoice
-from model.regno.review.detail import Detailer
-from model.regno.review.guards import Guards
+from model.regno.review.detail import Reviewer
 from model.regno.score import Score
 from model.regno.scorer import BUNDLED, RegnoScorer
 from model.tables.errors import TableRefused
@@ -273,13 +272,11 @@ def _describer(
     chosen = Costs(**{**usual, **(costs or {})})
     if not (chosen.network_wrong > 0 and chosen.camera_wrong > 0 and chosen.manual >= 0):
         raise ValueError("network_wrong and camera_wrong must cost more than 0, manual not less")
-    guards = Guards({})
-    thresholds = ThresholdChoice(chosen, by_costs=bool(costs))
-    detailer = Detailer(thresholds, guards)
+    reviewer = Reviewer({}, ThresholdChoice(chosen, by_costs=bool(costs)))
 
     def described(reading: Reading, scores: Sequence[float]) -> list[object]:
-        detail = detailer.of(scorer, reading, Score(*scores))
-        names = guards.warnings(scorer, reading, scorer.row(reading))
+        detail = reviewer.detail(scorer, reading, Score(*scores))
+        names = reviewer.warnings(scorer, reading, scorer.row(reading))
         return [detail.decision, detail.margin, " ".join(names), detail.model]
 
     return described
