@@ -175,7 +175,7 @@ class Master(Arbiter):  # type: ignore[misc]
         """Whether the listening sockets belong to another process, which keeps them open."""
         return bool(self.systemd) or any(isinstance(one, int) for one in self.cfg.address)
 
-    def _fork_failed(self, worker: "ScoringWorker", error: Exception) -> None:
+    def _fork_failed(self, worker: "ScoringWorker | None", error: Exception) -> None:
         if worker is not None:
             self._release(worker)
         self._restarts.fork_failed()

@@ -16,7 +16,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 from unittest.mock import patch
 
-from model.regno import MODEL, Row, Score
+from model.regno import MODEL, Row
+from model.scorer import Score
 from service import endpoints
 from service.app import App, Parts, create_app, scoring_service
 from service.http.api_keys import ApiKeys
