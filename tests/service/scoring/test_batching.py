@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.regno import RegnoScorer, Row, Score
+from model.regno import RegnoScorer, Row
 from model.regno.request import from_fields
+from model.scorer import Score
 from service.config.settings import Settings
 from service.overload.admission import BATCH, Admission
 from service.scoring import batching as module
