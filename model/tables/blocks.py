@@ -3,7 +3,6 @@
 import csv
 import io
 import sys
-from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, islice
@@ -12,7 +11,6 @@ from typing import BinaryIO, Final, NamedTuple
 import numpy as np
 
 from model.tables.errors import TableRefused
-from model.tables.format import HEADER_LINES
 
 _HEADER_BYTES: Final = 1 << 20
 # Of one row beyond its block.
@@ -30,27 +28,14 @@ class Block(NamedTuple):
     is_plain: bool = False
 
 
-def read_header(file: BinaryIO, sep: str = ",") -> bytes:
-    """The first row with its line end: more than a line if quoted names have line ends.
-
-    Raises TableRefused when there is none of sensible length.
-    """
-    lines: list[bytes] = []
-
-    def following() -> Iterator[str]:
-        while len(lines) < HEADER_LINES and (line := file.readline(_HEADER_BYTES)):
-            lines.append(line)
-            # Behind a mark of the encoding, a quote would not begin a cell.
-            yield line.removeprefix(BOM_UTF8).decode(errors="surrogateescape")
-
-    csv.field_size_limit(sys.maxsize)
-    with suppress(csv.Error, StopIteration):  # who reads the names says what is wrong
-        next(csv.reader(following(), delimiter=sep))
-    if not lines:
+def read_header(file: BinaryIO, lines: int = 1) -> bytes:
+    """The first lines with their ends. Raises TableRefused when one is none of sensible length."""
+    header = [file.readline(_HEADER_BYTES) for _ in range(lines)]
+    if not header[0]:
         raise TableRefused("it is empty")
-    if max(map(len, lines)) == _HEADER_BYTES:
+    if max(map(len, header)) == _HEADER_BYTES:
         raise TableRefused("its first line is no header: it is too long")
-    return b"".join(lines)
+    return b"".join(header)
 
 
 def blocks(file: BinaryIO, lines: int, sep: str = ",", begin: int = 2) -> Iterator[Block]:

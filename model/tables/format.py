@@ -5,6 +5,7 @@ import codecs
 import csv
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
 from charset_normalizer import from_bytes
@@ -100,9 +101,9 @@ class Format(NamedTuple):
     """How a file is written.
 
     `sep` and `encoding` are those of its text: "" in Parquet and Excel. `decimal`, `list_decimal`
-    and `dates` are as in `Writing`. `skip` counts the lines before the header of CSV, `trailing`
-    the separators at the end of each row that the header lacks. `sheet` is the one of Excel that is
-    read, "" for the first.
+    and `dates` are as in `Writing`. `skip` counts the lines before the header of CSV, `header` its
+    own, and `trailing` the separators at the end of each row that it lacks. `sheet` is the one of
+    Excel that is read, "" for the first.
     """
 
     kind: Kind
@@ -113,6 +114,7 @@ class Format(NamedTuple):
     dates: Dates = ""
     gzip: bool = False
     skip: int = 0
+    header: int = 1
     trailing: int = 0
     sheet: str = ""
 
@@ -253,13 +255,18 @@ def text_format(text: str, encoding: str, options: Options, wanted: Sequence[str
         raise TableRefused("it looks like HTML or XML: export the table as CSV")
     if not begin:
         raise TableRefused("it is empty")
-    skip, sep = header_line(text, wanted, options.sep)
-    below = text.removeprefix("\ufeff").split("\n", skip)[-1]
-    if _CONTROL.search(below.partition("\n")[0]):
+    header = find_header(text, wanted, options.sep)
+    lines = text.removeprefix("\ufeff").split("\n", header.skip + header.lines)
+    if header.skip < len(lines) and _CONTROL.search(lines[header.skip]):
         raise TableRefused(f"it holds binary data and is no text: {_NO_ROWS}")
-    names, rows = _first_rows(below, sep)
-    found = Format("CSV", sep, encoding, skip=skip, trailing=_trailing(rows, len(names)))
-    columns = _columns(names, rows, wanted)
+    rows = _first_rows("".join(lines[header.skip + header.lines :]), header.sep)
+    found = Format(
+        *("CSV", header.sep, encoding),
+        skip=header.skip,
+        header=header.lines,
+        trailing=_trailing(rows, len(header.names)),
+    )
+    columns = _columns(header.names, rows, wanted)
     return found.written(writing_of(columns, options.decimal, options.dates))
 
 
@@ -312,43 +319,58 @@ def decoded(sample: bytes, encoding: str) -> str:
     return decoder.decode(sample)
 
 
-def header_line(text: str, wanted: Sequence[str], sep: str = "") -> tuple[int, str]:
-    """How many lines come before the header, and what separates its cells; `sep`, if it is known.
+class Header(NamedTuple):
+    """The header of CSV: how many lines come before it, how many it has, and its names."""
 
-    The header is the first line that has all wanted columns, or else the first that is not empty.
+    skip: int
+    lines: int
+    sep: str
+    names: list[str]
+
+
+def find_header(text: str, wanted: Sequence[str], sep: str = "") -> Header:
+    """The header with which a text begins; `sep` is what separates its cells, if it is known.
+
+    It begins in the first line that has all wanted columns, or else in the first that is not empty.
     """
     lines = text.removeprefix("\ufeff").split("\n", HEADER_LINES)[:HEADER_LINES]
     declared = _DECLARED.fullmatch(lines[0])
     signs = (sep,) if sep else (*(declared.groups() if declared else ()), *SEPARATORS)
 
-    def fits(at: int, sep: str) -> tuple[int, int]:
-        try:
-            # Names in quotes may have line ends.
-            names = next(csv.reader([f"{line}\n" for line in lines[at:]], delimiter=sep), [])
-        except csv.Error:
-            return 0, 0
-        return len(matched(names, wanted)), len(names)
-
-    def best(at: int) -> str:
-        return max(signs, key=lambda sep: fits(at, sep))
+    def found(header: Header) -> tuple[int, int]:
+        return len(matched(header.names, wanted)), len(header.names)
 
     begin = 1 if declared else 0
     filled = [at for at, line in enumerate(lines) if at >= begin and line.strip()] or [begin]
-    if wanted:
-        for at in filled:
-            if fits(at, sep := best(at))[0] == len(wanted):
-                return at, sep
-    return filled[0], best(filled[0])
+
+    def best(at: int) -> Header:
+        return max((_header(lines, at, sign) for sign in signs), key=found)
+
+    whole = (each for each in map(best, filled) if wanted and found(each)[0] == len(wanted))
+    return next(whole, None) or best(filled[0])
 
 
-def _first_rows(text: str, sep: str) -> tuple[list[str], list[list[str]]]:
-    """The header with which a text begins, and the rows that follow as far as it goes."""
+def _header(lines: Sequence[str], at: int, sep: str) -> Header:
+    """The header that begins in this line. Quoted names may have line ends.
+
+    A quote that is not closed as it should be is part of a name.
+    """
+    whole = csv.reader((f"{line}\n" for line in lines[at:]), delimiter=sep, strict=True)
+    with suppress(csv.Error):
+        names = next(whole, [])
+        return Header(at, max(1, whole.line_num), sep, names)
+    with suppress(csv.Error):
+        return Header(at, 1, sep, next(csv.reader(lines[at : at + 1], delimiter=sep), []))
+    return Header(at, 1, sep, [])
+
+
+def _first_rows(text: str, sep: str) -> list[list[str]]:
+    """The rows with which a text begins, as far as it goes."""
     lines = text.splitlines(keepends=True)[:_SAMPLE_ROWS]
     try:
-        names, *rows = csv.reader(lines, delimiter=sep)
-    except (csv.Error, ValueError):
-        return [], []
-    return names, rows
+        return list(csv.reader(lines, delimiter=sep))
+    except csv.Error:
+        return []
 
 
 def _trailing(rows: Sequence[Sequence[str]], width: int) -> int:

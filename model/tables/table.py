@@ -82,8 +82,7 @@ class Table:
         """
         if self.layout.format.kind == "CSV":
             form = self.layout.format
-            lines = form.skip + max(1, self.layout.header.count(b"\n"))
-            return blocks(self._rows, rows, form.sep, lines + 1)
+            return blocks(self._rows, rows, form.sep, form.skip + form.header + 1)
         parcels: Iterator[Parcel] = _PARCELS[self.layout.format.kind](self._rows, rows)
         return parcels
 
@@ -124,7 +123,7 @@ class _Opened(NamedTuple):
 def _open_csv(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
     del wanted, sheet
     before = b"".join(source.stream.readline() for _ in range(source.format.skip))
-    header = read_header(source.stream, source.format.sep)
+    header = read_header(source.stream, source.format.header)
     if before.startswith(_BOM):
         header = _BOM + header
     try:

@@ -531,6 +531,13 @@ def test_lines_are_those_of_the_file_behind_a_header_of_many(tmp_path: Path) -> 
     assert faults == [("line 3", "recognition_accuracy: must be a number, not other text")]
 
 
+def test_a_quote_that_a_name_begins_with_takes_no_rows() -> None:
+    header, rows = _csv(";").split(b"\n", 1)
+    text = b"".join((header, b';"note\n', rows.replace(b"\n", b";\n")))
+    contents = read(io.BytesIO(text), "label", lambda _: None)
+    assert (len(contents.rows.labels), contents.faults) == (len(ROWS), [])
+
+
 def test_faults_name_the_rows_of_a_sheet_and_the_lines_of_json() -> None:
     rows = [*map(dict, ROWS)]
     rows[4]["direction"] = 7
