@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.errors import DataRefused
 from model.regno.evaluation.bootstrap import Difference
 from model.regno.evaluation.report import LearningCurve
 from model.regno.training import learning_curve, measuring
 from tests.support.labelled import labelled, report, run, write
+from tests.support.messages import stating
 
 Captured = pytest.CaptureFixture[str]
 ROWS = labelled(1000)
@@ -133,9 +135,12 @@ def test_too_small_a_part_is_refused_before_training(tmp_path: Path, capsys: Cap
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("points", "rows"), [(2, 200), (3, 799), (1, 100), (0, 10)])
-def test_a_curve_that_has_rows_enough(points: int, rows: int) -> None:
-    learning_curve.check(points, rows)
+@pytest.mark.parametrize(("points", "least"), [(1, 100), (2, 200), (3, 400)])
+def test_a_curve_needs_rows_for_its_smallest_part(points: int, least: int) -> None:
+    learning_curve.check(points, least)
+    learning_curve.check(0, least - 1)
+    with pytest.raises(DataRefused, match=stating(str(points), str(least - 1))):
+        learning_curve.check(points, least - 1)
 
 
 def test_few_held_out_rows_give_a_curve_without_intervals(tmp_path: Path) -> None:
