@@ -439,13 +439,17 @@ class Model(Protocol):
         del candidate, other, rows
         return None
 
-    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
+    def score_cells(
+        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
+    ) -> "Scored":
         """The scores of the rows of a table, by the model of a path. Raises ModelRefused.
 
-        `cells` has the columns of the request's fields.
+        `cells` has the columns of the request's fields. If calls can't predict at once, each may
+        do so by so many threads.
         """
         from model.bulk.rows import score_rows  # noqa: PLC0415 - what serves needs no tables
 
+        del threads
         return score_rows(self, artifact, cells, positive_class)
 
 

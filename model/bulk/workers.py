@@ -41,7 +41,8 @@ class Work(NamedTuple):
     to score with; `positive_class` names the positive class of one that does not tell, "" for one
     that does; `costs` are those of the decisions in details, None without details, and `by_costs`
     says that they overrule the thresholds of a manifest. `layout` and
-    `renderer` are of the input and the output.
+    `renderer` are of the input and the output. A call that is the only one to predict does so by
+    so many `threads`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Work(NamedTuple):
     positive_class: str = ""
     costs: Mapping[str, float] | None = None
     by_costs: bool = False
+    threads: int = 1
 
 
 class Types(NamedTuple):
@@ -77,12 +79,24 @@ def workers(name: str, count: int, *, detail: bool) -> Iterator["Workers"]:
     """
     by_rows = detail or not catalog.entry(name).scores_tables
     pool = _processes(name, count) if by_rows else ThreadPoolExecutor(count)
+    with _rare_collections():
+        try:
+            # All processes start now, and load the model while this one opens the file.
+            types = [pool.submit(_types_of, name) for _ in range(count)]
+            yield Workers(pool, types[0], count)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles of garbage rarely: a parcel makes lists by the ten thousand, none in one."""
+    before = gc.get_threshold()
+    gc.set_threshold(_LISTS)
     try:
-        # All processes start now, and load the model while this one opens the file.
-        types = [pool.submit(_types_of, name) for _ in range(count)]
-        yield Workers(pool, types[0], count)
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
+        gc.set_threshold(*before)
 
 
 def _processes(name: str, count: int) -> Executor:
@@ -132,9 +146,7 @@ def peak_memory() -> int:
 def _start(name: str) -> None:
     # Ctrl-C reaches every process of the terminal; the parent ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A parcel makes lists by the ten thousand, none in a cycle: looking for cycles among them
-    # would take longer than decoding them.
-    gc.set_threshold(_LISTS)
+    gc.set_threshold(_LISTS)  # as in `_rare_collections`
     catalog.entry(name).load()
 
 
@@ -156,7 +168,7 @@ def outcome_of(work: Work, rows: Parcel) -> Outcome:
         return Outcome(content, 0, {}, {}, {}, cells.empty)
     model, artifact = catalog.entry(work.name).load(), work.artifact
     if work.costs is None:
-        made = model.score_cells(artifact, cells, work.positive_class)
+        made = model.score_cells(artifact, cells, work.positive_class, threads=work.threads)
     else:
         scorer = loaded(model, artifact, work.positive_class)
         reviewer = model.reviewer({}, work.costs, by_costs=work.by_costs)

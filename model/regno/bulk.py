@@ -17,11 +17,12 @@ from model.tables.cells import Cells
 _one_load_at_a_time: Final = threading.Lock()
 
 
-def score_cells(model: str, cells: Cells, positive_class: str = "") -> Scored:
+def score_cells(model: str, cells: Cells, positive_class: str = "", *, threads: int = 1) -> Scored:
     """`negative` and `positive` of each row, NaN where it has a fault.
 
     `model` is the path of a .cbm file, "" for the bundled one, and `positive_class` as for
-    `RegnoScorer.load`; `cells` has the columns of a reading's fields. Raises ModelRefused.
+    `RegnoScorer.load`; `cells` has the columns of a reading's fields. One call at a time predicts,
+    by so many threads. Raises ModelRefused.
     """
     with _one_load_at_a_time:
         scorer = _scorer(model, positive_class)
@@ -30,7 +31,7 @@ def score_cells(model: str, cells: Cells, positive_class: str = "") -> Scored:
     warnings: Counter[str] = Counter()
     for rows, columns in checked.pieces():
         table = scorer.table.of_columns(columns)
-        scores[rows] = scorer.predict_table(table)
+        scores[rows] = scorer.predict_table(table, threads)
         warnings.update(scorer.count_warnings(columns, table))
     new = {"negative": scores[:, 0], "positive": scores[:, 1]}
     return Scored(new, checked.faults, dict(warnings))

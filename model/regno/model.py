@@ -121,11 +121,13 @@ class RegnoModel(Model):
         """The `Quality` of a scorer on labelled readings, compared with another one."""
         return _verdict().quality(candidate, other, rows)
 
-    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
+    def score_cells(
+        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
+    ) -> "Scored":
         """The scores of the rows of a table, by the model of a path."""
         from model.regno import bulk  # noqa: PLC0415 - what serves needs no tables
 
-        return bulk.score_cells(artifact, cells, positive_class)
+        return bulk.score_cells(artifact, cells, positive_class, threads=threads)
 
 
 def _drift_rows() -> Any:

@@ -117,8 +117,9 @@ def kinds(readings: Sequence[str], codes: Array) -> Array:
     `codes` are the readings' `character_codes`; a reading that does not fit them is SPECIAL.
     """
     lengths = sizes(readings)
-    within = np.arange(WIDTH) < lengths[:, None]
-    greatest: Array = (_looked_up(_kinds(), codes) * within).max(axis=1)
+    width = min(int(lengths.max()), WIDTH)
+    within = np.arange(width) < lengths[:, None]
+    greatest: Array = (_looked_up(_kinds(), codes[:, :width]) * within).max(axis=1, initial=PLAIN)
     greatest[lengths > WIDTH] = SPECIAL
     return greatest
 
@@ -154,7 +155,7 @@ def _meant() -> Array:
 
 def _looked_up(table: Array, codes: Array) -> Array:
     """What a table holds for character codes: its last entry is for all that are greater."""
-    return table[np.minimum(codes, len(table) - 1)]
+    return table.take(codes, mode="clip")
 
 
 @cache

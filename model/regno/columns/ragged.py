@@ -1,6 +1,7 @@
 """Lists of numbers of unequal lengths, held as one array."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -37,11 +38,13 @@ class Lists:
         numbers = self._numbers[np.repeat(wanted, self._lengths)]
         return Lists(numbers, self._lengths[wanted], self.sizes[wanted])
 
+    @cached_property
     def least(self) -> Array:
         """The least number of each list, shape (n,)."""
         least: Array = np.minimum.reduceat(self._numbers, self._starts)
         return least
 
+    @cached_property
     def greatest(self) -> Array:
         """The greatest number of each list, shape (n,)."""
         greatest: Array = np.maximum.reduceat(self._numbers, self._starts)

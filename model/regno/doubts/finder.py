@@ -188,5 +188,5 @@ def _outside(sizes: Array, bounds: Bounds) -> Array:
 
 def _beyond(lists: Lists) -> Array:
     """Where a list has a number that is no confidence."""
-    beyond: Array = (lists.least() < _LEAST) | (lists.greatest() > _GREATEST)
+    beyond: Array = (lists.least < _LEAST) | (lists.greatest > _GREATEST)
     return beyond

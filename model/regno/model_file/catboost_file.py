@@ -108,9 +108,12 @@ class BinaryModel:
         pairs: list[list[float]] = self._predict(rows).tolist()
         return pairs
 
-    def probabilities_of_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:
-        """[negative, positive] for each row of a table with the columns of `features`."""
-        return self._predict(table)
+    def probabilities_of_table(self, table: pd.DataFrame, threads: int = 1) -> np.ndarray[Any, Any]:
+        """[negative, positive] for each row of a table with the columns of `features`.
+
+        CatBoost predicts by so many threads.
+        """
+        return self._predict(table, threads)
 
     def check_names(self, row: Row) -> None:
         """Raises ModelRefused for a feature without a name, as far as a name may hide that.
@@ -172,10 +175,12 @@ class BinaryModel:
         values[..., -1] += bias
         return values
 
-    def _predict(self, rows: Sequence[Row] | pd.DataFrame) -> np.ndarray[Any, Any]:
+    def _predict(
+        self, rows: Sequence[Row] | pd.DataFrame, threads: int = 1
+    ) -> np.ndarray[Any, Any]:
         with _one_predict_at_a_time:
             scores: np.ndarray[Any, Any] = self._model.predict(
-                self._pool(rows), prediction_type="Probability", thread_count=1
+                self._pool(rows), prediction_type="Probability", thread_count=threads
             )
         return scores if self._is_plain else self.finished(scores)
 
