@@ -137,7 +137,7 @@ def _evaluators(found: Sequence[dict[str, Any]]) -> str:
         )
         for row in found
     ]
-    head = ("rows in a call", "CatBoost µs/row", "pylignum µs/row", "ratio", "each round")
+    head = ("rows in a call", "CatBoost CPU µs/row", "pylignum CPU µs/row", "ratio", "each round")
     return f"A model without texts, evaluated without a server:\n{_table(head, lines)}"
 
 

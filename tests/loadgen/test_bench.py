@@ -14,12 +14,17 @@ from loadgen.bench import check, evaluators, options, picture, report, summary, 
 from loadgen.bench.measure import Measurement
 from loadgen.bench.run import Results, rotated
 from loadgen.bench.targets import TARGETS, Target
-from loadgen.common import usage
+from loadgen.common import rows, usage
 from loadgen.common.errors import CannotStart, WrongAnswers
+from model.regno import RegnoScorer
+from model.regno.manifest_builder import complete
+from model.regno.model_file import manifest
+from tests.support import toys
 from tests.support.bench_rows import READING, write_csv
 
 ROOT = Path(__file__).parents[2]
 BENCH = (sys.executable, "-m", "loadgen.bench")
+LIMIT = (sys.executable, "-m", "loadgen.bench.limits.evaluators")
 EVALUATED = [evaluators.summary(32, {"catboost": [12.0, 9.0, 14.0], "lignum": [1.0, 3.0, 2.0]})]
 
 
@@ -208,6 +213,25 @@ def test_the_report_and_the_picture_show_every_target(tmp_path: Path) -> None:
     picture.draw(content, tmp_path / "bench.png")
     assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(json.dumps(content))
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_both_evaluators_are_measured_on_a_model_without_texts(tmp_path: Path) -> None:
+    path = toys.save(toys.train(("hour", "afts_regno_ai_score", "ai_len")), tmp_path)
+    manifest.write(complete(RegnoScorer.load(path), path), tmp_path / manifest.FILE_NAME)
+    readings = rows.read(write_csv(tmp_path / "rows.csv", READING, READING))
+    (tmp_path / "array.json").write_bytes(rows.array(readings))
+    done = subprocess.run(
+        [*LIMIT, str(path), str(tmp_path / "array.json"), "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    for found in (evaluators.summary(int(n), of) for n, of in json.loads(done.stdout).items()):
+        assert min(found["catboost_us"], found["lignum_us"], found["ratio"]) > 0
 
 
 @pytest.mark.slow

@@ -148,7 +148,16 @@ def _counted(labels: Array, probabilities: Array) -> Mapping[str, Metric]:
 
 def _mean(values: Array) -> Metric:
     values = values.astype(float)
-    return lambda counts: float(values @ counts / counts.sum())
+    return lambda counts: _dot(values, counts) / float(counts.sum())
+
+
+def _dot(one: Array, other: Array) -> float:
+    """The dot product, by this thread alone.
+
+    BLAS wakes all its threads for each of the many thousands, and on a busy machine waits for them:
+    0.7 ms instead of 0.04 for 30,000 rows. Its last digits also depend on their number.
+    """
+    return float(np.einsum("i,i", one, other))
 
 
 def _auc(labels: Array, probabilities: Array) -> Metric:
@@ -165,7 +174,7 @@ def _auc(labels: Array, probabilities: Array) -> Metric:
         negative = drawn - positive
         below = np.cumsum(negative) - negative / 2
         pairs = positive.sum() * negative.sum()
-        return float(positive @ below / pairs) if pairs else nan
+        return _dot(positive, below) / pairs if pairs else nan
 
     return auc
 
