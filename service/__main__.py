@@ -8,21 +8,20 @@ from pathlib import Path
 from service.config.options import VARIABLES
 
 _STDERR = 2
-_CONFIG = Path(__file__).with_name("gunicorn.conf.py")
 
 
-def main() -> None:
+def serve(prog: str, description: str, configuration: Path) -> None:
     """Replace this process by gunicorn; arguments after `--` are gunicorn's own."""
     parser = argparse.ArgumentParser(
-        prog="python -m service",
-        description="Serve POST /reg/. Settings are environment variables or lines of .env:",
+        prog=prog,
+        description=description,
         epilog=VARIABLES.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("gunicorn", nargs="*", help="arguments for gunicorn, after --")
     arguments = parser.parse_args()
     _open_standard_streams()
-    command = [sys.executable, "-m", "gunicorn", "-c", str(_CONFIG), *arguments.gunicorn]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(configuration), *arguments.gunicorn]
     os.execv(sys.executable, command)  # noqa: S606 - signals must reach gunicorn itself
 
 
@@ -37,4 +36,8 @@ def _open_standard_streams() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(
+        prog="python -m service",
+        description="Serve POST /reg/. Settings are environment variables or lines of .env:",
+        configuration=Path(__file__).with_name("gunicorn.conf.py"),
+    )

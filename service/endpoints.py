@@ -8,12 +8,12 @@ from flask import Flask
 
 from service.app import App, Parts
 from service.http import errors
+from service.http.bearer import bears
 from service.http.reply import Reply
 from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
 from service.routes import health
 from service.routes.explain import ExplainRoute
-from service.routes.metrics import bears
 from service.routes.score_endpoint import ScoreEndpoint
 from service.scoring.live import Slot
 from service.server.iteration import WorkQueue

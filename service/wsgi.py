@@ -48,6 +48,19 @@ class Application:
 
     def site(self, address: Any, log: Callable[[Sequence[Record]], None]) -> Site:
         """What is served at a listening address; `log` writes the access lines."""
+        metrics_address = self.parts.settings.metrics_address
+        if metrics_address is not None and address[:2] == metrics_address:
+            return self.metrics_site(log)
+        return endpoints.public_site(self._app, self.parts, self._answered(log))
+
+    def metrics_site(self, log: Callable[[Sequence[Record]], None]) -> Site:
+        """The metrics and the probes."""
+        return endpoints.metrics_site(self._metrics_app, self.parts, self._answered(log))
+
+    def _answered(
+        self, log: Callable[[Sequence[Record]], None]
+    ) -> Callable[[Sequence[Request]], None]:
+        """What is done with requests that were answered."""
         http, spans = self.parts.metrics.http, traces.spans
 
         def answered(requests: Sequence[Request]) -> None:
@@ -58,10 +71,7 @@ class Application:
                 for request in requests:
                     spans.make(request.record, request.headers.get(b"traceparent", b""))
 
-        metrics_address = self.parts.settings.metrics_address
-        if metrics_address is not None and address[:2] == metrics_address:
-            return endpoints.metrics_site(self._metrics_app, self.parts, answered)
-        return endpoints.public_site(self._app, self.parts, answered)
+        return answered
 
 
 def build() -> Application:

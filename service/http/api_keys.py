@@ -5,7 +5,7 @@ Keys are kept as SHA-256 digests only, and looked up by them.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -93,6 +93,15 @@ class ApiKeys:
             for length, hashes in self._hashes.items()
             for at in range(len(text) - length + 1)
         )
+
+    def search(self, token: str) -> Callable[[str], bool]:
+        """What says whether a text is or holds a key, or another secret: the token, if not empty.
+
+        Secrets below LEAST_SEARCHED characters are found as whole texts only.
+        """
+        if len(token) >= LEAST_SEARCHED:
+            return lambda text: self.is_in(text) or token in text
+        return lambda text: self.is_in(text) or (bool(token) and text == token)
 
     def reload_if_changed(self) -> Reload:
         """Read the keys file again if it has changed; called once a second.

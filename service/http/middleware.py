@@ -1,14 +1,13 @@
-"""Record, headers and metrics of each request, for the app under any other WSGI server.
+"""Record and headers of each request, for an app under any other WSGI server.
 
-The server of this project does all that itself before and after it calls the app.
+The server of the scoring processes does all that itself before and after it calls the app.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from service.http.request_ids import new_id
-from service.telemetry.metrics import Metrics
 from service.telemetry.record import ENVIRON_KEY, Record, method_of, route_of
 
 if TYPE_CHECKING:
@@ -21,18 +20,22 @@ Written: TypeAlias = Callable[[bytes], object]
 
 
 class RequestMiddleware:
-    """Creates each request's record, adds the reply's headers, and counts the request."""
+    """Creates each request's record, adds the reply's headers, and hands the record on."""
 
     def __init__(
         self,
         app: "WSGIApplication",
-        metrics: Metrics,
+        observe: Callable[[Sequence[Record]], None],
         version: Callable[[], str],
         routes: Collection[str],
     ) -> None:
-        """`version` is that of the model that serves; `routes` are as in `route_of`."""
+        """`observe` gets the record of an answered request.
+
+        `version` is that of the model that serves, empty where none does; `routes` are as in
+        `route_of`.
+        """
         self._app = app
-        self._http = metrics.http
+        self._observe = observe
         self._version = version
         self._routes = routes
 
@@ -49,14 +52,15 @@ class RequestMiddleware:
         ) -> Written:
             record.status = int(status[:3])
             headers.append(("X-Request-Id", record.replied_id))
-            headers.append(("X-Model-Version", record.model_version or self._version()))
+            if version := record.model_version or self._version():
+                headers.append(("X-Model-Version", version))
             return start(status, headers, exc_info)
 
         try:
             return self._app(environ, self._noting_route(environ, start_response))
         finally:
             record.seconds = perf_counter() - began
-            self._http.observe([record])
+            self._observe([record])
 
     def _noting_route(self, environ: "WSGIEnvironment", start: "StartResponse") -> "StartResponse":
         record: Record = environ[ENVIRON_KEY]

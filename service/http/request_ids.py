@@ -23,13 +23,13 @@ class RequestIds:
         """`holds_secret` says whether a text that a client chose is or holds a key."""
         self._holds_secret = holds_secret
 
-    def take(self, record: Record, given: str, key: str) -> None:
-        """Name a request by the `X-Request-Id` that came with this good key, if it can be an id.
+    def take(self, record: Record, given: str, key: str = "") -> None:
+        """Name a request by the id that came with this good key, if any, if it can be an id.
 
         An id that holds another secret is echoed like any other, but not logged: if it were
         replaced in the reply, a caller could find secrets by trying texts.
         """
-        if not _VALID.fullmatch(given) or may_be_plate(given) or key in given:
+        if not _VALID.fullmatch(given) or may_be_plate(given) or (key and key in given):
             return
         if self._holds_secret(given):
             record.echoed_id = given

@@ -4,7 +4,6 @@
 """
 
 import gc
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,9 +39,7 @@ def on_starting(server: "Master") -> None:
 
 def when_ready(server: "Master") -> None:
     """In the master: log what is served."""
-    from service.wsgi import model_description  # noqa: PLC0415
-
-    startup.log_start(server, model_description(), _parts().keys.names)
+    startup.log_start(server, server.served(), _parts().keys.names)
 
 
 def pre_fork(server: "Master", _worker: "ScoringWorker") -> None:
@@ -88,15 +85,7 @@ def post_worker_init(worker: "ScoringWorker") -> None:
     metrics.process.start(str(worker.place))
     worker.prepare(begin, partial(_publish, parts, worker.log))
     runtime().scoreboard.mark_ready(worker.place)
-    _handle_early_signals(worker)
-
-
-def _handle_early_signals(worker: "ScoringWorker") -> None:
-    """Obey a stop that came before the worker had handlers of its own."""
-    while not worker.early_signals.empty():
-        number = worker.early_signals.get()
-        if number in shutdown.STOPS:
-            os.kill(os.getpid(), number)
+    shutdown.obey_early_signals(worker)
 
 
 def _publish(

@@ -43,13 +43,16 @@ class Endpoint(NamedTuple):
         return str(self.address)
 
 
-def endpoints(bound: list[Address], settings: Settings) -> list[Endpoint]:
-    """The addresses, each with the setting that gave it; `--bind` gave all others."""
+def endpoints(bound: list[Address], settings: Settings, prefix: str = "") -> list[Endpoint]:
+    """The addresses, each with the setting that gave it; `--bind` gave all others.
+
+    `prefix` begins the fields of these settings.
+    """
     public = settings.host.removeprefix("unix:").removeprefix("//")
     names: dict[Address | None, str] = {
-        settings.metrics_address: variable("metrics_bind"),
-        public: variable("host"),
-        (public.strip("[]").lower(), settings.port): variable("port"),
+        settings.metrics_address: variable(f"{prefix}metrics_bind"),
+        public: variable(f"{prefix}host"),
+        (public.strip("[]").lower(), settings.port): variable(f"{prefix}port"),
     }
     return [Endpoint(address, names.get(_plain(address), _BIND)) for address in bound]
 

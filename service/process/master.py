@@ -1,7 +1,7 @@
 """The master process: gunicorn's arbiter, extended to survive single failures.
 
 Differences from gunicorn: a failed fork is retried; workers that can't boot stop the server only
-if no other is ready; restarts back off (`service.process.restarts`); HUP stops no worker before a
+if no other is ready; restarts back off (`service.runtime.restarts`); HUP stops no worker before a
 new one is ready, and does not execute the configuration file again; the text of an exception,
 which may hold personal data, goes neither to the log nor to stderr.
 """
@@ -21,8 +21,8 @@ from gunicorn.errors import HaltServer
 from model import ScoringError
 from service.config.overrides import MOST_WORKERS
 from service.process import shutdown, ulimits
-from service.process.restarts import Restarts
 from service.runtime import runtime
+from service.runtime.restarts import Restarts
 from service.telemetry.failures import contained, described, hide_texts
 from service.telemetry.metrics import multiprocess
 
@@ -221,8 +221,14 @@ class Master(Arbiter):  # type: ignore[misc]
         while (ended := _wait_for_child()) is not None:
             pid, status = ended
             worker = self.WORKERS.pop(pid, None)
-            if worker is not None:  # else an orphan that init, this process, inherited
-                self._handle_exit(worker, os.waitstatus_to_exitcode(status))
+            code = os.waitstatus_to_exitcode(status)
+            if worker is not None:
+                self._handle_exit(worker, code)
+            else:
+                self.other_child_ended(pid, code)
+
+    def other_child_ended(self, pid: int, code: int) -> None:
+        """Handle the end of a child that is no worker: an orphan that init, this process, got."""
 
     def _handle_exit(self, worker: "ScoringWorker", code: int) -> None:
         """`code` is the exit code, or the negative number of the signal that killed it."""
@@ -258,13 +264,16 @@ class Master(Arbiter):  # type: ignore[misc]
         write("Worker (pid:%s) was sent %s!%s", pid, name, hint)
         return f"by {name}"
 
-    def _give_up(self, cause: str) -> NoReturn:
+    def served(self) -> str:
+        """What this server serves, in words."""
         from service.wsgi import model_description  # noqa: PLC0415 - built after this module
 
-        model = model_description()
+        return model_description()
+
+    def _give_up(self, cause: str) -> NoReturn:
+        served, failed = self.served(), self._restarts.failed_boots
         reason = (
-            f"{self._restarts.failed_boots} workers ended before they were ready to serve {model}, "
-            f"the last {cause}"
+            f"{failed} workers ended before they were ready to serve {served}, the last {cause}"
         )
         how = "Stopped" if self._restarts.was_ready else "Not started"
         sys.stderr.write(f"{how}. {reason}\n")

@@ -5,7 +5,7 @@ import queue
 import signal
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from service.runtime.scoreboard import Scoreboard
 
@@ -23,6 +23,17 @@ def hold_signals_over_forks() -> None:
     hold = partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOPS)
     go_on = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOPS)
     os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=go_on)
+
+
+def obey_early_signals(worker: Any) -> None:
+    """In a worker: obey a stop that came before it had handlers of its own.
+
+    The master's handlers, which it was forked with, put it into a copy of the master's queue.
+    """
+    while not worker.early_signals.empty():
+        number = worker.early_signals.get()
+        if number in STOPS:
+            os.kill(os.getpid(), number)
 
 
 def drain(server: "Master", scoreboard: Scoreboard, seconds: float) -> NoReturn:

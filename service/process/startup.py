@@ -4,7 +4,9 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gunicorn import systemd
 
@@ -13,6 +15,7 @@ from service.config.settings import (
     Settings,
     SettingsError,
     export_for_libraries,
+    load,
     refuse_start,
     renamed_variables,
     unknown_variables,
@@ -21,29 +24,45 @@ from service.http.api_keys import ApiKeys
 from service.process import listening, ulimits
 from service.process.listening import Taken
 from service.rollout.rollout_state import rollout_state
-from service.runtime import Runtime, run_folder, runtime
+from service.runtime import Runtime, run_folder, runtime, use
 from service.telemetry.error_reports import reports
 from service.telemetry.tracing import traces
 
 if TYPE_CHECKING:
     from service.process.master import Master
 
-# What no argument may change, by gunicorn's names.
-_FIXED: Final = {
-    "worker_class": "service.server.worker.ScoringWorker",
-    "logger_class": "service.telemetry.logs.ServerLogger",
-}
+
+class Kind(NamedTuple):
+    """A kind of server, as far as its start differs from that of another.
+
+    `fixed` is what no argument may change, by gunicorn's names; `without_effect` are arguments that
+    do nothing there. `prefix` begins the fields of the settings that give its addresses.
+    """
+
+    fixed: Mapping[str, str]
+    without_effect: tuple[str, ...] = overrides.WITHOUT_EFFECT
+    prefix: str = ""
+
+
+LOGGER: Final = "service.telemetry.logs.ServerLogger"
+SCORING: Final = Kind(
+    MappingProxyType(
+        {"worker_class": "service.server.worker.ScoringWorker", "logger_class": LOGGER}
+    )
+)
 
 log = logging.getLogger("scoring")
 
 
-def create_runtime() -> Runtime:
+def create_runtime(read: Callable[[], Settings] = load) -> Runtime:
     """What the processes of this server share; ends the process, with the reason, if it can't run.
 
-    Also sets what libraries read from the environment when they are imported.
+    `read` gives the settings of this kind of server. Also sets what libraries read from the
+    environment when they are imported.
     """
     try:
         ulimits.check()
+        use(read())
         shared = runtime()
         reports.preload(shared.settings)
         traces.preload(shared.settings)
@@ -69,7 +88,7 @@ def _hide_packages(settings: Settings) -> None:
         sys.modules["charset_normalizer"] = None  # type: ignore[assignment]
 
 
-def prepare(server: "Master", shared: Runtime) -> None:
+def prepare(server: "Master", shared: Runtime, kind: Kind = SCORING) -> None:
     """Check gunicorn's final configuration, and reserve what the workers will need.
 
     Ends the process, with a line on stderr that names the reason, if the server can't run.
@@ -80,13 +99,13 @@ def prepare(server: "Master", shared: Runtime) -> None:
     for old, new in renamed_variables().items():
         log.warning("%s is now called %s: the next release reads the new name only", old, new)
     try:
-        overrides.check(server.cfg, _FIXED)
+        overrides.check(server.cfg, kind.fixed, kind.without_effect)
         if overridden := overrides.description(server.cfg):
             log.warning("%s", overridden)
         ApiKeys(settings).check_exposure(public(server.cfg.address, settings))
         _raise_file_limit(server)
         _reserve_metrics(server.cfg.workers, shared)
-        _wait_for_addresses(server, settings)
+        _wait_for_addresses(server, settings, kind)
     except SettingsError as error:
         refuse_start(error)
     except Taken as error:
@@ -127,14 +146,14 @@ def _reserve_metrics(workers: int, shared: Runtime) -> None:
         raise run_folder.no_room(workers) from error
 
 
-def _wait_for_addresses(server: "Master", settings: Settings) -> None:
+def _wait_for_addresses(server: "Master", settings: Settings, kind: Kind) -> None:
     if systemd.listen_fds(unset_environment=False) or server.cfg.reuse_port:
         return  # the sockets exist, or the addresses are shared
-    for endpoint in listening.endpoints(server.cfg.address, settings):
+    for endpoint in listening.endpoints(server.cfg.address, settings, kind.prefix):
         listening.wait_until_free(endpoint)
 
 
-def log_start(server: "Master", model: str, key_names: list[str]) -> None:
+def log_start(server: "Master", served: str, key_names: list[str]) -> None:
     """Log what is served, where, by how many workers and for which keys, by their names."""
     where, keys = ", ".join(map(str, server.LISTENERS)), ", ".join(key_names)
-    log.info("Serving %s at %s; workers: %d; keys: %s", model, where, server.num_workers, keys)
+    log.info("Serving %s at %s; workers: %d; keys: %s", served, where, server.num_workers, keys)

@@ -1,20 +1,16 @@
 """GET /openapi.json, and Swagger UI at /docs/ from the copy in its package: no CDN."""
 
 import json
-from collections.abc import Sequence
+from typing import Any
 
 from flask import Blueprint, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from model.scorer import Model
-from service.config.settings import Settings
-from service.routes.openapi import document
 
-
-def blueprint(settings: Settings, others: Sequence[Model]) -> Blueprint:
-    """The document is made once; it does not change while the process lives."""
+def blueprint(document: dict[str, Any]) -> Blueprint:
+    """The document is encoded once; it does not change while the process lives."""
     routes = Blueprint("docs", __name__)
-    text = json.dumps(document(settings.explain_rows, others), ensure_ascii=False)
+    text = json.dumps(document, ensure_ascii=False)
 
     @routes.get("/openapi.json")
     def openapi() -> Response:

@@ -5,7 +5,6 @@ the server calls it in a thread. Its own per-request hooks stay off: the server 
 of an iteration together instead of making some eighty Python calls for each.
 """
 
-import hmac
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, Final
@@ -19,6 +18,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_options_header
 
+from service.http.bearer import bears
 from service.http.errors import Refused
 from service.telemetry.metrics import multiprocess
 from service.telemetry.record import record_of
@@ -110,13 +110,3 @@ def _guarded(token: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return guarded
 
     return guard
-
-
-def bears(authorization: str, token: str) -> bool:
-    """Whether a header holds the token, if there is one; the scheme may be in either case."""
-    if not token:
-        return True
-    scheme, _, given = authorization.partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(
-        given.strip(" ").encode(), token.encode()
-    )

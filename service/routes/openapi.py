@@ -1,14 +1,26 @@
 """The OpenAPI document, made from the types that validate."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from model import catalog
 from model.scorer import Model
+from service.http.openapi import (
+    JSON,
+    KEY,
+    REF,
+    Part,
+    envelope,
+    error_responses,
+    errors,
+    for_generators,
+    headers,
+    ok,
+    ref,
+)
 from service.routes import openapi_model
-from service.routes.openapi_parts import JSON, REF, Part, errors, ok, ref
 
-_EXAMPLE: Final = {
+EXAMPLE: Final = {
     "regno_recognize": "А939НО196",
     "afts_regno_ai": "А939НО190",
     "recognition_accuracy": 6.4,
@@ -50,12 +62,10 @@ def document(explain_rows: int, others: Sequence[Model] = ()) -> Part:
         },
         "paths": _paths(default, others),
         "components": {
-            "schemas": _for_generators(_schemas(default, others, explain_rows)),
+            "schemas": for_generators(_schemas(default, others, explain_rows)),
             "headers": _headers(),
             "responses": _error_responses(),
-            "securitySchemes": {
-                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-            },
+            "securitySchemes": KEY,
         },
     }
 
@@ -187,7 +197,7 @@ def _asked(schema: str, *parameters: Part) -> Part:
             "content": {
                 JSON: {
                     "schema": ref(schema),
-                    "examples": {"one": {"value": _EXAMPLE}, "many": {"value": [_EXAMPLE]}},
+                    "examples": {"one": {"value": EXAMPLE}, "many": {"value": [EXAMPLE]}},
                 }
             },
         },
@@ -232,46 +242,17 @@ def _replies() -> Part:
         "ExplainedRow": {"anyOf": [*explained, ref("RowError")]},
         "ScoreReply": _one_or_many(scored, "ScoredRow"),
         "ExplanationReply": _one_or_many(explained, "ExplainedRow"),
-        "StateReply": _envelope(ref("State"), "ok"),
-        "VersionsReply": _envelope(ref("Versions"), "ok"),
-        "HistoryReply": _envelope({"type": "array", "items": ref("Change")}, "ok"),
-        "OutcomeReply": _envelope(ref("Outcome"), "ok"),
-        "TextReply": _envelope({"type": "string"}, "ok"),
-        "ErrorReply": _envelope({"type": "string"}, "fail"),
+        "StateReply": envelope(ref("State"), "ok"),
+        "VersionsReply": envelope(ref("Versions"), "ok"),
+        "HistoryReply": envelope({"type": "array", "items": ref("Change")}, "ok"),
+        "OutcomeReply": envelope(ref("Outcome"), "ok"),
+        "TextReply": envelope({"type": "string"}, "ok"),
+        "ErrorReply": envelope({"type": "string"}, "fail"),
     }
 
 
 def _one_or_many(one: list[Part], row: str) -> Part:
-    return _envelope({"anyOf": [*one, {"type": "array", "items": ref(row)}]}, "ok", "partial")
-
-
-def _envelope(body: Part, *statuses: str) -> Part:
-    return {
-        "type": "object",
-        "properties": {"body": body, "status": {"enum": list(statuses)}},
-        "required": ["body", "status"],
-        "additionalProperties": False,
-    }
-
-
-def _for_generators(node: Any) -> Any:
-    """Schemas with what client generators need in addition to validation.
-
-    A number without a format is single precision in Go, Java and C#; an enum without a type is
-    any object; and none of them takes a list of types.
-    """
-    if isinstance(node, list):
-        return [_for_generators(element) for element in node]
-    if not isinstance(node, dict):
-        return node
-    made = {name: _for_generators(value) for name, value in node.items()}
-    if made.get("type") == "number":
-        made["format"] = "double"
-    if "enum" in made:
-        made.setdefault("type", "string")
-    if made.get("required") == []:
-        del made["required"]
-    return made
+    return envelope({"anyOf": [*one, {"type": "array", "items": ref(row)}]}, "ok", "partial")
 
 
 def _headers() -> Part:
@@ -284,10 +265,7 @@ def _headers() -> Part:
         "length-mismatch:FIELD, implausible-time:time_check, readings-agree; and what was put "
         "right: normalised:FIELD",
     }
-    return {
-        name: {"description": text, "schema": {"type": "string"}}
-        for name, text in described.items()
-    }
+    return headers(described)
 
 
 def _error_responses() -> Part:
@@ -310,5 +288,4 @@ def _error_responses() -> Part:
         "501": "The scores of the model that serves can't be explained; GET /model says why",
         "503": "Not ready, the registry can't be reached, or the machine has no process left",
     }
-    content = {JSON: {"schema": ref("ErrorReply")}}
-    return {status: {"description": text, "content": content} for status, text in described.items()}
+    return error_responses(described)

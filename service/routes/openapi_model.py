@@ -7,8 +7,8 @@ import msgspec
 
 from model.registry import Change
 from model.scorer import Model
+from service.http.openapi import JSON, REF, Part, errors, ok, ref
 from service.routes.models import Outcome, Promotion, Rollback, ShadowChange, State, Versions
-from service.routes.openapi_parts import JSON, REF, Part, errors, ok, ref
 
 _REFUSALS: Final = ("400", "401", "403", "408", "409", "413", "415", "429", "503")
 

@@ -6,8 +6,9 @@ from model import InvalidRequest, catalog
 from model.scorer import Model
 from service.config.settings import Settings
 from service.http import body, deadline
+from service.http.query import wants_details
 from service.http.reply import Reply
-from service.routes.score_call import WsgiCall, wants_details
+from service.routes.score_call import WsgiCall
 from service.scoring.service import ScoringService
 from service.telemetry.record import record_of
 

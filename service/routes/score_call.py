@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from msgspec import field
 
@@ -18,7 +17,6 @@ from service.telemetry.record import Record
 _TIMING: Final = (
     b"Server-Timing: decode;dur=%.3f, features;dur=%.3f, wait;dur=%.3f, predict;dur=%.3f\r\n"
 )
-_DETAIL: Final = {"0": False, "1": True}
 
 
 class HttpCall(Call):
@@ -76,13 +74,3 @@ def _described(response: Reply, record: Record) -> Reply:
     if record.warnings:
         response.add("X-Score-Warnings", ", ".join(record.warnings))
     return response
-
-
-def wants_details(query: str) -> bool:
-    """Whether a query string asks for details. Raises InvalidRequest unless it is by 0 or 1."""
-    values = parse_qs(query, keep_blank_values=True, errors="replace").get("detail", ["0"])
-    if len(values) > 1:
-        raise InvalidRequest("detail", "is named twice")
-    if values[0] not in _DETAIL:
-        raise InvalidRequest("detail", "must be 0 or 1", "range")
-    return _DETAIL[values[0]]

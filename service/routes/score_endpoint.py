@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from service.http import body, deadline, errors
 from service.http.authentication import Guard
+from service.http.query import wants_details
 from service.http.reply import Reply
 from service.overload.admission import FULL, Admission
 from service.routes.score import ScoreRoute
-from service.routes.score_call import HttpCall, wants_details
+from service.routes.score_call import HttpCall
 
 if TYPE_CHECKING:
     from service.server.connection import Connection

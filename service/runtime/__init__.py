@@ -8,7 +8,7 @@ May import: stdlib, `service.config`. Never: the rest of `service`.
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from service.config.settings import Settings, load
 from service.runtime import cpu_quota
@@ -24,9 +24,18 @@ class Runtime(NamedTuple):
     scoreboard: Scoreboard
 
 
+# Those of `use`, if it was called.
+_used: Final[list[Settings]] = []
+
+
+def use(settings: Settings) -> None:
+    """Let the first call of `runtime` take these settings, in place of those that `load` reads."""
+    _used.append(settings)
+
+
 @cache
 def runtime() -> Runtime:
     """The one of this server. The first call creates it, and raises SettingsError."""
-    settings = load()
+    settings = _used[-1] if _used else load()
     workers = settings.workers or cpu_quota.available()
     return Runtime(settings, RunFolder(workers), Scoreboard(PLACES))

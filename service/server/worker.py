@@ -95,7 +95,7 @@ class ScoringWorker(Worker):  # type: ignore[misc]
         await self._end()
 
     def _listen(self, loop: AbstractEventLoop, listener: socket.socket) -> None:
-        site: Site = self.wsgi.site(listener.getsockname(), self.log.answered)
+        site = self._site(listener.getsockname())
         acceptor: Acceptor
         if site.is_public:
             places: int = self.cfg.worker_connections
@@ -109,6 +109,11 @@ class ScoringWorker(Worker):  # type: ignore[misc]
             acceptor = Acceptor(loop, listener, site, _METRICS_PLACES)
         self._acceptors.append(acceptor)
         acceptor.start()
+
+    def _site(self, address: Any) -> Site:
+        """What is served at a listening address."""
+        site: Site = self.wsgi.site(address, self.log.answered)
+        return site
 
     # Once a second.
 

@@ -5,12 +5,15 @@ import os
 import select
 import socket
 import stat
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final, TypeAlias
 
-from service.telemetry.log_formats import Form
+from service.config.settings import Settings
+from service.telemetry.failures import hide_texts
+from service.telemetry.log_formats import Form, HumanForm, JsonForm
 
 # Writes some bytes at once; how many were taken.
 Write: TypeAlias = Callable[[bytes], int]
@@ -87,6 +90,22 @@ class Lines(logging.Handler):
                 self._pieces[0] = self._pieces[0][taken:]
                 return
             self._pieces.popleft()
+
+
+def lines_of(settings: Settings, descriptor: int) -> Lines:
+    """Lines in the form that the settings ask for."""
+    terminal = os.isatty(descriptor)
+    human = settings.log_form == "human" or (settings.log_form == "auto" and terminal)
+    return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
+
+
+def log_to_stdout(settings: Settings) -> Lines:
+    """Log to stdout from now on, in a process without gunicorn, and no text of an exception."""
+    lines = lines_of(settings, sys.stdout.fileno())
+    logging.getLogger().handlers = [lines]
+    logging.getLogger("scoring").setLevel(settings.log_level.upper())
+    hide_texts()
+    return lines
 
 
 def nonblocking(descriptor: int, opened: ExitStack) -> Write:

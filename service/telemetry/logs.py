@@ -5,7 +5,6 @@ request only what `service.telemetry.record` does: no body, no header but the re
 """
 
 import logging
-import os
 import sys
 from collections.abc import Iterable
 from time import time
@@ -15,10 +14,9 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from msgspec import UNSET
 
-from service.config.settings import Settings
 from service.runtime import runtime
-from service.telemetry.log_formats import Access, HumanForm, JsonForm, timestamp
-from service.telemetry.log_lines import Lines
+from service.telemetry.log_formats import Access, timestamp
+from service.telemetry.log_lines import lines_of
 from service.telemetry.record import Record
 
 _HASHES: Final = 1 << 32
@@ -110,13 +108,6 @@ class ServerLogger(Logger):  # type: ignore[misc]
         Python's own hash is keyed anew at each start: no id can be chosen that is never logged.
         """
         return hash(request_id) % _HASHES < self.share * _HASHES
-
-
-def lines_of(settings: Settings, descriptor: int) -> Lines:
-    """Lines in the form that the settings ask for."""
-    terminal = os.isatty(descriptor)
-    human = settings.log_form == "human" or (settings.log_form == "auto" and terminal)
-    return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
 
 
 def _level(record: Record) -> int:

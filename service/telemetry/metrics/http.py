@@ -12,6 +12,8 @@ from service.telemetry.metrics.histogram import BulkHistogram
 from service.telemetry.record import Record
 
 Labels: TypeAlias = tuple[str, str, int, str]
+# Route, method and status.
+Series: TypeAlias = tuple[str, str, str]
 
 # From half a millisecond. The latency targets of monitoring/slo.toml must stay bounds: a
 # share between two bounds is a guess.
@@ -29,9 +31,9 @@ class HttpMetrics:
     """Counts and durations. Routes are templates, so that no address makes a series of its own."""
 
     def __init__(
-        self, registry: CollectorRegistry, key_names: Iterable[str], models: Iterable[str]
+        self, registry: CollectorRegistry, key_names: Iterable[str], series: Iterable[Series]
     ) -> None:
-        """`key_names` are the callers', `models` the route of each model."""
+        """`key_names` are the callers', `series` those that begin at 0."""
         self._requests = Counter(
             "scoring_http_requests",
             "Requests answered.",
@@ -63,7 +65,7 @@ class HttpMetrics:
         # and key names are few, so this stays small.
         self._bound: dict[Labels, tuple[Counter, BulkHistogram]] = {}
         names = tuple(key_names)
-        for route, method, status in expected_series(models):
+        for route, method, status in series:
             with_key = route not in (*_PROBES, "unmatched") and status not in ("401", "405")
             for key in names if with_key else ("",):
                 self._bind((route, method, int(status), key))
@@ -105,8 +107,8 @@ class HttpMetrics:
         return bound
 
 
-def expected_series(models: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Route, method and status of the series that begin at 0.
+def expected_series(models: Iterable[str]) -> Iterator[Series]:
+    """The series of the scoring processes that begin at 0; `models` are the route of each model.
 
     Otherwise Prometheus would not see the first failure of a kind as an increase.
     """
@@ -114,6 +116,11 @@ def expected_series(models: Iterable[str]) -> Iterator[tuple[str, str, str]]:
         yield from product((model,), ("POST",), _SCORED)
         yield from product((f"{model}/explain",), ("POST",), _EXPLAINED)
         yield model, "GET", "405"
+    yield from common_series()
+
+
+def common_series() -> Iterator[Series]:
+    """Those of the addresses that every kind of server has."""
     yield from product(("/", *_PROBES), ("GET",), ("200",))
     yield "/metrics", "GET", "401"
     yield "unmatched", "GET", "404"

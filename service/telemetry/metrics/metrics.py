@@ -1,25 +1,22 @@
-"""All series of this server, in a registry of their own."""
+"""All series of the scoring processes."""
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry
-
 from model import catalog
 from model.scorer import Decisions, Model, Scorer
-from service.telemetry.metrics.background import BackgroundMetrics
 from service.telemetry.metrics.capture import CaptureMetrics
-from service.telemetry.metrics.http import HttpMetrics
+from service.telemetry.metrics.http import expected_series
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
 from service.telemetry.metrics.predictions import ModelPredictions, PredictionMetrics
-from service.telemetry.metrics.process import ProcessMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
 from service.telemetry.metrics.scoring import ScoringMetrics
+from service.telemetry.metrics.server import ServerMetrics
 from service.telemetry.metrics.shadow import ShadowMetrics
 from service.telemetry.metrics.uncounted import uncounted
 
 
-class Metrics:
-    """Created once in the master, so that each worker's files begin with every series at 0."""
+class Metrics(ServerMetrics):
+    """Those of the scoring processes."""
 
     def __init__(
         self,
@@ -36,17 +33,12 @@ class Metrics:
         Unless `kept`, requests and rows are not counted: no address serves the metrics.
         """
         self._kept = kept
-        self.registry = CollectorRegistry()
         routes = [entry.path.rstrip("/") for entry in catalog.entries().values()]
-        self.http = (
-            HttpMetrics(self.registry, key_names, routes) if kept else uncounted(HttpMetrics)
-        )
+        super().__init__(key_names, expected_series(routes), kept=kept)
         fields = model.request.__struct_fields__
         self.scoring = ScoringMetrics(self.registry, fields) if kept else uncounted(ScoringMetrics)
         self.rollout = RolloutMetrics(self.registry)
         self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
-        self.process = ProcessMetrics(self.registry)
-        self.background = BackgroundMetrics(self.registry)
         self.capture = CaptureMetrics(self.registry)
         self._catalog = CatalogMetrics(self.registry)
         self._predictions = PredictionMetrics(self.registry, decisions)
