@@ -18,7 +18,7 @@ from tqdm import tqdm
 from model import catalog
 from model.bulk.outcome import by_reason
 from model.bulk.output import STREAM, whole_file
-from model.bulk.workers import ERROR, Done, Work, Workers, peak_memory, workers
+from model.bulk.workers import CHUNK_ROWS, ERROR, Done, Work, Workers, peak_memory, workers
 from model.cli import (
     Exit,
     SignalFlag,
@@ -32,11 +32,10 @@ from model.errors import ModelRefused
 from model.registry import check_model
 from model.tables.errors import TableRefused
 from model.tables.format import Format, add_format_options, options_of
-from model.tables.output import FORMATS, Renderer, output_format, writer
+from model.tables.options import FORMATS
+from model.tables.output import Renderer, output_format, writer
 from model.tables.table import Table, open_table
 
-# More rows at a time take more memory (667 MiB in all at 20,000) and were not clearly quicker.
-_CHUNK_ROWS: Final = 5_000
 _BUFFER: Final = 1 << 20
 # The costs that the service has by default.
 _COSTS: Final = {
@@ -175,8 +174,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--chunk-rows",
         type=_positive,
-        default=_CHUNK_ROWS,
-        help=f"rows scored at a time; more take more memory (default: {_CHUNK_ROWS})",
+        default=CHUNK_ROWS,
+        help=f"rows scored at a time; more take more memory (default: {CHUNK_ROWS})",
     )
     parser.add_argument(
         "--max-bad",

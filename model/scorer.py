@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model.bulk.outcome import Scored
     from model.drift.comparison import Rows
     from model.tables.cells import Cells
-    from model.tables.format import Options
+    from model.tables.options import Options
 
 # A struct of the model's own, as it comes out of a body.
 Request: TypeAlias = Any

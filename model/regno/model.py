@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from model.drift.comparison import Rows
     from model.regno.drift.counter import Variable
     from model.tables.cells import Cells
-    from model.tables.format import Options
+    from model.tables.options import Options
 
 
 class RegnoModel(Model):

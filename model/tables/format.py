@@ -6,19 +6,15 @@ import csv
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, Literal, NamedTuple
-
-from charset_normalizer import from_bytes
+from typing import Final, NamedTuple
 
 from model.tables.columns import matched
 from model.tables.errors import TableRefused
-from model.tables.writing import Dates, Writing, writing_of
-
-Kind = Literal["CSV", "JSON lines", "Parquet", "Excel"]
+from model.tables.options import SEPARATORS, Dates, Kind, Options
+from model.tables.writing import Writing, writing_of
 
 # Of a file's beginning, from which its format is found out.
 SAMPLE_BYTES: Final = 256 * 1024
-SEPARATORS: Final = (",", ";", "\t", "|")
 _NAMES: Final = {"tab": "\t", "\\t": "\t", "semicolon": ";", "comma": ",", "pipe": "|"}
 _SHOWN: Final = {"\t": "a tab"}
 _FIRST: Final = {"dmy": "day", "mdy": "month", "ymd": "year"}
@@ -77,24 +73,6 @@ _ZIP: Final = b"PK\x03\x04"
 _DECLARED: Final = re.compile(r'"?sep=(.)"?\r?')
 # Among so many lines may be the header: titles and empty lines come before it.
 HEADER_LINES: Final = 20
-
-
-class Options(NamedTuple):
-    """What a person says about a file; "" is for what is to be found out.
-
-    `sep` separates the cells of CSV, `encoding` is a codec of Python's, `decimal` is `.` or `,`,
-    `dates` is `dmy` or `mdy`, `sheet` is the name of one in an Excel file.
-    """
-
-    sep: str = ""
-    encoding: str = ""
-    decimal: str = ""
-    dates: Dates = ""
-    sheet: str = ""
-
-
-# Nothing is said.
-SNIFFED: Final = Options()
 
 
 class Format(NamedTuple):
@@ -301,6 +279,8 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _other_encoding(text: bytes) -> str:
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - web processes hide it
+
     oddities = {}
     for name in _CYRILLIC:
         read = text.decode(name, errors="replace")

@@ -21,19 +21,14 @@ import pyarrow.parquet
 
 from model.tables.cells import Cells, cells_of
 from model.tables.errors import TableRefused
-from model.tables.format import Format, Kind
+from model.tables.format import Format
+from model.tables.options import FORMATS, Kind
 from model.tables.table import Batch, Layout, Parcel, Values
 from model.tables.writing import Writing
 
 # An array of numbers, or a sequence of texts, numbers and None.
 Column: TypeAlias = Any
 
-FORMATS: Final[Mapping[str, Kind]] = {
-    "csv": "CSV",
-    "jsonl": "JSON lines",
-    "parquet": "Parquet",
-    "xlsx": "Excel",
-}
 _SUFFIXES: Final[Mapping[str, Kind]] = {
     **{f".{name}": kind for name, kind in FORMATS.items()},
     ".tsv": "CSV",

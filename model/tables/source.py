@@ -18,14 +18,13 @@ from model.tables.errors import TableRefused
 from model.tables.format import (
     GZIP,
     SAMPLE_BYTES,
-    SNIFFED,
     Format,
-    Options,
     binary_kind,
     decoded,
     encoding_of,
     text_format,
 )
+from model.tables.options import SNIFFED, Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

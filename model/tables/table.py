@@ -16,7 +16,8 @@ import pyarrow.parquet
 from model.tables.blocks import Block, blocks, read_header
 from model.tables.columns import places
 from model.tables.errors import TableRefused
-from model.tables.format import SNIFFED, Format, Options
+from model.tables.format import Format
+from model.tables.options import SNIFFED, Options
 from model.tables.source import Source, open_source
 from model.tables.writing import writing_of
 
@@ -74,6 +75,11 @@ class Table:
     layout: Layout
     schema: pa.Schema | None
     _rows: Any
+
+    @property
+    def count(self) -> int:
+        """The number of rows if the file says it, as Parquet does; else 0."""
+        return self._rows.metadata.num_rows if self.schema is not None else 0
 
     def parcels(self, rows: int) -> Iterator[Parcel]:
         """All rows in their order, so many or a few more at a time; there is always a parcel.

@@ -5,15 +5,13 @@ Decimals may have commas, also within lists, and dates may begin with the day or
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.tables.errors import TableRefused
-
-# The order of day, month and year; "" for 2021-08-01, which needs no change.
-Dates = Literal["", "dmy", "mdy", "ymd"]
+from model.tables.options import Dates
 
 _WITH_POINT: Final = re.compile(r"-?\d+\.\d+(?:[eE][-+]?\d+)?")
 _WITH_COMMA: Final = re.compile(r"-?\d*,\d+(?:[eE][-+]?\d+)?")

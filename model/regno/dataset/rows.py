@@ -27,7 +27,8 @@ from model.regno.request import FIELDS
 from model.request_decoder import EMPTY
 from model.tables.cells import Cells, cells_of
 from model.tables.errors import TableRefused
-from model.tables.format import SNIFFED, Format, Options
+from model.tables.format import Format
+from model.tables.options import SNIFFED, Options
 from model.tables.table import open_table
 
 Array: TypeAlias = np.ndarray[Any, Any]

@@ -16,7 +16,7 @@ from model.regno.drift.reference import of_columns
 from model.regno.request import FIELDS
 from model.regno.scorer import RegnoScorer
 from model.tables.cells import cells_of
-from model.tables.format import Options
+from model.tables.options import Options
 from model.tables.table import open_table
 
 _PARCEL_ROWS: Final = 5_000

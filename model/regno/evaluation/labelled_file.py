@@ -14,7 +14,7 @@ from model.cli import Exit, SignalFlag, os_errors_exit
 from model.regno.dataset import rows as dataset
 from model.regno.dataset.rows import Choices, Contents, Fault
 from model.regno.evaluation.report import Source
-from model.tables.format import SNIFFED, Options
+from model.tables.options import SNIFFED, Options
 from model.tables.source import open_seekable
 
 _SHOWN_FAULTS: Final = 10

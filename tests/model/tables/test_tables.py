@@ -21,8 +21,8 @@ import pytest
 from model.regno.dataset.rows import read
 from model.regno.request import FIELDS
 from model.tables.errors import TableRefused
-from model.tables.format import Options, add_format_options, encoding_of, options_of
-from model.tables.writing import Dates
+from model.tables.format import add_format_options, encoding_of, options_of
+from model.tables.options import Dates, Options
 from tests.support.labelled import labelled
 from tests.support.messages import states, stating
 from tests.support.tables import as_csv

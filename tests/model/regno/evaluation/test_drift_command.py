@@ -19,7 +19,7 @@ from model.drift.comparison import Rows, VariableDrift, compare, psi
 from model.regno import RegnoScorer
 from model.regno.evaluation.drift_rows import read, reference_of
 from model.regno.request import FIELDS
-from model.tables.format import SNIFFED
+from model.tables.options import SNIFFED
 from monitoring import slo
 from tests.support import tables, toys
 from tests.support.paths import WITH_TOY
