@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
@@ -107,6 +107,30 @@ def check_otlp_endpoint(endpoint: str) -> None:
     parts = _web_address(endpoint)
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("its form is http://host:port")
+
+
+def check_broker(url: str) -> None:
+    """The URL of RabbitMQ."""
+    _check_url(url, ("amqp", "amqps"), "amqp(s)://USER:PASSWORD@HOST:PORT/VHOST")
+
+
+def check_redis(url: str) -> None:
+    """The URL of Redis, whose path is the number of a database."""
+    form = "redis(s)://USER:PASSWORD@HOST:PORT/DB"
+    _check_url(url, ("redis", "rediss"), form)
+    if not re.fullmatch("/?|/[0-9]{1,5}", urlsplit(url).path):
+        raise ValueError(f"its form is {form}, DB a number")
+
+
+def _check_url(url: str, schemes: Collection[str], form: str) -> None:
+    """The reason does not repeat the URL, which holds a password."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no port, brackets that do not close
+        usable = False
+    if url and not usable:
+        raise ValueError(f"its form is {form}")
 
 
 def _web_address(text: str) -> SplitResult:

@@ -302,9 +302,94 @@ class Settings(Struct, frozen=True):
         int, Meta(ge=1, le=3650, description="Days after which these files are removed.")
     ] = 30
 
+    web_host: Annotated[
+        str, Meta(description="Address on which the web processes listen (python -m service.web).")
+    ] = "127.0.0.1"
+    web_port: Annotated[int, Meta(ge=1, le=65535, description="Their TCP port.")] = 5001
+    web_workers: Annotated[int, Meta(ge=1, le=64, description="Number of web processes.")] = 1
+    web_threads: Annotated[
+        int, Meta(ge=2, le=256, description="Threads of each; half of them may wait for jobs.")
+    ] = 32
+    web_metrics_bind: Annotated[
+        str, Meta(description="IP:PORT at which the web processes show their metrics; empty: none.")
+    ] = ""
+    worker_metrics_bind: Annotated[
+        str, Meta(description="IP:PORT at which a worker process shows its metrics; empty: none.")
+    ] = ""
+    broker: Annotated[
+        str,
+        Meta(
+            description="URL of RabbitMQ, amqp(s)://USER:PASSWORD@HOST:PORT/VHOST, for jobs and "
+            "AMQP requests; empty: jobs are done by a process beside the web processes."
+        ),
+    ] = ""
+    broker_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
+    records: Annotated[
+        str,
+        Meta(
+            description="URL of the Redis that keeps the records of jobs, "
+            "redis(s)://USER:PASSWORD@HOST:PORT/DB; empty: SQLite in SCORING_JOBS_DIR. Set it and "
+            "SCORING_BROKER both, or neither."
+        ),
+    ] = ""
+    records_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
+    jobs_dir: Annotated[
+        str,
+        Meta(
+            description="Folder for inputs and results of jobs, shared by web processes and job "
+            "workers; empty: ~/.local/state/plate-scoring/jobs."
+        ),
+    ] = ""
+    job_max_mb: Annotated[
+        int, Meta(ge=1, le=10_240, description="Greatest input of a job, in MiB.")
+    ] = 256
+    jobs_max_waiting: Annotated[
+        int, Meta(ge=1, description="Jobs of a kind that may wait; more are rejected with 429.")
+    ] = 10_000
+    job_keep_hours: Annotated[
+        float, Meta(gt=0, le=8760, description="How long records and results are kept, in hours.")
+    ] = 24.0
+    job_attempts: Annotated[
+        int, Meta(ge=1, le=20, description="Attempts after which a job is given up as dead.")
+    ] = 3
+    job_lease_seconds: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=3600,
+            description="A worker that shows no progress for so long loses its job to another.",
+        ),
+    ] = 30.0
+    job_checkpoint_rows: Annotated[
+        int,
+        Meta(ge=100, description="Rows after which a job saves its work; it resumes from there."),
+    ] = 10_000
+    job_workers: Annotated[
+        int, Meta(ge=1, le=64, description="Processes of a job worker, one job each.")
+    ] = 1
+    webhooks_file: Annotated[
+        str,
+        Meta(description="File of webhook endpoints: KEY_NAME NAME URL SECRET…, one a line."),
+    ] = ""
+    webhook_allowed_hosts: Annotated[
+        str,
+        Meta(description="Hosts of webhooks that may have private addresses, separated by commas."),
+    ] = ""
+    cache: Annotated[
+        str,
+        Meta(
+            description="URL of the Redis that keeps replies to repeated requests for "
+            "explanations and jobs; empty: no cache."
+        ),
+    ] = ""
+    cache_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
+    cache_seconds: Annotated[
+        float, Meta(gt=0, le=86_400, description="How long a cached reply is used, in seconds.")
+    ] = 3600.0
+
     def __repr__(self) -> str:
         """Names and values, secrets masked."""
-        secret = ("api_keys", "metrics_token", "sentry_dsn")
+        secret = ("api_keys", "metrics_token", "sentry_dsn", "broker", "records", "cache")
         shown = (
             f"{name}={'***' if name in secret and value else repr(value)}"
             for name, value in msgspec.structs.asdict(self).items()

@@ -4,6 +4,7 @@ Command line arguments win over settings on purpose. GUNICORN_CMD_ARGS does so s
 of an environment, so its effect is logged. Neither may replace the service's own classes.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from service.config.settings import SettingsError, variable
@@ -19,7 +20,7 @@ _SETTINGS: Final = {
     "loglevel": ("log_level",),
 }
 # What has an effect on gunicorn's own workers only, by gunicorn's names.
-_WITHOUT_EFFECT: Final = (
+WITHOUT_EFFECT: Final = (
     *("access_log_format", "certfile", "http2_cleartext", "keyfile", "limit_request_field_size"),
     *("limit_request_fields", "limit_request_line", "max_requests", "proxy_protocol", "threads"),
 )
@@ -27,16 +28,17 @@ _WITHOUT_EFFECT: Final = (
 MOST_WORKERS: Final = 64
 
 
-def check(cfg: Any, fixed: dict[str, Any]) -> None:
+def check(cfg: Any, fixed: Mapping[str, Any], without_effect: Collection[str]) -> None:
     """Raise SettingsError for arguments that the service can't run with.
 
-    `fixed` holds the values that no argument may change, by gunicorn's names.
+    `fixed` holds the values that no argument may change, by gunicorn's names, `without_effect` the
+    names of arguments that would do nothing.
     """
     for name, value in fixed.items():
         if cfg.settings[name].value != value:
             reason = f"{_flag(name)} can't be changed: the service needs its own"
             raise SettingsError(_ARGUMENTS, reason)
-    for name in _WITHOUT_EFFECT:
+    for name in without_effect:
         if cfg.settings[name].get() != cfg.settings[name].default:
             flag = cfg.settings[name].cli[-1]
             raise SettingsError(_ARGUMENTS, f"{flag} would have no effect on this server")

@@ -42,9 +42,12 @@ __all__ = [
     "renamed_variables",
     "unknown_variables",
     "variable",
+    "with_broker_and_records_both",
 ]
 
 
+# The settings that a file may hold, and what they are.
+_IN_FILES: Final = {"metrics_token": "token", "broker": "URL", "records": "URL", "cache": "URL"}
 _SERVICE_LINK: Final = (
     "Kubernetes sets it to an address for a Service named scoring: set enableServiceLinks: false "
     "in the pod's spec, or give the Service another name"
@@ -60,7 +63,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     if given.get(variable("port"), "").startswith("tcp://"):
         raise SettingsError(variable("port"), _SERVICE_LINK)
     settings = VARIABLES.read(given, dotenv)
-    settings = _with_metrics_token(settings)
+    settings = _with_secrets_of_files(settings)
     _check_texts(settings)
     if settings.model and settings.registry:
         raise SettingsError(variable("registry"), f"{variable('model')} is set too")
@@ -91,22 +94,39 @@ def other_variables(*names: str) -> dict[str, str]:
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
-def _with_metrics_token(settings: Settings) -> Settings:
-    """With the token of the file, if one is named."""
-    path, name = settings.metrics_token_file, variable("metrics_token_file")
-    if not path:
-        return settings
-    if settings.metrics_token:
-        raise SettingsError(name, f"{variable('metrics_token')} is set too")
+def with_broker_and_records_both(settings: Settings) -> Settings:
+    """The settings, for what does jobs: a queue and records are elsewhere both, or neither is.
+
+    Raises SettingsError, which names the setting that is missing.
+    """
+    for field, other in (("broker", "records"), ("records", "broker")):
+        if getattr(settings, other) and not getattr(settings, field):
+            reason = f"is missing, though {variable(other)} is set: set both, or neither"
+            raise SettingsError(variable(field), reason)
+    return settings
+
+
+def _with_secrets_of_files(settings: Settings) -> Settings:
+    """With the secrets that are in files, of those that are named."""
+    named = [field for field in _IN_FILES if getattr(settings, f"{field}_file")]
+    return msgspec.structs.replace(
+        settings, **{field: _secret_of_file(settings, field) for field in named}
+    )
+
+
+def _secret_of_file(settings: Settings, field: str) -> str:
+    path, name = getattr(settings, f"{field}_file"), variable(f"{field}_file")
+    if getattr(settings, field):
+        raise SettingsError(name, f"{variable(field)} is set too")
     try:
-        token = file_text(Path(path).read_bytes()).strip()
+        secret = file_text(Path(path).read_bytes()).strip()
     except UnicodeError as error:
         raise SettingsError(name, f"{path} can't be read as text: {error}") from error
     except OSError as error:
         raise SettingsError(name, f"{path} can't be read: {error.strerror}") from error
-    if not re.fullmatch(PRINTABLE, token) or not token:
-        raise SettingsError(name, f"{path} must hold one token of printable ASCII")
-    return msgspec.structs.replace(settings, metrics_token=token)
+    if not re.fullmatch(PRINTABLE, secret) or not secret:
+        raise SettingsError(name, f"{path} must hold one {_IN_FILES[field]} of printable ASCII")
+    return secret
 
 
 def _check_texts(settings: Settings) -> None:
@@ -116,15 +136,26 @@ def _check_texts(settings: Settings) -> None:
         "metrics_bind": lambda text: text and addresses.ip_and_port(text),
         "sentry_dsn": addresses.check_sentry_dsn,
         "otlp_endpoint": addresses.check_otlp_endpoint,
+        "web_host": addresses.check_host,
+        "web_metrics_bind": lambda text: text and addresses.ip_and_port(text),
+        "worker_metrics_bind": lambda text: text and addresses.ip_and_port(text),
+        "broker": addresses.check_broker,
+        "records": addresses.check_redis,
+        "cache": addresses.check_redis,
     }
     for field, check in checks.items():
         try:
             check(getattr(settings, field))
         except ValueError as reason:
             raise SettingsError(variable(field), str(reason)) from None
-    metrics, public = settings.metrics_address, settings.host
-    if metrics and metrics[1] == settings.port and not public.startswith("unix:"):
-        raise SettingsError(variable("metrics_bind"), "it needs a port other than SCORING_PORT")
+    for prefix in ("", "web_"):
+        host, port, metrics = (
+            getattr(settings, f"{prefix}{name}") for name in ("host", "port", "metrics_bind")
+        )
+        is_same = metrics and addresses.ip_and_port(metrics)[1] == port
+        if is_same and not host.startswith("unix:"):
+            taken = f"it needs a port other than {variable(f'{prefix}port')}"
+            raise SettingsError(variable(f"{prefix}metrics_bind"), taken)
 
 
 def export_for_libraries(metrics_dir: Path) -> None:

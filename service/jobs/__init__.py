@@ -1,0 +1,10 @@
+"""Jobs: work whose caller does not wait. Records, queues, workers, webhooks.
+
+A record says what is true of a job; a queue only says that there may be something to do. Whoever
+works on a job claims its record first, and every later change carries the fence of that claim.
+states, transitions: the rules; records, blobs, stores: what is kept, and where; queues, sweeper:
+what brings jobs to workers; kinds, execution: what is done; worker, celery_worker: by whom.
+May import: `model`, and of `service` config, http, overload, rollout, runtime, scoring, telemetry.
+Never: flask, gunicorn, `service.server`, `service.web`. Only `celery_*` imports Celery, only
+`redis_*` Redis; no scoring process imports this package.
+"""

@@ -1,0 +1,103 @@
+"""`python -m service.jobs worker | alive | dead`: do jobs, and look after dead ones."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from model.cli import exit_status
+from service.config.options import VARIABLES
+from service.config.settings import Settings, SettingsError, export_for_libraries, refuse_start
+from service.jobs import dead_jobs
+from service.jobs.job import KINDS
+from service.jobs.liveness import is_alive
+from service.jobs.records import RecordsAway
+from service.jobs.stores import is_embedded, open_stores
+from service.runtime import runtime
+from service.telemetry.error_reports import reports
+from service.telemetry.log_lines import log_to_stdout
+
+log = logging.getLogger("scoring")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service.jobs",
+        description="Do jobs. Settings are environment variables or lines of .env:",
+        epilog=VARIABLES.help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    worker = commands.add_parser("worker", help="do jobs until TERM")
+    worker.add_argument(
+        "--kinds",
+        type=_kinds,
+        default=KINDS,
+        metavar="KIND,…",
+        help=f"work on these kinds of jobs only, of {', '.join(KINDS)} (with a broker)",
+    )
+    worker.set_defaults(run=_work)
+    alive = commands.add_parser("alive", help="status 0 if this machine's worker is alive, else 1")
+    alive.set_defaults(run=_tell_alive)
+    dead = commands.add_parser(
+        "dead", help="jobs that were given up: list, show, requeue, drop", epilog=dead_jobs.EPILOG
+    )
+    dead_jobs.add_commands(dead)
+    dead.set_defaults(run=_look_after_dead)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(runtime().settings, options))
+    except SettingsError as error:
+        refuse_start(error)
+
+
+def _tell_alive(settings: Settings, _options: argparse.Namespace) -> int:
+    """Return 0 if the worker of this machine is alive. Raises SettingsError."""
+    return 0 if is_alive(settings, open_stores(settings).queue) else 1
+
+
+def _look_after_dead(settings: Settings, options: argparse.Namespace) -> int:
+    """Do what was asked with dead jobs, and return the exit status. Raises SettingsError."""
+    stores = open_stores(settings)
+    return exit_status("python -m service.jobs dead", lambda: dead_jobs.run(stores, options))
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := sorted({*names} - {*KINDS}):
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(KINDS)}")
+    return names
+
+
+def _work(settings: Settings, options: argparse.Namespace) -> int:
+    """Work until the end, and return the exit status. Raises SettingsError."""
+    export_for_libraries(runtime().run_folder.path)
+    log_to_stdout(settings)
+    reports.preload(settings)
+    # Only now: the environment is set that these libraries read when they are imported.
+    from service.jobs import metrics_page  # noqa: PLC0415
+    from service.jobs.kinds import kinds  # noqa: PLC0415
+    from service.jobs.models import load_job_models  # noqa: PLC0415
+    from service.telemetry.metrics import multiprocess  # noqa: PLC0415
+
+    multiprocess.install()
+    stores, models = open_stores(settings), load_job_models(settings, ())
+    try:
+        log.info("Records of jobs are in %s", stores.records.durability())
+    except RecordsAway:  # they may be back in time
+        log.warning("The records of jobs can't be reached now")
+    metrics_page.start(settings, models.registry)
+    if is_embedded(settings):
+        from service.jobs.worker import Worker  # noqa: PLC0415
+
+        return Worker(settings, stores, models).run()
+    from service.jobs.celery_worker import work  # noqa: PLC0415
+    from service.jobs.duties import Duties  # noqa: PLC0415
+
+    duties = Duties(settings, stores, models, kinds(models, settings))
+    return work(settings.broker, options.kinds, settings.job_workers, duties)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

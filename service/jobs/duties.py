@@ -1,0 +1,88 @@
+"""What a worker of the distributed form does; Celery says when (`service.jobs.celery_worker`)."""
+
+import os
+from collections.abc import Callable, Mapping
+from time import sleep, time
+from typing import Final, Protocol
+
+from service.config.settings import Settings
+from service.jobs.execution import Execution, Kind, Pace
+from service.jobs.liveness import beat
+from service.jobs.models import JobModels
+from service.jobs.records import RecordsAway
+from service.jobs.stores import Stores
+from service.jobs.sweeper import Sweeper
+from service.jobs.worker import NICENESS, worker_name
+from service.telemetry.error_reports import reports
+from service.telemetry.failures import contained
+from service.telemetry.metrics import multiprocess
+
+_AWAY_SECONDS: Final = 1.0
+
+
+class Deliver(Protocol):
+    """Makes an attempt at a job, and returns when the message that named it is done with."""
+
+    def __call__(self, job: str, *, redelivered: bool) -> None:
+        """`redelivered`: whoever had the message before is gone.
+
+        Raises RecordsAway: the message must be delivered again.
+        """
+
+
+class Duties:
+    """The duties of a worker's processes (`begin`) and of their parent (`sweep`, `bury`)."""
+
+    def __init__(
+        self, settings: Settings, stores: Stores, models: JobModels, kinds: Mapping[str, Kind]
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._models = models
+        self._kinds = kinds
+        self._sweeper = Sweeper(*stores)
+
+    def begin(self, stopping: Callable[[], bool], place: int) -> Deliver:
+        """Begin in a process, after its fork. `stopping`: it has to give its job back.
+
+        `place` is its number among the processes, whose metrics it goes on with.
+
+        Raises ModelRefused.
+        """
+        settings, name = self._settings, worker_name(os.getpid())
+        os.nice(NICENESS)
+        reports.start(settings, lambda _result: None)
+        multiprocess.bind_worker(place)
+        self._models.start(str(place))
+        execution = Execution(
+            self._stores.records,
+            self._stores.blobs,
+            self._kinds,
+            Pace(lease=settings.job_lease_seconds, checkpoint_rows=settings.job_checkpoint_rows),
+            stopping=stopping,
+            observe=self._models.observe,
+        )
+
+        def deliver(job: str, *, redelivered: bool) -> None:
+            contained("models", self._models.follow)
+            while True:
+                try:
+                    execution.deliver(job, name, redelivered=redelivered)
+                except RecordsAway:
+                    if stopping():
+                        raise
+                    sleep(_AWAY_SECONDS)  # there is nothing to do for anybody
+                    redelivered = True  # the claim may have been stored: it is this process's own
+                else:
+                    return
+
+        return deliver
+
+    def sweep(self) -> None:
+        """Publish what the queue owes a worker, remove what is expired. Raises RecordsAway."""
+        beat(self._settings)
+        self._sweeper.sweep(time())
+
+    def bury(self, job: str, reason: str) -> None:
+        """End a job that the broker gave up. Raises RecordsAway."""
+        self._stores.records.kill(job, time(), reason)

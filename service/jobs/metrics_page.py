@@ -1,0 +1,95 @@
+"""The metrics of a job worker over HTTP, by a process of its own.
+
+A thread in the parent could hold a lock in the moment of a fork.
+"""
+
+import os
+import signal
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from service.config import addresses
+from service.config.settings import Settings, SettingsError, variable
+from service.http.bearer import bears
+from service.telemetry.metrics import multiprocess
+
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+def start(settings: Settings, registry: CollectorRegistry) -> None:
+    """Serve the page at the address for workers, if there is one, until this process ends.
+
+    `GET /metrics` wants the metrics' token, if there is one; `GET /healthz` says that the worker
+    runs. Raises SettingsError for an address that can't be listened at.
+    """
+    if not settings.worker_metrics_bind:
+        return
+    try:
+        server = _Server(settings, registry)
+    except OSError as error:
+        reason = f"{settings.worker_metrics_bind}: {error.strerror}"
+        raise SettingsError(variable("worker_metrics_bind"), reason) from error
+    if os.fork():
+        server.server_close()
+        return
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # it ends with its parent
+        server.serve_forever()
+    finally:
+        os._exit(1)
+
+
+class _Server(ThreadingHTTPServer):
+    """Ends with the worker."""
+
+    daemon_threads = True
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.token = settings.metrics_token
+        self._parent = os.getpid()
+        super().__init__(addresses.ip_and_port(settings.worker_metrics_bind), _Handler)
+
+    def service_actions(self) -> None:
+        """Look twice a second whether the worker still runs."""
+        if os.getppid() != self._parent:
+            os._exit(0)
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that has gone."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = 10
+
+    def do_GET(self) -> None:
+        """Answer."""
+        if self.path == "/healthz":
+            self._answer(HTTPStatus.OK, b"ok", _TEXT)
+        elif self.path != "/metrics":
+            self._answer(HTTPStatus.NOT_FOUND, b"not found", _TEXT)
+        elif not bears(self.headers.get("Authorization", ""), self.server.token):
+            self._answer(HTTPStatus.UNAUTHORIZED, b"the bearer token is missing or wrong", _TEXT)
+        else:
+            try:
+                page = generate_latest(multiprocess.collector(self.server.registry))
+            except (multiprocess.FolderRemoved, OSError):
+                self._answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the metrics are removed", _TEXT)
+            else:
+                self._answer(HTTPStatus.OK, page, CONTENT_TYPE_PLAIN_0_0_4)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing: the worker's log is of jobs."""
+
+    def _answer(self, status: HTTPStatus, page: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)

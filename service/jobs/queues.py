@@ -1,0 +1,26 @@
+"""What tells workers that there is a job to do."""
+
+from typing import Protocol
+
+from service.jobs.job import Job
+
+
+class QueueAway(Exception):
+    """The queue can't be reached, does not answer in time, or knows nobody to give a job to."""
+
+
+class QueueFull(Exception):
+    """The queue is at its greatest length."""
+
+
+class Queue(Protocol):
+    """Publishes jobs by their id. A job may be published twice: claims of its record decide.
+
+    It knows no delay: the sweeper publishes a job that is to be tried again when that is due.
+    """
+
+    def publish(self, job: Job) -> None:
+        """Publish a job, confirmed, within a second. Raises QueueAway or QueueFull."""
+
+    def ping(self) -> None:
+        """Raise QueueAway unless the queue answers."""

@@ -1,0 +1,97 @@
+"""Small blobs in Redis beside the records, large ones in files: those of the distributed form."""
+
+import secrets
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, Final, cast
+
+from service.jobs.blobs import BlobMissing, Blobs, BlobsAway
+from service.jobs.records import RecordsAway
+from service.jobs.redis_client import Client
+
+_SMALL: Final = 64 * 1024
+_PREFIX: Final = "jobs:blobs:"
+_REDIS: Final = "redis:"
+
+
+class RedisBlobs:
+    """Blobs up to 64 KiB in Redis, for workers that share no folder with the web processes."""
+
+    def __init__(self, url: str, files: Blobs) -> None:
+        """`files` takes the larger ones."""
+        self._client = Client(url)
+        self._files = files
+
+    def put(self, job: str, content: bytes) -> str:
+        """Keep a blob, and return its reference. Raises BlobsAway."""
+        if len(content) > _SMALL:
+            return self._files.put(job, content)
+        name = secrets.token_hex(8)
+        try:
+            with self._client.answering() as redis:
+                redis.hset(f"{_PREFIX}{job}", name, content)
+        except RecordsAway as error:
+            raise BlobsAway from error
+        return f"{_REDIS}{job}/{name}"
+
+    @contextmanager
+    def writing(self, job: str) -> Iterator["_Writing"]:
+        """Give a file to write a blob into; it is kept if the block ends, gone if it raises.
+
+        Raises BlobsAway.
+        """
+        with SpooledTemporaryFile(max_size=_SMALL) as file:
+            blob = _Writing(cast("BinaryIO", file))
+            yield blob
+            size = file.tell()
+            file.seek(0)
+            if size <= _SMALL:
+                blob.reference = self.put(job, file.read())
+                return
+            with self._files.writing(job) as kept:
+                shutil.copyfileobj(file, kept.file)
+            blob.reference = kept.reference
+
+    def read(self, reference: str) -> bytes:
+        """Return the content of a blob. Raises BlobMissing, or RecordsAway."""
+        if not reference.startswith(_REDIS):
+            return self._files.read(reference)
+        job, _, name = reference.removeprefix(_REDIS).partition("/")
+        with self._client.answering() as redis:
+            content: bytes | None = redis.hget(f"{_PREFIX}{job}", name)
+        if content is None:
+            raise BlobMissing
+        return content
+
+    def open(self, reference: str) -> BinaryIO:
+        """Return a blob as a seekable file, to be closed. Raises BlobMissing, or RecordsAway."""
+        if not reference.startswith(_REDIS):
+            return self._files.open(reference)
+        return BytesIO(self.read(reference))
+
+    def remove(self, job: str, keep: Collection[str] = ()) -> None:
+        """Remove all blobs of a job but those with the references `keep`. Raises RecordsAway."""
+        kept = {reference.partition("/")[2] for reference in keep if reference.startswith(_REDIS)}
+        with self._client.answering() as redis:
+            names = {name.decode() for name in redis.hkeys(f"{_PREFIX}{job}")}
+            if gone := names - kept:
+                redis.hdel(f"{_PREFIX}{job}", *gone)
+        self._files.remove(job, [one for one in keep if not one.startswith(_REDIS)])
+
+    def jobs(self) -> Iterator[str]:
+        """Give the ids of the jobs that have blobs. Raises RecordsAway."""
+        with self._client.answering() as redis:
+            for key in redis.scan_iter(f"{_PREFIX}*"):
+                yield key.decode().removeprefix(_PREFIX)
+        yield from self._files.jobs()
+
+
+class _Writing:
+    """A blob that is written to a temporary file first: its size decides where it goes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.reference = ""

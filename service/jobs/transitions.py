@@ -1,0 +1,214 @@
+"""What each event changes in the record of a job: pure functions, for every store.
+
+A function returns the changed job; the same job if the event changes nothing. Which states allow
+an event, and what state follows, stands in `service.jobs.states` alone. Times are seconds since
+1970.
+"""
+
+from math import inf
+from typing import Final
+
+from msgspec import structs
+
+from service.jobs.job import Job
+from service.jobs.states import TERMINAL, TRANSITIONS, Event, State, next_state
+
+# A job that was accepted, and not published, is published after so many seconds; one that the
+# queue may have lost after so many.
+ACCEPTED_SECONDS: Final = 10.0
+QUEUED_SECONDS: Final = 600.0
+_ENDS: Final = {
+    State.SUCCEEDED: Event.SUCCEED,
+    State.FAILED: Event.FAIL,
+    State.CANCELLED: Event.CANCEL,
+    State.EXPIRED: Event.EXPIRE,
+    State.DEAD: Event.KILL,
+}
+
+
+class FenceLost(Exception):
+    """Somebody else has claimed the job since, or it has ended: the attempt must stop."""
+
+
+def queued(job: Job, now: float) -> Job:
+    """Return the job as the queue has it; one that runs or waits notes that it was published."""
+    if job.state in TERMINAL:
+        return job
+    state = TRANSITIONS.get((job.state, Event.QUEUE), job.state)
+    return structs.replace(job, state=state, published=now)
+
+
+def claimed(job: Job, worker: str, now: float, lease: float, *, redelivered: bool) -> Job | None:
+    """Return the job with a new attempt, or ended if it may have none; None: nothing to do."""
+    leased = job.state is State.RUNNING and now < job.lease_until
+    if job.state in TERMINAL or (leased and not redelivered):
+        return None
+    if job.cancelling:
+        return _ended(job, now, State.CANCELLED)
+    if job.deadline and now >= job.deadline:
+        return _ended(job, now, State.EXPIRED, error="deadline: is over")
+    if job.attempts >= job.max_attempts:
+        reason = f"attempts: none of {job.attempts} came to an end, the last one's worker died"
+        return _ended(job, now, State.DEAD, error=job.error or reason)
+    if now < job.due:
+        return None
+    return structs.replace(
+        job,
+        state=next_state(job.state, Event.CLAIM),
+        worker=worker,
+        lease_until=now + lease,
+        started=job.started or now,
+        attempts=job.attempts + 1,
+        fence=job.fence + 1,
+        error="",
+    )
+
+
+def progressed(  # noqa: PLR0913 - what one change holds
+    job: Job,
+    fence: int,
+    now: float,
+    lease: float,
+    *,
+    done: int,
+    total: int,
+    checkpoint: str,
+    version: str,
+) -> Job:
+    """Return the job with its progress and a longer lease. Raises FenceLost."""
+    _check(job, fence)
+    return structs.replace(
+        job,
+        lease_until=now + lease,
+        done=done,
+        total=total,
+        checkpoint=checkpoint,
+        version=version,
+    )
+
+
+def finished(  # noqa: PLR0913 - what one change holds
+    job: Job,
+    fence: int,
+    now: float,
+    state: State,
+    *,
+    result: str = "",
+    result_type: str = "",
+    rows: int = 0,
+    version: str = "",
+    error: str = "",
+) -> Job:
+    """Return the ended job; CANCELLED if its caller wished so before. Raises FenceLost."""
+    _check(job, fence)
+    if job.cancelling:
+        return _ended(job, now, State.CANCELLED)
+    ended = _ended(job, now, state, error=error)
+    return structs.replace(
+        ended,
+        result=result,
+        result_type=result_type,
+        done=rows or job.done,
+        total=rows or job.total,
+        version=version or job.version,
+    )
+
+
+def retried(  # noqa: PLR0913 - what one change holds
+    job: Job, fence: int, now: float, due: float, error: str, *, counted: bool
+) -> Job:
+    """Return the job as it waits for its next attempt; CANCELLED if its caller wished so.
+
+    The attempt that ends is not counted if it was its worker that had to stop. Raises FenceLost.
+    """
+    _check(job, fence)
+    if job.cancelling:
+        return _ended(job, now, State.CANCELLED)
+    return structs.replace(
+        job,
+        state=next_state(job.state, Event.RETRY),
+        worker="",
+        lease_until=0.0,
+        due=due,
+        attempts=job.attempts - (not counted),
+        error=error,
+        published=0.0,
+    )
+
+
+def cancelled(job: Job, now: float) -> Job:
+    """Return the cancelled job, or the wish while it runs; one that has ended stays."""
+    if job.state in TERMINAL:
+        return job
+    if job.state is State.RUNNING:
+        return structs.replace(job, cancelling=True)
+    return _ended(job, now, State.CANCELLED)
+
+
+def killed(job: Job, now: float, error: str) -> Job:
+    """Return the dead job; one that has ended stays."""
+    return job if job.state in TERMINAL else _ended(job, now, State.DEAD, error=error)
+
+
+def requeued(job: Job, now: float) -> Job:
+    """Return a dead job as it was accepted, with no attempt made; another one stays.
+
+    Its deadline falls away, its checkpoint stays.
+    """
+    if job.state is not State.DEAD:
+        return job
+    return structs.replace(
+        job,
+        state=next_state(job.state, Event.REQUEUE),
+        fence=job.fence + 1,
+        attempts=0,
+        cancelling=False,
+        due=now,
+        deadline=0.0,
+        finished=0.0,
+        expires=0.0,
+        error="",
+    )
+
+
+def waits(job: Job) -> bool:
+    """Whether the job counts among those that wait."""
+    return job.state in {State.ACCEPTED, State.QUEUED}
+
+
+def unattended_since(job: Job) -> float:
+    """Return from when on the queue owes the job a worker; infinity if it owes none.
+
+    Such a job is published again.
+    """
+    match job.state:
+        case State.ACCEPTED:
+            return job.due + ACCEPTED_SECONDS
+        case State.QUEUED if job.published < job.due:
+            return job.due
+        case State.QUEUED:
+            return job.published + QUEUED_SECONDS
+        case State.RUNNING if job.published > job.lease_until:
+            return job.published + ACCEPTED_SECONDS
+        case State.RUNNING:
+            return job.lease_until
+    return inf
+
+
+def _check(job: Job, fence: int) -> None:
+    if job.state is not State.RUNNING or job.fence != fence:
+        raise FenceLost
+
+
+def _ended(job: Job, now: float, state: State, *, error: str = "") -> Job:
+    return structs.replace(
+        job,
+        state=next_state(job.state, _ENDS[state]),
+        worker="",
+        lease_until=0.0,
+        finished=now,
+        expires=now + job.keep,
+        # A dead job that is brought back goes on from there.
+        checkpoint=job.checkpoint if state is State.DEAD else "",
+        error=error,
+    )

@@ -1,0 +1,225 @@
+"""What jobs come to: the bytes of the reply over HTTP, the file of the command."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet
+import pytest
+from flask.testing import FlaskClient
+
+from model import score
+from model.regno import MODEL, RegnoScorer
+from service.config.settings import Settings
+from service.jobs.blobs import FileBlobs
+from service.jobs.execution import Execution, Pace
+from service.jobs.job import Job
+from service.jobs.kinds import kinds
+from service.jobs.models import JobModels
+from service.jobs.sqlite_records import SqliteRecords
+from service.jobs.states import State
+from service.rollout.startup import Served
+from tests.support.clock import SteppedClock
+from tests.support.jobs import LEASE, NOW, a_job
+from tests.support.parts import AppMaker, make_parts
+from tests.support.tables import as_csv, samples
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_ROWS = 10_500  # three parcels
+_TABLE = samples(300) * 35
+
+
+class Bench:
+    """A worker in this process, which may be stopped after each step."""
+
+    def __init__(self, folder: Path, models: JobModels, settings: Settings) -> None:
+        self.records = SqliteRecords(folder / "records.sqlite")
+        self.blobs = FileBlobs(folder / "blobs")
+        self.is_stopping = False
+        self._patience = 0
+        self.clock = SteppedClock()
+        self.clock.now = NOW
+        pace = Pace(LEASE, 1000, self.clock)
+        known = kinds(models, settings)
+        self.execution = Execution(self.records, self.blobs, known, pace, self._stops)
+
+    def _stops(self) -> bool:
+        """Whether to stop now: not while what was done before is passed over."""
+        self._patience -= 1
+        return self.is_stopping and self._patience < 0
+
+    def submit(self, content: bytes, kind: str, parameters: dict[str, str]) -> str:
+        """The id of a new job."""
+        job = a_job(kind=kind, parameters=parameters)
+        given = a_job(
+            id=job.id, kind=kind, parameters=parameters, input=self.blobs.put(job.id, content)
+        )
+        self.records.accept(given, "", 9)
+        return job.id
+
+    def job(self, job: str) -> Job:
+        """The record."""
+        found = self.records.get(job)
+        assert found is not None
+        return found
+
+    def done(self, content: bytes, kind: str = "score", **parameters: str) -> Job:
+        """A job that was done at once."""
+        job = self.submit(content, kind, parameters)
+        self.execution.deliver(job, "w")
+        return self.job(job)
+
+    def result(self, content: bytes, kind: str = "score", **parameters: str) -> bytes:
+        """Its result."""
+        job = self.done(content, kind, **parameters)
+        assert job.state is State.SUCCEEDED, job
+        return self.blobs.read(job.result)
+
+    def result_in_steps(self, content: bytes, kind: str, **parameters: str) -> tuple[bytes, int]:
+        """The result of a job whose worker has to stop after each step, and the attempts."""
+        job = self.submit(content, kind, parameters)
+        self.is_stopping = True
+        attempts = 0
+        while (found := self.job(job)).state is not State.SUCCEEDED:
+            assert found.attempts == 0
+            checkpoint = json.loads(found.checkpoint or "{}")
+            self._patience = checkpoint.get("parcels", 0)  # which are passed over
+            self.execution.deliver(job, "w")
+            attempts += 1
+        self.is_stopping = False
+        assert not list((self.blobs._folder / job).glob("*.part"))
+        return self.blobs.read(self.job(job).result), attempts
+
+
+@pytest.fixture
+def bench(tmp_path: Path, settings: Settings, scorer: RegnoScorer) -> Bench:
+    """With the bundled model."""
+    parts = make_parts(settings, scorer)
+    served = Served(MODEL, parts.slot, parts.rollout_state)
+    return Bench(tmp_path, JobModels(settings, parts.metrics, [served]), settings)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _mixed(count: int) -> list[Any]:
+    """Readings of which some can't be read."""
+    rows: list[Any] = samples(count)
+    rows[1::7] = [{**row, "direction": "north"} for row in rows[1::7]]
+    rows[3] = 5
+    return rows
+
+
+@pytest.mark.parametrize("detail", ["0", "1"])
+def test_a_result_has_the_bytes_of_the_reply_over_http(
+    bench: Bench, client: FlaskClient, key: dict[str, str], request_body: Any, detail: str
+) -> None:
+    doubtful = {**request_body, "camera_class": "Новая"}
+    bodies = [request_body, doubtful, [], [request_body, doubtful], _mixed(300) * 6]
+    for body in (*map(_json, bodies), _json(_json(request_body).decode())):
+        reply = client.post(f"/reg/?detail={detail}", data=body, headers=key, content_type=_TYPE)
+        assert reply.status_code == 200
+        assert bench.result(body, detail=detail) == reply.data
+
+
+_TYPE = "application/json"
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[", b'"', b"\xff\xfe", b""])
+def test_a_body_that_http_refuses_fails_with_the_same_reason(
+    bench: Bench, client: FlaskClient, key: dict[str, str], body: bytes
+) -> None:
+    reply = client.post("/reg/", data=body, headers=key, content_type=_TYPE)
+    job = bench.done(body)
+    assert job.state is State.FAILED
+    assert reply.json is not None
+    assert job.error == reply.json["body"]
+
+
+def test_an_array_may_be_longer_than_over_http(bench: Bench, make_app: AppMaker) -> None:
+    rows = _json(samples(1200))
+    app: Flask = make_app(max_rows=1000)
+    assert app.test_client().post("/reg/", data=rows, content_type=_TYPE).status_code != 200
+    assert bench.done(rows).done == 1200
+
+
+@pytest.mark.parametrize("detail", ["0", "1"])
+def test_an_array_goes_on_from_its_checkpoint(bench: Bench, detail: str) -> None:
+    rows = _json(_mixed(550) * 5)
+    result, attempts = bench.result_in_steps(rows, "score", detail=detail)
+    assert attempts > 3
+    assert result == bench.result(rows, detail=detail)
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl", "parquet", "xlsx"])
+def test_a_table_goes_on_from_its_checkpoint(bench: Bench, name: str, tmp_path: Path) -> None:
+    rows = as_csv(_TABLE if name != "xlsx" else _TABLE[:300])
+    if name == "xlsx":
+        assert bench.done(rows, "table", format=name).done == 300
+        return
+    result, attempts = bench.result_in_steps(rows, "table", format=name)
+    assert attempts == 4
+    assert result == bench.result(rows, "table", format=name)
+    if name == "parquet":
+        (tmp_path / "r.parquet").write_bytes(result)
+        assert pyarrow.parquet.read_metadata(tmp_path / "r.parquet").num_rows == _ROWS
+
+
+def test_progress_of_an_array_is_in_rows(bench: Bench) -> None:
+    job = bench.submit(_json(_mixed(550) * 5), "score", {})
+    bench.is_stopping = True
+    bench.execution.deliver(job, "w")
+    assert (bench.job(job).done, bench.job(job).total) == (500, 2750)
+
+
+def test_progress_of_a_table_is_in_rows(bench: Bench) -> None:
+    rows = as_csv(_TABLE)
+    job = bench.submit(rows, "table", {})
+    bench.is_stopping = True
+    bench.execution.deliver(job, "w")
+    seen = bench.job(job)
+    assert seen.done == 5000
+    assert seen.total == pytest.approx(_ROWS, rel=0.1)
+    bench.is_stopping = False
+    bench.execution.deliver(job, "w")
+    assert (bench.job(job).done, bench.job(job).total) == (_ROWS, _ROWS)
+
+
+def test_a_file_that_is_no_table_fails_with_the_reason(bench: Bench) -> None:
+    job = bench.done(b"a,b\n1,2\n", "table")
+    assert job.state is State.FAILED
+    assert job.error.startswith("file: its header lacks regno_recognize")
+    assert bench.done(b"a", "table", format="doc").error.startswith("format: ")
+    assert bench.done(b"a", "table", sep="x").error.startswith("sep: ")
+    assert bench.done(b"a", "table", encoding="x").error.startswith("encoding: ")
+    assert bench.done(b"a", "table", decimal="x").error.startswith("decimal: ")
+    assert bench.done(b"{}", detail="yes").error.startswith("detail: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "parameters", "suffix"),
+    [
+        ({}, {}, "csv"),
+        ({}, {"detail": "1"}, "csv"),
+        ({}, {"format": "parquet"}, "parquet"),
+        ({"delimiter": ";", "lineterminator": "\r\n"}, {"format": "jsonl"}, "jsonl"),
+    ],
+)
+def test_a_table_is_the_file_that_the_command_writes(
+    bench: Bench,
+    tmp_path: Path,
+    how: dict[str, Any],
+    parameters: dict[str, str],
+    suffix: str,
+) -> None:
+    rows = [row for row in _mixed(300) * 20 if row != 5]
+    given = as_csv(rows, **how).decode().encode("cp1251" if how else "utf-8", errors="replace")
+    (tmp_path / "in.csv").write_bytes(given)
+    out = tmp_path / f"out.{suffix}"
+    options = ["--detail"] if "detail" in parameters else []
+    score.main([*options, "--processes", "1", "--no-progress", str(tmp_path / "in.csv"), str(out)])
+    assert bench.result(given, "table", **parameters) == out.read_bytes()

@@ -1,0 +1,181 @@
+"""Webhooks: who is told, with what signature, and how long it is tried."""
+
+import json
+from pathlib import Path
+from time import time
+
+import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from service.jobs.job import Job
+from service.jobs.records import Event, Records
+from service.jobs.sqlite_records import SqliteRecords
+from service.jobs.states import State
+from service.jobs.webhooks import (
+    SCHEDULE,
+    BadEndpoints,
+    Endpoints,
+    Sender,
+    parsed,
+    payload,
+    signed,
+)
+from service.outbound.request import Unreachable
+from tests.support.webhooks import SECRET, receiving
+
+LOCAL = ("127.0.0.1",)
+OTHER = "whsec_" + "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+EVENT = Event(
+    id="job-1-1", job="job-1", owner="camera", webhook="done", model="regno",
+    type="job.succeeded", created=1_764_500_000.0,
+)  # fmt: skip
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "webhooks"
+    path.write_text(text)
+    return path
+
+
+def test_endpoints_are_read_from_lines_with_comments() -> None:
+    text = f"# who\ncamera done https://example.com/a {SECRET} {OTHER} # new\n\n"
+    (endpoint,) = parsed(text, ())
+    assert endpoint[:3] == ("camera", "done", "https://example.com/a")
+    assert list(map(len, endpoint.secrets)) == [24, 24]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "camera done https://example.com/",
+        f"camera done http://example.com/ {SECRET}",
+        f"camera do:ne https://example.com/ {SECRET}",
+        "camera done https://example.com/ MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "camera done https://example.com/ whsec_c2hvcnQ=",
+        "camera done https://example.com/ whsec_***",
+    ],
+)
+def test_a_line_that_can_not_be_used_is_named_without_its_secret(line: str) -> None:
+    with pytest.raises(BadEndpoints) as raised:
+        list(parsed(f"\n{line}\n", ()))
+    assert "line 2" in str(raised.value)
+    assert line.rsplit(maxsplit=1)[-1] not in str(raised.value)
+
+
+def test_a_changed_file_is_read_again_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    path = _file(tmp_path, f"camera done https://example.com/a {SECRET}\n")
+    endpoints = Endpoints(path, ())
+    path.write_text(f"camera done https://example.com/other {SECRET}\n")
+    endpoints.reload()
+    path.write_text("nonsense\n")
+    with pytest.raises(BadEndpoints):
+        endpoints.reload()
+    known = endpoints.of("camera", "done")
+    assert known
+    assert known.url == "https://example.com/other"
+    assert endpoints.of("other", "done") is None
+
+
+def test_receivers_verify_a_message_by_either_secret() -> None:
+    (endpoint,) = parsed(f"camera done https://example.com/a {SECRET} {OTHER}\n", ())
+    body = payload(EVENT)
+    headers = signed(EVENT.id, body, endpoint.secrets, time())
+    for secret in (SECRET, OTHER):
+        assert Webhook(secret).verify(body, headers)["data"]["id"] == "job-1"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRET).verify(body.replace(b"job-1", b"job-2"), headers)
+
+
+def test_a_message_says_what_ended_and_where_its_result_is() -> None:
+    assert json.loads(payload(EVENT)) == {
+        "type": "job.succeeded",
+        "timestamp": "2025-11-30T10:53:20Z",
+        "data": {
+            "id": "job-1",
+            "model": "regno",
+            "state": "succeeded",
+            "result_url": "/jobs/job-1/result",
+        },
+    }
+
+
+class Outbox:
+    """Records in SQLite with one job that has ended, and a clock that the test moves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.records: Records = SqliteRecords(folder)
+        self.now = time()
+        self.results: list[str] = []
+        job = Job(
+            id="job-1", owner="camera", kind="score", model="regno", fingerprint="", input="",
+            media_type="", webhook="done", created=self.now, keep=3600,
+        )  # fmt: skip
+        self.records.accept(job, "", 10)
+        claimed = self.records.claim("job-1", "worker", self.now, 30, redelivered=False)
+        assert claimed
+        self.records.finish("job-1", claimed.fence, self.now, State.SUCCEEDED)
+
+    def count(self, result: str, _delay: float) -> None:
+        """Note the result of an attempt."""
+        self.results.append(result)
+
+    def sender(self, folder: Path, url: str) -> Sender:
+        """A sender to one endpoint."""
+        path = _file(folder, f"camera done {url} {SECRET}\n")
+        endpoints = Endpoints(path, LOCAL)
+        return Sender(self.records, endpoints, lambda: self.now, self.count)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    return Outbox(tmp_path / "jobs")
+
+
+def test_an_event_is_sent_once(outbox: Outbox, tmp_path: Path) -> None:
+    with receiving(204) as receiver:
+        sender = outbox.sender(tmp_path, receiver.url)
+        assert (sender.send_due(), sender.send_due()) == (1, 0)
+    ((headers, body),) = receiver.received
+    Webhook(SECRET).verify(body, dict(headers))
+    assert outbox.results == ["sent"]
+
+
+def test_what_fails_is_tried_by_the_schedule_under_the_same_id_and_then_given_up(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    with receiving(500) as receiver:
+        sender = outbox.sender(tmp_path, receiver.url)
+        for wait in (*SCHEDULE, 10**6):
+            assert sender.send_due() == 1
+            outbox.now += 0.79 * wait
+            assert sender.send_due() == 0
+            outbox.now += 0.42 * wait
+    assert outbox.results == ["failed"] * len(SCHEDULE) + ["dead"]
+    assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
+    (event,) = outbox.records.dead_events(10)
+    assert event.error == "it answered 500"
+
+
+def test_an_endpoint_that_says_gone_is_not_tried_again(outbox: Outbox, tmp_path: Path) -> None:
+    with receiving(410) as receiver:
+        assert outbox.sender(tmp_path, receiver.url).send_due() == 1
+    assert outbox.results == ["dead"]
+
+
+def test_an_event_without_its_endpoint_is_dead(outbox: Outbox, tmp_path: Path) -> None:
+    path = _file(tmp_path, f"camera other https://example.com/ {SECRET}\n")
+    sender = Sender(outbox.records, Endpoints(path, ()), lambda: outbox.now, outbox.count)
+    assert sender.send_due() == 1
+    assert outbox.results == ["dead"]
+
+
+def test_an_endpoint_that_can_not_be_reached_is_tried_again(outbox: Outbox, tmp_path: Path) -> None:
+    def post(*_: object) -> int:
+        raise Unreachable("ConnectionRefusedError")
+
+    path = _file(tmp_path, f"camera done http://127.0.0.1:1/ {SECRET}\n")
+    endpoints = Endpoints(path, LOCAL)
+    sender = Sender(outbox.records, endpoints, lambda: outbox.now, outbox.count, post)
+    assert sender.send_due() == 1
+    assert outbox.results == ["failed"]
+    assert not outbox.records.dead_events(10)
