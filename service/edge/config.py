@@ -13,6 +13,8 @@ from service.edge.settings import DOCS_BYTES, DOCS_REQUESTS, REPLY_BYTES, Settin
 _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
 # Under the service's SCORING_KEEPALIVE: nginx must be the first to close an idle connection.
 SERVICE_IDLE_SECONDS: Final = 60
+# Above the longest `?wait=` of the web processes.
+WEB_REPLY_SECONDS: Final = 40
 
 # What ids of requests may hold: the same as in `service.http.request_ids`.
 ID: Final = r"[A-Za-z0-9._:-]{1,128}"
@@ -30,6 +32,7 @@ def config(settings: Settings) -> str:
     return environment.from_string(_TEMPLATE.read_text("utf-8")).render(
         edge=settings,
         service_idle=SERVICE_IDLE_SECONDS,
+        web_reply_timeout=max(settings.reply_timeout, WEB_REPLY_SECONDS),
         reply_bytes=REPLY_BYTES,
         docs_bytes=DOCS_BYTES,
         docs_requests=DOCS_REQUESTS,

@@ -62,6 +62,21 @@ class Settings(Struct, frozen=True):
     upstreams: Annotated[
         str, Meta(description="The service's addresses, host:port, separated by commas.")
     ] = "127.0.0.1:5000"
+    web_upstreams: Annotated[
+        str,
+        Meta(
+            description="Addresses of the web processes, host:port, separated by commas, to which "
+            "/jobs is passed on; empty: there is no such address."
+        ),
+    ] = ""
+    web_max_body: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Greatest body of POST /jobs in bytes; above that of SCORING_JOB_MAX_MB, "
+            "since a form has more than its file.",
+        ),
+    ] = 257 * 1024 * 1024
     certificate: Annotated[
         str,
         Meta(
@@ -190,6 +205,11 @@ class Settings(Struct, frozen=True):
         return _items(self.upstreams)
 
     @property
+    def web_servers(self) -> list[str]:
+        """The addresses of the web processes, one by one."""
+        return _items(self.web_upstreams)
+
+    @property
     def proxies(self) -> list[str]:
         """The balancers in front, one by one."""
         return _items(self.trusted_proxies)
@@ -264,13 +284,14 @@ def _check_each(settings: Settings) -> None:
         "listen": _address_or_port,
         "status_listen": _address,
         "upstreams": _address,
+        "web_upstreams": _address,
         "trusted_proxies": _network,
         "admin_addresses": _network,
         "docs_addresses": _network,
         **dict.fromkeys(("certificate", "certificate_key", "client_ca"), _path),
         **dict.fromkeys(("client_keys_file", "workdir", "log"), _path),
     }
-    lists = ("upstreams", "trusted_proxies", "admin_addresses", "docs_addresses")
+    lists = ("upstreams", "web_upstreams", "trusted_proxies", "admin_addresses", "docs_addresses")
     for field, complaint in checks.items():
         text = getattr(settings, field)
         if field in ("admin_addresses", "docs_addresses") and text in _EVERYBODY:

@@ -25,10 +25,16 @@ from tests.support.server import refused
 
 _DSN = "https://wL9x@errors.example/17"
 _TOKEN_FILE = str(ROOT / "tests/support/token.txt")
+_BROKER = "amqp://jobs:wL9x@queue:5672/scoring"
+_BROKER_FILE = str(ROOT / "tests/support/broker.txt")
+_REDIS_FILE = str(ROOT / "tests/support/redis.txt")
 _SECRETS: dict[str, Any] = {
     "api_keys": "partner:wL9x",
     "metrics_token": "wL9x-token",
     "sentry_dsn": _DSN,
+    "broker": _BROKER,
+    "records": "redis://:wL9x@records:6379/0",
+    "cache": "redis://:wL9x@cache:6379/0",
 }
 
 
@@ -94,6 +100,29 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "capture_plates": ("yes", "yes"),
     "capture_mb": ("10", 10),
     "capture_days": ("7", 7),
+    "web_host": ("10.0.0.1", "10.0.0.1"),
+    "web_port": ("8081", 8081),
+    "web_workers": ("2", 2),
+    "web_threads": ("8", 8),
+    "web_metrics_bind": ("127.0.0.1:9101", "127.0.0.1:9101"),
+    "worker_metrics_bind": ("127.0.0.1:9102", "127.0.0.1:9102"),
+    "broker": (_BROKER, _BROKER),
+    "broker_file": (_BROKER_FILE, _BROKER_FILE),
+    "records": ("redis://records:6379/1", "redis://records:6379/1"),
+    "records_file": (_REDIS_FILE, _REDIS_FILE),
+    "jobs_dir": ("/srv/jobs", "/srv/jobs"),
+    "job_max_mb": ("10", 10),
+    "jobs_max_waiting": ("100", 100),
+    "job_keep_hours": ("0.5", 0.5),
+    "job_attempts": ("5", 5),
+    "job_lease_seconds": ("10", 10.0),
+    "job_checkpoint_rows": ("500", 500),
+    "job_workers": ("2", 2),
+    "webhooks_file": ("/run/webhooks", "/run/webhooks"),
+    "webhook_allowed_hosts": ("hooks.internal", "hooks.internal"),
+    "cache": ("rediss://:wL9x@cache:6380", "rediss://:wL9x@cache:6380"),
+    "cache_file": (_REDIS_FILE, _REDIS_FILE),
+    "cache_seconds": ("60", 60.0),
 }
 
 
@@ -184,6 +213,17 @@ _BAD = [
     *(("sentry_dsn", value) for value in ("https://k@h/name", "ftp://k@h/1", "https://k@h:x/1")),
     *(("otlp_endpoint", value) for value in ("collector:4318", "http://", "grpc://h:4317")),
     *(("otlp_endpoint", value) for value in ("http://u:p@h", "http://h:99999", "http://h?x=1")),
+    *(("web_host", value) for value in ("unix:", "no.such.host.invalid")),
+    *(("web_port", value) for value in ("0", "http")),
+    *(("web_threads", value) for value in ("1", "257")),
+    *((f"{of}_metrics_bind", value) for of in ("web", "worker") for value in ("9100", "h:1")),
+    ("web_metrics_bind", "127.0.0.1:5001"),
+    *(("broker", value) for value in ("queue:5672", "amqp://", "redis://queue", "amqp://q:x")),
+    *((of, value) for of in ("records", "cache") for value in ("r:6379", "redis://", "http://r")),
+    *((of, value) for of in ("records", "cache") for value in ("redis://r/name", "redis://r:x")),
+    *(("job_max_mb", value) for value in ("0", "10241")),
+    *(("job_attempts", value) for value in ("0", "21")),
+    *(("job_keep_hours", value) for value in ("0", "-1", "nan")),
     *(("environment", value) for value in ("a b", "a/b", "я", "x" * 65)),
     *(("release", value) for value in ("a\nb", "a/b")),
 ]

@@ -9,7 +9,7 @@ import pytest
 
 from service.config.addresses import is_loopback
 from service.config.settings import Settings as ServiceSettings
-from service.edge.config import SERVICE_IDLE_SECONDS, config
+from service.edge.config import SERVICE_IDLE_SECONDS, WEB_REPLY_SECONDS, config
 from service.edge.settings import (
     FIELDS,
     PREFIX,
@@ -19,6 +19,7 @@ from service.edge.settings import (
     unknown_variables,
     variable,
 )
+from service.web.waiting import LONGEST
 from tests.support.edge import make_certificates, nginx_says, render
 from tests.support.example import example
 from tests.support.messages import states, stating
@@ -31,6 +32,8 @@ _GOOD: Final[dict[str, tuple[str, Any, str]]] = {
     "listen": ("[::1]:9443", "[::1]:9443", "listen [::1]:9443 backlog="),
     "status_listen": ("127.0.0.1:9444", "127.0.0.1:9444", "listen 127.0.0.1:9444;"),
     "upstreams": ("a_1:5000, 127.0.0.1:81", "a_1:5000, 127.0.0.1:81", "server a_1:5000 max_fails"),
+    "web_upstreams": ("w_1:5001, 127.0.0.1:82", "w_1:5001, 127.0.0.1:82", "server w_1:5001 max_fa"),
+    "web_max_body": ("2049", 2049, "client_max_body_size 2049;"),
     "certificate": ("/c/s.crt", "/c/s.crt", "ssl_certificate /c/s.crt;"),
     "certificate_key": ("/c/s.key", "/c/s.key", "ssl_certificate_key /c/s.key;"),
     "client_certificates": ("required", "required", "ssl_verify_client on;"),
@@ -63,6 +66,7 @@ _WITH: Final = {
     "client_ca": ("certificate", "certificate_key", "client_certificates"),
     "client_keys_file": ("certificate", "certificate_key", "client_certificates", "client_ca"),
     "burst_seconds": ("rate_per_key",),
+    "web_max_body": ("web_upstreams",),
 }
 
 
@@ -116,6 +120,8 @@ _BAD: Final[list[tuple[str, str]]] = [
     *(("burst_seconds", value) for value in ("0", "61", "x")),
     *(("connections_per_address", value) for value in ("-1", "65536")),
     *(("max_body", value) for value in ("1023", "16m", "-1")),
+    *(("web_upstreams", value) for value in ("5001", "я:1", "a:x", ",")),
+    ("web_max_body", "1023"),
     *(("header_timeout", value) for value in ("0", "1s")),
     *(("body_timeout", value) for value in ("0", "3601")),
     *(("send_timeout", value) for value in ("0", "x")),
@@ -307,3 +313,6 @@ def test_the_defaults_fit_those_of_the_service() -> None:
     assert service.keepalive > SERVICE_IDLE_SECONDS
     assert edge.max_body >= service.max_array_body
     assert edge.servers == [f"{service.host}:{service.port}"]
+    assert edge.web_servers == []
+    assert edge.web_max_body > service.job_max_mb << 20
+    assert WEB_REPLY_SECONDS > LONGEST

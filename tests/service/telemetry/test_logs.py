@@ -12,8 +12,7 @@ import pytest
 
 from service.config.settings import Settings
 from service.telemetry.log_formats import Form, HumanForm, JsonForm, timestamp
-from service.telemetry.log_lines import Lines
-from service.telemetry.logs import lines_of
+from service.telemetry.log_lines import Lines, lines_of
 from service.telemetry.record import Record, method_of
 from tests.support.messages import mentions
 from tests.support.parts import logger_of

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.process.restarts import HOPELESS, Restarts
+from service.runtime.restarts import HOPELESS, Restarts
 from tests.support.clock import SteppedClock
 from tests.support.vacuous import nonempty
 

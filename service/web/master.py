@@ -1,0 +1,129 @@
+"""The master of the web processes, which in the embedded form keeps one job worker running too."""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+from service.jobs.stores import is_embedded
+from service.process.master import Master
+from service.runtime import runtime
+from service.runtime.restarts import Restarts
+
+_WORKER: Final = (sys.executable, "-m", "service.jobs", "worker")
+_PR_SET_PDEATHSIG: Final = 1
+
+log = logging.getLogger("scoring")
+
+
+class WebMaster(Master):
+    """Keeps the web processes running, and beside them the job worker of the embedded form."""
+
+    def __init__(self, app: Any) -> None:
+        self._beside = Beside(_WORKER) if is_embedded(runtime().settings) else None
+        super().__init__(app)
+
+    def served(self) -> str:
+        """What this server serves, in words."""
+        if self._beside is None:
+            return "jobs (distributed: job workers are started by themselves)"
+        return "jobs (embedded: records in SQLite, one job worker beside)"
+
+    def manage_workers(self) -> None:
+        """Start what is missing, and stop what is surplus or outdated."""
+        super().manage_workers()
+        if self._beside is not None:
+            self._beside.keep_running()
+
+    def other_child_ended(self, pid: int, code: int) -> None:
+        """Note the end of the job worker, to start it again."""
+        if self._beside is not None:
+            self._beside.ended(pid, code)
+
+    def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
+        """Stop all processes for good, at the same time."""
+        if self._beside is None:
+            super().stop(graceful)
+            return
+        until = monotonic() + (self.cfg.graceful_timeout if graceful else 0.0)
+        self._beside.begin_stop()
+        super().stop(graceful)
+        self._beside.wait(until)
+
+
+class Beside:
+    """A process that is started again whenever it ends, later and later if it keeps ending."""
+
+    def __init__(self, command: tuple[str, ...]) -> None:
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._restarts = Restarts()
+        self._is_stopping = False
+
+    def keep_running(self) -> None:
+        """Start the process if it does not run, unless a restart has to wait."""
+        if self._process is not None or self._is_stopping or self._restarts.pause:
+            return
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed command
+                self._command,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - the master has one thread
+            )
+        except OSError as error:
+            self._restarts.fork_failed()
+            log.error("The job worker can't be started: %s", error.strerror)  # noqa: TRY400
+            return
+        log.info("Starting the job worker (pid: %d)", self._process.pid)
+
+    def ended(self, pid: int, code: int) -> None:
+        """Note that a child of the master has ended; `code` is negative for a signal."""
+        if self._process is None or pid != self._process.pid:
+            return
+        self._process.returncode = code
+        self._process = None
+        if self._is_stopping:
+            return
+        self._restarts.died(1)
+        log.error(
+            "The job worker ended with %s; the next starts in %.1f s",
+            f"exit code {code}" if code >= 0 else f"signal {-code}",
+            self._restarts.pause,
+        )
+
+    def begin_stop(self) -> None:
+        """Send TERM."""
+        self._is_stopping = True
+        if self._process is not None:
+            _send(self._process.pid, signal.SIGTERM)
+
+    def wait(self, until: float) -> None:
+        """Wait for its end; kill it at a time of `monotonic`."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            process.wait(max(0.0, until - monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("The job worker did not stop in time and is killed")
+            _send(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
+
+
+def _end_with_parent() -> None:
+    """In the new process: get TERM when the master dies, however it dies."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,254 @@
+"""/jobs: submit work whose result nobody has to wait for, look at it, fetch it, cancel it."""
+
+import re
+from hashlib import sha256
+from time import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+from werkzeug.wsgi import wrap_file
+
+from service.http import deadline, errors, reply
+from service.http.authentication import Guard
+from service.http.errors import Refused
+from service.http.reply import Reply
+from service.jobs.blobs import BlobMissing
+from service.jobs.job import Job
+from service.jobs.service import JobService
+from service.jobs.states import TERMINAL, State
+from service.jobs.webhooks import Endpoints
+from service.telemetry.record import record_of
+from service.web.inputs import JSON, Inputs
+from service.web.job_view import JobList, path_of, view_of
+from service.web.waiting import LONGEST, Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATH: Final = "/jobs"
+MOST_LISTED: Final = 100
+USUALLY_LISTED: Final = 20
+_KEY: Final = re.compile(r"[ -~]{1,255}")
+_PREFERRED: Final = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,5})\"?(?=$|[,;\s])")
+_ID: Final = re.compile(r"[0-9a-z]{1,64}")
+_UNKNOWN: Final = "there is no such job of this key"
+_WHY_NO_RESULT: Final = {
+    State.ACCEPTED: "it waits",
+    State.QUEUED: "it waits",
+    State.RUNNING: "it runs",
+    State.FAILED: "it failed",
+    State.CANCELLED: "it was cancelled",
+    State.EXPIRED: "its deadline is over",
+    State.DEAD: "it was given up",
+}
+
+
+class JobRoutes:
+    """Translates requests into calls of the service, and jobs into replies."""
+
+    def __init__(
+        self, endpoints: Endpoints, service: JobService, inputs: Inputs, waiting: Waiting
+    ) -> None:
+        self._endpoints = endpoints
+        self._service = service
+        self._inputs = inputs
+        self._waiting = waiting
+
+    def submit(self) -> Any:
+        """202 and the job; 200 and its result if the caller waits and it comes in time."""
+        environ = request.environ
+        record = record_of(environ)
+        key, wait = _idempotency_key(), _preferred_wait()
+        left = deadline.left_in(environ)
+        latest = 0.0 if left is None else time() + left
+        given = self._inputs.read(environ, request.args.to_dict())
+        if given.webhook and not self._endpoints.of(record.key_name, given.webhook):
+            self._service.blobs.remove(given.id)
+            raise Refused(400, "webhook: this key has no endpoint of this name")
+        job = Job(
+            owner=record.key_name,
+            created=0.0,
+            keep=0.0,
+            deadline=latest,
+            request_id=record.request_id,
+            **given._asdict(),
+        )
+        accepted = self._service.submit(job, key)
+        job = self._waited(accepted.job, wait)
+        headers = {"Location": path_of(job)}
+        if accepted.replayed:
+            headers["Idempotency-Replayed"] = "true"
+        if wait:
+            headers["Preference-Applied"] = f"wait={wait}"
+        if wait and job.state is State.SUCCEEDED:
+            return _with(self._result(job), headers)
+        return _with(_shown(job, 202), {**headers, **errors.retry_after()})
+
+    def show(self, job_id: str) -> Any:
+        """The job; with `?wait=` when it has ended, or has changed from what If-None-Match has."""
+        wait = _waited_for()
+        job = self._owned(job_id)
+        known = request.headers.get("If-None-Match", "")
+        changed = (lambda found: _etag(found) not in known) if known else _has_ended
+        job = self._waited(job, wait, changed)
+        etag = {"ETag": _etag(job)}
+        if known and _etag(job) in known:
+            return Response(status=304, headers=etag)
+        later = {} if _has_ended(job) else errors.retry_after()
+        return _with(_shown(job, 200), {**etag, **later})
+
+    def result(self, job_id: str) -> Any:
+        """The body of the synchronous reply, or the file; 409 unless the job succeeded."""
+        job = self._owned(job_id)
+        if self._service.is_over(job):
+            raise Refused(410, "the result was kept until it expired")
+        if job.state is not State.SUCCEEDED:
+            why = f"{_WHY_NO_RESULT[job.state]}: {job.error}".removesuffix(": ")
+            later = {} if _has_ended(job) else errors.retry_after()
+            raise Refused(
+                409, f"the job is {job.state}: {why}", {"X-Job-State": job.state, **later}
+            )
+        return self._result(job)
+
+    def cancel(self, job_id: str) -> Any:
+        """200 for a job that will not run, 202 for one that is still to stop, 409 if it ended."""
+        self._owned(job_id)
+        job = self._service.cancel(job_id, record_of(request.environ).key_name)
+        if job is None:
+            raise Refused(404, _UNKNOWN)
+        if job.state is State.CANCELLED:
+            return _shown(job, 200)
+        if _has_ended(job):
+            reason = f"the job is {job.state}: it has ended before"
+            raise Refused(409, reason, {"X-Job-State": job.state})
+        return _with(_shown(job, 202), errors.retry_after())
+
+    def list(self) -> Reply:
+        """The jobs of this key, newest first."""
+        owner = record_of(request.environ).key_name
+        after, limit = request.args.get("after", ""), _limit()
+        if after and not _ID.fullmatch(after):
+            raise Refused(400, "after: must be the id of a job")
+        found = list(self._service.list(owner, _state(), after, limit + 1))
+        shown = found[:limit]
+        following = shown[-1].id if len(found) > limit else None
+        return reply.ok(JobList(list(map(view_of, shown)), following))
+
+    def _owned(self, job_id: str) -> Job:
+        owner = record_of(request.environ).key_name
+        job = self._service.get(job_id, owner) if _ID.fullmatch(job_id) else None
+        if job is None:
+            raise Refused(404, _UNKNOWN)
+        return job
+
+    def _waited(self, job: Job, seconds: float, met: "Callable[[Job], bool] | None" = None) -> Job:
+        look = lambda: self._service.get(job.id, job.owner)  # noqa: E731
+        if not seconds:
+            return job
+        return self._waiting.until(met or _has_ended, look, seconds) or job
+
+    def _result(self, job: Job) -> Any:
+        """A reply that sends the result piece by piece."""
+        try:
+            file = self._service.blobs.open(job.result)
+        except BlobMissing:
+            raise Refused(410, "the result is not kept any more") from None
+        length = file.seek(0, 2)
+        file.seek(0)
+        response = Response(
+            wrap_file(request.environ, file, 256 * 1024),
+            content_type=job.result_type or JSON,
+            direct_passthrough=True,
+        )
+        response.content_length = length
+        record_of(request.environ).model_version = job.version
+        if name := job.parameters.get("filename"):
+            response.headers["Content-Disposition"] = _attachment(name)
+        return response
+
+
+def blueprint(routes: JobRoutes, guard: Guard) -> Blueprint:
+    """The addresses; each needs a key."""
+    jobs = Blueprint("jobs", __name__)
+    guard.protect(jobs)
+    one = f"{PATH}/<job_id>"
+    rules: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
+        (PATH, "submit", routes.submit, "POST"),
+        (PATH, "list", routes.list, "GET"),
+        (one, "show", routes.show, "GET"),
+        (one, "cancel", routes.cancel, "DELETE"),
+        (f"{one}/result", "result", routes.result, "GET"),
+    )
+    for path, name, view, method in rules:
+        jobs.add_url_rule(path, name, view, methods=[method])
+    return jobs
+
+
+def _has_ended(job: Job) -> bool:
+    return job.state in TERMINAL
+
+
+def _shown(job: Job, status: int) -> Reply:
+    shown = reply.ok(view_of(job))
+    shown.status = status
+    return shown
+
+
+def _etag(job: Job) -> str:
+    return f'"{sha256(reply.ok(view_of(job)).body).hexdigest()[:32]}"'
+
+
+def _with(response: Any, headers: dict[str, str]) -> Any:
+    """A reply of ours or Flask's with more headers."""
+    for name, value in headers.items():
+        if isinstance(response, Reply):
+            response.add(name, value)
+        else:
+            response.headers[name] = value
+    return response
+
+
+def _attachment(filename: str) -> str:
+    """A header by which a browser saves the result under this name (RFC 6266)."""
+    plain = filename.encode("ascii", "replace").decode().replace("?", "_")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename)}"
+
+
+def _idempotency_key() -> str:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return ""
+    if not _KEY.fullmatch(key):
+        raise Refused(400, "Idempotency-Key must have 1 to 255 printable ASCII characters")
+    return key
+
+
+def _preferred_wait() -> int:
+    """The seconds of `Prefer: wait=`, as many as are granted; 0 without."""
+    asked = _PREFERRED.search(",".join(request.headers.getlist("Prefer")))
+    return min(int(asked[1]), int(LONGEST)) if asked else 0
+
+
+def _waited_for() -> float:
+    text = request.args.get("wait", "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= 2 and int(text) <= LONGEST):
+        raise Refused(400, f"wait: must be a whole number of seconds, 0 to {LONGEST:.0f}")
+    return float(text)
+
+
+def _limit() -> int:
+    text = request.args.get("limit", str(USUALLY_LISTED))
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST_LISTED):
+        raise Refused(400, f"limit: must be a whole number, 1 to {MOST_LISTED}")
+    return int(text)
+
+
+def _state() -> State | None:
+    text = request.args.get("state", "")
+    if not text:
+        return None
+    try:
+        return State(text)
+    except ValueError:
+        raise Refused(400, f"state: must be one of {', '.join(State)}") from None

@@ -1,0 +1,56 @@
+"""Sends webhooks from the web processes: results can be fetched while they run, and not else."""
+
+from pathlib import Path
+from threading import Event, Thread
+from time import time
+from typing import Final
+
+from service.config.settings import Settings, SettingsError, variable
+from service.jobs.records import Records
+from service.jobs.webhooks import BadEndpoints, Endpoints, Sender
+from service.telemetry.failures import contained
+from service.telemetry.metrics.jobs import JobMetrics
+
+_PAUSE_SECONDS: Final = 1.0
+
+
+def endpoints_of(settings: Settings) -> Endpoints:
+    """The endpoints that the settings name. Raises SettingsError."""
+    allowed = frozenset(settings.webhook_allowed_hosts.replace(",", " ").split())
+    path = Path(settings.webhooks_file) if settings.webhooks_file else None
+    try:
+        return Endpoints(path, allowed)
+    except BadEndpoints as error:
+        raise SettingsError(variable("webhooks_file"), str(error)) from None
+    except OSError as error:
+        reason = f"{settings.webhooks_file} can't be read: {error.strerror}"
+        raise SettingsError(variable("webhooks_file"), reason) from error
+
+
+class Webhooks:
+    """A thread that sends what is due; processes share the work by the leases of the events."""
+
+    def __init__(self, endpoints: Endpoints, records: Records, metrics: JobMetrics) -> None:
+        self._endpoints = endpoints
+        self._sender = Sender(records, endpoints, time, metrics.webhook)
+        self._ends = Event()
+        self._thread = Thread(target=self._run, name="webhooks", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the attempts that are under way."""
+        self._ends.set()
+        self._thread.join()
+        self._sender.close()
+
+    def _run(self) -> None:
+        while not self._ends.wait(_PAUSE_SECONDS):
+            contained("webhooks", self._endpoints.reload)
+            contained("webhooks", self._send)
+
+    def _send(self) -> None:
+        while self._sender.send_due() and not self._ends.is_set():
+            pass

@@ -1,0 +1,136 @@
+"""The WSGI entry of the web processes: settings → keys, metrics → stores → app.
+
+gunicorn imports it once in the master, before the workers are forked. Stores are opened in the
+workers: neither SQLite nor a client of Redis survives a fork.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from model import catalog
+from service.config.settings import Settings, SettingsError, refuse_start, variable
+from service.http.api_keys import ApiKeys
+from service.jobs.job import KINDS
+from service.jobs.records import RecordsAway
+from service.jobs.states import State
+from service.jobs.stores import open_stores
+from service.jobs.webhooks import Endpoints
+from service.runtime import runtime
+from service.telemetry.metrics import ServerMetrics
+from service.telemetry.metrics.http import Series, common_series
+from service.telemetry.metrics.jobs import JobMetrics
+from service.telemetry.record import Record, record_of
+from service.telemetry.tracing import traces
+from service.web.app import Parts, create_app, create_metrics_app
+from service.web.job_counts import JobCounts
+from service.web.webhooks import Webhooks, endpoints_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_ROUTES: Final = (
+    (
+        "/jobs",
+        "POST",
+        ("200", "202", "400", "401", "409", "413", "415", "422", "429", "500", "503"),
+    ),
+    ("/jobs", "GET", ("200", "400", "401", "429", "500", "503")),
+    ("/jobs/<job_id>", "GET", ("200", "304", "401", "404", "429", "500", "503")),
+    ("/jobs/<job_id>", "DELETE", ("200", "202", "401", "404", "409", "429", "500", "503")),
+    ("/jobs/<job_id>/result", "GET", ("200", "401", "404", "409", "410", "429", "500", "503")),
+)
+
+
+class WebMetrics(ServerMetrics):
+    """The series of the web processes."""
+
+    def __init__(self, key_names: Iterable[str], *, kept: bool) -> None:
+        super().__init__(key_names, series(), kept=kept)
+        self.jobs = JobMetrics(self.registry, KINDS, State)
+
+
+class Application:
+    """What gunicorn loads. `begin` makes it answer, in a worker."""
+
+    def __init__(self, keys: ApiKeys, metrics: WebMetrics, endpoints: Endpoints) -> None:
+        self.keys = keys
+        self._endpoints = endpoints
+        self.webhooks: Webhooks | None = None
+        self.metrics = metrics
+        self.job_counts: JobCounts | None = None
+        self._public: WSGIApplication | None = None
+        self._metrics_page: WSGIApplication | None = None
+
+    def begin(self, log: Callable[[Sequence[Record]], None]) -> Callable[[Sequence[Record]], None]:
+        """Open the stores; `log` writes the access lines. Returns what observes other requests.
+
+        Raises SettingsError or RecordsAway.
+        """
+        shared, lock = runtime(), Lock()
+
+        def observe(records: Sequence[Record]) -> None:
+            with lock:  # threads share the counts and the lines
+                self.metrics.http.observe(records)
+                log(records)
+
+        stores = open_stores(shared.settings)
+        parts = Parts(
+            *(shared.settings, self.keys, self.metrics, shared.scoreboard),
+            *(stores, self._endpoints),
+        )
+        if shared.settings.webhooks_file:
+            self.webhooks = Webhooks(self._endpoints, stores.records, self.metrics.jobs)
+            self.webhooks.start()
+        self.job_counts = JobCounts(stores, self.metrics.jobs)
+        self._public = create_app(parts, observe)
+        self._metrics_page = create_metrics_app(parts, observe)
+        return observe
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """The WSGI interface; the address decides what is served."""
+        metrics_address = runtime().settings.metrics_address
+        is_metrics = False
+        if metrics_address is not None:
+            is_metrics = environ["gunicorn.socket"].getsockname()[:2] == metrics_address
+        app = self._metrics_page if is_metrics else self._public
+        assert app is not None, "`begin` was called"  # noqa: S101
+        answer = app(environ, start)
+        if traces.spans is not None:
+            caller = environ.get("HTTP_TRACEPARENT", "").encode("latin-1")
+            traces.spans.make(record_of(environ), caller)
+        return answer
+
+
+def series() -> Iterable[Series]:
+    """Route, method and status of the series that begin at 0."""
+    for route, method, statuses in _ROUTES:
+        yield from product((route,), (method,), statuses)
+    yield from common_series()
+
+
+def _check_stores(settings: Settings) -> None:
+    """Open the stores, and close them again: workers open their own. Raises SettingsError."""
+    try:
+        open_stores(settings)
+    except RecordsAway:
+        reason = "its records can't be opened: they are damaged, or another program holds them"
+        raise SettingsError(variable("jobs_dir"), reason) from None
+
+
+def build() -> Application:
+    """The app. Stops the process when a setting can't be used."""
+    settings = runtime().settings
+    try:
+        keys = ApiKeys(settings)
+        _check_stores(settings)
+        endpoints = endpoints_of(settings)
+    except SettingsError as error:
+        refuse_start(error)
+    for entry in catalog.entries().values():
+        entry.load()  # once, for all workers: their inputs are checked
+    return Application(keys, WebMetrics(keys.names, kept=settings.metrics_kept), endpoints)
+
+
+app = build()

@@ -1,0 +1,92 @@
+"""The document of the web processes is valid, and true of their routes and replies."""
+
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+
+from service.jobs.states import State
+from service.web.openapi import document
+from tests.support.web import READING, Web
+
+
+@pytest.fixture
+def served(web: Web) -> dict[str, Any]:
+    reply = web.client.get("/openapi.json")
+    assert reply.content_type == "application/json"
+    found: dict[str, Any] = reply.json  # type: ignore[assignment]
+    return found
+
+
+def _valid(schema: dict[str, Any], value: object) -> None:
+    schemas = document(["regno"])["components"]["schemas"]
+    OAS31Validator({**schema, "components": {"schemas": schemas}}).validate(value)
+
+
+def test_the_document_is_valid_openapi(served: dict[str, Any]) -> None:
+    validate(served)
+    assert served["openapi"].startswith("3.1")
+
+
+def test_every_route_is_in_it_and_no_other(web: Web, served: dict[str, Any]) -> None:
+    rules = {
+        (rule.rule.replace("<", "{").replace(">", "}"), method)
+        for rule in web.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.rule.startswith(("/docs", "/openapi.json"))
+    }
+    described = {
+        (path, method.upper())
+        for path, item in served["paths"].items()
+        for method in item.keys() - {"parameters"}
+    }
+    assert described == rules
+
+
+def test_all_but_the_probes_ask_for_the_key(served: dict[str, Any]) -> None:
+    open_to_all = {
+        path
+        for path, item in served["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters" and "security" not in operation
+    }
+    assert open_to_all == {"/healthz", "/readyz"}
+
+
+def test_every_example_is_of_its_schema(served: dict[str, Any]) -> None:
+    seen = 0
+    for item in served["paths"].values():
+        for operation in (item[method] for method in item.keys() - {"parameters"}):
+            contents = [
+                *operation.get("requestBody", {}).get("content", {}).values(),
+                *(
+                    content
+                    for reply in operation["responses"].values()
+                    for content in reply.get("content", {}).values()
+                ),
+            ]
+            for content in contents:
+                examples = [one["value"] for one in content.get("examples", {}).values()]
+                for example in [*examples, *([content["example"]] if "example" in content else [])]:
+                    _valid(content["schema"], example)
+                    seen += 1
+    assert seen >= 6
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
+def test_what_is_replied_is_of_its_schema(state: State, web: Web) -> None:
+    reply = web.submit(READING, {"X-Request-Timeout-Ms": "60000"})
+    _valid({"$ref": "#/components/schemas/JobReply"}, reply.json)
+    web.end(reply, b"{}", state, error="direction: is missing", version="v7")
+    _valid(
+        {"$ref": "#/components/schemas/JobReply"},
+        web.call("GET", reply.headers["Location"]).json,
+    )
+    _valid({"$ref": "#/components/schemas/JobListReply"}, web.call("GET", "/jobs").json)
+    _valid({"$ref": "#/components/schemas/ErrorReply"}, web.call("GET", "/jobs/0").json)
+
+
+def test_the_page_is_there(web: Web) -> None:
+    assert web.client.get("/docs").headers["Location"] == "/docs/"
+    assert web.client.get("/docs/", buffered=True).status_code == 200
