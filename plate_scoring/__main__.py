@@ -29,10 +29,14 @@ COMMANDS: Final = {
     "drift": Command("model.drift", "compare the readings of two files"),
     "simulate": Command("model.simulate", "write a CSV file of simulated readings"),
     "registry": Command("model.registry", "add, promote and roll back versions of models"),
+    "web": Command("service.web", "serve jobs over HTTP"),
+    "jobs": Command("client.jobs", "submit jobs over HTTP and fetch results"),
     "doctor": Command("service.doctor", "check this machine and the settings"),
     "edge": Command("service.edge", "print nginx's configuration"),
     "load": Command("loadgen.load", "load a service and evaluate the result", "locust", "load"),
 }
+# What an operator does with the records themselves, not over HTTP.
+_DEAD_JOBS: Final = Command("service.jobs", "look after dead jobs")
 _USAGE: Final = "usage: plate-scoring [--help | --version] COMMAND [--help] …\n"
 
 
@@ -46,7 +50,8 @@ def main() -> None:
     elif name not in COMMANDS:
         sys.exit(_usage_error(f"{name!r} is no command; there are {', '.join(COMMANDS)}"))
     else:
-        _run(name, COMMANDS[name], arguments)
+        of_operators = name == "jobs" and arguments[:1] == ["dead"]
+        _run(name, _DEAD_JOBS if of_operators else COMMANDS[name], arguments)
 
 
 def _run(name: str, command: Command, arguments: Sequence[str]) -> None:
