@@ -98,6 +98,16 @@ class Drift(_Table, frozen=True):
     calendar_variables: tuple[str, ...]
 
 
+class Jobs(_Table, frozen=True):
+    """The limits of alerts on jobs and on requests over AMQP."""
+
+    waiting_seconds: Positive
+    waiting_for: Duration
+    no_worker_for: Duration
+    away_for: Duration
+    no_consumer_for: Duration
+
+
 class LoadTest(_Table, frozen=True):
     """The limits of load tests, which the load generator reads."""
 
@@ -119,6 +129,7 @@ class Slo(_Table, frozen=True):
     traffic: Traffic
     saturation: Saturation
     process: Process
+    jobs: Jobs
     drift: Drift
     load_test: LoadTest
 

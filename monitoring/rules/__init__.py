@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from monitoring.rules import drift, model, objectives, processes, traffic
+from monitoring.rules import drift, jobs, model, objectives, processes, traffic
 from monitoring.rules.promql import Group
 from monitoring.slo import Slo
 
@@ -20,6 +20,7 @@ HEADER: Final = (
 FILES: Final[dict[str, Callable[[Slo], list[Group]]]] = {
     "objectives.yml": objectives.groups,
     "drift.yml": drift.groups,
+    "jobs.yml": jobs.groups,
     "model.yml": model.groups,
     "processes.yml": processes.groups,
     "traffic.yml": traffic.groups,

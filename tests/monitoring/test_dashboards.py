@@ -33,6 +33,7 @@ def test_the_issues_dashboards_are_there() -> None:
         "service": "Scoring: service",
         "model": "Scoring: model",
         "workers": "Scoring: workers",
+        "jobs": "Scoring: jobs",
         "load": "Scoring: load test",
     }
 

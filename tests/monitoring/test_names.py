@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from client.amqp import AmqpClient
+from loadgen.common.processes import free_port
+from tests.support.amqp import answering
+from tests.support.job_worker import job_worker
 from tests.support.paths import ROOT, WITH_TOY
-from tests.support.server import METRICS_TOKEN
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.server import METRICS_TOKEN, eventually
+from tests.support.strategies import VALID
 from tests.support.swapping import SECOND, following, registry_of_twins, wait_until_all_serve
 from tests.support.toy_registry import add_toy, toy_command
+from tests.support.web_server import web_serving
 
 MONITORING = ROOT / "monitoring"
 # Names of the service's own series; those of recording rules have colons.
@@ -40,7 +48,47 @@ def sources() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def page(
+def page(scoring_page: str, amqp_page: str, web_page: str, worker_page: str) -> str:
+    """The metrics of all kinds of processes."""
+    return scoring_page + amqp_page + web_page + worker_page
+
+
+@pytest.fixture(scope="module")
+def worker_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The metrics of a job worker that has done nothing."""
+    folder, address = tmp_path_factory.mktemp("names"), f"127.0.0.1:{free_port()}"
+    settings = {"SCORING_JOBS_DIR": str(folder / "j"), "SCORING_WORKER_METRICS_BIND": address}
+    with job_worker(folder, settings):
+        yield httpx.get(f"http://{address}/metrics").text
+
+
+@pytest.fixture(scope="module")
+def amqp_page(rabbitmq: RabbitMQ, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The metrics of a worker that has answered a request over AMQP."""
+    broker = rabbitmq.url(rabbitmq.add_vhost())
+    with answering(tmp_path_factory.mktemp("names"), broker) as server:
+        with AmqpClient(broker) as client:
+            assert client.call("regno", VALID, timeout=20).status == 200
+        yield server.page()
+
+
+@pytest.fixture(scope="module")
+def web_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The metrics of the web processes, once they have looked at the jobs."""
+    with (
+        web_serving(tmp_path_factory.mktemp("names")) as server,
+        server.client(Authorization=f"Bearer {METRICS_TOKEN}") as client,
+    ):
+
+        def look() -> str:
+            return client.get("/metrics").text
+
+        eventually(lambda: "scoring_jobs{" in look(), "the jobs are counted")
+        yield look()
+
+
+@pytest.fixture(scope="module")
+def scoring_page(
     tmp_path_factory: pytest.TempPathFactory, request_bodies: list[dict[str, Any]]
 ) -> Iterator[str]:
     """The metrics of a service that changed its model, and answered good and bad requests.

@@ -8,12 +8,13 @@ from typing import Final
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.panels import load, model, service, workers
+from monitoring.grafana.panels import jobs, load, model, service, workers
 from monitoring.slo import Slo
 
 DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
     "service": service.build,
     "model": model.build,
     "workers": workers.build,
+    "jobs": jobs.build,
     "load": load.build,
 }

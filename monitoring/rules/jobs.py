@@ -1,0 +1,103 @@
+"""Alerts on jobs, their webhooks, and requests over AMQP."""
+
+from typing import Final
+
+from monitoring.rules.promql import Alerts, Group, Rule, group, number
+from monitoring.slo import Slo
+
+# All web processes read the same records: each shows the same numbers.
+_JOBS: Final = 'max by (kind) (scoring_jobs{{state="{}"}})'
+
+
+def groups(slo: Slo) -> list[Group]:
+    """The group of these alerts."""
+    alerts = Alerts(slo.runbook)
+    made = (_waiting, _no_worker, _dead, _away, _webhooks, _no_consumer)
+    return [group("scoring-jobs", [make(slo, alerts) for make in made])]
+
+
+def _waiting(slo: Slo, alerts: Alerts) -> Rule:
+    limit, sustained = number(slo.jobs.waiting_seconds), slo.jobs.waiting_for
+    return alerts.make(
+        "JobsWait",
+        f"max by (kind) (scoring_jobs_oldest_waiting_seconds) > {limit}",
+        severity="ticket",
+        sustained=sustained,
+        summary="Jobs of the kind {{ $labels.kind }} wait too long",
+        description=(
+            f"For {sustained}, the oldest job of the kind {{{{ $labels.kind }}}} that is due has "
+            f"waited longer than {limit} s; now {{{{ $value | humanizeDuration }}}}."
+        ),
+    )
+
+
+def _no_worker(slo: Slo, alerts: Alerts) -> Rule:
+    waiting, running = _JOBS.format("queued"), _JOBS.format("running")
+    return alerts.make(
+        "JobsWithoutWorker",
+        f"{waiting} > 0 and {running} == 0 "
+        "and max by (kind) (scoring_jobs_oldest_waiting_seconds) > 10",
+        severity="page",
+        sustained=slo.jobs.no_worker_for,
+        summary="No worker does jobs of the kind {{ $labels.kind }}",
+        description=(
+            f"For {slo.jobs.no_worker_for}, jobs of the kind {{{{ $labels.kind }}}} have waited "
+            "and none has run; {{ $value }} wait now."
+        ),
+    )
+
+
+def _dead(_slo: Slo, alerts: Alerts) -> Rule:
+    dead = _JOBS.format("dead")
+    return alerts.make(
+        "JobsDead",
+        f"{dead} - {_JOBS.format('dead').replace('})', '} offset 15m)')} > 0",
+        severity="ticket",
+        summary="Jobs of the kind {{ $labels.kind }} were given up",
+        description=(
+            "In the last 15m, {{ $value }} jobs of the kind {{ $labels.kind }} were given up after "
+            "their last attempt. Each is kept until it is requeued or dropped, or expires."
+        ),
+    )
+
+
+def _away(slo: Slo, alerts: Alerts) -> Rule:
+    return alerts.make(
+        "JobStoreAway",
+        "max by (part) (scoring_jobs_reachable) == 0",
+        severity="page",
+        sustained=slo.jobs.away_for,
+        summary="The {{ $labels.part }} of jobs can't be reached",
+        description=(
+            f"For {slo.jobs.away_for}, no web process has reached the {{{{ $labels.part }}}} of "
+            "jobs. Without records no job is taken or shown; without the queue jobs wait."
+        ),
+    )
+
+
+def _webhooks(_slo: Slo, alerts: Alerts) -> Rule:
+    return alerts.make(
+        "WebhooksDead",
+        'sum(increase(scoring_webhooks_total{result="dead"}[1h])) > 0',
+        severity="ticket",
+        summary="Webhooks were given up",
+        description=(
+            "In the last hour, {{ $value | humanize }} webhooks were given up: their endpoints did "
+            "not take them for three days, are gone, or are registered no more."
+        ),
+    )
+
+
+def _no_consumer(slo: Slo, alerts: Alerts) -> Rule:
+    consumers = "sum(scoring_amqp_consumers)"
+    return alerts.make(
+        "AmqpWithoutConsumer",
+        f"({consumers} or vector(0)) == 0 and max_over_time({consumers}[1d:5m]) > 0",
+        severity="page",
+        sustained=slo.jobs.no_consumer_for,
+        summary="Nobody takes requests over AMQP",
+        description=(
+            f"For {slo.jobs.no_consumer_for}, no process has consumed requests over AMQP, where "
+            "some did within the last day. Requests wait in the broker until they expire."
+        ),
+    )
