@@ -17,6 +17,10 @@ run: $(RUNTIME) ## Install what is missing and serve the bundled model, or the o
 	@$(BIN)/python -m service.config.announce
 	@exec $(BIN)/python -m service
 
+.PHONY: web
+web: $(RUNTIME) ## Serve jobs over HTTP, in processes of their own; with nothing else set up they do the work, too
+	@exec $(BIN)/python -m service.web
+
 test: check test-fast test-slow test-stack ## Install what is missing, check the code, run all tests
 
 .PHONY: doctor
@@ -90,7 +94,7 @@ screenshots: $(DEV) tools ## Draw the dashboards as PNG, with data of the real s
 	$(BIN)/python -m tests.screenshots $(ARGS)
 
 ##@ Measuring
-.PHONY: bench bench-quick bench-table profile
+.PHONY: bench bench-quick bench-table bench-amqp profile
 bench: $(DEV) tools ## The service against its baselines, 15 minutes; ARGS=--help lists the flags
 	$(BIN)/python -m loadgen.bench $(ARGS)
 
@@ -99,6 +103,9 @@ bench-quick: $(DEV) tools ## The same in a minute, to see that it runs
 
 bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, against bare CatBoost
 	$(BIN)/python -m loadgen.bench.table $(ARGS)
+
+bench-amqp: $(DEV) ## BROKER=amqp://…: requests over AMQP beside the same over HTTP
+	$(BIN)/python -m loadgen.bench.amqp $(BROKER) $(ARGS)
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
 	$(BIN)/python -m loadgen.bench.profile $(ARGS)
@@ -140,7 +147,7 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train \
-	  --extra mlflow --extra lignum --group bench \
+	  --extra mlflow --extra lignum --extra queue --group bench \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
 	for image in generator alerts; do \

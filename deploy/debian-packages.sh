@@ -21,7 +21,8 @@ case ${1:-} in
     missing=$("${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv) ;;
   tests) # no `grep -q`: it ends before fc-list does, which pipefail counts as a failure
     missing=$(missing_of wrk=wrk curl=curl prometheus=prometheus chromium=chromium \
-      prometheus-alertmanager=prometheus-alertmanager nginx=nginx-light openssl=openssl
+      prometheus-alertmanager=prometheus-alertmanager nginx=nginx-light openssl=openssl \
+      rabbitmq-server=rabbitmq-server redis-server=redis-server
       fc-list 2>/dev/null | grep -i inter >/dev/null || echo fontconfig fonts-inter) ;;
   stack)
     missing=$(missing_of dockerd=docker.io iptables=iptables mmdebstrap=mmdebstrap) ;;

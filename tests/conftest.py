@@ -17,6 +17,8 @@ from service.app import create_app
 from service.config.settings import Settings, load
 from tests.support.parts import AppMaker, make_parts
 from tests.support.paths import ROOT, lines
+from tests.support.rabbitmq import RabbitMQ, rabbitmq_server
+from tests.support.redis_server import RedisServer, redis_server
 from tests.support.server import KEY_HEADER, Server, serving
 from tests.support.strategies import VALID
 
@@ -92,6 +94,33 @@ def http(live: Server) -> Iterator[httpx.Client]:
     """A client of the live server, with the key."""
     with live.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """The real broker. A test that stops it, or raises its alarm, leaves it running as it was."""
+    with rabbitmq_server(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture
+def broker_url(rabbitmq: RabbitMQ) -> str:
+    """The address of a virtual host of the test's own."""
+    return rabbitmq.url(rabbitmq.add_vhost())
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The real Redis. A test that stops it leaves it running as it was."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def records_url(redis: RedisServer) -> str:
+    """The address of the Redis, emptied."""
+    redis.clear()
+    return redis.url
 
 
 @pytest.fixture

@@ -79,9 +79,10 @@ def test_the_wheel_holds_what_serves_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     held = {name.partition("/")[0] for name in names}
     about = f"plate_scoring-{VERSION}.dist-info"
-    assert held == {"service", "model", "loadgen", "monitoring", "plate_scoring", about}
+    rooms = {"client", "service", "model", "loadgen", "monitoring", "plate_scoring"}
+    assert held == {*rooms, about}
     assert {name for name in names if name.startswith("monitoring")} == {"monitoring/slo.toml"}
-    typed = {"model/py.typed", "plate_scoring/py.typed"}
+    typed = {f"{room}/py.typed" for room in ("client", "model", "plate_scoring")}
     assert {f"{about}/licenses/LICENSE", "model/regno/regno.cbm", *typed} <= names
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from model import ModelRefused
-from service.process import restarts
+from service.runtime import restarts
 from service.scoring.live import Slot
 from service.wsgi import app
 from tests.support.planted import PLATE

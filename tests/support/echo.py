@@ -65,7 +65,7 @@ def echoing() -> Iterator[Echo]:
             self.wfile.write(text)
             echo.answered += 1
 
-        do_GET = do_POST = do_HEAD = do_PUT = _any  # noqa: N815 - names of the base class
+        do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = _any  # noqa: N815 - names of the base class
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -35,10 +35,8 @@ def in_the_image() -> set[str]:
     return locked() - set(match[1].split())
 
 
-def run(
-    folder: Path, packages: Collection[str], *arguments: object
-) -> subprocess.CompletedProcess[str]:
-    """`python -m` with these arguments where no packages but these are installed."""
+def python_path(folder: Path, packages: Collection[str]) -> str:
+    """A PYTHONPATH by which Python finds no packages but these."""
     missing = {
         name
         for name, owners in packages_distributions().items()
@@ -47,10 +45,17 @@ def run(
     hooks = folder / "hooks"
     hooks.mkdir(exist_ok=True)
     (hooks / "sitecustomize.py").write_text(_HOOK.format(missing=missing), encoding="utf-8")
+    return f"{hooks}:{ROOT}"
+
+
+def run(
+    folder: Path, packages: Collection[str], *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """`python -m` with these arguments where no packages but these are installed."""
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
         cwd=ROOT,
-        env=environment(folder, {"PYTHONPATH": f"{hooks}:{ROOT}"}),
+        env=environment(folder, {"PYTHONPATH": python_path(folder, packages)}),
         capture_output=True,
         text=True,
         check=False,

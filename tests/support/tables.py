@@ -18,7 +18,7 @@ from model.regno.score import Score
 from model.regno.training.simulate import simulate
 from model.request_decoder import invalid_request
 from model.tables.cells import Cells, cells_of
-from model.tables.format import Options
+from model.tables.options import Options
 from model.tables.output import Renderer
 from model.tables.table import open_table
 from tests.support.paths import ROOT

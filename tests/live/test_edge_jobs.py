@@ -1,0 +1,88 @@
+"""The edge passes /jobs on to the web processes, if it has their addresses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.echo import Echo, echoing
+from tests.support.edge import Edge, before, edge_before
+from tests.support.server import KEY_HEADER
+
+pytestmark = pytest.mark.slow
+
+_PATHS = ("/jobs", "/jobs?limit=1", "/jobs/01abc", "/jobs/01abc?wait=5", "/jobs/01abc/result")
+
+
+@pytest.fixture
+def web() -> Iterator[Echo]:
+    """An upstream in the place of the web processes."""
+    with echoing() as echo:
+        yield echo
+
+
+@pytest.fixture
+def with_web(echo: Echo, web: Echo, tmp_path: Path) -> Iterator[Edge]:
+    """An edge before an upstream of each kind."""
+    settings = {"web_upstreams": before(web.port), "web_max_body": str(1 << 20)}
+    with edge_before(tmp_path / "edge", echo.port, **settings) as edge:
+        yield edge
+
+
+@pytest.mark.parametrize("path", _PATHS)
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+def test_jobs_go_to_the_web_processes(
+    method: str, path: str, with_web: Edge, web: Echo, echo: Echo
+) -> None:
+    assert with_web.ask(method, path).status == 200
+    (received,) = web.received
+    assert (received.method, received.path) == (method, path)
+    assert received.headers["x-api-key"] == KEY_HEADER["x-api-key"]
+    assert echo.received == []
+
+
+def test_what_belongs_to_a_submission_passes(with_web: Edge, web: Echo) -> None:
+    named = {"Idempotency-Key": "k", "Prefer": "wait=3", "X-Request-Timeout-Ms": "900"}
+    with_web.ask("POST", "/jobs", b"{}", {**KEY_HEADER, **named})
+    for name, value in named.items():
+        assert web.last[name] == value
+    assert web.received[0].body == b"{}"
+
+
+def test_without_their_addresses_there_are_no_jobs(bare: Edge, echo: Echo) -> None:
+    for path in _PATHS:
+        assert bare.ask("GET", path).status == 404
+    assert echo.received == []
+
+
+@pytest.mark.parametrize("path", ["/jobs/", "/jobsx", "/jobs/a/b", "/jobs/a/result/x", "/docs/x"])
+def test_other_addresses_do_not_reach_them(path: str, with_web: Edge, web: Echo) -> None:
+    with_web.ask("GET", path)
+    assert web.received == []
+
+
+def test_without_a_key_nothing_passes(with_web: Edge, web: Echo) -> None:
+    assert with_web.ask("POST", "/jobs", b"{}", {}).status == 401
+    assert web.received == []
+
+
+def test_a_long_upload_passes_once_its_key_is_known(with_web: Edge, web: Echo, echo: Echo) -> None:
+    body = b"x" * 900_000
+    assert with_web.ask("POST", "/jobs", body).status == 200
+    assert [received.body for received in web.received] == [body]
+    assert [received.path for received in echo.received] == ["/"]
+    echo.answer = lambda _: (401, {}, b"")
+    assert with_web.ask("POST", "/jobs", body).status == 401
+    assert len(web.received) == 1
+
+
+def test_an_upload_over_the_limit_is_refused_with_it(with_web: Edge, web: Echo) -> None:
+    refused = with_web.ask("POST", "/jobs", b"x" * ((1 << 20) + 1))
+    refused.assert_refused(413, f"the body is longer than {1 << 20} bytes")
+    assert web.received == []
+
+
+def test_a_submission_that_breaks_off_is_not_sent_twice(with_web: Edge, web: Echo) -> None:
+    web.answer = lambda _: None
+    assert with_web.ask("POST", "/jobs", b"{}").status == 502
+    assert len(web.received) == 1
