@@ -1,4 +1,4 @@
-"""The WSGI entry: settings → scorer → app. The only module that does something when imported.
+"""The WSGI entry: settings → models → app. Importing it builds the app.
 
 gunicorn imports it once in the master, before the workers are forked, so that they share
 the libraries' and the model's memory. Nothing is predicted there: CatBoost's threads would
