@@ -163,11 +163,7 @@ class Renderer:
             old = parcel.rows.columns
         else:
             old = [_lenient(column) for column in self._old(parcel)]
-        added = [
-            pa.array(map(_value, column), pa.float64() if _is_of_numbers(column) else pa.string())
-            for column in new.values()
-        ]
-        return pa.RecordBatch.from_arrays([*old, *added], self.names)
+        return pa.RecordBatch.from_arrays([*old, *map(_typed, new.values())], self.names)
 
     def _values(self, parcel: Parcel, new: Mapping[str, Column]) -> list[list[Any]]:
         old = zip(*self._old_values(parcel), strict=True)
@@ -231,6 +227,14 @@ def _number_texts(column: Any) -> pa.Array:
     joined = msgspec.json.encode(column.tolist())[1:-1]
     cells = pc.split_pattern(_array([joined]), ",").flatten()
     return pc.if_else(pc.equal(cells, _scalar(b"null")), _scalar(b""), cells)
+
+
+def _typed(column: Column) -> pa.Array:
+    """A new column as numbers or texts, null where there is nothing."""
+    if isinstance(column, np.ndarray):
+        return pa.array(column, pa.float64(), mask=~np.isfinite(column))
+    kind = pa.float64() if _is_of_numbers(column) else pa.string()
+    return pa.array(map(_value, column), kind)
 
 
 def _is_of_numbers(column: Column) -> bool:
