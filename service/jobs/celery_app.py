@@ -4,8 +4,10 @@ Celery moves the id of a job and nothing else. States, attempts, delays, cancell
 stand in the record (`service.jobs.records`), so Celery's own are off.
 """
 
+import ssl
 from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from celery import Celery
 
@@ -58,4 +60,10 @@ def celery_app(broker: str, kinds: Iterable[str] = ()) -> Celery:
     """Return the application for a broker's URL; a worker's names the kinds that it consumes."""
     app = Celery("jobs", broker=broker, set_as_current=False)
     app.conf.update(_SETTINGS, task_queues=[queue_of(kind) for kind in kinds])
+    parts = urlsplit(broker)
+    if parts.scheme == "amqps":  # by itself the library takes a certificate of any host
+        app.conf.broker_use_ssl = {
+            "server_hostname": parts.hostname,
+            "cert_reqs": ssl.CERT_REQUIRED,
+        }
     return app
