@@ -32,7 +32,6 @@ class WebServer(processes.Program):
             "jobs_dir": str(self.jobs),
             "metrics_token": METRICS_TOKEN,
             "api_keys": "example:123321,other:of-another",
-            "graceful_timeout": "10",
         }
         named = {f"SCORING_{k.upper()}": value for k, value in {**usual, **settings}.items()}
         self.is_embedded = "SCORING_BROKER" not in named
