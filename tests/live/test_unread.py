@@ -3,8 +3,8 @@
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
+from contextlib import ExitStack, suppress
+from typing import NamedTuple
 
 import pytest
 
@@ -13,7 +13,6 @@ from tests.support.live import head
 from tests.support.load import flooding
 from tests.support.server import Server, serving
 from tests.support.strategies import VALID
-from tests.support.vacuous import nonempty
 
 _LONG = 15_000_000
 _BODY_SECONDS = 20
@@ -40,23 +39,40 @@ def test_a_long_body_with_a_wrong_key_gets_its_answer_and_an_end(live: Server) -
     assert b"\r\nConnection: close\r\n" in reply
 
 
-@pytest.mark.slow
-def test_a_body_that_does_not_come_ends_in_a_408(live: Server) -> None:
-    stated = (
-        b"POST /reg/ HTTP/1.1\r\nHost: x\r\nx-api-key: 123321\r\n"
-        b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-    )
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(60)
-        client.connect(str(live.socket))
-        client.sendall(stated)
-        reply = client.recv(65536)
-        assert reply.startswith(b"HTTP/1.1 408 ")
-        assert client.recv(1) == b""
+class _End(NamedTuple):
+    """What a connection got back until its end, and after how long."""
+
+    reply: bytes
+    seconds: float
 
 
-def _drip(client: socket.socket, piece: bytes) -> tuple[bytes, float]:
-    """Send a piece twice a second while it is taken: what came back, and after how long."""
+@pytest.fixture(scope="module")
+def ends(live: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, _End]:
+    """How slow bodies end, all waited for at once."""
+    rows = b"[" + b",".join([VALID] * 60) + b"]"
+    address = {"host": "127.0.0.1", "port": str(free_port())}
+    with (
+        serving(tmp_path_factory.mktemp("busy"), **address, max_waiting="0") as busy,
+        ExitStack() as stack,
+    ):
+        with flooding(busy.port, 1e6, 64, body=rows):
+            refused = stack.enter_context(_refused_early(busy, len(rows)))
+        silent, whole, chunked = (stack.enter_context(live.connect()) for _ in range(3))
+        silent.sendall(head(100) + b"{")
+        whole.sendall(head(1000))
+        chunked.sendall(head(None, "Transfer-Encoding: chunked"))
+        sent = {
+            "silent": (silent, b""),
+            "whole": (whole, b" "),
+            "chunked": (chunked, b"1\r\n \r\n"),
+            "refused": (refused, b" "),
+        }
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(sent, pool.map(_drip, *zip(*sent.values(), strict=True)), strict=True))
+
+
+def _drip(client: socket.socket, piece: bytes) -> _End:
+    """Send a piece twice a second while it is taken."""
     client.settimeout(0.5)
     began, reply = time.monotonic(), b""
     while time.monotonic() < began + _FAR_TOO_LONG:
@@ -70,31 +86,26 @@ def _drip(client: socket.socket, piece: bytes) -> tuple[bytes, float]:
         if not came:
             break
         reply += came
-    return reply, time.monotonic() - began
+    return _End(reply, time.monotonic() - began)
 
 
 @pytest.mark.slow
-def test_a_body_that_only_drips_has_no_longer(live: Server) -> None:
+def test_a_body_that_does_not_come_ends_in_a_408(ends: dict[str, _End]) -> None:
+    assert ends["silent"].reply.startswith(b"HTTP/1.1 408 ")
+    assert ends["silent"].seconds < _FAR_TOO_LONG
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["whole", "chunked"])
+def test_a_body_that_only_drips_has_no_longer(ends: dict[str, _End], form: str) -> None:
     """A piece now and then is never a pause: it is the whole body that has its time."""
-    stated = head(1000), head(None, "Transfer-Encoding: chunked")
-    with live.connect() as whole, live.connect() as chunked, ThreadPoolExecutor() as pool:
-        whole.sendall(stated[0])
-        chunked.sendall(stated[1])
-        ends = list(pool.map(_drip, (whole, chunked), (b" ", b"1\r\n \r\n")))
-    for reply, seconds in nonempty(ends):
-        assert reply.startswith(b"HTTP/1.1 408 ")
-        assert _BODY_SECONDS - 1 <= seconds < _FAR_TOO_LONG
+    assert ends[form].reply.startswith(b"HTTP/1.1 408 ")
+    assert _BODY_SECONDS - 1 <= ends[form].seconds < _FAR_TOO_LONG
 
 
 @pytest.mark.slow
-def test_a_refused_body_that_only_drips_has_no_longer(tmp_path: Path) -> None:
-    rows = b"[" + b",".join([VALID] * 60) + b"]"
-    with serving(tmp_path, host="127.0.0.1", port=str(free_port()), max_waiting="0") as server:
-        with flooding(server.port, 1e6, 64, body=rows):
-            client = _refused_early(server, len(rows))
-        with client:
-            _, seconds = _drip(client, b" ")
-    assert _BODY_SECONDS - 1 <= seconds < _FAR_TOO_LONG
+def test_a_refused_body_that_only_drips_has_no_longer(ends: dict[str, _End]) -> None:
+    assert _BODY_SECONDS - 1 <= ends["refused"].seconds < _FAR_TOO_LONG
 
 
 def _refused_early(server: Server, length: int) -> socket.socket:

@@ -47,7 +47,7 @@ def test_two_workers_share_one_schedule(tmp_path: Path) -> None:
     content = written(tmp_path)
     (stage,) = content["stages"]
     assert content["about"]["generators"] == 2, output
-    assert stage["sent"] == stage["planned"] == 600
+    assert stage["sent"] == stage["planned"] == 400
     assert stage["failures"] == {}
     assert mentions(output, "Golden rows: ", "not checked", "no version")
     assert re.search(r"golden rows with another score +- +≤ +0  not checked\n", output)
@@ -55,7 +55,7 @@ def test_two_workers_share_one_schedule(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_generators_by_hand_use_the_schedule_of_the_master(tmp_path: Path) -> None:
+def test_manually_started_generators_use_the_schedule_of_the_master(tmp_path: Path) -> None:
     """Its shape is what counts, the time to wait for a reply too, and its clock.
 
     The worker's own file is another, and its time of day half a minute behind.
@@ -194,7 +194,7 @@ def test_the_real_service_gives_all_right_replies_to_every_kind(tmp_path: Path) 
     (stage,) = content["stages"]
     # After a moment in which the machine stood still, arrays are the first to be refused.
     assert set(stage["failures"]) <= {"array: status 429, not 200"}, output
-    assert stage["sent"] == stage["planned"] == 600
+    assert stage["sent"] == stage["planned"] == 400
     assert content["golden_rows"] > 50
     assert code in {0, 1}, output
     page = (tmp_path / "out/made.html").read_text(encoding="utf-8")

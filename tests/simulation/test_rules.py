@@ -156,13 +156,20 @@ _FAULTS = (
 )
 
 
+# A schedule that breaks the rule, where it is not among the first: only the order of play.
+_KNOWN = {
+    _scores_each_step_by_what_serves_now: 680,
+    _writes_to_a_client_that_does_not_read: 78,
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "name", "fault", "rule"), _FAULTS, ids=[fault[2].__name__[1:] for fault in _FAULTS]
 )
 def test_a_fault_is_found(where: type, name: str, fault: Any, rule: str) -> None:
-    real = getattr(where, name)
+    real, first = getattr(where, name), _KNOWN.get(fault, 0)
     with patch.object(where, name, wraps(real)(fault(real))):
-        broken = play(0, _SIZE)
+        broken = play(first, _SIZE - first) or play(0, first)
     assert broken is not None
     assert re.search(rule, broken.broken)

@@ -29,7 +29,7 @@ timeout_seconds = {timeout}
 about = "for a test"
 limits = "{limits}"
 connections = {connections}
-stages = [{{ seconds = 2, from = 10, rate = {rate} }},
+stages = [{{ seconds = 1, from = 10, rate = {rate} }},
           {{ seconds = {seconds}, rate = {rate}, judged = true }}]
 """
 
@@ -38,7 +38,7 @@ def shapes_file(folder: Path, **values: Any) -> Path:
     # Only one test is about lateness; in the others the machine may stand still.
     usual = {
         "name": "made", "mix": "single = 1", "limits": "load_test", "connections": 64,
-        "rate": 100, "seconds": 6, "late": 60_000, "timeout": 3,
+        "rate": 100, "seconds": 4, "late": 60_000, "timeout": 3,
     }  # fmt: skip
     path = folder / "shapes.toml"
     path.write_text(GENERATOR.format(**{**usual, **values}), encoding="utf-8")

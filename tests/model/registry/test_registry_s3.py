@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
 
 from loadgen.common.processes import free_port
-from model.registry import Aliases, Conflict, Damaged, Refused, Registry, Unavailable
+from model.registry import Aliases, Conflict, Damaged, Refused, Registry, Unavailable, s3_store
 from model.registry.s3_store import S3Store
 from model.regno import BUNDLED
 from tests.support.messages import mentions, stating
@@ -333,16 +334,27 @@ def _answering(reply: bytes | None) -> Iterator[str]:
                 connection.close()
 
 
+def _use(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": url}.items():
+        monkeypatch.setenv(name, value)
+
+
 def _list(tmp_path: Path, url: str) -> str:
     settings = {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": url}
     arguments = ("list", "--models", "s3://bucket/p", "--cache", tmp_path / "cache")
     return command(tmp_path, *arguments, expect=69, settings=settings).stderr
 
 
-@pytest.mark.slow
-def test_a_server_that_never_answers_ends_in_a_timeout(tmp_path: Path) -> None:
+def test_a_server_that_never_answers_ends_in_a_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the client's own configuration, with less patience."""
+    quick = s3_store._CONFIG.merge(Config(read_timeout=0.2))
+    monkeypatch.setattr(s3_store, "_CONFIG", quick)
     with _answering(None) as url:
-        assert "Read timeout" in _list(tmp_path, url)
+        _use(url, monkeypatch)
+        with pytest.raises(Unavailable, match="Read timeout"):
+            S3Store("bucket/p", "regno", tmp_path / "cache", "model.cbm").read()
 
 
 def test_a_reply_that_is_cut_off_is_reported(
@@ -350,8 +362,7 @@ def test_a_reply_that_is_cut_off_is_reported(
 ) -> None:
     reply = b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nETag: "e"\r\n\r\nshort'
     with _answering(reply) as url:
-        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": url}.items():
-            monkeypatch.setenv(name, value)
+        _use(url, monkeypatch)
         registry = Registry(S3Store("bucket/p", "regno", tmp_path / "cache", "model.cbm"), no_check)
         for act in (registry.aliases, lambda: registry.fetch("v1")):
             with pytest.raises(Unavailable):
