@@ -99,7 +99,7 @@ def test_a_test_that_may_check_nothing_is_found(body: str) -> None:
         "assert any(item for item in items)",
     ],
 )
-def test_a_test_that_checks_for_certain_is_none(body: str) -> None:
+def test_a_test_that_always_checks_has_no_fault(body: str) -> None:
     assert _faults(body, "def inner():\n    assert ready\ndef helper():\n    inner()") == []
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from model.regno import BUNDLED
 from tests.support import packages
+from tests.support.commands import environment
 from tests.support.labelled import TINY, labelled, write
 from tests.support.messages import mentions, states
 from tests.support.paths import ROOT
-from tests.support.server import environment
 from tests.support.tables import as_csv, read, samples
 
 ROOMS = ("model", "service", "monitoring", "loadgen")

@@ -15,8 +15,8 @@ import pytest
 from loadgen.common.processes import free_port, running
 from plate_scoring.__main__ import COMMANDS, help_text
 from service import VERSION
+from tests.support.commands import environment
 from tests.support.paths import ROOT, lines
-from tests.support.server import environment
 
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 

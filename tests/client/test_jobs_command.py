@@ -13,7 +13,8 @@ import pytest
 from client import Job, JobClient, Refused, Unreachable
 from client.jobs import main
 from loadgen.common.processes import free_port
-from tests.support.server import KEY, environment
+from tests.support.commands import environment
+from tests.support.server import KEY
 from tests.support.tables import as_csv, read, samples
 from tests.support.web import READING
 from tests.support.web_server import WebServer, web_serving

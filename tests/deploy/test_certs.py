@@ -1,4 +1,4 @@
-"""`make certs` makes an authority, a server's and a client's certificate, and spares good ones."""
+"""`make certs` makes an authority, a server's and a client's certificate, and keeps valid ones."""
 
 import ssl
 import subprocess

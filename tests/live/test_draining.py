@@ -1,4 +1,4 @@
-"""A stop with a grace: balancers see it first, clients lose nothing."""
+"""A stop with a drain time: load balancers see it first, and no request is lost."""
 
 import signal
 import time
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.overload.admission import SHED_REASONS
-from tests.support.live import JSON, Connection, Reply, connections, standing_still, started, whole
+from tests.support.live import JSON, Connection, connections, standing_still, started
+from tests.support.reply import Reply
 from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually, serving
 from tests.support.strategies import VALID
 
@@ -70,7 +71,7 @@ def test_in_the_grace_refused_requests_close_their_connections_too(tmp_path: Pat
             eventually(lambda: readiness(server) == 503, "the server is not ready")
             replies = _at_once(server, opened)
         assert {reply.status for reply in replies} == {200, 429}
-        assert {reply.headers["connection"] for reply in replies} == {"close"}
+        assert {reply.header("connection") for reply in replies} == {"close"}
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
 
@@ -96,7 +97,7 @@ def _at_once(server: Server, opened: list[Connection]) -> list[Reply]:
     with standing_still(server):
         for connection in opened:
             connection.request("POST", "/reg/", VALID, HEADERS)
-    return [whole(connection.getresponse()) for connection in opened]
+    return [Reply.of(connection.getresponse()) for connection in opened]
 
 
 def _logged_rejections(server: Server) -> int:
@@ -120,10 +121,10 @@ def test_what_is_left_of_a_refused_body_is_no_request(tmp_path: Path) -> None:
         late.endheaders(smuggled[:10])
         time.sleep(0.05)  # so that the rest comes apart from the head
         late.send(smuggled[10:])
-        assert whole(late.getresponse()).status in {400, 429}
-        statuses = {whole(connection.getresponse()).status for connection in held}
+        assert Reply.of(late.getresponse()).status in {400, 429}
+        statuses = {Reply.of(connection.getresponse()).status for connection in held}
         assert statuses <= {200, 429}
         late.request("POST", "/reg/", VALID, HEADERS)
-        assert b"positive" in whole(late.getresponse()).body
+        assert b"positive" in Reply.of(late.getresponse()).body
         for connection in (*held, late):
             connection.close()

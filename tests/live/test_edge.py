@@ -1,4 +1,4 @@
-"""Through the edge: what is passed on, what the service gets to see."""
+"""Requests through the edge: what it passes on, and what the service receives."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from loadgen.common.processes import free_port
 from model.regno import RegnoScorer
 from model.regno.request import from_fields
 from tests.support.echo import Echo
-from tests.support.edge import Edge, edge_before, exchange, raw
+from tests.support.edge import Edge, assert_refused_by_edge, edge_before, exchange, raw
 from tests.support.messages import mentions
 from tests.support.paths import GOLDEN, lines
 from tests.support.server import KEY_HEADER, METRICS_TOKEN, Server, eventually
@@ -62,7 +62,7 @@ def test_the_pages_for_people_are_there(edge: Edge) -> None:
 
 def test_refusals_of_the_service_pass_as_they_are(edge: Edge) -> None:
     wrong = edge.ask("POST", "/reg/", VALID, {"x-api-key": "wrong"})
-    wrong.assert_refused(401, "the x-api-key header is missing or wrong")
+    assert_refused_by_edge(wrong, 401, "x-api-key")
     assert wrong.all("WWW-Authenticate") == ['ApiKey header="x-api-key"']
     assert edge.ask("GET", "/reg/").all("Allow")
     assert edge.ask("POST", "/reg/", b"{").status == 400
@@ -118,7 +118,7 @@ def test_the_edge_answers_for_itself_even_without_a_service(tmp_path: Path) -> N
         assert alone.ask("GET", "/edge/healthz").json() == well
         assert alone.status("/healthz").json() == well
         assert b"Active connections" in alone.status("/status").body
-        alone.ask("GET", "/status").assert_refused(404, "there is nothing at this address")
+        assert_refused_by_edge(alone.ask("GET", "/status"), 404, "nothing", "address")
 
 
 def test_the_edge_sets_the_forwarding_headers_and_drops_forged_ones(bare: Edge, echo: Echo) -> None:

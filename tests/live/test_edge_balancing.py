@@ -15,8 +15,9 @@ import pytest
 
 from loadgen.common.processes import free_port
 from tests.support.echo import Echo, Received, Say, echoing
-from tests.support.edge import Answer, Edge, edge_before, exchange
+from tests.support.edge import Edge, assert_refused_by_edge, edge_before, exchange
 from tests.support.live import started
+from tests.support.reply import Reply
 from tests.support.server import Server, eventually
 from tests.support.strategies import VALID
 
@@ -36,7 +37,7 @@ class Stream:
         self._edge = edge
         self._kept = kept
         self._over = Event()
-        self.answers: list[Answer] = []
+        self.answers: list[Reply] = []
         self.broken: list[str] = []
         self._threads = [Thread(target=self._client) for _ in range(_CLIENTS)]
 
@@ -155,7 +156,7 @@ def test_all_services_down_give_502_until_one_is_back(tmp_path: Path) -> None:
     ports = free_port(), free_port()
     with edge_before(tmp_path / "edge", *ports) as edge:
         for _ in range(20):
-            edge.ask("POST", "/reg/", VALID).assert_refused(502, "the service can't be reached")
+            assert_refused_by_edge(edge.ask("POST", "/reg/", VALID), 502, "can't be reached")
         with services(tmp_path, *ports):
             eventually(lambda: edge.ask("POST", "/reg/", VALID).status == 200, "it is found")
 
@@ -171,7 +172,7 @@ def test_a_stop_of_the_edge_waits_for_requests_in_flight(
         return 200, {}, b"late"
 
     pair[0].answer = slowly
-    answers: list[Answer] = []
+    answers: list[Reply] = []
     with edge_before(tmp_path / "edge", pair[0].port) as edge:
         client = Thread(target=lambda: answers.append(edge.ask("POST", "/reg/", VALID)))
         client.start()
@@ -219,7 +220,7 @@ def test_work_goes_where_least_is_in_progress(pair: tuple[Echo, Echo], tmp_path:
         assert len(other.received) - before[1] >= 40
 
 
-def _score(edge: Edge) -> Answer:
+def _score(edge: Edge) -> Reply:
     return edge.ask("POST", "/reg/", VALID)
 
 
@@ -260,13 +261,11 @@ def test_a_broken_connection_is_retried_once_for_a_score_and_never_for_another_p
     for echo in pair:
         echo.answer = lambda _: None
     with edge_before(tmp_path / "edge", *(echo.port for echo in pair)) as edge:
-        _score(edge).assert_refused(502, "the service can't be reached")
+        assert_refused_by_edge(_score(edge), 502, "can't be reached")
         assert [len(echo.received) for echo in pair] == [1, 1]
         for echo in pair:
             echo.received.clear()
-        edge.ask("POST", "/model/rollback", b"{}").assert_refused(
-            502, "the service can't be reached"
-        )
+        assert_refused_by_edge(edge.ask("POST", "/model/rollback", b"{}"), 502, "can't be reached")
         assert sum(len(echo.received) for echo in pair) == 1
 
 

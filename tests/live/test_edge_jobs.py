@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.echo import Echo, echoing
-from tests.support.edge import Edge, before, edge_before
+from tests.support.edge import Edge, assert_refused_by_edge, before, edge_before
 from tests.support.server import KEY_HEADER
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ def test_a_long_upload_passes_once_its_key_is_known(with_web: Edge, web: Echo, e
 
 def test_an_upload_over_the_limit_is_refused_with_it(with_web: Edge, web: Echo) -> None:
     refused = with_web.ask("POST", "/jobs", b"x" * ((1 << 20) + 1))
-    refused.assert_refused(413, f"the body is longer than {1 << 20} bytes")
+    assert_refused_by_edge(refused, 413, f"{1 << 20} bytes")
     assert web.received == []
 
 

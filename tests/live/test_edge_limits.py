@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.echo import Echo, Say, echoing
-from tests.support.edge import Answer, Edge, edge_before, exchange
+from tests.support.edge import Edge, assert_refused_by_edge, edge_before, exchange
+from tests.support.reply import Reply
 from tests.support.server import eventually
 from tests.support.strategies import VALID
 
 _TOO_MANY = "too many requests"
 
 
-def many(edge: Edge, count: int, key: str = "", **headers: str) -> list[Answer]:
+def many(edge: Edge, count: int, key: str = "", **headers: str) -> list[Reply]:
     """Requests one after the other on one connection."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     keyed = {"x-api-key": key} if key else {}
@@ -24,7 +25,7 @@ def many(edge: Edge, count: int, key: str = "", **headers: str) -> list[Answer]:
         return [exchange(kept, "POST", "/reg/", VALID, keyed | named) for _ in range(count)]
 
 
-def statuses(answers: list[Answer]) -> list[int]:
+def statuses(answers: list[Reply]) -> list[int]:
     return [answer.status for answer in answers]
 
 
@@ -37,7 +38,7 @@ def test_one_key_over_its_rate_is_refused_and_another_passes(echo: Echo, tmp_pat
         passed = statuses(greedy).count(200)
         assert 6 <= passed <= 8
         assert statuses(greedy)[:6] == [200] * 6
-        greedy[-1].assert_refused(429, _TOO_MANY)
+        assert_refused_by_edge(greedy[-1], 429, _TOO_MANY)
         later = {seconds for reply in greedy[8:] for seconds in reply.all("Retry-After")}
         assert later <= {"1", "2", "3"}
         assert len(later) > 1, "not all come again at once"
@@ -64,7 +65,7 @@ def test_an_address_over_its_rate_is_refused_whatever_the_key(echo: Echo, tmp_pa
     with edge_before(tmp_path / "edge", echo.port, **settings) as edge:
         answers = [many(edge, 1, f"key-{number}")[0] for number in range(10)]
         assert 4 <= statuses(answers).count(200) <= 6
-        answers[-1].assert_refused(429, _TOO_MANY)
+        assert_refused_by_edge(answers[-1], 429, _TOO_MANY)
 
 
 def test_addresses_are_those_that_a_trusted_balancer_names(echo: Echo, tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_one_address_has_a_limit_of_simultaneous_requests(echo: Echo, tmp_path: 
         for _ in range(3):
             _hold(held, edge)
         full = edge.ask("GET", "/")
-        full.assert_refused(429, _TOO_MANY)
+        assert_refused_by_edge(full, 429, _TOO_MANY)
         assert full.all("Retry-After")[0] in {"1", "2", "3"}
         held.close()
         eventually(lambda: edge.ask("GET", "/").status == 200, "the places are free again")
@@ -183,7 +184,7 @@ def test_a_request_times_out_without_a_retry_when_the_service_does_not_answer(
         with edge_before(tmp_path / "edge", *ports, reply_timeout="5") as edge:
             began = time.monotonic()
             late = edge.ask("POST", "/reg/", VALID)
-            late.assert_refused(504, "the service took too long to answer")
+            assert_refused_by_edge(late, 504, "too long")
             assert time.monotonic() - began >= 4.9
         assert len(one.received) + len(other.received) == 1
 

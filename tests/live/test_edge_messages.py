@@ -13,9 +13,10 @@ import pytest
 
 from loadgen.common.processes import free_port
 from tests.support.echo import Echo, Received
-from tests.support.edge import Answer, Edge, before, edge_before, raw, running
+from tests.support.edge import Edge, assert_refused_by_edge, before, edge_before, raw, running
 from tests.support.live import started
 from tests.support.planted import KEY, stands_in
+from tests.support.reply import Reply
 from tests.support.server import eventually
 from tests.support.strategies import VALID
 
@@ -30,17 +31,17 @@ def test_a_refusal_of_the_service_keeps_its_retry_after(bare: Edge, echo: Echo) 
     assert (reply.status, reply.all("Retry-After"), reply.body) == (429, ["7"], body)
 
 
-def _oversized(edge: Edge, size: int) -> Answer:
+def _oversized(edge: Edge, size: int) -> Reply:
     head = f"POST /reg/ HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
     return raw(edge, head.encode() + b"x" * 1000)
 
 
 def test_oversized_requests_get_the_error_bodies_of_the_service(edge: Edge) -> None:
     limit = 16 * 1024 * 1024
-    _oversized(edge, limit + 1).assert_refused(413, f"the body is longer than {limit} bytes")
-    edge.ask("GET", "/" + "a" * 9000).assert_refused(414, "the address is too long")
+    assert_refused_by_edge(_oversized(edge, limit + 1), 413, f"{limit} bytes")
+    assert_refused_by_edge(edge.ask("GET", "/" + "a" * 9000), 414, "address", "too long")
     long = edge.ask("GET", "/", headers={"x-long": "a" * 9000})
-    long.assert_refused(431, "the headers are too long")
+    assert_refused_by_edge(long, 431, "headers", "too long")
 
 
 _TWO_LENGTHS = (
@@ -65,7 +66,7 @@ _TWO_LENGTHS = (
 def test_bad_http_gets_the_envelope(sent: bytes, status: int, bare: Edge, echo: Echo) -> None:
     reply = raw(bare, sent)
     assert reply.status == status
-    reply.assert_refused(status, reply.json()["body"])
+    assert_refused_by_edge(reply, status, reply.json()["body"])
     assert echo.received == []
 
 
@@ -77,10 +78,10 @@ def test_a_service_that_is_down_gives_502_at_once_until_it_is_back(
     with edge_before(tmp_path / "edge", port) as edge:
         for _ in range(5):
             down = edge.ask("POST", "/reg/", VALID)
-            down.assert_refused(502, "the service can't be reached")
+            assert_refused_by_edge(down, 502, "can't be reached")
         with started(tmp_path / "s", host="127.0.0.1", port=str(port), workers="1"):
             assert edge.ask("POST", "/reg/", VALID).status == 200
-        edge.ask("POST", "/reg/", VALID).assert_refused(502, "the service can't be reached")
+        assert_refused_by_edge(edge.ask("POST", "/reg/", VALID), 502, "can't be reached")
 
 
 def test_the_log_has_only_replies_that_the_edge_itself_made(bare: Edge, echo: Echo) -> None:
@@ -104,7 +105,7 @@ def test_the_log_has_only_replies_that_the_edge_itself_made(bare: Edge, echo: Ec
     }
 
 
-def _planted(edge: Edge) -> list[Answer]:
+def _planted(edge: Edge) -> list[Reply]:
     """Requests that hold a key and a plate wherever a request can, and fail in every way."""
     ids = (f"a-{PLATE_LATIN}", f"b-{KEY}", "sensible")
     query = f"?key={KEY}&plate={PLATE_LATIN}"

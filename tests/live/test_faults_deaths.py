@@ -6,23 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live import started
+from tests.support.live import scores, started
 from tests.support.messages import states
 from tests.support.metrics import value
 from tests.support.planted import PLATE
 from tests.support.server import Server, eventually
-from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
 
 _APP = "tests.support.dying:app"
 _STARTS = "scoring_worker_starts_total"
-
-
-def _scores(server: Server) -> bool:
-    with server.client() as client:
-        reply = client.post("/reg/", content=VALID, headers={"Content-Type": "application/json"})
-    return reply.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -76,11 +69,11 @@ def test_a_failed_worker_start_is_retried_and_ends_no_serving_worker(
         lives, dies = server.workers()
         dies.kill()
         eventually(lambda: len(server.messages("Booting worker")) >= 8, "it is tried again")
-        assert _scores(server)
+        assert scores(server)
         server.process.send_signal(signal.SIGHUP)
         eventually(lambda: len(server.messages("Booting worker")) >= 14, "and at a reload")
         assert lives.is_running()
-        assert _scores(server)
+        assert scores(server)
         (server.folder / "how").unlink()
         eventually(lambda: value(server, _STARTS) == 4, "two have started")
         eventually(lambda: len(server.pids()) == 2, "the former is replaced")
@@ -98,7 +91,7 @@ def test_a_worker_that_hangs_as_it_starts_is_replaced(tmp_path: Path) -> None:
         eventually(lambda: bool(server.messages("not ready", "2 s")), "it is ended")
         (server.folder / "how").unlink()
         eventually(lambda: value(server, _STARTS) == 3, "another starts")
-        assert _scores(server)
+        assert scores(server)
         assert server.stop() == 0
 
 
@@ -108,7 +101,7 @@ def test_workers_that_served_are_replaced_however_often_they_die(tmp_path: Path)
         for death in range(2, 10):
             server.workers()[0].kill()
             eventually(partial(_has_started, server, death), "there is another")
-        assert _scores(server)
+        assert scores(server)
         assert server.stop() == 0
         # The first five at once, the others after pauses that grow.
         pauses = [float(message.split()[-2]) for message in server.messages("Workers keep dying")]

@@ -1,4 +1,4 @@
-"""HUP, again and again, while models change and somebody looks: the metrics stay true."""
+"""Repeated HUPs while models change and /metrics is read: the counters stay right."""
 
 import signal
 from functools import partial

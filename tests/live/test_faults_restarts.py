@@ -1,4 +1,4 @@
-"""Stops, reloads and deaths in a steady stream of 300 requests a second: who notices."""
+"""Stops, reloads and deaths at 300 requests a second: only what a killed worker was at can fail."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A machine that runs out of processes, of room in /dev/shm, or of files: who serves goes on."""
+"""A machine without processes, room in /dev/shm, or files: workers that serve go on."""
 
 import shutil
 import signal
@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadgen.common.processes import free_port
 from model.regno.drift.counter import Variable
-from tests.support.live import Connection, connections, started, started_through
+from tests.support.live import Connection, connections, scores, started, started_through
 from tests.support.messages import states
 from tests.support.metrics import value
 from tests.support.pids import pids_group
@@ -25,12 +25,6 @@ pytestmark = pytest.mark.slow
 
 _STARTS = "scoring_worker_starts_total"
 _AGAIN = "Resource temporarily unavailable"
-
-
-def _scores(server: Server) -> bool:
-    with server.client() as client:
-        reply = client.post("/reg/", content=VALID, headers={"Content-Type": "application/json"})
-    return reply.status_code == 200
 
 
 def test_when_no_process_can_start_the_live_workers_serve_and_the_start_is_retried(
@@ -46,11 +40,11 @@ def test_when_no_process_can_start_the_live_workers_serve_and_the_start_is_retri
             lambda: bool(server.messages("can't be started", "1 of 2", _AGAIN)),
             "the failed start is logged",
         )
-        assert _scores(server)
+        assert scores(server)
         server.process.send_signal(signal.SIGHUP)
         eventually(lambda: bool(server.messages("retry in 2 s")), "it is tried again")
         assert server.pids() == [lives.pid]
-        assert _scores(server)
+        assert scores(server)
         group.allow(100)
         eventually(lambda: value(server, _STARTS) == 4, "two have started")
         eventually(lambda: len(server.pids()) == 2, "the one of before is replaced")
@@ -143,7 +137,7 @@ def test_without_files_idle_connections_end_no_worker(allowed: int, tmp_path: Pa
         for _ in range(allowed + 20):
             ends.enter_context(_idle(server))
         assert kept.score(VALID).status == 200
-        eventually(lambda: _scores(server), "idle ones give way")
+        eventually(lambda: scores(server), "idle ones give way")
         assert server.pids() == pids
         assert server.messages(f"{allowed} open files", f"{allowed - 48} connections")
         assert [line for line in server.log() if line["level"] in ("error", "critical")] == []
@@ -197,7 +191,7 @@ def test_a_start_that_may_write_nothing_ends_with_78(tmp_path: Path) -> None:
 
 def test_a_small_model_is_served_where_memory_is_limited(tmp_path: Path) -> None:
     with started_through(("prlimit", "--as=838860800"), tmp_path) as server:
-        assert _scores(server)
+        assert scores(server)
         assert server.stop() == 0
         assert server.errors() == ""
 
@@ -205,7 +199,7 @@ def test_a_small_model_is_served_where_memory_is_limited(tmp_path: Path) -> None
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_closed_standard_streams_stop_no_start(closed: str, tmp_path: Path) -> None:
     with started_through(("sh", "-c", f'exec "$@" {closed}', "sh"), tmp_path) as server:
-        assert _scores(server)
+        assert scores(server)
         for pid in (server.process.pid, *server.pids()):
             standard = [Path(f"/proc/{pid}/fd/{number}").readlink() for number in range(3)]
             assert not [path for path in standard if not path.exists()]  # no socket, no memory

@@ -1,4 +1,4 @@
-"""Files of the server's own that somebody removes while it serves: it makes them again."""
+"""The server's own files, removed while it serves: it makes them again."""
 
 import shutil
 import signal
@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live import Connection, started, wait_until_all_answer
+from tests.support.live import scores, started, wait_until_all_answer
 from tests.support.messages import mentions
 from tests.support.metrics import GOOD, counted, send, up, value
 from tests.support.server import METRICS_TOKEN, Server, eventually
-from tests.support.strategies import VALID
 
 pytestmark = pytest.mark.slow
 
@@ -29,14 +28,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def _folder(server: Server) -> Path:
     (folder,) = server.metrics_folders()
     return folder
-
-
-def _scores(server: Server) -> bool:
-    connection = Connection(server)
-    try:
-        return connection.score(VALID).status == 200
-    finally:
-        connection.close()
 
 
 def _page(server: Server) -> tuple[int, str]:
@@ -62,7 +53,7 @@ def test_without_the_folder_it_serves_and_makes_it_again_with_the_counts(server:
     folder = _folder(server)
     names = _names(folder)
     shutil.rmtree(folder)
-    assert _scores(server)
+    assert scores(server)
     eventually(lambda: _files_are_back(server, folder, names), "the files are made again")
     counted(server, begun + 1)
     assert value(server, "scoring_workers_configured") == 2
@@ -80,14 +71,14 @@ def test_without_the_folder_new_workers_serve(server: Server) -> None:
         for worker in server.workers():
             worker.kill()
         eventually(lambda: up(server) == ["0", "1"], "two serve again")
-        assert _scores(server)
+        assert scores(server)
         assert len(server.messages("folder of the metrics", "removed")) == times
     shutil.rmtree(_folder(server))
     pids = server.pids()
     server.process.send_signal(signal.SIGHUP)
     eventually(lambda: not set(pids) & set(server.pids()), "both are replaced")
     eventually(lambda: len(server.pids()) == 2, "two are there")
-    assert _scores(server)
+    assert scores(server)
     assert server.stop() == 0
     assert server.errors() == ""
 
@@ -122,7 +113,7 @@ def test_while_the_folder_can_not_be_made_the_page_says_so_and_all_serve(server:
         lambda: len(server.messages("metrics", "missing")) == 1,
         "the missing metrics are logged",
     )
-    assert _scores(server)
+    assert scores(server)
     folder.unlink()
     eventually(lambda: _page(server)[0] == 200, "the page is back")
     eventually(lambda: up(server) == ["0", "1"], "with both workers")

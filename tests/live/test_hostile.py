@@ -1,4 +1,4 @@
-"""What no honest client sends gets a 4xx, quickly, and the workers live."""
+"""Requests that no valid client sends get a 4xx quickly, and the workers survive."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.live import exchange, posted
+from tests.support.live import assert_refused_by_service, exchange, posted
 from tests.support.messages import mentions
 from tests.support.server import KEY, Server
 from tests.support.strategies import VALID
@@ -158,7 +158,7 @@ def _spoilt(at: bytes, put: bytes) -> bytes:
     ids=lambda body: repr(body[:20] + b".." + body[-20:]) + str(len(body)),
 )
 def test_a_body_that_is_no_request_is_a_400(body: bytes, live: Server) -> None:
-    exchange(live, posted(body)).assert_refused()
+    assert_refused_by_service(exchange(live, posted(body)))
     assert exchange(live, posted(body)).status == 400
 
 
@@ -172,7 +172,7 @@ def test_a_body_that_is_no_request_is_a_400(body: bytes, live: Server) -> None:
 )
 def test_a_body_in_another_encoding_is_a_415(body: bytes, live: Server) -> None:
     reply = exchange(live, posted(body))
-    reply.assert_refused()
+    assert_refused_by_service(reply)
     assert reply.status == 415
     assert mentions(reply.json()["body"], "body", "UTF-8")
 

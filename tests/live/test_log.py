@@ -1,4 +1,4 @@
-"""The real server's log where it really goes: a file, a pipe that workers share, a terminal."""
+"""The real server's log to a file, to a pipe that workers share, and to a terminal."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def test_on_a_terminal_it_is_columns_with_colours_and_no_escape_of_a_clients(
     hostile = {f"SCORING_X_{_ESCAPE}": "1"}
     with _writing_to(end, tmp_path, **hostile) as server, connections(server, 1) as (opened,):
         assert opened.score(VALID).status == 200
-        lost_id = opened.ask("GET", "/nowhere").headers["x-request-id"]
+        lost_id = opened.ask("GET", "/nowhere").header("x-request-id")
         assert opened.ask("GET", "/%1b%5b31m").status == 404
         assert exchange(server, b"\x1b[2J / HTTP/1.1\r\n\r\n", then_end=True).status == 400
     text = reader.whole()

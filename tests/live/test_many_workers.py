@@ -1,4 +1,4 @@
-"""The metrics of two workers are one truth, whatever becomes of the workers."""
+"""The metrics of two workers add up, whatever becomes of the workers."""
 
 import re
 import signal
@@ -181,4 +181,4 @@ def test_what_is_no_http_has_a_line_and_a_count(tmp_path: Path) -> None:
         def logged() -> list[str]:
             return [line["request_id"] for line in server.log() if line.get("status") == 400]
 
-        eventually(lambda: logged() == [reply.headers["x-request-id"]], "it has a line")
+        eventually(lambda: logged() == [reply.header("x-request-id")], "it has a line")

@@ -1,4 +1,4 @@
-"""The page of metrics in both formats, by the parsers of those who read it, in every state."""
+"""The page of metrics in both formats, by their official parsers, in every state."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""The real server with models and manifests of all kinds: they are served rightly, or refused."""
+"""The real server with models and manifests of all kinds: they are served correctly, or refused."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A plate and a key go every road through the server, and none of its outlets tells of them."""
+"""A plate and a key in every kind of request, and a search for them in all outlets."""
 
 import base64
 import json
@@ -14,7 +14,16 @@ import pytest
 
 from tests.support.collector import Collector, collecting
 from tests.support.kent import Kent, kent
-from tests.support.live import JSON, Connection, chunked, connections, exchange, head, posted
+from tests.support.live import (
+    JSON,
+    Connection,
+    assert_refused_by_service,
+    chunked,
+    connections,
+    exchange,
+    head,
+    posted,
+)
 from tests.support.planted import KEY, PLATE, POISON
 from tests.support.server import Server, eventually, serving
 
@@ -104,7 +113,9 @@ def _headers(opened: Connection) -> None:
 
 def _kinds(server: Server, row: bytes) -> None:
     """What is no HTTP; bodies that are refused unread, cut, or too long."""
-    exchange(server, f"{LATIN} /{KEY} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).assert_refused()
+    assert_refused_by_service(
+        exchange(server, f"{LATIN} /{KEY} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    )
     long = json.dumps({"regno_recognize": PLATE * _LONG}).encode()
     assert exchange(server, _own(posted(long))).status == 413
     for line in (f"Content-Type: application/{LATIN}", f"Content-Encoding: {LATIN}"):
@@ -178,7 +189,7 @@ def _at_once(server: Server, row: bytes) -> None:
 
 
 def _travel(server: Server, row: dict[str, Any]) -> None:
-    """Every road there is."""
+    """Every kind of request."""
     body = json.dumps(row).encode()
     slow = Thread(target=_slow, args=(server,))
     slow.start()
@@ -197,7 +208,7 @@ def _found(content: str) -> set[str]:
     return {secret for secret in SECRETS if secret in content}
 
 
-def test_neither_plate_nor_key_comes_out_of_any_outlet(
+def test_no_outlet_shows_a_plate_or_a_key(
     tmp_path: Path, receiver: Kent, collector: Collector, request_body: dict[str, Any]
 ) -> None:
     row = {**request_body, "regno_recognize": PLATE, "afts_regno_ai": LATIN}

@@ -2,8 +2,6 @@
 
 import csv
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,12 @@ import httpx
 import pytest
 
 from loadgen.common.processes import free_port
+from tests.support.commands import run_module
 from tests.support.doctor import Report
 from tests.support.metrics import TOKEN, value
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import command
-from tests.support.server import Server, environment, eventually
+from tests.support.server import Server, eventually
 from tests.support.strategies import VALID
 from tests.support.swapping import registry_of_twins, scored
 from tests.support.toy_registry import add_toy, toy_command
@@ -175,13 +174,8 @@ def test_operators_see_and_change_it_by_name(server: Server) -> None:
 
 def test_the_edge_passes_its_address_on(folder: Path) -> None:
     path = folder / "nginx.conf"
-    subprocess.run(
-        [sys.executable, "-m", "service.edge", "--output", str(path)],
-        cwd=ROOT,
-        env=environment(folder, WITH_TOY),
-        check=True,
-        timeout=60,
-    )
+    made = run_module(folder, "service.edge", "--output", path, settings=WITH_TOY, cwd=ROOT)
+    assert made.returncode == 0, made.stderr
     config = path.read_text()
     for address in ("reg", "toy"):
         assert f"location ~ ^/{address}(/|$) {{" in config
@@ -190,16 +184,8 @@ def test_the_edge_passes_its_address_on(folder: Path) -> None:
 
 def test_the_doctor_checks_its_live_version(folder: Path) -> None:
     settings = {**WITH_TOY, "SCORING_REGISTRY": str(folder / "models")}
-    process = subprocess.run(
-        [sys.executable, "-m", "service.doctor", "--json"],
-        cwd=ROOT,
-        env=environment(folder, settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    report = Report(process.returncode, process.stdout, process.stderr)
+    done = run_module(folder, "service.doctor", "--json", settings=settings, cwd=ROOT)
+    report = Report(done.returncode, done.stdout, done.stderr)
     assert report["model toy"]["description"].startswith("gentle")
     assert report["registry toy"]["description"].startswith("gentle is live")
     assert report.level("model file toy") == "ok"
@@ -214,17 +200,10 @@ def test_a_version_that_it_refuses_is_not_added(folder: Path) -> None:
 def test_a_file_of_its_requests_is_scored(folder: Path) -> None:
     (folder / "in.csv").write_text("size,note\n5,a\nx,b\n2,c\n")
     file = folder / "models" / "toy" / "gentle" / "model.json"
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "model.score", str(folder / "in.csv"), str(folder / "out.csv")),
-            *("--name", "toy", "--model", str(file), "--processes", "1"),
-        ],
-        cwd=ROOT,
-        env=environment(folder, WITH_TOY),
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
+    arguments = (folder / "in.csv", folder / "out.csv", "--name", "toy", "--model", file)
+    one = ("--processes", "1")
+    done = run_module(folder, "model.score", *arguments, *one, settings=WITH_TOY, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     with (folder / "out.csv").open(newline="") as out:
         header, *rows = csv.reader(out)
     assert header == ["size", "note", "positive", "error"]

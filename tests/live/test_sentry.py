@@ -126,7 +126,7 @@ def test_what_waits_is_sent_at_the_stop(
     assert len(receiver.events()) == 5
 
 
-def test_a_receiver_that_never_answers_holds_up_neither_replies_nor_the_stop(
+def test_a_silent_receiver_delays_neither_replies_nor_the_stop(
     tmp_path: Path, poisoned: dict[str, Any]
 ) -> None:
     port = free_port()

@@ -18,10 +18,10 @@ from tests.support.live import (
     connections,
     started,
     wait_until_all_answer,
-    whole,
 )
 from tests.support.messages import states
 from tests.support.paths import GOLDEN, ROOT, lines
+from tests.support.reply import Reply
 from tests.support.server import KEY_HEADER, Server, eventually, refused, serving
 from tests.support.strategies import VALID
 
@@ -218,7 +218,7 @@ def test_a_request_in_flight_is_answered_before_the_stop(tmp_path: Path) -> None
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: not server.socket.exists(), "the listening socket is gone")
         connection.send(VALID[50:])
-        reply = whole(connection.getresponse())
+        reply = Reply.of(connection.getresponse())
         assert reply.status == 200
         assert reply.json()["status"] == "ok"
         assert server.process.wait(30) == 0

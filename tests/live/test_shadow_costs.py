@@ -1,4 +1,4 @@
-"""What callers get while a shadow model scores all they send."""
+"""Replies to callers while a shadow model scores all their rows."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -172,7 +172,7 @@ def test_no_secret_reaches_a_span(
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_a_collector_that_fails_holds_up_neither_replies_nor_the_stop(
+def test_a_failing_collector_delays_neither_replies_nor_the_stop(
     tmp_path: Path, *, silent: bool
 ) -> None:
     port = free_port()

@@ -79,7 +79,7 @@ def test_our_command_names_a_port_that_is_no_number(
 
 
 @_PROGRAMS
-def test_an_empty_variable_is_none(program: list[str]) -> None:
+def test_an_empty_variable_counts_as_unset(program: list[str]) -> None:
     """All others have their defaults, so that it is the address which is wrong."""
     empty = {name: "" for _, name, _ in example("LOADGEN_")}
     given = {**empty, "LOADGEN_URL": "nowhere", "LOCUST_HOST": "nowhere", "LOADGEN_API_KEY": "k"}

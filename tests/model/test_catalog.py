@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import Done, environment, run_module
 from tests.support.doctor import Report
 from tests.support.paths import ROOT
-from tests.support.server import METRICS_TOKEN, environment, serving
+from tests.support.server import METRICS_TOKEN, serving
 
 pytestmark = pytest.mark.slow
 
@@ -34,16 +35,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
-def _run(tree: Path, module: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=tree,
-        env=environment(tree, {"PYTHONPATH": str(tree)}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def _run(tree: Path, module: str, *arguments: object, **settings: str) -> Done:
+    return run_module(tree, module, *arguments, settings={"PYTHONPATH": str(tree), **settings})
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +86,7 @@ def test_its_address_passes_the_edge_and_the_doctor_checks_it(tree: Path, models
     config = tree / "nginx.conf"
     assert _run(tree, "service.edge", "--output", config).returncode == 0
     assert "location ~ ^/toy(/|$) {" in config.read_text()
-    doctor = subprocess.run(
-        [sys.executable, "-m", "service.doctor", "--json"],
-        cwd=tree,
-        env=environment(tree, {"PYTHONPATH": str(tree), "SCORING_REGISTRY": str(models)}),
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    doctor = _run(tree, "service.doctor", "--json", SCORING_REGISTRY=str(models))
     report = Report(doctor.returncode, doctor.stdout, doctor.stderr)
     assert report.level("model file toy") == "ok"
 

@@ -1,7 +1,5 @@
 """Settings become a configuration that Alertmanager accepts, or stop with the variable's name."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +18,10 @@ from monitoring.alertmanager.settings import (
 )
 from monitoring.alertmanager.settings import variable as named
 from tests.monitoring.tools import run
+from tests.support.commands import Done, run_module
 from tests.support.example import example
 from tests.support.messages import states
 from tests.support.paths import ROOT
-from tests.support.server import environment
 from tests.support.vacuous import nonempty
 
 _WEBHOOK: Final = {"ALERTMANAGER_WEBHOOK_URL": "http://bell.example:8080/ring"}
@@ -39,18 +37,8 @@ _LOGIN: Final = {
 _TOKEN: Final = {"ALERTMANAGER_WEBHOOK_TOKEN_FILE": "/run/secrets/webhook_token"}
 
 
-def _command(
-    folder: Path, settings: dict[str, str], *arguments: str
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "monitoring.alertmanager", *arguments],
-        cwd=folder,
-        env=environment(folder, settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def _command(folder: Path, settings: dict[str, str], *arguments: str) -> Done:
+    return run_module(folder, "monitoring.alertmanager", *arguments, settings=settings)
 
 
 def _made(**settings: str) -> dict[str, Any]:

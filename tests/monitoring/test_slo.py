@@ -1,4 +1,4 @@
-"""slo.toml is read in full, and what is wrong in it is said with its place."""
+"""slo.toml is read in full, and errors name their place."""
 
 from pathlib import Path
 

@@ -217,7 +217,7 @@ def test_a_registry_gets_into_the_stack_as_its_page_says(system: System) -> None
     assert score(system, system.key("client")).headers["x-model-version"] == _KNOWN["model"]
 
 
-def test_the_doctor_finds_nothing_amiss_in_the_services_container(system: System) -> None:
+def test_the_doctor_reports_no_problem_in_the_services_container(system: System) -> None:
     ran = system.compose("exec", "--no-TTY", "scoring", "python", "-m", "service.doctor", "--json")
     findings = json.loads(ran.stdout)["findings"]
     amiss = {one["name"]: one for one in findings if one["level"] in {"fail", "warn"}}

@@ -70,7 +70,7 @@ def by_flask(
 async def same(
     served: Served, body: bytes, target: str = "/reg/", headers: "dict[str, str] | None" = None
 ) -> ComparedReply:
-    """What both ways say to a request."""
+    """The reply to a request, which must be the same in both ways."""
     async with connected(served.site) as client:
         reply = await by_server(client, body, target, headers)
     assert reply == by_flask(served, body, target, headers)

@@ -1,48 +1,20 @@
 """Connections of a site in this process: the server's, and the client's end of a socket pair."""
 
 import asyncio
-import json
 import socket
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from service.server.connection import Connection
 from service.server.site import Site
+from tests.support.reply import Reply
 
 PATIENCE = 20.0
 Connect: TypeAlias = Callable[..., Any]
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-class Reply(NamedTuple):
-    """A reply that was read to its end; headers as they came, in order."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body, decoded."""
-        return json.loads(self.body)
-
-    def header(self, name: str) -> str:
-        """The value of a header that is there once."""
-        (value,) = [value for each, value in self.headers if each.lower() == name.lower()]
-        return value
-
-    @property
-    def reason(self) -> str:
-        """Why a request was refused; the reply must be in the envelope."""
-        envelope = self.json()
-        assert envelope.keys() == {"body", "status"}
-        assert envelope["status"] == "fail"
-        assert self.header("content-type") == "application/json"
-        assert int(self.header("content-length")) == len(self.body)
-        reason: str = envelope["body"]
-        return reason
 
 
 class Client:

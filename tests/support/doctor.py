@@ -1,8 +1,7 @@
-"""The doctor as an operator calls it, and made-up machines for its checks."""
+"""The doctor's command, and made-up machines for its checks."""
 
 import json
 import os
-import subprocess
 import sys
 from contextlib import chdir, redirect_stdout
 from io import BytesIO, TextIOWrapper
@@ -15,7 +14,7 @@ from service.doctor import checks
 from service.doctor.__main__ import main
 from service.doctor.finding import Finding
 from service.doctor.machine import Machine
-from tests.support.server import environment
+from tests.support.commands import environment, prefixed, run_module
 
 GOOD_KEY = "vb5Qk-w2Lr9Zt_7XcY3nH8sP"
 # Root without its powers keeps to the rights of files, as any other user does.
@@ -72,7 +71,7 @@ class _CachedValidation:
 
 def checked(folder: Path, *arguments: str, **settings: str) -> Report:
     """Run the doctor's command in this process, in a folder and its own environment."""
-    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
+    named = prefixed("SCORING", settings)
     output = TextIOWrapper(BytesIO(), "utf-8")
     with (
         patch.dict(os.environ, environment(folder, named), clear=True),  # noqa: TID251 - and back
@@ -87,17 +86,9 @@ def checked(folder: Path, *arguments: str, **settings: str) -> Report:
 
 def ran(folder: Path, *arguments: str, through: tuple[str, ...] = (), **settings: str) -> Report:
     """Run the doctor's command as a process, `through` a command that takes rights or limits."""
-    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
-    process = subprocess.run(
-        [*through, sys.executable, "-m", "service.doctor", *arguments],
-        cwd=folder,
-        env=environment(folder, named),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Report(process.returncode, process.stdout, process.stderr)
+    named = prefixed("SCORING", settings)
+    done = run_module(folder, "service.doctor", *arguments, settings=named, through=through)
+    return Report(done.returncode, done.stdout, done.stderr)
 
 
 def machine(root: Path, files: dict[str, str]) -> Machine:

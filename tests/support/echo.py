@@ -1,4 +1,4 @@
-"""An upstream that shows what reached it: for what the service itself does not tell."""
+"""An upstream that records its requests, for what the service itself does not show."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

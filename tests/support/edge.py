@@ -7,43 +7,30 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 
 from loadgen.common.processes import Program, free_port
+from tests.support.commands import Done, prefixed, run_module
+from tests.support.messages import mentions
 from tests.support.paths import ROOT
-from tests.support.server import KEY_HEADER, environment, eventually
+from tests.support.reply import Reply
+from tests.support.server import KEY_HEADER, eventually
 
 _TIMEOUT: Final = 60.0
 
 
-class Answer(NamedTuple):
-    """A reply that was read to its end; headers as they came, repeated ones too."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body, decoded."""
-        return json.loads(self.body)
-
-    def all(self, name: str) -> list[str]:
-        """The values of a header."""
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-    def assert_refused(self, status: int, reason: str) -> None:
-        """It must be this error, in the service's envelope, with an id of its own."""
-        assert (self.status, self.json()) == (status, {"body": reason, "status": "fail"})
-        assert self.all("Content-Type") == ["application/json"]
-        assert len(self.all("X-Request-Id")) == 1
-        assert self.all("Server") == ["nginx"]
+def assert_refused_by_edge(reply: Reply, status: int, *facts: str) -> None:
+    """It must be this error, in the service's envelope, with an id of its own."""
+    assert reply.status == status
+    assert mentions(reply.reason, *facts)
+    assert reply.header("X-Request-Id")
+    assert reply.header("Server") == "nginx"
 
 
 def nginx() -> str:
@@ -54,22 +41,13 @@ def nginx() -> str:
     return path
 
 
-def render(folder: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+def render(folder: Path, *arguments: str, **settings: str) -> Done:
     """Run `python -m service.edge` in a folder; settings are variables without their prefix."""
-    named = {f"EDGE_{name.upper()}": value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "service.edge", *arguments],
-        cwd=folder,
-        env=environment(folder, named),
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=False,
-    )
+    return run_module(folder, "service.edge", *arguments, settings=prefixed("EDGE", settings))
 
 
-def nginx_says(path: Path) -> "subprocess.CompletedProcess[str]":
-    """What `nginx -t` says of a configuration."""
+def nginx_says(path: Path) -> Done:
+    """The result of `nginx -t` for a configuration."""
     return subprocess.run(
         [nginx(), "-e", "stderr", "-t", "-c", str(path)],
         capture_output=True,
@@ -80,7 +58,7 @@ def nginx_says(path: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def make_certificates(folder: Path, client: str = "client") -> Path:
-    """Run what `make certs` runs; the folder."""
+    """Make certificates as `make certs` does. Returns the folder."""
     subprocess.run(
         [str(ROOT / "deploy/certs.sh"), str(folder), client], capture_output=True, check=True
     )
@@ -149,12 +127,12 @@ class Edge(Program):
         body: bytes | None = None,
         headers: Mapping[str, str] = KEY_HEADER,
         context: ssl.SSLContext | None = None,
-    ) -> Answer:
+    ) -> Reply:
         """One request on a connection of its own."""
         with closing(self.connection(context)) as connection:
             return exchange(connection, method, path, body, headers)
 
-    def status(self, path: str) -> Answer:
+    def status(self, path: str) -> Reply:
         """GET from the address for this machine only."""
         with closing(HTTPConnection("127.0.0.1", self.status_port, timeout=30)) as connection:
             return exchange(connection, "GET", path)
@@ -184,7 +162,7 @@ class Edge(Program):
         return "".join(path.read_text(errors="replace") for path in files)
 
     def stop(self, number: int = signal.SIGQUIT) -> int:
-        """Have it answer the requests in flight, and end; its exit code."""
+        """Stop it after the requests in flight. Returns its exit code."""
         return super().stop(number)
 
 
@@ -194,12 +172,11 @@ def exchange(
     path: str,
     body: bytes | None = None,
     headers: Mapping[str, str] = KEY_HEADER,
-) -> Answer:
+) -> Reply:
     """Send a request, read the reply."""
     kind = {} if body is None else {"Content-Type": "application/json"}
     connection.request(method, path, body=body, headers={**kind, **headers})
-    response = connection.getresponse()
-    return Answer(response.status, response.getheaders(), response.read())
+    return Reply.of(connection.getresponse())
 
 
 @contextmanager
@@ -224,10 +201,10 @@ def edge_before(folder: Path, *ports: int, **settings: str) -> Iterator[Edge]:
         yield edge
 
 
-def raw(edge: Edge, sent: bytes) -> Answer:
+def raw(edge: Edge, sent: bytes) -> Reply:
     """Bytes on a connection of their own, and one reply."""
     with socket.create_connection(("127.0.0.1", edge.port), 20) as connection:
         connection.sendall(sent)
         response = HTTPResponse(connection)
         response.begin()
-        return Answer(response.status, response.getheaders(), response.read())
+        return Reply.of(response)

@@ -1,4 +1,4 @@
-"""A site with one endpoint that does as a test says."""
+"""A site with one endpoint whose replies a test controls."""
 
 from typing import TYPE_CHECKING
 

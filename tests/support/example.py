@@ -1,4 +1,4 @@
-"""What `.env.example` tells of each setting."""
+"""The settings of `.env.example`, with their descriptions."""
 
 from tests.support.paths import ROOT
 

@@ -1,47 +1,28 @@
-"""Connections to the live server that open once and are never opened again unasked."""
+"""Connections to the live server; one that the server closed is never reopened silently."""
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from prometheus_client.mmap_dict import MmapedDict
 
+from tests.support.commands import prefixed
+from tests.support.reply import Reply
 from tests.support.server import KEY, KEY_HEADER, Server, eventually
+from tests.support.strategies import VALID
 
 JSON: Final = "application/json"
 
 
-class Reply(NamedTuple):
-    """A reply that was read to its end."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body, decoded."""
-        return json.loads(self.body)
-
-    def assert_refused(self) -> None:
-        """It must be a 4xx in the envelope, marked like every other reply."""
-        assert 400 <= self.status < 500, self
-        assert self.headers["content-type"] == JSON
-        assert self.headers["x-request-id"]
-        assert self.headers["x-model-version"]
-        envelope = self.json()
-        assert envelope.keys() == {"body", "status"}
-        assert isinstance(envelope["body"], str)
-        assert envelope["body"]
-        assert envelope["status"] == "fail"
-
-
-def whole(response: HTTPResponse) -> Reply:
-    """Read a reply to its end."""
-    body = response.read()
-    return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, body)
+def assert_refused_by_service(reply: Reply) -> None:
+    """It must be a 4xx with a reason, marked like every other reply."""
+    assert 400 <= reply.status < 500, reply
+    assert reply.reason
+    assert reply.header("x-request-id")
+    assert reply.header("x-model-version")
 
 
 class Connection(HTTPConnection):
@@ -63,7 +44,7 @@ class Connection(HTTPConnection):
         """Send a request, read the reply."""
         kind = {} if body is None else {"Content-Type": JSON}
         self.request(method, path, body=body, headers={**kind, **headers})
-        return whole(self.getresponse())
+        return Reply.of(self.getresponse())
 
     def score(self, body: bytes) -> Reply:
         """POST /reg/."""
@@ -81,8 +62,8 @@ def started(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
 def started_through(
     command: tuple[str, ...], folder: Path, *arguments: str, **settings: str
 ) -> Iterator[Server]:
-    """The same by a command that takes rights or room away."""
-    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
+    """The same, started by a command that takes rights or resources away."""
+    named = prefixed("SCORING", settings)
     server = Server(folder, named, arguments, through=command)
     try:
         server.wait_ready()
@@ -103,6 +84,12 @@ def connections(server: Server, count: int) -> Iterator[list[Connection]]:
     finally:
         for connection in opened:
             connection.close()
+
+
+def scores(server: Server) -> bool:
+    """Whether a row is scored, over a connection of its own."""
+    with closing(Connection(server)) as connection:
+        return connection.score(VALID).status == 200
 
 
 @contextmanager
@@ -146,7 +133,7 @@ def exchange(server: Server, raw: bytes, *, then_end: bool = False) -> Reply:
         response = HTTPResponse(sock, method="POST")
         try:
             response.begin()
-            return whole(response)
+            return Reply.of(response)
         finally:
             response.close()
 

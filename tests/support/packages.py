@@ -1,14 +1,12 @@
 """Python as it is where only some of the locked packages are installed."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Collection
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from tests.support.commands import Done, run_module
 from tests.support.paths import ROOT
-from tests.support.server import environment
 
 _HOOK = """
 import sys
@@ -48,16 +46,7 @@ def python_path(folder: Path, packages: Collection[str]) -> str:
     return f"{hooks}:{ROOT}"
 
 
-def run(
-    folder: Path, packages: Collection[str], *arguments: object
-) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, packages: Collection[str], module: str, *arguments: object) -> Done:
     """`python -m` with these arguments where no packages but these are installed."""
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
-        cwd=ROOT,
-        env=environment(folder, {"PYTHONPATH": python_path(folder, packages)}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    settings = {"PYTHONPATH": python_path(folder, packages)}
+    return run_module(folder, module, *arguments, settings=settings, cwd=ROOT)

@@ -1,4 +1,4 @@
-"""What is planted in requests to see where it turns up."""
+"""A plate and a key that tests put into requests, to search all outlets for them."""
 
 import re
 from typing import Final

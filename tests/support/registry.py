@@ -1,8 +1,6 @@
 """Small registries: versions made of any bytes, and the command as a process."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -12,8 +10,8 @@ import pytest
 
 from model.registry import Files
 from model.registry.__main__ import main
+from tests.support.commands import Done, run_module
 from tests.support.paths import ROOT
-from tests.support.server import environment
 
 # The command with these arguments, in this process: its status, output and errors.
 Run = Callable[..., tuple[int, str, str]]
@@ -45,22 +43,14 @@ def no_check(_: Path) -> None:
 
 def command(
     folder: Path, *arguments: object, expect: int = 0, settings: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+) -> Done:
     """`python -m model.registry` with these arguments. `folder` is for its temporary files."""
-    done = subprocess.run(
-        [sys.executable, "-m", "model.registry", *map(str, arguments)],
-        cwd=ROOT,
-        env=environment(folder, settings or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run_module(folder, "model.registry", *arguments, settings=settings or {}, cwd=ROOT)
     assert done.returncode == expect, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done
 
 
-def as_json(done: subprocess.CompletedProcess[str]) -> Any:
+def as_json(done: Done) -> Any:
     """What a command with --json reported."""
     return json.loads(done.stdout)

@@ -4,19 +4,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import parse_headers
-from typing import NamedTuple
 
 from tests.support.odd_requests import HTTP_0_9
+from tests.support.reply import Reply
 
 _LAST = b"GET / HTTP/1.1\r\nHost: a\r\nx-api-key: 123321\r\nX-Request-Id: the-last\r\n\r\n"
-
-
-class Answer(NamedTuple):
-    """A reply that was read to its end."""
-
-    status: int
-    request_id: str
-    body: bytes
 
 
 class Replies:
@@ -34,9 +26,9 @@ class Replies:
         """Those of the next replies, up to so many; fewer if the connection ends."""
         return [reply.status for reply in self.next(count)]
 
-    def next(self, count: int) -> "list[Answer]":
+    def next(self, count: int) -> list[Reply]:
         """The next replies, up to so many; fewer if the connection ends, or nothing more comes."""
-        replies: list[Answer] = []
+        replies: list[Reply] = []
         while len(replies) < count and (reply := self._next()):
             replies.append(reply)
         return replies
@@ -51,17 +43,17 @@ class Replies:
         """Whether a request that is sent now is the next to be answered."""
         self._connection.sendall(_LAST)
         reply = self._next()
-        return reply is not None and reply.request_id == "the-last"
+        return reply is not None and reply.all("X-Request-Id") == ["the-last"]
 
-    def _next(self) -> "Answer | None":
+    def _next(self) -> Reply | None:
         with suppress(ConnectionResetError, TimeoutError):
             line = self._file.readline()
             if line and not line.startswith(b"HTTP/"):
-                return Answer(HTTP_0_9, "", line + self._file.read())
+                return Reply(HTTP_0_9, [], line + self._file.read())
             if line:
                 headers = parse_headers(self._file)
                 body = self._file.read(int(headers.get("Content-Length", "0")))
-                return Answer(int(line.split(b" ")[1]), headers.get("X-Request-Id", ""), body)
+                return Reply(int(line.split(b" ")[1]), headers.items(), body)
         return None
 
 

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ import httpx
 import psutil
 
 from loadgen.common import processes
+from tests.support.commands import Done, prefixed, run_module
 from tests.support.messages import mentions
 from tests.support.paths import ROOT
 
@@ -30,11 +30,6 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = _TIMEOUT) 
     while not holds():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(_POLL_SECONDS)
-
-
-def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with only the given settings, and `folder` for temporary files."""
-    return processes.environment({"TMPDIR": str(folder), **settings})
 
 
 class Server(processes.Program):
@@ -162,7 +157,7 @@ def serving(
     `arguments` are gunicorn's; `settings` are variables without their prefix. With
     another `python_path` further models may be installed.
     """
-    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
+    named = prefixed("SCORING", settings)
     server = Server(folder, {**named, "PYTHONPATH": python_path}, arguments)
     try:
         server.wait_ready()
@@ -172,15 +167,7 @@ def serving(
         server.close()
 
 
-def refused(folder: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+def refused(folder: Path, *arguments: str, **settings: str) -> Done:
     """Run a server that must end before it serves."""
-    named = {f"SCORING_{name.upper()}": value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "service", *(("--", *arguments) if arguments else ())],
-        cwd=folder,
-        env=environment(folder, named),
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=False,
-    )
+    after = ("--", *arguments) if arguments else ()
+    return run_module(folder, "service", *after, settings=prefixed("SCORING", settings))

@@ -1,4 +1,4 @@
-"""A registry with two models that can be served, and questions to a server that follows it."""
+"""A registry with two models that can be served, and requests to a server that follows it."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def following(folder: Path, **settings: str) -> Iterator[Server]:
 
 
 def shown(server: Server) -> Any:
-    """What GET /model tells."""
+    """The body of GET /model."""
     with server.client() as client:
         return client.get("/model").raise_for_status().json()["body"]
 
@@ -83,7 +83,7 @@ def serves(server: Server, version: str, workers: int = 2) -> bool:
 
 
 def wait_until_all_serve(server: Server, version: str) -> None:
-    """Until both workers do."""
+    """Wait until both workers serve a version."""
     eventually(lambda: serves(server, version), f"all serve {version}")
 
 
@@ -97,13 +97,13 @@ def scored(server: Server) -> tuple[str, str]:
 
 
 def post(server: Server, path: str, body: Any = None, **headers: str) -> httpx.Response:
-    """Ask for a change."""
+    """POST a change of the aliases."""
     with server.client(**headers) as client:
         return client.post(path, json={} if body is None else body)
 
 
 def rollout_state_of(server: Server) -> RolloutState:
-    """What the workers tell each other, seen from outside."""
+    """The state that the workers share, read from outside."""
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     memory = next(d for d in descriptors.iterdir() if NAME in str(d.readlink()))
     return RolloutState(os.open(memory, os.O_RDWR))

@@ -1,4 +1,4 @@
-"""CSV tables for the bulk road, and what their rows must come to."""
+"""CSV tables for bulk scoring, and the expected results of their rows."""
 
 import csv
 import io
@@ -57,7 +57,7 @@ def read(text: bytes) -> list[dict[str, str]]:
 
 
 def expected(scorer: RegnoScorer, row: Mapping[str, object]) -> dict[str, object]:
-    """What one row must come to, by the road of single requests."""
+    """The expected cells of one row, by the scorer of single requests."""
     fields = {name: str(row[name]) for name in FIELDS}
     try:
         reading = from_fields(**fields)

@@ -1,4 +1,4 @@
-"""Small CatBoost models, trained in a blink, with whatever features a test wants."""
+"""Small CatBoost models, trained in milliseconds, with any features."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def _value(value: object) -> object:
 
 
 def pool(names: Sequence[str], cat: Sequence[str] = (), text: Sequence[str] = ()) -> Pool:
-    """The golden rows, with a label that leans on the network's score."""
+    """The golden rows, with a label that depends on the network's score."""
     scores = [line["features"]["afts_regno_ai_score"] for line in lines(GOLDEN)]
     return Pool(
         table(names),
@@ -49,7 +49,7 @@ def train(
     log_cout: object = None,
     **options: Any,
 ) -> CatBoost:
-    """A model of a few trees; a binary classifier unless `options` want something else."""
+    """A model of a few trees; a binary classifier unless `options` say otherwise."""
     quick = {"loss_function": "Logloss", "iterations": 3, "depth": 3, "verbose": False}
     model = CatBoost({**quick, **options, "thread_count": 1, "allow_writing_files": False})
     return model.fit(pool(names, cat, text), log_cout=log_cout)
@@ -70,7 +70,7 @@ def classifier(
 
 
 def save(model: CatBoost, folder: Path, name: str = "toy.cbm") -> Path:
-    """Write a model into a folder; where it is."""
+    """Write a model into a folder. Returns its path."""
     path = folder / name
     model.save_model(str(path))
     return path

@@ -121,7 +121,7 @@ def test_a_version_never_changes(registry: Registry) -> None:
     "version",
     ["", ".", "..", "../v", "a/b", ".v", "-v", "live", "aliases.json", "v\n", "é", "v" * 129],
 )
-def test_a_version_needs_a_name_that_is_a_folder_of_its_own(version: str, tmp_path: Path) -> None:
+def test_a_version_is_named_by_a_valid_folder_name(version: str, tmp_path: Path) -> None:
     registry = _registry(tmp_path / "models")
     with pytest.raises(Refused, match=r"is no name|is taken"):
         registry.add(files(version))

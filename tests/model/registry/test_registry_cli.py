@@ -18,10 +18,11 @@ from model.regno import BUNDLED, FIELDS, RegnoScorer, manifest_builder
 from model.regno.golden import readings
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.request import from_fields
+from tests.support.commands import environment
 from tests.support.messages import mentions, states
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.registry import as_json, command, files
-from tests.support.server import environment, eventually
+from tests.support.server import eventually
 from tests.support.tables import as_csv, samples
 
 BUNDLED_VERSION = json.loads(BUNDLED.with_name("manifest.json").read_bytes())["version"]

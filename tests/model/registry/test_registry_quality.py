@@ -124,7 +124,7 @@ def test_each_refusal_says_what_lifts_it(run: Run, registry: Registry) -> None:
 
 
 @pytest.mark.slow
-def test_of_equal_versions_labels_tell_nothing_and_sameness_counts(
+def test_labels_do_not_separate_equal_versions_and_parity_decides(
     run: Run, tmp_path: Path, rows: Path
 ) -> None:
     registry = registry_of_twins(tmp_path)

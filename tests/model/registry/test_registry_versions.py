@@ -1,4 +1,4 @@
-"""What is kept with a version and how it goes: training reports, `show`, `export`, `remove`."""
+"""What is kept with a version, and its removal: training reports, `show`, `export`, `remove`."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A file that would end, fill or hang the process that loads it is refused on every way in."""
+"""A file that would end, fill or hang the process that loads it is refused by every command."""
 
 import json
 import os
@@ -23,6 +23,7 @@ from model.registry import (
 )
 from model.regno import BUNDLED, pick_regno
 from tests.support import toys
+from tests.support.commands import environment
 from tests.support.faulty import (
     CRASHED,
     CRASHING,
@@ -35,7 +36,6 @@ from tests.support.labelled import labelled, run, write
 from tests.support.messages import mentions
 from tests.support.paths import ROOT
 from tests.support.registry import command, no_check
-from tests.support.server import environment
 from tests.support.tables import as_csv, samples
 
 _READING = ("А939НО196", "А939НО190", 6.4, 0.9, [0.9], [0.0], "", "", "2021-08-01", 0)
@@ -74,7 +74,7 @@ validation_process.main(*sys.argv[1:])
 """
 
 
-def test_a_file_that_eats_memory_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
     """A manifest of 4 MiB, twenty times as large in memory, in a process that may have less."""
     path = with_a_manifest_of(1_300_000, tmp_path)
     ran = subprocess.run(
@@ -94,7 +94,7 @@ def test_a_manifest_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
     assert mentions(_refusal(path), f"manifest {manifest} can't be read", "nested")
 
 
-def test_a_file_that_takes_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_takes_too_long_to_load_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "_PATIENCE", 0.01)
     started = ValidationProcess(BUNDLED)
     assert mentions(started.outcome().refused, "not loaded", "0.01 s")

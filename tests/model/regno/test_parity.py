@@ -165,7 +165,7 @@ def test_each_limit_is_breached_in_text(changed: dict[str, Any], facts: tuple[st
     assert mentions(breach.reason, *facts)
 
 
-def test_a_class_of_few_rows_is_not_judged() -> None:
+def test_a_class_of_few_rows_has_no_limit() -> None:
     strict = msgspec.structs.replace(AT, flips_in_class=0.1)
     assert PARITY.breaches(msgspec.structs.replace(strict, least_class=101)) == []
     assert len(PARITY.breaches(msgspec.structs.replace(strict, least_class=100))) == 1

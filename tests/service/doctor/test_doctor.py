@@ -1,4 +1,4 @@
-"""The doctor as a command: its report, its exit code, and that it leaves a server alone."""
+"""The doctor as a command: its report, its exit code, and no effect on a running server."""
 
 import json
 import os
@@ -17,9 +17,10 @@ from service.doctor.checks import run_check
 from service.doctor.finding import LEVELS
 from service.doctor.machine import CONNECTIONS
 from service.process.ulimits import OWN_FILES
+from tests.support.commands import environment
 from tests.support.doctor import GOOD_KEY, POWERLESS, Report, checked, ran
 from tests.support.messages import mentions, states
-from tests.support.server import environment, serving
+from tests.support.server import serving
 
 _JSON = "--json"
 _SECRET = "wL9x-secret"

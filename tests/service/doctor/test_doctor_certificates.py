@@ -1,4 +1,4 @@
-"""What the doctor makes of the edge's certificates."""
+"""The doctor's checks of the edge's certificates."""
 
 import subprocess
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_a_certificate_that_no_client_would_accept_fails(
 
 
 @pytest.mark.parametrize("name", ["server.crt", "server.key"])
-def test_an_authority_that_is_none(name: str, made: Path) -> None:
+def test_an_invalid_authority_fails(name: str, made: Path) -> None:
     assert only(edge.client_authority(made / name)).level == "fail"
 
 

@@ -1,4 +1,4 @@
-"""What the doctor makes of a machine: limits, control groups, memory, folders, packages."""
+"""The doctor's checks of a machine: limits, control groups, memory, folders, packages."""
 
 import os
 import resource

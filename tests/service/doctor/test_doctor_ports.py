@@ -1,4 +1,4 @@
-"""The doctor on addresses: ports that are taken, forbidden, or of another machine."""
+"""The doctor's checks of addresses: ports that are taken, forbidden, or of another machine."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What the doctor says of the registry, and of who may change the live model."""
+"""The doctor's checks of the registry, and of the callers who may change the live model."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_registry_without_its_live_version_fails(tmp_path: Path) -> None:
     assert only(registry.registry(settings)).level == "fail"
 
 
-def test_a_live_version_that_cant_be_had_fails(tmp_path: Path) -> None:
+def test_a_live_version_that_cannot_be_fetched_fails(tmp_path: Path) -> None:
     registry_of_twins(tmp_path)
     (tmp_path / "models" / "regno" / FIRST / "model.cbm").write_bytes(b"harmed")
     finding = only(registry.registry(Settings(registry=str(tmp_path / "models"))))

@@ -1,4 +1,4 @@
-"""What the doctor makes of keys, tokens and the files that hold them."""
+"""The doctor's checks of keys, tokens and the files that hold them."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the doctor makes of settings that don't fit together, and of what they name."""
+"""The doctor's checks of settings that don't fit together, and of what they name."""
 
 import shutil
 import socket

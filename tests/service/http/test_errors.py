@@ -1,4 +1,4 @@
-"""What goes wrong becomes a reply in the envelope, and tells nothing that it should not."""
+"""Errors become replies in the envelope, which reveal nothing internal."""
 
 import logging
 from collections.abc import Callable

@@ -185,7 +185,7 @@ def test_every_route_but_the_named_ones_asks_for_a_key(
     assert "/reg/" in _rules(app)
 
 
-def test_what_the_server_has_made_a_record_of_is_let_be(app: Flask) -> None:
+def test_a_record_that_the_server_made_is_kept(app: Flask) -> None:
     """The server writes the headers and counts: only the route is noted, whatever the reply."""
     for path, route, status in (("/healthz", "/healthz", 200), ("/nowhere", "unmatched", 404)):
         record = Record("id", "GET")

@@ -1,4 +1,4 @@
-"""Where the server listens: addresses that can't be had, sockets and arguments from outside."""
+"""Where the server listens: invalid addresses, and sockets and arguments from outside."""
 
 import socket
 import subprocess
@@ -12,8 +12,9 @@ import pytest
 from loadgen.common.processes import Program, free_port
 from service.config.settings import Settings, SettingsError, load
 from service.process import listening
+from tests.support.commands import environment
 from tests.support.messages import states
-from tests.support.server import KEY_HEADER, Server, environment, eventually, refused, serving
+from tests.support.server import KEY_HEADER, Server, eventually, refused, serving
 
 
 def _errors(ran: "subprocess.CompletedProcess[str]") -> str:
@@ -135,14 +136,16 @@ def test_settings_that_gunicorn_cmd_args_overrides_are_logged(
         (("--access-logformat", "x"), "no effect"),
     ],
 )
-def test_what_the_service_is_made_of_cant_be_taken_away(
+def test_required_parts_cannot_be_replaced_by_arguments(
     arguments: tuple[str, ...], fact: str, tmp_path: Path
 ) -> None:
     ran = refused(tmp_path, *arguments, port=str(free_port()))
     _assert_not_started(ran, f"{arguments[0]} ", fact)
 
 
-def test_nor_by_an_environment_of_gunicorn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_required_parts_cannot_be_replaced_by_gunicorn_cmd_args(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GUNICORN_CMD_ARGS", "--worker-class=sync")
     ran = refused(tmp_path, port=str(free_port()))
     _assert_not_started(ran, "--worker-class ", "can't be changed")

@@ -1,4 +1,4 @@
-"""One worker among others that the tests play: what it does when they disagree with it."""
+"""A follower of the registry among other workers, which the tests simulate."""
 
 import asyncio
 import os
@@ -200,7 +200,7 @@ def test_a_worker_that_refused_the_ordered_version_still_follows_the_aliases(wor
     assert world.ordered == back
 
 
-def test_a_shadow_that_cant_be_had_holds_no_swap_up(world: World) -> None:
+def test_a_shadow_that_cannot_be_fetched_delays_no_swap(world: World) -> None:
     def broken(version: str) -> None:
         if version == "third":
             raise MemoryError

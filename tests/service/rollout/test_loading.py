@@ -58,7 +58,7 @@ def test_a_refusal_is_shared_for_a_while(model: Path) -> None:
     assert validator.calls == 1
 
 
-def test_a_refusal_is_not_for_ever(model: Path) -> None:
+def test_a_refused_version_is_tried_again(model: Path) -> None:
     validator = Validator("it is not loaded after 120 s")
     with pytest.raises(ModelRefused):
         SharedValidation(model.parent, validator)(model)

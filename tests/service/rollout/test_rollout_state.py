@@ -1,4 +1,4 @@
-"""What workers tell each other in shared memory, and what is left when a writer dies."""
+"""The rollout state that workers share in memory, and what is left when a writer dies."""
 
 import os
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def test_the_longest_status_does_not_reach_into_the_next(file: int, letter: str)
     assert [status.worker for status in statuses if status] == list(range(PLACES))
 
 
-def test_a_cleared_status_is_none(file: int) -> None:
+def test_a_cleared_status_is_read_as_none(file: int) -> None:
     state = RolloutState(file)
     state.set_status(3, WorkerStatus(3, 1, Phase.SERVING, Target("a", 1), 1.0))
     state.clear_status(3)

@@ -1,4 +1,4 @@
-"""POST /reg/?detail=1: the plain score, and what else there is to tell of it."""
+"""POST /reg/?detail=1: the plain score, with its details."""
 
 import json
 from typing import Any

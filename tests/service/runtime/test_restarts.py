@@ -1,4 +1,4 @@
-"""Pauses before workers are started again: none at first, then longer ones, none for ever."""
+"""Pauses before workers are started again: none at first, then longer ones up to a limit."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What workers let each other see."""
+"""The figures that workers share."""
 
 from service.runtime.scoreboard import Scoreboard
 

@@ -74,13 +74,13 @@ def flip(old: Score, new: Score) -> str | None:
     return "to_network" if new.positive > 0.5 else "to_camera"
 
 
-@pytest.mark.parametrize("road", ["single", "rows", "table"])
+@pytest.mark.parametrize("form", ["single", "rows", "table"])
 def test_differences_and_flips_are_exact(
-    make_harness: HarnessMaker, scorer: RegnoScorer, second: RegnoScorer, road: str
+    make_harness: HarnessMaker, scorer: RegnoScorer, second: RegnoScorer, form: str
 ) -> None:
     app = make_harness()
-    bodies = BODIES if road != "table" else (BODIES * MANY_ROWS)[:MANY_ROWS]
-    for body in bodies if road == "single" else [bodies]:
+    bodies = BODIES if form != "table" else (BODIES * MANY_ROWS)[:MANY_ROWS]
+    for body in bodies if form == "single" else [bodies]:
         app.post(body)
     app.compared()
 

@@ -1,4 +1,4 @@
-"""What /metrics tells of requests, rows and the model, of one process."""
+"""What /metrics shows of requests, rows and the model, of one process."""
 
 import errno
 import os

@@ -54,7 +54,7 @@ def test_single_characters_that_make_no_plate_are_let_be(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", _OTHERS)
-def test_what_is_no_plate_is_let_be(text: str) -> None:
+def test_what_is_no_plate_is_not_changed(text: str) -> None:
     assert redact(text) == text
     assert not may_be_plate(text)
 

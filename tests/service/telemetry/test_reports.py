@@ -1,4 +1,4 @@
-"""Reports of errors: what they tell, how many go, and that good requests don't pay for them."""
+"""Reports of errors: their content, their rate, and no cost for good requests."""
 
 import json
 import subprocess
@@ -17,10 +17,10 @@ from service.config.settings import Settings
 from service.telemetry.error_reports import Allowance, reports
 from service.telemetry.record import Record
 from service.telemetry.sentry_event import KEYS, report_of
+from tests.support.commands import environment
 from tests.support.messages import mentions
 from tests.support.parts import AppMaker
 from tests.support.paths import ROOT
-from tests.support.server import environment
 
 PLATE = "Х777УК799"
 KEY = "wL9xQ-planted"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from loadgen.common.processes import free_port
+from tests.support.commands import environment
 from tests.support.paths import ROOT
-from tests.support.server import environment
 
 
 def _refused(folder: Path, *arguments: str, **settings: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows of now counted by the bins of then, and the reference that the manifest holds."""
+"""Current rows counted by the bins of the reference, which the manifest holds."""
 
 from collections import Counter
 from itertools import pairwise

@@ -22,8 +22,8 @@ from model.regno.request import FIELDS
 from model.tables.options import SNIFFED
 from monitoring import slo
 from tests.support import tables, toys
+from tests.support.commands import environment
 from tests.support.paths import WITH_TOY
-from tests.support.server import environment
 
 Row = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Which class is `positive`, on every road to a score: by its name, never by its place."""
+"""The class that is `positive`, for every interface: by its name, never by its position."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""Whatever a model file can be: it is refused with the reason, or all that it can say is right."""
+"""Model files of all kinds are refused with the reason, or all their scores are right."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The decision is the one that costs least, and the margin tells how clearly."""
+"""The decision is the one of least expected cost, and the margin shows how clear it is."""
 
 import pytest
 from hypothesis import assume, given

@@ -1,4 +1,4 @@
-"""What becomes of values that the model can't judge, by policy."""
+"""Values that the model never saw, by policy: scored, reported or refused."""
 
 from typing import Any
 

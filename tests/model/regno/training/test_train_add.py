@@ -67,7 +67,7 @@ def test_the_new_model_is_a_candidate_that_is_not_served(
     assert served.aliases().live == made["version"]
 
 
-def test_the_manifest_goes_along_whole(folder: Path, served: Registry) -> None:
+def test_the_whole_manifest_is_registered(folder: Path, served: Registry) -> None:
     assert run(folder, "--models", folder / "models", "--add") == 0
     ours, stored = (
         msgspec.json.decode(path.read_bytes(), type=Manifest)

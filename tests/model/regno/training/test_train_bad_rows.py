@@ -143,7 +143,7 @@ def test_a_run_without_its_bad_rows_is_that_of_a_file_without_them(tmp_path: Pat
 
 
 def test_unusual_but_good_rows_keep_their_place(tmp_path: Path) -> None:
-    """They take another road than the rest; labels must go with their own rows."""
+    """They are read by other code than the rest; labels must stay with their rows."""
     rows, odd = labelled(), labelled()
     for row in odd[::3]:
         row["recognition_accuracy"] = f"{float(row['recognition_accuracy'])!r}"

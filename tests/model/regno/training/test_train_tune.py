@@ -1,4 +1,4 @@
-"""The search for hyper-parameters: kept in a file, gone on with after a stop, then trained by."""
+"""The search for hyper-parameters: kept in a file, resumed after a stop, then trained by."""
 
 import os
 import signal
