@@ -85,7 +85,7 @@ def test_a_reply_is_that_of_http(caller: AmqpClient, live: Server, body: bytes) 
         expected = connection.score(body)
     reply = caller.call("regno", body)
     assert (reply.status, reply.body) == (expected.status, expected.body)
-    assert reply.headers["x-model-version"] == expected.headers["x-model-version"]
+    assert reply.headers["x-model-version"] == expected.header("x-model-version")
 
 
 def test_details_are_given_where_the_header_asks_for_them(caller: AmqpClient) -> None:
