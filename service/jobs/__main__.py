@@ -1,4 +1,4 @@
-"""`python -m service.jobs worker | alive | dead`: do jobs, and look after dead ones."""
+"""`python -m service.jobs worker | alive | dead | webhooks`: do jobs, look after them."""
 
 import argparse
 import logging
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from model.cli import exit_status
 from service.config.options import VARIABLES
 from service.config.settings import Settings, SettingsError, export_for_libraries, refuse_start
-from service.jobs import dead_jobs
+from service.jobs import dead_jobs, webhook_endpoints
 from service.jobs.job import KINDS
 from service.jobs.liveness import is_alive
 from service.jobs.records import RecordsAway
@@ -45,6 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     dead_jobs.add_commands(dead)
     dead.set_defaults(run=_look_after_dead)
+    webhooks = commands.add_parser(
+        "webhooks",
+        help="endpoints of webhooks: list, test, dead",
+        epilog=webhook_endpoints.EPILOG,
+    )
+    webhook_endpoints.add_commands(webhooks)
+    webhooks.set_defaults(run=_look_after_webhooks)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(runtime().settings, options))
@@ -61,6 +68,12 @@ def _look_after_dead(settings: Settings, options: argparse.Namespace) -> int:
     """Do what was asked with dead jobs, and return the exit status. Raises SettingsError."""
     stores = open_stores(settings)
     return exit_status("python -m service.jobs dead", lambda: dead_jobs.run(stores, options))
+
+
+def _look_after_webhooks(settings: Settings, options: argparse.Namespace) -> int:
+    """Do what was asked with webhooks, and return the exit status. Raises SettingsError."""
+    command = "python -m service.jobs webhooks"
+    return exit_status(command, lambda: webhook_endpoints.run(settings, options))
 
 
 def _kinds(text: str) -> tuple[str, ...]:

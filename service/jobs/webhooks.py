@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from model.utf8 import file_text
+from service.config.settings import Settings, SettingsError, variable
 from service.jobs.records import Event, Records, RecordsAway
 from service.outbound import request
 from service.outbound.addresses import NotAllowed
@@ -71,6 +72,10 @@ class Endpoints:
         """An owner's endpoint."""
         return self._known.get((owner, name))
 
+    def all(self) -> list[Endpoint]:
+        """All endpoints, by owner and name."""
+        return [self._known[key] for key in sorted(self._known)]
+
     def reload(self) -> None:
         """Read the file if it has changed. Raises BadEndpoints or OSError; the old ones stay."""
         if self._path is None:
@@ -81,6 +86,19 @@ class Endpoints:
             endpoints = parsed(file_text(self._path.read_bytes()), self.allowed)
             self._known = {(one.owner, one.name): one for one in endpoints}
             self._stamp = stamp
+
+
+def endpoints_of(settings: Settings) -> Endpoints:
+    """The endpoints that the settings name. Raises SettingsError."""
+    allowed = frozenset(settings.webhook_allowed_hosts.replace(",", " ").split())
+    path = Path(settings.webhooks_file) if settings.webhooks_file else None
+    try:
+        return Endpoints(path, allowed)
+    except BadEndpoints as error:
+        raise SettingsError(variable("webhooks_file"), str(error)) from None
+    except OSError as error:
+        reason = f"{settings.webhooks_file} can't be read: {error.strerror}"
+        raise SettingsError(variable("webhooks_file"), reason) from error
 
 
 def parsed(text: str, allowed: Collection[str]) -> Iterator[Endpoint]:

@@ -1,30 +1,15 @@
 """Sends webhooks from the web processes: results can be fetched while they run, and not else."""
 
-from pathlib import Path
 from threading import Event, Thread
 from time import time
 from typing import Final
 
-from service.config.settings import Settings, SettingsError, variable
 from service.jobs.records import Records
-from service.jobs.webhooks import BadEndpoints, Endpoints, Sender
+from service.jobs.webhooks import Endpoints, Sender
 from service.telemetry.failures import contained
 from service.telemetry.metrics.jobs import JobMetrics
 
 _PAUSE_SECONDS: Final = 1.0
-
-
-def endpoints_of(settings: Settings) -> Endpoints:
-    """The endpoints that the settings name. Raises SettingsError."""
-    allowed = frozenset(settings.webhook_allowed_hosts.replace(",", " ").split())
-    path = Path(settings.webhooks_file) if settings.webhooks_file else None
-    try:
-        return Endpoints(path, allowed)
-    except BadEndpoints as error:
-        raise SettingsError(variable("webhooks_file"), str(error)) from None
-    except OSError as error:
-        reason = f"{settings.webhooks_file} can't be read: {error.strerror}"
-        raise SettingsError(variable("webhooks_file"), reason) from error
 
 
 class Webhooks:

@@ -16,7 +16,7 @@ from service.jobs.job import KINDS
 from service.jobs.records import RecordsAway
 from service.jobs.states import State
 from service.jobs.stores import open_stores
-from service.jobs.webhooks import Endpoints
+from service.jobs.webhooks import Endpoints, endpoints_of
 from service.runtime import runtime
 from service.telemetry.metrics import ServerMetrics
 from service.telemetry.metrics.http import Series, common_series
@@ -25,7 +25,7 @@ from service.telemetry.record import Record, record_of
 from service.telemetry.tracing import traces
 from service.web.app import Parts, create_app, create_metrics_app
 from service.web.job_counts import JobCounts
-from service.web.webhooks import Webhooks, endpoints_of
+from service.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

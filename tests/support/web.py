@@ -14,10 +14,10 @@ from service.http.api_keys import ApiKeys
 from service.jobs.job import Job
 from service.jobs.states import State
 from service.jobs.stores import Stores, open_stores
+from service.jobs.webhooks import endpoints_of
 from service.runtime.scoreboard import PLACES, Scoreboard
 from service.telemetry.metrics import ServerMetrics
 from service.web.app import Parts, create_app
-from service.web.webhooks import endpoints_of
 from tests.support.server import KEY_HEADER
 from tests.support.strategies import VALID
 
