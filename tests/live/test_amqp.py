@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import pytest
 from client.amqp import AmqpClient, BrokerAway, Reply
 from tests.support.amqp import AmqpServer, answering
 from tests.support.live import Connection
-from tests.support.paths import GOLDEN, lines
+from tests.support.paths import GOLDEN, ROOT, lines
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.server import Server, eventually
 from tests.support.strategies import VALID
@@ -272,6 +273,20 @@ def test_a_promoted_version_is_served(broker_url: str, tmp_path: Path) -> None:
         assert version() == FIRST
         registry.promote(SECOND, who="the tests")
         eventually(lambda: version() == SECOND, "the second version serves")
+
+
+def test_users_need_the_rights_of_the_manual_alone(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    manual = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    vhost = rabbitmq.add_vhost()
+    line = "rabbitmqctl set_permissions -p scoring {} +'(.*?)' '(.*?)' '(.*?)'"
+    (worker,), (caller,) = (re.findall(line.format(user), manual) for user in ("amqp", "caller"))
+    own = rabbitmq.add_user("amqp", vhost, *worker)
+    with (
+        answering(tmp_path, own),
+        AmqpClient(rabbitmq.add_user("caller", vhost, *caller)) as client,
+    ):
+        reply = client.call("regno", BODY, timeout=20)
+    assert reply.status == 200
 
 
 def test_without_a_broker_in_the_settings_nothing_starts(tmp_path: Path) -> None:
