@@ -58,11 +58,11 @@ class SignalFlag:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Within the block only `check` raises, and at its end: no step is left half done."""
-        self._deferred = True
+        before, self._deferred = self._deferred, True
         try:
             yield
         finally:
-            self._deferred = False
+            self._deferred = before
         self.check()
 
 

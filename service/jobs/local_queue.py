@@ -42,10 +42,12 @@ class WakeUp:
             os.mkfifo(path, 0o600)
         # For writing, too: a pipe without writers would always be ready.
         self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self._poll = select.poll()  # which takes descriptors of any number, unlike select
+        self._poll.register(self._pipe, select.POLLIN)
 
     def wait(self, seconds: float) -> bool:
         """Wait until a job is published, for so long at most. Whether one was, for this worker."""
-        if not select.select([self._pipe], [], [], seconds)[0]:
+        if not self._poll.poll(seconds * 1000):
             return False
         with suppress(BlockingIOError):  # another worker was quicker
             os.read(self._pipe, 1)

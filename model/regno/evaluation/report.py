@@ -336,8 +336,10 @@ def doubtful(source: Source, apart: int) -> list[str]:
     """Warnings about the rows themselves; `apart` is how many are `years_apart`."""
     counts = {parts(warning): count for warning, count in source.warnings.items()}
     lines = [
-        f"{field}{': ' if field else ''}{count} of {source.rows} rows have {_DOUBTFUL[kind]}"
+        f"{field}{': ' if field else ''}{count} of {source.rows} rows have {text}"
+        for doubt, text in _DOUBTFUL.items()
         for (kind, field), count in counts.items()
+        if kind == doubt
     ]
     if apart:
         lines.append(

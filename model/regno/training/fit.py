@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from catboost import CatBoostClassifier, CatBoostError, Pool
+from catboost import CatBoostClassifier, Pool
 from tqdm import tqdm
 
 from model.cli import SignalFlag
@@ -156,12 +156,8 @@ def fit(
         verbose=False,
     )
     disable = None if run.progress else True
-    with tqdm(total=options["iterations"], desc=run.title, unit="tree", disable=disable) as bar:
-        try:
-            model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, run)])
-        except (CatBoostError, KeyboardInterrupt):
-            # CatBoost makes one of these of the Exit that a signal raises.
-            run.signals.check()
-            raise
-    run.signals.check()
+    bar = tqdm(total=options["iterations"], desc=run.title, unit="tree", disable=disable)
+    # An Exit within a callback becomes an error of CatBoost's: the callback ends the training.
+    with run.signals.deferred(), bar:
+        model.fit(rows, eval_set=validation, callbacks=[_Progress(bar, run)])
     return model
