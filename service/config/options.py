@@ -375,21 +375,10 @@ class Settings(Struct, frozen=True):
         str,
         Meta(description="Hosts of webhooks that may have private addresses, separated by commas."),
     ] = ""
-    cache: Annotated[
-        str,
-        Meta(
-            description="URL of the Redis that keeps replies to repeated requests for "
-            "explanations and jobs; empty: no cache."
-        ),
-    ] = ""
-    cache_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
-    cache_seconds: Annotated[
-        float, Meta(gt=0, le=86_400, description="How long a cached reply is used, in seconds.")
-    ] = 3600.0
 
     def __repr__(self) -> str:
         """Names and values, secrets masked."""
-        secret = ("api_keys", "metrics_token", "sentry_dsn", "broker", "records", "cache")
+        secret = ("api_keys", "metrics_token", "sentry_dsn", "broker", "records")
         shown = (
             f"{name}={'***' if name in secret and value else repr(value)}"
             for name, value in msgspec.structs.asdict(self).items()

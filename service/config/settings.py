@@ -47,7 +47,7 @@ __all__ = [
 
 
 # The settings that a file may hold, and what they are.
-_IN_FILES: Final = {"metrics_token": "token", "broker": "URL", "records": "URL", "cache": "URL"}
+_IN_FILES: Final = {"metrics_token": "token", "broker": "URL", "records": "URL"}
 _SERVICE_LINK: Final = (
     "Kubernetes sets it to an address for a Service named scoring: set enableServiceLinks: false "
     "in the pod's spec, or give the Service another name"
@@ -141,7 +141,6 @@ def _check_texts(settings: Settings) -> None:
         "worker_metrics_bind": lambda text: text and addresses.ip_and_port(text),
         "broker": addresses.check_broker,
         "records": addresses.check_redis,
-        "cache": addresses.check_redis,
     }
     for field, check in checks.items():
         try:

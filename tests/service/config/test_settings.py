@@ -34,7 +34,6 @@ _SECRETS: dict[str, Any] = {
     "sentry_dsn": _DSN,
     "broker": _BROKER,
     "records": "redis://:wL9x@records:6379/0",
-    "cache": "redis://:wL9x@cache:6379/0",
 }
 
 
@@ -120,9 +119,6 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "job_workers": ("2", 2),
     "webhooks_file": ("/run/webhooks", "/run/webhooks"),
     "webhook_allowed_hosts": ("hooks.internal", "hooks.internal"),
-    "cache": ("rediss://:wL9x@cache:6380", "rediss://:wL9x@cache:6380"),
-    "cache_file": (_REDIS_FILE, _REDIS_FILE),
-    "cache_seconds": ("60", 60.0),
 }
 
 
@@ -219,8 +215,8 @@ _BAD = [
     *((f"{of}_metrics_bind", value) for of in ("web", "worker") for value in ("9100", "h:1")),
     ("web_metrics_bind", "127.0.0.1:5001"),
     *(("broker", value) for value in ("queue:5672", "amqp://", "redis://queue", "amqp://q:x")),
-    *((of, value) for of in ("records", "cache") for value in ("r:6379", "redis://", "http://r")),
-    *((of, value) for of in ("records", "cache") for value in ("redis://r/name", "redis://r:x")),
+    *(("records", value) for value in ("r:6379", "redis://", "http://r", "redis://r/name")),
+    ("records", "redis://r:x"),
     *(("job_max_mb", value) for value in ("0", "10241")),
     *(("job_attempts", value) for value in ("0", "21")),
     *(("job_keep_hours", value) for value in ("0", "-1", "nan")),
