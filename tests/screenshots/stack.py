@@ -16,6 +16,7 @@ from loadgen.common.options import MODEL, ROOT
 from loadgen.common.processes import free_port, responds, running
 from tests.screenshots import ScreenshotError
 from tests.screenshots.prometheus import Prometheus
+from tests.screenshots.queue_path import running_queue_path
 from tests.support.paths import WITH_TOY
 from tests.support.toy_registry import add_toy, toy_command
 
@@ -61,12 +62,15 @@ def running_stack(folder: Path) -> Iterator[Stack]:
     add_toy(folder, FIRST, 0.1)
     toy_command(folder, "promote", FIRST)
     with (
+        running_queue_path(folder / "queue", KEYS[0], _settings(port, models)) as others,
         running(
             service.COMMAND, folder / "service" / "log",
             lambda: responds(f"{address}/readyz"), _settings(port, models),
         ) as master,
         running(
-            _prometheus(folder, {"scoring": port, "loadgen": load_port}, prometheus_port),
+            _prometheus(
+                folder, {"scoring": [port], "jobs": others, "loadgen": [load_port]}, prometheus_port
+            ),
             folder / "prometheus" / "log", lambda: responds(f"{prometheus.url}/-/ready"),
         ),
         running(
@@ -111,7 +115,7 @@ def _settings(port: int, models: Path) -> dict[str, str]:
     }
 
 
-def _prometheus(folder: Path, targets: dict[str, int], port: int) -> tuple[str, ...]:
+def _prometheus(folder: Path, targets: dict[str, list[int]], port: int) -> tuple[str, ...]:
     """The command of a Prometheus; its files are written, rules are evaluated at each scrape."""
     rules = folder / "rules"
     rules.mkdir(parents=True)
@@ -130,15 +134,15 @@ def _prometheus(folder: Path, targets: dict[str, int], port: int) -> tuple[str, 
     )
 
 
-def _config(targets: dict[str, int]) -> dict[str, object]:
+def _config(targets: dict[str, list[int]]) -> dict[str, object]:
     often = f"{SCRAPE_SECONDS}s"
     timing = {"scrape_interval": often, "scrape_timeout": often, "evaluation_interval": often}
     jobs = [
         {
             "job_name": name,
             "authorization": {"credentials": _TOKEN},
-            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+            "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}],
         }
-        for name, port in targets.items()
+        for name, ports in targets.items()
     ]
     return {"global": timing, "rule_files": ["rules/*.yml"], "scrape_configs": jobs}

@@ -1,0 +1,102 @@
+"""What the dashboard *Jobs* shows: web processes, a job worker, and requests over AMQP."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final
+
+import httpx
+
+from client.amqp import AmqpClient, BrokerAway
+from loadgen.common.processes import free_port, responds, running
+from tests.support.rabbitmq import rabbitmq_server
+from tests.support.strategies import VALID
+from tests.support.webhooks import SECRET, receiving
+
+_PAUSE_SECONDS: Final = 0.2
+# A body that no attempt can score, now and then.
+_BAD_EVERY: Final = 5
+
+
+@contextmanager
+def running_queue_path(folder: Path, key: str, settings: dict[str, str]) -> Iterator[list[int]]:
+    """The processes, which jobs and requests come to; the ports of their metrics.
+
+    `settings` are those of the service, `key` is of a caller named cameras. Raises CannotStart.
+    """
+    web, *metrics = (free_port() for _ in range(4))
+    folder.mkdir()
+    with (
+        rabbitmq_server(_made(folder / "rabbitmq")) as rabbitmq,
+        receiving(204, 500, 204) as receiver,
+    ):
+        broker = rabbitmq.url(rabbitmq.add_vhost())
+        endpoints = folder / "webhooks"
+        endpoints.write_text(f"cameras done {receiver.url} {SECRET}\n")
+        own = {
+            **settings,
+            "SCORING_WORKERS": "1",
+            "SCORING_JOBS_DIR": str(folder / "jobs"),
+            "SCORING_WEB_PORT": str(web),
+            "SCORING_WEB_METRICS_BIND": f"127.0.0.1:{metrics[0]}",
+            "SCORING_WORKER_METRICS_BIND": f"127.0.0.1:{metrics[1]}",
+            "SCORING_WEBHOOKS_FILE": str(endpoints),
+            "SCORING_WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
+        }
+        amqp = {
+            **own,
+            "SCORING_BROKER": broker,
+            "SCORING_WORKER_METRICS_BIND": f"127.0.0.1:{metrics[2]}",
+        }
+        with (
+            _started("service.web", web, folder / "web" / "log", own),
+            _started("service.amqp", metrics[2], folder / "amqp" / "log", amqp),
+            _calling(f"http://127.0.0.1:{web}", key, broker),
+        ):
+            yield metrics
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def _started(module: str, port: int, log: Path, settings: dict[str, str]) -> Iterator[None]:
+    ready = lambda: responds(f"http://127.0.0.1:{port}/readyz")  # noqa: E731
+    with running((sys.executable, "-m", module), log, ready, settings):
+        yield
+
+
+@contextmanager
+def _calling(url: str, key: str, broker: str) -> Iterator[None]:
+    """Submit jobs and send requests until the end of the block."""
+    ends = Event()
+
+    def call() -> None:
+        with (
+            httpx.Client(base_url=url, headers={"x-api-key": key}) as web,
+            AmqpClient(broker) as amqp,
+        ):
+            for number in count():
+                body = {"model": "regno", "input": json.loads(VALID), "webhook": "done"}
+                web.post("/jobs", json=body)
+                try:
+                    bad = number % _BAD_EVERY == 0
+                    amqp.call("regno", b"{}" if bad else VALID)
+                except (BrokerAway, TimeoutError):
+                    pass
+                if ends.wait(_PAUSE_SECONDS):
+                    return
+
+    caller = Thread(target=call, name="callers")
+    caller.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        caller.join()
