@@ -19,6 +19,8 @@ from model.tables.blocks import Block
 from model.tables.errors import TableRefused
 from model.tables.writing import as_text
 
+# A signal that ends a run is its program's: pyarrow would raise an error of its own for it.
+pa.enable_signal_handlers(False)  # noqa: FBT003 - its signature
 # No NUL: the csv module of some 3.11 releases refuses lines that hold one.
 _END: Final = "\x1ethe block ends here"
 _UNREADABLE: Final = "the row is not readable CSV"
