@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import count
 from time import time
 from types import TracebackType
@@ -105,8 +106,11 @@ class AmqpClient:
         self._loop.call_soon_threadsafe(self._publish, model, body, properties, future)
         try:
             return future.result(max(0.0, left))
-        finally:
-            self._awaited.pop(correlation, None)
+        except (TimeoutError, QueueFull):
+            with suppress(RuntimeError):  # the loop has ended
+                # There, since the request may still have to be published.
+                self._loop.call_soon_threadsafe(self._forget, correlation)
+            raise
 
     def close(self) -> None:
         """Close the connection. Calls that wait raise BrokerAway."""
@@ -161,6 +165,9 @@ class AmqpClient:
         self._published += 1
         self._awaited[properties.correlation_id] = self._unconfirmed[self._published] = future
         self._channel.basic_publish(_EXCHANGE, f"score.{model}", body, properties, mandatory=True)
+
+    def _forget(self, correlation: str) -> None:
+        self._awaited.pop(correlation, None)
 
     def _confirmed(self, frame: Any) -> None:
         """The broker's confirmations; a refusal says that the queue is full."""

@@ -36,7 +36,6 @@ from model.tables.options import FORMATS
 from model.tables.output import Renderer, output_format, writer
 from model.tables.table import Table, open_table
 
-_BUFFER: Final = 1 << 20
 # The costs that the service has by default.
 _COSTS: Final = {
     "network_wrong": (1.0, "a wrong reading of the network's"),

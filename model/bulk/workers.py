@@ -39,12 +39,11 @@ ERROR: Final = "error"
 class Work(NamedTuple):
     """Which model does the work, and what it needs besides parcels.
 
-    `name` is the model's in the catalog; `artifact` is the path of the file
-    to score with; `positive_class` names the positive class of one that does not tell, "" for one
-    that does; `costs` are those of the decisions in details, None without details, and `by_costs`
-    says that they overrule the thresholds of a manifest. `layout` and
-    `renderer` are of the input and the output. A call that is the only one to predict does so by
-    so many `threads`.
+    `name` is the model's in the catalog; `artifact` is the path of the file to score with;
+    `positive_class` names the positive class of one that does not tell, "" for one that does;
+    `costs` are those of the decisions in details, None without details, and `by_costs` says that
+    they overrule the thresholds of a manifest. `layout` and `renderer` are of the input and the
+    output. `threads` is how many threads a prediction takes; parcels take turns at it.
     """
 
     name: str
@@ -83,7 +82,7 @@ def workers(name: str, count: int, *, detail: bool) -> Iterator["Workers"]:
     pool = _processes(name, count) if by_rows else ThreadPoolExecutor(count)
     with _rare_collections():
         try:
-            # All processes start now, and load the model while this one opens the file.
+            # They start now, and load the model while this process opens the file.
             types = [pool.submit(_types_of, name) for _ in range(count)]
             yield Workers(pool, types[0], count)
         finally:

@@ -121,12 +121,13 @@ class Registry:
         if version not in names:
             if (stands_for := self.aliases().version(version)) not in ("", version):
                 alias = f"{version} is an alias, of {stands_for}"
-                raise Refused(f"{alias}: no alias' version is removed")
+                raise Refused(f"{alias}: a version that an alias names is not removed")
             raise unknown(version)
 
         def step(state: RegistryState) -> RegistryState:
             if named := state.aliases.of(version):
-                raise Refused(f"{version} is {' and '.join(named)}: no alias' version is removed")
+                names = " and ".join(named)
+                raise Refused(f"{version} is {names}: a version that an alias names is not removed")
             if version in state.removed:
                 return state
             change = Change(f"remove {version}", who, now(), note, "", state.aliases)

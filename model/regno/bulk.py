@@ -21,8 +21,8 @@ def score_cells(model: str, cells: Cells, positive_class: str = "", *, threads: 
     """`negative` and `positive` of each row, NaN where it has a fault.
 
     `model` is the path of a .cbm file, "" for the bundled one, and `positive_class` as for
-    `RegnoScorer.load`; `cells` has the columns of a reading's fields. One call at a time predicts,
-    by so many threads. Raises ModelRefused.
+    `RegnoScorer.load`; `cells` has the columns of a reading's fields. `threads` is how many
+    threads a prediction takes; calls take turns at it. Raises ModelRefused.
     """
     with _one_load_at_a_time:
         scorer = _scorer(model, positive_class)

@@ -21,6 +21,9 @@ from model.tables.writing import Writing, as_text, usual
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
+# From here on Arrow writes whole numbers with an exponent, and from there on not all are exact.
+_SHORT: Final = 1e10
+_EXACT: Final = 2.0**53
 _NOT_UTF8: Final = "must be UTF-8 text"
 _USUAL: Final = Writing()
 _NOT_A_ROW: Final = "the row is no JSON object"
@@ -149,13 +152,22 @@ def _as_text(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _as_text(array.dictionary_decode())
     if pa.types.is_floating(kind):
-        doubles = array.cast(pa.float64())
-        return pc.if_else(pc.is_nan(doubles), None, doubles).cast(pa.string()).fill_null("")
+        return _numbers(array.cast(pa.float64()))
     if pa.types.is_timestamp(kind):
         return _times(array)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _lists(array)
     return _simple(array)
+
+
+def _numbers(doubles: pa.Array) -> pa.Array:
+    """The texts of floating-point numbers; "" for what is none."""
+    known = pc.if_else(pc.is_nan(doubles), None, doubles)
+    is_whole = pc.and_(pc.equal(pc.floor(known), known), pc.less(pc.abs(known), _EXACT))
+    # Arrow writes whole numbers from 1e10 on with an exponent, and keys of rows are such numbers.
+    large = pc.and_(is_whole, pc.greater_equal(pc.abs(known), _SHORT))
+    whole = pc.if_else(large, known, None).cast(pa.int64()).cast(pa.string())
+    return pc.coalesce(whole, known.cast(pa.string()), pa.scalar(""))
 
 
 def _simple(array: pa.Array) -> pa.Array:

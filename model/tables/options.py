@@ -1,6 +1,6 @@
 """What a person may say about a file of rows, in the words of commands and of interfaces.
 
-Whoever only takes it needs neither pyarrow nor the file.
+Interfaces that only take it import no pyarrow.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,8 @@ from service.routes.score_call import HttpCall
 
 # Where replies may go: the requester's own queues. A request must not make the service write into
 # a queue of another.
-_REPLY_QUEUES: Final = ("amq.rabbitmq.reply-to.", "amq.gen-", "reply.")
+_DIRECT: Final = "amq.rabbitmq.reply-to."
+_REPLY_QUEUES: Final = (_DIRECT, "amq.gen-", "reply.")
 # Clocks of machines differ: a start in the future, or longer ago, is ignored.
 _OLDEST_START: Final = 60.0
 _DETAIL: Final = {"0": False, "1": True}
@@ -46,6 +47,11 @@ def wants_details(headers: Mapping[str, Any]) -> bool:
 def may_reply_to(queue: str | None) -> bool:
     """Whether a request may have its reply sent to a queue of this name."""
     return bool(queue) and str(queue).startswith(_REPLY_QUEUES)
+
+
+def is_direct(queue: str) -> bool:
+    """Whether it is direct reply-to: RabbitMQ returns its mandatory replies and delivers them."""
+    return str(queue).startswith(_DIRECT)
 
 
 def age_of(headers: Mapping[str, Any]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import uniform
 from typing import Any, Final
 
-from pika import URLParameters
+from pika import URLParameters, data
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 _HEARTBEAT_SECONDS: Final = 20
@@ -16,7 +16,29 @@ _CONNECT_SECONDS: Final = 5.0
 _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 5.0
 
+# Of types of header values, the bytes of those that Python can't always represent.
+_SIZES: Final = {b"T": 8, b"d": 8, b"f": 4}
+
 log = logging.getLogger("scoring")
+
+
+def _decode_any_value(encoded: bytes, offset: int) -> tuple[Any, int]:
+    """A header's value and where it ends; None for a time or a number that can't be represented.
+
+    pika raises for a time after the year 9999, and for NaN, which RabbitMQ itself refuses today.
+    That would end the connection, and the broker would deliver the message again and again: one
+    publisher could stop all requests.
+    """
+    try:
+        value: tuple[Any, int] = _decode_value(encoded, offset)
+    except (ValueError, OverflowError, OSError):
+        kind = encoded[offset : offset + 1]
+        return None, offset + 1 + _SIZES[kind]
+    return value
+
+
+_decode_value: Final = data.decode_value
+data.decode_value = _decode_any_value
 
 
 def parameters_of(url: str) -> URLParameters:
@@ -61,8 +83,9 @@ class Connection:
         self._closing = True
         if self._timer:
             self._timer.cancel()
-        if self._connection is not None and self._connection.is_open:
-            self._connection.close()
+        connection = self._connection
+        if connection is not None and not (connection.is_closing or connection.is_closed):
+            connection.close()
 
     def _channel_opened(self, channel: Any) -> None:
         channel.add_on_close_callback(self._channel_closed)

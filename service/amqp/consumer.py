@@ -15,7 +15,14 @@ from typing import Any, Final
 from pika import BasicProperties, spec
 
 from service.amqp import topology
-from service.amqp.call import AmqpCall, age_of, may_reply_to, seconds_left, wants_details
+from service.amqp.call import (
+    AmqpCall,
+    age_of,
+    is_direct,
+    may_reply_to,
+    seconds_left,
+    wants_details,
+)
 from service.amqp.connection import Connection
 from service.amqp.requesters import Requesters
 from service.config.settings import Settings
@@ -69,11 +76,6 @@ class Consumer:
         self._connection = Connection(settings.broker, self._opened, self._lost)
 
     @property
-    def is_consuming(self) -> bool:
-        """Whether requests reach this process."""
-        return self._channel is not None
-
-    @property
     def _is_busy(self) -> bool:
         return self._channel is not None and bool(self._tags or self._in_flight)
 
@@ -99,6 +101,8 @@ class Consumer:
         self._channel = channel
         self._requesters = Requesters(channel.connection)
         channel.add_on_return_callback(self._returned)
+        # Its queue was deleted, or has moved: all is declared again after a new connection.
+        channel.add_on_cancel_callback(lambda _frame: channel.connection.close())
         self._tags = [
             channel.basic_consume(topology.queue_of(model), partial(self._take, model, service))
             for model, service in self._services.items()
@@ -153,29 +157,39 @@ class Consumer:
             done=self._reply,
             began=perf_counter(),
         )
-        if method.redelivered:
-            call.fail(Refused(503, _TAKEN_BEFORE, errors.retry_after()))
-        elif age > _OLD or len(text) > ARRAY_BYTES:
+        try:
+            self._check(call, properties, redelivered=method.redelivered)
+        except Exception as error:  # noqa: BLE001 - answered by the table of errors
+            service.fail(call, error)
+            return
+        if age > _OLD or len(text) > ARRAY_BYTES:
             self._requesters.ask(properties.reply_to, partial(self._submit_if, call, seconds))
         else:
             self._submit(call, seconds)
 
+    def _check(self, call: AmqpCall, properties: Any, *, redelivered: bool) -> None:
+        """Check what a request says of itself. Raises Refused or InvalidRequest."""
+        if redelivered:
+            raise Refused(503, _TAKEN_BEFORE, errors.retry_after())
+        encoding = properties.content_encoding
+        kind = _octets(properties.content_type or _JSON)
+        body.check_kind(kind, _octets(encoding) if encoding else None)
+        body.check_size(call.body, *self._limits)
+        call.detail = wants_details(properties.headers or {})
+
     def _submit_if(self, call: AmqpCall, seconds: float | None, requester_waits: bool) -> None:  # noqa: FBT001 - an answer
+        channel, tag, _ = call.delivery
+        if not channel.is_open:
+            return
         if requester_waits:
             self._submit(call, seconds)
             return
-        channel, tag, _ = call.delivery
         self._in_flight -= 1
         self._drop(channel, tag, "requester gone")
 
-    def _submit(self, call: AmqpCall, seconds: float | None) -> None:
-        _, _, properties = call.delivery
+    @staticmethod
+    def _submit(call: AmqpCall, seconds: float | None) -> None:
         try:
-            encoding = properties.content_encoding
-            kind = (properties.content_type or _JSON).encode()
-            body.check_kind(kind, encoding.encode() if encoding else None)
-            body.check_size(call.body, *self._limits)
-            call.detail = wants_details(properties.headers or {})
             call.service.submit(call, seconds)
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             call.service.fail(call, error)
@@ -193,7 +207,7 @@ class Consumer:
     def _record(self, properties: Any, route: str, size: int) -> Record:
         """Its record; the broker has checked that `user_id` is the publisher's."""
         record = Record(new_id(), "AMQP", route, key_name=properties.user_id or "", body_bytes=size)
-        if properties.message_id:
+        if isinstance(properties.message_id, str):
             self._ids.take(record, properties.message_id)
         return record
 
@@ -208,8 +222,8 @@ class Consumer:
         channel, tag, properties = delivery
         self._records.append(record)
         self._end.schedule()
-        if channel is not self._channel:
-            return  # of a connection that is lost
+        if channel is not self._channel or not channel.is_open:
+            return  # it is lost, and the broker delivers the request again
         self._in_flight -= 1
         channel.basic_publish(
             "",
@@ -220,7 +234,7 @@ class Consumer:
                 correlation_id=properties.correlation_id,
                 headers=_headers(response, record),
             ),
-            mandatory=True,
+            mandatory=not is_direct(properties.reply_to),
         )
         channel.basic_ack(tag)
 
@@ -228,6 +242,11 @@ class Consumer:
         records, self._records = self._records, []
         self._metrics.answered(records)
         self._answered(records)
+
+
+def _octets(text: str | bytes) -> bytes:
+    """A property as it came; pika leaves what is no UTF-8 as it is."""
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def _headers(response: Reply, record: Record) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The settings of the processes that answer over AMQP."""
 
+from importlib.util import find_spec
+
 from msgspec.structs import replace
 
 from service.config.settings import Settings, SettingsError, load, variable
@@ -10,4 +12,7 @@ def load_amqp() -> Settings:
     settings = load()
     if not settings.broker:
         raise SettingsError(variable("broker"), "it names no broker to take requests from")
+    if find_spec("pika") is None:
+        reason = "this needs pika, which is not installed: install the extra `queue`"
+        raise SettingsError(variable("broker"), reason)
     return replace(settings, metrics_bind=settings.worker_metrics_bind)

@@ -15,12 +15,14 @@ UNROUTABLE: Final = "scoring.unroutable"
 # Requests that wait at most, of each model: then the broker refuses more, which the publisher
 # learns by its confirmation.
 _LONGEST: Final = 10_000
+_LARGEST: Final = 256 * 1024 * 1024
 # A request without an expiration of its own is of no use after so many milliseconds.
 _EXPIRES: Final = 60_000
 # All limits are stated, since their defaults differ between RabbitMQ 3.10 and 4.
 _QUEUE: Final[dict[str, Any]] = {
     "x-queue-type": "classic",
     "x-max-length": _LONGEST,
+    "x-max-length-bytes": _LARGEST,
     "x-overflow": "reject-publish",
     "x-message-ttl": _EXPIRES,
 }

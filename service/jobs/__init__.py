@@ -1,7 +1,7 @@
 """Jobs: work whose caller does not wait. Records, queues, workers, webhooks.
 
-A record says what is true of a job; a queue only says that there may be something to do. Whoever
-works on a job claims its record first, and every later change carries the fence of that claim.
+A record says what is true of a job; a queue only says that there may be something to do. A worker
+claims a job's record before it works on it, and every later change carries the fence of that claim.
 states, transitions: the rules; records, blobs, stores: what is kept, and where; queues, sweeper:
 what brings jobs to workers; kinds, execution: what is done; worker, celery_worker: by whom.
 May import: `model`, and of `service` config, http, overload, rollout, runtime, scoring, telemetry.

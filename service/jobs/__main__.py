@@ -5,16 +5,26 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from model.cli import exit_status
 from service.config.options import VARIABLES
-from service.config.settings import Settings, SettingsError, export_for_libraries, refuse_start
+from service.config.settings import (
+    Settings,
+    SettingsError,
+    export_for_libraries,
+    load,
+    refuse_start,
+    with_broker_and_records_both,
+)
 from service.jobs import dead_jobs, webhook_endpoints
 from service.jobs.job import KINDS
 from service.jobs.liveness import is_alive
 from service.jobs.records import RecordsAway
 from service.jobs.stores import is_embedded, open_stores
-from service.runtime import runtime
+from service.runtime import runtime, use
 from service.telemetry.error_reports import reports
+from service.telemetry.failures import contained
 from service.telemetry.log_lines import log_to_stdout
 
 log = logging.getLogger("scoring")
@@ -54,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     webhooks.set_defaults(run=_look_after_webhooks)
     options = parser.parse_args(arguments)
     try:
-        return int(options.run(runtime().settings, options))
+        return int(options.run(with_broker_and_records_both(load()), options))
     except SettingsError as error:
         refuse_start(error)
 
@@ -66,8 +76,7 @@ def _tell_alive(settings: Settings, _options: argparse.Namespace) -> int:
 
 def _look_after_dead(settings: Settings, options: argparse.Namespace) -> int:
     """Do what was asked with dead jobs, and return the exit status. Raises SettingsError."""
-    stores = open_stores(settings)
-    return exit_status("python -m service.jobs dead", lambda: dead_jobs.run(stores, options))
+    return exit_status("python -m service.jobs dead", lambda: dead_jobs.run(settings, options))
 
 
 def _look_after_webhooks(settings: Settings, options: argparse.Namespace) -> int:
@@ -85,6 +94,9 @@ def _kinds(text: str) -> tuple[str, ...]:
 
 def _work(settings: Settings, options: argparse.Namespace) -> int:
     """Work until the end, and return the exit status. Raises SettingsError."""
+    embedded = is_embedded(settings)
+    processes = settings.job_workers * (1 if embedded else len(options.kinds))
+    use(structs.replace(settings, workers=processes))
     export_for_libraries(runtime().run_folder.path)
     log_to_stdout(settings)
     reports.preload(settings)
@@ -95,13 +107,14 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     from service.telemetry.metrics import multiprocess  # noqa: PLC0415
 
     multiprocess.install()
-    stores, models = open_stores(settings), load_job_models(settings, ())
+    stores, models = open_stores(settings), load_job_models(settings)
     try:
         log.info("Records of jobs are in %s", stores.records.durability())
     except RecordsAway:  # they may be back in time
         log.warning("The records of jobs can't be reached now")
     metrics_page.start(settings, models.registry)
-    if is_embedded(settings):
+    contained.start(models.background.failure)
+    if embedded:
         from service.jobs.worker import Worker  # noqa: PLC0415
 
         return Worker(settings, stores, models).run()

@@ -138,7 +138,7 @@ class _Publisher:
         self._connection.channel().close()
 
     def drop(self) -> None:
-        """Close the socket, and wait for nobody."""
+        """Close the socket without AMQP's closing handshake, which could block."""
         with suppress(*_FAILURES, AttributeError):
             self._connection.sock.settimeout(0)
         with suppress(*_FAILURES):

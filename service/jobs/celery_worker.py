@@ -12,6 +12,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from mmap import mmap
 from time import sleep
 from typing import Any, ClassVar, Final
@@ -155,6 +156,8 @@ def _parent_step(
         """Declares the queues, and does the parent's duties while there is a connection."""
 
         requires = ("celery.worker.consumer.connection:Connection",)
+        # Celery stops steps that could not start, too.
+        _timers: Sequence[Any] = ()
 
         def start(self, parent: Any) -> None:
             declare(parent.connection, *map(queue_of, kinds))
@@ -187,7 +190,8 @@ def _dead_letters_step(duties: Duties) -> type[bootsteps.ConsumerStep]:
             super().start(parent)
 
         def stop(self, parent: Any) -> None:
-            self._again.cancel()
+            with suppress(AttributeError):  # Celery stops steps that could not start, too
+                self._again.cancel()
             super().stop(parent)
 
         def get_consumers(self, channel: Any) -> list[MessageConsumer]:

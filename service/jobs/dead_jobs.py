@@ -15,11 +15,12 @@ from typing import Final
 import msgspec
 
 from model.cli import Exit
+from service.config.settings import Settings
 from service.jobs.job import Job
 from service.jobs.queues import QueueAway, QueueFull
 from service.jobs.records import RecordsAway
 from service.jobs.states import State
-from service.jobs.stores import Stores
+from service.jobs.stores import Stores, open_stores
 
 EPILOG: Final = """\
 exit status: 0 done, 66 no such dead job, 69 the records can't be reached.
@@ -40,10 +41,10 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_for_several(commands.add_parser("drop", help="remove them and their inputs"), _drop)
 
 
-def run(stores: Stores, options: argparse.Namespace) -> None:
-    """Do what the options say. Raises Exit."""
+def run(settings: Settings, options: argparse.Namespace) -> None:
+    """Do what the options say. Raises Exit or SettingsError."""
     try:
-        options.action(stores, options)
+        options.action(open_stores(settings), options)
     except RecordsAway as error:
         raise Exit(os.EX_UNAVAILABLE, "the records of jobs can't be reached") from error
 

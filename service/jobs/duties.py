@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from service.config.settings import Settings
 from service.jobs.execution import Execution, Kind, Pace
+from service.jobs.job import Job
 from service.jobs.liveness import beat
 from service.jobs.models import JobModels
 from service.jobs.records import RecordsAway
@@ -24,7 +25,7 @@ class Deliver(Protocol):
     """Makes an attempt at a job, and returns when the message that named it is done with."""
 
     def __call__(self, job: str, *, redelivered: bool) -> None:
-        """`redelivered`: whoever had the message before is gone.
+        """`redelivered`: the process that had the message before has died.
 
         Raises RecordsAway: the message must be delivered again.
         """
@@ -51,11 +52,13 @@ class Duties:
         """
         settings, name = self._settings, worker_name(os.getpid())
         os.nice(NICENESS)
-        reports.start(settings, lambda _result: None)
+        contained.start(self._models.background.failure)
+        reports.start(settings, self._models.background.report)
         multiprocess.bind_worker(place)
         self._models.start(str(place))
+        records = self._stores.records
         execution = Execution(
-            self._stores.records,
+            records,
             self._stores.blobs,
             self._kinds,
             Pace(lease=settings.job_lease_seconds, checkpoint_rows=settings.job_checkpoint_rows),
@@ -65,14 +68,17 @@ class Duties:
 
         def deliver(job: str, *, redelivered: bool) -> None:
             contained("models", self._models.follow)
+            is_again = False
             while True:
                 try:
-                    execution.deliver(job, name, redelivered=redelivered)
+                    # The claim may have been stored, and another worker have the job by now.
+                    own = is_again and _is_of(records.get(job), name)
+                    execution.deliver(job, name, redelivered=own or (redelivered and not is_again))
                 except RecordsAway:
                     if stopping():
                         raise
-                    sleep(_AWAY_SECONDS)  # there is nothing to do for anybody
-                    redelivered = True  # the claim may have been stored: it is this process's own
+                    sleep(_AWAY_SECONDS)  # no worker could do anything now
+                    is_again = True
                 else:
                     return
 
@@ -86,3 +92,7 @@ class Duties:
     def bury(self, job: str, reason: str) -> None:
         """End a job that the broker gave up. Raises RecordsAway."""
         self._stores.records.kill(job, time(), reason)
+
+
+def _is_of(job: Job | None, worker: str) -> bool:
+    return job is not None and job.worker == worker

@@ -114,9 +114,9 @@ class Attempt:
 
         def hold() -> None:
             while not is_over.wait(self._pace.lease / 3):
-                # Who has lost the job meanwhile finds out at its end.
+                # That another worker has the job is found when this attempt records its end.
                 with suppress(FenceLost, RecordsAway):
-                    self._note_progress(**self._progress())
+                    self.job = self._note_progress(**self._progress())
 
         thread = Thread(target=hold, daemon=True)
         thread.start()
@@ -206,8 +206,8 @@ class Execution:
         """Make an attempt at the job of a message, unless there is nothing to do.
 
         The message is done with then: the record says whether and when there is another attempt.
-        `redelivered`: whoever had the message before is gone. Raises RecordsAway: the message must
-        be delivered again.
+        `redelivered`: the process that had the message before has died. Raises RecordsAway: the
+        message must be delivered again.
         """
         now, lease = self._pace.clock(), self._pace.lease
         if redelivered and self._gave_back(job, now):

@@ -5,6 +5,7 @@ A thread in the parent could hold a lock in the moment of a fork.
 
 import os
 import signal
+import socket
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -53,7 +54,9 @@ class _Server(ThreadingHTTPServer):
         self.registry = registry
         self.token = settings.metrics_token
         self._parent = os.getpid()
-        super().__init__(addresses.ip_and_port(settings.worker_metrics_bind), _Handler)
+        host, port = addresses.ip_and_port(settings.worker_metrics_bind)
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Handler)
 
     def service_actions(self) -> None:
         """Look twice a second whether the worker still runs."""

@@ -26,6 +26,8 @@ from service.telemetry.record import Record
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from service.telemetry.metrics.background import BackgroundMetrics
+
 # A version that could not be loaded is tried again after so long.
 _AGAIN_SECONDS: Final = 30.0
 # An input is limited in its bytes; callers over HTTP wait, and have a limit of rows.
@@ -67,6 +69,11 @@ class JobModels:
         for served in self._served.values():
             served.slot.warm_up()
             served.slot.bind_worker(worker)
+
+    @property
+    def background(self) -> "BackgroundMetrics":
+        """What counts failures of background work, and reports of errors."""
+        return self._metrics.background
 
     @property
     def registry(self) -> "CollectorRegistry":
@@ -129,7 +136,7 @@ class JobModels:
         return str(catalog.entry(name).bundled)
 
 
-def load_job_models(settings: Settings, key_names: Iterable[str]) -> JobModels:
+def load_job_models(settings: Settings) -> JobModels:
     """Return the models that the settings name, not warm: nothing is predicted before a fork.
 
     Rows of jobs are neither captured nor kept for the parity check: they are no live requests.
@@ -138,6 +145,6 @@ def load_job_models(settings: Settings, key_names: Iterable[str]) -> JobModels:
     settings = structs.replace(settings, capture=0.0, parity_rows=0)
     default = catalog.entry(catalog.DEFAULT).load()
     decisions = decisions_of(default, settings)
-    metrics = Metrics(key_names, default, decisions, kept=bool(settings.worker_metrics_bind))
+    metrics = Metrics((), default, decisions, kept=bool(settings.worker_metrics_bind))
     admission = Admission(settings, metrics.http.shed)
     return JobModels(settings, metrics, load_models(settings, metrics, admission))

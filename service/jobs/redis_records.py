@@ -5,8 +5,7 @@ stores share, and commits it by a script unless the revision has changed meanwhi
 and the table of states stand in one place, and record, indexes and outbox change together.
 
 What Redis has answered outlives its process. A loss of power may take the last second with
-`appendfsync everysec`, and nothing with `always`; `accept` waits for the disk where the server has
-WAITAOF (from 7.2 on).
+`appendfsync everysec`, and nothing with `always`.
 """
 
 import logging
@@ -35,8 +34,6 @@ _DEAD_OUTBOX: Final = f"{_PREFIX}outbox-dead"
 _DEAD_EVENTS: Final = 1000
 # Others have changed the record so often between reading and committing it.
 _TRIES: Final = 100
-# With WAITAOF; together with the commit less than a second.
-_DISK_MS: Final = 900
 
 _encode: Final = msgspec.json.Encoder().encode
 _job: Final = msgspec.json.Decoder(Job).decode
@@ -58,7 +55,6 @@ class RedisRecords(Records):
 
     def __init__(self, url: str) -> None:
         self._client = Client(url)
-        self._waits_for_disk = True
 
     def accept(self, job: Job, idempotency_key: str, limit: int) -> Accepted:
         idem = _idempotency(job.owner, idempotency_key) if idempotency_key else ""
@@ -74,7 +70,6 @@ class RedisRecords(Records):
         for _ in range(_TRIES):
             failed = self._client.commit([*is_new, *has_room], commands)
             if not failed:
-                self._wait_for_disk()
                 return Accepted(job, replayed=False)
             if not idem or failed > len(is_new):
                 raise Full
@@ -199,7 +194,7 @@ class RedisRecords(Records):
         if given.get("appendfsync") == "always":
             return f"Redis {version}: what is accepted outlives a loss of power"
         fsync = given.get("appendfsync")
-        return f"Redis {version} with appendfsync {fsync}: {_LOSS[_has_waitaof(version)]}"
+        return f"Redis {version} with appendfsync {fsync}: a loss of power may lose the last jobs"
 
     def _remove(self, job: str, allowed: Callable[[Job], bool]) -> bool:
         for _ in range(_TRIES):
@@ -252,30 +247,6 @@ class RedisRecords(Records):
             for key in keys:
                 pipe.hget(key, "record")
             return [record for record in pipe.execute() if record is not None]
-
-    def _wait_for_disk(self) -> None:
-        """Wait until what was accepted is on the disk, where the server can say so."""
-        if not self._waits_for_disk:
-            return
-        with self._client.answering() as redis:
-            try:
-                local, _ = redis.execute_command("WAITAOF", 1, 0, _DISK_MS)
-            except ResponseError:  # before 7.2, or without appendonly
-                self._waits_for_disk = False
-                return
-        if not local:
-            raise RecordsAway
-
-
-_LOSS: Final = {
-    True: "each job is on the disk before it is accepted",
-    False: "a loss of power may lose the jobs of its last second",
-}
-
-
-def _has_waitaof(version: str) -> bool:
-    major, minor = version.split(".")[:2]
-    return (int(major), int(minor)) >= (7, 2)
 
 
 def _decoded(ids: Iterable[bytes]) -> Iterable[str]:

@@ -80,7 +80,7 @@ class _Array:
         self._unsaved.append(reply.encode_elements(outcomes))
         checkpoint.done += len(outcomes)
         checkpoint.partial |= any(isinstance(row, InvalidRequest) for row in outcomes)
-        # Within a step there is no checkpoint: who goes on there would cut the rest otherwise.
+        # No checkpoint within a step: an attempt that resumes there would score other batches.
         is_step = checkpoint.done % STEP_ROWS == 0
         if is_step and self._attempt.is_to_save(checkpoint.done - self._saved):
             checkpoint.save(self._attempt, b",".join(self._unsaved), self._total)

@@ -70,8 +70,6 @@ class TransitionError(ValueError):
 
     def __init__(self, state: State, event: Event) -> None:
         super().__init__(f"a job that is {state} does not allow {event}")
-        self.state = state
-        self.event = event
 
 
 def next_state(state: State, event: Event) -> State:

@@ -8,7 +8,7 @@ from service.config.settings import Settings, SettingsError, variable
 from service.jobs.blobs import Blobs, FileBlobs
 from service.jobs.local_queue import LocalQueue
 from service.jobs.queues import Queue
-from service.jobs.records import Records
+from service.jobs.records import Records, RecordsAway
 from service.jobs.sqlite_records import SqliteRecords
 
 _RECORDS: Final = "records.sqlite"
@@ -29,15 +29,15 @@ def is_embedded(settings: Settings) -> bool:
 
 
 def open_stores(settings: Settings) -> Stores:
-    """The stores that the settings name. Nothing is connected before the first use.
+    """The stores that the settings name. Redis and broker are not connected before the first use.
 
-    Raises SettingsError for a folder that can't be used, and without the extra `queue` where it is
-    wanted.
+    Raises SettingsError for a folder or a file that can't be used, and without the extra `queue`
+    where it is wanted.
     """
     folder = jobs_folder(settings)
     files = FileBlobs(folder / _BLOBS)
     if is_embedded(settings):
-        return Stores(SqliteRecords(folder / _RECORDS), files, LocalQueue(folder))
+        return Stores(_embedded_records(folder), files, LocalQueue(folder))
     try:
         # Only here: the embedded form works without these packages.
         from service.jobs.celery_queue import CeleryQueue  # noqa: PLC0415
@@ -48,6 +48,14 @@ def open_stores(settings: Settings) -> Stores:
         raise SettingsError(variable("broker"), reason) from error
     blobs = RedisBlobs(settings.records, files)
     return Stores(RedisRecords(settings.records), blobs, CeleryQueue(settings.broker))
+
+
+def _embedded_records(folder: Path) -> SqliteRecords:
+    try:
+        return SqliteRecords(folder / _RECORDS)
+    except RecordsAway:
+        reason = "its records can't be opened: they are damaged, or another program holds them"
+        raise SettingsError(variable("jobs_dir"), reason) from None
 
 
 def jobs_folder(settings: Settings) -> Path:

@@ -1,14 +1,16 @@
-"""Does for jobs what nobody else does: publishes again, lets records expire, removes lost blobs."""
+"""Regular upkeep of jobs: publishes overdue ones again, removes expired records and lost blobs."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 from service.jobs.blobs import Blobs
-from service.jobs.job import Job, created_at
+from service.jobs.job import created_at
 from service.jobs.queues import Queue, QueueAway, QueueFull
 from service.jobs.records import Records
+
+T = TypeVar("T")
 
 # A blob whose job is not stored yet is so young.
 _ORPHAN_SECONDS: Final = 3600.0
@@ -26,6 +28,7 @@ class Sweeper:
         self._blobs = blobs
         self._queue = queue
         self._next_orphans = 0.0
+        self._blobs_left: Iterator[str] = iter(())  # of jobs that are still to be looked up
 
     def sweep(self, now: float) -> None:
         """Publish again what the queue owes a worker, and remove what has expired.
@@ -42,24 +45,19 @@ class Sweeper:
             self._records.drop(job.id)
         if now >= self._next_orphans:
             self._next_orphans = now + _ORPHANS_EVERY
-            self.remove_orphans(now)
+            self._blobs_left = iter(list(self._blobs.jobs()))
+        for each in _until(latest, self._blobs_left):
+            self._remove_orphan(each, now)
 
-    def remove_orphans(self, now: float) -> int:
-        """Remove blobs of jobs that were never stored, and return of how many. Raises RecordsAway.
-
-        Whoever wrote them died before the record was stored.
-        """
-        removed = 0
-        for job in list(self._blobs.jobs()):
-            if created_at(job) < now - _ORPHAN_SECONDS and self._records.get(job) is None:
-                self._blobs.remove(job)
-                removed += 1
-        return removed
+    def _remove_orphan(self, job: str, now: float) -> None:
+        """Remove the blobs of a job that was never stored: their writer died before that."""
+        if created_at(job) < now - _ORPHAN_SECONDS and self._records.get(job) is None:
+            self._blobs.remove(job)
 
 
-def _until(latest: float, jobs: Iterable[Job]) -> Iterator[Job]:
-    """Give jobs until a time of `monotonic`, at least one."""
-    for job in jobs:
-        yield job
+def _until(latest: float, items: Iterable[T]) -> Iterator[T]:
+    """Give items until a time of `monotonic`, at least one."""
+    for item in items:
+        yield item
         if monotonic() > latest:
             return

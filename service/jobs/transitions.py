@@ -27,7 +27,7 @@ _ENDS: Final = {
 
 
 class FenceLost(Exception):
-    """Somebody else has claimed the job since, or it has ended: the attempt must stop."""
+    """Another worker has claimed the job since, or it has ended: the attempt must stop."""
 
 
 def queued(job: Job, now: float) -> Job:

@@ -60,7 +60,7 @@ class Child:
         self._lease = settings.job_lease_seconds
         self._name = worker_name(os.getpid())
         self._wake_up = WakeUp(jobs_folder(settings))
-        self._is_told = False
+        self._is_stopped = False
         self._execution = Execution(
             stores.records,
             stores.blobs,
@@ -72,12 +72,12 @@ class Child:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was told to stop, or its parent is gone."""
-        return self._is_told or os.getppid() != self._parent
+        """Whether a stop was signalled, or its parent is gone."""
+        return self._is_stopped or os.getppid() != self._parent
 
     def stop(self) -> None:
         """Stop after the next step."""
-        self._is_told = True
+        self._is_stopped = True
 
     def run(self) -> None:
         """Do jobs until it has to stop."""
@@ -148,9 +148,15 @@ class Worker:
         for place in sorted(free):
             if self._restarts.pause:
                 return
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError as error:
+                self._restarts.fork_failed()
+                log.error("A process can't be started: %s", error.strerror)  # noqa: TRY400
+                return
             if not pid:
                 _be_child(self._settings, self._stores, self._models, place, self._tell_ready)
+            self._restarts.forked()
             self._places[pid] = place
 
     def _note_ready(self) -> None:
@@ -233,11 +239,12 @@ def _be_child(
     try:
         os.nice(NICENESS)
         multiprocess.bind_worker(place)
-        reports.start(settings, lambda _result: None)
+        contained.start(models.background.failure)
+        reports.start(settings, models.background.report)
         child = Child(settings, stores, models)
-        for number in _STOPS:
+        for number in (signal.SIGTERM, signal.SIGQUIT):
             signal.signal(number, lambda *_: child.stop())
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes it on
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sends TERM then
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
         models.start(str(place))
         os.write(tell_ready, b"\0")

@@ -9,10 +9,14 @@ import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-# IPv4 addresses within IPv6 ones, which a gateway may translate: RFC 6052, RFC 8215.
-_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+# IPv4 addresses within IPv6 ones, which a gateway translates: RFC 6052.
+_NAT64: Final = IPv6Network("64:ff9b::/96")
 # Global by `ipaddress`, but of no single host: protocol assignments, and relays of 6to4.
-_SPECIAL: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
+_SPECIAL: Final = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("64:ff9b:1::/48"),  # translated within a network, by its own rules: RFC 8215
+)
 
 
 class NotAllowed(Exception):
@@ -27,7 +31,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return is_public(inner)
         if address.is_site_local:
             return False
-    elif any(address in network for network in _SPECIAL):
+    if any(address in network for network in _SPECIAL):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
@@ -40,7 +44,7 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in network for network in _NAT64):
+    if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return None
 
@@ -48,7 +52,7 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
 def resolve(host: str, port: int, *, private: bool) -> tuple[str, ...]:
     """The addresses of a host, of which all must be public unless `private` ones may be reached.
 
-    Raises NotAllowed. A mixture is refused: whoever answers for the name could choose.
+    Raises NotAllowed. A mixture is refused: the owner of the name could choose.
     """
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

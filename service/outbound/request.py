@@ -97,6 +97,8 @@ class _Pinned(HTTPConnection):
         if self._tls:
             self.sock = _tls().wrap_socket(self._raw, server_hostname=self.host)
         self.sock.settimeout(None)  # the limit for all of it holds from here
+        if self.is_aborted:  # before there was a socket to end
+            raise TimeoutError
 
     def abort(self) -> None:
         """End what is under way, from another thread."""

@@ -99,13 +99,12 @@ def lines_of(settings: Settings, descriptor: int) -> Lines:
     return Lines(descriptor, HumanForm(colour=terminal) if human else JsonForm())
 
 
-def log_to_stdout(settings: Settings) -> Lines:
+def log_to_stdout(settings: Settings) -> None:
     """Log to stdout from now on, in a process without gunicorn, and no text of an exception."""
     lines = lines_of(settings, sys.stdout.fileno())
     logging.getLogger().handlers = [lines]
     logging.getLogger("scoring").setLevel(settings.log_level.upper())
     hide_texts()
-    return lines
 
 
 def nonblocking(descriptor: int, opened: ExitStack) -> Write:

@@ -75,11 +75,11 @@ def post_worker_init(worker: Any) -> None:
 
 
 def _publish(
-    app: "Application", logger: "ServerLogger", sockets: list[Any], connections: int
+    app: "Application", logger: "ServerLogger", sockets: list[Any], in_flight: int
 ) -> None:
     """Once a second: write metrics and log, reload changed keys. No failure may end the worker."""
     contained("keys", _reload_keys, app)
-    contained("requests", app.metrics.http.publish, connections)
+    contained("requests", app.metrics.http.publish, in_flight)
     contained("process", app.metrics.process.publish, sockets)
     if app.job_counts:
         contained("jobs", app.job_counts.publish)
@@ -99,12 +99,13 @@ def _write_log(app: "Application", logger: "ServerLogger") -> None:
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """In a worker: write the last counts and lines, and send waiting reports and spans."""
-    if webhooks := _app().webhooks:
-        contained("webhooks", webhooks.stop)
     worker.publish([], 0)
     contained("log", worker.log.lines.flush)
     contained("reports", reports.stop)
     contained("traces", traces.stop)
+    # Last: an endpoint may take long, and the master waits for no worker for ever.
+    if webhooks := _app().webhooks:
+        contained("webhooks", webhooks.stop)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -67,7 +67,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         """Set what the worker does for its app in addition to serving.
 
         `observe` gets the records of requests that can't be read. A thread of its own calls
-        `publish` once a second, with the listening sockets and the number of connections.
+        `publish` once a second, with the listening sockets and the number of connections whose
+        requests are being answered.
         """
         self._observe, self.publish = observe, publish
 
@@ -84,7 +85,8 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
     def _tick(self, sockets: list[Any]) -> None:
         while not self._ends.wait(_TICK_SECONDS):
-            self.publish(sockets, self.nr_conns)
+            idle = len(self.keepalived_conns) + len(self.pending_conns)
+            self.publish(sockets, self.nr_conns - idle)
 
     def accept(self, listener: Any) -> None:
         """Take a new connection, and let a thread wait for its first request."""

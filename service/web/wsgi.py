@@ -10,10 +10,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from model import catalog
-from service.config.settings import Settings, SettingsError, refuse_start, variable
+from service.config.settings import SettingsError, refuse_start
 from service.http.api_keys import ApiKeys
 from service.jobs.job import KINDS
-from service.jobs.records import RecordsAway
 from service.jobs.states import State
 from service.jobs.stores import open_stores
 from service.jobs.webhooks import Endpoints, endpoints_of
@@ -34,10 +33,10 @@ _ROUTES: Final = (
     (
         "/jobs",
         "POST",
-        ("200", "202", "400", "401", "409", "413", "415", "422", "429", "500", "503"),
+        ("200", "202", "400", "401", "408", "409", "413", "415", "422", "429", "500", "503"),
     ),
     ("/jobs", "GET", ("200", "400", "401", "429", "500", "503")),
-    ("/jobs/<job_id>", "GET", ("200", "304", "401", "404", "429", "500", "503")),
+    ("/jobs/<job_id>", "GET", ("200", "304", "400", "401", "404", "429", "500", "503")),
     ("/jobs/<job_id>", "DELETE", ("200", "202", "401", "404", "409", "429", "500", "503")),
     ("/jobs/<job_id>/result", "GET", ("200", "401", "404", "409", "410", "429", "500", "503")),
 )
@@ -110,21 +109,12 @@ def series() -> Iterable[Series]:
     yield from common_series()
 
 
-def _check_stores(settings: Settings) -> None:
-    """Open the stores, and close them again: workers open their own. Raises SettingsError."""
-    try:
-        open_stores(settings)
-    except RecordsAway:
-        reason = "its records can't be opened: they are damaged, or another program holds them"
-        raise SettingsError(variable("jobs_dir"), reason) from None
-
-
 def build() -> Application:
     """The app. Stops the process when a setting can't be used."""
     settings = runtime().settings
     try:
         keys = ApiKeys(settings)
-        _check_stores(settings)
+        open_stores(settings)  # and close them again: workers open their own
         endpoints = endpoints_of(settings)
     except SettingsError as error:
         refuse_start(error)

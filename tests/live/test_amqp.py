@@ -7,8 +7,9 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic, struct_time, time
 from typing import Any, Final
 
 import pika
@@ -152,6 +153,44 @@ def test_a_request_cannot_send_its_reply_into_another_queue(
     _assert_unanswered(workers, "no reply_to", before + 1)
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        pytest.param({"headers": {"detail": [{"a": None}]}}, id="a table for a word"),
+        pytest.param({"message_id": b"\xff"}, id="an id that is no text"),
+        pytest.param({"content_type": b"\xff"}, id="a type that is no text"),
+        pytest.param({"correlation_id": b"\xff"}, id="a correlation id that is no text"),
+    ],
+)
+def test_odd_properties_are_answered_and_stop_nothing(
+    workers: AmqpServer, vhost: str, properties: dict[str, Any]
+) -> None:
+    before = workers.value("scoring_amqp_requests_total") or 0
+    unanswered = workers.value("scoring_amqp_requests_unanswered_total") or 0
+    _publish(vhost, BODY, reply_to="reply.gone", **properties)
+    eventually(lambda: workers.value("scoring_amqp_requests_total") == before + 1, "it is answered")
+    eventually(
+        lambda: workers.value("scoring_amqp_requests_unanswered_total") == unanswered + 1,
+        "nobody took the reply",
+    )
+
+
+class _FarTime(datetime):
+    """A time that a publisher may send, and Python can't represent: in the year 10000."""
+
+    def utctimetuple(self) -> struct_time:
+        return struct_time((9999, 12, 32, 0, 0, 0, 0, 0, 0))
+
+
+def test_a_time_that_is_none_stops_nothing(
+    workers: AmqpServer, caller: AmqpClient, vhost: str
+) -> None:
+    before = workers.value("scoring_amqp_requests_unanswered_total", reason="requester gone") or 0
+    _publish(vhost, BODY, reply_to="reply.gone", headers={"a": _FarTime.now(UTC)})
+    _assert_unanswered(workers, "requester gone", before + 1)
+    assert caller.call("regno", BODY).status == 200
+
+
 def test_an_array_is_not_scored_when_its_requester_is_gone(workers: AmqpServer, vhost: str) -> None:
     before = workers.value("scoring_amqp_requests_unanswered_total", reason="requester gone") or 0
     rows = workers.value("scoring_rows_total")
@@ -160,8 +199,12 @@ def test_an_array_is_not_scored_when_its_requester_is_gone(workers: AmqpServer, 
     assert workers.value("scoring_rows_total") == rows
 
 
-def test_a_row_whose_requester_is_gone_is_counted(workers: AmqpServer, vhost: str) -> None:
+def test_only_a_row_whose_requester_is_gone_is_counted(
+    workers: AmqpServer, caller: AmqpClient, vhost: str
+) -> None:
     before = workers.value("scoring_amqp_requests_unanswered_total", reason="requester gone") or 0
+    for _ in range(5):
+        caller.call("regno", BODY)
     _publish(vhost, BODY, reply_to="reply.gone")
     _assert_unanswered(workers, "requester gone", before + 1)
 
@@ -255,6 +298,20 @@ def test_workers_start_without_a_broker_and_come_back_to_it(
         assert server.stop() == 0
     said = [line["message"] for line in server.log() if "broker" in line.get("message", "")]
     assert said[1::2] == ["The broker is back"] * 2
+
+
+def test_a_queue_that_is_deleted_is_declared_and_consumed_again(
+    broker_url: str, tmp_path: Path
+) -> None:
+    with AmqpClient(broker_url) as client, answering(tmp_path, broker_url):
+        assert client.call("regno", BODY, timeout=20).status == 200
+        with pika.BlockingConnection(pika.URLParameters(broker_url)) as connection:
+            connection.channel().queue_delete("score.regno")
+
+        def is_answered() -> bool:
+            return client.call("regno", BODY, timeout=20).status == 200
+
+        eventually(is_answered, "the queue is there again")
 
 
 def test_a_promoted_version_is_served(broker_url: str, tmp_path: Path) -> None:

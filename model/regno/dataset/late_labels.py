@@ -14,8 +14,8 @@ from model.tables.format import Format
 from model.tables.table import Batch, Layout, Parcel, Values, open_table
 
 _PARCEL_ROWS: Final = 20_000
-# Greater whole numbers are not all different as floating-point numbers.
-_INEXACT: Final = 2.0**53
+# From here on whole numbers are not all different, by the bits of a floating-point number.
+_INEXACT: Final = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
 # A whole number in a column of floating-point numbers, which one empty cell makes of integers.
 _WHOLE: Final = re.compile(rb"(-?\d+)\.0+")
 
@@ -62,7 +62,7 @@ class LateLabels:
     def check(self) -> None:
         """Raise TableRefused if no row had a label."""
         if not self._used:
-            raise TableRefused(f"{self.path} has no value of {self.key} in common with it")
+            raise TableRefused(f"{self.path} has no value of {self.key} in common with the rows")
 
     def where(self, line: int) -> str:
         """A place in the file, for messages."""
@@ -74,13 +74,17 @@ def check_exact(parcel: Parcel, layout: Layout, key: str) -> None:
     at = layout.places[layout.wanted.index(key)]
     if isinstance(parcel, Batch):
         column = parcel.rows.column(at)
-        greatest = pc.max(pc.abs(column)).as_py() if pa.types.is_floating(column.type) else None
+        if not pa.types.is_floating(column.type):
+            return
+        bits = column.type.bit_width
+        greatest = pc.max(pc.abs(column.cast(pa.float64()))).as_py()
     elif isinstance(parcel, Values):
         cells = (row[at] for row in parcel.rows if at < len(row))
+        bits = 64
         greatest = max((abs(cell) for cell in cells if isinstance(cell, float)), default=None)
     else:
         return
-    if greatest is not None and greatest >= _INEXACT:
+    if greatest is not None and greatest >= _INEXACT[bits]:
         raise TableRefused(
             f"numbers in {key} have more digits than the file keeps: store them as text"
         )

@@ -25,8 +25,8 @@ from model.regno.score import Contributions
 
 # CatBoost swaps process-wide log streams around every public predict. Two predicts at once
 # race on them and leave lines such as `Object info sizes: 1 41` on stdout, where the logs
-# are. Threads gain nothing here anyway (a process scores one batch at a time), so all
-# models of a process share this lock.
+# are. So all models of a process share this lock: a server scores one batch at a time anyway, and
+# where threads score a file, CatBoost has several for the one call.
 _one_predict_at_a_time: Final = threading.Lock()
 
 # CatBoost takes whole numbers as categories, but no fractions.
@@ -195,7 +195,7 @@ class BinaryModel:
 
     def _pool(self, rows: Sequence[Row] | pd.DataFrame, names: Sequence[str] | None = None) -> Pool:
         # A Pool of our own: predict() on a bare list first walks it in Python, which
-        # doubles the cost of a batch. One thread: the other cores have their own workers.
+        # doubles the cost of a batch.
         return Pool(
             rows,
             cat_features=self._categorical,

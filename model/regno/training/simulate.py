@@ -319,7 +319,7 @@ def main() -> int:
     options = _options()
     names = (*FIELDS, options.label) if options.label else FIELDS
     simulated = simulate(options.rows, options.seed)
-    rows = [(*sample.request.values(), sample.label) for sample in simulated]
+    rows = [(*(sample.request[name] for name in FIELDS), sample.label) for sample in simulated]
     form = output_format(options.out, Format("CSV", ",", "utf-8"))
 
     def run() -> None:

@@ -7,7 +7,18 @@ from prometheus_client import CollectorRegistry, Counter
 # What a worker does each second, and at its end.
 PARTS: Final = (
     *("heartbeat", "master", "connections", "keys", "requests", "stages", "process", "files"),
-    *("drift", "capture", "log", "reports", "traces", "webhooks", "jobs"),
+    *(
+        "drift",
+        "capture",
+        "log",
+        "reports",
+        "traces",
+        "webhooks",
+        "jobs",
+        "models",
+        "gauges",
+        "workers",
+    ),
 )
 
 

@@ -245,8 +245,8 @@ def _limit() -> int:
 
 
 def _state() -> State | None:
-    text = request.args.get("state", "")
-    if not text:
+    text = request.args.get("state")
+    if text is None:
         return None
     try:
         return State(text)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from redis.exceptions import ResponseError
 
 from service.jobs.blobs import BlobsAway, FileBlobs
 from service.jobs.job import new_id
@@ -122,38 +121,6 @@ def test_it_is_said_what_a_loss_of_power_may_take(records_url: str) -> None:
     finally:
         client.config_set("appendonly", "yes")
         client.config_set("appendfsync", "everysec")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("reply", "is_accepted"), [([1, 0], True), ([0, 0], False), (ResponseError("unknown"), True)]
-)
-def test_a_job_is_accepted_once_it_is_on_the_disk_where_redis_can_say_so(
-    records_url: str, monkeypatch: pytest.MonkeyPatch, reply: object, *, is_accepted: bool
-) -> None:
-    """Debian's Redis has no WAITAOF: its reply is a stand-in's."""
-    records = RedisRecords(records_url)
-    redis = records._client.redis
-    really = redis.execute_command
-    asked = []
-
-    def execute(*command: object, **options: object) -> object:
-        if command[0] != "WAITAOF":
-            return really(*command, **options)
-        asked.append(command)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    monkeypatch.setattr(redis, "execute_command", execute)
-    job = a_job()
-    if is_accepted:
-        records.accept(job, "", 9)
-    else:
-        with pytest.raises(RecordsAway):
-            records.accept(job, "", 9)
-    assert records.get(job.id) == job
-    assert asked[0][:3] == ("WAITAOF", 1, 0)
 
 
 @pytest.mark.slow

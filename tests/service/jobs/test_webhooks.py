@@ -1,4 +1,4 @@
-"""Webhooks: who is told, with what signature, and how long it is tried."""
+"""Webhooks: which endpoints are called, how messages are signed, when they are sent again."""
 
 import json
 from pathlib import Path

@@ -190,7 +190,7 @@ def test_a_list_may_be_of_one_state(web: Web) -> None:
     "query",
     [
         *("limit=0", "limit=101", "limit=x", "limit=-1", "limit=٣", "limit=1e1", "limit="),
-        *("state=done", "state=QUEUED", "after=../x", "after=A939HO196"),
+        *("state=done", "state=QUEUED", "state=", "after=../x", "after=A939HO196"),
     ],
 )
 def test_a_bad_argument_of_a_list_is_named(query: str, web: Web) -> None:

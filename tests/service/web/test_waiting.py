@@ -50,9 +50,10 @@ def test_where_all_places_are_taken_a_caller_gets_the_job_at_once() -> None:
             waits.set()
         return _job(0)
 
-    first = Thread(target=waiting.until, args=(lambda _: may_end.is_set(), look, 30.0))
+    ends = lambda _: may_end.is_set()  # noqa: E731
+    first = Thread(target=waiting.until, args=(ends, look, 30.0), daemon=True)
     first.start()
-    waits.wait()
+    assert waits.wait(30)
     further = count()
     waiting.until(lambda _: False, lambda: _job(next(further)), 30.0)
     assert next(further) == 1, "it looked once"

@@ -190,12 +190,27 @@ def test_long_keys_are_joined_digit_by_digit(
     assert mentions(capsys.readouterr().err, "no value of id", "common")
 
 
-def test_keys_that_a_file_does_not_keep_are_refused(
+def test_keys_of_floating_point_numbers_are_joined_as_whole_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keyed = pd.DataFrame([{"id": float(10**17 + at), **ROWS[at]} for at in range(3)])
+    """pandas makes them of a column of whole numbers with an empty cell."""
+    first = 12_345_678_901
+    keyed = pd.DataFrame([{"id": float(first + at), **row} for at, row in enumerate(ROWS[:200])])
     keyed.to_parquet(tmp_path / "rows.parquet")
-    save(tmp_path / "late.csv", [{"id": 10**17, "label": 1}])
+    late = [{"id": first + at, "truth": row["label"]} for at, row in enumerate(ROWS[:200])]
+    save(tmp_path / "late.csv", late)
+    join = ("--join", tmp_path / "late.csv", "--on", "id", "--label", "truth", "--json")
+    assert run(tmp_path / "rows.parquet", *join) == 0
+    assert mentions(capsys.readouterr().err, "0 rows", "no label", "0 labels")
+
+
+@pytest.mark.parametrize(("kind", "least"), [("float64", 10**17), ("float32", 2**24)])
+def test_keys_that_a_file_does_not_keep_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, least: int
+) -> None:
+    keyed = pd.DataFrame([{"id": float(least + at), **ROWS[at]} for at in range(3)])
+    keyed.astype({"id": kind}).to_parquet(tmp_path / "rows.parquet")
+    save(tmp_path / "late.csv", [{"id": least, "label": 1}])
     assert run(tmp_path / "rows.parquet", "--join", tmp_path / "late.csv", "--on", "id") == 65
     assert mentions(capsys.readouterr().err, "id", "more digits")
 
