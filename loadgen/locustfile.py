@@ -14,9 +14,12 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from loadgen.load import session
-from loadgen.load.replies import fault, is_golden
+from loadgen.load.job_follower import Get, Reply
+from loadgen.load.replies import fault, is_golden, job_of
 from loadgen.load.sender import Call
+from loadgen.load.shapes import Shape
 from loadgen.load.stats import Completed
+from loadgen.load.workload import JOBS
 
 
 def _tenths(milliseconds: float) -> float:
@@ -27,9 +30,10 @@ def _tenths(milliseconds: float) -> float:
 stats.bucket_response_time = _tenths
 
 
-class Caller(FastHttpUser):
-    """A user with one connection, which sends the next due request until there are none."""
+class Connection(FastHttpUser):
+    """A user with one connection, and a limit for each whole reply."""
 
+    abstract = True
     concurrency = 1
     # Locust's default is no check, so any server could get the key. SSL_CERT_FILE names own CAs.
     insecure = False
@@ -38,41 +42,46 @@ class Caller(FastHttpUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._timeout = 0.0
+        self.timeout = 0.0
         # No cookies, and no status is an error before the reply is checked.
         self.client.client.cookiejar = None
         self.client.client.valid_response_codes = frozenset(range(100, 600))
 
-    @task
-    def send(self) -> None:
-        """Send the requests of a run."""
-        sender = session.of(self.environment).sender
-        self._set_timeout(sender.wait_for_shape().generator.timeout_seconds)
-        for call in sender.calls():
-            sender.done(self._send(call))
-        sender.rest()
-
-    def _set_timeout(self, seconds: float) -> None:
+    def set_timeout(self, seconds: float) -> None:
         """Set the timeout of the run's shape, which a worker gets at the start of a run.
 
         Locust's own timeouts are for each read: a reply that arrives byte by byte would never
         time out.
         """
-        self._timeout = seconds
+        self.timeout = seconds
         arguments = self.client.client.clientpool.client_args
         arguments.update(network_timeout=seconds, connection_timeout=seconds)
 
+
+class Caller(Connection):
+    """A user that sends the next due request, a job as any other, until there are none."""
+
+    @task
+    def send(self) -> None:
+        """Send the requests of a run."""
+        sender = session.of(self.environment).sender
+        self.set_timeout(sender.wait_for_shape().generator.timeout_seconds)
+        for call in sender.calls():
+            sender.done(self._send(call))
+        sender.rest()
+
     def _send(self, call: Call) -> Completed:
         due, spec = call
+        sender = session.of(self.environment).sender
         # After a redirect a POST becomes a GET of another resource: the redirect is a wrong reply.
         with (
-            gevent.Timeout(self._timeout, TimeoutError),
+            gevent.Timeout(self.timeout, TimeoutError),
             self.client.post(
-                "/reg/", data=spec.body, headers=spec.headers, name=spec.kind, catch_response=True,
-                allow_redirects=False,
+                spec.path, data=spec.body, headers=spec.headers, name=spec.kind,
+                catch_response=True, allow_redirects=False,
             ) as reply,
         ):  # fmt: skip
-            ended = session.of(self.environment).sender.now()
+            ended = sender.now()
             model = reply.headers.get("x-model-version") if reply.headers else None
             wrong = self._fault(call, reply, model)
             # Latency counts from the due time on Locust's own page, too.
@@ -81,6 +90,8 @@ class Caller(FastHttpUser):
                 reply.failure(wrong)
             else:
                 reply.success()
+                if spec.kind in JOBS:
+                    sender.follow(job_of(reply.content), call, ended)
         return Completed(spec.kind, due, ended, wrong, is_golden(spec, model), model)
 
     def _fault(self, call: Call, reply: Any, model: str | None) -> str | None:
@@ -91,6 +102,38 @@ class Caller(FastHttpUser):
         return fault(call.spec, reply.status_code, reply.content or b"", model)
 
 
+class JobReader(Connection):
+    """The connection of a process on which it follows its jobs; Locust starts none itself."""
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        self.host = environment.host  # Locust sets that of the users that it starts
+        super().__init__(environment)
+
+    def get(self, path: str, key: str) -> Reply:
+        """The reply to a GET request; Locust's own table has all of them in one line."""
+        try:
+            with (
+                gevent.Timeout(self.timeout, TimeoutError),
+                self.client.get(
+                    path, headers={"x-api-key": key}, name="followed jobs", catch_response=True,
+                    allow_redirects=False,
+                ) as reply,
+            ):  # fmt: skip
+                reply.success()
+                model = reply.headers.get("x-model-version") if reply.headers else None
+                return Reply(reply.status_code, reply.content or b"", model)
+        except TimeoutError:
+            return Reply(0, b"", None)
+
+
+def _make_get(environment: Environment, shape: Shape, key: str) -> Get:
+    reader = JobReader(environment)
+    reader.set_timeout(shape.generator.timeout_seconds)
+    return lambda path: reader.get(path, key)
+
+
 @events.init_command_line_parser.add_listener
 def _arguments(parser: Any) -> None:
     session.add_arguments(parser)
@@ -98,4 +141,4 @@ def _arguments(parser: Any) -> None:
 
 @events.init.add_listener
 def _init(environment: Environment, runner: Any, **_rest: Any) -> None:
-    session.create(environment, runner, is_worker=isinstance(runner, WorkerRunner))
+    session.create(environment, runner, _make_get, is_worker=isinstance(runner, WorkerRunner))

@@ -120,6 +120,18 @@ class LoadTest(_Table, frozen=True):
     p99_ms: Positive
 
 
+class JobTest(_Table, frozen=True):
+    """The limits of load tests with jobs: of their acceptance, and of their end."""
+
+    min_rate_ratio: Share
+    min_requests: Count
+    max_error_ratio: Share
+    accepted_p50_ms: Positive
+    accepted_p99_ms: Positive
+    finished_p50_ms: Positive
+    finished_p99_ms: Positive
+
+
 class Slo(_Table, frozen=True):
     """The whole file."""
 
@@ -132,6 +144,7 @@ class Slo(_Table, frozen=True):
     jobs: Jobs
     drift: Drift
     load_test: LoadTest
+    job_test: JobTest
 
 
 def seconds(duration: str) -> int:
@@ -175,4 +188,8 @@ def _contradiction(slo: Slo) -> str:
     limits = (slo.load_test.p50_ms, slo.load_test.p95_ms, slo.load_test.p99_ms)
     if sorted(limits) != list(limits):
         return "load_test.p50_ms: p50, p95 and p99 must not fall"
+    for what in ("accepted", "finished"):
+        p50, p99 = (getattr(slo.job_test, f"{what}_p{share}_ms") for share in (50, 99))
+        if p50 > p99:
+            return f"job_test.{what}_p50_ms: {p50} exceeds {what}_p99_ms, {p99}"
     return ""

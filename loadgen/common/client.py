@@ -2,6 +2,8 @@
 
 import http.client
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 _TIMEOUT_SECONDS: Final = 30
@@ -14,12 +16,18 @@ class Reply(NamedTuple):
     content: Any
 
 
-def post(port: int, body: bytes, key: str) -> Reply:
-    """The reply to POST /reg/ over a new connection. Raises OSError."""
+def post(
+    port: int,
+    body: bytes,
+    key: str,
+    path: str = "/reg/",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Reply:
+    """The reply to a POST over a new connection; `more` are further headers. Raises OSError."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
     try:
-        headers = {"Content-Type": "application/json", "x-api-key": key}
-        connection.request("POST", "/reg/", body, headers)
+        headers = {"Content-Type": "application/json", "x-api-key": key, **more}
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
         return Reply(response.status, _decoded(response.read()))
     except http.client.HTTPException as error:

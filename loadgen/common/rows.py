@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from io import StringIO
 from itertools import cycle, islice
 from math import isfinite
 from pathlib import Path
@@ -75,8 +76,23 @@ def singles(rows: Sequence[Row]) -> list[bytes]:
 def arrays(rows: Sequence[Row], size: int) -> list[bytes]:
     """Bodies that are arrays of `size` rows, which repeat as often as needed."""
     endless = cycle(rows)
-    count = min(_MOST_ARRAYS, max(2, _ROWS_IN_ALL_ARRAYS // size))
-    return [array(list(islice(endless, size))) for _ in range(count)]
+    return [array(list(islice(endless, size))) for _ in range(_count_of(size))]
+
+
+def _count_of(size: int) -> int:
+    """The number of different bodies of so many rows."""
+    return min(_MOST_ARRAYS, max(2, _ROWS_IN_ALL_ARRAYS // size))
+
+
+def tables(rows: Sequence[Row], size: int) -> Iterator[bytes]:
+    """Files of `size` rows in CSV, made one by one, which repeat the rows as often as needed."""
+    endless = cycle(rows)
+    for _ in range(_count_of(size)):
+        file = StringIO(newline="")
+        written = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        written.writeheader()
+        written.writerows(islice(endless, size))
+        yield file.getvalue().encode()
 
 
 def array(rows: Sequence[Row]) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from loadgen.common import client, processes, usage
 
 COMMAND: Final = (sys.executable, "-m", "service")
+_WEB: Final = (sys.executable, "-m", "service.web")
 KEY_NAME: Final = "bench"
 KEY: Final = "key-of-the-benchmark"
 METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that live for seconds
@@ -56,6 +57,41 @@ def running(
     ):
         usage.settle(process.pid)
         yield Server("service", port, process.pid)
+
+
+@contextmanager
+def doing_jobs(
+    model: Path,
+    workers: int,
+    body: bytes,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """So many web processes and their job worker, which has done a job. Raises CannotStart."""
+    port = processes.free_port()
+    with tempfile.TemporaryDirectory(prefix="web-") as folder:
+        named = {
+            "SCORING_WEB_HOST": "127.0.0.1",
+            "SCORING_WEB_PORT": str(port),
+            "SCORING_WEB_WORKERS": str(workers),
+            "SCORING_JOBS_DIR": f"{folder}/jobs",
+            "SCORING_MODEL": str(model),
+            "SCORING_API_KEYS": f"{KEY_NAME}:{KEY}",
+            "SCORING_METRICS_TOKEN": METRICS_TOKEN,
+            **more,
+        }
+        job = b'{"model": "regno", "input": %s}' % body
+        ready = lambda: _does(port, job)  # noqa: E731
+        with processes.running(_WEB, Path(folder) / "log", ready, named) as process:
+            yield Server("web", port, process.pid)
+
+
+def _does(port: int, job: bytes) -> bool:
+    """Whether a job is done within the longest wait."""
+    try:
+        reply = client.post(port, job, KEY, "/jobs", {"Prefer": "wait=30"})
+    except OSError:
+        return False
+    return reply.status == 200
 
 
 def scores(port: int, body: bytes) -> bool:

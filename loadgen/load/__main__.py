@@ -16,6 +16,7 @@ from loadgen.common.options import ROOT, positive
 from loadgen.common.processes import free_port
 from loadgen.load import command, settings, shapes
 from loadgen.load.command import LoadTarget
+from loadgen.load.shapes import Shape
 
 _STOP_SECONDS = 20.0
 
@@ -25,9 +26,9 @@ def main(given: Sequence[str] | None = None) -> int:
     command.exit_on_signals()
     arguments = _arguments(given)
     try:
-        shapes.named(arguments.shape, arguments.shapes)
-        with _target(arguments) as target:
-            return _run(arguments, target)
+        shape = shapes.named(arguments.shape, arguments.shapes)
+        with _target(arguments, shape) as target:
+            return _run(arguments, shape, target)
     except (CannotStart, BadFile) as error:
         sys.stderr.write(f"Not started. {error}\n")
         return 2
@@ -38,8 +39,8 @@ def main(given: Sequence[str] | None = None) -> int:
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = command.parser("python -m loadgen.load", __doc__ or "")
     settings.add(parser, "shape", "smoke", "a shape of --shapes [smoke]")
-    settings.add(parser, "url", "", "address of a running service, its key in LOADGEN_API_KEY or "
-        "LOADGEN_API_KEY_FILE; without it a service is started")  # fmt: skip
+    settings.add(parser, "url", "", "a running service, of jobs its web processes, with its "
+        "key in LOADGEN_API_KEY or LOADGEN_API_KEY_FILE; without it one is started")  # fmt: skip
     settings.add_metrics_port(parser)
     add = parser.add_argument
     add("--processes", type=positive, default=1, metavar="N",
@@ -50,16 +51,16 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 
 @contextmanager
-def _target(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
+def _target(arguments: argparse.Namespace, shape: Shape) -> Iterator[LoadTarget]:
     if arguments.url:
         yield LoadTarget(arguments.url.rstrip("/"), None)
-    else:
-        with command.started_service(arguments) as target:
-            yield target
+        return
+    start = command.started_web if shape.mix.has_jobs else command.started_service
+    with start(arguments) as target:
+        yield target
 
 
-def _run(arguments: argparse.Namespace, target: LoadTarget) -> int:
-    shape = shapes.named(arguments.shape, arguments.shapes)
+def _run(arguments: argparse.Namespace, shape: Shape, target: LoadTarget) -> int:
     users = max(shape.connections, arguments.processes)
     flags = ["--users", str(users), "--spawn-rate", str(min(100, users))]
     flags += ["--metrics-port", str(arguments.metrics_port)]

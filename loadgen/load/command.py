@@ -65,6 +65,18 @@ def started_service(
         yield LoadTarget(f"http://127.0.0.1:{server.port}", KEY, server)
 
 
+@contextmanager
+def started_web(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
+    """Web processes on a free port, with the job worker of the embedded form.
+
+    Raises CannotStart.
+    """
+    (body,) = rows.singles(rows.read(arguments.rows)[:1])
+    sys.stderr.write("Starting the web processes and a job worker\n")
+    with service.doing_jobs(arguments.model.resolve(), arguments.workers, body) as server:
+        yield LoadTarget(f"http://127.0.0.1:{server.port}", KEY, server)
+
+
 def locust(arguments: argparse.Namespace, url: str, *more: str) -> list[str]:
     """The command line of Locust for these options."""
     return [

@@ -7,7 +7,7 @@ from typing import Any, Final
 from loadgen.common.schedule import bounds, due_times, planned, rate_at
 from loadgen.load.limits import Limits
 from loadgen.load.shapes import Shape
-from loadgen.load.stats import UNANSWERED, UNSENT, Second, Stats
+from loadgen.load.stats import LOST, UNANSWERED, UNSENT, Second, Stats
 from loadgen.load.verdict import Figures, StageResult, evaluate
 
 # A stage is evaluated when its last requests have had this long to end.
@@ -42,16 +42,26 @@ def figures(stats: Stats, shape: Shape, number: int, now: float) -> Figures:
         latency=counts.scored,
         lateness=counts.late,
         cpu=stats.cpu(begin, end),
+        accepted=counts.accepted,
+        ended=counts.ended,
+        rows=counts.rows,
+        finished=counts.finished,
     )
 
 
 def _add_lost(counts: Second, due: int, waited: float) -> None:
-    """Count due requests that were not sent or not answered as failed.
+    """Count due requests that were not sent or not answered, and jobs without an end, as failed.
 
     `waited` is the least time that each of them waited or would have waited.
     """
-    lost = {UNSENT: due - counts.sent, UNANSWERED: counts.sent - counts.done}
+    lost = {
+        UNSENT: due - counts.sent,
+        UNANSWERED: counts.sent - counts.done,
+        LOST: counts.accepted - counts.ended,
+    }
     counts.failures.update({why: count for why, count in lost.items() if count > 0})
+    if lost[LOST] > 0:
+        counts.finished.add(waited, lost[LOST])
     if due > counts.done:
         counts.scored.add(waited, due - counts.done)
 
@@ -71,7 +81,7 @@ def rows(stats: Stats, shape: Shape, now: float) -> list[dict[str, Any]]:
 
 def row(second: Second, shape: Shape, number: int) -> dict[str, Any]:
     """A second for the line of progress and for plots; times in ms."""
-    return {
+    made = {
         "second": number,
         "target": round(rate_at(shape.stages, number + 0.5), 1),
         "sent": second.sent,
@@ -83,6 +93,13 @@ def row(second: Second, shape: Shape, number: int) -> dict[str, Any]:
         "late": second.late.percentile_ms(0.99),
         "cpu": round(second.cpu, 3),
     }
+    if shape.mix.has_jobs:
+        made |= {
+            "rows": second.rows,
+            "finished p50": second.finished.percentile_ms(0.5),
+            "finished p99": second.finished.percentile_ms(0.99),
+        }
+    return made
 
 
 def line(row: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ Content = TypeVar("Content")
 # Read, not imported: the generator imports no other package of the repository.
 PATH: Final = Path(__file__).parents[2] / "monitoring/slo.toml"
 
-LimitsName: TypeAlias = Literal["load_test", "objective"]
+LimitsName: TypeAlias = Literal["load_test", "objective", "job_test"]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -22,13 +22,15 @@ Positive = Annotated[float, Meta(gt=0)]
 class Limits(Struct, frozen=True):
     """The least rate and number of requests of a stage, and its greatest error ratio and times.
 
-    `percentiles_ms` maps a share of the requests to their greatest latency.
+    `percentiles_ms` maps a share of the requests to their greatest latency, `finished_ms` a share
+    of the jobs to their greatest time until the end.
     """
 
     min_rate_ratio: float
     min_requests: int
     max_error_ratio: float
     percentiles_ms: dict[float, float]
+    finished_ms: dict[float, float] = {}
 
 
 class _LoadTest(Struct, frozen=True):
@@ -40,6 +42,16 @@ class _LoadTest(Struct, frozen=True):
     p99_ms: Positive
 
 
+class _JobTest(Struct, frozen=True):
+    min_rate_ratio: Share
+    min_requests: Annotated[int, Meta(ge=1)]
+    max_error_ratio: Share
+    accepted_p50_ms: Positive
+    accepted_p99_ms: Positive
+    finished_p50_ms: Positive
+    finished_p99_ms: Positive
+
+
 class _Objective(Struct, frozen=True):
     availability: Share
     latency: Share
@@ -47,21 +59,32 @@ class _Objective(Struct, frozen=True):
 
 
 class _File(Struct, frozen=True):
-    """The two tables that are used; the file has more."""
+    """The tables that are used; the file has more."""
 
     load_test: _LoadTest
+    job_test: _JobTest
     objective: _Objective
 
 
 def read(path: Path = PATH) -> dict[LimitsName, Limits]:
     """The limits by name. Raises BadFile."""
     content = read_toml(path, _File)
-    return {"load_test": _of_test(content.load_test), "objective": _of_objective(content)}
+    return {
+        "load_test": _of_test(content.load_test),
+        "objective": _of_objective(content),
+        "job_test": _of_jobs(content.job_test),
+    }
 
 
 def _of_test(test: _LoadTest) -> Limits:
     percentiles = {0.5: test.p50_ms, 0.95: test.p95_ms, 0.99: test.p99_ms}
     return Limits(test.min_rate_ratio, test.min_requests, test.max_error_ratio, percentiles)
+
+
+def _of_jobs(test: _JobTest) -> Limits:
+    accepted = {0.5: test.accepted_p50_ms, 0.99: test.accepted_p99_ms}
+    finished = {0.5: test.finished_p50_ms, 0.99: test.finished_p99_ms}
+    return Limits(test.min_rate_ratio, test.min_requests, test.max_error_ratio, accepted, finished)
 
 
 def _of_objective(content: _File) -> Limits:

@@ -73,7 +73,13 @@ def _plots(rows: Sequence[dict[str, Any]]) -> str:
     rate, times, own = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
     _draw(rate, rows, {"target": "#8a94a6", "right": "#1a7f37", "failed": "#c62828"})
     rate.set_ylabel("requests per second")
-    _draw(times, rows, {"p50": "#1f77b4", "p95": "#9467bd", "p99": "#d97706"})
+    finished = {"finished p50": "#0b7285", "finished p99": "#b02a5b"}
+    _draw(
+        times,
+        rows,
+        {"p50": "#1f77b4", "p95": "#9467bd", "p99": "#d97706"}
+        | {name: colour for name, colour in finished.items() if name in rows[0]},
+    )
     times.set_yscale("log")
     times.yaxis.set_major_formatter("{x:g}")
     times.yaxis.set_minor_formatter("{x:g}")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from loadgen.load.workload import SCORED, RequestSpec
+from loadgen.load.workload import JOBS, SCORED, RequestSpec
 
 # Scores are sums of the same numbers in the same order: only the last digits may differ.
 _TOLERANCE: Final = 1e-9
@@ -33,9 +33,19 @@ class _Refused(Struct):
     status: str
 
 
+class _Job(Struct):
+    id: str
+
+
+class _Accepted(Struct):
+    body: _Job
+    status: str
+
+
 _ONE: Final = msgspec.json.Decoder(_One)
 _MANY: Final = msgspec.json.Decoder(_Many)
 _REFUSED: Final = msgspec.json.Decoder(_Refused)
+_ACCEPTED: Final = msgspec.json.Decoder(_Accepted)
 
 
 def fault(spec: RequestSpec, status: int, body: bytes, model: str | None) -> str | None:
@@ -46,10 +56,20 @@ def fault(spec: RequestSpec, status: int, body: bytes, model: str | None) -> str
     if status != spec.status:
         return f"{spec.kind}: status {status}, not {spec.status}"
     try:
-        reason = _refused(body) if spec.status != 200 else _scored(spec, body, model)
+        reason = _reason(spec, body, model)
     except msgspec.DecodeError:  # of which ValidationError is one
         return f"{spec.kind}: a body of another form"
     return reason and f"{spec.kind}: {reason}"
+
+
+def fault_of_result(spec: RequestSpec, status: int, body: bytes, model: str | None) -> str | None:
+    """The fault of the result of a job, of the same form as those of `fault`."""
+    return fault(structs.replace(spec, status=200), status, body, model)
+
+
+def job_of(body: bytes) -> str:
+    """The id in the reply to a submission that was accepted."""
+    return _ACCEPTED.decode(body).body.id
 
 
 def is_golden(spec: RequestSpec, model: str | None) -> bool:
@@ -59,7 +79,18 @@ def is_golden(spec: RequestSpec, model: str | None) -> bool:
 
 def wrong_scores(failures: Mapping[str, int]) -> int:
     """The number of golden rows with another score among failures by reason."""
-    return sum(failures.get(f"{kind}: {_OTHER_SCORE}", 0) for kind in SCORED)
+    return sum(failures.get(f"{kind}: {_OTHER_SCORE}", 0) for kind in SCORED | JOBS)
+
+
+def _reason(spec: RequestSpec, body: bytes, model: str | None) -> str | None:
+    if spec.status == 200:
+        return _scored(spec, body, model)
+    return _accepted(body) if spec.status == 202 else _refused(body)
+
+
+def _accepted(body: bytes) -> str | None:
+    reply = _ACCEPTED.decode(body)
+    return None if reply.status == "ok" and reply.body.id else "accepted without an id"
 
 
 def _refused(body: bytes) -> str | None:

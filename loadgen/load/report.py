@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
-from loadgen.load.verdict import Check, Outcome, StageResult, greatest_held, overall
+from loadgen.load.histogram import Histogram
+from loadgen.load.verdict import (
+    Check,
+    Figures,
+    Outcome,
+    StageResult,
+    greatest_held,
+    overall,
+)
 
 _SHARES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
@@ -83,10 +91,17 @@ def _block(result: StageResult) -> str:
         [
             f"{figures.name}, {figures.seconds:g} s: {result.outcome.value}",
             *(_line(check) for check in result.checks),
+            *_rows_scored(figures),
             *(f"  {count:,} failed: {reason}" for reason, count in failures[:8]),
             "",
         ]
     )
+
+
+def _rows_scored(figures: Figures) -> list[str]:
+    if not figures.accepted:
+        return []
+    return [f"  {'rows scored a second':30} {_number(figures.rows / figures.seconds):>10}"]
 
 
 def _line(check: Check) -> str:
@@ -120,6 +135,13 @@ def as_json(run: Run) -> dict[str, Any]:
 
 def _stage(result: StageResult) -> dict[str, Any]:
     figures = result.figures
+    jobs = {
+        "accepted": figures.accepted,
+        "ended": figures.ended,
+        "lost": figures.lost,
+        "rows_per_second": figures.rows / figures.seconds,
+        "finished_ms": _times(figures.finished),
+    }
     return {
         "name": figures.name,
         "outcome": result.outcome.value,
@@ -129,8 +151,13 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "sent": figures.sent,
         "right": figures.right,
         "failures": figures.failures,
-        "latency_ms": {f"p{s * 100:g}": figures.latency.percentile_ms(s) for s in _SHARES},
-        "lateness_ms": {f"p{s * 100:g}": figures.lateness.percentile_ms(s) for s in _SHARES},
+        "latency_ms": _times(figures.latency),
+        "lateness_ms": _times(figures.lateness),
         "cpu": figures.cpu,
         "checks": [{**check._asdict(), "holds": check.holds} for check in result.checks],
+        **({"jobs": jobs} if figures.accepted else {}),
     }
+
+
+def _times(histogram: Histogram) -> dict[str, float | None]:
+    return {f"p{share * 100:g}": histogram.percentile_ms(share) for share in _SHARES}

@@ -100,10 +100,19 @@ class LoadRunner:
 
     def _over(self, shape: Shape) -> bool:
         past = self.now() - shape.seconds
-        if past > shape.generator.timeout_seconds + evaluation.SETTLE_SECONDS:
-            return True
-        done = sum(second.done for second in self.stats.seconds.values()) if past > 0 else 0
-        return past > evaluation.SETTLE_SECONDS and done >= sum(planned(shape.stages))
+        if past <= evaluation.SETTLE_SECONDS:
+            return False
+        latest = shape.generator.timeout_seconds + evaluation.SETTLE_SECONDS
+        if shape.mix.has_jobs:
+            latest += shape.generator.job_seconds
+        return past > latest or self._all_ended(shape)
+
+    def _all_ended(self, shape: Shape) -> bool:
+        """Whether all requests have a reply, and all jobs an end."""
+        seconds = self.stats.seconds.values()
+        running = sum(second.accepted - second.ended for second in seconds)
+        done = sum(second.done for second in seconds)
+        return done >= sum(planned(shape.stages)) and not running
 
     def _past_the_knee(self, shape: Shape, limits: Limits) -> bool:
         """Evaluate the step that has ended last, once; whether the search is over."""

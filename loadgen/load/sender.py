@@ -9,8 +9,9 @@ import gevent
 from gevent.event import Event
 
 from loadgen.common.schedule import share_of
+from loadgen.load.job_follower import Get, JobFollower
 from loadgen.load.shapes import Shape
-from loadgen.load.stats import Completed, Stats
+from loadgen.load.stats import Completed, JobEnd, Stats
 from loadgen.load.workload import RequestSpec
 
 # How often the process measures its lateness, and how often it delivers its counts.
@@ -35,6 +36,7 @@ class Sender:
 
     def __init__(self, deliver: Callable[[Stats], None]) -> None:
         self._deliver = deliver
+        self._follower: JobFollower | None = None
         self._ready = Event()
         self._shape: Shape
         self._requests: Sequence[RequestSpec] = ()
@@ -44,9 +46,17 @@ class Sender:
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     def begin(
-        self, shape: Shape, requests: Sequence[RequestSpec], start: float, share: tuple[int, int]
+        self,
+        shape: Shape,
+        requests: Sequence[RequestSpec],
+        start: float,
+        share: tuple[int, int],
+        get: Get | None = None,
     ) -> None:
-        """Send a share, (index, count), of a shape; `start` is a time of `time.perf_counter`."""
+        """Send a share, (index, count), of a shape; `start` is a time of `time.perf_counter`.
+
+        `get` reads from the service where the shape has jobs, which are followed to their end.
+        """
         self._shape, self._requests = shape, requests
         self._due = share_of(shape.stages, *share)
         self._started = start
@@ -54,6 +64,9 @@ class Sender:
         gc.collect()
         gc.freeze()
         self._greenlets = [gevent.spawn(self._probe), gevent.spawn(self._report)]
+        if get:
+            self._follower = JobFollower(get, self._ended)
+            self._greenlets.append(gevent.spawn(self._follower.run))
         self._ready.set()
 
     def end(self) -> None:
@@ -87,6 +100,14 @@ class Sender:
     def done(self, done: Completed) -> None:
         """Count a request that has ended."""
         self._stats.add(done)
+
+    def follow(self, job: str, call: Call, accepted: float) -> None:
+        """Follow a job, accepted at this second of the schedule, to its end."""
+        assert self._follower  # noqa: S101 - a shape of jobs has one
+        self._follower.add(job, call.due, accepted, call.spec)
+
+    def _ended(self, job: JobEnd) -> None:
+        self._stats.add_end(job)
 
     def _wait(self, due: float) -> None:
         while (ahead := due - self.now()) > 0:

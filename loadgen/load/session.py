@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
 import gevent
@@ -15,6 +15,7 @@ from gevent.event import Event
 from loadgen.common import machine, rows
 from loadgen.common.errors import BadFile, CannotStart
 from loadgen.load import metrics, pages, settings, shapes, workload
+from loadgen.load.job_follower import Get
 from loadgen.load.runner import LoadRunner
 from loadgen.load.sender import Sender
 from loadgen.load.shapes import Shape
@@ -52,12 +53,15 @@ def _exit(error: Exception) -> NoReturn:
     sys.exit(2)
 
 
-def create(environment: Any, runner: Any, *, is_worker: bool) -> None:
+# Makes what sends GET requests with a key, and with a shape's time for a reply.
+MakeGet: TypeAlias = Callable[[Any, Shape, str], Get]
+
+
+def create(environment: Any, runner: Any, make_get: MakeGet, *, is_worker: bool) -> None:
     """Make this process a worker or the master. Exits with 2 if it can't start."""
+    kind = WorkerSession if is_worker else MasterSession
     try:
-        environment.loadgen = (
-            WorkerSession(environment, runner) if is_worker else MasterSession(environment, runner)
-        )
+        environment.loadgen = kind(environment, runner, make_get)
     except (BadFile, CannotStart, ValueError, OSError) as error:
         _exit(error)
 
@@ -85,7 +89,8 @@ def _key(options: Any) -> str:
 class Session:
     """What every process has: rows, golden rows, a key and a sender."""
 
-    def __init__(self, environment: Any, runner: Any) -> None:
+    def __init__(self, environment: Any, runner: Any, make_get: MakeGet) -> None:
+        self._make_get = make_get
         self.environment = environment
         self.runner = runner
         self.options = environment.parsed_options
@@ -102,7 +107,8 @@ class Session:
     def begin(self, shape: Shape, start: float, share: tuple[int, int]) -> None:
         """Send a share of a shape; `start` is a time of `time.perf_counter`."""
         requests = workload.build_requests(shape.mix, self.rows, self.golden, self.key)
-        self.sender.begin(shape, requests, start, share)
+        get = self._make_get(self.environment, shape, self.key) if shape.mix.has_jobs else None
+        self.sender.begin(shape, requests, start, share, get)
 
     def deliver(self, stats: Stats) -> None:
         """Deliver the counts of the sender."""
@@ -112,8 +118,8 @@ class Session:
 class WorkerSession(Session):
     """A process that sends the share that the master assigns."""
 
-    def __init__(self, environment: Any, runner: Any) -> None:
-        super().__init__(environment, runner)
+    def __init__(self, environment: Any, runner: Any, make_get: MakeGet) -> None:
+        super().__init__(environment, runner, make_get)
         runner.register_message(_SCHEDULE, self._on_schedule)
         environment.events.test_stop.add_listener(lambda **_: self.sender.end())
 
@@ -133,8 +139,8 @@ class WorkerSession(Session):
 class MasterSession(Session):
     """The process with the runner; it also sends, unless it is a master of workers."""
 
-    def __init__(self, environment: Any, runner: Any) -> None:
-        super().__init__(environment, runner)
+    def __init__(self, environment: Any, runner: Any, make_get: MakeGet) -> None:
+        super().__init__(environment, runner, make_get)
         _check_key(self.key)
         _check_address(environment.host, needed=self.options.headless)
         pages.prepare(Path(self.options.out))

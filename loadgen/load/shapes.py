@@ -70,9 +70,10 @@ class Steps(_Table, frozen=True, rename={"start": "from"}):
 
 
 class Generator(GeneratorLimits, frozen=True, forbid_unknown_fields=True):
-    """The limits of the generator, and its timeout for a reply."""
+    """The limits of the generator, its timeout for a reply, and for a job after its last one."""
 
     timeout_seconds: Annotated[float, Meta(gt=0, le=3600)]
+    job_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
 
 
 class _Shape(_Table, frozen=True):
@@ -94,6 +95,12 @@ class _File(_Table, frozen=True):
     generator: Generator
     mix: Mix
     shape: dict[Name, _Shape]
+
+    def __post_init__(self) -> None:
+        """Reject a shape whose limits are not those of its requests."""
+        for name, shape in self.shape.items():
+            if (shape.mix or self.mix).has_jobs != (shape.limits == "job_test"):
+                raise ValueError(f"{name}: `job_test` is the limits of jobs, and of jobs alone")
 
 
 class Shape(Struct, frozen=True):

@@ -7,11 +7,13 @@ import msgspec
 from msgspec import Struct, field
 
 from loadgen.load.histogram import Histogram, merged
-from loadgen.load.workload import SCORED, Kind
+from loadgen.load.workload import JOBS, REFUSED, SCORED, Kind
 
 # The reasons of requests without a reply, and of those that were never sent.
 UNSENT = "not sent: all connections were waiting for replies"
 UNANSWERED = "no reply when the run ended"
+# The reason of jobs that were accepted, and either vanished or still went on.
+LOST = "a job was accepted, and had not ended when the run ended"
 
 
 class Second(Struct):
@@ -20,6 +22,9 @@ class Second(Struct):
     `sent`, `done`, `failures` and the latencies belong to requests that were due in it, whenever
     they ended. `right` counts right replies that arrived in it; `late` is the generator's lateness.
     `models` counts right scores by the version that the reply names, "" if it names none.
+
+    Of jobs, `accepted` and `ended` count those that were due in it, and `finished` has the times
+    from then to their end; `rows` are those of jobs that succeeded in it.
     """
 
     sent: int = 0
@@ -32,6 +37,10 @@ class Second(Struct):
     refused: Histogram = field(default_factory=Histogram)
     late: Histogram = field(default_factory=Histogram)
     cpu: float = 0.0
+    accepted: int = 0
+    ended: int = 0
+    rows: int = 0
+    finished: Histogram = field(default_factory=Histogram)
 
     def merge(self, other: "Second") -> None:
         """Add another generator's counts; of the CPU shares the greatest counts."""
@@ -45,6 +54,10 @@ class Second(Struct):
         self.refused.merge(other.refused)
         self.late.merge(other.late)
         self.cpu = max(self.cpu, other.cpu)
+        self.accepted += other.accepted
+        self.ended += other.ended
+        self.rows += other.rows
+        self.finished.merge(other.finished)
 
 
 class Completed(Struct, frozen=True):
@@ -59,6 +72,20 @@ class Completed(Struct, frozen=True):
     fault: str | None
     golden: bool = False
     model: str | None = None
+
+
+class JobEnd(Struct, frozen=True):
+    """The end of a job: due time and end in seconds of the schedule, and its fault, if any.
+
+    `rows` were scored by the model of the version `model`.
+    """
+
+    due: float
+    ended: float
+    fault: str | None
+    rows: int = 0
+    golden: bool = False
+    model: str = ""
 
 
 class Stats(Struct):
@@ -78,15 +105,28 @@ class Stats(Struct):
         """Count a request that has ended."""
         second = self.at(done.due)
         second.done += 1
-        times = second.scored if done.kind in SCORED else second.refused
+        times = second.refused if done.kind in REFUSED else second.scored
         times.add(done.ended - done.due)
         if done.fault is None:
             self.at(done.ended).right += 1
             second.golden += done.golden
+            second.accepted += done.kind in JOBS
             if done.kind in SCORED:
                 _add_counts(second.models, {done.model or "": 1})
         else:
             _add_counts(second.failures, {done.fault: 1})
+
+    def add_end(self, job: JobEnd) -> None:
+        """Count the end of a job."""
+        second = self.at(job.due)
+        second.ended += 1
+        second.finished.add(job.ended - job.due)
+        if job.fault is None:
+            self.at(job.ended).rows += job.rows
+            second.golden += job.golden
+            _add_counts(second.models, {job.model: 1})
+        else:
+            _add_counts(second.failures, {job.fault: 1})
 
     def merge(self, other: "Stats") -> None:
         """Add the counts of others."""

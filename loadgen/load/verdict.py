@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Final, Literal, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from loadgen.load.histogram import Histogram
 from loadgen.load.limits import Limits
@@ -47,6 +47,9 @@ class Figures(Struct, frozen=True):
     `target` is in requests a second, `planned` the number in the schedule, `right` how many
     expected replies arrived in the stage, `golden` how many rows had the known score, `cpu` the
     share of a core of the busiest generator.
+
+    Of jobs, `accepted` and `ended` are their numbers, `finished` has the times until their ends,
+    and `rows` were scored in the stage.
     """
 
     name: str
@@ -60,6 +63,15 @@ class Figures(Struct, frozen=True):
     latency: Histogram
     lateness: Histogram
     cpu: float
+    accepted: int = 0
+    ended: int = 0
+    rows: int = 0
+    finished: Histogram = field(default_factory=Histogram)
+
+    @property
+    def lost(self) -> int:
+        """The number of jobs that were accepted and have no end."""
+        return self.accepted - self.ended
 
 
 class Check(NamedTuple):
@@ -131,13 +143,29 @@ def _of_service(figures: Figures, limits: Limits) -> list[Check]:
             ">=",
             limits.min_rate_ratio * figures.target,
         ),
-        *(
-            Check(f"p{share * 100:g}, ms", figures.latency.percentile_ms(share), "<=", limit)
-            for share, limit in sorted(limits.percentiles_ms.items())
+        *_percentiles(
+            "accepted " if limits.finished_ms else "", figures.latency, limits.percentiles_ms
         ),
+        *_of_jobs(figures, limits),
         Check("share failed", failed / max(figures.planned, 1), "<=", limits.max_error_ratio),
         # There is no tolerance: a wrong score is a fault of the service, however rare.
         Check("golden rows with another score", wrong if known else None, "<=", 0, may_lack=True),
+    ]
+
+
+def _percentiles(what: str, times: Histogram, limits_ms: dict[float, float]) -> list[Check]:
+    return [
+        Check(f"{what}p{share * 100:g}, ms", times.percentile_ms(share), "<=", limit)
+        for share, limit in sorted(limits_ms.items())
+    ]
+
+
+def _of_jobs(figures: Figures, limits: Limits) -> list[Check]:
+    if not limits.finished_ms:
+        return []
+    return [
+        *_percentiles("finished ", figures.finished, limits.finished_ms),
+        Check("jobs lost", figures.lost, "<=", 0),
     ]
 
 

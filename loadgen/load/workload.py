@@ -7,18 +7,23 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from loadgen.common.errors import BadFile
-from loadgen.common.rows import Row, array, singles
+from loadgen.common.rows import Row, array, singles, tables
 
-Kind: TypeAlias = Literal["single", "array", "bad", "wrong_key"]
+Kind: TypeAlias = Literal["single", "array", "bad", "wrong_key", "job", "table"]
 Weight = Annotated[int, Meta(ge=0, le=1000)]
 
 GOLDEN: Final = Path(__file__).parents[1] / "data/golden.jsonl"
-# The other kinds are rejected: their latency is not the latency of scoring.
 SCORED: Final[frozenset[Kind]] = frozenset({"single", "array"})
+# Accepted at once and scored later: a body of one row, and a file.
+JOBS: Final[frozenset[Kind]] = frozenset({"job", "table"})
+# Rejected: their latency is not the latency of scoring.
+REFUSED: Final[frozenset[Kind]] = frozenset({"bad", "wrong_key"})
 _JSON: Final = "application/json"
+# The model whose rows the generator has.
+_MODEL: Final = "regno"
 # Enough for all rows of the bundled file.
 _COUNT: Final = 4000
 # Every tenth single row has a known score.
@@ -26,18 +31,28 @@ _GOLDEN_EVERY: Final = 10
 
 
 class Mix(Struct, frozen=True, forbid_unknown_fields=True):
-    """Weights of the kinds of requests, and the rows of an array."""
+    """Weights of the kinds of requests, and the rows of an array and of a table."""
 
     single: Weight = 0
     array: Weight = 0
     bad: Weight = 0
     wrong_key: Weight = 0
+    job: Weight = 0
+    table: Weight = 0
     array_rows: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    table_rows: Annotated[int, Meta(ge=1, le=100_000)] = 1000
 
     def __post_init__(self) -> None:
-        """Reject a mix without weights."""
+        """Reject a mix without weights, and one of jobs and requests that are scored at once."""
         if not sum(self.weights().values()):
             raise ValueError("a mix needs a weight above zero")
+        if self.has_jobs and sum(self.weights().values()) > self.job + self.table:
+            raise ValueError("jobs go to other processes: a mix has jobs and tables alone, or none")
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether its requests are jobs."""
+        return self.job + self.table > 0
 
     def weights(self) -> dict[Kind, int]:
         """The weights by kind."""
@@ -46,12 +61,15 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True):
             "array": self.array,
             "bad": self.bad,
             "wrong_key": self.wrong_key,
+            "job": self.job,
+            "table": self.table,
         }
 
 
 class RequestSpec(Struct, frozen=True):
-    """A request and its expected reply: the status and the number of scores, `rows`.
+    """A POST request and its expected reply: the status and the number of scores, `rows`.
 
+    Of a job the status is that of its acceptance; the rest is expected of its result.
     If `model` is given, the row `at` this place is golden: the model of that version gives it the
     score `positive`.
     """
@@ -59,6 +77,7 @@ class RequestSpec(Struct, frozen=True):
     kind: Kind
     body: bytes
     headers: dict[str, str]
+    path: str = "/reg/"
     status: int = 200
     rows: int = 1
     at: int = 0
@@ -92,6 +111,7 @@ class _Sources(Struct):
     golden: Iterator[tuple[bytes, Golden]] | None
     arrays: Iterator["_Array"]
     bad: Iterator[tuple[bytes, str, int]]
+    tables: Iterator[bytes]
 
 
 def build_requests(
@@ -105,6 +125,7 @@ def build_requests(
         cycle(_known(golden)) if golden else None,
         cycle(_arrays(rows, mix.array_rows, golden)),
         cycle(bad_requests(rows[0])),
+        cycle(tables(rows, mix.table_rows)),
     )
     return [_spec(kind, number, sources, mix, key) for number, kind in enumerate(kinds)]
 
@@ -165,10 +186,27 @@ def _spec(kind: Kind, number: int, sources: _Sources, mix: Mix, key: str) -> Req
         )  # fmt: skip
     if kind == "bad":
         body, content_type, status = next(sources.bad)
-        return RequestSpec(kind, body, {**headers, "Content-Type": content_type}, status)
+        return RequestSpec(kind, body, {**headers, "Content-Type": content_type}, status=status)
     if kind == "wrong_key":
-        return RequestSpec(kind, next(sources.singles), {**headers, "x-api-key": "not-" + key}, 401)
+        wrong = {**headers, "x-api-key": "not-" + key}
+        return RequestSpec(kind, next(sources.singles), wrong, status=401)
+    if kind == "table":
+        path = f"/jobs?model={_MODEL}&filename=load.csv"
+        headers["Content-Type"] = "text/csv"
+        return RequestSpec(
+            kind, next(sources.tables), headers, path, status=202, rows=mix.table_rows
+        )
+    body, known = _next_single(number, sources)
+    spec = RequestSpec(kind, body, headers, positive=known.positive, model=known.model)
+    return _as_job(spec) if kind == "job" else spec
+
+
+def _next_single(number: int, sources: _Sources) -> tuple[bytes, Golden]:
     if sources.golden and number % _GOLDEN_EVERY == 0:
-        body, known = next(sources.golden)
-        return RequestSpec(kind, body, headers, positive=known.positive, model=known.model)
-    return RequestSpec(kind, next(sources.singles), headers)
+        return next(sources.golden)
+    return next(sources.singles), _UNKNOWN
+
+
+def _as_job(spec: RequestSpec) -> RequestSpec:
+    body = b'{"model": "%s", "input": %s}' % (_MODEL.encode(), spec.body)
+    return structs.replace(spec, path="/jobs", body=body, status=202)

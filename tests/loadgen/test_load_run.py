@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from loadgen.common.processes import free_port
+from loadgen.load.stats import LOST
 from loadgen.load.verdict import EXIT_CODES, Outcome
 from tests.support.load import command, double, environment, load, locust, shapes_file, written
 from tests.support.messages import mentions
 from tests.support.paths import ROOT
-from tests.support.server import eventually, serving
+from tests.support.server import KEY, eventually, serving
+from tests.support.web_server import web_serving
 
 LOCUSTS_PORT = 5557
 
@@ -200,6 +202,47 @@ def test_the_real_service_gives_all_right_replies_to_every_kind(tmp_path: Path) 
     page = (tmp_path / "out/made.html").read_text(encoding="utf-8")
     assert content["outcome"] in page
     assert "<svg" in page
+
+
+JOBS = {"mix": "job = 8\ntable = 2\ntable_rows = 200", "limits": "job_test", "rate": 10}
+
+
+@pytest.mark.slow
+def test_jobs_are_followed_to_their_end(tmp_path: Path) -> None:
+    code, output = load(tmp_path, shapes_file(tmp_path, **JOBS))
+    content = written(tmp_path)
+    (stage,) = content["stages"]
+    assert stage["failures"] == {}, output
+    assert (stage["sent"], stage["jobs"]["ended"], stage["jobs"]["lost"]) == (40, 40, 0)
+    assert content["golden_rows"] > 0
+    assert content["golden_rows_wrong"] == 0
+    assert sum(second["rows"] for second in content["seconds"]) >= 200
+    assert stage["jobs"]["finished_ms"]["p50"] >= stage["latency_ms"]["p50"]
+    assert {check["name"] for check in stage["checks"] if not check["holds"]} >= {"requests"}
+    assert code == 1, "forty are no proof"
+    page = (tmp_path / "out/made.html").read_text(encoding="utf-8")
+    assert "rows scored a second" in page
+
+
+@pytest.mark.slow
+def test_jobs_that_nobody_does_are_lost(tmp_path: Path) -> None:
+    """Two generators: each follows its own jobs, among those of the other."""
+    shapes = shapes_file(tmp_path, **JOBS, seconds=2, job_seconds=1)
+    with web_serving(tmp_path / "web") as web:
+        stopped = [web.job_worker(), *web.job_worker().children()]
+        for process in stopped:
+            process.suspend()
+        try:
+            arguments = ("--url", web.url, "--processes", "2")
+            code, output = load(tmp_path, shapes, *arguments, LOADGEN_API_KEY=KEY)
+        finally:
+            for process in stopped:
+                process.resume()
+    (stage,) = written(tmp_path)["stages"]
+    assert stage["sent"] == 20
+    assert stage["failures"] == {LOST: 20}, output
+    assert (stage["jobs"]["accepted"], stage["jobs"]["lost"]) == (20, 20)
+    assert code == 1
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ UP = Stage(10, 100.0, start=0.0)
 
 
 def test_the_shapes_that_the_makefile_names_are_there() -> None:
-    assert {"smoke", "ramp500", "soak", "spike", "knee", "hold"} <= set(shapes.read())
+    assert {"smoke", "ramp500", "soak", "spike", "knee", "hold", "jobs"} <= set(shapes.read())
 
 
 def test_smoke_lasts_20_seconds_and_ramp500_holds_500_for_a_minute() -> None:
@@ -60,6 +60,9 @@ def test_every_judged_stage_sends_enough_to_be_judged(name: str) -> None:
         (("to = 3000", "to = 100"), r"steps go up"),
         (("single = 94\narray = 3\nbad = 2\nwrong_key = 1", ""), r"weight above zero"),
         (('limits = "objective"', 'limits = "none"'), r"none"),
+        (('limits = "job_test"', 'limits = "objective"'), r"jobs: .*limits of jobs"),
+        (('limits = "objective"', 'limits = "job_test"'), r"spike: .*jobs alone"),
+        (("job = 95", "job = 95, single = 1"), r"other processes"),
         (("[mix]", "[mix"), r"shapes\.toml"),
         (("by = 100", "by = 0.01"), r"more than 1,000 steps"),
         (("[shape.smoke]", '[shape."a/smoke"]'), r"shape"),

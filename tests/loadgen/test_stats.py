@@ -10,7 +10,17 @@ from loadgen.common import schedule
 from loadgen.load import evaluation, limits
 from loadgen.load.sender import Sender
 from loadgen.load.shapes import Generator, Shape, Stage
-from loadgen.load.stats import UNANSWERED, UNSENT, Completed, Second, Stats, packed, unpacked
+from loadgen.load.stats import (
+    LOST,
+    UNANSWERED,
+    UNSENT,
+    Completed,
+    JobEnd,
+    Second,
+    Stats,
+    packed,
+    unpacked,
+)
 from loadgen.load.verdict import Outcome
 from loadgen.load.workload import Kind, Mix, RequestSpec
 
@@ -61,6 +71,41 @@ def test_latencies_of_rejected_requests_do_not_count_as_those_of_scores() -> Non
     assert stats.seconds[0].scored.percentile_ms(0.5) == 20
     assert stats.seconds[0].right == 3
     assert stats.all_latencies().count == 3
+
+
+def test_a_job_is_counted_when_it_is_accepted_and_when_it_ends() -> None:
+    stats, other = Stats(), Stats()
+    stats.add(done(1.5, 0.02, "job"))
+    stats.add(done(1.6, 0.02, "table", fault="table: status 503, not 202"))
+    other.add_end(JobEnd(1.5, 2.75, None, rows=7, golden=True, model="m1"))
+    stats.merge(unpacked(packed(other)))
+    due, later = stats.seconds[1], stats.seconds[2]
+    assert (due.accepted, due.ended, due.golden, due.models) == (1, 1, 1, {"m1": 1})
+    assert due.scored.percentile_ms(1.0) == 20
+    assert due.finished.percentile_ms(1.0) == 1250
+    assert (due.rows, later.rows) == (0, 7)
+
+
+def test_a_job_that_failed_has_an_end_but_no_rows() -> None:
+    stats = Stats()
+    stats.add(done(0, 0.02, "job"))
+    stats.add_end(JobEnd(0, 0.5, "job: the job ended as dead", rows=1, golden=True))
+    second = stats.seconds[0]
+    assert (second.accepted, second.ended, second.rows, second.golden) == (1, 1, 0, 0)
+    assert second.failures == {"job: the job ended as dead": 1}
+
+
+def test_a_job_without_an_end_is_lost_and_counts_as_slow() -> None:
+    jobs = shape(Stage(2, 1.0, judged=True), limits="job_test", mix=Mix(job=1))
+    stats = Stats()
+    for due in (0.0, 1.0):
+        stats.at(due).sent += 1
+        stats.add(done(due, 0.02, "job"))
+    stats.add_end(JobEnd(0.0, 0.5, None, rows=1, model="m1"))
+    figures = evaluation.figures(stats, jobs, 0, now=62.0)
+    assert (figures.lost, figures.failures) == (1, {LOST: 1})
+    assert figures.finished.percentile_ms(1.0) == 60_000
+    assert [row["finished p99"] for row in evaluation.rows(stats, jobs, now=62.0)] == [500, 60_000]
 
 
 def test_failures_are_counted_by_reason_and_are_not_right() -> None:

@@ -118,6 +118,48 @@ def test_the_promise_to_clients_is_looser_than_the_load_test() -> None:
     assert evaluate(slower, LIMITS["objective"], GENERATOR).outcome is Outcome.HELD
 
 
+def of_jobs(**values: Any) -> StageResult:
+    usual: dict[str, Any] = {
+        "name": "20/s", "target": 20.0, "planned": 1200, "sent": 1200, "right": 1200,
+        "latency": times(ms20=1200), "accepted": 1200, "ended": 1200, "rows": 60_000,
+        "finished": times(ms50=1200), "golden": 12,
+    }  # fmt: skip
+    return evaluate(figures(**{**usual, **values}), LIMITS["job_test"], GENERATOR)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, []),
+        ({"ended": 1199}, ["jobs lost"]),
+        ({"latency": times(ms20=1180, ms600=20)}, ["accepted p99, ms"]),
+        ({"finished": times(ms50=1180, ms6000=20)}, ["finished p99, ms"]),
+        ({"finished": times(ms2000=1200)}, ["finished p50, ms"]),
+        ({"failures": {"job: the job ended as dead": 2}}, ["share failed"]),
+        (
+            {"failures": {"job: a golden row has another score": 1}},
+            ["golden rows with another score"],
+        ),
+    ],
+)
+def test_jobs_are_judged_by_their_acceptance_and_their_end(
+    values: dict[str, Any], names: list[str]
+) -> None:
+    result = of_jobs(**values)
+    assert missed(result) == names
+    assert result.outcome is (Outcome.BROKEN if names else Outcome.HELD)
+
+
+def test_the_report_of_jobs_has_their_ends_and_rows() -> None:
+    made = run(of_jobs())
+    (stage,) = report.as_json(made)["stages"]
+    assert stage["jobs"]["rows_per_second"] == 1000
+    assert (stage["jobs"]["accepted"], stage["jobs"]["lost"]) == (1200, 0)
+    assert stage["jobs"]["finished_ms"]["p99"] == 50
+    assert mentions(report.as_text(made), "rows scored a second", "1,000")
+    assert "jobs" not in report.as_json(run(judged()))["stages"][0]
+
+
 def test_the_gravest_stage_is_the_outcome_of_the_run() -> None:
     broken = judged(right=0)
     assert overall([]) is Outcome.NOTHING_RAN

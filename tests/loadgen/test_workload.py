@@ -1,5 +1,6 @@
 """The requests of a workload, and which replies are right."""
 
+import csv
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -79,12 +80,40 @@ def test_a_bad_golden_file_is_named(tmp_path: Path, text: str) -> None:
         workload.read_golden(path)
 
 
+def test_jobs_have_the_bodies_of_rows_and_files() -> None:
+    mix = Mix(job=3, table=1, table_rows=150)
+    specs = workload.build_requests(mix, ROWS, GOLDEN, "the-key")
+    jobs = [json.loads(spec.body) for spec in specs if spec.kind == "job"]
+    assert {spec.path for spec in specs if spec.kind == "job"} == {"/jobs"}
+    assert {job["model"] for job in jobs} == {"regno"}
+    assert all(row in [job["input"] for job in jobs] for row in ROWS)
+    known = [(json.loads(s.body)["input"], s.positive) for s in specs if s.model]
+    assert known
+    assert all(
+        (row, positive) in [(g.request, g.positive) for g in GOLDEN] for row, positive in known
+    )
+    tables = [spec for spec in specs if spec.kind == "table"]
+    assert {(spec.status, spec.rows) for spec in tables} == {(202, 150)}
+    assert {spec.headers["Content-Type"] for spec in tables} == {"text/csv"}
+    files = [list(csv.DictReader(spec.body.decode().splitlines())) for spec in tables[:3]]
+    assert [len(rows) for rows in files] == [150] * 3
+    first = {name: str(ROWS[0][name]) for name in rows.FIELDS}
+    assert files[0][0] == first
+
+
+@pytest.mark.parametrize("others", [{"single": 1}, {"bad": 1}, {"array": 1}, {"wrong_key": 1}])
+def test_jobs_do_not_mix_with_requests_of_another_server(others: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="other processes"):
+        Mix(job=1, **others)
+
+
 # Replies
 
 SINGLE = RequestSpec("single", b"{}", {})
 PAIR = RequestSpec("array", b"[]", {}, rows=2)
 KNOWN = RequestSpec("single", b"{}", {}, positive=0.25, model="m1")
 BAD = RequestSpec("bad", b"", {}, status=400)
+JOB = RequestSpec("job", b"{}", {}, "/jobs", status=202, positive=0.25, model="m1")
 
 
 def score(positive: Any, negative: Any = None) -> dict[str, Any]:
@@ -120,6 +149,20 @@ class Case:
 def test_the_body_of_a_score_is_looked_at(case: Case) -> None:
     body = msgspec.json.encode({"body": case.body, "status": "ok"})
     assert replies.fault(case.spec, case.status, body, case.model) == case.fault
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fault"),
+    [
+        (202, {"body": {"id": "01a"}, "status": "ok"}, None),
+        (202, {"body": {"id": ""}, "status": "ok"}, "job: accepted without an id"),
+        (202, {"body": {}, "status": "ok"}, "job: a body of another form"),
+        (200, {"body": score(0.25), "status": "ok"}, "job: status 200, not 202"),
+        (503, {"body": "away", "status": "fail"}, "job: status 503, not 202"),
+    ],
+)
+def test_a_job_is_accepted_with_its_id(status: int, body: Any, fault: str | None) -> None:
+    assert replies.fault(JOB, status, msgspec.json.encode(body), None) == fault
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,12 @@ _WRONG = {
     'long = "1h"': [('long = "5m"', "burn[0].short: 5m is not shorter than long, 5m")],
     "warn = 0.1 ": [("warn = 0.3 ", "drift.warn: 0.3 is not below drift.alert, 0.25")],
     "p50_ms = 10": [("p50_ms = 30", "load_test.p50_ms: p50, p95 and p99 must not fall")],
+    "finished_p50_ms = 1000": [
+        (
+            "finished_p50_ms = 6000",
+            "job_test.finished_p50_ms: 6000.0 exceeds finished_p99_ms, 5000.0",
+        )
+    ],
     "[drift]": [("[dirft]", "the file: Object contains unknown field `dirft`")],
     "[objective]": [("[objective", "is no TOML: Expected ']'")],
 }

@@ -23,6 +23,7 @@ GENERATOR = """
 max_lateness_p99_ms = {late}
 max_cpu = 0.95
 timeout_seconds = {timeout}
+job_seconds = {job_seconds}
 [mix]
 {mix}
 [shape.{name}]
@@ -38,7 +39,7 @@ def shapes_file(folder: Path, **values: Any) -> Path:
     # Only one test is about lateness; in the others the machine may stand still.
     usual = {
         "name": "made", "mix": "single = 1", "limits": "load_test", "connections": 64,
-        "rate": 100, "seconds": 4, "late": 60_000, "timeout": 3,
+        "rate": 100, "seconds": 4, "late": 60_000, "timeout": 3, "job_seconds": 20,
     }  # fmt: skip
     path = folder / "shapes.toml"
     path.write_text(GENERATOR.format(**{**usual, **values}), encoding="utf-8")
