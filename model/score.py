@@ -265,7 +265,8 @@ def _score(options: argparse.Namespace, job: _Job, stopped: SignalFlag) -> Summa
         renderer,
         positive_class=options.positive_class,
         costs=_costs(options) if options.detail else None,
-        threads=options.processes,
+        # Half of them: the other threads read and write meanwhile, and CatBoost has the rest.
+        threads=-(-options.processes // 2),
         by_costs=any(getattr(options, f"cost_{name}") is not None for name in _COSTS),
     )
     summary, target = Summary(table.layout.format), writer(job.file, out, renderer)

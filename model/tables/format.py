@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from model.tables.columns import matched
 from model.tables.errors import TableRefused
-from model.tables.options import SEPARATORS, Dates, Kind, Options
+from model.tables.options import SEPARATORS, Dates, Kind, Options, text_encoding
 from model.tables.writing import Writing, writing_of
 
 # Of a file's beginning, from which its format is found out.
@@ -187,9 +187,9 @@ def _separator(text: str) -> str:
 
 def _encoding(text: str) -> str:
     try:
-        return codecs.lookup(text).name
+        return text_encoding(text)
     except LookupError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no encoding") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is no encoding of text") from error
 
 
 def _decimal(text: str) -> str:

@@ -3,6 +3,7 @@
 Interfaces that only take it import no pyarrow.
 """
 
+import codecs
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
@@ -37,3 +38,23 @@ class Options(NamedTuple):
 
 # Nothing is said.
 SNIFFED: Final = Options()
+
+
+def text_encoding(name: str) -> str:
+    """The usual name of an encoding.
+
+    Raises LookupError unless Python knows it, as one of text, and reads on behind bytes that it
+    lacks, as `idna` and `undefined` do not.
+    """
+    try:
+        found = codecs.lookup(name).name
+        "".encode(found)  # LookupError for what is no text, such as `hex`
+        codecs.getincrementaldecoder(found)(errors=text_errors(found)).decode(b"")
+    except (ValueError, UnicodeError) as error:  # a NUL in the name; no way to read on
+        raise LookupError(name) from error
+    return found
+
+
+def text_errors(encoding: str) -> str:
+    """How to go on behind bytes that are no text: with them, or, of wide characters, without."""
+    return "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"

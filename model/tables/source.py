@@ -24,7 +24,7 @@ from model.tables.format import (
     encoding_of,
     text_format,
 )
-from model.tables.options import SNIFFED, Options
+from model.tables.options import SNIFFED, Options, text_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,10 @@ def open_source(
                 yield Source(found, file, b"", size=size, _raw=raw)
             return
         encoding = options.encoding or encoding_of(head)
-        text = decoded(head, encoding)
+        try:
+            text = decoded(head, encoding)
+        except UnicodeError as error:
+            raise _not_in(encoding) from error
         # Of old Macs, and of their Excel until today.
         lone_returns = "\r" in text and "\n" not in text
         if lone_returns:
@@ -191,7 +194,8 @@ class _Recoded(io.RawIOBase):
     def __init__(self, stream: BinaryIO, encoding: str, *, lone_returns: bool) -> None:
         self._stream = stream
         self._lone_returns = lone_returns
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_errors(encoding))
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors=text_errors(encoding))
         self._left = memoryview(b"")
         self._ended = False
 
@@ -202,7 +206,10 @@ class _Recoded(io.RawIOBase):
         while not self._left and not self._ended:
             part = self._stream.read(_BUFFER)
             self._ended = not part
-            text = self._decoder.decode(part, final=self._ended)
+            try:
+                text = self._decoder.decode(part, final=self._ended)
+            except UnicodeError as error:
+                raise _not_in(self._encoding) from error
             if self._lone_returns:
                 text = text.replace("\r", "\n")
             self._left = memoryview(text.encode(errors="surrogateescape"))
@@ -213,6 +220,8 @@ class _Recoded(io.RawIOBase):
         return len(given)
 
 
-def _errors(encoding: str) -> str:
-    """How to go on behind bytes that are no text: with them, or, of wide characters, without."""
-    return "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+def _not_in(encoding: str) -> TableRefused:
+    reason = f"it can't be read as {encoding}"
+    if encoding in {"utf-16", "utf-32"}:
+        reason += f", as it has no byte order mark: name {encoding}-le or {encoding}-be"
+    return TableRefused(reason)

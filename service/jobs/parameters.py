@@ -1,15 +1,14 @@
 """The parameters of jobs: what a caller may say about an input, checked when it is submitted."""
 
-import codecs
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from model import InvalidRequest
-from model.tables.options import FORMATS, SEPARATORS, Dates, Options
+from model.tables.options import FORMATS, SEPARATORS, Dates, Options, text_encoding
 
 _DETAIL: Final = {"": False, "0": False, "1": True}
 _DATES: Final[dict[str, Dates]] = {"": "", "dmy": "dmy", "mdy": "mdy"}
-_NAMES: Final = ("format", "sep", "encoding", "decimal", "dates", "sheet")
+_NAMES: Final = ("detail", "format", "sep", "encoding", "decimal", "dates", "sheet")
 _SEPARATORS: Final = {"tab": "\t", **{sep: sep for sep in SEPARATORS}}
 
 
@@ -31,6 +30,9 @@ def wants_detail(parameters: Mapping[str, str]) -> bool:
 
 def table_parameters(parameters: Mapping[str, str]) -> TableParameters:
     """Return the parameters of a table. Raises InvalidRequest for what they can't be."""
+    for name in _NAMES:
+        if parameters.get(name) == "":
+            raise InvalidRequest(name, "must not be empty", "range")
     given = {name: parameters.get(name, "") for name in _NAMES}
     if given["format"] not in {"", *FORMATS}:
         raise InvalidRequest("format", f"must be one of {', '.join(FORMATS)}", "range")
@@ -52,6 +54,6 @@ def table_parameters(parameters: Mapping[str, str]) -> TableParameters:
 
 def _encoding(name: str) -> str:
     try:
-        return codecs.lookup(name).name if name else ""
+        return text_encoding(name) if name else ""
     except LookupError:
         raise InvalidRequest("encoding", "is not known", "range") from None

@@ -340,8 +340,9 @@ def _of_table(arguments: Mapping[str, str], options: Mapping[str, str]) -> dict[
 
     `options` are those of its media type, of which the charset counts.
     """
-    given = {"encoding": options.get("charset", ""), **arguments}
-    known = {name: given[name] for name in _OF_TABLES if given.get(name)}
+    charset = {"encoding": options["charset"]} if options.get("charset") else {}
+    given = {**charset, **arguments}
+    known: dict[str, str] = {name: given[name] for name in _OF_TABLES if name in given}
     table_parameters(known)
     if known.get("detail") == "0":
         del known["detail"]

@@ -72,7 +72,7 @@ _TABLE_ARGUMENTS: Final[tuple[tuple[str, str, Part], ...]] = (
     (
         "encoding",
         "Of a file: its encoding, one that Python knows",
-        {"type": "string", "examples": ["cp1251"]},
+        {"type": "string", "minLength": 1, "examples": ["cp1251"]},
     ),
     ("decimal", "Of a file: its decimal sign", _enum((".", ","))),
     (
@@ -80,7 +80,11 @@ _TABLE_ARGUMENTS: Final[tuple[tuple[str, str, Part], ...]] = (
         "Of a file: whether the day or the month is first in its dates",
         _enum(("dmy", "mdy")),
     ),
-    ("sheet", "Of an Excel file: the sheet, if it is not the first", {"type": "string"}),
+    (
+        "sheet",
+        "Of an Excel file: the sheet, if it is not the first",
+        {"type": "string", "minLength": 1},
+    ),
 )
 _SUBMIT_HEADERS: Final[tuple[Part, ...]] = (
     {

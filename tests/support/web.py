@@ -70,10 +70,10 @@ class Web:
         """POST a file."""
         return self.call("POST", f"/jobs?{query}", data=content, content_type=content_type)
 
-    def form(self, content: bytes, filename: str, **fields: str) -> TestResponse:
+    def form(self, content: bytes, filename: str, query: str = "", **fields: str) -> TestResponse:
         """POST a file as a form."""
         data = {**fields, "file": (BytesIO(content), filename)}
-        return self.call("POST", "/jobs", data=data, content_type="multipart/form-data")
+        return self.call("POST", f"/jobs{query}", data=data, content_type="multipart/form-data")
 
     def job(self, reply: TestResponse) -> Job:
         """The record of a job that a reply shows."""

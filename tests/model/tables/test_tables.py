@@ -561,6 +561,15 @@ def test_one_line_in_another_encoding_does_not_change_that_of_the_file() -> None
     assert [fault.where for fault in contents.faults] == ["line 6"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_wide_characters_of_unknown_order_are_refused(encoding: str) -> None:
+    content = _csv(encoding=f"{encoding}-le")
+    with pytest.raises(TableRefused, match=f"{encoding}-le or {encoding}-be"):
+        read(io.BytesIO(content), "label", lambda _: None, Options(encoding=encoding))
+    named = Options(encoding=f"{encoding}-le")
+    assert len(read(io.BytesIO(content), "label", lambda _: None, named).rows.table) == len(ROWS)
+
+
 @pytest.mark.parametrize("encoding", ["cp1251", "cp866", "koi8-r", "utf-8"])
 @pytest.mark.parametrize(
     "text", ["Стационарная", "Стрелка-М\nАстра-Трафик", "Передвижная", "Стрит Фалькон"]
@@ -582,7 +591,13 @@ def test_what_is_said_is_not_found_out() -> None:
         read(io.BytesIO(content), "label", lambda _: None, Options(sep=";"))
 
 
-@pytest.mark.parametrize("option", [("--sep", "#"), ("--encoding", "utf-9"), ("--decimal", ";")])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(("--sep", "#"), ("--decimal", ";"), ("--encoding", "utf-9"), ("--encoding", "hex")),
+        *(("--encoding", "idna"), ("--encoding", "undefined"), ("--encoding", "utf\0")),
+    ],
+)
 def test_options_that_make_no_sense(option: tuple[str, str], capsys: Any) -> None:
     parser = ArgumentParser()
     add_format_options(parser)

@@ -19,11 +19,14 @@ def jobs(tmp_path: Path) -> Installation:
 
 
 @pytest.fixture
-def dead(jobs: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def dead(jobs: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs a command; the exit status."""
 
+    for name, value in jobs.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)  # away from any .env
+
     def run(*arguments: str) -> int:
-        monkeypatch.setattr("service.jobs.__main__.runtime", lambda: jobs)
         return main(["dead", *arguments])
 
     return run

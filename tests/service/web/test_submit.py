@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import time
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -173,10 +174,21 @@ def test_a_caller_may_say_how_a_file_is_written_and_how_its_result_is_to_be(web:
     assert web.job(formed).parameters == {**said, "filename": "a.csv"}
 
 
-@pytest.mark.parametrize("bad", ["sep=x", "decimal=x", "encoding=x", "format=doc", "detail=x"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("sep=x", "decimal=x", "encoding=x", "encoding=hex", "encoding=a%00b", "format=doc"),
+        *("detail=x", "sep=", "decimal=", "encoding=", "format=", "dates=", "sheet=", "detail="),
+    ],
+)
 def test_what_is_said_of_a_file_is_checked(bad: str, web: Web) -> None:
+    name = bad.partition("=")[0]
     refused = web.upload(_CSV, "text/csv", f"model=regno&{bad}")
-    assert (refused.status_code, reason_of(refused)[:3]) == (400, bad[:3])
+    assert (refused.status_code, reason_of(refused).partition(":")[0]) == (400, name)
+    in_a_form = web.form(_CSV, "a.csv", model="regno", **{name: unquote(bad.partition("=")[2])})
+    assert (in_a_form.status_code, reason_of(in_a_form).partition(":")[0]) == (400, name)
+    beside = web.form(_CSV, "a.csv", f"?{bad}", model="regno", sep=";", dates="dmy")
+    assert (beside.status_code, reason_of(beside).partition(":")[0]) == (400, name)
     assert web.blobs == []
 
 
