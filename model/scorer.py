@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from model.cache import ExplanationCache
 from model.errors import InvalidRequest, ModelRefused
 from model.request_decoder import RequestDecoder
 
@@ -184,8 +185,9 @@ class Scorer(Protocol):
         del reference
         return Drift()
 
-    def explainer(self) -> Explainer:
-        """What `explained` needs; starts nothing yet."""
+    def explainer(self, cache: ExplanationCache | None = None, /) -> Explainer:
+        """What `explained` needs; starts nothing yet. Its process may use the cache."""
+        del cache
         raise NotImplementedError
 
     def explained(self, rows: Sequence[Row], explainer: Any, seconds: float, /) -> Sequence[Any]:

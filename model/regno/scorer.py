@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from model.cache import ExplanationCache
 from model.errors import ModelRefused, NotExplained
 from model.names import printable
 from model.regno import golden
@@ -265,9 +266,10 @@ class RegnoScorer:
         """One score for each reading: `rows`, then `predict`."""
         return self.predict(self.rows(readings))
 
-    def explainer(self) -> Explainer:
+    def explainer(self, cache: ExplanationCache | None = None) -> Explainer:
         """A client for contributions of this model, which a separate process computes."""
-        return Explainer(self._model)
+        version = f"{self.version} {self.sha256} {self.positive_class}"
+        return Explainer(self._model, version, cache)
 
     @property
     def unexplained(self) -> str | None:

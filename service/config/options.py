@@ -333,6 +333,28 @@ class Settings(Struct, frozen=True):
         ),
     ] = ""
     records_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
+    cache: Annotated[
+        str,
+        Meta(
+            description="URL of a Redis that caches explanations and results of small jobs, "
+            "redis(s)://USER:PASSWORD@HOST:PORT/DB; empty: nothing is cached. Not the database of "
+            "SCORING_RECORDS: a cache is full at times, and may be emptied."
+        ),
+    ] = ""
+    cache_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
+    cache_secret: Annotated[
+        str,
+        Meta(
+            pattern=PRINTABLE,
+            description="Secret that signs the keys and values of the cache, at least 32 "
+            "characters, the same on all machines that share it.",
+        ),
+    ] = ""
+    cache_secret_file: Annotated[str, Meta(description="File that holds that secret.")] = ""
+    cache_seconds: Annotated[
+        float,
+        Meta(ge=1, le=30 * 86_400, description="How long a result stays in the cache, in seconds."),
+    ] = 3600.0
     jobs_dir: Annotated[
         str,
         Meta(
@@ -378,7 +400,10 @@ class Settings(Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Names and values, secrets masked."""
-        secret = ("api_keys", "metrics_token", "sentry_dsn", "broker", "records")
+        secret = (
+            *("api_keys", "metrics_token", "sentry_dsn"),
+            *("broker", "records", "cache", "cache_secret"),
+        )
         shown = (
             f"{name}={'***' if name in secret and value else repr(value)}"
             for name, value in msgspec.structs.asdict(self).items()

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -47,7 +48,15 @@ __all__ = [
 
 
 # The settings that a file may hold, and what they are.
-_IN_FILES: Final = {"metrics_token": "token", "broker": "URL", "records": "URL"}
+_IN_FILES: Final = {
+    "metrics_token": "token",
+    "broker": "URL",
+    "records": "URL",
+    "cache": "URL",
+    "cache_secret": "secret",
+}
+# As long as the hash that it is used with.
+_SECRET_CHARACTERS: Final = 32
 _SERVICE_LINK: Final = (
     "Kubernetes sets it to an address for a Service named scoring: set enableServiceLinks: false "
     "in the pod's spec, or give the Service another name"
@@ -65,6 +74,7 @@ def load(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) 
     settings = VARIABLES.read(given, dotenv)
     settings = _with_secrets_of_files(settings)
     _check_texts(settings)
+    _check_cache(settings)
     if settings.model and settings.registry:
         raise SettingsError(variable("registry"), f"{variable('model')} is set too")
     if settings.positive_class and settings.registry:
@@ -141,6 +151,7 @@ def _check_texts(settings: Settings) -> None:
         "worker_metrics_bind": lambda text: text and addresses.ip_and_port(text),
         "broker": addresses.check_broker,
         "records": addresses.check_redis,
+        "cache": addresses.check_redis,
     }
     for field, check in checks.items():
         try:
@@ -155,6 +166,20 @@ def _check_texts(settings: Settings) -> None:
         if is_same and not host.startswith("unix:"):
             taken = f"it needs a port other than {variable(f'{prefix}port')}"
             raise SettingsError(variable(f"{prefix}metrics_bind"), taken)
+
+
+def _check_cache(settings: Settings) -> None:
+    if not settings.cache:
+        return
+    if settings.cache == settings.records:
+        reason = f"it is {variable('records')}: a cache needs a database of its own"
+        raise SettingsError(variable("cache"), reason)
+    if len(settings.cache_secret) < _SECRET_CHARACTERS:
+        reason = f"it needs {_SECRET_CHARACTERS} characters or more, as {variable('cache')} is set"
+        raise SettingsError(variable("cache_secret"), reason)
+    if not find_spec("redis"):
+        reason = "this needs redis, which is not installed: install the extra `queue`"
+        raise SettingsError(variable("cache"), reason)
 
 
 def export_for_libraries(metrics_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from service.config.settings import Settings
+from service.jobs.cached_kind import CachedKind
 from service.jobs.execution import Kind
 from service.jobs.job import SCORE, TABLE
 from service.jobs.models import JobModels
@@ -11,5 +12,21 @@ from service.jobs.table_kind import TableKind
 
 
 def kinds(models: JobModels, settings: Settings) -> Mapping[str, Kind]:
-    """Return what does the jobs of each kind. Another kind is added here."""
-    return {SCORE: ScoreKind(models), TABLE: TableKind(models, settings)}
+    """Return what does the jobs of each kind. Another kind is added here.
+
+    Results of tables are not cached: they are files, and hold the plates of their inputs.
+    """
+    return {
+        SCORE: _cached(ScoreKind(models), models, settings),
+        TABLE: TableKind(models, settings),
+    }
+
+
+def _cached(kind: Kind, models: JobModels, settings: Settings) -> Kind:
+    if not settings.cache:
+        return kind
+    # Only here: without a cache there may be no client of Redis.
+    from service.cache.redis_cache import RedisCache  # noqa: PLC0415
+
+    cache = RedisCache(settings.cache, settings.cache_secret, settings.cache_seconds)
+    return CachedKind(kind, models, settings, cache)

@@ -76,6 +76,11 @@ class JobModels:
         return self._metrics.background
 
     @property
+    def cache_counter(self) -> Callable[[str, int], None]:
+        """What counts lookups of results in the cache, by their result and number."""
+        return self._metrics.cache.of("jobs")
+
+    @property
     def registry(self) -> "CollectorRegistry":
         """The series of the worker's processes."""
         return self._metrics.registry

@@ -11,7 +11,7 @@ from service.http import body, deadline, reply
 from service.http.reply import Reply
 from service.overload.admission import Admission
 from service.scoring.core import reviewer_of
-from service.scoring.explanations import LONGEST_SECONDS, Explaining
+from service.scoring.explanations import LONGEST_SECONDS, Explaining, explanation_cache
 from service.scoring.inputs import Inputs
 from service.scoring.live import Live, Slot
 from service.telemetry.metrics import Metrics
@@ -35,7 +35,7 @@ class ExplainRoute:
         self.paths = (self.path, f"{self.path}/")
         rows = settings.explain_rows
         self.limits = settings.max_body, min(settings.max_array_body, rows * settings.max_body)
-        self._explaining = Explaining(admission)
+        self._explaining = Explaining(admission, explanation_cache(settings, metrics))
         self._decode = model.decoder(rows)
         self._inputs = Inputs(reviewer_of(model, settings))
         self._slot = slot

@@ -7,13 +7,18 @@ from time import monotonic
 from typing import Any, Final
 
 from model import ExplainerGone, NotExplained, Unexplainable
+from model.cache import CacheOpener, ExplanationCache
 from model.scorer import Explainer, Row, Scorer
+from service.config.settings import Settings
 from service.overload.admission import EXPLAIN, Admission
+from service.telemetry.metrics import Metrics
 
 # Waiting included. A row takes tens of milliseconds where the machine is not in demand.
 LONGEST_SECONDS: Final = 10.0
 # Its process takes as much memory as a worker, and a second to start.
 _IDLE_SECONDS: Final = 60.0
+# By its name: scoring processes import no client of Redis.
+_CACHE: Final = "service.cache.redis_cache:RedisCache"
 
 log = logging.getLogger("scoring")
 
@@ -21,8 +26,10 @@ log = logging.getLogger("scoring")
 class Explaining:
     """Keeps the process that makes explanations; called by threads, not by the event loop."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, cache: ExplanationCache | None = None) -> None:
+        """`cache` is for its process."""
         self._admission = admission
+        self._cache = cache
         self._lock = Lock()
         self._scorer: Scorer | None = None
         self._explainer: Explainer | None = None
@@ -62,7 +69,7 @@ class Explaining:
     def _explainer_of(self, scorer: Scorer) -> Explainer:
         if self._explainer is None or scorer is not self._scorer:
             self._end()
-            self._scorer, self._explainer = scorer, scorer.explainer()
+            self._scorer, self._explainer = scorer, scorer.explainer(self._cache)
         return self._explainer
 
     def _end_when_idle(self) -> None:
@@ -84,3 +91,11 @@ class Explaining:
         explainer, self._explainer, self._scorer = self._explainer, None, None
         if explainer is not None:
             explainer.close()
+
+
+def explanation_cache(settings: Settings, metrics: Metrics) -> ExplanationCache | None:
+    """The cache of the settings, for processes that explain; None unless one is set."""
+    if not settings.cache:
+        return None
+    arguments = settings.cache, settings.cache_secret, settings.cache_seconds
+    return ExplanationCache(CacheOpener(_CACHE, arguments), metrics.cache.of("explanations"))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from model import ModelRefused, NotExplained
+from model.cache import ExplanationCache
 from model.registry import Aliases, RegistryError
 from model.regno import Explainer, Explanation, RegnoScorer, Row, Score
 from model.regno.drift.counter import DriftCounter
@@ -65,7 +66,8 @@ class NamedScorer(RegnoScorer):
             for score in self.predict(rows)
         ]
 
-    def explainer(self) -> Any:
+    def explainer(self, cache: ExplanationCache | None = None, /) -> Any:
+        del cache
         return _Explainer()
 
     def warm(self) -> None:

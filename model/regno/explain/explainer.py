@@ -18,7 +18,9 @@ from threading import Lock
 from time import monotonic
 from typing import Final
 
+from model.cache import ExplanationCache
 from model.errors import ExplainerGone, NotExplained
+from model.regno.explain.cached import Counted, Source
 from model.regno.features import Row
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.score import Contributions
@@ -35,8 +37,12 @@ _CRASHES: Final = frozenset(
 class Explainer:
     """The client of one model's process; serialises the calls of all threads."""
 
-    def __init__(self, model: BinaryModel) -> None:
-        self._model = model
+    def __init__(
+        self, model: BinaryModel, version: str, cache: ExplanationCache | None = None
+    ) -> None:
+        """`version` names all that the model's contributions depend on besides the row."""
+        self._source = Source(model, version, cache.opener if cache else None)
+        self._cache = cache
         self._lock = Lock()
         self._process: _Process | None = None
 
@@ -71,14 +77,18 @@ class Explainer:
         if not process.connection.poll(max(0.0, latest - monotonic())):
             self._end()
             raise NotExplained("it took too long", in_time=False)
-        answer: list[Contributions] | str = process.connection.recv()
-        if isinstance(answer, str):
-            raise NotExplained(answer)
-        return answer
+        answer: Counted | tuple[str, dict[str, int]] = process.connection.recv()
+        contributions, counts = answer
+        if isinstance(contributions, str):
+            raise NotExplained(contributions)
+        if self._cache:
+            for result, number in counts.items():
+                self._cache.observe(result, number)
+        return contributions
 
     def _start(self) -> "_Process":
         try:
-            return _Process(self._model)
+            return _Process(self._source)
         except (OSError, MemoryError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise ExplainerGone(f"no process for it can be made: {reason}") from error
@@ -92,12 +102,12 @@ class Explainer:
 class _Process:
     """A running process and the connection to it."""
 
-    def __init__(self, model: BinaryModel) -> None:
+    def __init__(self, source: Source) -> None:
         """Raises OSError or MemoryError if no process can be started."""
         self.connection, child_end = Pipe()
         try:
             with child_end:
-                self._process = _popen(model, child_end)
+                self._process = _popen(source, child_end)
         except BaseException:
             self.connection.close()
             raise
@@ -109,10 +119,10 @@ class _Process:
         return self._process.wait()
 
 
-def _popen(model: BinaryModel, child_end: Connection) -> "subprocess.Popen[bytes]":
+def _popen(source: Source, child_end: Connection) -> "subprocess.Popen[bytes]":
     # In memory: writing to a pipe would wait until the process reads, and a file leaves traces.
-    with os.fdopen(os.memfd_create("model"), "w+b") as file:
-        pickle.dump(model, file)
+    with os.fdopen(os.memfd_create("source"), "w+b") as file:
+        pickle.dump(source, file)
         file.flush()
         descriptors = (child_end.fileno(), file.fileno())
         return subprocess.Popen(  # noqa: S603 - ourselves

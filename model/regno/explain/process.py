@@ -2,7 +2,7 @@
 
 Started as `python -m model.regno.explain.process PIPE MODEL`.
 
-Both arguments are file descriptors: of the connection to the parent, and of the pickled model.
+Both arguments are file descriptors: of the connection to the parent, and of the pickled `Source`.
 The process ends when the parent closes the connection.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from model.errors import NotExplained
 
 if TYPE_CHECKING:
-    from model.regno.model_file.catboost_file import BinaryModel
+    from model.regno.explain.cached import Source
 
 _LOWEST_PRIORITY: Final = 19
 
@@ -30,18 +30,22 @@ def _run_when_idle() -> None:
 
 
 def main() -> None:
-    """Answer each batch of rows with its contributions, or with the reason why there are none."""
+    """Answer each batch of rows with its contributions, or with the reason why there are none.
+
+    With either goes what a cache had of the rows.
+    """
     connection = Connection(int(sys.argv[1]))
     with Path(f"/proc/self/fd/{sys.argv[2]}").open("rb") as file:
-        model: BinaryModel = pickle.load(file)  # noqa: S301 - from the process that started this
+        source: Source = pickle.load(file)  # noqa: S301 - from the process that started this
     os.close(int(sys.argv[2]))
+    contributions_of = source.open()
     with suppress(EOFError, OSError):
         while True:
             rows = connection.recv()
             try:
-                connection.send(model.contributions(rows))
+                connection.send(contributions_of(rows))
             except NotExplained as reason:
-                connection.send(str(reason))
+                connection.send((str(reason), {}))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from model import catalog
 from model.scorer import Decisions, Model, Scorer
+from service.telemetry.metrics.cache import CacheMetrics
 from service.telemetry.metrics.capture import CaptureMetrics
 from service.telemetry.metrics.http import expected_series
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
@@ -40,6 +41,7 @@ class Metrics(ServerMetrics):
         self.rollout = RolloutMetrics(self.registry)
         self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
         self.capture = CaptureMetrics(self.registry)
+        self.cache = CacheMetrics(self.registry)
         self._catalog = CatalogMetrics(self.registry)
         self._predictions = PredictionMetrics(self.registry, decisions)
 

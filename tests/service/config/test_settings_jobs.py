@@ -60,3 +60,42 @@ def test_a_broker_without_records_or_the_reverse_is_refused(
 def test_both_or_neither_is_taken(given: dict[str, str], dotenv: Path) -> None:
     settings = load(given, dotenv)
     assert with_broker_and_records_both(settings) is settings
+
+
+_CACHE = {"SCORING_CACHE": "redis://:wL9x@cache/1", "SCORING_CACHE_SECRET": "s" * 32}
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"SCORING_CACHE": "https://cache"}, "SCORING_CACHE"),
+        ({"SCORING_CACHE_SECRET": ""}, "SCORING_CACHE_SECRET"),
+        ({"SCORING_CACHE_SECRET": "s" * 31}, "SCORING_CACHE_SECRET"),
+        ({"SCORING_CACHE_SECRET": "s" * 31 + "\n"}, "SCORING_CACHE_SECRET"),
+        ({"SCORING_CACHE_SECONDS": "0.5"}, "SCORING_CACHE_SECONDS"),
+        ({"SCORING_RECORDS": "redis://:wL9x@cache/1"}, "SCORING_CACHE"),
+    ],
+)
+def test_a_cache_that_can_not_be_used_is_refused(
+    changed: dict[str, str], named: str, dotenv: Path
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{named}: ") as caught:
+        load({**_CACHE, **changed}, dotenv)
+    assert "wL9x" not in str(caught.value)
+
+
+def test_a_cache_needs_its_client(dotenv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.config.settings.find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match=r"^SCORING_CACHE: .*`queue`"):
+        load(_CACHE, dotenv)
+
+
+def test_url_and_secret_of_a_cache_are_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(_CACHE["SCORING_CACHE"])
+    (tmp_path / "secret").write_text(_CACHE["SCORING_CACHE_SECRET"])
+    files = {f"SCORING_CACHE{name}_FILE": str(tmp_path / file)
+             for name, file in (("", "url"), ("_SECRET", "secret"))}  # fmt: skip
+    settings = load(files, tmp_path / ".env")
+    assert (settings.cache, settings.cache_secret) == tuple(_CACHE.values())
+    assert "wL9x" not in repr(settings)
+    assert "s" * 32 not in repr(settings)

@@ -1,16 +1,22 @@
 """What jobs come to: the bytes of the reply over HTTP, the file of the command."""
 
 import json
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet
 import pytest
 from flask.testing import FlaskClient
+from msgspec import structs
+from redis import Redis
 
 from model import score
 from model.regno import MODEL, RegnoScorer
 from service.config.settings import Settings
+from service.jobs import cached_kind
 from service.jobs.blobs import FileBlobs
 from service.jobs.execution import Execution, Pace
 from service.jobs.job import Job
@@ -19,9 +25,12 @@ from service.jobs.models import JobModels
 from service.jobs.sqlite_records import SqliteRecords
 from service.jobs.states import State
 from service.rollout.startup import Served
+from tests.support import toys
 from tests.support.clock import SteppedClock
 from tests.support.jobs import LEASE, NOW, a_job
 from tests.support.parts import AppMaker, make_parts
+from tests.support.planted import PLATE
+from tests.support.redis_server import RedisServer
 from tests.support.tables import as_csv, samples
 
 if TYPE_CHECKING:
@@ -42,6 +51,7 @@ class Bench:
         self.clock = SteppedClock()
         self.clock.now = NOW
         pace = Pace(LEASE, 1000, self.clock)
+        self.models = models
         known = kinds(models, settings)
         self.execution = Execution(self.records, self.blobs, known, pace, self._stops)
 
@@ -53,8 +63,13 @@ class Bench:
     def submit(self, content: bytes, kind: str, parameters: dict[str, str]) -> str:
         """The id of a new job."""
         job = a_job(kind=kind, parameters=parameters)
+        named = json.dumps((kind, parameters)).encode()
         given = a_job(
-            id=job.id, kind=kind, parameters=parameters, input=self.blobs.put(job.id, content)
+            id=job.id,
+            kind=kind,
+            parameters=parameters,
+            input=self.blobs.put(job.id, content),
+            fingerprint=sha256(named + content).hexdigest(),
         )
         self.records.accept(given, "", 9)
         return job.id
@@ -93,12 +108,28 @@ class Bench:
         return self.blobs.read(self.job(job).result), attempts
 
 
+BenchMaker = Callable[..., Bench]
+
+
 @pytest.fixture
-def bench(tmp_path: Path, settings: Settings, scorer: RegnoScorer) -> Bench:
-    """With the bundled model."""
-    parts = make_parts(settings, scorer)
-    served = Served(MODEL, parts.slot, parts.rollout_state)
-    return Bench(tmp_path, JobModels(settings, parts.metrics, [served]), settings)
+def make_bench(tmp_path: Path, settings: Settings, scorer: RegnoScorer) -> BenchMaker:
+    """Makes a bench; each setting can be given, and another scorer than the bundled model's."""
+    numbers = count()
+
+    def make(scorer: RegnoScorer = scorer, **changed: Any) -> Bench:
+        chosen = structs.replace(settings, **changed)
+        parts = make_parts(chosen, scorer)
+        served = Served(MODEL, parts.slot, parts.rollout_state)
+        models = JobModels(chosen, parts.metrics, [served])
+        return Bench(tmp_path / str(next(numbers)), models, chosen)
+
+    return make
+
+
+@pytest.fixture
+def bench(make_bench: BenchMaker) -> Bench:
+    """With the bundled model and default settings."""
+    return make_bench()
 
 
 def _json(value: object) -> bytes:
@@ -223,3 +254,112 @@ def test_a_table_is_the_file_that_the_command_writes(
     options = ["--detail"] if "detail" in parameters else []
     score.main([*options, "--processes", "1", "--no-progress", str(tmp_path / "in.csv"), str(out)])
     assert bench.result(given, "table", **parameters) == out.read_bytes()
+
+
+@pytest.fixture
+def cached(make_bench: BenchMaker, records_url: str) -> BenchMaker:
+    """Makes a bench with a cache."""
+
+    def make(*scorer: RegnoScorer, **changed: Any) -> Bench:
+        return make_bench(*scorer, cache=records_url, cache_secret="s" * 32, **changed)
+
+    return make
+
+
+def _lookups(bench: Bench) -> dict[str, float]:
+    samples = bench.models.registry.collect()
+    return {
+        sample.labels["result"]: sample.value
+        for family in samples
+        for sample in family.samples
+        if sample.name == "scoring_cache_requests_total" and sample.value
+    }
+
+
+@pytest.mark.slow
+def test_a_result_of_the_cache_has_the_same_bytes_and_record(
+    bench: Bench, cached: BenchMaker
+) -> None:
+    first, second = cached(), cached()
+    rows = _json(_mixed(300))
+    for detail in ("0", "1"):
+        expected = bench.done(rows, detail=detail)
+        for each in (first, first, second):
+            job = each.done(rows, detail=detail)
+            assert each.blobs.read(job.result) == bench.blobs.read(expected.result)
+            for name in ("state", "result_type", "done", "total", "version", "error"):
+                assert getattr(job, name) == getattr(expected, name)
+    assert (_lookups(first), _lookups(second)) == ({"hit": 2, "miss": 2}, {"hit": 2})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"guards": "camera_class=reject"},
+        {"unseen": "reject"},
+        {"cost_network_wrong": 9.0},
+        {"cost_camera_wrong": 9.0},
+        {"cost_manual": 0.01},
+        {"thresholds": "costs"},
+    ],
+)
+def test_other_settings_of_replies_find_nothing(
+    cached: BenchMaker, request_body: Any, changed: dict[str, Any]
+) -> None:
+    cached().done(_json(request_body), detail="1")
+    other = cached(**changed)
+    other.done(_json(request_body), detail="1")
+    assert _lookups(other) == {"miss": 1}
+
+
+@pytest.mark.slow
+def test_another_version_finds_nothing(
+    cached: BenchMaker, request_body: Any, tmp_path: Path
+) -> None:
+    cached().done(_json(request_body))
+    other = cached(RegnoScorer.load(toys.save(toys.classifier(0, 1), tmp_path)))
+    other.done(_json(request_body))
+    assert _lookups(other) == {"miss": 1}
+
+
+@pytest.mark.slow
+def test_neither_tables_nor_failures_nor_large_results_are_cached(
+    cached: BenchMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = cached()
+    for _ in range(2):
+        bench.result(as_csv(samples(3)), "table")
+    assert _lookups(bench) == {}
+    for _ in range(2):
+        assert bench.done(b"{}").state is State.FAILED
+    assert _lookups(bench) == {"miss": 2}
+    monkeypatch.setattr(cached_kind, "GREATEST_RESULT", 100)
+    for _ in range(2):
+        bench.result(_json(samples(10)))
+    assert _lookups(bench) == {"miss": 4}
+
+
+@pytest.mark.slow
+def test_no_plate_of_a_job_stands_in_redis(cached: BenchMaker, redis: RedisServer) -> None:
+    bench = cached()
+    (row,) = samples(1)
+    fields = ("regno_recognize", "afts_regno_ai", "camera_type", "camera_class", "time_check")
+    rows = [{**row, name: PLATE} for name in (*fields, "direction", "afts_regno_ai_score")]
+    bench.result(_json([*rows, PLATE, {PLATE: 1}, {**row, PLATE: PLATE}]), detail="1")
+    with Redis(port=redis.port) as stored:
+        keys = stored.keys()
+        seen = b"".join([*keys, *(stored.get(key) for key in keys)])
+    assert keys
+    assert PLATE.encode() not in seen
+    assert PLATE.encode("ascii", errors="backslashreplace") not in seen
+
+
+@pytest.mark.slow
+def test_without_its_redis_a_job_is_done(
+    cached: BenchMaker, redis: RedisServer, request_body: Any
+) -> None:
+    bench = cached()
+    with redis.paused():
+        assert bench.done(_json(request_body)).state is State.SUCCEEDED
+    assert _lookups(bench) == {"error": 1}

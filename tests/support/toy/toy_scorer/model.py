@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from model import ModelRefused
+from model.cache import ExplanationCache
 from model.scorer import Explainer, Model, Scorer
 
 
@@ -68,8 +69,9 @@ class ToyScorer(Scorer):
         """The share of each size."""
         return [Share(min(1.0, self.slope * row.size)) for row in rows]
 
-    def explainer(self) -> Explainer:
+    def explainer(self, cache: ExplanationCache | None = None, /) -> Explainer:
         """None is needed: there is no process."""
+        del cache
         return NoProcess()
 
     def explained(
