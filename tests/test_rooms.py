@@ -157,6 +157,7 @@ def _imports(path: Path) -> set[str]:
 
 _PUBLIC = {
     "model",
+    "model.cache",
     "model.catalog",
     "model.cli",
     "model.scorer",

@@ -109,6 +109,11 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "broker_file": (_BROKER_FILE, _BROKER_FILE),
     "records": ("redis://records:6379/1", "redis://records:6379/1"),
     "records_file": (_REDIS_FILE, _REDIS_FILE),
+    "cache": ("redis://cache:6379/1", "redis://cache:6379/1"),
+    "cache_file": (_REDIS_FILE, _REDIS_FILE),
+    "cache_secret": ("s" * 32, "s" * 32),
+    "cache_secret_file": (_TOKEN_FILE, _TOKEN_FILE),
+    "cache_seconds": ("60", 60.0),
     "jobs_dir": ("/srv/jobs", "/srv/jobs"),
     "job_max_mb": ("10", 10),
     "jobs_max_waiting": ("100", 100),
@@ -122,6 +127,10 @@ _GOOD: dict[str, tuple[str, Any]] = {
 }
 
 
+# What a setting can't be without.
+_NEEDED = {field: {"SCORING_CACHE_SECRET": "s" * 32} for field in ("cache", "cache_file")}
+
+
 def test_every_setting_has_an_example_here() -> None:
     assert set(_GOOD) == set(FIELDS)
 
@@ -129,21 +138,21 @@ def test_every_setting_has_an_example_here() -> None:
 @pytest.mark.parametrize("field", _GOOD)
 def test_a_setting_is_read_from_its_variable(field: str, dotenv: Path) -> None:
     text, value = _GOOD[field]
-    assert getattr(load({variable(field): text}, dotenv), field) == value
+    assert getattr(load({variable(field): text, **_NEEDED.get(field, {})}, dotenv), field) == value
 
 
 @pytest.mark.parametrize("field", _GOOD)
 def test_a_setting_is_read_from_dotenv(field: str, dotenv: Path) -> None:
     text, value = _GOOD[field]
     dotenv.write_text(f"# a comment\n{variable(field)}={text}\n")
-    assert getattr(load({}, dotenv), field) == value
+    assert getattr(load(_NEEDED.get(field, {}), dotenv), field) == value
 
 
 @pytest.mark.parametrize("field", _GOOD)
 def test_the_environment_wins_over_dotenv(field: str, dotenv: Path) -> None:
     text, value = _GOOD[field]
     dotenv.write_text(f"{variable(field)}=nonsense\n")
-    assert getattr(load({variable(field): text}, dotenv), field) == value
+    assert getattr(load({variable(field): text, **_NEEDED.get(field, {})}, dotenv), field) == value
 
 
 @pytest.mark.parametrize("field", _GOOD)
