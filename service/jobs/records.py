@@ -235,6 +235,13 @@ class Records(ABC):
         """Return for each kind the seconds since when its oldest job waits that is due."""
 
     @abstractmethod
+    def position(self, job: Job) -> int:
+        """Return which one of the waiting jobs of its kind a job is, 1 the one that is due first.
+
+        If it has begun meanwhile, the number means nothing.
+        """
+
+    @abstractmethod
     def events(self, now: float, lease: float, limit: int) -> Sequence[Event]:
         """Return events of the outbox that are due, each to one sender for `lease` seconds."""
 

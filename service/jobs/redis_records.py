@@ -143,6 +143,11 @@ class RedisRecords(Records):
             oldest = pipe.execute()
         return {kind: now - found[0][1] for kind, found in zip(kinds, oldest, strict=True) if found}
 
+    def position(self, job: Job) -> int:
+        with self._client.answering() as redis:
+            place = redis.zrank(_waiting(job.kind), job.id)
+        return 1 + (place or 0)
+
     def events(self, now: float, lease: float, limit: int) -> Sequence[Event]:
         with self._client.answering() as redis:
             due = redis.zrangebyscore(_OUTBOX, "-inf", now, 0, limit)

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import structs
 
 from service.config.settings import Settings
+from service.jobs import transitions
 from service.jobs.job import Job
 from service.jobs.queues import QueueAway, QueueFull
 from service.jobs.records import Accepted, Full, RecordsAway
@@ -97,6 +98,10 @@ class JobService:
         if found is not None and found.state is State.CANCELLED:
             self.blobs.remove(job)
         return found
+
+    def position(self, job: Job) -> int | None:
+        """Which one of the waiting jobs of its kind it is, from 1; None unless it waits."""
+        return self._records.position(job) if transitions.waits(job) else None
 
     def is_over(self, job: Job) -> bool:
         """Whether the time for which a job is kept is over."""

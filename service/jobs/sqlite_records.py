@@ -161,6 +161,13 @@ class SqliteRecords(Records):
         )
         return {kind: now - due for kind, due in self._rows(query, now)}
 
+    def position(self, job: Job) -> int:
+        query = (
+            "SELECT COUNT(*) FROM jobs INDEXED BY waiting "
+            f"WHERE {_WAITING} AND kind = ? AND (due, id) < (?, ?)"
+        )
+        return 1 + int(self._rows(query, job.kind, job.due, job.id)[0][0])
+
     def events(self, now: float, lease: float, limit: int) -> Sequence[Event]:
         query = "SELECT record FROM outbox WHERE dead = 0 AND due <= ? ORDER BY due LIMIT ?"
         if not self._rows(query, now, limit):  # a look that takes no lock

@@ -20,6 +20,7 @@ class JobView(Struct):
     `attempts` were begun. `cancelling` is there while a running job is to be cancelled, `deadline`
     if the job has one, `version` once a model's version scores, `result_url` when there is a
     result, `error` ("field: reason") when there will be none, `expires` once the job has ended.
+    `position` is there when a single job is looked at that waits: 1 is the next of its kind.
     """
 
     id: str
@@ -31,6 +32,7 @@ class JobView(Struct):
     finished: str | None
     attempts: int
     progress: Progress
+    position: int | UnsetType = UNSET
     deadline: str | UnsetType = UNSET
     cancelling: bool | UnsetType = UNSET
     version: str | UnsetType = UNSET
@@ -51,8 +53,8 @@ def path_of(job: Job) -> str:
     return f"/jobs/{job.id}"
 
 
-def view_of(job: Job) -> JobView:
-    """What its owner sees of a job."""
+def view_of(job: Job, position: int | None = None) -> JobView:
+    """What its owner sees of a job, with its position among those that wait if it is known."""
     return JobView(
         id=job.id,
         kind=job.kind,
@@ -63,6 +65,7 @@ def view_of(job: Job) -> JobView:
         finished=_time(job.finished),
         attempts=job.attempts,
         progress=Progress(job.done, job.total),
+        position=position or UNSET,
         deadline=_time(job.deadline) or UNSET,
         cancelling=True if job.cancelling and job.state is State.RUNNING else UNSET,
         version=job.version or UNSET,

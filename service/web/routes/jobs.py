@@ -90,13 +90,14 @@ class JobRoutes:
         wait = _waited_for()
         job = self._owned(job_id)
         known = request.headers.get("If-None-Match", "")
-        changed = (lambda found: _etag(found) not in known) if known else _has_ended
+        changed = (lambda found: _digest(found) not in known) if known else _has_ended
         job = self._waited(job, wait, changed)
-        etag = {"ETag": _etag(job)}
-        if known and _etag(job) in known:
-            return Response(status=304, headers=etag)
+        position = self._service.position(job)
+        etag = _etag(job, position)
+        if known and etag in known:
+            return Response(status=304, headers={"ETag": etag})
         later = {} if _has_ended(job) else errors.retry_after()
-        return _with(_shown(job, 200), {**etag, **later})
+        return _with(_shown(job, 200, position), {"ETag": etag, **later})
 
     def result(self, job_id: str) -> Any:
         """The body of the synchronous reply, or the file; 409 unless the job succeeded."""
@@ -189,14 +190,19 @@ def _has_ended(job: Job) -> bool:
     return job.state in TERMINAL
 
 
-def _shown(job: Job, status: int) -> Reply:
-    shown = reply.ok(view_of(job))
+def _shown(job: Job, status: int, position: int | None = None) -> Reply:
+    shown = reply.ok(view_of(job, position))
     shown.status = status
     return shown
 
 
-def _etag(job: Job) -> str:
-    return f'"{sha256(reply.ok(view_of(job)).body).hexdigest()[:32]}"'
+def _digest(job: Job) -> str:
+    return sha256(reply.ok(view_of(job)).body).hexdigest()[:32]
+
+
+def _etag(job: Job, position: int | None) -> str:
+    """The ETag of a reply; its first part is the job's, which is all that callers wait for."""
+    return f'"{_digest(job)}-{position}"' if position else f'"{_digest(job)}"'
 
 
 def _with(response: Any, headers: dict[str, str]) -> Any:

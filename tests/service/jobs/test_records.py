@@ -473,3 +473,14 @@ def test_ids_are_sorted_by_time_and_say_it() -> None:
     assert created_at(later) == pytest.approx(NOW + 0.001)
     assert created_at("../etc/passwd") > NOW
     assert len({new_id(NOW) for _ in range(1000)}) == 1000
+
+
+def test_a_position_is_the_place_among_the_waiting_of_a_kind(records: Records) -> None:
+    late = _accepted(records, due=NOW + 5)
+    first, second = _accepted(records), _accepted(records)
+    table = _accepted(records, kind="table")
+    _running(records, due=NOW - 1)
+    _ended(records, State.FAILED, due=NOW - 1)
+    assert [records.position(job) for job in (first, second, late, table)] == [1, 2, 3, 1]
+    records.cancel(first.id, first.owner, NOW)
+    assert [records.position(job) for job in (second, late)] == [1, 2]

@@ -276,6 +276,23 @@ def test_a_caller_that_knows_a_state_waits_for_another(web: Web) -> None:
     beginning.join()
 
 
+def test_the_position_of_a_job_that_waits_is_shown_and_is_part_of_its_etag(web: Web) -> None:
+    first, second = web.submit(VALID), web.submit(VALID)
+    shown = web.call("GET", _path(second))
+    known = {"If-None-Match": shown.headers["ETag"]}
+    assert body_of(web.call("GET", _path(first)))["position"] == 1
+    assert body_of(shown)["position"] == 2
+    assert web.call("GET", _path(second), known).status_code == 304
+    web.end(first, b"{}")
+    moved = web.call("GET", _path(second), known)
+    assert (moved.status_code, body_of(moved)["position"]) == (200, 1)
+    web.begin(second)
+    for path in (_path(first), _path(second)):
+        assert "position" not in body_of(web.call("GET", path))
+    listed = body_of(web.call("GET", "/jobs"))["jobs"]
+    assert [job.get("position") for job in listed] == [None, None]
+
+
 # What is away.
 
 
