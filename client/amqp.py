@@ -26,7 +26,7 @@ _RECONNECT_SECONDS: Final = 0.5
 _HEARTBEAT_SECONDS: Final = 20
 
 
-class BrokerAway(ConnectionError):
+class BrokerUnavailable(ConnectionError):
     """There is no connection to the broker, or it was lost while a reply was awaited.
 
     Scores change nothing: the request may be sent again.
@@ -85,11 +85,11 @@ class AmqpClient:
     ) -> Reply:  # fmt: skip
         """The reply to a request, whose body is that of the model's own route.
 
-        Raises TimeoutError without a reply within `timeout` seconds, BrokerAway and QueueFull.
+        Raises TimeoutError without a reply within `timeout` seconds, BrokerUnavailable, QueueFull.
         """
         began = time()
         if not self._ready.wait(timeout):
-            raise BrokerAway("there is no connection to the broker")
+            raise BrokerUnavailable("there is no connection to the broker")
         left = timeout - (time() - began)
         future: Future[Reply] = Future()
         correlation = str(next(self._numbers))
@@ -113,7 +113,7 @@ class AmqpClient:
             raise
 
     def close(self) -> None:
-        """Close the connection. Calls that wait raise BrokerAway."""
+        """Close the connection. Calls that wait raise BrokerUnavailable."""
         if not self._closing:
             self._closing = True
             self._loop.call_soon_threadsafe(self._close)
@@ -160,7 +160,7 @@ class AmqpClient:
         self, model: str, body: bytes, properties: BasicProperties, future: "Future[Reply]"
     ) -> None:
         if self._channel is None:
-            future.set_exception(BrokerAway("the connection to the broker was lost"))
+            future.set_exception(BrokerUnavailable("the connection to the broker was lost"))
             return
         self._published += 1
         self._awaited[properties.correlation_id] = self._unconfirmed[self._published] = future
@@ -194,7 +194,7 @@ class AmqpClient:
         self._awaited, self._unconfirmed = {}, {}
         for future in waiting:
             if not future.done():
-                future.set_exception(BrokerAway("the connection to the broker was lost"))
+                future.set_exception(BrokerUnavailable("the connection to the broker was lost"))
         if self._closing:
             self._loop.stop()
         else:

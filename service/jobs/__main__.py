@@ -20,7 +20,7 @@ from service.config.settings import (
 from service.jobs import dead_jobs, webhook_endpoints
 from service.jobs.job import KINDS
 from service.jobs.liveness import is_alive
-from service.jobs.records import RecordsAway
+from service.jobs.records import RecordsUnavailable
 from service.jobs.stores import is_embedded, open_stores
 from service.runtime import runtime, use
 from service.telemetry.error_reports import reports
@@ -110,7 +110,7 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     stores, models = open_stores(settings), load_job_models(settings)
     try:
         log.info("Records of jobs are in %s", stores.records.durability())
-    except RecordsAway:  # they may be back in time
+    except RecordsUnavailable:  # they may be back in time
         log.warning("The records of jobs can't be reached now")
     metrics_page.start(settings, models.registry)
     contained.start(models.background.failure)

@@ -20,7 +20,7 @@ class BlobMissing(Exception):
     """There is no such blob, or no longer."""
 
 
-class BlobsAway(Exception):
+class BlobsUnavailable(Exception):
     """A blob can't be written: there is no room, or its place can't be reached."""
 
 
@@ -40,12 +40,12 @@ class Blobs(Protocol):
     """A store of blobs, each of one job, by its id. A reference is a text that the record keeps."""
 
     def put(self, job: str, content: bytes) -> str:
-        """Keep a blob, and return its reference. Raises BlobsAway."""
+        """Keep a blob, and return its reference. Raises BlobsUnavailable."""
 
     def writing(self, job: str) -> AbstractContextManager[Writing]:
         """Give a file to write a blob into; it is kept if the block ends, gone if it raises.
 
-        Raises BlobsAway.
+        Raises BlobsUnavailable.
         """
 
     def read(self, reference: str) -> bytes:
@@ -68,7 +68,7 @@ class FileBlobs:
         self._folder = folder
 
     def put(self, job: str, content: bytes) -> str:
-        """Keep a blob, and return its reference. Raises BlobsAway."""
+        """Keep a blob, and return its reference. Raises BlobsUnavailable."""
         with self.writing(job) as blob:
             blob.file.write(content)
         return blob.reference
@@ -77,7 +77,7 @@ class FileBlobs:
     def writing(self, job: str) -> Iterator["_FileWriting"]:
         """Give a file to write a blob into; it is kept if the block ends, gone if it raises.
 
-        Raises BlobsAway.
+        Raises BlobsUnavailable.
         """
         try:
             blob = _FileWriting(self._folder_of(job))
@@ -87,7 +87,7 @@ class FileBlobs:
             finally:
                 blob.close()
         except OSError as error:
-            raise BlobsAway from error
+            raise BlobsUnavailable from error
 
     def read(self, reference: str) -> bytes:
         """Return the content of a blob. Raises BlobMissing."""

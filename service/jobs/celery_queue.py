@@ -18,7 +18,7 @@ from kombu import Producer
 from service.jobs.celery_app import CONNECT_SECONDS, TASK, celery_app
 from service.jobs.celery_topology import queue_of
 from service.jobs.job import Job
-from service.jobs.queues import QueueAway, QueueFull
+from service.jobs.queues import QueueFull, QueueUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,21 +43,21 @@ class CeleryQueue:
     def publish(self, job: Job) -> None:
         """Publish a job by its id; it is on a majority of the broker's nodes then.
 
-        Raises QueueFull, or QueueAway: the broker may have the message then, or get it yet.
+        Raises QueueFull, or QueueUnavailable: the broker may have the message then, or get it yet.
         """
         try:
             self._on_connection(lambda publisher: publisher.publish(job))
         except MessageNacked as error:
             raise QueueFull from error
         except _FAILURES as error:
-            raise QueueAway(type(error).__name__) from error
+            raise QueueUnavailable(type(error).__name__) from error
 
     def ping(self) -> None:
-        """Raise QueueAway unless the broker answers."""
+        """Raise QueueUnavailable unless the broker answers."""
         try:
             self._on_connection(_Publisher.ping)
         except _FAILURES as error:
-            raise QueueAway(type(error).__name__) from error
+            raise QueueUnavailable(type(error).__name__) from error
 
     def close(self) -> None:
         """Close the connections that no thread uses."""

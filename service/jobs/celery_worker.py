@@ -28,7 +28,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from service.jobs.celery_app import TASK, celery_app
 from service.jobs.celery_topology import DEAD, declare, queue_of
 from service.jobs.duties import Deliver, Duties
-from service.jobs.records import RecordsAway
+from service.jobs.records import RecordsUnavailable
 from service.telemetry.failures import contained, log_failure
 
 log = logging.getLogger("scoring")
@@ -105,7 +105,7 @@ def _add_task(app: Celery, duties: Duties, stopping: Callable[[], bool]) -> None
             raise Reject(requeue=True)
         try:
             begun[-1](job, redelivered=bool(task.request.delivery_info["redelivered"]))
-        except RecordsAway:
+        except RecordsUnavailable:
             raise Reject(requeue=True) from None
         except Exception as error:  # noqa: BLE001 - handed on without its text
             log_failure("a job worker", error)  # Celery would log the exception's text
@@ -209,7 +209,7 @@ def _dead_letters_step(duties: Duties) -> type[bootsteps.ConsumerStep]:
             try:
                 if job := _job_of(letter):
                     duties.bury(job, _reason_of(letter))
-            except RecordsAway:
+            except RecordsUnavailable:
                 self._kept.append(letter)
             else:
                 letter.ack()

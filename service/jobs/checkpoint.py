@@ -33,7 +33,7 @@ class Checkpoint(Struct):
     def save(self, attempt: Attempt, part: bytes, total: int) -> None:
         """Keep the output of the rows since the last time, and note the progress.
 
-        Raises as `Attempt.save`, and BlobsAway.
+        Raises as `Attempt.save`, and BlobsUnavailable.
         """
         self.parts.append(attempt.blobs.put(attempt.job.id, part))
         text = msgspec.json.encode(self).decode()

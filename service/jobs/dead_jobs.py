@@ -17,8 +17,8 @@ import msgspec
 from model.cli import Exit
 from service.config.settings import Settings
 from service.jobs.job import Job
-from service.jobs.queues import QueueAway, QueueFull
-from service.jobs.records import RecordsAway
+from service.jobs.queues import QueueFull, QueueUnavailable
+from service.jobs.records import RecordsUnavailable
 from service.jobs.states import State
 from service.jobs.stores import Stores, open_stores
 
@@ -45,7 +45,7 @@ def run(settings: Settings, options: argparse.Namespace) -> None:
     """Do what the options say. Raises Exit or SettingsError."""
     try:
         options.action(open_stores(settings), options)
-    except RecordsAway as error:
+    except RecordsUnavailable as error:
         raise Exit(os.EX_UNAVAILABLE, "the records of jobs can't be reached") from error
 
 
@@ -83,7 +83,7 @@ def _requeue(stores: Stores, job: Job) -> str:
         return f"{job.id}: is not dead any more"
     try:
         stores.queue.publish(requeued)
-    except (QueueAway, QueueFull):
+    except (QueueUnavailable, QueueFull):
         return f"{job.id}: accepted again, to be queued when the queue takes it"
     stores.records.queued(job.id, time())
     return f"{job.id}: queued again"

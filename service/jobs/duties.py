@@ -10,7 +10,7 @@ from service.jobs.execution import Execution, Kind, Pace
 from service.jobs.job import Job
 from service.jobs.liveness import beat
 from service.jobs.models import JobModels
-from service.jobs.records import RecordsAway
+from service.jobs.records import RecordsUnavailable
 from service.jobs.stores import Stores
 from service.jobs.sweeper import Sweeper
 from service.jobs.worker import NICENESS, worker_name
@@ -27,7 +27,7 @@ class Deliver(Protocol):
     def __call__(self, job: str, *, redelivered: bool) -> None:
         """`redelivered`: the process that had the message before has died.
 
-        Raises RecordsAway: the message must be delivered again.
+        Raises RecordsUnavailable: the message must be delivered again.
         """
 
 
@@ -74,7 +74,7 @@ class Duties:
                     # The claim may have been stored, and another worker have the job by now.
                     own = is_again and _is_of(records.get(job), name)
                     execution.deliver(job, name, redelivered=own or (redelivered and not is_again))
-                except RecordsAway:
+                except RecordsUnavailable:
                     if stopping():
                         raise
                     sleep(_AWAY_SECONDS)  # no worker could do anything now
@@ -85,12 +85,15 @@ class Duties:
         return deliver
 
     def sweep(self) -> None:
-        """Publish what the queue owes a worker, remove what is expired. Raises RecordsAway."""
+        """Publish what the queue owes a worker, remove what is expired.
+
+        Raises RecordsUnavailable.
+        """
         beat(self._settings)
         self._sweeper.sweep(time())
 
     def bury(self, job: str, reason: str) -> None:
-        """End a job that the broker gave up. Raises RecordsAway."""
+        """End a job that the broker gave up. Raises RecordsUnavailable."""
         self._stores.records.kill(job, time(), reason)
 
 

@@ -18,7 +18,7 @@ from model import InvalidRequest
 from model.tables.errors import TableRefused
 from service.jobs.blobs import BlobMissing, Blobs
 from service.jobs.job import Job
-from service.jobs.records import Records, RecordsAway
+from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.states import TERMINAL, State
 from service.jobs.transitions import FenceLost
 from service.telemetry.failures import report
@@ -115,7 +115,7 @@ class Attempt:
         def hold() -> None:
             while not is_over.wait(self._pace.lease / 3):
                 # That another worker has the job is found when this attempt records its end.
-                with suppress(FenceLost, RecordsAway):
+                with suppress(FenceLost, RecordsUnavailable):
                     self.job = self._note_progress(**self._progress())
 
         thread = Thread(target=hold, daemon=True)
@@ -129,7 +129,7 @@ class Attempt:
     def save(self, *, done: int, total: int, checkpoint: str, version: str) -> None:
         """Note progress, from which another attempt can go on. `done` and `total` are rows.
 
-        Raises Cancelled, Stopped, FenceLost, or RecordsAway when the lease is over.
+        Raises Cancelled, Stopped, FenceLost, or RecordsUnavailable when the lease is over.
         """
         values = {"done": done, "total": total, "checkpoint": checkpoint, "version": version}
         self.job = self._kept_trying(lambda: self._note_progress(**values))
@@ -140,13 +140,16 @@ class Attempt:
             raise Stopped
 
     def finish(self, state: State, **values: Any) -> Job:
-        """End the job. Raises FenceLost, or RecordsAway when the lease is over."""
+        """End the job. Raises FenceLost, or RecordsUnavailable when the lease is over."""
         job, now = self.job, self._pace.clock
         finish = self._records.finish
         return self._kept_trying(lambda: finish(job.id, job.fence, now(), state, **values))
 
     def give_back(self, due: float, error: str, *, counted: bool) -> Job:
-        """Have the job tried again. Raises FenceLost, or RecordsAway when the lease is over."""
+        """Have the job tried again.
+
+        Raises FenceLost, or RecordsUnavailable when the lease is over.
+        """
         job, now = self.job, self._pace.clock
         retry = self._records.retry
         return self._kept_trying(
@@ -173,7 +176,7 @@ class Attempt:
         while True:
             try:
                 return change()
-            except RecordsAway:
+            except RecordsUnavailable:
                 if self._pace.clock() >= self.job.lease_until:
                     raise
                 self._pace.sleep(self._pace.jitter(0, _ASK_SECONDS * 2))
@@ -206,8 +209,8 @@ class Execution:
         """Make an attempt at the job of a message, unless there is nothing to do.
 
         The message is done with then: the record says whether and when there is another attempt.
-        `redelivered`: the process that had the message before has died. Raises RecordsAway: the
-        message must be delivered again.
+        `redelivered`: the process that had the message before has died. Raises RecordsUnavailable:
+        the message must be delivered again.
         """
         now, lease = self._pace.clock(), self._pace.lease
         if redelivered and self._gave_back(job, now):
@@ -228,7 +231,7 @@ class Execution:
     def attempt(self, claimed: Job) -> None:
         """Do a job that was claimed; one that the claim has ended needs only to be cleared.
 
-        Raises RecordsAway if what came of it could not be recorded while the lease ran.
+        Raises RecordsUnavailable if what came of it could not be recorded while the lease ran.
         """
         if claimed.state in TERMINAL:
             self._clear(claimed)
@@ -245,7 +248,7 @@ class Execution:
         """Do the work, and return what is to be recorded."""
         try:
             result = self._kinds[attempt.job.kind].run(attempt)
-        except (FenceLost, RecordsAway):
+        except (FenceLost, RecordsUnavailable):
             raise
         except (InvalidRequest, TableRefused, BlobMissing) as error:
             return partial(attempt.finish, State.FAILED, error=_reason(error))
@@ -289,7 +292,7 @@ class Execution:
     def _clear(self, job: Job) -> None:
         """Remove the blobs that nobody needs any more; a dead job can be brought back."""
         if job.state is not State.DEAD:
-            with suppress(BlobMissing, RecordsAway):  # else they go with the record
+            with suppress(BlobMissing, RecordsUnavailable):  # else they go with the record
                 self._blobs.remove(job.id, keep=[job.result] if job.result else [])
 
 

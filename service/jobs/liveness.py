@@ -7,7 +7,7 @@ from time import time
 from typing import Final
 
 from service.config.settings import Settings
-from service.jobs.queues import Queue, QueueAway
+from service.jobs.queues import Queue, QueueUnavailable
 from service.jobs.stores import jobs_folder
 
 # The parent may wait for its records and its broker in between.
@@ -30,7 +30,7 @@ def is_alive(settings: Settings, queue: Queue) -> bool:
         queue.ping()
     except FileNotFoundError:
         return False
-    except QueueAway:
+    except QueueUnavailable:
         return True
     return False
 

@@ -5,7 +5,7 @@ from typing import Protocol
 from service.jobs.job import Job
 
 
-class QueueAway(Exception):
+class QueueUnavailable(Exception):
     """The queue can't be reached, does not answer in time, or knows nobody to give a job to."""
 
 
@@ -20,7 +20,7 @@ class Queue(Protocol):
     """
 
     def publish(self, job: Job) -> None:
-        """Publish a job, confirmed, within a second. Raises QueueAway or QueueFull."""
+        """Publish a job, confirmed, within a second. Raises QueueUnavailable or QueueFull."""
 
     def ping(self) -> None:
-        """Raise QueueAway unless the queue answers."""
+        """Raise QueueUnavailable unless the queue answers."""

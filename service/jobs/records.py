@@ -12,7 +12,7 @@ from service.jobs.job import Job
 from service.jobs.states import TERMINAL, State
 
 
-class RecordsAway(Exception):
+class RecordsUnavailable(Exception):
     """The store can't be reached, or does not answer in time."""
 
 
@@ -48,10 +48,11 @@ class Event(Struct, frozen=True):
 
 
 class Records(ABC):
-    """A store of jobs. Each method is one atomic change, and raises RecordsAway within a second.
+    """A store of jobs.
 
-    A method that changes a job returns it as it is then. `now` is passed in, in seconds since
-    1970; the stores read no clock. An unknown id is None. Threads and forked processes share one.
+    Each method is one atomic change, and raises RecordsUnavailable within a second. A method that
+    changes a job returns it as it is then. `now` is passed in, in seconds since 1970; the stores
+    read no clock. An unknown id is None. Threads and forked processes share one.
     """
 
     @abstractmethod
@@ -259,11 +260,11 @@ class Records(ABC):
 
     @abstractmethod
     def ping(self) -> None:
-        """Raise RecordsAway unless the store answers."""
+        """Raise RecordsUnavailable unless the store answers."""
 
     @abstractmethod
     def durability(self) -> str:
-        """Say what a loss of power may take, for the log. Raises RecordsAway."""
+        """Say what a loss of power may take, for the log. Raises RecordsUnavailable."""
 
     @abstractmethod
     def _remove(self, job: str, allowed: Callable[[Job], bool]) -> bool:

@@ -8,8 +8,8 @@ from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Final, cast
 
-from service.jobs.blobs import BlobMissing, Blobs, BlobsAway
-from service.jobs.records import RecordsAway
+from service.jobs.blobs import BlobMissing, Blobs, BlobsUnavailable
+from service.jobs.records import RecordsUnavailable
 from service.jobs.redis_client import Client
 
 _SMALL: Final = 64 * 1024
@@ -26,22 +26,22 @@ class RedisBlobs:
         self._files = files
 
     def put(self, job: str, content: bytes) -> str:
-        """Keep a blob, and return its reference. Raises BlobsAway."""
+        """Keep a blob, and return its reference. Raises BlobsUnavailable."""
         if len(content) > _SMALL:
             return self._files.put(job, content)
         name = secrets.token_hex(8)
         try:
             with self._client.answering() as redis:
                 redis.hset(f"{_PREFIX}{job}", name, content)
-        except RecordsAway as error:
-            raise BlobsAway from error
+        except RecordsUnavailable as error:
+            raise BlobsUnavailable from error
         return f"{_REDIS}{job}/{name}"
 
     @contextmanager
     def writing(self, job: str) -> Iterator["_Writing"]:
         """Give a file to write a blob into; it is kept if the block ends, gone if it raises.
 
-        Raises BlobsAway.
+        Raises BlobsUnavailable.
         """
         with SpooledTemporaryFile(max_size=_SMALL) as file:
             blob = _Writing(cast("BinaryIO", file))
@@ -56,7 +56,7 @@ class RedisBlobs:
             blob.reference = kept.reference
 
     def read(self, reference: str) -> bytes:
-        """Return the content of a blob. Raises BlobMissing, or RecordsAway."""
+        """Return the content of a blob. Raises BlobMissing, or RecordsUnavailable."""
         if not reference.startswith(_REDIS):
             return self._files.read(reference)
         job, _, name = reference.removeprefix(_REDIS).partition("/")
@@ -67,13 +67,19 @@ class RedisBlobs:
         return content
 
     def open(self, reference: str) -> BinaryIO:
-        """Return a blob as a seekable file, to be closed. Raises BlobMissing, or RecordsAway."""
+        """Return a blob as a seekable file, to be closed.
+
+        Raises BlobMissing, or RecordsUnavailable.
+        """
         if not reference.startswith(_REDIS):
             return self._files.open(reference)
         return BytesIO(self.read(reference))
 
     def remove(self, job: str, keep: Collection[str] = ()) -> None:
-        """Remove all blobs of a job but those with the references `keep`. Raises RecordsAway."""
+        """Remove all blobs of a job but those with the references `keep`.
+
+        Raises RecordsUnavailable.
+        """
         kept = {reference.partition("/")[2] for reference in keep if reference.startswith(_REDIS)}
         with self._client.answering() as redis:
             names = {name.decode() for name in redis.hkeys(f"{_PREFIX}{job}")}
@@ -82,7 +88,7 @@ class RedisBlobs:
         self._files.remove(job, [one for one in keep if not one.startswith(_REDIS)])
 
     def jobs(self) -> Iterator[str]:
-        """Give the ids of the jobs that have blobs. Raises RecordsAway."""
+        """Give the ids of the jobs that have blobs. Raises RecordsUnavailable."""
         with self._client.answering() as redis:
             for key in redis.scan_iter(f"{_PREFIX}*"):
                 yield key.decode().removeprefix(_PREFIX)

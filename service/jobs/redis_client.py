@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from service.jobs.records import RecordsAway
+from service.jobs.records import RecordsUnavailable
 
 _CONNECT_SECONDS: Final = 0.4
 _REPLY_SECONDS: Final = 0.5
@@ -36,17 +36,17 @@ class Client:
 
     @contextmanager
     def answering(self) -> Iterator[Any]:
-        """Give the client of the package; what it raises becomes RecordsAway."""
+        """Give the client of the package; what it raises becomes RecordsUnavailable."""
         try:
             yield self.redis
         except RedisError as error:
-            raise RecordsAway from error
+            raise RecordsUnavailable from error
 
     def commit(self, conditions: list[dict[str, Any]], commands: list[Command]) -> int:
         """Run commands as one change if all conditions hold; see commit.lua.
 
-        Returns 0, or the number of the first condition that does not hold. Raises RecordsAway: the
-        change may have been made then.
+        Returns 0, or the number of the first condition that does not hold. Raises
+        RecordsUnavailable: the change may have been made then.
         """
         request = msgspec.json.encode({"conditions": conditions, "commands": commands})
         with self.answering():

@@ -19,7 +19,15 @@ from redis.exceptions import ResponseError
 
 from service.jobs import transitions
 from service.jobs.job import Job
-from service.jobs.records import Accepted, Event, Full, KeyReused, Records, RecordsAway, end_of
+from service.jobs.records import (
+    Accepted,
+    Event,
+    Full,
+    KeyReused,
+    Records,
+    RecordsUnavailable,
+    end_of,
+)
 from service.jobs.redis_client import Client, Command
 from service.jobs.states import State
 
@@ -77,7 +85,7 @@ class RedisRecords(Records):
                 if known.fingerprint != job.fingerprint:
                     raise KeyReused
                 return Accepted(known, replayed=True)
-        raise RecordsAway
+        raise RecordsUnavailable
 
     def get(self, job: str) -> Job | None:
         found = self._found(job)
@@ -96,7 +104,7 @@ class RedisRecords(Records):
                 commands += _stored_event(notice, 1)
             if not self._client.commit([_is_unchanged(_key(job), found.revision)], commands):
                 return after
-        raise RecordsAway
+        raise RecordsUnavailable
 
     def list(self, owner: str, state: State | None, after: str, limit: int) -> Sequence[Job]:
         return self._newest(_owned(owner, state), after, limit)
@@ -210,7 +218,7 @@ class RedisRecords(Records):
             commands += [("ZREM", index, job) for index in _indexes(found.job)]
             if not self._client.commit([_is_unchanged(_key(job), found.revision)], commands):
                 return True
-        raise RecordsAway
+        raise RecordsUnavailable
 
     def _found(self, job: str) -> _Found | None:
         with self._client.answering() as redis:

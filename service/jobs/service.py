@@ -10,8 +10,8 @@ from msgspec import structs
 from service.config.settings import Settings
 from service.jobs import transitions
 from service.jobs.job import Job
-from service.jobs.queues import QueueAway, QueueFull
-from service.jobs.records import Accepted, Full, RecordsAway
+from service.jobs.queues import QueueFull, QueueUnavailable
+from service.jobs.records import Accepted, Full, RecordsUnavailable
 from service.jobs.states import State
 from service.jobs.stores import Stores
 
@@ -37,7 +37,7 @@ class JobService:
 
         Its time and its limits are set here. The input of a job that is not stored is
         removed. A queue that can't be reached delays the job: the record keeps it until it is
-        published. Raises KeyReused, StillAccepting, Full or RecordsAway.
+        published. Raises KeyReused, StillAccepting, Full or RecordsUnavailable.
         """
         now, settings = self._now(), self._settings
         job = structs.replace(
@@ -51,7 +51,7 @@ class JobService:
             accepted = self._records.accept(
                 job, _digest(idempotency_key), settings.jobs_max_waiting
             )
-        except RecordsAway:
+        except RecordsUnavailable:
             raise  # the record may be stored all the same: the input stays
         except Exception:
             self.blobs.remove(job.id)
@@ -75,11 +75,11 @@ class JobService:
             self._records.withdraw(job.id)
             self.blobs.remove(job.id)
             raise Full from None
-        except QueueAway:
+        except QueueUnavailable:
             return accepted
         try:
             queued = self._records.queued(job.id, self._now())
-        except RecordsAway:  # it is published, and will be once more: claims decide
+        except RecordsUnavailable:  # it is published, and will be once more: claims decide
             return accepted
         return Accepted(queued or job, replayed=False)
 
@@ -108,7 +108,7 @@ class JobService:
         return bool(job.expires) and self._now() >= job.expires
 
     def ping(self) -> None:
-        """Raise RecordsAway or QueueAway unless both can be reached."""
+        """Raise RecordsUnavailable or QueueUnavailable unless both can be reached."""
         self._records.ping()
         self._queue.ping()
 

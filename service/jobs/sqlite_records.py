@@ -12,7 +12,15 @@ import msgspec
 
 from service.jobs import transitions
 from service.jobs.job import Job
-from service.jobs.records import Accepted, Event, Full, KeyReused, Records, RecordsAway, end_of
+from service.jobs.records import (
+    Accepted,
+    Event,
+    Full,
+    KeyReused,
+    Records,
+    RecordsUnavailable,
+    end_of,
+)
 from service.jobs.states import State
 
 # Statements are separated by empty lines. All of them can be run on a file of version 1, too.
@@ -223,7 +231,7 @@ class SqliteRecords(Records):
         try:
             return self._database.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise RecordsAway from error
+            raise RecordsUnavailable from error
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -233,7 +241,7 @@ class SqliteRecords(Records):
         """
         process = self._of_this_process()
         if not process.lock.acquire(timeout=_BUSY_SECONDS):
-            raise RecordsAway
+            raise RecordsUnavailable
         try:
             database = self._database
             database.execute("BEGIN IMMEDIATE")
@@ -244,7 +252,7 @@ class SqliteRecords(Records):
                 raise
             database.execute("COMMIT")
         except sqlite3.Error as error:
-            raise RecordsAway from error
+            raise RecordsUnavailable from error
         finally:
             process.lock.release()
 

@@ -8,7 +8,7 @@ from service.config.settings import Settings, SettingsError, variable
 from service.jobs.blobs import Blobs, FileBlobs
 from service.jobs.local_queue import LocalQueue
 from service.jobs.queues import Queue
-from service.jobs.records import Records, RecordsAway
+from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.sqlite_records import SqliteRecords
 
 _RECORDS: Final = "records.sqlite"
@@ -53,7 +53,7 @@ def open_stores(settings: Settings) -> Stores:
 def _embedded_records(folder: Path) -> SqliteRecords:
     try:
         return SqliteRecords(folder / _RECORDS)
-    except RecordsAway:
+    except RecordsUnavailable:
         reason = "its records can't be opened: they are damaged, or another program holds them"
         raise SettingsError(variable("jobs_dir"), reason) from None
 

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from service.jobs.blobs import Blobs
 from service.jobs.job import created_at
-from service.jobs.queues import Queue, QueueAway, QueueFull
+from service.jobs.queues import Queue, QueueFull, QueueUnavailable
 from service.jobs.records import Records
 
 T = TypeVar("T")
@@ -33,10 +33,10 @@ class Sweeper:
     def sweep(self, now: float) -> None:
         """Publish again what the queue owes a worker, and remove what has expired.
 
-        Now and then it looks for lost blobs, too. Raises RecordsAway.
+        Now and then it looks for lost blobs, too. Raises RecordsUnavailable.
         """
         latest = monotonic() + _SWEEP_SECONDS
-        with suppress(QueueAway, QueueFull):  # the next sweep tries again
+        with suppress(QueueUnavailable, QueueFull):  # the next sweep tries again
             for job in _until(latest, self._records.unattended(now, _AT_ONCE)):
                 self._queue.publish(job)
                 self._records.queued(job.id, now)

@@ -9,7 +9,7 @@ from typing import Final
 from model.cli import Exit
 from service.config.settings import Settings
 from service.jobs.job import new_id
-from service.jobs.records import Event, RecordsAway
+from service.jobs.records import Event, RecordsUnavailable
 from service.jobs.stores import open_stores
 from service.jobs.webhooks import Endpoint, Endpoints, deliver, endpoints_of
 from service.outbound.addresses import NotAllowed
@@ -39,7 +39,7 @@ def run(settings: Settings, options: argparse.Namespace) -> None:
     """Do what the options say. Raises Exit or SettingsError."""
     try:
         options.action(settings, options)
-    except RecordsAway as error:
+    except RecordsUnavailable as error:
         raise Exit(os.EX_UNAVAILABLE, "the records of jobs can't be reached") from error
 
 

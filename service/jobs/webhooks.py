@@ -21,7 +21,7 @@ import msgspec
 
 from model.utf8 import file_text
 from service.config.settings import Settings, SettingsError, variable
-from service.jobs.records import Event, Records, RecordsAway
+from service.jobs.records import Event, Records, RecordsUnavailable
 from service.outbound import request
 from service.outbound.addresses import NotAllowed
 from service.outbound.request import Unreachable
@@ -179,7 +179,10 @@ class Sender:
         self._threads = ThreadPoolExecutor(_SENDERS, "webhooks")
 
     def send_due(self) -> int:
-        """Send what is due, and wait for it; how many events there were. Raises RecordsAway."""
+        """Send what is due, and wait for it; how many events there were.
+
+        Raises RecordsUnavailable.
+        """
         events = self._records.events(self._now(), _LEASE_SECONDS, _SENDERS)
         list(self._threads.map(self._send, events))
         return len(events)
@@ -195,7 +198,7 @@ class Sender:
                 self._records.sent(event.id)
             else:
                 self._records.unsent(event.id, self._next(event), error, dead=result == "dead")
-        except RecordsAway:
+        except RecordsUnavailable:
             return  # its lease ends, and it is sent again, with the same id
         self._count(result, self._now() - event.created)
 

@@ -91,7 +91,7 @@ class Child:
                 pause = min(2 * pause, _GREATEST_WAIT)
 
     def _do_next(self) -> None:
-        """Do the next job, if there is one. Raises RecordsAway."""
+        """Do the next job, if there is one. Raises RecordsUnavailable."""
         self._found_one = False
         job = self._records.next(KINDS, self._name, time(), self._lease)
         if job is not None:

@@ -13,8 +13,8 @@ from service.http.authentication import Guard
 from service.http.reply import Reply
 from service.http.request_ids import RequestIds
 from service.http.wsgi_app import new_app, surround
-from service.jobs.blobs import BlobsAway
-from service.jobs.records import Full, KeyReused, RecordsAway
+from service.jobs.blobs import BlobsUnavailable
+from service.jobs.records import Full, KeyReused, RecordsUnavailable
 from service.jobs.service import JobService, StillAccepting
 from service.jobs.stores import Stores, jobs_folder
 from service.jobs.webhooks import Endpoints
@@ -36,8 +36,8 @@ _HINDRANCES: Final[dict[type[Exception], tuple[int, str]]] = {
     KeyReused: (422, "Idempotency-Key: it was used for another request"),
     StillAccepting: (409, "Idempotency-Key: its request is still being accepted"),
     Full: (429, "as many jobs wait as may wait"),
-    RecordsAway: (503, NO_RECORDS),
-    BlobsAway: (503, "there is no room for the input now"),
+    RecordsUnavailable: (503, NO_RECORDS),
+    BlobsUnavailable: (503, "there is no room for the input now"),
 }
 _LATER: Final = (409, 429, 503)
 

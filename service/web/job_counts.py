@@ -4,8 +4,8 @@ from collections.abc import Callable
 from time import monotonic, time
 from typing import Final
 
-from service.jobs.queues import QueueAway
-from service.jobs.records import RecordsAway
+from service.jobs.queues import QueueUnavailable
+from service.jobs.records import RecordsUnavailable
 from service.jobs.stores import Stores
 from service.telemetry.metrics.jobs import JobMetrics
 
@@ -26,8 +26,8 @@ class JobCounts:
         if monotonic() < self._next_look:
             return
         self._next_look = monotonic() + _LOOK_SECONDS
-        self._metrics.reachable("queue", yes=_answers(self._queue.ping, QueueAway))
-        self._metrics.reachable("records", yes=_answers(self._look, RecordsAway))
+        self._metrics.reachable("queue", yes=_answers(self._queue.ping, QueueUnavailable))
+        self._metrics.reachable("records", yes=_answers(self._look, RecordsUnavailable))
 
     def _look(self) -> None:
         counts = {

@@ -7,8 +7,8 @@ from typing import Final
 
 from service.http import reply
 from service.http.reply import Reply
-from service.jobs.queues import QueueAway
-from service.jobs.records import RecordsAway
+from service.jobs.queues import QueueUnavailable
+from service.jobs.records import RecordsUnavailable
 from service.runtime.scoreboard import Scoreboard
 
 # Anybody may ask, so records and queue are asked once in so many seconds at most.
@@ -21,7 +21,7 @@ class Readiness:
     """Says why jobs can't be taken, for half a second what was found last."""
 
     def __init__(self, ping: Callable[[], None], scoreboard: Scoreboard) -> None:
-        """`ping` raises RecordsAway or QueueAway."""
+        """`ping` raises RecordsUnavailable or QueueUnavailable."""
         self._ping = ping
         self._scoreboard = scoreboard
         self._lock = Lock()
@@ -45,8 +45,8 @@ class Readiness:
     def _look(self) -> str:
         try:
             self._ping()
-        except RecordsAway:
+        except RecordsUnavailable:
             return NO_RECORDS
-        except QueueAway:
+        except QueueUnavailable:
             return NO_QUEUE
         return ""

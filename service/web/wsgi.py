@@ -65,7 +65,7 @@ class Application:
     def begin(self, log: Callable[[Sequence[Record]], None]) -> Callable[[Sequence[Record]], None]:
         """Open the stores; `log` writes the access lines. Returns what observes other requests.
 
-        Raises SettingsError or RecordsAway.
+        Raises SettingsError or RecordsUnavailable.
         """
         shared, lock = runtime(), Lock()
 

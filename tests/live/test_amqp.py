@@ -15,7 +15,7 @@ from typing import Any, Final
 import pika
 import pytest
 
-from client.amqp import AmqpClient, BrokerAway, Reply
+from client.amqp import AmqpClient, BrokerUnavailable, Reply
 from tests.support.amqp import AmqpServer, answering
 from tests.support.live import Connection
 from tests.support.paths import GOLDEN, ROOT, lines
@@ -231,7 +231,7 @@ def _calls(client: AmqpClient, number: int) -> list[Reply | Exception]:
     def call(_: int) -> Reply | Exception:
         try:
             return client.call("regno", BODY, timeout=20)
-        except (BrokerAway, TimeoutError) as error:
+        except (BrokerUnavailable, TimeoutError) as error:
             return error
 
     with ThreadPoolExecutor(20) as threads:
@@ -285,7 +285,7 @@ def test_workers_start_without_a_broker_and_come_back_to_it(
     server = AmqpServer(tmp_path, {"SCORING_BROKER": url})
     with closing(server), AmqpClient(url) as client:
         eventually(lambda: server.value("scoring_amqp_consumers") == 0, "0 processes consume")
-        with pytest.raises(BrokerAway):
+        with pytest.raises(BrokerUnavailable):
             client.call("regno", BODY, timeout=0.2)
         rabbitmq.start()
         server.wait_ready()

@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from client.amqp import AmqpClient, BrokerAway
+from client.amqp import AmqpClient, BrokerUnavailable
 from loadgen.common.processes import free_port, responds, running
 from tests.support.rabbitmq import rabbitmq_server
 from tests.support.strategies import VALID
@@ -88,7 +88,7 @@ def _calling(url: str, key: str, broker: str) -> Iterator[None]:
                 try:
                     bad = number % _BAD_EVERY == 0
                     amqp.call("regno", b"{}" if bad else VALID)
-                except (BrokerAway, TimeoutError):
+                except (BrokerUnavailable, TimeoutError):
                     pass
                 if ends.wait(_PAUSE_SECONDS):
                     return

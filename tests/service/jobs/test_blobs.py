@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.jobs.blobs import BlobMissing, Blobs, BlobsAway, FileBlobs
+from service.jobs.blobs import BlobMissing, Blobs, BlobsUnavailable, FileBlobs
 from service.jobs.job import new_id
 from tests.support.jobs import NOW
 from tests.support.vacuous import nonempty
@@ -87,7 +87,7 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_no_error_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "blobs").write_bytes(b"no folder")
-    with pytest.raises(BlobsAway):
+    with pytest.raises(BlobsUnavailable):
         FileBlobs(tmp_path / "blobs").put(new_id(NOW), b"x")
 
 

@@ -14,7 +14,7 @@ from kombu import Connection
 from service.jobs.celery_queue import CeleryQueue
 from service.jobs.celery_topology import declare, queue_of
 from service.jobs.job import Job
-from service.jobs.queues import QueueAway, QueueFull
+from service.jobs.queues import QueueFull, QueueUnavailable
 from tests.support.jobs_queue import ids, make_job
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.server import eventually
@@ -43,7 +43,7 @@ def _refused(queue: CeleryQueue, job: Job) -> None:
     Its own limits make less than a second; the rest is for a machine that does other things.
     """
     began = perf_counter()
-    with pytest.raises(QueueAway):
+    with pytest.raises(QueueUnavailable):
         queue.publish(job)
     assert perf_counter() - began < _LONGEST
 
@@ -57,7 +57,7 @@ def _publish(queue: CeleryQueue, job: Job) -> None:
     def is_confirmed() -> bool:
         try:
             queue.publish(job)
-        except QueueAway:
+        except QueueUnavailable:
             return False
         return True
 
@@ -105,7 +105,7 @@ def test_a_broker_that_answers_nothing_is_away(queue: CeleryQueue, rabbitmq: Rab
     with rabbitmq.paused():
         _refused(queue, make_job("b"))  # on a connection that there is
         _refused(queue, make_job("c"))  # on a new one
-        with pytest.raises(QueueAway):
+        with pytest.raises(QueueUnavailable):
             queue.ping()
     _publish(queue, make_job("d"))
     queue.ping()

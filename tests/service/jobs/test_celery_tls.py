@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from service.jobs.celery_queue import CeleryQueue
-from service.jobs.queues import QueueAway
+from service.jobs.queues import QueueUnavailable
 from tests.support.edge import make_certificates
 from tests.support.jobs_queue import make_job
 
@@ -53,6 +53,6 @@ def test_only_a_certificate_of_the_host_is_trusted(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.crt"))
     with closing(_Listener(host, certificates)) as listener:
         url = f"amqps://tests:planted@{host}:{listener.port}/tests"
-        with closing(CeleryQueue(url)) as queue, pytest.raises(QueueAway):
+        with closing(CeleryQueue(url)) as queue, pytest.raises(QueueUnavailable):
             queue.publish(make_job("a"))
     assert listener.is_trusted == is_trusted

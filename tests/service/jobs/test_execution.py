@@ -12,7 +12,7 @@ from service.jobs.blobs import BlobMissing, FileBlobs
 from service.jobs.checkpoint import Checkpoint
 from service.jobs.execution import Attempt, Execution, Pace, Result, longest_pause
 from service.jobs.job import Job
-from service.jobs.records import Records, RecordsAway
+from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.sqlite_records import SqliteRecords
 from service.jobs.states import State
 from tests.support.clock import SteppedClock
@@ -221,7 +221,7 @@ class _AwayAtTimes(SqliteRecords):
         found = self.get(job)
         if self.away and found is not None and found.state is State.RUNNING:
             self.away -= 1
-            raise RecordsAway
+            raise RecordsUnavailable
         return super().change(job, event)
 
 
@@ -240,7 +240,7 @@ def test_an_attempt_ends_with_its_lease_while_the_records_are_away(
     desk.records = records = _AwayAtTimes(tmp_path / "records.sqlite")
     records.away = 10_000
     job = desk.submit()
-    with pytest.raises(RecordsAway):
+    with pytest.raises(RecordsUnavailable):
         desk.deliver(job)
     assert desk.clock.now - NOW == pytest.approx(LEASE, abs=2)
     records.away = 0

@@ -5,7 +5,7 @@ from pathlib import Path
 from service.jobs.blobs import FileBlobs
 from service.jobs.job import Job, new_id
 from service.jobs.local_queue import LocalQueue, WakeUp
-from service.jobs.queues import QueueAway
+from service.jobs.queues import QueueUnavailable
 from service.jobs.records import Records
 from service.jobs.sweeper import Sweeper
 from service.jobs.transitions import ACCEPTED_SECONDS
@@ -21,7 +21,7 @@ class _Queue:
 
     def publish(self, job: Job) -> None:
         if self.is_away:
-            raise QueueAway
+            raise QueueUnavailable
         self.published.append(job.id)
 
     def ping(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.jobs.records import RecordsAway
+from service.jobs.records import RecordsUnavailable
 from service.jobs.states import State
 from service.jobs.stores import Stores
 from tests.support.web import OTHER_HEADER, Web, body_of, ids_of, reason_of
@@ -301,7 +301,7 @@ class _Away:
 
     def __getattr__(self, _name: str) -> Any:
         def call(*_: object, **__: object) -> None:
-            raise RecordsAway
+            raise RecordsUnavailable
 
         return call
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service.jobs.blobs import BlobsAway, FileBlobs
+from service.jobs.blobs import BlobsUnavailable, FileBlobs
 from service.jobs.job import new_id
-from service.jobs.records import Records, RecordsAway
+from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.redis_blobs import RedisBlobs
 from service.jobs.redis_records import RedisRecords
 from service.jobs.sqlite_records import SqliteRecords
@@ -45,7 +45,7 @@ def test_a_locked_file_of_sqlite_is_away(tmp_path: Path) -> None:
             lambda: records.queued(job.id, NOW),
             lambda: records.drop(job.id),
         ):
-            with pytest.raises(RecordsAway):
+            with pytest.raises(RecordsUnavailable):
                 change()
         assert records.get(job.id) == job  # readers wait for nobody
         other.rollback()
@@ -54,7 +54,7 @@ def test_a_locked_file_of_sqlite_is_away(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_away(tmp_path: Path) -> None:
     (tmp_path / "records.sqlite").write_bytes(b"no database, and long enough" * 99)
-    with pytest.raises(RecordsAway):
+    with pytest.raises(RecordsUnavailable):
         SqliteRecords(tmp_path / "records.sqlite")
 
 
@@ -74,7 +74,7 @@ def test_a_redis_that_does_not_answer_is_away(redis: RedisServer, records_url: s
     records.ping()
     with redis.paused():
         for call in nonempty(_calls(records)[:4]):
-            with pytest.raises(RecordsAway):
+            with pytest.raises(RecordsUnavailable):
                 call()
     records.ping()
 
@@ -87,9 +87,9 @@ def test_a_redis_that_is_not_there_is_away(redis: RedisServer, records_url: str)
     redis.stop()
     try:
         for call in _calls(records):
-            with pytest.raises(RecordsAway):
+            with pytest.raises(RecordsUnavailable):
                 call()
-        with pytest.raises(BlobsAway):
+        with pytest.raises(BlobsUnavailable):
             blobs.put(new_id(NOW), b"x")
     finally:
         redis.start()
@@ -126,6 +126,6 @@ def test_it_is_said_what_a_loss_of_power_may_take(records_url: str) -> None:
 @pytest.mark.slow
 def test_the_password_of_redis_stands_in_no_error(records_url: str) -> None:
     records = RedisRecords(records_url.replace("//", "//user:geheim@"))
-    with pytest.raises(RecordsAway) as caught:
+    with pytest.raises(RecordsUnavailable) as caught:
         records.ping()
     assert "geheim" not in repr(caught.value) + repr(caught.value.__cause__) + repr(records)
