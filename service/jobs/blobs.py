@@ -21,7 +21,7 @@ class BlobMissing(Exception):
 
 
 class BlobsUnavailable(Exception):
-    """A blob can't be written: there is no room, or its place can't be reached."""
+    """A blob can't be written or read now: there is no room, or its place can't be reached."""
 
 
 class Writing(Protocol):
@@ -49,10 +49,10 @@ class Blobs(Protocol):
         """
 
     def read(self, reference: str) -> bytes:
-        """Return the content of a blob. Raises BlobMissing."""
+        """Return the content of a blob. Raises BlobMissing, or BlobsUnavailable."""
 
     def open(self, reference: str) -> BinaryIO:
-        """Return a blob as a seekable file, to be closed. Raises BlobMissing."""
+        """Return a blob as a seekable file, to be closed. Raises BlobMissing, or BlobsUnavailable."""
 
     def remove(self, job: str, keep: Collection[str] = ()) -> None:
         """Remove all blobs of a job but those with the references `keep`; there may be none."""
@@ -90,16 +90,21 @@ class FileBlobs:
             raise BlobsUnavailable from error
 
     def read(self, reference: str) -> bytes:
-        """Return the content of a blob. Raises BlobMissing."""
+        """Return the content of a blob. Raises BlobMissing, or BlobsUnavailable."""
         with self.open(reference) as file:
-            return file.read()
+            try:
+                return file.read()
+            except OSError as error:
+                raise BlobsUnavailable from error
 
     def open(self, reference: str) -> BinaryIO:
-        """Return a blob as a seekable file, to be closed. Raises BlobMissing."""
+        """Return a blob as a seekable file, to be closed. Raises BlobMissing, or BlobsUnavailable."""
         try:
             return self._path(reference).open("rb")
-        except OSError as error:
+        except FileNotFoundError as error:
             raise BlobMissing from error
+        except OSError as error:
+            raise BlobsUnavailable from error
 
     def remove(self, job: str, keep: Collection[str] = ()) -> None:
         """Remove all blobs of a job but those with the references `keep`; there may be none."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from model import InvalidRequest
 from model.tables.errors import TableRefused
-from service.jobs.blobs import BlobMissing, Blobs
+from service.jobs.blobs import BlobMissing, Blobs, BlobsUnavailable
 from service.jobs.job import Job
 from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.states import TERMINAL, State
@@ -29,11 +29,14 @@ T = TypeVar("T")
 # The longest pause before the second attempt; it doubles with each, up to the greatest.
 _FIRST_PAUSE: Final = 2.0
 _GREATEST_PAUSE: Final = 60.0
+# The longest pause until there may be room again.
+_ROOM_PAUSE: Final = 10.0
 # While the records are away, an attempt asks for them about so often.
 _ASK_SECONDS: Final = 0.5
 # Work is saved at least so often: until then, no wish to cancel is read.
 _SAVE_SECONDS: Final = 2.0
 DIED: Final = "worker: died"
+_NO_ROOM: Final = "blobs: can't be written or read now"
 
 log = logging.getLogger("scoring")
 
@@ -256,6 +259,11 @@ class Execution:
             return partial(attempt.finish, State.CANCELLED)
         except Stopped:
             return partial(attempt.give_back, self._pace.clock(), "", counted=False)
+        except BlobsUnavailable as error:
+            # No fault of the job, and it may last: attempts would be used up within seconds.
+            report(error, _record_of(attempt.job))
+            due = self._pace.clock() + self._pace.jitter(0, _ROOM_PAUSE)
+            return partial(attempt.give_back, due, _NO_ROOM, counted=False)
         except Exception as error:  # noqa: BLE001 - what another attempt may not meet
             report(error, _record_of(attempt.job))
             return self._failure(attempt, type(error).__name__)

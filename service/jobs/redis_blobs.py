@@ -43,20 +43,25 @@ class RedisBlobs:
 
         Raises BlobsUnavailable.
         """
-        with SpooledTemporaryFile(max_size=_SMALL) as file:
-            blob = _Writing(cast("BinaryIO", file))
-            yield blob
-            size = file.tell()
-            file.seek(0)
-            if size <= _SMALL:
-                blob.reference = self.put(job, file.read())
-                return
-            with self._files.writing(job) as kept:
-                shutil.copyfileobj(file, kept.file)
-            blob.reference = kept.reference
+        try:
+            with SpooledTemporaryFile(max_size=_SMALL) as file:
+                blob = _Writing(cast("BinaryIO", file))
+                yield blob
+                blob.reference = self._kept(job, file)
+        except OSError as error:
+            raise BlobsUnavailable from error
+
+    def _kept(self, job: str, file: SpooledTemporaryFile[bytes]) -> str:
+        size = file.tell()
+        file.seek(0)
+        if size <= _SMALL:
+            return self.put(job, file.read())
+        with self._files.writing(job) as kept:
+            shutil.copyfileobj(file, kept.file)
+        return kept.reference
 
     def read(self, reference: str) -> bytes:
-        """Return the content of a blob. Raises BlobMissing, or RecordsUnavailable."""
+        """Return the content of a blob. Raises BlobMissing, BlobsUnavailable, or RecordsUnavailable."""
         if not reference.startswith(_REDIS):
             return self._files.read(reference)
         job, _, name = reference.removeprefix(_REDIS).partition("/")
@@ -67,10 +72,7 @@ class RedisBlobs:
         return content
 
     def open(self, reference: str) -> BinaryIO:
-        """Return a blob as a seekable file, to be closed.
-
-        Raises BlobMissing, or RecordsUnavailable.
-        """
+        """Return a blob as a seekable file, to be closed. Raises as `read`."""
         if not reference.startswith(_REDIS):
             return self._files.open(reference)
         return BytesIO(self.read(reference))

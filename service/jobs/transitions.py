@@ -17,6 +17,8 @@ from service.jobs.states import TERMINAL, TRANSITIONS, Event, State, next_state
 # queue may have lost after so many.
 ACCEPTED_SECONDS: Final = 10.0
 QUEUED_SECONDS: Final = 600.0
+# The clocks of two machines may differ by so much.
+_CLOCKS_SECONDS: Final = 0.5
 _ENDS: Final = {
     State.SUCCEEDED: Event.SUCCEED,
     State.FAILED: Event.FAIL,
@@ -50,7 +52,7 @@ def claimed(job: Job, worker: str, now: float, lease: float, *, redelivered: boo
     if job.attempts >= job.max_attempts:
         reason = f"attempts: none of {job.attempts} came to an end, the last one's worker died"
         return _ended(job, now, State.DEAD, error=job.error or reason)
-    if now < job.due:
+    if not _may_begin(job, now):
         return None
     return structs.replace(
         job,
@@ -193,6 +195,15 @@ def unattended_since(job: Job) -> float:
         case State.RUNNING:
             return job.lease_until
     return inf
+
+
+def _may_begin(job: Job, now: float) -> bool:
+    """Whether an attempt may begin, by the clock of a machine that may not be its publisher's.
+
+    One that may not is published again only after minutes. A pause lies between attempts, so a job
+    that was not tried yet needs none.
+    """
+    return not job.attempts or now >= job.due - _CLOCKS_SECONDS
 
 
 def _check(job: Job, fence: int) -> None:

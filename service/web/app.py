@@ -37,7 +37,7 @@ _HINDRANCES: Final[dict[type[Exception], tuple[int, str]]] = {
     StillAccepting: (409, "Idempotency-Key: its request is still being accepted"),
     Full: (429, "as many jobs wait as may wait"),
     RecordsUnavailable: (503, NO_RECORDS),
-    BlobsUnavailable: (503, "there is no room for the input now"),
+    BlobsUnavailable: (503, "inputs and results can't be kept or read now"),
 }
 _LATER: Final = (409, 429, 503)
 

@@ -1,13 +1,15 @@
 """Faults of the broker, of Redis and of workers, while jobs are submitted and done."""
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from threading import Event
 from time import perf_counter, time
+from typing import Any
 
 import httpx
 import psutil
@@ -22,6 +24,7 @@ from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis_server import RedisServer
 from tests.support.server import KEY_HEADER, eventually
 from tests.support.strategies import VALID
+from tests.support.tables import as_csv, samples
 from tests.support.web import READING
 from tests.support.web_server import WebServer, web_serving
 
@@ -139,6 +142,31 @@ class _Submissions:
         )
 
 
+@contextmanager
+def _submitting(
+    jobs: Installation, settings_of_jobs: dict[str, str], folder: Path
+) -> Iterator[_Submissions]:
+    """Submissions from three threads, and a worker; all that were taken must succeed."""
+    settings = {name.lower(): value for name, value in settings_of_jobs.items()}
+    with (
+        web_serving(folder, jobs_dir=jobs.settings.jobs_dir, **settings) as web,
+        jobs.worker(),
+        ThreadPoolExecutor(3) as threads,
+    ):
+        submissions = _Submissions(web)
+        running = [threads.submit(submissions.run) for _ in range(3)]
+        try:
+            yield submissions
+        finally:
+            submissions.stop()
+        for one in running:
+            one.result()
+        done = jobs.ended(submissions.taken)
+    assert {job.state for job in done} == {State.SUCCEEDED}
+    assert set(submissions.refused) == {503}
+    assert submissions.slowest < 5  # its limits make a second; the machine does other things
+
+
 def test_nothing_that_was_taken_is_lost_whatever_happens_to_broker_and_records(
     make_jobs: Callable[..., Installation],
     settings_of_jobs: dict[str, str],
@@ -147,17 +175,8 @@ def test_nothing_that_was_taken_is_lost_whatever_happens_to_broker_and_records(
     tmp_path: Path,
 ) -> None:
     jobs = make_jobs()
-    settings = {name.lower(): value for name, value in settings_of_jobs.items()}
-    with (
-        ExitStack() as started,
-        web_serving(tmp_path / "web", jobs_dir=jobs.settings.jobs_dir, **settings) as web,
-        jobs.worker(),
-        ThreadPoolExecutor(4) as threads,
-    ):
-        submissions = _Submissions(web)
-        running = [threads.submit(submissions.run) for _ in range(3)]
-        started.callback(submissions.stop)
-        try:
+    with ExitStack() as started:
+        with _submitting(jobs, settings_of_jobs, tmp_path / "web") as submissions:
             submissions.more(taken=20)
             with rabbitmq.memory_alarm():
                 submissions.more(taken=5)
@@ -176,15 +195,109 @@ def test_nothing_that_was_taken_is_lost_whatever_happens_to_broker_and_records(
             started.callback(late.kill)
             rabbitmq.start()
             submissions.more(taken=20)
-        finally:
-            submissions.stop()
-        for one in running:
-            one.result()
         late.wait_ready()
-        done = jobs.ended(submissions.taken)
-    assert {job.state for job in done} == {State.SUCCEEDED}
-    assert set(submissions.refused) == {503}
-    assert submissions.slowest < 5  # its limits make a second; the machine does other things
+
+
+def test_a_crash_of_records_and_broker_takes_nothing_that_was_taken(
+    make_jobs: Callable[..., Installation],
+    settings_of_jobs: dict[str, str],
+    rabbitmq: RabbitMQ,
+    redis: RedisServer,
+    tmp_path: Path,
+) -> None:
+    with _submitting(make_jobs(), settings_of_jobs, tmp_path / "web") as submissions:
+        submissions.more(taken=10)
+        redis.kill()
+        submissions.more(refused=3)
+        redis.start()
+        submissions.more(taken=10)
+        rabbitmq.kill()
+        submissions.more(taken=10)
+        rabbitmq.start()
+        submissions.more(taken=10)
+
+
+def test_a_worker_that_stands_still_longer_than_its_lease_loses_its_job(
+    make_jobs: Callable[..., Installation],
+) -> None:
+    """It goes on where it stood, and changes nothing of what another worker has done meanwhile."""
+    jobs = make_jobs(JOB_LEASE_SECONDS="1")
+    worker = jobs.start_worker()
+    try:
+        worker.wait_ready()
+        job = jobs.submit(SLOW, webhook="done")
+        jobs.until(job, lambda found: found.done > 0, "it runs")
+        stopped = [psutil.Process(worker.process.pid), *worker.processes()]
+        for process in stopped:
+            process.suspend()
+        with jobs.worker():
+            (done,) = jobs.ended([job])
+        for process in stopped:
+            process.resume()
+        jobs.ended([jobs.submit(VALID)])  # by the worker that stood still
+        assert worker.stop() == 0
+    finally:
+        worker.kill()
+    assert (done.state, done.attempts, jobs.result(job)) == (State.SUCCEEDED, 2, b"slowly")
+    assert jobs.job(job) == done
+    events = jobs.stores.records.events(time() + 1, 60.0, 9)
+    assert [event.job for event in events] == [job]
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 64 MiB; it is gone at the end."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounts are not permitted here (root may)")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _fill(path: Path) -> None:
+    """Leave no byte of its file system."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+def test_jobs_wait_for_room_on_a_full_disk(tmp_path: Path) -> None:
+    """New ones are refused, and what was taken is done once there is room."""
+    header, *rows = as_csv(samples(200)).splitlines(keepends=True)
+    table = header + b"".join(rows) * 150
+    with (
+        _small_disk(tmp_path / "disk") as disk,
+        web_serving(
+            tmp_path / "web",
+            jobs_dir=str(disk / "jobs"),
+            job_checkpoint_rows="2000",
+            job_attempts="1",
+        ) as web,
+        web.client() as client,
+    ):
+
+        def submit() -> httpx.Response:
+            return client.post(
+                "/jobs?model=regno", content=table, headers={"content-type": "text/csv"}
+            )
+
+        def shown(path: str) -> Any:
+            return client.get(path).json()["body"]
+
+        reply = submit()
+        path = reply.headers["location"]
+        eventually(lambda: shown(path)["progress"]["done"] > 0, "it has saved some rows")
+        _fill(disk / "filler")
+        refused = submit()
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        eventually(lambda: "BlobsUnavailable" in web.output(), "its work can't be saved")
+        (disk / "filler").unlink()
+        eventually(lambda: shown(path)["state"] == "succeeded", "there is room again", 60)
+        assert shown(path)["progress"] == {"done": 30_000, "total": 30_000}
+        assert submit().status_code == 202
 
 
 def test_a_cancelled_job_stays_cancelled_whatever_its_state_was(

@@ -91,6 +91,17 @@ def test_a_folder_that_cannot_be_written_is_no_error_of_another_kind(tmp_path: P
         FileBlobs(tmp_path / "blobs").put(new_id(NOW), b"x")
 
 
+def test_a_blob_that_cannot_be_read_now_is_not_gone(tmp_path: Path) -> None:
+    """As of a network's folder that is away for a moment, or where no file can be opened."""
+    blobs = FileBlobs(tmp_path / "blobs")
+    reference = blobs.put(new_id(NOW), b"x")
+    (file,) = (path for path in (tmp_path / "blobs").rglob("*") if path.is_file())
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(BlobsUnavailable):
+        blobs.read(reference)
+
+
 @pytest.mark.slow
 def test_large_blobs_are_files_and_small_ones_are_not(tmp_path: Path, records_url: str) -> None:
     from service.jobs.redis_blobs import RedisBlobs

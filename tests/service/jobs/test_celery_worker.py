@@ -73,7 +73,11 @@ def test_jobs_are_done_and_their_results_are_the_synchronous_replies(
 def test_a_job_that_kills_its_process_is_dead_after_its_attempts_and_delays_nobody(
     served: Installation,
 ) -> None:
-    dead, done = served.ended([served.submit(POISON), served.submit(VALID)])
+    poison = served.submit(POISON)
+    (done,) = served.ended([served.submit(VALID)])
+    # Its next attempt begins a second after the death: whoever was behind it waited for less.
+    assert served.job(poison).attempts == 1
+    (dead,) = served.ended([poison])
     assert (dead.state, dead.attempts) == (State.DEAD, served.settings.job_attempts)
     assert done.state is State.SUCCEEDED
     assert done.finished < dead.finished

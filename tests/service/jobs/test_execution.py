@@ -8,7 +8,7 @@ import pytest
 
 from model import InvalidRequest
 from model.tables.errors import TableRefused
-from service.jobs.blobs import BlobMissing, FileBlobs
+from service.jobs.blobs import BlobMissing, BlobsUnavailable, FileBlobs
 from service.jobs.checkpoint import Checkpoint
 from service.jobs.execution import Attempt, Execution, Pace, Result, longest_pause
 from service.jobs.job import Job
@@ -246,6 +246,33 @@ def test_an_attempt_ends_with_its_lease_while_the_records_are_away(
     records.away = 0
     desk.deliver(job)
     assert (desk.job(job).state, desk.job(job).attempts) == (State.SUCCEEDED, 2)
+
+
+def test_a_job_of_a_machine_whose_clock_is_ahead_is_done_at_once(desk: Desk) -> None:
+    job = desk.submit()
+    desk.clock.now = NOW - 3
+    desk.deliver(job)
+    assert desk.job(job).state is State.SUCCEEDED
+
+
+def test_a_full_disk_costs_no_attempt(desk: Desk) -> None:
+    """A job waits for the room that its result needs, however often there is none."""
+    job = desk.submit()
+
+    def work(_: Attempt) -> Result:
+        raise BlobsUnavailable
+
+    desk.work = work
+    for _ in range(5):
+        desk.deliver(job)
+        waiting = desk.job(job)
+        assert (waiting.state, waiting.attempts) == (State.QUEUED, 0)
+        assert waiting.error.partition(":")[0] == "blobs"
+        assert waiting.due == desk.clock.now + 10
+        desk.clock.now = waiting.due
+    desk.work = desk.succeed
+    desk.deliver(job)
+    assert (desk.job(job).state, desk.job(job).attempts) == (State.SUCCEEDED, 1)
 
 
 def test_a_job_whose_process_died_is_tried_again_later(desk: Desk) -> None:

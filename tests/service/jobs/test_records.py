@@ -201,6 +201,18 @@ def test_a_job_that_is_given_back_is_claimed_when_it_is_due(records: Records) ->
     assert (again.attempts, again.fence, again.error) == (2, 2, "")
 
 
+def test_a_job_is_claimed_by_a_machine_whose_clock_is_behind(records: Records) -> None:
+    """Its message would not come again for minutes."""
+    accepted = _accepted(records)
+    claimed = records.claim(accepted.id, "w", NOW - 99, LEASE)
+    assert claimed is not None
+    records.retry(claimed.id, claimed.fence, NOW, NOW + 5, "attempt: failed")
+    assert records.claim(claimed.id, "w", NOW + 4.4, LEASE) is None
+    again = records.claim(claimed.id, "w", NOW + 4.5, LEASE)
+    assert again is not None
+    assert again.attempts == 2
+
+
 def test_an_attempt_that_had_to_stop_is_not_counted(records: Records) -> None:
     job = _running(records)
     assert records.retry(job.id, job.fence, NOW, NOW, "", counted=False).attempts == 0
