@@ -94,7 +94,7 @@ screenshots: $(DEV) tools ## Draw the dashboards as PNG, with data of the real s
 	$(BIN)/python -m tests.screenshots $(ARGS)
 
 ##@ Measuring
-.PHONY: bench bench-quick bench-table bench-amqp profile
+.PHONY: bench bench-quick bench-table bench-amqp bench-jobs profile
 bench: $(DEV) tools ## The service against its baselines, 15 minutes; ARGS=--help lists the flags
 	$(BIN)/python -m loadgen.bench $(ARGS)
 
@@ -106,6 +106,9 @@ bench-table: $(DEV) ## A file of 1,000,000 rows through model.score, against bar
 
 bench-amqp: $(DEV) ## BROKER=amqp://…: requests over AMQP beside the same over HTTP
 	$(BIN)/python -m loadgen.bench.amqp $(BROKER) $(ARGS)
+
+bench-jobs: $(DEV) ## POST /reg/ beside busy job workers and alone; the same rows as jobs and over HTTP
+	$(BIN)/python -m loadgen.bench.jobs $(ARGS)
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
 	$(BIN)/python -m loadgen.bench.profile $(ARGS)
