@@ -52,7 +52,7 @@ class Blobs(Protocol):
         """Return the content of a blob. Raises BlobMissing, or BlobsUnavailable."""
 
     def open(self, reference: str) -> BinaryIO:
-        """Return a blob as a seekable file, to be closed. Raises BlobMissing, or BlobsUnavailable."""
+        """Return a blob as a seekable file, to be closed. Raises as `read`."""
 
     def remove(self, job: str, keep: Collection[str] = ()) -> None:
         """Remove all blobs of a job but those with the references `keep`; there may be none."""
@@ -98,7 +98,7 @@ class FileBlobs:
                 raise BlobsUnavailable from error
 
     def open(self, reference: str) -> BinaryIO:
-        """Return a blob as a seekable file, to be closed. Raises BlobMissing, or BlobsUnavailable."""
+        """Return a blob as a seekable file, to be closed. Raises as `read`."""
         try:
             return self._path(reference).open("rb")
         except FileNotFoundError as error:

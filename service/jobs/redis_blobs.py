@@ -61,7 +61,10 @@ class RedisBlobs:
         return kept.reference
 
     def read(self, reference: str) -> bytes:
-        """Return the content of a blob. Raises BlobMissing, BlobsUnavailable, or RecordsUnavailable."""
+        """Return the content of a blob.
+
+        Raises BlobMissing, BlobsUnavailable, or RecordsUnavailable.
+        """
         if not reference.startswith(_REDIS):
             return self._files.read(reference)
         job, _, name = reference.removeprefix(_REDIS).partition("/")
