@@ -17,7 +17,7 @@ from service.config.settings import (
     refuse_start,
     with_broker_and_records_both,
 )
-from service.jobs import dead_jobs, webhook_endpoints
+from service.jobs import dead_jobs, webhook_commands
 from service.jobs.job import KINDS
 from service.jobs.liveness import is_alive
 from service.jobs.records import RecordsUnavailable
@@ -58,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     webhooks = commands.add_parser(
         "webhooks",
         help="endpoints of webhooks: list, test, dead",
-        epilog=webhook_endpoints.EPILOG,
+        epilog=webhook_commands.EPILOG,
     )
-    webhook_endpoints.add_commands(webhooks)
+    webhook_commands.add_commands(webhooks)
     webhooks.set_defaults(run=_look_after_webhooks)
     options = parser.parse_args(arguments)
     try:
@@ -82,7 +82,7 @@ def _look_after_dead(settings: Settings, options: argparse.Namespace) -> int:
 def _look_after_webhooks(settings: Settings, options: argparse.Namespace) -> int:
     """Do what was asked with webhooks, and return the exit status. Raises SettingsError."""
     command = "python -m service.jobs webhooks"
-    return exit_status(command, lambda: webhook_endpoints.run(settings, options))
+    return exit_status(command, lambda: webhook_commands.run(settings, options))
 
 
 def _kinds(text: str) -> tuple[str, ...]:
@@ -115,14 +115,14 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     metrics_page.start(settings, models.registry)
     contained.start(models.background.failure)
     if embedded:
-        from service.jobs.worker import Worker  # noqa: PLC0415
+        from service.jobs.local_worker import LocalWorker  # noqa: PLC0415
 
-        return Worker(settings, stores, models).run()
+        return LocalWorker(settings, stores, models).run()
     from service.jobs.celery_worker import work  # noqa: PLC0415
-    from service.jobs.duties import Duties  # noqa: PLC0415
+    from service.jobs.distributed_worker import DistributedWorker  # noqa: PLC0415
 
-    duties = Duties(settings, stores, models, kinds(models, settings))
-    return work(settings.broker, options.kinds, settings.job_workers, duties)
+    worker = DistributedWorker(settings, stores, models, kinds(models, settings))
+    return work(settings.broker, options.kinds, settings.job_workers, worker)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 
 from service.jobs.celery_app import TASK, celery_app
 from service.jobs.celery_topology import DEAD, declare, queue_of
-from service.jobs.duties import Deliver, Duties
+from service.jobs.distributed_worker import Deliver, DistributedWorker
 from service.jobs.records import RecordsUnavailable
 from service.telemetry.failures import contained, log_failure
 
@@ -44,7 +44,7 @@ _TALKATIVE: Final = ("celery.worker.strategy", "celery.app.trace")
 _NO_DELAYED_DELIVERY: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
 
 
-def work(broker: str, kinds: Sequence[str], processes: int, duties: Duties) -> int:
+def work(broker: str, kinds: Sequence[str], processes: int, job_worker: DistributedWorker) -> int:
     """Work on jobs of these kinds, with so many processes for each; the exit code at the end.
 
     TERM stops it when the attempts have saved their work, a second one at once.
@@ -56,10 +56,10 @@ def work(broker: str, kinds: Sequence[str], processes: int, duties: Duties) -> i
     def is_stopping() -> bool:
         return stopping[0] != 0
 
-    _add_task(app, duties, is_stopping)
+    _add_task(app, job_worker, is_stopping)
     _add_signals(stopping, f"processes: {processes} for each of {', '.join(kinds)}")
-    parent = _parent_step(duties, kinds, is_stopping)
-    app.steps["consumer"] |= {parent, _dead_letters_step(duties)}
+    parent = _parent_step(job_worker, kinds, is_stopping)
+    app.steps["consumer"] |= {parent, _dead_letters_step(job_worker)}
     app.conf.worker_lost_wait = _LOST_SECONDS / 2
     worker = app.Worker(
         hostname=f"jobs@{socket.gethostname()}",
@@ -86,13 +86,13 @@ def _quieten() -> None:
     warnings.simplefilter("ignore", SecurityWarning)  # of pickle under root: there is none
 
 
-def _add_task(app: Celery, duties: Duties, stopping: Callable[[], bool]) -> None:
+def _add_task(app: Celery, job_worker: DistributedWorker, stopping: Callable[[], bool]) -> None:
     """Add the one task there is, and what prepares a process for it."""
     begun: list[Deliver] = []
 
     def begin(**_: Any) -> None:
         try:
-            begun.append(duties.begin(stopping, current_process().index))
+            begun.append(job_worker.begin(stopping, current_process().index))
         except Exception as error:  # noqa: BLE001 - Celery would go on without
             log_failure("the begin of a process of the job worker", error)
             sleep(_AGAIN_SECONDS)
@@ -150,10 +150,10 @@ def _consumer_class(processes: int) -> type[Consumer]:
 
 
 def _parent_step(
-    duties: Duties, kinds: Sequence[str], stopping: Callable[[], bool]
+    job_worker: DistributedWorker, kinds: Sequence[str], stopping: Callable[[], bool]
 ) -> type[bootsteps.StartStopStep]:
     class ParentStep(bootsteps.StartStopStep):  # type: ignore[misc]
-        """Declares the queues, and does the parent's duties while there is a connection."""
+        """Declares the queues, and does the parent's part while there is a connection."""
 
         requires = ("celery.worker.consumer.connection:Connection",)
         # Celery stops steps that could not start, too.
@@ -173,12 +173,12 @@ def _parent_step(
 
         def _sweep(self) -> None:
             if not stopping():  # jobs that were given back are for others
-                contained("jobs", duties.sweep)
+                contained("jobs", job_worker.sweep)
 
     return ParentStep
 
 
-def _dead_letters_step(duties: Duties) -> type[bootsteps.ConsumerStep]:
+def _dead_letters_step(job_worker: DistributedWorker) -> type[bootsteps.ConsumerStep]:
     class DeadLettersStep(bootsteps.ConsumerStep):  # type: ignore[misc]
         """Ends the jobs that the broker gave up; their letters stay while the records are away."""
 
@@ -186,7 +186,7 @@ def _dead_letters_step(duties: Duties) -> type[bootsteps.ConsumerStep]:
 
         def start(self, parent: Any) -> None:
             self._kept: list[Any] = []
-            self._again = parent.timer.call_repeatedly(_TICK_SECONDS, self._bury_kept)
+            self._again = parent.timer.call_repeatedly(_TICK_SECONDS, self._give_up_kept)
             super().start(parent)
 
         def stop(self, parent: Any) -> None:
@@ -196,19 +196,19 @@ def _dead_letters_step(duties: Duties) -> type[bootsteps.ConsumerStep]:
 
         def get_consumers(self, channel: Any) -> list[MessageConsumer]:
             letters = MessageConsumer(
-                channel, [DEAD], on_message=self._bury, accept=["json"], prefetch_count=_LETTERS
+                channel, [DEAD], on_message=self._give_up, accept=["json"], prefetch_count=_LETTERS
             )
             return [letters]
 
-        def _bury_kept(self) -> None:
+        def _give_up_kept(self) -> None:
             kept, self._kept = self._kept, []
             for letter in kept:
-                self._bury(letter)
+                self._give_up(letter)
 
-        def _bury(self, letter: Any) -> None:
+        def _give_up(self, letter: Any) -> None:
             try:
                 if job := _job_of(letter):
-                    duties.bury(job, _reason_of(letter))
+                    job_worker.give_up(job, _reason_of(letter))
             except RecordsUnavailable:
                 self._kept.append(letter)
             else:

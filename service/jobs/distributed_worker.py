@@ -1,4 +1,4 @@
-"""What a worker of the distributed form does; Celery says when (`service.jobs.celery_worker`)."""
+"""The job worker of the distributed form: what it does. Celery says when (`celery_worker`)."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ from service.jobs.execution import Execution, Kind, Pace
 from service.jobs.job import Job
 from service.jobs.liveness import beat
 from service.jobs.models import JobModels
+from service.jobs.processes import NICENESS, worker_name
 from service.jobs.records import RecordsUnavailable
 from service.jobs.stores import Stores
 from service.jobs.sweeper import Sweeper
-from service.jobs.worker import NICENESS, worker_name
 from service.telemetry.error_reports import reports
 from service.telemetry.failures import contained
 from service.telemetry.metrics import multiprocess
@@ -31,8 +31,8 @@ class Deliver(Protocol):
         """
 
 
-class Duties:
-    """The duties of a worker's processes (`begin`) and of their parent (`sweep`, `bury`)."""
+class DistributedWorker:
+    """What is done in a worker's processes (`begin`) and in their parent (`sweep`, `give_up`)."""
 
     def __init__(
         self, settings: Settings, stores: Stores, models: JobModels, kinds: Mapping[str, Kind]
@@ -92,7 +92,7 @@ class Duties:
         beat(self._settings)
         self._sweeper.sweep(time())
 
-    def bury(self, job: str, reason: str) -> None:
+    def give_up(self, job: str, reason: str) -> None:
         """End a job that the broker gave up. Raises RecordsUnavailable."""
         self._stores.records.kill(job, time(), reason)
 

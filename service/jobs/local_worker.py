@@ -8,7 +8,6 @@ attempt lost.
 import logging
 import os
 import signal
-import socket
 from contextlib import suppress
 from time import monotonic, time
 from typing import Final
@@ -20,6 +19,7 @@ from service.jobs.kinds import kinds
 from service.jobs.liveness import beat
 from service.jobs.local_queue import WakeUp
 from service.jobs.models import JobModels
+from service.jobs.processes import NICENESS, is_dead, worker_name
 from service.jobs.stores import Stores, jobs_folder
 from service.jobs.sweeper import Sweeper
 from service.jobs.transitions import FenceLost
@@ -33,8 +33,6 @@ from service.telemetry.metrics import multiprocess
 _LEAST_WAIT: Final = 0.05
 _GREATEST_WAIT: Final = 0.5
 _SWEEP_SECONDS: Final = 1.0
-# Scoring processes of the same machine come first.
-NICENESS: Final = 10
 # How long the children may take to stop.
 _GRACE_SECONDS: Final = 20.0
 _RUNNING: Final = 1000
@@ -99,7 +97,7 @@ class Child:
             self._execution.attempt(job)
 
 
-class Worker:
+class LocalWorker:
     """The parent of the children: replaces them, sweeps the records, stops all."""
 
     def __init__(self, settings: Settings, stores: Stores, models: JobModels) -> None:
@@ -210,25 +208,6 @@ class Worker:
         for pid in self._places:
             os.kill(pid, signal.SIGKILL)
         self._reap(0)
-
-
-def worker_name(pid: int) -> str:
-    """Return the name of a process of this machine, under which it claims jobs."""
-    return f"{socket.gethostname()}:{pid}"
-
-
-def is_dead(worker: str) -> bool:
-    """Whether a worker was a process of this machine and is no more."""
-    host, _, pid = worker.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        pass
-    return False
 
 
 def _be_child(
