@@ -1,32 +1,39 @@
-"""The plots of an evaluation, as SVG for a page."""
+"""The plots of the pages of an evaluation and of a training, as SVG within the page.
 
-from collections.abc import Callable, Mapping
+Text, axes and grid have the page's colors, which differ between light and dark.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from model.regno.evaluation import importance, plot
+from model.regno.evaluation.decisions import DecisionReport
+from model.regno.evaluation.importance import ShapValues
 from model.regno.evaluation.quality import Controlled, Evaluation, Segment
+from model.regno.evaluation.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLORS: Final = {"camera": "tab:orange", "network": "tab:blue", "manual": "0.75"}
 _MANY: Final = 12
 # Characters of a group's name.
 _LONGEST: Final = 40
 _SIZE: Final = (5.4, 3.7)
+_INK: Final = "#222222"
+# What the page puts in the place of these colors.
+_OF_THE_PAGE: Final = {_INK: "currentColor", plot.GRID: "var(--line)"}
+_INKED: Final = ["text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"]
 
 
-def charts(made: Evaluation) -> dict[str, str]:
+def of_evaluation(made: Evaluation) -> dict[str, str]:
     """SVG by the chart's name; those of a report that has the figures for them."""
-    drawn = {
-        "reliability": _svg("reliability", lambda axes: _reliability(axes, made)),
-        "scores": _svg("scores", lambda axes: _scores(axes, made)),
-        "coverage": _svg("coverage", lambda axes: _coverage(axes, made)),
-        "manual_cost": _svg("manual_cost", lambda axes: _manual_cost(axes, made)),
-        "certainty": _svg("certainty", lambda axes: _certainty(axes, made)),
-    }
+    drawn = _of_scores(made.reliability, made)
+    drawn["certainty"] = _svg("certainty", lambda axes: _certainty(axes, made))
     if made.controlled:
         controlled = made.controlled
         drawn["simulation"] = _svg("simulation", lambda axes: _simulation(axes, controlled))
@@ -39,21 +46,63 @@ def charts(made: Evaluation) -> dict[str, str]:
     return drawn
 
 
+def of_training(made: Report, shap: ShapValues) -> dict[str, str]:
+    """SVG by the chart's name; `shap` are SHAP values of the model that was measured."""
+    drawn = _of_scores(made.reliability, made)
+    features = [each.feature for each in made.importances[: importance.SHOWN]]
+    drawn["shap"] = _drawn(
+        "shap",
+        lambda figure: importance.draw_beeswarm(figure, shap, features),
+        importance.beeswarm_size(features),
+    )
+    if made.learning_curve:
+        points = made.learning_curve.points
+        drawn["learning_curve"] = _drawn(
+            "learning_curve",
+            lambda figure: plot.draw_learning_curve(figure, points),
+            plot.LEARNING_CURVE_SIZE,
+        )
+    return drawn
+
+
+def _of_scores(bins: Sequence[Mapping[str, float]], made: DecisionReport) -> dict[str, str]:
+    return {
+        "reliability": _svg("reliability", lambda axes: _reliability(axes, bins)),
+        "scores": _svg("scores", lambda axes: _scores(axes, made)),
+        "coverage": _svg("coverage", lambda axes: _coverage(axes, made)),
+        "manual_cost": _svg("manual_cost", lambda axes: _manual_cost(axes, made)),
+    }
+
+
 def _svg(name: str, draw: Callable[["Axes"], None], size: tuple[float, float] = _SIZE) -> str:
+    """The SVG of one pair of axes."""
+
+    def draw_figure(figure: "Figure") -> None:
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(visible=True, color=plot.GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        draw(axes)
+
+    return _drawn(name, draw_figure, size)
+
+
+def _drawn(name: str, draw: Callable[["Figure"], None], size: tuple[float, float]) -> str:
     from matplotlib import rc_context  # noqa: PLC0415 - the service's image has none
     from matplotlib.figure import Figure  # noqa: PLC0415 - see above
 
+    style: dict[Any, str] = {"svg.fonttype": "none", "font.family": "sans-serif"}
+    style |= dict.fromkeys(("figure.facecolor", "axes.facecolor"), "none")
+    style |= dict.fromkeys(_INKED, _INK)
     # Ids of clip paths are made of the salt: those of one page must differ.
-    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif"}):
+    with rc_context(style | {"svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots()
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(visible=True, color="0.92", linewidth=0.8)
-        axes.set_axisbelow(True)
-        draw(axes)
+        draw(figure)
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
+    for color, of_the_page in _OF_THE_PAGE.items():
+        svg = svg.replace(color, of_the_page)
     return svg[svg.index("<svg") :]
 
 
@@ -64,8 +113,7 @@ def _percent(axes: "Axes", *sides: str) -> None:
         getattr(axes, f"{side}axis").set_major_formatter(PercentFormatter(1))
 
 
-def _reliability(axes: "Axes", made: Evaluation) -> None:
-    bins = made.reliability
+def _reliability(axes: "Axes", bins: Sequence[Mapping[str, float]]) -> None:
     predicted, observed, rows = (
         np.array([b[name] for b in bins]) for name in ("mean_probability", "observed_share", "rows")
     )
@@ -81,11 +129,11 @@ def _reliability(axes: "Axes", made: Evaluation) -> None:
     axes.legend(loc="upper left", frameon=False)
 
 
-def _scores(axes: "Axes", made: Evaluation) -> None:
+def _scores(axes: "Axes", made: DecisionReport) -> None:
     lows = np.array([b.low for b in made.scores])
     width = made.scores[0].high - made.scores[0].low
     for name, color in (("network_right", "network"), ("camera_right", "camera")):
-        rows = np.array([getattr(b, name) for b in made.scores]) / made.rows
+        rows = np.array([getattr(b, name) for b in made.scores]) / made.decisions.rows
         label = "Network was right" if color == "network" else "Network was wrong"
         axes.bar(lows, rows, width, align="edge", color=_COLORS[color], alpha=0.6, label=label)
     for side in ("camera", "network"):
@@ -97,15 +145,16 @@ def _scores(axes: "Axes", made: Evaluation) -> None:
     axes.legend(loc="lower center", ncols=2, bbox_to_anchor=(0.5, 1), frameon=False)
 
 
-def _coverage(axes: "Axes", made: Evaluation) -> None:
-    points = [p for p in made.coverage if p.coverage * made.rows >= 1 / 0.02] or made.coverage
+def _coverage(axes: "Axes", made: DecisionReport) -> None:
+    all_rows = made.decisions.rows
+    points = [p for p in made.coverage if p.coverage * all_rows >= 1 / 0.02] or made.coverage
     axes.plot([p.coverage for p in points], [p.error for p in points], color="tab:blue")
     automatic = [made.decisions.by_decision[name] for name in ("camera", "network")]
     rows = sum(of.rows for of in automatic)
     if rows:
         wrong = automatic[0].network_right + automatic[1].camera_right
         axes.plot(
-            *(rows / made.rows, wrong / rows),
+            *(rows / all_rows, wrong / rows),
             *("o",),
             color="tab:red",
             label="At the thresholds",
@@ -116,7 +165,7 @@ def _coverage(axes: "Axes", made: Evaluation) -> None:
     _percent(axes, "x", "y")
 
 
-def _manual_cost(axes: "Axes", made: Evaluation) -> None:
+def _manual_cost(axes: "Axes", made: DecisionReport) -> None:
     curve = made.by_manual_cost
     costs = [point.manual for point in curve]
     shares = {
@@ -130,7 +179,7 @@ def _manual_cost(axes: "Axes", made: Evaluation) -> None:
         colors=[_COLORS[name] for name in shares],
         alpha=0.75,
     )
-    axes.axvline(made.costs.manual, color="0.2", linestyle=":")
+    axes.axvline(made.costs.manual, color=_INK, linestyle=":")
     axes.set(xlabel="Cost of a manual review", ylabel="Share of rows")
     axes.set(xlim=(0, max(costs)), ylim=(0, 1))
     _percent(axes, "y")

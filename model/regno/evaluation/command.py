@@ -236,7 +236,7 @@ def _evaluated(
     costs = options.costs
     thresholds = ThresholdChoice(costs, by_costs=options.by_costs).of(scorer.manifest)
     measures = quality.intervals(scored, options.seed)
-    expected = decisions.expected_accuracy(positives)
+    decided = decisions.report(labels, positives, thresholds, costs)
     columns = list(dict.fromkeys((_CLASS, *options.by)))
     segments = {
         name: quality.segments(scored, _groups(name, contents), thresholds, costs, options.seed)
@@ -253,18 +253,8 @@ def _evaluated(
         rows=labels.size,
         positive_share=float(labels.mean()),
         measures=measures,
-        expected_accuracy=expected,
         baselines=metrics.baselines(labels, rows.table["afts_regno_ai_score"].to_numpy()),
         reliability=[each._asdict() for each in metrics.reliability(labels, positives)],
-        scores=quality.score_bins(scored),
-        costs=costs,
-        thresholds=thresholds.source,
-        decisions=decisions.decide(labels, positives, thresholds, costs),
-        cheapest=decisions.decide(
-            labels, positives, decisions.cheapest(labels, positives, costs), costs
-        ),
-        by_manual_cost=decisions.by_manual_cost(labels, positives, costs),
-        coverage=decisions.risk_coverage(labels, positives),
         certainty=certainty.venn_abers(labels, positives),
         controlled=_controlled(scored, costs, steps),
         segments=segments,
@@ -274,9 +264,10 @@ def _evaluated(
             *report.doubtful(source, 0),
             *report.of_duplicates(duplicates(rows), labels.size),
             *_unseen(scorer, rows),
-            *quality.unexpected_accuracy(expected, measures),
+            *quality.unexpected_accuracy(decided.expected_accuracy, measures),
             *_learnt(scorer, times[0]),
         ],
+        **msgspec.structs.asdict(decided),
     )
 
 
@@ -343,7 +334,7 @@ def _write(options: Namespace, made: Evaluation) -> None:
             options.out.mkdir(parents=True, exist_ok=True)
             encoded = msgspec.json.format(msgspec.json.encode(made), indent=2)
             (options.out / JSON).write_bytes(encoded + b"\n")
-            page = render.evaluation(made, charts.charts(made))
+            page = render.evaluation(made, charts.of_evaluation(made))
             (options.out / HTML).write_text(page, encoding="utf-8")
     if options.write_thresholds and made.controlled:
         _write_thresholds(options, made.controlled, made)

@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from msgspec import Struct
 
+from model.regno.evaluation import metrics
+from model.regno.evaluation.metrics import ScoreBin
 from model.regno.review.decision import DECISIONS, Costs, Thresholds
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -46,6 +48,11 @@ class Decisions(Struct, frozen=True):
     cost: float
     expected_cost: float
 
+    @property
+    def rows(self) -> int:
+        """How many rows were decided."""
+        return sum(decided.rows for decided in self.by_decision.values())
+
 
 class ManualCost(Struct, frozen=True):
     """The decisions at one cost of a manual review, by the thresholds that are cheapest then."""
@@ -60,6 +67,38 @@ class Coverage(Struct, frozen=True):
 
     coverage: float
     error: float
+
+
+class DecisionReport(Struct, frozen=True, kw_only=True):
+    """What a report says about the scores of labelled rows and the decisions by them.
+
+    `expected_accuracy` is that to expect from the scores. `thresholds` says where those of
+    `decisions` come from, `costs` or `manifest`; `cheapest` are the decisions that would have cost
+    least on these very rows.
+    """
+
+    expected_accuracy: float
+    scores: list[ScoreBin]
+    costs: Costs
+    thresholds: str
+    decisions: Decisions
+    cheapest: Decisions
+    by_manual_cost: list[ManualCost]
+    coverage: list[Coverage]
+
+
+def report(labels: Array, positives: Array, thresholds: Thresholds, costs: Costs) -> DecisionReport:
+    """All of it, for the decisions by thresholds and what mistakes cost."""
+    return DecisionReport(
+        expected_accuracy=expected_accuracy(positives),
+        scores=metrics.score_bins(labels, positives),
+        costs=costs,
+        thresholds=thresholds.source,
+        decisions=decide(labels, positives, thresholds, costs),
+        cheapest=decide(labels, positives, cheapest(labels, positives, costs), costs),
+        by_manual_cost=by_manual_cost(labels, positives, costs),
+        coverage=risk_coverage(labels, positives),
+    )
 
 
 def decide(labels: Array, positives: Array, thresholds: Thresholds, costs: Costs) -> Decisions:

@@ -6,18 +6,19 @@ of dots for each feature.
 """
 
 from collections.abc import Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 from msgspec import Struct
 
+from model.regno.evaluation import plot
 from model.regno.features import KINDS
 from model.regno.model_file.catboost_file import BinaryModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -65,9 +66,16 @@ def importances(model: BinaryModel, of: ShapValues) -> list[Importance]:
 
 def beeswarm(of: ShapValues, features: Sequence[str]) -> bytes:
     """A PNG of the SHAP values of the named features, the first at the top."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - the service's image has none
+    return plot.png(beeswarm_size(features), lambda figure: draw_beeswarm(figure, of, features))
 
-    figure = Figure(figsize=(7.5, 0.6 + 0.32 * len(features)), dpi=100, layout="constrained")
+
+def beeswarm_size(features: Sequence[str]) -> tuple[float, float]:
+    """The size of the plot of so many features, in inches."""
+    return 7.5, 0.6 + 0.32 * len(features)
+
+
+def draw_beeswarm(figure: "Figure", of: ShapValues, features: Sequence[str]) -> None:
+    """Draw the SHAP values of the named features, the first at the top."""
     axes = figure.subplots()
     names = list(of.table.columns)
     for line, name in enumerate(reversed(features)):
@@ -80,20 +88,18 @@ def beeswarm(of: ShapValues, features: Sequence[str]) -> bytes:
         f"{len(of.log_odds)} held-out rows; red: a high value, blue: a low one, grey: no number",
         fontsize=10,
     )
-    png = BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    return png.getvalue()
 
 
 def _draw(axes: "Axes", line: int, values: Array, ranks: Array) -> None:
     """One line of dots; `ranks` colour them, NaN for grey."""
     heights = line + _offsets(values)
     grey = np.isnan(ranks)
-    axes.scatter(values[grey], heights[grey], s=7, color="0.55", linewidths=0)
+    # As a bitmap, an SVG of thousands of dots stays small.
+    dots: Any = {"s": 7, "linewidths": 0, "rasterized": True}
+    axes.scatter(values[grey], heights[grey], color="0.55", **dots)
     axes.scatter(
-        values[~grey], heights[~grey], s=7, c=ranks[~grey], cmap="coolwarm", vmin=0, vmax=1,
-        linewidths=0,
-    )  # fmt: skip
+        values[~grey], heights[~grey], c=ranks[~grey], cmap="coolwarm", vmin=0, vmax=1, **dots
+    )
 
 
 def _offsets(values: Array) -> Array:

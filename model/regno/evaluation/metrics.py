@@ -8,12 +8,14 @@ scikit-learn is imported on use: its import changes the environment.
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from scipy.stats import binned_statistic
 
 # A hard rule says 0 or 1, and its log loss is infinite once it is wrong. So probabilities are
 # clipped this far from both ends for the log loss: one error of a hard rule costs 34.5 nats.
 CLIP: Final = 1e-15
 BINS: Final = 10
+_SCORE_BINS: Final = 40
 
 
 class Bin(NamedTuple):
@@ -22,6 +24,15 @@ class Bin(NamedTuple):
     rows: int
     mean_probability: float
     observed_share: float
+
+
+class ScoreBin(Struct, frozen=True):
+    """The rows whose score is from `low` to `high`, by label."""
+
+    low: float
+    high: float
+    network_right: int
+    camera_right: int
 
 
 def auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -78,6 +89,14 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
         for each in reliability(labels, probabilities, bins)
     )
     return sum(gaps) / labels.size
+
+
+def score_bins(labels: np.ndarray, probabilities: np.ndarray) -> list[ScoreBin]:
+    """How the scores are distributed, by label."""
+    edges = np.linspace(0, 1, _SCORE_BINS + 1)
+    right, wrong = (np.histogram(probabilities[labels == label], edges)[0] for label in (1, 0))
+    columns = (edges[:-1].tolist(), edges[1:].tolist(), right.tolist(), wrong.tolist())
+    return [ScoreBin(*numbers) for numbers in zip(*columns, strict=True)]
 
 
 def measures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:

@@ -102,21 +102,42 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
     add_format_options(group)
 
 
-def _add_decisions(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
+def add_cost_options(group: argparse._ArgumentGroup, given: str = "") -> None:
+    """Add the options of what mistakes cost; `given` is what one that is given does."""
     for name, what in (
         ("network-wrong", "the network's reading when it is wrong"),
         ("camera-wrong", "the camera's reading when the network is right"),
         ("manual", "a manual review"),
     ):
         usual = getattr(DEFAULT_COSTS, name.replace("-", "_"))
-        add(
+        group.add_argument(
             f"--cost-{name}",
             type=_cost,
             metavar="N",
-            help=f"cost of {what}, as SCORING_COST_* (default: {usual:g}); one that is given "
-            "decides instead of the manifest's thresholds",
+            help=f"cost of {what}, as SCORING_COST_* (default: {usual:g}){given}",
         )
+
+
+def costs_of(options: argparse.Namespace) -> Costs:
+    """The costs that the options give, the default ones for those that are left out."""
+    return replace(DEFAULT_COSTS, **_given_costs(options))
+
+
+def contradiction_of_costs(costs: Costs) -> str:
+    """Why the costs make no sense, "" if they are fine."""
+    if costs.network_wrong and costs.camera_wrong:
+        return ""
+    return "--cost-network-wrong and --cost-camera-wrong must be above 0"
+
+
+def _given_costs(options: argparse.Namespace) -> dict[str, float]:
+    names = {name: getattr(options, f"cost_{name}") for name in Costs.__struct_fields__}
+    return {name: cost for name, cost in names.items() if cost is not None}
+
+
+def _add_decisions(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add_cost_options(group, "; one that is given decides instead of the manifest's thresholds")
     add(
         "--thresholds",
         choices=("manifest", "costs"),
@@ -164,10 +185,9 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 def _choose_costs(options: argparse.Namespace) -> None:
     """Set `costs`, and `by_costs`: whether they decide, whatever thresholds a manifest has."""
-    names = {name: getattr(options, f"cost_{name}") for name in Costs.__struct_fields__}
-    given = {name: cost for name, cost in names.items() if cost is not None}
-    options.costs = replace(DEFAULT_COSTS, **given)
-    options.by_costs = options.thresholds == "costs" or bool(given and not options.thresholds)
+    options.costs = costs_of(options)
+    by_costs = bool(_given_costs(options) and not options.thresholds)
+    options.by_costs = options.thresholds == "costs" or by_costs
 
 
 def _share(text: str) -> float:
@@ -205,8 +225,6 @@ def _contradiction(options: argparse.Namespace) -> str:
         "--fail-if-worse needs --against": options.fail_if_worse and not options.against,
         f"--seed must be from 0 to {HIGHEST_SEED}": not 0 <= options.seed <= HIGHEST_SEED,
         "--confidence must be below 1": options.confidence >= 1,
-        "--cost-network-wrong and --cost-camera-wrong must be above 0": not (
-            options.costs.network_wrong and options.costs.camera_wrong
-        ),
     }
-    return next((reason for reason, wrong in checks.items() if wrong), "")
+    reasons = (reason for reason, wrong in checks.items() if wrong)
+    return next(reasons, contradiction_of_costs(options.costs))

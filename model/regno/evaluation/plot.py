@@ -1,23 +1,27 @@
 """The plots next to a model card or a training report, as PNG."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
-
-from model.regno.evaluation.report import LearningPoint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from model.regno.evaluation.report import LearningPoint
+
 FILE_NAME: Final = "reliability.png"
 LEARNING_CURVE: Final = "learning_curve.png"
+# In inches.
+LEARNING_CURVE_SIZE: Final = (8, 3.6)
+GRID: Final = "#ebebeb"
 
 
 def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
     """A PNG of predicted probability against observed share; bins as in a manifest's metrics."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - the service's image has none
+    return png((4.5, 4.5), lambda figure: _draw_reliability(figure, bins))
 
-    figure = Figure(figsize=(4.5, 4.5), dpi=100, layout="constrained")
+
+def _draw_reliability(figure: "Figure", bins: Sequence[Mapping[str, float]]) -> None:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")
     predicted = [b["mean_probability"] for b in bins]
@@ -30,16 +34,18 @@ def reliability(bins: Sequence[Mapping[str, float]]) -> bytes:
     axes.set(ylabel="Share in which the network was right")
     axes.set_title("Reliability; numbers are rows per bin", fontsize=10)
     axes.legend(loc="upper left")
-    return _png(figure)
 
 
-def learning_curve(points: Sequence[LearningPoint]) -> bytes:
+def learning_curve(points: Sequence["LearningPoint"]) -> bytes:
     """A PNG of AUC and log loss with their intervals by the number of training rows."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - see above
-    from matplotlib.ticker import NullLocator  # noqa: PLC0415 - see above
+    return png(LEARNING_CURVE_SIZE, lambda figure: draw_learning_curve(figure, points))
+
+
+def draw_learning_curve(figure: "Figure", points: Sequence["LearningPoint"]) -> None:
+    """Draw AUC and log loss with their intervals by the number of training rows."""
+    from matplotlib.ticker import NullLocator  # noqa: PLC0415 - the service's image has none
 
     rows = [point.rows for point in points]
-    figure = Figure(figsize=(8, 3.6), dpi=100, layout="constrained")
     panels = {"auc": "AUC (higher is better)", "log_loss": "Log loss (lower is better)"}
     for axes, (name, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
         found = [point.metrics[name] for point in points]
@@ -52,14 +58,18 @@ def learning_curve(points: Sequence[LearningPoint]) -> bytes:
         axes.set_xticks(rows, [f"{count:,}" for count in rows], rotation=30, ha="right")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="Training rows", ylabel=label)
-        axes.grid(visible=True, color="0.92", linewidth=0.8)
+        axes.grid(visible=True, color=GRID, linewidth=0.8)
     figure.suptitle(
         "Held-out rows, by the number of training rows; bars: 95 % intervals", fontsize=10
     )
-    return _png(figure)
 
 
-def _png(figure: "Figure") -> bytes:
-    png = BytesIO()
-    figure.savefig(png, format="png", metadata={"Software": None})
-    return png.getvalue()
+def png(size: tuple[float, float], draw: Callable[["Figure"], None]) -> bytes:
+    """The PNG of a figure, whose size is in inches of 100 pixels."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the service's image has none
+
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    draw(figure)
+    written = BytesIO()
+    figure.savefig(written, format="png", metadata={"Software": None})
+    return written.getvalue()

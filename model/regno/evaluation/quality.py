@@ -11,18 +11,16 @@ from model.regno.evaluation import bootstrap, decisions, metrics
 from model.regno.evaluation.bootstrap import LEAST_OF_A_LABEL, LEAST_ROWS, Interval, fewest, too_few
 from model.regno.evaluation.certainty import Certainty
 from model.regno.evaluation.comparison import Comparison
-from model.regno.evaluation.decisions import Coverage, Decisions, ManualCost
+from model.regno.evaluation.decisions import DecisionReport, Decisions
 from model.regno.evaluation.report import LEAST_CLASS, OTHERS, Source
 from model.regno.evaluation.risk_control import Limits, RiskControl, Simulation
 from model.regno.review.decision import Costs, Thresholds
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-# With fewer rows, or fewer of either label, a bootstrap says little.
 # Groups of a column that are shown by name: the largest.
 MOST_GROUPS: Final = 40
 EMPTY: Final = "(empty)"
-_SCORE_BINS: Final = 40
 
 
 class Scored(NamedTuple):
@@ -64,21 +62,11 @@ class Controlled(Struct, frozen=True):
     simulation: Simulation
 
 
-class ScoreBin(Struct, frozen=True):
-    """The rows whose score is from `low` to `high`, by label."""
-
-    low: float
-    high: float
-    network_right: int
-    camera_right: int
-
-
-class Evaluation(Struct, frozen=True):
+class Evaluation(DecisionReport, frozen=True):
     """The whole report.
 
     `measures` are metrics with 95 % intervals, whose bounds are null if rows are too few;
-    `thresholds` says where those of `decisions` come from, `costs` or `manifest`; `cheapest` are
-    the decisions that would have cost least on these very rows. `segments` are by column and value.
+    `segments` are by column and value.
     """
 
     version: str
@@ -90,16 +78,8 @@ class Evaluation(Struct, frozen=True):
     rows: int
     positive_share: float
     measures: dict[str, Interval]
-    expected_accuracy: float
     baselines: dict[str, dict[str, float]]
     reliability: list[dict[str, float]]
-    scores: list[ScoreBin]
-    costs: Costs
-    thresholds: str
-    decisions: Decisions
-    cheapest: Decisions
-    by_manual_cost: list[ManualCost]
-    coverage: list[Coverage]
     certainty: list[Certainty]
     controlled: Controlled | None
     segments: dict[str, dict[str, Segment]]
@@ -116,20 +96,6 @@ def intervals(scored: Scored, seed: int) -> dict[str, Interval]:
             if name in bootstrap.HIGHER_IS_BETTER
         }
     return bootstrap.intervals(*scored, seed)
-
-
-def score_bins(scored: Scored) -> list[ScoreBin]:
-    """How the scores are distributed, by label."""
-    edges = np.linspace(0, 1, _SCORE_BINS + 1)
-    right, wrong = (
-        np.histogram(scored.positives[scored.labels == label], edges)[0] for label in (1, 0)
-    )
-    return [
-        ScoreBin(*numbers)
-        for numbers in zip(
-            *(edges[:-1].tolist(), edges[1:].tolist(), right.tolist(), wrong.tolist()), strict=True
-        )
-    ]
 
 
 def grouped(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Model card, training report (Markdown) and evaluation (HTML), by the templates in `templates/`.
+"""Model card, report of a training (Markdown, HTML) and of an evaluation (HTML), by `templates/`.
 
 `python -m model.regno.evaluation.render` renders the card of the bundled model anew.
 """
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from model.regno.evaluation import importance, plot
 from model.regno.evaluation.importance import Importance
-from model.regno.evaluation.report import spread
+from model.regno.evaluation.report import odd_values, spread
 from model.regno.model_file import manifest
 from model.regno.model_file.manifest import Manifest
 from model.regno.scorer import BUNDLED
@@ -60,18 +60,18 @@ def card(described: Manifest, size: int) -> str:
 
 
 def report(trained: "Report") -> str:
-    """The training report."""
+    """The training report, as Markdown that names pictures next to it."""
     return _render("REPORT.md", report=trained)
+
+
+def training(made: "Report", charts: Mapping[str, str]) -> str:
+    """The training report as one HTML file that needs nothing else; `charts` are SVG."""
+    return _page("TRAINING.html.j2", made, charts)
 
 
 def evaluation(made: "Evaluation", charts: Mapping[str, str]) -> str:
     """The page of an evaluation: one HTML file that needs nothing else; `charts` are SVG."""
-    template = _pages.get_template("EVALUATION.html.j2")
-    return template.render(
-        made=made,
-        charts={name: Markup(svg) for name, svg in charts.items()},  # noqa: S704 - our own
-        metrics=METRICS,
-    )
+    return _page("EVALUATION.html.j2", made, charts)
 
 
 def write_card(folder: Path) -> None:
@@ -156,6 +156,11 @@ def _value(row: object, column: str) -> object:
     return row[column] if isinstance(row, Mapping) else getattr(row, column)
 
 
+def _page(name: str, made: "Evaluation | Report", charts: Mapping[str, str]) -> str:
+    drawn = {chart: Markup(svg) for chart, svg in charts.items()}  # noqa: S704 - our own
+    return _pages.get_template(name).render(made=made, charts=drawn)
+
+
 def _render(name: str, **values: object) -> str:
     return _templates.get_template(f"{name}.j2").render(values)
 
@@ -170,6 +175,9 @@ _templates: Final = Environment(  # noqa: S701 - Markdown; what comes from the d
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+)
+_pages.globals.update(
+    metrics=METRICS, models=_MODELS, spread=spread, odd_values=odd_values, shown=importance.SHOWN
 )
 _templates.filters.update(cell=cell, unused=_unused)
 _templates.globals.update(

@@ -4,7 +4,7 @@ It names no plate, and a camera class only if enough rows have it.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, O
 from model.regno.evaluation import metrics
 from model.regno.evaluation.bootstrap import Difference, Interval
 from model.regno.evaluation.comparison import Comparison
+from model.regno.evaluation.decisions import DecisionReport
 from model.regno.evaluation.importance import Importance
 from model.regno.evaluation.parity import flips
 from model.regno.features import CALENDAR, CATEGORICAL, TEXT
@@ -117,11 +118,22 @@ class LearningCurve(Struct, frozen=True):
         return "better" in verdicts and "worse" not in verdicts
 
 
+class Trial(Struct, frozen=True):
+    """One training of a search: its parameters, and the validation rows' log loss.
+
+    `log_loss` is None if the trial was pruned: stopped as it was worse than others.
+    """
+
+    log_loss: float | None
+    parameters: dict[str, float]
+
+
 class Search(Struct, frozen=True):
     """How parameters were found: trials on so many rows, with so many trees at most.
 
     `pruned` trials were stopped as they were worse than others. `usual` is the validation rows' log
-    loss with the parameters as they were, `best` that with the `chosen` ones.
+    loss with the parameters as they were, `best` that with the `chosen` ones. `history` are all
+    trials in their order.
     """
 
     trials: int
@@ -131,6 +143,7 @@ class Search(Struct, frozen=True):
     usual: float
     best: float
     chosen: dict[str, float]
+    history: list[Trial]
 
 
 class Slice(Struct, frozen=True):
@@ -147,7 +160,7 @@ class Slice(Struct, frozen=True):
     flips: int | None
 
 
-class Report(Struct, frozen=True):
+class Report(DecisionReport, frozen=True):
     """The whole report.
 
     `model` and `baselines` are metrics of the held-out rows, `intervals` those of the model with
@@ -332,14 +345,15 @@ def of_duplicates(counts: Duplicates, rows: int) -> list[str]:
     return lines
 
 
+def odd_values(source: Source) -> dict[str, int]:
+    """How many rows have values to doubt, by field and doubt."""
+    return {f"{of}{doubt}": count for of, doubt, count in _doubts(source)}
+
+
 def doubtful(source: Source, apart: int) -> list[str]:
     """Warnings about the rows themselves; `apart` is how many are `years_apart`."""
-    counts = {parts(warning): count for warning, count in source.warnings.items()}
     lines = [
-        f"{field}{': ' if field else ''}{count} of {source.rows} rows have {text}"
-        for doubt, text in _DOUBTFUL.items()
-        for (kind, field), count in counts.items()
-        if kind == doubt
+        f"{of}{count} of {source.rows} rows have {doubt}" for of, doubt, count in _doubts(source)
     ]
     if apart:
         lines.append(
@@ -347,3 +361,12 @@ def doubtful(source: Source, apart: int) -> list[str]:
             "placeholders and wrong clocks spoil a split by time"
         )
     return lines
+
+
+def _doubts(source: Source) -> Iterator[tuple[str, str, int]]:
+    """For each field of each doubt: "FIELD: ", or "" for the whole row; what it is; the rows."""
+    counts = {parts(warning): count for warning, count in source.warnings.items()}
+    for doubt, text in _DOUBTFUL.items():
+        for (kind, field), count in counts.items():
+            if kind == doubt:
+                yield f"{field}: " if field else "", text, count

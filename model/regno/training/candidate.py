@@ -14,8 +14,19 @@ from model.regno.dataset.duplicates import duplicates
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split, by_time
 from model.regno.drift.reference import reference
-from model.regno.evaluation import comparison, importance, metrics, plot, quality, render, report
+from model.regno.evaluation import (
+    charts,
+    comparison,
+    decisions,
+    importance,
+    metrics,
+    plot,
+    quality,
+    render,
+    report,
+)
 from model.regno.evaluation.comparison import Comparison
+from model.regno.evaluation.importance import ShapValues
 from model.regno.evaluation.quality import Scored
 from model.regno.evaluation.report import Report
 from model.regno.features import CATEGORICAL
@@ -23,6 +34,7 @@ from model.regno.manifest_builder import Provenance, build
 from model.regno.model_file import manifest, vocabulary
 from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.review.decision import Thresholds
 from model.regno.scorer import RegnoScorer
 from model.regno.training import calibrators, folds, learning_curve
 from model.regno.training.commit import commit
@@ -34,6 +46,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 MODEL: Final = "regno.cbm"
 REPORT: Final = "report.json"
 REPORT_TEXT: Final = "REPORT.md"
+REPORT_PAGE: Final = "report.html"
 
 
 def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
@@ -66,15 +79,22 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     provenance = _provenance(kept, measured, split, made)._replace(calibration=calibration)
     described = build(kept, MODEL, made.version, provenance)
     manifest.write(described, folder / manifest.FILE_NAME)
+    _write_report(made, shap, folder)
+    return made
+
+
+def _write_report(made: Report, shap: ShapValues, folder: Path) -> None:
+    """Write the report as JSON, as Markdown with its pictures, and as a page."""
     encoded = msgspec.json.format(msgspec.json.encode(made), indent=2)
     (folder / REPORT).write_bytes(encoded + b"\n")
     (folder / plot.FILE_NAME).write_bytes(plot.reliability(made.reliability))
-    shown = [each.feature for each in ranked[: importance.SHOWN]]
+    shown = [each.feature for each in made.importances[: importance.SHOWN]]
     (folder / importance.FILE_NAME).write_bytes(importance.beeswarm(shap, shown))
     if made.learning_curve:
         (folder / plot.LEARNING_CURVE).write_bytes(plot.learning_curve(made.learning_curve.points))
     (folder / REPORT_TEXT).write_text(render.report(made), encoding="utf-8")
-    return made
+    page = render.training(made, charts.of_training(made, shap))
+    (folder / REPORT_PAGE).write_text(page, encoding="utf-8")
 
 
 def _tuned(split: Split, job: Job, study: Path) -> Job:
@@ -131,6 +151,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
     baselines = metrics.baselines(held_out.labels, _network_scores(held_out))
     unseen, empty = report.unseen(split), report.empty(split)
     apart = report.years_apart(split)
+    decided = decisions.report(held_out.labels, positives, Thresholds(job.costs), job.costs)
     repeats = duplicates(split.joined())
     warnings = [
         *report.doubtful(job.source, apart),
@@ -170,6 +191,7 @@ def _report(measured: Measured, kept: BinaryModel, split: Split, job: Job) -> Re
         **repeats._asdict(),
         against=_against(job, held_out.labels, positives, others),
         warnings=warnings,
+        **msgspec.structs.asdict(decided),
     )
 
 

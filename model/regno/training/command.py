@@ -97,6 +97,7 @@ def _train_on_file(options: Namespace, signals: SignalFlag, tracked_run: Tracked
             trials=options.tune,
             study=study,
             started=started,
+            costs=options.costs,
         )
         made = candidate.make(rows, job, folder)
         signals.check()
@@ -151,7 +152,7 @@ def _add(registry: Registry, options: Namespace, out: Path) -> None:
         status = 69 if isinstance(error, Unavailable) else 65
         again = _command("add", model, options)
         raise Exit(status, f"{error}\nThe model is in {out}; to add it: {again}") from error
-    print(f"{version} is a candidate in {registry.where}; report: {out / candidate.REPORT_TEXT}")
+    print(f"{version} is a candidate in {registry.where}; report: {out / candidate.REPORT_PAGE}")
     print(f"  to make it live: {_command('promote', version, options)}")
 
 

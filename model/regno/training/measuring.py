@@ -11,6 +11,7 @@ from model.regno.dataset.split import Split
 from model.regno.evaluation.report import Search, Source, Trees
 from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.review.decision import DEFAULT_COSTS, Costs
 from model.regno.scorer import RegnoScorer
 from model.regno.training import calibrators
 from model.regno.training.calibrators import Method
@@ -27,7 +28,7 @@ class Job(NamedTuple):
     held out, one after the other. `learning_curve` is the number of points of a learning curve, 0
     for none. `trials` is how many trainings a search for parameters makes,
     kept in the file `study` if there is one, and `search` how it went. `started` is when the run
-    began, by the monotonic clock.
+    began, by the monotonic clock. `costs` are those of the report's decisions.
     """
 
     learner: Learner
@@ -41,6 +42,7 @@ class Job(NamedTuple):
     study: Path | None = None
     search: Search | None = None
     started: float = 0.0
+    costs: Costs = DEFAULT_COSTS
 
 
 class Measured(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Final
 
 from model.cli import HIGHEST_SEED, command_parser
 from model.regno.dataset.split import LEAST_ROWS
+from model.regno.evaluation.options import add_cost_options, contradiction_of_costs, costs_of
 from model.regno.features import SETS
 from model.regno.training import parameters
 from model.tables.format import add_format_options
@@ -25,9 +26,10 @@ model on simulated readings and write its manifest and model card.
 The file has the ten fields of a reading and a label as columns, in any order; other columns
 are ignored. A label is 1 when the network's reading is the true one, else 0. Rows are split by
 time_check, whatever their order: the oldest train the model, the next ones determine when
-training stops, the newest measure the model. The output is regno.cbm, manifest.json,
-report.json, REPORT.md, reliability.png and shap.png, with --learning-curve learning_curve.png.
-The same rows, seed and parameters give the same predictions on the same kind of machine.
+training stops, the newest measure the model. The output is regno.cbm, manifest.json and the
+report: report.html, one file with plots that needs nothing else, REPORT.md with its pictures, and
+report.json. The same rows, seed and parameters give the same predictions on the same kind of
+machine.
 
 With --models the new model is compared with the live one of that registry. --add makes it a
 candidate there: a version that is not served until it is promoted or made the shadow. Only
@@ -48,6 +50,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     _add_own_rows(parser.add_argument_group("with a file"))
     _add_registry(parser.add_argument_group("with a registry"))
     options = parser.parse_args(arguments)
+    options.costs = costs_of(options)
     if wrong := _contradiction(options):
         parser.error(wrong)
     return options
@@ -121,6 +124,7 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
         help="the class of that model that means that the network is right, if its classes are "
         "not 0 and 1",
     )
+    add_cost_options(group, "; the report shows the decisions by the costs")
     add_format_options(group)
 
 
@@ -153,6 +157,7 @@ def _contradiction(options: argparse.Namespace) -> str:
         *("label", "skip_bad", "parameters", "without", "refit", "calibrate"),
         *("folds", "learning_curve", "tune"),
         *("positive", "weights", "sep", "encoding", "decimal", "dates", "sheet"),
+        *("cost_network_wrong", "cost_camera_wrong", "cost_manual"),
         *("against", "positive_class", "models", "add", "name", "cache"),
     )
     if missing := _missing(options, "data", of_data):
@@ -183,6 +188,7 @@ def _contradiction_with_file(options: argparse.Namespace) -> str:
         _missing(options, "out", ("tune",))
         or _missing(options, "models", ("add", "name", "cache"))
         or _missing(options, "against", ("positive_class",))
+        or contradiction_of_costs(options.costs)
     )
 
 

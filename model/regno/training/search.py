@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import optuna
-from optuna import Study, Trial
+from optuna import Study
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -24,7 +24,7 @@ from tqdm import tqdm
 from model.cli import Exit
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split
-from model.regno.evaluation.report import Search
+from model.regno.evaluation.report import Search, Trial
 from model.regno.features import TEXT
 from model.regno.training.learner import Learner
 from model.regno.training.parameters import CatBoostParameters
@@ -75,8 +75,14 @@ def search(
         usual=float(ended[0].value or 0.0),
         best=float(study.best_value),
         chosen=study.best_params,
+        history=[Trial(_log_loss(trial), trial.params) for trial in ended],
     )
     return msgspec.structs.replace(learner.parameters.catboost, **study.best_params), result
+
+
+def _log_loss(trial: FrozenTrial) -> float | None:
+    """That of the validation rows, None for a pruned trial: it has that of too few trees."""
+    return trial.value if trial.state == TrialState.COMPLETE else None
 
 
 def _newest(rows: LabelledRows, most: int) -> LabelledRows:
@@ -156,7 +162,7 @@ def _try(study: Study, learner: Learner, rows: LabelledRows, validation: Labelle
 class _Watch:
     """Reports the log loss of a trial to the study, which may prune it."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
         self.pruned = False
 
@@ -176,7 +182,7 @@ def _ranges(learner: Learner) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def _suggested(trial: Trial, ranges: dict[str, tuple[float, float]]) -> dict[str, float]:
+def _suggested(trial: optuna.Trial, ranges: dict[str, tuple[float, float]]) -> dict[str, float]:
     """The trial's value for each parameter; those that span more than a factor by its logarithm."""
     values: dict[str, float] = {}
     for name, (low, high) in ranges.items():

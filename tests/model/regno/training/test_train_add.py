@@ -57,7 +57,7 @@ def test_the_new_model_is_a_candidate_that_is_not_served(
     assert scores(path, ROWS) == scores(folder / "out/regno.cbm", ROWS)
     output = capsys.readouterr().out
     assert mentions(output, made["version"], "candidate", served.where)
-    assert f"report: {folder / 'out/REPORT.md'}" in output
+    assert f"report: {folder / 'out/report.html'}" in output
     promote = f"promote {made['version']} --models {folder / 'models'}"
     assert f"python -m model.registry {promote}\n" in output
     # Of so few rows it has learnt to decide otherwise, which somebody has to want.

@@ -22,7 +22,10 @@ from tests.support.messages import mentions
 from tests.support.server import eventually
 from tests.support.terminal import Terminal
 
-MADE = ["REPORT.md", "manifest.json", "regno.cbm", "reliability.png", "report.json", "shap.png"]
+MADE = [
+    *("REPORT.md", "manifest.json", "regno.cbm", "reliability.png", "report.html", "report.json"),
+    "shap.png",
+]
 ROWS = labelled()
 
 
