@@ -153,6 +153,9 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	  --extra mlflow --extra lignum --extra queue --group bench \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra queue \
+	  --constraints requirements-dev.lock --output-file requirements-queue.lock \
+	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock)
 	for image in generator alerts; do \
 	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $$image \
 	  --constraints requirements-dev.lock --output-file requirements-$$image.lock; done

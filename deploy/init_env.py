@@ -6,6 +6,9 @@ users could read are closed to them.
 """
 
 import argparse
+import base64
+import hashlib
+import json
 import os
 import re
 import secrets
@@ -36,16 +39,39 @@ _KEYS: Final = "api_keys"
 _GENERATOR: Final = "loadgen_api_key"
 _TOKEN: Final = "metrics_token"  # noqa: S105 - a file's name
 _PASSWORD: Final = "grafana_admin_password"  # noqa: S105 - likewise
+# What RabbitMQ and Redis know of their users: hashes of passwords. Each user has a file with a URL.
+_BROKER: Final = "broker_users"
+_RECORDS: Final = "records_users"
+_VHOST: Final = "scoring"
+# By users of the broker: what they may configure, write to and read from (docs/operating.md).
+_PERMISSIONS: Final = {
+    "web": ("", "^jobs$", ""),
+    "worker": ("^jobs([.].*)?$",) * 3,
+    "amqp": (
+        "^scor(e|ing)([.].*)?$",
+        "^(scor(e|ing)([.].*)?|amq[.]default)$",
+        "^scor(e|ing)([.].*)?$",
+    ),
+}
+_RECORDS_URL: Final = "records"
+# All but what concerns the whole server, with what the records ask of it.
+_RECORDS_RULES: Final = "~jobs:* resetchannels +@all -@admin -@dangerous +info +config|get"
+# The files of each secret that has more than the one of its name.
+_FILES: Final = {
+    _BROKER: (_BROKER, *(f"broker_{user}" for user in _PERMISSIONS)),
+    _RECORDS: (_RECORDS, _RECORDS_URL),
+}
 # How each is brought into force. The generator's key stands in two files: its own and the keys'.
 _IN_FORCE: Final = {
     _KEYS: "docker compose restart scoring",
     _GENERATOR: "docker compose restart scoring",
     _TOKEN: "docker compose restart scoring prometheus",
     _PASSWORD: "docker compose exec grafana grafana cli admin reset-admin-password …",
+    _BROKER: "docker compose restart rabbitmq web job-worker amqp-worker",
+    _RECORDS: "docker compose restart redis web job-worker",
 }
 _COMMENT: Final = re.compile(r"^[ \t]*#.*", re.MULTILINE)
 _GENERATORS_LINE: Final = re.compile(r"^[ \t]*loadgen:(\S+).*\n?", re.MULTILINE)
-# Compose needs the file, even if it holds no credentials.
 _CREDENTIALS: Final = "aws_credentials"
 _NO_CREDENTIALS: Final = """\
 # For a registry at S3, in the form of ~/.aws/credentials.
@@ -53,9 +79,13 @@ _NO_CREDENTIALS: Final = """\
 # aws_access_key_id =
 # aws_secret_access_key =
 """
+_WEBHOOKS: Final = "webhooks"
+_NO_WEBHOOKS: Final = "# Endpoints of webhooks: KEY_NAME NAME URL SECRET…, one a line.\n"
+# What Compose needs even if it holds nothing yet.
+_EMPTY: Final = {_CREDENTIALS: _NO_CREDENTIALS, _WEBHOOKS: _NO_WEBHOOKS}
 _EDGE: Final = "edge"
-# The operator puts certificates and Alertmanager's secrets there.
-_FOLDERS: Final = (_EDGE, "alertmanager")
+# The operator puts certificates, Alertmanager's secrets and those of a cache there.
+_FOLDERS: Final = (_EDGE, "alertmanager", "cache")
 _CERTIFICATES: Final = ("ca.crt", "server.crt", "server.key")
 # The issuer of the certificates that `certs.sh` makes.
 _TEST_AUTHORITY: Final = b"Test authority of the edge"
@@ -170,7 +200,7 @@ class Setup:
         for name in _FOLDERS:
             (self._secrets / name).mkdir(mode=_FOLDER, exist_ok=True)
             _check(self._secrets / name, stat.S_ISDIR, _FOLDER)
-        for name in (*_IN_FORCE, _CREDENTIALS):
+        for name in (*(file for secret in _IN_FORCE for file in _files(secret)), *_EMPTY):
             _check(self._secrets / name, stat.S_ISREG, _SECRET)
         for name in _CERTIFICATES:
             _check(self._secrets / _EDGE / name, stat.S_ISREG, _SECRET, _ROOT)
@@ -184,13 +214,14 @@ class Setup:
     def complete(self, *, force: bool) -> Iterator[str]:
         """Create missing files, or replace all but certificates; yields a line on each."""
         existing = {name for name in _IN_FORCE if self._has_secret(name)}
-        for name in (_KEYS, _TOKEN, _PASSWORD):
+        for name in (_KEYS, _TOKEN, _PASSWORD, _BROKER, _RECORDS):
             if force or name not in existing:
                 yield from self._write(self._new(name))
         if _KEYS in existing and _GENERATOR not in existing and not force:
             yield from self._write(self._generators_key())
-        if not (self._secrets / _CREDENTIALS).exists():
-            yield from self._write({_CREDENTIALS: _NO_CREDENTIALS})
+        for name, text in _EMPTY.items():
+            if not (self._secrets / name).exists():
+                yield from self._write({name: text})
         yield from self._settings(force=force)
         yield from self._certificates()
         if existing and not force:
@@ -202,15 +233,20 @@ class Setup:
         yield f"To bring it into force: {_IN_FORCE[name]}"
 
     def _has_secret(self, name: str) -> bool:
-        """Whether a secret's file exists and is not empty; comments between keys do not count."""
-        path = self._secrets / name
-        text = _text_of(path) if path.exists() else ""
-        return bool((_COMMENT.sub("", text) if name == _KEYS else text).strip("\ufeff \t\r\n"))
+        """Whether a secret's files exist and none is empty; comments between keys do not count."""
+        paths = [self._secrets / file for file in _files(name)]
+        texts = [_text_of(path) if path.exists() else "" for path in paths]
+        without_comments = [_COMMENT.sub("", text) if name == _KEYS else text for text in texts]
+        return all(text.strip("\ufeff \t\r\n") for text in without_comments)
 
     def _new(self, name: str) -> dict[str, str]:
         """The files that hold a new secret, and their contents."""
         if name == _PASSWORD:
             return {name: secrets.token_urlsafe(24)}
+        if name == _BROKER:
+            return _new_broker_users()
+        if name == _RECORDS:
+            return _new_records_user()
         secret = secrets.token_urlsafe(32)
         if name == _TOKEN:
             return {name: f"{secret}\n"}
@@ -269,6 +305,51 @@ class Setup:
             if not (edge / name).exists() or _text_of(edge / name) != text:
                 atomic.write(edge / name, text, _SECRET)
                 yield f"Made: {edge / name}, to try with"
+
+
+def _files(secret: str) -> tuple[str, ...]:
+    """The names of the files that hold a secret."""
+    return _FILES.get(secret, (secret,))
+
+
+def _new_broker_users() -> dict[str, str]:
+    """The definitions that RabbitMQ loads at its start, and the URL of each user."""
+    passwords = {user: secrets.token_urlsafe(24) for user in _PERMISSIONS}
+    users = [
+        {
+            "name": user,
+            "password_hash": _rabbitmq_hash(password),
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+            "tags": "",
+        }
+        for user, password in passwords.items()
+    ]
+    permissions = [
+        {"user": user, "vhost": _VHOST, "configure": configure, "write": write, "read": read}
+        for user, (configure, write, read) in _PERMISSIONS.items()
+    ]
+    definitions = {"vhosts": [{"name": _VHOST}], "users": users, "permissions": permissions}
+    urls = {
+        f"broker_{user}": f"amqp://{user}:{password}@rabbitmq:5672/{_VHOST}\n"
+        for user, password in passwords.items()
+    }
+    return {_BROKER: f"{json.dumps(definitions, indent=1)}\n", **urls}
+
+
+def _rabbitmq_hash(password: str) -> str:
+    """A salt of four bytes and the SHA-256 of it and the password, in Base64."""
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+def _new_records_user() -> dict[str, str]:
+    """The access list that Redis loads at its start, and the URL of its one user."""
+    password = secrets.token_urlsafe(24)
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    # Nobody can log in as the default user. But Redis replays its file with that user's
+    # permissions, and would drop each transaction that they do not allow.
+    users = f"user default off ~* &* +@all\nuser scoring on #{digest} {_RECORDS_RULES}\n"
+    return {_RECORDS: users, _RECORDS_URL: f"redis://scoring:{password}@redis:6379/0\n"}
 
 
 def _has_operators_certificates(edge: Path) -> bool:

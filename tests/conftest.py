@@ -17,8 +17,8 @@ from service.app import create_app
 from service.config.settings import Settings, load
 from tests.support.parts import AppMaker, make_parts
 from tests.support.paths import ROOT, lines
-from tests.support.rabbitmq import RabbitMQ, rabbitmq_server
-from tests.support.redis_server import RedisServer, redis_server
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.redis_server import RedisServer
 from tests.support.server import KEY_HEADER, Server, serving
 from tests.support.strategies import VALID
 
@@ -99,7 +99,7 @@ def http(live: Server) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
     """The real broker. A test that stops it, or raises its alarm, leaves it running as it was."""
-    with rabbitmq_server(tmp_path_factory.mktemp("rabbitmq")) as server:
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 
@@ -112,7 +112,7 @@ def broker_url(rabbitmq: RabbitMQ) -> str:
 @pytest.fixture(scope="session")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """The real Redis. A test that stops it leaves it running as it was."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 

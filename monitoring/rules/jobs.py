@@ -12,7 +12,10 @@ _JOBS: Final = 'max by (kind) (scoring_jobs{{state="{}"}})'
 def groups(slo: Slo) -> list[Group]:
     """The group of these alerts."""
     alerts = Alerts(slo.runbook)
-    made = (_waiting, _no_worker, _dead, _away, _webhooks, _no_consumer)
+    made = (
+        *(_waiting, _no_worker, _dead, _away, _webhooks, _no_consumer),
+        *(_target, _no_web_process, _alarm),
+    )
     return [group("scoring-jobs", [make(slo, alerts) for make in made])]
 
 
@@ -99,5 +102,52 @@ def _no_consumer(slo: Slo, alerts: Alerts) -> Rule:
         description=(
             f"For {slo.jobs.no_consumer_for}, no process has consumed requests over AMQP, where "
             "some did within the last day. Requests wait in the broker until they expire."
+        ),
+    )
+
+
+def _target(slo: Slo, alerts: Alerts) -> Rule:
+    return alerts.make(
+        "JobsTargetDown",
+        'up{job=~"jobs|rabbitmq"} == 0',
+        severity="ticket",
+        sustained=slo.process.scrapes_missing_for,
+        summary="{{ $labels.instance }} does not answer scrapes",
+        description=(
+            "Prometheus has had no metrics from {{ $labels.instance }}, a web process, a worker or "
+            f"RabbitMQ, for {slo.process.scrapes_missing_for}: it is down, unreachable, or refuses "
+            "the bearer token."
+        ),
+    )
+
+
+def _no_web_process(slo: Slo, alerts: Alerts) -> Rule:
+    shown = "count(scoring_jobs_reachable)"
+    return alerts.make(
+        "JobsWithoutWebProcess",
+        f"({shown} or vector(0)) == 0 and max_over_time({shown}[1d:5m]) > 0",
+        severity="page",
+        sustained=slo.jobs.away_for,
+        summary="No web process shows the state of jobs",
+        description=(
+            f"For {slo.jobs.away_for}, Prometheus has had no state of jobs from any web process, "
+            "where one showed it within the last day. No job is taken, and the other alerts on "
+            "jobs are silent."
+        ),
+    )
+
+
+def _alarm(slo: Slo, alerts: Alerts) -> Rule:
+    kinds = ("memory_used", "free_disk_space")
+    alarms = " or ".join(f"rabbitmq_alarms_{kind}_watermark > 0" for kind in kinds)
+    return alerts.make(
+        "BrokerAlarm",
+        f"max by (instance) ({alarms})",
+        severity="page",
+        sustained=slo.jobs.away_for,
+        summary="RabbitMQ at {{ $labels.instance }} is short of memory or disk",
+        description=(
+            f"For {slo.jobs.away_for}, RabbitMQ at {{{{ $labels.instance }}}} has had an alarm on "
+            "and has taken no messages: requests over AMQP fail, and jobs wait."
         ),
     )

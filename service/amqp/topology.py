@@ -19,7 +19,7 @@ _LARGEST: Final = 256 * 1024 * 1024
 # A request without an expiration of its own is of no use after so many milliseconds.
 _EXPIRES: Final = 60_000
 # All limits are stated, since their defaults differ between RabbitMQ 3.10 and 4.
-_QUEUE: Final[dict[str, Any]] = {
+QUEUE_ARGUMENTS: Final[dict[str, Any]] = {
     "x-queue-type": "classic",
     "x-max-length": _LONGEST,
     "x-max-length-bytes": _LARGEST,
@@ -40,12 +40,12 @@ def declare(channel: Any, models: Sequence[str], declared: Callable[[], None]) -
     """
     # The broker works in order and answers the last method only: then all is declared.
     channel.exchange_declare(UNROUTABLE, "fanout", durable=True)
-    channel.queue_declare(UNROUTABLE, durable=True, arguments=_QUEUE)
+    channel.queue_declare(UNROUTABLE, durable=True, arguments=QUEUE_ARGUMENTS)
     channel.queue_bind(UNROUTABLE, UNROUTABLE)
     alternate = {"alternate-exchange": UNROUTABLE}
     channel.exchange_declare(EXCHANGE, "topic", durable=True, arguments=alternate)
     for model in models:
         queue = queue_of(model)
-        channel.queue_declare(queue, durable=True, arguments=_QUEUE)
+        channel.queue_declare(queue, durable=True, arguments=QUEUE_ARGUMENTS)
         done = (lambda _frame: declared()) if model == models[-1] else None
         channel.queue_bind(queue, EXCHANGE, queue, callback=done)

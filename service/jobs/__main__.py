@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell_alive(settings: Settings, _options: argparse.Namespace) -> int:
     """Return 0 if the worker of this machine is alive. Raises SettingsError."""
-    return 0 if is_alive(settings, open_stores(settings).queue) else 1
+    return 0 if is_alive(settings, lambda: open_stores(settings).queue) else 1
 
 
 def _look_after_dead(settings: Settings, options: argparse.Namespace) -> int:
@@ -101,8 +101,8 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     log_to_stdout(settings)
     reports.preload(settings)
     # Only now: the environment is set that these libraries read when they are imported.
-    from service.jobs import metrics_page  # noqa: PLC0415
     from service.jobs.kinds import kinds  # noqa: PLC0415
+    from service.jobs.metrics_page import MetricsPage  # noqa: PLC0415
     from service.jobs.models import load_job_models  # noqa: PLC0415
     from service.telemetry.metrics import multiprocess  # noqa: PLC0415
 
@@ -112,16 +112,16 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
         log.info("Records of jobs are in %s", stores.records.durability())
     except RecordsUnavailable:  # they may be back in time
         log.warning("The records of jobs can't be reached now")
-    metrics_page.start(settings, models.registry)
+    page = MetricsPage(settings, models.registry)
     contained.start(models.background.failure)
     if embedded:
         from service.jobs.local_worker import LocalWorker  # noqa: PLC0415
 
-        return LocalWorker(settings, stores, models).run()
+        return LocalWorker(settings, stores, models, page).run()
     from service.jobs.celery_worker import work  # noqa: PLC0415
     from service.jobs.distributed_worker import DistributedWorker  # noqa: PLC0415
 
-    worker = DistributedWorker(settings, stores, models, kinds(models, settings))
+    worker = DistributedWorker(settings, stores, models, kinds(models, settings), page)
     return work(settings.broker, options.kinds, settings.job_workers, worker)
 
 

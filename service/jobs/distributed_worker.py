@@ -9,6 +9,7 @@ from service.config.settings import Settings
 from service.jobs.execution import Execution, Kind, Pace
 from service.jobs.job import Job
 from service.jobs.liveness import beat
+from service.jobs.metrics_page import MetricsPage
 from service.jobs.models import JobModels
 from service.jobs.processes import NICENESS, worker_name
 from service.jobs.records import RecordsUnavailable
@@ -35,12 +36,18 @@ class DistributedWorker:
     """What is done in a worker's processes (`begin`) and in their parent (`sweep`, `give_up`)."""
 
     def __init__(
-        self, settings: Settings, stores: Stores, models: JobModels, kinds: Mapping[str, Kind]
+        self,
+        settings: Settings,
+        stores: Stores,
+        models: JobModels,
+        kinds: Mapping[str, Kind],
+        page: MetricsPage,
     ) -> None:
         self._settings = settings
         self._stores = stores
         self._models = models
         self._kinds = kinds
+        self._page = page
         self._sweeper = Sweeper(*stores)
 
     def begin(self, stopping: Callable[[], bool], place: int) -> Deliver:
@@ -89,6 +96,7 @@ class DistributedWorker:
 
         Raises RecordsUnavailable.
         """
+        contained("metrics", self._page.restart_if_ended)
         beat(self._settings)
         self._sweeper.sweep(time())
 

@@ -1,6 +1,7 @@
 """Whether the job worker of this machine is alive: its parent touches a file each second."""
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import time
@@ -22,12 +23,12 @@ def beat(settings: Settings) -> None:
         file.touch(mode=0o600)
 
 
-def is_alive(settings: Settings, queue: Queue) -> bool:
-    """Whether the worker was alive lately, or waits for its queue."""
+def is_alive(settings: Settings, open_queue: Callable[[], Queue]) -> bool:
+    """Whether the worker was alive lately; if it was not, whether it waits for its queue."""
     try:
         if time() - _file(settings).stat().st_mtime < _SILENT_SECONDS:
             return True
-        queue.ping()
+        open_queue().ping()
     except FileNotFoundError:
         return False
     except QueueUnavailable:

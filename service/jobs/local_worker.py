@@ -18,6 +18,7 @@ from service.jobs.job import KINDS
 from service.jobs.kinds import kinds
 from service.jobs.liveness import beat
 from service.jobs.local_queue import WakeUp
+from service.jobs.metrics_page import MetricsPage
 from service.jobs.models import JobModels
 from service.jobs.processes import NICENESS, is_dead, worker_name
 from service.jobs.stores import Stores, jobs_folder
@@ -100,9 +101,12 @@ class Child:
 class LocalWorker:
     """The parent of the children: replaces them, sweeps the records, stops all."""
 
-    def __init__(self, settings: Settings, stores: Stores, models: JobModels) -> None:
+    def __init__(
+        self, settings: Settings, stores: Stores, models: JobModels, page: MetricsPage
+    ) -> None:
         self._settings = settings
         self._models = models
+        self._page = page
         self._stores = stores
         self._records = stores.records
         self._sweeper = Sweeper(*stores)
@@ -131,6 +135,7 @@ class LocalWorker:
             if monotonic() >= self._next_sweep:
                 self._next_sweep = monotonic() + _SWEEP_SECONDS
                 contained("jobs", self._sweep)
+                contained("metrics", self._page.restart_if_ended)
         self._stop()
         log.error("Job worker gives up: no process gets ready")
         return HOPELESS

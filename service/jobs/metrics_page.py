@@ -3,12 +3,13 @@
 A thread in the parent could hold a lock in the moment of a fork.
 """
 
+import logging
 import os
 import signal
 import socket
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Final, NoReturn
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -20,25 +21,56 @@ from service.telemetry.metrics import multiprocess
 
 _TEXT: Final = "text/plain; charset=utf-8"
 
+log = logging.getLogger("scoring")
 
-def start(settings: Settings, registry: CollectorRegistry) -> None:
-    """Serve the page at the address for workers, if there is one, until this process ends.
+
+class MetricsPage:
+    """The page at the address for workers, if there is one, until this process ends.
 
     `GET /metrics` wants the metrics' token, if there is one; `GET /healthz` says that the worker
-    runs. Raises SettingsError for an address that can't be listened at.
+    runs.
     """
-    if not settings.worker_metrics_bind:
-        return
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        """Serve it. Raises SettingsError for an address that can't be listened at."""
+        self._settings = settings
+        self._registry = registry
+        self._process = 0
+        try:
+            self._start()
+        except OSError as error:
+            reason = f"{settings.worker_metrics_bind}: {error.strerror}"
+            raise SettingsError(variable("worker_metrics_bind"), reason) from error
+
+    def restart_if_ended(self) -> None:
+        """Start another process if the one that serves the page has ended. Raises OSError."""
+        if self._process:
+            ended, status = os.waitpid(self._process, os.WNOHANG)
+            if not ended:
+                return
+            self._process = 0
+            code = os.waitstatus_to_exitcode(status)
+            log.error("The process of the worker's metrics ended with %d", code)
+        self._start()
+
+    def _start(self) -> None:
+        """Fork the process, which takes the address anew. Raises OSError."""
+        if not self._settings.worker_metrics_bind:
+            return
+        server = _Server(self._settings, self._registry)
+        try:
+            process = os.fork()
+            if not process:
+                _serve(server)
+        finally:
+            server.server_close()
+        self._process = process
+
+
+def _serve(server: "_Server") -> NoReturn:
+    """Serve in this forked process, and end it."""
     try:
-        server = _Server(settings, registry)
-    except OSError as error:
-        reason = f"{settings.worker_metrics_bind}: {error.strerror}"
-        raise SettingsError(variable("worker_metrics_bind"), reason) from error
-    if os.fork():
-        server.server_close()
-        return
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)  # it ends with its parent
         server.serve_forever()
     finally:

@@ -60,7 +60,7 @@ def _embedded_records(folder: Path) -> SqliteRecords:
 
 def jobs_folder(settings: Settings) -> Path:
     """The folder for jobs, made if it is missing. Raises SettingsError."""
-    folder = Path(settings.jobs_dir or Path.home() / ".local/state/plate-scoring/jobs")
+    folder = configured_folder(settings)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -68,3 +68,8 @@ def jobs_folder(settings: Settings) -> Path:
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise SettingsError(variable("jobs_dir"), f"{folder} can't be written to")
     return folder
+
+
+def configured_folder(settings: Settings) -> Path:
+    """The folder for jobs, whether it is there or not."""
+    return Path(settings.jobs_dir or Path.home() / ".local/state/plate-scoring/jobs")

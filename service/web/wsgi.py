@@ -5,6 +5,7 @@ workers: neither SQLite nor a client of Redis survives a fork.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
 from itertools import product
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -89,17 +90,23 @@ class Application:
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """The WSGI interface; the address decides what is served."""
-        metrics_address = runtime().settings.metrics_address
-        is_metrics = False
-        if metrics_address is not None:
-            is_metrics = environ["gunicorn.socket"].getsockname()[:2] == metrics_address
-        app = self._metrics_page if is_metrics else self._public
+        app = self._metrics_page if _is_of_metrics(environ) else self._public
         assert app is not None, "`begin` was called"  # noqa: S101
         answer = app(environ, start)
         if traces.spans is not None:
             caller = environ.get("HTTP_TRACEPARENT", "").encode("latin-1")
             traces.spans.make(record_of(environ), caller)
         return answer
+
+
+def _is_of_metrics(environ: "WSGIEnvironment") -> bool:
+    """Whether a request came to the address of the metrics."""
+    address = runtime().settings.metrics_address
+    if address is None:
+        return False
+    host, port = address
+    local = environ["gunicorn.socket"].getsockname()  # a path at a Unix socket
+    return bool(local[1] == port and (local[0] == host or ip_address(host).is_unspecified))
 
 
 def series() -> Iterable[Series]:

@@ -1,11 +1,17 @@
 """`python -m deploy.init_env` makes what the server starts with, and never loses a key."""
 
+import json
 import os
+import re
+import shlex
 import stat
 import subprocess
 import sys
+from base64 import b64decode
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from dotenv import dotenv_values
@@ -18,9 +24,16 @@ from tests.support.paths import ROOT
 from tests.support.vacuous import nonempty
 
 _CREDENTIALS = "aws_credentials"
+# What is there for Compose only.
+_EMPTY = {_CREDENTIALS, "webhooks"}
+_BROKER = {"broker_users", "broker_web", "broker_worker", "broker_amqp"}
+_RECORDS = {"records_users", "records"}
 _SECRETS = {
-    *("api_keys", "loadgen_api_key", "metrics_token", "grafana_admin_password", _CREDENTIALS),
+    *("api_keys", "loadgen_api_key", "metrics_token", "grafana_admin_password"),
+    *(_BROKER | _RECORDS | _EMPTY),
 }
+# Each is named by the first of its files.
+_NAMES = _SECRETS - _EMPTY - (_BROKER - {"broker_users"}) - (_RECORDS - {"records_users"})
 
 
 def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -49,8 +62,9 @@ def test_everything_is_made_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_it_says_nothing_secret(tmp_path: Path) -> None:
     made = make(tmp_path)
-    for path in nonempty(list((tmp_path / "secrets").glob("*_*"))):
-        assert path.read_text().strip().rpartition(":")[2] not in made.stdout + made.stderr
+    for path in nonempty(list((tmp_path / "secrets").glob("*"))):
+        if path.is_file():
+            assert path.read_text().strip().rpartition(":")[2] not in made.stdout + made.stderr
 
 
 def test_the_settings_load_with_the_keys_and_the_token_of_the_files(tmp_path: Path) -> None:
@@ -97,7 +111,7 @@ def test_what_is_there_stays_and_what_is_missing_is_made(tmp_path: Path) -> None
     assert (again.returncode, again.stderr) == (0, "")
     settings, secrets = again.stdout.splitlines()
     assert states(settings, "Kept: ", f"{tmp_path}/.env", "all settings")
-    assert states(secrets, "Kept: ", ", ".join(sorted(_SECRETS - {_CREDENTIALS})), "--only NAME")
+    assert states(secrets, "Kept: ", ", ".join(sorted(_NAMES)), "--only NAME")
     assert contents(tmp_path) == first
     missing = [tmp_path / ".env", tmp_path / "secrets/metrics_token"]
     for path in missing:
@@ -124,11 +138,11 @@ def test_force_makes_all_anew_and_keeps_what_was_there(tmp_path: Path) -> None:
     first = contents(tmp_path)
     forced = make(tmp_path, "--force")
     assert (forced.returncode, forced.stderr) == (0, "")
-    replaced = {path.name: text for path, text in first.items() if path.name != _CREDENTIALS}
+    replaced = {path.name: text for path, text in first.items() if path.name not in _EMPTY}
     assert backups(tmp_path) == replaced
     assert {mode(path) for path in tmp_path.rglob("*.bak")} == {0o400}
     second = contents(tmp_path)
-    assert {path.name for path in first if first[path] == second[path]} == {_CREDENTIALS}
+    assert {path.name for path in first if first[path] == second[path]} == _EMPTY
     for path in tmp_path.rglob("*.bak"):
         assert str(path) in forced.stdout
 
@@ -149,6 +163,7 @@ _ALL_KEYS = {"api_keys", "loadgen_api_key"}
     [
         *(("metrics_token", {"metrics_token"}), ("api_keys", _ALL_KEYS)),
         *(("loadgen_api_key", _ALL_KEYS), ("grafana_admin_password", {"grafana_admin_password"})),
+        *(("broker_users", _BROKER), ("records_users", _RECORDS)),
     ],
 )
 def test_one_secret_is_made_anew(name: str, changed: set[str], tmp_path: Path) -> None:
@@ -163,6 +178,44 @@ def test_one_secret_is_made_anew(name: str, changed: set[str], tmp_path: Path) -
     keys = (tmp_path / "secrets/api_keys").read_text()
     generators = (tmp_path / "secrets/loadgen_api_key").read_text().strip()
     assert dict(entries_of_file(keys))["loadgen"] == generators
+
+
+def test_each_user_of_the_broker_has_a_url_and_may_do_what_the_page_says(tmp_path: Path) -> None:
+    make(tmp_path)
+    made = json.loads((tmp_path / "secrets/broker_users").read_text())
+    for user in nonempty(made["users"]):
+        url = urlsplit((tmp_path / f"secrets/broker_{user['name']}").read_text().strip())
+        assert (url.username, url.hostname, url.path) == (user["name"], "rabbitmq", "/scoring")
+        stored = b64decode(user["password_hash"])
+        assert stored == stored[:4] + sha256(stored[:4] + str(url.password).encode()).digest()
+    given = {one.pop("user"): one for one in made["permissions"]}
+    page = (ROOT / "docs/operating.md").read_text()
+    command = r"^rabbitmqctl set_permissions -p scoring (\w+) +('.*)$"
+    said = dict(re.findall(command, page, re.MULTILINE))
+    assert given == {
+        user: dict(zip(("configure", "write", "read"), shlex.split(said[user]), strict=True))
+        | {"vhost": "scoring"}
+        for user in ("web", "worker", "amqp")
+    }
+
+
+def test_the_user_of_redis_has_the_password_of_its_url(tmp_path: Path) -> None:
+    make(tmp_path)
+    url = urlsplit((tmp_path / "secrets/records").read_text().strip())
+    default, user = (tmp_path / "secrets/records_users").read_text().splitlines()
+    assert default.startswith("user default off ")
+    digest = sha256(str(url.password).encode()).hexdigest()
+    assert user.startswith(f"user {url.username} on #{digest} ")
+
+
+def test_a_lost_file_of_a_secret_renews_all_of_its_files(tmp_path: Path) -> None:
+    """The password itself is in the lost one only."""
+    make(tmp_path)
+    first = contents(tmp_path)
+    (tmp_path / "secrets/broker_web").unlink()
+    make(tmp_path)
+    second = contents(tmp_path)
+    assert {path.name for path in first if first[path] != second[path]} == _BROKER
 
 
 def test_the_generators_new_key_leaves_the_others_as_they_are(tmp_path: Path) -> None:
@@ -300,7 +353,7 @@ def test_all_in_the_folder_of_secrets_is_closed_and_so_are_backups(tmp_path: Pat
     for file in files:
         file.write_text("s")
     backups = [*inside.glob("*.bak"), *tmp_path.glob(".env*.bak")]
-    assert len(backups) == len(_SECRETS)
+    assert len(backups) == len(_SECRETS - _EMPTY) + 1
     folders = [inside, inside / "edge", inside / "edge/deeper", inside / "alertmanager"]
     for path in (*files, *backups, *folders):
         path.chmod(0o777)
@@ -354,7 +407,7 @@ def test_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("empty", ["", "\n", " \t\r\n", "\ufeff\n"])
-@pytest.mark.parametrize("name", sorted(_SECRETS - {_CREDENTIALS}))
+@pytest.mark.parametrize("name", sorted(_SECRETS - _EMPTY))
 def test_an_empty_secret_is_made_anew(name: str, empty: str, tmp_path: Path) -> None:
     make(tmp_path)
     kept = (tmp_path / "secrets/api_keys").read_text()

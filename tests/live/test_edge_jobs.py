@@ -23,8 +23,9 @@ def web() -> Iterator[Echo]:
 
 @pytest.fixture
 def with_web(echo: Echo, web: Echo, tmp_path: Path) -> Iterator[Edge]:
-    """An edge before an upstream of each kind."""
-    settings = {"web_upstreams": before(web.port), "web_max_body": str(1 << 20)}
+    """An edge before an upstream of each kind. Jobs may be longer than requests for scores."""
+    limits = {"web_max_body": str(1 << 20), "max_body": str(1 << 18)}
+    settings = {"web_upstreams": before(web.port), **limits}
     with edge_before(tmp_path / "edge", echo.port, **settings) as edge:
         yield edge
 

@@ -15,7 +15,7 @@ import pytest
 
 from loadgen.common.processes import free_port
 from tests.support import packages
-from tests.support.server import METRICS_TOKEN, eventually
+from tests.support.server import KEY_HEADER, METRICS_TOKEN, eventually
 from tests.support.tables import as_csv, read, samples
 from tests.support.web import OTHER_HEADER, READING
 from tests.support.web_server import WebServer, web_serving, working_for
@@ -227,6 +227,18 @@ def _running(jobs: httpx.Client, reply: httpx.Response) -> dict[str, Any]:
     eventually(begun, "the job has saved some rows")
     assert shown["state"] == "running", shown
     return shown
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_address_of_the_metrics_has_their_page_and_no_jobs(host: str, tmp_path: Path) -> None:
+    port = free_port()
+    with web_serving(tmp_path, web_metrics_bind=f"{host}:{port}") as server:
+        bearer = {"Authorization": f"Bearer {METRICS_TOKEN}", **KEY_HEADER}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=bearer) as client:
+            statuses = [client.get(path).status_code for path in ("/metrics", "/readyz", "/jobs")]
+        assert statuses == [200, 200, 404]
+        with server.client(**bearer) as jobs:
+            assert [jobs.get(path).status_code for path in ("/metrics", "/jobs")] == [404, 200]
 
 
 def test_jobs_stay_over_a_stop_and_resume_where_they_were(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from client.amqp import AmqpClient
 from loadgen.common.processes import free_port
 from tests.support.amqp import answering
-from tests.support.job_worker import job_worker
+from tests.support.installation import Installation
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.server import METRICS_TOKEN, eventually
@@ -57,8 +57,7 @@ def page(scoring_page: str, amqp_page: str, web_page: str, worker_page: str) -> 
 def worker_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The metrics of a job worker that has done nothing."""
     folder, address = tmp_path_factory.mktemp("names"), f"127.0.0.1:{free_port()}"
-    settings = {"SCORING_JOBS_DIR": str(folder / "j"), "SCORING_WORKER_METRICS_BIND": address}
-    with job_worker(folder, settings):
+    with Installation(folder, {"WORKER_METRICS_BIND": address}).worker():
         yield httpx.get(f"http://{address}/metrics").text
 
 

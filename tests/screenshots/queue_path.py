@@ -13,7 +13,7 @@ import httpx
 
 from client.amqp import AmqpClient, BrokerUnavailable
 from loadgen.common.processes import free_port, responds, running
-from tests.support.rabbitmq import rabbitmq_server
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.strategies import VALID
 from tests.support.webhooks import SECRET, receiving
 
@@ -31,7 +31,7 @@ def running_queue_path(folder: Path, key: str, settings: dict[str, str]) -> Iter
     web, *metrics = (free_port() for _ in range(4))
     folder.mkdir()
     with (
-        rabbitmq_server(_made(folder / "rabbitmq")) as rabbitmq,
+        RabbitMQ(_made(folder / "rabbitmq")) as rabbitmq,
         receiving(204, 500, 204) as receiver,
     ):
         broker = rabbitmq.url(rabbitmq.add_vhost())

@@ -10,7 +10,7 @@ import pytest
 from tests.stack import engine as engines
 from tests.stack import stand_ins
 from tests.stack.engine import Engine
-from tests.stack.system import PROJECT, System, configuration
+from tests.stack.system import ALL, PROJECT, System, configuration
 from tests.support.paths import ROOT
 
 _REQUIRED = "STACK_REQUIRED"
@@ -33,8 +33,8 @@ def engine() -> Iterator[Engine]:
 def system(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> Iterator[System]:
-    """The system without load, up and healthy. Nothing of it must stay in the engine."""
-    made = configuration(ROOT / ".env.example", "--profile", "load")["services"]
+    """The system without load and jobs, up and healthy. Nothing of it must stay in the engine."""
+    made = configuration(ROOT / ".env.example", *ALL)["services"]
     system = System(engine, tmp_path_factory.mktemp("stack"))
     make_images(system, made)
     try:
@@ -43,8 +43,8 @@ def system(
         form = ("--format", "{{.Repository}}: {{.Size}}")
         pytestconfig.stash[_SIZES] = engine.docker("images", *form, "plate-scoring*")
     finally:
-        log = system.compose("logs", "--no-color").stdout
-        down = system.compose("--profile", "load", "down", "--volumes", "--timeout", "20")
+        log = system.compose(*ALL, "logs", "--no-color").stdout
+        down = system.compose(*ALL, "down", "--volumes", "--timeout", "20")
         (ROOT / "build/stack.log").write_text(log)
     assert down.returncode == 0, down.stderr
     for kind in ("container", "volume", "network"):
@@ -62,7 +62,7 @@ def make_images(system: System, services: dict[str, Any]) -> None:
         # One after the other: in parallel, the engine's builder makes their shared stages several
         # times, and finds other ones of them in its cache later.
         for name in ours.values():
-            system.must("--profile", "load", "build", name)
+            system.must(*ALL, "build", name)
         servers.result()
 
 

@@ -17,6 +17,8 @@ from tests.support.paths import ROOT
 
 _BIN: Final = Path(sys.executable).parent
 PROJECT: Final = "stack-test"
+# Options of Compose for all that the file describes.
+ALL: Final = ("--profile", "load", "--profile", "queue")
 
 
 def compose_binary() -> str:
@@ -44,18 +46,24 @@ class System:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine = engine
         self.folder = folder
-        self.ports = {name: free_port() for name in ("edge", "grafana", "prometheus")}
+        self.ports = {name: free_port() for name in ("edge", "grafana", "prometheus", "amqp")}
         self.settings = {
             "STACK_EDGE": f"127.0.0.1:{self.ports['edge']}",
             "STACK_GRAFANA": f"127.0.0.1:{self.ports['grafana']}",
             "STACK_PROMETHEUS_PORT": str(self.ports["prometheus"]),
+            "STACK_AMQP": f"127.0.0.1:{self.ports['amqp']}",
             "STACK_SECRETS": str(folder / "secrets"),
             # A CPU on any machine; the default is more.
             "STACK_CPUS": "1",
             "LOADGEN_WORKERS": "2",
         }
-        make = ["make", "env", f"INTO={folder}"]
-        subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
+        self.make_env()
+
+    def make_env(self, arguments: str = "") -> str:
+        """What `make env` says."""
+        make = ["make", "env", f"INTO={self.folder}", f"ARGS={arguments}"]
+        done = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
 
     def compose(self, *arguments: str, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
         """Run Compose; its exit code is the caller's to judge."""

@@ -10,7 +10,7 @@ import pytest
 
 from loadgen.load.verdict import EXIT_CODES, Outcome
 from service import VERSION
-from tests.stack.system import PROJECT, System, configuration
+from tests.stack.system import ALL, PROJECT, System, configuration
 from tests.support.paths import ROOT, lines
 from tests.support.server import eventually
 from tests.support.vacuous import nonempty
@@ -253,10 +253,10 @@ def test_prometheus_saw_the_load_from_both_ends(system: System) -> None:
 
 
 def test_a_second_build_without_a_change_takes_all_from_the_cache(system: System) -> None:
-    images = ("plate-scoring", "plate-scoring-loadgen", "plate-scoring-alerts")
+    images = [f"plate-scoring{more}" for more in ("", "-queue", "-loadgen", "-alerts")]
     names = [f"{image}:{VERSION}" for image in images]
     before = system.engine.docker("image", "inspect", "--format", "{{.Id}}", *names)
-    system.must("--profile", "load", "build")
+    system.must(*ALL, "build")
     after = system.engine.docker("image", "inspect", "--format", "{{.Id}}", *names)
     assert after == before  # a step that had run again would have made another
 

@@ -12,28 +12,42 @@ from service import VERSION
 from service.config import settings as scoring
 from service.config.options import VARIABLES
 from service.edge import settings as edge
-from tests.stack.system import configuration
+from tests.stack.system import ALL, configuration
 from tests.support.example import example
 from tests.support.paths import ROOT
 from tests.support.vacuous import nonempty
 
 _DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 # Each target of the Dockerfile, with the lines that follow it.
-_IMAGES = dict(re.findall(r"^FROM base AS (\w+)\n((?:(?!FROM ).*\n)*)", _DOCKERFILE, re.MULTILINE))
+_IMAGES = dict(
+    re.findall(r"^FROM (?:base|service) AS (\w+)\n((?:(?!FROM ).*\n)*)", _DOCKERFILE, re.MULTILINE)
+)
 # In containers secrets come as files only.
-_SECRET = {"SCORING_API_KEYS", "SCORING_METRICS_TOKEN"}
+_SECRET = {
+    f"SCORING_{name}"
+    for name in ("API_KEYS", "METRICS_TOKEN", "BROKER", "RECORDS", "CACHE", "CACHE_SECRET")
+}
 _ONCE = {"edge-config", "alertmanager-config"}
+_QUEUE = {"web", "job-worker", "amqp-worker", "rabbitmq", "redis"}
+# Settings of the web processes, job workers and AMQP workers are those from here on.
+_FIRST_OF_QUEUE = "web_host"
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    parsed: dict[str, Any] = configuration(ROOT / ".env.example", "--profile", "load")["services"]
+    parsed: dict[str, Any] = configuration(ROOT / ".env.example", *ALL)["services"]
     return parsed
 
 
-def test_without_the_load_profile_nothing_loads() -> None:
+def test_without_a_profile_there_are_neither_load_nor_jobs() -> None:
     started = configuration(ROOT / ".env.example")["services"].keys()
     assert started == {"scoring", "edge", "prometheus", "alertmanager", "grafana", *_ONCE}
+
+
+def test_the_profile_of_jobs_adds_what_they_need() -> None:
+    usual = configuration(ROOT / ".env.example")["services"].keys()
+    with_jobs = configuration(ROOT / ".env.example", "--profile", "queue")["services"].keys()
+    assert with_jobs - usual == _QUEUE
 
 
 def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
@@ -45,6 +59,7 @@ def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
     ("name", "settings", "secret"),
     [
         ("scoring", scoring, _SECRET),
+        *((name, scoring, _SECRET) for name in ("web", "job-worker", "amqp-worker")),
         # Its own address is for itself only.
         ("edge-config", edge, {"EDGE_STATUS_LISTEN"}),
         ("alertmanager-config", alertmanager, set()),
@@ -54,8 +69,9 @@ def test_every_setting_reaches_its_container(
     name: str, settings: Any, secret: set[str], services: dict[str, Any]
 ) -> None:
     fields = settings.FIELDS
-    if settings is scoring:  # the others are for web processes and workers
-        fields = fields[: fields.index("web_host")]
+    if name == "scoring":  # a cache needs packages that its image has not
+        fields = fields[: fields.index(_FIRST_OF_QUEUE)]
+        fields = [field for field in fields if not field.startswith("cache")]
     known = {settings.variable(field) for field in fields}
     # Those of a registry at S3 are not ours to name.
     given = {key for key in services[name]["environment"] if not key.startswith("AWS_")}
@@ -76,7 +92,9 @@ def test_what_the_example_offers_is_what_is_used() -> None:
 
 def test_the_examples_values_are_the_files_own(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    empty, full = configuration(tmp_path / "empty"), configuration(ROOT / ".env.example")
+    empty, full = (
+        configuration(path, *ALL) for path in (tmp_path / "empty", ROOT / ".env.example")
+    )
     for one in (*empty["services"].values(), *full["services"].values()):
         one.pop("environment", None)
     assert empty == full
@@ -97,9 +115,10 @@ def test_every_container_is_confined(services: dict[str, Any]) -> None:
 def test_each_server_has_a_health_check(services: dict[str, Any]) -> None:
     for name in services.keys() - {*_ONCE, "loadgen", "loadgen-worker"}:
         # The service's own image says how.
-        assert name == "scoring" or services[name]["healthcheck"]["test"][:2] == ["CMD", "wget"]
+        assert name == "scoring" or services[name]["healthcheck"]["test"][0] == "CMD"
     for name, text in _IMAGES.items():
-        assert ("HEALTHCHECK" in text) == (name != "alerts"), "what runs once needs none"
+        # What runs once needs none, and what is `queue` is one of three.
+        assert ("HEALTHCHECK" in text) == (name not in {"alerts", "queue"})
 
 
 def test_what_serves_comes_back_and_what_runs_once_does_not(services: dict[str, Any]) -> None:
@@ -116,7 +135,8 @@ def test_only_the_edge_is_published_beyond_loopback(services: dict[str, Any]) ->
         for name, one in services.items()
         if "ports" in one
     }
-    assert published == {"edge": [None], "grafana": ["127.0.0.1"], "prometheus": ["127.0.0.1"]}
+    inner = {name: ["127.0.0.1"] for name in ("grafana", "prometheus", "rabbitmq")}
+    assert published == {"edge": [None], **inner}
 
 
 def test_the_edge_is_on_no_network_with_what_watches(services: dict[str, Any]) -> None:
@@ -126,12 +146,50 @@ def test_the_edge_is_on_no_network_with_what_watches(services: dict[str, Any]) -
     assert all(services[name]["network_mode"] == "none" for name in _ONCE)
 
 
-def test_the_address_of_the_service_is_outside_the_dynamic_range(services: dict[str, Any]) -> None:
+def test_addresses_behind_the_edge_are_outside_the_dynamic_range(
+    services: dict[str, Any],
+) -> None:
     front = configuration(ROOT / ".env.example")["networks"]["front"]["ipam"]["config"][0]
     given = IPv4Network(front["ip_range"])
     assert given.subnet_of(IPv4Network(front["subnet"]))
-    fixed = services["scoring"]["networks"]["front"]["ipv4_address"]
-    assert {IPv4Address(fixed) in given, IPv4Address(front["gateway"]) in given} == {False}
+    fixed = [services[name]["networks"]["front"]["ipv4_address"] for name in ("scoring", "web")]
+    addresses = {IPv4Address(one) for one in (*fixed, front["gateway"])}
+    assert len(addresses) == 3
+    assert {one in given for one in addresses} == {False}
+
+
+def test_broker_and_records_are_for_those_who_use_them(services: dict[str, Any]) -> None:
+    assert configuration(ROOT / ".env.example", *ALL)["networks"]["queue"]["internal"] is True
+    users = {name for name, one in services.items() if "queue" in one.get("networks", {})}
+    assert users == _QUEUE
+    assert services["redis"]["networks"].keys() == {"queue"}
+    # The data of RabbitMQ have its host's name in theirs.
+    assert services["rabbitmq"]["hostname"] == "rabbitmq"
+    for name in ("web", "job-worker"):
+        folders = [one for one in services[name]["volumes"] if one["target"] == "/jobs"]
+        assert [one["source"] for one in folders] == ["jobs"], "inputs above 64 KiB are files there"
+
+
+def test_each_user_of_the_broker_has_its_own_secret(services: dict[str, Any]) -> None:
+    given = {
+        name: sorted(one["source"] for one in services[name]["secrets"] if "b" in one["source"])
+        for name in _QUEUE
+    }
+    assert given == {
+        "web": ["broker_web", "webhooks"],
+        "job-worker": ["broker_worker", "webhooks"],
+        "amqp-worker": ["broker_amqp", "webhooks"],
+        "rabbitmq": ["broker_users"],
+        "redis": [],
+    }
+
+
+def test_redis_keeps_records_within_its_memory(services: dict[str, Any]) -> None:
+    lines = (ROOT / "deploy/redis.conf").read_text().splitlines()
+    settings = dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
+    assert (settings["appendonly"], settings["maxmemory-policy"]) == ("yes", "noeviction")
+    size = int(settings["maxmemory"].removesuffix("mb")) << 20
+    assert int(services["redis"]["mem_limit"]) >= 2 * size
 
 
 def test_what_reads_a_made_configuration_is_restarted_with_it(services: dict[str, Any]) -> None:
@@ -195,21 +253,21 @@ def test_every_image_has_a_version(services: dict[str, Any]) -> None:
 
 def test_each_image_is_a_target_of_the_dockerfile(services: dict[str, Any]) -> None:
     built = {one["build"]["target"] for one in services.values() if "build" in one}
-    assert built == _IMAGES.keys() == {"service", "loadgen", "alerts"}
+    assert built == _IMAGES.keys() == {"service", "queue", "loadgen", "alerts"}
 
 
 @pytest.mark.parametrize("name", _IMAGES)
 def test_an_image_is_made_in_stages_and_its_user_owns_nothing(name: str) -> None:
     assert f"FROM builder AS {name}-packages\n" in _DOCKERFILE
-    assert f"COPY --from={name}-packages /opt/venv /opt/venv\n" in _IMAGES[name]
-    user = re.search(r"^USER (\d+):\d+$", _IMAGES[name], re.MULTILINE)
-    assert user
-    assert int(user[1]) > 1000
+    folder = "/opt/queue" if name == "queue" else "/opt/venv"
+    assert f"COPY --from={name}-packages {folder} {folder}\n" in _IMAGES[name]
+    users = re.findall(r"^USER (\d+):\d+$", _IMAGES[name], re.MULTILINE)
+    assert int(users[-1]) > 1000
 
 
 def test_all_images_have_one_base_with_a_version() -> None:
     bases = set(re.findall(r"^FROM (\S+)", _DOCKERFILE, re.MULTILINE))
-    assert bases == {"python:${PYTHON}", "builder", "base"}
+    assert bases == {"python:${PYTHON}", "builder", "base", "service"}
     versions = re.findall(r"^ARG PYTHON=(.*)$", _DOCKERFILE, re.MULTILINE)
     assert len(versions) == 1
     assert re.fullmatch(r"3\.11\.\d+-slim-bookworm", versions[0])

@@ -15,7 +15,7 @@ from service.config.settings import load
 from service.jobs.celery_queue import CeleryQueue
 from service.jobs.job import SCORE, Job, new_id
 from service.jobs.service import JobService
-from service.jobs.states import TERMINAL
+from service.jobs.states import TERMINAL, State
 from service.jobs.stores import open_stores
 from tests.support.server import eventually
 
@@ -37,12 +37,21 @@ class Worker(Program):
         self.wait_until(lambda: _READY in self._out.read_text())
 
     def processes(self) -> list[psutil.Process]:
-        """The processes that make attempts, but those that have just died."""
+        """Those that make attempts, and that of its metrics; not those that have just died."""
         try:
             children = psutil.Process(self.process.pid).children()
             return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
         except psutil.NoSuchProcess:
             return []
+
+    def kill_page(self, port: int) -> None:
+        """Kill the process that serves its metrics at a port."""
+        (page,) = [
+            child
+            for child in self.processes()
+            if any(one.laddr.port == port for one in child.net_connections("tcp"))
+        ]
+        page.kill()
 
     def log(self) -> list[dict[str, Any]]:
         """Its log so far; a line that is not JSON fails."""
@@ -102,8 +111,10 @@ class Installation:
         return found
 
     def result(self, job: str) -> bytes:
-        """What a job came to."""
-        return self.stores.blobs.read(self.job(job).result)
+        """The result of a job that succeeds."""
+        (ended,) = self.ended([job])
+        assert ended.state is State.SUCCEEDED, ended
+        return self.stores.blobs.read(ended.result)
 
     def ended(self, jobs: Iterable[str], seconds: float = 60.0) -> list[Job]:
         """The records of jobs, once they have all ended."""
@@ -117,6 +128,13 @@ class Installation:
         wanted = list(left)
         eventually(all_ended, "all jobs end", seconds)
         return [self.job(job) for job in wanted]
+
+    def begun(self, job: str, rows: int = 1) -> Job:
+        """The record of a job once so many rows are saved, and it is not done."""
+        self.until(job, lambda found: found.done >= rows, "progress")
+        found = self.job(job)
+        assert found.state is State.RUNNING
+        return found
 
     def until_ended(self, count: int) -> None:
         """Wait until so many jobs have ended."""
@@ -138,15 +156,16 @@ class Installation:
 
     @contextmanager
     def worker(self, *arguments: str) -> Iterator[Worker]:
-        """A worker that takes jobs; it must stop cleanly."""
+        """A worker that takes jobs; unless the block has ended it, it must stop cleanly."""
         worker = self.start_worker(*arguments)
         try:
             worker.wait_ready()
             yield worker
-        finally:
+            is_running = worker.process.poll() is None
             code = worker.stop()
-            worker.kill()
-        assert (code, worker.errors()) == (0, ""), worker.log()
+        finally:
+            worker.close()
+        assert not is_running or (code, worker.errors()) == (0, ""), worker.log()
 
     def until(self, job: str, holds: Callable[[Job], bool], what: str) -> None:
         """Wait until something is true of a job."""

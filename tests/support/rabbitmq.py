@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Final
 import pytest
 
 from loadgen.common.processes import Program, free_port
+from tests.support.data_servers import DataServer
 
 _SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _USER: Final = "tests"
@@ -40,89 +40,53 @@ def _installed() -> str:
     return str(found[-1])
 
 
-class RabbitMQ:
+class RabbitMQ(DataServer):
     """A node with an own registrar of names (epmd), so that it leaves no process behind."""
 
     def __init__(self, folder: Path) -> None:
         self._erl_call = _installed()
-        self._folder = folder
-        self.port, self._dist_port, self._epmd_port = free_port(), free_port(), free_port()
+        self.port, dist_port, epmd_port = free_port(), free_port(), free_port()
         self._node = f"tests{self.port}@localhost"
         config = folder / "rabbitmq.conf"
         config.write_text(_CONFIG.format(port=self.port, user=_USER, password=_PASSWORD))
         (folder / "plugins").write_text("[].\n")
-        self._environment = {
+        environment = {
             "HOME": str(folder),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_PORT": str(epmd_port),
             "RABBITMQ_NODENAME": self._node,
             "RABBITMQ_CONFIG_FILE": str(config),
             "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
-            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_DIST_PORT": str(dist_port),
             # The script then becomes the node, in place of waiting for it.
             "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-setcookie {_COOKIE} +S 1:1 +sbwt none "
             "-kernel inet_dist_use_interface {127,0,0,1}",
         }
-        self._log = folder / "rabbitmq.log"
+        super().__init__([_SERVER], folder, environment)
         self._vhosts = (f"tests-{n}" for n in count(1))
         self._epmd = Program(
-            ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"],
+            ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"],
             folder,
             folder / "epmd.log",
-            self._environment,
+            environment,
         )
-        self._server: Program | None = None
 
-    def start(self) -> None:
-        """Start the node with the data that it has; return when it takes connections."""
-        self._server = Program([_SERVER], self._folder, self._log, self._environment)
-        self._server.wait_until(self._is_running)
-
-    def stop(self) -> None:
-        """Stop it in order; it closes its connections."""
-        if self._server:
-            self._server.close()
-
-    def kill(self) -> None:
-        """End it as a crash does."""
-        assert self._server
-        self._server.kill()
-
-    def restart(self) -> None:
-        """Stop it, and start it with its data."""
-        self.stop()
-        self.start()
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        with suppress(OSError, RuntimeError):
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return self.evaluate("rabbit:is_running()") == "true"
+        return False
 
     def close(self) -> None:
         """End all of its processes."""
         with ExitStack() as ended:
             ended.callback(self._epmd.close)
-            if self._server:
-                self.resume()  # a paused process would not take the signal to end
-                self._server.close()
-
-    def pause(self) -> None:
-        """Keep its connections, and answer nothing."""
-        assert self._server
-        self._server.process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Answer again."""
-        if self._server and self._server.process.poll() is None:
-            self._server.process.send_signal(signal.SIGCONT)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """No answers while the block runs."""
-        self.pause()
-        try:
-            yield
-        finally:
-            self.resume()
+            super().close()
 
     @contextmanager
     def memory_alarm(self) -> Iterator[None]:
@@ -170,20 +134,3 @@ class RabbitMQ:
     def _permit(self, user: str, vhost: str, configure: str, write: str, read: str) -> None:
         given = ", ".join(f'<<"{text}">>' for text in (user, vhost, configure, write, read, _USER))
         self.evaluate(f"rabbit_auth_backend_internal:set_permissions({given})")
-
-    def _is_running(self) -> bool:
-        with suppress(OSError, RuntimeError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-            return self.evaluate("rabbit:is_running()") == "true"
-        return False
-
-
-@contextmanager
-def rabbitmq_server(folder: Path) -> Iterator[RabbitMQ]:
-    """A running server; all that it started ends with the block."""
-    server = RabbitMQ(folder)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()

@@ -37,7 +37,10 @@ def build(slo: Slo) -> Dashboard:
         if_empty(panel, _NO_WORKERS).span(12) for panel in (_attempts(), _attempt_seconds())
     ]
     webhooks = [if_empty(panel, _NO_WEBHOOKS).span(12) for panel in (_webhooks(), _delays())]
-    amqp = [if_empty(panel, _NO_AMQP) for panel in (_requests(), _durations(), _unanswered())]
+    amqp = [
+        if_empty(panel, _NO_AMQP).span(12)
+        for panel in (_requests(), _durations(), _together(), _unanswered())
+    ]
     return dashboard(
         "jobs",
         "Scoring: jobs",
@@ -156,6 +159,16 @@ def _durations() -> Graph:
         for part, name in (("duration", "answered"), ("wait", "delivered"))
     ]
     return graph("Time over AMQP", "s", description, *queries)
+
+
+def _together() -> Graph:
+    description = "Requests that wait at the same time share one call of the model."
+    total, count = (
+        f"sum({rate(f'scoring_batch_rows_{part}')} and on (instance) scoring_amqp_consumers)"
+        for part in ("sum", "count")
+    )
+    query = over_time(f"{total} / {count}", "rows in a call, mean")
+    return graph("Rows predicted together over AMQP", "suffix:rows", description, query)
 
 
 def _unanswered() -> Graph:

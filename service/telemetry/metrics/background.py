@@ -15,6 +15,7 @@ PARTS: Final = (
         "traces",
         "webhooks",
         "jobs",
+        "metrics",
         "models",
         "gauges",
         "workers",

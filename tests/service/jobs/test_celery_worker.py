@@ -9,6 +9,7 @@ import pika
 import pytest
 from flask.testing import FlaskClient
 
+from loadgen.common.processes import free_port, responds
 from service.jobs.job import TABLE
 from service.jobs.liveness import is_alive
 from service.jobs.states import State
@@ -109,7 +110,9 @@ def test_a_worker_of_one_kind_leaves_the_others_alone(jobs: Installation) -> Non
         score = jobs.submit(VALID)
         (failed,) = jobs.ended([jobs.submit(b"no table", kind=TABLE)])
         assert failed.state is State.FAILED
-        eventually(lambda: is_alive(jobs.settings, jobs.stores.queue), "it shows that it is alive")
+        eventually(
+            lambda: is_alive(jobs.settings, lambda: jobs.stores.queue), "it shows that it is alive"
+        )
     assert jobs.job(score).attempts == 0
 
 
@@ -128,6 +131,17 @@ def test_a_stopped_worker_saves_its_work_and_another_goes_on(jobs: Installation)
         done, begun_early = jobs.ended([job, early])
     assert (done.state, done.attempts, jobs.result(job)) == (State.SUCCEEDED, 1, b"slowly")
     assert begun_early.state is State.SUCCEEDED
+
+
+def test_the_page_of_metrics_comes_back_when_its_process_ends(jobs: Installation) -> None:
+    port = free_port()
+    jobs.environment["SCORING_WORKER_METRICS_BIND"] = f"127.0.0.1:{port}"
+    with jobs.worker() as worker:
+        for _ in range(2):
+            worker.kill_page(port)
+            eventually(lambda: responds(f"http://127.0.0.1:{port}/healthz"), "the page again")
+        (done,) = jobs.ended([jobs.submit(VALID)])
+    assert done.state is State.SUCCEEDED
 
 
 def test_a_second_signal_ends_a_worker_at_once_and_loses_nothing(jobs: Installation) -> None:

@@ -19,7 +19,7 @@ def jobs(tmp_path: Path) -> Installation:
 
 
 def _alive(jobs: Installation, queue: Queue | None = None) -> bool:
-    return is_alive(jobs.settings, queue or jobs.stores.queue)
+    return is_alive(jobs.settings, lambda: queue or jobs.stores.queue)
 
 
 def test_a_worker_is_alive_while_it_shows_it(jobs: Installation) -> None:

@@ -6,15 +6,16 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 from time import time
-from typing import Any
 
 import httpx
 import pytest
 
 from loadgen.common.errors import CannotStart
 from loadgen.common.processes import free_port, responds
-from service.jobs.states import State
-from tests.support.job_worker import POISONED, Submitter, job_worker, submitter
+from service.jobs.job import SCORE, TABLE, Job
+from service.jobs.states import TERMINAL, State
+from tests.support.hurting_worker import POISON
+from tests.support.installation import OWNER, Installation
 from tests.support.server import METRICS_TOKEN, eventually
 from tests.support.strategies import VALID
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
@@ -32,174 +33,145 @@ def table() -> bytes:
 
 
 @pytest.fixture
-def settings_of_worker(tmp_path: Path) -> dict[str, str]:
-    """One process, small steps."""
-    return {
-        "SCORING_JOBS_DIR": str(tmp_path / "jobs"),
-        "SCORING_JOB_CHECKPOINT_ROWS": "1000",
-        "SCORING_JOB_LEASE_SECONDS": "600",
-        "TMPDIR": str(tmp_path),
-    }
+def jobs(tmp_path: Path) -> Installation:
+    """Workers of one process, which save their work often; a lease outlives the test."""
+    return Installation(tmp_path, {"JOB_CHECKPOINT_ROWS": "1000", "JOB_LEASE_SECONDS": "600"})
 
 
-@pytest.fixture
-def caller(settings_of_worker: dict[str, str], tmp_path: Path) -> Submitter:
-    """Submits to the worker's stores."""
-    return submitter(settings_of_worker, tmp_path)
-
-
-def _log(tmp_path: Path) -> str:
-    return (tmp_path / "worker.log").read_text()
-
-
-def test_a_job_is_done_and_the_worker_stops_in_order(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path
-) -> None:
-    before = caller.submit(VALID)
-    with job_worker(tmp_path, settings_of_worker) as worker:
-        body = json.loads(caller.result(before))
+def test_a_job_is_done_and_the_worker_stops_in_order(jobs: Installation) -> None:
+    before = jobs.submit(VALID)
+    with jobs.worker() as worker:
+        body = json.loads(jobs.result(before))
         assert body["status"] == "ok"
-        assert caller.result(caller.submit(VALID)) == caller.result(before)
-        assert worker.stop() == 0
-    assert "Job worker stopped" in _log(tmp_path)
-    assert "error" not in _log(tmp_path)
+        assert jobs.result(jobs.submit(VALID)) == jobs.result(before)
+    lines = worker.log()
+    assert lines[-1]["message"] == "Job worker stopped"
+    assert "error" not in {line["level"] for line in lines}
 
 
-def test_a_killed_worker_goes_on_from_the_checkpoint(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path, table: bytes
-) -> None:
-    with job_worker(tmp_path, settings_of_worker) as worker:
-        undisturbed = caller.result(caller.submit(table, "table"))
-        job = caller.submit(table, "table")
-        found = caller.begun(job)
-        os.kill(int(found.worker.rpartition(":")[2]), signal.SIGKILL)
-        assert caller.begun(job, found.done + 1).attempts == 2
+def test_a_killed_worker_goes_on_from_the_checkpoint(jobs: Installation, table: bytes) -> None:
+    with jobs.worker() as worker:
+        undisturbed = jobs.result(jobs.submit(table, TABLE))
+        job = jobs.submit(table, TABLE)
+        found = jobs.begun(job)
+        os.kill(_process(found), signal.SIGKILL)
+        assert jobs.begun(job, found.done + 1).attempts == 2
         worker.kill()  # with its children
-    with job_worker(tmp_path, settings_of_worker):
-        assert caller.result(job) == undisturbed
-    ended = caller.job(job)
+    with jobs.worker():
+        assert jobs.result(job) == undisturbed
+    ended = jobs.job(job)
     assert (ended.attempts, ended.fence, ended.done) == (3, 3, _LONG)
 
 
 def test_term_gives_the_job_back_with_its_progress_and_its_attempts(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path, table: bytes
+    jobs: Installation, table: bytes
 ) -> None:
-    with job_worker(tmp_path, settings_of_worker) as worker:
-        job = caller.submit(table, "table")
-        caller.begun(job)
-        assert worker.stop() == 0
-    found = caller.job(job)
+    with jobs.worker():
+        job = jobs.submit(table, TABLE)
+        jobs.begun(job)
+    found = jobs.job(job)
     assert (found.state, found.attempts) == (State.QUEUED, 0)
     assert 0 < found.done < _LONG
-    with job_worker(tmp_path, settings_of_worker):
-        done = found.done
-        assert caller.result(job).count(b"\n") == _LONG + 1
-        assert caller.job(job).done > done
+    with jobs.worker():
+        assert jobs.result(job).count(b"\n") == _LONG + 1
+        assert jobs.job(job).done > found.done
 
 
-def test_a_cancelled_job_stays_cancelled_over_a_restart(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path, table: bytes
-) -> None:
-    records = caller.stores.records
-    waiting = caller.submit(VALID)
-    records.cancel(waiting, "alice", time())
-    with job_worker(tmp_path, settings_of_worker) as worker:
-        running = caller.submit(table, "table")
-        caller.begun(running)
-        wished = records.cancel(running, "alice", time())
-        assert wished is not None
+def test_a_cancelled_job_stays_cancelled_over_a_restart(jobs: Installation, table: bytes) -> None:
+    waiting = jobs.submit(VALID)
+    jobs.service.cancel(waiting, OWNER)
+    with jobs.worker() as worker:
+        running = jobs.submit(table, TABLE)
+        jobs.begun(running)
+        assert jobs.service.cancel(running, OWNER) is not None
         worker.kill()
-    with job_worker(tmp_path, settings_of_worker):
-        assert caller.ended(running).state is State.CANCELLED
-        assert caller.job(waiting).state is State.CANCELLED
-        done = caller.submit(VALID)
-        assert caller.ended(done).state is State.SUCCEEDED
-        late = records.cancel(done, "alice", time())
+    with jobs.worker():
+        done = jobs.submit(VALID)
+        states = [job.state for job in jobs.ended([running, waiting, done])]
+        late = jobs.service.cancel(done, OWNER)
+    assert states == [State.CANCELLED, State.CANCELLED, State.SUCCEEDED]
     assert late is not None
     assert late.state is State.SUCCEEDED
-    assert caller.job(waiting).attempts == 0
+    assert jobs.job(waiting).attempts == 0
 
 
-def test_a_job_that_kills_its_process_dies_and_delays_nobody(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path
-) -> None:
-    with job_worker(tmp_path, settings_of_worker, POISONED):
-        caller.result(caller.submit(VALID))
-        poison = caller.submit(VALID, poison="1")
+def test_a_job_that_kills_its_process_dies_and_delays_nobody(jobs: Installation) -> None:
+    with jobs.worker():
+        jobs.result(jobs.submit(VALID))
+        poison = jobs.submit(POISON)
         others = dict.fromkeys((1, 2), 0)  # by the attempts that the poison had
-        while (found := caller.job(poison)).state is not State.DEAD:
-            caller.result(caller.submit(VALID))
+        while (found := jobs.job(poison)).state is not State.DEAD:
+            jobs.result(jobs.submit(VALID))
             others[found.attempts] = others.get(found.attempts, 0) + 1
     assert (found.attempts, found.error.partition(":")[0]) == (3, "attempts")
     assert others[1] > 1
     assert others[2] > 1
 
 
-def test_expired_jobs_and_their_blobs_are_removed(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path
-) -> None:
-    records = caller.stores.records
-    job = caller.submit(VALID)
+def test_expired_jobs_and_their_blobs_are_removed(jobs: Installation) -> None:
+    records, blobs = jobs.stores.records, jobs.stores.blobs
+    job = jobs.submit(VALID)
     records.kill(job, 1.0, "a: b")  # in 1970
-    blobs: Any = caller.stores.blobs
-    with job_worker(tmp_path, settings_of_worker):
+    with jobs.worker():
         eventually(lambda: records.get(job) is None, "the end of the record")
         assert job not in list(blobs.jobs())
 
 
 def test_a_version_that_becomes_live_does_the_next_jobs(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path, table: bytes
+    jobs: Installation, tmp_path: Path, table: bytes
 ) -> None:
     registry = registry_of_twins(tmp_path)
-    settings = {
-        **settings_of_worker,
-        "SCORING_REGISTRY": str(tmp_path / "models"),
-        "SCORING_REGISTRY_POLL_SECONDS": "0.1",
-    }
-    with job_worker(tmp_path, settings):
-        assert caller.ended(caller.submit(VALID)).version == FIRST
+    jobs.environment["SCORING_REGISTRY"] = str(tmp_path / "models")
+    jobs.environment["SCORING_REGISTRY_POLL_SECONDS"] = "0.1"
+
+    def version(given: bytes, kind: str = SCORE) -> str:
+        (ended,) = jobs.ended([jobs.submit(given, kind)])
+        return ended.version
+
+    with jobs.worker():
+        assert version(VALID) == FIRST
         registry.promote(SECOND, who="the tests")
-        eventually(lambda: caller.ended(caller.submit(VALID)).version == SECOND, "the change")
-        rows = table[: len(table) // 50].rpartition(b"\n")[0]
-        of_second = caller.submit(rows, "table")
-        assert caller.ended(of_second).version == SECOND
+        eventually(lambda: version(VALID) == SECOND, "the change")
+        assert version(table[: len(table) // 50].rpartition(b"\n")[0], TABLE) == SECOND
 
 
-def test_each_job_ends_once_however_often_its_processes_are_killed(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path
-) -> None:
-    settings = {**settings_of_worker, "SCORING_JOB_WORKERS": "2"}
+def test_each_job_ends_once_however_often_its_processes_are_killed(tmp_path: Path) -> None:
+    jobs = Installation(tmp_path, {"JOB_WORKERS": "2", "JOB_ATTEMPTS": "20"})
+    records = jobs.stores.records
     array = f"[{','.join([VALID.decode()] * 1500)}]".encode()
-    with job_worker(tmp_path, settings):
-        expected = caller.result(caller.submit(array))
-        jobs = [caller.submit(array, max_attempts=20, webhook="hook") for _ in range(60)]
+    with jobs.worker():
+        expected = jobs.result(jobs.submit(array))
+        submitted = [jobs.submit(array, webhook="hook") for _ in range(60)]
+
+        def are_over() -> bool:
+            return all(jobs.job(job).state in TERMINAL for job in submitted)
+
         for _ in range(20):
-            eventually(lambda: bool(caller.running() or caller.are_over(jobs)), "a job that runs")
-            for job in caller.running():
+            eventually(lambda: bool(records.running(100)) or are_over(), "a job that runs")
+            for job in records.running(100):
                 with suppress(ProcessLookupError):
-                    os.kill(int(job.worker.rpartition(":")[2]), signal.SIGKILL)
-        results = {caller.result(job) for job in jobs}
+                    os.kill(_process(job), signal.SIGKILL)
+        results = {jobs.result(job) for job in submitted}
     assert results == {expected}
-    attempts = [caller.job(job).attempts for job in jobs]
-    assert sum(attempts) > len(jobs)
-    events = caller.stores.records.events(time(), 60.0, 1000)
-    assert sorted(event.job for event in events) == sorted(jobs)
+    attempts = [jobs.job(job).attempts for job in submitted]
+    assert sum(attempts) > len(submitted)
+    events = records.events(time(), 60.0, 1000)
+    assert sorted(event.job for event in events) == sorted(submitted)
 
 
-def test_a_worker_shows_what_its_attempts_came_to(
-    caller: Submitter, settings_of_worker: dict[str, str], tmp_path: Path
-) -> None:
-    address = f"127.0.0.1:{free_port()}"
-    more = {"SCORING_WORKER_METRICS_BIND": address, "SCORING_METRICS_TOKEN": METRICS_TOKEN}
+def test_a_worker_shows_what_its_attempts_came_to(jobs: Installation) -> None:
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    jobs.environment["SCORING_WORKER_METRICS_BIND"] = address
+    jobs.environment["SCORING_METRICS_TOKEN"] = METRICS_TOKEN
     good = 'scoring_job_attempts_total{kind="score",state="succeeded"}'
     bad = 'scoring_job_attempts_total{kind="score",state="failed"}'
     bearer = {"Authorization": f"Bearer {METRICS_TOKEN}"}
     with (
-        job_worker(tmp_path, {**settings_of_worker, **more}) as worker,
+        jobs.worker() as worker,
         httpx.Client(base_url=f"http://{address}", headers=bearer) as client,
     ):
-        for body in (VALID, VALID, b"{}"):
-            caller.ended(caller.submit(body))
+        jobs.ended([jobs.submit(body) for body in (VALID, VALID, b"{}")])
 
         def page() -> dict[str, float]:
             lines = client.get("/metrics").text.splitlines()
@@ -211,9 +183,14 @@ def test_a_worker_shows_what_its_attempts_came_to(
         assert client.get("/healthz").text == "ok"
         assert client.get("/nowhere").status_code == 404
         assert client.get("/metrics", headers={"Authorization": "Bearer x"}).status_code == 401
-        taken = job_worker(tmp_path / "other", {**settings_of_worker, **more})
-        (tmp_path / "other").mkdir()
-        with pytest.raises(CannotStart, match="SCORING_WORKER_METRICS_BIND"), taken:
+        with pytest.raises(CannotStart, match="SCORING_WORKER_METRICS_BIND"), jobs.worker():
             pass
-        assert worker.stop() == 0
+        worker.kill_page(port)
+        eventually(lambda: responds(f"http://{address}/healthz"), "the page again")
+        assert page()[good] == 2
     eventually(lambda: not responds(f"http://{address}/healthz"), "the end of the page")
+
+
+def _process(job: Job) -> int:
+    """The process that does a job."""
+    return int(job.worker.rpartition(":")[2])

@@ -8,7 +8,7 @@ import pytest
 from pika.exceptions import AMQPError, ConnectionBlockedTimeout
 from redis import Redis
 
-from tests.support.rabbitmq import RabbitMQ, rabbitmq_server
+from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def test_a_user_has_the_permissions_that_were_given(rabbitmq: RabbitMQ) -> None:
 
 
 def test_the_broker_leaves_no_process_behind(tmp_path: Path) -> None:
-    with rabbitmq_server(tmp_path):
+    with RabbitMQ(tmp_path):
         assert any(str(tmp_path) in _environment(process) for process in psutil.process_iter())
     assert not [p.name() for p in psutil.process_iter() if str(tmp_path) in _environment(p)]
 

@@ -13,7 +13,8 @@ _PACKAGES: Final = "ca-certificates,python3,python3-venv,python3-pip,libpython3-
 # A machine behind a proxy that opens TLS has its authority there: pip in a build needs it.
 _AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 _SERVERS: Final = {"prom/prometheus": "prometheus", "prom/alertmanager": "alertmanager",
-                   "nginx": "nginx", "grafana/grafana": "grafana"}  # fmt: skip
+                   "nginx": "nginx", "grafana/grafana": "grafana", "rabbitmq": "rabbitmq",
+                   "redis": "redis"}  # fmt: skip
 
 
 def base_name() -> str:
