@@ -8,6 +8,7 @@ Exit codes: 0 held, 1 the latency beside jobs exceeds `--limit`, 2 something is 
 """
 
 import argparse
+import gzip
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ from itertools import cycle, islice
 from statistics import median
 from threading import Event
 from time import perf_counter, sleep
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from client import Job as JobView
 from client import JobClient, Refused, Unreachable
@@ -38,6 +39,9 @@ _ARRAY_ROWS: Final = 400
 # More jobs than workers, so that the next one waits when one ends.
 _WAITING: Final = 2
 _LOOK_SECONDS: Final = 0.25
+_MOST_WAYS: Final = 3
+
+Figures = TypeVar("Figures", bound="Beside | Ways")
 
 
 class Beside(NamedTuple):
@@ -68,13 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             web = started.enter_context(service.doing_jobs(MODEL, 1, body, more))
             bench = JobBench(server, web, sample, options)
             pairs = [bench.beside() for _ in range(options.rounds)]
-            ways = [bench.ways() for _ in range(options.rounds)]
+            ways = [bench.ways() for _ in range(min(_MOST_WAYS, options.rounds))]
     except (CannotStart, Refused, Unreachable, OSError) as error:
         sys.stderr.write(f"Not measured. {error}\n")
         return 2
-    ratio = median(busy.p99 / idle.p99 for idle, busy in pairs)
-    sys.stdout.write(_report(pairs, ways, ratio, options))
-    return int(ratio > options.limit)
+    alone, busy = map(_medians, zip(*pairs, strict=True))
+    sys.stdout.write(_report(alone, busy, _medians(ways), options))
+    return int(busy.p99 / alone.p99 > options.limit)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -108,6 +112,8 @@ class JobBench:
         singles = rows.singles(sample)
         self._requests = [client.raw("POST", "/reg/", service.KEY, body) for body in singles]
         self._table = next(rows.tables(sample, self._rows))
+        # What is measured is busy workers, not uploads: the rows repeat, and pack well.
+        self._packed = gzip.compress(self._table, 1)
         self._array = json.loads(rows.arrays(sample, self._rows)[0])
         self._arrays = rows.arrays(sample, _ARRAY_ROWS)
 
@@ -123,7 +129,7 @@ class JobBench:
     def ways(self) -> Ways:
         """Rows a second in each way. Raises CannotStart, Refused, Unreachable."""
         return Ways(
-            table=self._rate(lambda: self._finish(self._submit_table())),
+            table=self._rate(lambda: self._finish(self._submit())),
             array=self._rate(lambda: self._finish(self._jobs.submit(self._array))),
             http=self._rate(self._over_http),
         )
@@ -134,8 +140,9 @@ class JobBench:
             stats = stream.wait()
         if set(stats.ends) != {"200"}:
             raise CannotStart(f"Not all requests were scored: {stats.counts()}")
-        due = stats.ends["200"].due
-        return Beside(due["p50"], due["p99"])
+        # Not from the due times: the generator has to wait for a processor, too.
+        sent = stats.ends["200"].sent
+        return Beside(sent["p50"], sent["p99"])
 
     @contextmanager
     def _saturated(self) -> Iterator[None]:
@@ -161,9 +168,9 @@ class JobBench:
         wanted = self._options.job_workers + _WAITING
         while not is_over.wait(_LOOK_SECONDS):
             for _ in range(wanted - len(self._unfinished())):
-                self._submit_table()
+                self._jobs.submit_file(BytesIO(self._packed), "bench.csv.gz")
 
-    def _submit_table(self) -> JobView:
+    def _submit(self) -> JobView:
         return self._jobs.submit_file(BytesIO(self._table), "bench.csv")
 
     def _finish(self, job: JobView) -> None:
@@ -198,26 +205,21 @@ def _line(beside: Beside) -> str:
     return f"p50 {beside.p50:.1f} ms, p99 {beside.p99:.1f} ms{jobs}"
 
 
-def _report(
-    pairs: Sequence[tuple[Beside, Beside]],
-    ways: Sequence[Ways],
-    ratio: float,
-    options: argparse.Namespace,
-) -> str:
-    alone, busy = (
-        Beside(*map(median, zip(*each, strict=True))) for each in zip(*pairs, strict=True)
-    )
-    table, array, http = map(median, zip(*ways, strict=True))
+def _medians(rounds: Sequence[Figures]) -> Figures:
+    return type(rounds[0])(*map(median, zip(*rounds, strict=True)))
+
+
+def _report(alone: Beside, busy: Beside, ways: Ways, options: argparse.Namespace) -> str:
     lines = [
         machine.summary(machine.describe()),
-        f"POST /reg/ at {options.rate} requests a second; medians of {len(pairs)} rounds:",
+        f"POST /reg/ at {options.rate} requests a second; medians of {options.rounds} rounds:",
         f"  alone:       {_line(alone)}",
         f"  beside jobs: {_line(busy)}",
-        f"  p99 beside jobs / p99 alone: {ratio:.2f}",
+        f"  p99 beside jobs / p99 alone: {busy.p99 / alone.p99:.2f}",
         f"{options.rows_wanted:,} rows, one caller, nothing else going on:",
-        f"  job from a file:       {table:8,.0f} rows/s",
-        f"  job from an array:     {array:8,.0f} rows/s",
-        f"  HTTP, arrays of {_ARRAY_ROWS}:   {http:8,.0f} rows/s",
+        f"  job from a file:       {ways.table:8,.0f} rows/s",
+        f"  job from an array:     {ways.array:8,.0f} rows/s",
+        f"  HTTP, arrays of {_ARRAY_ROWS}:   {ways.http:8,.0f} rows/s",
     ]
     return "\n".join(lines) + "\n"
 
