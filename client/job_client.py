@@ -105,14 +105,14 @@ class JobClient:
         *,
         idempotency_key: str = "",
         note: Callable[[int], object] = lambda _: None,
-        **said: str,
+        **arguments: str,
     ) -> Job:
         """Submit a table: CSV, JSON lines, Parquet or Excel, by the suffix of its name.
 
-        `file` must be seekable. `said` are further arguments: detail, format, sep, encoding,
+        `file` must be seekable. `arguments` are further ones: detail, format, sep, encoding,
         decimal, webhook. `note` gets the length of each piece that was sent.
         """
-        path = f"/jobs?{urlencode({'model': model, 'filename': filename, **said})}"
+        path = f"/jobs?{urlencode({'model': model, 'filename': filename, **arguments})}"
         kind = MEDIA_TYPES.get(Path(filename).suffix.lower(), _ANY)
         length = file.seek(0, 2)
 
@@ -168,8 +168,8 @@ class JobClient:
         while left is None or left > 0:
             page = min(100, left or 100)
             query = {"limit": str(page), "state": state, "after": after}
-            asked = urlencode({name: value for name, value in query.items() if value})
-            with self._transport.request("GET", f"/jobs?{asked}") as response:
+            query_string = urlencode({name: value for name, value in query.items() if value})
+            with self._transport.request("GET", f"/jobs?{query_string}") as response:
                 shown = body_of(response)
             yield from map(Job.of, shown["jobs"])
             after = shown["next"]

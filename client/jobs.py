@@ -73,7 +73,7 @@ def _client(options: argparse.Namespace) -> JobClient:
 
 
 def _submit(client: JobClient, options: argparse.Namespace) -> int:
-    said = {
+    arguments = {
         name: value
         for name in ("format", "sep", "encoding", "decimal", "dates", "sheet", "webhook")
         if (value := getattr(options, name))
@@ -96,7 +96,7 @@ def _submit(client: JobClient, options: argparse.Namespace) -> int:
                     idempotency_key=options.idempotency_key,
                     note=bar.update,
                     **({"detail": "1"} if options.detail else {}),
-                    **said,
+                    **arguments,
                 )
     if not options.wait:
         _show(job, options)

@@ -70,13 +70,14 @@ class SignalFlag:
 def os_errors_exit(status: int, path: Path) -> Iterator[None]:
     """Turn an OSError within the block into an Exit with this status that names the path.
 
-    A pipe whose reader has gone raises as it is: `exit_status` ends without a message then.
+    A BrokenPipeError raises as it is if the path is "-" or a named pipe, whose reader has gone:
+    `exit_status` ends without a message then.
     """
     try:
         yield
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and (path == Path("-") or path.is_fifo()):
+            raise
         raise Exit(status, f"{path}: {error.strerror or error}") from error
 
 

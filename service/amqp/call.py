@@ -1,11 +1,12 @@
 """One request over AMQP, and how its outcome becomes a message."""
 
 from collections.abc import Callable, Mapping
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, Final
 
-from model import InvalidRequest
 from service.http import errors
+from service.http.deadline import seconds_since
+from service.http.query import is_detail
 from service.http.reply import Reply
 from service.routes.score_call import HttpCall
 
@@ -13,9 +14,6 @@ from service.routes.score_call import HttpCall
 # a queue of another.
 _DIRECT: Final = "amq.rabbitmq.reply-to."
 _REPLY_QUEUES: Final = (_DIRECT, "amq.gen-", "reply.")
-# Clocks of machines differ: a start in the future, or longer ago, is ignored.
-_OLDEST_START: Final = 60.0
-_DETAIL: Final = {"0": False, "1": True}
 
 
 class AmqpCall(HttpCall, kw_only=True):
@@ -38,10 +36,7 @@ class AmqpCall(HttpCall, kw_only=True):
 
 def wants_details(headers: Mapping[str, Any]) -> bool:
     """Whether the header `detail` asks for details. Raises InvalidRequest unless it is 0 or 1."""
-    stated = str(headers.get("detail", "0"))
-    if stated not in _DETAIL:
-        raise InvalidRequest("detail", "must be 0 or 1", "range")
-    return _DETAIL[stated]
+    return is_detail(str(headers.get("detail", "0")))
 
 
 def may_reply_to(queue: str | None) -> bool:
@@ -56,12 +51,7 @@ def is_direct(queue: str) -> bool:
 
 def age_of(headers: Mapping[str, Any]) -> float:
     """The seconds since the header `x-request-start` (t=seconds since 1970), 0 without one."""
-    stated = str(headers.get("x-request-start", ""))
-    try:
-        age = time() - float(stated.removeprefix("t="))
-    except ValueError:
-        return 0.0
-    return age if 0 <= age <= _OLDEST_START else 0.0
+    return seconds_since(str(headers.get("x-request-start", "")).removeprefix("t=")) or 0.0
 
 
 def seconds_left(expiration: str | None, age: float) -> float | None:

@@ -23,19 +23,22 @@ def timeout_of(stated: str) -> float:
     return int(stated) / 1000
 
 
+def seconds_since(start: str) -> float | None:
+    """The seconds since a start, in seconds since 1970; None if it is none, or can't be true."""
+    try:
+        age = time() - float(start)
+    except ValueError:
+        return None
+    return age if 0 <= age <= _OLDEST_START else None
+
+
 def left_of(timeout: str, start: str, age: float) -> float:
     """The seconds that are left of a timeout since the edge passed the request on at `start`.
 
     Without a start, since the request's head arrived `age` seconds ago. Raises Refused with 400.
     """
-    if start.startswith("t="):
-        try:
-            stated = time() - float(start[2:])
-        except ValueError:
-            stated = -1.0
-        if 0 <= stated <= _OLDEST_START:
-            age = stated
-    return timeout_of(timeout) - age
+    since = seconds_since(start[2:]) if start.startswith("t=") else None
+    return timeout_of(timeout) - (age if since is None else since)
 
 
 def left_in(environ: "WSGIEnvironment") -> float | None:

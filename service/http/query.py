@@ -1,4 +1,4 @@
-"""What requests ask for in their query string."""
+"""The argument `detail` of requests, in the query string of HTTP or wherever else it stands."""
 
 from typing import Final
 from urllib.parse import parse_qs
@@ -13,6 +13,11 @@ def wants_details(query: str) -> bool:
     values = parse_qs(query, keep_blank_values=True, errors="replace").get("detail", ["0"])
     if len(values) > 1:
         raise InvalidRequest("detail", "is named twice")
-    if values[0] not in _DETAIL:
+    return is_detail(values[0])
+
+
+def is_detail(value: str) -> bool:
+    """Whether a value of `detail` asks for details. Raises InvalidRequest unless it is 0 or 1."""
+    if value not in _DETAIL:
         raise InvalidRequest("detail", "must be 0 or 1", "range")
-    return _DETAIL[values[0]]
+    return _DETAIL[value]

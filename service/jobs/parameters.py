@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from model import InvalidRequest
 from model.tables.options import FORMATS, SEPARATORS, Dates, Options, text_encoding
+from service.http.query import is_detail
 
-_DETAIL: Final = {"": False, "0": False, "1": True}
 _DATES: Final[dict[str, Dates]] = {"": "", "dmy": "dmy", "mdy": "mdy"}
 _NAMES: Final = ("detail", "format", "sep", "encoding", "decimal", "dates", "sheet")
 _SEPARATORS: Final = {"tab": "\t", **{sep: sep for sep in SEPARATORS}}
@@ -22,10 +22,7 @@ class TableParameters(NamedTuple):
 
 def wants_detail(parameters: Mapping[str, str]) -> bool:
     """Whether `detail` asks for details. Raises InvalidRequest unless it is 0 or 1."""
-    value = parameters.get("detail", "")
-    if value not in _DETAIL:
-        raise InvalidRequest("detail", "must be 0 or 1", "range")
-    return _DETAIL[value]
+    return is_detail(parameters.get("detail") or "0")
 
 
 def table_parameters(parameters: Mapping[str, str]) -> TableParameters:

@@ -31,8 +31,8 @@ from service.web.waiting import Waiting
 
 Observe = Callable[[Sequence[Record]], None]
 
-# What hinders a request, its status and what the caller reads.
-_HINDRANCES: Final[dict[type[Exception], tuple[int, str]]] = {
+# Errors that are no fault of the service: status and text of the reply.
+_REPLIES: Final[dict[type[Exception], tuple[int, str]]] = {
     KeyReused: (422, "Idempotency-Key: it was used for another request"),
     StillAccepting: (409, "Idempotency-Key: its request is still being accepted"),
     Full: (429, "as many jobs wait as may wait"),
@@ -57,7 +57,7 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     """The app at the public address; `observe` gets the records of answered requests."""
     settings, keys, metrics, scoreboard, stores, endpoints = parts
     app = new_app()
-    _answer_hindrances(app)
+    _add_error_handlers(app)
     guard = Guard(keys, RequestIds(keys.search(settings.metrics_token)))
     service = JobService(settings, stores)
     inputs = Inputs(settings, stores.blobs, jobs_folder(settings))
@@ -83,11 +83,11 @@ def create_metrics_app(parts: Parts, observe: Observe) -> Flask:
     return app
 
 
-def _answer_hindrances(app: Flask) -> None:
+def _add_error_handlers(app: Flask) -> None:
     def answered(error: Exception) -> Reply:
-        status, text = _HINDRANCES[type(error)]
+        status, text = _REPLIES[type(error)]
         later = errors.retry_after() if status in _LATER else {}
         return errors.answer(errors.Refused(status, text, later), record_of(request.environ))
 
-    for kind in _HINDRANCES:
+    for kind in _REPLIES:
         app.register_error_handler(kind, answered)

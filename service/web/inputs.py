@@ -49,7 +49,7 @@ FILES: Final = (
     "application/gzip",
     "application/octet-stream",
 )
-# What may be said about a table, in the query string or in fields of a form.
+# The arguments of a table, in the query string or in fields of a form.
 _OF_TABLES: Final = ("detail", "format", "sep", "encoding", "decimal", "dates", "sheet")
 _ANY: Final = "application/octet-stream"
 _PIECE: Final = 256 * 1024
@@ -154,17 +154,17 @@ class Inputs:
         self, text: bytes, arguments: Mapping[str, str], parameters: dict[str, str]
     ) -> Input:
         try:
-            asked = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"), type=_Submission)
+            submission = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"), type=_Submission)
         except msgspec.ValidationError as error:
             raise Refused(400, _reason(error)) from None
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             body_text(text)  # another encoding has a status of its own
             raise Refused(400, "the body is not JSON") from None
-        if arguments.get("model", asked.model) != asked.model:
+        if arguments.get("model", submission.model) != submission.model:
             raise Refused(400, "model: the body names another one than the query string")
-        webhook = asked.webhook or arguments.get("webhook", "")
-        described = _checked_description(asked.model, webhook, "")
-        given = bytes(asked.input)
+        webhook = submission.webhook or arguments.get("webhook", "")
+        described = _checked_description(submission.model, webhook, "")
+        given = bytes(submission.input)
         body.check_size(given, self._single_limit, self._limit)
         decoder = catalog.entry(described.model).load().decoder(_ROWS)
         if given[:1] in (b"[", b'"'):
@@ -312,7 +312,7 @@ class _File:
 
 
 def _described(arguments: dict[str, str], filename: str) -> _Described:
-    """What is said about a file. Raises Refused."""
+    """The model, endpoint and name of a file. Raises Refused."""
     model = arguments.get("model", "")
     if not model:
         raise Refused(400, "model: is missing")
@@ -336,7 +336,7 @@ def _plain_name(filename: str) -> str:
 
 
 def _of_table(arguments: Mapping[str, str], options: Mapping[str, str]) -> dict[str, str]:
-    """What is said about how a file is written and how its result is to be. Raises InvalidRequest.
+    """The arguments of how a file is read and its result written. Raises InvalidRequest.
 
     `options` are those of its media type, of which the charset counts.
     """

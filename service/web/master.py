@@ -22,41 +22,41 @@ log = logging.getLogger("scoring")
 
 
 class WebMaster(Master):
-    """Keeps the web processes running, and beside them the job worker of the embedded form."""
+    """Keeps the web processes running, and in the embedded form the job worker."""
 
     def __init__(self, app: Any) -> None:
-        self._beside = Beside(_WORKER) if is_embedded(runtime().settings) else None
+        self._job_worker = JobWorkerProcess(_WORKER) if is_embedded(runtime().settings) else None
         super().__init__(app)
 
     def served(self) -> str:
         """What this server serves, in words."""
-        if self._beside is None:
+        if self._job_worker is None:
             return "jobs (distributed: job workers are started by themselves)"
         return "jobs (embedded: records in SQLite, one job worker beside)"
 
     def manage_workers(self) -> None:
         """Start what is missing, and stop what is surplus or outdated."""
         super().manage_workers()
-        if self._beside is not None:
-            self._beside.keep_running()
+        if self._job_worker is not None:
+            self._job_worker.keep_running()
 
     def other_child_ended(self, pid: int, code: int) -> None:
         """Note the end of the job worker, to start it again."""
-        if self._beside is not None:
-            self._beside.ended(pid, code)
+        if self._job_worker is not None:
+            self._job_worker.ended(pid, code)
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
         """Stop all processes for good, at the same time."""
-        if self._beside is None:
+        if self._job_worker is None:
             super().stop(graceful)
             return
         until = monotonic() + (self.cfg.graceful_timeout if graceful else 0.0)
-        self._beside.begin_stop()
+        self._job_worker.begin_stop()
         super().stop(graceful)
-        self._beside.wait(until)
+        self._job_worker.wait(until)
 
 
-class Beside:
+class JobWorkerProcess:
     """A process that is started again whenever it ends, later and later if it keeps ending."""
 
     def __init__(self, command: tuple[str, ...]) -> None:

@@ -232,8 +232,8 @@ def _idempotency_key() -> str:
 
 def _preferred_wait() -> int:
     """The seconds of `Prefer: wait=`, as many as are granted; 0 without."""
-    asked = _PREFERRED.search(",".join(request.headers.getlist("Prefer")))
-    return min(int(asked[1]), int(LONGEST)) if asked else 0
+    wait = _PREFERRED.search(",".join(request.headers.getlist("Prefer")))
+    return min(int(wait[1]), int(LONGEST)) if wait else 0
 
 
 def _waited_for() -> float:
