@@ -13,7 +13,7 @@ _settings = _runtime.settings
 
 # Only now: the environment is set that these libraries read when they are imported.
 with ulimits.naming_lack_of_memory():
-    from service.process import hooks
+    from service.process.hooks import ScoringHooks
     from service.process.master import Master
     from service.telemetry.metrics import multiprocess
 
@@ -37,6 +37,7 @@ worker_tmp_dir = str(_runtime.run_folder.path.parent)
 # Its default place is in $HOME, which a read-only container does not have.
 control_socket_disable = True
 
+hooks = ScoringHooks(startup.SCORING)
 on_starting = hooks.on_starting
 when_ready = hooks.when_ready
 pre_fork = hooks.pre_fork

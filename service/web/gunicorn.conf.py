@@ -14,7 +14,7 @@ _settings = _runtime.settings
 # Only now: the environment is set that these libraries read when they are imported.
 with ulimits.naming_lack_of_memory():
     from service.telemetry.metrics import multiprocess
-    from service.web import hooks
+    from service.web.hooks import WEB, WebHooks
     from service.web.master import WebMaster
 
 multiprocess.install()
@@ -36,6 +36,7 @@ preload_app = True
 worker_tmp_dir = str(_runtime.run_folder.path.parent)
 control_socket_disable = True
 
+hooks = WebHooks(WEB)
 on_starting = hooks.on_starting
 when_ready = hooks.when_ready
 pre_fork = hooks.pre_fork
