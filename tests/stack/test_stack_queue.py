@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from io import BytesIO
 
+import httpx
 import pika
 import pytest
 
@@ -19,7 +20,6 @@ pytestmark = pytest.mark.stack
 
 _OURS = ("web", "job-worker", "amqp-worker")
 _SERVERS = (*_OURS, "rabbitmq", "redis")
-_QUEUE = ("--profile", "queue")
 _ALARMS = "rabbitmq_alarms_memory_used_watermark + rabbitmq_alarms_free_disk_space_watermark"
 _OF_JOBS = re.compile("jobs|broker|records|clock")
 _KNOWN = lines(ROOT / "loadgen/data/golden.jsonl")[0]
@@ -29,10 +29,12 @@ _BODY = json.dumps(_KNOWN["request"]).encode()
 @pytest.fixture(scope="module")
 def queue(system: System) -> Iterator[System]:
     """The system with jobs, as docs/operating.md starts them."""
-    system.settings |= {"COMPOSE_PROFILES": "queue", "EDGE_WEB_UPSTREAMS": "web:5001"}
+    page = (ROOT / "docs/operating.md").read_text()
+    said = re.findall(r"^(COMPOSE_PROFILES|EDGE_WEB_UPSTREAMS)=(.+)$", page, re.MULTILINE)
+    system.settings |= dict(said)
     system.must("up", "--detach", "--wait", "--wait-timeout", "180")
     yield system
-    for name in ("COMPOSE_PROFILES", "EDGE_WEB_UPSTREAMS"):
+    for name, _ in said:
         del system.settings[name]
 
 
@@ -123,6 +125,23 @@ def test_a_renewed_password_is_in_force_after_the_restart_that_is_said(
         queue.must(*said.split())
     queue.must("up", "--detach", "--wait", "--wait-timeout", "120")
     assert jobs.wait(jobs.submit(_KNOWN["request"]).id, 60).state == "succeeded"
+
+
+def test_scores_pass_while_all_of_it_is_away(queue: System) -> None:
+    queue.must("stop", "web", "redis", "rabbitmq")
+    queue.must("restart", "edge")
+    headers = {"Content-Type": "application/json", "x-api-key": queue.key("client")}
+    with queue.edge() as edge:
+
+        def scores() -> bool:
+            try:
+                return edge.post("/reg/", content=_BODY, headers=headers).status_code == 200
+            except httpx.TransportError:  # it is about to start
+                return False
+
+        eventually(scores, "the edge scores without them")
+        assert edge.get("/jobs", headers=headers).status_code in {502, 504}
+    queue.must("up", "--detach", "--wait", "--wait-timeout", "120")
 
 
 def test_records_outlive_their_server_and_a_stop_is_orderly(queue: System, jobs: JobClient) -> None:
