@@ -45,6 +45,8 @@ _PAIRS: Final = (
     *(("да", "нет"), ("д", "н"), ("network", "camera")),
 )
 _OPPOSITES: Final = dict(_PAIRS) | {second: first for first, second in _PAIRS}
+# Words that no plate is.
+_KNOWN: Final = _SHOWN | frozenset(_OPPOSITES)
 _TIME: Final = FIELDS.index("time_check")
 # Values go into vocabularies, and from there into metrics.
 _NAMED: Final = {name: FIELDS.index(name) for name in ("camera_type", "camera_class")}
@@ -139,6 +141,7 @@ class Labels:
         self._negative = _OPPOSITES.get(self._positive, "")
         self._occurred = not positive
         self._is_empty = True
+        self._others: set[str] = set()
 
     def of(self, cells: Sequence[bytes]) -> Array:
         """The labels, -1 where a cell is none, shape (cells,)."""
@@ -152,6 +155,7 @@ class Labels:
         if word == self._positive:
             self._occurred = True
             return 1
+        self._others |= {word} & _KNOWN
         # Of a word without a known counterpart, the first other word is the negative one.
         self._negative = self._negative or word
         return 0 if word and word == self._negative else -1
@@ -159,8 +163,10 @@ class Labels:
     def check(self, label: str) -> None:
         """Raises TableRefused if the column has words, and none is the one that is named."""
         if not (self._occurred or self._is_empty):
+            others = f", but {' or '.join(sorted(self._others))}" if self._others else ""
             raise TableRefused(
-                f"{label} is {self._positive!r} in no row: --positive names the word"
+                f"{label} is {self._positive!r} in no row{others}: --positive names the word that "
+                "means that the network is right"
             )
 
     def fault(self, cell: bytes) -> str:

@@ -301,7 +301,16 @@ def test_a_word_that_no_label_is_is_no_positive_one(
 ) -> None:
     write(tmp_path / "rows.csv", [row | {"label": "нет"} for row in ROWS[:3]])
     assert run(tmp_path / "rows.csv", "--positive", "да") == 65
-    assert mentions(capsys.readouterr().err, "label", "'да'")
+    assert mentions(capsys.readouterr().err, "label", "'да'", "but нет:")
+
+
+def test_labels_of_other_words_are_named_unless_they_may_be_plates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = ["0", "1", ROWS[0]["afts_regno_ai"]]
+    write(tmp_path / "rows.csv", [ROWS[0] | {"label": label} for label in labels])
+    assert run(tmp_path / "rows.csv", "--positive", "yes") == 65
+    assert mentions(capsys.readouterr().err, "label", "'yes'", "but 0 or 1:")
 
 
 def test_few_rows_have_no_intervals_and_it_is_said(
