@@ -68,6 +68,7 @@ def _plots(rows: Sequence[dict[str, Any]]) -> str:
     """Rate, latency, failures and lateness over time, as one SVG."""
     # Imported late: it takes a second, which would delay the start of every generator.
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415
 
     figure = Figure(figsize=(11, 8), layout="constrained")
     rate, times, own = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
@@ -82,6 +83,7 @@ def _plots(rows: Sequence[dict[str, Any]]) -> str:
     )
     times.set_yscale("log")
     times.yaxis.set_major_formatter("{x:g}")
+    times.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
     times.yaxis.set_minor_formatter("{x:g}")
     times.set_ylabel("latency from the due time, ms")
     _draw(own, rows, {"late": "#555555"})
