@@ -9,7 +9,7 @@ from pathlib import Path
 from model import catalog
 from model.registry import ValidationProcess
 from service.config.settings import Settings, other_variables, renamed_variables, unknown_variables
-from service.doctor import edge, files, jobs, machine, model, network, registry
+from service.doctor import cache, edge, files, jobs, machine, model, network, registry
 from service.doctor import settings as configuration
 from service.doctor.finding import Finding, titled, unknown
 from service.doctor.machine import Machine
@@ -30,7 +30,11 @@ def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
     )
     for name in catalog.entries():
         results += _run(*_of_model(name, here, workers, settings, validations.get(name)))
-    return results + _run(partial(registry.admins, settings), partial(jobs.jobs, here, settings))
+    return results + _run(
+        partial(registry.admins, settings),
+        partial(jobs.jobs, here, settings),
+        partial(cache.cache, settings),
+    )
 
 
 def _validations(settings: Settings) -> Iterator[tuple[str, tuple[Path, ValidationProcess]]]:

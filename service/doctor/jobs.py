@@ -83,7 +83,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     """Whether RabbitMQ can be reached and used, and what it is like."""
     from service.jobs.inspection import Broker, Refused, Unreachable  # noqa: PLC0415 - an extra
 
-    where = _without_password(settings.broker)
+    where = without_password(settings.broker)
     try:
         broker = Broker(settings.broker)
         with closing(broker):
@@ -152,7 +152,7 @@ def _records(settings: Settings) -> Iterator[Finding]:
         records_server,
     )
 
-    where = _without_password(settings.records)
+    where = without_password(settings.records)
     try:
         server = records_server(settings.records)
     except Refused as reason:
@@ -212,7 +212,7 @@ def _version(name: str, product: str, version: str, least: tuple[int, ...], wher
     return ok(name, f"{where}: {product} {version}")
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     """The address of a server; host and port do not tell who may use it."""
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
