@@ -175,7 +175,8 @@ class Labels:
         if not text:
             return EMPTY
         expected = "must be one of two words" if self._positive else "must be 0 or 1"
-        return f"{expected}, not {text}" if text in _SHOWN else expected
+        hint = "" if self._positive or text not in _OPPOSITES else " (--positive names the word)"
+        return f"{expected}, not {text}{hint}" if text in _KNOWN else expected
 
 
 def read(

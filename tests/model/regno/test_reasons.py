@@ -142,9 +142,10 @@ def test_a_body_that_breaks_off_behind_a_bad_number_reports_of_the_number() -> N
     [
         ("", "is empty"),
         (" ", "is empty"),
-        ("yes", "must be 0 or 1, not yes"),
-        ("Да", "must be 0 or 1, not да"),
-        ("True", "must be 0 or 1, not true"),
+        ("yes", "must be 0 or 1, not yes (--positive names the word)"),
+        ("Да", "must be 0 or 1, not да (--positive names the word)"),
+        ("True", "must be 0 or 1, not true (--positive names the word)"),
+        ("camera", "must be 0 or 1, not camera (--positive names the word)"),
         ("nan", "must be 0 or 1, not nan"),
         ("2", "must be 0 or 1"),
         ("А939НО196", "must be 0 or 1"),
