@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import Final
 
 import httpx
+import pika
 
 from client.amqp import AmqpClient, BrokerUnavailable
 from loadgen.common.processes import free_port, responds, running
@@ -18,8 +19,9 @@ from tests.support.strategies import VALID
 from tests.support.webhooks import SECRET, receiving
 
 _PAUSE_SECONDS: Final = 0.2
-# A body that no attempt can score, now and then.
+# A body that no attempt can score, and a requester that is gone, now and then.
 _BAD_EVERY: Final = 5
+_GONE: Final = pika.BasicProperties(reply_to="reply.gone", correlation_id="1")
 
 
 @contextmanager
@@ -81,13 +83,17 @@ def _calling(url: str, key: str, broker: str) -> Iterator[None]:
         with (
             httpx.Client(base_url=url, headers={"x-api-key": key}) as web,
             AmqpClient(broker) as amqp,
+            pika.BlockingConnection(pika.URLParameters(broker)) as connection,
         ):
+            channel = connection.channel()
             for number in count():
                 body = {"model": "regno", "input": json.loads(VALID), "webhook": "done"}
                 web.post("/jobs", json=body)
                 try:
                     bad = number % _BAD_EVERY == 0
                     amqp.call("regno", b"{}" if bad else VALID)
+                    if bad:
+                        channel.basic_publish("scoring", "score.regno", VALID, _GONE)
                 except (BrokerUnavailable, TimeoutError):
                     pass
                 if ends.wait(_PAUSE_SECONDS):
