@@ -5,7 +5,9 @@
     │   ├── TooManyRows     an array longer than is accepted
     │   └── NotUtf8         a body in another encoding
     ├── ModelRefused        the model file's fault: it is not served
-    │   └── GateRefused     a version that differs too much, or is worse than the live one
+    │   ├── GateRefused     a version that differs too much, or is worse than the live one
+    │   └── ExtraMissing    a model whose libraries are not installed
+    ├── NoDecoder           a picture that no process can decode now; a later call may succeed
     ├── UnknownModel        a name that is not in the catalog
     ├── DataRefused         labelled rows that no model can be trained on
     ├── ParametersRefused   hyper-parameters that can't be used
@@ -65,6 +67,14 @@ class NotUtf8(InvalidRequest):
 
 class ModelRefused(ScoringError):
     """A file that is no model, or a model that this project can't serve truthfully."""
+
+
+class ExtraMissing(ModelRefused):
+    """A model whose libraries are not installed: the text names the extra."""
+
+
+class NoDecoder(ScoringError):
+    """No process to decode a picture is free, or can be started, now."""
 
 
 class UnknownModel(ScoringError):

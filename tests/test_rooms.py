@@ -161,6 +161,8 @@ _PUBLIC = {
     "model.catalog",
     "model.cli",
     "model.scorer",
+    "model.pictures.decoder",
+    "model.pictures.png",
     "model.redaction",
     "model.registry",
     "model.utf8",

@@ -2,7 +2,7 @@
 
 400  InvalidRequest: the field and the reason      413  TooManyRows, bodies over the limit
 415  NotUtf8, what is not declared as JSON         429  Overloaded, with Retry-After
-501  Unexplainable: the reason                     503  ExplainerGone, with Retry-After
+501  Unexplainable: the reason                     503  ExplainerGone, NoDecoder, with Retry-After
 4xx  Refused, and Flask's while routing            500  everything else: a fixed text
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from model import ExplainerGone, InvalidRequest, NotUtf8, TooManyRows, Unexplainable
+from model import ExplainerGone, InvalidRequest, NoDecoder, NotUtf8, TooManyRows, Unexplainable
 from service.http import reply
 from service.overload.admission import Overloaded
 from service.telemetry import failures
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from werkzeug.sansio.response import Response
 
 _STATUSES: Final[dict[type[InvalidRequest], int]] = {TooManyRows: 413, NotUtf8: 415}
+_UNAVAILABLE: Final[dict[type[Exception], str]] = {
+    ExplainerGone: "no explanation can be made now",
+    NoDecoder: "no picture can be decoded now",
+}
 _TEXTS: Final = {
     404: "there is nothing at this address",
     405: "this method is not allowed at this address",
@@ -42,7 +46,7 @@ class Refused(Exception):
 
 def register(app: Flask) -> None:
     """Convert every exception of this app into the error envelope."""
-    for kind in (InvalidRequest, Overloaded, Refused, Unexplainable, ExplainerGone):
+    for kind in (InvalidRequest, Overloaded, Refused, Unexplainable, ExplainerGone, NoDecoder):
         app.register_error_handler(kind, lambda error: answer(error, record_of(request.environ)))
     app.register_error_handler(HTTPException, _http)
     # 500, not Exception: Flask then still sends its got_request_exception signal.
@@ -59,8 +63,8 @@ def answer(error: BaseException, record: Record) -> reply.Reply:
         return refusal(error.status, error.reason, error.headers)
     if isinstance(error, Unexplainable):
         return reply.fail(501, str(error))
-    if isinstance(error, ExplainerGone):
-        return refusal(503, "no explanation can be made now", retry_after())
+    if isinstance(error, (ExplainerGone, NoDecoder)):
+        return refusal(503, _UNAVAILABLE[type(error)], retry_after())
     failures.report(error, record)
     return reply.fail(500, f"internal error, request {record.replied_id}")
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import BadRequest, Gone, ImATeapot, MethodNotAllowed, NotFound
 
-from model import InvalidRequest, ModelRefused, ScoringError, TooManyRows
+from model import InvalidRequest, ModelRefused, NoDecoder, ScoringError, TooManyRows
 from model.regno import RegnoScorer, Row, Score
 from service.http.errors import Refused
 from tests.support.messages import failure, mentions
@@ -47,6 +47,7 @@ def throw_away(app: Flask) -> Flask:
     add("invalid", lambda: InvalidRequest("direction", "is missing"))
     add("rows", lambda: TooManyRows(3))
     add("own", lambda: Refused(415, "not so", {"X-Reported": "yes"}))
+    add("decoder", lambda: NoDecoder(PLATE))
     add("http", lambda: BadRequest(PLATE))
     add("teapot", lambda: ImATeapot(PLATE))
     add("gone", lambda: Gone(PLATE))
@@ -158,3 +159,10 @@ def test_not_ready_is_a_503_until_the_model_is_warm(app: Flask) -> None:
     assert client.get("/healthz").status_code == 200
     slot.warm_up()
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_picture_that_can_t_be_decoded_now_may_be_sent_again(throw_away: Flask) -> None:
+    reply = throw_away.test_client().get("/raise/decoder")
+    assert reply.status_code == 503
+    assert int(reply.headers["Retry-After"]) in range(1, 4)
+    assert PLATE not in reply.text
