@@ -1,20 +1,18 @@
-"""One POST to an address that somebody has named: no redirect, no proxy, and an end in time."""
+"""One request to an address that somebody has named: no redirect, no proxy, and an end in time."""
 
-import ssl
-from collections.abc import Collection, Mapping
-from contextlib import closing, suppress
-from functools import cache
-from http.client import HTTPConnection, HTTPException
-from ipaddress import ip_address
-from socket import SHUT_RDWR, create_connection, socket
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from http.client import HTTPException, HTTPResponse
 from threading import Timer
-from typing import Any, Final
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from service.outbound.addresses import NotAllowed, resolve
+from service.outbound.addresses import resolve
+from service.outbound.connection import Pinned
+
+T = TypeVar("T")
 
 _LONGEST_URL: Final = 2048
-_CONNECT_SECONDS: Final = 5.0
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -49,66 +47,69 @@ def check(url: str, allowed: Collection[str]) -> SplitResult:
     return parts
 
 
+class Target(NamedTuple):
+    """Where a request goes: the parts of a checked URL, and an address of its host."""
+
+    parts: SplitResult
+    address: str
+
+
+class Message(NamedTuple):
+    """What is sent there."""
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+def judged(parts: SplitResult, private: Collection[str]) -> Target:
+    """The target of a checked URL: its host is resolved once. Raises NotAllowed.
+
+    The connection goes to what was judged: a name that resolves to another address a moment later
+    gains nothing. `private` hosts may have private addresses.
+    """
+    host = parts.hostname or ""
+    return Target(parts, resolve(host, _port(parts), private=host in private)[0])
+
+
 def post(
     url: str, body: bytes, headers: Mapping[str, str], seconds: float, allowed: Collection[str]
 ) -> int:
     """The status of the reply to a POST. Raises Unreachable, NotAllowed or ValueError.
 
-    The host is resolved once, and the connection goes to what was judged: a name that resolves to
-    another address a moment later gains nothing. `allowed` hosts may have private addresses.
+    `allowed` hosts may have private addresses.
     """
-    parts = check(url, allowed)
-    host = parts.hostname or ""
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    addresses = resolve(host, port, private=host in allowed)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    with closing(_Pinned(host, port, addresses[0], tls=parts.scheme == "https")) as connection:
+    target = judged(check(url, allowed), allowed)
+    return exchange(target, Message("POST", headers, body), seconds, lambda reply: reply.status)
+
+
+def exchange(
+    target: Target, message: Message, seconds: float, read: Callable[[HTTPResponse], T]
+) -> T:
+    """What `read` makes of the reply to a message.
+
+    Raises Unreachable or NotAllowed, and what `read` raises.
+    """
+    parts, address = target
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    secure = parts.scheme == "https"
+    with closing(Pinned(parts.hostname or "", _port(parts), address, tls=secure)) as connection:
         # A limit for all of it: those of single reads would let a reply drip for ever.
         limit = Timer(seconds, connection.abort)
         limit.start()
         try:
-            connection.request("POST", target, body, {"Connection": "close", **headers})
-            status = connection.getresponse().status
+            headers = {"Connection": "close", **message.headers}
+            connection.request(message.method, path, message.body, headers)
+            with closing(connection.getresponse()) as reply:
+                made = read(reply)
         except (OSError, HTTPException) as error:
             raise Unreachable(type(error).__name__) from None
         finally:
             limit.cancel()
-        if connection.is_aborted:  # what came of the head would do for a reply
+        if connection.is_aborted:  # what came until then would do for a reply
             raise Unreachable("TimeoutError")
-        return status
+        return made
 
 
-class _Pinned(HTTPConnection):
-    """A connection to an address that was resolved before."""
-
-    def __init__(self, host: str, port: int, address: str, *, tls: bool) -> None:
-        super().__init__(host, port)
-        self._address = address
-        self._tls = tls
-        self._raw: socket | None = None
-        self.is_aborted = False
-
-    def connect(self) -> None:
-        """Connect, and check who answers there."""
-        self._raw = self.sock = create_connection((self._address, self.port), _CONNECT_SECONDS)
-        peer = self._raw.getpeername()[0]
-        if ip_address(peer) != ip_address(self._address):
-            raise NotAllowed("the connection goes to another address")
-        if self._tls:
-            self.sock = _tls().wrap_socket(self._raw, server_hostname=self.host)
-        self.sock.settimeout(None)  # the limit for all of it holds from here
-        if self.is_aborted:  # before there was a socket to end
-            raise TimeoutError
-
-    def abort(self) -> None:
-        """End what is under way, from another thread."""
-        self.is_aborted = True
-        at: Any = self.sock or self._raw
-        if at is not None:
-            with suppress(OSError):
-                at.shutdown(SHUT_RDWR)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
+def _port(parts: SplitResult) -> int:
+    return parts.port or _DEFAULT_PORTS[parts.scheme]

@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
-from service.outbound import request
+from service.outbound import connection
 from service.outbound.addresses import NotAllowed
 from service.outbound.request import Unreachable, check, post
 from tests.support.paths import ROOT
@@ -138,7 +138,7 @@ def test_the_certificate_must_be_that_of_the_host(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
     ours = ssl.create_default_context(cafile=certificates / "ca.crt" if trusted else None)
-    monkeypatch.setattr(request, "_tls", lambda: ours)
+    monkeypatch.setattr(connection, "_tls", lambda: ours)
     with receiving(204) as receiver:
         server = receiver.server
         server.socket = context.wrap_socket(server.socket, server_side=True)
