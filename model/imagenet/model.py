@@ -1,0 +1,76 @@
+"""Imagenet as a model of the catalog."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from model.imagenet import queries, request
+from model.imagenet.crop import Crop
+from model.imagenet.manifest import Manifest, golden_picture
+from model.imagenet.queries import Query
+from model.imagenet.request import Picture
+from model.imagenet.score import Answer
+from model.imagenet.scorer import ImagenetScorer
+from model.request_decoder import RequestDecoder
+from model.scorer import Model
+
+if TYPE_CHECKING:
+    from model.bulk.outcome import Scored
+    from model.tables.cells import Cells
+
+BUNDLED: Final = Path(__file__).with_name("model.onnx")
+
+
+class ImagenetModel(Model):
+    """The scorer of pictures of a thousand things."""
+
+    name = ImagenetScorer.name
+    request = Picture
+    score = Answer
+
+    def queries(self) -> Mapping[str, Query]:
+        """What can be asked of a picture, by name."""
+        return queries.queries()
+
+    def decoder(self, max_rows: int, /) -> RequestDecoder[Picture]:
+        """What reads bodies: one picture, or an array of at most `max_rows`."""
+        return request.decoder(max_rows)
+
+    def load(self, path: Path, positive_class: str = "") -> ImagenetScorer:
+        """The scorer of an ONNX file and the manifest next to it. Raises ModelRefused."""
+        del positive_class
+        return ImagenetScorer.load(path)
+
+    def manifest(self, scorer: ImagenetScorer, path: Path, sample: Path | None, /) -> Manifest:
+        """The manifest of a scorer, or one derived from its file."""
+        del sample
+        return scorer.manifest or Manifest(self.name, scorer.version, path.name, scorer.sha256)
+
+    def trial_requests(self) -> Sequence[Picture]:
+        """The golden picture."""
+        return [Picture(Crop(golden_picture()))]
+
+    def schemas(self, ref_template: str, /) -> dict[str, Any]:
+        """JSON Schemas of pictures and scores."""
+        kinds = (Picture, Answer)
+        hook = request.describe_custom
+        return msgspec.json.schema_components(kinds, schema_hook=hook, ref_template=ref_template)[1]
+
+    def score_cells(
+        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
+    ) -> "Scored":
+        """The scores of the rows of a table, whose column `image` has the files in base64.
+
+        A cell holds one value: labels are written as tabby:0.38, with semicolons between.
+        """
+        scored = super().score_cells(artifact, cells, positive_class, threads=threads)
+        top = [
+            "; ".join(f"{one.label}:{one.probability:g}" for one in cell or ())
+            for cell in scored.columns["top"]
+        ]
+        return scored._replace(columns={**scored.columns, "top": top})
+
+
+MODEL = ImagenetModel()
