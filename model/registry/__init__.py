@@ -8,9 +8,10 @@ A version never changes. All aliases are one file, changed as a whole.
 """
 
 from model.registry.aliases import Aliases, Change
+from model.registry.description import measures
 from model.registry.errors import Conflict, Damaged, Refused, RegistryError, Unavailable
 from model.registry.registry import Fault, Moved, Registry, open_registry
-from model.registry.store import Entry, Files
+from model.registry.store import MANIFEST, Entry, Files, VersionManifest
 from model.registry.validation import (
     Validated,
     ValidationProcess,
@@ -20,6 +21,7 @@ from model.registry.validation import (
 )
 
 __all__ = [
+    "MANIFEST",
     "Aliases",
     "Change",
     "Conflict",
@@ -34,7 +36,9 @@ __all__ = [
     "Unavailable",
     "Validated",
     "ValidationProcess",
+    "VersionManifest",
     "check_model",
+    "measures",
     "model_digest",
     "open_registry",
     "validate",

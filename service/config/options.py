@@ -313,6 +313,14 @@ class Settings(Struct, frozen=True):
     web_metrics_bind: Annotated[
         str, Meta(description="IP:PORT at which the web processes show their metrics; empty: none.")
     ] = ""
+    web_dashboards: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[!-~]+)?\Z",
+            description="URL of Grafana, to which the page of the web processes links; empty: no "
+            "link.",
+        ),
+    ] = ""
     worker_metrics_bind: Annotated[
         str, Meta(description="IP:PORT at which a worker process shows its metrics; empty: none.")
     ] = ""

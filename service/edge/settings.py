@@ -66,7 +66,7 @@ class Settings(Struct, frozen=True):
         str,
         Meta(
             description="Addresses of the web processes, host:port, separated by commas, to which "
-            "/jobs is passed on; empty: there is no such address."
+            "/jobs and the pages are passed on; empty: there are no such addresses."
         ),
     ] = ""
     web_max_body: Annotated[

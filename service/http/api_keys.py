@@ -19,7 +19,7 @@ from service.http.key_sources import BadKeys, KeysFile, Known, Pair, entries
 # Shorter secrets occur in many texts by chance.
 LEAST_SEARCHED: Final = 8
 NOT_THE_EXAMPLE: Final = "the example key may serve on loopback only: make one of your own"
-_EXAMPLE_DIGEST: Final = sha256(EXAMPLE_KEY.encode()).digest()
+EXAMPLE_DIGEST: Final = sha256(EXAMPLE_KEY.encode()).digest()
 
 # An address as `getsockname` returns it.
 Address: TypeAlias = tuple[Any, ...] | str | bytes
@@ -58,7 +58,7 @@ class ApiKeys:
 
         The settings' host is not decisive: gunicorn may get other addresses, or sockets of systemd.
         """
-        if _is_exposed(addresses) and _EXAMPLE_DIGEST in self._digests:
+        if _is_exposed(addresses) and EXAMPLE_DIGEST in self._digests:
             raise SettingsError(variable("api_keys"), NOT_THE_EXAMPLE)
 
     def revoke_example_key_if_exposed(self, addresses: Iterable[Address]) -> None:
@@ -66,10 +66,10 @@ class ApiKeys:
         if not _is_exposed(addresses):
             return
         self._exposed = True
-        if _EXAMPLE_DIGEST in self._digests:
+        if EXAMPLE_DIGEST in self._digests:
             log.error("The example key is not in force: %s", NOT_THE_EXAMPLE)
             for keys in (self._fixed, self._digests):
-                keys.pop(_EXAMPLE_DIGEST, None)
+                keys.pop(EXAMPLE_DIGEST, None)
             self._put_in_force(self._digests)
 
     @property
@@ -83,6 +83,10 @@ class ApiKeys:
         The time of the look-up depends on the digest, which reveals nothing about a guess.
         """
         return self._names.get(sha256(key).digest())
+
+    def digests_of(self, name: str) -> list[bytes]:
+        """The SHA-256 digests of a caller's keys that are in force."""
+        return [digest for digest, known in self._digests.items() if known.name == name]
 
     def is_in(self, text: str) -> bool:
         """Whether a text is a key or holds one: each part that is as long as a key is looked up."""

@@ -55,7 +55,7 @@ class Guard:
     def protect(self, blueprint: Blueprint) -> None:
         """Let only requests with a known `x-api-key` reach the routes of this blueprint."""
         blueprint.before_request(
-            lambda: self.admit(_identifying_headers(request.environ), record_of(request.environ))
+            lambda: self.admit(identifying_headers(request.environ), record_of(request.environ))
         )
 
 
@@ -64,7 +64,8 @@ def _last(clients: bytes) -> str:
     return clients.rpartition(b",")[2].strip().decode("latin-1")
 
 
-def _identifying_headers(environ: "WSGIEnvironment") -> dict[bytes, bytes]:
+def identifying_headers(environ: "WSGIEnvironment") -> dict[bytes, bytes]:
+    """The headers of a WSGI request that `Guard.admit` reads."""
     return {
         _IDENTIFYING.get(variable, FORWARDED): value.encode("latin-1")
         for variable, value in environ.items()

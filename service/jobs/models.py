@@ -3,20 +3,29 @@
 import logging
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import structs
 
-from model import InvalidRequest, ModelRefused, catalog
+from model import (
+    ExplainerGone,
+    InvalidRequest,
+    ModelRefused,
+    NotExplained,
+    Unexplainable,
+    catalog,
+)
 from model.registry import RegistryError
-from model.scorer import Decoder, Model
+from model.scorer import Decoder, Model, Request
 from service.config.settings import Settings
 from service.jobs.job import KINDS, Job
 from service.jobs.states import State
-from service.overload.admission import Admission
+from service.overload.admission import Admission, Overloaded
 from service.rollout.models import load_models
 from service.rollout.startup import Served, loader_of, registry_of
-from service.scoring.core import Scoring, decisions_of
+from service.scoring.core import Scoring, decisions_of, reviewer_of
+from service.scoring.explanations import LONGEST_SECONDS, Explaining
+from service.scoring.inputs import Inputs
 from service.scoring.live import Live
 from service.telemetry.failures import contained
 from service.telemetry.metrics import Metrics
@@ -61,6 +70,10 @@ class JobModels:
             for name, one in self._served.items()
         }
         self._decoders = {name: one.model.decoder(_MAX_ROWS) for name, one in self._served.items()}
+        self._inputs = {
+            name: Inputs(reviewer_of(one.model, settings)) for name, one in self._served.items()
+        }
+        self._explaining = Explaining(Admission(settings, metrics.http.shed))
         self._next_look = 0.0
         self._next_try: dict[tuple[str, str], float] = {}
 
@@ -106,6 +119,20 @@ class JobModels:
             self._artifact(served),
             self._settings.positive_class if self._settings.model else "",
         )
+
+    def explanation(self, served: JobModel, request: Request) -> tuple[Any, str]:
+        """The explanation of a request, None where there is none, and why there is none."""
+        scorer = served.live.scorer
+        row, fault = self._inputs[served.model.name].uncounted(scorer, request, Record(""))
+        if fault:
+            return None, str(fault)
+        try:
+            (made,) = self._explaining.explained(scorer, [row], monotonic() + LONGEST_SECONDS)
+        except Unexplainable as reason:
+            return None, str(reason)
+        except (ExplainerGone, NotExplained, Overloaded):
+            return None, "no explanation can be made now"
+        return made, ""
 
     def follow(self) -> None:
         """Between jobs: load the versions that the registry names as live since."""

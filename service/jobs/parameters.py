@@ -25,6 +25,11 @@ def wants_detail(parameters: Mapping[str, str]) -> bool:
     return is_detail(parameters.get("detail") or "0")
 
 
+def wants_explanation(parameters: Mapping[str, str]) -> bool:
+    """Whether `explain`, which only our own page sets, asks for an explanation."""
+    return parameters.get("explain") == "1"
+
+
 def table_parameters(parameters: Mapping[str, str]) -> TableParameters:
     """Return the parameters of a table. Raises InvalidRequest for what they can't be."""
     for name in _NAMES:

@@ -4,23 +4,37 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
+from msgspec import Struct
+
 from model import InvalidRequest, is_array
 from model.json_split import NotAnArray, ends_of_elements
 from service.http import reply
 from service.jobs.checkpoint import Checkpoint
 from service.jobs.execution import Attempt, Result
 from service.jobs.models import JobModel, JobModels
-from service.jobs.parameters import wants_detail
+from service.jobs.parameters import wants_detail, wants_explanation
 from service.scoring.core import STEP_ROWS
 from service.telemetry.record import Record
 
 _JSON: Final = "application/json"
 
 
+class ExplainedScore(Struct):
+    """A score with its details and its explanation, None where there is none.
+
+    `unexplained` says why then.
+    """
+
+    score: Any
+    explanation: Any
+    unexplained: str
+
+
 class ScoreKind:
     """Scores the body of a request to a model's own route.
 
-    The result has the bytes of the reply over HTTP. Parameter: `detail`, 0 or 1.
+    The result has the bytes of the reply over HTTP. Parameters: `detail`, 0 or 1; with `explain` 1
+    the body is one request, and the result an `ExplainedScore`.
     """
 
     def __init__(self, models: JobModels) -> None:
@@ -32,13 +46,24 @@ class ScoreKind:
         served, detail = self._models.of(job.model), wants_detail(job.parameters)
         record = Record(job.request_id)
         try:
-            body = _reply(attempt, served, record, detail=detail)
+            if wants_explanation(job.parameters):
+                body = self._explained(attempt, served, record)
+            else:
+                body = _reply(attempt, served, record, detail=detail)
         except InvalidRequest as fault:
             served.scoring.refused(fault)
             raise
         served.count_stages(record)
         reference = attempt.blobs.put(job.id, body)
         return Result(reference, _JSON, record.rows, served.live.version)
+
+    def _explained(self, attempt: Attempt, served: JobModel, record: Record) -> bytes:
+        request = served.decoder(attempt.blobs.read(attempt.job.input))
+        if isinstance(request, list):
+            raise InvalidRequest("explain", "is for one request", "range")
+        score = served.scoring.one(served.live, request, record, detail=True)
+        explanation, reason = self._models.explanation(served, request)
+        return reply.ok(ExplainedScore(score, explanation, reason)).body
 
 
 def _reply(attempt: Attempt, served: JobModel, record: Record, *, detail: bool) -> bytes:

@@ -1,45 +1,33 @@
 """The Flask apps of the web processes, wired in reading order from parts that are given."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from flask import Flask, request
+from flask import Flask
 
 from model import catalog
 from service.config.settings import Settings
-from service.http import errors
 from service.http.api_keys import ApiKeys
 from service.http.authentication import Guard
-from service.http.reply import Reply
 from service.http.request_ids import RequestIds
 from service.http.wsgi_app import new_app, surround
-from service.jobs.blobs import BlobsUnavailable
-from service.jobs.records import Full, KeyReused, RecordsUnavailable
-from service.jobs.service import JobService, StillAccepting
+from service.jobs.service import JobService
 from service.jobs.stores import Stores, jobs_folder
 from service.jobs.webhooks import Endpoints
-from service.routes import docs, health
+from service.routes import docs
 from service.routes import metrics as metrics_page
 from service.runtime.scoreboard import Scoreboard
 from service.telemetry.metrics import ServerMetrics
-from service.telemetry.record import Record, record_of
+from service.telemetry.record import Record
 from service.web import openapi
+from service.web.error_replies import REPLIES, reply_to
 from service.web.inputs import Inputs
-from service.web.readiness import NO_RECORDS, Readiness
-from service.web.routes import jobs, probes
+from service.web.readiness import Readiness
+from service.web.routes import home, jobs, plates, probes
+from service.web.sessions import Sessions
 from service.web.waiting import Waiting
 
 Observe = Callable[[Sequence[Record]], None]
-
-# Errors that are no fault of the service: status and text of the reply.
-_REPLIES: Final[dict[type[Exception], tuple[int, str]]] = {
-    KeyReused: (422, "Idempotency-Key: it was used for another request"),
-    StillAccepting: (409, "Idempotency-Key: its request is still being accepted"),
-    Full: (429, "as many jobs wait as may wait"),
-    RecordsUnavailable: (503, NO_RECORDS),
-    BlobsUnavailable: (503, "inputs and results can't be kept or read now"),
-}
-_LATER: Final = (409, 429, 503)
 
 
 class Parts(NamedTuple):
@@ -57,14 +45,20 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     """The app at the public address; `observe` gets the records of answered requests."""
     settings, keys, metrics, scoreboard, stores, endpoints = parts
     app = new_app()
-    _add_error_handlers(app)
+    for kind in REPLIES:
+        app.register_error_handler(kind, reply_to)
     guard = Guard(keys, RequestIds(keys.search(settings.metrics_token)))
+    sessions = Sessions(guard, keys)
     service = JobService(settings, stores)
     inputs = Inputs(settings, stores.blobs, jobs_folder(settings))
     waiting = Waiting(settings.web_threads // 2, lambda: scoreboard.stopping)
     routes = jobs.JobRoutes(endpoints, service, inputs, waiting)
     app.register_blueprint(jobs.blueprint(routes, guard))
-    app.register_blueprint(health.home(guard))
+    app.register_blueprint(home.root(guard))
+    app.register_blueprint(home.entry(sessions))
+    app.register_blueprint(home.overview(settings, sessions))
+    plate_pages = plates.PlatePages(service, inputs, waiting)
+    app.register_blueprint(plates.blueprint(plate_pages, routes.result, sessions))
     app.register_blueprint(probes.blueprint(Readiness(service.ping, scoreboard)))
     app.register_blueprint(docs.blueprint(openapi.document(list(catalog.entries()))))
     if settings.metrics_token and not settings.metrics_bind:
@@ -81,13 +75,3 @@ def create_metrics_app(parts: Parts, observe: Observe) -> Flask:
     metrics_page.serve(app, parts.metrics.registry, parts.settings.metrics_token)
     surround(app, observe, lambda: "")
     return app
-
-
-def _add_error_handlers(app: Flask) -> None:
-    def answered(error: Exception) -> Reply:
-        status, text = _REPLIES[type(error)]
-        later = errors.retry_after() if status in _LATER else {}
-        return errors.answer(errors.Refused(status, text, later), record_of(request.environ))
-
-    for kind in _REPLIES:
-        app.register_error_handler(kind, answered)

@@ -163,8 +163,13 @@ class Inputs:
         if arguments.get("model", submission.model) != submission.model:
             raise Refused(400, "model: the body names another one than the query string")
         webhook = submission.webhook or arguments.get("webhook", "")
-        described = _checked_description(submission.model, webhook, "")
-        given = bytes(submission.input)
+        return self.store(submission.model, bytes(submission.input), parameters, webhook)
+
+    def store(
+        self, model: str, given: bytes, parameters: dict[str, str], webhook: str = ""
+    ) -> Input:
+        """Check the body of a model's own route, and store it. Raises InvalidRequest or Refused."""
+        described = _checked_description(model, webhook, "")
         body.check_size(given, self._single_limit, self._limit)
         decoder = catalog.entry(described.model).load().decoder(_ROWS)
         if given[:1] in (b"[", b'"'):

@@ -87,3 +87,16 @@ def test_a_submission_that_breaks_off_is_not_sent_twice(with_web: Edge, web: Ech
     web.answer = lambda _: None
     assert with_web.ask("POST", "/jobs", b"{}").status == 502
     assert len(web.received) == 1
+
+
+@pytest.mark.parametrize("path", ["/home", "/home/plates", "/home/tables/0/result", "/static/x.js"])
+def test_pages_are_passed_on_without_a_key(path: str, with_web: Edge, web: Echo) -> None:
+    cookie = {"Cookie": "session=x", "Sec-Fetch-Site": "none"}
+    assert with_web.ask("POST", path, b"a=1", cookie).status == 200
+    assert (web.last["cookie"], web.last["sec-fetch-site"]) == ("session=x", "none")
+
+
+@pytest.mark.parametrize("path", ["/homes", "/static", "/static/a/b"])
+def test_no_more_than_the_pages_is(path: str, with_web: Edge, web: Echo) -> None:
+    assert with_web.ask("GET", path, headers={}).status == 404
+    assert web.received == []

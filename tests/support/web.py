@@ -40,7 +40,7 @@ class Web:
         self.stores = stores or open_stores(settings)
         self.scoreboard = Scoreboard(PLACES)
         self.answered: list[Record] = []
-        keys = ApiKeys(settings)
+        self.keys = keys = ApiKeys(settings)
         metrics = ServerMetrics(keys.names, (), kept=False)
         parts = Parts(settings, keys, metrics, self.scoreboard, self.stores, endpoints_of(settings))
         self.app: Flask = create_app(parts, self.answered.extend)

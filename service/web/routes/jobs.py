@@ -21,6 +21,7 @@ from service.jobs.webhooks import Endpoints
 from service.telemetry.record import record_of
 from service.web.inputs import JSON, Inputs
 from service.web.job_view import JobList, path_of, view_of
+from service.web.submission import job_of
 from service.web.waiting import LONGEST, Waiting
 
 if TYPE_CHECKING:
@@ -66,15 +67,7 @@ class JobRoutes:
         if given.webhook and not self._endpoints.of(record.key_name, given.webhook):
             self._service.blobs.remove(given.id)
             raise Refused(400, "webhook: this key has no endpoint of this name")
-        job = Job(
-            owner=record.key_name,
-            created=0.0,
-            keep=0.0,
-            deadline=latest,
-            request_id=record.request_id,
-            **given._asdict(),
-        )
-        accepted = self._service.submit(job, key)
+        accepted = self._service.submit(job_of(given, record, latest), key)
         job = self._waited(accepted.job, wait)
         headers = {"Location": path_of(job)}
         if accepted.replayed:

@@ -104,6 +104,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "web_workers": ("2", 2),
     "web_threads": ("8", 8),
     "web_metrics_bind": ("127.0.0.1:9101", "127.0.0.1:9101"),
+    "web_dashboards": ("https://grafana.example", "https://grafana.example"),
     "worker_metrics_bind": ("127.0.0.1:9102", "127.0.0.1:9102"),
     "broker": (_BROKER, _BROKER),
     "broker_file": (_BROKER_FILE, _BROKER_FILE),

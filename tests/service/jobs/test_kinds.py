@@ -230,6 +230,38 @@ def test_a_file_that_is_no_table_fails_with_the_reason(bench: Bench) -> None:
     assert bench.done(b"{}", detail="yes").error.startswith("detail: ")
 
 
+def _body(result: bytes) -> Any:
+    return json.loads(result)["body"]
+
+
+@pytest.mark.usefixtures("no_explainer_is_left")
+def test_a_request_is_explained_together_with_its_score(
+    bench: Bench, client: FlaskClient, key: dict[str, str], request_body: Any
+) -> None:
+    doubtful = {**request_body, "camera_class": "Новая"}
+    made = _body(bench.result(_json(doubtful), explain="1"))
+    scored = client.post("/reg/?detail=1", json=doubtful, headers=key).json
+    explained = client.post("/reg/explain", json=doubtful, headers=key).json
+    assert scored
+    assert explained
+    assert made == {"score": scored["body"], "explanation": explained["body"], "unexplained": ""}
+
+
+def test_a_score_that_can_not_be_explained_says_why(
+    bench: Bench, request_body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RegnoScorer, "unexplained", "its trees are secret")
+    made = _body(bench.result(_json(request_body), explain="1"))
+    assert made["explanation"] is None
+    assert made["unexplained"].endswith("its trees are secret")
+    assert 0 < made["score"]["positive"] < 1
+
+
+def test_one_request_is_explained_at_a_time(bench: Bench, request_body: Any) -> None:
+    assert bench.done(_json([request_body]), explain="1").error.startswith("explain: ")
+    assert bench.done(_json(request_body), explain="2").error.startswith("explain: ")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "parameters", "suffix"),

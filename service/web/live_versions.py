@@ -1,0 +1,72 @@
+"""Which version of each model is live, and its measures, as far as manifests say."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from model import catalog
+from model.catalog import Entry
+from model.registry import (
+    MANIFEST,
+    Aliases,
+    RegistryError,
+    VersionManifest,
+    measures,
+    open_registry,
+)
+from service.config.settings import Settings
+
+
+class LiveVersion(NamedTuple):
+    """A model, what is live of it, and where that comes from.
+
+    `version` is empty if there is none or its manifest can't be read; `measures` are those of
+    held-out rows, and `aliases` those of its registry.
+    """
+
+    model: str
+    path: str
+    source: str
+    version: str
+    measures: Mapping[str, float]
+    aliases: Aliases
+
+
+def live_versions(settings: Settings) -> Iterator[LiveVersion]:
+    """The models of the catalog, the default one first."""
+    for entry in catalog.entries().values():
+        if settings.registry:
+            yield _of_registry(entry, settings)
+        elif settings.model and entry.name == catalog.DEFAULT:
+            yield _of_file(entry, Path(settings.model), "of the file that the settings name")
+        elif entry.bundled:
+            yield _of_file(entry, entry.bundled, "bundled with this installation")
+
+
+def _of_registry(entry: Entry, settings: Settings) -> LiveVersion:
+    cache = Path(settings.registry_cache) if settings.registry_cache else None
+    aliases = Aliases()
+    try:
+        registry = open_registry(settings.registry, entry.name, cache)
+        aliases = registry.aliases()
+        manifest = registry.manifest(aliases.live) if aliases.live else None
+    except RegistryError:
+        manifest = None
+    return _described(entry, "of the registry", manifest, aliases)
+
+
+def _of_file(entry: Entry, path: Path, source: str) -> LiveVersion:
+    try:
+        manifest = VersionManifest.parse(path.with_name(MANIFEST).read_bytes())
+    except (OSError, RegistryError):
+        manifest = None
+    return _described(entry, source, manifest, Aliases())
+
+
+def _described(
+    entry: Entry, source: str, manifest: VersionManifest | None, aliases: Aliases
+) -> LiveVersion:
+    found = measures(manifest) if manifest else {}
+    numbers = {name: value for name, value in found.items() if isinstance(value, int | float)}
+    version = manifest.version if manifest else aliases.live or ""
+    return LiveVersion(entry.name, entry.path, source, version, numbers, aliases)
