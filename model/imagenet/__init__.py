@@ -4,8 +4,8 @@ May import: model's errors, files, request decoding, pictures, stdlib, numpy, ms
 onnxruntime, of the extra `images`, once a picture is decoded or a version loaded; torch and others
 in `make` alone. Never another scorer.
 A request becomes the middle of a picture (request, crop) and a score (scorer, score); queries.toml
-has what can be asked, labels.txt the names of the classes; network, manifest: a version's files;
-make: how the bundled file was made; speed: how quick it is.
+has what can be asked, labels.txt the names of the classes; cat and dog are models of one query.
+network, manifest: a version's files; make: how the bundled file was made; speed: how quick it is.
 """
 
 from model.imagenet.crop import Crop

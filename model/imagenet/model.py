@@ -1,10 +1,12 @@
 """Imagenet as a model of the catalog."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from model.imagenet import queries, request
 from model.imagenet.crop import Crop
@@ -24,29 +26,35 @@ BUNDLED: Final = Path(__file__).with_name("model.onnx")
 
 
 class ImagenetModel(Model):
-    """The scorer of pictures of a thousand things."""
+    """The scorer of pictures of a thousand things, or of one query alone."""
 
-    name = ImagenetScorer.name
     request = Picture
     score = Answer
 
+    def __init__(self, name: str, query: str = "") -> None:
+        """`name` is that of its entry in the catalog; `query` is what is asked of each picture."""
+        self.name = name
+        self._query = query
+
     def queries(self) -> Mapping[str, Query]:
         """What can be asked of a picture, by name."""
-        return queries.queries()
+        known = queries.queries()
+        return {self._query: known[self._query]} if self._query else known
 
     def decoder(self, max_rows: int, /) -> RequestDecoder[Picture]:
         """What reads bodies: one picture, or an array of at most `max_rows`."""
-        return request.decoder(max_rows)
+        return request.decoder(self.queries(), max_rows)
 
     def load(self, path: Path, positive_class: str = "") -> ImagenetScorer:
         """The scorer of an ONNX file and the manifest next to it. Raises ModelRefused."""
         del positive_class
-        return ImagenetScorer.load(path)
+        return ImagenetScorer.load(path, self.name, self._query)
 
     def manifest(self, scorer: ImagenetScorer, path: Path, sample: Path | None, /) -> Manifest:
         """The manifest of a scorer, or one derived from its file."""
         del sample
-        return scorer.manifest or Manifest(self.name, scorer.version, path.name, scorer.sha256)
+        derived = Manifest(self.name, scorer.version, path.name, scorer.sha256)
+        return replace(scorer.manifest or derived, name=self.name)
 
     def trial_requests(self) -> Sequence[Picture]:
         """The golden picture."""
@@ -55,7 +63,7 @@ class ImagenetModel(Model):
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas of pictures and scores."""
         kinds = (Picture, Answer)
-        hook = request.describe_custom
+        hook = partial(request.describe_custom, self.queries())
         return msgspec.json.schema_components(kinds, schema_hook=hook, ref_template=ref_template)[1]
 
     def score_cells(
@@ -73,4 +81,4 @@ class ImagenetModel(Model):
         return scored._replace(columns={**scored.columns, "top": top})
 
 
-MODEL = ImagenetModel()
+MODEL = ImagenetModel("imagenet")

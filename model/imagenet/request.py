@@ -2,6 +2,8 @@
 
 from base64 import b64decode
 from binascii import Error
+from collections.abc import Collection
+from functools import partial
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
@@ -33,23 +35,24 @@ class Picture(Struct):
 
     image: Annotated[Crop, Meta(description="A PNG, JPEG, WebP, GIF or BMP file, in base64.")]
     query: Annotated[
-        Asked | None, Meta(description="A question of yes or no; without one the best labels.")
+        Asked | None,
+        Meta(description="A question of yes or no. Without one: that of the model, if it has one."),
     ] = None
 
 
-def decoder(max_rows: int) -> RequestDecoder[Picture]:
-    """What reads bodies: one picture, or an array of at most `max_rows`."""
-    return RequestDecoder(Picture, decode_custom, max_rows, LONGEST)
+def decoder(known: Collection[str], max_rows: int) -> RequestDecoder[Picture]:
+    """What reads bodies: a picture with one of these queries, or an array of at most `max_rows`."""
+    return RequestDecoder(Picture, partial(_decode_custom, known), max_rows, LONGEST)
 
 
-def decode_custom(kind: type, value: object) -> Any:
+def _decode_custom(known: Collection[str], kind: type, value: object) -> Any:
     """msgspec's `dec_hook`: raises ValueError, to which the field is added."""
-    return _asked(value) if kind is Asked else _crop(value)
+    return _asked(known, value) if kind is Asked else _crop(value)
 
 
-def _asked(value: object) -> Asked:
-    if value not in queries():
-        raise ValueError(f"must be one of {', '.join(queries())}")
+def _asked(known: Collection[str], value: object) -> Asked:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"must be one of {', '.join(known)}")
     return Asked(value)
 
 
@@ -64,8 +67,8 @@ def _crop(value: object) -> Crop:
         raise ValueError(fault.reason) from None
 
 
-def describe_custom(kind: type) -> dict[str, Any]:
+def describe_custom(known: Collection[str], kind: type) -> dict[str, Any]:
     """msgspec's `schema_hook`."""
     if kind is Asked:
-        return {"type": "string", "enum": [*queries()]}
+        return {"type": "string", "enum": [*known]}
     return {"type": "string", "contentEncoding": "base64"}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,28 +14,41 @@ from model.errors import ModelRefused
 from model.imagenet import manifest
 from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.network import Network
-from model.imagenet.request import Picture
+from model.imagenet.request import Asked, Picture
 from model.imagenet.score import Answer, answer_of
 from model.scorer import Scorer
 
 # Probabilities of single precision differ between kinds of processors.
 _SAME: Final = 1e-3
 
+# By the SHA-256 of their files: models of one query in one process share their network.
+_networks: Final = WeakValueDictionary[str, Network]()
+
 
 class ImagenetScorer(Scorer):
     """One loaded version. Immutable: to serve another, load another scorer."""
 
-    name = "imagenet"
+    def __init__(
+        self,
+        network: Network,
+        digest: str,
+        described: Manifest | None,
+        name: str,
+        query: str,
+    ) -> None:
+        """A scorer of a network, the SHA-256 of its file and, if it has any, its manifest.
 
-    def __init__(self, network: Network, digest: str, described: Manifest | None = None) -> None:
-        """A scorer of a network, the SHA-256 of its file and, if it has any, its manifest."""
+        `query` is what is asked of pictures that come without a query, "" for nothing.
+        """
         self._network = network
+        self._query = Asked(query) if query else None
+        self.name = name
         self.sha256 = digest
         self.manifest = described
         self.version = described.version if described else f"sha256-{digest[:12]}"
 
     @classmethod
-    def load(cls, path: Path) -> "ImagenetScorer":
+    def load(cls, path: Path, name: str, query: str) -> "ImagenetScorer":
         """The scorer of an ONNX file and the manifest next to it. Raises ModelRefused."""
         try:
             blob = files.read(path)
@@ -43,7 +57,7 @@ class ImagenetScorer(Scorer):
         digest = sha256(blob).hexdigest()
         try:
             described = manifest.load_for(path, digest)
-            return cls(Network(blob), digest, described)
+            return cls(_network(blob, digest), digest, described, name, query)
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason
 
@@ -54,8 +68,11 @@ class ImagenetScorer(Scorer):
     def predict(self, rows: Sequence[Picture], /) -> list[Answer]:
         """One score for each picture; the network takes several of them at once."""
         found = self.probabilities(rows)
-        queries = (row.query.query if row.query else None for row in rows)
-        return [answer_of(each, query) for each, query in zip(found, queries, strict=True)]
+        asked = (row.query or self._query for row in rows)
+        return [
+            answer_of(each, name.query if name else None)
+            for each, name in zip(found, asked, strict=True)
+        ]
 
     def memory_of(self, request: Picture, /) -> int:
         """About how many bytes a picture takes: those of its middle."""
@@ -74,3 +91,10 @@ class ImagenetScorer(Scorer):
         for number, expected in (self.manifest.golden if self.manifest else {}).items():
             if not abs(found[number] - expected) < _SAME:
                 raise ModelRefused("it scores the golden picture otherwise than its manifest says")
+
+
+def _network(blob: bytes, digest: str) -> Network:
+    network = _networks.get(digest)
+    if network is None:
+        network = _networks[digest] = Network(blob)
+    return network

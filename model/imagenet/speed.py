@@ -17,12 +17,10 @@ from tqdm import tqdm
 from model import files
 from model.cli import Exit, command_parser, exit_status, os_errors_exit
 from model.errors import InvalidRequest, ModelRefused
-from model.imagenet import request
 from model.imagenet.crop import crop_of
-from model.imagenet.model import BUNDLED
+from model.imagenet.model import BUNDLED, MODEL
 from model.imagenet.network import BATCH, session
 from model.imagenet.request import Asked, Picture
-from model.imagenet.scorer import ImagenetScorer
 from model.pictures.decoder import LIMITS
 from model.request_decoder import RequestDecoder
 
@@ -53,10 +51,10 @@ class Speeds(msgspec.Struct, frozen=True):
 
 def speeds(picture: bytes, model: Path, rounds: int) -> Speeds:
     """Measure with so many rounds of a batch. Raises InvalidRequest and ModelRefused."""
-    scorer = ImagenetScorer.load(model)
+    scorer = MODEL.load(model)
     network = session(files.read(model))
     body = msgspec.json.encode([{"image": b64encode(picture).decode(), "query": "cat?"}] * BATCH)
-    requests_of = partial(_requests, request.decoder(BATCH))
+    requests_of = partial(_requests, MODEL.decoder(BATCH))
     requests = [Picture(crop_of(picture), Asked("cat?"))] * BATCH
     pixels = np.stack([each.image.pixels for each in requests])
     done: list[tuple[Callable[[], object], Callable[[], float]]] = [

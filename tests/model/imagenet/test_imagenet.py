@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from model import InvalidRequest, ModelRefused
-from model.imagenet import BUNDLED, MODEL, Answer, ImagenetScorer, make, queries, speed
+from model.imagenet import BUNDLED, MODEL, Answer, ImagenetScorer, cat, dog, make, queries, speed
 from model.imagenet.crop import crop_of_pixels
 from model.imagenet.queries import Query
 from model.imagenet.score import answer_of, labels
@@ -118,6 +119,22 @@ def test_the_queries_name_the_classes_of_cats_and_dogs() -> None:
     cats, dogs = (labels()[known[name].classes] for name in known)
     assert cats == ("tabby", "tiger cat", "Persian cat", "Siamese cat", "Egyptian cat")
     assert (dogs[0], dogs[-1], len(dogs)) == ("Chihuahua", "Mexican hairless", 118)
+
+
+@pytest.mark.parametrize(("module", "answer"), [(cat, True), (dog, False)])
+def test_a_model_of_one_query_asks_that_of_each_picture(
+    module: ModuleType, *, answer: bool
+) -> None:
+    model = module.MODEL
+    query = f"{model.name}?"
+    assert list(model.queries()) == [query]
+    read = model.decoder(10)(json.dumps([_body(CAT), _body(CAT, query=query)]).encode())
+    without, with_query = model.load(BUNDLED).score(read)
+    assert without == with_query
+    assert (without.query, without.answer) == (query, answer)
+    with pytest.raises(InvalidRequest) as raised:
+        model.decoder(1)(json.dumps(_body(CAT, query="mouse?")).encode())
+    assert (raised.value.field, raised.value.reason) == ("query", f"must be one of {query}")
 
 
 def test_a_third_query_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
