@@ -150,7 +150,7 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train \
-	  --extra mlflow --extra lignum --extra queue --extra images --group bench \
+	  --extra mlflow --extra lignum --extra queue --extra images --extra train-images --group bench \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra queue \

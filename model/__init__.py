@@ -17,6 +17,7 @@ from model.errors import (
     ScoringError,
     TooManyRows,
     Unexplainable,
+    UnknownModel,
 )
 from model.names import PLATE, is_name, is_plate
 from model.utf8 import body_text, is_array
@@ -33,6 +34,7 @@ __all__ = [
     "ScoringError",
     "TooManyRows",
     "Unexplainable",
+    "UnknownModel",
     "body_text",
     "is_array",
     "is_name",

@@ -8,7 +8,7 @@ entry in `_OWN`, or, for a package that is installed apart, an entry point of `G
     toy = "toy_scorer:ENTRY"
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -29,7 +29,9 @@ class Entry(NamedTuple):
     `module` is the one that has its `MODEL`, `path` the address that its requests are posted to,
     `artifact` the name of a version's file in a registry, `bundled` the file that is used where no
     other is named, if there is one. `scores_tables`: its `score_cells` works on whole columns in
-    compiled code, so that several threads can do so at once.
+    compiled code, so that several threads can do so at once. `extra` names the extra that has
+    packages it needs beyond those of a plain installation; such a model is served by processes
+    that are set to serve it, and no other process imports these packages.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Entry(NamedTuple):
     artifact: str
     bundled: Path | None = None
     scores_tables: bool = False
+    extra: str = ""
 
     def load(self) -> "Model":
         """The model. Imports its module on first use: CatBoost takes a second.
@@ -67,6 +70,14 @@ _OWN: Final = (
         bundled=_HERE / "regno" / "regno.cbm",
         scores_tables=True,
     ),
+    Entry(
+        "digits",
+        "model.digits",
+        "/digits/",
+        "model.onnx",
+        bundled=_HERE / "digits" / "model.onnx",
+        extra="images",
+    ),
 )
 
 # The model that commands and settings mean where they name none.
@@ -78,6 +89,18 @@ def entries() -> Mapping[str, Entry]:
     """All entries by name, the default one first."""
     installed = (point.load() for point in entry_points(group=GROUP))
     return {entry.name: entry for entry in (*_OWN, *installed)}
+
+
+def served(extra_models: Collection[str]) -> dict[str, Entry]:
+    """The entries that a process serves: those without an extra, and those of these names.
+
+    Raises UnknownModel for a name that is not in the catalog.
+    """
+    for name in extra_models:
+        entry(name)
+    return {
+        name: each for name, each in entries().items() if not each.extra or name in extra_models
+    }
 
 
 def entry(name: str) -> Entry:

@@ -140,11 +140,11 @@ def piped_status(run: Callable[[], int]) -> int:
     return status
 
 
-def require(needed: Mapping[str, str]) -> None:
-    """Raise Exit if a module of the extra `train` is missing; `needed` names their packages."""
+def require(needed: Mapping[str, str], extra: str = "train") -> None:
+    """Raise Exit if a module of an extra is missing; `needed` names their packages."""
     if missing := [package for name, package in needed.items() if find_spec(name) is None]:
         raise Exit(
             69,
             f"{' and '.join(missing)} not installed: "
-            "run make setup, or pip install 'plate-scoring[train]'",
+            f"run make setup, or pip install 'plate-scoring[{extra}]'",
         )

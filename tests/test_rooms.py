@@ -104,6 +104,7 @@ def test_only_the_settings_read_the_environment() -> None:
     readers = {name for name in touching if not name.startswith("loadgen/")}
     assert readers == {
         "client/jobs.py",  # a program of its own
+        "model/digits/train.py",  # EPOCHS, as the trainer had it that it replaces
         "model/mlflow_client.py",  # MLflow takes its settings from there alone
         "model/train.py",  # where to log, by MLflow's own variable
         "monitoring/alertmanager/settings.py",

@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple, TypeGuard
 import msgspec
 import numpy as np
 
+from model.drift.counter import Variable
 from model.errors import ModelRefused
 from model.redaction import is_whole_plate
 from model.regno import golden
 from model.regno.columns.sample import read
 from model.regno.doubts.finder import usual_lengths
-from model.regno.drift.counter import Variable
 from model.regno.drift.reference import reference
 from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel

@@ -24,7 +24,7 @@ from model.scorer import Captured, Model
 if TYPE_CHECKING:
     from model.bulk.outcome import Scored
     from model.drift.comparison import Rows
-    from model.regno.drift.counter import Variable
+    from model.drift.counter import Variable
     from model.tables.cells import Cells
     from model.tables.options import Options
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from model.cache import ExplanationCache
+from model.drift.counter import DriftCounter, Variable
 from model.errors import ModelRefused, NotExplained
 from model.names import printable
 from model.regno import golden
@@ -20,7 +21,6 @@ from model.regno.columns.table import Columns, TableMaker, columns_of
 from model.regno.doubts import ranges
 from model.regno.doubts.finder import NORMALISED, PLATES, UNSEEN, WARNINGS, Doubts, named
 from model.regno.doubts.ranges import Bounds
-from model.regno.drift.counter import DriftCounter, Variable
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of

@@ -42,6 +42,15 @@ class Settings(Struct, frozen=True):
             "name it."
         ),
     ] = ""
+    extra_models: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._, -]*\Z",
+            description="Models of pictures that this process serves, too, such as digits, "
+            "separated by commas; they need the extra `images`, and belong into processes that "
+            "score no plates.",
+        ),
+    ] = ""
     registry: Annotated[
         str,
         Meta(
@@ -427,6 +436,11 @@ class Settings(Struct, frozen=True):
     def admin_names(self) -> frozenset[str]:
         """The names in `admins`."""
         return frozenset(self.admins.replace(",", " ").split())
+
+    @property
+    def extra_names(self) -> frozenset[str]:
+        """The names in `extra_models`."""
+        return frozenset(self.extra_models.replace(",", " ").split())
 
     @property
     def kept_readings(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from model import catalog
 from model.registry import ValidationProcess
+from service.config.models import served
 from service.config.settings import Settings, other_variables, renamed_variables, unknown_variables
 from service.doctor import cache, edge, files, jobs, machine, model, network, registry
 from service.doctor import settings as configuration
@@ -28,7 +29,7 @@ def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
         *_of_addresses(here, settings, dotenv),
         *_of_machine(here, workers),
     )
-    for name in catalog.entries():
+    for name in served(settings):
         results += _run(*_of_model(name, here, workers, settings, validations.get(name)))
     return results + _run(
         partial(registry.admins, settings),
@@ -39,7 +40,7 @@ def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
 
 def _validations(settings: Settings) -> Iterator[tuple[str, tuple[Path, ValidationProcess]]]:
     """The file of each model that is served, and its validation that runs."""
-    for name, entry in catalog.entries().items():
+    for name, entry in served(settings).items():
         is_default = name == catalog.DEFAULT
         # In a registry, a model other than the default one needs a live version.
         bundled = entry.bundled if is_default or not settings.registry else None

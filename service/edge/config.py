@@ -37,5 +37,5 @@ def config(settings: Settings) -> str:
         docs_bytes=DOCS_BYTES,
         docs_requests=DOCS_REQUESTS,
         patterns={"id": ID, "plate": PLATE_IN_ID},
-        score_paths=[re.escape(entry.path.rstrip("/")) for entry in catalog.entries().values()],
+        score_paths=[re.escape(entry.path.rstrip("/")) for entry in catalog.served(()).values()],
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from model import ModelRefused, catalog
 from model.registry import check_model
+from service.config.models import served
 from service.config.settings import Settings, SettingsError, variable
 from service.overload.admission import Admission
 from service.rollout.rollout_state import rollout_state
@@ -56,9 +57,10 @@ def _default_scorer(settings: Settings, metrics: "Metrics") -> Any:
 def _others(settings: Settings, metrics: "Metrics", admission: Admission) -> Iterator[Served]:
     """The catalog's other models: the live version of the registry, or the bundled file.
 
-    One that has neither is not served. Raises SettingsError.
+    One that has neither is not served, and neither is one with an extra that the settings do not
+    name. Raises SettingsError.
     """
-    for name, entry in catalog.entries().items():
+    for name, entry in served(settings).items():
         if name == catalog.DEFAULT:
             continue
         model = entry.load()
@@ -69,13 +71,21 @@ def _others(settings: Settings, metrics: "Metrics", admission: Admission) -> Ite
             loaded = metrics.of(name).rollout.loaded
             scorer = initial_scorer(settings, name, partial(loaded, "refused"))
         elif entry.bundled:
-            scorer = model.load(entry.bundled)
+            scorer = _bundled(model, entry.bundled)
         else:
             log.warning("%s is not served: it has no bundled file, and there is no registry", name)
             continue
         scorer.prepare()
         slot = Slot(scorer, metrics, admission, settings.kept_readings)
         yield Served(model, slot, rollout_state(name))
+
+
+def _bundled(model: "Model", path: Path) -> "Scorer":
+    try:
+        scorer: Scorer = model.load(path)
+    except ModelRefused as reason:  # a package of its extra is missing
+        raise SettingsError(variable("extra_models"), str(reason)) from reason
+    return scorer
 
 
 def _capture(

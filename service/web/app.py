@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from flask import Flask
 
-from model import catalog
+from service.config.models import served
 from service.config.settings import Settings
 from service.http.api_keys import ApiKeys
 from service.http.authentication import Guard
@@ -60,7 +60,7 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     plate_pages = plates.PlatePages(service, inputs, waiting)
     app.register_blueprint(plates.blueprint(plate_pages, routes.result, sessions))
     app.register_blueprint(probes.blueprint(Readiness(service.ping, scoreboard)))
-    app.register_blueprint(docs.blueprint(openapi.document(list(catalog.entries()))))
+    app.register_blueprint(docs.blueprint(openapi.document(list(served(settings)))))
     if settings.metrics_token and not settings.metrics_bind:
         metrics_page.serve(app, metrics.registry, settings.metrics_token)
     surround(app, observe, lambda: "")

@@ -5,7 +5,7 @@ file comes as the body itself or as the field `file` of a form; what is in it is
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePath
@@ -24,6 +24,7 @@ from werkzeug.wsgi import get_input_stream
 
 from model import body_text, catalog
 from model.redaction import redact
+from service.config.models import served
 from service.config.settings import Settings
 from service.http import body
 from service.http.errors import Refused
@@ -98,6 +99,7 @@ class Inputs:
     def __init__(self, settings: Settings, blobs: Blobs, folder: Path) -> None:
         """`folder` takes long JSON bodies while they are checked."""
         self._folder = folder
+        self._models = tuple(served(settings))
         self._limit = settings.job_max_mb * _MIB
         self._single_limit = settings.max_body
         self._blobs = blobs
@@ -125,7 +127,7 @@ class Inputs:
         if kind not in FILES:
             known = ", ".join((JSON, FORM, *FILES))
             raise Refused(415, f"Content-Type must be one of {known}")
-        described = _described(arguments, "")
+        described = _described(arguments, "", self._models)
         parameters |= _of_table(arguments, options)
         with self._file() as file:
             for piece in self._pieces(environ):
@@ -169,7 +171,7 @@ class Inputs:
         self, model: str, given: bytes, parameters: dict[str, str], webhook: str = ""
     ) -> Input:
         """Check the body of a model's own route, and store it. Raises InvalidRequest or Refused."""
-        described = _checked_description(model, webhook, "")
+        described = _checked_description(model, webhook, "", self._models)
         body.check_size(given, self._single_limit, self._limit)
         decoder = catalog.entry(described.model).load().decoder(_ROWS)
         if given[:1] in (b"[", b'"'):
@@ -207,7 +209,7 @@ class Inputs:
             if uploaded is None:
                 raise Refused(400, "file: is missing")
             given = {**arguments, **fields.to_dict()}
-            described = _described(given, uploaded.filename or "")
+            described = _described(given, uploaded.filename or "", self._models)
             kind, options = parse_options_header(uploaded.content_type or "")
             parameters |= _of_table(given, options)
         media_type = kind if kind in FILES else _ANY
@@ -316,18 +318,20 @@ class _File:
         )
 
 
-def _described(arguments: dict[str, str], filename: str) -> _Described:
-    """The model, endpoint and name of a file. Raises Refused."""
+def _described(arguments: dict[str, str], filename: str, models: Sequence[str]) -> _Described:
+    """The model, one of these, the endpoint and the name of a file. Raises Refused."""
     model = arguments.get("model", "")
     if not model:
         raise Refused(400, "model: is missing")
     given = arguments.get("filename", filename)
-    return _checked_description(model, arguments.get("webhook", ""), given)
+    return _checked_description(model, arguments.get("webhook", ""), given, models)
 
 
-def _checked_description(model: str, webhook: str, filename: str) -> _Described:
-    if model not in catalog.entries():
-        raise Refused(400, f"model: must be one of {', '.join(catalog.entries())}")
+def _checked_description(
+    model: str, webhook: str, filename: str, models: Sequence[str]
+) -> _Described:
+    if model not in models:
+        raise Refused(400, f"model: must be one of {', '.join(models)}")
     if webhook and not _NAME.fullmatch(webhook):
         raise Refused(400, "webhook: must be the name of a registered endpoint")
     return _Described(model, webhook, _plain_name(filename))

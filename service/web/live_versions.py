@@ -14,6 +14,7 @@ from model.registry import (
     measures,
     open_registry,
 )
+from service.config.models import served
 from service.config.settings import Settings
 
 
@@ -33,8 +34,8 @@ class LiveVersion(NamedTuple):
 
 
 def live_versions(settings: Settings) -> Iterator[LiveVersion]:
-    """The models of the catalog, the default one first."""
-    for entry in catalog.entries().values():
+    """The models that are served, the default one first."""
+    for entry in served(settings).values():
         if settings.registry:
             yield _of_registry(entry, settings)
         elif settings.model and entry.name == catalog.DEFAULT:

@@ -10,7 +10,7 @@ from itertools import product
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from model import catalog
+from service.config.models import served
 from service.config.settings import SettingsError, refuse_start
 from service.http.api_keys import ApiKeys
 from service.jobs.job import KINDS
@@ -135,10 +135,10 @@ def build() -> Application:
         keys = ApiKeys(settings)
         open_stores(settings)  # and close them again: workers open their own
         endpoints = endpoints_of(settings)
+        for entry in served(settings).values():
+            entry.load()  # once, for all workers: their inputs are checked
     except SettingsError as error:
         refuse_start(error)
-    for entry in catalog.entries().values():
-        entry.load()  # once, for all workers: their inputs are checked
     return Application(keys, WebMetrics(keys.names, kept=settings.metrics_kept), endpoints)
 
 

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadgen.common.processes import free_port
-from model.regno.drift.counter import Variable
+from model.drift.counter import Variable
 from tests.support.live import Connection, connections, scores, started, started_through
 from tests.support.messages import states
 from tests.support.metrics import value

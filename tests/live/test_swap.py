@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from model.regno.drift.counter import Variable
+from model.drift.counter import Variable
 from tests.support.load import flooding
 from tests.support.metrics import value
 from tests.support.server import METRICS_TOKEN, Server, eventually

@@ -13,9 +13,9 @@ import msgspec
 
 from model import ModelRefused, NotExplained
 from model.cache import ExplanationCache
+from model.drift.counter import DriftCounter
 from model.registry import Aliases, RegistryError
 from model.regno import Explainer, Explanation, RegnoScorer, Row, Score
-from model.regno.drift.counter import DriftCounter
 from tests.support.paths import GOLDEN, lines
 
 VERSIONS: Final = ("v1", "v2", "v3")

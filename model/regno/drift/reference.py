@@ -4,14 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-
+from model.drift.counter import OTHER, SCORE, Variable, numeric
 from model.regno import differences
-from model.regno.drift.counter import OTHER, SCORE, Variable
 from model.regno.features import KINDS, Row
 
-# Ten bins of equal shares, as is usual for the population stability index.
-_QUANTILES: Final = tuple(tenth / 10 for tenth in range(1, 10))
 # Of categories that are made of readings. Rarer values share the last bin: there are thousands of
 # them, each would have a time series, and a part of a plate that few rows have tells whose it is.
 _LEAST_SHARE: Final = 0.01
@@ -39,7 +35,7 @@ def of_columns(
 ) -> list[Variable]:
     """The same of the features' values by name."""
     variables = [
-        _number(name, column) if KINDS[name] == "numeric" else _category(name, column)
+        numeric(name, column) if KINDS[name] == "numeric" else _category(name, column)
         for name, column in columns.items()
         if KINDS[name] != "text"
     ]
@@ -47,18 +43,7 @@ def of_columns(
     weights = [importances.get(variable.name, 0.0) for variable in variables]
     whole = sum(weights) or 1.0
     weighted = [_with(v, weight / whole) for v, weight in zip(variables, weights, strict=True)]
-    return [*weighted, _number(SCORE, positives)]
-
-
-def _number(name: str, column: Sequence[Any]) -> Variable:
-    values = np.asarray(column, dtype=float)
-    present = values[~np.isnan(values)]
-    if not len(present):
-        return Variable(name, [1.0], 0.0)
-    # Values that occur, and in the few digits that also name the bin.
-    cuts = np.quantile(present, _QUANTILES, method="inverted_cdf")
-    bounds = sorted({float(f"{cut:g}") for cut in cuts.tolist()})
-    return _counted(Variable(name, [], 0.0, bounds=bounds), values.tolist())
+    return [*weighted, numeric(SCORE, positives)]
 
 
 def _category(name: str, column: Sequence[Any]) -> Variable:
@@ -66,12 +51,7 @@ def _category(name: str, column: Sequence[Any]) -> Variable:
     least = _LEAST_SHARE * len(column) if name in differences.CATEGORICAL else 0
     # A value of the last bin's name goes into that bin.
     values = sorted(value for value, n in counts.items() if n >= least and value != OTHER)
-    return _counted(Variable(name, [], 0.0, values=values), column)
-
-
-def _counted(variable: Variable, column: Sequence[Any]) -> Variable:
-    shares = [round(count / len(column), 6) for count in variable.count(column)]
-    return Variable(variable.name, shares, 0.0, variable.bounds, variable.values)
+    return Variable(name, [], 0.0, values=values).with_shares(column)
 
 
 def _with(variable: Variable, importance: float) -> Variable:

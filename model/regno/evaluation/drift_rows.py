@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from model.drift.comparison import Rows
+from model.drift.counter import OTHER, Variable
 from model.errors import DataRefused
 from model.regno.columns.checked import check
-from model.regno.drift.counter import OTHER, Variable
 from model.regno.drift.reference import of_columns
 from model.regno.request import FIELDS
 from model.regno.scorer import RegnoScorer

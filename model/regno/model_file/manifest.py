@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from model import files
+from model.drift.counter import Variable
 from model.errors import ModelRefused
-from model.regno.drift.counter import Variable
 from model.regno.model_file.calibration import Calibration
 from model.utf8 import file_text
 

@@ -8,10 +8,10 @@ from itertools import chain, pairwise
 from math import isfinite
 from typing import Final
 
+from model.drift.counter import OTHER, SCORE, Variable
 from model.names import PLATE, RULE, is_name, is_plate, printable
 from model.redaction import is_whole_plate, redact
 from model.regno import differences, golden
-from model.regno.drift.counter import OTHER, SCORE, Variable
 from model.regno.features import CATEGORICAL, KINDS
 from model.regno.model_file.calibration import Isotonic, Platt
 from model.regno.model_file.catboost_file import BinaryModel

@@ -34,7 +34,7 @@ class Metrics(ServerMetrics):
         Unless `kept`, requests and rows are not counted: no address serves the metrics.
         """
         self._kept = kept
-        routes = [entry.path.rstrip("/") for entry in catalog.entries().values()]
+        routes = [entry.path.rstrip("/") for entry in catalog.served(()).values()]
         super().__init__(key_names, expected_series(routes), kept=kept)
         fields = model.request.__struct_fields__
         self.scoring = ScoringMetrics(self.registry, fields) if kept else uncounted(ScoringMetrics)

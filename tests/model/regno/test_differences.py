@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from model import ModelRefused
+from model.drift.counter import OTHER
 from model.regno import Reading, RegnoScorer
 from model.regno import differences as d
 from model.regno.columns.table import TableMaker
 from model.regno.doubts.finder import named
-from model.regno.drift.counter import OTHER
 from model.regno.drift.reference import reference
 from model.regno.explain.phrases import phrase
 from model.regno.features import KINDS, NAMES, SETS, TEXT, in_order_of

@@ -56,6 +56,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "workers": ("3", 3),
     "model": ("some.cbm", "some.cbm"),
     "positive_class": ("network", "network"),
+    "extra_models": ("digits, toy", "digits, toy"),
     "registry": ("s3://bucket/models", "s3://bucket/models"),
     "registry_cache": ("/var/cache/models", "/var/cache/models"),
     "registry_poll_seconds": ("0.5", 0.5),
@@ -199,6 +200,7 @@ def test_a_bad_value_is_reported_by_the_name_that_is_set(dotenv: Path) -> None:
 _BAD = [
     *(("port", value) for value in ("0", "65536", "-1", "x", "5000.5", "1e3x", "true", "null")),
     *(("workers", value) for value in ("-1", "513", "two", "1.5")),
+    ("extra_models", "digits;toy"),
     *(("max_body", value) for value in ("0", "1023", "64k", "-1")),
     *(("max_array_body", value) for value in ("0", "1023", "16M")),
     *(("max_rows", value) for value in ("0", "-5", "many")),

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.drift.counter import DriftCounter, Variable
 from model.regno import RegnoScorer
-from model.regno.drift.counter import DriftCounter, Variable
 from model.regno.drift.reference import reference
 from model.regno.features import NAMES, NUMERIC, TEXT
 from model.regno.request import from_fields

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import ModelRefused
+from model.drift.counter import OTHER, SCORE
 from model.regno import BUNDLED, RegnoScorer, golden_readings
-from model.regno.drift.counter import OTHER, SCORE
 from model.regno.drift.reference import reference
 from model.regno.features import CATEGORICAL
 from tests.support.messages import mentions, states, stating

@@ -13,22 +13,25 @@ confidence-based performance estimation).
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
-import pandas as pd
 from msgspec import Struct
 
-from model.regno.features import Row
-from model.scorer import Drift
+from model.scorer import Drift, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Counts: TypeAlias = dict[tuple[str, str], int]
 
-# The variable that is no feature: the probability that the network's reading is right.
+# The variable that is no feature: the score's probability of the positive class.
 SCORE: Final = "positive"
 BEYOND: Final = "+Inf"
 OTHER: Final = "other"
+# Ten bins of equal shares, as is usual for the population stability index.
+_QUANTILES: Final = tuple(tenth / 10 for tenth in range(1, 10))
 # Rows counted at once: a tenth of the cost of counting each when it arrives.
 _AT_ONCE: Final = 512
 # Up to this many rows since the last `take` are all counted; of more, a random sample of about this
@@ -83,6 +86,23 @@ class Variable(Struct, frozen=True):
         counted: list[Any] = np.bincount(places, weights, minlength=most).tolist()
         return counted
 
+    def with_shares(self, column: Sequence[Any]) -> "Variable":
+        """The same bins with the shares that the values of a column have in them."""
+        shares = [round(count / len(column), 6) for count in self.count(column)]
+        return Variable(self.name, shares, self.importance, self.bounds, self.values)
+
+
+def numeric(name: str, column: Sequence[Any]) -> Variable:
+    """The variable of a column of numbers, in bins of about equal shares, with importance 0."""
+    values = np.asarray(column, dtype=float)
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return Variable(name, [1.0], 0.0)
+    # Values that occur, and in the few digits that also name the bin.
+    cuts = np.quantile(present, _QUANTILES, method="inverted_cdf")
+    bounds = sorted({float(f"{cut:g}") for cut in cuts.tolist()})
+    return Variable(name, [], 0.0, bounds=bounds).with_shares(values.tolist())
+
 
 class DriftCounter(Drift):
     """Counts scored rows by the bins of a reference."""
@@ -116,7 +136,7 @@ class DriftCounter(Drift):
         if len(self._rows) >= _AT_ONCE:
             self._count_rows()
 
-    def add_table(self, table: pd.DataFrame, positives: Sequence[float]) -> None:
+    def add_table(self, table: "pd.DataFrame", positives: Sequence[float]) -> None:
         """Count the rows of a table that has the features as columns.
 
         Of many tables some are counted whole: splitting a table costs 4 ms, however few of its rows

@@ -1,0 +1,80 @@
+"""Digits as a model of the catalog."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from model.digits import golden, request
+from model.digits.manifest import Manifest
+from model.digits.request import Picture
+from model.digits.score import Digit
+from model.digits.scorer import DigitsScorer
+from model.request_decoder import RequestDecoder
+from model.scorer import Model
+
+if TYPE_CHECKING:
+    from model.bulk.outcome import Scored
+    from model.tables.cells import Cells
+
+BUNDLED: Final = Path(__file__).with_name("model.onnx")
+
+
+class DigitsModel(Model):
+    """The scorer of pictures of digits."""
+
+    name = DigitsScorer.name
+    request = Picture
+    score = Digit
+
+    def decoder(self, max_rows: int, /) -> RequestDecoder[Picture]:
+        """What reads bodies: one picture, or an array of at most `max_rows`."""
+        return request.decoder(max_rows)
+
+    def load(self, path: Path, positive_class: str = "") -> DigitsScorer:
+        """The scorer of an ONNX file and the manifest next to it. Raises ModelRefused."""
+        del positive_class
+        return DigitsScorer.load(path)
+
+    def manifest(self, scorer: DigitsScorer, path: Path, sample: Path | None, /) -> Manifest:
+        """The manifest of a scorer, or one derived from its file."""
+        del sample
+        if scorer.manifest:
+            return scorer.manifest
+        rows = [scorer.row(picture) for picture in golden.pictures()]
+        scores = scorer.probabilities(rows).tolist()
+        return Manifest(self.name, scorer.version, path.name, scorer.sha256, scores)
+
+    def trial_requests(self) -> Sequence[Picture]:
+        """The golden pictures."""
+        return golden.pictures()
+
+    def schemas(self, ref_template: str, /) -> dict[str, Any]:
+        """JSON Schemas of pictures and scores."""
+        kinds = (Picture, Digit)
+        hook = request.describe_custom
+        return msgspec.json.schema_components(kinds, schema_hook=hook, ref_template=ref_template)[1]
+
+    def score_cells(
+        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
+    ) -> "Scored":
+        """The scores of the rows of a table, whose column `image` has the files in base64.
+
+        A cell holds one value: candidates are written as 5:0.98, and lists with spaces between.
+        """
+        scored = super().score_cells(artifact, cells, positive_class, threads=threads)
+        columns = {
+            **scored.columns,
+            "top": [
+                " ".join(f"{one.digit}:{one.probability:g}" for one in cell or ())
+                for cell in scored.columns["top"]
+            ],
+            "probabilities": [
+                " ".join(map(repr, cell or ())) for cell in scored.columns["probabilities"]
+            ],
+        }
+        return scored._replace(columns=columns)
+
+
+MODEL = DigitsModel()
