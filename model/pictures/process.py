@@ -75,6 +75,8 @@ def _load_codecs() -> None:
 
 def _limit(memory: int) -> None:
     os.nice(_NICE)
+    with suppress(OSError):  # the first to be killed when memory is short; not on every system
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, 0))
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])

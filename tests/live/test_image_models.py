@@ -1,0 +1,81 @@
+"""Models of pictures in processes of their own, over HTTP and AMQP, with the real servers."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from client.amqp import AmqpClient
+from model.imagenet import BUNDLED
+from tests.support.amqp import answering
+from tests.support.commands import run_module
+from tests.support.paths import ROOT
+from tests.support.pictures import bomb
+from tests.support.rabbitmq import RabbitMQ
+from tests.support.server import Server, serving
+
+pytestmark = pytest.mark.slow
+
+_PHOTOS = ROOT / "tests" / "support" / "photos"
+_MODELS = {"extra_models": "imagenet,cat,dog", "max_body": "12000000"}
+
+
+def _body(name: str, **fields: str) -> dict[str, str]:
+    return {"image": b64encode((_PHOTOS / name).read_bytes()).decode(), **fields}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a registry, in which `cat` has a version of its own."""
+    folder = tmp_path_factory.mktemp("images")
+    named = ("--models", folder / "models")
+    steps = [("add", BUNDLED, "--version", "second", *named, "--name", "cat")]
+    steps += [("promote", "second", *named, "--name", "cat")]
+    for step in steps:
+        done = run_module(folder, "model.registry", *step)
+        assert done.returncode == 0, done.stderr
+    with serving(folder, workers="1", registry=str(folder / "models"), **_MODELS) as server:
+        yield server
+
+
+def test_each_model_answers_with_its_own_version(server: Server) -> None:
+    with server.client() as client:
+        cat = client.post("/cat/", json=_body("cat.jpg"))
+        dog = client.post("/dog/", json=_body("cat.jpg"))
+        any_query = client.post("/imagenet/", json=[_body("coffee.jpg", query="cat?"), {}])
+    assert cat.status_code == dog.status_code == 200
+    assert cat.json()["body"]["answer"] is True
+    assert dog.json()["body"]["answer"] is False
+    assert cat.headers["X-Model-Version"] == "second"
+    assert dog.headers["X-Model-Version"] == "efficientnet-lite0-half"
+    answer, fault = any_query.json()["body"]
+    assert (answer["answer"], answer["top"][0]["label"]) == (False, "espresso")
+    assert list(fault) == ["error"]
+
+
+def test_a_bomb_is_refused_and_the_worker_lives(server: Server) -> None:
+    with server.client() as client:
+        refused = client.post("/cat/", json={"image": b64encode(bomb()).decode()})
+        assert refused.status_code == 400
+        assert "pixels" in refused.json()["body"]
+        assert client.post("/cat/", json=_body("cat.jpg")).status_code == 200
+
+
+def test_its_schemas_are_in_the_document(server: Server) -> None:
+    with server.client() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    assert {"/cat/", "/dog/", "/imagenet/"} <= set(paths)
+
+
+def test_a_routing_key_of_each_query(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    vhost = rabbitmq.url(rabbitmq.add_vhost())
+    settings = {"extra_models": "cat,dog", "max_body": "12000000"}
+    with answering(tmp_path, vhost, **settings), AmqpClient(vhost) as client:
+        picture = json.dumps(_body("cat.jpg")).encode()
+        for model, answer in (("cat", True), ("dog", False)):
+            reply = client.call(model, picture)
+            assert reply.status == 200
+            assert json.loads(reply.body)["body"]["answer"] is answer
+        assert client.call("cat", b'{"image": "odd"}').status == 400
