@@ -61,6 +61,7 @@ class Entry(NamedTuple):
 
 
 _HERE: Final = Path(__file__).parent
+_IMAGENET: Final = _HERE / "imagenet" / "model.onnx"
 _OWN: Final = (
     Entry(
         "regno",
@@ -77,6 +78,14 @@ _OWN: Final = (
         "model.onnx",
         bundled=_HERE / "digits" / "model.onnx",
         extra="images",
+    ),
+    *(
+        Entry(name, module, f"/{name}/", "model.onnx", bundled=_IMAGENET, extra="images")
+        for name, module in (
+            ("imagenet", "model.imagenet"),
+            ("cat", "model.imagenet.cat"),
+            ("dog", "model.imagenet.dog"),
+        )
     ),
 )
 

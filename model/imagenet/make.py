@@ -134,7 +134,7 @@ def _write(folder: Path, network: bytes, agreement: dict[str, float]) -> None:
         file=path.name,
         sha256=digest,
         golden={number: float(golden[number]) for number in best},
-        source={package: version(package) for package in packages},
+        libraries={package: version(package) for package in packages},
         agreement=agreement,
     )
     write(manifest, folder / FILE_NAME)

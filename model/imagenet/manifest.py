@@ -19,8 +19,8 @@ _LARGEST: Final = 1 << 20
 class Manifest(Struct):
     """What is known about a model.
 
-    `golden` has the best classes of the golden picture and their probabilities; `source` says what
-    the file was made of, `agreement` how it differs from that.
+    `golden` has the best classes of the golden picture and their probabilities, `libraries` the
+    packages that the file was made with, `agreement` how it differs from the full weights.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Manifest(Struct):
     file: str
     sha256: str
     golden: dict[int, float] = {}
-    source: dict[str, str] = {}
+    libraries: dict[str, str] = {}
     agreement: dict[str, float] = {}
 
 

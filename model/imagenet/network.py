@@ -5,7 +5,7 @@ and the softmax are parts of it.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from model.errors import ModelRefused
 from model.imagenet.crop import SIDE, Pixels
 from model.imagenet.score import CLASSES
-from model.pictures.extra import from_extra
+from model.pictures.onnx_session import session
 
 # Pictures of one call: more are hardly quicker, and each takes some MiB.
 BATCH: Final = 8
 _INPUT: Final = ("tensor(uint8)", [SIDE, SIDE, 3])
 _OUTPUT: Final = ("tensor(float)", [CLASSES])
-# onnxruntime's level of log messages that are errors.
-_ERRORS: Final = 3
 
 
 class Network:
@@ -42,16 +40,3 @@ class Network:
             pixels = np.stack(crops[at : at + BATCH])
             (found[at : at + BATCH],) = self._session.run(None, {self._name: pixels})
         return found
-
-
-def session(blob: bytes) -> Any:
-    """onnxruntime's session of a model file, with one thread. Raises ModelRefused; ExtraMissing."""
-    onnxruntime = from_extra("onnxruntime", "onnxruntime")
-    options = onnxruntime.SessionOptions()
-    # Processes are the unit of parallel work here, and threads would not survive a fork.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS
-    try:
-        return onnxruntime.InferenceSession(blob, options, ["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has an exception class for each kind of fault
-        raise ModelRefused("it is no ONNX model that onnxruntime can load") from error

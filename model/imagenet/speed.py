@@ -19,9 +19,10 @@ from model.cli import Exit, command_parser, exit_status, os_errors_exit
 from model.errors import InvalidRequest, ModelRefused
 from model.imagenet.crop import crop_of
 from model.imagenet.model import BUNDLED, MODEL
-from model.imagenet.network import BATCH, session
+from model.imagenet.network import BATCH
 from model.imagenet.request import Asked, Picture
 from model.pictures.decoder import LIMITS
+from model.pictures.onnx_session import session
 from model.request_decoder import RequestDecoder
 
 _DESCRIPTION: Final = """\

@@ -15,6 +15,7 @@ from tests.support.paths import ROOT
 from tests.support.pictures import bomb
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.server import Server, serving
+from tests.support.swapping import registry_of_twins
 
 pytestmark = pytest.mark.slow
 
@@ -28,19 +29,12 @@ def _body(name: str, **fields: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a registry, in which `cat` has a version of its own."""
-    folder = tmp_path_factory.mktemp("images")
-    named = ("--models", folder / "models")
-    steps = [("add", BUNDLED, "--version", "second", *named, "--name", "cat")]
-    steps += [("promote", "second", *named, "--name", "cat")]
-    for step in steps:
-        done = run_module(folder, "model.registry", *step)
-        assert done.returncode == 0, done.stderr
-    with serving(folder, workers="1", registry=str(folder / "models"), **_MODELS) as server:
+    """A server of all models of photos, each with the bundled file."""
+    with serving(tmp_path_factory.mktemp("images"), workers="1", **_MODELS) as server:
         yield server
 
 
-def test_each_model_answers_with_its_own_version(server: Server) -> None:
+def test_each_model_answers_its_own_query(server: Server) -> None:
     with server.client() as client:
         cat = client.post("/cat/", json=_body("cat.jpg"))
         dog = client.post("/dog/", json=_body("cat.jpg"))
@@ -48,11 +42,26 @@ def test_each_model_answers_with_its_own_version(server: Server) -> None:
     assert cat.status_code == dog.status_code == 200
     assert cat.json()["body"]["answer"] is True
     assert dog.json()["body"]["answer"] is False
-    assert cat.headers["X-Model-Version"] == "second"
     assert dog.headers["X-Model-Version"] == "efficientnet-lite0-half"
     answer, fault = any_query.json()["body"]
     assert (answer["answer"], answer["top"][0]["label"]) == (False, "espresso")
     assert list(fault) == ["error"]
+
+
+def test_a_query_has_versions_of_its_own(tmp_path: Path) -> None:
+    registry_of_twins(tmp_path)
+    named = ("--models", tmp_path / "models", "--name", "cat")
+    for step in (("add", BUNDLED, "--version", "second"), ("promote", "second")):
+        done = run_module(tmp_path, "model.registry", *step, *named)
+        assert done.returncode == 0, done.stderr
+    settings = {**_MODELS, "registry": str(tmp_path / "models"), "extra_models": "cat"}
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with serving(folder, workers="1", **settings) as server, server.client() as client:
+        cat = client.post("/cat/", json=_body("cat.jpg"))
+        assert cat.headers["X-Model-Version"] == "second"
+        assert cat.json()["body"]["answer"] is True
+        assert client.post("/dog/", json=_body("cat.jpg")).status_code == 404
 
 
 def test_a_bomb_is_refused_and_the_worker_lives(server: Server) -> None:
