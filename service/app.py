@@ -14,7 +14,7 @@ from service.http.wsgi_app import new_app, surround
 from service.overload.admission import Admission
 from service.rollout.rollout_state import RolloutState
 from service.rollout.startup import Served
-from service.routes import docs, explain, health, models, openapi, post_route, score
+from service.routes import docs, explain, health, inference, models, openapi, post_route, score
 from service.routes import metrics as metrics_page
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
@@ -61,6 +61,7 @@ class App(NamedTuple):
     flask: Flask
     scoring: tuple[score.ScoreRoute, ...]
     explaining: tuple[explain.ExplainRoute, ...]
+    inference: inference.InferenceRoute
 
 
 def scoring_service(served: Served, parts: Parts) -> ScoringService:
@@ -89,13 +90,16 @@ def create_app(parts: Parts) -> App:
     posted: tuple[post_route.PostRoute, ...] = (*scoring, *explaining)
     for route in posted:
         app.register_blueprint(post_route.blueprint(route, guard))
+    inferring = inference.InferenceRoute(scoring, settings, parts.scoreboard)
+    app.register_blueprint(inference.blueprint(inferring, guard))
+    app.register_blueprint(inference.health(parts.slot, parts.scoreboard))
     app.register_blueprint(health.home(guard))
     app.register_blueprint(health.probes(parts.slot, parts.scoreboard))
     app.register_blueprint(docs.blueprint(_document(parts)))
     if settings.metrics_token and not settings.metrics_bind:
         metrics_page.serve(app, metrics.registry, settings.metrics_token)
     _surround(app, parts)
-    return App(app, scoring, explaining)
+    return App(app, scoring, explaining, inferring)
 
 
 def _document(parts: Parts) -> dict[str, Any]:

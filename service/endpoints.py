@@ -1,6 +1,6 @@
 """What a worker serves at its addresses: which endpoint answers which requests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -12,8 +12,9 @@ from service.http.bearer import bears
 from service.http.reply import Reply
 from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
-from service.routes import health
+from service.routes import health, inference
 from service.routes.explain import ExplainRoute
+from service.routes.inference_endpoint import InferenceEndpoint
 from service.routes.score_endpoint import ScoreEndpoint
 from service.scoring.live import Slot
 from service.server.iteration import WorkQueue
@@ -35,6 +36,7 @@ _LARGEST_BODIES: Final = 4
 # pages that anybody may ask for only one.
 _METRICS: Final = b"/metrics"
 _MODEL: Final = b"/model/"
+_INFERENCES: Final = b"/v2/models/"
 _PAGES: Final = (b"/docs", b"/openapi.json")
 _WAITING: Final = 8
 # All else is answered in the event loop, so long in an iteration.
@@ -51,16 +53,18 @@ def public_site(app: App, parts: Parts, answered: Answered) -> Site:
     for explaining in app.explaining:
         explained = _ExplainEndpoint(explaining, app.flask, parts)
         endpoints.update(((b"POST", path.encode()), explained) for path in explaining.paths)
-    return _site(app.flask, parts, endpoints, answered)
+    endpoints.update(_inferences(app, parts))
+    return _site(_others(app.flask, parts, _versions(app, parts)), parts, endpoints, answered)
 
 
 def metrics_site(app: Flask, parts: Parts, answered: Answered) -> Site:
     """That of the address of the metrics."""
-    return _site(app, parts, {}, answered, is_public=False)
+    others = _others(app, parts, lambda _request, _path: None)
+    return _site(others, parts, {}, answered, is_public=False)
 
 
 def _site(
-    app: Flask,
+    others: Callable[[Request], Endpoint],
     parts: Parts,
     endpoints: Mapping[tuple[bytes, bytes], Endpoint],
     answered: Answered,
@@ -78,12 +82,40 @@ def _site(
         lambda error: failures.report(error, Record(new_id())),
     )
     budget = Budget(_LARGEST_BODIES * parts.settings.max_array_body)
-    others = _others(app, parts)
     return Site({**endpoints, **probes}, others, budget, events, is_public=is_public)
 
 
-def _others(app: Flask, parts: Parts) -> Callable[[Request], Endpoint]:
-    """What chooses between loop and threads for the requests that Flask answers."""
+def _inferences(app: App, parts: Parts) -> Iterator[tuple[tuple[bytes, bytes], Endpoint]]:
+    """The endpoints of the Open Inference Protocol that floods may reach."""
+    yield (b"GET", b"/v2/health/live"), ProbeEndpoint(inference.live)
+    is_ready = partial(inference.ready, parts.slot, parts.scoreboard)
+    yield (b"GET", b"/v2/health/ready"), ProbeEndpoint(is_ready)
+    for name, of in app.inference.models.items():
+        endpoint = InferenceEndpoint(app.inference, parts.guard, parts.admission, name, "")
+        yield (b"POST", of.route.encode()), endpoint
+
+
+def _versions(app: App, parts: Parts) -> Callable[[Request, bytes], Endpoint | None]:
+    """What finds the endpoint of an inference that names a model's version."""
+
+    def versions(request: Request, path: bytes) -> Endpoint | None:
+        if request.method != b"POST" or not path.startswith(_INFERENCES):
+            return None
+        target = app.inference.target(path.decode("latin-1"))
+        if target is None:
+            return None
+        return InferenceEndpoint(app.inference, parts.guard, parts.admission, *target)
+
+    return versions
+
+
+def _others(
+    app: Flask, parts: Parts, versions: Callable[[Request, bytes], Endpoint | None]
+) -> Callable[[Request], Endpoint]:
+    """What chooses between loop and threads for the requests that Flask answers.
+
+    `versions` gives the endpoint of a request that names a model's version.
+    """
     shared = app, _failed, parts.settings.max_body, WorkQueue(_TURN_SECONDS).add
     quick = WsgiEndpoint(*shared)
     blocking = ThreadedWsgiEndpoint(*shared, threads=2, waiting=_WAITING)
@@ -100,7 +132,7 @@ def _others(app: Flask, parts: Parts) -> Callable[[Request], Endpoint]:
         if path.startswith(_MODEL):
             name = parts.keys.name_of(request.headers.get(b"x-api-key", b""))
             return blocking if name in parts.settings.admin_names else quick
-        return quick
+        return versions(request, path) or quick
 
     return others
 

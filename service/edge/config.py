@@ -16,6 +16,9 @@ SERVICE_IDLE_SECONDS: Final = 60
 # Above the longest `?wait=` of the web processes.
 WEB_REPLY_SECONDS: Final = 40
 
+# Of the Open Inference Protocol: the same as in `service.routes.inference`.
+INFERENCE_BODY: Final = 256 * 1024
+
 # What ids of requests may hold: the same as in `service.http.request_ids`.
 ID: Final = r"[A-Za-z0-9._:-]{1,128}"
 
@@ -37,5 +40,6 @@ def config(settings: Settings) -> str:
         docs_bytes=DOCS_BYTES,
         docs_requests=DOCS_REQUESTS,
         patterns={"id": ID, "plate": PLATE_IN_ID},
+        inference_max_body=INFERENCE_BODY,
         score_paths=[re.escape(entry.path.rstrip("/")) for entry in catalog.served(()).values()],
     )

@@ -17,6 +17,11 @@ def check_kind(content_type: bytes, encoding: bytes | None) -> None:
     """Raise Refused with 415 for a body that is not declared as plain JSON in UTF-8."""
     if content_type != b"application/json":
         _check_type(content_type.decode("latin-1"))
+    check_encoding(encoding)
+
+
+def check_encoding(encoding: bytes | None) -> None:
+    """Raise Refused with 415 for a body that is compressed."""
     if encoding is not None and encoding.lower() != b"identity":
         raise Refused(415, "Content-Encoding must be identity")
 
@@ -29,14 +34,20 @@ def check_size(body: bytes, single_limit: int, array_limit: int) -> None:
 
 def read(environ: "WSGIEnvironment", single_limit: int, array_limit: int) -> bytes:
     """The whole body of a WSGI request. Raises Refused: 415, 413."""
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").encode("latin-1")
-    check_kind(environ.get("CONTENT_TYPE", "").encode("latin-1"), encoding)
+    check_kind(environ.get("CONTENT_TYPE", "").encode("latin-1"), None)
+    body = read_any(environ, array_limit)
+    check_size(body, single_limit, array_limit)
+    return body
+
+
+def read_any(environ: "WSGIEnvironment", limit: int) -> bytes:
+    """The same of a body of any kind, up to so many bytes."""
+    check_encoding(environ.get("HTTP_CONTENT_ENCODING", "identity").encode("latin-1"))
     stated = int(environ.get("CONTENT_LENGTH") or 0)
-    if stated > array_limit:
-        raise too_long(array_limit)
+    if stated > limit:
+        raise too_long(limit)
     body: bytes = environ["wsgi.input"].read(stated)
     record_of(environ).body_bytes = len(body)
-    check_size(body, single_limit, array_limit)
     return body
 
 

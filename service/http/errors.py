@@ -44,13 +44,17 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
+# What the table knows, apart from Flask's own.
+KINDS: Final = (InvalidRequest, Overloaded, Refused, Unexplainable, ExplainerGone, NoDecoder)
+
+
 def register(app: Flask) -> None:
     """Convert every exception of this app into the error envelope."""
-    for kind in (InvalidRequest, Overloaded, Refused, Unexplainable, ExplainerGone, NoDecoder):
+    for kind in KINDS:
         app.register_error_handler(kind, lambda error: answer(error, record_of(request.environ)))
-    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(HTTPException, of_routing)
     # 500, not Exception: Flask then still sends its got_request_exception signal.
-    app.register_error_handler(500, _unexpected)
+    app.register_error_handler(500, unexpected)
 
 
 def answer(error: BaseException, record: Record) -> reply.Reply:
@@ -87,7 +91,8 @@ def refusal(status: int, reason: str, headers: dict[str, str]) -> reply.Reply:
     return failed
 
 
-def _http(error: HTTPException) -> "reply.Reply | Response":
+def of_routing(error: HTTPException) -> "reply.Reply | Response":
+    """The reply to an exception that Flask raised while it looked for a route."""
     status = error.code or 500
     if error.response is not None or status < 400:  # redirects carry a reply of their own
         return error.get_response()
@@ -98,5 +103,6 @@ def _http(error: HTTPException) -> "reply.Reply | Response":
     return response
 
 
-def _unexpected(error: InternalServerError) -> reply.Reply:
+def unexpected(error: InternalServerError) -> reply.Reply:
+    """The reply to any other exception."""
     return answer(error.original_exception or error, record_of(request.environ))

@@ -18,7 +18,7 @@ from service.http.openapi import (
     ok,
     ref,
 )
-from service.routes import openapi_model
+from service.routes import openapi_inference, openapi_model
 
 EXAMPLE: Final = {
     "regno_recognize": "А939НО196",
@@ -75,11 +75,16 @@ def _paths(default: Model, others: Sequence[Model]) -> Part:
         _path(default): {"post": _score()},
         f"{_path(default)}explain": {"post": _explain()},
         **{path: operation for model in others for path, operation in _paths_of(model)},
-        **openapi_model.paths([default.name, *(model.name for model in others)]),
+        **openapi_model.paths(_names(default, others)),
+        **openapi_inference.paths(_names(default, others), EXAMPLE),
         "/": {"get": _get("Address and key are right", "home", secured=True)},
         "/healthz": {"get": _get("This worker answers", "healthz")},
         "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},
     }
+
+
+def _names(default: Model, others: Sequence[Model]) -> list[str]:
+    return [default.name, *(model.name for model in others)]
 
 
 def _schemas(default: Model, others: Sequence[Model], explain_rows: int) -> Part:
@@ -87,6 +92,7 @@ def _schemas(default: Model, others: Sequence[Model], explain_rows: int) -> Part
         **default.schemas(REF),
         **{name: kind for model in others for name, kind in _schemas_of(model).items()},
         **openapi_model.schemas(default),
+        **openapi_inference.schemas(),
         **_requests(explain_rows),
         **_replies(),
     }
@@ -265,7 +271,7 @@ def _headers() -> Part:
         "length-mismatch:FIELD, implausible-time:time_check, readings-agree; and what was put "
         "right: normalised:FIELD",
     }
-    return headers(described)
+    return {**headers(described), **openapi_inference.described_headers()}
 
 
 def _error_responses() -> Part:

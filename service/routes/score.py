@@ -21,6 +21,7 @@ class ScoreRoute:
 
     def __init__(self, model: Model, service: ScoringService, settings: Settings) -> None:
         self.name = model.name
+        self.model = model
         self.path = catalog.entry(model.name).path.rstrip("/")
         self.paths = (f"{self.path}/", self.path)
         self.limits = (settings.max_body, settings.max_array_body)

@@ -34,7 +34,7 @@ class HttpCall(Call):
         began = perf_counter()
         response = reply.ok(outcome)
         self.record.encode_seconds = perf_counter() - began
-        self.send(_described(response, self.record))
+        self.send(described(response, self.record))
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Encode the next outcomes."""
@@ -50,7 +50,7 @@ class HttpCall(Call):
         began = perf_counter()
         response = reply.ok_of_parts(self.parts, partial=self.partial)
         self.record.encode_seconds += perf_counter() - began
-        self.send(_described(response, self.record))
+        self.send(described(response, self.record))
 
 
 class WsgiCall(HttpCall):
@@ -63,7 +63,7 @@ class WsgiCall(HttpCall):
         self.reply = response
 
 
-def _described(response: Reply, record: Record) -> Reply:
+def described(response: Reply, record: Record) -> Reply:
     """A reply with scores, and the headers that say how they came about."""
     response.fields += _TIMING % (
         record.decode_seconds * 1e3,

@@ -54,7 +54,7 @@ class ScoreEndpoint:
         try:
             body.check_size(request.body, *self._route.limits)
             call.detail = _detail_of(request.target)
-            self._service.submit(call, _seconds_left(request))
+            self._service.submit(call, seconds_left(request))
         except Exception as error:  # noqa: BLE001 - answered by the table of errors
             self._service.fail(call, error)
 
@@ -80,7 +80,7 @@ def _detail_of(target: bytes) -> bool:
     return wants_details(target.partition(b"?")[2].decode("latin-1"))
 
 
-def _seconds_left(request: "Request") -> float | None:
+def seconds_left(request: "Request") -> float | None:
     """The seconds that the client's deadline leaves, None if it names none. Raises Refused."""
     timeout = request.headers.get(b"x-request-timeout-ms")
     if timeout is None:

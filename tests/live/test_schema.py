@@ -12,10 +12,14 @@ from tests.support.web_server import web_serving
 
 pytestmark = pytest.mark.slow
 
-# 413 says more than 400 of an array that is too long; the tool's own list lacks it.
+# 413 says more than 400 of an array that is too long; the tool's own list lacks it. That tensors
+# have the names of a model's inputs, and all the same rows, no schema says.
 _CONFIGURATION = """
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 429, 503]
+[[operations]]
+include-path-regex = "/infer$"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 404]
 """
 
 
@@ -38,7 +42,7 @@ def test_schemathesis_finds_no_fault(tmp_path: Path) -> None:
             check=False,
         )
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr
-    assert "Tested: 11" in ran.stdout, "every operation was requested"
+    assert "Tested: 20" in ran.stdout, "every operation was requested"
 
 
 # A name may be of no webhook, a file may come without its model's name, an encoding be unknown.

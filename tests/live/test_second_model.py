@@ -86,6 +86,15 @@ def test_it_is_served_at_its_own_address(server: Server) -> None:
     assert "size" in refused.json()["body"]
 
 
+def test_it_speaks_the_open_inference_protocol_without_a_line_of_its_own(server: Server) -> None:
+    tensor = {"name": "size", "shape": [2], "datatype": "FP64", "data": [1, 5]}
+    with server.client() as client:
+        reply = client.post("/v2/models/toy/infer", json={"inputs": [tensor]}).json()
+        assert client.get("/v2/models/toy").json()["platform"] == "plate_scoring_json"
+    assert reply["model_version"] == "gentle"
+    assert [(one["name"], one["data"]) for one in reply["outputs"]] == [("positive", [0.1, 0.5])]
+
+
 def test_its_failures_begin_at_0(server: Server) -> None:
     for key in ("tests", "operator"):
         labels = f'key="{key}",method="POST",route="%s",status="%s"'

@@ -25,6 +25,7 @@ from service.overload.admission import Admission
 from service.rollout.follower import Follower, Place
 from service.rollout.rollout_state import RolloutState
 from service.routes.explain import ExplainRoute
+from service.routes.inference import InferenceRoute
 from service.routes.score import ScoreRoute
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.batching import Batcher, Waiting
@@ -119,7 +120,9 @@ class Server:
         (served,) = parts.served
         route = ScoreRoute(served.model, scoring_service(served, parts), settings)
         explain = ExplainRoute(MODEL, self.slot, settings, metrics, self.admission)
-        return endpoints.public_site(App(flask, (route,), (explain,)), parts, self._answered)
+        inference = InferenceRoute((route,), settings, shared.scoreboard)
+        app = App(flask, (route,), (explain,), inference)
+        return endpoints.public_site(app, parts, self._answered)
 
     def _count_evicted(self, idle_since: float) -> bool:
         is_evicted = self._evict(idle_since)

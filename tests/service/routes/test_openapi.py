@@ -49,7 +49,9 @@ def test_the_document_is_public_and_the_key_is_described(served: dict[str, Any])
     }
     reads = {"/model", "/model/versions", "/model/history"}
     model = {*reads, "/model/promote", "/model/rollback", "/model/shadow"}
-    assert asking == {"/", "/reg/", "/reg/explain", *model}
+    versioned = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+    inference = {f"{path}{rest}" for path in versioned for rest in ("", "/ready", "/infer")}
+    assert asking == {"/", "/reg/", "/reg/explain", *model, "/v2", *inference}
 
 
 def test_every_field_is_described_and_required(served: dict[str, Any]) -> None:

@@ -1,0 +1,118 @@
+"""The part of the OpenAPI document for the Open Inference Protocol."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from service.http.inference.messages import InferReply, InferRequest
+from service.http.inference.metadata import (
+    ErrorMessage,
+    Live,
+    ModelMetadata,
+    ModelReady,
+    Ready,
+    ServerMetadata,
+)
+from service.http.openapi import JSON, REF, Part, errors, headers, ok, ref
+from service.routes.inference import PATH
+
+_KINDS: Final = (
+    *(Live, Ready, ServerMetadata, ModelMetadata, ModelReady),
+    *(InferRequest, InferReply, ErrorMessage),
+)
+_REFUSALS: Final = ("400", "401", "404", "408", "413", "415", "429", "500")
+_BINARY: Final = "Inference-Header-Content-Length"
+
+
+def paths(names: Sequence[str], example: Part) -> Part:
+    """The operations by address; `names` are the models', `example` is a request of the first."""
+    known = {"type": "string", "enum": names}
+    model = {"name": "model", "in": "path", "required": True, "schema": known}
+    version = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
+    made = {
+        PATH: _shown("v2", "The server and the extensions that it knows", ServerMetadata, "401"),
+        f"{PATH}/health/live": _shown("v2_live", "This worker answers", Live),
+        f"{PATH}/health/ready": _shown("v2_ready", "The default model is warm", Ready, "503"),
+    }
+    for rest, suffix, named in (
+        ("", "", [model]),
+        ("/versions/{version}", "_version", [model, version]),
+    ):
+        address = f"{PATH}/models/{{model}}{rest}"
+        kinds = (
+            ("", "v2_model", "The inputs and outputs of a model", ModelMetadata, ()),
+            ("/ready", "v2_model_ready", "Whether a model can be asked", ModelReady, ("503",)),
+        )
+        for end, name, summary, kind, refusals in kinds:
+            operation = _shown(f"{name}{suffix}", summary, kind, "401", "404", *refusals)
+            operation["get"]["parameters"] = named
+            made[f"{address}{end}"] = operation
+        made[f"{address}/infer"] = _infer(f"v2_infer{suffix}", named, example)
+    return made
+
+
+def schemas() -> Part:
+    """Schemas by type name."""
+    return msgspec.json.schema_components(_KINDS, ref_template=REF)[1]
+
+
+def described_headers() -> Part:
+    """The headers of its own."""
+    return headers({_BINARY: "Bytes of the JSON, where bytes of tensors follow it"})
+
+
+def _shown(name: str, summary: str, kind: type[msgspec.Struct], *refusals: str) -> Part:
+    """An operation that shows something; one that may be refused for its key needs one."""
+    operation: Part = {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"200": ok(kind.__name__, summary), **_errors(*refusals)},
+    }
+    if "503" in refusals:
+        not_ready = {JSON: {"schema": ref(kind.__name__)}}
+        operation["responses"]["503"] = {"description": "Not ready", "content": not_ready}
+    if "401" in refusals:
+        operation["security"] = [{"key": []}]
+        operation["responses"].update(_errors("429"))
+    return {"get": operation}
+
+
+def _infer(name: str, parameters: Sequence[Part], example: Part) -> Part:
+    """The operation that scores."""
+    text = msgspec.json.encode(example).decode()
+    tensor = {"name": "request", "shape": [1], "datatype": "BYTES", "data": [text]}
+    return {
+        "post": {
+            "operationId": name,
+            "summary": "Score rows that come as tensors",
+            "description": "One input for each field of a request, or one input `request` whose "
+            "elements are such in JSON. Bytes of tensors may follow the JSON, as Triton has it.",
+            "security": [{"key": []}],
+            "parameters": parameters,
+            "requestBody": {
+                "required": True,
+                "content": {
+                    JSON: {
+                        "schema": ref("InferRequest"),
+                        "examples": {"json": {"value": {"inputs": [tensor]}}},
+                    }
+                },
+            },
+            "responses": {
+                "200": ok(
+                    "InferReply", "The outputs", "Server-Timing", "X-Score-Warnings", _BINARY
+                ),
+                **_errors(*_REFUSALS),
+            },
+        }
+    }
+
+
+def _errors(*statuses: str) -> Part:
+    """Error replies in the protocol's form; the server's own are in the envelope."""
+    made = errors(*statuses)
+    content = {JSON: {"schema": {"anyOf": [ref("ErrorMessage"), ref("ErrorReply")]}}}
+    for status in statuses:
+        made[status] = {"description": "Refused, for the reason in words", "content": content}
+    return made
