@@ -11,8 +11,18 @@ network, manifest: a version's files; make: how the bundled file was made; speed
 from model.imagenet.crop import Crop
 from model.imagenet.model import BUNDLED, MODEL
 from model.imagenet.queries import Query
-from model.imagenet.request import Picture
+from model.imagenet.request import Picture, PictureFile
 from model.imagenet.score import Answer, Guess
 from model.imagenet.scorer import ImagenetScorer
 
-__all__ = ["BUNDLED", "MODEL", "Answer", "Crop", "Guess", "ImagenetScorer", "Picture", "Query"]
+__all__ = [
+    "BUNDLED",
+    "MODEL",
+    "Answer",
+    "Crop",
+    "Guess",
+    "ImagenetScorer",
+    "Picture",
+    "PictureFile",
+    "Query",
+]

@@ -1,7 +1,6 @@
 """Imagenet as a model of the catalog."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,10 +11,10 @@ from model.imagenet import queries, request
 from model.imagenet.crop import Crop
 from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.queries import Query
-from model.imagenet.request import Picture
+from model.imagenet.request import Picture, PictureFile
 from model.imagenet.score import Answer
 from model.imagenet.scorer import ImagenetScorer
-from model.request_decoder import RequestDecoder
+from model.pictures.picture_decoder import PictureDecoder
 from model.scorer import Model
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ BUNDLED: Final = Path(__file__).with_name("model.onnx")
 class ImagenetModel(Model):
     """The scorer of pictures of a thousand things, or of one query alone."""
 
-    request = Picture
+    request = PictureFile
     score = Answer
 
     def __init__(self, name: str, query: str = "") -> None:
@@ -41,7 +40,7 @@ class ImagenetModel(Model):
         known = queries.queries()
         return {self._query: known[self._query]} if self._query else known
 
-    def decoder(self, max_rows: int, /) -> RequestDecoder[Picture]:
+    def decoder(self, max_rows: int, /) -> PictureDecoder[PictureFile, Picture]:
         """What reads bodies: one picture, or an array of at most `max_rows`."""
         return request.decoder(self.queries(), max_rows)
 
@@ -62,9 +61,10 @@ class ImagenetModel(Model):
 
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas of pictures and scores."""
-        kinds = (Picture, Answer)
-        hook = partial(request.describe_custom, self.queries())
-        return msgspec.json.schema_components(kinds, schema_hook=hook, ref_template=ref_template)[1]
+        kinds = (PictureFile, Answer)
+        schemas = msgspec.json.schema_components(kinds, ref_template=ref_template)[1]
+        schemas[PictureFile.__name__]["properties"]["query"]["enum"] = ["", *self.queries()]
+        return schemas
 
     def score_cells(
         self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1

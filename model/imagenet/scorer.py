@@ -14,7 +14,8 @@ from model.errors import ModelRefused
 from model.imagenet import manifest
 from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.network import Network
-from model.imagenet.request import Asked, Picture
+from model.imagenet.queries import queries
+from model.imagenet.request import Picture
 from model.imagenet.score import Answer, answer_of
 from model.scorer import Scorer
 
@@ -41,7 +42,7 @@ class ImagenetScorer(Scorer):
         `query` is what is asked of pictures that come without a query, "" for nothing.
         """
         self._network = network
-        self._query = Asked(query) if query else None
+        self._query = query
         self.name = name
         self.sha256 = digest
         self.manifest = described
@@ -68,11 +69,8 @@ class ImagenetScorer(Scorer):
     def predict(self, rows: Sequence[Picture], /) -> list[Answer]:
         """One score for each picture; the network takes several of them at once."""
         found = self.probabilities(rows)
-        asked = (row.query or self._query for row in rows)
-        return [
-            answer_of(each, name.query if name else None)
-            for each, name in zip(found, asked, strict=True)
-        ]
+        asked = (queries().get(row.query or self._query) for row in rows)
+        return [answer_of(each, query) for each, query in zip(found, asked, strict=True)]
 
     def memory_of(self, request: Picture, /) -> int:
         """About how many bytes a picture takes: those of its middle."""

@@ -20,10 +20,10 @@ from model.errors import InvalidRequest, ModelRefused
 from model.imagenet.crop import crop_of
 from model.imagenet.model import BUNDLED, MODEL
 from model.imagenet.network import BATCH
-from model.imagenet.request import Asked, Picture
+from model.imagenet.request import Picture, PictureFile
 from model.pictures.decoder import LIMITS
 from model.pictures.onnx_session import session
-from model.request_decoder import RequestDecoder
+from model.pictures.picture_decoder import PictureDecoder
 
 _DESCRIPTION: Final = """\
 Measure how many copies of a picture are scored in a second by one thread: by onnxruntime alone, of
@@ -56,7 +56,7 @@ def speeds(picture: bytes, model: Path, rounds: int) -> Speeds:
     network = session(files.read(model))
     body = msgspec.json.encode([{"image": b64encode(picture).decode(), "query": "cat?"}] * BATCH)
     requests_of = partial(_requests, MODEL.decoder(BATCH))
-    requests = [Picture(crop_of(picture), Asked("cat?"))] * BATCH
+    requests = [Picture(crop_of(picture), "cat?")] * BATCH
     pixels = np.stack([each.image.pixels for each in requests])
     done: list[tuple[Callable[[], object], Callable[[], float]]] = [
         (lambda: network.run(None, {"pixels": pixels}), process_time),
@@ -72,7 +72,7 @@ def speeds(picture: bytes, model: Path, rounds: int) -> Speeds:
     return Speeds(*(rounds * BATCH / each for each in seconds))
 
 
-def _requests(decoder: RequestDecoder[Picture], body: bytes) -> list[Picture]:
+def _requests(decoder: PictureDecoder[PictureFile, Picture], body: bytes) -> list[Picture]:
     """The requests of an array."""
     return [each for each in chain(*decoder.slices(body)) if isinstance(each, Picture)]
 

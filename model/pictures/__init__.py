@@ -1,7 +1,8 @@
 """Pictures: files that somebody sent become pixels, in processes with limits.
 
-decoder: files to pixels, by a pool of processes; formats: what a file is, by how it begins;
-process: such a process; rgb: one file to pixels, within it; png: pixels to a file without metadata.
+decoder: files to pixels, by a pool of processes; process: such a process; rgb: one file to pixels,
+within it; formats: what a file is, by how it begins; png: pixels to a file without metadata;
+picture_decoder: bodies with files to requests.
 onnx_session: networks that score pictures; extra: the packages of the extra `images`.
 May import: stdlib, numpy, `model.errors`; Pillow and onnxruntime on use, from the extra `images`.
 Never: scorers. No process but those of `process` decodes a file that was sent.

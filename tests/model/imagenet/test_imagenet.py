@@ -16,12 +16,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model import InvalidRequest, ModelRefused
-from model.imagenet import BUNDLED, MODEL, Answer, ImagenetScorer, cat, dog, make, queries, speed
+from model import InvalidRequest, ModelRefused, TooManyRows
+from model.imagenet import (
+    BUNDLED,
+    MODEL,
+    Answer,
+    ImagenetScorer,
+    Picture,
+    cat,
+    dog,
+    make,
+    queries,
+    speed,
+)
 from model.imagenet.crop import crop_of_pixels
 from model.imagenet.queries import Query
 from model.imagenet.score import answer_of, labels
 from model.pictures.decoder import shared
+from model.pictures.picture_decoder import MOST_PICTURES
 from tests.support.paths import ROOT
 from tests.support.pictures import bomb, file_of, turned_by_exif
 
@@ -91,9 +103,30 @@ def test_an_array_keeps_its_order_with_each_fault_in_its_place(scorer: ImagenetS
     assert all(name in faults[2].reason for name in MODEL.queries())
     assert faults[3].kind == "missing"
     assert "pixels" in faults[6].reason
+    assert faults[6].kind == "range"
     cat, coffee = scorer.score([rows[0], rows[7]])
     assert "cat" in cat.top[0].label
     assert coffee.top[0].label == "espresso"
+
+
+def test_too_many_pictures_are_counted_before_one_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("model.imagenet.crop.decoded", lambda *_: pytest.fail("it was decoded"))
+    body = json.dumps([_body(CAT)] * (MOST_PICTURES + 1)).encode()
+    for read in (lambda: MODEL.decoder(10_000)(body), lambda: [*MODEL.decoder(9999).slices(body)]):
+        with pytest.raises(TooManyRows):
+            read()
+    with pytest.raises(TooManyRows):
+        MODEL.decoder(1)(json.dumps([_body(CAT)] * 2).encode())
+
+
+def test_an_array_is_decoded_a_picture_at_a_time() -> None:
+    body = json.dumps([_body(CAT), _body(b"odd"), _body(COFFEE)]).encode()
+    steps = [*MODEL.decoder(10).slices(body)]
+    assert max(map(len, steps)) == 1
+    kinds = [type(row) for rows in steps for row in rows]
+    assert kinds == [Picture, InvalidRequest, Picture]
 
 
 def test_many_pictures_at_once_score_as_each_alone(scorer: ImagenetScorer) -> None:
@@ -222,11 +255,9 @@ def test_the_libraries_are_imported_on_use_and_named_if_they_are_missing() -> No
 
 def test_the_schemas_are_those_of_pictures_and_answers() -> None:
     schemas = MODEL.schemas("#/components/schemas/{name}")
-    assert schemas["Picture"]["properties"]["image"]["contentEncoding"] == "base64"
-    assert ["cat?", "dog?"] in [
-        option.get("enum") for option in schemas["Picture"]["properties"]["query"]["anyOf"]
-    ]
-    assert schemas["Picture"]["required"] == ["image"]
+    assert schemas["PictureFile"]["properties"]["image"]["contentEncoding"] == "base64"
+    assert schemas["PictureFile"]["properties"]["query"]["enum"] == ["", "cat?", "dog?"]
+    assert schemas["PictureFile"]["required"] == ["image"]
     assert set(schemas["Answer"]["required"]) == {"positive", "top"}
 
 
