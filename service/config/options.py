@@ -330,6 +330,32 @@ class Settings(Struct, frozen=True):
             "link.",
         ),
     ] = ""
+    image_url_hosts: Annotated[
+        str,
+        Meta(
+            description="Hosts from which pictures may be fetched by URL, separated by commas; "
+            "*: all with public addresses; empty: none."
+        ),
+    ] = ""
+    image_url_private_hosts: Annotated[
+        str,
+        Meta(
+            description="The same for hosts that may have private addresses, separated by commas."
+        ),
+    ] = ""
+    digits_data: Annotated[
+        str,
+        Meta(
+            description="Folder of the pictures that image_path may name, and of the data sets of "
+            "POST /digits/train; empty: none."
+        ),
+    ] = ""
+    history_entries: Annotated[
+        int, Meta(ge=1, description="Answers about pictures that are kept for each key.")
+    ] = 1000
+    history_mb: Annotated[
+        int, Meta(ge=1, description="Greatest size of all pictures that are kept, in MiB.")
+    ] = 256
     worker_metrics_bind: Annotated[
         str, Meta(description="IP:PORT at which a worker process shows its metrics; empty: none.")
     ] = ""

@@ -24,7 +24,7 @@ from service.overload.admission import Admission, Overloaded
 from service.rollout.models import load_models
 from service.rollout.startup import Served, loader_of, registry_of
 from service.scoring.core import Scoring, decisions_of, reviewer_of
-from service.scoring.explanations import LONGEST_SECONDS, Explaining
+from service.scoring.explanations import Explaining
 from service.scoring.inputs import Inputs
 from service.scoring.live import Live
 from service.telemetry.failures import contained
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # A version that could not be loaded is tried again after so long.
 _AGAIN_SECONDS: Final = 30.0
+# How long an explanation may take: nobody holds a connection for it.
+_EXPLAIN_SECONDS: Final = 60.0
 # An input is limited in its bytes; callers over HTTP wait, and have a limit of rows.
 _MAX_ROWS: Final = 2**31
 
@@ -127,7 +129,7 @@ class JobModels:
         if fault:
             return None, str(fault)
         try:
-            (made,) = self._explaining.explained(scorer, [row], monotonic() + LONGEST_SECONDS)
+            (made,) = self._explaining.explained(scorer, [row], monotonic() + _EXPLAIN_SECONDS)
         except Unexplainable as reason:
             return None, str(reason)
         except (ExplainerGone, NotExplained, Overloaded):

@@ -21,7 +21,15 @@ def blueprint(document: dict[str, Any]) -> Blueprint:
         # Flask's own redirect to the slash would repeat the Host that the client sent.
         return Response(status=308, headers={"Location": "/docs/"})
 
+    routes.register_blueprint(swagger_ui("/docs"))
+    return routes
+
+
+def swagger_ui(path: str) -> Blueprint:
+    """Swagger UI at an address."""
     # Without an address for OAuth the package would make one of that Host.
     config = {"app_name": "Plate scoring", "validatorUrl": None, "oauth2RedirectUrl": None}
-    routes.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=config))
-    return routes
+    ui: Blueprint = get_swaggerui_blueprint(
+        path, "/openapi.json", config=config, blueprint_name=f"swagger{path.replace('/', '_')}"
+    )
+    return ui

@@ -11,6 +11,8 @@ from service.http.api_keys import ApiKeys
 from service.http.authentication import Guard
 from service.http.request_ids import RequestIds
 from service.http.wsgi_app import new_app, surround
+from service.images.client import Pictures, is_installed
+from service.images.history import History
 from service.jobs.service import JobService
 from service.jobs.stores import Stores, jobs_folder
 from service.jobs.webhooks import Endpoints
@@ -23,8 +25,9 @@ from service.web import openapi
 from service.web.error_replies import REPLIES, reply_to
 from service.web.inputs import Inputs
 from service.web.readiness import Readiness
-from service.web.routes import home, jobs, plates, probes
+from service.web.routes import home, jobs, picture_pages, pictures, plates, probes
 from service.web.sessions import Sessions
+from service.web.uploads import Uploads
 from service.web.waiting import Waiting
 
 Observe = Callable[[Sequence[Record]], None]
@@ -39,11 +42,12 @@ class Parts(NamedTuple):
     scoreboard: Scoreboard
     stores: Stores
     endpoints: Endpoints
+    pictures: Pictures
 
 
 def create_app(parts: Parts, observe: Observe) -> Flask:
     """The app at the public address; `observe` gets the records of answered requests."""
-    settings, keys, metrics, scoreboard, stores, endpoints = parts
+    settings, keys, metrics, scoreboard, stores, endpoints, _ = parts
     app = new_app()
     for kind in REPLIES:
         app.register_error_handler(kind, reply_to)
@@ -56,11 +60,19 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     app.register_blueprint(jobs.blueprint(routes, guard))
     app.register_blueprint(home.root(guard))
     app.register_blueprint(home.entry(sessions))
-    app.register_blueprint(home.overview(settings, sessions))
+    app.register_blueprint(home.models(settings, sessions))
     plate_pages = plates.PlatePages(service, inputs, waiting)
     app.register_blueprint(plates.blueprint(plate_pages, routes.result, sessions))
+    history = History(settings, jobs_folder(settings))
+    picture_routes = pictures.PictureRoutes(
+        parts.pictures, Uploads(settings), history, installed=is_installed()
+    )
+    app.register_blueprint(pictures.blueprint(picture_routes, sessions))
+    shown = picture_pages.PicturePages(picture_routes)
+    app.register_blueprint(picture_pages.blueprint(shown, sessions))
     app.register_blueprint(probes.blueprint(Readiness(service.ping, scoreboard)))
     app.register_blueprint(docs.blueprint(openapi.document(list(served(settings)))))
+    app.register_blueprint(docs.swagger_ui("/v1/ui"))
     if settings.metrics_token and not settings.metrics_bind:
         metrics_page.serve(app, metrics.registry, settings.metrics_token)
     surround(app, observe, lambda: "")

@@ -6,6 +6,8 @@ from flask import request
 
 from service.http import errors
 from service.http.reply import Reply
+from service.images.client import PicturesUnavailable, PicturesFailed
+from service.images.history import HistoryUnavailable
 from service.jobs.blobs import BlobsUnavailable
 from service.jobs.records import Full, KeyReused, RecordsUnavailable
 from service.jobs.service import StillAccepting
@@ -19,6 +21,9 @@ REPLIES: Final[dict[type[Exception], tuple[int, str]]] = {
     Full: (429, "as many jobs wait as may wait"),
     RecordsUnavailable: (503, NO_RECORDS),
     BlobsUnavailable: (503, "inputs and results can't be kept or read now"),
+    PicturesUnavailable: (503, "pictures can't be scored now"),
+    PicturesFailed: (500, "the picture could not be scored"),
+    HistoryUnavailable: (503, "the history of pictures can't be reached"),
 }
 _LATER: Final = (409, 429, 503)
 

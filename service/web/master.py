@@ -1,4 +1,7 @@
-"""The master of the web processes, which in the embedded form keeps one job worker running too."""
+"""The master of the web processes, and the processes that it keeps running beside them.
+
+These are the job worker of the embedded form, and the picture process if the extra is installed.
+"""
 
 import ctypes
 import logging
@@ -10,56 +13,64 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
+from service.images.client import is_installed
 from service.jobs.stores import is_embedded
 from service.process.master import Master
 from service.runtime import runtime
 from service.runtime.restarts import Restarts
 
 _WORKER: Final = (sys.executable, "-m", "service.jobs", "worker")
+_PICTURES: Final = (sys.executable, "-m", "service.images")
 _PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger("scoring")
 
 
 class WebMaster(Master):
-    """Keeps the web processes running, and in the embedded form the job worker."""
+    """Keeps the web processes running, and others that belong to them."""
 
     def __init__(self, app: Any) -> None:
-        self._job_worker = JobWorkerProcess(_WORKER) if is_embedded(runtime().settings) else None
+        self._children: list[ChildProcess] = []
+        if is_embedded(runtime().settings):
+            self._children.append(ChildProcess("the job worker", _WORKER))
+        if is_installed():
+            folder = str(runtime().run_folder.path)
+            self._children.append(ChildProcess("the picture process", (*_PICTURES, folder)))
         super().__init__(app)
 
     def served(self) -> str:
         """What this server serves, in words."""
-        if self._job_worker is None:
-            return "jobs (distributed: job workers are started by themselves)"
-        return "jobs (embedded: records in SQLite, one job worker beside)"
+        pictures = " and pictures" if is_installed() else ""
+        if is_embedded(runtime().settings):
+            return f"jobs (embedded: records in SQLite, one job worker beside){pictures}"
+        return f"jobs (distributed: job workers are started by themselves){pictures}"
 
     def manage_workers(self) -> None:
         """Start what is missing, and stop what is surplus or outdated."""
         super().manage_workers()
-        if self._job_worker is not None:
-            self._job_worker.keep_running()
+        for child in self._children:
+            child.keep_running()
 
     def other_child_ended(self, pid: int, code: int) -> None:
-        """Note the end of the job worker, to start it again."""
-        if self._job_worker is not None:
-            self._job_worker.ended(pid, code)
+        """Note the end of another process, to start it again."""
+        for child in self._children:
+            child.ended(pid, code)
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
         """Stop all processes for good, at the same time."""
-        if self._job_worker is None:
-            super().stop(graceful)
-            return
         until = monotonic() + (self.cfg.graceful_timeout if graceful else 0.0)
-        self._job_worker.begin_stop()
+        for child in self._children:
+            child.begin_stop()
         super().stop(graceful)
-        self._job_worker.wait(until)
+        for child in self._children:
+            child.wait(until)
 
 
-class JobWorkerProcess:
+class ChildProcess:
     """A process that is started again whenever it ends, later and later if it keeps ending."""
 
-    def __init__(self, command: tuple[str, ...]) -> None:
+    def __init__(self, name: str, command: tuple[str, ...]) -> None:
+        self._name = name
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._restarts = Restarts()
@@ -77,9 +88,9 @@ class JobWorkerProcess:
             )
         except OSError as error:
             self._restarts.fork_failed()
-            log.error("The job worker can't be started: %s", error.strerror)  # noqa: TRY400
+            log.error("%s can't be started: %s", self._title, error.strerror)  # noqa: TRY400
             return
-        log.info("Starting the job worker (pid: %d)", self._process.pid)
+        log.info("Starting %s (pid: %d)", self._name, self._process.pid)
 
     def ended(self, pid: int, code: int) -> None:
         """Note that a child of the master has ended; `code` is negative for a signal."""
@@ -91,10 +102,15 @@ class JobWorkerProcess:
             return
         self._restarts.died(1)
         log.error(
-            "The job worker ended with %s; the next starts in %.1f s",
+            "%s ended with %s; the next starts in %.1f s",
+            self._title,
             f"exit code {code}" if code >= 0 else f"signal {-code}",
             self._restarts.pause,
         )
+
+    @property
+    def _title(self) -> str:
+        return self._name[:1].upper() + self._name[1:]
 
     def begin_stop(self) -> None:
         """Send TERM."""
@@ -110,7 +126,7 @@ class JobWorkerProcess:
         try:
             process.wait(max(0.0, until - monotonic()))
         except subprocess.TimeoutExpired:
-            log.warning("The job worker did not stop in time and is killed")
+            log.warning("%s did not stop in time and is killed", self._title)
             _send(process.pid, signal.SIGKILL)
             process.wait()
 

@@ -21,6 +21,7 @@ from service.http.openapi import (
 )
 from service.jobs.states import State
 from service.routes.openapi import EXAMPLE
+from service.web import openapi_pictures
 from service.web.inputs import FILES, FORM
 from service.web.job_view import JobList, JobView
 from service.web.routes.jobs import MOST_LISTED, USUALLY_LISTED
@@ -118,11 +119,13 @@ _HEADERS: Final = {
     "Preference-Applied": "How long the reply waited at most",
     "ETag": "Of the job as it is shown; for If-None-Match",
     "Content-Disposition": "The name of the file",
+    "Link": "The next page, with rel=next; without it this is the last one",
 }
 _ERRORS: Final = {
     "400": "Not JSON, or a field is missing, of the wrong type or out of range",
     "401": "The x-api-key header is missing or wrong",
-    "404": "There is no such job of this key",
+    "403": "A page of another address used a session",
+    "404": "There is no such job or picture of this key, or no such query",
     "408": "The body took too long to come",
     "409": "The job's state does not allow it (X-Job-State names it), or the same key is still "
     "being accepted",
@@ -135,7 +138,8 @@ _ERRORS: Final = {
     "429": "As many jobs wait as may wait, or too many wrong keys came from this address",
     "431": "The head is too large, or has too many fields",
     "500": "An internal error; the text holds the request id",
-    "503": "What keeps jobs can't be reached, or there is no room",
+    "501": "This installation has no such model: it needs the extra images",
+    "503": "What keeps jobs can't be reached, or there is no room; pictures can't be scored now",
 }
 
 
@@ -144,10 +148,11 @@ def document(models: Sequence[str]) -> Part:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Plate scoring: jobs",
+            "title": "Plate scoring: jobs and pictures",
             "version": "1",
             "description": "Work whose caller does not wait: submit a table or an array, look at "
-            "the job, fetch its result. A key sees its own jobs only.",
+            "the job, fetch its result. A key sees its own jobs only. And pictures: digits, cats, "
+            "dogs.",
         },
         "paths": {
             "/jobs": {"post": _submit(models), "get": _list()},
@@ -157,6 +162,7 @@ def document(models: Sequence[str]) -> Part:
                 "delete": _cancel(),
             },
             "/jobs/{job_id}/result": {"parameters": [_JOB_ID], "get": _result()},
+            **openapi_pictures.paths(),
             "/": {"get": _text("Address and key are right", "home", "401", "429", secured=True)},
             "/healthz": {"get": _text("A thread answers", "healthz")},
             "/readyz": {"get": _text("Jobs can be taken", "readyz", "503")},
@@ -165,7 +171,7 @@ def document(models: Sequence[str]) -> Part:
             "schemas": for_generators(_schemas(models)),
             "headers": headers(_HEADERS),
             "responses": error_responses(_ERRORS),
-            "securitySchemes": KEY,
+            "securitySchemes": {**KEY, **openapi_pictures.SECURITY},
         },
     }
 
@@ -341,6 +347,7 @@ def _schemas(models: Sequence[str]) -> Part:
     return {
         **default.schemas(REF),
         **views,
+        **openapi_pictures.schemas(),
         "Submission": {
             "type": "object",
             "properties": fields,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from service.config.models import served
 from service.config.settings import SettingsError, refuse_start
 from service.http.api_keys import ApiKeys
+from service.images.client import Pictures
 from service.jobs.job import KINDS
 from service.jobs.states import State
 from service.jobs.stores import open_stores
@@ -39,7 +40,8 @@ _ROUTES: Final = (
     ("/jobs", "GET", ("200", "400", "401", "429", "500", "503")),
     ("/jobs/<job_id>", "GET", ("200", "304", "400", "401", "404", "429", "500", "503")),
     ("/jobs/<job_id>", "DELETE", ("200", "202", "401", "404", "409", "429", "500", "503")),
-    ("/home", "GET", ("303", "401", "500")),
+    ("/home", "GET", ("200", "303", "401", "500", "503")),
+    ("/home", "POST", ("200", "400", "401", "403", "404", "413", "500", "503")),
     ("/home/sign-in", "POST", ("303", "401", "403", "413", "429", "500")),
     ("/home/sign-out", "POST", ("303", "403", "500")),
     ("/home/plates", "GET", ("200", "401", "500", "503")),
@@ -50,6 +52,14 @@ _ROUTES: Final = (
     ("/home/tables/<job_id>/result", "GET", ("200", "401", "404", "409", "410", "500", "503")),
     ("/home/models", "GET", ("200", "401", "500")),
     ("/home/pictures", "GET", ("200", "401", "500")),
+    ("/home/pictures/delete", "POST", ("303", "401", "403", "500", "503")),
+    ("/digits/classify", "POST", ("201", "400", "401", "413", "415", "429", "500", "501", "503")),
+    ("/v1/inference", "POST", ("200", "400", "401", "413", "415", "429", "500", "501", "503")),
+    ("/v1/inference", "GET", ("200", "400", "401", "429", "500", "503")),
+    ("/query", "POST", ("200", "400", "401", "404", "413", "415", "429", "500", "501", "503")),
+    ("/query", "GET", ("200", "401", "429", "500")),
+    ("/uploads/<digest>.png", "GET", ("200", "401", "404", "429", "500", "503")),
+    ("/uploads/<digest>.png", "DELETE", ("200", "401", "404", "429", "500", "503")),
     ("/static/<name>", "GET", ("200", "304", "404")),
     ("/jobs/<job_id>/result", "GET", ("200", "401", "404", "409", "410", "429", "500", "503")),
 )
@@ -90,7 +100,7 @@ class Application:
         stores = open_stores(shared.settings)
         parts = Parts(
             *(shared.settings, self.keys, self.metrics, shared.scoreboard),
-            *(stores, self._endpoints),
+            *(stores, self._endpoints, Pictures(shared.run_folder.path)),
         )
         if shared.settings.webhooks_file:
             self.webhooks = Webhooks(self._endpoints, stores.records, self.metrics.jobs)

@@ -89,7 +89,10 @@ def test_a_submission_that_breaks_off_is_not_sent_twice(with_web: Edge, web: Ech
     assert len(web.received) == 1
 
 
-@pytest.mark.parametrize("path", ["/home", "/home/plates", "/home/tables/0/result", "/static/x.js"])
+@pytest.mark.parametrize(
+    "path",
+    ["/home", "/home/plates", "/home/tables/0/result", "/static/x.js", "/query", "/v1/inference"],
+)
 def test_pages_are_passed_on_without_a_key(path: str, with_web: Edge, web: Echo) -> None:
     cookie = {"Cookie": "session=x", "Sec-Fetch-Site": "none"}
     assert with_web.ask("POST", path, b"a=1", cookie).status == 200

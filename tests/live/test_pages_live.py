@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import DESK, LOOKS, chromium, visiting
+from tests.support.pictures import file_of, five
 from tests.support.server import KEY
 from tests.support.tables import as_csv, samples
 from tests.support.web_server import WebServer, web_serving
@@ -35,9 +36,16 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def number(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "n5.png"
+    path.write_bytes(file_of(five(), "PNG"))
+    return path
+
+
 def _score(page: Page) -> None:
     page.get_by_role("button", name="Score", exact=True).click()
-    expect(page.get_by_text(_SCORED, exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(_SCORED, exact=True)).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -69,7 +77,7 @@ def test_what_was_typed_stays_and_only_the_score_changes(
         expect(page.get_by_role("alert")).to_contain_text("direction")
         page.get_by_label("0 towards the camera").fill("1")
         page.get_by_role("button", name="Score", exact=True).click()
-        expect(page.get_by_text("that the network is right")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("that the network is right")).to_be_visible(timeout=60_000)
         expect(page.get_by_label("The camera's reading")).to_have_value("М123АА77")
         assert page.evaluate("window.isTheSamePage")
 
@@ -83,7 +91,7 @@ def test_it_can_be_done_by_the_keyboard_alone(server: WebServer, browser: Browse
         page.keyboard.press("Tab")
         expect(page.get_by_label("The camera's reading")).to_be_focused()
         page.keyboard.press("Enter")
-        expect(page.get_by_text(_SCORED, exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_text(_SCORED, exact=True)).to_be_visible(timeout=60_000)
 
 
 def test_without_scripts_it_works_as_well(server: WebServer, browser: Browser, night: Path) -> None:
@@ -97,7 +105,7 @@ def test_without_scripts_it_works_as_well(server: WebServer, browser: Browser, n
         page.get_by_role("button", name="Score the table").click()
         page.wait_for_url("**/home/tables/*")
         # The page looks again by itself.
-        expect(page.get_by_role("link", name="Download")).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("link", name="Download")).to_be_visible(timeout=60_000)
 
 
 def test_a_table_is_dropped_scored_and_downloaded(
@@ -116,7 +124,7 @@ def test_a_table_is_dropped_scored_and_downloaded(
         )
         page.dispatch_event("[data-drop]", "drop", {"dataTransfer": dropped})
         link = page.get_by_role("link", name="Download the result")
-        expect(link).to_be_visible(timeout=30_000)
+        expect(link).to_be_visible(timeout=60_000)
         expect(page.get_by_text("300 rows")).to_be_visible()
         assert page.evaluate("window.isTheSamePage")
         assert visit.barriers() == []
@@ -127,6 +135,48 @@ def test_a_table_is_dropped_scored_and_downloaded(
         lines = (tmp_path / "scored.csv").read_text().splitlines()
         assert len(lines) == 301
         assert "positive" in lines[0]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_picture_is_asked_about_and_remembered(
+    look: str, server: WebServer, browser: Browser, number: Path
+) -> None:
+    with visiting(browser, server.url, "of-another", **LOOKS[look]) as visit:
+        page = visit.page
+        page.get_by_role("link", name="Pictures").click()
+        assert visit.barriers() == []
+        page.get_by_label("Choose a picture").set_input_files(number)
+        expect(page.get_by_alt_text("Preview of n5.png")).to_be_visible()
+        page.get_by_role("button", name="Ask").click()
+        answer = page.locator(".answer")
+        expect(answer.get_by_text("5", exact=True)).to_be_visible(timeout=60_000)
+        expect(page.locator(".gallery img").first).to_have_js_property("naturalWidth", 90)
+        assert visit.barriers() == []
+        assert not visit.is_wider_than_its_window()
+        page.get_by_role("button", name="Delete: 5").first.click()
+        expect(page.locator(".gallery")).to_have_count(0)
+
+
+def test_pictures_need_no_scripts(server: WebServer, browser: Browser, number: Path) -> None:
+    with visiting(browser, server.url, KEY, java_script_enabled=False, **DESK) as visit:
+        page = visit.page
+        page.goto("/home")
+        page.get_by_label("Choose a picture").set_input_files(number)
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator(".answer").get_by_text("5", exact=True)).to_be_visible(timeout=60_000)
+        page.get_by_role("button", name="Delete").click()
+        expect(page.locator(".gallery")).to_have_count(0)
+
+
+def test_a_file_that_is_no_picture_is_named(
+    server: WebServer, browser: Browser, night: Path
+) -> None:
+    with visiting(browser, server.url, KEY, **DESK) as visit:
+        page = visit.page
+        page.goto("/home")
+        page.get_by_label("Choose a picture").set_input_files(night)
+        page.get_by_role("button", name="Ask").click()
+        expect(page.get_by_role("alert")).to_contain_text("no picture", timeout=60_000)
 
 
 def test_who_signs_out_is_out(server: WebServer, browser: Browser) -> None:

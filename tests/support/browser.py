@@ -43,7 +43,9 @@ class Visit:
         self.page.goto("/")
         self.page.get_by_label("API key").fill(key)
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url("**/home/*")
+        self.page.wait_for_url("**/home*")
+        self.page.get_by_role("link", name="Plates").click()
+        self.page.wait_for_url("**/home/plates")
 
     def _note(self, kind: str, text: str) -> None:
         # Pages that refuse something have such a status, which Chromium reports.

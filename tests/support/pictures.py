@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 
 def file_of(image: Image.Image, form: str, **options: Any) -> bytes:
@@ -55,3 +55,11 @@ def turned_by_exif(image: Image.Image, orientation: int, form: str = "PNG") -> b
     exif = Image.Exif()
     exif[0x0112] = orientation
     return file_of(stored, form, exif=exif)
+
+
+def five() -> Image.Image:
+    """A five of strokes, white on black."""
+    image = Image.new("L", (90, 90))
+    lines = [(60, 18), (34, 18), (31, 42), (48, 38), (60, 46), (60, 62), (48, 72), (30, 68)]
+    ImageDraw.Draw(image).line(lines, fill=255, width=7, joint="curve")
+    return image

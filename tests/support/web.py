@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from service.config.settings import Settings
 from service.http.api_keys import ApiKeys
+from service.images.client import Pictures
 from service.jobs.job import Job
 from service.jobs.states import State
 from service.jobs.stores import Stores, open_stores
@@ -35,14 +36,22 @@ LEASE: Final = 30.0
 class Web:
     """An app with stores of its own; what it answers is in `records`."""
 
-    def __init__(self, settings: Settings, stores: Stores | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores | None = None,
+        pictures: Pictures | None = None,
+    ) -> None:
         self.settings = settings
         self.stores = stores or open_stores(settings)
         self.scoreboard = Scoreboard(PLACES)
         self.answered: list[Record] = []
         self.keys = keys = ApiKeys(settings)
         metrics = ServerMetrics(keys.names, (), kept=False)
-        parts = Parts(settings, keys, metrics, self.scoreboard, self.stores, endpoints_of(settings))
+        parts = Parts(
+            *(settings, keys, metrics, self.scoreboard, self.stores, endpoints_of(settings)),
+            pictures or Pictures(Path("/none")),
+        )
         self.app: Flask = create_app(parts, self.answered.extend)
         self.client = self.app.test_client()
 

@@ -1,4 +1,4 @@
-"""`/` for callers and browsers, `/home`, sessions, and the files of the pages."""
+"""`/` for callers and browsers, sessions, models, and the files of the pages."""
 
 from pathlib import Path
 from typing import Final
@@ -52,18 +52,10 @@ def entry(sessions: Sessions) -> Blueprint:
     return routes
 
 
-def overview(settings: Settings, sessions: Sessions) -> Blueprint:
-    """`/home`, and `/home/models`: what is live, how good it is, and where to read on."""
-    routes = pages.blueprint("overview")
+def models(settings: Settings, sessions: Sessions) -> Blueprint:
+    """`/home/models`: what is live, how good it is, and where to read on."""
+    routes = pages.blueprint("models")
     sessions.protect(routes)
-
-    @routes.get(HOME)
-    def start() -> Response:
-        return Response(status=303, headers={"Location": f"{HOME}/plates"})
-
-    @routes.get(f"{HOME}/pictures")
-    def pictures() -> Response:
-        return pages.page("pictures.html")
 
     @routes.get(f"{HOME}/models")
     def show() -> Response:

@@ -34,7 +34,7 @@ def test_every_route_is_in_it_and_no_other(web: Web, served: dict[str, Any]) -> 
         (rule.rule.replace("<", "{").replace(">", "}"), method)
         for rule in web.app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if not rule.rule.startswith(("/docs", "/openapi.json", "/home", "/static"))
+        if not rule.rule.startswith(("/docs", "/openapi.json", "/home", "/static", "/v1/ui"))
     }
     described = {
         (path, method.upper())
@@ -90,3 +90,4 @@ def test_what_is_replied_is_of_its_schema(state: State, web: Web) -> None:
 def test_the_page_is_there(web: Web) -> None:
     assert web.client.get("/docs").headers["Location"] == "/docs/"
     assert web.client.get("/docs/", buffered=True).status_code == 200
+    assert web.client.get("/v1/ui/", buffered=True).status_code == 200

@@ -1,0 +1,74 @@
+"""The web processes' side: hands a picture over and waits for its score."""
+
+import os
+from importlib.util import find_spec
+from multiprocessing.connection import Client
+from pathlib import Path
+from typing import Final
+
+from model import InvalidRequest, NoDecoder
+from service.images.messages import (
+    LONGEST,
+    Answer,
+    BadPicture,
+    NotScored,
+    Said,
+    Task,
+    encode,
+    read_said,
+    socket_of,
+)
+
+# Longer than a picture may take to decode, and than a model takes to load.
+_PATIENCE_SECONDS: Final = 30.0
+_PACKAGES: Final = ("onnxruntime", "PIL")
+
+
+class PicturesUnavailable(Exception):
+    """The picture process does not answer."""
+
+
+class PicturesFailed(Exception):
+    """The picture process could not score; its log says why."""
+
+
+def is_installed() -> bool:
+    """Whether the packages that score pictures are installed. Imports none of them."""
+    return all(find_spec(name) is not None for name in _PACKAGES)
+
+
+class Pictures:
+    """Scores pictures by the picture process of this server, for all threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` has the socket."""
+        self._folder = folder
+
+    def score(self, task: Task) -> Answer:
+        """The score of a picture.
+
+        Raises InvalidRequest for a picture that can't be scored; NoDecoder, PicturesUnavailable or
+        PicturesFailed where a good one was not.
+        """
+        said = self._said(encode(task))
+        if isinstance(said, BadPicture):
+            raise InvalidRequest(said.field, said.reason, said.kind)
+        if isinstance(said, NotScored):
+            raise NoDecoder(said.reason) if said.busy else PicturesFailed(said.reason)
+        return said
+
+    def _said(self, task: bytes) -> Said:
+        try:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                connection = Client(socket_of(folder), "AF_UNIX")
+            finally:
+                os.close(folder)
+            with connection:
+                connection.send_bytes(task)
+                if not connection.poll(_PATIENCE_SECONDS):
+                    raise PicturesUnavailable
+                said: Said = read_said(connection.recv_bytes(LONGEST))
+                return said
+        except (OSError, EOFError):
+            raise PicturesUnavailable from None
