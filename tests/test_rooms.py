@@ -105,6 +105,7 @@ def test_only_the_settings_read_the_environment() -> None:
     assert readers == {
         "client/jobs.py",  # a program of its own
         "model/digits/train.py",  # EPOCHS, as the trainer had it that it replaces
+        "model/pictures/onnx_session.py",  # onnxruntime's telemetry has no other switch
         "model/mlflow_client.py",  # MLflow takes its settings from there alone
         "model/train.py",  # where to log, by MLflow's own variable
         "monitoring/alertmanager/settings.py",

@@ -1,6 +1,6 @@
 """Digits as a model of the catalog."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,6 +8,7 @@ import msgspec
 
 from model.digits import golden, request
 from model.digits.manifest import Manifest
+from model.digits.reference import read, reference
 from model.digits.request import Picture
 from model.digits.score import Digit
 from model.digits.scorer import DigitsScorer
@@ -45,6 +46,16 @@ class DigitsModel(Model):
         rows = [scorer.row(picture) for picture in golden.pictures()]
         scores = scorer.probabilities(rows).tolist()
         return Manifest(self.name, scorer.version, path.name, scorer.sha256, scores)
+
+    def with_reference(self, manifest: Manifest, scorer: DigitsScorer, rows: Path, /) -> Manifest:
+        """The same with the drift reference of a table of pictures. Raises ModelRefused."""
+        inks = [picture.image for picture in self.read_requests(rows) if picture]
+        confidences = [score.confidence for score in scorer.predict(inks)]
+        return msgspec.structs.replace(manifest, reference=reference(inks, confidences))
+
+    def read_requests(self, path: Path, /) -> Iterator[Picture | None]:
+        """The pictures of a table, None for a row that is none. Raises ModelRefused."""
+        return read(path)
 
     def trial_requests(self) -> Sequence[Picture]:
         """The golden pictures."""

@@ -12,24 +12,15 @@ from model.digits import golden, manifest
 from model.digits.ink import Array, Ink
 from model.digits.manifest import Manifest
 from model.digits.onnx_file import CLASSES, Network
+from model.digits.reference import FEATURES, InkDrift
 from model.digits.request import Picture
 from model.digits.score import Digit, digit_of
-from model.drift.counter import DriftCounter, Variable
+from model.drift.counter import Variable
 from model.errors import ModelRefused
 from model.scorer import Scorer
 
-# What the features of a picture are called; they are for drift, the network takes its pixels.
-FEATURES: Final = ("brightness", "ink", "size")
 # Probabilities of single precision differ between kinds of processors.
 _SAME: Final = 1e-4
-
-
-class InkDrift(DriftCounter):
-    """Counts pictures by the bins of a reference."""
-
-    def add_rows(self, rows: Sequence[Ink], positives: Sequence[float]) -> None:
-        """Count pictures with these confidences."""
-        super().add_rows(list(map(values_of, rows)), positives)
 
 
 class DigitsScorer(Scorer):
@@ -104,8 +95,3 @@ class DigitsScorer(Scorer):
             if expected.shape != found.shape or not np.allclose(found, expected, atol=_SAME):
                 raise ModelRefused("it scores the golden pictures otherwise than its manifest says")
         self.drift_counter().add_rows(rows, found.max(1).tolist())
-
-
-def values_of(ink: Ink) -> tuple[float, float, float]:
-    """The values of `FEATURES` of a picture."""
-    return ink.brightness, ink.share, float(ink.size)

@@ -167,6 +167,11 @@ class DriftCounter(Drift):
         correct, self._correct = self._correct, {}
         return correct
 
+    def expected(self, scores: Array) -> Array:
+        """How probably the likelier reading of each row is right, by its calibrated score."""
+        correct: Array = np.maximum(scores, 1 - scores)
+        return correct
+
     def _sample(self, rows: int) -> Iterable[int]:
         """The rows to count, each with the same chance."""
         self._seen += rows
@@ -184,7 +189,7 @@ class DriftCounter(Drift):
 
     def _count(self, columns: Sequence[Iterable[Any]], positives: Sequence[float]) -> None:
         scores = np.asarray(positives)
-        correct = np.maximum(scores, 1 - scores)
+        correct = self.expected(scores)
         features = ((of, column) for (of, _), column in zip(self._columns, columns, strict=True))
         for variable, column in (*features, *((score, scores) for score in self._score)):
             places = variable.places(column)

@@ -19,7 +19,7 @@ def groups(slo: Slo) -> list[Group]:
     alerts = Alerts(slo.runbook)
     made = (
         *(_loads, _refused, _registry, _unseen, _doubtful),
-        *(_input_drift, _score_shift, _shadow),
+        *(_input_drift, _score_shift, _other_models, _shadow),
     )
     return [group("scoring-model", [rule for make in made for rule in make(slo, alerts)])]
 
@@ -185,6 +185,27 @@ def _score_shift(slo: Slo, alerts: Alerts) -> list[Rule]:
             level=level,
         )
         for level, limit, sustained in _LEVELS
+    ]
+
+
+def _other_models(slo: Slo, alerts: Alerts) -> list[Rule]:
+    """One alert on what the other models of the catalog are sent, and what they answer."""
+    limit, sustained = number(slo.drift.alert), _LEVELS[0][2]
+    return [
+        alerts.make(
+            "OtherModelDrift",
+            f"scoring:catalog_drift_psi:1h > {limit}",
+            severity="ticket",
+            sustained=sustained,
+            summary=(
+                "{{ $labels.variable }} of the model {{ $labels.model }} differs from its "
+                f"reference: {_INDEX}"
+            ),
+            description=(
+                f"For {sustained}, the stability index of {{{{ $labels.variable }}}} has been "
+                f"above {limit}, now {_INDEX}."
+            ),
+        )
     ]
 
 

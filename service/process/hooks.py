@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from model import ModelRefused
@@ -48,7 +49,7 @@ class ScoringHooks(ServerHooks):
         """Write the stages of scoring, and what is counted of predictions and captured rows."""
         parts = self.parts
         contained("stages", parts.metrics.scoring.publish)
-        for live in parts.slot.served:
+        for live in chain.from_iterable(served.slot.served for served in parts.served):
             contained("drift", live.predictions.publish)
         if parts.slot.capture:
             contained("capture", parts.slot.capture.publish)

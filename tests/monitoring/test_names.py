@@ -55,10 +55,16 @@ def page(scoring_page: str, amqp_page: str, web_page: str, worker_page: str) -> 
 
 @pytest.fixture(scope="module")
 def worker_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The metrics of a job worker that has done nothing."""
+    """The metrics of a job worker that has done nothing; it serves a model with bins of drift."""
     folder, address = tmp_path_factory.mktemp("names"), f"127.0.0.1:{free_port()}"
-    with Installation(folder, {"WORKER_METRICS_BIND": address}).worker():
-        yield httpx.get(f"http://{address}/metrics").text
+    settings = {"WORKER_METRICS_BIND": address, "EXTRA_MODELS": "digits"}
+    with Installation(folder, settings).worker():
+
+        def look() -> str:
+            return httpx.get(f"http://{address}/metrics").text
+
+        eventually(lambda: "scoring_catalog_drift_reference_ratio{" in look(), "it serves digits")
+        yield look()
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ import numpy as np
 from model.digits import golden, manifest
 from model.digits.ink import Array, Ink, ink_of
 from model.digits.manifest import Manifest
-from model.digits.scorer import FEATURES, DigitsScorer, values_of
+from model.digits.reference import OF_INK, reference
+from model.digits.scorer import DigitsScorer
 from model.digits.training import card, dataset, network, onnx_writer, variants
 from model.digits.training.dataset import Data, Digits
 from model.digits.training.network import Recipe
-from model.drift.counter import SCORE, Variable, numeric
 from model.errors import DataRefused, InvalidRequest
 
 # How far a run is: steps that are done, and all of them. It may raise to end the run.
@@ -105,7 +105,7 @@ def _manifest(scorer: DigitsScorer, data: Data, recipe: Recipe) -> Manifest:
             "redrawn": _measures(scorer.probabilities(redrawn), data.held_out.labels),
             "by_digit": _by_digit(found, data.held_out.labels),
         },
-        reference=_reference(inks, found),
+        reference=reference(inks, found.max(1).tolist(), OF_INK),
     )
 
 
@@ -127,13 +127,6 @@ def _measures(found: Array, labels: Array) -> dict[str, float]:
 def _by_digit(found: Array, labels: Array) -> list[float]:
     right = found.argmax(1) == labels
     return [float(right[labels == digit].mean()) for digit in np.unique(labels)]
-
-
-def _reference(inks: list[Ink], found: Array) -> list[Variable]:
-    """How the held-out pictures and their scores are distributed."""
-    columns = zip(*map(values_of, inks), strict=True)
-    variables = [numeric(name, column) for name, column in zip(FEATURES, columns, strict=True)]
-    return [*variables, numeric(SCORE, found.max(1).tolist())]
 
 
 def _libraries() -> dict[str, Any]:

@@ -13,7 +13,8 @@ _NONE: Final = "No other model is served"
 
 def panels() -> list[Panel]:
     """Panels with a line for each model, empty where the default model is the only one."""
-    return [if_empty(panel, _NONE).span(8) for panel in (_rows(), _versions(), _faults())]
+    made = (_rows(), _versions(), _faults(), _drift(), _confidence(), _accuracy())
+    return [if_empty(panel, _NONE).span(8) for panel in made]
 
 
 def _rows() -> Graph:
@@ -46,3 +47,36 @@ def _faults() -> Graph:
     )
     panel = graph("Versions refused, registry unreachable", "percentunit", description, *queries)
     return panel.max(1)
+
+
+def _drift() -> Graph:
+    description = (
+        "Population stability index of the last hour against the reference of the live version, "
+        "of each variable; positive is the score itself."
+    )
+    query = over_time("scoring:catalog_drift_psi:1h", "{{model}} {{variable}}")
+    return graph("Drift of other models", "none", description, query)
+
+
+def _confidence() -> Graph:
+    description = "The mean score: how probably the answers are right, or yes."
+    total, count = (rate(f"scoring_catalog_positive_{part}") for part in ("sum", "count"))
+    query = over_time(f"sum by (model) ({total}) / sum by (model) ({count})", "{{model}}")
+    return graph("Mean score of other models", "percentunit", description, query).max(1)
+
+
+def _accuracy() -> Graph:
+    description = (
+        "The share of the last hour's rows whose answer is expected to be right, by calibrated "
+        "scores. Held out: what the live version had on labelled rows, by its manifest."
+    )
+    correct, rows = (
+        f'sum by (model) (increase(scoring_catalog_{name}_rows_total{{variable="positive"}}[1h]))'
+        for name in ("expected_correct", "drift")
+    )
+    held_out = f"max by (model) (scoring_catalog_held_out_accuracy_ratio{{{CHOSEN}}}) >= 0"
+    queries = (
+        over_time(f"{correct} / {rows}", "{{model}} expected"),
+        over_time(held_out, "{{model}} held out"),
+    )
+    return graph("Expected accuracy of other models", "percentunit", description, *queries).max(1)

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from model import InvalidRequest
+from model.scorer import Request, Row, Score, Scorer, Table
+from service.telemetry.metrics.drift import DriftMetrics, ModelDrift
 from service.telemetry.metrics.histogram import BulkHistogram
-from service.telemetry.metrics.predictions import ModelPredictions
+from service.telemetry.metrics.predictions import BOUNDS as SCORES
 from service.telemetry.metrics.process import Mode
 from service.telemetry.metrics.shadow import BOUNDS, RESULTS
-from service.telemetry.metrics.uncounted import Uncounted, uncounted
+from service.telemetry.metrics.uncounted import Uncounted
 
 
 class CatalogMetrics:
@@ -62,6 +64,36 @@ class CatalogMetrics:
             buckets=BOUNDS,
             registry=registry,
         )
+        self.positive = BulkHistogram(
+            "scoring_catalog_positive",
+            "Scores: how probably the answer is right, or yes.",
+            ("model",),
+            buckets=SCORES,
+            registry=registry,
+        )
+        self.drift = DriftMetrics(registry, "scoring_catalog", ("model",))
+
+
+class CatalogPredictions(Uncounted):
+    """Counts the inputs and the scores of one scorer. All else has no series."""
+
+    def __init__(self, series: CatalogMetrics, scorer: Scorer) -> None:
+        self._positive = series.positive.labels(scorer.name)
+        self._drift = ModelDrift(series.drift, scorer, scorer.name)
+        self.activate, self.retire = self._drift.activate, self._drift.retire
+        self.publish = self._drift.publish
+
+    def rows(self, rows: Sequence[Row], scores: Sequence[Score]) -> None:
+        """Count scores, and note rows for drift."""
+        positives = [score.positive for score in scores]
+        self._positive.observe_many(positives)
+        self._drift.counter.add_rows(rows, positives)
+
+    def table(self, _requests: Sequence[Request], table: Table, scores: Sequence[Score]) -> None:
+        """The same for requests that were scored as a table."""
+        positives = [score.positive for score in scores]
+        self._positive.observe_many(positives)
+        self._drift.counter.add_table(table, positives)
 
 
 class ModelMetrics(Uncounted):
@@ -77,9 +109,9 @@ class ModelMetrics(Uncounted):
         self._difference = series.shadow_difference.labels(model)
         self.scoring = self.rollout = self.shadow = self
 
-    def predictions(self, _scorer: object) -> ModelPredictions:
-        """The counters of a scorer's inputs and scores: none."""
-        return uncounted(ModelPredictions)
+    def predictions(self, scorer: Scorer) -> "CatalogPredictions":
+        """The counters of a scorer's inputs and scores."""
+        return CatalogPredictions(self._series, scorer)
 
     def scored(self, rows: int) -> None:
         """Count rows that got scores."""

@@ -116,9 +116,7 @@ def test_the_command_writes_a_version_that_is_served(trained: tuple[Path, Done])
     manifest = msgspec.json.decode((out / "manifest.json").read_bytes(), type=Manifest)
     assert manifest.training["epochs"] == 3
     assert (manifest.training["train_images"], manifest.training["held_out_images"]) == (200, 40)
-    assert [variable.name for variable in manifest.reference] == [
-        *("brightness", "ink", "size", "positive")
-    ]
+    assert [variable.name for variable in manifest.reference] == ["ink", "positive"]
     scorer = MODEL.load(out / "model.onnx")
     scorer.validate()
     assert (scorer.version, scorer.sha256) == (manifest.version, manifest.sha256)
@@ -291,7 +289,8 @@ def test_drift_is_counted_by_the_bins_of_the_held_out_pictures(trained: tuple[Pa
     rows = [scorer.row(picture_of_pixels(255 - drawn(digit, Pen(3.0)))) for digit in range(10)]
     counter.add_rows(rows, [score.positive for score in scorer.predict(rows)])
     counts = counter.take()
-    for name in ("brightness", "ink", "size", "positive"):
+    for name in ("ink", "positive"):
         assert sum(count for (variable, _), count in counts.items() if variable == name) == 10
-    # White paper, and larger than MNIST's images.
-    assert counts["brightness", "+Inf"] == counts["size", "+Inf"] == 10
+    correct = counter.take_correct()
+    expected = sum(score.confidence for score in scorer.predict(rows))
+    assert sum(correct.values()) == pytest.approx(expected)
