@@ -1,11 +1,21 @@
 """Clients of the service: what its callers may use or copy.
 
-`JobClient` submits jobs over HTTP, waits for them and fetches results; `python -m client.jobs`,
-which is `plate-scoring jobs`, does so from the command line. `client.amqp` asks over AMQP.
+`Client` and `AsyncClient` ask for scores, explanations, models and what pictures show; `JobClient`
+submits jobs, waits for them and fetches results. `python -m client` does so from the command line.
+`client.amqp` asks over AMQP.
 May import: stdlib, pika, tqdm. Never: `service`, `model`, or another room.
 """
 
+from client.client import AsyncClient, Client, ServedModel
 from client.job_client import Job, JobClient
 from client.transport import Refused, Unreachable
 
-__all__ = ["Job", "JobClient", "Refused", "Unreachable"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Job",
+    "JobClient",
+    "Refused",
+    "ServedModel",
+    "Unreachable",
+]

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Final, NamedTuple
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
-from client.transport import Body, Refused, Transport, Unreachable, body_of, pieces_of
+from client.retries import Retries
+from client.transport import Body, Refused, Transport, body_of, pieces_of
 
 DEFAULT_URL: Final = "http://127.0.0.1:5001"
 # The media type of a file, by its suffix.
@@ -29,8 +30,6 @@ _ENDED: Final = frozenset(("succeeded", "failed", "cancelled", "expired", "dead"
 # The longest wait that the service grants, and how much longer its reply may take.
 _LONGEST_WAIT: Final = 30
 _SLACK: Final = 30.0
-_TRIES: Final = 4
-_PAUSE: Final = 0.25
 
 
 class Job(NamedTuple):
@@ -80,7 +79,12 @@ class JobClient:
     ) -> None:
         """`key` is the `x-api-key`. Raises ValueError for an address that is none."""
         self._transport = Transport(url, key, timeout)
+        self._retries = Retries(sleep=sleep)
         self._sleep = sleep
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._transport.close()
 
     def submit(
         self,
@@ -189,17 +193,12 @@ class JobClient:
 
     def _again(self, call: Callable[[], Job]) -> Job:
         """Call once more, a few times, where that may help."""
-        for tried in range(1, _TRIES):
-            try:
-                return call()
-            except Unreachable:
-                self._sleep(_PAUSE * tried)
-            except Refused as refused:
-                still_accepting = refused.status == 409 and refused.retry_after
-                if not (refused.may_pass or still_accepting):
-                    raise
-                self._sleep(refused.retry_after or _PAUSE * tried)
-        return call()
+        return self._retries.call(call, may_pass=_may_pass)
+
+
+def _may_pass(refused: Refused) -> bool:
+    """Also of a submission whose first copy is still being accepted."""
+    return refused.may_pass or (refused.status == 409 and refused.retry_after > 0)
 
 
 def _path(job: str) -> str:

@@ -1,7 +1,8 @@
-"""One HTTP request at a time: a reply as it came, or why there is none."""
+"""Requests over HTTP: a reply as it came, or why there is none. Connections are used again."""
 
 import json
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -37,7 +38,7 @@ class Refused(Exception):
 
 
 class Transport:
-    """Sends requests to one address, each on a connection of its own."""
+    """Sends requests to one address. Threads may share it: each request has a connection alone."""
 
     def __init__(self, url: str, key: str, timeout: float) -> None:
         """`timeout` are the seconds between two pieces of a reply. Raises ValueError."""
@@ -49,41 +50,101 @@ class Transport:
         self._base = parts.path.rstrip("/")
         self._key = key
         self._timeout = timeout
+        self._idle: deque[HTTPConnection] = deque()
 
     @contextmanager
-    def request(
+    def request(  # noqa: PLR0913 - what a request has
         self,
         method: str,
         path: str,
         headers: Mapping[str, str] | None = None,
         body: Body = None,
         length: int | None = None,
+        *,
+        timeout: float | None = None,
     ) -> Iterator[HTTPResponse]:
         """Give the reply to a request, whose body is not read yet; 304 is a good one.
 
-        `length` is that of a body that comes in pieces. Raises Refused or Unreachable.
+        `length` is that of a body that comes in pieces; `timeout` is in place of the transport's.
+        Raises Refused or Unreachable.
         """
-        connection = self._connection()
         named = {"x-api-key": self._key, **(headers or {})}
         if length is not None:
             named["Content-Length"] = str(length)
+        seconds = self._timeout if timeout is None else timeout
+        connection = None
         try:
-            with suppress(BrokenPipeError):  # refused before all was sent: the reply says why
-                connection.request(method, f"{self._base}{path}", body, named)
-            response = connection.getresponse()
+            sent = method, f"{self._base}{path}", body, named
+            connection, response = self._response(sent, seconds)
             if response.status >= 400:
                 raise _refusal(response)
             yield response
+            if response.isclosed() and not response.will_close:
+                self._idle.append(connection)
+                connection = None
         except (OSError, HTTPException) as error:
             raise Unreachable(f"{self._host}: {_reason(error)}") from error
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
-    def _connection(self) -> HTTPConnection:
+    def close(self) -> None:
+        """Close the connections that no request has."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def __del__(self) -> None:
+        """Close them for a caller who did not."""
+        if hasattr(self, "_idle"):
+            self.close()
+
+    def _response(
+        self, sent: tuple[str, str, Body, Mapping[str, str]], seconds: float
+    ) -> tuple[HTTPConnection, HTTPResponse]:
+        """A connection, and the head of the reply that comes over it.
+
+        The service may have ended a connection that was idle: then a new one is used. A body in
+        pieces, which can't be sent twice, has a new one at once.
+        """
+        idle = self._taken() if sent[2] is None or isinstance(sent[2], bytes) else None
+        if idle is not None:
+            try:
+                return idle, _asked(idle, sent, seconds)
+            except ConnectionError:
+                idle.close()
+            except BaseException:
+                idle.close()
+                raise
+        new = self._connection(seconds)
+        try:
+            return new, _asked(new, sent, seconds)
+        except BaseException:
+            new.close()
+            raise
+
+    def _taken(self) -> HTTPConnection | None:
+        """A connection that is idle, if there is one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _connection(self, seconds: float) -> HTTPConnection:
         if self._secure:
             context = ssl.create_default_context()
-            return HTTPSConnection(self._host, self._port, timeout=self._timeout, context=context)
-        return HTTPConnection(self._host, self._port, timeout=self._timeout)
+            return HTTPSConnection(self._host, self._port, timeout=seconds, context=context)
+        return HTTPConnection(self._host, self._port, timeout=seconds)
+
+
+def _asked(
+    connection: HTTPConnection, sent: tuple[str, str, Body, Mapping[str, str]], seconds: float
+) -> HTTPResponse:
+    """The head of the reply to a request."""
+    if connection.sock is not None:
+        connection.sock.settimeout(seconds)
+    with suppress(BrokenPipeError):  # refused before all was sent: the reply says why
+        connection.request(*sent)
+    return connection.getresponse()
 
 
 def body_of(response: HTTPResponse) -> Any:
@@ -103,7 +164,8 @@ def pieces_of(file: BinaryIO, note: Callable[[int], object]) -> Iterator[bytes]:
 
 def _refusal(response: HTTPResponse) -> Refused:
     try:
-        reason = str(json.loads(response.read())["body"])
+        said = json.loads(response.read())
+        reason = str(said["error"] if "error" in said else said["body"])
     except (ValueError, KeyError, TypeError):
         reason = response.reason or _UNKNOWN
     stated = response.headers.get("Retry-After", "")

@@ -13,12 +13,16 @@ from typing import Final, NamedTuple
 
 
 class Command(NamedTuple):
-    """The module that `python -m` runs, what it does, and a package that only an extra installs."""
+    """The module that `python -m` runs, what it does, and a package that only an extra installs.
+
+    `arguments` come before those of the command line.
+    """
 
     module: str
     description: str
     package: str | None = None
     extra: str | None = None
+    arguments: tuple[str, ...] = ()
 
 
 COMMANDS: Final = {
@@ -30,6 +34,11 @@ COMMANDS: Final = {
     "simulate": Command("model.simulate", "write a CSV file of simulated readings"),
     "registry": Command("model.registry", "add, promote and roll back versions of models"),
     "web": Command("service.web", "serve jobs over HTTP"),
+    "client": Command("client", "score, explain, send pictures, list models by HTTP"),
+    "send": Command("client", "have pictures classified over HTTP", arguments=("send",)),
+    "list": Command("client", "list what was classified", arguments=("list",)),
+    "explain": Command("client", "explain a score over HTTP", arguments=("explain",)),
+    "models": Command("client", "list the models that are served", arguments=("models",)),
     "jobs": Command("client.jobs", "submit jobs over HTTP and fetch results"),
     "doctor": Command("service.doctor", "check this machine and the settings"),
     "edge": Command("service.edge", "print nginx's configuration"),
@@ -58,7 +67,7 @@ def _run(name: str, command: Command, arguments: Sequence[str]) -> None:
     if command.package and find_spec(command.package) is None:
         extra = f"plate-scoring[{command.extra}]"
         sys.exit(_usage_error(f"{name} needs more packages: pip install '{extra}'"))
-    sys.argv = [f"plate-scoring {name}", *arguments]
+    sys.argv = [f"plate-scoring {name}", *command.arguments, *arguments]
     runpy.run_module(command.module, run_name="__main__", alter_sys=True)
 
 

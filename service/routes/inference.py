@@ -22,7 +22,14 @@ from service.http.errors import Refused
 from service.http.inference import messages
 from service.http.inference.errors import in_protocol
 from service.http.inference.messages import Encoded, Inference
-from service.http.inference.metadata import Live, ModelMetadata, ModelReady, Ready, ServerMetadata
+from service.http.inference.metadata import (
+    IndexedModel,
+    Live,
+    ModelMetadata,
+    ModelReady,
+    Ready,
+    ServerMetadata,
+)
 from service.http.inference.signature import Signature, described, signature_of
 from service.http.reply import Reply
 from service.routes.score import ScoreRoute
@@ -126,6 +133,10 @@ class InferenceRoute:
         """What this server is."""
         return _ok(ServerMetadata())
 
+    def index(self) -> Reply:
+        """All models: Triton's address for what the protocol has none for."""
+        return _ok([IndexedModel(of.name, *self._state(of)) for of in self.models.values()])
+
     def model(self, name: str, version: str = "") -> Reply:
         """The inputs and outputs of a model. Raises Refused."""
         of = self.named(name, version)
@@ -142,8 +153,13 @@ class InferenceRoute:
     def model_ready(self, name: str, version: str = "") -> Reply:
         """Whether a model can be asked. Raises Refused."""
         of = self.named(name, version)
-        is_ready = of.service.slot.warm and not self._scoreboard.stopping
+        is_ready = self._state(of)[1] == "READY"
         return _ok(ModelReady(of.name, is_ready), 200 if is_ready else 503)
+
+    def _state(self, of: InferModel) -> tuple[str, str]:
+        slot = of.service.slot
+        is_ready = slot.warm and not self._scoreboard.stopping
+        return slot.current.version, "READY" if is_ready else "UNAVAILABLE"
 
     def infer(self, name: str, version: str = "") -> Reply:
         """Read, score, reply. Raises InvalidRequest, Refused or Overloaded."""
@@ -191,6 +207,7 @@ def blueprint(route: InferenceRoute, guard: Guard) -> Blueprint:
     guard.protect(routes)
     _report_in_protocol(routes)
     routes.add_url_rule(PATH, "server", route.server, methods=["GET"])
+    routes.add_url_rule(f"{PATH}/repository/index", "index", route.index, methods=["POST"])
     for number, path in enumerate(("<name>", "<name>/versions/<version>")):
         address = f"{PATH}/models/{path}"
         for rest, view, method in (
@@ -246,7 +263,7 @@ def least(*seconds: float | None) -> float | None:
     return min((some for some in seconds if some is not None), default=None)
 
 
-def _ok(shown: Struct, status: int = 200) -> Reply:
+def _ok(shown: Struct | Sequence[Struct], status: int = 200) -> Reply:
     return Reply(status, msgspec.json.encode(shown))
 
 

@@ -8,6 +8,7 @@ import msgspec
 from service.http.inference.messages import InferReply, InferRequest
 from service.http.inference.metadata import (
     ErrorMessage,
+    IndexedModel,
     Live,
     ModelMetadata,
     ModelReady,
@@ -18,7 +19,7 @@ from service.http.openapi import JSON, REF, Part, errors, headers, ok, ref
 from service.routes.inference import PATH
 
 _KINDS: Final = (
-    *(Live, Ready, ServerMetadata, ModelMetadata, ModelReady),
+    *(Live, Ready, ServerMetadata, ModelMetadata, ModelReady, IndexedModel),
     *(InferRequest, InferReply, ErrorMessage),
 )
 _REFUSALS: Final = ("400", "401", "404", "408", "413", "415", "429", "500")
@@ -35,6 +36,10 @@ def paths(names: Sequence[str], example: Part) -> Part:
         f"{PATH}/health/live": _shown("v2_live", "This worker answers", Live),
         f"{PATH}/health/ready": _shown("v2_ready", "The default model is warm", Ready, "503"),
     }
+    listed = _shown("v2_index", "All models and their live versions", IndexedModel, "401")["get"]
+    every = {"type": "array", "items": ref("IndexedModel")}
+    listed["responses"]["200"]["content"][JSON]["schema"] = every
+    made[f"{PATH}/repository/index"] = {"post": listed}
     for rest, suffix, named in (
         ("", "", [model]),
         ("/versions/{version}", "_version", [model, version]),

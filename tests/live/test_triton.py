@@ -74,6 +74,8 @@ def test_it_finds_server_and_model_alive_and_ready(client: triton.InferenceServe
     assert client.is_model_ready("regno", headers=_key())
     assert not client.is_model_ready("none", headers=_key())
     metadata = client.get_server_metadata(headers=_key())
+    (model,) = client.get_model_repository_index(headers=_key())
+    assert (model["name"], model["state"]) == ("regno", "READY")
     assert "binary_tensor_data" in metadata["extensions"]
 
 

@@ -29,6 +29,15 @@ class ModelReady(Struct):
     ready: bool
 
 
+class IndexedModel(Struct):
+    """A model in the index: its live version, and READY or UNAVAILABLE."""
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+
 class ServerMetadata(Struct):
     """The server: its name, its version and the protocol's extensions that it knows."""
 

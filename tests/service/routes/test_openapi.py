@@ -51,7 +51,15 @@ def test_the_document_is_public_and_the_key_is_described(served: dict[str, Any])
     model = {*reads, "/model/promote", "/model/rollback", "/model/shadow"}
     versioned = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
     inference = {f"{path}{rest}" for path in versioned for rest in ("", "/ready", "/infer")}
-    assert asking == {"/", "/reg/", "/reg/explain", *model, "/v2", *inference}
+    assert asking == {
+        "/",
+        "/reg/",
+        "/reg/explain",
+        *model,
+        "/v2",
+        "/v2/repository/index",
+        *inference,
+    }
 
 
 def test_every_field_is_described_and_required(served: dict[str, Any]) -> None:

@@ -348,6 +348,13 @@ async def test_metadata_describe_what_infer_takes(served: Served) -> None:
     assert _get(served, f"/v2/models/regno/versions/{version}", **_KEY) == (200, model)
 
 
+async def test_the_index_has_all_models(served: Served) -> None:
+    reply = served.app.flask.test_client().post("/v2/repository/index", headers=_KEY)
+    version = served.parts.slot.current.version
+    known = {"name": "regno", "version": version, "state": "READY", "reason": ""}
+    assert (reply.status_code, reply.json) == (200, [known])
+
+
 async def test_who_may_ask_what(served: Served) -> None:
     assert _get(served, "/v2/health/live") == (200, {"live": True})
     assert _get(served, "/v2/health/ready") == (200, {"ready": True})

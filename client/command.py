@@ -1,0 +1,240 @@
+"""Scores, explanations, models and pictures from the command line: `python -m client --help`."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from tqdm import tqdm
+
+from client.client import Client
+from client.transport import Refused, Unreachable
+
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = os.EX_UNAVAILABLE
+_INTERRUPTED: Final = 130
+_BATCH_ROWS: Final = 500
+_EPILOG: Final = """\
+`jobs` has commands of its own: jobs --help.
+The address and the key may stand in the environment instead: CLIENT_URL, CLIENT_KEY.
+exit status: 0 done, 1 the service refused something, 2 wrong usage or an unreadable file, 69 the
+service can't be reached, 130 Ctrl-C.
+"""
+
+
+class _Usage(Exception):
+    """What the command line asks for can't be done."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command. Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        run: Callable[[Client, argparse.Namespace], int] = options.run
+        with _client(options) as client:
+            return run(client, options)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of standard output has gone
+        return FAILED
+    except (_Usage, Refused, Unreachable, OSError) as error:
+        reason, status = _described(error)
+    sys.stderr.write(f"plate-scoring: {reason}\n")
+    return status
+
+
+def _described(error: Exception) -> tuple[str, int]:
+    """What went wrong in words, and the exit status."""
+    if isinstance(error, Refused):
+        return f"refused with {error.status}: {error.reason}", FAILED
+    if isinstance(error, Unreachable):
+        return f"the service can't be reached: {error}", UNREACHABLE
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror}", USAGE
+    return str(error), USAGE
+
+
+def _client(options: argparse.Namespace) -> Client:
+    if not options.key:
+        raise _Usage("there is no key: --key or CLIENT_KEY")
+    url = options.url or f"http://{options.host}:{options.port}"
+    try:
+        return Client(options.key, url)
+    except ValueError as reason:
+        raise _Usage(f"the address: {reason}") from None
+
+
+def _score(client: Client, options: argparse.Namespace) -> int:
+    columns = ["row", "negative", "positive", *(["decision"] if options.detail else []), "error"]
+    failed = False
+
+    def scored() -> Iterator[dict[str, Any]]:
+        nonlocal failed
+        number = 0
+        with _bar(options, "rows") as bar:
+            for rows in _batches(_rows(options.file)):
+                for score in client.score(rows, detail=options.detail):
+                    number += 1
+                    failed = failed or "error" in score
+                    yield {"row": number, **score}
+                bar.update(len(rows))
+
+    _show(scored(), columns, options)
+    return FAILED if failed else 0
+
+
+def _explain(client: Client, options: argparse.Namespace) -> int:
+    explained = client.explain(_json(options.file))
+    sys.stdout.write(
+        f"{json.dumps(explained, ensure_ascii=False, indent=None if options.json else 2)}\n"
+    )
+    return 0
+
+
+def _models(client: Client, options: argparse.Namespace) -> int:
+    models = (one._asdict() for one in client.models())
+    _show(models, ["name", "version", "state"], options)
+    return 0
+
+
+def _send(client: Client, options: argparse.Namespace) -> int:
+    failed = False
+
+    def answers() -> Iterator[dict[str, Any]]:
+        nonlocal failed
+        with _bar(options, "files", len(options.filepath)) as bar:
+            for path in options.filepath:
+                content = Path(path).read_bytes()
+                try:
+                    if options.query:
+                        found = client.query(content, options.query, path)
+                    else:
+                        found = client.classify(content, path)
+                except Refused as refused:
+                    failed = True
+                    found = {"error": f"{refused.status}: {refused.reason}"}
+                yield {"file": path, **found}
+                bar.update()
+
+    answer = ["answer", "probability"] if options.query else ["prediction", "confidence"]
+    _show(answers(), ["file", *answer, "error"], options)
+    return FAILED if failed else 0
+
+
+def _list(client: Client, options: argparse.Namespace) -> int:
+    _show(client.classified(options.limit), ["img_url", "prediction", "confidence"], options)
+    return 0
+
+
+def _show(found: Iterable[dict[str, Any]], columns: list[str], options: argparse.Namespace) -> None:
+    """Print rows: as JSON, one a line; as a table on a terminal; else as CSV."""
+    if options.json:
+        for row in found:
+            sys.stdout.write(f"{json.dumps(row, ensure_ascii=False)}\n")
+        return
+    if not sys.stdout.isatty():
+        writer = csv.DictWriter(sys.stdout, columns, "", "ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+        return
+    cells = [columns, *([str(row.get(name, "")) for name in columns] for row in found)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        padded = "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write(f"{padded.rstrip()}\n")
+
+
+def _bar(options: argparse.Namespace, unit: str, total: int | None = None) -> Any:
+    hidden = options.json or not sys.stderr.isatty()
+    return tqdm(total=total, unit=unit, disable=hidden, leave=False)
+
+
+def _rows(path: str) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file with a header, or of standard input."""
+    try:
+        if path == "-":
+            yield from _checked(csv.DictReader(sys.stdin))
+            return
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            yield from _checked(csv.DictReader(file))
+    except UnicodeError:
+        raise _Usage(f"{path} is not UTF-8") from None
+    except csv.Error as fault:
+        raise _Usage(f"{path} can't be read as CSV: {fault}") from None
+
+
+def _checked(reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
+    """Rows that have a cell for each column, and no more."""
+    for number, row in enumerate(reader, start=1):
+        if None in row or None in row.values():
+            raise _Usage(f"row {number} has not as many cells as the header")
+        yield row
+
+
+def _batches(rows: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
+    while batch := list(islice(rows, _BATCH_ROWS)):
+        yield batch
+
+
+def _json(path: str) -> Any:
+    try:
+        return json.loads(sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig"))
+    except ValueError:
+        raise _Usage(f"{path} is not JSON in UTF-8") from None
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names no argument in its errors: it may be a key or hold a plate."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2."""
+        known = message.partition(": '")[0]
+        if message.startswith("unrecognized arguments"):
+            known = "there are arguments that no option takes"
+        super().error(known)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m client",
+        description="Ask the service over HTTP.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    everywhere = _Parser(add_help=False)
+    environ = os.environ  # noqa: TID251 - the client's own
+    add = everywhere.add_argument
+    add("-s", "--host", default="localhost", help="host of the service (default: %(default)s)")
+    add("-p", "--port", type=int, default=8085, help="its port (default: %(default)s)")
+    add("--url", default=environ.get("CLIENT_URL", ""), help="in their place: the whole address")
+    add("--key", default=environ.get("CLIENT_KEY", ""), help="the x-api-key")
+    add("--json", action="store_true", help="print JSON, one object a line")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(
+        name: str, help_text: str, run: Callable[[Client, argparse.Namespace], int]
+    ) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name, help=help_text, description=help_text, parents=[everywhere]
+        )
+        made.set_defaults(run=run)
+        return made
+
+    score = command("score", "score the rows of a CSV file; - is standard input", _score)
+    score.add_argument("file")
+    score.add_argument("--detail", action="store_true", help="decisions, too")
+    explain = command("explain", "say what each feature did to a score, of JSON", _explain)
+    explain.add_argument("file")
+    command("models", "list the models and their live versions", _models)
+    send = command("send", "have pictures classified, or asked a query", _send)
+    send.add_argument("-f", "--filepath", action="append", required=True, help="may be repeated")
+    send.add_argument("--query", default="", help='such as "cat?"; without: which digit it is')
+    listed = command("list", "list what was classified, oldest first", _list)
+    listed.add_argument("--limit", type=int, help="at most so many")
+    return parser
