@@ -40,6 +40,7 @@ _KINDS: Final = {
     "str": "a string",
     "object": "an object",
     "array": "a list",
+    "bytes": "bytes in base64",
     "bool": "true or false",
     "null": "null",
 }

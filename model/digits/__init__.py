@@ -9,7 +9,7 @@ onnx_file, manifest: a version's files; drawing: digits drawn by strokes; traini
 
 from model.digits.ink import Ink, ink_of
 from model.digits.model import BUNDLED, MODEL
-from model.digits.request import Picture, picture_of, picture_of_pixels
+from model.digits.request import Picture, PictureFile, picture_of, picture_of_pixels
 from model.digits.score import Candidate, Digit
 from model.digits.scorer import DigitsScorer
 
@@ -21,6 +21,7 @@ __all__ = [
     "DigitsScorer",
     "Ink",
     "Picture",
+    "PictureFile",
     "ink_of",
     "picture_of",
     "picture_of_pixels",

@@ -9,10 +9,10 @@ import msgspec
 from model.digits import golden, request
 from model.digits.manifest import Manifest
 from model.digits.reference import read, reference
-from model.digits.request import Picture
+from model.digits.request import Picture, PictureFile
 from model.digits.score import Digit
 from model.digits.scorer import DigitsScorer
-from model.request_decoder import RequestDecoder
+from model.pictures.picture_decoder import PictureDecoder
 from model.scorer import Model
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ class DigitsModel(Model):
     """The scorer of pictures of digits."""
 
     name = DigitsScorer.name
-    request = Picture
+    request = PictureFile
     score = Digit
 
-    def decoder(self, max_rows: int, /) -> RequestDecoder[Picture]:
+    def decoder(self, max_rows: int, /) -> PictureDecoder[PictureFile, Picture]:
         """What reads bodies: one picture, or an array of at most `max_rows`."""
         return request.decoder(max_rows)
 
@@ -63,9 +63,8 @@ class DigitsModel(Model):
 
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas of pictures and scores."""
-        kinds = (Picture, Digit)
-        hook = request.describe_custom
-        return msgspec.json.schema_components(kinds, schema_hook=hook, ref_template=ref_template)[1]
+        kinds = (PictureFile, Digit)
+        return msgspec.json.schema_components(kinds, ref_template=ref_template)[1]
 
     def score_cells(
         self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from model.digits.ink import Array, Ink
-from model.digits.request import Picture, decoder
+from model.digits.request import Picture, PictureFile, decoder
 from model.drift.counter import SCORE, DriftCounter, Variable, numeric
 from model.errors import InvalidRequest, ModelRefused
 from model.tables.errors import TableRefused
@@ -55,7 +55,7 @@ def read(sample: Path) -> Iterator[Picture | None]:
     from model.tables.table import open_table  # noqa: PLC0415
 
     try:
-        with open_table(sample, Picture.__struct_fields__) as table:
+        with open_table(sample, PictureFile.__struct_fields__) as table:
             for parcel in table.parcels(_PARCEL_ROWS):
                 (cells,) = cells_of(parcel, table.layout).columns
                 yield from map(_picture, cells.to_pylist())

@@ -83,7 +83,7 @@ def test_they_are_documented(server: Server) -> None:
     with server.client() as client:
         document = client.get("/openapi.json").json()
     assert document["paths"]["/digits/"]["post"]["operationId"] == "post_digits"
-    image = document["components"]["schemas"]["DigitsPicture"]["properties"]["image"]
+    image = document["components"]["schemas"]["DigitsPictureFile"]["properties"]["image"]
     assert image["contentEncoding"] == "base64"
 
 

@@ -182,9 +182,9 @@ def test_a_bad_picture_in_an_array_spoils_no_other(scorer: DigitsScorer) -> None
 
 def test_the_schema_is_one_that_clients_can_use() -> None:
     schemas = MODEL.schemas("#/components/schemas/{name}")
-    image = schemas["Picture"]["properties"]["image"]
+    image = schemas["PictureFile"]["properties"]["image"]
     assert (image["type"], image["contentEncoding"]) == ("string", "base64")
-    assert set(schemas) == {"Picture", "Digit", "Candidate"}
+    assert set(schemas) == {"PictureFile", "Digit", "Candidate"}
 
 
 def test_a_file_of_pictures_is_scored(tmp_path: Path) -> None:
