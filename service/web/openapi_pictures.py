@@ -3,7 +3,12 @@
 from typing import Any, Final
 
 from service.http.openapi import JSON, Part, envelope, errors, ref
-from service.web.routes.pictures import MOST_LISTED, USUALLY_LISTED, known_queries
+from service.web.routes.pictures import (
+    GREATEST_AFTER,
+    MOST_LISTED,
+    USUALLY_LISTED,
+    known_queries,
+)
 from service.web.sessions import COOKIE
 
 SECURITY: Final[Part] = {"session": {"type": "apiKey", "in": "cookie", "name": COOKIE}}
@@ -130,7 +135,7 @@ def _infer() -> Part:
 
 def _inferences() -> Part:
     limit = {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUALLY_LISTED}
-    after: Part = {"type": "integer", "minimum": 0, "maximum": 10**17}
+    after: Part = {"type": "integer", "minimum": 0, "maximum": GREATEST_AFTER}
     many = {"type": "array", "items": ref("Inference")}
     return {
         "operationId": "list_inferences",

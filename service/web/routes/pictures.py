@@ -26,6 +26,7 @@ DIGITS: Final = "digits"
 PHOTOS: Final = "imagenet"
 MOST_LISTED: Final = 1000
 USUALLY_LISTED: Final = 100
+GREATEST_AFTER: Final = 10**17
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 # A stored picture is data of a caller: it may do nothing even if a browser opens it by itself.
 _OF_PICTURES: Final = {
@@ -187,6 +188,6 @@ def _limit() -> int:
 
 def _after() -> int:
     text = request.args.get("after", "0")
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    if not (text.isascii() and text.isdigit() and int(text[:20]) <= GREATEST_AFTER):
         raise Refused(400, "after: must be the one that a `Link` names")
     return int(text)

@@ -190,7 +190,10 @@ def test_the_history_is_paged_by_its_links(web: Web) -> None:
     assert seen == 5
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=1001", "after=-1", "after=x"])
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=x", "limit=1001", "after=-1", "after=x", "after=1000000000000000000"],
+)
 def test_a_bad_page_is_refused(web: Web, query: str) -> None:
     assert web.call("GET", f"/v1/inference?{query}").status_code == 400
 
