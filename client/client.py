@@ -2,13 +2,13 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar
-from urllib.parse import urlencode
 from uuid import uuid4
 
 from client.retries import Retries
@@ -20,6 +20,7 @@ DEFAULT_URL: Final = "http://localhost:8085"
 REGNO: Final = "/reg/"
 _JSON: Final = "application/json"
 _PAGE: Final = 100
+_NEXT: Final = re.compile(r'<(/[^>]*)>; rel="next"')
 
 
 class ServedModel(NamedTuple):
@@ -102,16 +103,13 @@ class Client:
 
     def classified(self, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """What this key had classified, oldest first."""
-        after, left = 0, limit
-        while left is None or left > 0:
-            size = min(_PAGE, left or _PAGE)
-            asked = urlencode({"limit": size, "after": after})
-            shown = self._asked("GET", f"/v1/inference?{asked}", None, {}, None)
-            yield from shown
-            after += len(shown)
+        path, left = "/v1/inference", limit
+        while path and (left is None or left > 0):
+            if left is not None and "limit=" not in path:
+                path = f"{path}?limit={min(_PAGE, left)}"
+            shown, path = self._page(path)
+            yield from shown[:left]
             left = None if left is None else left - len(shown)
-            if len(shown) < size:
-                return
 
     def _envelope(self, method: str, path: str, given: Any, timeout: float | None) -> Any:
         body = json.dumps(given, ensure_ascii=False).encode()
@@ -141,6 +139,17 @@ class Client:
         kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         return self._asked("POST", path, body, kind, timeout)
 
+    def _page(self, path: str) -> tuple[list[dict[str, Any]], str]:
+        """A page of a list, and the path of the next one, "" for none."""
+
+        def send() -> tuple[list[dict[str, Any]], str]:
+            with self._transport.request("GET", path) as response:
+                shown = _decoded(response.status, response.read())
+                following = _NEXT.search(response.headers.get("Link", ""))
+            return shown, following[1] if following else ""
+
+        return self._retries.call(send)
+
     def _asked(
         self,
         method: str,
@@ -159,12 +168,16 @@ class Client:
                 method, path, {**headers, **told}, body, timeout=left
             ) as response:
                 text = response.read()
-            try:
-                return json.loads(text)
-            except ValueError:
-                raise Refused(response.status, "the reply is none of this service") from None
+            return _decoded(response.status, text)
 
         return self._retries.call(send, end)
+
+
+def _decoded(status: int, text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Refused(status, "the reply is none of this service") from None
 
 
 class AsyncClient:

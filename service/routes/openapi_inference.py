@@ -37,8 +37,7 @@ def paths(names: Sequence[str], example: Part) -> Part:
         f"{PATH}/health/ready": _shown("v2_ready", "The default model is warm", Ready, "503"),
     }
     listed = _shown("v2_index", "All models and their live versions", IndexedModel, "401")["get"]
-    every = {"type": "array", "items": ref("IndexedModel")}
-    listed["responses"]["200"]["content"][JSON]["schema"] = every
+    listed["responses"]["200"]["content"][JSON]["schema"] = ref("ModelIndex")
     made[f"{PATH}/repository/index"] = {"post": listed}
     for rest, suffix, named in (
         ("", "", [model]),
@@ -59,7 +58,12 @@ def paths(names: Sequence[str], example: Part) -> Part:
 
 def schemas() -> Part:
     """Schemas by type name."""
-    return msgspec.json.schema_components(_KINDS, ref_template=REF)[1]
+    made = msgspec.json.schema_components(_KINDS, ref_template=REF)[1]
+    return {
+        **made,
+        "ModelIndex": {"type": "array", "items": ref("IndexedModel")},
+        "Refusal": {"anyOf": [ref("ErrorMessage"), ref("ErrorReply")]},
+    }
 
 
 def described_headers() -> Part:
@@ -117,7 +121,7 @@ def _infer(name: str, parameters: Sequence[Part], example: Part) -> Part:
 def _errors(*statuses: str) -> Part:
     """Error replies in the protocol's form; the server's own are in the envelope."""
     made = errors(*statuses)
-    content = {JSON: {"schema": {"anyOf": [ref("ErrorMessage"), ref("ErrorReply")]}}}
+    content = {JSON: {"schema": ref("Refusal")}}
     for status in statuses:
         made[status] = {"description": "Refused, for the reason in words", "content": content}
     return made

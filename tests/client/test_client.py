@@ -11,8 +11,10 @@ from client import AsyncClient, Client, JobClient, Refused, Unreachable
 from client.command import main
 from loadgen.common.processes import free_port
 from tests.support.paths import GOLDEN, lines
+from tests.support.pictures import file_of, five
 from tests.support.scripted import CUT, Scripted, Told, scripted
 from tests.support.server import KEY, Server, serving
+from tests.support.web_server import web_serving
 
 _ROWS = [line["request"] for line in lines(GOLDEN)]
 _BUSY = Told(429, b'{"body":"too many","status":"fail"}', (("Retry-After", "7"),))
@@ -120,6 +122,23 @@ def test_pictures_go_as_forms(pauses: list[float]) -> None:
     assert b'name="query"\r\n\r\ncat?\r\n--' in second.body
 
 
+def test_lists_are_followed_from_page_to_page(pauses: list[float]) -> None:
+    def page(first: int, link: str = "") -> Told:
+        shown = [{"prediction": first}, {"prediction": first + 1}]
+        more = (("Link", f'<{link}>; rel="next"'),) if link else ()
+        return Told(body=json.dumps(shown).encode(), headers=more)
+
+    following = "/v1/inference?after=b&limit=2"
+    with scripted(page(1, following), page(3)) as server, _client(server, pauses) as client:
+        assert [one["prediction"] for one in client.classified()] == [1, 2, 3, 4]
+        server.replies = [page(1, following), page(3)]
+        assert [one["prediction"] for one in client.classified(limit=3)] == [1, 2, 3]
+    assert [one.path for one in server.got] == [
+        *("/v1/inference", following),
+        *("/v1/inference?limit=3", following),
+    ]
+
+
 @pytest.mark.anyio
 async def test_the_async_one_asks_at_the_same_time(pauses: list[float]) -> None:
     import asyncio
@@ -192,6 +211,25 @@ def test_the_commands_models_and_explain(
     row.write_text(json.dumps(_ROWS[0]), encoding="utf-8")
     assert _run(server, "explain", row) == 0
     assert "positive" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_a_digit_is_sent_to_the_web_processes_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "five.png"
+    picture.write_bytes(file_of(five(), "PNG"))
+    with web_serving(tmp_path) as web:
+        named = ("--url", web.url, "--key", KEY, "--json")
+        assert main(["send", *named, "-f", str(picture), "-f", str(picture)]) == 0
+        sent = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert main(["list", *named]) == 0
+        listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [one["prediction"] for one in listed] == [5, 5]
+        assert [one.pop("file") for one in sent] == [str(picture)] * 2
+        assert listed == sent
+        assert main(["send", *named, "-f", str(picture), "--query", "fish?"]) == 1
+        assert "404" in json.loads(capsys.readouterr().out)["error"]
 
 
 def test_pictures_are_sent_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
