@@ -94,7 +94,10 @@ class History:
         return entry._replace(id=number)
 
     def page(self, owner: str, model: str, after: int, limit: int) -> Sequence[Entry]:
-        """A model's entries from behind the id `after` on, oldest first. Raises HistoryUnavailable."""
+        """A model's entries from behind the id `after` on, oldest first.
+
+        Raises HistoryUnavailable.
+        """
         wanted = "owner = ? AND model = ? AND id > ? ORDER BY id LIMIT ?"
         return self._entries(wanted, owner, model, after, limit)
 
@@ -103,7 +106,10 @@ class History:
         return self._entries("owner = ? ORDER BY id DESC LIMIT ?", owner, limit)
 
     def picture(self, owner: str, digest: str) -> bytes | None:
-        """The PNG file of a picture that an entry of this owner shows. Raises HistoryUnavailable."""
+        """The PNG file of a picture that an entry of this owner shows.
+
+        Raises HistoryUnavailable.
+        """
         query = (
             "SELECT png FROM pictures WHERE digest = ?"
             " AND EXISTS (SELECT 1 FROM entries WHERE digest = pictures.digest AND owner = ?)"
@@ -113,7 +119,10 @@ class History:
         return bytes(row[0]) if row else None
 
     def delete(self, owner: str, digest: str) -> bool:
-        """Remove the owner's entries of a picture; whether there were any. Raises HistoryUnavailable."""
+        """Remove the owner's entries of a picture; whether there were any.
+
+        Raises HistoryUnavailable.
+        """
         with self._change() as database:
             query = "DELETE FROM entries WHERE owner = ? AND digest = ?"
             removed = database.execute(query, (owner, digest)).rowcount

@@ -6,7 +6,7 @@ from flask import request
 
 from service.http import errors
 from service.http.reply import Reply
-from service.images.client import PicturesUnavailable, PicturesFailed
+from service.images.client import PicturesFailed, PicturesUnavailable
 from service.images.history import HistoryUnavailable
 from service.jobs.blobs import BlobsUnavailable
 from service.jobs.records import Full, KeyReused, RecordsUnavailable

@@ -35,8 +35,8 @@ def blueprint(name: str) -> Blueprint:
     pages.after_request(_confine)
     for kind in (InvalidRequest, Refused, HTTPException, 500):
         pages.register_error_handler(kind, _refused)
-    for kind in REPLIES:
-        pages.register_error_handler(kind, lambda error: _page_of(reply_to(error)))
+    for error in REPLIES:
+        pages.register_error_handler(error, lambda raised: _page_of(reply_to(raised)))
     return pages
 
 

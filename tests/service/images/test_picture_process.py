@@ -13,7 +13,7 @@ from PIL import Image
 from loadgen.common.processes import Program
 from model import InvalidRequest
 from service.images.batches import Batches
-from service.images.client import Pictures, PicturesUnavailable, PicturesFailed
+from service.images.client import Pictures, PicturesFailed, PicturesUnavailable
 from service.images.messages import Task
 from tests.support.paths import ROOT
 from tests.support.pictures import bomb, file_of, five

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from model import InvalidRequest, NoDecoder
 from model.pictures.decoder import LIMITS
 from service.config.settings import Settings
-from service.images.client import Pictures, PicturesUnavailable, PicturesFailed
+from service.images.client import Pictures, PicturesFailed, PicturesUnavailable
 from service.images.messages import Answer, Task
 from tests.support.pictures import file_of
 from tests.support.server import KEY_HEADER
