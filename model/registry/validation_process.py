@@ -47,12 +47,12 @@ def _validated(name: str, path: Path, positive_class: str, samples: Samples) -> 
     try:
         entry = catalog.entry(name)
         model = entry.load()
-    except UnknownModel as reason:
+        # CatBoost reserves a GiB of addresses with the first model that it loads, if it can, and
+        # pyarrow with the first table: not those of the file in question.
+        if entry.bundled:
+            model.load(entry.bundled).prepare()
+    except (UnknownModel, ModelRefused) as reason:  # a package of its extra is missing
         return Validated(refused=str(reason))
-    # CatBoost reserves a GiB of addresses with the first model that it loads, if it can, and
-    # pyarrow with the first table: not those of the file in question.
-    if entry.bundled:
-        model.load(entry.bundled).prepare()
     _limit()
     try:
         scorer = model.load(path, positive_class)

@@ -72,6 +72,21 @@ def test_a_damaged_file_is_not_added(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_without_the_extra_it_is_said_what_to_install(folder: Path) -> None:
+    (folder / "without").mkdir()
+    missing = 'raise ModuleNotFoundError("none", name="onnxruntime")'
+    (folder / "without" / "onnxruntime.py").write_text(missing)
+    done = run_module(
+        *(folder, "model.registry", "add", BUNDLED, "--version", "y"),
+        *("--models", folder / "models", "--name", "digits"),
+        settings={"PYTHONPATH": str(folder / "without")},
+        cwd=ROOT,
+    )
+    assert done.returncode == 1
+    assert "plate-scoring[images]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_table_without_pictures_is_no_reference(folder: Path) -> None:
     path = folder / "no_pictures.csv"
     path.write_text("image\naGVsbG8=\n")
