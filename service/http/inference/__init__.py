@@ -4,4 +4,5 @@ signature: a model's inputs and outputs; tensors: their values in JSON and in by
 requests and replies; errors: as the protocol has them. The protocol:
 https://github.com/kserve/open-inference-protocol; bytes after the JSON are Triton's extension
 `binary_tensor_data`.
+May import: stdlib, msgspec, public names of `model`, service.http. Never: scorers, sockets, flask.
 """
