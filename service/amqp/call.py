@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from service.http import errors
 from service.http.deadline import seconds_since
-from service.http.query import is_detail
+from service.http.query import flag
 from service.http.reply import Reply
 from service.routes.score_call import HttpCall
 
@@ -36,7 +36,7 @@ class AmqpCall(HttpCall, kw_only=True):
 
 def wants_details(headers: Mapping[str, Any]) -> bool:
     """Whether the header `detail` asks for details. Raises InvalidRequest unless it is 0 or 1."""
-    return is_detail(str(headers.get("detail", "0")))
+    return flag("detail", str(headers.get("detail", "0")))
 
 
 def may_reply_to(queue: str | None) -> bool:

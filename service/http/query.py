@@ -1,11 +1,11 @@
-"""The argument `detail` of requests, in the query string of HTTP or wherever else it stands."""
+"""Arguments of requests that are 0 or 1, in the query string of HTTP or wherever else they stand."""
 
 from typing import Final
 from urllib.parse import parse_qs
 
 from model import InvalidRequest
 
-_DETAIL: Final = {"0": False, "1": True}
+_FLAGS: Final = {"0": False, "1": True}
 
 
 def wants_details(query: str) -> bool:
@@ -13,11 +13,11 @@ def wants_details(query: str) -> bool:
     values = parse_qs(query, keep_blank_values=True, errors="replace").get("detail", ["0"])
     if len(values) > 1:
         raise InvalidRequest("detail", "is named twice")
-    return is_detail(values[0])
+    return flag("detail", values[0])
 
 
-def is_detail(value: str) -> bool:
-    """Whether a value of `detail` asks for details. Raises InvalidRequest unless it is 0 or 1."""
-    if value not in _DETAIL:
-        raise InvalidRequest("detail", "must be 0 or 1", "range")
-    return _DETAIL[value]
+def flag(name: str, value: str) -> bool:
+    """Whether an argument has the value 1. Raises InvalidRequest unless it is 0 or 1."""
+    if value not in _FLAGS:
+        raise InvalidRequest(name, "must be 0 or 1", "range")
+    return _FLAGS[value]

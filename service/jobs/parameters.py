@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from model import InvalidRequest
 from model.tables.options import FORMATS, SEPARATORS, Dates, Options, text_encoding
-from service.http.query import is_detail
+from service.http.query import flag
 
 _DATES: Final[dict[str, Dates]] = {"": "", "dmy": "dmy", "mdy": "mdy"}
 _NAMES: Final = ("detail", "format", "sep", "encoding", "decimal", "dates", "sheet")
@@ -22,12 +22,12 @@ class TableParameters(NamedTuple):
 
 def wants_detail(parameters: Mapping[str, str]) -> bool:
     """Whether `detail` asks for details. Raises InvalidRequest unless it is 0 or 1."""
-    return is_detail(parameters.get("detail") or "0")
+    return flag("detail", parameters.get("detail") or "0")
 
 
 def wants_explanation(parameters: Mapping[str, str]) -> bool:
-    """Whether `explain`, which only our own page sets, asks for an explanation."""
-    return parameters.get("explain") == "1"
+    """Whether `explain` asks for an explanation. Raises InvalidRequest unless it is 0 or 1."""
+    return flag("explain", parameters.get("explain") or "0")
 
 
 def table_parameters(parameters: Mapping[str, str]) -> TableParameters:
