@@ -1,4 +1,4 @@
-"""Arguments of requests that are 0 or 1, in the query string of HTTP or wherever else they stand."""
+"""Arguments of requests that are 0 or 1, in a query string or wherever else they stand."""
 
 from typing import Final
 from urllib.parse import parse_qs

@@ -19,6 +19,8 @@ from tests.support.parts import AppMaker, parts_of
 _OPEN = {
     "/healthz": "probes have no key",
     "/readyz": "probes have no key",
+    "/v2/health/live": "probes have no key",
+    "/v2/health/ready": "probes have no key",
     "/openapi.json": "the document is no secret",
     "/docs/": "shows the document",
     "/docs": "leads there",
