@@ -22,7 +22,7 @@ from tests.support.tables import as_csv, read, samples
 
 ROOMS = ("model", "service", "monitoring", "loadgen")
 # Made by a command, and not there to be worked from.
-_CARD = "model/regno/MODEL_CARD.md"
+_CARD = "MODEL_CARD.md"
 _NAMED = re.compile(r'(?:prog=|command_parser\()"python -m ([\w.]+)"')
 _IN_A_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _IN_A_LINE = re.compile(r"`(?:\.venv/bin/)?(python\s+-m\s[^`]+)`")
@@ -301,7 +301,7 @@ def test_printed_commands_exist_with_their_options(page: str, command: str) -> N
     assert _options(shlex.split(for_gunicorn)) <= _help("gunicorn"), page
 
 
-@pytest.mark.parametrize("page", sorted({page for page, _ in _PRINTED} - {_CARD}))
+@pytest.mark.parametrize("page", sorted({page for page, _ in _PRINTED if not page.endswith(_CARD)}))
 def test_a_page_with_commands_says_which_python_is_meant(page: str) -> None:
     assert ".venv/bin/" in (ROOT / page).read_text(encoding="utf-8")
 
