@@ -101,6 +101,8 @@ def _submit(client: JobClient, options: argparse.Namespace) -> int:
     if not options.wait:
         _show(job, options)
         return 0
+    # Whoever stops waiting can look at it later.
+    sys.stderr.write(f"submitted: {job.id}\n")
     job = _waited(client, job, options)
     if job.state != "succeeded" or not options.output:
         _show(job, options)
@@ -267,7 +269,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     )
     add("--model", default="regno", help="name of the model (default: %(default)s)")
     add("--detail", action="store_true", help="decisions, margins and warnings, too")
-    add("--format", default="", help="form of a table's result: csv, tsv, jsonl, parquet, xlsx")
+    add("--format", default="", help="form of a table's result: csv, jsonl, parquet, xlsx")
     add("--sep", default="", help="what separates the cells of a CSV file")
     add("--encoding", default="", help="encoding of a text file")
     add("--decimal", default="", help="decimal sign of a text file")

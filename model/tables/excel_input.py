@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain, dropwhile, islice
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn, TypeAlias
 from zipfile import BadZipFile, ZipFile
@@ -19,6 +20,9 @@ from model.tables.table import is_filled
 _NO_EXCEL: Final = "it looks like a ZIP archive, and no Excel table is in it: unpack it first"
 _DAMAGED: Final = "its Excel data are damaged"
 _CUT: Final = "it looks like an Excel file or a ZIP archive that is damaged or incomplete"
+# Where Excel keeps the texts of all cells, and how much of them there may be: some 600,000 rows.
+_TEXTS: Final = "xl/sharedStrings.xml"
+_MOST_TEXT: Final = 256 << 20
 # What other programs put into an archive, and which it is.
 _OTHERS: Final = {
     "xl/workbook.bin": "a binary Excel file (.xlsb)",
@@ -90,6 +94,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]  # it has no types
 
 
 def _book(file: BinaryIO) -> Workbook:
+    _check_texts(file)
     # It warns of styles and rules for cells that it does not know, which no row needs.
     warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
     try:
@@ -98,6 +103,18 @@ def _book(file: BinaryIO) -> Workbook:
     except Exception as error:  # openpyxl and zipfile raise many kinds
         raise TableRefused(_other(file)) from error
     return reader.wb
+
+
+def _check_texts(file: BinaryIO) -> None:
+    """Refuse a file whose texts, which are read at once, would take more memory than there may be.
+
+    A small archive may hold gigabytes of them.
+    """
+    with suppress(BadZipFile, KeyError), ZipFile(file) as archive:
+        if archive.getinfo(_TEXTS).file_size > _MOST_TEXT:
+            raise TableRefused(
+                f"its texts take more than {_MOST_TEXT >> 20} MiB: save it as CSV or Parquet"
+            )
 
 
 def _other(file: BinaryIO) -> str:

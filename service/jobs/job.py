@@ -24,8 +24,8 @@ class Job(Struct, frozen=True, kw_only=True):
 
     `owner` is the name of the key that submitted it. `kind` names what is done with the input
     (`service.jobs.kinds`), `input` and `result` are references to `service.jobs.blobs`.
-    `fingerprint` is the SHA-256 of kind, model, parameters and input. A worker holds the job until
-    `lease_until`; `fence` counts the claims, and only the newest claim may change the record.
+    `fingerprint` is the SHA-256 of kind, model, parameters, webhook and input. A worker holds the
+    job until `lease_until`; `fence` counts the claims, and only the newest may change the record.
     `due` is when the next attempt may begin, `published` when the queue last got the job.
     `cancelling` is the caller's wish while the job runs. `keep` is for how many seconds the record
     stays after the job's end. `error` is for the caller: "field: reason", never an exception's

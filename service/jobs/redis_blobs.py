@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Final, cast
 
@@ -20,10 +21,14 @@ _REDIS: Final = "redis:"
 class RedisBlobs:
     """Blobs up to 64 KiB in Redis, for workers that share no folder with the web processes."""
 
-    def __init__(self, url: str, files: Blobs) -> None:
-        """`files` takes the larger ones."""
+    def __init__(self, url: str, files: Blobs, folder: Path) -> None:
+        """`files` takes the larger ones; `folder` is for those whose size is not known yet.
+
+        It should be on the same disk: a temporary folder is often small, and memory.
+        """
         self._client = Client(url)
         self._files = files
+        self._folder = folder
 
     def put(self, job: str, content: bytes) -> str:
         """Keep a blob, and return its reference. Raises BlobsUnavailable."""
@@ -44,7 +49,7 @@ class RedisBlobs:
         Raises BlobsUnavailable.
         """
         try:
-            with SpooledTemporaryFile(max_size=_SMALL) as file:
+            with SpooledTemporaryFile(max_size=_SMALL, dir=str(self._folder)) as file:
                 blob = _Writing(cast("BinaryIO", file))
                 yield blob
                 blob.reference = self._kept(job, file)

@@ -46,7 +46,7 @@ def open_stores(settings: Settings) -> Stores:
     except ModuleNotFoundError as error:
         reason = f"this needs {error.name}, which is not installed: install the extra `queue`"
         raise SettingsError(variable("broker"), reason) from error
-    blobs = RedisBlobs(settings.records, files)
+    blobs = RedisBlobs(settings.records, files, folder)
     return Stores(RedisRecords(settings.records), blobs, CeleryQueue(settings.broker))
 
 

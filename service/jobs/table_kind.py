@@ -1,6 +1,7 @@
 """Jobs of the kind `table`: a file of readings that is scored as `python -m model.score` does."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,10 +43,10 @@ class TableKind:
         job = attempt.job
         served, parameters = self._models.of(job.model), table_parameters(job.parameters)
         wanted = served.model.request.__struct_fields__
-        with (
-            attempt.blobs.open(job.input) as file,
-            open_table(file, wanted, parameters.options) as table,
-        ):
+        with ExitStack() as opened:
+            with attempt.holding():  # Excel's texts are read at once
+                file = opened.enter_context(attempt.blobs.open(job.input))
+                table = opened.enter_context(open_table(file, wanted, parameters.options))
             out = output_format(Path(), table.layout.format, parameters.format)
             work = self._work(served, table, out, parameters)
             rows = _Rows(attempt, table, work, out, served.live.version)

@@ -304,7 +304,8 @@ class _File:
         """The input, once it is stored."""
         if described.filename:
             parameters["filename"] = described.filename
-        named = msgspec.json.encode((kind, described.model, parameters), order="sorted")
+        about = (kind, described.model, parameters, described.webhook)
+        named = msgspec.json.encode(about, order="sorted")
         fingerprint = sha256(named + self._digest.digest()).hexdigest()
         return Input(
             self._job,

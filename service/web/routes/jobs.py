@@ -1,7 +1,9 @@
 """/jobs: submit work whose result nobody has to wait for, look at it, fetch it, cancel it."""
 
 import re
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from pathlib import PurePath
 from time import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -33,6 +35,13 @@ USUALLY_LISTED: Final = 20
 _KEY: Final = re.compile(r"[ -~]{1,255}")
 _PREFERRED: Final = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,5})\"?(?=$|[,;\s])")
 _ID: Final = re.compile(r"[0-9a-z]{1,64}")
+# The suffixes of files of these media types, the usual one first.
+_SUFFIXES: Final[Mapping[str, Sequence[str]]] = {
+    "text/csv": (".csv", ".tsv", ".txt"),
+    "application/jsonl": (".jsonl", ".ndjson", ".json"),
+    "application/vnd.apache.parquet": (".parquet", ".pq"),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": (".xlsx",),
+}
 _UNKNOWN: Final = "there is no such job of this key"
 _WHY_NO_RESULT: Final = {
     State.ACCEPTED: "it waits",
@@ -158,7 +167,7 @@ class JobRoutes:
         response.content_length = length
         record_of(request.environ).model_version = job.version
         if name := job.parameters.get("filename"):
-            response.headers["Content-Disposition"] = _attachment(name)
+            response.headers["Content-Disposition"] = _attachment(_named(name, job.result_type))
         return response
 
 
@@ -206,6 +215,15 @@ def _with(response: Any, headers: dict[str, str]) -> Any:
         else:
             response.headers[name] = value
     return response
+
+
+def _named(filename: str, media_type: str) -> str:
+    """The name of a result by that of its input: another form has another suffix."""
+    path = PurePath(filename.removesuffix(".gz"))
+    suffixes = _SUFFIXES.get(media_type, ())
+    if not suffixes or path.suffix.lower() in suffixes:
+        return path.name
+    return path.with_suffix(suffixes[0]).name
 
 
 def _attachment(filename: str) -> str:

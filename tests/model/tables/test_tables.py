@@ -561,6 +561,15 @@ def test_one_line_in_another_encoding_does_not_change_that_of_the_file() -> None
     assert [fault.where for fault in contents.faults] == ["line 6"]
 
 
+def test_a_small_workbook_with_too_much_text_is_refused_unread() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("xl/sharedStrings.xml", bytes(257 << 20))
+    assert out.tell() < 2 << 20
+    with pytest.raises(TableRefused, match="256 MiB"):
+        read(out, "label", lambda _: None)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
 def test_wide_characters_of_unknown_order_are_refused(encoding: str) -> None:
     content = _csv(encoding=f"{encoding}-le")

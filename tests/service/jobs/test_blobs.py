@@ -22,7 +22,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
         return files
     from service.jobs.redis_blobs import RedisBlobs
 
-    return RedisBlobs(request.getfixturevalue("records_url"), files)
+    return RedisBlobs(request.getfixturevalue("records_url"), files, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"small", _LARGE])
@@ -106,7 +106,7 @@ def test_a_blob_that_cannot_be_read_now_is_not_gone(tmp_path: Path) -> None:
 def test_large_blobs_are_files_and_small_ones_are_not(tmp_path: Path, records_url: str) -> None:
     from service.jobs.redis_blobs import RedisBlobs
 
-    blobs = RedisBlobs(records_url, FileBlobs(tmp_path / "blobs"))
+    blobs = RedisBlobs(records_url, FileBlobs(tmp_path / "blobs"), tmp_path)
     job = new_id(NOW)
     assert blobs.put(job, b"small").startswith("redis:")
     assert blobs.put(job, _LARGE).startswith("file:")

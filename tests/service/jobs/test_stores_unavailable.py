@@ -83,7 +83,7 @@ def test_a_redis_that_does_not_answer_is_away(redis: RedisServer, records_url: s
 def test_a_redis_that_is_not_there_is_away(redis: RedisServer, records_url: str) -> None:
     records = RedisRecords(records_url)
     job = records.accept(a_job(), "key", 9).job
-    blobs = RedisBlobs(records_url, FileBlobs(Path("/nonexistent")))
+    blobs = RedisBlobs(records_url, FileBlobs(Path("/nonexistent")), Path("/nonexistent"))
     redis.stop()
     try:
         for call in _calls(records):

@@ -45,6 +45,25 @@ def test_a_result_that_is_a_file_comes_as_one(web: Web) -> None:
     assert named.endswith("filename*=UTF-8''%D0%BD%D0%BE%D1%87%D1%8C.csv")
 
 
+@pytest.mark.parametrize(
+    ("given", "media_type", "named"),
+    [
+        ("night.csv.gz", "text/csv", "night.csv"),
+        ("night.tsv", "text/csv", "night.tsv"),
+        ("night.csv", "application/jsonl", "night.jsonl"),
+        ("night.1.xlsx", "application/vnd.apache.parquet", "night.1.parquet"),
+        ("night", "text/csv", "night.csv"),
+    ],
+)
+def test_a_result_has_the_suffix_of_its_form(
+    given: str, media_type: str, named: str, web: Web
+) -> None:
+    reply = web.upload(b"a,b\n", "text/csv", f"model=regno&filename={given}")
+    web.end(reply, b"a,b,positive\n", result_type=media_type, version="v7")
+    result = web.call("GET", f"{_path(reply)}/result")
+    assert f'filename="{named}"' in result.headers["Content-Disposition"]
+
+
 def test_a_head_of_a_result_has_no_body(web: Web) -> None:
     reply = web.submit(VALID)
     web.end(reply, _RESULT)

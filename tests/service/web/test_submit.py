@@ -298,6 +298,21 @@ def test_the_same_key_for_another_request_is_refused(given: Any, query: str, web
     assert len(web.blobs) == 1
 
 
+def test_the_same_key_with_another_webhook_is_refused(
+    tmp_path: Path, make_web: Callable[..., Web]
+) -> None:
+    path = tmp_path / "webhooks"
+    path.write_text(f"alice done https://example.org/ {SECRET}\n")
+    path.chmod(0o600)
+    web = make_web(webhooks_file=str(path))
+    body = {"model": "regno", "input": VALID}
+    for sent, status in ((body, 202), ({**body, "webhook": "done"}, 422), (body, 202)):
+        text = json.dumps(sent).encode()
+        headers = {"Idempotency-Key": "k"}
+        reply = web.call("POST", "/jobs", headers, data=text, content_type=_JSON)
+        assert reply.status_code == status
+
+
 def test_the_records_hold_no_text_of_a_key(web: Web) -> None:
     web.submit(VALID, {"Idempotency-Key": "A939HO196"})
     folder = Path(web.settings.jobs_dir)
