@@ -19,10 +19,13 @@ from tests.support.vacuous import nonempty
 
 pytestmark = pytest.mark.slow
 
+# The other model of the load has neither bins nor calibrated scores, which these panels are about.
+WITHOUT_DATA = {"Drift of other models", "Expected accuracy of other models"}
 QUERIES = [
     (name, query)
     for name in dashboards.names()
     for query in dashboards.queries(dashboards.load(name))
+    if query.title not in WITHOUT_DATA
 ]
 IDS = [f"{name}: {query.title} {query.ref}" for name, query in QUERIES]
 ENOUGH = "sum(scoring_http_requests_total) > 600"
@@ -234,11 +237,12 @@ def pictures(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 def test_every_panel_shows_colour(pictures: dict[str, draw.Drawn], name: str) -> None:
     """Lines, numbers and areas are coloured; titles, axes and tables are grey."""
     dashboard = dashboards.load(name)
-    assert all(pictures[name].series.values()), "every panel has data"
+    empty = {title for title, count in pictures[name].series.items() if not count}
+    assert empty <= WITHOUT_DATA, "every other panel has data"
     with Image.open(pictures[name].picture) as image:
         picture = image.convert("RGB")
     for panel in dashboards.panels(dashboard):
-        if panel["type"] == "table":
+        if panel["type"] == "table" or panel["title"] in WITHOUT_DATA:
             continue
         assert _coloured(picture.crop(_corners(panel))) > 20, panel["title"]
 

@@ -23,6 +23,9 @@ REQUEST: Final = Tensor("request", Datatype.BYTES, Content.TEXT, required=False)
 _BINARY_SIZE: Final = "binary_data_size"
 _MICROSECONDS: Final = 1e6
 
+# Programs that write clients from the document want to know what an array holds: anything.
+_Elements = Annotated[list[Any], Meta(extra_json_schema={"items": {}})]
+
 
 class InputTensor(Struct):
     """An input; its elements are in `data`, or follow the JSON as `binary_data_size` bytes."""
@@ -31,7 +34,7 @@ class InputTensor(Struct):
     shape: list[int]
     datatype: str
     parameters: dict[str, Any] = {}
-    data: list[Any] | UnsetType = UNSET
+    data: _Elements | UnsetType = UNSET
 
 
 class RequestedOutput(Struct):
@@ -57,7 +60,7 @@ class OutputTensor(Struct, omit_defaults=True):
     datatype: str
     shape: list[int]
     parameters: dict[str, int] | UnsetType = UNSET
-    data: list[Any] | UnsetType = UNSET
+    data: _Elements | UnsetType = UNSET
 
 
 class InferReply(Struct):
