@@ -1,6 +1,7 @@
 """`plate-scoring jobs` against the real web processes, and what it says where there are none."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,7 +53,8 @@ def test_a_table_is_submitted_waited_for_and_written(
     rows = read(target.read_bytes())
     assert len(rows) == 20
     assert all(0 <= float(row["positive"]) <= 1 for row in rows)
-    assert capfd.readouterr().err == "", "no bar where there is no terminal"
+    said = capfd.readouterr().err
+    assert re.fullmatch(r"submitted: [0-9a-z]{26}\n", said), "the id, and no bar where there is no terminal"
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
