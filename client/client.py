@@ -36,7 +36,7 @@ class Client:
 
     Threads may share it. What the service can't take at the moment is sent again, after the
     seconds that `Retry-After` names; so is what broke off. `timeout` of a call is its deadline, all
-    tries included: the service is told what is left of it.
+    tries included; each request states what is left of it.
     """
 
     def __init__(

@@ -101,7 +101,7 @@ def _submit(client: JobClient, options: argparse.Namespace) -> int:
     if not options.wait:
         _show(job, options)
         return 0
-    # Whoever stops waiting can look at it later.
+    # With the id, a caller that stops waiting can look at the job later.
     sys.stderr.write(f"submitted: {job.id}\n")
     job = _waited(client, job, options)
     if job.state != "succeeded" or not options.output:

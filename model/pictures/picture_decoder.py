@@ -22,7 +22,7 @@ class PictureDecoder(Generic[T, R]):
     """Reads bodies whose rows are structs with a file, and makes requests of them.
 
     All of a body is read and counted before the first picture is decoded, and an array yields a
-    request at a time: whoever serves others, too, does so in between.
+    request at a time, so that a server can answer others in between.
     """
 
     def __init__(self, kind: type[T], made: Callable[[T], R], max_rows: int) -> None:

@@ -81,5 +81,5 @@ def _answer(connection: "Connection", scorers: Scorers) -> None:
         try:
             task = read_task(connection.recv_bytes(LONGEST))
             connection.send_bytes(encode(scorers.said(task)))
-        except (OSError, EOFError):  # whoever asked has gone
+        except (OSError, EOFError):  # the client has gone
             return

@@ -91,18 +91,19 @@ class Broker:
     def is_blocked(self) -> bool | None:
         """Whether an alarm of memory or disk keeps publishers waiting; None if this user is none.
 
-        That is told to those that publish: a message is sent that has no queue. Raises Unreachable.
+        The broker reports it to publishers only, so a message without a queue is published. Raises
+        Unreachable.
         """
-        told: list[bool] = []
+        answers: list[bool] = []
         # Of its own: from then on nothing more is read from a connection that is blocked.
-        connection = self._connect(on_blocked=lambda _: told.append(True))
+        connection = self._connect(on_blocked=lambda _: answers.append(True))
         try:
             with _broker_errors():
                 channel = connection.channel()
-                channel.events["basic_return"].add(lambda *_: told.append(False))
+                channel.events["basic_return"].add(lambda *_: answers.append(False))
                 channel.basic_publish(Message(""), EXCHANGE.name, "no.queue", mandatory=True)
                 deadline = monotonic() + _ALARM_SECONDS
-                while not told and monotonic() < deadline:
+                while not answers and monotonic() < deadline:
                     with suppress(TimeoutError):
                         connection.drain_events(timeout=_ALARM_SECONDS / 5)
         except NotFound:  # no worker has declared the exchange yet: the message was read
@@ -111,7 +112,7 @@ class Broker:
             return None
         finally:
             connection.collect()  # the closing handshake would wait
-        return not told or told[0]
+        return not answers or answers[0]
 
 
 @contextmanager

@@ -16,5 +16,5 @@ version, in its time, or refused for a reason; nobody waits for nothing or for t
 replies end), `server.py` for a worker (what is counted is right, and nothing is left at the end),
 `audit.py` for deadlines and versions. A rule looks at bytes and counts, not at what the server says
 of itself. `test_rules.py` plants faults to see that the rules find them; a fault that is found and
-mended becomes a short story in `test_faults.py`.
+repaired becomes a short story in `test_faults.py`.
 """

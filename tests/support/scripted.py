@@ -1,4 +1,4 @@
-"""A server that replies as it is told, one reply for each request, and notes what came."""
+"""A server with scripted replies, one for each request, that notes what it received."""
 
 import socket
 import threading

@@ -76,7 +76,7 @@ def test_a_job_that_kills_its_process_is_dead_after_its_attempts_and_delays_nobo
 ) -> None:
     poison = served.submit(POISON)
     (done,) = served.ended([served.submit(VALID)])
-    # Its next attempt begins a second after the death: whoever was behind it waited for less.
+    # Its next attempt begins a second after the death: what was queued behind it waited less.
     assert served.job(poison).attempts == 1
     (dead,) = served.ended([poison])
     assert (dead.state, dead.attempts) == (State.DEAD, served.settings.job_attempts)
