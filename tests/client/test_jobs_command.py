@@ -54,7 +54,7 @@ def test_a_table_is_submitted_waited_for_and_written(
     assert len(rows) == 20
     assert all(0 <= float(row["positive"]) <= 1 for row in rows)
     said = capfd.readouterr().err
-    assert re.fullmatch(r"submitted: [0-9a-z]{26}\n", said), "the id, and no bar where there is no terminal"
+    assert re.fullmatch(r"submitted: [0-9a-z]{26}\n", said), "no bar without a terminal"
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
