@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 # Wheels only: a source package would be built by packages that no lock names.
 LOCKED := --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 RUNTIME := $(VENV)/.runtime
+IMAGES := $(VENV)/.images
 DEV := $(VENV)/.dev
 
 ##@ Two commands
@@ -18,7 +19,7 @@ run: $(RUNTIME) ## Install what is missing and serve the bundled model, or the o
 	@exec $(BIN)/python -m service
 
 .PHONY: web
-web: $(RUNTIME) ## Serve jobs over HTTP, in processes of their own; with nothing else set up they do the work, too
+web: $(RUNTIME) $(IMAGES) ## Serve the page, jobs and pictures; with nothing else set up these processes do the work, too
 	@exec $(BIN)/python -m service.web
 
 test: check test-fast test-slow test-stack ## Install what is missing, check the code, run all tests
@@ -156,6 +157,9 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra queue \
 	  --constraints requirements-dev.lock --output-file requirements-queue.lock \
 	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock)
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra images \
+	  --constraints requirements-dev.lock --output-file requirements-images.lock \
+	  $$(sed -n '/^pillow==/d; s/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock)
 	for image in generator alerts; do \
 	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $$image \
 	  --constraints requirements-dev.lock --output-file requirements-$$image.lock; done
@@ -204,6 +208,12 @@ $(BIN)/python:
 $(RUNTIME): requirements.lock | $(BIN)/python
 	@echo "Installing what the service needs (locked, hashes checked)"
 	@$(BIN)/pip install $(LOCKED) -r requirements.lock
+	@touch $@
+
+# `make run` installs none of them.
+$(IMAGES): requirements-images.lock $(RUNTIME)
+	@echo "Installing what models of pictures need (locked, hashes checked)"
+	@$(BIN)/pip install $(LOCKED) --no-deps -r requirements-images.lock
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)

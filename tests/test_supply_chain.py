@@ -42,13 +42,13 @@ def _image_installs() -> list[str]:
     return _installs(text.replace("${INSTALL}", shared[1]))
 
 
-_COMMANDS = {"make": _installs(_make("setup", "audit")), "images": _image_installs()}
+_COMMANDS = {"make": _installs(_make("setup", "web", "audit")), "images": _image_installs()}
 
 
 @pytest.mark.parametrize("where", _COMMANDS)
 def test_locks_are_installed_by_hash_and_from_wheels_only(where: str) -> None:
     commands = _COMMANDS[where]
-    assert len(commands) == {"make": 3, "images": 4}[where]
+    assert len(commands) == {"make": 4, "images": 4}[where]
     for command in commands:
         assert "--require-hashes" in command
         assert "--only-binary :all:" in command
@@ -112,21 +112,31 @@ def test_the_workflow_runs_targets_of_the_makefile_with_pinned_actions() -> None
     assert [one for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one)] == []
 
 
-def test_the_packages_of_the_queue_are_those_that_the_service_has_not() -> None:
+@pytest.mark.parametrize(
+    ("extra", "packages", "in_both"),
+    [
+        ("queue", {"celery", "pika", "redis"}, set()),
+        # The service's image is without the one that CatBoost brings for its plots.
+        ("images", {"onnxruntime"}, {"pillow"}),
+    ],
+)
+def test_the_packages_of_an_extra_are_those_that_the_service_has_not(
+    extra: str, packages: set[str], in_both: set[str]
+) -> None:
     """They are installed without a look at dependencies: what they need is in one of two locks."""
     versions = {
         path.name: dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", path.read_text(), re.MULTILINE))
         for path in _LOCKS
     }
-    queue, service = versions["requirements-queue.lock"], versions["requirements.lock"]
-    assert queue.keys().isdisjoint(service)
-    assert {"celery", "pika", "redis"} <= queue.keys()
-    assert (queue | service).items() <= versions["requirements-dev.lock"].items()
+    added, service = versions[f"requirements-{extra}.lock"], versions["requirements.lock"]
+    assert added.keys() & service.keys() == in_both
+    assert packages <= added.keys()
+    assert (added | service).items() <= versions["requirements-dev.lock"].items()
 
 
 def test_there_are_as_many_locks_as_are_known() -> None:
     assert [path.name for path in _LOCKS] == [
         *("requirements-alerts.lock", "requirements-dev.lock", "requirements-generator.lock"),
-        *("requirements-queue.lock", "requirements.lock"),
+        *("requirements-images.lock", "requirements-queue.lock", "requirements.lock"),
     ]
     assert [path.parent.name for path in _NPM_LOCKS] == ["page", "schema"]

@@ -19,9 +19,9 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
 """
 
 
-def locked() -> set[str]:
-    """The packages of `make run`."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+def locked(name: str = "requirements.lock") -> set[str]:
+    """The packages of a lock: those of `make run`, unless another is named."""
+    lock = (ROOT / name).read_text(encoding="utf-8")
     return set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
 
 
