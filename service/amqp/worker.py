@@ -15,7 +15,12 @@ class AmqpWorker(ScoringWorker):
 
     async def _serve(self) -> None:
         parts: Parts = self.wsgi.parts
-        services = {one.model.name: scoring_service(one, parts) for one in parts.served}
+        wanted = parts.settings.amqp_names
+        services = {
+            one.model.name: scoring_service(one, parts)
+            for one in parts.served
+            if not wanted or one.model.name in wanted
+        }
         self._consumer = Consumer(
             parts.settings,
             services,

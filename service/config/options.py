@@ -359,6 +359,14 @@ class Settings(Struct, frozen=True):
     worker_metrics_bind: Annotated[
         str, Meta(description="IP:PORT at which a worker process shows its metrics; empty: none.")
     ] = ""
+    amqp_models: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._, -]*\Z",
+            description="Models whose requests over AMQP these processes take, separated by "
+            "commas, of those that they serve; empty: all of them.",
+        ),
+    ] = ""
     broker: Annotated[
         str,
         Meta(
@@ -467,6 +475,11 @@ class Settings(Struct, frozen=True):
     def extra_names(self) -> frozenset[str]:
         """The names in `extra_models`."""
         return frozenset(self.extra_models.replace(",", " ").split())
+
+    @property
+    def amqp_names(self) -> frozenset[str]:
+        """The names in `amqp_models`."""
+        return frozenset(self.amqp_models.replace(",", " ").split())
 
     @property
     def kept_readings(self) -> int:

@@ -62,9 +62,13 @@ class AmqpServer(Program):
             return sum(found) if found else None
         return None
 
+    def output(self) -> str:
+        """Its output so far."""
+        return self._out.read_text()
+
     def log(self) -> list[dict[str, Any]]:
         """Its log so far."""
-        return [json.loads(line) for line in self._out.read_text().splitlines()]
+        return [json.loads(line) for line in self.output().splitlines()]
 
 
 @contextmanager
