@@ -1,12 +1,14 @@
-"""Labels that come late: rows of one file get labels of another by a key that both have."""
+"""Labels that come late: rows of one file get those of another by a key, columns of both."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from model.tables.cells import Cells, cells_of
 from model.tables.errors import TableRefused
@@ -20,6 +22,9 @@ _INEXACT: Final = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
 _WHOLE: Final = re.compile(rb"(-?\d+)\.0+")
 
 
+_Key: TypeAlias = tuple[bytes, ...]
+
+
 class LateLabel(NamedTuple):
     """A cell with a label, and the line or row of its file where it stands."""
 
@@ -27,50 +32,120 @@ class LateLabel(NamedTuple):
     line: int
 
 
-class LateLabels:
-    """The labels of a file by the values of the column `key`.
+class _File(NamedTuple):
+    """The labels of a file by key; the numbers are those of `Joined`."""
 
-    `rows_without` counts the rows that have no label, `labels_without` is the number of labels that
-    have no row, both among what `of` was called with.
+    labels: dict[_Key, LateLabel]
+    empty: int
+    unkeyed: int
+    format: Format
+
+
+class Joined(Struct, frozen=True):
+    """What a join came to. A label is that of one key, however often the file repeats it.
+
+    `used` of the `labels` have a row, `shared` of these more than one; `empty` keys have an empty
+    cell, which is no label yet, and `unkeyed` labels an empty cell in their key, which has no row.
+    `rows` rows got a label, `rows_without` have none.
     """
 
-    def __init__(self, path: Path, key: str, label: str) -> None:
-        """Read the file. Raises OSError, and TableRefused, which names the path."""
+    labels: int
+    used: int
+    shared: int
+    empty: int
+    unkeyed: int
+    rows: int
+    rows_without: int
+
+    def __str__(self) -> str:
+        """All counts for a terminal, those of what may be a mistake only if there are some."""
+        doubtful = (
+            (self.shared, "labels serve several rows"),
+            (self.empty, "labels are empty: none yet"),
+            (self.unkeyed, "labels have no whole key"),
+        )
+        used = f"{self.used} of {self.labels} labels used for {self.rows} rows"
+        unused = f"{self.labels - self.used} without a row"
+        more = "".join(f"; {count} {what}" for count, what in doubtful if count)
+        return f"{used}, {unused}; {self.rows_without} rows have no label{more}"
+
+
+class LateLabels:
+    """The labels of a file by the values of one or more columns, the key.
+
+    A row whose key has an empty cell has no label.
+    """
+
+    def __init__(
+        self, path: Path, keys: Sequence[str], label: str, *, many_to_one: bool = False
+    ) -> None:
+        """Read the file; `many_to_one`: one label may serve several rows.
+
+        Raises OSError, and TableRefused, which names the path.
+        """
         self.path = path
-        self.key = key
-        self.rows_without = 0
-        self._used: set[bytes] = set()
+        self.keys = tuple(keys)
+        self._many_to_one = many_to_one
+        self._rows: Counter[_Key] = Counter()
+        self._rows_without = 0
         try:
-            self._labels, self.format = _read(path, key, label)
+            self._read = _read(path, self.keys, label)
         except TableRefused as error:
             raise TableRefused(f"{path}: {error.reason}") from error
 
     @property
-    def labels_without(self) -> int:
-        """How many labels belong to no row."""
-        return len(self._labels) - len(self._used)
+    def format(self) -> Format:
+        """What was found out about the file."""
+        return self._read.format
 
-    def of(self, keys: Sequence[bytes], readable: Sequence[bool]) -> list[LateLabel | None]:
+    @property
+    def joined(self) -> Joined:
+        """What came of the join so far."""
+        return Joined(
+            labels=len(self._read.labels),
+            used=len(self._rows),
+            shared=sum(count > 1 for count in self._rows.values()),
+            empty=self._read.empty,
+            unkeyed=self._read.unkeyed,
+            rows=self._rows.total(),
+            rows_without=self._rows_without,
+        )
+
+    def of(self, keys: Sequence[_Key], readable: Sequence[bool]) -> list[LateLabel | None]:
         """The labels of rows, None for a row without one; rows that can't be read don't count."""
-        found = [self._labels.get(_plain(key)) for key in keys]
-        self._used.update(_plain(key) for key, label in zip(keys, found, strict=True) if label)
-        self.rows_without += sum(
+        plain = [_plain_key(key) for key in keys]
+        found = [self._read.labels.get(key) for key in plain]
+        self._rows.update(key for key, label in zip(plain, found, strict=True) if label)
+        self._rows_without += sum(
             can and label is None for can, label in zip(readable, found, strict=True)
         )
         return found
 
     def check(self) -> None:
-        """Raise TableRefused if no row had a label."""
-        if not self._used:
-            raise TableRefused(f"{self.path} has no value of {self.key} in common with the rows")
+        """Raise TableRefused if no row had a label, or a label several rows without leave."""
+        named = ", ".join(self.keys)
+        if not self._rows:
+            raise TableRefused(f"{self.path} has no value of {named} in common with the rows")
+        if (shared := self.joined.shared) and not self._many_to_one:
+            key, rows = self._rows.most_common(1)[0]
+            line = self._read.labels[key].line
+            raise TableRefused(
+                f"{shared} labels serve more than one row by {named}, that of {self.where(line)} "
+                f"serves {rows}: name all columns of the key by --on, or allow it by --many-to-one"
+            )
 
     def where(self, line: int) -> str:
         """A place in the file, for messages."""
         return f"{self.format.place(line)} of {self.path}"
 
 
-def check_exact(parcel: Parcel, layout: Layout, key: str) -> None:
-    """Raise TableRefused if numbers in the column `key` may have lost digits."""
+def check_exact(parcel: Parcel, layout: Layout, keys: Sequence[str]) -> None:
+    """Raise TableRefused if numbers in a column of the key may have lost digits."""
+    for key in keys:
+        _check_exact(parcel, layout, key)
+
+
+def _check_exact(parcel: Parcel, layout: Layout, key: str) -> None:
     at = layout.places[layout.wanted.index(key)]
     if isinstance(parcel, Batch):
         column = parcel.rows.column(at)
@@ -90,29 +165,39 @@ def check_exact(parcel: Parcel, layout: Layout, key: str) -> None:
         )
 
 
-def _read(path: Path, key: str, label: str) -> tuple[dict[bytes, LateLabel], Format]:
-    labels: dict[bytes, LateLabel] = {}
-    differing: set[bytes] = set()
-    with open_table(path, (key, label)) as table:
+def _read(path: Path, keys: Sequence[str], label: str) -> _File:
+    labels: dict[_Key, LateLabel] = {}
+    empty: set[_Key] = set()
+    differing: set[_Key] = set()
+    unkeyed = 0
+    with open_table(path, (*keys, label)) as table:
         for parcel in table.parcels(_PARCEL_ROWS):
-            check_exact(parcel, table.layout, key)
+            check_exact(parcel, table.layout, keys)
             cells = cells_of(parcel, table.layout)
             _check_readable(cells, table.layout.format)
-            keys, given = (column.cast(pa.binary()).to_pylist() for column in cells.columns)
-            for line, each, cell in zip(cells.lines, map(_plain, keys), given, strict=True):
-                first = labels.setdefault(each, LateLabel(cell, line))
-                if _plain(first.cell) != _plain(cell):
-                    differing.add(each)
+            columns = [column.cast(pa.binary()).to_pylist() for column in cells.columns]
+            for line, *parts, cell in zip(cells.lines, *columns, strict=True):
+                key = _plain_key(parts)
+                if not all(key):
+                    unkeyed += 1
+                elif not cell.strip():
+                    empty.add(key)
+                elif _plain(labels.setdefault(key, LateLabel(cell, line)).cell) != _plain(cell):
+                    differing.add(key)
         found = table.layout.format
-    labels.pop(b"", None)
-    if differing := differing - {b""}:
-        raise TableRefused(f"{len(differing)} values of {key} have two labels that differ")
-    return labels, found
+    if differing:
+        named = ", ".join(keys)
+        raise TableRefused(f"{len(differing)} values of {named} have two labels that differ")
+    return _File(labels, len(empty - labels.keys()), unkeyed, found)
 
 
 def _check_readable(cells: Cells, form: Format) -> None:
     for row, reason in cells.faults.items():
         raise TableRefused(f"{form.place(cells.lines[row])}: {reason}")
+
+
+def _plain_key(cells: Sequence[bytes]) -> _Key:
+    return tuple(map(_plain, cells))
 
 
 def _plain(cell: bytes) -> bytes:

@@ -6,6 +6,7 @@ trained on.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
@@ -18,7 +19,7 @@ from model.names import PLATE
 from model.redaction import is_whole_plate
 from model.regno.columns.checked import check
 from model.regno.columns.table import Columns, TableMaker
-from model.regno.dataset.late_labels import LateLabel, LateLabels, check_exact
+from model.regno.dataset.late_labels import Joined, LateLabel, LateLabels, check_exact
 from model.regno.doubts.finder import Doubts, usual_lengths
 from model.regno.doubts.ranges import ANY
 from model.regno.features import KINDS
@@ -106,7 +107,8 @@ class Contents(NamedTuple):
 
     `warnings` are the good rows by warning, `plate_lengths` is as in a manifest, `format` is what
     was found out about the file. `extra` are other columns of the good rows, as text. `empty`
-    counts the rows that were left out since all their cells are empty.
+    counts the rows that were left out since all their cells are empty, `joined` what became of late
+    labels, None without any.
     """
 
     rows: LabelledRows
@@ -116,6 +118,7 @@ class Contents(NamedTuple):
     format: Format
     extra: pd.DataFrame
     empty: int = 0
+    joined: Joined | None = None
 
 
 class _Part(NamedTuple):
@@ -199,11 +202,12 @@ def read(
     labels_of = Labels(positive)
     kept: list[list[str]] = [[] for _ in extra]
     empty = 0
-    with open_table(file, [*FIELDS, late.key if late else label, *extra], options) as table:
+    labelled_by = late.keys if late else (label,)
+    with open_table(file, [*FIELDS, *labelled_by, *extra], options) as table:
         found = table.layout.format
         for parcel in table.parcels(_PARCEL_ROWS):
             if late:
-                check_exact(parcel, table.layout, late.key)
+                check_exact(parcel, table.layout, late.keys)
             cells = cells_of(parcel, table.layout)
             empty += cells.empty
             part = _part(cells, found, label, labels_of, late)
@@ -224,9 +228,10 @@ def read(
         np.concatenate([part.labels for part in rows]),
         np.concatenate([part.times for part in rows]),
     )
-    others = pd.DataFrame(dict(zip(extra, kept, strict=True)))
     return Contents(
-        good, faults, dict(warnings.counts), warnings.plate_lengths, found, others, empty
+        *(good, faults, dict(warnings.counts), warnings.plate_lengths, found),
+        *(pd.DataFrame(dict(zip(extra, kept, strict=True))), empty),
+        late.joined if late else None,
     )
 
 
@@ -247,6 +252,28 @@ class _Warnings:
             self.counts.update(self._doubts.count(columns))
 
 
+class _Given(NamedTuple):
+    """The cells with labels of a parcel's rows.
+
+    `later` are the labels of another file, by row; `without` are rows that this file has none for.
+    """
+
+    cells: Sequence[bytes]
+    later: Mapping[int, LateLabel] = {}
+    without: AbstractSet[int] = frozenset()
+
+
+def _given(cells: Cells, columns: Sequence[Sequence[bytes]], late: LateLabels | None) -> _Given:
+    """The labels of rows: the first of some columns, or those that belong to a key of the first."""
+    if late is None:
+        return _Given(columns[0])
+    readable = [row not in cells.faults for row in range(len(cells.lines))]
+    found = late.of(list(zip(*columns[: len(late.keys)], strict=True)), readable)
+    later = {row: label for row, label in enumerate(found) if label}
+    without = {row for row, can in enumerate(readable) if can and row not in later}
+    return _Given([label.cell if label else b"" for label in found], later, without)
+
+
 def _part(
     cells: Cells, form: Format, label: str, labels_of: Labels, late: LateLabels | None
 ) -> _Part:
@@ -254,15 +281,9 @@ def _part(
     if not cells.lines:
         return _Part([], [], [])
     texts = [column.cast(pa.binary()).to_pylist() for column in cells.columns]
-    fields, (given, *others) = texts[: len(FIELDS)], texts[len(FIELDS) :]
-    later: dict[int, LateLabel] = {}
-    without: set[int] = set()
-    if late:
-        readable = [row not in cells.faults for row in range(len(given))]
-        found = late.of(given, readable)
-        later = {row: one for row, one in enumerate(found) if one}
-        without = {row for row, can in enumerate(readable) if can and row not in later}
-        given = [one.cell if one else b"" for one in found]
+    fields, others = texts[: len(FIELDS)], texts[len(FIELDS) :]
+    given, later, without = _given(cells, others, late)
+    others = others[len(late.keys) if late else 1 :]
     labels = labels_of.of(given)
     plates = _plates(fields)
     named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}

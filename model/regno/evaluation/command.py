@@ -151,14 +151,11 @@ def _read(options: Namespace, signals: SignalFlag) -> tuple[Contents, Source]:
         progress=not options.no_progress,
     )
     contents, source = read_file(options.rows, reading, signals)
-    if late:
-        if late.rows_without:
-            left_out = source.left_out | {"no label with its key": late.rows_without}
+    if joined := contents.joined:
+        if joined.rows_without:
+            left_out = source.left_out | {"no label with its key": joined.rows_without}
             source = msgspec.structs.replace(source, left_out=left_out)
-        sys.stderr.write(
-            f"{options.on}: {late.rows_without} rows have no label, {late.labels_without} labels "
-            "no row\n"
-        )
+        sys.stderr.write(f"{', '.join(options.on)}: {joined}\n")
     if not len(contents.rows.labels):
         raise Exit(65, f"{options.rows} has no row to measure a model on")
     return contents, source
@@ -168,7 +165,7 @@ def _late_labels(options: Namespace) -> LateLabels | None:
     if not options.join:
         return None
     with os_errors_exit(66, options.join):
-        late = LateLabels(options.join, options.on, options.label)
+        late = LateLabels(options.join, options.on, options.label, many_to_one=options.many_to_one)
     if not late.format.is_plain:
         sys.stderr.write(f"{options.join}: {late.format}\n")
     return late
@@ -247,6 +244,7 @@ def _evaluated(
         version=scorer.version,
         sha256=scorer.sha256,
         data=source,
+        joined=contents.joined,
         first=times[0].replace("T", " "),
         last=times[-1].replace("T", " "),
         seed=options.seed,
@@ -263,6 +261,7 @@ def _evaluated(
             *quality.few_rows(labels, segments),
             *report.doubtful(source, 0),
             *report.of_duplicates(duplicates(rows), labels.size),
+            *report.of_join(contents.joined),
             *_unseen(scorer, rows),
             *quality.unexpected_accuracy(decided.expected_accuracy, measures),
             *_learnt(scorer, times[0]),

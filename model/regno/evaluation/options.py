@@ -91,7 +91,19 @@ def _add_rows(group: argparse._ArgumentGroup) -> None:
     add("--positive", default="", metavar="WORD", help="the label that means 1, such as yes or да")
     add("--skip-bad", action="store_true", help="skip bad rows; without it they stop the run")
     add("--join", type=Path, metavar="FILE", help="file of labels that came later")
-    add("--on", metavar="COLUMN", help="the key, a column of both files")
+    add(
+        "--on",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column of both files; repeat it for a key of several, such as request_id and row",
+    )
+    add(
+        "--many-to-one",
+        action="store_true",
+        help="a label may serve several rows, as validate='m:1' of pandas.merge allows; without it "
+        "that is refused",
+    )
     add(
         "--by",
         action="append",
@@ -214,6 +226,8 @@ def _contradiction(options: argparse.Namespace) -> str:
         "--model and --registry both name the model": options.model and options.registry,
         "--version needs --registry": options.version and not options.registry,
         "--join and --on belong together": bool(options.join) != bool(options.on),
+        "--many-to-one needs --join": options.many_to_one and not options.join,
+        f"--on {options.label}: that is the column of labels": options.label in options.on,
         "--max-camera-error and --max-network-error belong together": None in limits
         and limits != (None, None),
         "--write-thresholds needs --max-camera-error and --max-network-error": (

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from msgspec import Struct
 
+from model.regno.dataset.late_labels import Joined
 from model.regno.evaluation import bootstrap, decisions, metrics
 from model.regno.evaluation.bootstrap import LEAST_OF_A_LABEL, LEAST_ROWS, Interval, fewest, too_few
 from model.regno.evaluation.certainty import Certainty
@@ -66,12 +67,14 @@ class Evaluation(DecisionReport, frozen=True):
     """The whole report.
 
     `measures` are metrics with 95 % intervals, whose bounds are null if rows are too few;
-    `segments` are by column and value.
+    `segments` are by column and value. `joined` is what became of labels of another file, None if
+    the rows have their own.
     """
 
     version: str
     sha256: str
     data: Source
+    joined: Joined | None
     first: str
     last: str
     seed: int

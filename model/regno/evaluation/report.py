@@ -12,6 +12,7 @@ import pandas as pd
 from msgspec import Struct
 
 from model.regno.dataset.duplicates import Duplicates
+from model.regno.dataset.late_labels import Joined
 from model.regno.dataset.rows import LabelledRows
 from model.regno.dataset.split import Split
 from model.regno.doubts.finder import AGREE, IMPLAUSIBLE, LOOKALIKE, MISMATCH, OUT_OF_RANGE, parts
@@ -343,6 +344,16 @@ def of_duplicates(counts: Duplicates, rows: int) -> list[str]:
             "the other label"
         )
     return lines
+
+
+def of_join(joined: Joined | None) -> list[str]:
+    """A warning if rows share labels of another file."""
+    if joined is None or not joined.shared:
+        return []
+    line = (
+        f"{joined.shared} labels serve several rows each: intervals count these rows as independent"
+    )
+    return [line]
 
 
 def odd_values(source: Source) -> dict[str, int]:

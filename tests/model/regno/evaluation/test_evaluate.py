@@ -1,14 +1,12 @@
-"""`python -m model.evaluate`: figures, segments, late labels, limits, thresholds, the page."""
+"""`python -m model.evaluate`: figures, segments, limits, thresholds, the page."""
 
-import csv
 import io
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import msgspec
 import numpy as np
@@ -16,7 +14,6 @@ import pandas as pd
 import pytest
 from catboost import CatBoostClassifier
 
-from model import evaluate
 from model.errors import ModelRefused
 from model.registry import __main__ as registry
 from model.regno import BUNDLED, Costs, Thresholds
@@ -24,47 +21,13 @@ from model.regno.evaluation import metrics
 from model.regno.model_file import manifest
 from model.regno.review.decision import DEFAULT_COSTS
 from model.regno.scorer import RegnoScorer
-from tests.support.labelled import labelled, scores, write
+from tests.support.evaluating import Measured, run, save
+from tests.support.labelled import labelled, report, scores, write
 from tests.support.messages import mentions
 from tests.support.vacuous import nonempty
 
-Measured = Callable[..., dict[str, Any]]
-
 ROWS = labelled(700)
 LABELS = np.array([row["label"] for row in ROWS])
-
-
-def run(path: Path, *options: object) -> int:
-    """Evaluate without a progress bar. Returns the exit status."""
-    return evaluate.main([str(path), "--no-progress", *map(str, options)])
-
-
-def report(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "report.json").read_bytes())
-    return content
-
-
-@pytest.fixture
-def measured(capsys: pytest.CaptureFixture[str]) -> Measured:
-    """Evaluates and returns the report, without drawing a page."""
-
-    def measured(path: Path, *options: object) -> dict[str, Any]:
-        capsys.readouterr()
-        assert run(path, "--json", *options) == 0
-        content: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return content
-
-    return measured
-
-
-def save(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """A CSV file of rows with all their columns."""
-    rows = list(rows)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -152,107 +115,6 @@ def test_json_is_printed_instead_of_the_table(
     assert json.loads(capsys.readouterr().out)["rows"] == 700
 
 
-def test_labels_that_came_later_are_joined_by_a_key(
-    tmp_path: Path, measured: Measured, capsys: pytest.CaptureFixture[str]
-) -> None:
-    unlabelled = [
-        {"passage": f"p{at}", **{name: row[name] for name in row if name != "label"}}
-        for at, row in enumerate(ROWS)
-    ]
-    save(tmp_path / "rows.csv", unlabelled)
-    late = [{"truth": row["label"], "passage": f"p{at}"} for at, row in enumerate(ROWS)]
-    save(tmp_path / "late.csv", [*late[50:], {"truth": 1, "passage": "p9999"}])
-    late_labels = ("--join", tmp_path / "late.csv", "--on", "passage", "--label", "truth")
-    assert run(tmp_path / "rows.csv", *late_labels, "--json") == 0
-    printed = capsys.readouterr()
-    assert mentions(printed.err, "50 rows", "no label", "1 labels", "no row")
-    joined, same = json.loads(printed.out), measured(write(tmp_path / "same.csv", ROWS[50:]))
-    assert joined["measures"] == same["measures"]
-    assert joined["data"]["left_out"] == {"no label with its key": 50}
-
-
-def test_long_keys_are_joined_digit_by_digit(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As floating-point numbers, which an empty key would make of them, these are all one."""
-    first = 10**17
-    save(tmp_path / "rows.csv", [{"id": first + at, **row} for at, row in enumerate(ROWS[:200])])
-    late: list[dict[str, Any]] = [
-        {"id": first + at, "truth": row["label"]} for at, row in enumerate(ROWS[:200])
-    ]
-    save(tmp_path / "late.csv", [*late[20:], {"id": "", "truth": 1}])
-    join = ("--join", tmp_path / "late.csv", "--on", "id", "--label", "truth", "--json")
-    assert run(tmp_path / "rows.csv", *join) == 0
-    printed = capsys.readouterr()
-    assert mentions(printed.err, "20 rows", "no label", "0 labels", "no row")
-    save(tmp_path / "late.csv", [{"id": first + 500, "truth": 1}, {"id": "", "truth": 1}])
-    assert run(tmp_path / "rows.csv", *join) == 65
-    assert mentions(capsys.readouterr().err, "no value of id", "common")
-
-
-def test_keys_of_floating_point_numbers_are_joined_as_whole_numbers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """pandas makes them of a column of whole numbers with an empty cell."""
-    first = 12_345_678_901
-    keyed = pd.DataFrame([{"id": float(first + at), **row} for at, row in enumerate(ROWS[:200])])
-    keyed.to_parquet(tmp_path / "rows.parquet")
-    late = [{"id": first + at, "truth": row["label"]} for at, row in enumerate(ROWS[:200])]
-    save(tmp_path / "late.csv", late)
-    join = ("--join", tmp_path / "late.csv", "--on", "id", "--label", "truth", "--json")
-    assert run(tmp_path / "rows.parquet", *join) == 0
-    assert mentions(capsys.readouterr().err, "0 rows", "no label", "0 labels")
-
-
-@pytest.mark.parametrize(("kind", "least"), [("float64", 10**17), ("float32", 2**24)])
-def test_keys_that_a_file_does_not_keep_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, least: int
-) -> None:
-    keyed = pd.DataFrame([{"id": float(least + at), **ROWS[at]} for at in range(3)])
-    keyed.astype({"id": kind}).to_parquet(tmp_path / "rows.parquet")
-    save(tmp_path / "late.csv", [{"id": least, "label": 1}])
-    assert run(tmp_path / "rows.parquet", "--join", tmp_path / "late.csv", "--on", "id") == 65
-    assert mentions(capsys.readouterr().err, "id", "more digits")
-
-
-def test_lists_of_any_form_are_joined(tmp_path: Path, measured: Measured) -> None:
-    lists = ("afts_regno_ai_char_scores", "afts_regno_ai_length_scores")
-    rows = [
-        {"id": at} | row | {name: json.loads(str(row[name])) for name in lists}
-        for at, row in enumerate(ROWS)
-    ]
-    pd.DataFrame(rows).drop(columns="label").to_parquet(tmp_path / "rows.parquet")
-    save(tmp_path / "late.csv", [{"id": row["id"], "label": row["label"]} for row in rows])
-    joined = measured(tmp_path / "rows.parquet", "--join", tmp_path / "late.csv", "--on", "id")
-    same = measured(write(tmp_path / "same.csv", ROWS))
-    assert joined["measures"] == same["measures"]
-
-
-def test_bad_rows_and_labels_that_were_joined_are_named_where_they_stand(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Rows without a label and an empty line come before; the other file has the bad label."""
-    rows = [{"id": at, **row} for at, row in enumerate(ROWS[:6])]
-    rows[4]["direction"] = 5
-    lines = save(tmp_path / "rows.csv", rows).read_bytes().splitlines(keepends=True)
-    (tmp_path / "rows.csv").write_bytes(b"".join([*lines[:2], b"\n", *lines[2:]]))
-    late = [{"id": at, "truth": "?" if at == 5 else 1} for at in (5, 4, 3)]
-    join = ("--join", tmp_path / "late.csv", "--on", "id", "--label", "truth")
-    save(tmp_path / "late.csv", late)
-    assert run(tmp_path / "rows.csv", *join) == 65
-    printed = capsys.readouterr().err
-    assert f"{tmp_path / 'rows.csv'}: 2 of 3 rows are bad" in printed
-    assert "  line 7: direction: " in printed
-    assert f"  line 2 of {tmp_path / 'late.csv'}: truth: must be 0 or 1" in printed
-    pd.DataFrame(rows).to_parquet(tmp_path / "rows.parquet")
-    pd.DataFrame(late).astype({"truth": str}).to_excel(tmp_path / "late.xlsx", index=False)
-    join = ("--join", tmp_path / "late.xlsx", "--on", "id", "--label", "truth")
-    assert run(tmp_path / "rows.parquet", *join) == 65
-    printed = capsys.readouterr().err
-    assert "  row 5: direction: " in printed
-    assert f"  row 2 of {tmp_path / 'late.xlsx'}: truth: must be 0 or 1" in printed
-
-
 def test_rows_may_come_from_standard_input(
     tmp_path: Path, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,15 +122,6 @@ def test_rows_may_come_from_standard_input(
     with subprocess.Popen(["cat", tmp_path / "rows.csv"], stdout=subprocess.PIPE) as source:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(cast("BinaryIO", source.stdout)))
         assert measured(Path("-"))["measures"] == wanted
-
-
-def test_two_labels_of_one_key_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save(tmp_path / "rows.csv", [{"id": 1, **row} for row in ROWS[:10]])
-    save(tmp_path / "late.csv", [{"id": 1, "label": 0}, {"id": 1, "label": 1}])
-    assert run(tmp_path / "rows.csv", "--join", tmp_path / "late.csv", "--on", "id") == 65
-    assert mentions(capsys.readouterr().err, "1 values of id", "two labels")
 
 
 @pytest.mark.parametrize(("yes", "no"), [("да", "нет"), ("Network", "camera")])
@@ -374,6 +227,9 @@ def test_limits_are_exit_codes(
         ("--model", "a.cbm", "--registry", "models"),
         ("--version", "live"),
         ("--join", "late.csv"),
+        ("--on", "id"),
+        ("--many-to-one",),
+        ("--join", "late.csv", "--on", "id", "--on", "label"),
         ("--max-camera-error", "0.1"),
         ("--write-thresholds",),
         ("--fail-if-worse",),
