@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from model import files
-from model.digits import golden, manifest
+from model import files, manifests
+from model.digits import golden
 from model.digits.ink import Array, Ink
 from model.digits.manifest import Manifest
 from model.digits.onnx_file import CLASSES, Network
@@ -44,7 +44,7 @@ class DigitsScorer(Scorer):
             raise ModelRefused(f"{path} is refused: it can't be read: {error.strerror}") from error
         digest = sha256(blob).hexdigest()
         try:
-            described = manifest.load_for(path, digest)
+            described = manifests.load_for(path, digest, Manifest)
             return cls(Network(blob), digest, described)
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason

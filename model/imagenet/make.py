@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from model import manifests
 from model.cli import Exit, command_parser, exit_status, os_errors_exit
 from model.errors import InvalidRequest
 from model.imagenet.crop import Pixels, crop_of
 from model.imagenet.export import exported, halved
-from model.imagenet.manifest import FILE_NAME, Manifest, golden_picture, write
+from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.model import BUNDLED, MODEL
 from model.imagenet.network import Network
 from model.imagenet.queries import queries
@@ -137,7 +138,7 @@ def _write(folder: Path, network: bytes, agreement: dict[str, float]) -> None:
         libraries={package: version(package) for package in packages},
         agreement=agreement,
     )
-    write(manifest, folder / FILE_NAME)
+    manifests.write(manifest, folder / manifests.FILE_NAME)
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in _labels()), "utf-8")
     sys.stdout.write(f"{path}: {len(network)} bytes\n")
     sys.stdout.writelines(f"{what}: {figure:g}\n" for what, figure in agreement.items())

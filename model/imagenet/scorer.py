@@ -9,9 +9,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from model import files
+from model import files, manifests
 from model.errors import ModelRefused
-from model.imagenet import manifest
 from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.network import Network
 from model.imagenet.queries import queries
@@ -57,7 +56,7 @@ class ImagenetScorer(Scorer):
             raise ModelRefused(f"{path} is refused: it can't be read: {error.strerror}") from error
         digest = sha256(blob).hexdigest()
         try:
-            described = manifest.load_for(path, digest)
+            described = manifests.load_for(path, digest, Manifest)
             return cls(_network(blob, digest), digest, described, name, query)
         except ModelRefused as reason:
             raise ModelRefused(f"{path} is refused: {reason}") from reason

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from model import manifests
 from model.cache import ExplanationCache
 from model.drift.counter import DriftCounter, Variable
 from model.errors import ModelRefused, NotExplained
@@ -24,7 +25,7 @@ from model.regno.doubts.ranges import Bounds
 from model.regno.explain.explainer import Explainer
 from model.regno.explain.explanation import Explanation, explain
 from model.regno.features import CALENDAR, CATEGORICAL, Row, in_order_of
-from model.regno.model_file import lignum_evaluator, manifest
+from model.regno.model_file import lignum_evaluator
 from model.regno.model_file.catboost_file import BinaryModel, read, refusing
 from model.regno.model_file.manifest import USUAL_LENGTHS, Manifest
 from model.regno.model_file.manifest_check import fault
@@ -85,7 +86,7 @@ class RegnoScorer:
         try:
             blob = read(path)
             # The manifest first: CatBoost may crash on a damaged file, a hash does not.
-            described = manifest.load_for(path, sha256(blob).hexdigest())
+            described = manifests.load_for(path, sha256(blob).hexdigest(), Manifest)
             model = BinaryModel.parse(blob, _stated(described, positive_class))
             if described:
                 _check(described, model, path)
@@ -431,7 +432,7 @@ def _compare(positives: Sequence[float], expected: Sequence[float], says: str) -
 
 def _check(described: Manifest, model: BinaryModel, path: Path) -> None:
     if wrong := fault(described, model):
-        place = path.with_name(manifest.FILE_NAME)
+        place = path.with_name(manifests.FILE_NAME)
         raise ModelRefused(f"its manifest {place} is wrong: {wrong}")
 
 

@@ -16,9 +16,9 @@ from loadgen.bench.run import Results, rotated
 from loadgen.bench.targets import TARGETS, Target
 from loadgen.common import rows, usage
 from loadgen.common.errors import CannotStart, WrongAnswers
+from model import manifests
 from model.regno import RegnoScorer
 from model.regno.manifest_builder import complete
-from model.regno.model_file import manifest
 from tests.support import toys
 from tests.support.bench_rows import READING, write_csv
 
@@ -218,7 +218,7 @@ def test_the_report_and_the_picture_show_every_target(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_both_evaluators_are_measured_on_a_model_without_texts(tmp_path: Path) -> None:
     path = toys.save(toys.train(("hour", "afts_regno_ai_score", "ai_len")), tmp_path)
-    manifest.write(complete(RegnoScorer.load(path), path), tmp_path / manifest.FILE_NAME)
+    manifests.write(complete(RegnoScorer.load(path), path), tmp_path / manifests.FILE_NAME)
     readings = rows.read(write_csv(tmp_path / "rows.csv", READING, READING))
     (tmp_path / "array.json").write_bytes(rows.array(readings))
     done = subprocess.run(

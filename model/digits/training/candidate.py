@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from model.digits import golden, manifest
+from model import manifests
+from model.digits import golden
 from model.digits.ink import Array, Ink, ink_of
 from model.digits.manifest import Manifest
 from model.digits.reference import OF_INK, reference
@@ -80,7 +81,7 @@ def _written(blob: bytes, data: Data, recipe: Recipe, out: Path) -> Manifest:
         folder = Path(temporary)
         (folder / MODEL).write_bytes(blob)
         made = _manifest(DigitsScorer.load(folder / MODEL), data, recipe)
-        manifest.write(made, folder / manifest.FILE_NAME)
+        manifests.write(made, folder / manifests.FILE_NAME)
         (folder / card.FILE_NAME).write_text(card.text(made, len(blob)), encoding="utf-8")
         for path in sorted(folder.iterdir()):
             os.replace(path, out / path.name)  # noqa: PTH105 - the atomic one, by name

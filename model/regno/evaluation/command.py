@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from tqdm import tqdm
 
+from model import manifests
 from model.cli import Exit, SignalFlag, exit_status, os_errors_exit, stop_signals
 from model.errors import DataRefused, ModelRefused
 from model.redaction import is_whole_plate
@@ -39,8 +40,7 @@ from model.regno.evaluation.quality import Controlled, Evaluation, Scored
 from model.regno.evaluation.report import Source
 from model.regno.evaluation.risk_control import Limits
 from model.regno.features import KINDS, TEXT
-from model.regno.model_file import manifest
-from model.regno.model_file.manifest import OwnThresholds
+from model.regno.model_file.manifest import Manifest, OwnThresholds
 from model.regno.request import FIELDS
 from model.regno.review.decision import Costs, ThresholdChoice
 from model.regno.scorer import BUNDLED, RegnoScorer
@@ -345,8 +345,8 @@ def _write_thresholds(options: Namespace, controlled: Controlled, made: Evaluati
     camera, network = guarantees.camera.threshold, guarantees.network.threshold
     if camera is None or network is None:
         return  # the limits say so
-    path = options.model.with_name(manifest.FILE_NAME)
-    described = manifest.load_for(options.model, made.sha256)
+    path = options.model.with_name(manifests.FILE_NAME)
+    described = manifests.load_for(options.model, made.sha256, Manifest)
     if described is None:
         raise Exit(
             65,
@@ -362,7 +362,7 @@ def _write_thresholds(options: Namespace, controlled: Controlled, made: Evaluati
         rows=made.rows,
     )
     with os_errors_exit(73, path):
-        manifest.write(msgspec.structs.replace(described, thresholds=own), path)
+        manifests.write(msgspec.structs.replace(described, thresholds=own), path)
     sys.stderr.write(f"{path}: thresholds {camera:.6g} and {network:.6g} written\n")
 
 

@@ -14,10 +14,10 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from model import manifests
 from model.regno.evaluation import importance, plot
 from model.regno.evaluation.importance import Importance
 from model.regno.evaluation.report import odd_values, spread
-from model.regno.model_file import manifest
 from model.regno.model_file.manifest import Manifest
 from model.regno.scorer import BUNDLED
 
@@ -76,7 +76,7 @@ def evaluation(made: "Evaluation", charts: Mapping[str, str]) -> str:
 
 def write_card(folder: Path) -> None:
     """Write the card and the reliability diagram next to the manifest in a folder."""
-    described = msgspec.json.decode((folder / manifest.FILE_NAME).read_bytes(), type=Manifest)
+    described = msgspec.json.decode((folder / manifests.FILE_NAME).read_bytes(), type=Manifest)
     size = (folder / described.file).stat().st_size
     (folder / CARD).write_text(card(described, size), encoding="utf-8")
     (folder / plot.FILE_NAME).write_bytes(plot.reliability(described.metrics["reliability"]))

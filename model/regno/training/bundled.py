@@ -13,13 +13,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from model import manifests
 from model.regno import golden
 from model.regno.drift.reference import reference
 from model.regno.evaluation import metrics, render
 from model.regno.features import SETS
 from model.regno.manifest_builder import Provenance, build
-from model.regno.model_file import manifest
 from model.regno.model_file.catboost_file import BinaryModel
+from model.regno.model_file.manifest import Manifest
 from model.regno.request import from_fields
 from model.regno.scorer import BUNDLED
 from model.regno.training import fit
@@ -45,7 +46,7 @@ class Recipe(NamedTuple):
     features: str = "v1"
 
 
-def make(out: Path, recipe: Recipe, run: Run) -> manifest.Manifest:
+def make(out: Path, recipe: Recipe, run: Run) -> Manifest:
     """Simulate, train, measure, write into the folder `out`. A fifth of the rows is held out."""
     samples = simulate(recipe.rows, recipe.seed)
     cut = recipe.rows * 4 // 5
@@ -57,7 +58,7 @@ def make(out: Path, recipe: Recipe, run: Run) -> manifest.Manifest:
         folder = Path(temporary)
         model.save_model(str(folder / BUNDLED.name))
         made = _manifest(folder / BUNDLED.name, trained, held_out, recipe)
-        manifest.write(made, folder / manifest.FILE_NAME)
+        manifests.write(made, folder / manifests.FILE_NAME)
         render.write_card(folder)
         lines = (json.dumps(request, ensure_ascii=False) + "\n" for request in golden_requests())
         (folder / "golden.jsonl").write_text("".join(lines), encoding="utf-8")
@@ -68,7 +69,7 @@ def make(out: Path, recipe: Recipe, run: Run) -> manifest.Manifest:
 
 def _manifest(
     path: Path, trained: Sequence[Sample], held_out: Sequence[Sample], recipe: Recipe
-) -> manifest.Manifest:
+) -> Manifest:
     """The manifest of the model file at `path`, measured as it will be served."""
     model = BinaryModel.load(path)
     rows = fit.table(held_out, SETS[recipe.features])

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from catboost import CatBoostClassifier, CatBoostError
 
+from model import manifests
 from model.errors import DataRefused, ModelRefused
 from model.regno.columns.table import as_declared
 from model.regno.dataset.duplicates import duplicates
@@ -31,7 +32,7 @@ from model.regno.evaluation.quality import Scored
 from model.regno.evaluation.report import Report
 from model.regno.features import CATEGORICAL
 from model.regno.manifest_builder import Provenance, build
-from model.regno.model_file import manifest, vocabulary
+from model.regno.model_file import vocabulary
 from model.regno.model_file.calibration import Calibration
 from model.regno.model_file.catboost_file import BinaryModel
 from model.regno.review.decision import Thresholds
@@ -78,7 +79,7 @@ def make(rows: LabelledRows, job: Job, folder: Path) -> Report:
     )
     provenance = _provenance(kept, measured, split, made)._replace(calibration=calibration)
     described = build(kept, MODEL, made.version, provenance)
-    manifest.write(described, folder / manifest.FILE_NAME)
+    manifests.write(described, folder / manifests.FILE_NAME)
     _write_report(made, shap, folder)
     return made
 

@@ -10,11 +10,10 @@ from typing import Any, Final
 import catboost
 import msgspec
 
-from model import mlflow_client
+from model import manifests, mlflow_client
 from model.cli import Exit
 from model.mlflow_client import MlflowFailed
 from model.regno.evaluation.report import Report
-from model.regno.model_file import manifest
 from model.regno.training import candidate
 
 # The model's folder among the artifacts, and its file there, as MLflow's flavour has it.
@@ -62,8 +61,8 @@ class Tracked:
             described.add_flavor("catboost", code=None, **flavour)
             described.save(str(place / "MLmodel"))
             shutil.copyfile(out / candidate.MODEL, place / _FILE)
-            own = msgspec.json.decode((out / manifest.FILE_NAME).read_bytes(), type=dict[str, Any])
-            (place / manifest.FILE_NAME).write_bytes(msgspec.json.encode({**own, "file": _FILE}))
+            own = msgspec.json.decode((out / manifests.FILE_NAME).read_bytes(), type=dict[str, Any])
+            (place / manifests.FILE_NAME).write_bytes(msgspec.json.encode({**own, "file": _FILE}))
             self._mlflow.log_artifacts(folder, MODEL)
 
 

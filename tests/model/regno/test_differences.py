@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from model import ModelRefused
+from model import ModelRefused, manifests
 from model.drift.counter import OTHER
 from model.regno import Reading, RegnoScorer
 from model.regno import differences as d
@@ -20,7 +20,6 @@ from model.regno.drift.reference import reference
 from model.regno.explain.phrases import phrase
 from model.regno.features import KINDS, NAMES, SETS, TEXT, in_order_of
 from model.regno.manifest_builder import complete
-from model.regno.model_file import manifest
 from model.regno.request import LONGEST, from_fields
 from model.regno.training.simulate import simulate
 from tests.support import toys
@@ -315,7 +314,7 @@ def test_categories_made_of_readings_are_never_unseen(differing: RegnoScorer) ->
 def _describe(path: Path, **changed: object) -> None:
     """Write a manifest of a model file, with these fields."""
     described = complete(RegnoScorer.load(path), path)
-    manifest.write(structs.replace(described, **changed), path.with_name(manifest.FILE_NAME))
+    manifests.write(structs.replace(described, **changed), path.with_name(manifests.FILE_NAME))
 
 
 @pytest.mark.parametrize("name", d.CATEGORICAL)

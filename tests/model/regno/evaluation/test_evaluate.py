@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 from catboost import CatBoostClassifier
 
+from model import manifests
 from model.errors import ModelRefused
 from model.registry import __main__ as registry
 from model.regno import BUNDLED, Costs, Thresholds
 from model.regno.evaluation import metrics
-from model.regno.model_file import manifest
+from model.regno.model_file.manifest import Manifest, OwnThresholds
 from model.regno.review.decision import DEFAULT_COSTS
 from model.regno.scorer import RegnoScorer
 from tests.support.evaluating import Measured, run, save
@@ -315,7 +316,7 @@ def test_thresholds_of_risk_control_are_written_and_used(
     rows: Path, tmp_path: Path, measured: Measured
 ) -> None:
     model = tmp_path / BUNDLED.name
-    for name in (BUNDLED.name, manifest.FILE_NAME):
+    for name in (BUNDLED.name, manifests.FILE_NAME):
         shutil.copy(BUNDLED.with_name(name), tmp_path)
     limits = ("--max-camera-error", 0.2, "--max-network-error", 0.15, "--confidence", 0.9)
     made = measured(rows, "--model", model, *limits, "--write-thresholds")
@@ -350,11 +351,11 @@ def test_thresholds_that_make_no_sense_are_refused(
     camera: float, network: float, tmp_path: Path
 ) -> None:
     model = Path(shutil.copy(BUNDLED, tmp_path))
-    described = manifest.load_for(BUNDLED, RegnoScorer.load().sha256)
+    described = manifests.load_for(BUNDLED, RegnoScorer.load().sha256, Manifest)
     assert described is not None
-    own = manifest.OwnThresholds(camera, network, 0.1, 0.1, 0.95, 100)
-    manifest.write(
-        msgspec.structs.replace(described, thresholds=own), tmp_path / manifest.FILE_NAME
+    own = OwnThresholds(camera, network, 0.1, 0.1, 0.95, 100)
+    manifests.write(
+        msgspec.structs.replace(described, thresholds=own), tmp_path / manifests.FILE_NAME
     )
     with pytest.raises(ModelRefused, match="thresholds"):
         RegnoScorer.load(model)

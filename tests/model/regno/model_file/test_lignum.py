@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from model import ModelRefused
+from model import ModelRefused, manifests
 from model.regno import RegnoScorer
 from model.regno.features import KINDS, SETS
 from model.regno.manifest_builder import complete
-from model.regno.model_file import lignum_evaluator, manifest
+from model.regno.model_file import lignum_evaluator
 from model.regno.model_file.calibration import Platt
 from model.regno.request import Reading, from_fields
 from model.regno.training.simulate import simulate
@@ -32,7 +32,7 @@ def _described(model: CatBoost, folder: Path, **changed: object) -> Path:
     path = toys.save(model, folder)
     described = complete(RegnoScorer.load(path), path)
     changed = {"golden": [], "evaluator": "lignum", **changed}
-    manifest.write(structs.replace(described, **changed), folder / manifest.FILE_NAME)
+    manifests.write(structs.replace(described, **changed), folder / manifests.FILE_NAME)
     return path
 
 
@@ -158,9 +158,9 @@ def test_a_score_for_each_class_is_left_to_catboost_or_the_same(
 
 
 def test_an_evaluator_that_is_none_is_refused(path: Path, tmp_path: Path) -> None:
-    copied = path.parent / manifest.FILE_NAME
+    copied = path.parent / manifests.FILE_NAME
     text = copied.read_text(encoding="utf-8").replace('"evaluator": "lignum"', '"evaluator": "gpu"')
     (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / manifest.FILE_NAME).write_text(text, encoding="utf-8")
+    (tmp_path / manifests.FILE_NAME).write_text(text, encoding="utf-8")
     with pytest.raises(ModelRefused, match="evaluator"):
         RegnoScorer.load(tmp_path / path.name)
