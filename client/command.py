@@ -3,22 +3,24 @@
 import argparse
 import csv
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NoReturn
-
-from tqdm import tqdm
+from typing import Any, Final
 
 from client.client import Client
-from client.transport import Refused, Unreachable
+from client.command_line import (
+    FAILED,
+    Parser,
+    Usage,
+    add_everywhere,
+    exit_status,
+    key_of,
+    progress_bar,
+)
+from client.transport import Refused
 
-FAILED: Final = 1
-USAGE: Final = 2
-UNREACHABLE: Final = os.EX_UNAVAILABLE
-_INTERRUPTED: Final = 130
 _BATCH_ROWS: Final = 500
 _EPILOG: Final = """\
 `jobs` has commands of its own: jobs --help.
@@ -28,46 +30,24 @@ service can't be reached, 130 Ctrl-C.
 """
 
 
-class _Usage(Exception):
-    """What the command line asks for can't be done."""
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run a command. Returns the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        run: Callable[[Client, argparse.Namespace], int] = options.run
+
+    def run() -> int:
         with _client(options) as client:
-            return run(client, options)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:  # the reader of standard output has gone
-        return FAILED
-    except (_Usage, Refused, Unreachable, OSError) as error:
-        reason, status = _described(error)
-    sys.stderr.write(f"plate-scoring: {reason}\n")
-    return status
+            status: int = options.run(client, options)
+            return status
 
-
-def _described(error: Exception) -> tuple[str, int]:
-    """What went wrong in words, and the exit status."""
-    if isinstance(error, Refused):
-        return f"refused with {error.status}: {error.reason}", FAILED
-    if isinstance(error, Unreachable):
-        return f"the service can't be reached: {error}", UNREACHABLE
-    if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror}", USAGE
-    return str(error), USAGE
+    return exit_status("plate-scoring", run)
 
 
 def _client(options: argparse.Namespace) -> Client:
-    if not options.key:
-        raise _Usage("there is no key: --key or CLIENT_KEY")
     url = options.url or f"http://{options.host}:{options.port}"
     try:
-        return Client(options.key, url)
+        return Client(key_of(options), url)
     except ValueError as reason:
-        raise _Usage(f"the address: {reason}") from None
+        raise Usage(f"the address: {reason}") from None
 
 
 def _score(client: Client, options: argparse.Namespace) -> int:
@@ -77,7 +57,7 @@ def _score(client: Client, options: argparse.Namespace) -> int:
     def scored() -> Iterator[dict[str, Any]]:
         nonlocal failed
         number = 0
-        with _bar(options, "rows") as bar:
+        with progress_bar(options, "rows") as bar:
             for rows in _batches(_rows(options.file)):
                 for score in client.score(rows, detail=options.detail):
                     number += 1
@@ -108,7 +88,7 @@ def _send(client: Client, options: argparse.Namespace) -> int:
 
     def answers() -> Iterator[dict[str, Any]]:
         nonlocal failed
-        with _bar(options, "files", len(options.filepath)) as bar:
+        with progress_bar(options, "files", len(options.filepath)) as bar:
             for path in options.filepath:
                 content = Path(path).read_bytes()
                 try:
@@ -150,11 +130,6 @@ def _show(found: Iterable[dict[str, Any]], columns: list[str], options: argparse
         sys.stdout.write(f"{padded.rstrip()}\n")
 
 
-def _bar(options: argparse.Namespace, unit: str, total: int | None = None) -> Any:
-    hidden = options.json or not sys.stderr.isatty()
-    return tqdm(total=total, unit=unit, disable=hidden, leave=False)
-
-
 def _rows(path: str) -> Iterator[dict[str, str]]:
     """The rows of a CSV file with a header, or of standard input."""
     try:
@@ -164,16 +139,16 @@ def _rows(path: str) -> Iterator[dict[str, str]]:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             yield from _checked(csv.DictReader(file))
     except UnicodeError:
-        raise _Usage(f"{path} is not UTF-8") from None
+        raise Usage(f"{path} is not UTF-8") from None
     except csv.Error as fault:
-        raise _Usage(f"{path} can't be read as CSV: {fault}") from None
+        raise Usage(f"{path} can't be read as CSV: {fault}") from None
 
 
 def _checked(reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
     """Rows that have a cell for each column, and no more."""
     for number, row in enumerate(reader, start=1):
         if None in row or None in row.values():
-            raise _Usage(f"row {number} has not as many cells as the header")
+            raise Usage(f"row {number} has not as many cells as the header")
         yield row
 
 
@@ -186,35 +161,21 @@ def _json(path: str) -> Any:
     try:
         return json.loads(sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig"))
     except ValueError:
-        raise _Usage(f"{path} is not JSON in UTF-8") from None
-
-
-class _Parser(argparse.ArgumentParser):
-    """Names no argument in its errors: it may be a key or hold a plate."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with 2."""
-        known = message.partition(": '")[0]
-        if message.startswith("unrecognized arguments"):
-            known = "there are arguments that no option takes"
-        super().error(known)
+        raise Usage(f"{path} is not JSON in UTF-8") from None
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m client",
         description="Ask the service over HTTP.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    everywhere = _Parser(add_help=False)
-    environ = os.environ  # noqa: TID251 - the client's own
+    everywhere = Parser(add_help=False)
     add = everywhere.add_argument
     add("-s", "--host", default="localhost", help="host of the service (default: %(default)s)")
     add("-p", "--port", type=int, default=8085, help="its port (default: %(default)s)")
-    add("--url", default=environ.get("CLIENT_URL", ""), help="in their place: the whole address")
-    add("--key", default=environ.get("CLIENT_KEY", ""), help="the x-api-key")
-    add("--json", action="store_true", help="print JSON, one object a line")
+    add_everywhere(everywhere, "", "in their place: the whole address")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(

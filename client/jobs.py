@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from tqdm import tqdm
-
+from client.command_line import (
+    FAILED,
+    Parser,
+    Usage,
+    add_everywhere,
+    exit_status,
+    key_of,
+    progress_bar,
+)
 from client.job_client import DEFAULT_URL, Job, JobClient
-from client.transport import Refused, Unreachable
 
-FAILED: Final = 1
-USAGE: Final = 2
-UNREACHABLE: Final = os.EX_UNAVAILABLE
-_INTERRUPTED: Final = 130
 _STEP_SECONDS: Final = 1
 _STATES: Final = (
     *("accepted", "queued", "running"),
@@ -32,44 +33,22 @@ service can't be reached, 130 Ctrl-C.
 """
 
 
-class _Usage(Exception):
-    """What the command line asks for can't be done."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        run: Callable[[JobClient, argparse.Namespace], int] = options.run
-        return run(_client(options), options)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:  # the reader of standard output has gone
-        return FAILED
-    except (_Usage, Refused, Unreachable, OSError) as error:
-        reason, status = _described(error)
-    sys.stderr.write(f"plate-scoring jobs: {reason}\n")
-    return status
 
+    def run() -> int:
+        status: int = options.run(_client(options), options)
+        return status
 
-def _described(error: Exception) -> tuple[str, int]:
-    """What went wrong in words, and the exit status."""
-    if isinstance(error, Refused):
-        return f"refused with {error.status}: {error.reason}", FAILED
-    if isinstance(error, Unreachable):
-        return f"the service can't be reached: {error}", UNREACHABLE
-    if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror}", USAGE
-    return str(error), USAGE
+    return exit_status("plate-scoring jobs", run)
 
 
 def _client(options: argparse.Namespace) -> JobClient:
-    if not options.key:
-        raise _Usage("there is no key: --key or CLIENT_KEY")
     try:
-        return JobClient(options.key, options.url)
+        return JobClient(key_of(options), options.url)
     except ValueError as reason:
-        raise _Usage(f"--url: {reason}") from None
+        raise Usage(f"--url: {reason}") from None
 
 
 def _submit(client: JobClient, options: argparse.Namespace) -> int:
@@ -88,7 +67,7 @@ def _submit(client: JobClient, options: argparse.Namespace) -> int:
                 idempotency_key=options.idempotency_key,
             )
         else:
-            with _bar(options, "B", file.seek(0, 2)) as bar:
+            with progress_bar(options, "B", file.seek(0, 2)) as bar:
                 job = client.submit_file(
                     file,
                     Path(options.file).name,
@@ -141,7 +120,7 @@ def _list(client: JobClient, options: argparse.Namespace) -> int:
 
 def _waited(client: JobClient, job: Job, options: argparse.Namespace) -> Job:
     """The job when it has ended; a bar shows its rows until then."""
-    with _bar(options, "rows", None) as bar:
+    with progress_bar(options, "rows") as bar:
 
         def note(found: Job) -> None:
             bar.total = found.total or None
@@ -189,13 +168,6 @@ def _write(source: Any, path: str) -> None:
 
 
 @contextmanager
-def _bar(options: argparse.Namespace, unit: str, total: int | None) -> Iterator[Any]:
-    hidden = options.json or not sys.stderr.isatty()
-    with tqdm(total=total, unit=unit, unit_scale=unit == "B", disable=hidden, leave=False) as bar:
-        yield bar
-
-
-@contextmanager
 def _input(path: str) -> Iterator[BinaryIO]:
     if path == "-":
         yield sys.stdin.buffer
@@ -212,25 +184,19 @@ def _decoded(file: BinaryIO) -> Any:
     try:
         return json.load(file)
     except ValueError:
-        raise _Usage("the input is not JSON: other files are known by their suffix") from None
+        raise Usage("the input is not JSON: other files are known by their suffix") from None
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m client.jobs",
         description="Submit jobs to the web processes over HTTP, look at them, fetch results.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    everywhere = argparse.ArgumentParser(add_help=False)
-    environ = os.environ  # noqa: TID251 - the client's own
-    everywhere.add_argument(
-        "--url",
-        default=environ.get("CLIENT_URL") or DEFAULT_URL,
-        help="address of the web processes, or of the edge before them (default: %(default)s)",
-    )
-    everywhere.add_argument("--key", default=environ.get("CLIENT_KEY", ""), help="the x-api-key")
-    everywhere.add_argument("--json", action="store_true", help="print jobs as JSON, one a line")
+    everywhere = Parser(add_help=False)
+    address = "address of the web processes, or of the edge before them (default: %(default)s)"
+    add_everywhere(everywhere, DEFAULT_URL, address)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(
