@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from monitoring.rules.promql import Alerts, Group, Rule, group, number
+from monitoring.rules.promql import Alerts, Group, Rule, disappeared, group, number
 from monitoring.slo import Slo
 
 # All web processes read the same records: each shows the same numbers.
@@ -92,10 +92,9 @@ def _webhooks(_slo: Slo, alerts: Alerts) -> Rule:
 
 
 def _no_consumer(slo: Slo, alerts: Alerts) -> Rule:
-    consumers = "sum(scoring_amqp_consumers)"
     return alerts.make(
         "AmqpWithoutConsumer",
-        f"({consumers} or vector(0)) == 0 and max_over_time({consumers}[1d:5m]) > 0",
+        disappeared("sum(scoring_amqp_consumers)"),
         severity="page",
         sustained=slo.jobs.no_consumer_for,
         summary="Nobody takes requests over AMQP",
@@ -122,10 +121,9 @@ def _target(slo: Slo, alerts: Alerts) -> Rule:
 
 
 def _no_web_process(slo: Slo, alerts: Alerts) -> Rule:
-    shown = "count(scoring_jobs_reachable)"
     return alerts.make(
         "JobsWithoutWebProcess",
-        f"({shown} or vector(0)) == 0 and max_over_time({shown}[1d:5m]) > 0",
+        disappeared("count(scoring_jobs_reachable)"),
         severity="page",
         sustained=slo.jobs.away_for,
         summary="No web process shows the state of jobs",

@@ -24,6 +24,14 @@ def group(name: str, rules: list[Rule], interval: str = "") -> Group:
     return {"name": name, **({"interval": interval} if interval else {}), "rules": rules}
 
 
+def disappeared(count: str) -> str:
+    """A condition: `count` is 0 or has no series, and was above 0 within the last day.
+
+    So what was never deployed raises no alert.
+    """
+    return f"({count} or vector(0)) == 0 and max_over_time({count}[1d:5m]) > 0"
+
+
 class Alerts:
     """Builds alerts with the common labels and links."""
 
