@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +21,7 @@ from tests.support.paths import ROOT
 _BIN: Final = Path(sys.executable).parent
 PROJECT: Final = "stack-test"
 # Options of Compose for all that the file describes.
-ALL: Final = ("--profile", "load", "--profile", "queue")
+ALL: Final = ("--profile", "load", "--profile", "queue", "--profile", "images")
 
 
 def compose_binary() -> str:
@@ -38,6 +41,14 @@ def configuration(dotenv: Path, *arguments: str) -> dict[str, Any]:
     assert done.stderr == ""
     content: dict[str, Any] = json.loads(done.stdout)
     return content
+
+
+def lines_of(heading: str) -> dict[str, str]:
+    """The lines of `.env` that a section of docs/operating.md names."""
+    page = (ROOT / "docs/operating.md").read_text("utf-8")
+    section = page.partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
+    (block,) = re.findall(r"^```\n((?:[A-Z_]+=.+\n)+)```", section, re.MULTILINE)
+    return dict(line.split("=", 1) for line in block.splitlines())
 
 
 class System:
@@ -79,6 +90,16 @@ class System:
         done = self.compose(*arguments)
         assert done.returncode == 0, f"{arguments}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    @contextmanager
+    def as_said(self, heading: str) -> Iterator[None]:
+        """The system with the lines of a section of docs/operating.md."""
+        said = lines_of(heading)
+        self.settings |= said
+        self.must("up", "--detach", "--wait", "--wait-timeout", "180")
+        yield
+        for name in said:
+            del self.settings[name]
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine tells of each container of the project, by the service's name."""

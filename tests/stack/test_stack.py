@@ -253,7 +253,7 @@ def test_prometheus_saw_the_load_from_both_ends(system: System) -> None:
 
 
 def test_a_second_build_without_a_change_takes_all_from_the_cache(system: System) -> None:
-    images = [f"plate-scoring{more}" for more in ("", "-queue", "-loadgen", "-alerts")]
+    images = [f"plate-scoring{more}" for more in ("", "-queue", "-images", "-loadgen", "-alerts")]
     names = [f"{image}:{VERSION}" for image in images]
     before = system.engine.docker("image", "inspect", "--format", "{{.Id}}", *names)
     system.must(*ALL, "build")

@@ -20,7 +20,9 @@ from tests.support.vacuous import nonempty
 _DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 # Each target of the Dockerfile, with the lines that follow it.
 _IMAGES = dict(
-    re.findall(r"^FROM (?:base|service) AS (\w+)\n((?:(?!FROM ).*\n)*)", _DOCKERFILE, re.MULTILINE)
+    re.findall(
+        r"^FROM (?:base|service|queue) AS (\w+)\n((?:(?!FROM ).*\n)*)", _DOCKERFILE, re.MULTILINE
+    )
 )
 # In containers secrets come as files only.
 _SECRET = {
@@ -28,7 +30,9 @@ _SECRET = {
     for name in ("API_KEYS", "METRICS_TOKEN", "BROKER", "RECORDS", "CACHE", "CACHE_SECRET")
 }
 _ONCE = {"edge-config", "alertmanager-config"}
-_QUEUE = {"web", "job-worker", "amqp-worker", "rabbitmq", "redis"}
+_WITH_JOBS = {"job-worker", "amqp-worker", "rabbitmq", "redis"}
+_QUEUE = {"web", *_WITH_JOBS}
+_IMAGES_ALONE = {"web-images", "amqp-images"}
 # Settings of the web processes, job workers and AMQP workers are those from here on.
 _FIRST_OF_QUEUE = "web_host"
 
@@ -50,6 +54,17 @@ def test_the_profile_of_jobs_adds_what_they_need() -> None:
     assert with_jobs - usual == _QUEUE
 
 
+def test_the_profile_of_pictures_has_other_web_processes_and_workers_for_pictures() -> None:
+    usual = configuration(ROOT / ".env.example")["services"].keys()
+    services = configuration(ROOT / ".env.example", "--profile", "images")["services"]
+    assert services.keys() - usual == {*_IMAGES_ALONE, *_WITH_JOBS}
+    worker = services["amqp-images"]["environment"]
+    assert worker["SCORING_AMQP_MODELS"] == worker["SCORING_EXTRA_MODELS"] == "digits,cat,dog"
+    assert "regno" not in worker["SCORING_AMQP_MODELS"]
+    for name in _IMAGES_ALONE:
+        assert services[name]["cpu_shares"] == 256, "scoring comes first"
+
+
 def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert configuration(tmp_path / "empty")["services"].keys() >= {"scoring", "edge"}
@@ -59,7 +74,10 @@ def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
     ("name", "settings", "secret"),
     [
         ("scoring", scoring, _SECRET),
-        *((name, scoring, _SECRET) for name in ("web", "job-worker", "amqp-worker")),
+        *(
+            (name, scoring, _SECRET)
+            for name in ("web", "job-worker", "amqp-worker", "web-images", "amqp-images")
+        ),
         # Its own address is for itself only.
         ("edge-config", edge, {"EDGE_STATUS_LISTEN"}),
         ("alertmanager-config", alertmanager, set()),
@@ -117,8 +135,8 @@ def test_each_server_has_a_health_check(services: dict[str, Any]) -> None:
         # The service's own image says how.
         assert name == "scoring" or services[name]["healthcheck"]["test"][0] == "CMD"
     for name, text in _IMAGES.items():
-        # What runs once needs none, and what is `queue` is one of three.
-        assert ("HEALTHCHECK" in text) == (name not in {"alerts", "queue"})
+        # What runs once needs none, and the containers of the last two differ.
+        assert ("HEALTHCHECK" in text) == (name not in {"alerts", "queue", "images"})
 
 
 def test_what_serves_comes_back_and_what_runs_once_does_not(services: dict[str, Any]) -> None:
@@ -152,20 +170,23 @@ def test_addresses_behind_the_edge_are_outside_the_dynamic_range(
     front = configuration(ROOT / ".env.example")["networks"]["front"]["ipam"]["config"][0]
     given = IPv4Network(front["ip_range"])
     assert given.subnet_of(IPv4Network(front["subnet"]))
-    fixed = [services[name]["networks"]["front"]["ipv4_address"] for name in ("scoring", "web")]
+    fixed = [
+        services[name]["networks"]["front"]["ipv4_address"]
+        for name in ("scoring", "web", "web-images")
+    ]
     addresses = {IPv4Address(one) for one in (*fixed, front["gateway"])}
-    assert len(addresses) == 3
+    assert len(addresses) == 4
     assert {one in given for one in addresses} == {False}
 
 
 def test_broker_and_records_are_for_those_who_use_them(services: dict[str, Any]) -> None:
     assert configuration(ROOT / ".env.example", *ALL)["networks"]["queue"]["internal"] is True
     users = {name for name, one in services.items() if "queue" in one.get("networks", {})}
-    assert users == _QUEUE
+    assert users == {*_QUEUE, *_IMAGES_ALONE}
     assert services["redis"]["networks"].keys() == {"queue"}
     # The data of RabbitMQ have its host's name in theirs.
     assert services["rabbitmq"]["hostname"] == "rabbitmq"
-    for name in ("web", "job-worker"):
+    for name in ("web", "web-images", "job-worker"):
         folders = [one for one in services[name]["volumes"] if one["target"] == "/jobs"]
         assert [one["source"] for one in folders] == ["jobs"], "inputs above 64 KiB are files there"
 
@@ -173,12 +194,14 @@ def test_broker_and_records_are_for_those_who_use_them(services: dict[str, Any])
 def test_each_user_of_the_broker_has_its_own_secret(services: dict[str, Any]) -> None:
     given = {
         name: sorted(one["source"] for one in services[name]["secrets"] if "b" in one["source"])
-        for name in _QUEUE
+        for name in (*_QUEUE, *_IMAGES_ALONE)
     }
     assert given == {
         "web": ["broker_web", "webhooks"],
+        "web-images": ["broker_web", "webhooks"],
         "job-worker": ["broker_worker", "webhooks"],
         "amqp-worker": ["broker_amqp", "webhooks"],
+        "amqp-images": ["broker_amqp", "webhooks"],
         "rabbitmq": ["broker_users"],
         "redis": [],
     }
@@ -253,13 +276,13 @@ def test_every_image_has_a_version(services: dict[str, Any]) -> None:
 
 def test_each_image_is_a_target_of_the_dockerfile(services: dict[str, Any]) -> None:
     built = {one["build"]["target"] for one in services.values() if "build" in one}
-    assert built == _IMAGES.keys() == {"service", "queue", "loadgen", "alerts"}
+    assert built == _IMAGES.keys() == {"service", "queue", "images", "loadgen", "alerts"}
 
 
 @pytest.mark.parametrize("name", _IMAGES)
 def test_an_image_is_made_in_stages_and_its_user_owns_nothing(name: str) -> None:
     assert f"FROM builder AS {name}-packages\n" in _DOCKERFILE
-    folder = "/opt/queue" if name == "queue" else "/opt/venv"
+    folder = f"/opt/{name}" if name in {"queue", "images"} else "/opt/venv"
     assert f"COPY --from={name}-packages {folder} {folder}\n" in _IMAGES[name]
     users = re.findall(r"^USER (\d+):\d+$", _IMAGES[name], re.MULTILINE)
     assert int(users[-1]) > 1000
@@ -267,7 +290,7 @@ def test_an_image_is_made_in_stages_and_its_user_owns_nothing(name: str) -> None
 
 def test_all_images_have_one_base_with_a_version() -> None:
     bases = set(re.findall(r"^FROM (\S+)", _DOCKERFILE, re.MULTILINE))
-    assert bases == {"python:${PYTHON}", "builder", "base", "service"}
+    assert bases == {"python:${PYTHON}", "builder", "base", "service", "queue"}
     versions = re.findall(r"^ARG PYTHON=(.*)$", _DOCKERFILE, re.MULTILINE)
     assert len(versions) == 1
     assert re.fullmatch(r"3\.11\.\d+-slim-bookworm", versions[0])

@@ -29,13 +29,8 @@ _BODY = json.dumps(_KNOWN["request"]).encode()
 @pytest.fixture(scope="module")
 def queue(system: System) -> Iterator[System]:
     """The system with jobs, as docs/operating.md starts them."""
-    page = (ROOT / "docs/operating.md").read_text()
-    said = re.findall(r"^(COMPOSE_PROFILES|EDGE_WEB_UPSTREAMS)=(.+)$", page, re.MULTILINE)
-    system.settings |= dict(said)
-    system.must("up", "--detach", "--wait", "--wait-timeout", "180")
-    yield system
-    for name, _ in said:
-        del system.settings[name]
+    with system.as_said("Jobs in the stack"):
+        yield system
 
 
 @pytest.fixture
