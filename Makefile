@@ -78,6 +78,9 @@ loadgen/data/rows.csv: model/regno/training/simulate.py | $(DEV) ## Simulated ro
 loadgen/data/golden.jsonl: model/regno/golden.jsonl model/regno/manifest.json | $(DEV) ## Rows with known scores
 	$(BIN)/python -m model.golden $@
 
+loadgen/data/pictures.jsonl: model/digits/drawing.py | $(DEV) ## Pictures with known answers
+	$(BIN)/python -m tests.support.load_pictures $@
+
 ##@ The edge
 .PHONY: certs
 certs: ## Make test certificates for TLS and clients in build/certs

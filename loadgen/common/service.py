@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -67,6 +67,19 @@ def doing_jobs(
     more: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
     """So many web processes and their job worker, which has done a job. Raises CannotStart."""
+    job = b'{"model": "regno", "input": %s}' % body
+    named = {"SCORING_MODEL": str(model), **more}
+    with web(workers, lambda port: _does(port, job), named) as server:
+        yield server
+
+
+@contextmanager
+def web(
+    workers: int,
+    ready: Callable[[int], bool],
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
+    """So many web processes, once `ready` is true of their port. Raises CannotStart."""
     port = processes.free_port()
     with tempfile.TemporaryDirectory(prefix="web-") as folder:
         named = {
@@ -74,14 +87,12 @@ def doing_jobs(
             "SCORING_WEB_PORT": str(port),
             "SCORING_WEB_WORKERS": str(workers),
             "SCORING_JOBS_DIR": f"{folder}/jobs",
-            "SCORING_MODEL": str(model),
             "SCORING_API_KEYS": f"{KEY_NAME}:{KEY}",
             "SCORING_METRICS_TOKEN": METRICS_TOKEN,
             **more,
         }
-        job = b'{"model": "regno", "input": %s}' % body
-        ready = lambda: _does(port, job)  # noqa: E731
-        with processes.running(_WEB, Path(folder) / "log", ready, named) as process:
+        log = Path(folder) / "log"
+        with processes.running(_WEB, log, lambda: ready(port), named) as process:
             yield Server("web", port, process.pid)
 
 

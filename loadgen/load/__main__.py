@@ -8,8 +8,8 @@ import argparse
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from loadgen.common.errors import BadFile, CannotStart
 from loadgen.common.options import ROOT, positive
@@ -39,7 +39,7 @@ def main(given: Sequence[str] | None = None) -> int:
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = command.parser("python -m loadgen.load", __doc__ or "")
     settings.add(parser, "shape", "smoke", "a shape of --shapes [smoke]")
-    settings.add(parser, "url", "", "a running service, of jobs its web processes, with its "
+    settings.add(parser, "url", "", "a running service, of jobs and pictures the web ones, with its "
         "key in LOADGEN_API_KEY or LOADGEN_API_KEY_FILE; without it one is started")  # fmt: skip
     settings.add_metrics_port(parser)
     add = parser.add_argument
@@ -55,9 +55,15 @@ def _target(arguments: argparse.Namespace, shape: Shape) -> Iterator[LoadTarget]
     if arguments.url:
         yield LoadTarget(arguments.url.rstrip("/"), None)
         return
-    start = command.started_web if shape.mix.has_jobs else command.started_service
-    with start(arguments) as target:
+    with _start(shape)(arguments) as target:
         yield target
+
+
+def _start(shape: Shape) -> Callable[[argparse.Namespace], AbstractContextManager[LoadTarget]]:
+    """What starts the processes that answer a shape's requests."""
+    if shape.mix.has_pictures:
+        return command.started_pictures
+    return command.started_web if shape.mix.has_jobs else command.started_service
 
 
 def _run(arguments: argparse.Namespace, shape: Shape, target: LoadTarget) -> int:

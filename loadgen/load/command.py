@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from loadgen.common import rows, service
 from loadgen.common.options import MODEL, ROOT, positive
 from loadgen.common.service import KEY, Server
-from loadgen.load import settings
+from loadgen.load import pictures, settings
 
 _LOCUSTFILE: Final = ROOT / "loadgen/locustfile.py"
 
@@ -74,6 +74,15 @@ def started_web(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
     (body,) = rows.singles(rows.read(arguments.rows)[:1])
     sys.stderr.write("Starting the web processes and a job worker\n")
     with service.doing_jobs(arguments.model.resolve(), arguments.workers, body) as server:
+        yield LoadTarget(f"http://127.0.0.1:{server.port}", KEY, server)
+
+
+@contextmanager
+def started_pictures(arguments: argparse.Namespace) -> Iterator[LoadTarget]:
+    """Web processes on a free port, with their picture process. Raises BadFile or CannotStart."""
+    sys.stderr.write("Starting the web processes and a picture process\n")
+    ready = lambda port: pictures.are_answered(port, KEY)  # noqa: E731
+    with service.web(arguments.workers, ready) as server:
         yield LoadTarget(f"http://127.0.0.1:{server.port}", KEY, server)
 
 

@@ -14,7 +14,9 @@ Content = TypeVar("Content")
 # Read, not imported: the generator imports no other package of the repository.
 PATH: Final = Path(__file__).parents[2] / "monitoring/slo.toml"
 
-LimitsName: TypeAlias = Literal["load_test", "objective", "job_test"]
+LimitsName: TypeAlias = Literal["load_test", "objective", "job_test", "digit_test", "query_test"]
+# The limits of pictures.
+PICTURE_TESTS: Final[frozenset[LimitsName]] = frozenset({"digit_test", "query_test"})
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 
@@ -63,6 +65,8 @@ class _File(Struct, frozen=True):
 
     load_test: _LoadTest
     job_test: _JobTest
+    digit_test: _LoadTest
+    query_test: _LoadTest
     objective: _Objective
 
 
@@ -73,6 +77,8 @@ def read(path: Path = PATH) -> dict[LimitsName, Limits]:
         "load_test": _of_test(content.load_test),
         "objective": _of_objective(content),
         "job_test": _of_jobs(content.job_test),
+        "digit_test": _of_test(content.digit_test),
+        "query_test": _of_test(content.query_test),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
-from loadgen.load.workload import JOBS, SCORED, RequestSpec
+from loadgen.load.workload import JOBS, PICTURES, SCORED, RequestSpec
 
 # Scores are sums of the same numbers in the same order: only the last digits may differ.
 _TOLERANCE: Final = 1e-9
@@ -33,6 +33,15 @@ class _Refused(Struct):
     status: str
 
 
+class _Answer(Struct):
+    answer: bool
+
+
+class _Answered(Struct):
+    body: _Answer
+    status: str
+
+
 class _Job(Struct):
     id: str
 
@@ -45,6 +54,8 @@ class _Accepted(Struct):
 _ONE: Final = msgspec.json.Decoder(_One)
 _MANY: Final = msgspec.json.Decoder(_Many)
 _REFUSED: Final = msgspec.json.Decoder(_Refused)
+_DIGIT: Final = msgspec.json.Decoder(str)
+_ANSWERED: Final = msgspec.json.Decoder(_Answered)
 _ACCEPTED: Final = msgspec.json.Decoder(_Accepted)
 
 
@@ -83,9 +94,16 @@ def wrong_scores(failures: Mapping[str, int]) -> int:
 
 
 def _reason(spec: RequestSpec, body: bytes, model: str | None) -> str | None:
+    if spec.kind in PICTURES:
+        return _of_picture(spec, body)
     if spec.status == 200:
         return _scored(spec, body, model)
     return _accepted(body) if spec.status == 202 else _refused(body)
+
+
+def _of_picture(spec: RequestSpec, body: bytes) -> str | None:
+    answer = _DIGIT.decode(body) if spec.kind == "digit" else _ANSWERED.decode(body).body.answer
+    return None if answer == spec.answer else "another answer"
 
 
 def _accepted(body: bytes) -> str | None:

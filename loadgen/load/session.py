@@ -14,13 +14,14 @@ from gevent.event import Event
 
 from loadgen.common import machine, rows
 from loadgen.common.errors import BadFile, CannotStart
-from loadgen.load import metrics, pages, settings, shapes, workload
+from loadgen.load import metrics, pages, pictures, settings, shapes, workload
 from loadgen.load.job_follower import Get
 from loadgen.load.runner import LoadRunner
 from loadgen.load.sender import Sender
 from loadgen.load.shapes import Shape
 from loadgen.load.stats import Stats, packed, unpacked
 from loadgen.load.verdict import EXIT_CODES, Outcome
+from loadgen.load.workload import Mix, RequestSpec
 
 # Names of messages: "stats" alone is one of Locust's own.
 _SCHEDULE: Final = "loadgen-schedule"
@@ -87,7 +88,7 @@ def _key(options: Any) -> str:
 
 
 class Session:
-    """What every process has: rows, golden rows, a key and a sender."""
+    """What every process has: rows, golden rows, pictures, a key and a sender."""
 
     def __init__(self, environment: Any, runner: Any, make_get: MakeGet) -> None:
         self._make_get = make_get
@@ -97,6 +98,7 @@ class Session:
         self.key = _key(self.options)
         self.rows = rows.read(Path(self.options.rows))
         self.golden = workload.read_golden()
+        self.pictures = pictures.read()
         self.sender = Sender(self.deliver)
 
     @property
@@ -106,9 +108,14 @@ class Session:
 
     def begin(self, shape: Shape, start: float, share: tuple[int, int]) -> None:
         """Send a share of a shape; `start` is a time of `time.perf_counter`."""
-        requests = workload.build_requests(shape.mix, self.rows, self.golden, self.key)
+        requests = self._requests(shape.mix)
         get = self._make_get(self.environment, shape, self.key) if shape.mix.has_jobs else None
         self.sender.begin(shape, requests, start, share, get)
+
+    def _requests(self, mix: Mix) -> list[RequestSpec]:
+        if mix.has_pictures:
+            return pictures.build_requests(mix, self.pictures, self.key)
+        return workload.build_requests(mix, self.rows, self.golden, self.key)
 
     def deliver(self, stats: Stats) -> None:
         """Deliver the counts of the sender."""

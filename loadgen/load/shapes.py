@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from loadgen.common.errors import BadFile
-from loadgen.load.limits import LimitsName, read_toml
+from loadgen.load.limits import PICTURE_TESTS, LimitsName, read_toml
 from loadgen.load.verdict import GeneratorLimits
 from loadgen.load.workload import Mix
 
@@ -18,6 +18,7 @@ Connections = Annotated[int, Meta(ge=1, le=10_000)]
 # Also the name of the files that a run writes.
 Name = Annotated[str, Meta(pattern=r"^[\w.-]+$")]
 _MOST_STEPS: Final = 1000
+_OF_PICTURES: Final = " and ".join(f"`{name}`" for name in sorted(PICTURE_TESTS))
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +102,8 @@ class _File(_Table, frozen=True):
         for name, shape in self.shape.items():
             if (shape.mix or self.mix).has_jobs != (shape.limits == "job_test"):
                 raise ValueError(f"{name}: `job_test` is the limits of jobs, and of jobs alone")
+            if (shape.mix or self.mix).has_pictures != (shape.limits in PICTURE_TESTS):
+                raise ValueError(f"{name}: {_OF_PICTURES} are the limits of pictures alone")
 
 
 class Shape(Struct, frozen=True):

@@ -12,13 +12,15 @@ from msgspec import Meta, Struct, structs
 from loadgen.common.errors import BadFile
 from loadgen.common.rows import Row, array, singles, tables
 
-Kind: TypeAlias = Literal["single", "array", "bad", "wrong_key", "job", "table"]
+Kind: TypeAlias = Literal["single", "array", "bad", "wrong_key", "job", "table", "digit", "query"]
 Weight = Annotated[int, Meta(ge=0, le=1000)]
 
 GOLDEN: Final = Path(__file__).parents[1] / "data/golden.jsonl"
 SCORED: Final[frozenset[Kind]] = frozenset({"single", "array"})
 # Accepted at once and scored later: a body of one row, and a file.
 JOBS: Final[frozenset[Kind]] = frozenset({"job", "table"})
+# Pictures: of a digit, and of what a query asks for.
+PICTURES: Final[frozenset[Kind]] = frozenset({"digit", "query"})
 # Rejected: their latency is not the latency of scoring.
 REFUSED: Final[frozenset[Kind]] = frozenset({"bad", "wrong_key"})
 _JSON: Final = "application/json"
@@ -39,20 +41,29 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True):
     wrong_key: Weight = 0
     job: Weight = 0
     table: Weight = 0
+    digit: Weight = 0
+    query: Weight = 0
     array_rows: Annotated[int, Meta(ge=1, le=10_000)] = 10
     table_rows: Annotated[int, Meta(ge=1, le=100_000)] = 1000
 
     def __post_init__(self) -> None:
-        """Reject a mix without weights, and one of jobs and requests that are scored at once."""
-        if not sum(self.weights().values()):
+        """Reject a mix without weights, and one of requests that different processes answer."""
+        kinds = {kind for kind, weight in self.weights().items() if weight}
+        if not kinds:
             raise ValueError("a mix needs a weight above zero")
-        if self.has_jobs and sum(self.weights().values()) > self.job + self.table:
-            raise ValueError("jobs go to other processes: a mix has jobs and tables alone, or none")
+        for others, name in ((JOBS, "jobs and tables"), (PICTURES, "digits and queries")):
+            if kinds & others and kinds - others:
+                raise ValueError(f"{name} go to other processes: a mix has them alone, or none")
 
     @property
     def has_jobs(self) -> bool:
         """Whether its requests are jobs."""
         return self.job + self.table > 0
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether its requests are pictures."""
+        return self.digit + self.query > 0
 
     def weights(self) -> dict[Kind, int]:
         """The weights by kind."""
@@ -63,6 +74,8 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True):
             "wrong_key": self.wrong_key,
             "job": self.job,
             "table": self.table,
+            "digit": self.digit,
+            "query": self.query,
         }
 
 
@@ -71,7 +84,8 @@ class RequestSpec(Struct, frozen=True):
 
     Of a job the status is that of its acceptance; the rest is expected of its result.
     If `model` is given, the row `at` this place is golden: the model of that version gives it the
-    score `positive`.
+    score `positive`. A picture has one right `answer`, by any version: a digit as it is replied, or
+    yes or no.
     """
 
     kind: Kind
@@ -83,6 +97,7 @@ class RequestSpec(Struct, frozen=True):
     at: int = 0
     positive: float = 0.0
     model: str = ""
+    answer: str | bool = ""
 
 
 class Golden(Struct, frozen=True):

@@ -225,6 +225,22 @@ def test_jobs_are_followed_to_their_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("kind", "rate"), [("digit", 20), ("query", 4)])
+def test_pictures_are_answered_and_each_answer_is_looked_at(
+    kind: str, rate: int, tmp_path: Path
+) -> None:
+    shapes = shapes_file(
+        tmp_path, mix=f"{kind} = 1", limits=f"{kind}_test", rate=rate, seconds=2, timeout=30
+    )
+    code, output = load(tmp_path, shapes, "--workers", "1")
+    (stage,) = written(tmp_path)["stages"]
+    assert stage["failures"] == {}, output
+    assert stage["sent"] == stage["planned"] == 2 * rate
+    assert {check["name"] for check in stage["checks"] if not check["holds"]} >= {"requests"}
+    assert code == 1, "so few are no proof"
+
+
+@pytest.mark.slow
 def test_jobs_that_nobody_does_are_lost(tmp_path: Path) -> None:
     """Two generators: each follows its own jobs, among those of the other."""
     shapes = shapes_file(tmp_path, **JOBS, seconds=2, job_seconds=1)

@@ -8,7 +8,7 @@ import pytest
 
 from loadgen.common import schedule
 from loadgen.common.errors import BadFile
-from loadgen.load import shapes
+from loadgen.load import limits, shapes
 from loadgen.load.shapes import Stage
 
 LEVEL = Stage(4, 50.0)
@@ -16,7 +16,17 @@ UP = Stage(10, 100.0, start=0.0)
 
 
 def test_the_shapes_that_the_makefile_names_are_there() -> None:
-    assert {"smoke", "ramp500", "soak", "spike", "knee", "hold", "jobs"} <= set(shapes.read())
+    assert {
+        "smoke",
+        "ramp500",
+        "soak",
+        "spike",
+        "knee",
+        "hold",
+        "jobs",
+        "digits",
+        "queries",
+    } <= set(shapes.read())
 
 
 def test_smoke_lasts_20_seconds_and_ramp500_holds_500_for_a_minute() -> None:
@@ -48,7 +58,8 @@ def test_steps_of_fractions_reach_their_end() -> None:
 def test_every_judged_stage_sends_enough_to_be_judged(name: str) -> None:
     counts = schedule.planned(shapes.named(name).stages)
     stages = zip(shapes.named(name).stages, counts, strict=True)
-    assert min(count for stage, count in stages if stage.judged) >= 1000
+    least = limits.read()[shapes.named(name).limits].min_requests
+    assert min(count for stage, count in stages if stage.judged) >= least
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,8 @@ def test_every_judged_stage_sends_enough_to_be_judged(name: str) -> None:
         (('limits = "job_test"', 'limits = "objective"'), r"jobs: .*limits of jobs"),
         (('limits = "objective"', 'limits = "job_test"'), r"spike: .*jobs alone"),
         (("job = 95", "job = 95, single = 1"), r"other processes"),
+        (('limits = "digit_test"', 'limits = "load_test"'), r"digits: .*pictures alone"),
+        (('limits = "objective"', 'limits = "query_test"'), r"spike: .*pictures alone"),
         (("[mix]", "[mix"), r"shapes\.toml"),
         (("by = 100", "by = 0.01"), r"more than 1,000 steps"),
         (("[shape.smoke]", '[shape."a/smoke"]'), r"shape"),

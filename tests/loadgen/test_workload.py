@@ -4,16 +4,20 @@ import csv
 import json
 from collections import Counter
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from PIL import Image
 
 from loadgen.common import rows
 from loadgen.common.errors import BadFile
-from loadgen.load import replies, workload
+from loadgen.load import pictures, replies, workload
 from loadgen.load.workload import Golden, Mix, RequestSpec
+from model.digits.drawing import Pen, drawn
 
 ROOT = Path(__file__).parents[2]
 ROWS = rows.read(ROOT / "loadgen/data/rows.csv")
@@ -107,12 +111,42 @@ def test_jobs_do_not_mix_with_requests_of_another_server(others: dict[str, int])
         Mix(job=1, **others)
 
 
+def test_pictures_have_their_files_and_answers() -> None:
+    specs = pictures.build_requests(Mix(digit=3, query=1), pictures.read(), "the-key")
+    digits = [spec for spec in specs if spec.kind == "digit"]
+    assert len(digits) / len(specs) == pytest.approx(0.75, abs=0.03)
+    assert {(spec.path, spec.status) for spec in digits} == {("/digits/classify", 201)}
+    assert {spec.answer for spec in digits} == {f"[{digit}]" for digit in range(10)}
+    for spec in digits[:10]:
+        drawn_as = np.asarray(Image.open(BytesIO(spec.body)))
+        digit = int(str(spec.answer).strip("[]"))
+        assert (drawn_as == drawn(digit, Pen(1.6, gap=4.0))).all()
+    queries = {(spec.path, spec.answer) for spec in specs if spec.kind == "query"}
+    assert queries == {("/query?query=cat%3F", True), ("/query?query=cat%3F", False)}
+
+
+@pytest.mark.parametrize("others", [{"single": 1}, {"job": 1}])
+def test_pictures_do_not_mix_with_requests_of_another_server(others: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="other processes"):
+        Mix(digit=1, **others)
+
+
+@pytest.mark.parametrize("text", ["{", '{"kind": "digit"}', '"odd"'])
+def test_a_bad_file_of_pictures_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pictures.jsonl"
+    path.write_text(text)
+    with pytest.raises(BadFile, match=r"pictures\.jsonl"):
+        pictures.read(path)
+
+
 # Replies
 
 SINGLE = RequestSpec("single", b"{}", {})
 PAIR = RequestSpec("array", b"[]", {}, rows=2)
 KNOWN = RequestSpec("single", b"{}", {}, positive=0.25, model="m1")
 BAD = RequestSpec("bad", b"", {}, status=400)
+DIGIT = RequestSpec("digit", b"", {}, "/digits/classify", status=201, answer="[5]")
+QUERY = RequestSpec("query", b"", {}, "/query?query=cat%3F", answer=True)
 JOB = RequestSpec("job", b"{}", {}, "/jobs", status=202, positive=0.25, model="m1")
 
 
@@ -177,3 +211,21 @@ def test_a_job_is_accepted_with_its_id(status: int, body: Any, fault: str | None
 )
 def test_what_must_be_refused_is_refused_rightly(status: int, body: Any, fault: str | None) -> None:
     assert replies.fault(BAD, status, msgspec.json.encode(body), None) == fault
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "body", "fault"),
+    [
+        (DIGIT, 201, "[5]", None),
+        (DIGIT, 201, "[6]", "digit: another answer"),
+        (DIGIT, 201, ["5"], "digit: a body of another form"),
+        (DIGIT, 503, {"body": "busy", "status": "fail"}, "digit: status 503, not 201"),
+        (QUERY, 200, {"body": {"answer": True}, "status": "ok"}, None),
+        (QUERY, 200, {"body": {"answer": False}, "status": "ok"}, "query: another answer"),
+        (QUERY, 200, {"body": {}, "status": "ok"}, "query: a body of another form"),
+    ],
+)
+def test_the_answer_to_a_picture_is_looked_at(
+    spec: RequestSpec, status: int, body: Any, fault: str | None
+) -> None:
+    assert replies.fault(spec, status, msgspec.json.encode(body), None) == fault
