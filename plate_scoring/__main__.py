@@ -34,18 +34,18 @@ COMMANDS: Final = {
     "simulate": Command("model.simulate", "write a CSV file of simulated readings"),
     "registry": Command("model.registry", "add, promote and roll back versions of models"),
     "web": Command("service.web", "serve jobs over HTTP"),
-    "client": Command("client", "score, explain, send pictures, list models by HTTP"),
-    "send": Command("client", "have pictures classified over HTTP", arguments=("send",)),
-    "list": Command("client", "list what was classified", arguments=("list",)),
+    "client": Command("client", "score, explain, send pictures over HTTP"),
+    "send": Command("client", "classify pictures over HTTP", arguments=("send",)),
+    "list": Command("client", "list the pictures that were classified", arguments=("list",)),
     "explain": Command("client", "explain a score over HTTP", arguments=("explain",)),
-    "models": Command("client", "list the models that are served", arguments=("models",)),
+    "models": Command("client", "list the models and their live versions", arguments=("models",)),
     "jobs": Command("client.jobs", "submit jobs over HTTP and fetch results"),
     "doctor": Command("service.doctor", "check this machine and the settings"),
     "edge": Command("service.edge", "print nginx's configuration"),
     "load": Command("loadgen.load", "load a service and evaluate the result", "locust", "load"),
 }
-# What an operator does with the records themselves, not over HTTP.
-_DEAD_JOBS: Final = Command("service.jobs", "look after dead jobs")
+# For operators: it works on the records themselves, not over HTTP.
+_DEAD_JOBS: Final = Command("service.jobs", "list, requeue and drop dead jobs")
 _USAGE: Final = "usage: plate-scoring [--help | --version] COMMAND [--help] …\n"
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     elif name == "--version":
         sys.stdout.write(f"plate-scoring {version('plate-scoring')}\n")
     elif name not in COMMANDS:
-        sys.exit(_usage_error(f"{name!r} is no command; there are {', '.join(COMMANDS)}"))
+        sys.exit(_usage_error(f"{name!r} is not a command; the commands are {', '.join(COMMANDS)}"))
     else:
         of_operators = name == "jobs" and arguments[:1] == ["dead"]
         _run(name, _DEAD_JOBS if of_operators else COMMANDS[name], arguments)
@@ -72,9 +72,10 @@ def _run(name: str, command: Command, arguments: Sequence[str]) -> None:
 
 
 def help_text() -> str:
-    """The usage, and a line on each command."""
-    lines = (f"  {name:10}{of.description:48}{of.module}\n" for name, of in COMMANDS.items())
-    return f"{_USAGE}\ncommands, and the module that `python -m` runs likewise:\n{''.join(lines)}"
+    """The usage, and one line for each command."""
+    width = max(len(of.description) for of in COMMANDS.values()) + 2
+    lines = (f"  {name:10}{of.description:{width}}{of.module}\n" for name, of in COMMANDS.items())
+    return f"{_USAGE}\ncommands, and the module that `python -m` runs instead:\n{''.join(lines)}"
 
 
 def _usage_error(message: str) -> int:

@@ -103,8 +103,7 @@ def test_only_the_settings_read_the_environment() -> None:
     touching = {_name(path) for path in _MODULES if _touches_environment(path)}
     readers = {name for name in touching if not name.startswith("loadgen/")}
     assert readers == {
-        "client/command.py",  # a program of its own
-        "client/jobs.py",  # another one
+        "client/command_line.py",  # programs of their own
         "model/digits/train.py",  # EPOCHS, as the trainer had it that it replaces
         "model/pictures/onnx_session.py",  # onnxruntime's telemetry has no other switch
         "model/mlflow_client.py",  # MLflow takes its settings from there alone
