@@ -39,7 +39,7 @@ def main(given: Sequence[str] | None = None) -> int:
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = command.parser("python -m loadgen.load", __doc__ or "")
     settings.add(parser, "shape", "smoke", "a shape of --shapes [smoke]")
-    settings.add(parser, "url", "", "a running service, of jobs and pictures the web ones, with its "
+    settings.add(parser, "url", "", "a running service, of jobs and pictures web ones, with its "
         "key in LOADGEN_API_KEY or LOADGEN_API_KEY_FILE; without it one is started")  # fmt: skip
     settings.add_metrics_port(parser)
     add = parser.add_argument
