@@ -112,6 +112,11 @@ def served(extra_models: Collection[str]) -> dict[str, Entry]:
     }
 
 
+def picture_models() -> list[str]:
+    """The names of those that score pictures, which need the extra `images`."""
+    return [name for name, each in entries().items() if each.extra == "images"]
+
+
 def entry(name: str) -> Entry:
     """The entry of a name. Raises UnknownModel, naming the known ones."""
     if name == DEFAULT:  # known without a look-up of entry points

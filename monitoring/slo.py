@@ -108,6 +108,21 @@ class Jobs(_Table, frozen=True):
     no_consumer_for: Duration
 
 
+class Pictures(_Table, frozen=True, rename={"sustained": "for"}):
+    """The limits of alerts on pictures and the processes that score them."""
+
+    down_for: Duration
+    missing_for: Duration
+    restarts: Count
+    failed_ratio: Share
+    busy_ratio: Share
+    p99_seconds: Positive
+    sustained: Duration
+    refused_ratio: Share
+    refused_for: Duration
+    min_pictures: Count
+
+
 class PictureTest(_Table, frozen=True):
     """The limits of load tests with pictures, which the load generator reads."""
 
@@ -147,6 +162,7 @@ class Slo(_Table, frozen=True):
     saturation: Saturation
     process: Process
     jobs: Jobs
+    pictures: Pictures
     drift: Drift
     load_test: LoadTest
     job_test: JobTest

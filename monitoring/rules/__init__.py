@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from monitoring.rules import drift, jobs, model, objectives, processes, traffic
+from monitoring.rules import drift, jobs, model, objectives, pictures, processes, traffic
 from monitoring.rules.promql import Group
 from monitoring.slo import Slo
 
@@ -22,6 +22,7 @@ FILES: Final[dict[str, Callable[[Slo], list[Group]]]] = {
     "drift.yml": drift.groups,
     "jobs.yml": jobs.groups,
     "model.yml": model.groups,
+    "pictures.yml": pictures.groups,
     "processes.yml": processes.groups,
     "traffic.yml": traffic.groups,
 }

@@ -4,7 +4,10 @@ import os
 from importlib.util import find_spec
 from multiprocessing.connection import Client
 from pathlib import Path
+from time import monotonic
 from typing import Final
+
+from msgspec.structs import replace
 
 from model import InvalidRequest, NoDecoder
 from service.images.messages import (
@@ -18,6 +21,8 @@ from service.images.messages import (
     read_said,
     socket_of,
 )
+from service.telemetry.metrics.pictures import PictureMetrics
+from service.telemetry.metrics.uncounted import uncounted
 
 # Longer than a picture may take to decode, and than a model takes to load.
 _PATIENCE_SECONDS: Final = 30.0
@@ -40,9 +45,10 @@ def is_installed() -> bool:
 class Pictures:
     """Scores pictures by the picture process of this server, for all threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, metrics: PictureMetrics | None = None) -> None:
         """`folder` has the socket."""
         self._folder = folder
+        self._metrics = metrics or uncounted(PictureMetrics)
 
     def score(self, task: Task) -> Answer:
         """The score of a picture.
@@ -50,12 +56,22 @@ class Pictures:
         Raises InvalidRequest for a picture that can't be scored; NoDecoder, PicturesUnavailable or
         PicturesFailed where a good one was not.
         """
-        said = self._said(encode(task))
+        said = self._counted(task)
         if isinstance(said, BadPicture):
             raise InvalidRequest(said.field, said.reason, said.kind)
         if isinstance(said, NotScored):
             raise NoDecoder(said.reason) if said.busy else PicturesFailed(said.reason)
         return said
+
+    def _counted(self, task: Task) -> Said:
+        began, outcome = monotonic(), "unavailable"
+        self._metrics.asks()
+        try:
+            said = self._said(encode(replace(task, sent=began)))
+            outcome = _outcome_of(said)
+            return said
+        finally:
+            self._metrics.asked(task.model, outcome, monotonic() - began)
 
     def _said(self, task: bytes) -> Said:
         try:
@@ -72,3 +88,11 @@ class Pictures:
                 return said
         except (OSError, EOFError):
             raise PicturesUnavailable from None
+
+
+def _outcome_of(said: Said) -> str:
+    if isinstance(said, BadPicture):
+        return "refused"
+    if isinstance(said, NotScored):
+        return "busy" if said.busy else "failed"
+    return "scored"

@@ -16,12 +16,16 @@ _BACKLOG: Final = 128
 
 
 class Task(Struct, frozen=True):
-    """A picture file to score by a model; with `keep` it comes back as a PNG file to be stored."""
+    """A picture file to score by a model; with `keep` it comes back as a PNG file to be stored.
+
+    `sent` is when it was handed over, by the clock `monotonic`, which processes share.
+    """
 
     model: str
     picture: bytes
     query: str = ""
     keep: bool = False
+    sent: float = 0.0
 
 
 class Answer(Struct, frozen=True, tag=True):

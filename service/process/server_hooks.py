@@ -124,7 +124,8 @@ class ServerHooks(ABC):
         metrics = self.parts.metrics
         contained("keys", self._reload_keys)
         contained("requests", metrics.http.publish, in_flight)
-        contained("process", metrics.process.publish, sockets)
+        contained("process", metrics.process.publish)
+        contained("process", metrics.accepting.publish, sockets)
         self.publish()
         contained("files", multiprocess.rewrite_removed)
         contained("log", self._write_log, logger)

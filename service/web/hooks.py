@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from service.images.client import is_installed
 from service.process import startup
 from service.process.server_hooks import ServerHooks
 from service.telemetry.failures import contained
@@ -35,6 +36,12 @@ class WebHooks(ServerHooks):
     def start(self, worker: Any) -> Callable[..., Any]:
         """Open the stores of jobs. Raises SettingsError or RecordsUnavailable."""
         return self.parts.begin(worker.log.answered)
+
+    def when_ready(self, server: "Master") -> None:
+        """In the master: log what is served, and set how many picture processes it keeps."""
+        super().when_ready(server)
+        processes = self.parts.metrics.picture_processes
+        contained("workers", processes.configured, int(is_installed()))
 
     def publish(self) -> None:
         """Read the state of jobs, if it is time."""

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
@@ -18,9 +19,13 @@ from service.jobs.stores import is_embedded
 from service.process.master import Master
 from service.runtime import runtime
 from service.runtime.restarts import Restarts
+from service.telemetry.failures import contained
+from service.telemetry.metrics import multiprocess
 
 _WORKER: Final = (sys.executable, "-m", "service.jobs", "worker")
 _PICTURES: Final = (sys.executable, "-m", "service.images")
+# Of the picture process in metrics; the web processes have numbers.
+_PLACE: Final = "pictures-0"
 _PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger("scoring")
@@ -34,8 +39,8 @@ class WebMaster(Master):
         if is_embedded(runtime().settings):
             self._children.append(ChildProcess("the job worker", _WORKER))
         if is_installed():
-            folder = str(runtime().run_folder.path)
-            self._children.append(ChildProcess("the picture process", (*_PICTURES, folder)))
+            command = (*_PICTURES, str(runtime().run_folder.path), _PLACE)
+            self._children.append(ChildProcess("the picture process", command, _forget_pictures))
         super().__init__(app)
 
     def served(self) -> str:
@@ -69,8 +74,12 @@ class WebMaster(Master):
 class ChildProcess:
     """A process that is started again whenever it ends, later and later if it keeps ending."""
 
-    def __init__(self, name: str, command: tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, command: tuple[str, ...], ended: Callable[[], None] = lambda: None
+    ) -> None:
+        """`ended` is called whenever it has ended."""
         self._name = name
+        self._after = ended
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._restarts = Restarts()
@@ -98,6 +107,7 @@ class ChildProcess:
             return
         self._process.returncode = code
         self._process = None
+        self._after()
         if self._is_stopping:
             return
         self._restarts.died(1)
@@ -129,6 +139,11 @@ class ChildProcess:
             log.warning("%s did not stop in time and is killed", self._title)
             _send(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _forget_pictures() -> None:
+    """Clear what was true only while the picture process ran."""
+    contained("gauges", multiprocess.clear_live_gauges, _PLACE, runtime().run_folder.path)
 
 
 def _send(pid: int, number: int) -> None:

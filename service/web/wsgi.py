@@ -10,6 +10,7 @@ from itertools import product
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from model import catalog
 from service.config.models import served
 from service.config.settings import SettingsError, refuse_start
 from service.http.api_keys import ApiKeys
@@ -22,6 +23,9 @@ from service.runtime import runtime
 from service.telemetry.metrics import ServerMetrics
 from service.telemetry.metrics.http import Series, common_series
 from service.telemetry.metrics.jobs import JobMetrics
+from service.telemetry.metrics.pictures import PREFIX, PictureMetrics
+from service.telemetry.metrics.process import ProcessMetrics
+from service.telemetry.metrics.uncounted import uncounted
 from service.telemetry.record import Record, record_of
 from service.telemetry.tracing import traces
 from service.web.app import Parts, create_app, create_metrics_app
@@ -71,6 +75,12 @@ class WebMetrics(ServerMetrics):
     def __init__(self, key_names: Iterable[str], *, kept: bool) -> None:
         super().__init__(key_names, series(), kept=kept)
         self.jobs = JobMetrics(self.registry, KINDS, State)
+        self.pictures = (
+            PictureMetrics(self.registry, catalog.picture_models())
+            if kept
+            else uncounted(PictureMetrics)
+        )
+        self.picture_processes = ProcessMetrics(self.registry, PREFIX)
 
 
 class Application:
@@ -100,7 +110,7 @@ class Application:
         stores = open_stores(shared.settings)
         parts = Parts(
             *(shared.settings, self.keys, self.metrics, shared.scoreboard),
-            *(stores, self._endpoints, Pictures(shared.run_folder.path)),
+            *(stores, self._endpoints, Pictures(shared.run_folder.path, self.metrics.pictures)),
         )
         if shared.settings.webhooks_file:
             self.webhooks = Webhooks(self._endpoints, stores.records, self.metrics.jobs)

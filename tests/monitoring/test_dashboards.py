@@ -34,6 +34,7 @@ def test_the_issues_dashboards_are_there() -> None:
         "model": "Scoring: model",
         "workers": "Scoring: workers",
         "jobs": "Scoring: jobs",
+        "pictures": "Scoring: pictures",
         "load": "Scoring: load test",
     }
 

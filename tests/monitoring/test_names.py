@@ -89,6 +89,8 @@ def web_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return client.get("/metrics").text
 
         eventually(lambda: "scoring_jobs{" in look(), "the jobs are counted")
+        memory = "scoring_picture_process_resident_memory_bytes{"
+        eventually(lambda: memory in look(), "the picture process shows itself")
         yield look()
 
 

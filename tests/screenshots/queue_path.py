@@ -1,4 +1,4 @@
-"""What the dashboard *Jobs* shows: web processes, a job worker, and requests over AMQP."""
+"""What the dashboards *Jobs* and *Pictures* show: web processes, a job worker, an AMQP worker."""
 
 import json
 import sys
@@ -14,6 +14,7 @@ import pika
 
 from client.amqp import AmqpClient, BrokerUnavailable
 from loadgen.common.processes import free_port, responds, running
+from tests.support.pictures import file_of, five
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.strategies import VALID
 from tests.support.webhooks import SECRET, receiving
@@ -21,6 +22,7 @@ from tests.support.webhooks import SECRET, receiving
 _PAUSE_SECONDS: Final = 0.2
 # A body that no attempt can score, and a requester that is gone, now and then.
 _BAD_EVERY: Final = 5
+_PNG: Final = {"content-type": "image/png"}
 _GONE: Final = pika.BasicProperties(reply_to="reply.gone", correlation_id="1")
 
 
@@ -85,10 +87,12 @@ def _calling(url: str, key: str, broker: str) -> Iterator[None]:
             AmqpClient(broker) as amqp,
             pika.BlockingConnection(pika.URLParameters(broker)) as connection,
         ):
-            channel = connection.channel()
+            channel, digit = connection.channel(), file_of(five(), "PNG")
             for number in count():
                 body = {"model": "regno", "input": json.loads(VALID), "webhook": "done"}
                 web.post("/jobs", json=body)
+                picture = b"no picture" if number % _BAD_EVERY == 0 else digit
+                web.post("/digits/classify", content=picture, headers=_PNG)
                 try:
                     bad = number % _BAD_EVERY == 0
                     amqp.call("regno", b"{}" if bad else VALID)

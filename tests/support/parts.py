@@ -67,7 +67,7 @@ def publish(parts: Parts, in_flight: int = 0) -> None:
     """Write what was noted, as a worker does once a second."""
     parts.metrics.http.publish(in_flight)
     parts.metrics.scoring.publish()
-    parts.metrics.process.publish(())
+    parts.metrics.process.publish()
     for live in parts.slot.served:
         live.predictions.publish()
 

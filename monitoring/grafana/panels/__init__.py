@@ -8,7 +8,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.panels import jobs, load, model, service, workers
+from monitoring.grafana.panels import jobs, load, model, pictures, service, workers
 from monitoring.slo import Slo
 
 DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
@@ -16,5 +16,6 @@ DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
     "model": model.build,
     "workers": workers.build,
     "jobs": jobs.build,
+    "pictures": pictures.build,
     "load": load.build,
 }

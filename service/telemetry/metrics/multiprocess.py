@@ -158,8 +158,11 @@ def collector(own: CollectorRegistry) -> Collector:
         raise FolderRemoved from None
 
 
-def bind_worker(place: int) -> None:
-    """This process is the worker at a place; it goes on with the counts it finds there."""
+def bind_worker(place: int | str) -> None:
+    """This process is the worker at a place; it goes on with the counts it finds there.
+
+    A place is a number on the scoreboard, or a name without "_" of one beside it.
+    """
     global _place  # noqa: PLW0603 - a process has one place, from its fork on
     _place = str(place)
 
@@ -217,7 +220,7 @@ def _written(path: Path, size: int, content: bytes | mmap.mmap = b"") -> BinaryI
     return file
 
 
-def clear_live_gauges(place: int, folder: Path) -> None:
+def clear_live_gauges(place: int | str, folder: Path) -> None:
     """Clear the gauges of a worker that has ended, which were true only while it ran.
 
     The files stay allocated for its successor.

@@ -22,31 +22,31 @@ _UNACKED: Final = struct.Struct("=8x16xI")
 class ProcessMetrics:
     """The metrics of one worker, in files that its successor continues."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, prefix: str = "scoring") -> None:
+        """`prefix` begins the names of the series, of which each kind of process has its own."""
+
         def gauge(name: str, text: str, mode: Mode, *labels: str) -> Gauge:
+            name = f"{prefix}_{name}"
             return Gauge(name, text, labels, multiprocess_mode=mode, registry=registry)
 
         self._memory = gauge(
-            "scoring_process_resident_memory_bytes",
+            "process_resident_memory_bytes",
             "Resident memory of a worker, pages it shares with others included.",
             "livesum",
             "worker",
         )
-        self._up = gauge("scoring_worker_up", "1 while a worker serves.", "livesum", "worker")
+        self._up = gauge("worker_up", "1 while a worker serves.", "livesum", "worker")
         self._configured = gauge(
-            "scoring_workers_configured", "Workers that the server should have.", "livemax"
-        )
-        self._queue = gauge(
-            "scoring_accept_queue_length", "Connections that no worker accepted yet.", "livemax"
+            "workers_configured", "Workers that the server should have.", "livemax"
         )
         self._cpu = Counter(
-            "scoring_process_cpu_seconds",
+            f"{prefix}_process_cpu_seconds",
             "CPU time of a worker and its predecessors at the same place.",
             ("worker",),
             registry=registry,
         )
         self._starts = Counter(
-            "scoring_worker_starts", "Workers started: first, after a crash, on a reload.",
+            f"{prefix}_worker_starts", "Workers started: first, after a crash, on a reload.",
             registry=registry,
         )  # fmt: skip
         self._worker = ""
@@ -66,13 +66,28 @@ class ProcessMetrics:
         self._starts.inc()
         self._up.labels(worker).set(1)
 
-    def publish(self, sockets: Iterable[socket.socket]) -> None:
-        """Set memory, CPU time and the accept queue's length as they are now."""
+    def publish(self) -> None:
+        """Set memory and CPU time as they are now."""
         if self._statm is not None:
             self._memory.labels(self._worker).set(_resident_bytes(self._statm))
         used = process_time()
         self._cpu.labels(self._worker).inc(used - self._counted)
         self._counted = used
+
+
+class AcceptMetrics:
+    """Connections that wait in front of the workers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._queue = Gauge(
+            "scoring_accept_queue_length",
+            "Connections that no worker accepted yet.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
+    def publish(self, sockets: Iterable[socket.socket]) -> None:
+        """Set the length of the longest queue of these listening sockets."""
         self._queue.set(max(map(_queue_length, sockets), default=0))
 
 

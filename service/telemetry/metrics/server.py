@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from service.telemetry.metrics.background import BackgroundMetrics
 from service.telemetry.metrics.http import HttpMetrics, Series
-from service.telemetry.metrics.process import ProcessMetrics
+from service.telemetry.metrics.process import AcceptMetrics, ProcessMetrics
 from service.telemetry.metrics.uncounted import uncounted
 
 
@@ -23,4 +23,5 @@ class ServerMetrics:
             HttpMetrics(self.registry, key_names, series) if kept else uncounted(HttpMetrics)
         )
         self.process = ProcessMetrics(self.registry)
+        self.accepting = AcceptMetrics(self.registry)
         self.background = BackgroundMetrics(self.registry)

@@ -75,7 +75,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pictures]:
     """The client of a process of its own, whose folder has a path too long for a socket."""
     folder = tmp_path_factory.mktemp("run") / ("x" * 100)
     folder.mkdir()
-    run = [sys.executable, "-m", "service.images", str(folder)]
+    run = [sys.executable, "-m", "service.images", str(folder), "pictures-0"]
     process = Program(
         run, folder, folder / "output", {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
     )
