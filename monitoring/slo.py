@@ -104,6 +104,8 @@ class Jobs(_Table, frozen=True):
     waiting_seconds: Positive
     waiting_for: Duration
     no_worker_for: Duration
+    webhook_seconds: Positive
+    webhook_for: Duration
     away_for: Duration
     no_consumer_for: Duration
 

@@ -13,8 +13,8 @@ def groups(slo: Slo) -> list[Group]:
     """The group of these alerts."""
     alerts = Alerts(slo.runbook)
     made = (
-        *(_waiting, _no_worker, _dead, _away, _webhooks, _no_consumer),
-        *(_target, _no_web_process, _alarm),
+        *(_waiting, _no_worker, _dead, _away, _webhooks, _late_webhooks),
+        *(_no_consumer, _target, _no_web_process, _alarm),
     )
     return [group("scoring-jobs", [make(slo, alerts) for make in made])]
 
@@ -87,6 +87,22 @@ def _webhooks(_slo: Slo, alerts: Alerts) -> Rule:
         description=(
             "In the last hour, {{ $value | humanize }} webhooks were given up: their endpoints did "
             "not take them for three days, are gone, or are registered no more."
+        ),
+    )
+
+
+def _late_webhooks(slo: Slo, alerts: Alerts) -> Rule:
+    limit, sustained = number(slo.jobs.webhook_seconds), slo.jobs.webhook_for
+    return alerts.make(
+        "WebhooksLate",
+        f"max(scoring_webhooks_oldest_due_seconds) > {limit}",
+        severity="ticket",
+        sustained=sustained,
+        summary="Webhooks wait to be sent",
+        description=(
+            f"For {sustained}, the oldest webhook that is due has waited longer than {limit} s for "
+            "an attempt, now {{ $value | humanizeDuration }}: its endpoint can't be reached, or no "
+            "web process sends."
         ),
     )
 

@@ -1,7 +1,7 @@
 """Where the records of jobs are kept: what all stores do, in the same way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -45,6 +45,11 @@ class Event(Struct, frozen=True):
     due: float = 0.0
     dead: bool = False
     error: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is to go: the names of the key and of its endpoint."""
+        return f"{self.owner}:{self.webhook}"
 
 
 class Records(ABC):
@@ -243,15 +248,22 @@ class Records(ABC):
         """
 
     @abstractmethod
-    def events(self, now: float, lease: float, limit: int) -> Sequence[Event]:
-        """Return events of the outbox that are due, each to one sender for `lease` seconds."""
+    def owed(self) -> Mapping[str, float]:
+        """Return for each endpoint with events in the outbox when its first one is due."""
 
     @abstractmethod
-    def sent(self, event: str) -> None:
+    def take_event(self, endpoint: str, latest: float, until: float) -> Event | None:
+        """Return the event of an endpoint that is due first, and by `latest`; None without one.
+
+        No other sender gets it before `until`.
+        """
+
+    @abstractmethod
+    def sent(self, event: Event) -> None:
         """Remove an event that was delivered."""
 
     @abstractmethod
-    def unsent(self, event: str, due: float, error: str, *, dead: bool) -> None:
+    def unsent(self, event: Event, due: float, error: str, *, dead: bool) -> None:
         """Note a failed delivery: next try at `due`, or none."""
 
     @abstractmethod

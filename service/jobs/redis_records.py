@@ -37,7 +37,8 @@ _RUNNING: Final = f"{_PREFIX}running"
 _UNATTENDED: Final = f"{_PREFIX}unattended"
 _ENDED: Final = f"{_PREFIX}ended"
 _DEAD: Final = f"{_PREFIX}dead"
-_OUTBOX: Final = f"{_PREFIX}outbox"
+# The endpoints that events were stored for; each has a sorted set of its own.
+_ENDPOINTS: Final = f"{_PREFIX}endpoints"
 _DEAD_OUTBOX: Final = f"{_PREFIX}outbox-dead"
 _DEAD_EVENTS: Final = 1000
 # Others have changed the record so often between reading and committing it.
@@ -156,25 +157,34 @@ class RedisRecords(Records):
             place = redis.zrank(_waiting(job.kind), job.id)
         return 1 + (place or 0)
 
-    def events(self, now: float, lease: float, limit: int) -> Sequence[Event]:
-        with self._client.answering() as redis:
-            due = redis.zrangebyscore(_OUTBOX, "-inf", now, 0, limit)
-        taken = []
-        for member in due:
-            event = member.decode()
-            found = self._changed_event(
-                event, lambda known: structs.replace(known, due=now + lease), now
-            )
-            if found:
-                taken.append(found)
-        return taken
+    def owed(self) -> Mapping[str, float]:
+        with self._client.answering() as redis, redis.pipeline(transaction=False) as pipe:
+            endpoints = sorted(endpoint.decode() for endpoint in redis.smembers(_ENDPOINTS))
+            for endpoint in endpoints:
+                pipe.zrange(_outbox(endpoint), 0, 0, withscores=True)
+            firsts = pipe.execute()
+        return {name: first[0][1] for name, first in zip(endpoints, firsts, strict=True) if first}
 
-    def sent(self, event: str) -> None:
+    def take_event(self, endpoint: str, latest: float, until: float) -> Event | None:
+        for _ in range(_TRIES):
+            with self._client.answering() as redis:
+                due = redis.zrangebyscore(_outbox(endpoint), "-inf", latest, 0, 1)
+            if not due:
+                return None
+            # Another sender may have taken it meanwhile: then the next one is looked for.
+            taken = self._changed_event(
+                due[0].decode(), lambda known: structs.replace(known, due=until), latest
+            )
+            if taken:
+                return taken
+        raise RecordsUnavailable
+
+    def sent(self, event: Event) -> None:
         self._client.commit([], _removed_event(event))
 
-    def unsent(self, event: str, due: float, error: str, *, dead: bool) -> None:
+    def unsent(self, event: Event, due: float, error: str, *, dead: bool) -> None:
         self._changed_event(
-            event,
+            event.id,
             lambda known: structs.replace(
                 known, attempts=known.attempts + 1, due=due, error=error, dead=dead
             ),
@@ -182,8 +192,9 @@ class RedisRecords(Records):
         )
         if dead:
             with self._client.answering() as redis:
-                oldest = redis.zrange(_DEAD_OUTBOX, 0, -1 - _DEAD_EVENTS)
-            commands = [command for old in oldest for command in _removed_event(old.decode())]
+                ids = redis.zrange(_DEAD_OUTBOX, 0, -1 - _DEAD_EVENTS)
+            oldest = map(_event, self._read(map(_event_key, _decoded(ids))))
+            commands = [command for old in oldest for command in _removed_event(old)]
             self._client.commit([], commands)
 
     def dead_events(self, limit: int) -> Sequence[Event]:
@@ -286,6 +297,10 @@ def _owned(owner: str, state: State | None) -> str:
     return f"{_PREFIX}owned:{state or 'all'}:{owner}"
 
 
+def _outbox(endpoint: str) -> str:
+    return f"{_PREFIX}outbox:{endpoint}"
+
+
 def _event_key(event: str) -> str:
     return f"{_PREFIX}event:{event}"
 
@@ -330,18 +345,20 @@ def _stored(before: Job | None, after: Job, revision: int) -> list[Command]:
 
 
 def _stored_event(event: Event, revision: int) -> list[Command]:
-    place, other = (_DEAD_OUTBOX, _OUTBOX) if event.dead else (_OUTBOX, _DEAD_OUTBOX)
+    owed = _outbox(event.endpoint)
+    place, other = (_DEAD_OUTBOX, owed) if event.dead else (owed, _DEAD_OUTBOX)
     record = _encode(event).decode()
     return [
         ("HSET", _event_key(event.id), "record", record, "revision", str(revision)),
+        ("SADD", _ENDPOINTS, event.endpoint),
         ("ZADD", place, repr(event.due), event.id),
         ("ZREM", other, event.id),
     ]
 
 
-def _removed_event(event: str) -> list[Command]:
+def _removed_event(event: Event) -> list[Command]:
     return [
-        ("DEL", _event_key(event)),
-        ("ZREM", _OUTBOX, event),
-        ("ZREM", _DEAD_OUTBOX, event),
+        ("DEL", _event_key(event.id)),
+        ("ZREM", _outbox(event.endpoint), event.id),
+        ("ZREM", _DEAD_OUTBOX, event.id),
     ]

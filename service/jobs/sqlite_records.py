@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +23,9 @@ from service.jobs.records import (
 )
 from service.jobs.states import State
 
-# Statements are separated by empty lines. All of them can be run on a file of version 1, too.
-_SCHEMA: Final = """
+# What brings a file to the next version, statements separated by empty lines. The first text makes
+# a new file one of version 2, and one of version 1, too.
+_TO_VERSION_2: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, owner TEXT, key TEXT, kind TEXT, state TEXT,
     due REAL, lease_until REAL, unattended REAL, expires REAL, record BLOB
@@ -70,7 +71,17 @@ END
 
 PRAGMA user_version = 2
 """
-_VERSION: Final = 2
+_TO_VERSION_3: Final = """
+ALTER TABLE outbox ADD COLUMN endpoint TEXT
+
+UPDATE outbox SET endpoint = json_extract(CAST(record AS TEXT), '$.owner') || ':'
+    || json_extract(CAST(record AS TEXT), '$.webhook')
+
+CREATE INDEX owed ON outbox (endpoint, due) WHERE dead = 0
+
+PRAGMA user_version = 3
+"""
+_UPGRADES: Final = ((2, _TO_VERSION_2), (3, _TO_VERSION_3))
 _WAITING: Final = "state IN ('accepted', 'queued')"
 # Short enough that a caller gets its 503 within a second.
 _BUSY_SECONDS: Final = 0.8
@@ -88,9 +99,11 @@ class SqliteRecords(Records):
         self._path = path
         self._process = _Process()
         with self._change() as database:
-            if database.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
-                for statement in _SCHEMA.split("\n\n"):
-                    database.execute(statement)
+            found = database.execute("PRAGMA user_version").fetchone()[0]
+            for version, upgrade in _UPGRADES:
+                if found < version:
+                    for statement in upgrade.split("\n\n"):
+                        database.execute(statement)
 
     def accept(self, job: Job, idempotency_key: str, limit: int) -> Accepted:
         with self._change() as database:
@@ -176,25 +189,40 @@ class SqliteRecords(Records):
         )
         return 1 + int(self._rows(query, job.kind, job.due, job.id)[0][0])
 
-    def events(self, now: float, lease: float, limit: int) -> Sequence[Event]:
-        query = "SELECT record FROM outbox WHERE dead = 0 AND due <= ? ORDER BY due LIMIT ?"
-        if not self._rows(query, now, limit):  # a look that takes no lock
-            return []
-        with self._change() as database:
-            rows = database.execute(query, (now, limit)).fetchall()
-            events = [_event(row[0]) for row in rows]
-            for event in events:
-                _store_event(database, msgspec.structs.replace(event, due=now + lease))
-        return events
+    def owed(self) -> Mapping[str, float]:
+        first = (
+            "SELECT endpoint, due FROM outbox WHERE dead = 0 AND endpoint > ? "
+            "ORDER BY endpoint, due LIMIT 1"
+        )
+        found: dict[str, float] = {}
+        last = ""
+        while rows := self._rows(first, last):  # an entry of the index each, of however many events
+            ((last, due),) = rows
+            found[last] = due
+        return found
 
-    def sent(self, event: str) -> None:
+    def take_event(self, endpoint: str, latest: float, until: float) -> Event | None:
+        query = (
+            "SELECT record FROM outbox WHERE dead = 0 AND endpoint = ? AND due <= ? "
+            "ORDER BY due LIMIT 1"
+        )
+        if not self._rows(query, endpoint, latest):  # a look that takes no lock
+            return None
         with self._change() as database:
-            database.execute("DELETE FROM outbox WHERE id = ?", (event,))
+            if (row := database.execute(query, (endpoint, latest)).fetchone()) is None:
+                return None
+            event = _event(row[0])
+            _store_event(database, msgspec.structs.replace(event, due=until))
+        return event
 
-    def unsent(self, event: str, due: float, error: str, *, dead: bool) -> None:
+    def sent(self, event: Event) -> None:
+        with self._change() as database:
+            database.execute("DELETE FROM outbox WHERE id = ?", (event.id,))
+
+    def unsent(self, event: Event, due: float, error: str, *, dead: bool) -> None:
         with self._change() as database:
             query = "SELECT record FROM outbox WHERE id = ?"
-            if (row := database.execute(query, (event,)).fetchone()) is None:
+            if (row := database.execute(query, (event.id,)).fetchone()) is None:
                 return
             known = _event(row[0])
             attempts = known.attempts + 1
@@ -310,6 +338,6 @@ def _store(database: sqlite3.Connection, job: Job) -> None:
 
 def _store_event(database: sqlite3.Connection, event: Event) -> None:
     database.execute(
-        "INSERT OR REPLACE INTO outbox (id, due, dead, record) VALUES (?, ?, ?, ?)",
-        (event.id, event.due, event.dead, _encode(event)),
+        "INSERT OR REPLACE INTO outbox (id, endpoint, due, dead, record) VALUES (?, ?, ?, ?, ?)",
+        (event.id, event.endpoint, event.due, event.dead, _encode(event)),
     )

@@ -1,47 +1,34 @@
-"""Webhooks: tells an endpoint of a caller that a job has ended, signed by Standard Webhooks.
+"""Webhooks: the endpoints of callers, and messages to them, signed by Standard Webhooks.
 
 A message holds the job's id, model and state, and where its result is: never a plate. Endpoints
-are registered in a file by the operator: a request only names one of them.
+are registered in a file by the operator: a request only names one of them. When messages are sent
+is told in `service.jobs.webhook_sender`.
 """
 
 import base64
 import binascii
 import hmac
-import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from random import uniform
 from typing import Final, NamedTuple
 
 import msgspec
 
 from model.utf8 import file_text
 from service.config.settings import Settings, SettingsError, variable
-from service.jobs.records import Event, Records, RecordsUnavailable
+from service.jobs.records import Event
 from service.outbound import request
-from service.outbound.addresses import NotAllowed
-from service.outbound.request import Unreachable
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PREFIX: Final = "whsec_"
 _KEY_BYTES: Final = range(24, 65)
-# Seconds from an attempt that failed to the next, by the specification; after the last, none.
-SCHEDULE: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-_JITTER: Final = 0.2
-# An endpoint must answer within so many seconds; an event belongs to its sender a little longer.
+# An endpoint must answer within so many seconds.
 _SECONDS: Final = 15.0
-_LEASE_SECONDS: Final = 60.0
-_SENDERS: Final = 8
-# The endpoint asks for no more messages.
-_GONE: Final = 410
 
 Post = Callable[[str, bytes, Mapping[str, str], float, Collection[str]], int]
-
-log = logging.getLogger("scoring")
 
 
 class BadEndpoints(ValueError):
@@ -157,69 +144,6 @@ def payload(event: Event) -> bytes:
         "result_url": f"/jobs/{event.job}/result",
     }
     return msgspec.json.encode({"type": event.type, "timestamp": time, "data": data})
-
-
-class Sender:
-    """Sends the events of the outbox, each until it is taken or given up."""
-
-    def __init__(
-        self,
-        records: Records,
-        endpoints: Endpoints,
-        now: Callable[[], float],
-        count: Callable[[str, float], None],
-        post: Post = request.post,
-    ) -> None:
-        """`count` gets the result of each attempt, sent, failed or dead, and the event's age."""
-        self._records = records
-        self._endpoints = endpoints
-        self._now = now
-        self._count = count
-        self._post = post
-        self._threads = ThreadPoolExecutor(_SENDERS, "webhooks")
-
-    def send_due(self) -> int:
-        """Send what is due, and wait for it; how many events there were.
-
-        Raises RecordsUnavailable.
-        """
-        events = self._records.events(self._now(), _LEASE_SECONDS, _SENDERS)
-        list(self._threads.map(self._send, events))
-        return len(events)
-
-    def close(self) -> None:
-        """Let attempts end that are under way."""
-        self._threads.shutdown()
-
-    def _send(self, event: Event) -> None:
-        result, error = self._attempt(event)
-        try:
-            if result == "sent":
-                self._records.sent(event.id)
-            else:
-                self._records.unsent(event.id, self._next(event), error, dead=result == "dead")
-        except RecordsUnavailable:
-            return  # its lease ends, and it is sent again, with the same id
-        self._count(result, self._now() - event.created)
-
-    def _attempt(self, event: Event) -> tuple[str, str]:
-        """The result of an attempt, `sent`, `failed` or `dead`, and why."""
-        endpoint = self._endpoints.of(event.owner, event.webhook)
-        if endpoint is None:
-            return "dead", "the endpoint is not registered any more"
-        last = event.attempts >= len(SCHEDULE)
-        try:
-            status = deliver(endpoint, event, self._now(), self._endpoints.allowed, self._post)
-        except (Unreachable, NotAllowed) as reason:
-            log.warning("Webhook %s of %s failed: %s", endpoint.name, endpoint.owner, reason)
-            return "dead" if last else "failed", "it can't be reached"
-        if 200 <= status < 300:
-            return "sent", ""
-        return "dead" if last or status == _GONE else "failed", f"it answered {status}"
-
-    def _next(self, event: Event) -> float:
-        wait = SCHEDULE[min(event.attempts, len(SCHEDULE) - 1)]
-        return self._now() + wait * uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
 
 
 def deliver(

@@ -35,7 +35,9 @@ class JobCounts:
             for kind, states in self._records.counts().items()
             for state, number in states.items()
         }
-        self._metrics.publish(counts, self._records.oldest_waiting(time()))
+        now = time()
+        self._metrics.publish(counts, self._records.oldest_waiting(now))
+        self._metrics.oldest_webhook(now - min(self._records.owed().values(), default=now))
 
 
 def _answers(ask: Callable[[], None], away: type[Exception]) -> bool:

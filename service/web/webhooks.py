@@ -5,7 +5,8 @@ from time import time
 from typing import Final
 
 from service.jobs.records import Records
-from service.jobs.webhooks import Endpoints, Sender
+from service.jobs.webhook_sender import Sender
+from service.jobs.webhooks import Endpoints
 from service.telemetry.failures import contained
 from service.telemetry.metrics.jobs import JobMetrics
 
@@ -34,8 +35,4 @@ class Webhooks:
     def _run(self) -> None:
         while not self._ends.wait(_PAUSE_SECONDS):
             contained("webhooks", self._endpoints.reload)
-            contained("webhooks", self._send)
-
-    def _send(self) -> None:
-        while self._sender.send_due() and not self._ends.is_set():
-            pass
+            contained("webhooks", self._sender.send_due)

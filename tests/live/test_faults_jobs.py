@@ -20,6 +20,7 @@ from loadgen.common.processes import free_port
 from service.jobs.states import State
 from tests.support.hurting_worker import SLOW
 from tests.support.installation import OWNER, Installation, Worker
+from tests.support.jobs import events
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis_server import RedisServer
 from tests.support.server import KEY_HEADER, eventually
@@ -93,7 +94,7 @@ def test_a_hundred_killed_workers_lose_no_job_and_end_none_twice(
         done = jobs.ended(ids)
     assert {job.state for job in done} == {State.SUCCEEDED}
     assert [jobs.result(job) for job in ids] == [answered[n % 3] for n in range(_JOBS)]
-    notified = [notice.job for notice in jobs.stores.records.events(time() + 1, 60.0, 2 * _JOBS)]
+    notified = [notice.job for notice in events(jobs.stores.records, time() + 1)]
     assert sorted(notified) == sorted(ids)
 
 
@@ -240,8 +241,7 @@ def test_a_worker_that_stands_still_longer_than_its_lease_loses_its_job(
         worker.kill()
     assert (done.state, done.attempts, jobs.result(job)) == (State.SUCCEEDED, 2, b"slowly")
     assert jobs.job(job) == done
-    events = jobs.stores.records.events(time() + 1, 60.0, 9)
-    assert [event.job for event in events] == [job]
+    assert [event.job for event in events(jobs.stores.records, time() + 1)] == [job]
 
 
 @contextmanager

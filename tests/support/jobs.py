@@ -4,6 +4,7 @@ from itertools import count
 from typing import Any, Final
 
 from service.jobs.job import Job, new_id
+from service.jobs.records import Event, Records
 
 # A time, in seconds since 1970.
 NOW: Final = 1_800_000_000.0
@@ -27,3 +28,12 @@ def a_job(**changed: Any) -> Job:
         "keep": KEEP,
     }
     return Job(**{**values, **changed})
+
+
+def events(records: Records, now: float) -> list[Event]:
+    """The events of the outbox that are due, taken as senders do, for LEASE seconds."""
+    taken: list[Event] = []
+    for endpoint in records.owed():
+        while event := records.take_event(endpoint, now, now + LEASE):
+            taken.append(event)
+    return taken

@@ -1,8 +1,9 @@
 """A receiver of webhooks on loopback: a real HTTP server that notes what it is sent."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET, SOCK_STREAM, socket
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -53,3 +54,43 @@ def receiving(*statuses: int) -> Iterator[Receiver]:
         receiver.server.shutdown()
         thread.join()
         receiver.server.server_close()
+
+
+class SilentEndpoint:
+    """Takes connections, and says nothing on them."""
+
+    def __init__(self) -> None:
+        self._listener = socket(AF_INET, SOCK_STREAM)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(100)
+        self._listener.settimeout(0)
+        self._taken: list[socket] = []
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/hook"
+
+    @property
+    def connections(self) -> int:
+        """How many came so far."""
+        with suppress(BlockingIOError):
+            while True:
+                self._taken.append(self._listener.accept()[0])
+        return len(self._taken)
+
+    def hang_up(self) -> None:
+        """End the connections that came so far."""
+        for number in range(self.connections):
+            self._taken[number].close()
+
+    def close(self) -> None:
+        """Take no more."""
+        self.hang_up()
+        self._listener.close()
+
+
+@contextmanager
+def silent() -> Iterator[SilentEndpoint]:
+    """An endpoint that says nothing."""
+    endpoint = SilentEndpoint()
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()

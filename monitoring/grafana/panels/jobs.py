@@ -36,7 +36,10 @@ def build(slo: Slo) -> Dashboard:
     attempts = [
         if_empty(panel, _NO_WORKERS).span(12) for panel in (_attempts(), _attempt_seconds())
     ]
-    webhooks = [if_empty(panel, _NO_WEBHOOKS).span(12) for panel in (_webhooks(), _delays())]
+    webhooks = [
+        if_empty(panel, _NO_WEBHOOKS).span(8)
+        for panel in (_webhooks(), _delays(), _overdue(slo.jobs))
+    ]
     amqp = [
         if_empty(panel, _NO_AMQP).span(12)
         for panel in (_requests(), _durations(), _together(), _unanswered())
@@ -141,6 +144,15 @@ def _delays() -> Graph:
         for share, name in ((0.5, "half"), (0.99, "99 %"))
     ]
     return graph("Delay of webhooks", "s", description, *queries)
+
+
+def _overdue(limits: Jobs) -> Graph:
+    description = (
+        "How long the oldest webhook that is due waits for an attempt. It grows while an endpoint "
+        "can't be reached: its other messages wait then."
+    )
+    query = over_time("max(scoring_webhooks_oldest_due_seconds)", "oldest")
+    return limited(graph("Overdue webhooks", "s", description, query), limits.webhook_seconds)
 
 
 def _requests() -> Graph:

@@ -56,6 +56,12 @@ class JobMetrics:
             buckets=_DELAYS,
             registry=registry,
         )
+        self._oldest_webhook = Gauge(
+            "scoring_webhooks_oldest_due_seconds",
+            "How long the webhook waits for an attempt that is due for the longest time.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self._kinds, self._states = tuple(kinds), tuple(states)
 
     def publish(self, counts: Mapping[tuple[str, str], int], oldest: Mapping[str, float]) -> None:
@@ -64,6 +70,10 @@ class JobMetrics:
             self._jobs.labels(kind, state).set(counts.get((kind, state), 0))
         for kind in self._kinds:
             self._oldest.labels(kind).set(oldest.get(kind, 0.0))
+
+    def oldest_webhook(self, seconds: float) -> None:
+        """Set for how long the oldest webhook is due; below 0 it is due in the future."""
+        self._oldest_webhook.set(max(0.0, seconds))
 
     def reachable(self, part: str, *, yes: bool) -> None:
         """Whether `records` or `queue` can be reached."""

@@ -16,6 +16,7 @@ from service.jobs.job import SCORE, TABLE, Job
 from service.jobs.states import TERMINAL, State
 from tests.support.hurting_worker import POISON
 from tests.support.installation import OWNER, Installation
+from tests.support.jobs import events
 from tests.support.server import METRICS_TOKEN, eventually
 from tests.support.strategies import VALID
 from tests.support.swapping import FIRST, SECOND, registry_of_twins
@@ -155,8 +156,8 @@ def test_each_job_ends_once_however_often_its_processes_are_killed(tmp_path: Pat
     assert results == {expected}
     attempts = [jobs.job(job).attempts for job in submitted]
     assert sum(attempts) > len(submitted)
-    events = records.events(time(), 60.0, 1000)
-    assert sorted(event.job for event in events) == sorted(submitted)
+    notified = [event.job for event in events(records, time())]
+    assert sorted(notified) == sorted(submitted)
 
 
 def test_a_worker_shows_what_its_attempts_came_to(jobs: Installation) -> None:

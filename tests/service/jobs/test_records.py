@@ -11,7 +11,7 @@ from service.jobs.job import Job, created_at, new_id
 from service.jobs.records import Full, KeyReused, Records
 from service.jobs.states import TERMINAL, TRANSITIONS, Event, State, TransitionError, next_state
 from service.jobs.transitions import ACCEPTED_SECONDS, QUEUED_SECONDS, FenceLost
-from tests.support.jobs import KEEP, LEASE, NOW, a_job
+from tests.support.jobs import KEEP, LEASE, NOW, a_job, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -396,14 +396,14 @@ def test_the_oldest_that_waits_is_known_by_kind(records: Records) -> None:
 def test_the_end_of_a_job_with_a_webhook_is_an_event(records: Records) -> None:
     ended = _ended(records, State.SUCCEEDED, webhook="hook")
     _ended(records, State.SUCCEEDED)
-    (event,) = records.events(NOW, LEASE, 9)
+    (event,) = events(records, NOW)
     assert (event.job, event.owner, event.webhook) == (ended.id, "alice", "hook")
     assert (event.type, event.attempts) == ("job.succeeded", 0)
-    assert not records.events(NOW + LEASE - 1, LEASE, 9)
-    (again,) = records.events(NOW + LEASE, LEASE, 9)
+    assert not events(records, NOW + LEASE - 1)
+    (again,) = events(records, NOW + LEASE)
     assert again.id == event.id
-    records.sent(event.id)
-    assert not records.events(NOW + 99 * LEASE, LEASE, 9)
+    records.sent(event)
+    assert not events(records, NOW + 99 * LEASE)
 
 
 def test_every_way_to_an_end_makes_one_event(records: Records) -> None:
@@ -414,8 +414,7 @@ def test_every_way_to_an_end_makes_one_event(records: Records) -> None:
     records.claim(dead.id, "w", NOW, LEASE, redelivered=True)
     killed = _accepted(records, webhook="hook")
     records.kill(killed.id, NOW, "a: b")
-    events = records.events(NOW, LEASE, 9)
-    assert sorted((event.job, event.type) for event in events) == [
+    assert sorted((event.job, event.type) for event in events(records, NOW)) == [
         (job.id, "job.cancelled"),
         (dead.id, "job.dead"),
         (killed.id, "job.dead"),
@@ -426,23 +425,23 @@ def test_a_job_that_was_brought_back_ends_with_another_event(records: Records) -
     dead = _ended(records, State.DEAD, webhook="hook")
     records.requeue(dead.id, NOW)
     records.kill(dead.id, NOW, "a: b")
-    first, second = records.events(NOW, LEASE, 9)
+    first, second = events(records, NOW)
     assert first.job == second.job
     assert first.id != second.id
 
 
 def test_a_failed_delivery_is_tried_again_until_it_is_given_up(records: Records) -> None:
     _ended(records, State.SUCCEEDED, webhook="hook")
-    (event,) = records.events(NOW, LEASE, 9)
-    records.unsent(event.id, NOW + 5, "status: 500", dead=False)
-    assert not records.events(NOW + 4, LEASE, 9)
-    (again,) = records.events(NOW + 5, LEASE, 9)
+    (event,) = events(records, NOW)
+    records.unsent(event, NOW + 5, "status: 500", dead=False)
+    assert not events(records, NOW + 4)
+    (again,) = events(records, NOW + 5)
     assert (again.attempts, again.error) == (1, "status: 500")
-    records.unsent(event.id, NOW + 5, "status: 410", dead=True)
-    assert not records.events(NOW + 99 * LEASE, LEASE, 9)
+    records.unsent(event, NOW + 5, "status: 410", dead=True)
+    assert not events(records, NOW + 99 * LEASE)
     (dead,) = records.dead_events(9)
     assert (dead.id, dead.attempts, dead.error) == (event.id, 2, "status: 410")
-    records.sent(event.id)
+    records.sent(event)
     assert not records.dead_events(9)
 
 
@@ -450,9 +449,23 @@ def test_two_senders_never_get_the_same_event(records: Records) -> None:
     for _ in range(20):
         _ended(records, State.SUCCEEDED, webhook="hook")
     with ThreadPoolExecutor(8) as threads:
-        taken = list(threads.map(lambda _: records.events(NOW, LEASE, 5), range(8)))
-    ids = [event.id for events in taken for event in events]
-    assert len(ids) == len(set(ids))
+        taken = list(threads.map(lambda _: events(records, NOW), range(8)))
+    ids = [event.id for some in taken for event in some]
+    assert len(ids) == len(set(ids)) == 20
+
+
+def test_each_endpoint_is_owed_its_own_events(records: Records) -> None:
+    later = _ended(records, State.SUCCEEDED, webhook="hook")
+    first = _accepted(records, webhook="hook", owner="bob")
+    records.cancel(first.id, "bob", NOW - 9)
+    assert records.owed() == {"alice:hook": NOW, "bob:hook": NOW - 9}
+    assert records.take_event("bob:hook", NOW - 10, NOW) is None
+    (taken, *more) = events(records, NOW)
+    assert [taken.job, *(event.job for event in more)] == [later.id, first.id]
+    assert records.owed() == {"alice:hook": NOW + LEASE, "bob:hook": NOW + LEASE}
+    for event in (taken, *more):
+        records.unsent(event, NOW, "", dead=True)
+    assert records.owed() == {}
 
 
 def test_two_workers_never_get_the_same_job(records: Records) -> None:

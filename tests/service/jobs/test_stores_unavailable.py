@@ -9,13 +9,17 @@ import pytest
 
 from service.jobs.blobs import BlobsUnavailable, FileBlobs
 from service.jobs.job import new_id
-from service.jobs.records import Records, RecordsUnavailable
+from service.jobs.records import Event, Records, RecordsUnavailable
 from service.jobs.redis_blobs import RedisBlobs
 from service.jobs.redis_records import RedisRecords
 from service.jobs.sqlite_records import SqliteRecords
 from tests.support.jobs import LEASE, NOW, a_job
 from tests.support.redis_server import RedisServer
 from tests.support.vacuous import nonempty
+
+_EVENT = Event(
+    id="x", job="x", owner="x", webhook="y", model="regno", type="job.failed", created=NOW
+)
 
 
 def _calls(records: Records) -> list[Callable[[], object]]:
@@ -27,8 +31,9 @@ def _calls(records: Records) -> list[Callable[[], object]]:
         lambda: records.list("alice", None, "", 9),
         lambda: records.unattended(NOW, 9),
         records.counts,
-        lambda: records.events(NOW, LEASE, 9),
-        lambda: records.unsent("x", NOW, "", dead=True),
+        records.owed,
+        lambda: records.take_event("x:y", NOW, NOW),
+        lambda: records.unsent(_EVENT, NOW, "", dead=True),
         lambda: records.drop("x"),
         records.ping,
     ]

@@ -1,6 +1,7 @@
 """Webhooks: which endpoints are called, how messages are signed, when they are sent again."""
 
 import json
+from concurrent.futures import wait
 from pathlib import Path
 from time import time
 
@@ -10,18 +11,11 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from service.jobs.job import Job
 from service.jobs.records import Event, Records
 from service.jobs.sqlite_records import SqliteRecords
-from service.jobs.states import State
-from service.jobs.webhooks import (
-    SCHEDULE,
-    BadEndpoints,
-    Endpoints,
-    Sender,
-    parsed,
-    payload,
-    signed,
-)
+from service.jobs.webhook_sender import FIRST_PAUSE, GREATEST_PAUSE, SCHEDULE, Sender
+from service.jobs.webhooks import BadEndpoints, Endpoints, parsed, payload, signed
 from service.outbound.request import Unreachable
-from tests.support.webhooks import SECRET, receiving
+from tests.support.server import eventually
+from tests.support.webhooks import SECRET, receiving, silent
 
 LOCAL = ("127.0.0.1",)
 OTHER = "whsec_" + "C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -106,14 +100,16 @@ class Outbox:
         self.records: Records = SqliteRecords(folder)
         self.now = time()
         self.results: list[str] = []
-        job = Job(
-            id="job-1", owner="camera", kind="score", model="regno", fingerprint="", input="",
+        self.add("job-1", "camera")
+
+    def add(self, job: str, owner: str) -> None:
+        """Let another job end."""
+        given = Job(
+            id=job, owner=owner, kind="score", model="regno", fingerprint="", input="",
             media_type="", webhook="done", created=self.now, keep=3600,
         )  # fmt: skip
-        self.records.accept(job, "", 10)
-        claimed = self.records.claim("job-1", "worker", self.now, 30, redelivered=False)
-        assert claimed
-        self.records.finish("job-1", claimed.fence, self.now, State.SUCCEEDED)
+        self.records.accept(given, "", 100)
+        self.records.cancel(job, owner, self.now)
 
     def count(self, result: str, _delay: float) -> None:
         """Note the result of an attempt."""
@@ -125,6 +121,12 @@ class Outbox:
         endpoints = Endpoints(path, LOCAL)
         return Sender(self.records, endpoints, lambda: self.now, self.count)
 
+    def attempts(self, sender: Sender) -> int:
+        """How many attempts were made with what is due."""
+        before = len(self.results)
+        wait(sender.send_due())
+        return len(self.results) - before
+
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Outbox:
@@ -134,7 +136,7 @@ def outbox(tmp_path: Path) -> Outbox:
 def test_an_event_is_sent_once(outbox: Outbox, tmp_path: Path) -> None:
     with receiving(204) as receiver:
         sender = outbox.sender(tmp_path, receiver.url)
-        assert (sender.send_due(), sender.send_due()) == (1, 0)
+        assert (outbox.attempts(sender), outbox.attempts(sender)) == (1, 0)
     ((headers, body),) = receiver.received
     Webhook(SECRET).verify(body, dict(headers))
     assert outbox.results == ["sent"]
@@ -145,11 +147,11 @@ def test_what_fails_is_tried_by_the_schedule_under_the_same_id_and_then_given_up
 ) -> None:
     with receiving(500) as receiver:
         sender = outbox.sender(tmp_path, receiver.url)
-        for wait in (*SCHEDULE, 10**6):
-            assert sender.send_due() == 1
-            outbox.now += 0.79 * wait
-            assert sender.send_due() == 0
-            outbox.now += 0.42 * wait
+        for pause in (*SCHEDULE, 10**6):
+            assert outbox.attempts(sender) == 1
+            outbox.now += 0.79 * pause
+            assert outbox.attempts(sender) == 0
+            outbox.now += 0.42 * pause
     assert outbox.results == ["failed"] * len(SCHEDULE) + ["dead"]
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
     (event,) = outbox.records.dead_events(10)
@@ -158,24 +160,99 @@ def test_what_fails_is_tried_by_the_schedule_under_the_same_id_and_then_given_up
 
 def test_an_endpoint_that_says_gone_is_not_tried_again(outbox: Outbox, tmp_path: Path) -> None:
     with receiving(410) as receiver:
-        assert outbox.sender(tmp_path, receiver.url).send_due() == 1
+        assert outbox.attempts(outbox.sender(tmp_path, receiver.url)) == 1
     assert outbox.results == ["dead"]
 
 
 def test_an_event_without_its_endpoint_is_dead(outbox: Outbox, tmp_path: Path) -> None:
     path = _file(tmp_path, f"camera other https://example.com/ {SECRET}\n")
     sender = Sender(outbox.records, Endpoints(path, ()), lambda: outbox.now, outbox.count)
-    assert sender.send_due() == 1
+    assert outbox.attempts(sender) == 1
     assert outbox.results == ["dead"]
 
 
-def test_an_endpoint_that_can_not_be_reached_is_tried_again(outbox: Outbox, tmp_path: Path) -> None:
-    def post(*_: object) -> int:
-        raise Unreachable("ConnectionRefusedError")
+class Unplugged:
+    """An endpoint that can't be reached until it `answers`; `calls` counts the attempts."""
 
-    path = _file(tmp_path, f"camera done http://127.0.0.1:1/ {SECRET}\n")
-    endpoints = Endpoints(path, LOCAL)
-    sender = Sender(outbox.records, endpoints, lambda: outbox.now, outbox.count, post)
-    assert sender.send_due() == 1
+    def __init__(self, folder: Path, outbox: Outbox) -> None:
+        self.answers = False
+        self.calls = 0
+        path = _file(folder, f"camera done http://127.0.0.1:1/ {SECRET}\n")
+        endpoints = Endpoints(path, LOCAL)
+        self.sender = Sender(
+            outbox.records, endpoints, lambda: outbox.now, outbox.count, self._post
+        )
+
+    def _post(self, *_: object) -> int:
+        self.calls += 1
+        if not self.answers:
+            raise Unreachable("ConnectionRefusedError")
+        return 204
+
+
+def test_an_endpoint_that_can_not_be_reached_is_tried_again(outbox: Outbox, tmp_path: Path) -> None:
+    assert outbox.attempts(Unplugged(tmp_path, outbox).sender) == 1
     assert outbox.results == ["failed"]
     assert not outbox.records.dead_events(10)
+
+
+def test_a_silent_endpoint_does_not_delay_the_messages_to_others(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    for number in range(2, 51):
+        outbox.add(f"job-{number}", "camera")
+    outbox.add("job-51", "other")
+    with receiving(204) as receiver, silent() as endpoint:
+        path = _file(
+            tmp_path, f"camera done {endpoint.url} {SECRET}\nother done {receiver.url} {SECRET}\n"
+        )
+        sender = Sender(outbox.records, Endpoints(path, LOCAL), lambda: outbox.now, outbox.count)
+        begun = sender.send_due()
+        eventually(lambda: bool(outbox.results), "the other's message is taken")
+        assert outbox.results == ["sent"]  # and no attempt at the silent one has ended
+        assert [json.loads(body)["data"]["id"] for _, body in receiver.received] == ["job-51"]
+        eventually(lambda: endpoint.connections == 2, "two attempts are under way")
+        endpoint.hang_up()
+        wait(begun)
+        assert outbox.results == ["sent", "failed", "failed"]
+        assert (outbox.attempts(sender), endpoint.connections) == (0, 2)  # it is left alone
+
+
+def test_an_endpoint_out_of_reach_is_left_alone_for_longer_each_time(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    for number in range(2, 30):
+        outbox.add(f"job-{number}", "camera")
+    unplugged = Unplugged(tmp_path, outbox)
+    wait(unplugged.sender.send_due())
+    pauses, pause = [], FIRST_PAUSE
+    while pause < 2 * GREATEST_PAUSE:
+        outbox.now += min(pause, GREATEST_PAUSE) - 0.01
+        assert outbox.attempts(unplugged.sender) == 0
+        outbox.now += 0.01
+        assert outbox.attempts(unplugged.sender) == 1
+        pauses.append(min(pause, GREATEST_PAUSE))
+        pause *= 2
+    assert pauses == [5, 10, 20, 40, 80, 160, 300]
+    outbox.now += GREATEST_PAUSE
+    unplugged.answers = True
+    outbox.now += 600  # until the failed ones are due again
+    while outbox.attempts(unplugged.sender):
+        pass
+    assert outbox.results.count("sent") == 29
+
+
+def test_what_is_overdue_by_days_for_an_endpoint_out_of_reach_is_given_up(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    unplugged = Unplugged(tmp_path, outbox)
+    assert outbox.attempts(unplugged.sender) == 1
+    outbox.add("job-2", "camera")
+    outbox.now += 3 * 86_400 + 60
+    outbox.add("job-3", "camera")
+    assert outbox.attempts(unplugged.sender) == 2
+    assert outbox.results == ["failed", "failed", "dead"]
+    (given_up,) = outbox.records.dead_events(9)
+    assert (given_up.job, given_up.error) == ("job-1", "it can't be reached")
+    assert unplugged.calls == 2  # it was not called for the one that was given up
+    assert outbox.records.owed() == {"camera:done": outbox.now}
