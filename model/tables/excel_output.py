@@ -41,6 +41,11 @@ class ExcelWriter:
         self._book.save(made)
         self._file.write(made.getbuffer())
 
+    def abandon(self) -> None:
+        """Remove the temporary file in which openpyxl keeps the rows until the book is written."""
+        self._sheet.close()
+        self._sheet._writer.cleanup()  # noqa: SLF001 - it has no public name
+
     def _cell(self, value: Any) -> Any:
         if isinstance(value, float):
             # openpyxl would write sixteen digits, which are not always enough.

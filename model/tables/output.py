@@ -279,6 +279,9 @@ class Writer(Protocol):
     def close(self) -> None:
         """Write what is left to be written; the file stays open."""
 
+    def abandon(self) -> None:
+        """In the place of `close`: the file stays unfinished, and nothing is left beside it."""
+
 
 def writer(file: BinaryIO, out: Format, renderer: Renderer, sheet: str = "scores") -> Writer:
     """What writes an output to a file."""
@@ -309,6 +312,8 @@ class _TextWriter:
         if self._packed:
             self._file.close()
 
+    abandon = close
+
 
 class _ParquetWriter:
     def __init__(self, file: BinaryIO) -> None:
@@ -323,3 +328,5 @@ class _ParquetWriter:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    abandon = close

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from model.bulk.workers import CHUNK_ROWS, ERROR, Work, outcome_of
 from model.tables.format import Format
-from model.tables.output import Renderer, output_format, writer
+from model.tables.output import Renderer, Writer, output_format, writer
 from model.tables.parts import can_be_packed, packed, unpacked
 from model.tables.table import Parcel, Table, open_table
 from service.config.settings import Settings
@@ -102,11 +102,19 @@ class _Rows:
             else:
                 self._attempt.keep()
         with self._attempt.holding(), self._attempt.blobs.writing(self._attempt.job.id) as blob:
-            target = writer(blob.file, self._out, self._work.renderer)
-            for content in self._contents():
-                target.write(content)
-            target.close()
+            self._write(writer(blob.file, self._out, self._work.renderer))
         return blob.reference
+
+    def _write(self, target: Writer) -> None:
+        """Write the whole output; it is given up where a cancellation or a stop comes before."""
+        try:
+            for content in self._contents():
+                self._attempt.keep()
+                target.write(content)
+        except BaseException:
+            target.abandon()
+            raise
+        target.close()
 
     def _add(self, parcel: Parcel) -> None:
         checkpoint, outcome = self._checkpoint, outcome_of(self._work, parcel)

@@ -1,9 +1,11 @@
 """What jobs come to: the bytes of the reply over HTTP, the file of the command."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from itertools import count
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,8 @@ class Bench:
         self.records = SqliteRecords(folder / "records.sqlite")
         self.blobs = FileBlobs(folder / "blobs")
         self.is_stopping = False
-        self._patience = 0
+        self.patience = 0.0
+        self.at_look: Callable[[], None] = lambda: None
         self.clock = SteppedClock()
         self.clock.now = NOW
         pace = Pace(LEASE, 1000, self.clock)
@@ -56,9 +59,10 @@ class Bench:
         self.execution = Execution(self.records, self.blobs, known, pace, self._stops)
 
     def _stops(self) -> bool:
-        """Whether to stop now: not while what was done before is passed over."""
-        self._patience -= 1
-        return self.is_stopping and self._patience < 0
+        """Whether to stop now: not at the first looks, of which there are `patience`."""
+        self.at_look()
+        self.patience -= 1
+        return self.is_stopping and self.patience < 0
 
     def submit(self, content: bytes, kind: str, parameters: dict[str, str]) -> str:
         """The id of a new job."""
@@ -92,15 +96,21 @@ class Bench:
         assert job.state is State.SUCCEEDED, job
         return self.blobs.read(job.result)
 
-    def result_in_steps(self, content: bytes, kind: str, **parameters: str) -> tuple[bytes, int]:
-        """The result of a job whose worker has to stop after each step, and the attempts."""
+    def result_in_steps(
+        self, content: bytes, kind: str, rows: int, **parameters: str
+    ) -> tuple[bytes, int]:
+        """The result of a job whose worker has to stop after each step, and the attempts.
+
+        Once all rows are scored it need not: what is written then is written in one attempt.
+        """
         job = self.submit(content, kind, parameters)
         self.is_stopping = True
         attempts = 0
         while (found := self.job(job)).state is not State.SUCCEEDED:
             assert found.attempts == 0
             checkpoint = json.loads(found.checkpoint or "{}")
-            self._patience = checkpoint.get("parcels", 0)  # which are passed over
+            is_scored = checkpoint.get("done") == rows
+            self.patience = inf if is_scored else checkpoint.get("parcels", 0)  # are passed over
             self.execution.deliver(job, "w")
             attempts += 1
         self.is_stopping = False
@@ -180,7 +190,7 @@ def test_an_array_may_be_longer_than_over_http(bench: Bench, make_app: AppMaker)
 @pytest.mark.parametrize("detail", ["0", "1"])
 def test_an_array_goes_on_from_its_checkpoint(bench: Bench, detail: str) -> None:
     rows = _json(_mixed(550) * 5)
-    result, attempts = bench.result_in_steps(rows, "score", detail=detail)
+    result, attempts = bench.result_in_steps(rows, "score", 2750, detail=detail)
     assert attempts > 3
     assert result == bench.result(rows, detail=detail)
 
@@ -191,12 +201,63 @@ def test_a_table_goes_on_from_its_checkpoint(bench: Bench, name: str, tmp_path: 
     if name == "xlsx":
         assert bench.done(rows, "table", format=name).done == 300
         return
-    result, attempts = bench.result_in_steps(rows, "table", format=name)
+    result, attempts = bench.result_in_steps(rows, "table", _ROWS, format=name)
     assert attempts == 4
     assert result == bench.result(rows, "table", format=name)
     if name == "parquet":
         (tmp_path / "r.parquet").write_bytes(result)
         assert pyarrow.parquet.read_metadata(tmp_path / "r.parquet").num_rows == _ROWS
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of temporary files, empty."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def _files(bench: Bench, job: str) -> set[str]:
+    return {path.suffix for path in (bench.blobs._folder / job).iterdir()}
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "xlsx"])
+def test_a_stop_while_a_table_is_written_gives_the_job_back(
+    bench: Bench, name: str, temporary: Path
+) -> None:
+    rows = as_csv(_TABLE[:1500])
+    job = bench.submit(rows, "table", {"format": name})
+    bench.is_stopping, bench.patience = True, 1  # all rows are scored and saved
+    bench.execution.deliver(job, "w")
+    seen = bench.job(job)
+    assert (seen.state, seen.attempts, seen.done) == (State.QUEUED, 0, 1500)
+    assert bool(seen.checkpoint) == (name != "xlsx")
+    assert _files(bench, job) == {""}  # none that is unfinished
+    assert list(temporary.iterdir()) == []
+    bench.is_stopping = False
+    bench.execution.deliver(job, "w")
+    assert (bench.job(job).state, bench.job(job).done) == (State.SUCCEEDED, 1500)
+    if name != "xlsx":  # which holds the time when it was written
+        assert bench.blobs.read(bench.job(job).result) == bench.result(rows, "table", format=name)
+
+
+@pytest.mark.parametrize("name", ["csv", "xlsx"])
+def test_a_cancellation_while_a_table_is_written_is_obeyed(
+    bench: Bench, name: str, temporary: Path
+) -> None:
+    job = bench.submit(as_csv(_TABLE[:1500]), "table", {"format": name})
+
+    def cancel() -> None:
+        """At the first look: all rows are scored and saved. The next one is seconds later."""
+        bench.records.cancel(job, "alice", bench.clock.now)
+        bench.clock.now += 3
+
+    bench.at_look = cancel
+    bench.execution.deliver(job, "w")
+    assert (bench.job(job).state, bench.job(job).done) == (State.CANCELLED, 1500)
+    assert not (bench.blobs._folder / job).exists()
+    assert list(temporary.iterdir()) == []
 
 
 def test_progress_of_an_array_is_in_rows(bench: Bench) -> None:
