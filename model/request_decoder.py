@@ -6,7 +6,7 @@ repeat a key, is read a second time by the strict reader.
 """
 
 import re
-from codecs import BOM_UTF8, getincrementaldecoder
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import chain, pairwise
@@ -16,10 +16,10 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
-from model.errors import InvalidRequest, NotUtf8, TooManyRows
+from model.errors import InvalidRequest, TooManyRows
 from model.json_split import NotAnArray, ends_of_elements
 from model.strict_json import NOT_FINITE, NOT_JSON, TOO_DEEP, StrictReader
-from model.utf8 import body_text, is_array, without_bom
+from model.utf8 import body_text, checking, is_array, without_bom
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -187,7 +187,8 @@ class RequestDecoder(Generic[T]):
         return len(rows)
 
     def _row_by_row(self, body: bytes) -> Iterator[list[T | InvalidRequest]]:
-        yield from _checked(body)
+        for _ in checking(body, SLICE_BYTES):
+            yield []
         rows: list[T | InvalidRequest] = []
         begin = 1
         try:
@@ -289,18 +290,6 @@ def _without_trace(fault: InvalidRequest) -> InvalidRequest:
     """
     fault.__traceback__ = fault.__context__ = None
     return fault
-
-
-def _checked(body: bytes) -> Iterator[list[Any]]:
-    """Yield nothing in some steps. Raises NotUtf8 if a body is in another encoding."""
-    decoder = getincrementaldecoder("utf-8")()
-    try:
-        for begin in range(0, len(body), SLICE_BYTES):
-            decoder.decode(body[begin : begin + SLICE_BYTES])
-            yield []
-        decoder.decode(b"", final=True)
-    except UnicodeError:
-        raise NotUtf8 from None
 
 
 def _sent(text: str, field: str) -> object:

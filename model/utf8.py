@@ -3,7 +3,8 @@
 Light: the service's first process imports it before it limits the threads of numerical libraries.
 """
 
-from codecs import BOM_UTF8, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_LE, getincrementaldecoder
+from collections.abc import Iterator
 from typing import Final
 
 from model.errors import NotUtf8
@@ -38,6 +39,20 @@ def body_text(body: bytes) -> str:
         raise NotUtf8
     try:
         return body.decode()
+    except UnicodeError:
+        raise NotUtf8 from None
+
+
+def checking(body: bytes | memoryview, step: int) -> Iterator[None]:
+    """Check the same of a long body, so many bytes in each step. Raises NotUtf8."""
+    if b"\0" in bytes(body[:4]):
+        raise NotUtf8
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        for begin in range(0, len(body), step):
+            decoder.decode(body[begin : begin + step])
+            yield
+        decoder.decode(b"", final=True)
     except UnicodeError:
         raise NotUtf8 from None
 

@@ -5,9 +5,11 @@ file comes as the body itself or as the field `file` of a form; what is in it is
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePath
 from tempfile import SpooledTemporaryFile
 from threading import BoundedSemaphore
@@ -22,8 +24,10 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_input_stream
 
-from model import body_text, catalog
+from model import catalog, is_array
+from model.json_split import ends_of_elements
 from model.redaction import redact
+from model.utf8 import checking
 from service.config.models import served
 from service.config.settings import Settings
 from service.http import body
@@ -83,6 +87,14 @@ class _Submission(Struct, forbid_unknown_fields=True):
     model: str
     input: Raw
     webhook: str = ""
+
+
+class _Submitted(NamedTuple):
+    """What a JSON body holds, apart from its memory."""
+
+    model: str
+    input: bytes
+    webhook: str
 
 
 class _Described(NamedTuple):
@@ -145,27 +157,22 @@ class Inputs:
         with SpooledTemporaryFile(_SMALL, dir=str(self._folder)) as spooled:
             for piece in self._pieces(environ):
                 spooled.write(piece)
-            is_large = spooled.tell() > _SMALL
-            spooled.seek(0)
-            if not is_large:
-                return self._checked(spooled.read(), arguments, parameters)
+            if spooled.tell() <= _SMALL:
+                spooled.seek(0)
+                return self._of_submission(_submitted(spooled.read()), arguments, parameters)
+            spooled.flush()
+            # Of a longer one the process holds the input alone: the body stays in its file.
             with self._large:
-                return self._checked(spooled.read(), arguments, parameters)
+                mapped = mmap(spooled.fileno(), 0, access=ACCESS_READ)
+                return self._of_submission(_submitted(mapped), arguments, parameters)
 
-    def _checked(
-        self, text: bytes, arguments: Mapping[str, str], parameters: dict[str, str]
+    def _of_submission(
+        self, given: _Submitted, arguments: Mapping[str, str], parameters: dict[str, str]
     ) -> Input:
-        try:
-            submission = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"), type=_Submission)
-        except msgspec.ValidationError as error:
-            raise Refused(400, _reason(error)) from None
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            body_text(text)  # another encoding has a status of its own
-            raise Refused(400, "the body is not JSON") from None
-        if arguments.get("model", submission.model) != submission.model:
+        if arguments.get("model", given.model) != given.model:
             raise Refused(400, "model: the body names another one than the query string")
-        webhook = submission.webhook or arguments.get("webhook", "")
-        return self.store(submission.model, bytes(submission.input), parameters, webhook)
+        webhook = given.webhook or arguments.get("webhook", "")
+        return self.store(given.model, given.input, parameters, webhook)
 
     def store(
         self, model: str, given: bytes, parameters: dict[str, str], webhook: str = ""
@@ -174,13 +181,13 @@ class Inputs:
         described = _checked_description(model, webhook, "", self._models)
         body.check_size(given, self._single_limit, self._limit)
         decoder = catalog.entry(described.model).load().decoder(_ROWS)
-        if given[:1] in (b"[", b'"'):
-            for _ in decoder.slices(given) if given[:1] == b"[" else (decoder(given),):
+        if is_array(given):
+            for _ in decoder.slices(given):
                 pass  # a row that can't be read is an error in its place, as in the reply to a POST
         else:
             decoder(given)
         with self._file() as file:
-            file.write(given, msgspec.json.format(given, indent=-1))
+            file.write_json(given)
         return file.described(SCORE, JSON, described, parameters)
 
     # Files.
@@ -274,12 +281,22 @@ class _File:
         self.size = 0
         self.reference = ""
 
-    def write(self, piece: bytes, canonical: bytes | None = None) -> int:
-        """Write some bytes; `canonical` are those of the fingerprint if it has others."""
+    def write(self, piece: bytes) -> int:
+        """Write some bytes."""
+        self._digest.update(piece)
+        return self._add(piece)
+
+    def write_json(self, given: bytes) -> None:
+        """Write valid JSON; white space between its tokens is not part of the fingerprint."""
+        for piece in _without_blanks(given):
+            self._digest.update(piece)
+        for begin in range(0, len(given), _PIECE):  # what is written at once is copied
+            self._add(given[begin : begin + _PIECE])
+
+    def _add(self, piece: bytes) -> int:
         self.size += len(piece)
         if self.size > self._limit:
             raise body.too_long(self._limit)
-        self._digest.update(piece if canonical is None else canonical)
         return self._file.write(piece)
 
     def check_size(self) -> None:
@@ -317,6 +334,35 @@ class _File:
             self.reference,
             fingerprint,
         )
+
+
+def _submitted(text: bytes | mmap) -> _Submitted:
+    """What a JSON body holds. Raises Refused or NotUtf8."""
+    view = memoryview(text)[len(BOM_UTF8) if text[: len(BOM_UTF8)] == BOM_UTF8 else 0 :]
+    try:
+        read = msgspec.json.decode(view, type=_Submission)
+    except msgspec.ValidationError as error:
+        raise Refused(400, _reason(error)) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        for _ in checking(view, _PIECE):
+            pass  # another encoding has a status of its own
+        raise Refused(400, "the body is not JSON") from None
+    return _Submitted(read.model, bytes(read.input), read.webhook)
+
+
+def _without_blanks(given: bytes) -> Iterator[bytes]:
+    """Valid JSON without white space between its tokens, an array piece by piece."""
+    if given[:1] != b"[":
+        yield msgspec.json.format(given, indent=-1)
+        return
+    yield b"["
+    begin, last = 1, len(given) - 1
+    for ends in ends_of_elements(given):
+        if ends:
+            end = ends[-1]
+            yield msgspec.json.format(b"[%b]" % given[begin:end], indent=-1)[1:-1]
+            yield b"]" if end == last else b","
+            begin = end + 1
 
 
 def _described(arguments: dict[str, str], filename: str, models: Sequence[str]) -> _Described:

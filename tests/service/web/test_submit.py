@@ -1,12 +1,16 @@
 """POST /jobs: what is taken, what is refused, and that nothing of a refused request stays."""
 
 import json
+import tracemalloc
+from codecs import BOM_UTF8
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from time import time
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 
 from service.jobs.states import State
@@ -270,7 +274,63 @@ def test_a_file_without_a_known_model_or_with_a_bad_argument_is_refused(
     assert web.blobs == []
 
 
+# Long bodies, which stay in a file while they are checked.
+
+_LONG = json.dumps({"model": "regno", "input": [VALID] * 4000}, ensure_ascii=False).encode()
+
+
+def _peak(web: Web, body: bytes) -> int:
+    """The most memory that Python has while it takes a body, beside the body itself."""
+    tracemalloc.start()
+    try:
+        assert web.call("POST", "/jobs", data=body, content_type=_JSON).status_code == 202
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_longer_body_costs_the_memory_of_its_input_once(web: Web) -> None:
+    longer = json.dumps({"model": "regno", "input": [VALID] * 12_000}, ensure_ascii=False).encode()
+    more = _peak(web, longer) - _peak(web, _LONG)
+    assert more < 1.3 * (len(longer) - len(_LONG))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (_LONG.decode().encode("cp1251"), 415, "the body is not UTF-8"),
+        (_LONG.decode().encode("utf-16"), 415, "the body is not UTF-8"),
+        (_LONG[:-1], 400, "the body is not JSON"),
+        (_LONG.replace(b'"model": "regno"', b'"model": 1'), 400, "model: must be a string"),
+    ],
+)
+def test_a_long_body_is_refused_for_the_same_reasons(
+    body: bytes, status: int, reason: str, web: Web
+) -> None:
+    reply = web.call("POST", "/jobs", data=body, content_type=_JSON)
+    assert (reply.status_code, reason_of(reply)[: len(reason)]) == (status, reason)
+    assert web.blobs == []
+
+
+def test_a_long_body_may_begin_with_a_byte_order_mark(web: Web) -> None:
+    reply = web.call("POST", "/jobs", data=BOM_UTF8 + _LONG, content_type=_JSON)
+    assert reply.status_code == 202
+
+
 # Idempotency keys.
+
+
+@pytest.mark.parametrize("given", [[], [1, " [ , ] "], [VALID] * 500, json.dumps([VALID])])
+def test_blanks_between_tokens_make_no_other_request(given: Any, web: Web) -> None:
+    """However many pieces the input is looked at in: the fingerprint is that of the whole."""
+    for indent, replayed in ((None, None), (1, "true"), (5, "true")):
+        body = json.dumps({"model": "regno", "input": given}, indent=indent).encode()
+        reply = web.call("POST", "/jobs", {"Idempotency-Key": "k"}, data=body, content_type=_JSON)
+        assert (reply.status_code, reply.headers.get("Idempotency-Replayed")) == (202, replayed)
+    stored = web.stores.blobs.read(web.job(reply).input)
+    plain = msgspec.json.format(stored, indent=-1)
+    named = msgspec.json.encode(("score", "regno", {}, ""), order="sorted")
+    assert web.job(reply).fingerprint == sha256(named + sha256(plain).digest()).hexdigest()
 
 
 def test_the_same_request_with_the_same_key_is_one_job(web: Web) -> None:
