@@ -419,6 +419,15 @@ class Settings(Struct, frozen=True):
     jobs_max_waiting: Annotated[
         int, Meta(ge=1, description="Jobs of a kind that may wait; more are rejected with 429.")
     ] = 10_000
+    job_memory_mb: Annotated[
+        int,
+        Meta(
+            ge=64,
+            le=1_048_576,
+            description="Memory that a job may take beyond that of its idle process, in MiB; one "
+            "that needs more fails.",
+        ),
+    ] = 768
     job_keep_hours: Annotated[
         float, Meta(gt=0, le=8760, description="How long records and results are kept, in hours.")
     ] = 24.0

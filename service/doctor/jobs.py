@@ -14,6 +14,7 @@ from service.amqp import topology
 from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, unknown, warn
 from service.doctor.machine import Machine
+from service.jobs.job import KINDS
 from service.jobs.stores import configured_folder, is_embedded
 
 if TYPE_CHECKING:
@@ -30,12 +31,15 @@ _LEAST_REDIS: Final = (6, 0)
 # Leases are as short, and each machine reads them by its own clock.
 _GREATEST_SKEW: Final = 2.0
 _FULL: Final = 0.8
+# In MiB, beside input and result: what openpyxl or an explanation may take.
+_JOB_MEMORY: Final = 256
 
 
 def jobs(machine: Machine, settings: Settings) -> Iterator[Finding]:
     """What keeps jobs, in the form that the settings choose."""
     if is_embedded(settings):
         yield _folder(machine, settings)
+        yield _memory(machine, settings)
         return
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         yield fail("jobs", f"not installed: {', '.join(missing)}", _INSTALL)
@@ -47,6 +51,7 @@ def jobs(machine: Machine, settings: Settings) -> Iterator[Finding]:
     yield from _broker(settings)
     if settings.records:
         yield _folder(machine, settings)
+        yield _memory(machine, settings)
         yield from _records(settings)
     else:
         state = "SCORING_BROKER without SCORING_RECORDS: AMQP workers start, web processes do not"
@@ -77,6 +82,21 @@ def _folder(machine: Machine, settings: Settings) -> Finding:
     if settings.records:
         return ok("jobs", f"{room}; web processes and workers must share it")
     return ok("jobs", f"embedded; {room}")
+
+
+def _memory(machine: Machine, settings: Settings) -> Finding:
+    """Whether a job of the greatest size has the memory that it needs, and the machine has it."""
+    allowed, needed = settings.job_memory_mb, _JOB_MEMORY + 2 * settings.job_max_mb
+    if allowed < needed:
+        state = f"a job may take {allowed:,} MiB, one of the greatest size needs up to {needed:,}"
+        remedy = f"SCORING_JOB_MEMORY_MB={needed}, or a smaller SCORING_JOB_MAX_MB"
+        return warn("job memory", state, remedy)
+    processes = settings.job_workers * (1 if is_embedded(settings) else len(KINDS))
+    room, together = machine.room() // _MIB, processes * allowed
+    shown = f"{room:,} MiB; jobs take {together:,} at most"
+    if room < together:
+        return warn("job memory", shown, "a smaller SCORING_JOB_MEMORY_MB or SCORING_JOB_WORKERS")
+    return ok("job memory", shown)
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

@@ -59,6 +59,11 @@ class Machine:
         lines = (line.split() for line in self.text("proc/meminfo").splitlines())
         return {fields[0].rstrip(":"): int(fields[1]) * 1024 for fields in lines}
 
+    def room(self) -> int:
+        """The memory that this process' control groups allow, else what is available; in bytes."""
+        ceiling = self.ceiling("memory", "memory.max", "memory.limit_in_bytes")
+        return self.memory()["MemAvailable"] if ceiling is None else ceiling
+
     @property
     def in_pod(self) -> bool:
         """Whether this is a container of Kubernetes."""
@@ -135,11 +140,11 @@ def workers(machine: Machine, wanted: int, cores: int | None = None) -> Iterator
 
 def memory(machine: Machine, workers: int, loaded: int | None) -> Iterator[Finding]:
     """`loaded` is what a process held after loading this model, in bytes, if it is known."""
-    ceiling = machine.ceiling("memory", "memory.max", "memory.limit_in_bytes")
-    room = machine.memory()["MemAvailable"] if ceiling is None else ceiling
+    is_limited = machine.ceiling("memory", "memory.max", "memory.limit_in_bytes") is not None
+    room = machine.room()
     serving = (loaded or _LOADED) + _SERVER + workers * _WORKER
     reloading = serving + workers * _WORKER
-    shown = f"{room // _MIB:,} MiB {'available' if ceiling is None else 'allowed'}"
+    shown = f"{room // _MIB:,} MiB {'allowed' if is_limited else 'available'}"
     needed = f"{workers} workers take {serving // _MIB:,}, a reload {reloading // _MIB:,}"
     remedy = "raise the limit, or lower SCORING_WORKERS"
     if room < serving:

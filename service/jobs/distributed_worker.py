@@ -11,7 +11,7 @@ from service.jobs.job import Job
 from service.jobs.liveness import beat
 from service.jobs.metrics_page import MetricsPage
 from service.jobs.models import JobModels
-from service.jobs.processes import NICENESS, worker_name
+from service.jobs.processes import NICENESS, limit_memory, worker_name
 from service.jobs.records import RecordsUnavailable
 from service.jobs.stores import Stores
 from service.jobs.sweeper import Sweeper
@@ -63,6 +63,7 @@ class DistributedWorker:
         reports.start(settings, self._models.background.report)
         multiprocess.bind_worker(place)
         self._models.start(str(place))
+        limit_memory(settings.job_memory_mb)
         records = self._stores.records
         execution = Execution(
             records,

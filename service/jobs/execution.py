@@ -37,6 +37,10 @@ _ASK_SECONDS: Final = 0.5
 _SAVE_SECONDS: Final = 2.0
 DIED: Final = "worker: died"
 _NO_ROOM: Final = "blobs: can't be written or read now"
+# A job that finds none for so long is given up: it may need more than there will ever be.
+_LONGEST_WITHOUT_ROOM: Final = 3600.0
+_NEVER_ROOM: Final = "blobs: could not be written or read for an hour"
+_TOO_LARGE: Final = "input: needs more memory than a job may have"
 
 log = logging.getLogger("scoring")
 
@@ -148,16 +152,14 @@ class Attempt:
         finish = self._records.finish
         return self._kept_trying(lambda: finish(job.id, job.fence, now(), state, **values))
 
-    def give_back(self, due: float, error: str, *, counted: bool) -> Job:
-        """Have the job tried again.
+    def give_back(self, due: float, error: str, **how: Any) -> Job:
+        """Have the job tried again; `how` as in `Records.retry`.
 
         Raises FenceLost, or RecordsUnavailable when the lease is over.
         """
         job, now = self.job, self._pace.clock
         retry = self._records.retry
-        return self._kept_trying(
-            lambda: retry(job.id, job.fence, now(), due, error, counted=counted)
-        )
+        return self._kept_trying(lambda: retry(job.id, job.fence, now(), due, error, **how))
 
     @property
     def _is_long_ago(self) -> bool:
@@ -253,17 +255,15 @@ class Execution:
             result = self._kinds[attempt.job.kind].run(attempt)
         except (FenceLost, RecordsUnavailable):
             raise
-        except (InvalidRequest, TableRefused, BlobMissing) as error:
+        except (InvalidRequest, TableRefused, BlobMissing, MemoryError) as error:
             return partial(attempt.finish, State.FAILED, error=_reason(error))
         except Cancelled:
             return partial(attempt.finish, State.CANCELLED)
         except Stopped:
             return partial(attempt.give_back, self._pace.clock(), "", counted=False)
         except BlobsUnavailable as error:
-            # No fault of the job, and it may last: attempts would be used up within seconds.
             report(error, _record_of(attempt.job))
-            due = self._pace.clock() + self._pace.jitter(0, _ROOM_PAUSE)
-            return partial(attempt.give_back, due, _NO_ROOM, counted=False)
+            return self._without_room(attempt)
         except Exception as error:  # noqa: BLE001 - what another attempt may not meet
             report(error, _record_of(attempt.job))
             return self._failure(attempt, type(error).__name__)
@@ -275,6 +275,15 @@ class Execution:
             rows=result.rows,
             version=result.version,
         )
+
+    def _without_room(self, attempt: Attempt) -> Callable[[], Job]:
+        """Wait for room: no fault of the job, whose attempts would be used up within seconds."""
+        job, now = attempt.job, self._pace.clock()
+        since = job.without_room_since or now
+        if now - since >= _LONGEST_WITHOUT_ROOM:
+            return partial(attempt.finish, State.DEAD, error=_NEVER_ROOM)
+        due = now + self._pace.jitter(0, _ROOM_PAUSE)
+        return partial(attempt.give_back, due, _NO_ROOM, counted=False, without_room_since=since)
 
     def _failure(self, attempt: Attempt, name: str) -> Callable[[], Job]:
         job, error = attempt.job, f"attempt: failed with {name}"
@@ -319,6 +328,8 @@ def _reason(error: Exception) -> str:
     """What is wrong with an input that no attempt can do, as "field: reason"."""
     if isinstance(error, BlobMissing):
         return "input: is gone"
+    if isinstance(error, MemoryError):
+        return _TOO_LARGE
     if isinstance(error, TableRefused):
         return f"file: {error}"
     return str(error)

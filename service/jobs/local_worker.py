@@ -20,7 +20,7 @@ from service.jobs.liveness import beat
 from service.jobs.local_queue import WakeUp
 from service.jobs.metrics_page import MetricsPage
 from service.jobs.models import JobModels
-from service.jobs.processes import NICENESS, is_dead, worker_name
+from service.jobs.processes import NICENESS, is_dead, limit_memory, worker_name
 from service.jobs.stores import Stores, jobs_folder
 from service.jobs.sweeper import Sweeper
 from service.jobs.transitions import FenceLost
@@ -231,6 +231,7 @@ def _be_child(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sends TERM then
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
         models.start(str(place))
+        limit_memory(settings.job_memory_mb)
         os.write(tell_ready, b"\0")
         code = _FAILED
         child.run()

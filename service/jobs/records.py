@@ -175,7 +175,15 @@ class Records(ABC):
         return self._of_attempt(job, event)
 
     def retry(  # noqa: PLR0913 - what one change holds
-        self, job: str, fence: int, now: float, due: float, error: str, *, counted: bool = True
+        self,
+        job: str,
+        fence: int,
+        now: float,
+        due: float,
+        error: str,
+        *,
+        counted: bool = True,
+        without_room_since: float = 0.0,
     ) -> Job:
         """Give the job back, to be claimed again from `due` on. Raises FenceLost.
 
@@ -183,7 +191,13 @@ class Records(ABC):
         CANCELLED if its caller wished so before.
         """
         event = partial(
-            transitions.retried, fence=fence, now=now, due=due, error=error, counted=counted
+            transitions.retried,
+            fence=fence,
+            now=now,
+            due=due,
+            error=error,
+            counted=counted,
+            without_room_since=without_room_since,
         )
         return self._of_attempt(job, event)
 

@@ -79,8 +79,11 @@ def progressed(  # noqa: PLR0913 - what one change holds
 ) -> Job:
     """Return the job with its progress and a longer lease. Raises FenceLost."""
     _check(job, fence)
+    # For a new checkpoint there was room.
+    without_room_since = job.without_room_since if checkpoint == job.checkpoint else 0.0
     return structs.replace(
         job,
+        without_room_since=without_room_since,
         lease_until=now + lease,
         done=done,
         total=total,
@@ -117,7 +120,14 @@ def finished(  # noqa: PLR0913 - what one change holds
 
 
 def retried(  # noqa: PLR0913 - what one change holds
-    job: Job, fence: int, now: float, due: float, error: str, *, counted: bool
+    job: Job,
+    fence: int,
+    now: float,
+    due: float,
+    error: str,
+    *,
+    counted: bool,
+    without_room_since: float = 0.0,
 ) -> Job:
     """Return the job as it waits for its next attempt; CANCELLED if its caller wished so.
 
@@ -135,6 +145,7 @@ def retried(  # noqa: PLR0913 - what one change holds
         attempts=job.attempts - (not counted),
         error=error,
         published=0.0,
+        without_room_since=without_room_since,
     )
 
 
@@ -164,6 +175,7 @@ def requeued(job: Job, now: float) -> Job:
         state=next_state(job.state, Event.REQUEUE),
         fence=job.fence + 1,
         attempts=0,
+        without_room_since=0.0,
         cancelling=False,
         due=now,
         deadline=0.0,

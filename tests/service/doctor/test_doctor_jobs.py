@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
+from typing import Any
 
 import kombu
 import pytest
@@ -17,7 +18,7 @@ from service.doctor.finding import Finding
 from service.doctor.machine import Machine
 from service.jobs.celery_topology import declare, queue_of
 from service.jobs.job import KINDS, SCORE
-from tests.support.doctor import machine, only
+from tests.support.doctor import machine
 from tests.support.messages import mentions
 from tests.support.rabbitmq import RabbitMQ
 from tests.support.redis_server import RedisServer
@@ -25,8 +26,18 @@ from tests.support.redis_server import RedisServer
 _DISK = {"proc/mounts": "/dev/sda / ext4 rw 0 0\n"}
 
 
+_MEMORY = "MemAvailable: 2000000 kB"
+
+
+def _embedded(
+    root: Path, settings: Settings, mounts: str = _DISK["proc/mounts"]
+) -> dict[str, Finding]:
+    files = {"proc/mounts": mounts, "proc/meminfo": _MEMORY, "proc/self/cgroup": "0::/"}
+    return {one.name: one for one in jobs.jobs(machine(root, files), settings)}
+
+
 def _folder(root: Path, settings: Settings, mounts: str = _DISK["proc/mounts"]) -> Finding:
-    return only(jobs.jobs(machine(root, {"proc/mounts": mounts}), settings))
+    return _embedded(root, settings, mounts)["jobs"]
 
 
 def _findings(settings: Settings) -> dict[str, Finding]:
@@ -70,6 +81,24 @@ def test_too_little_room_is_a_warning(tmp_path: Path) -> None:
     assert (finding.level, f"{2 << 30:,}" in finding.description) == ("warn", True)
 
 
+@pytest.mark.parametrize(
+    ("settings", "level", "said"),
+    [
+        ({}, "ok", "1,953 MiB; jobs take 768 at most"),
+        ({"job_workers": 3}, "warn", "1,953 MiB; jobs take 2,304 at most"),
+        (
+            {"job_max_mb": 500},
+            "warn",
+            "a job may take 768 MiB, one of the greatest size needs up to 1,256",
+        ),
+        ({"job_max_mb": 500, "job_memory_mb": 1256}, "ok", "1,953 MiB; jobs take 1,256 at most"),
+    ],
+)
+def test_jobs_need_memory(settings: dict[str, Any], level: str, said: str, tmp_path: Path) -> None:
+    finding = _embedded(tmp_path, Settings(jobs_dir=str(tmp_path), **settings))["job memory"]
+    assert (finding.level, finding.description) == (level, said)
+
+
 # The distributed form.
 
 
@@ -107,7 +136,7 @@ def declared(settings: Settings) -> Settings:
 def test_running_servers_are_well(declared: Settings) -> None:
     found = _findings(declared)
     names = (
-        *("broker", "broker alarm", "broker queues", "jobs"),
+        *("broker", "broker alarm", "broker queues", "jobs", "job memory"),
         *("records", "records persistence", "records memory", "clock"),
     )
     assert {name: one.level for name, one in found.items()} == dict.fromkeys(names, "ok")

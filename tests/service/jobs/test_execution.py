@@ -275,6 +275,60 @@ def test_a_full_disk_costs_no_attempt(desk: Desk) -> None:
     assert (desk.job(job).state, desk.job(job).attempts) == (State.SUCCEEDED, 1)
 
 
+def _without_room(desk: Desk, job: Job, seconds: float) -> Job:
+    """A job after attempts that found no room, for so long."""
+
+    def work(_: Attempt) -> Result:
+        raise BlobsUnavailable
+
+    desk.work = work
+    end = desk.clock.now + seconds
+    while desk.clock.now < end and desk.job(job).state is not State.DEAD:
+        desk.deliver(job)
+        desk.clock.now += 600
+    return desk.job(job)
+
+
+def test_a_job_that_never_finds_room_is_given_up_and_can_be_brought_back(desk: Desk) -> None:
+    job = desk.submit()
+    assert _without_room(desk, job, 3600).state is State.QUEUED
+    given_up = _without_room(desk, job, 1200)
+    assert (given_up.state, given_up.attempts) == (State.DEAD, 1)
+    assert given_up.error == "blobs: could not be written or read for an hour"
+    desk.records.requeue(job.id, desk.clock.now)
+    assert _without_room(desk, job, 3600).state is State.QUEUED
+    desk.work = desk.succeed
+    desk.deliver(job)
+    assert desk.job(job).state is State.SUCCEEDED
+
+
+def test_a_job_that_got_on_may_wait_for_room_anew(desk: Desk) -> None:
+    job = desk.submit()
+    _without_room(desk, job, 3600)
+
+    def work(attempt: Attempt) -> Result:
+        attempt.save(done=1, total=2, checkpoint="{}", version="v1")
+        raise BlobsUnavailable
+
+    desk.work = work
+    desk.deliver(job)
+    assert desk.job(job).without_room_since == desk.clock.now
+    assert _without_room(desk, job, 3600).state is State.QUEUED
+
+
+def test_a_job_that_needs_too_much_memory_fails_at_once(desk: Desk) -> None:
+    job = desk.submit()
+
+    def work(_: Attempt) -> Result:
+        raise MemoryError
+
+    desk.work = work
+    desk.deliver(job)
+    failed = desk.job(job)
+    assert (failed.state, failed.attempts) == (State.FAILED, 1)
+    assert failed.error == "input: needs more memory than a job may have"
+
+
 def test_a_job_whose_process_died_is_tried_again_later(desk: Desk) -> None:
     job = desk.submit()
     desk.records.claim(job.id, "dead", NOW, LEASE)

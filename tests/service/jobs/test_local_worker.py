@@ -4,10 +4,13 @@ import json
 import os
 import signal
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from time import time
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from loadgen.common.errors import CannotStart
@@ -107,6 +110,27 @@ def test_a_job_that_kills_its_process_dies_and_delays_nobody(jobs: Installation)
     assert (found.attempts, found.error.partition(":")[0]) == (3, "attempts")
     assert others[1] > 1
     assert others[2] > 1
+
+
+def test_a_table_that_needs_more_memory_than_it_may_fails_and_its_worker_lives(
+    jobs: Installation,
+) -> None:
+    """A file of some kilobytes, whose rows are the same text of 100 KB: half a gigabyte."""
+    jobs.environment["SCORING_JOB_MEMORY_MB"] = "200"
+    rows = samples(1)[0]
+    table = {name: [str(value)] * 5000 for name, value in rows.items()}
+    table["camera_type"] = ["x" * 100_000] * 5000
+    packed = BytesIO()
+    pyarrow.parquet.write_table(pa.table(table), packed)
+    assert len(packed.getvalue()) < 1_000_000
+    with jobs.worker() as worker:
+        (good,) = jobs.ended([jobs.submit(VALID)])
+        processes = worker.processes()
+        (bad, after) = jobs.ended([jobs.submit(packed.getvalue(), TABLE), jobs.submit(VALID)])
+        assert worker.processes() == processes
+    assert (good.state, after.state) == (State.SUCCEEDED, State.SUCCEEDED)
+    assert (bad.state, bad.attempts) == (State.FAILED, 1)
+    assert bad.error == "input: needs more memory than a job may have"
 
 
 def test_expired_jobs_and_their_blobs_are_removed(jobs: Installation) -> None:
