@@ -37,6 +37,7 @@ from service.jobs.blobs import Blobs
 from service.jobs.job import SCORE, TABLE, new_id
 from service.jobs.parameters import table_parameters
 from service.telemetry.record import record_of
+from service.web.arguments import check_known
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -56,6 +57,8 @@ FILES: Final = (
 )
 # The arguments of a table, in the query string or in fields of a form.
 _OF_TABLES: Final = ("detail", "format", "sep", "encoding", "decimal", "dates", "sheet")
+# The arguments of a submission, in the query string; those of a form are its fields, too.
+ARGUMENTS: Final = (*_OF_TABLES, "model", "webhook", "filename")
 _ANY: Final = "application/octet-stream"
 _PIECE: Final = 256 * 1024
 # JSON bodies up to this size are read and checked in memory; of longer ones one at a time.
@@ -215,6 +218,7 @@ class Inputs:
             uploaded = files.get("file")
             if uploaded is None:
                 raise Refused(400, "file: is missing")
+            check_known(fields, ARGUMENTS)
             given = {**arguments, **fields.to_dict()}
             described = _described(given, uploaded.filename or "", self._models)
             kind, options = parse_options_header(uploaded.content_type or "")

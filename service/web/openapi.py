@@ -122,7 +122,8 @@ _HEADERS: Final = {
     "Link": "The next page, with rel=next; without it this is the last one",
 }
 _ERRORS: Final = {
-    "400": "Not JSON, or a field is missing, of the wrong type or out of range",
+    "400": "Not JSON, or a field or an argument is missing, not known, of the wrong type or out "
+    "of range",
     "401": "The x-api-key header is missing or wrong",
     "403": "A page of another address used a session",
     "404": "There is no such job or picture of this key, or no such query",
@@ -272,7 +273,7 @@ def _cancel() -> Part:
         "responses": {
             "200": _job_reply("It is cancelled: it had not begun, or was cancelled before"),
             "202": _job_reply("It runs, and is to stop", "Retry-After"),
-            **errors("404", "409", *_EVERYWHERE),
+            **errors("400", "404", "409", *_EVERYWHERE),
         },
     }
 
@@ -290,7 +291,7 @@ def _result() -> Part:
                 "headers": _named("X-Model-Version", "Content-Disposition"),
                 "content": {JSON: {"schema": {}}, **dict.fromkeys(FILES, file)},
             },
-            **errors("404", "409", "410", *_EVERYWHERE),
+            **errors("400", "404", "409", "410", *_EVERYWHERE),
         },
     }
 
@@ -354,7 +355,12 @@ def _schemas(models: Sequence[str]) -> Part:
             "required": ["model", "input"],
             "additionalProperties": False,
         },
-        "FileForm": {"type": "object", "properties": form, "required": ["file"]},
+        "FileForm": {
+            "type": "object",
+            "properties": form,
+            "required": ["file"],
+            "additionalProperties": False,
+        },
         "JobReply": envelope(ref("JobView"), "ok"),
         "JobListReply": envelope(ref("JobList"), "ok"),
         "TextReply": envelope({"type": "string"}, "ok"),

@@ -21,13 +21,14 @@ from service.jobs.service import JobService
 from service.jobs.states import TERMINAL, State
 from service.jobs.webhooks import Endpoints
 from service.telemetry.record import record_of
-from service.web.inputs import JSON, Inputs
+from service.web.arguments import check_known
+from service.web.inputs import ARGUMENTS, JSON, Inputs
 from service.web.job_view import JobList, path_of, view_of
 from service.web.submission import job_of
 from service.web.waiting import LONGEST, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 PATH: Final = "/jobs"
 MOST_LISTED: Final = 100
@@ -176,15 +177,19 @@ def blueprint(routes: JobRoutes, guard: Guard) -> Blueprint:
     jobs = Blueprint("jobs", __name__)
     guard.protect(jobs)
     one = f"{PATH}/<job_id>"
-    rules: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
-        (PATH, "submit", routes.submit, "POST"),
-        (PATH, "list", routes.list, "GET"),
-        (one, "show", routes.show, "GET"),
-        (one, "cancel", routes.cancel, "DELETE"),
-        (f"{one}/result", "result", routes.result, "GET"),
+    rules: tuple[tuple[str, str, Callable[..., Any], str, Collection[str]], ...] = (
+        (PATH, "submit", routes.submit, "POST", ARGUMENTS),
+        (PATH, "list", routes.list, "GET", ("state", "after", "limit")),
+        (one, "show", routes.show, "GET", ("wait",)),
+        (one, "cancel", routes.cancel, "DELETE", ()),
+        (f"{one}/result", "result", routes.result, "GET", ()),
     )
-    for path, name, view, method in rules:
+    known = {}
+    for path, name, view, method, arguments in rules:
         jobs.add_url_rule(path, name, view, methods=[method])
+        known[f"{jobs.name}.{name}"] = arguments
+    # A slip in a name would change what is done, and nobody would know.
+    jobs.before_request(lambda: check_known(request.args, known[request.endpoint or ""]))
     return jobs
 
 

@@ -9,6 +9,7 @@ import pytest
 from service.jobs.records import RecordsUnavailable
 from service.jobs.states import State
 from service.jobs.stores import Stores
+from tests.support.planted import PLATE
 from tests.support.web import OTHER_HEADER, Web, body_of, ids_of, reason_of
 from tests.support.web import READING as VALID
 
@@ -358,3 +359,27 @@ def test_the_log_gets_templates_and_names_only(web: Web) -> None:
     ]
     assert web.answered[0].key_name == "example"
     assert web.answered[0].body_bytes > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "known"),
+    [
+        ("POST", "/jobs", "known: dates, decimal, detail, encoding, filename, format, model, "),
+        ("GET", "/jobs", "known: after, limit, state"),
+        ("GET", "/jobs/{}", "known: wait"),
+        ("DELETE", "/jobs/{}", "none is"),
+        ("GET", "/jobs/{}/result", "none is"),
+    ],
+)
+def test_an_argument_that_is_not_known_is_refused_by_its_name(
+    method: str, address: str, known: str, web: Web
+) -> None:
+    submitted = web.submit(VALID)
+    path = address.format(body_of(submitted)["id"])
+    refused = web.call(method, f"{path}?detial=1", json={"model": "regno", "input": VALID})
+    assert refused.status_code == 400
+    assert reason_of(refused).startswith(f"detial: is not known here; {known}")
+    odd = web.call(method, f"{path}?{PLATE}=1", json={"model": "regno", "input": VALID})
+    assert (odd.status_code, reason_of(odd)[:12]) == (400, "an argument:")
+    assert web.job(submitted).state is State.QUEUED
+    assert len(web.blobs) == 1

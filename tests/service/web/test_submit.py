@@ -266,6 +266,13 @@ def test_an_empty_file_is_refused(web: Web) -> None:
     assert web.blobs == []
 
 
+def test_a_field_of_a_form_that_is_not_known_is_refused_by_its_name(web: Web) -> None:
+    reply = web.form(_CSV, "a.csv", model="regno", colour="red")
+    assert reply.status_code == 400
+    assert reason_of(reply).startswith("colour: is not known here; known: ")
+    assert web.blobs == []
+
+
 @pytest.mark.parametrize("query", ["", "model=", "model=none", "model=regno&detail=2"])
 def test_a_file_without_a_known_model_or_with_a_bad_argument_is_refused(
     query: str, web: Web
