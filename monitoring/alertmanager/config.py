@@ -25,6 +25,7 @@ _INHIBITIONS: Final = (
         ("service",),
     ),
     ('alertname="LatencyBurnFast"', 'alertname="LatencyBurnSlow"', ("service",)),
+    ('alertname="BrokerAlarm"', 'alertname="JobStoreAway", part="queue"', ("service",)),
     ('level="major"', 'level="moderate"', ("service", "alertname")),
 )
 
@@ -36,7 +37,11 @@ def config(settings: Settings) -> dict[str, Any]:
         "route": _route(),
         "receivers": [{"name": RECEIVER, **_webhooks(settings), **_emails(settings)}],
         "inhibit_rules": [
-            {"source_matchers": [source], "target_matchers": [target], "equal": list(equal)}
+            {
+                "source_matchers": [source],
+                "target_matchers": target.split(", "),
+                "equal": list(equal),
+            }
             for source, target, equal in _INHIBITIONS
         ],
     }

@@ -87,6 +87,8 @@ class FileBlobs:
             finally:
                 blob.close()
         except OSError as error:
+            with suppress(OSError):  # there may have been room for the folder alone
+                self._folder_of(job).rmdir()
             raise BlobsUnavailable from error
 
     def read(self, reference: str) -> bytes:

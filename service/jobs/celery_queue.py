@@ -16,7 +16,7 @@ from celery import Celery
 from kombu import Producer
 
 from service.jobs.celery_app import CONNECT_SECONDS, TASK, celery_app
-from service.jobs.celery_topology import queue_of
+from service.jobs.celery_topology import EXCHANGE, queue_of
 from service.jobs.job import Job
 from service.jobs.queues import QueueFull, QueueUnavailable
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 # With CONNECT_SECONDS, a second: a stale connection fails at once, and only then is one made.
 _CONFIRM_SECONDS: Final = 0.5
+_NO_QUEUE: Final = "ping"
 _FAILURES: Final = (AMQPError, OSError)
 
 
@@ -53,9 +54,11 @@ class CeleryQueue:
             raise QueueUnavailable(type(error).__name__) from error
 
     def ping(self) -> None:
-        """Raise QueueUnavailable unless the broker answers."""
+        """Raise QueueUnavailable unless the broker takes messages: under an alarm it takes none."""
         try:
             self._on_connection(_Publisher.ping)
+        except NotFound:
+            return  # it has read the message; no worker has declared the exchange yet
         except _FAILURES as error:
             raise QueueUnavailable(type(error).__name__) from error
 
@@ -134,8 +137,19 @@ class _Publisher:
             raise NotFound(str(self._returned[0]))
 
     def ping(self) -> None:
-        """Open and close a channel."""
-        self._connection.channel().close()
+        """Publish a message that has no queue, and wait until it was read.
+
+        It has a body: under an alarm the broker reads the first message up to its body.
+        """
+        self._producer.publish(
+            "ping",
+            routing_key=_NO_QUEUE,
+            exchange=EXCHANGE.name,
+            mandatory=True,
+            retry=False,
+            timeout=_CONFIRM_SECONDS,
+            confirm_timeout=_CONFIRM_SECONDS,
+        )
 
     def drop(self) -> None:
         """Close the socket without AMQP's closing handshake, which could block."""

@@ -23,4 +23,4 @@ class Queue(Protocol):
         """Publish a job, confirmed, within a second. Raises QueueUnavailable or QueueFull."""
 
     def ping(self) -> None:
-        """Raise QueueUnavailable unless the queue answers."""
+        """Raise QueueUnavailable unless the queue takes jobs."""

@@ -33,7 +33,7 @@ from service.config.settings import Settings
 from service.http import body
 from service.http.errors import Refused
 from service.http.query import wants_details
-from service.jobs.blobs import Blobs
+from service.jobs.blobs import Blobs, BlobsUnavailable
 from service.jobs.job import SCORE, TABLE, new_id
 from service.jobs.parameters import table_parameters
 from service.telemetry.record import record_of
@@ -235,6 +235,8 @@ class Inputs:
                 file = _File(job, blob.file, self._limit)
                 yield file
                 file.check_size()
+        except BlobsUnavailable:
+            raise  # nothing is stored, and to ask again would take as long again
         except BaseException:
             self._blobs.remove(job)
             raise

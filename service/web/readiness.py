@@ -14,7 +14,7 @@ from service.runtime.scoreboard import Scoreboard
 # Anybody may ask, so records and queue are asked once in so many seconds at most.
 _LOOK_SECONDS: Final = 0.5
 NO_RECORDS: Final = "the records of jobs can't be reached"
-NO_QUEUE: Final = "the queue of jobs can't be reached"
+NO_QUEUE: Final = "the broker of jobs can't be reached, or takes no messages: see its alarms"
 
 
 class Readiness:

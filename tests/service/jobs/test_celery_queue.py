@@ -97,7 +97,16 @@ def test_a_memory_alarm_is_a_refusal(queue: CeleryQueue, rabbitmq: RabbitMQ) -> 
     with rabbitmq.memory_alarm():
         _refused(queue, make_job("b"))
         _refused(queue, make_job("c"))
+        with pytest.raises(QueueUnavailable):
+            queue.ping()
     _publish(queue, make_job("d"))
+    queue.ping()
+
+
+def test_a_broker_without_queues_so_far_takes_messages(broker_url: str) -> None:
+    with closing(CeleryQueue(broker_url)) as queue:
+        for _ in range(2):
+            queue.ping()
 
 
 def test_a_broker_that_answers_nothing_is_away(queue: CeleryQueue, rabbitmq: RabbitMQ) -> None:

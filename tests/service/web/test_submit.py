@@ -16,7 +16,7 @@ import pytest
 from service.jobs.states import State
 from tests.support.web import OTHER_HEADER, Web, body_of, reason_of
 from tests.support.web import READING as VALID
-from tests.support.webhooks import SECRET
+from tests.support.webhooks import SECRET, silent
 
 _JSON = "application/json"
 _CSV = b"regno_recognize,afts_regno_ai\na,b\n"
@@ -279,6 +279,16 @@ def test_a_file_without_a_known_model_or_with_a_bad_argument_is_refused(
 ) -> None:
     assert web.upload(_CSV, "text/csv", query).status_code == 400
     assert web.blobs == []
+
+
+def test_a_redis_that_says_nothing_is_asked_once(make_web: Callable[..., Web]) -> None:
+    """A refusal takes the time of one question, half a second."""
+    with silent() as redis:
+        records = redis.url.replace("http:", "redis:").replace("/hook", "/0")
+        web = make_web(records=records, broker="amqp://127.0.0.1:1//")
+        assert web.submit(VALID).status_code == 503
+        assert redis.connections == 1
+        assert web.blobs == []
 
 
 # Long bodies, which stay in a file while they are checked.
