@@ -27,6 +27,8 @@ def rights(machine: Machine, settings: Settings, dotenv: Path) -> Iterator[Findi
         paths["keys file"] = Path(settings.api_keys_file)
     if settings.metrics_token_file:
         paths["token file"] = Path(settings.metrics_token_file)
+    if settings.webhooks_file:
+        paths["webhooks file"] = Path(settings.webhooks_file)
     for name, path in paths.items():
         if path.exists():
             yield secret(name, path, machine)
