@@ -77,7 +77,7 @@ class Scorers:
         """The score. The picture goes the way of a request over HTTP."""
         request = self._decoded(task)
         scored = self._batches[task.model].score(request)
-        png = as_png(decoded(task.picture, _KEPT_SIDE)) if task.keep else b""
+        png = self._png(task.picture) if task.keep else b""
         return Answer(msgspec.to_builtins(scored.score), scored.version, png)
 
     def _decoded(self, task: Task) -> Any:
@@ -89,6 +89,11 @@ class Scorers:
             return decoder(msgspec.json.encode(body))
         finally:
             self._metrics.decoded(task.model, perf_counter() - began)
+
+    @staticmethod
+    def _png(picture: bytes) -> bytes:
+        # With its transparency: a white stroke on nothing would be white on white.
+        return as_png(decoded(picture, _KEPT_SIDE, keep_alpha=True))
 
 
 def counting(place: str) -> PictureProcessMetrics:

@@ -76,9 +76,9 @@ class Uploads:
             raise Refused(400, f"{field}: must be the path of a file")
         folder = self._folder.resolve()
         path = (folder / name).resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
-            raise Refused(400, f"{field}: there is no such file in the folder of this server")
         try:
+            if not path.is_relative_to(folder) or not path.is_file():
+                raise Refused(400, f"{field}: there is no such file in the folder of this server")
             with path.open("rb") as file:
                 return file.read(LIMITS.file_bytes + 1)
         except OSError as error:

@@ -16,7 +16,7 @@ from PIL import Image
 from model import InvalidRequest
 from model.errors import NoDecoder
 from model.pictures.decoder import LIMITS, Decoder, Limits, decoded, shared
-from model.pictures.png import as_png
+from model.pictures.png import LONGEST_SIDE, as_png
 from tests.support.paths import ROOT
 from tests.support.pictures import (
     bomb,
@@ -136,6 +136,19 @@ def test_what_is_stored_has_no_metadata_and_is_the_same_each_time() -> None:
     assert stored == as_png(turned.copy())
     assert [stored[at : at + 4] for at in (12, 37)] == [b"IHDR", b"IDAT"]
     assert b"eXIf" not in stored
+
+
+def test_what_is_stored_of_a_long_picture_is_small() -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (2, 8000, 3), dtype=np.uint8)
+    assert decoded(as_png(noise)).shape == (1, LONGEST_SIDE, 3)
+    noise = noise.reshape(160, 100, 3)
+    assert np.array_equal(decoded(as_png(noise)), noise)
+
+
+def test_what_is_stored_keeps_its_transparency() -> None:
+    white = np.full((3, 4, 4), 255, np.uint8)
+    white[1, 1, 3] = 0
+    assert np.array_equal(decoded(as_png(white), keep_alpha=True)[:, :, 3], white[:, :, 3])
 
 
 _HEIF = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast
@@ -80,7 +81,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pictures]:
         run, folder, folder / "output", {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
     )
     try:
-        eventually((folder / "pictures").exists, "its socket", 60)
+        ready = "Pictures can be scored"  # the socket is there a moment before it listens
+        eventually(lambda: ready in (folder / "output").read_text(), ready, 60)
         yield Pictures(folder)
         assert process.stop() == 0
     finally:
@@ -95,6 +97,20 @@ def test_a_digit_is_scored_and_comes_back_as_a_picture(pictures: Pictures) -> No
     kept = pictures.score(Task("digits", file_of(five(), "BMP"), keep=True))
     assert kept.png.startswith(b"\x89PNG")
     assert kept.score == plain.score
+
+
+@pytest.mark.slow
+def test_a_panorama_comes_back_small_and_a_white_stroke_on_nothing_stays_visible(
+    pictures: Pictures,
+) -> None:
+    noise = Image.effect_noise((8000, 520), 90).convert("RGB")
+    kept = pictures.score(Task("imagenet", file_of(noise, "JPEG"), "cat?", keep=True))
+    assert Image.open(BytesIO(kept.png)).size == (1600, 104)
+    stroke = Image.new("RGBA", (90, 90), (255, 255, 255, 0))
+    stroke.putalpha(five())
+    kept = pictures.score(Task("digits", file_of(stroke, "PNG"), keep=True))
+    assert kept.score["prediction"] == 5
+    assert Image.open(BytesIO(kept.png)).getchannel("A").getextrema() == (0, 255)
 
 
 @pytest.mark.slow

@@ -97,7 +97,11 @@ def test_details_are_an_object(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../secret", "/etc/passwd", "link", "none.png", "", ".", "a\0b", 5, None, ["n5.png"]]
+    "path",
+    [
+        *("../secret", "/etc/passwd", "link", "none.png", "", ".", "a\0b", "a" * 300, "a/" * 3000),
+        *(5, None, ["n5.png"]),
+    ],
 )
 def test_a_path_leads_out_of_the_folder_in_no_way(
     web: Web, answering: Answering, tmp_path: Path, path: object
