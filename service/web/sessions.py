@@ -107,7 +107,12 @@ class Sessions:
 
 def is_own(environ: "WSGIEnvironment") -> bool:
     """Whether a request is none that a page of another address made, as its browser says."""
-    return environ.get("HTTP_SEC_FETCH_SITE", "none") in _OWN
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return site in _OWN
+    # Over plain HTTP browsers state the origin alone, unless the address is this machine's own.
+    origin = environ.get("HTTP_ORIGIN")
+    return origin is None or origin.partition("://")[2] == environ.get("HTTP_HOST")
 
 
 def _signer(digest: bytes) -> TimestampSigner:

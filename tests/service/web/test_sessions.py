@@ -106,6 +106,23 @@ def test_pages_of_other_addresses_can_change_nothing(web: Web, site: str, status
     assert _status(web, "GET", Sec_Fetch_Site=site) == 200
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        *(("http://pages.example:5001", 400), ("http://pages.example", 403), ("null", 403)),
+        *(("http://pages.example:8000", 403), ("http://a.example:5001", 403), ("http://[", 403)),
+    ],
+)
+def test_over_plain_http_the_origin_says_whose_page_it_is(
+    web: Web, origin: str, status: int
+) -> None:
+    """Browsers send Sec-Fetch-Site over HTTPS and to loopback alone."""
+    address = "http://pages.example:5001"
+    web.client.post("/home/sign-in", base_url=address, data={"key": "of-another"})
+    reply = web.client.post(PAGE, base_url=address, headers={"Origin": origin})
+    assert reply.status_code == status
+
+
 @pytest.mark.parametrize("path", ["/home/sign-in", "/home/sign-out"])
 def test_nor_can_they_sign_anybody_in_or_out(web: Web, path: str) -> None:
     reply = web.client.post(path, data={"key": KEY}, headers={"Sec-Fetch-Site": "same-site"})
