@@ -179,6 +179,18 @@ def test_a_file_that_is_no_picture_is_named(
         expect(page.get_by_role("alert")).to_contain_text("no picture", timeout=60_000)
 
 
+def test_the_interface_can_be_tried_in_the_session(server: WebServer, browser: Browser) -> None:
+    with visiting(browser, server.url, KEY, **DESK) as visit:
+        page = visit.page
+        page.goto("/v1/ui/")
+        listing = page.locator("#operations-default-list_inferences")
+        listing.get_by_role("button").first.click()
+        listing.get_by_role("button", name="Try it out").click()
+        listing.get_by_role("button", name="Execute").click()
+        status = listing.locator(".live-responses-table tbody .response-col_status")
+        expect(status).to_have_text("200")
+
+
 def test_who_signs_out_is_out(server: WebServer, browser: Browser) -> None:
     with visiting(browser, server.url, KEY, **DESK) as visit:
         visit.page.get_by_role("button", name="Sign out").click()

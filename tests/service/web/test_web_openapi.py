@@ -87,7 +87,10 @@ def test_what_is_replied_is_of_its_schema(state: State, web: Web) -> None:
     _valid({"$ref": "#/components/schemas/ErrorReply"}, web.call("GET", "/jobs/0").json)
 
 
-def test_the_page_is_there(web: Web) -> None:
-    assert web.client.get("/docs").headers["Location"] == "/docs/"
-    assert web.client.get("/docs/", buffered=True).status_code == 200
-    assert web.client.get("/v1/ui/", buffered=True).status_code == 200
+@pytest.mark.parametrize("path", ["/docs", "/v1/ui"])
+def test_the_page_is_there_and_can_not_be_framed(web: Web, path: str) -> None:
+    assert web.client.get(path).headers["Location"] == f"{path}/"
+    page = web.client.get(f"{path}/", buffered=True)
+    assert page.status_code == 200
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
