@@ -14,7 +14,17 @@ from service.http.wsgi_app import new_app, surround
 from service.overload.admission import Admission
 from service.rollout.rollout_state import RolloutState
 from service.rollout.startup import Served
-from service.routes import docs, explain, health, inference, models, openapi, post_route, score
+from service.routes import (
+    docs,
+    explain,
+    health,
+    inference,
+    inference_addresses,
+    models,
+    openapi,
+    post_route,
+    score,
+)
 from service.routes import metrics as metrics_page
 from service.runtime.scoreboard import Scoreboard
 from service.scoring.live import Slot
@@ -48,6 +58,10 @@ class Parts(NamedTuple):
     def holds_secret(self) -> Callable[[str], bool]:
         """Whether a text that a client chose is or holds a caller's key or the metrics' token."""
         return self.keys.search(self.settings.metrics_token)
+
+    def is_ready(self) -> bool:
+        """Whether the default model is warm, and no stop has begun."""
+        return self.slot.warm and not self.scoreboard.stopping
 
     @property
     def guard(self) -> Guard:
@@ -91,8 +105,8 @@ def create_app(parts: Parts) -> App:
     for route in posted:
         app.register_blueprint(post_route.blueprint(route, guard))
     inferring = inference.InferenceRoute(scoring, settings, parts.scoreboard)
-    app.register_blueprint(inference.blueprint(inferring, guard))
-    app.register_blueprint(inference.health(parts.slot, parts.scoreboard))
+    app.register_blueprint(inference_addresses.blueprint(inferring, guard.protect))
+    app.register_blueprint(inference_addresses.health(parts.is_ready))
     app.register_blueprint(health.home(guard))
     app.register_blueprint(health.probes(parts.slot, parts.scoreboard))
     app.register_blueprint(docs.blueprint(_document(parts)))

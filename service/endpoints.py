@@ -12,7 +12,7 @@ from service.http.bearer import bears
 from service.http.reply import Reply
 from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
-from service.routes import health, inference
+from service.routes import health, inference_addresses
 from service.routes.explain import ExplainRoute
 from service.routes.inference_endpoint import InferenceEndpoint
 from service.routes.score_endpoint import ScoreEndpoint
@@ -87,9 +87,9 @@ def _site(
 
 def _inferences(app: App, parts: Parts) -> Iterator[tuple[tuple[bytes, bytes], Endpoint]]:
     """The endpoints of the Open Inference Protocol that floods may reach."""
-    yield (b"GET", b"/v2/health/live"), ProbeEndpoint(inference.live)
-    is_ready = partial(inference.ready, parts.slot, parts.scoreboard)
-    yield (b"GET", b"/v2/health/ready"), ProbeEndpoint(is_ready)
+    yield (b"GET", b"/v2/health/live"), ProbeEndpoint(inference_addresses.live)
+    ready = partial(inference_addresses.ready, parts.is_ready)
+    yield (b"GET", b"/v2/health/ready"), ProbeEndpoint(ready)
     for name, of in app.inference.models.items():
         endpoint = InferenceEndpoint(app.inference, parts.guard, parts.admission, name, "")
         yield (b"POST", of.route.encode()), endpoint

@@ -38,6 +38,10 @@ class PictureDecoder(Generic[T, R]):
         rows = self._rows(body)
         return [self._request(row) for row in rows] if isinstance(rows, list) else self._made(rows)
 
+    def files(self, body: bytes) -> T | list[T | InvalidRequest]:
+        """The same with the files as they were sent, for who has them decoded elsewhere."""
+        return self._rows(body)
+
     def slices(self, body: bytes) -> Iterator[list[R | InvalidRequest]]:
         """The requests of an array in order, one in a step or none. Raises as a call does."""
         rows: list[T | InvalidRequest] = []

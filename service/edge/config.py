@@ -18,6 +18,8 @@ WEB_REPLY_SECONDS: Final = 40
 
 # Of the Open Inference Protocol: the same as in `service.routes.inference`.
 INFERENCE_BODY: Final = 256 * 1024
+# The same of pictures, as in `service.web.routes.inference`.
+PICTURE_INFERENCE_BODY: Final = 11_250_346
 
 # What ids of requests may hold: the same as in `service.http.request_ids`.
 ID: Final = r"[A-Za-z0-9._:-]{1,128}"
@@ -41,5 +43,9 @@ def config(settings: Settings) -> str:
         docs_requests=DOCS_REQUESTS,
         patterns={"id": ID, "plate": PLATE_IN_ID},
         inference_max_body=INFERENCE_BODY,
+        picture_inference_max_body=PICTURE_INFERENCE_BODY,
+        picture_models="|".join(
+            re.escape(entry.name) for entry in catalog.entries().values() if entry.extra
+        ),
         score_paths=[re.escape(entry.path.rstrip("/")) for entry in catalog.served(()).values()],
     )

@@ -76,7 +76,9 @@ def _paths(default: Model, others: Sequence[Model]) -> Part:
         f"{_path(default)}explain": {"post": _explain()},
         **{path: operation for model in others for path, operation in _paths_of(model)},
         **openapi_model.paths(_names(default, others)),
-        **openapi_inference.paths(_names(default, others), EXAMPLE),
+        **openapi_inference.paths(
+            _names(default, others), EXAMPLE, "Server-Timing", "X-Score-Warnings"
+        ),
         "/": {"get": _get("Address and key are right", "home", secured=True)},
         "/healthz": {"get": _get("This worker answers", "healthz")},
         "/readyz": {"get": _get("The model is loaded and warm", "readyz", extra=("503",))},

@@ -16,25 +16,28 @@ from service.http.inference.metadata import (
     ServerMetadata,
 )
 from service.http.openapi import JSON, REF, Part, errors, headers, ok, ref
-from service.routes.inference import PATH
+from service.routes.inference_addresses import PATH
 
 _KINDS: Final = (
     *(Live, Ready, ServerMetadata, ModelMetadata, ModelReady, IndexedModel),
     *(InferRequest, InferReply, ErrorMessage),
 )
-_REFUSALS: Final = ("400", "401", "404", "408", "413", "415", "429", "500")
+_REFUSALS: Final = ("400", "401", "404", "408", "413", "415", "429", "500", "503")
 _BINARY: Final = "Inference-Header-Content-Length"
 
 
-def paths(names: Sequence[str], example: Part) -> Part:
-    """The operations by address; `names` are the models', `example` is a request of the first."""
+def paths(names: Sequence[str], example: Part, *reply_headers: str) -> Part:
+    """The operations by address; `names` are the models', `example` is a request of the first.
+
+    `reply_headers` are those of inferences in addition to the protocol's.
+    """
     known = {"type": "string", "enum": names}
     model = {"name": "model", "in": "path", "required": True, "schema": known}
     version = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
     made = {
         PATH: _shown("v2", "The server and the extensions that it knows", ServerMetadata, "401"),
         f"{PATH}/health/live": _shown("v2_live", "This worker answers", Live),
-        f"{PATH}/health/ready": _shown("v2_ready", "The default model is warm", Ready, "503"),
+        f"{PATH}/health/ready": _shown("v2_ready", "Requests are wanted", Ready, "503"),
     }
     listed = _shown("v2_index", "All models and their live versions", IndexedModel, "401")["get"]
     listed["responses"]["200"]["content"][JSON]["schema"] = ref("ModelIndex")
@@ -52,7 +55,7 @@ def paths(names: Sequence[str], example: Part) -> Part:
             operation = _shown(f"{name}{suffix}", summary, kind, "401", "404", *refusals)
             operation["get"]["parameters"] = named
             made[f"{address}{end}"] = operation
-        made[f"{address}/infer"] = _infer(f"v2_infer{suffix}", named, example)
+        made[f"{address}/infer"] = _infer(f"v2_infer{suffix}", named, example, reply_headers)
     return made
 
 
@@ -87,7 +90,9 @@ def _shown(name: str, summary: str, kind: type[msgspec.Struct], *refusals: str) 
     return {"get": operation}
 
 
-def _infer(name: str, parameters: Sequence[Part], example: Part) -> Part:
+def _infer(
+    name: str, parameters: Sequence[Part], example: Part, reply_headers: Sequence[str]
+) -> Part:
     """The operation that scores."""
     text = msgspec.json.encode(example).decode()
     tensor = {"name": "request", "shape": [1], "datatype": "BYTES", "data": [text]}
@@ -109,9 +114,7 @@ def _infer(name: str, parameters: Sequence[Part], example: Part) -> Part:
                 },
             },
             "responses": {
-                "200": ok(
-                    "InferReply", "The outputs", "Server-Timing", "X-Score-Warnings", _BINARY
-                ),
+                "200": ok("InferReply", "The outputs", *reply_headers, _BINARY),
                 **_errors(*_REFUSALS),
             },
         }

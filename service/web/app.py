@@ -16,7 +16,7 @@ from service.images.history import History
 from service.jobs.service import JobService
 from service.jobs.stores import Stores, jobs_folder
 from service.jobs.webhooks import Endpoints
-from service.routes import docs
+from service.routes import docs, inference_addresses
 from service.routes import metrics as metrics_page
 from service.runtime.scoreboard import Scoreboard
 from service.telemetry.metrics import ServerMetrics
@@ -25,7 +25,7 @@ from service.web import openapi
 from service.web.error_replies import REPLIES, reply_to
 from service.web.inputs import Inputs
 from service.web.readiness import Readiness
-from service.web.routes import home, jobs, picture_pages, pictures, plates, probes
+from service.web.routes import home, inference, jobs, picture_pages, pictures, plates, probes
 from service.web.sessions import Sessions
 from service.web.uploads import Uploads
 from service.web.waiting import Waiting
@@ -70,7 +70,12 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     app.register_blueprint(pictures.blueprint(picture_routes, sessions))
     shown = picture_pages.PicturePages(picture_routes)
     app.register_blueprint(picture_pages.blueprint(shown, sessions))
-    app.register_blueprint(probes.blueprint(Readiness(service.ping, scoreboard)))
+    readiness = Readiness(service.ping, scoreboard)
+    app.register_blueprint(probes.blueprint(readiness))
+    inferring = inference.PictureInference(settings, parts.pictures, installed=is_installed())
+    answers = dict.fromkeys(REPLIES, reply_to)
+    app.register_blueprint(inference_addresses.blueprint(inferring, guard.protect, answers))
+    app.register_blueprint(inference_addresses.health(lambda: readiness().status == 200))
     app.register_blueprint(docs.blueprint(openapi.document(list(served(settings)))))
     app.register_blueprint(docs.swagger_ui("/v1/ui"))
     if settings.metrics_token and not settings.metrics_bind:

@@ -44,6 +44,13 @@ def live_versions(settings: Settings) -> Iterator[LiveVersion]:
             yield _of_file(entry, entry.bundled, "bundled with this installation")
 
 
+def picture_version(entry: Entry, settings: Settings) -> str:
+    """The version by which the picture process scores, "" if it can't be told."""
+    if settings.registry and (version := _of_registry(entry, settings).version):
+        return version
+    return _of_file(entry, entry.bundled, "").version if entry.bundled else ""
+
+
 def _of_registry(entry: Entry, settings: Settings) -> LiveVersion:
     cache = Path(settings.registry_cache) if settings.registry_cache else None
     aliases = Aliases()

@@ -20,10 +20,12 @@ from service.http.openapi import (
     ref,
 )
 from service.jobs.states import State
+from service.routes import openapi_inference
 from service.routes.openapi import EXAMPLE
 from service.web import openapi_pictures
 from service.web.inputs import FILES, FORM
 from service.web.job_view import JobList, JobView
+from service.web.routes.inference import PICTURE_MODELS
 from service.web.routes.jobs import MOST_LISTED, USUALLY_LISTED
 from service.web.waiting import LONGEST
 
@@ -164,13 +166,14 @@ def document(models: Sequence[str]) -> Part:
             },
             "/jobs/{job_id}/result": {"parameters": [_JOB_ID], "get": _result()},
             **openapi_pictures.paths(),
+            **openapi_inference.paths(PICTURE_MODELS, openapi_pictures.PICTURE),
             "/": {"get": _text("Address and key are right", "home", "401", "429", secured=True)},
             "/healthz": {"get": _text("A thread answers", "healthz")},
             "/readyz": {"get": _text("Jobs can be taken", "readyz", "503")},
         },
         "components": {
             "schemas": for_generators(_schemas(models)),
-            "headers": headers(_HEADERS),
+            "headers": {**headers(_HEADERS), **openapi_inference.described_headers()},
             "responses": error_responses(_ERRORS),
             "securitySchemes": {**KEY, **openapi_pictures.SECURITY},
         },
@@ -349,6 +352,7 @@ def _schemas(models: Sequence[str]) -> Part:
         **default.schemas(REF),
         **views,
         **openapi_pictures.schemas(),
+        **openapi_inference.schemas(),
         "Submission": {
             "type": "object",
             "properties": fields,

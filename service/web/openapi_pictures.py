@@ -26,6 +26,11 @@ _ANSWER: Final = {
     "probability": 0.934,
     "top": [{"label": "Egyptian cat", "probability": 0.481}],
 }
+# A request in JSON: a white dot as a PNG file.
+PICTURE: Final = {
+    "image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAA"
+    "CklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+}
 _PROBABILITY: Final[Part] = {"type": "number", "minimum": 0, "maximum": 1}
 _DIGIT: Final[Part] = {"type": "integer", "minimum": 0, "maximum": 9}
 

@@ -64,6 +64,15 @@ _ROUTES: Final = (
     ("/query", "GET", ("200", "401", "429", "500")),
     ("/uploads/<digest>.png", "GET", ("200", "401", "404", "429", "500", "503")),
     ("/uploads/<digest>.png", "DELETE", ("200", "401", "404", "429", "500", "503")),
+    *(
+        (f"/v2/models/<name>{version}{rest}", method, statuses)
+        for version in ("", "/versions/<version>")
+        for rest, method, statuses in (
+            ("", "GET", ("200", "401", "404", "429", "500")),
+            ("/ready", "GET", ("200", "401", "404", "429", "500")),
+            ("/infer", "POST", ("200", "400", "401", "404", "413", "429", "500", "503")),
+        )
+    ),
     ("/static/<name>", "GET", ("200", "304", "404")),
     (
         "/jobs/<job_id>/result",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from service.edge.config import PICTURE_INFERENCE_BODY
+from service.web.routes.inference import LONGEST_BODY
 from tests.support.echo import Echo, echoing
 from tests.support.edge import Edge, assert_refused_by_edge, before, edge_before
 from tests.support.server import KEY_HEADER
@@ -40,6 +42,25 @@ def test_jobs_go_to_the_web_processes(
     assert (received.method, received.path) == (method, path)
     assert received.headers["x-api-key"] == KEY_HEADER["x-api-key"]
     assert echo.received == []
+
+
+@pytest.mark.parametrize("path", ["", "/ready", "/infer", "/versions/v1", "/versions/v1/infer"])
+def test_inferences_of_pictures_go_to_the_web_processes_and_those_of_plates_do_not(
+    path: str, with_web: Edge, web: Echo, echo: Echo
+) -> None:
+    method = "POST" if path.endswith("infer") else "GET"
+    assert with_web.ask(method, f"/v2/models/digits{path}").status == 200
+    assert with_web.ask(method, f"/v2/models/regno{path}").status == 200
+    assert [one.path for one in web.received] == [f"/v2/models/digits{path}"]
+    assert [one.path for one in echo.received] == [f"/v2/models/regno{path}"]
+
+
+def test_a_picture_may_be_as_long_as_the_web_processes_take_it(with_web: Edge, web: Echo) -> None:
+    assert PICTURE_INFERENCE_BODY == LONGEST_BODY
+    for size, status in ((LONGEST_BODY, 200), (LONGEST_BODY + 1, 413)):
+        reply = with_web.ask("POST", "/v2/models/cat/infer", b" " * size, KEY_HEADER)
+        assert reply.status == status
+    assert len(web.received) == 1
 
 
 def test_what_belongs_to_a_submission_passes(with_web: Edge, web: Echo) -> None:
