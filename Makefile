@@ -98,7 +98,7 @@ screenshots: $(DEV) tools ## Draw the dashboards as PNG, with data of the real s
 	$(BIN)/python -m tests.screenshots $(ARGS)
 
 ##@ Measuring
-.PHONY: bench bench-quick bench-table bench-amqp bench-jobs profile
+.PHONY: bench bench-quick bench-table bench-amqp bench-jobs bench-images profile
 bench: $(DEV) tools ## The service against its baselines, 15 minutes; ARGS=--help lists the flags
 	$(BIN)/python -m loadgen.bench $(ARGS)
 
@@ -113,6 +113,9 @@ bench-amqp: $(DEV) ## BROKER=amqp://…: requests over AMQP beside the same over
 
 bench-jobs: $(DEV) ## POST /reg/ beside busy job workers and alone; the same rows as jobs and over HTTP
 	$(BIN)/python -m loadgen.bench.jobs $(ARGS)
+
+bench-images: $(DEV) ## Pictures a second, and POST /reg/ beside them and alone; BROKER=amqp://… for AMQP, too
+	$(BIN)/python -m loadgen.bench.images $(BROKER) $(ARGS)
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
 	$(BIN)/python -m loadgen.bench.profile $(ARGS)

@@ -164,6 +164,7 @@ _PUBLIC = {
     "model.cli",
     "model.scorer",
     "model.pictures.decoder",
+    "model.pictures.picture_decoder",
     "model.pictures.png",
     "model.redaction",
     "model.registry",

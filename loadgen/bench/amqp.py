@@ -9,26 +9,20 @@ Exit codes: 0 measured, 1 the replies differ, 2 something is missing.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from http.client import HTTPConnection
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import Final, NamedTuple
 
 from client.amqp import AmqpClient
-from loadgen.common import machine, processes, rows, service
+from loadgen.bench.callers import Call, Connect, Work, at_full_speed, lasting, percentile
+from loadgen.common import machine, rows, service
 from loadgen.common.errors import CannotStart, WrongAnswers
 from loadgen.common.options import MODEL, ROWS, positive
 
 _TIMEOUT: Final = 20.0
 _BODIES: Final = 1000
-
-# Sends a body and returns the body of the reply.
-Call = Callable[[bytes], bytes]
 
 
 class Figures(NamedTuple):
@@ -46,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ExitStack() as started:
             server = started.enter_context(service.running(MODEL, options.workers, bodies[0]))
-            started.enter_context(_workers(options.broker, options.workers))
+            started.enter_context(
+                service.over_amqp(options.broker, options.workers, {"SCORING_MODEL": str(MODEL)})
+            )
             client = started.enter_context(AmqpClient(options.broker))
             ways = {
                 "HTTP": lambda: _over_http(server.port),
@@ -78,24 +74,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-@contextmanager
-def _workers(broker: str, workers: int) -> Iterator[None]:
-    """The processes that answer over AMQP."""
-    port = processes.free_port()
-    settings = {
-        "SCORING_BROKER": broker,
-        "SCORING_WORKERS": str(workers),
-        "SCORING_MODEL": str(MODEL),
-        "SCORING_WORKER_METRICS_BIND": f"127.0.0.1:{port}",
-        "SCORING_METRICS_TOKEN": service.METRICS_TOKEN,
-    }
-    with TemporaryDirectory(prefix="amqp-") as folder:
-        ready = lambda: processes.responds(f"http://127.0.0.1:{port}/readyz")  # noqa: E731
-        command = (sys.executable, "-m", "service.amqp")
-        with processes.running(command, Path(folder) / "log", ready, settings):
-            yield
-
-
 def _over_http(port: int) -> Call:
     """A caller with a connection of its own."""
     connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
@@ -114,44 +92,24 @@ def _over_amqp(client: AmqpClient) -> Call:
 
 
 def _measured(
-    ways: dict[str, Callable[[], Call]], bodies: Sequence[bytes], options: argparse.Namespace
+    ways: dict[str, Connect], bodies: Sequence[bytes], options: argparse.Namespace
 ) -> dict[str, list[Figures]]:
     figures: dict[str, list[Figures]] = {way: [] for way in ways}
     expected = [*map(ways["HTTP"](), bodies)]
+    work = Work(bodies, expected, options.callers)
     for number in range(options.rounds):
         for way, connect in ways.items():
-            measured = _round(connect, bodies, expected, options)
+            measured = _round(connect, work, options.seconds)
             figures[way].append(measured)
             sys.stderr.write(f"round {number + 1}, {way}: {_line(measured)}\n")
     return figures
 
 
-def _round(
-    connect: Callable[[], Call],
-    bodies: Sequence[bytes],
-    expected: Sequence[bytes],
-    options: argparse.Namespace,
-) -> Figures:
+def _round(connect: Connect, work: Work, seconds: int) -> Figures:
     """One round. Raises WrongAnswers."""
-
-    def run(caller: int) -> list[float]:
-        call, times, place = connect(), [], 7 * caller
-        began = perf_counter()
-        while began < latest:
-            place = (place + 1) % len(bodies)
-            reply = call(bodies[place])
-            ended = perf_counter()
-            times.append(ended - began)
-            began = ended
-            if reply != expected[place]:
-                raise WrongAnswers(f"request {place}: {reply!r}")
-        return times
-
-    latest = perf_counter() + options.seconds
-    with ThreadPoolExecutor(options.callers) as threads:
-        times = sorted(time for each in threads.map(run, range(options.callers)) for time in each)
-    p50, p99 = (times[int(share * (len(times) - 1))] * 1e3 for share in (0.5, 0.99))
-    return Figures(len(times) / options.seconds, p50, p99)
+    times = at_full_speed(connect, work, lasting(seconds))
+    p50, p99 = (percentile(times, share) for share in (0.5, 0.99))
+    return Figures(len(times) / seconds, p50, p99)
 
 
 def _line(figures: Figures) -> str:

@@ -25,15 +25,12 @@ from typing import Final, NamedTuple, TypeVar
 
 from client import Job as JobView
 from client import JobClient, Refused, Unreachable
+from loadgen.bench.latency import latency
 from loadgen.common import client, machine, rows, service
 from loadgen.common.errors import CannotStart
-from loadgen.common.open_loop import Job as Stream
-from loadgen.common.open_loop import streaming
 from loadgen.common.options import MODEL, ROWS, positive
-from loadgen.common.schedule import Level
 from loadgen.common.service import Server
 
-_CONNECTIONS: Final = 32
 # Rows of an array over HTTP.
 _ARRAY_ROWS: Final = 400
 # More jobs than workers, so that the next one waits when one ends.
@@ -122,9 +119,9 @@ class JobBench:
         alone = self._latency()
         with self._saturated():
             before, began = self._rows_done(), perf_counter()
-            latency = self._latency()
+            beside = self._latency()
             rate = (self._rows_done() - before) / (perf_counter() - began)
-        return alone, latency._replace(rows=rate)
+        return alone, beside._replace(rows=rate)
 
     def ways(self) -> Ways:
         """Rows a second in each way. Raises CannotStart, Refused, Unreachable."""
@@ -135,14 +132,9 @@ class JobBench:
         )
 
     def _latency(self) -> Beside:
-        stages = [Level(self._options.seconds, self._options.rate)]
-        with streaming(Stream(self._port, stages, _CONNECTIONS, self._requests)) as stream:
-            stats = stream.wait()
-        if set(stats.ends) != {"200"}:
-            raise CannotStart(f"Not all requests were scored: {stats.counts()}")
-        # Not from the due times: the generator has to wait for a processor, too.
-        sent = stats.ends["200"].sent
-        return Beside(sent["p50"], sent["p99"])
+        return Beside(
+            *latency(self._port, self._requests, self._options.rate, self._options.seconds)
+        )
 
     @contextmanager
     def _saturated(self) -> Iterator[None]:

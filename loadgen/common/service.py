@@ -12,6 +12,7 @@ from loadgen.common import client, processes, usage
 
 COMMAND: Final = (sys.executable, "-m", "service")
 _WEB: Final = (sys.executable, "-m", "service.web")
+_AMQP: Final = (sys.executable, "-m", "service.amqp")
 KEY_NAME: Final = "bench"
 KEY: Final = "key-of-the-benchmark"
 METRICS_TOKEN: Final = "token-of-the-benchmark"  # noqa: S105 - of servers that live for seconds
@@ -94,6 +95,25 @@ def web(
         log = Path(folder) / "log"
         with processes.running(_WEB, log, lambda: ready(port), named) as process:
             yield Server("web", port, process.pid)
+
+
+@contextmanager
+def over_amqp(
+    broker: str, workers: int, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[None]:
+    """So many workers that answer over AMQP. Raises CannotStart."""
+    port = processes.free_port()
+    named = {
+        "SCORING_BROKER": broker,
+        "SCORING_WORKERS": str(workers),
+        "SCORING_WORKER_METRICS_BIND": f"127.0.0.1:{port}",
+        "SCORING_METRICS_TOKEN": METRICS_TOKEN,
+        **more,
+    }
+    with tempfile.TemporaryDirectory(prefix="amqp-") as folder:
+        ready = lambda: processes.responds(f"http://127.0.0.1:{port}/readyz")  # noqa: E731
+        with processes.running(_AMQP, Path(folder) / "log", ready, named):
+            yield
 
 
 def _does(port: int, job: bytes) -> bool:

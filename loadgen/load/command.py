@@ -10,10 +10,10 @@ from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from loadgen.common import rows, service
+from loadgen.common import pictures, rows, service
 from loadgen.common.options import MODEL, ROOT, positive
 from loadgen.common.service import KEY, Server
-from loadgen.load import pictures, settings
+from loadgen.load import settings
 
 _LOCUSTFILE: Final = ROOT / "loadgen/locustfile.py"
 

@@ -14,6 +14,7 @@ from gevent.event import Event
 
 from loadgen.common import machine, rows
 from loadgen.common.errors import BadFile, CannotStart
+from loadgen.common.pictures import read as read_pictures
 from loadgen.load import metrics, pages, pictures, settings, shapes, workload
 from loadgen.load.job_follower import Get
 from loadgen.load.runner import LoadRunner
@@ -98,7 +99,7 @@ class Session:
         self.key = _key(self.options)
         self.rows = rows.read(Path(self.options.rows))
         self.golden = workload.read_golden()
-        self.pictures = pictures.read()
+        self.pictures = read_pictures()
         self.sender = Sender(self.deliver)
 
     @property

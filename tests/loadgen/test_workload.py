@@ -15,6 +15,7 @@ from PIL import Image
 
 from loadgen.common import rows
 from loadgen.common.errors import BadFile
+from loadgen.common.pictures import read as read_pictures
 from loadgen.load import pictures, replies, workload
 from loadgen.load.workload import Golden, Mix, RequestSpec
 from model.digits.drawing import Pen, drawn
@@ -112,7 +113,7 @@ def test_jobs_do_not_mix_with_requests_of_another_server(others: dict[str, int])
 
 
 def test_pictures_have_their_files_and_answers() -> None:
-    specs = pictures.build_requests(Mix(digit=3, query=1), pictures.read(), "the-key")
+    specs = pictures.build_requests(Mix(digit=3, query=1), read_pictures(), "the-key")
     digits = [spec for spec in specs if spec.kind == "digit"]
     assert len(digits) / len(specs) == pytest.approx(0.75, abs=0.03)
     assert {(spec.path, spec.status) for spec in digits} == {("/digits/classify", 201)}
@@ -136,7 +137,7 @@ def test_a_bad_file_of_pictures_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pictures.jsonl"
     path.write_text(text)
     with pytest.raises(BadFile, match=r"pictures\.jsonl"):
-        pictures.read(path)
+        read_pictures(path)
 
 
 # Replies

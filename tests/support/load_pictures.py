@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from PIL import Image
 
-from loadgen.load.pictures import Picture
+from loadgen.common.pictures import Picture
 from model.digits.drawing import Pen, drawn
 from tests.support.paths import ROOT
 from tests.support.pictures import file_of
