@@ -3,7 +3,8 @@
 A bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13) draws rows
 with replacement and measures each draw; the interval holds the middle 95 % of the results. For two
 models it is paired: both are measured on the same draws. Rows are drawn one by one, so dependent
-readings make an interval too narrow.
+readings make an interval too narrow. The calibration error, which is biased, has an interval of its
+own (`calibration_interval`).
 """
 
 import warnings
@@ -15,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from model.regno.evaluation import metrics
+from model.regno.evaluation import calibration_interval, metrics
 from model.regno.evaluation.metrics import BINS, CLIP
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -26,6 +27,7 @@ DRAWS: Final = 1000
 LEAST_ROWS: Final = 100
 LEAST_OF_A_LABEL: Final = 10
 _MIDDLE: Final = (2.5, 97.5)
+_ECE: Final = "calibration_error"
 # Whether a higher value is better.
 HIGHER_IS_BETTER: Final = {
     "auc": True,
@@ -34,6 +36,8 @@ HIGHER_IS_BETTER: Final = {
     "brier": False,
     "log_loss": False,
 }
+# Those whose intervals are the middle of the draws.
+_PLAIN: Final = [name for name in HIGHER_IS_BETTER if name != _ECE]
 
 
 class Interval(Struct, frozen=True):
@@ -78,12 +82,12 @@ def intervals(labels: Array, probabilities: Array, seed: int) -> dict[str, Inter
     rising = np.argsort(
         probabilities, kind="stable"
     )  # the draws then read the rows in order, which is quicker
-    counted = _counted(labels[rising], probabilities[rising])
-    lows, highs = _middle(labels.size, lambda c: [counted[name](c) for name in counted], seed)
-    return {
-        name: Interval(measures[name], float(low), float(high))
-        for name, low, high in zip(counted, lows, highs, strict=True)
+    counted = _Counted(labels[rising], probabilities[rising])
+    values, gaps = _drawn(labels.size, counted, seed)
+    bounds = _middle(values) | {
+        _ECE: calibration_interval.bounds(counted.all_gaps, gaps, labels.size)
     }
+    return {name: Interval(measures[name], *bounds[name]) for name in HIGHER_IS_BETTER}
 
 
 def differences(labels: Array, new: Array, other: Array, seed: int) -> dict[str, Difference]:
@@ -93,32 +97,42 @@ def differences(labels: Array, new: Array, other: Array, seed: int) -> dict[str,
     """
     of_new, of_other = metrics.measures(labels, new), metrics.measures(labels, other)
     rising = np.argsort(new + other, kind="stable")
-    new_, other_ = (_counted(labels[rising], scores[rising]) for scores in (new, other))
-    lows, highs = _middle(
-        labels.size, lambda c: [new_[name](c) - other_[name](c) for name in new_], seed
+    sides = [_Counted(labels[rising], scores[rising]) for scores in (new, other)]
+    # The same seed gives both the same draws.
+    (values, gaps), (values_of_other, gaps_of_other) = (
+        _drawn(labels.size, side, seed) for side in sides
     )
+    bounds = _middle(values - values_of_other) | {
+        _ECE: calibration_interval.bounds_of_difference(
+            *((sides[0].all_gaps, gaps), (sides[1].all_gaps, gaps_of_other)), labels.size
+        )
+    }
     found = {
-        name: _difference(name, (of_new[name], of_other[name]), (float(low), float(high)))
-        for name, low, high in zip(new_, lows, highs, strict=True)
+        name: _difference(name, (of_new[name], of_other[name]), bounds[name])
+        for name in HIGHER_IS_BETTER
     }
     if too_few(labels):
         return {name: replace(each, verdict="unclear") for name, each in found.items()}
     return found
 
 
-def _middle(size: int, measure: Callable[[Array], list[float]], seed: int) -> Array:
-    """The lows and highs of what `measure` makes of each draw, shape (2, measures).
-
-    `measure` gets how often each of `size` rows was drawn. What is nan in a draw is left out.
-    """
+def _drawn(size: int, counted: "_Counted", seed: int) -> tuple[Array, Array]:
+    """The metrics of each draw, as `_PLAIN` has them, and the gaps of its bins, (draws, bins)."""
     rng = np.random.default_rng(seed)
-    drawn = [
-        measure(np.bincount(rng.integers(size, size=size), minlength=size).astype(float))
-        for _ in range(DRAWS)
-    ]
+    values, gaps = [], []
+    for _ in range(DRAWS):
+        counts = np.bincount(rng.integers(size, size=size), minlength=size).astype(float)
+        values.append([counted.metrics[name](counts) for name in _PLAIN])
+        gaps.append(counted.gaps(counts))
+    return np.array(values), np.array(gaps)
+
+
+def _middle(drawn: Array) -> dict[str, tuple[float, float]]:
+    """The bounds of each metric of `_PLAIN`. What is nan in a draw is left out."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
-        return np.asarray(np.nanpercentile(drawn, _MIDDLE, axis=0))
+        lows, highs = np.nanpercentile(drawn, _MIDDLE, axis=0)
+    return dict(zip(_PLAIN, zip(lows.tolist(), highs.tolist(), strict=True), strict=True))
 
 
 def _difference(name: str, pair: tuple[float, float], interval: tuple[float, float]) -> Difference:
@@ -129,21 +143,30 @@ def _difference(name: str, pair: tuple[float, float], interval: tuple[float, flo
     return Difference(new, other, new - other, low, high, verdict)
 
 
-def _counted(labels: Array, probabilities: Array) -> Mapping[str, Metric]:
-    """The functions of `metrics` for rows that each count a number of times.
+class _Counted:
+    """The metrics of rows that each count a number of times.
 
     What does not depend on the draw is computed once: scikit-learn would sort for each draw, which
     takes several times as long.
     """
-    clipped = probabilities.clip(CLIP, 1 - CLIP)
-    losses = -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
-    return {
-        "auc": _auc(labels, probabilities),
-        "accuracy": _mean((probabilities > 0.5) == (labels == 1)),
-        "calibration_error": _calibration_error(labels, probabilities),
-        "brier": _mean((probabilities - labels) ** 2),
-        "log_loss": _mean(losses),
-    }
+
+    def __init__(self, labels: Array, probabilities: Array) -> None:
+        clipped = probabilities.clip(CLIP, 1 - CLIP)
+        losses = -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
+        self.metrics: Mapping[str, Metric] = {
+            "auc": _auc(labels, probabilities),
+            "accuracy": _mean((probabilities > 0.5) == (labels == 1)),
+            "brier": _mean((probabilities - labels) ** 2),
+            "log_loss": _mean(losses),
+        }
+        self._places = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+        self._gaps = probabilities - labels
+        self.all_gaps = self.gaps(np.ones(labels.size))
+
+    def gaps(self, counts: Array) -> Array:
+        """The gap of each bin, as `calibration_interval` has it."""
+        sums = np.bincount(self._places, self._gaps * counts, minlength=BINS)
+        return np.asarray(sums / counts.sum())
 
 
 def _mean(values: Array) -> Metric:
@@ -177,13 +200,3 @@ def _auc(labels: Array, probabilities: Array) -> Metric:
         return _dot(positive, below) / pairs if pairs else nan
 
     return auc
-
-
-def _calibration_error(labels: Array, probabilities: Array) -> Metric:
-    place = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    gaps = probabilities - labels
-
-    def calibration_error(counts: Array) -> float:
-        return float(np.abs(np.bincount(place, gaps * counts)).sum() / counts.sum())
-
-    return calibration_error

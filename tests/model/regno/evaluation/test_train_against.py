@@ -19,13 +19,15 @@ POOR = RNG.random(500).round(2)
 
 
 def test_counted_metrics_are_the_metrics_of_the_drawn_rows() -> None:
-    result = bootstrap._counted(LABELS, POOR)
+    result = bootstrap._Counted(LABELS, POOR)
     for _ in range(20):
         rows = RNG.integers(500, size=500)
         times = np.bincount(rows, minlength=500)
         slow = metrics.measures(LABELS[rows], POOR[rows])
-        for name, measure in nonempty(result).items():
+        for name, measure in nonempty(result.metrics).items():
             assert measure(times) == pytest.approx(slow[name], abs=1e-12)
+        error = np.abs(result.gaps(times)).sum()
+        assert error == pytest.approx(slow["calibration_error"], abs=1e-12)
 
 
 def test_a_clearly_better_model_is_called_better_and_the_other_worse() -> None:
