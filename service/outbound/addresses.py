@@ -11,10 +11,12 @@ from typing import Final
 
 # IPv4 addresses within IPv6 ones, which a gateway translates: RFC 6052.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-# Global by `ipaddress`, but of no single host: protocol assignments, and relays of 6to4.
+# Global by `ipaddress`, but no host of the Internet: protocol assignments, and relays of 6to4.
 _SPECIAL: Final = (
     IPv4Network("192.0.0.0/24"),
     IPv4Network("192.88.99.0/24"),
+    IPv4Network("168.63.129.16/32"),  # what each virtual machine of Azure reaches of its host
+    IPv6Network("3fff::/20"),  # documentation: RFC 9637
     IPv6Network("64:ff9b:1::/48"),  # translated within a network, by its own rules: RFC 8215
 )
 
