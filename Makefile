@@ -87,7 +87,7 @@ certs: ## Make test certificates for TLS and clients in build/certs
 	@deploy/certs.sh build/certs
 
 ##@ Monitoring
-.PHONY: rules dashboards screenshots
+.PHONY: rules dashboards screenshots page-pictures
 rules: $(DEV) ## Make the Prometheus rules from monitoring/slo.toml
 	$(BIN)/python -m monitoring.rules
 
@@ -96,6 +96,9 @@ dashboards: $(DEV) ## Make the Grafana dashboards
 
 screenshots: $(DEV) tools ## Draw the dashboards as PNG, with data of the real service under load
 	$(BIN)/python -m tests.screenshots $(ARGS)
+
+page-pictures: $(DEV) tools ## Make docs/pictures/page_*.png again
+	$(BIN)/python -m tests.screenshots.pages
 
 ##@ Measuring
 .PHONY: bench bench-quick bench-table bench-amqp bench-jobs bench-images profile

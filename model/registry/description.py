@@ -79,8 +79,11 @@ def _note(version: str, changes: Sequence[Change]) -> str:
 
 
 def measures(manifest: VersionManifest) -> Mapping[str, Any]:
-    """The metrics of the held-out rows by name, none if the manifest has none."""
-    model = manifest.metrics.get("model")
+    """The metrics of the held-out rows by name, none if the manifest has none.
+
+    That of a model with baselines has them under `model`, others have them alone.
+    """
+    model = manifest.metrics.get("model", manifest.metrics)
     return model if isinstance(model, dict) else {}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from model import catalog
 from model.catalog import Entry
@@ -16,6 +16,8 @@ from model.registry import (
 )
 from service.config.models import served
 from service.config.settings import Settings
+
+_BUNDLED: Final = "bundled with this installation"
 
 
 class LiveVersion(NamedTuple):
@@ -33,22 +35,36 @@ class LiveVersion(NamedTuple):
     aliases: Aliases
 
 
-def live_versions(settings: Settings) -> Iterator[LiveVersion]:
-    """The models that are served, the default one first."""
-    for entry in served(settings).values():
+def live_versions(settings: Settings, pictures: Mapping[str, str]) -> Iterator[LiveVersion]:
+    """The models that are served, the default one first; `pictures` are those of this server.
+
+    The names of the latter are given with their addresses.
+    """
+    models = served(settings)
+    for entry in models.values():
         if settings.registry:
             yield _of_registry(entry, settings)
         elif settings.model and entry.name == catalog.DEFAULT:
             yield _of_file(entry, Path(settings.model), "of the file that the settings name")
         elif entry.bundled:
-            yield _of_file(entry, entry.bundled, "bundled with this installation")
+            yield _of_file(entry, entry.bundled, _BUNDLED)
+    for name, path in pictures.items():
+        if name not in models and name in catalog.entries():
+            yield _of_pictures(catalog.entry(name), settings)._replace(path=path)
 
 
 def picture_version(entry: Entry, settings: Settings) -> str:
     """The version by which the picture process scores, "" if it can't be told."""
-    if settings.registry and (version := _of_registry(entry, settings).version):
-        return version
-    return _of_file(entry, entry.bundled, "").version if entry.bundled else ""
+    return _of_pictures(entry, settings).version
+
+
+def _of_pictures(entry: Entry, settings: Settings) -> LiveVersion:
+    """The registry's live version or, as the picture process does without one, the bundled one."""
+    if settings.registry and (live := _of_registry(entry, settings)).version:
+        return live
+    if entry.bundled:
+        return _of_file(entry, entry.bundled, _BUNDLED)
+    return _described(entry, _BUNDLED, None, Aliases())
 
 
 def _of_registry(entry: Entry, settings: Settings) -> LiveVersion:

@@ -1,5 +1,6 @@
 """`/` for callers and browsers, sessions, models, and the files of the pages."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -52,15 +53,17 @@ def entry(sessions: Sessions) -> Blueprint:
     return routes
 
 
-def models(settings: Settings, sessions: Sessions) -> Blueprint:
-    """`/home/models`: what is live, how good it is, and where to read on."""
+def models(settings: Settings, sessions: Sessions, pictures: Mapping[str, str]) -> Blueprint:
+    """`/home/models`: what is live, its metrics, and links.
+
+    `pictures` are the models of pictures that can be asked here, with their addresses.
+    """
     routes = pages.blueprint("models")
     sessions.protect(routes)
 
     @routes.get(f"{HOME}/models")
     def show() -> Response:
-        return pages.page(
-            "models.html", versions=live_versions(settings), dashboards=settings.web_dashboards
-        )
+        versions = live_versions(settings, pictures)
+        return pages.page("models.html", versions=versions, dashboards=settings.web_dashboards)
 
     return routes

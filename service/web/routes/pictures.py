@@ -24,6 +24,7 @@ from service.web.uploads import Upload, Uploads
 
 DIGITS: Final = "digits"
 PHOTOS: Final = "imagenet"
+ADDRESSES: Final = {DIGITS: "/digits/classify", PHOTOS: "/query"}
 MOST_LISTED: Final = 1000
 USUALLY_LISTED: Final = 100
 GREATEST_AFTER: Final = 10**17

@@ -163,7 +163,8 @@ def test_a_field_that_can_not_be_read_is_marked_and_nothing_is_lost(
 
 def test_a_score_is_shown_with_decision_warnings_and_bars(web: Web) -> None:
     page = web.client.get(_ended(web, ExplainedScore(_DETAIL, _EXPLANATION, ""))).text
-    for text in ("10.0 %", "Take the camera", "In words.", "v7", "<q>Стрелка</q>", "put right"):
+    texts = "10.0 %", "Take the camera", "In words.", "v7", "<q>Стрелка</q>", "corrected before"
+    for text in texts:
         assert text in page
     assert "f0 is &lt;b&gt; <code>f0</code>" in page
     bars = [rect for rect in Elements(page).of("rect") if "x" in rect]
@@ -241,6 +242,14 @@ def test_a_form_has_a_greatest_size(web: Web) -> None:
 def test_models_are_listed_with_their_measures(web: Web) -> None:
     page = web.client.get("/home/models").text
     for text in ("regno-sim-", "auc", "/docs/", "SCORING_WEB_DASHBOARDS"):
+        assert text in page
+    for text in (
+        "digits-",
+        "0.9902",
+        "POST /digits/classify",
+        "efficientnet-lite0-",
+        "POST /query",
+    ):
         assert text in page
 
 

@@ -254,9 +254,9 @@ def test_the_page_asks_shows_and_remembers(web: Web, answering: Answering) -> No
     assert browser.get("/home").status_code == 200
     page = browser.post("/home", data={"query": "cat?", "file": (BytesIO(PICTURE), "c.png")}).text
     assert "Yes, a cat" in page
-    assert "93.0 %" in page
+    assert "93.0&nbsp;%" in page
     page = browser.post("/home", data={"query": "digit", "file": (BytesIO(PICTURE), "5.png")}).text
-    assert "90.0 %" in page
+    assert "90.0&nbsp;%" in page
     assert [task.model for task in answering.tasks] == ["imagenet", "digits"]
     again = browser.get("/home/pictures").text
     assert again.count('class="card"') == 4, "form, answer, and two of before"
