@@ -99,7 +99,7 @@ def _of_json_lines(block: Block, layout: Layout, lenient: bool) -> Cells:  # noq
             fields, faults[len(rows)] = {}, _NO_JSON if _NAN.search(row) else _NOT_A_ROW
         else:
             lacking = [wanted for name, wanted in zip(names, layout.wanted) if name not in fields]  # noqa: B905
-            if lacking and not lenient:
+            if not (lenient or set(lacking).issubset(layout.optional)):
                 fields, faults[len(rows)] = {}, f"{lacking[0]}: is missing"
         table.append([_of_json(fields[name]) if name in fields else b"" for name in names])
         rows.append(row)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from model.tables.blocks import Block, blocks, read_header
-from model.tables.columns import places
+from model.tables.columns import matched, places
 from model.tables.errors import TableRefused
 from model.tables.format import Format
 from model.tables.options import SNIFFED, Options
@@ -57,7 +57,8 @@ Parcel: TypeAlias = Block | Batch | Values
 class Layout(NamedTuple):
     """Which columns a file has, and the places of those that are wanted.
 
-    `header` is the first row of CSV with its line end, b"" of other forms.
+    `header` is the first row of CSV with its line end, b"" of other forms. `optional` are those
+    wanted columns that a row of JSON may lack.
     """
 
     format: Format
@@ -65,6 +66,7 @@ class Layout(NamedTuple):
     wanted: Sequence[str]
     places: Sequence[int]
     header: bytes = b""
+    optional: Sequence[str] = ()
 
 
 @dataclass
@@ -95,19 +97,24 @@ class Table:
 
 @contextmanager
 def open_table(
-    path: Path | BinaryIO, wanted: Sequence[str], options: Options = SNIFFED
+    path: Path | BinaryIO,
+    wanted: Sequence[str],
+    options: Options = SNIFFED,
+    optional: Sequence[str] = (),
 ) -> Iterator[Table]:
-    """Open a file; `-` is standard input.
+    """Open a file; `-` is standard input. Of the `optional` columns those are wanted that it has.
 
     Raises OSError, and TableRefused if it is no table with the wanted columns.
     """
     with open_source(path, options, wanted) as source:
         opened = _OPENERS[source.format.kind](source, wanted, options.sheet)
+        optional = [name for name in optional if name in matched(opened.names, optional)]
+        wanted = [*wanted, *optional]
         at, form = places(opened.names, wanted), source.format._replace(sheet=opened.sheet)
         if opened.sample:
             samples = opened.sample(at)
             form = form.written(writing_of(samples, options.decimal, options.dates))
-        layout = Layout(form, opened.names, wanted, at, opened.header)
+        layout = Layout(form, opened.names, wanted, at, opened.header, optional)
         yield Table(source, layout, opened.schema, opened.rows)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -32,6 +32,15 @@ class LateLabel(NamedTuple):
     line: int
 
 
+class Keyed(NamedTuple):
+    """A row: the cells of its key, and of a label of its own, b"" if it has none."""
+
+    line: int
+    key: _Key
+    own: bytes
+    is_readable: bool
+
+
 class _File(NamedTuple):
     """The labels of a file by key; the numbers are those of `Joined`."""
 
@@ -46,7 +55,7 @@ class Joined(Struct, frozen=True):
 
     `used` of the `labels` have a row, `shared` of these more than one; `empty` keys have an empty
     cell, which is no label yet, and `unkeyed` labels an empty cell in their key, which has no row.
-    `rows` rows got a label, `rows_without` have none.
+    `rows` rows got a label, `rows_with_own` have only one of their own, `rows_without` have none.
     """
 
     labels: int
@@ -55,11 +64,13 @@ class Joined(Struct, frozen=True):
     empty: int
     unkeyed: int
     rows: int
+    rows_with_own: int
     rows_without: int
 
     def __str__(self) -> str:
         """All counts for a terminal, those of what may be a mistake only if there are some."""
         doubtful = (
+            (self.rows_with_own, "rows have only a label of their own"),
             (self.shared, "labels serve several rows"),
             (self.empty, "labels are empty: none yet"),
             (self.unkeyed, "labels have no whole key"),
@@ -73,7 +84,8 @@ class Joined(Struct, frozen=True):
 class LateLabels:
     """The labels of a file by the values of one or more columns, the key.
 
-    A row whose key has an empty cell has no label.
+    A row whose key has an empty cell has none. A row that has a label of its own keeps it if there
+    is none here; two that differ are refused.
     """
 
     def __init__(
@@ -87,7 +99,9 @@ class LateLabels:
         self.keys = tuple(keys)
         self._many_to_one = many_to_one
         self._rows: Counter[_Key] = Counter()
+        self._rows_with_own = 0
         self._rows_without = 0
+        self._conflicts: list[tuple[int, int]] = []
         try:
             self._read = _read(path, self.keys, label)
         except TableRefused as error:
@@ -108,24 +122,42 @@ class LateLabels:
             empty=self._read.empty,
             unkeyed=self._read.unkeyed,
             rows=self._rows.total(),
+            rows_with_own=self._rows_with_own,
             rows_without=self._rows_without,
         )
 
-    def of(self, keys: Sequence[_Key], readable: Sequence[bool]) -> list[LateLabel | None]:
-        """The labels of rows, None for a row without one; rows that can't be read don't count."""
-        plain = [_plain_key(key) for key in keys]
-        found = [self._read.labels.get(key) for key in plain]
-        self._rows.update(key for key, label in zip(plain, found, strict=True) if label)
-        self._rows_without += sum(
-            can and label is None for can, label in zip(readable, found, strict=True)
-        )
-        return found
+    def of(self, rows: Iterable[Keyed]) -> list[LateLabel | None]:
+        """The labels of rows, None for a row that has none here."""
+        return [self._of(row) for row in rows]
 
-    def check(self) -> None:
-        """Raise TableRefused if no row had a label, or a label several rows without leave."""
+    def _of(self, row: Keyed) -> LateLabel | None:
+        key = _plain_key(row.key)
+        label = self._read.labels.get(key)
+        has_own = bool(row.own.strip())
+        if label:
+            self._rows[key] += 1
+            if has_own and _word(row.own) != _word(label.cell):
+                self._conflicts.append((row.line, label.line))
+        elif has_own:
+            self._rows_with_own += 1
+        elif row.is_readable:
+            self._rows_without += 1
+        return label
+
+    def check(self, form: Format) -> None:
+        """Raise TableRefused if no row had a label, or one that it can't have.
+
+        `form` is that of the file of rows.
+        """
         named = ", ".join(self.keys)
         if not self._rows:
             raise TableRefused(f"{self.path} has no value of {named} in common with the rows")
+        if self._conflicts:
+            row, line = self._conflicts[0]
+            raise TableRefused(
+                f"{len(self._conflicts)} rows have a label of their own that differs, as "
+                f"{form.place(row)} from {self.where(line)}: leave out the one that is wrong"
+            )
         if (shared := self.joined.shared) and not self._many_to_one:
             key, rows = self._rows.most_common(1)[0]
             line = self._read.labels[key].line
@@ -182,7 +214,7 @@ def _read(path: Path, keys: Sequence[str], label: str) -> _File:
                     unkeyed += 1
                 elif not cell.strip():
                     empty.add(key)
-                elif _plain(labels.setdefault(key, LateLabel(cell, line)).cell) != _plain(cell):
+                elif _word(labels.setdefault(key, LateLabel(cell, line)).cell) != _word(cell):
                     differing.add(key)
         found = table.layout.format
     if differing:
@@ -205,3 +237,8 @@ def _plain(cell: bytes) -> bytes:
     bare = cell.strip()
     whole = _WHOLE.fullmatch(bare)
     return whole[1] if whole else bare
+
+
+def _word(cell: bytes) -> str:
+    """A label, in the same letters however it is written."""
+    return _plain(cell).decode(errors="replace").casefold()

@@ -19,7 +19,13 @@ from model.names import PLATE
 from model.redaction import is_whole_plate
 from model.regno.columns.checked import check
 from model.regno.columns.table import Columns, TableMaker
-from model.regno.dataset.late_labels import Joined, LateLabel, LateLabels, check_exact
+from model.regno.dataset.late_labels import (
+    Joined,
+    Keyed,
+    LateLabel,
+    LateLabels,
+    check_exact,
+)
 from model.regno.doubts.finder import Doubts, usual_lengths
 from model.regno.doubts.ranges import ANY
 from model.regno.features import KINDS
@@ -30,7 +36,7 @@ from model.tables.cells import Cells, cells_of
 from model.tables.errors import TableRefused
 from model.tables.format import Format
 from model.tables.options import SNIFFED, Options
-from model.tables.table import open_table
+from model.tables.table import Layout, open_table
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -91,7 +97,7 @@ class Fault(NamedTuple):
 class Choices(NamedTuple):
     """`positive` is the word that `Labels` takes, `extra` are further columns to keep.
 
-    `late` are labels of another file: rows without one are left out.
+    `late` are labels of another file: rows without one are left out, unless they have their own.
     """
 
     positive: str = ""
@@ -203,14 +209,15 @@ def read(
     kept: list[list[str]] = [[] for _ in extra]
     empty = 0
     labelled_by = late.keys if late else (label,)
-    with open_table(file, [*FIELDS, *labelled_by, *extra], options) as table:
+    own = (label,) if late else ()
+    with open_table(file, [*FIELDS, *labelled_by, *extra], options, own) as table:
         found = table.layout.format
         for parcel in table.parcels(_PARCEL_ROWS):
             if late:
                 check_exact(parcel, table.layout, late.keys)
             cells = cells_of(parcel, table.layout)
             empty += cells.empty
-            part = _part(cells, found, label, labels_of, late)
+            part = _part(cells, table.layout, label, labels_of, choices)
             for column, values in zip(kept, part.extra, strict=False):
                 column.extend(values)
             plates.update(part.plates)
@@ -220,7 +227,7 @@ def read(
             warnings.add(part.columns)
             progress(table.source.read_more())
     if late:
-        late.check()
+        late.check(found)
     labels_of.check(label)
     rows = rows or [_NONE]
     good = LabelledRows(
@@ -255,7 +262,7 @@ class _Warnings:
 class _Given(NamedTuple):
     """The cells with labels of a parcel's rows.
 
-    `later` are the labels of another file, by row; `without` are rows that this file has none for.
+    `later` are the labels of another file, by row; `without` are rows that have none at all.
     """
 
     cells: Sequence[bytes]
@@ -263,27 +270,31 @@ class _Given(NamedTuple):
     without: AbstractSet[int] = frozenset()
 
 
-def _given(cells: Cells, columns: Sequence[Sequence[bytes]], late: LateLabels | None) -> _Given:
-    """The labels of rows: the first of some columns, or those that belong to a key of the first."""
+def _given(
+    cells: Cells, columns: Mapping[str, Sequence[bytes]], label: str, late: LateLabels | None
+) -> _Given:
+    """The labels of rows: those of their own, or of another file."""
     if late is None:
-        return _Given(columns[0])
+        return _Given(columns[label])
+    keys = zip(*(columns[key] for key in late.keys), strict=True)
+    own = columns.get(label) or [b""] * len(cells.lines)
     readable = [row not in cells.faults for row in range(len(cells.lines))]
-    found = late.of(list(zip(*columns[: len(late.keys)], strict=True)), readable)
+    found = late.of(map(Keyed, cells.lines, keys, own, readable))
     later = {row: label for row, label in enumerate(found) if label}
-    without = {row for row, can in enumerate(readable) if can and row not in later}
-    return _Given([label.cell if label else b"" for label in found], later, without)
+    given = [label.cell if label else mine for label, mine in zip(found, own, strict=True)]
+    without = {row for row, can in enumerate(readable) if can and not given[row].strip()}
+    return _Given(given, later, without)
 
 
-def _part(
-    cells: Cells, form: Format, label: str, labels_of: Labels, late: LateLabels | None
-) -> _Part:
+def _part(cells: Cells, layout: Layout, label: str, labels_of: Labels, choices: Choices) -> _Part:
     """The rows of a parcel as one part, none when it has no good row."""
     if not cells.lines:
         return _Part([], [], [])
+    form, late = layout.format, choices.late
     texts = [column.cast(pa.binary()).to_pylist() for column in cells.columns]
-    fields, others = texts[: len(FIELDS)], texts[len(FIELDS) :]
-    given, later, without = _given(cells, others, late)
-    others = others[len(late.keys) if late else 1 :]
+    columns = dict(zip(layout.wanted, texts, strict=True))
+    fields = texts[: len(FIELDS)]
+    given, later, without = _given(cells, columns, label, late)
     labels = labels_of.of(given)
     plates = _plates(fields)
     named = {row: f"{name}: {PLATE}" for name, at in plates.items() for row in at}
@@ -305,7 +316,10 @@ def _part(
     times = np.array([_second(fields[_TIME][row]) for row in good], dtype="datetime64[s]")
     pieces = list(checked.pieces())
     rows = LabelledRows(_table(pieces), labels[good], times)
-    extra = [[cells[row].decode(errors="replace") for row in good.tolist()] for cells in others]
+    extra = [
+        [columns[name][row].decode(errors="replace") for row in good.tolist()]
+        for name in choices.extra
+    ]
     return _Part([rows], faults, [columns for _, columns in pieces], counts, extra)
 
 

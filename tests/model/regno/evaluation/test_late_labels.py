@@ -213,3 +213,35 @@ def test_an_empty_label_is_none_yet(
     assert made["data"]["left_out"] == {"no label with its key": 30}
     same = measured(write(tmp_path / "same.csv", ROWS[30:]))
     assert made["measures"] == same["measures"]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_rows_keep_labels_of_their_own_unless_others_differ(
+    form: str, tmp_path: Path, measured: Measured, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the first rows are in both files, those of the last in the rows alone."""
+    rows = [{"id": at, **row} for at, row in enumerate(ROWS)]
+    for row in rows[200:600]:
+        row["label"] = ""
+        if form == "jsonl":
+            del row["label"]
+    path = tmp_path / f"rows.{form}"
+    if form == "csv":
+        save(path, rows)
+    else:
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    late = [{"id": at, "label": ROWS[at]["label"]} for at in range(500)]
+    save(tmp_path / "late.csv", late)
+    join = ("--join", tmp_path / "late.csv", "--on", "id", "--json")
+    assert run(path, *join) == 0
+    printed = capsys.readouterr()
+    counted = "500 of 500 labels used for 500 rows, 0 without a row; 100 rows have no label"
+    assert mentions(printed.err, f"{counted}; 100 rows have only a label of their own")
+    same = measured(write(tmp_path / "same.csv", [*ROWS[:500], *ROWS[600:]]))
+    assert json.loads(printed.out)["measures"] == same["measures"]
+    for at in (7, 9):
+        late[at]["label"] = 1 - late[at]["label"]
+    save(tmp_path / "late.csv", late)
+    assert run(path, *join) == 65
+    place = f"line {9 if form == 'csv' else 8} from line 9 of {tmp_path / 'late.csv'}"
+    assert mentions(capsys.readouterr().err, "2 rows have a label of their own", place)
