@@ -172,6 +172,7 @@ def test_rows_of_captured_arrays_get_labels_by_request_and_row(
         "empty": 0,
         "unkeyed": 1,
         "rows": 234,
+        "rows_with_own": 0,
         "rows_without": 6,
     }
     by_hand = pd.read_parquet(captured).merge(pd.DataFrame(_of_arrays()[6:]))
