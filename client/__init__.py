@@ -6,7 +6,9 @@ submits jobs, waits for them and fetches results. `python -m client` does so fro
 May import: stdlib, pika, tqdm. Never: `service`, `model`, or another room.
 """
 
-from client.client import AsyncClient, Client, ServedModel
+from client.async_client import AsyncClient
+from client.calls import ServedModel
+from client.client import Client
 from client.job_client import Job, JobClient
 from client.transport import Refused, Unreachable
 

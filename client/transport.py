@@ -5,8 +5,9 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
 Body = bytes | Iterable[bytes] | None
@@ -37,17 +38,31 @@ class Refused(Exception):
         return self.status in {429, 502, 503, 504}
 
 
+class Address(NamedTuple):
+    """Where requests go: host, port, the path before theirs, and whether by TLS."""
+
+    host: str
+    port: int
+    base: str
+    secure: bool
+
+
+def address_of(url: str) -> Address:
+    """The address of a URL. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("the address must begin with http:// or https:// and a host")
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    return Address(parts.hostname, port, parts.path.rstrip("/"), secure)
+
+
 class Transport:
     """Sends requests to one address. Threads may share it: each request has a connection alone."""
 
     def __init__(self, url: str, key: str, timeout: float) -> None:
         """`timeout` are the seconds between two pieces of a reply. Raises ValueError."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("the address must begin with http:// or https:// and a host")
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
-        self._base = parts.path.rstrip("/")
+        self._host, self._port, self._base, self._secure = address_of(url)
         self._key = key
         self._timeout = timeout
         self._idle: deque[HTTPConnection] = deque()
@@ -77,7 +92,9 @@ class Transport:
             sent = method, f"{self._base}{path}", body, named
             connection, response = self._response(sent, seconds)
             if response.status >= 400:
-                raise _refusal(response)
+                raise refusal_of(
+                    response.status, response.reason, response.headers, response.read()
+                )
             yield response
             if response.isclosed() and not response.will_close:
                 self._idle.append(connection)
@@ -162,14 +179,15 @@ def pieces_of(file: BinaryIO, note: Callable[[int], object]) -> Iterator[bytes]:
         yield piece
 
 
-def _refusal(response: HTTPResponse) -> Refused:
+def refusal_of(status: int, phrase: str, headers: Message, text: bytes) -> Refused:
+    """The refusal that a reply is."""
     try:
-        said = json.loads(response.read())
+        said = json.loads(text)
         reason = str(said["error"] if "error" in said else said["body"])
     except (ValueError, KeyError, TypeError):
-        reason = response.reason or _UNKNOWN
-    stated = response.headers.get("Retry-After", "")
-    return Refused(response.status, reason, float(stated) if stated.isdigit() else 0.0)
+        reason = phrase or _UNKNOWN
+    stated = headers.get("Retry-After", "")
+    return Refused(status, reason, float(stated) if stated.isascii() and stated.isdigit() else 0.0)
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from client import AsyncClient, Client, JobClient, Refused, Unreachable
+from client import Client, JobClient, Refused, Unreachable
 from client.command import main
 from loadgen.common.processes import free_port
 from tests.support.paths import GOLDEN, lines
@@ -137,17 +137,6 @@ def test_lists_are_followed_from_page_to_page(pauses: list[float]) -> None:
         *("/v1/inference", following),
         *("/v1/inference?limit=3", following),
     ]
-
-
-@pytest.mark.anyio
-async def test_the_async_one_asks_at_the_same_time(pauses: list[float]) -> None:
-    import asyncio
-
-    with scripted(_BUSY) as server:
-        async with AsyncClient(KEY, server.url, connections=4, sleep=pauses.append) as client:
-            replies = await asyncio.gather(*(client.score({}) for _ in range(8)))
-    assert replies == ["ok"] * 8
-    assert (pauses, len(server.got)) == ([7.0], 9)
 
 
 # The real service.
