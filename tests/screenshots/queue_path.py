@@ -16,6 +16,7 @@ from client.amqp import AmqpClient, BrokerUnavailable
 from loadgen.common.processes import free_port, responds, running
 from tests.support.pictures import file_of, five
 from tests.support.rabbitmq import RabbitMQ
+from tests.support.redis_server import RedisServer
 from tests.support.strategies import VALID
 from tests.support.webhooks import SECRET, receiving
 
@@ -36,6 +37,7 @@ def running_queue_path(folder: Path, key: str, settings: dict[str, str]) -> Iter
     folder.mkdir()
     with (
         RabbitMQ(_made(folder / "rabbitmq")) as rabbitmq,
+        RedisServer(_made(folder / "redis")) as redis,
         receiving(204, 500, 204) as receiver,
     ):
         broker = rabbitmq.url(rabbitmq.add_vhost())
@@ -50,6 +52,8 @@ def running_queue_path(folder: Path, key: str, settings: dict[str, str]) -> Iter
             "SCORING_WORKER_METRICS_BIND": f"127.0.0.1:{metrics[1]}",
             "SCORING_WEBHOOKS_FILE": str(endpoints),
             "SCORING_WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
+            "SCORING_CACHE": redis.url,
+            "SCORING_CACHE_SECRET": "s" * 32,
         }
         amqp = {
             **own,

@@ -27,6 +27,7 @@ _NONE_IS_GOOD: Final[Steps] = ((None, GOOD), (1, BAD))
 _ALL_IS_GOOD: Final[Steps] = ((None, BAD), (1, GOOD))
 _NO_AMQP: Final = "No requests come over AMQP"
 _NO_WORKERS: Final = "No job worker is scraped (SCORING_WORKER_METRICS_BIND)"
+_NO_CACHE: Final = "Nothing is cached (SCORING_CACHE), or the processes that look are not scraped"
 _NO_WEBHOOKS: Final = "No webhooks are sent"
 
 
@@ -40,6 +41,7 @@ def build(slo: Slo) -> Dashboard:
         if_empty(panel, _NO_WEBHOOKS).span(8)
         for panel in (_webhooks(), _delays(), _overdue(slo.jobs))
     ]
+    cache = [if_empty(panel, _NO_CACHE).span(12) for panel in (_hits(), _lookups())]
     amqp = [
         if_empty(panel, _NO_AMQP).span(12)
         for panel in (_requests(), _durations(), _together(), _unanswered())
@@ -47,12 +49,13 @@ def build(slo: Slo) -> Dashboard:
     return dashboard(
         "jobs",
         "Scoring: jobs",
-        "Jobs by state, how long they wait, webhooks, requests over AMQP.",
+        "Jobs by state, how long they wait, webhooks, the cache, requests over AMQP.",
         [
             Section("Now", [panel.height(5) for panel in figures]),
             Section("Jobs", [_states().span(12), _waits(slo.jobs).span(12)]),
             Section("Attempts", attempts),
             Section("Webhooks", webhooks),
+            Section("Cache of results", cache),
             Section("Requests over AMQP", amqp),
         ],
     )
@@ -153,6 +156,28 @@ def _overdue(limits: Jobs) -> Graph:
     )
     query = over_time("max(scoring_webhooks_oldest_due_seconds)", "oldest")
     return limited(graph("Overdue webhooks", "s", description, query), limits.webhook_seconds)
+
+
+def _hits() -> Graph:
+    description = (
+        "The share of lookups that spared the work, of rows to explain (explanations) and of jobs."
+    )
+    hits, all_of_them = (
+        f"sum by (cache) ({rate('scoring_cache_requests_total', selector)})"
+        for selector in (f'result="hit",{CHOSEN}', CHOSEN)
+    )
+    query = over_time(f"{hits} / ({all_of_them} > 0)", "{{cache}}")
+    return graph("Hits of the cache", "percentunit", description, query)
+
+
+def _lookups() -> Graph:
+    description = (
+        "Lookups by their result. error: Redis did not answer in time, or had another value than "
+        "was put there; the work was done as after a miss."
+    )
+    query = over_time(f"sum by (result) ({rate('scoring_cache_requests_total')})", "{{result}}")
+    panel = stacked(graph("Lookups in the cache", "ops", description, query))
+    return coloured(panel, {"hit": GOOD, "miss": NEUTRAL, "error": BAD})
 
 
 def _requests() -> Graph:
