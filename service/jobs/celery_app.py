@@ -32,8 +32,8 @@ _SETTINGS: Final[dict[str, Any]] = {
     "task_ignore_result": True,
     "task_publish_retry": False,
     "worker_prefetch_multiplier": 1,
-    # The job is delivered to another worker, whose claim is the newer one.
-    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    # An attempt needs no broker. Its message comes again, and finds the job held (`Execution`).
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
     "worker_enable_remote_control": False,
     "worker_send_task_events": False,
     "worker_hijack_root_logger": False,

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
-from amqp.exceptions import AMQPError, MessageNacked, NotFound
+from amqp.exceptions import AMQPError, MessageNacked, NotFound, RecoverableConnectionError
 from celery import Celery
 from kombu import Producer
 
@@ -29,6 +29,8 @@ T = TypeVar("T")
 _CONFIRM_SECONDS: Final = 0.5
 _NO_QUEUE: Final = "ping"
 _FAILURES: Final = (AMQPError, OSError)
+# By the network, or by a broker that says so.
+_CLOSED: Final = (ConnectionError, RecoverableConnectionError)
 
 
 class CeleryQueue:
@@ -71,7 +73,7 @@ class CeleryQueue:
         if publisher := self._take():
             try:
                 return self._used(publisher, act)
-            except ConnectionError:  # closed since its last use, as all others are then
+            except _CLOSED:  # since its last use, as all others are then
                 self.close()
         return self._used(_Publisher(self._app), act)
 
@@ -153,8 +155,9 @@ class _Publisher:
 
     def drop(self) -> None:
         """Close the socket without AMQP's closing handshake, which could block."""
-        with suppress(*_FAILURES, AttributeError):
-            self._connection.sock.settimeout(0)
+        if self._connection.connected:  # else it would connect again to have a socket
+            with suppress(*_FAILURES, AttributeError):
+                self._connection.sock.settimeout(0)
         with suppress(*_FAILURES):
             self._connection.collect()
 

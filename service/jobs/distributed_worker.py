@@ -26,7 +26,7 @@ class Deliver(Protocol):
     """Makes an attempt at a job, and returns when the message that named it is done with."""
 
     def __call__(self, job: str, *, redelivered: bool) -> None:
-        """`redelivered`: the process that had the message before has died.
+        """`redelivered`: the process that had the message before has died, or lost its connection.
 
         Raises RecordsUnavailable: the message must be delivered again.
         """

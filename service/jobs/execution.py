@@ -18,6 +18,7 @@ from model import InvalidRequest
 from model.tables.errors import TableRefused
 from service.jobs.blobs import BlobMissing, Blobs, BlobsUnavailable
 from service.jobs.job import Job
+from service.jobs.processes import is_dead
 from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.states import TERMINAL, State
 from service.jobs.transitions import FenceLost
@@ -214,14 +215,24 @@ class Execution:
         """Make an attempt at the job of a message, unless there is nothing to do.
 
         The message is done with then: the record says whether and when there is another attempt.
-        `redelivered`: the process that had the message before has died. Raises RecordsUnavailable:
-        the message must be delivered again.
+        `redelivered`: the process that had the message before has died, or its connection was lost.
+        Raises RecordsUnavailable: the message must be delivered again.
         """
         now, lease = self._pace.clock(), self._pace.lease
-        if redelivered and self._gave_back(job, now):
+        if redelivered and (self._is_held(job, worker, now) or self._gave_back(job, now)):
             return
         if claimed := self._records.claim(job, worker, now, lease, redelivered=redelivered):
             self.attempt(claimed)
+
+    def _is_held(self, job: str, worker: str, now: float) -> bool:
+        """Whether another worker has a job that is not known to be dead: it may go on with it.
+
+        If it has died, the job is published again at the end of its lease.
+        """
+        found = self._records.get(job)
+        if not found or found.state is not State.RUNNING or found.worker == worker:
+            return False
+        return now < found.lease_until and not is_dead(found.worker)
 
     def _gave_back(self, job: str, now: float) -> bool:
         """Have a job tried again later whose process died: others of its queue come first."""

@@ -218,6 +218,23 @@ def test_a_crash_of_records_and_broker_takes_nothing_that_was_taken(
         submissions.more(taken=10)
 
 
+def test_a_lost_connection_to_the_broker_costs_no_attempt(
+    make_jobs: Callable[..., Installation], rabbitmq: RabbitMQ
+) -> None:
+    """With two workers: the message of the job that runs comes again to either."""
+    jobs = make_jobs(JOB_LEASE_SECONDS="30", JOB_ATTEMPTS="1")
+    with jobs.worker() as first, jobs.worker() as second:
+        job = jobs.submit(SLOW)
+        jobs.until(job, lambda found: found.done > 0, "it runs")
+        processes = {*first.processes(), *second.processes()}
+        rabbitmq.close_connections()
+        (done,) = jobs.ended([job])
+        assert {*first.processes(), *second.processes()} == processes
+        (after,) = jobs.ended([jobs.submit(VALID)])
+    assert (done.state, done.attempts, jobs.result(job)) == (State.SUCCEEDED, 1, b"slowly")
+    assert (after.state, after.attempts) == (State.SUCCEEDED, 1)
+
+
 def test_a_worker_that_stands_still_longer_than_its_lease_loses_its_job(
     make_jobs: Callable[..., Installation],
 ) -> None:

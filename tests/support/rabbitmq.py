@@ -97,6 +97,11 @@ class RabbitMQ(DataServer):
         finally:
             self.evaluate(f"vm_memory_monitor:set_vm_memory_high_watermark({_WATERMARK})")
 
+    def close_connections(self) -> None:
+        """Close all connections that there are now."""
+        every = "rabbit_networking:connections()"
+        self.evaluate(f'[rabbit_networking:close_connection(C, "test") || C <- {every}]')
+
     def evaluate(self, expression: str) -> str:
         """The result of an Erlang expression in the node; what rabbitmqctl does, but in 50 ms."""
         done = subprocess.run(

@@ -134,6 +134,15 @@ def test_after_a_restart_what_was_published_is_there_and_more_is_taken(
     assert set(ids(declared, "jobs.score")) == {*map(str, range(30)), "after"}
 
 
+def test_after_the_broker_closed_its_connection_a_publisher_makes_another(
+    queue: CeleryQueue, declared: str, rabbitmq: RabbitMQ
+) -> None:
+    _publish(queue, make_job("a"))
+    rabbitmq.close_connections()
+    _publish(queue, make_job("b"))
+    assert set(ids(declared, "jobs.score")) == {"a", "b"}
+
+
 def test_threads_and_forks_have_connections_of_their_own(queue: CeleryQueue, declared: str) -> None:
     _publish(queue, make_job("parent"))
     if (child := os.fork()) == 0:

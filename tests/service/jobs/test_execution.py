@@ -1,6 +1,8 @@
 """Attempts at jobs: what is recorded, what the queue has to do, what is left behind."""
 
 import logging
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from service.jobs.blobs import BlobMissing, BlobsUnavailable, FileBlobs
 from service.jobs.checkpoint import Checkpoint
 from service.jobs.execution import Attempt, Execution, Pace, Result, longest_pause
 from service.jobs.job import Job
+from service.jobs.processes import worker_name
 from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.sqlite_records import SqliteRecords
 from service.jobs.states import State
@@ -331,12 +334,37 @@ def test_a_job_that_needs_too_much_memory_fails_at_once(desk: Desk) -> None:
 
 def test_a_job_whose_process_died_is_tried_again_later(desk: Desk) -> None:
     job = desk.submit()
-    desk.records.claim(job.id, "dead", NOW, LEASE)
+    dead = subprocess.Popen(["/bin/true"])
+    dead.wait()
+    desk.records.claim(job.id, worker_name(dead.pid), NOW, LEASE)
     desk.deliver(job, redelivered=True)
     assert (desk.job(job).state, desk.job(job).error) == (State.QUEUED, "worker: died")
     desk.clock.now = desk.job(job).due
     desk.deliver(job)
     assert (desk.job(job).state, desk.job(job).attempts) == (State.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize("holder", [worker_name(os.getppid()), "elsewhere:7"])
+def test_a_job_whose_worker_only_lost_its_connection_is_left_to_it(desk: Desk, holder: str) -> None:
+    job = desk.submit()
+    claimed = desk.records.claim(job.id, holder, NOW, LEASE)
+    desk.deliver(job, redelivered=True)
+    assert desk.job(job) == claimed
+    desk.clock.now = NOW + LEASE
+    desk.deliver(job)  # by the sweeper's message
+    assert (desk.job(job).state, desk.job(job).attempts) == (State.SUCCEEDED, 2)
+
+
+def test_a_process_that_nobody_waited_for_is_dead(desk: Desk) -> None:
+    job = desk.submit()
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    desk.records.claim(job.id, worker_name(child), NOW, LEASE)
+    desk.deliver(job, redelivered=True)
+    assert desk.job(job).error == "worker: died"
+    os.waitpid(child, 0)
 
 
 def test_a_step_that_cannot_be_interrupted_keeps_its_job(desk: Desk) -> None:
