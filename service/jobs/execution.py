@@ -21,15 +21,14 @@ from service.jobs.job import Job
 from service.jobs.processes import is_dead
 from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.states import TERMINAL, State
-from service.jobs.transitions import FenceLost
+from service.jobs.transitions import LONGEST_PAUSE, FenceLost
 from service.telemetry.failures import report
 from service.telemetry.record import Record
 
 T = TypeVar("T")
 
-# The longest pause before the second attempt; it doubles with each, up to the greatest.
+# The longest pause before the second attempt; it doubles with each, up to LONGEST_PAUSE.
 _FIRST_PAUSE: Final = 2.0
-_GREATEST_PAUSE: Final = 60.0
 # The longest pause until there may be room again.
 _ROOM_PAUSE: Final = 10.0
 # While the records are away, an attempt asks for them about so often.
@@ -164,8 +163,8 @@ class Attempt:
 
     @property
     def _is_long_ago(self) -> bool:
-        pause = min(self._pace.lease / 3, _SAVE_SECONDS)
-        return self._pace.clock() >= self._saved + pause
+        since = self._pace.clock() - self._saved
+        return since < 0 or since >= min(self._pace.lease / 3, _SAVE_SECONDS)  # a clock may go back
 
     def _progress(self) -> dict[str, Any]:
         """The progress that is noted, to be noted again."""
@@ -352,4 +351,4 @@ def longest_pause(attempts: int) -> float:
     The pause itself is random from 0 on, so that jobs that failed together do not return together
     ("full jitter": https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     """
-    return min(_GREATEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempts - 1))
+    return min(LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempts - 1))

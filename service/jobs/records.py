@@ -114,7 +114,11 @@ class Records(ABC):
 
     @abstractmethod
     def due(self, kinds: Sequence[str], now: float, limit: int) -> Sequence[str]:
-        """Return the ids of jobs that wait and are due, or run without a lease; oldest first."""
+        """Return the ids of jobs that wait and are due, or run without a lease; oldest first.
+
+        Those that are due later than any pause lasts were written before the clock went back, and
+        are due, too.
+        """
 
     def progress(  # noqa: PLR0913 - what one change holds
         self,

@@ -10,6 +10,7 @@ What Redis has answered outlives its process. A loss of power may take the last 
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from math import inf
 from typing import Any, Final, NamedTuple
 
@@ -112,8 +113,9 @@ class RedisRecords(Records):
 
     def due(self, kinds: Sequence[str], now: float, limit: int) -> Sequence[str]:
         with self._client.answering() as redis, redis.pipeline(transaction=False) as pipe:
-            for kind in kinds:
-                pipe.zrangebyscore(_waiting(kind), "-inf", now, 0, limit, withscores=True)
+            later = f"({now + transitions.LONGEST_PAUSE!r}"
+            for kind, (low, high) in product(kinds, (("-inf", now), (later, "inf"))):
+                pipe.zrangebyscore(_waiting(kind), low, high, 0, limit, withscores=True)
             waiting = [(due, member.decode()) for part in pipe.execute() for member, due in part]
         running = self._first(_RUNNING, now, limit)
         waiting += [(job.due, job.id) for job in running if job.kind in kinds]

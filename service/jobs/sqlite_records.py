@@ -147,14 +147,16 @@ class SqliteRecords(Records):
         return self._jobs(condition, owner, after, after, wanted, wanted, limit)
 
     def due(self, kinds: Sequence[str], now: float, limit: int) -> Sequence[str]:
-        places = ", ".join("?" * len(kinds))
+        of_kinds = f"kind IN ({', '.join('?' * len(kinds))})"
         query = (
-            f"SELECT id, due FROM jobs WHERE {_WAITING} AND due <= ? AND kind IN ({places}) "
-            "UNION ALL SELECT id, due FROM jobs "
-            f"WHERE state = 'running' AND lease_until <= ? AND kind IN ({places}) "
+            f"SELECT id, due FROM jobs WHERE {_WAITING} AND due <= ? AND {of_kinds} UNION ALL "
+            f"SELECT id, due FROM jobs WHERE {_WAITING} AND due > ? AND {of_kinds} UNION ALL "
+            f"SELECT id, due FROM jobs WHERE state = 'running' AND lease_until <= ? AND {of_kinds} "
             "ORDER BY due, id LIMIT ?"
         )
-        return [row[0] for row in self._rows(query, now, *kinds, now, *kinds, limit)]
+        later = now + transitions.LONGEST_PAUSE
+        found = self._rows(query, now, *kinds, later, *kinds, now, *kinds, limit)
+        return [row[0] for row in found]
 
     def dead(self, after: str, limit: int) -> Sequence[Job]:
         condition = "state = 'dead' AND (? = '' OR id < ?) ORDER BY id DESC LIMIT ?"

@@ -17,6 +17,9 @@ from service.jobs.states import TERMINAL, TRANSITIONS, Event, State, next_state
 # queue may have lost after so many.
 ACCEPTED_SECONDS: Final = 10.0
 QUEUED_SECONDS: Final = 600.0
+# No pause before another attempt is longer, so what is due later was written before the clock went
+# back: it is due now.
+LONGEST_PAUSE: Final = 60.0
 # The clocks of two machines may differ by so much.
 _CLOCKS_SECONDS: Final = 0.5
 _ENDS: Final = {
@@ -215,7 +218,8 @@ def _may_begin(job: Job, now: float) -> bool:
     One that may not is published again only after minutes. A pause lies between attempts, so a job
     that was not tried yet needs none.
     """
-    return not job.attempts or now >= job.due - _CLOCKS_SECONDS
+    left = job.due - now
+    return not job.attempts or left <= _CLOCKS_SECONDS or left > LONGEST_PAUSE
 
 
 def _check(job: Job, fence: int) -> None:

@@ -398,6 +398,20 @@ def test_a_long_attempt_reads_the_wish_to_stop_between_its_steps(desk: Desk) -> 
     assert len(steps) == 4  # two seconds
 
 
+def test_a_wish_to_cancel_is_read_after_the_clock_went_back(desk: Desk) -> None:
+    job = desk.submit()
+
+    def work(attempt: Attempt) -> Result:
+        desk.records.cancel(job.id, "alice", NOW)
+        desk.clock.now -= 3600
+        attempt.keep()
+        return desk.succeed(attempt)
+
+    desk.work = work
+    desk.deliver(job)
+    assert desk.job(job).state is State.CANCELLED
+
+
 def test_a_checkpoint_of_another_version_is_left_behind(desk: Desk) -> None:
     job = desk.submit()
     desk.records.claim(job.id, "w", NOW, LEASE)

@@ -385,6 +385,17 @@ def test_jobs_are_counted_by_kind_and_state(records: Records) -> None:
     }
 
 
+def test_a_clock_that_goes_back_delays_no_job(records: Records) -> None:
+    first, again = _accepted(records), _running(records)
+    records.retry(again.id, again.fence, NOW, NOW + 50, "a: b")
+    assert records.due(["score"], NOW - 5, 9) == []
+    assert records.due(["score"], NOW - 3600, 9) == [first.id, again.id]
+    for job in (first, again):
+        claimed = records.next(["score"], "w", NOW - 3600, LEASE)
+        assert claimed
+        assert (claimed.id, claimed.state) == (job.id, State.RUNNING)
+
+
 def test_the_oldest_that_waits_is_known_by_kind(records: Records) -> None:
     _accepted(records, due=NOW - 5)
     _accepted(records, due=NOW - 9)
