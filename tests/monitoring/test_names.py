@@ -55,9 +55,13 @@ def page(scoring_page: str, amqp_page: str, web_page: str, worker_page: str) -> 
 
 @pytest.fixture(scope="module")
 def worker_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The metrics of a job worker that has done nothing; it serves a model with bins of drift."""
+    """The metrics of a job worker that has done nothing.
+
+    It serves a model with bins of drift, and has a cache, which it does not need yet.
+    """
     folder, address = tmp_path_factory.mktemp("names"), f"127.0.0.1:{free_port()}"
-    settings = {"WORKER_METRICS_BIND": address, "EXTRA_MODELS": "digits"}
+    cache = {"CACHE": f"redis://127.0.0.1:{free_port()}/0", "CACHE_SECRET": "s" * 32}
+    settings = {"WORKER_METRICS_BIND": address, "EXTRA_MODELS": "digits", **cache}
     with Installation(folder, settings).worker():
 
         def look() -> str:

@@ -3,22 +3,25 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from time import time
+from typing import Any, NamedTuple
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from msgspec import structs
 
 from loadgen.common.errors import CannotStart
 from loadgen.common.processes import free_port, responds
 from service.jobs.job import SCORE, TABLE, Job
 from service.jobs.states import TERMINAL, State
 from tests.support.hurting_worker import POISON
-from tests.support.installation import OWNER, Installation
+from tests.support.installation import OWNER, Installation, Worker
 from tests.support.jobs import events
 from tests.support.server import METRICS_TOKEN, eventually
 from tests.support.strategies import VALID
@@ -36,10 +39,28 @@ def table() -> bytes:
     return as_csv(samples(300) * (_LONG // 300))
 
 
+_SETTINGS = {"JOB_CHECKPOINT_ROWS": "1000", "JOB_LEASE_SECONDS": "600", "JOB_MEMORY_MB": "200"}
+
+
 @pytest.fixture
 def jobs(tmp_path: Path) -> Installation:
     """Workers of one process, which save their work often; a lease outlives the test."""
-    return Installation(tmp_path, {"JOB_CHECKPOINT_ROWS": "1000", "JOB_LEASE_SECONDS": "600"})
+    return Installation(tmp_path, _SETTINGS)
+
+
+class Shared(NamedTuple):
+    """An installation whose worker runs: for tests that leave it as it was."""
+
+    jobs: Installation
+    worker: Worker
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """The installation for all of these tests."""
+    jobs = Installation(tmp_path_factory.mktemp("shared"), _SETTINGS)
+    with jobs.worker() as worker:
+        yield Shared(jobs, worker)
 
 
 def test_a_job_is_done_and_the_worker_stops_in_order(jobs: Installation) -> None:
@@ -99,47 +120,48 @@ def test_a_cancelled_job_stays_cancelled_over_a_restart(jobs: Installation, tabl
     assert jobs.job(waiting).attempts == 0
 
 
-def test_a_job_that_kills_its_process_dies_and_delays_nobody(jobs: Installation) -> None:
-    with jobs.worker():
+def test_a_job_that_kills_its_process_dies_and_delays_nobody(shared: Shared) -> None:
+    jobs, _ = shared
+    jobs.result(jobs.submit(VALID))
+    poison = jobs.submit(POISON)
+    others = dict.fromkeys((1, 2), 0)  # by the attempts that the poison had
+    while (found := jobs.job(poison)).state is not State.DEAD:
         jobs.result(jobs.submit(VALID))
-        poison = jobs.submit(POISON)
-        others = dict.fromkeys((1, 2), 0)  # by the attempts that the poison had
-        while (found := jobs.job(poison)).state is not State.DEAD:
-            jobs.result(jobs.submit(VALID))
-            others[found.attempts] = others.get(found.attempts, 0) + 1
+        others[found.attempts] = others.get(found.attempts, 0) + 1
     assert (found.attempts, found.error.partition(":")[0]) == (3, "attempts")
     assert others[1] > 1
     assert others[2] > 1
 
 
 def test_a_table_that_needs_more_memory_than_it_may_fails_and_its_worker_lives(
-    jobs: Installation,
+    shared: Shared,
 ) -> None:
     """A file of some kilobytes, whose rows are the same text of 100 KB: half a gigabyte."""
-    jobs.environment["SCORING_JOB_MEMORY_MB"] = "200"
-    rows = samples(1)[0]
-    table = {name: [str(value)] * 5000 for name, value in rows.items()}
-    table["camera_type"] = ["x" * 100_000] * 5000
+    jobs, worker = shared
+    table: dict[str, Any] = {name: [str(cell)] * 5000 for name, cell in samples(1)[0].items()}
+    same = pa.array([0] * 5000, pa.int32())
+    table["camera_type"] = pa.DictionaryArray.from_arrays(same, ["x" * 100_000])
     packed = BytesIO()
-    pyarrow.parquet.write_table(pa.table(table), packed)
+    pyarrow.parquet.write_table(pa.table(table), packed, store_schema=False)
     assert len(packed.getvalue()) < 1_000_000
-    with jobs.worker() as worker:
-        (good,) = jobs.ended([jobs.submit(VALID)])
-        processes = worker.processes()
-        (bad, after) = jobs.ended([jobs.submit(packed.getvalue(), TABLE), jobs.submit(VALID)])
-        assert worker.processes() == processes
+    (good,) = jobs.ended([jobs.submit(VALID)])
+    processes = worker.processes()
+    (bad, after) = jobs.ended([jobs.submit(packed.getvalue(), TABLE), jobs.submit(VALID)])
+    assert worker.processes() == processes
     assert (good.state, after.state) == (State.SUCCEEDED, State.SUCCEEDED)
     assert (bad.state, bad.attempts) == (State.FAILED, 1)
     assert bad.error == "input: needs more memory than a job may have"
 
 
-def test_expired_jobs_and_their_blobs_are_removed(jobs: Installation) -> None:
+def test_expired_jobs_and_their_blobs_are_removed(shared: Shared) -> None:
+    jobs, _ = shared
     records, blobs = jobs.stores.records, jobs.stores.blobs
     job = jobs.submit(VALID)
-    records.kill(job, 1.0, "a: b")  # in 1970
-    with jobs.worker():
-        eventually(lambda: records.get(job) is None, "the end of the record")
-        assert job not in list(blobs.jobs())
+    (ended,) = jobs.ended([job])
+    records.change(job, lambda found: structs.replace(found, expires=1.0))  # in 1970
+    eventually(lambda: records.get(job) is None, "the end of the record")
+    assert ended.result
+    assert job not in list(blobs.jobs())
 
 
 def test_a_version_that_becomes_live_does_the_next_jobs(
