@@ -43,7 +43,7 @@ def is_dead(worker: str) -> bool:
         return False
     try:
         os.kill(int(pid), 0)
-        # One that nobody has waited for yet still has its number.
+        # A zombie still has its number.
         return Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
     except ProcessLookupError:
         return True

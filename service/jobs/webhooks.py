@@ -1,8 +1,8 @@
 """Webhooks: the endpoints of callers, and messages to them, signed by Standard Webhooks.
 
 A message holds the job's id, model and state, and where its result is: never a plate. Endpoints
-are registered in a file by the operator: a request only names one of them. When messages are sent
-is told in `service.jobs.webhook_sender`.
+are registered in a file by the operator: a request only names one of them. Messages are sent by
+`service.jobs.webhook_sender`.
 """
 
 import base64

@@ -188,7 +188,7 @@ def blueprint(routes: JobRoutes, guard: Guard) -> Blueprint:
     for path, name, view, method, arguments in rules:
         jobs.add_url_rule(path, name, view, methods=[method])
         known[f"{jobs.name}.{name}"] = arguments
-    # A slip in a name would change what is done, and nobody would know.
+    # A misspelt name would change what is done, without a word.
     jobs.before_request(lambda: check_known(request.args, known[request.endpoint or ""]))
     return jobs
 

@@ -355,7 +355,7 @@ def test_a_job_whose_worker_only_lost_its_connection_is_left_to_it(desk: Desk, h
     assert (desk.job(job).state, desk.job(job).attempts) == (State.SUCCEEDED, 2)
 
 
-def test_a_process_that_nobody_waited_for_is_dead(desk: Desk) -> None:
+def test_a_zombie_is_dead(desk: Desk) -> None:
     job = desk.submit()
     child = os.fork()
     if not child:
