@@ -4,6 +4,7 @@ import argparse
 import codecs
 import csv
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -219,10 +220,13 @@ def binary_kind(start: bytes) -> Kind | None:
     return None
 
 
-def text_format(text: str, encoding: str, options: Options, wanted: Sequence[str]) -> Format:
+def text_format(
+    text: str, encoding: str, options: Options, wanted: Sequence[str], *, is_cut: bool = False
+) -> Format:
     """The format of a file that begins with a text, in which these columns are wanted.
 
-    What the options say is taken as said. Raises TableRefused for what can't be a table.
+    `is_cut`: the text may end within a cell. What the options say is taken as said. Raises
+    TableRefused for what can't be a table.
     """
     begin = text.lstrip("\ufeff \t\r\n")[:1]
     if begin == "{" and not options.sep:
@@ -244,7 +248,8 @@ def text_format(text: str, encoding: str, options: Options, wanted: Sequence[str
         header=header.lines,
         trailing=_trailing(rows, len(header.names)),
     )
-    columns = _columns(header.names, rows, wanted)
+    whole = [*rows[:-1], rows[-1][:-1]] if is_cut and rows else rows
+    columns = _columns(header.names, whole, wanted)
     return found.written(writing_of(columns, options.decimal, options.dates))
 
 
@@ -347,6 +352,7 @@ def _header(lines: Sequence[str], at: int, sep: str) -> Header:
 def _first_rows(text: str, sep: str) -> list[list[str]]:
     """The rows with which a text begins, as far as it goes."""
     lines = text.splitlines(keepends=True)[:_SAMPLE_ROWS]
+    csv.field_size_limit(sys.maxsize)
     try:
         return list(csv.reader(lines, delimiter=sep))
     except csv.Error:

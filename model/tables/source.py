@@ -92,7 +92,8 @@ def open_source(
         lone_returns = "\r" in text and "\n" not in text
         if lone_returns:
             text = text.replace("\r", "\n")
-        found = text_format(text, encoding, options, wanted)._replace(gzip=packed)
+        is_cut = len(head) == SAMPLE_BYTES
+        found = text_format(text, encoding, options, wanted, is_cut=is_cut)._replace(gzip=packed)
         is_utf8 = encoding in _UTF8 and not lone_returns
         if not is_utf8:
             recoded = _Recoded(stream, encoding, lone_returns=lone_returns)

@@ -89,10 +89,8 @@ def writing_of(columns: Iterable[Sequence[str]], decimal: str = "", dates: Dates
     """
     columns = [[cell for cell in column if cell] for column in columns]
     cells = [cell for column in columns for cell in column]
-    found, list_decimal = _decimals(cells)
-    if decimal == ".":
-        list_decimal = "."
-    return Writing(decimal or found, list_decimal, dates or _dates(columns))
+    decimal = decimal or _decimal(cells)
+    return Writing(decimal, _list_decimal(cells, decimal), dates or _dates(columns))
 
 
 def usual(
@@ -109,15 +107,18 @@ def usual(
     return changed, faults
 
 
-def _decimals(cells: Sequence[str]) -> tuple[str, str]:
-    """The sign before decimals in numbers, and the one in lists."""
+def _decimal(cells: Sequence[str]) -> str:
+    """The sign before decimals in numbers."""
     points = any(map(_WITH_POINT.fullmatch, cells))
     commas = any(map(_WITH_COMMA.fullmatch, cells))
-    if points or not commas:
-        return ".", "."
-    lists = any(map(_LIST_OF_POINTS.fullmatch, cells))
-    list_commas = any(map(_LIST_OF_COMMAS.fullmatch, cells))
-    return ",", "," if list_commas and not lists else "."
+    return "," if commas and not points else "."
+
+
+def _list_decimal(cells: Sequence[str], decimal: str) -> str:
+    """The sign before decimals in lists, by the one in numbers."""
+    if decimal == "." or any(map(_LIST_OF_POINTS.fullmatch, cells)):
+        return "."
+    return "," if any(map(_LIST_OF_COMMAS.fullmatch, cells)) else "."
 
 
 def _dates(columns: Sequence[Sequence[str]]) -> Dates:

@@ -21,7 +21,7 @@ import pytest
 from model.regno.dataset.rows import read
 from model.regno.request import FIELDS
 from model.tables.errors import TableRefused
-from model.tables.format import add_format_options, encoding_of, options_of
+from model.tables.format import SAMPLE_BYTES, add_format_options, encoding_of, options_of
 from model.tables.options import Dates, Options
 from tests.support.labelled import labelled
 from tests.support.messages import states, stating
@@ -316,6 +316,33 @@ def test_times_are_read_in_the_order_that_one_day_above_12_shows(
     assert str(contents.format).endswith(f"times with the {order} first")
     wanted = read(io.BytesIO(_dated("%Y-%m-%d %H:%M")), "label", lambda _: None)
     assert contents.rows.times.tolist() == wanted.rows.times.tolist()
+
+
+def test_a_comma_for_decimals_that_is_given_holds_for_lists_although_a_number_has_a_point() -> None:
+    lists = {"afts_regno_ai_char_scores": "[0,99; 0,87]", "afts_regno_ai_length_scores": "[0,1; 1]"}
+    content = as_csv([{**ROWS[0], **lists, "camera_class": "3.5"}], COLUMNS)
+    contents = read(io.BytesIO(content), "label", lambda _: None, Options(decimal=","))
+    assert contents.faults == []
+    assert contents.rows.table["max_sym_score"].tolist() == [0.99]
+
+
+def test_a_long_cell_does_not_hide_how_numbers_are_written() -> None:
+    numbers = {"recognition_accuracy": "6,4", "afts_regno_ai_score": "0,8"}
+    rows = [{**ROWS[0], **numbers, "note": note} for note in ("x" * 200_000, "")]
+    content = as_csv(rows, (*COLUMNS, "note"))
+    assert read(io.BytesIO(content), "label", lambda _: None).faults == []
+
+
+def test_a_time_that_the_sample_cuts_does_not_change_the_order_of_dates() -> None:
+    row = {**ROWS[0], "time_check": "2021-11-21 09:05:00", "label": ""}
+    header, line = as_csv([row], COLUMNS).splitlines(keepends=True)
+    until_day = line.index(b"2021-11-2") + len(b"2021-11-2")
+    # So many rows, the last with a first cell of such a size, that the sample ends within the day.
+    begin = b"note," + header
+    count, left = divmod(SAMPLE_BYTES - len(begin) - until_day - 1, len(line) + 1)
+    content = begin + (b"," + line) * count + b"x" * left + b"," + line
+    assert content[:SAMPLE_BYTES].endswith(b"2021-11-2")
+    assert read(io.BytesIO(content), "label", lambda _: None).format.dates == ""
 
 
 def test_hours_of_one_digit_are_read_behind_any_date() -> None:
