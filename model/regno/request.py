@@ -6,6 +6,7 @@ that is what clients in the field send.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from math import isfinite
 from typing import Annotated, Any, Final
@@ -134,6 +135,16 @@ _OTHER_TIMES: Final = (
     (re.compile(r"(?:\d\d?[./]){2}\d\d(?:[ T].*)?"), "has a year of two digits"),
 )
 _BAD_SCORES: Final = "must be a list of finite numbers, or a string holding one"
+_WANTED_SCORES: Final = "a list is wanted, such as [0.99, 0.87]"
+# What programs write in the place of a list, by its first sign and what is between its numbers.
+_OTHER_LISTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "[": {
+        " ": "has no commas between its numbers, as numpy prints them",
+        ";": "has semicolons between its numbers",
+    },
+    "{": {",": "has braces, as PostgreSQL writes them"},
+    "(": {",": "has round brackets"},
+}
 _scores_decoder = msgspec.json.Decoder(list[float])
 
 
@@ -167,7 +178,7 @@ def parse_scores(value: object) -> Scores:
         else:
             scores = Scores(msgspec.convert(value, list[float]))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(EMPTY if value == "" else _BAD_SCORES) from error
+        raise ValueError(_bad_scores(value)) from error
     if len(scores) > LONGEST:
         raise ValueError(f"must hold at most {LONGEST} numbers")
     if not isinstance(value, str) and not all(
@@ -175,6 +186,17 @@ def parse_scores(value: object) -> Scores:
     ):  # no JSON holds these, but a notebook's list may
         raise ValueError(_BAD_SCORES)
     return scores
+
+
+def _bad_scores(sent: object) -> str:
+    """Why a value is no list, with what it seems to be instead."""
+    if sent == "":
+        return EMPTY
+    if not isinstance(sent, str) or sent[:1] not in _OTHER_LISTS:
+        return _BAD_SCORES
+    between = next((sign for sign in ",; " if sign in sent[1:-1].strip()), "")
+    form = _OTHER_LISTS[sent[0]].get(between)
+    return f"{form}: {_WANTED_SCORES}" if form else _BAD_SCORES
 
 
 def decode_custom(kind: type, value: object) -> Any:

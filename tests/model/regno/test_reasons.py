@@ -49,7 +49,16 @@ TEXTS = [
     ),
     ("direction", "2", "must be <= 1"),
     ("afts_regno_ai_char_scores", "", "is empty"),
-    ("afts_regno_ai_length_scores", "nan", _LIST),
+    *(
+        ("afts_regno_ai_length_scores", text, f"{form}: a list is wanted, such as [0.99, 0.87]")
+        for text, form in {
+            "[0.99\n 0.87 ]": "has no commas between its numbers, as numpy prints them",
+            "[0.99; 0.87]": "has semicolons between its numbers",
+            "{0.99,0.87}": "has braces, as PostgreSQL writes them",
+            "(0.99, 0.87)": "has round brackets",
+        }.items()
+    ),
+    *(("afts_regno_ai_length_scores", text, _LIST) for text in ("nan", "[ nan ]", "[0.99, nan]")),
     ("time_check", "", "is empty"),
     ("time_check", "nan", _TIME),
 ]
