@@ -127,9 +127,9 @@ def _form(
         (f'name="{field}"; filename="{_plain(filename)}"', content)
         for field, (filename, content) in files.items()
     ]
-    parts += [(f'name="{field}"', text.encode()) for field, text in texts.items()]
+    parts += [(f'name="{field}"', _encoded(text)) for field, text in texts.items()]
     pieces = [
-        f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\n\r\n".encode() + content
+        _encoded(f"--{boundary}\r\nContent-Disposition: form-data; {named}\r\n\r\n") + content
         for named, content in parts
     ]
     body = b"\r\n".join([*pieces, f"--{boundary}--\r\n".encode()])
@@ -140,3 +140,8 @@ def _form(
 def _plain(filename: str) -> str:
     """A name of a file that ends no line of a form."""
     return re.sub(r'["\r\n]', "_", Path(filename).name)
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; names of files may hold bytes that are no text."""
+    return text.encode("utf-8", "replace")

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,9 +19,12 @@ from client.command_line import (
     exit_status,
     key_of,
     progress_bar,
+    url_of_environment,
 )
 from client.transport import Refused
 
+_HOST: Final = "localhost"
+_PORT: Final = 8085
 _BATCH_ROWS: Final = 500
 _EPILOG: Final = """\
 `jobs` has commands of its own: jobs --help.
@@ -43,11 +47,18 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _client(options: argparse.Namespace) -> Client:
-    url = options.url or f"http://{options.host}:{options.port}"
     try:
-        return Client(key_of(options), url)
+        return Client(key_of(options), options.url or _address(options.host, options.port))
     except ValueError as reason:
-        raise Usage(f"the address: {reason}") from None
+        raise Usage(str(reason)) from None
+
+
+def _address(host: str | None, port: int | None) -> str:
+    """What --host and --port say; without both, what the environment says."""
+    if host is None and port is None and (url := url_of_environment()):
+        return url
+    host = _HOST if host is None else host
+    return f"http://{f'[{host}]' if ':' in host else host}:{_PORT if port is None else port}"
 
 
 def _score(client: Client, options: argparse.Namespace) -> int:
@@ -99,7 +110,8 @@ def _send(client: Client, options: argparse.Namespace) -> int:
                 except Refused as refused:
                     failed = True
                     found = {"error": f"{refused.status}: {refused.reason}"}
-                yield {"file": path, **found}
+                # A name may hold bytes that are no text.
+                yield {"file": os.fsencode(path).decode("utf-8", "replace"), **found}
                 bar.update()
 
     answer = ["answer", "probability"] if options.query else ["prediction", "confidence"]
@@ -160,8 +172,15 @@ def _batches(rows: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
 def _json(path: str) -> Any:
     try:
         return json.loads(sys.stdin.read() if path == "-" else Path(path).read_text("utf-8-sig"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Usage(f"{path} is not JSON in UTF-8") from None
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return count
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -173,8 +192,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     everywhere = Parser(add_help=False)
     add = everywhere.add_argument
-    add("-s", "--host", default="localhost", help="host of the service (default: %(default)s)")
-    add("-p", "--port", type=int, default=8085, help="its port (default: %(default)s)")
+    add("-s", "--host", help=f"host of the service (default: {_HOST})")
+    add("-p", "--port", type=int, help=f"its port (default: {_PORT})")
     add_everywhere(everywhere, "", "in their place: the whole address")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -197,5 +216,5 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("-f", "--filepath", action="append", required=True, help="may be repeated")
     send.add_argument("--query", default="", help='such as "cat?"; without: which digit it is')
     listed = command("list", "list what was classified, oldest first", _list)
-    listed.add_argument("--limit", type=int, help="at most so many")
+    listed.add_argument("--limit", type=_count, help="at most so many")
     return parser

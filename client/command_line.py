@@ -58,11 +58,19 @@ def _described(error: Exception) -> tuple[str, int]:
 
 def add_everywhere(parser: argparse.ArgumentParser, url: str, url_help: str) -> None:
     """Add the options of all commands: the address (`url` by default), the key, JSON."""
-    environ = os.environ  # noqa: TID251 - the client's own
     add = parser.add_argument
-    add("--url", default=environ.get("CLIENT_URL") or url, help=url_help)
-    add("--key", default=environ.get("CLIENT_KEY", ""), help="the x-api-key")
+    add("--url", default=url, help=url_help)
+    add("--key", default=_environment("CLIENT_KEY"), help="the x-api-key")
     add("--json", action="store_true", help="print JSON, one object a line")
+
+
+def url_of_environment() -> str:
+    """The address that the environment states, "" if it states none."""
+    return _environment("CLIENT_URL")
+
+
+def _environment(name: str) -> str:
+    return os.environ.get(name, "")  # noqa: TID251 - the client's own
 
 
 def key_of(options: argparse.Namespace) -> str:

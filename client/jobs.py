@@ -17,6 +17,7 @@ from client.command_line import (
     exit_status,
     key_of,
     progress_bar,
+    url_of_environment,
 )
 from client.job_client import DEFAULT_URL, Job, JobClient
 
@@ -48,7 +49,7 @@ def _client(options: argparse.Namespace) -> JobClient:
     try:
         return JobClient(key_of(options), options.url)
     except ValueError as reason:
-        raise Usage(f"--url: {reason}") from None
+        raise Usage(str(reason)) from None
 
 
 def _submit(client: JobClient, options: argparse.Namespace) -> int:
@@ -196,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     everywhere = Parser(add_help=False)
     address = "address of the web processes, or of the edge before them (default: %(default)s)"
-    add_everywhere(everywhere, DEFAULT_URL, address)
+    add_everywhere(everywhere, url_of_environment() or DEFAULT_URL, address)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(

@@ -49,11 +49,17 @@ class Address(NamedTuple):
 
 def address_of(url: str) -> Address:
     """The address of a URL. Raises ValueError."""
-    parts = urlsplit(url)
+    if not url.isprintable() or " " in url:
+        raise ValueError("the address has a blank or a control character")
+    try:
+        parts = urlsplit(url)
+        stated = parts.port
+    except ValueError:
+        raise ValueError("the address has a host or a port that can't be read") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("the address must begin with http:// or https:// and a host")
     secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
+    port = stated or (443 if secure else 80)
     return Address(parts.hostname, port, parts.path.rstrip("/"), secure)
 
 
@@ -61,8 +67,13 @@ class Transport:
     """Sends requests to one address. Threads may share it: each request has a connection alone."""
 
     def __init__(self, url: str, key: str, timeout: float) -> None:
-        """`timeout` are the seconds between two pieces of a reply. Raises ValueError."""
+        """`timeout` are the seconds between two pieces of a reply.
+
+        Raises ValueError, whose text holds neither key nor address.
+        """
         self._host, self._port, self._base, self._secure = address_of(url)
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("the key has characters that are not printable ASCII")
         self._key = key
         self._timeout = timeout
         self._idle: deque[HTTPConnection] = deque()

@@ -1,6 +1,7 @@
 """The client class: retries, deadlines, connections; and the real service's replies."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,33 @@ def test_pictures_are_sent_and_listed(tmp_path: Path, capsys: pytest.CaptureFixt
         assert capsys.readouterr().out.splitlines()[1] == "/uploads/a.png,5,0.99"
 
 
+def test_what_the_command_line_says_of_the_address_comes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLIENT_KEY", KEY)
+    monkeypatch.setenv("CLIENT_URL", f"http://127.0.0.1:{free_port()}")
+    assert main(["list"]) == 69
+    with scripted(Told(body=b"[]"), Told(body=b"[]")) as server:
+        port = server.url.rpartition(":")[2]
+        assert main(["list", "--url", server.url]) == 0
+        assert main(["list", "-s", "127.0.0.1", "-p", port]) == 0
+    assert main(["list", "-s", "::1", "-p", port]) == 69
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", b'a\r\nX: y".png'])
+def test_any_name_of_a_file_can_be_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: bytes
+) -> None:
+    path = os.fsdecode(bytes(tmp_path) + b"/" + name)
+    Path(path).write_bytes(b"\x89PNG")
+    shown = json.dumps({"img_url": "/uploads/a.png", "prediction": 5, "confidence": 0.99}).encode()
+    with scripted(Told(body=shown)) as server:
+        assert main(["send", "--url", server.url, "--key", KEY, "-f", path]) == 0
+        (got,) = server.got
+    assert got.body.split(b"\r\n\r\n")[0].count(b"\r\n") == 1
+    assert ",5,0.99," in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
@@ -248,13 +276,23 @@ def test_pictures_are_sent_and_listed(tmp_path: Path, capsys: pytest.CaptureFixt
         (["models", "--key", KEY, "--port", "1"], 69),
         (["models", "--key", KEY, "А123ВС77"], 2),
         (["models", "--key", KEY, "--port", "А123ВС77"], 2),
+        (["models", "--key", KEY, "--port", "99999"], 2),
+        (["models", "--key", KEY, "--host", "a b"], 2),
+        (["models", "--key", f"{KEY}\n"], 2),
+        (["models", "--key", f"{KEY}Ж"], 2),
+        (["list", "--key", KEY, "--limit", "0"], 2),
+        (["explain", "--key", KEY, "deep.json"], 2),
     ],
 )
 def test_faults_have_their_exit_status_and_hold_no_secret(
     arguments: list[str],
     status: int,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("deep.json").write_text("[" * 100_000)
     try:
         ended = main(arguments)
     except SystemExit as exit_:

@@ -154,7 +154,7 @@ def test_a_submission_is_tried_again_with_the_same_key() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["list", "--url", "ftp://h", "--key", "k"], "--url"),
+        (["list", "--url", "ftp://h", "--key", "k"], "the address"),
         (["list", "--key", ""], "CLIENT_KEY"),
         (["submit", "none-such.csv", "--key", "k"], "none-such.csv"),
     ],
