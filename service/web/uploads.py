@@ -50,6 +50,8 @@ class Uploads:
         Raises Refused: 400, 413, 415.
         """
         request.max_content_length = _BODY_BYTES
+        if (request.content_length or 0) > _BODY_BYTES:
+            raise Refused(413, f"a picture has at most {LIMITS.file_bytes >> 20} MiB")
         if request.mimetype == "application/json" or request.mimetype.endswith("+json"):
             fields = _json_fields()
             if path and path in fields:
@@ -60,7 +62,8 @@ class Uploads:
             fields = {**request.args, **request.form}
             for name in files:
                 file = request.files.get(name)
-                if file is not None and (blob := file.read()):
+                # A browser sends a field without a name where no file was chosen.
+                if file is not None and ((blob := file.read()) or file.filename):
                     return Upload(blob, fields)
         else:
             raise Refused(415, _NO_PICTURE)

@@ -177,6 +177,15 @@ def test_an_inference_is_kept_with_its_picture(web: Web) -> None:
     assert "sandbox" in picture.headers["Content-Security-Policy"]
 
 
+def test_an_empty_file_is_not_the_same_as_none(web: Web, answering: Answering) -> None:
+    empty = {"file_name": (BytesIO(b""), "n5.png")}
+    assert web.call("POST", "/v1/inference", data=empty).status_code == 200
+    assert answering.tasks == [Task("digits", b"", keep=True)], "the picture process says it"
+    unnamed = {"file_name": (BytesIO(b""), "")}
+    reply = web.call("POST", "/v1/inference", data=unnamed)
+    assert reason_of(reply) == "file_name: is missing"
+
+
 def test_the_file_must_have_its_field(web: Web) -> None:
     reply = web.call("POST", "/v1/inference", **_form("file"))
     assert (reply.status_code, reason_of(reply)) == (400, "file_name: is missing")
