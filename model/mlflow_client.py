@@ -9,10 +9,12 @@ from typing import Any, Final
 from model.errors import ScoringError
 
 # MLflow takes these from the environment alone. It would tell its makers of each use, try a server
-# that is not there for minutes, and print addresses among the output of a command.
+# that is not there for minutes, and print addresses, bars and remarks among a command's output.
 _USUAL: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 

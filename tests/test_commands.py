@@ -117,8 +117,8 @@ def test_simulating_refuses_what_makes_no_sense(
 _DATA: Final = ("--data", "rows.csv")
 _ODD: Final[dict[str, list[tuple[str, ...]]]] = {
     "train": [
-        *((*_DATA, "--folds", number) for number in ("-1", "1", "1.5", "nan")),
-        *((*_DATA, "--out", "out", "--tune", number) for number in ("-1", "0.5", "inf")),
+        *((*_DATA, "--folds", number) for number in ("-1", "0", "1", "1.5", "nan")),
+        *((*_DATA, "--out", "out", "--tune", number) for number in ("-1", "0", "0.5", "inf")),
         *(("--seed", number) for number in ("-1", "nan", "1e3", str(2**32))),
         *(("--rows", number) for number in ("-1", "0", "1", "nan")),
     ],

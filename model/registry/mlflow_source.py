@@ -14,6 +14,8 @@ from model.registry.errors import Refused, Unavailable
 
 PREFIX: Final = "mlflow:"
 _FLAVOUR: Final = "catboost"
+# URIs that name something on a server; with a host in them they name the server, too.
+_ON_SERVER: Final = frozenset(("models", "runs", "mlflow-artifacts"))
 
 
 class Downloaded(NamedTuple):
@@ -28,12 +30,13 @@ def downloaded(uri: str) -> Iterator[Downloaded]:
     """The model at a URI such as `models:/regno/3`, within the block.
 
     What else was logged with it, such as a manifest, lies next to it. The server is the one of
-    MLFLOW_TRACKING_URI. Raises Unavailable, Refused where there is no such model, and ModelRefused
-    for a model without a CatBoost flavour.
+    MLFLOW_TRACKING_URI. Raises Unavailable, also if the URI needs a server and none is set; Refused
+    where there is no such model, and ModelRefused for a model without a CatBoost flavour.
     """
     with TemporaryDirectory(prefix="mlflow-") as folder:
         try:
             mlflow = mlflow_client.client()
+            _check_server(uri, is_set=mlflow.is_tracking_uri_set())
             with mlflow_client.failures():
                 place = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
                 described = mlflow.models.Model.load(str(place))
@@ -51,6 +54,13 @@ def downloaded(uri: str) -> Iterator[Downloaded]:
         if not file.is_relative_to(place.resolve()):
             raise ModelRefused(f"{uri}: its MLmodel names a file that is not its own")
         yield Downloaded(file, source_of(uri, mlflow.get_tracking_uri()))
+
+
+def _check_server(uri: str, *, is_set: bool) -> None:
+    """Raise MlflowFailed where MLflow would make a database in this folder and look there."""
+    parts = urlsplit(uri)
+    if parts.scheme in _ON_SERVER and not (is_set or parts.netloc):
+        raise MlflowFailed("MLFLOW_TRACKING_URI is not set: it names the server that has the model")
 
 
 def source_of(uri: str, server: str) -> str:

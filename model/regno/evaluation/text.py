@@ -47,7 +47,9 @@ def _decisions(made: Evaluation) -> Iterator[str]:
         ],
     )
     camera, network = (_threshold(getattr(made.decisions, side)) for side in ("camera", "network"))
-    yield f"thresholds by {made.thresholds}: camera up to {camera}, network from {network}"
+    # What is at both thresholds is the network's.
+    up_to = "below" if made.decisions.camera == made.decisions.network else "up to"
+    yield f"thresholds by {made.thresholds}: camera {up_to} {camera}, network from {network}"
     if made.controlled:
         yield from _controlled(made.controlled)
 

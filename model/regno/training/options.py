@@ -1,7 +1,8 @@
 """The options of `python -m model.train`."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -96,14 +97,14 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--folds",
-        type=int,
+        type=_at_least(2, "one is the measurement that every run makes"),
         default=0,
         metavar="N",
         help="also measure N - 1 models of the past, each on the rows that followed it",
     )
     add(
         "--learning-curve",
-        type=int,
+        type=_at_least(2, "the last point is the model itself"),
         default=0,
         metavar="N",
         help="also measure models of a half, a quarter, … of the training rows, N points in all: "
@@ -111,7 +112,7 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--tune",
-        type=int,
+        type=_at_least(1, "it is the number of trainings"),
         default=0,
         metavar="N",
         help=f"search for parameters by N trainings; needs --out, where {STUDY} keeps them, and "
@@ -126,6 +127,18 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     )
     add_cost_options(group, "; the report shows the decisions by the costs")
     add_format_options(group)
+
+
+def _at_least(least: int, reason: str) -> Callable[[str], int]:
+    """The type of an option that is a number from `least` on, and not given for none."""
+
+    def number(text: str) -> int:
+        with suppress(ValueError):
+            if (given := int(text)) >= least:
+                return given
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} on: {reason}")
+
+    return number
 
 
 def _add_registry(group: argparse._ArgumentGroup) -> None:
@@ -149,8 +162,8 @@ def _add_registry(group: argparse._ArgumentGroup) -> None:
 
 def _contradiction(options: argparse.Namespace) -> str:
     """Why the options contradict each other or make no sense, "" if they are fine."""
-    if wrong := _senseless_number(options):
-        return wrong
+    if not 0 <= options.seed <= HIGHEST_SEED:
+        return f"--seed must be from 0 to {HIGHEST_SEED}"
     if options.data:
         return _contradiction_with_file(options)
     of_data = (
@@ -165,20 +178,6 @@ def _contradiction(options: argparse.Namespace) -> str:
     if options.rows is not None and options.rows < LEAST_ROWS:
         return f"--rows must be at least {LEAST_ROWS}"
     return ""
-
-
-def _senseless_number(options: argparse.Namespace) -> str:
-    checks = {
-        f"--seed must be from 0 to {HIGHEST_SEED}": not 0 <= options.seed <= HIGHEST_SEED,
-        "--folds must be at least 2: one is the measurement that every run makes": (
-            options.folds < 0 or options.folds == 1
-        ),
-        "--learning-curve must be at least 2: the last point is the model itself": (
-            options.learning_curve < 0 or options.learning_curve == 1
-        ),
-        "--tune must not be negative": options.tune < 0,
-    }
-    return next((reason for reason, wrong in checks.items() if wrong), "")
 
 
 def _contradiction_with_file(options: argparse.Namespace) -> str:

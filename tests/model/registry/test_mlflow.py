@@ -1,6 +1,8 @@
 """MLflow: trainings are logged as runs, and the registry takes models, with a real server."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import mlflow
 import pytest
 from mlflow.models import Model
 
-from loadgen.common.processes import free_port
+from loadgen.common.processes import environment, free_port
 from model import mlflow_client
 from model.registry import open_registry
 from model.registry.__main__ import main
@@ -78,7 +80,9 @@ def test_a_training_is_a_run_and_its_model_a_version(
     artifacts = {artifact.path for artifact in client.list_artifacts(logged.info.run_id)}
     assert artifacts >= {"REPORT.md", "report.json", "regno.cbm", "manifest.json", "model"}
     uri = f"runs:/{logged.info.run_id}/model"
+    capsys.readouterr()
     assert _add(folder, f"mlflow:{uri}") == 0
+    assert capsys.readouterr().err == ""
     registered = mlflow.register_model(uri, "regno")
     assert _add(folder, f"mlflow:models:/regno/{registered.version}", "--version", "other") == 0
     registry = open_registry(folder / "models")
@@ -162,6 +166,17 @@ def test_a_server_that_is_gone_stops_the_training_before_it_begins(
 )
 def test_a_source_has_no_credentials(uri: str, server: str, source: str) -> None:
     assert source_of(uri, server) == source
+
+
+def test_without_a_server_nothing_is_looked_for_or_made(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "model.registry", "add", "mlflow:models:/regno/3")
+    unset = {name: value for name, value in environment().items() if name != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run(
+        command, check=False, cwd=tmp_path, env=unset, capture_output=True, text=True
+    )
+    assert done.returncode == 69
+    assert mentions(done.stderr, "models:/regno/3", "MLFLOW_TRACKING_URI is not set")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_client_the_extra_is_named(
