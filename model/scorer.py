@@ -375,6 +375,19 @@ class Model(Protocol):
         kinds = filter(None, (self.request, self.score, self.explanation))
         return msgspec.json.schema_components(kinds, ref_template=ref_template)[1]
 
+    def json_of(self, request: Request, /) -> bytes:
+        """A request as JSON that its decoder reads as the same request."""
+        return msgspec.json.encode(request)
+
+    def subjects(self, request: Request, /) -> Sequence[str]:
+        """The marks by which people ask for what is kept of them, such as a plate; see `mark`."""
+        del request
+        return ()
+
+    def mark(self, text: str, /) -> str:
+        """What a person writes, in the spelling of `subjects`."""
+        return text
+
     def reviewer(
         self,
         policies: Mapping[str, Any],

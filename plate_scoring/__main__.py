@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "explain": Command("client", "explain a score over HTTP", arguments=("explain",)),
     "models": Command("client", "list the models and their live versions", arguments=("models",)),
     "jobs": Command("client.jobs", "submit jobs over HTTP and fetch results"),
+    "decisions": Command("service.decisions", "show, prove, replay and forget decisions"),
     "doctor": Command("service.doctor", "check this machine and the settings"),
     "edge": Command("service.edge", "print nginx's configuration"),
     "load": Command("loadgen.load", "load a service and evaluate the result", "locust", "load"),

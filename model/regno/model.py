@@ -12,7 +12,8 @@ from model.regno.evaluation.parity import Limits, Parity
 from model.regno.explain.explanation import Explanation
 from model.regno.features import CALENDAR
 from model.regno.model_file.manifest import Manifest
-from model.regno.request import Reading
+from model.regno.plates import plain
+from model.regno.request import Reading, encode_reading
 from model.regno.review.decision import Costs, ThresholdChoice, Thresholds
 from model.regno.review.detail import Detail, Reviewer
 from model.regno.schema import components
@@ -71,6 +72,18 @@ class RegnoModel(Model):
     def trial_requests(self) -> Sequence[Reading]:
         """The golden readings."""
         return golden.readings()
+
+    def json_of(self, request: Reading, /) -> bytes:
+        """A reading as JSON, with its time as it was sent."""
+        return encode_reading(request)
+
+    def subjects(self, request: Reading, /) -> Sequence[str]:
+        """The plates of both readings."""
+        return (self.mark(request.regno_recognize), self.mark(request.afts_regno_ai))
+
+    def mark(self, text: str, /) -> str:
+        """A plate without blanks, in Cyrillic capitals."""
+        return plain(text)
 
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas of readings, scores, details and explanations."""

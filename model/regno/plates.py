@@ -66,10 +66,11 @@ def agree(camera: str, network: str) -> bool:
 
     It makes no difference which of the two is kept.
     """
-    return camera == network or _plain(camera) == _plain(network)
+    return camera == network or plain(camera) == plain(network)
 
 
-def _plain(reading: str) -> str:
+def plain(reading: str) -> str:
+    """A reading without blanks, in the Cyrillic capitals that are meant."""
     return in_cyrillic("".join(reading.split()).upper())
 
 

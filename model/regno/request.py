@@ -56,13 +56,15 @@ LONGEST: Final = 1000
 class WallClock:
     """When the plate was read, by the clock on the wall as written: no zone is applied.
 
-    `day` is the date's proleptic Gregorian ordinal, as `date.toordinal` counts.
+    `day` is the date's proleptic Gregorian ordinal, as `date.toordinal` counts; `text` is what was
+    sent, "" for a time that came otherwise.
     A plain class, since msgspec would decode a NamedTuple or a dataclass in its own way.
     """
 
-    __slots__ = ("day", "hour", "month", "weekday")
+    __slots__ = ("day", "hour", "month", "text", "weekday")
 
-    def __init__(self, moment: datetime) -> None:
+    def __init__(self, moment: datetime, text: str = "") -> None:
+        self.text = text
         self.day = moment.toordinal()
         self.hour = moment.hour
         self.weekday = _WEEKDAYS[moment.weekday()]
@@ -156,7 +158,7 @@ def parse_wall_clock(text: object) -> WallClock:
     # `$` would let a trailing newline through: fullmatch does not.
     if not isinstance(text, str) or not _time.fullmatch(text):
         raise ValueError(EMPTY if text == "" else _bad_time(text))
-    return WallClock(datetime.fromisoformat(text))
+    return WallClock(datetime.fromisoformat(text), text)
 
 
 def _bad_time(sent: object) -> str:
@@ -202,6 +204,14 @@ def _bad_scores(sent: object) -> str:
 def decode_custom(kind: type, value: object) -> Any:
     """msgspec's `dec_hook` for the two field types of our own."""
     return parse_wall_clock(value) if kind is WallClock else parse_scores(value)
+
+
+def _encode_custom(value: object) -> Any:
+    """msgspec's `enc_hook` for the two."""
+    return value.text if isinstance(value, WallClock) else list[Any](value)  # type: ignore[call-overload]
+
+
+encode_reading: Final = msgspec.json.Encoder(enc_hook=_encode_custom).encode
 
 
 def describe_custom(kind: type) -> dict[str, Any]:

@@ -311,6 +311,32 @@ class Settings(Struct, frozen=True):
         int, Meta(ge=1, le=3650, description="Days after which these files are removed.")
     ] = 30
 
+    decisions: Annotated[
+        Literal["off", "best-effort", "required"],
+        Meta(
+            description="Whether each decision is kept in the decision log. If its spool can't be "
+            "written or is full: best-effort scores and drops, required rejects requests."
+        ),
+    ] = "off"
+    decisions_dir: Annotated[
+        str, Meta(description="Folder of the decision log, for this user alone (mode 0700).")
+    ] = ""
+    decisions_spool_mb: Annotated[
+        int, Meta(ge=1, description="Greatest size of the spool, in MiB, until the sink ships it.")
+    ] = 1024
+    decisions_days: Annotated[
+        int,
+        Meta(ge=1, le=36500, description="Days after which decisions are forgotten, keys and all."),
+    ] = 200
+    decisions_audit: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="Chance of each decision, whatever its score, to be drawn for review.",
+        ),
+    ] = 0.01
+
     web_host: Annotated[
         str, Meta(description="Address on which the web processes listen (python -m service.web).")
     ] = "127.0.0.1"

@@ -40,13 +40,16 @@ _FASTEST: Final = _SECONDS_A_BYTE / 8
 _PACE: Final = 0.3
 
 # Why a request is rejected: too many wait; the wait would exceed its time; an array while single
-# rows wait; an explanation while any request waits.
+# rows wait; an explanation while any request waits;
+# decisions must be kept, and the spool takes none.
 FULL, DEADLINE, ARRAY, EXPLAIN = "full", "deadline", "array", "explain"
+DECISIONS: Final = "decisions"
 TEXTS: Final = {
     FULL: "too many requests are waiting",
     DEADLINE: "this request could not be answered in time",
     ARRAY: "arrays give way to single rows now",
     EXPLAIN: "explanations give way to scores now",
+    DECISIONS: "decisions can't be kept now",
 }
 SHED_REASONS: Final = tuple(TEXTS)
 

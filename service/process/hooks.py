@@ -43,6 +43,9 @@ class ScoringHooks(ServerHooks):
                 raise
             counted.loaded("loaded")
             served.slot.bind_worker(str(worker.place))
+        if recorder := parts.slot.recorder:
+            live = parts.slot.current
+            recorder.note("start", version=live.version, sha256=live.scorer.sha256)
         return start_followers(parts, parts.served, worker.place)
 
     def publish(self) -> None:
@@ -53,11 +56,17 @@ class ScoringHooks(ServerHooks):
             contained("drift", live.predictions.publish)
         if parts.slot.capture:
             contained("capture", parts.slot.capture.publish)
+        if parts.slot.recorder:
+            contained("decisions", parts.slot.recorder.publish)
 
     def close(self) -> None:
-        """Write the captured rows that wait."""
-        if capture := self.parts.slot.capture:
-            contained("capture", capture.close)
+        """Write the captured rows and the decisions that wait."""
+        slot = self.parts.slot
+        if slot.capture:
+            contained("capture", slot.capture.close)
+        if slot.recorder:
+            slot.recorder.note("stop", version=slot.current.version)
+            contained("decisions", slot.recorder.close)
 
     def child_exit(self, server: "Master", worker: Any) -> None:
         """In the master: forget what the worker said of its versions, too."""

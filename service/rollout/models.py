@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 from model import ModelRefused, catalog
 from model.registry import check_model
+from service import VERSION
 from service.config.models import served
 from service.config.settings import Settings, SettingsError, variable
 from service.overload.admission import Admission
 from service.rollout.rollout_state import rollout_state
 from service.rollout.startup import Served, has_live, initial_scorer
 from service.scoring.capture import Capture
+from service.scoring.core import decisions_of
 from service.scoring.live import Slot
 
 if TYPE_CHECKING:
     from model.scorer import Model, Scorer
+    from service.decisions.recorder import Recorder
     from service.telemetry.metrics import Metrics
 
 log = logging.getLogger("scoring")
@@ -32,7 +35,8 @@ def load_models(settings: Settings, metrics: "Metrics", admission: Admission) ->
     scorer = _default_scorer(settings, metrics)
     scorer.prepare()
     capture = _capture(default, scorer, settings, metrics)
-    slot = Slot(scorer, metrics, admission, settings.kept_readings, capture)
+    recorder = _recorder(default, settings, metrics)
+    slot = Slot(scorer, metrics, admission, settings.kept_readings, capture, recorder)
     first = Served(default, slot, rollout_state())
     return (first, *_others(settings, metrics, admission))
 
@@ -86,6 +90,20 @@ def _bundled(model: "Model", path: Path) -> "Scorer":
     except ModelRefused as reason:  # a package of its extra is missing
         raise SettingsError(variable("extra_models"), str(reason)) from reason
     return scorer
+
+
+def _recorder(model: "Model", settings: Settings, metrics: "Metrics") -> "Recorder | None":
+    """What keeps the default model's decisions, None unless it is set. Raises SettingsError."""
+    if settings.decisions == "off":
+        return None
+    if not settings.decisions_dir:
+        reason = f"{variable('decisions')} is set, and this names no folder for it"
+        raise SettingsError(variable("decisions_dir"), reason)
+    # Takes memory: for those who keep decisions alone.
+    from service.decisions.recorder import Recorder  # noqa: PLC0415
+
+    decisions = decisions_of(model, settings)
+    return Recorder(model, settings, decisions, metrics.decision_log, VERSION)
 
 
 def _capture(

@@ -83,6 +83,8 @@ class Scoring:
             self._slot.shadow.offer(request, score, live.version)
         if self._slot.capture:
             self._slot.capture.offer(record.request_id, 0, request, score, live.version)
+        if self._slot.recorder:
+            self._slot.recorder.offer(record, 0, request, score, live)
 
     def outcome(
         self, live: Live, request: Request, score: Score, record: Record, *, detail: bool
@@ -154,11 +156,16 @@ class Scoring:
         )
         if self._slot.shadow:
             self._slot.shadow.offer_all(requests, results, live.version)
-        if self._slot.capture:
-            first, capture = record.rows - len(requests), self._slot.capture
-            for row, (request, got) in enumerate(zip(requests, results, strict=True), first):
-                if not isinstance(got, InvalidRequest):
+        capture, recorder = self._slot.capture, self._slot.recorder
+        if capture or recorder:
+            scored = enumerate(zip(requests, results, strict=True), record.rows - len(requests))
+            for row, (request, got) in scored:
+                if isinstance(got, InvalidRequest):
+                    continue
+                if capture:
                     capture.offer(record.request_id, row, request, got, live.version)
+                if recorder:
+                    recorder.offer(record, row, request, got, live)
 
     def _by_rows(self, live: Live, requests: list[Request], record: Record) -> list[Outcome]:
         began = perf_counter()

@@ -10,6 +10,7 @@ from service.scoring.recent import recent as place_for
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from service.decisions.recorder import Recorder
     from service.scoring.capture import Capture
     from service.scoring.shadow import Shadow
 
@@ -47,15 +48,19 @@ class Slot:
     is to be live is tried on them first.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a server
         self,
         scorer: Scorer,
         metrics: Metrics,
         admission: Admission,
         recent: int = 0,
         capture: "Capture | None" = None,
+        recorder: "Recorder | None" = None,
     ) -> None:
-        """`recent` is how many requests are kept at most; `capture` writes some to files."""
+        """`recent` is how many requests are kept at most; `capture` writes some to files.
+
+        `recorder` keeps the decision on each.
+        """
         self._metrics = metrics
         self._rollout = metrics.of(scorer.name).rollout
         self._admission = admission
@@ -64,6 +69,7 @@ class Slot:
         self.current = self.prepare(scorer)
         self.shadow: Shadow | None = None
         self.capture = capture
+        self.recorder = recorder
         self.recent = place_for(recent, scorer.memory_of)
         self.warm = False
 
@@ -89,6 +95,8 @@ class Slot:
         live.predictions.activate()
         self._rollout.live(self._former.version, self._worker, serves=False)
         self._rollout.live(live.version, self._worker, serves=True)
+        if self.recorder:
+            self.recorder.note("swap", former=self._former.version, version=live.version)
 
     @property
     def served(self) -> list[Live]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from model import InvalidRequest, is_array
 from model.scorer import Model, Request, Row, Score
 from service.config.settings import Settings
-from service.overload.admission import ARRAY_BYTES, DEADLINE, Admission
+from service.overload.admission import ARRAY_BYTES, DEADLINE, DECISIONS, Admission
 from service.scoring.core import Outcome, Scoring
 from service.scoring.live import Live, Slot
 from service.telemetry.metrics import Metrics
@@ -119,6 +119,7 @@ class ScoringService:
         Overloaded.
         """
         record = call.record
+        self._check_recorder()
         live = self.live(record)
         if len(call.body) > ARRAY_BYTES:
             latest = self.admission.check_array(len(call.body), seconds)
@@ -138,6 +139,7 @@ class ScoringService:
 
     def score(self, live: Live, call: Call, seconds: float | None) -> None:
         """The same at once, without an event loop. Raises what scoring raises, too."""
+        self._check_recorder()
         self.admission.check(len(call.body), seconds)
         self._score(live, self._decoded(call), call)
 
@@ -147,6 +149,12 @@ class ScoringService:
             self.scoring.refused(error)
         call.body = b""
         call.fail(error)
+
+    def _check_recorder(self) -> None:
+        """Raise Overloaded where no row may be scored whose decision is not kept."""
+        recorder = self.slot.recorder
+        if recorder is not None and recorder.refuses:
+            raise self.admission.overloaded(DECISIONS)
 
     def _decoded(self, call: Call) -> Request | list[Request | InvalidRequest]:
         began = perf_counter()

@@ -12,9 +12,9 @@ A worker that is killed outright loses what it had not written.
 
 http: requests; scoring: rows, stages, batches; predictions and drift: inputs, scores, decisions;
 shadow: the shadow model's differences; rollout: the model that serves, and its changes; capture:
-captured rows; cache: lookups of results; models: the catalog's other models; process: the
-processes; background: what a worker does in addition to requests; jobs, amqp, pictures: the other
-kinds of processes; multiprocess: the files.
+captured rows; decisions: the decision log; cache: lookups of results; models: the catalog's other
+models; process: the processes; background: what a worker does in addition to requests; jobs, amqp,
+pictures: the other kinds of processes; multiprocess: the files.
 `Metrics` holds the series of the scoring processes, `ServerMetrics` what every server counts.
 May import: prometheus_client, `service.config`, `runtime`, `overload`, public names of `model`.
 Never: flask, a scorer, what is counted.

@@ -6,6 +6,7 @@ from model import catalog
 from model.scorer import Decisions, Model, Scorer
 from service.telemetry.metrics.cache import CacheMetrics
 from service.telemetry.metrics.capture import CaptureMetrics
+from service.telemetry.metrics.decisions import DecisionMetrics
 from service.telemetry.metrics.http import expected_series
 from service.telemetry.metrics.models import CatalogMetrics, ModelMetrics
 from service.telemetry.metrics.predictions import ModelPredictions, PredictionMetrics
@@ -41,6 +42,7 @@ class Metrics(ServerMetrics):
         self.rollout = RolloutMetrics(self.registry)
         self.shadow = ShadowMetrics(self.registry) if kept else uncounted(ShadowMetrics)
         self.capture = CaptureMetrics(self.registry)
+        self.decision_log = DecisionMetrics(self.registry)
         self.cache = CacheMetrics(self.registry)
         self._catalog = CatalogMetrics(self.registry)
         self._predictions = PredictionMetrics(self.registry, decisions)

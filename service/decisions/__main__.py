@@ -1,0 +1,350 @@
+"""The decision log from the command line: `python -m service.decisions --help`."""
+
+import argparse
+import logging
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from getpass import getuser
+from pathlib import Path
+from time import sleep, time
+from typing import Any, Final
+
+import msgspec
+
+from model import ModelRefused, catalog
+from model.cli import Exit, SignalFlag, command_parser, exit_status, stop_signals
+from service.config.settings import Settings, SettingsError, load, refuse_start, variable
+from service.decisions import proof
+from service.decisions.log import CHECKPOINT, Damaged, DecisionLog, Forgotten, Unknown
+from service.decisions.merkle.note import BadNote, Verifier, verifier_of
+from service.decisions.merkle.tiles import DamagedTile
+from service.decisions.replay import Replayed, replay
+from service.decisions.sink import Sink
+from service.decisions.store import Row
+from service.decisions.witness import Inconsistent, Witness
+from service.telemetry.log_lines import log_to_stdout
+
+log = logging.getLogger("scoring")
+
+_PROGRAM: Final = "python -m service.decisions"
+_DESCRIPTION: Final = """\
+Keep, show, prove and forget decisions. The log is in SCORING_DECISIONS_DIR.
+"""
+_EPILOG: Final = """\
+An ID is that of a request, with `:ROW` for a row of an array, or # and the place in the log.
+exit status: 0 done, 1 something does not hold, differs or is damaged, 2 wrong usage, 65 a model is
+refused, 66 there is no such decision, 73 the log can't be written, 78 a setting can't be used.
+"""
+_TICK_SECONDS: Final = 1.0
+_DAY_SECONDS: Final = 86_400
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": _DAY_SECONDS}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load()
+    except SettingsError as error:
+        refuse_start(error)
+    if not settings.decisions_dir and options.run not in {_verify, _cosign}:
+        refuse_start(SettingsError(variable("decisions_dir"), "it names no folder"))
+    return exit_status(_PROGRAM, lambda: options.run(settings, options))
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[DecisionLog]:
+    """The log. Raises Exit when it can't be read or written, or is damaged."""
+    try:
+        opened = DecisionLog(Path(settings.decisions_dir))
+        try:
+            yield opened
+        finally:
+            opened.close()
+    except BrokenPipeError:  # of standard output
+        raise
+    except (OSError, sqlite3.Error) as error:
+        raise Exit(73, f"the log can't be written: {error}") from error
+    except (DamagedTile, BadNote, Damaged) as error:
+        raise Exit(1, f"the log is damaged: {error}") from error
+
+
+def _sink(settings: Settings, _options: argparse.Namespace) -> None:
+    """Ship segments until a signal ends it."""
+    log_to_stdout(settings)
+    with _opened(settings) as opened, stop_signals() as stopped:
+        log.info("Decisions go from the spool into the log; its key is %s", opened.verifier_key)
+        retained = 0.0
+        while True:
+            with opened.locked(), stopped.deferred():
+                _ship(opened)
+                if time() - retained > _DAY_SECONDS:
+                    retained = time()
+                    opened.retain(settings.decisions_days * _DAY_SECONDS)
+            _wait(stopped)
+
+
+def _wait(stopped: SignalFlag) -> None:
+    sleep(_TICK_SECONDS)
+    stopped.check()
+
+
+def _ship(opened: DecisionLog) -> int:
+    """Take the spool into the log: how many entries."""
+    entries = 0
+    for shipped in Sink(opened).ship():
+        entries += shipped.entries
+        if shipped.damaged_bytes or shipped.unreadable:
+            log.error(
+                "A segment is damaged: %d bytes and %d entries can't be read",
+                shipped.damaged_bytes,
+                shipped.unreadable,
+            )
+    return entries
+
+
+def _list(settings: Settings, options: argparse.Namespace) -> None:
+    condition, values = _chosen(options)
+    with _opened(settings) as opened:
+        for row in opened.store.rows(condition, *values):
+            _write(_line(row))
+
+
+def _stats(settings: Settings, options: argparse.Namespace) -> None:
+    condition, values = _chosen(options)
+    with _opened(settings) as opened:
+        counts = Counter(
+            (row.kind, row.version, row.decision, row.salt is None)
+            for row in opened.store.rows(condition, *values)
+        )
+    for (kind, version, decision, forgotten), number in sorted(counts.items()):
+        state = "forgotten" if forgotten else ""
+        _write(f"{number:>10}  {kind:10}  {version:24}  {decision:8}  {state}".rstrip())
+
+
+def _show(settings: Settings, options: argparse.Namespace) -> None:
+    with _opened(settings) as opened:
+        row = _found(opened, options.id)
+        canonical = _readable(opened, row)
+        with opened.locked():
+            opened.note("access", user=getuser(), index=str(row.entry))
+    _write(msgspec.json.format(canonical).decode())
+
+
+def _export(settings: Settings, options: argparse.Namespace) -> None:
+    condition, values = _chosen(options)
+    forgotten = exported = 0
+    with _opened(settings) as opened:
+        for row in opened.store.rows(condition, *values):
+            try:
+                sys.stdout.buffer.write(opened.canonical(row) + b"\n")
+                exported += 1
+            except Forgotten:
+                forgotten += 1
+        sys.stdout.flush()
+        with opened.locked():
+            opened.note("access", user=getuser(), exported=str(exported))
+    sys.stderr.write(f"exported: {exported}; forgotten: {forgotten}\n")
+
+
+def _prove(settings: Settings, options: argparse.Namespace) -> None:
+    with _opened(settings) as opened:
+        row = _found(opened, options.id)
+        _readable(opened, row)
+        sys.stdout.write(proof.encode(proof.of(opened, row)).decode())
+
+
+def _verify(_settings: Settings, options: argparse.Namespace) -> None:
+    try:
+        path = Path(options.file)
+        content = sys.stdin.buffer.read() if options.file == "-" else path.read_bytes()
+    except OSError as error:
+        raise Exit(66, f"{options.file}: {error.strerror}") from error
+    try:
+        found = proof.verified(content, _key(options.key), list(map(_key, options.witness)))
+    except proof.WrongProof as error:
+        raise Exit(1, f"the proof does not hold: {error}") from error
+    _write(f"the proof holds: entry {found.index} of the log is\n{found.entry}")
+
+
+def _check(settings: Settings, _options: argparse.Namespace) -> None:
+    with _opened(settings) as opened:
+        faults = list(opened.check()) if opened.store.head else []
+        size = opened.store.size
+    for fault in faults:
+        _write(fault)
+    if faults:
+        raise Exit(1, f"{len(faults)} faults in {size} entries")
+    _write(f"{size} entries are as they were logged")
+
+
+def _forget(settings: Settings, options: argparse.Namespace) -> None:
+    mark = catalog.entry(catalog.DEFAULT).load().mark(options.plate)
+    with _opened(settings) as opened, opened.locked():
+        _ship(opened)
+        _write(f"forgotten: {opened.forget(mark)}")
+
+
+def _replay(settings: Settings, options: argparse.Namespace) -> None:
+    condition, values = _chosen(options)
+    with _opened(settings) as opened:
+        try:
+            found = replay(settings, opened, condition, values, options.model)
+        except ModelRefused as error:
+            raise Exit(65, str(error)) from error
+    _write(_replayed(found))
+    if found.differ and not options.model:
+        raise Exit(1, f"{found.differ} scores are not those that were logged")
+
+
+def _replayed(found: Replayed) -> str:
+    flips = "".join(
+        f"\n  {before} to {after}: {number}" for (before, after), number in found.flips.items()
+    )
+    return (
+        f"replayed: {found.same + found.differ}; equal to the last bit: {found.same}; "
+        f"forgotten: {found.forgotten}; of versions that are not there: {found.unavailable}\n"
+        f"decisions that change: {sum(found.flips.values())}{flips}"
+    )
+
+
+def _cosign(_settings: Settings, options: argparse.Namespace) -> None:
+    witness = Witness(options.name, options.state)
+    _write_error(f"the key of this witness is {witness.verifier.text}\n")
+    try:
+        signed = (options.log / CHECKPOINT).read_text(encoding="utf-8")
+        cosigned = witness.cosign(signed, _key(options.key), options.log)
+    except OSError as error:
+        raise Exit(66, f"{options.log}: {error.strerror}") from error
+    except (BadNote, DamagedTile, Inconsistent) as error:
+        raise Exit(1, f"not cosigned: {error}") from error
+    sys.stdout.write(cosigned)
+
+
+def _key_of_log(settings: Settings, _options: argparse.Namespace) -> None:
+    with _opened(settings) as opened:
+        _write(opened.verifier_key)
+
+
+def _found(opened: DecisionLog, name: str) -> Row:
+    try:
+        return opened.find(name)
+    except Unknown:
+        raise Exit(66, "there is no such decision") from None
+
+
+def _readable(opened: DecisionLog, row: Row) -> bytes:
+    try:
+        return opened.canonical(row)
+    except Forgotten:
+        raise Exit(66, f"entry {row.entry} was forgotten") from None
+
+
+def _key(text: str) -> Verifier:
+    with suppress(OSError):
+        text = Path(text).read_text(encoding="utf-8")
+    try:
+        return verifier_of(text)
+    except BadNote as error:
+        raise Exit(2, f"not a key of a log or a witness: {error}") from error
+
+
+def _chosen(options: argparse.Namespace) -> tuple[str, list[Any]]:
+    """The condition of SQL, and its values, that the options state."""
+    wanted = {
+        "time >= ?": options.since,
+        "time < ?": options.until,
+        "version = ?": options.version,
+        "decision = ?": options.decision,
+        "audited = ?": 1 if options.audited else None,
+    }
+    stated = {condition: value for condition, value in wanted.items() if value is not None}
+    return " AND ".join(stated) or "1", list(stated.values())
+
+
+def _line(row: Row) -> str:
+    when = datetime.fromtimestamp(row.time, UTC).isoformat(timespec="seconds")
+    name = row.kind if row.kind != "decision" else f"{row.request_id}:{row.row}"
+    score = "" if row.positive is None else repr(row.positive)
+    forgotten = "" if row.salt else "forgotten"
+    parts = (f"#{row.entry}", when, name, row.version, row.decision, score, forgotten)
+    return "  ".join(filter(None, parts))
+
+
+def _moment(text: str) -> float:
+    """A time of ISO 8601, or how long ago: 90m, 12h, 30d."""
+    number, unit = text[:-1], text[-1:]
+    if number.isdecimal() and unit in _UNITS:
+        return (datetime.now(UTC) - timedelta(seconds=int(number) * _UNITS[unit])).timestamp()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time such as 2026-11-30, and no age such as 12h"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _write_error(text: str) -> None:
+    sys.stderr.write(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(_PROGRAM, _DESCRIPTION, _EPILOG)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, help_text: str, run: Callable[..., None]) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help_text, description=help_text)
+        made.set_defaults(run=run)
+        return made
+
+    command("sink", "take decisions from the spool into the log, until a signal", _sink)
+    for name, help_text, run in (
+        ("list", "a line for each entry", _list),
+        ("stats", "entries by kind, version and decision", _stats),
+        ("export", "entries as JSON lines, with their plates; is itself an entry", _export),
+    ):
+        _add_choice(command(name, help_text, run))
+    replayed = command("replay", "score stored requests again, and compare", _replay)
+    _add_choice(replayed)
+    replayed.add_argument("--model", type=Path, help="by this file (default: as they were scored)")
+    for name, help_text, run in (
+        ("show", "one decision with its plates, as JSON; is itself an entry", _show),
+        ("prove", "the proof of a decision, as JSON", _prove),
+    ):
+        command(name, help_text, run).add_argument("id")
+    verify = command("verify", "check a proof; needs nothing of the log but its key", _verify)
+    verify.add_argument("file", help="- is standard input")
+    verify.add_argument("--key", required=True, help="the log's, or a file with it")
+    verify.add_argument("--witness", action="append", default=[], help="must have cosigned it")
+    command("check", "check every entry against the tree and its checkpoint", _check)
+    command("key", "print the public key of the log", _key_of_log)
+    forget = command("forget", "forget all decisions about a plate, for good", _forget)
+    forget.add_argument("plate")
+    cosign = command("cosign", "as a witness, cosign the log's checkpoint", _cosign)
+    cosign.add_argument("log", type=Path, help="folder with the log's tiles and checkpoint")
+    cosign.add_argument("--key", required=True, help="the log's, or a file with it")
+    cosign.add_argument("--name", required=True, help="of this witness")
+    cosign.add_argument("--state", type=Path, required=True, help="folder of this witness")
+    return parser
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--since", type=_moment, metavar="TIME", help="2026-11-30, 2026-11-30T12:00Z, or 12h ago")
+    add("--until", type=_moment, metavar="TIME", help="the same")
+    add("--version", help="scored by this version")
+    add("--decision", help="such as manual")
+    add("--audited", action="store_true", help="drawn for review")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""What the log holds: decisions on rows, and events that explain them."""
+
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+
+class Decision(Struct, frozen=True, tag_field="type", tag="decision"):
+    """A row that was scored, as it was scored.
+
+    `request` is its JSON, guards applied, with the numbers that were scored. `row` is its place
+    among the readable rows of the request. `warnings` are those of the whole request. `limits` and
+    `costs` are the thresholds and the cost matrix in force. `audit_probability` is the chance that
+    this decision had of being drawn for review, whatever its score; `audited` says whether it was.
+    `policy` is what would have happened had the spool been full. Times are seconds of the epoch.
+    """
+
+    request_id: str
+    row: int
+    time: float
+    key_name: str
+    model: str
+    version: str
+    sha256: str
+    code: str
+    generation: int
+    request: Raw
+    positive: float
+    decision: str
+    limits: dict[str, float]
+    costs: dict[str, float]
+    warnings: tuple[str, ...]
+    policy: str
+    audit_probability: float
+    audited: bool
+
+    @property
+    def id(self) -> str:
+        """What people call it by: the request's id, and the row of an array."""
+        return f"{self.request_id}:{self.row}" if self.row else self.request_id
+
+
+class Event(Struct, frozen=True, tag_field="type", tag="event"):
+    """Something that happened beside decisions: `kind` is one of `EVENTS`, `data` says what."""
+
+    time: float
+    kind: str
+    data: dict[str, str]
+
+
+Entry: TypeAlias = Decision | Event
+
+# The kinds that the logging standards behind article 12 of the AI Act name.
+EVENTS: Final = (
+    *("start", "stop", "swap", "settings", "override"),
+    *("access", "forget", "retention", "damage"),
+)
+_decoder = msgspec.json.Decoder(Entry)
+encode = msgspec.json.Encoder().encode
+
+
+def decode(canonical: bytes) -> Entry:
+    """The entry of its canonical bytes, which are those that `encode` makes."""
+    found: Any = _decoder.decode(canonical)
+    entry: Entry = found
+    return entry

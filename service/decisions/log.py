@@ -1,0 +1,245 @@
+"""The decision log in a folder: entries are added, shown, proved, forgotten and checked.
+
+    secrets/   month keys, the index's key, the log's key
+    spool/     segments of the workers, until they are in the log
+    archive/   the sealed entries
+    tile/      the hashes of the Merkle tree, and `checkpoint`, its signed head
+    log.sqlite the keyring, the index, and how far the log is
+
+A leaf of the tree holds SHA-256(salt + canonical entry): an entry that was forgotten stays proved.
+A batch counts with the commit of the SQLite file: what is in the archive and the tiles beyond it is
+written again. One process at a time changes the log.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from time import time
+from typing import Any, Final, NamedTuple
+
+from model import catalog
+from service.decisions.archive import Archive, Place
+from service.decisions.decision import Decision, Entry, Event, decode, encode
+from service.decisions.merkle import checkpoint, tree
+from service.decisions.merkle.checkpoint import Checkpoint
+from service.decisions.merkle.tiles import Tiles
+from service.decisions.sealing import Unreadable, month_of, salts, seal, unseal
+from service.decisions.secrets import MissingKey, Secrets
+from service.decisions.segments import Frame
+from service.decisions.store import Row, Store
+
+ORIGIN: Final = "plate-scoring/decisions"
+CHECKPOINT: Final = "checkpoint"
+
+
+class Forgotten(Exception):
+    """The entry was forgotten: it is proved to be there, and nobody can read it."""
+
+
+class Unknown(Exception):
+    """The log has no such entry."""
+
+
+class Damaged(Exception):
+    """An entry is not what was logged."""
+
+
+class Opened(NamedTuple):
+    """A frame of a segment that could be read."""
+
+    frame: Frame
+    canonical: bytes
+    entry: Entry
+
+
+class DecisionLog:
+    """The log in a folder."""
+
+    def __init__(self, folder: Path, origin: str = ORIGIN) -> None:
+        self.folder = folder
+        self.secrets = Secrets(folder / "secrets")
+        self.store = Store(folder / "log.sqlite")
+        self._archive = Archive(folder / "archive")
+        self._signer = self.secrets.signer(origin)
+        self._origin = origin
+        self._salts = salts()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    @property
+    def verifier_key(self) -> str:
+        """The public key of the log, for those who verify."""
+        return self._signer.verifier.text
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Wait until nobody else changes the log, and keep others from it."""
+        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def opened(self, frame: Frame) -> Opened:
+        """What a frame holds. Raises Unreadable, and MissingKey for a month without a key."""
+        key = self.secrets.known_month_key(frame.month)
+        canonical = unseal(key, frame.salt, frame.sealed)
+        return Opened(frame, canonical, decode(canonical))
+
+    def append(self, found: Sequence[Opened], segment: str = "", done: int = 0) -> None:
+        """Add entries; `done` is how far the segment that they come from is in the log then.
+
+        The log must be locked.
+        """
+        first, (file, end) = self.store.size, self.store.archive_end
+        places = self._archive.append([one.frame.sealed for one in found], file, end)
+        tiles = Tiles(self.folder, first)
+        tiles.append([leaf_of(one.frame.salt, one.canonical) for one in found])
+        rows, subjects = [], []
+        for index, (one, place) in enumerate(zip(found, places, strict=True), first):
+            rows.append(_row(index, one, place))
+            marks = {self.secrets.index_of(mark) for mark in _subjects(one.entry)}
+            subjects += [(mark, index) for mark in marks]
+        signed = self._signed(tiles)
+        with self.store.transaction():
+            self.store.add(rows, subjects)
+            self.store.add_head(tiles.size, time(), signed)
+            if segment:
+                self.store.set_done(segment, done)
+        self._publish(signed)
+
+    def note(self, kind: str, **data: str) -> None:
+        """Add an event. The log must be locked."""
+        now = time()
+        month, salt, canonical = month_of(now), next(self._salts), encode(Event(now, kind, data))
+        sealed = seal(self.secrets.month_key(month), salt, canonical)
+        self.append([Opened(Frame(month, salt, sealed), canonical, decode(canonical))])
+
+    def find(self, name: str) -> Row:
+        """The entry with an id, `request` or `request:row`, or `#` and its index. Raises Unknown.
+
+        Callers may use an id again: the latest one is found.
+        """
+        if name.startswith("#") and name[1:].isdecimal():
+            found = self.store.row(int(name[1:]))
+        else:
+            request, colon, row = name.rpartition(":")
+            if not (colon and row.isdecimal()):
+                request, row = name, "0"
+            condition = "request_id = ? AND row = ?"
+            found = next(self.store.rows(condition, request, int(row), order="idx DESC"), None)
+        if found is None:
+            raise Unknown(name)
+        return found
+
+    def canonical(self, row: Row) -> bytes:
+        """The canonical bytes of an entry. Raises Forgotten and Damaged."""
+        if row.salt is None:
+            raise Forgotten
+        try:
+            key = self.secrets.known_month_key(row.month)
+        except MissingKey:
+            raise Forgotten from None
+        try:
+            return unseal(key, row.salt, self._archive.read(row.location))
+        except (Unreadable, OSError):
+            raise Damaged(f"entry {row.entry} can't be decrypted") from None
+
+    def forget(self, mark: str) -> int:
+        """Forget all decisions about a plate, or the like: how many. The log must be locked."""
+        indexes = self.store.about(self.secrets.index_of(mark))
+        with self.store.transaction():
+            self.store.forget(indexes)
+        self.store.clean()
+        self.note("forget", entries=str(len(indexes)))
+        return len(indexes)
+
+    def retain(self, seconds: float) -> int:
+        """Forget what is older: how many. The log must be locked."""
+        old = self.store.rows("time < ? AND salt IS NOT NULL", time() - seconds)
+        indexes = [row.entry for row in old]
+        if indexes:
+            with self.store.transaction():
+                self.store.forget(indexes)
+            self.store.clean()
+            self.note("retention", entries=str(len(indexes)))
+        return len(indexes)
+
+    def head(self) -> Checkpoint:
+        """The latest checkpoint. Raises BadNote if it is not the log's own."""
+        return checkpoint.opened(self.store.head, self._signer.verifier)
+
+    def tiles(self, size: int) -> Tiles:
+        """The hashes of the tree of the first entries."""
+        return Tiles(self.folder, size)
+
+    def check(self) -> Iterator[str]:
+        """What is wrong with the log, entry by entry: changed, removed, inserted or reordered ones.
+
+        Entries that were forgotten are checked by their hashes alone.
+        """
+        size, head = self.store.size, self.head()
+        if head.size != size:
+            yield f"the checkpoint counts {head.size} entries, and the store has {size}"
+        tiles = self.tiles(head.size)
+        for expected, row in enumerate(self.store.rows()):
+            if row.entry != expected:
+                yield f"entry {expected} lacks"
+                return
+            if row.entry < head.size and (fault := self._fault(row, tiles)):
+                yield fault
+        if tree.root(tiles, head.size) != head.root:
+            yield "the tree has another root than its checkpoint"
+
+    def _fault(self, row: Row, tiles: Tiles) -> str:
+        try:
+            canonical = self.canonical(row)
+        except Forgotten:
+            return ""
+        except Damaged as fault:
+            return str(fault)
+        if leaf_of(row.salt or b"", canonical) != tiles.subtree(0, row.entry):
+            return f"entry {row.entry} is not the one that was logged"
+        entry = decode(canonical)
+        named = (row.request_id, row.row)
+        if isinstance(entry, Decision) and (entry.request_id, entry.row) != named:
+            return f"entry {row.entry} has another id in the store"
+        return ""
+
+    def _signed(self, tiles: Tiles) -> str:
+        root = tree.root(tiles, tiles.size)
+        return checkpoint.sign(Checkpoint(self._origin, tiles.size, root), self._signer)
+
+    def _publish(self, signed: str) -> None:
+        path = self.folder / CHECKPOINT
+        aside = path.with_name(f".{CHECKPOINT}.part")
+        aside.write_text(signed, encoding="utf-8")
+        aside.replace(path)
+
+
+def leaf_of(salt: bytes, canonical: bytes) -> bytes:
+    """The hash of an entry's leaf."""
+    return tree.leaf_hash(sha256(salt + canonical).digest())
+
+
+def _row(number: int, one: Opened, place: Place) -> Row:
+    frame, entry = one.frame, one.entry
+    if isinstance(entry, Event):
+        about: tuple[Any, ...] = (entry.kind, "", 0, entry.time, frame.month, "", "", None, False)
+    else:
+        named = ("decision", entry.request_id, entry.row, entry.time, frame.month)
+        about = (*named, entry.version, entry.decision, entry.positive, entry.audited)
+    return Row._make((number, *about, *place, frame.salt))
+
+
+def _subjects(entry: Entry) -> Sequence[str]:
+    if isinstance(entry, Event):
+        return ()
+    model = catalog.entry(entry.model).load()
+    return model.subjects(model.decoder(1)(bytes(entry.request)))

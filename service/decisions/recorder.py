@@ -1,0 +1,223 @@
+"""Recorder: a worker's decisions on their way to its segment of the spool.
+
+A row costs its sealing and an append to a list, which is written once in an iteration of the event
+loop, in one call. A killed worker loses what it had scored in that iteration; a power loss costs
+what was not synchronised yet, about a second. For a spool that can't be written or is full there is
+a policy: rows are scored and are missing in the log (`best-effort`), or requests are rejected
+(`required`).
+"""
+
+from asyncio import get_running_loop
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from random import random
+from time import time
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Raw
+
+from model.scorer import Decisions, Model, Request, Score
+from service.config.settings import Settings
+from service.decisions.decision import Decision, Entry, Event, encode
+from service.decisions.sealing import month_of, salts, seal
+from service.decisions.secrets import Secrets
+from service.decisions.segments import Frame, SegmentWriter, framed, segments
+from service.telemetry.failures import log_failure
+from service.telemetry.metrics.decisions import DecisionMetrics
+
+if TYPE_CHECKING:
+    from service.scoring.live import Live
+    from service.telemetry.record import Record
+
+SPOOL: Final = "spool"
+SECRETS: Final = "secrets"
+REQUIRED: Final = "required"
+# A segment is closed at this size or age, so that the sink can remove it.
+_SEGMENT_BYTES: Final = 16 << 20
+_SEGMENT_SECONDS: Final = 60.0
+# Rows that wait in a worker whose spool can't be written.
+_MOST: Final = 5_000
+
+
+class Recorder:
+    """The decisions and events of one worker."""
+
+    def __init__(
+        self,
+        model: Model,
+        settings: Settings,
+        decisions: Callable[[Any], Decisions | None],
+        metrics: DecisionMetrics,
+        code: str,
+    ) -> None:
+        """`decisions` are those of a scorer; `code` is the version of this program."""
+        self._model = model
+        self._folder = Path(settings.decisions_dir) / SPOOL
+        self._secrets = Secrets(Path(settings.decisions_dir) / SECRETS)
+        self._most_bytes = settings.decisions_spool_mb << 20
+        self._probability = settings.decisions_audit
+        self._policy = settings.decisions
+        self._costs = dict(settings.costs)
+        self._decisions = decisions
+        self._metrics = metrics
+        self._code = code
+        self._salts = salts()
+        self._frames: list[bytes] = []
+        self._rows = self._dropped = 0
+        self._scheduled = self._full = self._failing = False
+        self._segment: SegmentWriter | None = None
+        self._opened = 0.0
+        self._thread: ThreadPoolExecutor | None = None
+        self._syncing: Future[None] | None = None
+        self._month = ("", b"")
+        self._of: tuple[object, dict[str, float], Decisions | None] = (None, {}, None)
+        self.generation = 0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether requests are to be rejected, since their decisions could not be kept."""
+        return (self._full or self._failing) and self._policy == REQUIRED
+
+    def offer(
+        self, record: "Record", row: int, request: Request, score: Score, live: "Live"
+    ) -> None:
+        """Keep the decision on a row that was scored; `row` is its place in its array."""
+        if self._full or len(self._frames) >= _MOST:
+            self._dropped += 1
+            return
+        limits, decided = self._decided(live)
+        positive = score.positive
+        self._add(
+            Decision(
+                record.request_id,
+                row,
+                time(),
+                record.key_name,
+                self._model.name,
+                live.version,
+                live.scorer.sha256,
+                self._code,
+                self.generation,
+                Raw(self._model.json_of(request)),
+                positive,
+                decided.decide(positive) if decided else "",
+                limits,
+                self._costs,
+                record.warnings,
+                self._policy,
+                self._probability,
+                random() < self._probability,  # noqa: S311 - drawn, and no secret
+            )
+        )
+
+    def offer_all(
+        self, record: "Record", first: int, requests: Sequence[Request],
+        scores: Sequence[Score], live: "Live",
+    ) -> None:  # fmt: skip
+        """The same for rows of an array, the first of which has the place `first`."""
+        for row, (request, score) in enumerate(zip(requests, scores, strict=True), first):
+            self.offer(record, row, request, score, live)
+
+    def note(self, kind: str, **data: str) -> None:
+        """Keep an event."""
+        self._add(Event(time(), kind, data))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._scheduled = False
+        if not self._frames:
+            return
+        try:
+            segment = self._segment or self._open()
+            segment.write(b"".join(self._frames))
+        except OSError as error:
+            if not self._failing:
+                log_failure("the spool of decisions", error)
+            self._failing = True
+            return
+        self._failing = False
+        self._metrics.written(self._rows)
+        self._frames.clear()
+        self._rows = 0
+
+    def publish(self) -> None:
+        """Once a second: count, try again what could not be written, synchronise, measure."""
+        self.flush()
+        self._metrics.dropped(self._dropped)
+        self._dropped = 0
+        size = sum(_size(path) for path in segments(self._folder))
+        self._full = size > self._most_bytes
+        self._metrics.spooled(size)
+        segment, syncing = self._segment, self._syncing
+        if segment is None or (syncing and not syncing.done()):
+            return
+        # Made here: a thread does not survive the fork of the worker.
+        self._thread = self._thread or ThreadPoolExecutor(1, "decisions")
+        is_old = time() - self._opened > _SEGMENT_SECONDS
+        # The sink removes closed segments only, which makes room.
+        if segment.size > _SEGMENT_BYTES or is_old or self._full:
+            self._segment = None
+            self._syncing = self._thread.submit(_finish, segment)
+        else:
+            self._syncing = self._thread.submit(_sync, segment)
+
+    def close(self) -> None:
+        """At the end of the worker: write what waits, and close the segment."""
+        self.flush()
+        self._metrics.dropped(self._dropped + self._rows)
+        if self._thread:
+            self._thread.shutdown()
+        if self._segment:
+            _finish(self._segment)
+            self._segment = None
+
+    def _add(self, entry: Entry) -> None:
+        month = month_of(entry.time)
+        if month != self._month[0]:
+            self._month = (month, self._secrets.month_key(month))
+        salt = next(self._salts)
+        sealed = seal(self._month[1], salt, encode(entry))
+        self._frames.append(framed(Frame(month, salt, sealed)))
+        self._rows += 1
+        if not self._scheduled and not self._failing:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        try:
+            loop = get_running_loop()
+        except RuntimeError:  # a server without one
+            self.flush()
+            return
+        self._scheduled = True
+        loop.call_soon(self.flush)
+
+    def _open(self) -> SegmentWriter:
+        self._segment, self._opened = SegmentWriter(self._folder), time()
+        return self._segment
+
+    def _decided(self, live: "Live") -> tuple[dict[str, float], Decisions | None]:
+        """The thresholds of a version, looked up when it changes."""
+        if self._of[0] is not live:
+            decided = self._decisions(live.scorer)
+            self._of = (live, dict(decided.limits) if decided else {}, decided)
+        return self._of[1:]
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # the sink has removed it
+        return path.stat().st_size
+    return 0
+
+
+def _sync(segment: SegmentWriter) -> None:
+    try:
+        segment.sync()
+    except OSError as error:
+        log_failure("the spool of decisions", error)
+
+
+def _finish(segment: SegmentWriter) -> None:
+    _sync(segment)
+    segment.close()

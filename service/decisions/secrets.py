@@ -1,0 +1,75 @@
+"""The secrets of the log, as files of one folder: month keys, the key of the index, the log's key.
+
+Whoever needs a secret that does not exist makes it; of several that do so at once, the first wins.
+"""
+
+import hmac
+import os
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from service.decisions.merkle.note import Signer
+from service.decisions.sealing import KEY_BYTES
+
+_INDEX: Final = "index.key"
+_LOG: Final = "log.key"
+
+
+class MissingKey(Exception):
+    """A secret that was there once is not: what it sealed can't be read."""
+
+
+class Secrets:
+    """The secrets in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.month_key = cache(self._month_key)
+
+    def signer(self, origin: str) -> Signer:
+        """What signs the checkpoints of the log of this name."""
+        return Signer(origin, Ed25519PrivateKey.from_private_bytes(self._secret(_LOG)))
+
+    def index_of(self, subject: str) -> bytes:
+        """What a person's mark, such as a plate, is called in the index."""
+        return hmac.digest(self._secret(_INDEX), subject.encode(), "sha256")
+
+    def known_month_key(self, month: str) -> bytes:
+        """The key of a month. Raises MissingKey if there is none."""
+        if not self._path(f"{month}.key").exists():
+            raise MissingKey(month)
+        return self.month_key(month)
+
+    def remove_month(self, month: str) -> None:
+        """Remove the key of a month: nothing of it can be read any more."""
+        self._path(f"{month}.key").unlink(missing_ok=True)
+        self.month_key.cache_clear()
+
+    def _month_key(self, month: str) -> bytes:
+        return self._secret(f"{month}.key")
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name
+
+    def _secret(self, name: str) -> bytes:
+        path = self._path(name)
+        with suppress(FileNotFoundError):
+            return path.read_bytes()
+        for folder in (self._folder.parent, self._folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside = path.with_name(f".{name}.{os.getpid()}")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(aside, path)
+        finally:
+            aside.unlink()
+        return path.read_bytes()

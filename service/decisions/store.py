@@ -1,0 +1,157 @@
+"""The mutable part of the log, in one SQLite file: the keyring, the index, and how far it is.
+
+An entry has a row with what is asked for most, nothing of it personal, and its salt. Forgetting
+removes salts and index entries; nothing else is ever changed.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from service.decisions.archive import Place
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    idx INTEGER PRIMARY KEY, kind TEXT, request_id TEXT, row INTEGER, time REAL, month TEXT,
+    version TEXT, decision TEXT, positive REAL, audited INTEGER,
+    file INTEGER, place INTEGER, length INTEGER, salt BLOB
+);
+CREATE INDEX IF NOT EXISTS requests ON entries (request_id, row);
+CREATE INDEX IF NOT EXISTS times ON entries (time);
+CREATE TABLE IF NOT EXISTS subjects (mark BLOB, idx INTEGER, PRIMARY KEY (mark, idx)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS of_entry ON subjects (idx);
+CREATE TABLE IF NOT EXISTS segments (name TEXT PRIMARY KEY, done INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS heads (size INTEGER PRIMARY KEY, time REAL, note TEXT)
+"""
+_COLUMNS: Final = (
+    "idx, kind, request_id, row, time, month, version, decision, positive, audited, "
+    "file, place, length, salt"
+)
+
+
+class Row(NamedTuple):
+    """An entry of the log as the store has it; `salt` is None once it is forgotten."""
+
+    entry: int
+    kind: str
+    request_id: str
+    row: int
+    time: float
+    month: str
+    version: str
+    decision: str
+    positive: float | None
+    audited: bool
+    file: int
+    place: int
+    length: int
+    salt: bytes | None
+
+    @property
+    def location(self) -> Place:
+        """Where the archive has it."""
+        return Place(self.file, self.place, self.length)
+
+
+class Store:
+    """The store in a file; `write` is for the one process that changes the log."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, timeout=10, isolation_level=None)
+        path.chmod(0o600)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten: salts must not be left in free pages.
+        self._database.execute("PRAGMA secure_delete = ON")
+        self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes within, or none."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    @property
+    def size(self) -> int:
+        """How many entries the log has."""
+        (size,) = self._one("SELECT coalesce(max(idx) + 1, 0) FROM entries")
+        return int(size)
+
+    @property
+    def archive_end(self) -> tuple[int, int]:
+        """The file and the place behind the last entry."""
+        last = self.row(self.size - 1)
+        return (last.file, last.place + last.length) if last else (0, 0)
+
+    def add(self, rows: Sequence[Row], subjects: Sequence[tuple[bytes, int]]) -> None:
+        """Add entries, and the marks of whom they are about."""
+        marks = ", ".join("?" * len(Row._fields))
+        self._database.executemany(f"INSERT INTO entries ({_COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
+        self._database.executemany("INSERT OR IGNORE INTO subjects VALUES (?, ?)", subjects)
+
+    def row(self, index: int) -> Row | None:
+        """An entry by its place in the log."""
+        return next(self.rows("idx = ?", index), None)
+
+    def rows(self, condition: str = "1", *values: Any, order: str = "idx") -> Iterator[Row]:
+        """Entries for which a condition of SQL holds."""
+        query = f"SELECT {_COLUMNS} FROM entries WHERE {condition} ORDER BY {order}"  # noqa: S608
+        return map(Row._make, self._database.execute(query, values))
+
+    def about(self, mark: bytes) -> list[int]:
+        """The places of the entries about somebody."""
+        found = self._database.execute("SELECT idx FROM subjects WHERE mark = ?", (mark,))
+        return [index for (index,) in found]
+
+    def forget(self, indexes: Sequence[int]) -> None:
+        """Remove the salts of entries, and all marks of them."""
+        places = [(index,) for index in indexes]
+        self._database.executemany("UPDATE entries SET salt = NULL WHERE idx = ?", places)
+        self._database.executemany("DELETE FROM subjects WHERE idx = ?", places)
+
+    def clean(self) -> None:
+        """Leave nothing of what was deleted in the write-ahead log."""
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def done(self, segment: str) -> int:
+        """How many bytes of a segment are in the log."""
+        found = self._one("SELECT done FROM segments WHERE name = ?", segment)
+        return int(found[0]) if found else 0
+
+    def set_done(self, segment: str, done: int) -> None:
+        """Note how far a segment is in the log."""
+        self._database.execute("INSERT OR REPLACE INTO segments VALUES (?, ?)", (segment, done))
+
+    def drop_segment(self, segment: str) -> None:
+        """A segment is gone."""
+        self._database.execute("DELETE FROM segments WHERE name = ?", (segment,))
+
+    @property
+    def head(self) -> str:
+        """The latest signed checkpoint, "" before the first."""
+        found = self._one("SELECT note FROM heads ORDER BY size DESC LIMIT 1")
+        return str(found[0]) if found else ""
+
+    def head_of(self, size: int) -> str:
+        """The signed checkpoint of this size, "" if there is none."""
+        found = self._one("SELECT note FROM heads WHERE size = ?", size)
+        return str(found[0]) if found else ""
+
+    def add_head(self, size: int, time: float, note: str) -> None:
+        """Keep a signed checkpoint."""
+        self._database.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (size, time, note))
+
+    def _one(self, query: str, *values: Any) -> Any:
+        return self._database.execute(query, values).fetchone()

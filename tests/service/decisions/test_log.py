@@ -1,0 +1,246 @@
+"""The decision log: each entry once, proved, forgotten, and checked."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from model.regno import golden
+from service.decisions import proof
+from service.decisions.archive import Archive
+from service.decisions.decision import decode, encode
+from service.decisions.log import Damaged, DecisionLog, Forgotten, Unknown
+from service.decisions.merkle.note import Signer, verifier_of
+from service.decisions.merkle.tiles import Tiles
+from service.decisions.secrets import Secrets
+from service.decisions.segments import segments
+from service.decisions.sink import Sink
+from service.decisions.store import Store
+from service.decisions.witness import Inconsistent, Witness
+from tests.support.decisions import REGNO, decision, filled, ids, opened, spool
+
+PLATE = golden.readings()[0].afts_regno_ai
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[DecisionLog]:
+    """A log with 20 decisions, each on another golden reading."""
+    made = filled(tmp_path / "log", 20)
+    yield made
+    made.close()
+
+
+def ship(log: DecisionLog) -> int:
+    """Take the spool into the log: how many entries."""
+    with log.locked():
+        return sum(shipped.entries for shipped in Sink(log).ship())
+
+
+def test_an_entry_is_read_as_it_was_logged(log: DecisionLog) -> None:
+    row = log.find("request-7")
+    assert decode(log.canonical(row)) == decision(7)
+    assert log.find("request-7:0") == log.find("#7") == row
+    assert (row.version, row.decision, row.positive) == ("v1", "manual", 0.25)
+    assert list(log.check()) == []
+    for name in ("request-20", "request-7:1", "#20", "#x", ""):
+        with pytest.raises(Unknown):
+            log.find(name)
+
+
+def test_the_latest_of_equal_ids_is_found(log: DecisionLog) -> None:
+    log.append([opened(log, decision(3, positive=0.5))])
+    assert log.find("request-3").entry == 20
+
+
+def test_a_segment_comes_in_once_while_it_grows(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path)
+    segment = spool(log, [decision(0), decision(1)])
+    assert (ship(log), ship(log)) == (2, 0)
+    assert len(segments(tmp_path / "spool")) == 1, "its worker may write more"
+    segment.close()
+    assert ship(log) == 0
+    assert segments(tmp_path / "spool") == []
+    assert ids(log) == ["request-0", "request-1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        (Archive, "append"),
+        (Tiles, "append"),
+        (Store, "add"),
+        (Store, "add_head"),
+        (Store, "set_done"),
+        (DecisionLog, "_publish"),
+        (Store, "drop_segment"),
+    ],
+)
+def test_a_sink_that_dies_anywhere_repeats_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, method: str
+) -> None:
+    log = DecisionLog(tmp_path)
+    spool(log, [decision(number) for number in range(300)]).close()
+    work: Callable[..., None] = getattr(kind, method)
+
+    def dies(*arguments: object, **named: object) -> None:
+        work(*arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kind, method, dies)
+    with pytest.raises(KeyboardInterrupt):
+        ship(log)
+    monkeypatch.undo()
+    log.close()
+    again = DecisionLog(tmp_path)
+    ship(again)
+    assert ids(again) == [f"request-{number}" for number in range(300)]
+    assert list(again.check()) == []
+
+
+def test_a_damaged_segment_is_noted_and_the_rest_comes_in(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path)
+    spool(log, [decision(number) for number in range(5)]).close()
+    (path,) = segments(tmp_path / "spool")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    ship(log)
+    assert ids(log) == ["request-0", "request-1", "request-3", "request-4"]
+    (noted,) = log.store.rows("kind = 'damage'")
+    event = decode(log.canonical(noted))
+    assert event == decode(encode(event))
+    assert b'"segment"' in log.canonical(noted)
+
+
+def test_a_proof_needs_nothing_of_the_log_but_its_key(log: DecisionLog, tmp_path: Path) -> None:
+    made = proof.encode(proof.of(log, log.find("request-11")))
+    key = log.verifier_key
+    log.close()
+    shutil.rmtree(log.folder)
+    found = proof.verified(made, verifier_of(key))
+    assert decode(found.entry.encode()) == decision(11)
+    other = Secrets(tmp_path / "other").signer("plate-scoring/decisions")
+    for wrong, verifier in (
+        (made.replace(b"request-11", b"request-12"), verifier_of(key)),
+        (made.replace(b'"index": 11', b'"index": 12'), verifier_of(key)),
+        (made.replace(b"0.25", b"0.26"), verifier_of(key)),
+        (made, other.verifier),
+        (b"{}", verifier_of(key)),
+        (b"\xff", verifier_of(key)),
+    ):
+        with pytest.raises(proof.WrongProof):
+            proof.verified(wrong, verifier)
+
+
+def test_forgetting_a_plate_leaves_the_others_and_all_proofs(log: DecisionLog) -> None:
+    about = [number for number in range(20) if PLATE in _plates(number)]
+    assert about
+    before = {number: proof.of(log, log.find(f"#{number}")) for number in range(20)}
+    with log.locked():
+        assert log.forget(REGNO.mark(PLATE.lower())) == len(about)
+        assert log.forget(REGNO.mark(PLATE)) == 0
+    for number in range(20):
+        row = log.find(f"#{number}")
+        if number in about:
+            with pytest.raises(Forgotten):
+                log.canonical(row)
+        else:
+            assert decode(log.canonical(row)) == decision(number)
+            proof.verified(proof.encode(proof.of(log, row)), verifier_of(log.verifier_key))
+    assert list(log.check()) == [], "a forgotten entry is still proved to be there"
+    salts = [before[number].salt for number in about]
+    stored = b"".join(path.read_bytes() for path in log.folder.rglob("*") if path.is_file())
+    assert [salt for salt in salts if salt in stored] == [], "a salt is left on disk"
+
+
+def _plates(number: int) -> tuple[str, str]:
+    readings = golden.readings()
+    reading = readings[number % len(readings)]
+    return reading.regno_recognize, reading.afts_regno_ai
+
+
+def test_what_is_too_old_is_forgotten(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path)
+    log.append([opened(log, decision(0, time=1.7e9)), opened(log, decision(1, time=4e9))])
+    with log.locked():
+        assert log.retain(86_400) == 1
+        assert log.retain(86_400) == 0
+    with pytest.raises(Forgotten):
+        log.canonical(log.find("#0"))
+    assert decode(log.canonical(log.find("#1"))) == decision(1, time=4e9)
+
+
+def test_without_a_months_key_the_entry_is_forgotten(log: DecisionLog) -> None:
+    log.secrets.remove_month("2027-01")
+    with pytest.raises(Forgotten):
+        log.canonical(log.find("#0"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("DELETE FROM entries WHERE idx = 4", "entry 4 lacks"),
+        ("UPDATE entries SET request_id = 'x' WHERE idx = 4", "entry 4 has another id"),
+        ("UPDATE entries SET salt = zeroblob(16) WHERE idx = 4", "entry 4 can't be decrypted"),
+        (
+            "UPDATE entries SET (place, length, salt) = "  # noqa: ISC004
+            "(SELECT place, length, salt FROM entries WHERE idx = 5) WHERE idx = 4",
+            "entry 4 is not the one that was logged",
+        ),
+        ("DELETE FROM entries WHERE idx = 19", "the checkpoint counts 20 entries"),
+        (
+            "INSERT INTO entries SELECT 20, kind, request_id, row, time, month, version, "  # noqa: ISC004
+            "decision, positive, audited, file, place, length, salt FROM entries WHERE idx = 5",
+            "the checkpoint counts 20 entries",
+        ),
+    ],
+)
+def test_a_changed_store_is_found_and_the_entry_named(
+    log: DecisionLog, statement: str, fault: str
+) -> None:
+    with sqlite3.connect(log.folder / "log.sqlite") as database:
+        database.execute(statement)
+    database.close()
+    assert [found for found in log.check() if fault in found] != []
+
+
+def test_a_changed_archive_is_found_and_the_entry_named(log: DecisionLog) -> None:
+    (path,) = (log.folder / "archive").iterdir()
+    content = bytearray(path.read_bytes())
+    place = log.find("#6").place + 5
+    content[place] ^= 1
+    path.write_bytes(content)
+    assert list(log.check()) == ["entry 6 can't be decrypted"]
+    with pytest.raises(Damaged):
+        log.canonical(log.find("#6"))
+
+
+def test_a_witness_does_not_cosign_another_past(log: DecisionLog, tmp_path: Path) -> None:
+    witness, key = Witness("w", tmp_path / "witness"), verifier_of(log.verifier_key)
+    before = tmp_path / "before"
+    shutil.copytree(log.folder, before)
+    log.append([opened(log, decision(number)) for number in range(20, 300)])
+    cosigned = witness.cosign(log.store.head, key, log.folder)
+    proved = structs.replace(proof.of(log, log.find("#1")), checkpoint=cosigned)
+    assert proof.verified(proof.encode(proved), key, [witness.verifier]) == proved
+    rewritten = DecisionLog(before)
+    with pytest.raises(Inconsistent, match="had 300 entries, and has 20"):
+        witness.cosign(rewritten.store.head, key, before)
+    rewritten.append([opened(rewritten, decision(number)) for number in range(20, 400)])
+    with pytest.raises(Inconsistent, match="first 300 entries"):
+        witness.cosign(rewritten.store.head, key, before)
+    log.append([opened(log, decision(300))])
+    assert "— w " in Witness("w", tmp_path / "witness").cosign(log.store.head, key, log.folder)
+
+
+def test_secrets_are_made_once(tmp_path: Path) -> None:
+    one, two = Secrets(tmp_path / "s"), Secrets(tmp_path / "s")
+    assert one.month_key("2026-11") == two.month_key("2026-11")
+    assert one.month_key("2026-11") != one.month_key("2026-12")
+    assert one.index_of("a") == two.index_of("a") != one.index_of("b")
+    signer: Signer = one.signer("a")
+    assert signer.verifier.text == two.signer("a").verifier.text
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "s").iterdir()} == {0o600}
