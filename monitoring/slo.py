@@ -82,6 +82,8 @@ class Process(_Table, frozen=True):
     log_lines_dropped_for: Duration
     capture_lost_ratio: Share
     capture_lost_for: Duration
+    spool_bytes: Count
+    spool_for: Duration
     registry_unreachable_for: Duration
     keys_refused_for: Duration
 

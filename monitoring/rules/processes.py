@@ -13,7 +13,8 @@ _CONFIGURED: Final = "max by (instance) (scoring_workers_configured)"
 def groups(slo: Slo) -> list[Group]:
     """The group of these alerts."""
     alerts = Alerts(slo.runbook)
-    made = (_target, _restarting, _missing, _background, _log, _capture, _saturated, _memory, _keys)
+    workers = (_target, _restarting, _missing, _saturated, _memory)
+    made = (*workers, _background, _log, _capture, _decisions, _keys)
     return [group("scoring-processes", [rule for make in made for rule in make(slo, alerts)])]
 
 
@@ -151,6 +152,36 @@ def _capture(slo: Slo, alerts: Alerts) -> list[Rule]:
                 "(mean of 15m). Scoring continues; training data has gaps."
             ),
         )
+    ]
+
+
+def _decisions(slo: Slo, alerts: Alerts) -> list[Rule]:
+    sustained, most = slo.process.spool_for, slo.process.spool_bytes
+    dropped = 'increase(scoring_decision_log_entries_total{result="dropped"}[15m])'
+    return [
+        alerts.make(
+            "DecisionsLost",
+            f"sum by (instance) ({dropped}) > 0",
+            severity="page",
+            summary="{{ $labels.instance }} scores rows whose decisions are not kept",
+            description=(
+                "In the last 15m, {{ $labels.instance }} has not written "
+                "{{ $value | humanize }} decisions to the log: its spool is full or can't be "
+                "written."
+            ),
+        ),
+        alerts.make(
+            "DecisionsNotShipped",
+            f"max by (instance) (scoring_decision_log_spool_bytes) > {most}",
+            severity="ticket",
+            sustained=sustained,
+            summary="The spool of decisions on {{ $labels.instance }} grows",
+            description=(
+                f"For {sustained}, {{{{ $value | humanize1024 }}}}B of decisions on "
+                "{{ $labels.instance }} have waited for the sink, which is stopped or too slow. "
+                "When the spool is full, decisions are lost or requests rejected."
+            ),
+        ),
     ]
 
 

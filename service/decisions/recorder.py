@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import random
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Raw
 
@@ -28,7 +28,6 @@ from service.telemetry.failures import log_failure
 from service.telemetry.metrics.decisions import DecisionMetrics
 
 if TYPE_CHECKING:
-    from service.scoring.live import Live
     from service.telemetry.record import Record
 
 SPOOL: Final = "spool"
@@ -39,6 +38,13 @@ _SEGMENT_BYTES: Final = 16 << 20
 _SEGMENT_SECONDS: Final = 60.0
 # Rows that wait in a worker whose spool can't be written.
 _MOST: Final = 5_000
+
+
+class Served(Protocol):
+    """The version of a model that scored."""
+
+    version: str
+    scorer: Any
 
 
 class Recorder:
@@ -81,7 +87,7 @@ class Recorder:
         return (self._full or self._failing) and self._policy == REQUIRED
 
     def offer(
-        self, record: "Record", row: int, request: Request, score: Score, live: "Live"
+        self, record: "Record", row: int, request: Request, score: Score, live: Served
     ) -> None:
         """Keep the decision on a row that was scored; `row` is its place in its array."""
         if self._full or len(self._frames) >= _MOST:
@@ -114,7 +120,7 @@ class Recorder:
 
     def offer_all(
         self, record: "Record", first: int, requests: Sequence[Request],
-        scores: Sequence[Score], live: "Live",
+        scores: Sequence[Score], live: Served,
     ) -> None:  # fmt: skip
         """The same for rows of an array, the first of which has the place `first`."""
         for row, (request, score) in enumerate(zip(requests, scores, strict=True), first):
@@ -197,7 +203,7 @@ class Recorder:
         self._segment, self._opened = SegmentWriter(self._folder), time()
         return self._segment
 
-    def _decided(self, live: "Live") -> tuple[dict[str, float], Decisions | None]:
+    def _decided(self, live: Served) -> tuple[dict[str, float], Decisions | None]:
         """The thresholds of a version, looked up when it changes."""
         if self._of[0] is not live:
             decided = self._decisions(live.scorer)

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from model import ModelRefused, catalog
-from model.registry import RegistryError
+from model.registry import RegistryError, open_registry
 from service.config.settings import Settings
 from service.decisions.decision import Decision, decode
 from service.decisions.log import DecisionLog, Forgotten
-from service.rollout.startup import registry_of
-from service.scoring.core import decisions_of
 
 # Rows that are scored at a time.
 _BATCH: Final = 500
@@ -56,13 +54,18 @@ class _Scorers:
             yield from self._registered(decision)
 
     def _registered(self, decision: Decision) -> Iterator[Any]:
+        settings = self._settings
         try:
-            path = registry_of(self._settings).fetch(decision.version)
-            scorer = self._model.load(path, self._settings.positive_class)
+            scorer = self._model.load(self._fetched(decision.version), settings.positive_class)
         except (RegistryError, ModelRefused):
             return
         if scorer.sha256 == decision.sha256:
             yield scorer
+
+    def _fetched(self, version: str) -> Path:
+        settings = self._settings
+        cache = Path(settings.registry_cache) if settings.registry_cache else None
+        return open_registry(settings.registry, self._model.name, cache).fetch(version)
 
 
 def replay(
@@ -76,12 +79,12 @@ def replay(
     scorers, counts = _Scorers(settings, other), Counter[str]()
     flips: Counter[tuple[str, str]] = Counter()
     model = catalog.entry(catalog.DEFAULT).load()
-    decider, decode_request = decisions_of(model, settings), model.decoder(1)
+    decode_request, by_costs = model.decoder(1), settings.thresholds == "costs"
     for scorer, batch in _by_scorer(scorers, _decisions(log, condition, values, counts)):
         if scorer is None:
             counts["unavailable"] += len(batch)
             continue
-        decided = decider(scorer)
+        decided = model.decisions(settings.costs, scorer, by_costs=by_costs)
         scores = scorer.score([decode_request(bytes(one.request)) for one in batch])
         for decision, score in zip(batch, scores, strict=True):
             counts["same" if score.positive == decision.positive else "differ"] += 1

@@ -81,6 +81,7 @@ def _of_settings(here: Machine, settings: Settings, dotenv: Path) -> tuple[Check
         partial(files.token_agrees, settings),
         partial(configuration.arrays, settings),
         partial(files.capture, settings),
+        partial(files.decisions, settings),
         partial(configuration.log, settings, terminal=sys.stdout.isatty()),
         partial(configuration.stop_period, here, settings),
     )

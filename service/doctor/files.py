@@ -151,6 +151,26 @@ def temporary_folder(folder: Path | None, model: Path, named: Collection[str]) -
         yield ok("temporary folder", f"{folder} can be written to")
 
 
+def decisions(settings: Settings) -> Iterator[Finding]:
+    """Whether decisions can be kept where they are to be: nothing if they are not to be kept."""
+    if settings.decisions == "off" or not settings.decisions_dir:
+        return
+    folder = Path(settings.decisions_dir).absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free, needed = shutil.disk_usage(there).free, settings.decisions_spool_mb << 20
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        state = f"{there} can't be written to: no decision would be kept"
+        yield fail("decisions", state, "name a folder of the service's user: SCORING_DECISIONS_DIR")
+    elif there == folder and others_may(folder):
+        state = f"other users may read {folder} or write to it, and it holds keys"
+        yield fail("decisions", state, f"chmod 700 {folder}")
+    elif free < needed:
+        state = f"{folder} has {free / _MIB:,.0f} MiB free, the spool alone may take more"
+        yield warn("decisions", state, "make room there, or set SCORING_DECISIONS_SPOOL_MB")
+    else:
+        yield ok("decisions", f"{folder} has {free / _MIB:,.0f} MiB free ({settings.decisions})")
+
+
 def capture(settings: Settings) -> Iterator[Finding]:
     """Whether live rows can be written for training, where they are to be: nothing if not set."""
     if not (settings.capture and settings.capture_dir):

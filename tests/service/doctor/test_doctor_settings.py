@@ -218,6 +218,18 @@ def test_the_folder_of_captured_rows(tmp_path: Path) -> None:
     assert only(files.capture(_capturing(tmp_path / "file"))).level == "fail"
 
 
+def test_the_folder_of_decisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(folder: Path) -> str:
+        kept = Settings(decisions="required", decisions_dir=str(folder), decisions_spool_mb=1)
+        return only(files.decisions(kept)).level
+
+    assert list(files.decisions(Settings())) == []
+    (tmp_path / "file").write_text("")
+    assert (check(tmp_path / "new"), check(tmp_path / "file")) == ("ok", "fail")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=(1 << 20) - 10))
+    assert check(tmp_path / "new") == "warn"
+
+
 def test_captured_rows_that_other_users_could_read_are_reported(open_folder: Path) -> None:
     folder = open_folder / "captured"
     folder.mkdir()
