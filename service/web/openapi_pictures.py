@@ -204,6 +204,7 @@ def _upload() -> Part:
                 "headers": _headers("Content-Disposition"),
                 "content": {"image/png": {"schema": _FILE}},
             },
+            "304": {"description": "The caller has it: `If-None-Match` names its ETag"},
             **errors("404", *_EVERYWHERE),
         },
     }

@@ -12,6 +12,7 @@ from service.http.errors import Refused
 from service.http.reply import Envelope, Reply
 from service.telemetry.record import record_of
 from service.web.error_replies import REPLIES, reply_to
+from service.web.sessions import OVER
 
 # Nothing but this server's own files and forms: no script or style within a page, no frame.
 # `blob:` is for the preview of a file that was not sent yet.
@@ -25,6 +26,7 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+SIGN_IN: Final = "entry.sign_in"
 # A form has a few fields of text; files go to routes of their own.
 FORM_BYTES: Final = 64 * 1024
 
@@ -62,13 +64,20 @@ def _confine(response: Response) -> Response:
 
 def _refused(error: Exception) -> Response:
     if isinstance(error, Refused) and error.status == 401:
-        # Who comes for the first time has done nothing wrong.
-        reason = error.reason if request.method == "POST" or request.cookies else ""
-        return page("sign_in.html", 401, reason=reason)
+        return page("sign_in.html", 401, reason=_not_signed_in(error))
     if isinstance(error, HTTPException) and (status := error.code or 500) < 500:
         return page("error.html", status, reason=error.name.lower())
     cause = getattr(error, "original_exception", None) or error
     return _page_of(errors.answer(cause, record_of(request.environ)))
+
+
+def _not_signed_in(refused: Refused) -> str:
+    """Why the form to sign in is shown: nothing, for a browser that comes for the first time."""
+    if request.method != "POST" and not request.cookies:
+        return ""
+    if request.endpoint == SIGN_IN or "x-api-key" in request.headers:
+        return refused.reason
+    return OVER
 
 
 def _page_of(reply: Reply) -> Response:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COOKIE: Final = "session"
 # A working day. A session is stateless: a copied cookie is good until then.
 SECONDS: Final = 12 * 3600
+OVER: Final = "the session is over: sign in again"
 _SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 # What a browser says of a request that a page of this very address made, or its user directly.
 _OWN: Final = frozenset(("same-origin", "none"))
@@ -48,7 +49,7 @@ class Sessions:
             return
         name = self._name_of(token, environ)
         if not name:
-            raise Refused(401, "the session is over: sign in again")
+            raise Refused(401, OVER)
         # Cookies of one host go to all its ports: a page of another port must change nothing.
         if request.method not in _SAFE and not is_own(environ):
             raise Refused(403, "the request was made by a page of another address")

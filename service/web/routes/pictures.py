@@ -34,7 +34,8 @@ _OF_PICTURES: Final = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "private, max-age=86400",
+    # Each time it is asked whether the picture is still there, and still this caller's.
+    "Cache-Control": "private, no-cache",
 }
 
 
@@ -102,7 +103,9 @@ class PictureRoutes:
         if png is None:
             raise Refused(404, "there is no such picture of this key")
         headers = {**_OF_PICTURES, "Content-Disposition": f'inline; filename="{digest[:12]}.png"'}
-        return Response(png, content_type="image/png", headers=headers)
+        response = Response(png, content_type="image/png", headers=headers)
+        response.set_etag(digest)
+        return response.make_conditional(request)
 
     def delete(self, digest: str) -> Any:
         """Remove a picture, and what the history has of it."""

@@ -175,6 +175,10 @@ def test_an_inference_is_kept_with_its_picture(web: Web) -> None:
     assert picture.content_type == "image/png"
     assert picture.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in picture.headers["Content-Security-Policy"]
+    known = {"If-None-Match": picture.headers["ETag"]}
+    assert web.call("GET", entry["img_url"], known).status_code == 304
+    web.call("DELETE", entry["img_url"])
+    assert web.call("GET", entry["img_url"], known).status_code == 404
 
 
 def test_an_empty_file_is_not_the_same_as_none(web: Web, answering: Answering) -> None:

@@ -59,6 +59,11 @@ def test_the_end_of_a_session(web: Web) -> None:
     assert _status(web) == 401
 
 
+def test_a_form_that_is_sent_after_the_end_says_so(web: Web) -> None:
+    assert "session is over" in web.client.post(PAGE).text
+    assert "session is over" not in web.client.get(PAGE).text
+
+
 def test_a_session_ends_with_its_key(make_web: Callable[..., Web], tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("alice:first-of-alice\nbob:the-key-of-bob\n")
