@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from email.message import Message
-from http.client import parse_headers
+from http.client import HTTPException, parse_headers
 from io import BytesIO
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -25,6 +25,10 @@ _WITHOUT_BODY: Final = (204, 304)
 
 class _Broken(Exception):
     """What came is no reply of HTTP."""
+
+
+# What a connection ends with, and what its bytes may be.
+_BROKEN: Final = (OSError, EOFError, asyncio.LimitOverrunError, HTTPException, _Broken)
 
 
 class _Connection(NamedTuple):
@@ -85,7 +89,7 @@ class AsyncTransport:
                 head, text = await self._asked(sent)
         except TimeoutError:
             raise Unreachable(f"{self._host}: timed out") from None
-        except (OSError, EOFError, _Broken, asyncio.LimitOverrunError) as error:
+        except _BROKEN as error:
             reason = getattr(error, "strerror", None) or "the connection broke off"
             raise Unreachable(f"{self._host}: {reason}") from error
         if head.status >= 400:

@@ -183,7 +183,7 @@ def _over_http(port: int) -> Call:
     def call(picture: Picture) -> Any:
         connection.request("POST", picture.path, picture.image, picture.headers(KEY))
         reply = json.loads(connection.getresponse().read())
-        return reply if isinstance(reply, str) else reply["body"]["answer"]
+        return reply if isinstance(reply, str) else _field(reply, "answer")
 
     return call
 
@@ -194,9 +194,14 @@ def _over_amqp(amqp: AmqpClient) -> Call:
     def call(picture: Picture) -> Any:
         body = json.dumps({"image": b64encode(picture.image).decode()}).encode()
         reply = json.loads(amqp.call("digits", body, timeout=_TIMEOUT).body)
-        return f"[{reply['body']['prediction']}]"
+        return f"[{_field(reply, 'prediction')}]"
 
     return call
+
+
+def _field(reply: Any, name: str) -> Any:
+    """A field of a good reply; of another one its reason, which is no right answer."""
+    return reply["body"][name] if reply["status"] == "ok" else reply["body"]
 
 
 def _speed(photo: bytes, rounds: int) -> str:

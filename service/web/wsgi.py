@@ -64,6 +64,10 @@ _ROUTES: Final = (
     ("/query", "GET", ("200", "401", "429", "500")),
     ("/uploads/<digest>.png", "GET", ("200", "304", "401", "404", "429", "500", "503")),
     ("/uploads/<digest>.png", "DELETE", ("200", "401", "404", "429", "500", "503")),
+    ("/v2", "GET", ("200", "401", "429", "500")),
+    ("/v2/repository/index", "POST", ("200", "401", "429", "500")),
+    ("/v2/health/live", "GET", ("200",)),
+    ("/v2/health/ready", "GET", ("200", "503")),
     *(
         (f"/v2/models/<name>{version}{rest}", method, statuses)
         for version in ("", "/versions/<version>")

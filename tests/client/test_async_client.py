@@ -176,6 +176,7 @@ async def test_bodies_of_each_kind_are_read(reply: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + _OK,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfive\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 99_999,
+        b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200 + b"\r\n",
     ],
 )
 async def test_what_is_no_reply_is_unreachable(reply: bytes) -> None:

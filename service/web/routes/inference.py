@@ -1,6 +1,6 @@
 """/v2: the Open Inference Protocol for models of pictures, scored by the picture process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
@@ -38,11 +38,15 @@ _AT_ONCE: Final = 8
 
 
 class PictureModel(NamedTuple):
-    """A model of pictures as the protocol has it; `scorer` is the model of the catalog."""
+    """A model of pictures as the protocol has it.
+
+    `score` is the type of its scores; `files` reads bodies, and leaves the files as they are.
+    """
 
     entry: catalog.Entry
     signature: Signature
-    scorer: Any
+    score: type[msgspec.Struct]
+    files: Callable[[bytes], Any]
 
 
 class PictureInference:
@@ -91,7 +95,7 @@ class PictureInference:
         of = self._named(name)
         stated = request.headers.get("Inference-Header-Content-Length")
         inference = messages.read(_body(), stated, of.signature, MOST_PICTURES)
-        sent = of.scorer.decoder(MOST_PICTURES).files(inference.body)
+        sent = of.files(inference.body)
         files = sent if isinstance(sent, list) else [sent]
         answers = list(
             self._threads.map(lambda numbered: self._answer(of, *numbered), enumerate(files))
@@ -101,7 +105,7 @@ class PictureInference:
             raise _not_live(of, live)
         record = record_of(request.environ)
         record.model_version, record.rows = live, len(answers)
-        scores = [msgspec.convert(one.score, of.scorer.score) for one in answers]
+        scores = [msgspec.convert(one.score, of.score) for one in answers]
         return reply_of(messages.encoded(inference, name, live, scores))
 
     def _answer(self, of: PictureModel, row: int, file: Any) -> Answer:
@@ -132,8 +136,9 @@ def _models() -> Mapping[str, PictureModel]:
     made = {}
     for name in PICTURE_MODELS:
         entry = catalog.entry(name)
-        scorer = entry.load()
-        made[name] = PictureModel(entry, signature_of(scorer), scorer)
+        model: Any = entry.load()  # its decoder is one of pictures
+        files = model.decoder(MOST_PICTURES).files
+        made[name] = PictureModel(entry, signature_of(model), model.score, files)
     return made
 
 
