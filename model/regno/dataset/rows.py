@@ -112,9 +112,9 @@ class Contents(NamedTuple):
     """The contents of a file: its good rows in their order, and the faults of the others.
 
     `warnings` are the good rows by warning, `plate_lengths` is as in a manifest, `format` is what
-    was found out about the file. `extra` are other columns of the good rows, as text. `empty`
-    counts the rows that were left out since all their cells are empty, `joined` what became of late
-    labels, None without any.
+    was found out about the file. `extra` are other columns of the good rows, as text; `lines` are
+    the lines or rows of the file at which they begin. `empty` counts the rows that were left out
+    since all their cells are empty, `joined` is what became of late labels, None without any.
     """
 
     rows: LabelledRows
@@ -123,6 +123,7 @@ class Contents(NamedTuple):
     plate_lengths: int
     format: Format
     extra: pd.DataFrame
+    lines: Sequence[int]
     empty: int = 0
     joined: Joined | None = None
 
@@ -139,6 +140,7 @@ class _Part(NamedTuple):
     columns: list[Columns]
     plates: Mapping[str, int] = {}
     extra: Sequence[Sequence[str]] = ()
+    lines: Sequence[int] = ()
 
 
 class Labels:
@@ -207,6 +209,7 @@ def read(
     plates: Counter[str] = Counter()
     labels_of = Labels(positive)
     kept: list[list[str]] = [[] for _ in extra]
+    lines: list[int] = []
     empty = 0
     labelled_by = late.keys if late else (label,)
     own = (label,) if late else ()
@@ -220,6 +223,7 @@ def read(
             part = _part(cells, table.layout, label, labels_of, choices)
             for column, values in zip(kept, part.extra, strict=False):
                 column.extend(values)
+            lines += part.lines
             plates.update(part.plates)
             _check_plates(plates)
             rows += part.rows
@@ -237,7 +241,7 @@ def read(
     )
     return Contents(
         *(good, faults, dict(warnings.counts), warnings.plate_lengths, found),
-        *(pd.DataFrame(dict(zip(extra, kept, strict=True))), empty),
+        *(pd.DataFrame(dict(zip(extra, kept, strict=True))), lines, empty),
         late.joined if late else None,
     )
 
@@ -320,7 +324,8 @@ def _part(cells: Cells, layout: Layout, label: str, labels_of: Labels, choices: 
         [columns[name][row].decode(errors="replace") for row in good.tolist()]
         for name in choices.extra
     ]
-    return _Part([rows], faults, [columns for _, columns in pieces], counts, extra)
+    lines = [cells.lines[row] for row in good.tolist()]
+    return _Part([rows], faults, [columns for _, columns in pieces], counts, extra, lines)
 
 
 def _plates(fields: Sequence[Sequence[bytes]]) -> dict[str, list[int]]:

@@ -85,9 +85,15 @@ def _check_part(name: str, part: LabelledRows) -> None:
         raise DataRefused(
             f"there would be {len(part.labels)} rows{where}, at least {LEAST_PART} are needed"
         )
-    _check_labels(where, part.labels)
+    # The held-out rows count once each, whatever their weights.
+    if part.weights is None or name == "held-out":
+        _check_labels(where, part.labels)
+    else:
+        _check_labels(where, part.labels[part.weights > 0])
 
 
 def _check_labels(where: str, labels: Array) -> None:
+    if not labels.size:
+        raise DataRefused(f"all weights{where} are 0: nothing can be learnt")
     if (labels == labels[0]).all():
         raise DataRefused(f"all {len(labels)} labels{where} are {labels[0]}: nothing can be learnt")

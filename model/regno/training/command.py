@@ -177,7 +177,12 @@ def _rows(options: Namespace, signals: SignalFlag) -> tuple[LabelledRows, Source
     contents, source = read_file(options.data, reading, signals)
     if not weights:
         return contents.rows, source
-    rows = contents.rows._replace(weights=weights_of(contents.extra[weights], weights))
+
+    def where(row: int) -> str:
+        return contents.format.place(contents.lines[row])
+
+    of_rows = weights_of(contents.extra[weights], weights, where)
+    rows = contents.rows._replace(weights=of_rows)
     return rows, msgspec.structs.replace(source, weights=weights)
 
 

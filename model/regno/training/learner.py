@@ -52,9 +52,8 @@ class Learner(NamedTuple):
             del options[_STOPPING]
         if set(self.names) & set(TEXT):
             options["text_processing"] = fit.TEXT_PROCESSING
-        learn = self._pool(rows)
         try:
-            return fit.fit(learn, options, validation, self.run)
+            return fit.fit(self._pool(rows), options, validation, self.run)
         except CatBoostError as error:
             raise DataRefused(f"CatBoost can't train on it: {error}") from error
 

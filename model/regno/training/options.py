@@ -80,7 +80,11 @@ def _add_own_rows(group: argparse._ArgumentGroup) -> None:
     add("--data", type=Path, metavar="FILE", help="CSV, JSON lines, Parquet or Excel (.xlsx)")
     add("--label", metavar="COLUMN", help=f"the column of labels (default: {LABEL})")
     add("--positive", metavar="WORD", help="the label that means 1, such as yes or да")
-    add("--weights", metavar="COLUMN", help="a column of numbers: how much each row counts")
+    add(
+        "--weights",
+        metavar="COLUMN",
+        help="a column of numbers from 0 on: how much each row counts",
+    )
     add("--skip-bad", action="store_true", help="skip bad rows; without it they stop the run")
     add("--parameters", type=Path, metavar="FILE", help=f"TOML with keys of {parameters.PATH.name}")
     add(

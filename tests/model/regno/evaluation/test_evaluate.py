@@ -107,6 +107,9 @@ def test_the_summary_names_the_figures(rows: Path, capsys: pytest.CaptureFixture
     value = metrics.auc(LABELS, np.array(scores(BUNDLED, ROWS)))
     assert re.search(rf"^AUC +{value:.4f} ", text, re.MULTILINE)
     assert "700 rows of rows.csv" in text
+    assert "thresholds by costs: camera up to 0.3, network from 0.7" in text
+    assert run(rows, "--cost-manual", 1) == 0
+    assert "thresholds by costs: camera below 0.5, network from 0.5" in capsys.readouterr().out
 
 
 def test_json_is_printed_instead_of_the_table(

@@ -152,11 +152,28 @@ def test_rows_of_little_weight_hardly_count(folder: Path) -> None:
     assert report(folder / "out")["data"]["weights"] == "weight"
 
 
-@pytest.mark.parametrize("weight", ["", "-1", "0", "many", "inf"])
-def test_a_weight_is_a_number_above_0(weight: str, folder: Path, capsys: Captured) -> None:
-    _write_with(folder, ROWS, [weight] + ["1"] * 399)
+@pytest.mark.parametrize(
+    ("weight", "shown"),
+    [("", "''"), ("-1", "-1"), ("many", "many"), ("inf", "inf"), ("А939НО190", "[plate]")],
+)
+def test_a_weight_is_a_number_of_at_least_0(
+    weight: str, shown: str, folder: Path, capsys: Captured
+) -> None:
+    _write_with(folder, ROWS, ["1"] * 7 + [weight, "x"] + ["1"] * 391)
     assert run(folder, "--weights", "weight") == 65
-    assert mentions(capsys.readouterr().err, "weight: 1 of 400 rows", "above 0")
+    error = capsys.readouterr().err
+    assert mentions(error, "weight: 2 of 400 rows", "at least 0", f"first line 9: {shown}")
+
+
+def test_rows_of_weight_0_do_not_count_but_some_must(folder: Path, capsys: Captured) -> None:
+    flipped = [{**row, "label": 1 - row["label"]} for row in ROWS[:200]]
+    _write_with(folder, [*flipped, *ROWS[200:]], ["0"] * 200 + ["1"] * 200)
+    assert run(folder, "--weights", "weight") == 0
+    assert report(folder / "out")["model"]["accuracy"] > 0.7
+    for count, where in ((400, "weight: all weights"), (280, "among the train rows")):
+        _write_with(folder, ROWS, ["0"] * count + ["1"] * (400 - count))
+        assert run(folder, "--weights", "weight", out="none") == 65
+        assert mentions(capsys.readouterr().err, where, "are 0")
 
 
 @pytest.mark.parametrize("column", ["label", "direction"])
