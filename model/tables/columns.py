@@ -6,7 +6,7 @@ from typing import Final
 
 from model.names import printable
 from model.redaction import redact
-from model.tables.errors import TableRefused
+from model.tables.errors import ColumnsMissing, TableRefused
 
 _BETWEEN: Final = re.compile(r"[\s_.-]+|(?<=[a-z])(?=[A-Z])")
 _NUMBER: Final = re.compile(r"-?\d+(?:[.,]\d+)?")
@@ -43,7 +43,7 @@ def places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
             raise TableRefused("its first line has numbers and is no header: put the names first")
         others = [name for at, name in enumerate(names) if at not in found.values()]
         has = f"; it {'also ' if found else ''}has {_listed(others)}" if others else ""
-        raise TableRefused(f"its header lacks {', '.join(missing)}{has}")
+        raise ColumnsMissing(f"its header lacks {', '.join(missing)}{has}", missing)
     kinds = list(map(plain, names))
     if twice := [name for name in wanted if _count(names, kinds, name) > 1]:
         raise TableRefused(f"its header names twice: {', '.join(twice)}")

@@ -1,5 +1,7 @@
 """What can go wrong with a file."""
 
+from collections.abc import Sequence
+
 from model.errors import ScoringError
 
 
@@ -10,3 +12,12 @@ class TableRefused(ScoringError):
         """`option` says which option helps, of commands that have those of `tables.format`."""
         super().__init__(f"{reason}; {option}" if option else reason)
         self.reason = reason
+
+
+class ColumnsMissing(TableRefused):
+    """A table whose header lacks some wanted columns."""
+
+    def __init__(self, reason: str, missing: Sequence[str]) -> None:
+        """`missing` are the names of these columns."""
+        super().__init__(reason)
+        self.missing = missing

@@ -5,8 +5,9 @@ trained on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
@@ -33,7 +34,7 @@ from model.regno.model_file.manifest import USUAL_LENGTHS
 from model.regno.request import FIELDS
 from model.request_decoder import EMPTY
 from model.tables.cells import Cells, cells_of
-from model.tables.errors import TableRefused
+from model.tables.errors import ColumnsMissing, TableRefused
 from model.tables.format import Format
 from model.tables.options import SNIFFED, Options
 from model.tables.table import Layout, open_table
@@ -213,7 +214,8 @@ def read(
     empty = 0
     labelled_by = late.keys if late else (label,)
     own = (label,) if late else ()
-    with open_table(file, [*FIELDS, *labelled_by, *extra], options, own) as table:
+    wanted = [*FIELDS, *labelled_by, *extra]
+    with _label_explained(label), open_table(file, wanted, options, own) as table:
         found = table.layout.format
         for parcel in table.parcels(_PARCEL_ROWS):
             if late:
@@ -244,6 +246,17 @@ def read(
         *(pd.DataFrame(dict(zip(extra, kept, strict=True))), lines, empty),
         late.joined if late else None,
     )
+
+
+@contextmanager
+def _label_explained(label: str) -> Iterator[None]:
+    """Say which option names the column of labels, if only that is missing."""
+    try:
+        yield
+    except ColumnsMissing as error:
+        if list(error.missing) != [label]:
+            raise
+        raise TableRefused(error.reason, "--label names the column of labels") from error
 
 
 class _Warnings:

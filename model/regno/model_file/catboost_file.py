@@ -34,6 +34,7 @@ _WHOLE: Final = frozenset(("direction", "ai_len", "cam_len", "hour", *difference
 _STRINGS: Final = frozenset(name for name, kind in KINDS.items() if kind != "numeric")
 # So many unknown features a refusal names.
 _NAMED: Final = 10
+_MAGIC: Final = b"CBM1"
 
 
 class BinaryModel:
@@ -241,11 +242,16 @@ def _parse(blob: bytes) -> CatBoost:
         with NamedTemporaryFile(suffix=".cbm") as copy:
             copy.write(blob)
             copy.flush()
-            with refusing("it is no CatBoost model", copy.name):
+            with refusing(f"it is no CatBoost model{_other(blob)}", copy.name):
                 model.load_model(copy.name)
     except OSError as error:
         raise ModelRefused(f"no temporary copy of it can be made: {error.strerror}") from error
     return model
+
+
+def _other(blob: bytes) -> str:
+    """What is wrong with the form of a file, "" if it begins as a .cbm file does."""
+    return "" if blob.startswith(_MAGIC) else " in the form .cbm, which save_model writes"
 
 
 def _kinds(model: CatBoost, count: int) -> list[str]:

@@ -289,6 +289,15 @@ def test_what_is_not_there_is_named(
     assert options[1] in capsys.readouterr().err
 
 
+def test_the_option_that_names_the_labels_is_named(
+    rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(rows, "--label", "truth") == 65
+    assert mentions(capsys.readouterr().err, "header lacks truth", "--label names")
+    assert run(rows, "--label", "truth", "--by", "site") == 65
+    assert "--label names" not in capsys.readouterr().err
+
+
 def test_a_missing_file_is_66(tmp_path: Path) -> None:
     assert run(tmp_path / "none.csv") == 66
 
