@@ -21,6 +21,8 @@ from model.utf8 import file_text
 _REPORT_DATA: Final = "report.json"
 _REPORT_FILES: Final = (_REPORT_DATA, "REPORT.md", "report.html", "*.png")
 _LARGEST_REPORT: Final = 32 * 2**20
+# Where to see what is wrong with rows.
+REASONS: Final = "python -m model.score counts the reasons"
 
 
 class _ReportData(Struct):
@@ -115,7 +117,12 @@ def check_rows(name: str, path: Path) -> None:
             return
     except ModelRefused as reason:
         raise RowsRefused(str(reason)) from reason
-    raise RowsRefused(f"no row of {path} is a reading")
+    raise RowsRefused(no_reading(path))
+
+
+def no_reading(path: Path) -> str:
+    """The refusal of a file whose rows are all bad."""
+    return f"no row of {path} is a reading; {REASONS}"
 
 
 def _read(path: Path) -> bytes:

@@ -45,9 +45,16 @@ def read(path: Path, scorer: RegnoScorer, options: Options) -> Rows:
                 positives.append(scorer.predict_table(features)[:, 1])
         form = str(table.layout.format)
     if not tables:
-        bad = f"all of its {faults.total()} rows are bad" if faults else "it has no row"
-        raise DataRefused(f"it holds no reading: {bad}")
+        raise DataRefused(f"it holds no reading: {_all_bad(faults) or 'it has no row'}")
     return Rows(pd.concat(tables), np.concatenate(positives), faults, form)
+
+
+def _all_bad(faults: Counter[str]) -> str:
+    """What is wrong with the rows of a file without a reading, "" if it has no row."""
+    return "".join(
+        f"all of its {faults.total()} rows are bad, {count} × {reason}"
+        for reason, count in faults.most_common(1)
+    )
 
 
 def reference_of(rows: Rows, scorer: RegnoScorer) -> list[Variable]:

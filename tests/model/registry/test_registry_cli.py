@@ -215,7 +215,9 @@ def test_a_sample_without_a_reading_ends_with_the_status_of_wrong_tables(
     (tmp_path / "sample.csv").write_bytes(as_csv(rows))
     sample = (option, tmp_path / "sample.csv")
     done = command(tmp_path, "add", bare, *sample, "--models", models, expect=65)
-    assert mentions(done.stderr, f"no row of {tmp_path}/sample.csv")
+    assert mentions(
+        done.stderr, f"no row of {tmp_path}/sample.csv", "model.score counts the reasons"
+    )
     assert len(done.stderr.splitlines()) == 1
 
 

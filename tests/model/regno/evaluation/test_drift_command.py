@@ -243,8 +243,9 @@ def test_bad_rows_are_counted_and_a_file_of_nothing_else_is_refused(
     shown = capsys.readouterr()
     assert "--max-bad" in shown.err
     assert _figures(shown.out)
-    for rows in (bad, []):
+    for rows, reason in ((bad, "3 rows are bad, 3 × direction: must be <= 1"), ([], "no row")):
         assert drift.main([str(_file(tmp_path, "bad.csv", rows)), str(mixed)]) == 65
+        assert reason in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_no_wrong_table(
