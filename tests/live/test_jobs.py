@@ -242,61 +242,59 @@ def test_the_address_of_the_metrics_has_their_page_and_no_jobs(host: str, tmp_pa
 
 
 def test_jobs_stay_over_a_stop_and_resume_where_they_were(tmp_path: Path) -> None:
-    """TERM while a job runs ends all processes with 0; the next start goes on with the job."""
-    with web_serving(tmp_path, job_checkpoint_rows="2000") as first, first.client() as jobs:
+    """TERM while a job runs ends all processes with 0; the next start goes on with the job.
+
+    A job that was cancelled while it ran stays so.
+    """
+    with web_serving(tmp_path, job_checkpoint_rows="1000") as first, first.client() as jobs:
         done = _submitted(jobs, READING)
         expected = _result(jobs, done)
+        unwanted = _cancelled_while_it_ran(jobs)
         reply = _upload_long(jobs)
         _running(jobs, reply)
         processes = psutil.Process(first.process.pid).children(recursive=True)
     assert not [process for process in processes if process.is_running()]
-    with web_serving(tmp_path, job_checkpoint_rows="2000") as second, second.client() as jobs:
+    with web_serving(tmp_path, job_checkpoint_rows="1000") as second, second.client() as jobs:
         shown = jobs.get(reply.headers["location"]).json()["body"]
         assert shown["progress"]["done"] > 0, "what was done is not done again"
         shown = _ended(jobs, reply)
         assert (shown["state"], shown["attempts"]) == ("succeeded", 1)
         assert len(read(jobs.get(shown["result_url"]).content)) == 100_000
         assert jobs.get(f"{done.headers['location']}/result").content == expected
+        assert jobs.get(unwanted).json()["body"]["state"] == "cancelled"
 
 
-def test_a_killed_worker_is_replaced_and_its_job_goes_on(tmp_path: Path) -> None:
-    with (
-        web_serving(tmp_path, job_checkpoint_rows="2000", job_lease_seconds="2") as server,
-        server.client() as jobs,
-    ):
-        reply = _upload_long(jobs)
-        _running(jobs, reply)
-        parent = server.job_worker()
-        for process in (parent, *parent.children(recursive=True)):
-            process.kill()
-        shown = _ended(jobs, reply)
+def _cancelled_while_it_ran(jobs: httpx.Client) -> str:
+    """The address of a job that has ended so; one that waited behind it is cancelled, too."""
+    reply = _upload_long(jobs)
+    _running(jobs, reply)
+    address = reply.headers["location"]
+    asked = jobs.delete(address)
+    assert (asked.status_code, asked.json()["body"]["cancelling"]) == (202, True)
+    waiting = _upload_long(jobs, 1000)
+    assert _ended(jobs, reply)["state"] == "cancelled"
+    assert jobs.delete(waiting.headers["location"]).status_code in {200, 202, 409}
+    return str(address)
+
+
+def test_a_killed_worker_is_replaced_and_a_killed_master_leaves_no_process(
+    tmp_path: Path,
+) -> None:
+    server = WebServer(tmp_path, job_checkpoint_rows="2000", job_lease_seconds="2")
+    try:
+        server.wait_ready()
+        with server.client() as jobs:
+            reply = _upload_long(jobs)
+            _running(jobs, reply)
+            parent = server.job_worker()
+            for process in (parent, *parent.children(recursive=True)):
+                process.kill()
+            shown = _ended(jobs, reply)
         assert (shown["state"], shown["attempts"]) == ("succeeded", 2)
         assert server.job_worker().pid != parent.pid
         assert any(
             "The job worker ended with signal 9" in line for line in server.output().split("\n")
         )
-
-
-def test_a_running_job_is_cancelled_and_stays_so(tmp_path: Path) -> None:
-    with (
-        web_serving(tmp_path, job_checkpoint_rows="1000") as server,
-        server.client() as jobs,
-    ):
-        reply = _upload_long(jobs)
-        _running(jobs, reply)
-        asked = jobs.delete(reply.headers["location"])
-        assert (asked.status_code, asked.json()["body"]["cancelling"]) == (202, True)
-        waiting = _upload_long(jobs, 1000)
-        assert _ended(jobs, reply)["state"] == "cancelled"
-        assert jobs.delete(waiting.headers["location"]).status_code in {200, 202, 409}
-    with web_serving(tmp_path) as again, again.client() as jobs:
-        assert jobs.get(reply.headers["location"]).json()["body"]["state"] == "cancelled"
-
-
-def test_the_worker_ends_with_the_master_however_that_ends(tmp_path: Path) -> None:
-    server = WebServer(tmp_path)
-    try:
-        server.wait_ready()
         children = psutil.Process(server.process.pid).children(recursive=True)
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
