@@ -78,7 +78,7 @@ _IDS: Final = (
     # Dates, and times in ISO 8601, whose T is a letter of plates.
     r"(?:19|20)\d\d-?[01]\d-?[0-3]\d(?:T\d\d(?::?\d\d){1,2}(?:\.\d{1,9})?Z?)?",
     # Versions of models.
-    r"(?:sha256|regno)-[\da-f]{12}|regno-sim-[\da-f]{8}",
+    r"(?:sha256|regno)-[\da-f]{12}|(?:regno-sim|digits)-[\da-f]{8}",
     # Addresses in memory.
     r"0x[\da-f]{9,16}",
 )

@@ -376,6 +376,19 @@ class Settings(Struct, frozen=True):
             "POST /digits/train; empty: none."
         ),
     ] = ""
+    trainers: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._, -]*\Z",
+            description="Names of the keys that may train at POST /digits/train, separated by "
+            "commas; empty: none. Job workers with this setting do trainings, and need the extra "
+            "`train-images`.",
+        ),
+    ] = ""
+    train_seconds: Annotated[
+        float,
+        Meta(gt=0, le=86_400, description="Greatest time that a training may take, in seconds."),
+    ] = 1200.0
     history_entries: Annotated[
         int, Meta(ge=1, description="Answers about pictures that are kept for each key.")
     ] = 1000
@@ -505,6 +518,11 @@ class Settings(Struct, frozen=True):
     def admin_names(self) -> frozenset[str]:
         """The names in `admins`."""
         return frozenset(self.admins.replace(",", " ").split())
+
+    @property
+    def trainer_names(self) -> frozenset[str]:
+        """The names in `trainers`."""
+        return frozenset(self.trainers.replace(",", " ").split())
 
     @property
     def extra_names(self) -> frozenset[str]:

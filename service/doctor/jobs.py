@@ -14,7 +14,7 @@ from service.amqp import topology
 from service.config.settings import Settings
 from service.doctor.finding import Finding, fail, ok, unknown, warn
 from service.doctor.machine import Machine
-from service.jobs.job import KINDS
+from service.jobs.job import usual_kinds
 from service.jobs.stores import configured_folder, is_embedded
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _memory(machine: Machine, settings: Settings) -> Finding:
         state = f"a job may take {allowed:,} MiB, one of the greatest size needs up to {needed:,}"
         remedy = f"SCORING_JOB_MEMORY_MB={needed}, or a smaller SCORING_JOB_MAX_MB"
         return warn("job memory", state, remedy)
-    processes = settings.job_workers * (1 if is_embedded(settings) else len(KINDS))
+    processes = settings.job_workers * (1 if is_embedded(settings) else len(usual_kinds(settings)))
     room, together = machine.room() // _MIB, processes * allowed
     shown = f"{room:,} MiB; jobs take {together:,} at most"
     if room < together:
@@ -109,7 +109,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         with closing(broker):
             yield _version("broker", "RabbitMQ", broker.version, _LEAST_RABBITMQ, where)
             yield _alarm(broker)
-            of_jobs = broker.job_queues() if settings.records else []
+            of_jobs = broker.job_queues(usual_kinds(settings)) if settings.records else []
             if queues := [*of_jobs, *_request_queues(broker)]:
                 yield _queues(queues)
     except Refused as reason:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from model.cli import exit_status
-from service.config.options import VARIABLES
+from service.config.options import VARIABLES, variable
 from service.config.settings import (
     Settings,
     SettingsError,
@@ -18,7 +18,7 @@ from service.config.settings import (
     with_broker_and_records_both,
 )
 from service.jobs import dead_jobs, webhook_commands
-from service.jobs.job import KINDS
+from service.jobs.job import KINDS, TRAIN, usual_kinds
 from service.jobs.liveness import is_alive
 from service.jobs.records import RecordsUnavailable
 from service.jobs.stores import is_embedded, open_stores
@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worker.add_argument(
         "--kinds",
         type=_kinds,
-        default=KINDS,
         metavar="KIND,…",
-        help=f"work on these kinds of jobs only, of {', '.join(KINDS)} (with a broker)",
+        help=f"work on these kinds of jobs only, of {', '.join(KINDS)} (with a broker; default: "
+        f"all, {TRAIN} only if {variable('trainers')} is set)",
     )
     worker.set_defaults(run=_work)
     alive = commands.add_parser("alive", help="status 0 if this machine's worker is alive, else 1")
@@ -95,7 +95,8 @@ def _kinds(text: str) -> tuple[str, ...]:
 def _work(settings: Settings, options: argparse.Namespace) -> int:
     """Work until the end, and return the exit status. Raises SettingsError."""
     embedded = is_embedded(settings)
-    processes = settings.job_workers * (1 if embedded else len(options.kinds))
+    chosen = usual_kinds(settings) if embedded else options.kinds or usual_kinds(settings)
+    processes = settings.job_workers * (1 if embedded else len(chosen))
     use(structs.replace(settings, workers=processes))
     export_for_libraries(runtime().run_folder.path)
     log_to_stdout(settings)
@@ -104,8 +105,10 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     from service.jobs.kinds import kinds  # noqa: PLC0415
     from service.jobs.metrics_page import MetricsPage  # noqa: PLC0415
     from service.jobs.models import load_job_models  # noqa: PLC0415
+    from service.jobs.train_kind import check_packages  # noqa: PLC0415
     from service.telemetry.metrics import multiprocess  # noqa: PLC0415
 
+    check_packages(chosen)
     multiprocess.install()
     stores, models = open_stores(settings), load_job_models(settings)
     try:
@@ -122,7 +125,7 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     from service.jobs.distributed_worker import DistributedWorker  # noqa: PLC0415
 
     worker = DistributedWorker(settings, stores, models, kinds(models, settings), page)
-    return work(settings.broker, options.kinds, settings.job_workers, worker)
+    return work(settings.broker, chosen, settings.job_workers, worker)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Every call ends within some seconds, and no result holds a password.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from time import monotonic, time
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,6 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from service.jobs.celery_app import celery_app
 from service.jobs.celery_topology import DEAD, EXCHANGE, queue_of
-from service.jobs.job import KINDS
 
 _SECONDS: Final = 3.0
 _ALARM_SECONDS: Final = 1.0
@@ -62,9 +61,9 @@ class Broker:
         """The version of RabbitMQ."""
         return str(self._connection.server_properties.get("version", ""))
 
-    def job_queues(self) -> list[QueueState]:
-        """The queues of jobs, and of their dead letters. Raises Unreachable."""
-        queues = (*map(queue_of, KINDS), DEAD)
+    def job_queues(self, kinds: Iterable[str]) -> list[QueueState]:
+        """The queues of jobs of these kinds, and of their dead letters. Raises Unreachable."""
+        queues = (*map(queue_of, kinds), DEAD)
         return [self.queue(queue.name, queue.queue_arguments) for queue in queues]
 
     def queue(self, name: str, arguments: Mapping[str, Any]) -> QueueState:

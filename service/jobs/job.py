@@ -6,17 +6,24 @@ from typing import Final
 
 from msgspec import Struct, structs
 
+from service.config.settings import Settings
 from service.jobs.states import State
 
-# The kinds of jobs: a body of a model's own route, and a file of readings.
+# The kinds of jobs: a body of a model's own route, a file of readings, and a data set to learn.
 SCORE: Final = "score"
 TABLE: Final = "table"
-KINDS: Final = (SCORE, TABLE)
+TRAIN: Final = "train"
+KINDS: Final = (SCORE, TABLE, TRAIN)
 
 # Crockford's digits: their order is that of their characters.
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS: Final = 10
 _RANDOM_DIGITS: Final = 16
+
+
+def usual_kinds(settings: Settings) -> tuple[str, ...]:
+    """The kinds that a worker does unless it is set to others: training if any key may train."""
+    return KINDS if settings.trainer_names else (SCORE, TABLE)
 
 
 class Job(Struct, frozen=True, kw_only=True):

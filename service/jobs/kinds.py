@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from service.config.settings import Settings
 from service.jobs.cached_kind import CachedKind
 from service.jobs.execution import Kind
-from service.jobs.job import SCORE, TABLE
+from service.jobs.job import SCORE, TABLE, TRAIN
 from service.jobs.models import JobModels
 from service.jobs.score_kind import ScoreKind
 from service.jobs.table_kind import TableKind
+from service.jobs.train_kind import TrainKind
 
 
 def kinds(models: JobModels, settings: Settings) -> Mapping[str, Kind]:
@@ -19,6 +20,7 @@ def kinds(models: JobModels, settings: Settings) -> Mapping[str, Kind]:
     return {
         SCORE: _cached(ScoreKind(models), models, settings),
         TABLE: TableKind(models, settings),
+        TRAIN: TrainKind(settings),
     }
 
 

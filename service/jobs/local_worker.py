@@ -14,7 +14,7 @@ from typing import Final
 
 from service.config.settings import Settings
 from service.jobs.execution import DIED, Execution, Pace, longest_pause
-from service.jobs.job import KINDS
+from service.jobs.job import usual_kinds
 from service.jobs.kinds import kinds
 from service.jobs.liveness import beat
 from service.jobs.local_queue import WakeUp
@@ -58,6 +58,7 @@ class Child:
         self._records = stores.records
         self._lease = settings.job_lease_seconds
         self._name = worker_name(os.getpid())
+        self._kinds = usual_kinds(settings)
         self._wake_up = WakeUp(jobs_folder(settings))
         self._is_stopped = False
         self._execution = Execution(
@@ -92,7 +93,7 @@ class Child:
     def _do_next(self) -> None:
         """Do the next job, if there is one. Raises RecordsUnavailable."""
         self._found_one = False
-        job = self._records.next(KINDS, self._name, time(), self._lease)
+        job = self._records.next(self._kinds, self._name, time(), self._lease)
         if job is not None:
             self._found_one = True
             self._execution.attempt(job)

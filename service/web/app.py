@@ -25,7 +25,16 @@ from service.web import openapi
 from service.web.error_replies import REPLIES, reply_to
 from service.web.inputs import Inputs
 from service.web.readiness import Readiness
-from service.web.routes import home, inference, jobs, picture_pages, pictures, plates, probes
+from service.web.routes import (
+    home,
+    inference,
+    jobs,
+    picture_pages,
+    pictures,
+    plates,
+    probes,
+    training,
+)
 from service.web.sessions import Sessions
 from service.web.uploads import Uploads
 from service.web.waiting import Waiting
@@ -58,6 +67,8 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     waiting = Waiting(settings.web_threads // 2, lambda: scoreboard.stopping)
     routes = jobs.JobRoutes(endpoints, service, inputs, waiting)
     app.register_blueprint(jobs.blueprint(routes, guard))
+    train = training.TrainingRoute(settings, inputs, routes)
+    app.register_blueprint(training.blueprint(train, guard))
     app.register_blueprint(home.root(guard))
     app.register_blueprint(home.entry(sessions))
     installed = is_installed()

@@ -6,7 +6,7 @@ file comes as the body itself or as the field `file` of a form; what is in it is
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from mmap import ACCESS_READ, mmap
@@ -194,6 +194,15 @@ class Inputs:
         return file.described(SCORE, JSON, described, parameters)
 
     # Files.
+
+    def keep(
+        self, kind: str, model: str, pieces: Iterable[bytes], parameters: dict[str, str]
+    ) -> Input:
+        """Store the input of another kind of job, which is bytes of this server. Raises Refused."""
+        with self._file() as file:
+            for piece in pieces:
+                file.write(piece)
+        return file.described(kind, _ANY, _Described(model, "", ""), parameters)
 
     def _form(
         self,

@@ -20,6 +20,7 @@ from service.http.openapi import (
     ref,
 )
 from service.jobs.states import State
+from service.jobs.train_kind import Trained
 from service.routes import openapi_inference
 from service.routes.openapi import EXAMPLE
 from service.web import openapi_pictures
@@ -27,6 +28,7 @@ from service.web.inputs import FILES, FORM
 from service.web.job_view import JobList, JobView
 from service.web.routes.inference import PICTURE_MODELS
 from service.web.routes.jobs import MOST_LISTED, USUALLY_LISTED
+from service.web.routes.training import MOST_EPOCHS
 from service.web.waiting import LONGEST
 
 _ID: Final = "01m8nyt88trcyse3at1fj8khhr"
@@ -127,7 +129,7 @@ _ERRORS: Final = {
     "400": "Not JSON, or a field or an argument is missing, not known, of the wrong type or out "
     "of range",
     "401": "The x-api-key header is missing or wrong",
-    "403": "A page of another address used a session",
+    "403": "A page of another address used a session, or this key may not train",
     "404": "There is no such job or picture of this key, or no such query",
     "408": "The body took too long to come",
     "409": "The job's state does not allow it (X-Job-State names it), or the same key is still "
@@ -141,7 +143,7 @@ _ERRORS: Final = {
     "429": "As many jobs wait as may wait, or too many wrong keys came from this address",
     "431": "The head is too large, or has too many fields",
     "500": "An internal error; the text holds the request id",
-    "501": "This installation has no such model: it needs the extra images",
+    "501": "This installation has no such model: it needs the extra images; or no registry",
     "503": "What keeps jobs can't be reached, or there is no room; pictures can't be scored now",
 }
 
@@ -165,6 +167,7 @@ def document(models: Sequence[str]) -> Part:
                 "delete": _cancel(),
             },
             "/jobs/{job_id}/result": {"parameters": [_JOB_ID], "get": _result()},
+            "/digits/train": {"post": _train()},
             **openapi_pictures.paths(),
             **openapi_inference.paths(PICTURE_MODELS, openapi_pictures.PICTURE),
             "/": {"get": _text("Address and key are right", "home", "401", "429", secured=True)},
@@ -299,6 +302,46 @@ def _result() -> Part:
     }
 
 
+def _train() -> Part:
+    given = {"images_batch_path": "mnist.npz", "epochs": 10}
+    trained = msgspec.json.schema_components((Trained,), ref_template=REF)[1]["Trained"]
+    return {
+        "operationId": "train_digits",
+        "summary": "Train the digits model: a job",
+        "description": "The data set is a file in the folder SCORING_DIGITS_DATA of the server: "
+        ".npz with x_train, y_train, x_test and y_test, as Keras has MNIST. Progress is in epochs. "
+        "The new version becomes a candidate in the registry; to make it live is another step. "
+        "For the keys in SCORING_TRAINERS only.",
+        "security": [{"key": []}],
+        "parameters": [
+            *_SUBMIT_HEADERS,
+            _query("detail", "1: the result is the job's, in place of true", _DETAIL),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": ref("Training"), "example": given}},
+        },
+        "responses": {
+            "200": {
+                "description": "With detail=1, what came of it: the caller preferred to wait, and "
+                "it came in time",
+                "headers": _named("Location", "Preference-Applied", "X-Model-Version"),
+                "content": {JSON: {"schema": envelope(trained, "ok")}},
+            },
+            "201": {
+                "description": "The same without detail",
+                "headers": _named("Location", "Preference-Applied", "X-Model-Version"),
+                "content": {JSON: {"schema": {"const": True}, "example": True}},
+            },
+            "202": _job_reply(
+                "The job, which is stored",
+                *("Location", "Retry-After", "Idempotency-Replayed", "Preference-Applied"),
+            ),
+            **errors("400", "403", "409", "413", "415", "422", "501", *_EVERYWHERE),
+        },
+    }
+
+
 def _text(summary: str, name: str, *refusals: str, secured: bool = False) -> Part:
     operation: Part = {
         "operationId": name,
@@ -357,6 +400,15 @@ def _schemas(models: Sequence[str]) -> Part:
             "type": "object",
             "properties": fields,
             "required": ["model", "input"],
+            "additionalProperties": False,
+        },
+        "Training": {
+            "type": "object",
+            "properties": {
+                "images_batch_path": {"type": "string"},
+                "epochs": {"type": "integer", "minimum": 1, "maximum": MOST_EPOCHS},
+            },
+            "required": ["images_batch_path"],
             "additionalProperties": False,
         },
         "FileForm": {

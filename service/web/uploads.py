@@ -1,8 +1,6 @@
 """Pictures out of requests: a file in a form or as the body, a path, or a URL."""
 
 import logging
-import os
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,6 +11,7 @@ from model.pictures.decoder import LIMITS
 from service.config.settings import Settings
 from service.http.errors import Refused
 from service.outbound.fetch import Fetcher, NotFetched
+from service.web.local_files import named_file
 
 # A form has more than its file.
 _BODY_BYTES: Final = LIMITS.file_bytes + 64 * 1024
@@ -32,7 +31,7 @@ class Uploads:
     """Reads the pictures of requests, for all threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._folder = Path(settings.digits_data) if settings.digits_data else None
+        self._folder = settings.digits_data
         self._fetcher = Fetcher(
             _names(settings.image_url_hosts), _names(settings.image_url_private_hosts)
         )
@@ -53,7 +52,7 @@ class Uploads:
         if (request.content_length or 0) > _BODY_BYTES:
             raise Refused(413, f"a picture has at most {LIMITS.file_bytes >> 20} MiB")
         if request.mimetype == "application/json" or request.mimetype.endswith("+json"):
-            fields = _json_fields()
+            fields = json_fields()
             if path and path in fields:
                 return Upload(self._of_path(path, fields[path]), fields)
         elif request.mimetype.startswith("image/") or request.mimetype == _ANY:
@@ -72,21 +71,8 @@ class Uploads:
         raise Refused(400, _missing(files, path, url))
 
     def _of_path(self, field: str, name: object) -> bytes:
-        """A file in the folder of the settings; no link leads out of it."""
-        if self._folder is None:
-            raise Refused(400, f"{field}: SCORING_DIGITS_DATA names no folder for it")
-        if not isinstance(name, str) or "\0" in name:
-            raise Refused(400, f"{field}: must be the path of a file")
-        folder = self._folder.resolve()
-        path = (folder / name).resolve()
-        try:
-            if not path.is_relative_to(folder) or not path.is_file():
-                raise Refused(400, f"{field}: there is no such file in the folder of this server")
-            with path.open("rb") as file:
-                return file.read(LIMITS.file_bytes + 1)
-        except OSError as error:
-            reason = os.strerror(error.errno or 0).lower()
-            raise Refused(400, f"{field}: it can't be read: {reason}") from None
+        with named_file(self._folder, field, name) as file:
+            return file.read(LIMITS.file_bytes + 1)
 
     def _of_url(self, field: str, url: str) -> bytes:
         try:
@@ -100,7 +86,8 @@ _ANY: Final = "application/octet-stream"
 _FORMS: Final = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
-def _json_fields() -> dict[str, Any]:
+def json_fields() -> dict[str, Any]:
+    """The object that is the body of the current request. Raises Refused or NotUtf8."""
     try:
         fields = msgspec.json.decode(body_text(request.get_data(cache=False)))
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -15,9 +15,10 @@ from service.config.models import served
 from service.config.settings import SettingsError, refuse_start
 from service.http.api_keys import ApiKeys
 from service.images.client import Pictures
-from service.jobs.job import KINDS
+from service.jobs.job import KINDS, usual_kinds
 from service.jobs.states import State
-from service.jobs.stores import open_stores
+from service.jobs.stores import is_embedded, open_stores
+from service.jobs.train_kind import check_packages
 from service.jobs.webhooks import Endpoints, endpoints_of
 from service.runtime import runtime
 from service.telemetry.metrics import ServerMetrics
@@ -58,6 +59,18 @@ _ROUTES: Final = (
     ("/home/pictures", "GET", ("200", "401", "500")),
     ("/home/pictures/delete", "POST", ("303", "401", "403", "500", "503")),
     ("/digits/classify", "POST", ("201", "400", "401", "413", "415", "429", "500", "501", "503")),
+    (
+        "/digits/train",
+        "POST",
+        (
+            "201",
+            "202",
+            *("400", "401", "403", "409", "413", "415", "422", "429"),
+            "500",
+            "501",
+            "503",
+        ),
+    ),
     ("/v1/inference", "POST", ("200", "400", "401", "413", "415", "429", "500", "501", "503")),
     ("/v1/inference", "GET", ("200", "400", "401", "429", "500", "503")),
     ("/query", "POST", ("200", "400", "401", "404", "413", "415", "429", "500", "501", "503")),
@@ -172,6 +185,8 @@ def build() -> Application:
         keys = ApiKeys(settings)
         open_stores(settings)  # and close them again: workers open their own
         endpoints = endpoints_of(settings)
+        if is_embedded(settings):
+            check_packages(usual_kinds(settings))
         for entry in served(settings).values():
             entry.load()  # once, for all workers: their inputs are checked
     except SettingsError as error:

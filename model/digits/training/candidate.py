@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -37,21 +37,44 @@ _REDRAWN: Final = 20_000
 _DRAWN_IN_A_STEP: Final = 64
 
 
+class Steps(NamedTuple):
+    """The steps of a run: those of drawing images again, and those of each epoch after them."""
+
+    drawing: int
+    epoch: int
+    epochs: int
+
+    @classmethod
+    def of(cls, data: Data, recipe: Recipe) -> "Steps":
+        """Those of a run with this data."""
+        redrawn = min(data.train.size, _REDRAWN)
+        drawing = redrawn // _DRAWN_IN_A_STEP
+        return cls(drawing, network.batches(data.train.size + redrawn), recipe.epochs)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.drawing + self.epochs * self.epoch
+
+    def ended_with(self, done: int) -> int:
+        """Which epoch ends with a step, from 1; 0 if none does."""
+        epochs, rest = divmod(done - self.drawing, self.epoch)
+        return max(0, epochs) if not rest else 0
+
+
 def make(data: Data, out: Path, recipe: Recipe, progress: Progress) -> Manifest:
     """Train, measure, and write into the folder `out`, which may hold an earlier version.
 
     Raises DataRefused for images without digits.
     """
-    random = np.random.default_rng(recipe.seed)
+    random, steps = np.random.default_rng(recipe.seed), Steps.of(data, recipe)
     inks = [_ink(image) for image in data.train.images]
     chosen = random.permutation(len(inks))[:_REDRAWN]
-    drawing = len(chosen) // _DRAWN_IN_A_STEP
-    training = recipe.epochs * network.batches(len(inks) + len(chosen))
     redrawn = []
     for count, place in enumerate(chosen.tolist()):
         redrawn.append(variants.redrawn(data.train.images[place], random))
         if count % _DRAWN_IN_A_STEP == 0:
-            progress(count // _DRAWN_IN_A_STEP, drawing + training)
+            progress(count // _DRAWN_IN_A_STEP, steps.total)
     images = _scaled([*(ink.pixels for ink in inks), *redrawn])
     labels = np.concatenate((data.train.labels, data.train.labels[chosen]))
     weights = network.train(
@@ -59,7 +82,7 @@ def make(data: Data, out: Path, recipe: Recipe, progress: Progress) -> Manifest:
         labels,
         recipe,
         variants.moved,
-        lambda done: progress(drawing + done, drawing + training),
+        lambda done: progress(steps.drawing + done, steps.total),
     )
     return _written(onnx_writer.encoded(weights), data, recipe, out)
 

@@ -36,15 +36,19 @@ def _train(options: Namespace, signals: SignalFlag) -> None:
     data = _data(options.data)
     recipe = Recipe(options.epochs, options.seed)
     out: Path = options.out or Path(NAME)
+    steps = candidate.Steps.of(data, recipe)
+    is_plain = options.no_progress or options.print_epochs
     with (
         os_errors_exit(73, out),
-        tqdm(disable=options.no_progress, unit="step", dynamic_ncols=True) as bar,
+        tqdm(disable=is_plain, unit="step", dynamic_ncols=True) as bar,
     ):
 
         def progress(done: int, total: int) -> None:
             signals.check()
             bar.total = total
             bar.update(done - bar.n)
+            if options.print_epochs and (epoch := steps.ended_with(done)):
+                print(f"{epoch}/{steps.epochs}", flush=True)
 
         made = candidate.make(data, out, recipe, progress)
     _print_summary(made, out, time.monotonic() - started)

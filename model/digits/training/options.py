@@ -47,6 +47,11 @@ def parsed(arguments: Sequence[str] | None, epochs: str = "") -> argparse.Namesp
     )
     add("--seed", type=int, default=SEED, help=f"of all random numbers (default: {SEED})")
     add("--no-progress", action="store_true", help="draw no progress bar")
+    add(
+        "--print-epochs",
+        action="store_true",
+        help="print a line such as 3/10 after each epoch, for programs, and draw no bar",
+    )
     add("--models", metavar="DIR", help="folder of the registry, or s3://bucket/prefix")
     add("--add", action="store_true", help="add the new version to the registry")
     options = parser.parse_args(arguments)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import PurePath
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -55,6 +55,14 @@ _WHY_NO_RESULT: Final = {
 }
 
 
+class Asked(NamedTuple):
+    """What the headers of a submission ask for: `latest` is a deadline, 0 for none."""
+
+    key: str
+    wait: int
+    latest: float
+
+
 class JobRoutes:
     """Translates requests into calls of the service, and jobs into replies."""
 
@@ -68,16 +76,24 @@ class JobRoutes:
 
     def submit(self) -> Any:
         """202 and the job; 200 and its result if the caller waits and it comes in time."""
-        environ = request.environ
+        environ, asked = request.environ, self.asked()
         record = record_of(environ)
-        key, wait = _idempotency_key(), _preferred_wait()
-        left = deadline.left_in(environ)
-        latest = 0.0 if left is None else time() + left
         given = self._inputs.read(environ, request.args.to_dict())
         if given.webhook and not self._endpoints.of(record.key_name, given.webhook):
             self._service.blobs.remove(given.id)
             raise Refused(400, "webhook: this key has no endpoint of this name")
-        accepted = self._service.submit(job_of(given, record, latest), key)
+        return self.started(job_of(given, record, asked.latest), asked, self.result_of)
+
+    @staticmethod
+    def asked() -> Asked:
+        """What the headers of the current request ask for. Raises Refused."""
+        key, wait = _idempotency_key(), _preferred_wait()
+        left = deadline.left_in(request.environ)
+        return Asked(key, wait, 0.0 if left is None else time() + left)
+
+    def started(self, job: Job, asked: Asked, result: "Callable[[Job], Any]") -> Any:
+        """Submit a job; `result` replies the result to a caller that waits for it."""
+        accepted, wait = self._service.submit(job, asked.key), asked.wait
         job = self._waited(accepted.job, wait)
         headers = {"Location": path_of(job)}
         if accepted.replayed:
@@ -85,7 +101,7 @@ class JobRoutes:
         if wait:
             headers["Preference-Applied"] = f"wait={wait}"
         if wait and job.state is State.SUCCEEDED:
-            return _with(self._result(job), headers)
+            return _with(result(job), headers)
         return _with(_shown(job, 202), {**headers, **errors.retry_after()})
 
     def show(self, job_id: str) -> Any:
@@ -113,7 +129,7 @@ class JobRoutes:
             raise Refused(
                 409, f"the job is {job.state}: {why}", {"X-Job-State": job.state, **later}
             )
-        return self._result(job)
+        return self.result_of(job)
 
     def cancel(self, job_id: str) -> Any:
         """200 for a job that will not run, 202 for one that is still to stop, 409 if it ended."""
@@ -152,7 +168,7 @@ class JobRoutes:
             return job
         return self._waiting.until(met or _has_ended, look, seconds) or job
 
-    def _result(self, job: Job) -> Any:
+    def result_of(self, job: Job) -> Any:
         """A reply that sends the result piece by piece."""
         try:
             file = self._service.blobs.open(job.result)

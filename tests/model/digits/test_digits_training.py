@@ -19,29 +19,16 @@ from model.digits.train import main
 from model.digits.training import dataset, network, onnx_writer, variants
 from model.errors import DataRefused
 from tests.support.commands import Done, environment, run_module
+from tests.support.digits import drawn_digits, write_digits
 from tests.support.paths import ROOT
 
 _RANDOM = np.random.default_rng(0)
 
 
-def _digits(count: int, seed: int) -> tuple[Any, Any]:
-    """Drawn digits of 28 × 28, white on black, and their labels."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(count) % 10
-    images = [
-        drawn(digit, Pen(random.uniform(1, 2), 0, random.uniform(-0.2, 0.2)), (28, 28))
-        for digit in labels.tolist()
-    ]
-    return np.stack(images), labels
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small file as Keras has MNIST."""
-    path = tmp_path_factory.mktemp("digits") / "mnist.npz"
-    (x_train, y_train), (x_test, y_test) = _digits(200, 1), _digits(40, 2)
-    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    return path
+    return write_digits(tmp_path_factory.mktemp("digits") / "mnist.npz")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +84,7 @@ def test_the_file_is_the_network() -> None:
 
 
 def test_variants_keep_the_digit_in_the_middle() -> None:
-    images, _ = _digits(20, 3)
+    images, _ = drawn_digits(20, 3)
     moved = variants.moved(images / np.float32(255), np.random.default_rng(0))
     assert moved.shape == images.shape
     assert 0 <= moved.min() <= moved.max() <= 1
@@ -142,9 +129,11 @@ def test_the_same_seed_gives_the_same_network(
     trained: tuple[Path, Done], data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = data.parent / "again"
-    arguments = ("--data", data, "--out", again, "--epochs", "3", "--no-progress")
+    arguments = ("--data", data, "--out", again, "--epochs", "3", "--print-epochs")
     assert _status(*map(str, arguments)) == 0
-    assert capsys.readouterr().err == ""
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.splitlines()[:3] == ["1/3", "2/3", "3/3"]
     first, second = (MODEL.load(out / "model.onnx").manifest for out in (trained[0], again))
     assert first
     assert second

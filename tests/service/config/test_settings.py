@@ -114,6 +114,8 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "image_url_hosts": ("a.example,b.example", "a.example,b.example"),
     "image_url_private_hosts": ("pictures.internal", "pictures.internal"),
     "digits_data": ("/srv/digits", "/srv/digits"),
+    "trainers": ("cameras", "cameras"),
+    "train_seconds": ("60", 60.0),
     "history_entries": ("10", 10),
     "history_mb": ("5", 5),
     "worker_metrics_bind": ("127.0.0.1:9102", "127.0.0.1:9102"),

@@ -24,7 +24,14 @@ _PLATES = [
     *("A 939 HO 196", "А-939-НО-196", "X_777_XX_799", "Ж12Щ9Ы", "я000ъы000"),
 ]
 _OTHERS = [
-    *("", "regno-sim-a1233957", "sha256-3f2a9c0d1e4b", "2026-11-21T07:04:20.297Z", "POST /reg"),
+    *(
+        "",
+        "regno-sim-a1233957",
+        "digits-a123bc77",
+        "sha256-3f2a9c0d1e4b",
+        "2026-11-21T07:04:20.297Z",
+        "POST /reg",
+    ),
     *("7f3a0c2b9d8e4f60a1b2c3d4e5f60718", "а это просто слова", "pid 1234567", "127.0.0.1:5000"),
     *("service/routes/reg.py", "RegRoute._single", "Worker exiting (pid: 6894)", "0.8689166903"),
     *("gunicorn 27.0.1", "UnicodeDecodeError", "cp1251", "key-1", "trace-42", "1e999"),
