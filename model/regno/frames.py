@@ -27,6 +27,7 @@ from model.regno.review.decision import DEFAULT_COSTS, Costs, ThresholdChoice
 from model.regno.review.detail import Reviewer
 from model.regno.score import Score
 from model.regno.scorer import BUNDLED, RegnoScorer
+from model.tables.columns import places
 from model.tables.errors import TableRefused
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class _Rows(NamedTuple):
 class FrameScorer:
     """A loaded model that scores DataFrames. All its methods leave the frame as it is.
 
-    A frame has the ten fields of a reading as columns, in any order and among others. The results
+    A frame has the ten fields of a reading as columns, in any order and among others, named in any
+    letters and with any signs between words, as in files (`Camera Type`, `cameraType`). The results
     have its index, and one row for each of its rows. The methods raise ValueError for a frame
     without these columns or with dates such as 02/01/2021 whose month is unclear, and for anything
     that is no DataFrame.
@@ -88,13 +90,13 @@ class FrameScorer:
         `camera_wrong` and `manual`; what is not named costs as usual. Without them the thresholds
         of the model's manifest decide, if it has any. Raises ValueError for other costs.
         """
-        _check(frame)
+        fields = _fields(frame)
         scores = pd.DataFrame(index=range(len(frame)), columns=_SCORES, dtype=float)
         detailed = range(len(frame) if detail else 0)
         details = pd.DataFrame(index=detailed, columns=_DETAILS, dtype=object)
         describe = _describer(self.scorer, costs)
         errors: list[str] = []
-        for rows in _parts(frame):
+        for rows in _parts(fields):
             errors += rows.errors
             if rows.readings:
                 table = self.scorer.table.of_readings(rows.readings)
@@ -114,11 +116,11 @@ class FrameScorer:
         `names` are the features wanted, by default the model's in its order. Categories are of the
         type `category`, texts objects, all others numbers. Raises ValueError for unknown names.
         """
-        _check(frame)
+        fields = _fields(frame)
         maker = self.scorer.table if names is None else TableMaker(_kinds(names))
         # The first row, which is not kept, makes the columns of a frame without a reading.
         readings, places = golden_readings()[:1], []
-        for rows in _parts(frame):
+        for rows in _parts(fields):
             readings += rows.readings
             places += rows.places
         table = maker.of_readings(readings).iloc[1:]
@@ -135,14 +137,14 @@ class FrameScorer:
         further column `uncalibrated`. It takes some ten milliseconds a row. Raises NotExplained for
         a model that CatBoost can't explain.
         """
-        _check(frame)
+        fields = _fields(frame)
         scores = ["positive", "uncalibrated"] if self.scorer.is_calibrated else ["positive"]
         columns = [*scores, "base", *self.features]
         parts = pd.DataFrame(index=range(len(frame)), columns=columns, dtype=float)
         errors: list[str] = []
         explainer = self.scorer.explainer()
         try:
-            for rows in _parts(frame, _EXPLAINED):
+            for rows in _parts(fields, _EXPLAINED):
                 errors += rows.errors
                 features = self.scorer.rows(rows.readings)
                 explained = self.scorer.explained(features, explainer, _EXPLAIN_SECONDS)
@@ -184,7 +186,7 @@ def _fetched(location: str | Path, version: str) -> Path:
 
 
 def _parts(frame: pd.DataFrame, most: int = _ROWS) -> Iterator[_Rows]:
-    """The rows of a checked frame, `most` at a time. Raises ValueError for unclear dates."""
+    """The rows of a frame of fields, `most` at a time. Raises ValueError for unclear dates."""
     writing = _writing(frame)
     for start in range(0, len(frame), most):
         yield _read(frame.iloc[start : start + most], start, writing)
@@ -207,20 +209,18 @@ def _writing(frame: pd.DataFrame) -> "Writing":
         raise ValueError(f"{error.reason}, or use pandas.to_datetime with a format") from error
 
 
-def _check(frame: pd.DataFrame) -> None:
-    """Raise ValueError, as `FrameScorer` says."""
+def _fields(frame: pd.DataFrame) -> pd.DataFrame:
+    """The ten fields of a frame by their names. Raises ValueError, as `FrameScorer` says."""
     if not isinstance(frame, pd.DataFrame):  # callers of a library may pass anything
         raise ValueError(  # noqa: TRY004 - as for all that is wrong with a frame
             f"a DataFrame is needed, no {type(frame).__name__}: pandas.DataFrame(rows) makes one "
             "of a list of rows, row.to_frame().T of one row"
         )
-    names = list(map(str, frame.columns))
-    if missing := [field for field in FIELDS if field not in names]:
-        raise ValueError(
-            f"the frame lacks {', '.join(missing)}; it has {', '.join(names) or 'none'}"
-        )
-    if repeated := [field for field in FIELDS if names.count(field) > 1]:
-        raise ValueError(f"the frame has these columns twice: {', '.join(repeated)}")
+    try:
+        at = places(list(map(str, frame.columns)), FIELDS)
+    except TableRefused as error:
+        raise ValueError(f"the frame is no table of readings: {error.reason}") from error
+    return frame.iloc[:, at].set_axis(list(FIELDS), axis=1)
 
 
 def _read(part: pd.DataFrame, start: int, writing: "Writing") -> _Rows:

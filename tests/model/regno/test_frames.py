@@ -1,7 +1,7 @@
 """DataFrames in, scores, features and explanations out, as the service has them."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import exp, isnan
 from pathlib import Path
 from typing import Any
@@ -212,12 +212,27 @@ def test_a_frame_without_readings_has_the_same_columns(
     assert frames.score_frame(frame)["positive"].dtype == float
 
 
+@pytest.mark.parametrize("written", [str.upper, lambda name: f" {name.replace('_', ' ').title()}"])
+def test_columns_may_be_named_as_in_files(
+    written: Callable[[str], str], frames: FrameScorer, rows: list[dict[str, Any]]
+) -> None:
+    plain, renamed = _frame(rows), _frame(rows).rename(columns=written)
+    for method in (frames.score_frame, frames.features_frame):
+        pd.testing.assert_frame_equal(method(renamed), method(plain))
+    explained = frames.explain_frame(renamed.iloc[:2])
+    pd.testing.assert_frame_equal(explained, frames.explain_frame(plain.iloc[:2]))
+    assert list(renamed.columns) == list(map(written, plain.columns))
+
+
 def test_a_frame_without_the_columns_is_refused_by_what_it_lacks_and_has(
     frames: FrameScorer, rows: list[dict[str, Any]]
 ) -> None:
     frame = _frame(rows).rename(columns={"direction": "way"})
     with pytest.raises(ValueError, match=r"lacks direction; .*\bway\b"):
         frames.score_frame(frame)
+    numbered = _frame(rows).set_axis(range(10), axis=1)
+    with pytest.raises(ValueError, match="has numbers"):
+        frames.score_frame(numbered)
     twice = pd.concat([_frame(rows), _frame(rows)["direction"]], axis=1)
     with pytest.raises(ValueError, match="twice: direction"):
         frames.features_frame(twice)
