@@ -23,7 +23,23 @@ CREATE TABLE IF NOT EXISTS entries (
     score BLOB, digest TEXT REFERENCES pictures, bytes INTEGER, created REAL
 );
 CREATE INDEX IF NOT EXISTS owned ON entries (owner, model, id);
+CREATE INDEX IF NOT EXISTS newest ON entries (owner, id);
 CREATE INDEX IF NOT EXISTS shown ON entries (digest);
+
+-- The bytes of all pictures: their sum would read each of them for each new one.
+CREATE TABLE IF NOT EXISTS total (bytes INTEGER);
+INSERT INTO total
+    SELECT coalesce(sum(length(png)), 0) FROM pictures HAVING NOT EXISTS (SELECT 1 FROM total);
+CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON pictures BEGIN
+    UPDATE total SET bytes = bytes + length(NEW.png);
+END;
+CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON pictures BEGIN
+    UPDATE total SET bytes = bytes - length(OLD.png);
+END;
+CREATE TRIGGER IF NOT EXISTS unshown AFTER DELETE ON entries
+WHEN NOT EXISTS (SELECT 1 FROM entries WHERE digest = OLD.digest) BEGIN
+    DELETE FROM pictures WHERE digest = OLD.digest;
+END;
 """
 _COLUMNS: Final = "id, owner, model, query, version, score, digest, bytes, created"
 # Short enough that a caller gets its 503 within a second.
@@ -126,7 +142,6 @@ class History:
         with self._change() as database:
             query = "DELETE FROM entries WHERE owner = ? AND digest = ?"
             removed = database.execute(query, (owner, digest)).rowcount
-            _remove_unshown(database)
         return removed > 0
 
     def _entries(self, wanted: str, *values: object) -> Sequence[Entry]:
@@ -139,15 +154,12 @@ class History:
 
     def _trim(self, database: sqlite3.Connection, owner: str) -> None:
         database.execute(
-            "DELETE FROM entries WHERE owner = ? AND id NOT IN"
-            " (SELECT id FROM entries WHERE owner = ? ORDER BY id DESC LIMIT ?)",
+            "DELETE FROM entries WHERE owner = ? AND id <="
+            " (SELECT id FROM entries WHERE owner = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (owner, owner, self._most_entries),
         )
-        _remove_unshown(database)
-        total = "SELECT coalesce(sum(length(png)), 0) FROM pictures"
-        while database.execute(total).fetchone()[0] > self._most_bytes:
+        while database.execute("SELECT bytes FROM total").fetchone()[0] > self._most_bytes:
             database.execute("DELETE FROM entries WHERE id = (SELECT min(id) FROM entries)")
-            _remove_unshown(database)
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -169,8 +181,3 @@ class History:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(_SCHEMA)
         return self._database
-
-
-def _remove_unshown(database: sqlite3.Connection) -> None:
-    """Remove the pictures that no entry shows."""
-    database.execute("DELETE FROM pictures WHERE digest NOT IN (SELECT digest FROM entries)")

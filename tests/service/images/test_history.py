@@ -69,6 +69,40 @@ def test_pictures_are_bounded_in_bytes_together(settings: Settings, tmp_path: Pa
     assert history.newest("alice", 9) == same[::-1], "one picture, kept once"
 
 
+def _steps(history: History, png: bytes) -> int:
+    """How many thousands of steps SQLite takes to add a picture."""
+    counted: list[None] = []
+    assert history._database
+    history._database.set_progress_handler(lambda: counted.append(None), 1000)
+    added(history, png, "bob")
+    history._database.set_progress_handler(None, 0)
+    return len(counted)
+
+
+def test_pictures_of_others_do_not_make_a_new_one_slower(
+    settings: Settings, tmp_path: Path
+) -> None:
+    history = a_history(settings, tmp_path)
+    added(history, b"first", "bob")
+    before = _steps(history, b"second")
+    for number in range(600):
+        added(history, b"%d" % number)
+    assert _steps(history, b"third") <= before + 1
+
+
+def test_a_file_without_its_total_has_it_counted(settings: Settings, tmp_path: Path) -> None:
+    history = a_history(settings, tmp_path, history_mb=1)
+    first = added(history, b"1" * (600 << 10))
+    assert history._database
+    history._database.executescript(
+        "DROP TABLE total; DROP TRIGGER added; DROP TRIGGER removed; DROP TRIGGER unshown"
+    )
+    history = a_history(settings, tmp_path, history_mb=1)
+    second = added(history, b"2" * (600 << 10))
+    assert history.newest("alice", 9) == [second]
+    assert history.picture("alice", first.digest) is None
+
+
 def test_a_folder_that_is_gone_is_named_as_away(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(HistoryUnavailable):
         added(a_history(settings, tmp_path / "none"), b"png")
