@@ -388,6 +388,11 @@ class Model(Protocol):
         """What a person writes, in the spelling of `subjects`."""
         return text
 
+    def outcome(self, request: Request, truth: str, /) -> str:
+        """Whose reading a true one proves right: `network`, `camera`, or `neither` of them."""
+        del request, truth
+        raise NotImplementedError
+
     def reviewer(
         self,
         policies: Mapping[str, Any],

@@ -85,6 +85,12 @@ class RegnoModel(Model):
         """A plate without blanks, in Cyrillic capitals."""
         return plain(text)
 
+    def outcome(self, request: Reading, truth: str, /) -> str:
+        """Whose reading a plate proves right; the network's if both are of that plate."""
+        camera, network = self.subjects(request)
+        right = {camera: "camera", network: "network"}
+        return right.get(self.mark(truth), "neither")
+
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas of readings, scores, details and explanations."""
         return components(ref_template)

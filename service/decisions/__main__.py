@@ -18,7 +18,7 @@ import msgspec
 from model import ModelRefused, catalog
 from model.cli import Exit, SignalFlag, command_parser, exit_status, stop_signals
 from service.config.settings import Settings, SettingsError, load, refuse_start, variable
-from service.decisions import proof
+from service.decisions import feedback, proof, quality_report
 from service.decisions.log import CHECKPOINT, Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
@@ -212,6 +212,25 @@ def _replayed(found: Replayed) -> str:
     )
 
 
+def _feedback(settings: Settings, options: argparse.Namespace) -> None:
+    with _opened(settings) as opened, opened.locked():
+        _ship(opened)
+        try:
+            taken = feedback.take(opened, options.file, options.source or options.file.name)
+        except feedback.Unusable as error:
+            raise Exit(65, f"{options.file}: {error}") from error
+    _write(f"labelled: {taken.labelled}; unknown: {taken.unknown}; forgotten: {taken.forgotten}")
+
+
+def _quality(settings: Settings, options: argparse.Namespace) -> None:
+    condition, values = _chosen(options)
+    with _opened(settings) as opened:
+        found = quality_report.measured(opened, condition, values, options.limit)
+    _write(quality_report.text(found))
+    if found.evidence.is_broken:
+        raise Exit(1, f"more than {options.limit:.2%} of the automatic decisions are wrong")
+
+
 def _cosign(_settings: Settings, options: argparse.Namespace) -> None:
     witness = Witness(options.name, options.state)
     _write_error(f"the key of this witness is {witness.verifier.text}\n")
@@ -260,7 +279,7 @@ def _chosen(options: argparse.Namespace) -> tuple[str, list[Any]]:
         "time < ?": options.until,
         "version = ?": options.version,
         "decision = ?": options.decision,
-        "audited = ?": 1 if options.audited else None,
+        "audited > ?": 0 if options.audited else None,
     }
     stated = {condition: value for condition, value in wanted.items() if value is not None}
     return " AND ".join(stated) or "1", list(stated.values())
@@ -287,6 +306,13 @@ def _moment(text: str) -> float:
             f"{text!r} is no time such as 2026-11-30, and no age such as 12h"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _rate(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
 
 
 def _write(text: str) -> None:
@@ -325,6 +351,14 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("file", help="- is standard input")
     verify.add_argument("--key", required=True, help="the log's, or a file with it")
     verify.add_argument("--witness", action="append", default=[], help="must have cosigned it")
+    labels = command("feedback", "add labels that came later, from a CSV file", _feedback)
+    labels.add_argument("file", type=Path, help="request_id, row, and outcome or true_reading")
+    labels.add_argument("--source", default="", help="who says so (default: the file's name)")
+    measure = command("quality", "the errors of automatic decisions, by audited labels", _quality)
+    _add_choice(measure)
+    measure.add_argument(
+        "--limit", type=_rate, default=0.01, help="share of errors that is promised (0.01)"
+    )
     command("check", "check every entry against the tree and its checkpoint", _check)
     command("key", "print the public key of the log", _key_of_log)
     forget = command("forget", "forget all decisions about a plate, for good", _forget)

@@ -49,7 +49,20 @@ class Event(Struct, frozen=True, tag_field="type", tag="event"):
     data: dict[str, str]
 
 
-Entry: TypeAlias = Decision | Event
+class Feedback(Struct, frozen=True, tag_field="type", tag="feedback"):
+    """What came of a decision: whose reading was right, and who says so."""
+
+    time: float
+    request_id: str
+    row: int
+    outcome: str
+    source: str
+
+
+Entry: TypeAlias = Decision | Event | Feedback
+
+# Whose reading was right.
+OUTCOMES: Final = ("network", "camera", "neither")
 
 # The kinds that the logging standards behind article 12 of the AI Act name.
 EVENTS: Final = (

@@ -14,7 +14,7 @@ written again. One process at a time changes the log.
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from time import time
@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from model import catalog
 from service.decisions.archive import Archive, Place
-from service.decisions.decision import Decision, Entry, Event, decode, encode
+from service.decisions.decision import Decision, Entry, Event, Feedback, decode, encode
 from service.decisions.merkle import checkpoint, tree
 from service.decisions.merkle.checkpoint import Checkpoint
 from service.decisions.merkle.tiles import Tiles
@@ -109,6 +109,9 @@ class DecisionLog:
         signed = self._signed(tiles)
         with self.store.transaction():
             self.store.add(rows, subjects)
+            for one in found:
+                if isinstance(one.entry, Feedback):
+                    self._label(one.entry)
             self.store.add_head(tiles.size, time(), signed)
             if segment:
                 self.store.set_done(segment, done)
@@ -116,10 +119,16 @@ class DecisionLog:
 
     def note(self, kind: str, **data: str) -> None:
         """Add an event. The log must be locked."""
-        now = time()
-        month, salt, canonical = month_of(now), next(self._salts), encode(Event(now, kind, data))
-        sealed = seal(self.secrets.month_key(month), salt, canonical)
-        self.append([Opened(Frame(month, salt, sealed), canonical, decode(canonical))])
+        self.record([Event(time(), kind, data)])
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Add entries of this process. The log must be locked."""
+        found = []
+        for entry in entries:
+            month, salt, canonical = month_of(entry.time), next(self._salts), encode(entry)
+            sealed = seal(self.secrets.month_key(month), salt, canonical)
+            found.append(Opened(Frame(month, salt, sealed), canonical, entry))
+        self.append(found)
 
     def find(self, name: str) -> Row:
         """The entry with an id, `request` or `request:row`, or `#` and its index. Raises Unknown.
@@ -132,7 +141,7 @@ class DecisionLog:
             request, colon, row = name.rpartition(":")
             if not (colon and row.isdecimal()):
                 request, row = name, "0"
-            condition = "request_id = ? AND row = ?"
+            condition = "kind = 'decision' AND request_id = ? AND row = ?"
             found = next(self.store.rows(condition, request, int(row), order="idx DESC"), None)
         if found is None:
             raise Unknown(name)
@@ -212,6 +221,11 @@ class DecisionLog:
             return f"entry {row.entry} has another id in the store"
         return ""
 
+    def _label(self, feedback: Feedback) -> None:
+        with suppress(Unknown):
+            row = self.find(f"{feedback.request_id}:{feedback.row}")
+            self.store.label(row.entry, feedback.outcome, feedback.source, feedback.time)
+
     def _signed(self, tiles: Tiles) -> str:
         root = tree.root(tiles, tiles.size)
         return checkpoint.sign(Checkpoint(self._origin, tiles.size, root), self._signer)
@@ -231,15 +245,19 @@ def leaf_of(salt: bytes, canonical: bytes) -> bytes:
 def _row(number: int, one: Opened, place: Place) -> Row:
     frame, entry = one.frame, one.entry
     if isinstance(entry, Event):
-        about: tuple[Any, ...] = (entry.kind, "", 0, entry.time, frame.month, "", "", None, False)
+        about: tuple[Any, ...] = (entry.kind, "", 0, entry.time, frame.month, "", "", None, 0.0)
+    elif isinstance(entry, Feedback):
+        named = ("feedback", entry.request_id, entry.row, entry.time, frame.month)
+        about = (*named, "", entry.outcome, None, 0.0)
     else:
+        audited = entry.audit_probability if entry.audited else 0.0
         named = ("decision", entry.request_id, entry.row, entry.time, frame.month)
-        about = (*named, entry.version, entry.decision, entry.positive, entry.audited)
+        about = (*named, entry.version, entry.decision, entry.positive, audited)
     return Row._make((number, *about, *place, frame.salt))
 
 
 def _subjects(entry: Entry) -> Sequence[str]:
-    if isinstance(entry, Event):
+    if not isinstance(entry, Decision):
         return ()
     model = catalog.entry(entry.model).load()
     return model.subjects(model.decoder(1)(bytes(entry.request)))

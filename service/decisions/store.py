@@ -15,13 +15,14 @@ from service.decisions.archive import Place
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
     idx INTEGER PRIMARY KEY, kind TEXT, request_id TEXT, row INTEGER, time REAL, month TEXT,
-    version TEXT, decision TEXT, positive REAL, audited INTEGER,
+    version TEXT, decision TEXT, positive REAL, audited REAL,
     file INTEGER, place INTEGER, length INTEGER, salt BLOB
 );
 CREATE INDEX IF NOT EXISTS requests ON entries (request_id, row);
 CREATE INDEX IF NOT EXISTS times ON entries (time);
 CREATE TABLE IF NOT EXISTS subjects (mark BLOB, idx INTEGER, PRIMARY KEY (mark, idx)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS of_entry ON subjects (idx);
+CREATE TABLE IF NOT EXISTS labels (idx INTEGER PRIMARY KEY, outcome TEXT, source TEXT, given REAL);
 CREATE TABLE IF NOT EXISTS segments (name TEXT PRIMARY KEY, done INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heads (size INTEGER PRIMARY KEY, time REAL, note TEXT)
 """
@@ -32,7 +33,11 @@ _COLUMNS: Final = (
 
 
 class Row(NamedTuple):
-    """An entry of the log as the store has it; `salt` is None once it is forgotten."""
+    """An entry of the log as the store has it.
+
+    `audited` is the probability with which a decision was drawn for review, 0 if it was not.
+    `salt` is None once the entry is forgotten.
+    """
 
     entry: int
     kind: str
@@ -43,7 +48,7 @@ class Row(NamedTuple):
     version: str
     decision: str
     positive: float | None
-    audited: bool
+    audited: float
     file: int
     place: int
     length: int
@@ -100,6 +105,21 @@ class Store:
         marks = ", ".join("?" * len(Row._fields))
         self._database.executemany(f"INSERT INTO entries ({_COLUMNS}) VALUES ({marks})", rows)  # noqa: S608
         self._database.executemany("INSERT OR IGNORE INTO subjects VALUES (?, ?)", subjects)
+
+    def label(self, index: int, outcome: str, source: str, time: float) -> None:
+        """Keep the outcome of a decision; a later one takes its place."""
+        values = (index, outcome, source, time)
+        self._database.execute("INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?)", values)
+
+    def labelled(self, condition: str = "1", *values: Any) -> Iterator[tuple[Row, str]]:
+        """The decisions for which a condition of SQL holds and whose outcome is known, with it."""
+        columns = ", ".join(f"entries.{name}" for name in _COLUMNS.split(", "))
+        query = (
+            f"SELECT {columns}, outcome FROM entries JOIN labels ON labels.idx = entries.idx "  # noqa: S608
+            f"WHERE entries.kind = 'decision' AND {condition} ORDER BY entries.idx"
+        )
+        for found in self._database.execute(query, values):
+            yield Row._make(found[:-1]), found[-1]
 
     def row(self, index: int) -> Row | None:
         """An entry by its place in the log."""

@@ -1,0 +1,116 @@
+"""Quality of decisions by labels that came later, without the bias of which decisions get labels.
+
+People look at what the model was unsure of, so labels alone say little of automatic decisions. An
+audit draws each decision with a known probability; a drawn and labelled decision stands for as many
+as the inverse of it (Horvitz and Thompson, A generalization of sampling without replacement from a
+finite universe, JASA 47, 1952). Manual decisions are all looked at and count once.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from typing import Final, NamedTuple
+
+MANUAL: Final = "manual"
+# The normal distribution's 97.5 % quantile.
+_Z: Final = 1.959963984540054
+# A bet never risks more than this share of the evidence.
+_BOLDEST: Final = 0.5
+
+
+class Labelled(NamedTuple):
+    """A decision with its outcome: whose reading was right, `network`, `camera` or `neither`.
+
+    `audited` is the probability with which it was drawn for review, 0 if it was not.
+    """
+
+    decision: str
+    outcome: str
+    audited: float
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether an automatic decision took the wrong reading."""
+        return self.decision != self.outcome
+
+    @property
+    def weight(self) -> float:
+        """For how many decisions it stands; 0 for one whose chance of a label is not known."""
+        if self.audited:
+            return 1 / self.audited
+        return 1.0 if self.decision == MANUAL else 0.0
+
+
+class Rate(NamedTuple):
+    """A rate with its 95 % interval, and the labelled decisions that it was computed from."""
+
+    value: float
+    low: float
+    high: float
+    labels: int
+
+
+def error_rate(labelled: Iterable[Labelled]) -> Rate | None:
+    """The rate of wrong automatic decisions; None without labels of audited ones."""
+    automatic = [one for one in labelled if one.decision != MANUAL]
+    return weighted_rate([(one.weight, one.is_wrong) for one in automatic])
+
+
+def weighted_rate(weighted: Sequence[tuple[float, bool]]) -> Rate | None:
+    """The weighted share of True, None without any weight.
+
+    The interval is Wilson's (Probable inference, the law of succession, and statistical inference,
+    JASA 22, 1927) for as many equal labels as have the variance of the weighted ones.
+    """
+    counted = [(weight, is_true) for weight, is_true in weighted if weight > 0]
+    total = sum(weight for weight, _ in counted)
+    if not total:
+        return None
+    value = sum(weight for weight, is_true in counted if is_true) / total
+    variance = sum((weight * (is_true - value)) ** 2 for weight, is_true in counted) / total**2
+    if variance:
+        equal = value * (1 - value) / variance
+    else:  # all the same: by the weights alone
+        equal = total**2 / sum(weight**2 for weight, _ in counted)
+    low, high = wilson(value, equal)
+    return Rate(value, low, high, len(counted))
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `count` draws."""
+    middle = share + _Z**2 / (2 * count)
+    spread = _Z * sqrt(share * (1 - share) / count + (_Z / (2 * count)) ** 2)
+    scale = 1 + _Z**2 / count
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+class Evidence:
+    """Evidence against "at most so many of the automatic decisions are wrong", label by label.
+
+    It may be looked at after each label: with probability 1 - `risk` it never reaches 1 / `risk`
+    while the claim is true. It is the wealth of somebody who bets on errors at fair odds
+    (Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting, JRSS B 86,
+    2024).
+    """
+
+    def __init__(self, limit: float, risk: float = 0.05) -> None:
+        """`limit` is the rate that is claimed not to be exceeded, above 0 and below 1."""
+        self.limit = limit
+        self.wealth = 1.0
+        self._risk = risk
+        # As if one label had come already, with the claimed rate.
+        self._labels, self._errors = 1.0, limit
+
+    def add(self, is_wrong: bool) -> None:  # noqa: FBT001 - what a label says
+        """Take in the next label; the bet on it was made before."""
+        rate = self._errors / self._labels
+        gain = rate - self.limit
+        variance = max(rate * (1 - rate), self.limit * (1 - self.limit))
+        bet = min(max(gain / (variance + gain**2), 0.0), _BOLDEST / self.limit)
+        self.wealth *= 1 + bet * (is_wrong - self.limit)
+        self._labels += 1
+        self._errors += is_wrong
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the claim is to be given up."""
+        return self.wealth >= 1 / self._risk
