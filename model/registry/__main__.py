@@ -22,7 +22,7 @@ from model.registry import mlflow_source, tables
 from model.registry.description import changes_of, described
 from model.registry.errors import Conflict, Damaged, RegistryError, RowsRefused, Unavailable
 from model.registry.export import NotWritten, export
-from model.registry.ingest import FileUnreadable, from_source, ingest
+from model.registry.ingest import FileUnreadable, check_rows, from_source, ingest
 from model.registry.promotion import SAMENESS, Rows, Trial
 from model.registry.registry import Check, Moved, Registry, open_registry
 from model.registry.validation import Samples, validate
@@ -328,6 +328,8 @@ def _history(registry: Registry, options: argparse.Namespace) -> int:
 
 def _add(registry: Registry, options: argparse.Namespace) -> int:
     samples = Samples(options.vocabulary_from, options.reference_from)
+    given = dict.fromkeys(samples.files)
+    remarks = [each for path in given for each in check_rows(options.name, path)]
     with _model_file(options.file) as (path, source):
         files = ingest(path, options.name, options.version, samples, options.positive_class)
         if source:
@@ -342,8 +344,9 @@ def _add(registry: Registry, options: argparse.Namespace) -> int:
         "unexplained": manifest.unexplained,
         "drift_variables": len(manifest.reference),
         "new": new,
+        "remarks": remarks,
     }
-    _print(options, result, lambda: tables.added(manifest, new=new))
+    _print(options, result, lambda: "\n".join([tables.added(manifest, new=new), *remarks]))
     return 0
 
 

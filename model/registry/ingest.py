@@ -1,6 +1,7 @@
 """A model file from outside, made ready to be a version: validated, with its manifest."""
 
 import errno
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ _REPORT_DATA: Final = "report.json"
 _REPORT_FILES: Final = (_REPORT_DATA, "REPORT.md", "report.html", "*.png")
 _LARGEST_REPORT: Final = 32 * 2**20
 # Where to see what is wrong with rows.
-REASONS: Final = "python -m model.score counts the reasons"
+_REASONS: Final = "python -m model.score counts the reasons"
 
 
 class _ReportData(Struct):
@@ -47,13 +48,11 @@ def ingest(
     The manifest is the one in the file's folder, if that names the file, else a derived one; in
     either, `name` and, if given, `version` are put in the place of its own. `positive_class`
     names the class that is positive, where neither the model nor that manifest does.
-    Raises ModelRefused for a model that can't be served, FileUnreadable, RowsRefused for samples
-    that are no tables, and Refused for a name that is none.
+    The samples were checked by `check_rows`. Raises ModelRefused for a model that can't be served,
+    FileUnreadable, and Refused for a name that is none.
     """
     model, given = _read(path), _manifest_of(path)
     own = {"name": name, **({"version": check_name("version", version)} if version else {})}
-    for sample in samples.files:
-        check_rows(name, sample)
     artifact = catalog.entry(name).artifact
     with TemporaryDirectory(prefix="model-") as folder:
         copy = Path(folder) / artifact
@@ -109,20 +108,29 @@ def check_readable(path: Path) -> None:
         raise FileUnreadable(f"{path}: {error.strerror}") from error
 
 
-def check_rows(name: str, path: Path) -> None:
-    """Raises FileUnreadable, and RowsRefused for a file without a row that the model can read."""
+def check_rows(name: str, path: Path) -> list[str]:
+    """Remarks on the rows of a file.
+
+    Raises FileUnreadable, and RowsRefused for a file without a row that the model can read.
+    """
     check_readable(path)
     try:
-        if any(catalog.entry(name).load().read_requests(path)):
-            return
+        found = Counter(map(bool, catalog.entry(name).load().read_requests(path)))
     except ModelRefused as reason:
         raise RowsRefused(str(reason)) from reason
-    raise RowsRefused(no_reading(path))
+    return rows_left_out(path, found[True], found[False])
 
 
-def no_reading(path: Path) -> str:
-    """The refusal of a file whose rows are all bad."""
-    return f"no row of {path} is a reading; {REASONS}"
+def rows_left_out(path: Path, good: int, bad: int) -> list[str]:
+    """A remark that counts the bad rows of a file, none without any.
+
+    Raises RowsRefused if it has no good ones.
+    """
+    if not good:
+        raise RowsRefused(f"no row of {path} is a reading; {_REASONS}")
+    if not bad:
+        return []
+    return [f"{bad} of {good + bad} rows of {path} are no readings; {_REASONS}"]
 
 
 def _read(path: Path) -> bytes:

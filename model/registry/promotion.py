@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from model import catalog
 from model.errors import Breach, DataRefused, GateRefused, ModelRefused
 from model.registry.errors import Damaged, Refused, RowsRefused, Unavailable
-from model.registry.ingest import REASONS, FileUnreadable, check_readable, no_reading
+from model.registry.ingest import FileUnreadable, check_readable, rows_left_out
 from model.registry.registry import Registry
 from model.registry.validation import validate
 from model.tables.errors import TableRefused
@@ -130,10 +130,7 @@ def _requests(name: str, rows: Path) -> tuple[list[Any], list[str]]:
     except ModelRefused as reason:
         raise RowsRefused(str(reason)) from reason
     good = [request for request in found if request]
-    if not good:
-        raise RowsRefused(no_reading(rows))
-    bad = len(found) - len(good)
-    return good, [f"{bad} of {len(found)} rows of {rows} are no readings; {REASONS}"] if bad else []
+    return good, rows_left_out(rows, len(good), len(found) - len(good))
 
 
 def _labelled(name: str, rows: Rows) -> tuple[Any, Sequence[str]]:

@@ -221,6 +221,14 @@ def test_a_sample_without_a_reading_ends_with_the_status_of_wrong_tables(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_bad_rows_of_a_sample_are_counted(models: Path, bare: Path, tmp_path: Path) -> None:
+    rows = [*samples(3), {**samples(1)[0], "direction": 7}]
+    (tmp_path / "sample.csv").write_bytes(as_csv(rows))
+    sample = ("--reference-from", tmp_path / "sample.csv")
+    done = command(tmp_path, "add", bare, *sample, "--models", models)
+    assert mentions(done.stdout, "1 of 4 rows of", "no readings", "model.score counts the reasons")
+
+
 def test_a_refusal_names_no_option_that_a_command_lacks(
     models: Path, bare: Path, tmp_path: Path
 ) -> None:
