@@ -107,6 +107,7 @@ def test_a_broker_without_queues_so_far_takes_messages(broker_url: str) -> None:
     with closing(CeleryQueue(broker_url)) as queue:
         for _ in range(2):
             queue.ping()
+        _refused(queue, make_job("a"))  # there is no queue yet
 
 
 def test_a_broker_that_answers_nothing_is_away(queue: CeleryQueue, rabbitmq: RabbitMQ) -> None:
