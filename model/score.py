@@ -33,7 +33,7 @@ from model.registry import check_model
 from model.tables.errors import TableRefused
 from model.tables.format import Format, add_format_options, options_of
 from model.tables.options import FORMATS
-from model.tables.output import Renderer, output_format, writer
+from model.tables.output import Renderer, output_format, unwritable, writer
 from model.tables.table import Table, open_table
 
 # The costs that the service has by default.
@@ -186,6 +186,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if 0 in (options.cost_network_wrong, options.cost_camera_wrong):
         parser.error("--cost-network-wrong and --cost-camera-wrong must be above 0")
+    if not options.format and (wrong := unwritable(options.output)):
+        parser.error(wrong)
     return options
 
 

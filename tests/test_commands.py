@@ -163,6 +163,25 @@ def test_a_number_that_makes_no_sense_is_wrong_usage(
     assert options[-2] in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", ["out.xls", "out.ODS", "out.zip"])
+@pytest.mark.parametrize("module", ["score", "simulate"])
+def test_an_output_of_a_form_that_is_not_written_is_wrong_usage(
+    module: str, name: str, tmp_path: Path
+) -> None:
+    out = tmp_path / name
+    rows = () if module == "simulate" else (tmp_path / "none.csv",)
+    done = subprocess.run(
+        [sys.executable, "-m", f"model.{module}", *rows, out],
+        env=environment(tmp_path, {"PYTHONPATH": str(ROOT)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert mentions(done.stderr, name, ".csv", ".xlsx")
+    assert not out.exists()
+
+
 _READS_ROWS: Final[dict[str, tuple[object, ...]]] = {
     "score": ("FILE", "out.csv", "--processes", 1),
     "evaluate": ("FILE",),

@@ -35,8 +35,17 @@ _SUFFIXES: Final[Mapping[str, Kind]] = {
     ".ndjson": "JSON lines",
     ".pq": "Parquet",
 }
+# Of spreadsheets and archives that are not written: other programs would take CSV there for damage.
+_FOREIGN: Final = frozenset((".xls", ".xlsm", ".xlsb", ".ods", ".zip", ".bz2", ".xz", ".zst"))
 _TEXTS: Final = frozenset(("CSV", "JSON lines"))
 _QUOTED: Final = re.compile(rb'[\r\n"]')
+
+
+def unwritable(path: Path) -> str:
+    """Why nothing is written to a file of this name unless its form is said, "" if it can be."""
+    if path.suffix.lower() not in _FOREIGN:
+        return ""
+    return f"{path}: no {path.suffix.lower()} is written: {', '.join(_SUFFIXES)} are, and .gz"
 
 
 def output_format(path: Path, given: Format, wanted: str = "") -> Format:

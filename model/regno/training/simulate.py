@@ -31,7 +31,7 @@ from model.cli import exit_status, os_errors_exit
 from model.regno.request import FIELDS
 from model.tables.cells import Cells
 from model.tables.format import Format
-from model.tables.output import Renderer, output_format, writer
+from model.tables.output import Renderer, output_format, unwritable, writer
 from model.tables.table import Batch, Layout
 
 Row: TypeAlias = tuple[Any, ...]
@@ -360,4 +360,6 @@ def _options() -> argparse.Namespace:
         parser.error("--rows and --seed must not be negative")
     if options.label in FIELDS:
         parser.error(f"{options.label} is a field of the reading and can't be the label")
+    if wrong := unwritable(options.out):
+        parser.error(wrong)
     return options
