@@ -4,6 +4,7 @@ import os
 from importlib.util import find_spec
 from multiprocessing.connection import Client
 from pathlib import Path
+from threading import BoundedSemaphore
 from time import monotonic
 from typing import Final
 
@@ -26,11 +27,17 @@ from service.telemetry.metrics.uncounted import uncounted
 
 # Longer than a picture may take to decode, and than a model takes to load.
 _PATIENCE_SECONDS: Final = 30.0
+# Long enough for many small pictures that come at the same time.
+_PLACE_SECONDS: Final = 1.0
 _PACKAGES: Final = ("onnxruntime", "PIL")
 
 
 class PicturesUnavailable(Exception):
     """The picture process does not answer."""
+
+
+class PicturesBusy(Exception):
+    """As many pictures are in work for this process as may be."""
 
 
 class PicturesFailed(Exception):
@@ -45,16 +52,17 @@ def is_installed() -> bool:
 class Pictures:
     """Scores pictures by the picture process of this server, for all threads."""
 
-    def __init__(self, folder: Path, metrics: PictureMetrics | None = None) -> None:
-        """`folder` has the socket."""
+    def __init__(self, folder: Path, metrics: PictureMetrics | None = None, most: int = 12) -> None:
+        """`folder` has the socket; at most so many pictures are in work at a time."""
         self._folder = folder
+        self._places = BoundedSemaphore(most)
         self._metrics = metrics or uncounted(PictureMetrics)
 
     def score(self, task: Task) -> Answer:
         """The score of a picture.
 
-        Raises InvalidRequest for a picture that can't be scored; NoDecoder, PicturesUnavailable or
-        PicturesFailed where a good one was not.
+        Raises InvalidRequest for a picture that can't be scored; NoDecoder, PicturesBusy,
+        PicturesUnavailable or PicturesFailed where a good one was not.
         """
         said = self._counted(task)
         if isinstance(said, BadPicture):
@@ -67,11 +75,27 @@ class Pictures:
         began, outcome = monotonic(), "unavailable"
         self._metrics.asks()
         try:
-            said = self._said(encode(replace(task, sent=began)))
+            said = self._placed(encode(replace(task, sent=began)))
+        except PicturesBusy:
+            outcome = "busy"
+            raise
+        else:
             outcome = _outcome_of(said)
             return said
         finally:
             self._metrics.asked(task.model, outcome, monotonic() - began)
+
+    def _placed(self, task: bytes) -> Said:
+        """What is said of a task, once there is a place for it. Raises PicturesBusy.
+
+        Each picture holds a thread of the process, which needs others for jobs and probes.
+        """
+        if not self._places.acquire(timeout=_PLACE_SECONDS):
+            raise PicturesBusy
+        try:
+            return self._said(task)
+        finally:
+            self._places.release()
 
     def _said(self, task: bytes) -> Said:
         try:

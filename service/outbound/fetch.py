@@ -8,6 +8,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.client import HTTPResponse
+from threading import BoundedSemaphore
 from time import monotonic
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult
@@ -63,6 +64,8 @@ class Fetcher:
         self._private = frozenset(host.lower() for host in private)
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.at_a_time, "fetch")
+        # Callers hold a thread each, and others need some: few may wait for those that fetch.
+        self._places = BoundedSemaphore(2 * limits.at_a_time)
 
     @property
     def is_on(self) -> bool:
@@ -72,13 +75,17 @@ class Fetcher:
     def fetched(self, url: str) -> bytes:
         """The file of a URL. Raises NotFetched."""
         parts = self._checked(url)
-        # In a thread, since a look-up of a name can't be ended.
-        future = self._threads.submit(self._get, parts)
+        if not self._places.acquire(blocking=False):
+            raise NotFetched("busy", f"{parts.hostname}: too many wait")
         try:
+            # In a thread, since a look-up of a name can't be ended.
+            future = self._threads.submit(self._get, parts)
             return future.result(self._limits.seconds)
         except TimeoutError:
             reason = "busy" if future.cancel() else "network"
             raise NotFetched(reason, f"{parts.hostname}: out of time") from None
+        finally:
+            self._places.release()
 
     def _checked(self, url: str) -> SplitResult:
         if not self.is_on:

@@ -6,7 +6,7 @@ from flask import request
 
 from service.http import errors
 from service.http.reply import Reply
-from service.images.client import PicturesFailed, PicturesUnavailable
+from service.images.client import PicturesBusy, PicturesFailed, PicturesUnavailable
 from service.images.history import HistoryUnavailable
 from service.jobs.blobs import BlobsUnavailable
 from service.jobs.records import Full, KeyReused, RecordsUnavailable
@@ -21,6 +21,7 @@ REPLIES: Final[dict[type[Exception], tuple[int, str]]] = {
     Full: (429, "as many jobs wait as may wait"),
     RecordsUnavailable: (503, NO_RECORDS),
     BlobsUnavailable: (503, "inputs and results can't be kept or read now"),
+    PicturesBusy: (429, "as many pictures are in work as may be"),
     PicturesUnavailable: (503, "pictures can't be scored now"),
     PicturesFailed: (500, "the picture could not be scored"),
     HistoryUnavailable: (503, "the history of pictures can't be reached"),

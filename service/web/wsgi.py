@@ -46,7 +46,7 @@ _ROUTES: Final = (
     ("/jobs/<job_id>", "GET", ("200", "304", "400", "401", "404", "429", "500", "503")),
     ("/jobs/<job_id>", "DELETE", ("200", "202", "400", "401", "404", "409", "429", "500", "503")),
     ("/home", "GET", ("200", "303", "401", "500", "503")),
-    ("/home", "POST", ("200", "400", "401", "403", "404", "413", "500", "503")),
+    ("/home", "POST", ("200", "400", "401", "403", "404", "413", "429", "500", "503")),
     ("/home/sign-in", "POST", ("303", "401", "403", "413", "429", "500")),
     ("/home/sign-out", "POST", ("303", "403", "500")),
     ("/home/plates", "GET", ("200", "401", "500", "503")),
@@ -140,7 +140,7 @@ class Application:
         stores = open_stores(shared.settings)
         parts = Parts(
             *(shared.settings, self.keys, self.metrics, shared.scoreboard),
-            *(stores, self._endpoints, Pictures(shared.run_folder.path, self.metrics.pictures)),
+            *(stores, self._endpoints, _pictures(self.metrics)),
         )
         if shared.settings.webhooks_file:
             self.webhooks = Webhooks(self._endpoints, stores.records, self.metrics.jobs)
@@ -159,6 +159,13 @@ class Application:
             caller = environ.get("HTTP_TRACEPARENT", "").encode("latin-1")
             traces.spans.make(record_of(environ), caller)
         return answer
+
+
+def _pictures(metrics: WebMetrics) -> Pictures:
+    """The picture process; other threads than those that wait for it are left for jobs."""
+    shared = runtime()
+    most = max(1, shared.settings.web_threads * 3 // 8)
+    return Pictures(shared.run_folder.path, metrics.pictures, most)
 
 
 def _is_of_metrics(environ: "WSGIEnvironment") -> bool:

@@ -14,8 +14,8 @@ from PIL import Image
 from loadgen.common.processes import Program
 from model import InvalidRequest
 from service.images.batches import Batches
-from service.images.client import Pictures, PicturesFailed, PicturesUnavailable
-from service.images.messages import Task
+from service.images.client import Pictures, PicturesBusy, PicturesFailed, PicturesUnavailable
+from service.images.messages import Task, listener
 from tests.support.paths import ROOT
 from tests.support.pictures import bomb, file_of, five
 from tests.support.server import eventually
@@ -144,6 +144,16 @@ def test_a_bad_picture_is_named_and_the_next_one_is_scored(
 def test_a_model_that_is_not_there_is_a_failure(pictures: Pictures) -> None:
     with pytest.raises(PicturesFailed):
         pictures.score(Task("none", file_of(five(), "PNG")))
+
+
+def test_no_more_pictures_are_in_work_than_may_be(tmp_path: Path) -> None:
+    with listener(tmp_path) as silent, ThreadPoolExecutor(1) as threads:
+        pictures = Pictures(tmp_path, most=1)
+        first = threads.submit(pictures.score, Task("digits", b"x"))
+        with silent.accept(), pytest.raises(PicturesBusy):
+            pictures.score(Task("digits", b"x"))
+        with pytest.raises(PicturesUnavailable):
+            first.result()
 
 
 def test_without_a_process_pictures_are_away(tmp_path: Path) -> None:

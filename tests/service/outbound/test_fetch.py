@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -164,6 +165,19 @@ def test_a_look_up_that_hangs_has_an_end(monkeypatch: pytest.MonkeyPatch) -> Non
         assert _reason(fetcher, "https://slow.example/") == "busy"
     finally:
         over.set()
+
+
+def test_few_callers_wait_for_those_that_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: over.wait() and [])
+    fetcher = Fetcher(["slow.example"], limits=Limits(seconds=600, at_a_time=1))
+    with ThreadPoolExecutor(3) as threads:
+        reasons = [threads.submit(_reason, fetcher, "https://slow.example/") for _ in range(3)]
+        try:
+            (at_once,) = wait(reasons, return_when=FIRST_COMPLETED).done
+            assert at_once.result() == "busy"
+        finally:
+            over.set()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from model import InvalidRequest, NoDecoder
 from model.pictures.decoder import LIMITS
 from service.config.settings import Settings
-from service.images.client import Pictures, PicturesFailed, PicturesUnavailable
+from service.images.client import Pictures, PicturesBusy, PicturesFailed, PicturesUnavailable
 from service.images.messages import Answer, Task
 from tests.support.pictures import file_of
 from tests.support.server import KEY_HEADER
@@ -144,6 +144,7 @@ def test_what_holds_no_picture_is_refused(
     [
         (InvalidRequest("image", "no digit"), 400),
         (NoDecoder("busy"), 503),
+        (PicturesBusy(), 429),
         (PicturesUnavailable(), 503),
         (PicturesFailed(), 500),
     ],
@@ -155,7 +156,7 @@ def test_what_the_picture_process_says_has_a_status(
     reply = _classified(web, data=PICTURE, content_type="image/png")
     assert reply.status_code == status
     assert reason_of(reply)
-    assert ("Retry-After" in reply.headers) == (status == 503)
+    assert ("Retry-After" in reply.headers) == (status in {429, 503})
 
 
 def _inferred(web: Web, **headers: str) -> Any:
