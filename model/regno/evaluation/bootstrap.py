@@ -8,7 +8,7 @@ own (`calibration_interval`).
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from typing import Any, Final, TypeAlias
 
@@ -83,7 +83,7 @@ def intervals(labels: Array, probabilities: Array, seed: int) -> dict[str, Inter
         probabilities, kind="stable"
     )  # the draws then read the rows in order, which is quicker
     counted = _Counted(labels[rising], probabilities[rising])
-    values, gaps = _drawn(labels.size, counted, seed)
+    ((values, gaps),) = _drawn(labels.size, [counted], seed)
     bounds = _middle(values) | {
         _ECE: calibration_interval.bounds(counted.all_gaps, gaps, labels.size)
     }
@@ -98,13 +98,10 @@ def differences(labels: Array, new: Array, other: Array, seed: int) -> dict[str,
     of_new, of_other = metrics.measures(labels, new), metrics.measures(labels, other)
     rising = np.argsort(new + other, kind="stable")
     sides = [_Counted(labels[rising], scores[rising]) for scores in (new, other)]
-    # The same seed gives both the same draws.
-    (values, gaps), (values_of_other, gaps_of_other) = (
-        _drawn(labels.size, side, seed) for side in sides
-    )
+    (values, gaps), (values_of_other, gaps_of_other) = _drawn(labels.size, sides, seed)
     bounds = _middle(values - values_of_other) | {
         _ECE: calibration_interval.bounds_of_difference(
-            *((sides[0].all_gaps, gaps), (sides[1].all_gaps, gaps_of_other)), labels.size
+            (sides[0].all_gaps, gaps), (sides[1].all_gaps, gaps_of_other), labels.size
         )
     }
     found = {
@@ -116,15 +113,19 @@ def differences(labels: Array, new: Array, other: Array, seed: int) -> dict[str,
     return found
 
 
-def _drawn(size: int, counted: "_Counted", seed: int) -> tuple[Array, Array]:
-    """The metrics of each draw, as `_PLAIN` has them, and the gaps of its bins, (draws, bins)."""
+def _drawn(size: int, sides: Sequence["_Counted"], seed: int) -> list[tuple[Array, Array]]:
+    """For each side the metrics of each draw, as `_PLAIN` has them, and the gaps of its bins.
+
+    Their shapes are (draws, metrics) and (draws, bins).
+    """
     rng = np.random.default_rng(seed)
-    values, gaps = [], []
+    drawn: list[tuple[list[list[float]], list[Array]]] = [([], []) for _ in sides]
     for _ in range(DRAWS):
         counts = np.bincount(rng.integers(size, size=size), minlength=size).astype(float)
-        values.append([counted.metrics[name](counts) for name in _PLAIN])
-        gaps.append(counted.gaps(counts))
-    return np.array(values), np.array(gaps)
+        for side, (values, gaps) in zip(sides, drawn, strict=True):
+            values.append([side.metrics[name](counts) for name in _PLAIN])
+            gaps.append(side.gaps(counts))
+    return [(np.array(values), np.array(gaps)) for values, gaps in drawn]
 
 
 def _middle(drawn: Array) -> dict[str, tuple[float, float]]:
