@@ -89,7 +89,7 @@ def _busy(slo: Slo, alerts: Alerts) -> Rule:
         "no room",
         description=(
             "Over 15m, {{ $value | humanizePercentage }} of the pictures for the model "
-            "{{ $labels.model }} were answered with 503, since too many waited; "
+            "{{ $labels.model }} were answered with 429 or 503, since too many waited; "
             f"{percent(limit)} is the limit."
         ),
     )

@@ -356,6 +356,14 @@ class Settings(Struct, frozen=True):
             "link.",
         ),
     ] = ""
+    images_workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=16,
+            description="Processes that score pictures, of one core each, with the extra `images`.",
+        ),
+    ] = 1
     image_url_hosts: Annotated[
         str,
         Meta(

@@ -1,16 +1,17 @@
-"""`python -m service.images FOLDER PLACE`: score pictures that come by the socket in a folder.
+"""`python -m service.images FOLDER PLACE SOCKET`: score pictures that come by a socket.
 
-The metrics of this process are in files of that folder, which are named after its place.
+The listening socket is an open file of this number, which all picture processes share. The metrics
+of this process are in files of the folder, which are named after its place.
 """
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Final
 
 from service.config.settings import export_for_libraries, load
-from service.images.messages import listener
 from service.runtime import use
 from service.telemetry.log_lines import log_to_stdout
 
@@ -20,7 +21,7 @@ _NICENESS: Final = 10
 
 def main() -> None:
     """Serve until the process is ended."""
-    folder, place = Path(sys.argv[1]), sys.argv[2]
+    folder, place, listening = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     settings = load()
     use(settings)
     os.nice(_NICENESS)
@@ -28,12 +29,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     export_for_libraries(folder)
     log_to_stdout(settings)
-    # From now on callers wait for what is still to be imported.
-    with listener(folder) as listening:
-        # Only now: the environment is set that these libraries read when they are imported.
-        from service.images.worker import Scorers, counting, serve  # noqa: PLC0415
+    # Only now: the environment is set that these libraries read when they are imported.
+    from service.images.worker import Scorers, counting, serve  # noqa: PLC0415
 
-        serve(listening, Scorers(settings, counting(place), place))
+    serve(socket.socket(fileno=listening), Scorers(settings, counting(place), place))
 
 
 if __name__ == "__main__":

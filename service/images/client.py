@@ -1,8 +1,10 @@
 """The web processes' side: hands a picture over and waits for its score."""
 
 import os
+import socket
+import struct
 from importlib.util import find_spec
-from multiprocessing.connection import Client
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import BoundedSemaphore
 from time import monotonic
@@ -26,7 +28,8 @@ from service.telemetry.metrics.pictures import PictureMetrics
 from service.telemetry.metrics.uncounted import uncounted
 
 # Longer than a picture may take to decode, and than a model takes to load.
-_PATIENCE_SECONDS: Final = 30.0
+_PATIENCE_SECONDS: Final = 30
+_TIMEVAL: Final = struct.pack("ll", _PATIENCE_SECONDS, 0)
 # Long enough for many small pictures that come at the same time.
 _PLACE_SECONDS: Final = 1.0
 _PACKAGES: Final = ("onnxruntime", "PIL")
@@ -50,7 +53,7 @@ def is_installed() -> bool:
 
 
 class Pictures:
-    """Scores pictures by the picture process of this server, for all threads."""
+    """Scores pictures by the picture processes of this server, for all threads."""
 
     def __init__(self, folder: Path, metrics: PictureMetrics | None = None, most: int = 12) -> None:
         """`folder` has the socket; at most so many pictures are in work at a time."""
@@ -99,19 +102,33 @@ class Pictures:
 
     def _said(self, task: bytes) -> Said:
         try:
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                connection = Client(socket_of(folder), "AF_UNIX")
-            finally:
-                os.close(folder)
-            with connection:
+            with self._connected() as connection:
                 connection.send_bytes(task)
                 if not connection.poll(_PATIENCE_SECONDS):
                     raise PicturesUnavailable
                 said: Said = read_said(connection.recv_bytes(LONGEST))
                 return said
-        except (OSError, EOFError):
+        except BlockingIOError:
+            raise PicturesBusy from None
+        except (OSError, EOFError):  # a process that dies closes the connections that it has
             raise PicturesUnavailable from None
+
+    def _connected(self) -> Connection:
+        """A connection to one of the processes. Raises BlockingIOError if too many wait."""
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        link = socket.socket(socket.AF_UNIX)
+        try:
+            link.setblocking(False)  # noqa: FBT003
+            link.connect(socket_of(folder))
+            link.setblocking(True)  # noqa: FBT003
+            # Without a process that takes it, a large picture would wait for ever to be sent.
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
+        except OSError:
+            link.close()
+            raise
+        finally:
+            os.close(folder)
+        return Connection(link.detach())
 
 
 def _outcome_of(said: Said) -> str:

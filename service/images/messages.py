@@ -1,7 +1,7 @@
-"""What web processes and the picture process say to each other, in MessagePack."""
+"""What web processes and picture processes say to each other, in MessagePack."""
 
 import os
-from multiprocessing.connection import Listener
+import socket
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -12,7 +12,8 @@ from msgspec import Struct
 _SOCKET: Final = "pictures"
 # The longest message: a picture and a little more.
 LONGEST: Final = 9 << 20
-_BACKLOG: Final = 128
+# Pictures that may wait for a picture process; callers of more are turned away.
+WAITING: Final = 128
 
 
 class Task(Struct, frozen=True):
@@ -63,8 +64,14 @@ def socket_of(folder: int) -> str:
     return f"/proc/self/fd/{folder}/{_SOCKET}"
 
 
-def listener(folder: Path) -> Listener:
-    """The socket, in place of one that a process has left which was killed."""
+def listen(folder: Path) -> socket.socket:
+    """The socket, for all picture processes: what waits in it waits for any of them."""
     (folder / _SOCKET).unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    return Listener(socket_of(opened), "AF_UNIX", backlog=_BACKLOG)
+    try:
+        listening.bind(socket_of(opened))
+    finally:
+        os.close(opened)
+    listening.listen(WAITING)
+    return listening

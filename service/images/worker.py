@@ -1,10 +1,12 @@
-"""The picture process: a thread for each picture that is in work, and one for each model."""
+"""A picture process: a thread for each picture that is in work, and one for each model."""
 
 import logging
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread
+from multiprocessing.connection import Connection
+from threading import BoundedSemaphore, Thread
 from time import monotonic, perf_counter, sleep
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -34,9 +36,6 @@ _THREADS: Final = 16
 # The shorter side of a picture that is kept, at least.
 _KEPT_SIDE: Final = 512
 _TICK_SECONDS: Final = 1.0
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection, Listener
 
 log = logging.getLogger("scoring")
 
@@ -114,16 +113,22 @@ def counting(place: str) -> PictureProcessMetrics:
     return metrics
 
 
-def serve(listener: "Listener", scorers: Scorers) -> None:
-    """Answer tasks, until the process ends."""
+def serve(listening: socket.socket, scorers: Scorers) -> None:
+    """Answer tasks, until the process ends. One that no thread is free for stays in the socket.
+
+    There another process may take it, and it outlives this one.
+    """
+    free = BoundedSemaphore(_THREADS)
     with ThreadPoolExecutor(_THREADS, "picture") as threads:
         log.info("Pictures can be scored")
         while True:
-            connection = listener.accept()
-            threads.submit(_answer, connection, scorers)
+            free.acquire()
+            connection = Connection(listening.accept()[0].detach())
+            answered = threads.submit(_answer, connection, scorers)
+            answered.add_done_callback(lambda _: free.release())
 
 
-def _answer(connection: "Connection", scorers: Scorers) -> None:
+def _answer(connection: Connection, scorers: Scorers) -> None:
     with connection:
         try:
             task = read_task(connection.recv_bytes(LONGEST))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from service.images.client import is_installed
 from service.process import startup
 from service.process.server_hooks import ServerHooks
+from service.runtime import runtime
 from service.telemetry.failures import contained
 from service.web.settings import PREFIX
 
@@ -40,8 +41,8 @@ class WebHooks(ServerHooks):
     def when_ready(self, server: "Master") -> None:
         """In the master: log what is served, and set how many picture processes it keeps."""
         super().when_ready(server)
-        processes = self.parts.metrics.picture_processes
-        contained("workers", processes.configured, int(is_installed()))
+        number = runtime().settings.images_workers if is_installed() else 0
+        contained("workers", self.parts.metrics.picture_processes.configured, number)
 
     def publish(self) -> None:
         """Read the state of jobs, if it is time."""

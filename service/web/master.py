@@ -1,20 +1,23 @@
 """The master of the web processes, and the processes that it keeps running beside them.
 
-These are the job worker of the embedded form, and the picture process if the extra is installed.
+These are the job worker of the embedded form, and picture processes if the extra is installed.
 """
 
 import ctypes
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
 from service.images.client import is_installed
+from service.images.messages import listen
 from service.jobs.stores import is_embedded
 from service.process.master import Master
 from service.runtime import runtime
@@ -24,8 +27,6 @@ from service.telemetry.metrics import multiprocess
 
 _WORKER: Final = (sys.executable, "-m", "service.jobs", "worker")
 _PICTURES: Final = (sys.executable, "-m", "service.images")
-# Of the picture process in metrics; the web processes have numbers.
-_PLACE: Final = "pictures-0"
 _PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger("scoring")
@@ -39,8 +40,7 @@ class WebMaster(Master):
         if is_embedded(runtime().settings):
             self._children.append(ChildProcess("the job worker", _WORKER))
         if is_installed():
-            command = (*_PICTURES, str(runtime().run_folder.path), _PLACE)
-            self._children.append(ChildProcess("the picture process", command, _forget_pictures))
+            self._children += _picture_processes(runtime().settings.images_workers)
         super().__init__(app)
 
     def served(self) -> str:
@@ -75,10 +75,15 @@ class ChildProcess:
     """A process that is started again whenever it ends, later and later if it keeps ending."""
 
     def __init__(
-        self, name: str, command: tuple[str, ...], ended: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        command: tuple[str, ...],
+        listening: socket.socket | None = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """`ended` is called whenever it has ended."""
+        """It gets the socket, if there is one. `ended` is called whenever it has ended."""
         self._name = name
+        self._listening = listening
         self._after = ended
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,6 +98,7 @@ class ChildProcess:
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command
                 self._command,
                 stdin=subprocess.DEVNULL,
+                pass_fds=[self._listening.fileno()] if self._listening else [],
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - the master has one thread
             )
         except OSError as error:
@@ -141,9 +147,14 @@ class ChildProcess:
             process.wait()
 
 
-def _forget_pictures() -> None:
-    """Clear what was true only while the picture process ran."""
-    contained("gauges", multiprocess.clear_live_gauges, _PLACE, runtime().run_folder.path)
+def _picture_processes(number: int) -> Iterator[ChildProcess]:
+    """So many picture processes, which share a socket."""
+    folder = runtime().run_folder.path
+    listening = listen(folder)
+    for place in (f"pictures-{count}" for count in range(number)):
+        command = (*_PICTURES, str(folder), place, str(listening.fileno()))
+        forget = partial(contained, "gauges", multiprocess.clear_live_gauges, place, folder)
+        yield ChildProcess(f"picture process {place}", command, listening, forget)
 
 
 def _send(pid: int, number: int) -> None:

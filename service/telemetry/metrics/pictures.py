@@ -12,7 +12,7 @@ from service.telemetry.metrics.process import ProcessMetrics
 
 # Of the series of the picture processes as processes: they share a page with the web processes.
 PREFIX: Final = "scoring_picture"
-# busy: no process to decode it was free; unavailable: no picture process answered.
+# busy: too many waited before it; unavailable: no picture process answered.
 OUTCOMES: Final = ("scored", "refused", "busy", "failed", "unavailable")
 # From a digit to a photo behind many others.
 _SECONDS: Final = (
@@ -29,8 +29,8 @@ class PictureMetrics:
         """`models` are the names of those that score pictures; their series begin at 0."""
         self._requests = Counter(
             "scoring_picture_requests",
-            "Pictures handed over to be scored, by what became of them. busy: no process to decode "
-            "it was free; unavailable: no picture process answered.",
+            "Pictures handed over to be scored, by what became of them. busy: too many waited "
+            "before it; unavailable: no picture process answered.",
             ("model", "outcome"),
             registry=registry,
         )

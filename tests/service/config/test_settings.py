@@ -111,6 +111,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "web_threads": ("8", 8),
     "web_metrics_bind": ("127.0.0.1:9101", "127.0.0.1:9101"),
     "web_dashboards": ("https://grafana.example", "https://grafana.example"),
+    "images_workers": ("2", 2),
     "image_url_hosts": ("a.example,b.example", "a.example,b.example"),
     "image_url_private_hosts": ("pictures.internal", "pictures.internal"),
     "digits_data": ("/srv/digits", "/srv/digits"),

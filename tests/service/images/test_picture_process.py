@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from threading import Event
@@ -15,7 +16,7 @@ from loadgen.common.processes import Program
 from model import InvalidRequest
 from service.images.batches import Batches
 from service.images.client import Pictures, PicturesBusy, PicturesFailed, PicturesUnavailable
-from service.images.messages import Task, listener
+from service.images.messages import WAITING, Task, listen
 from tests.support.paths import ROOT
 from tests.support.pictures import bomb, file_of, five
 from tests.support.server import eventually
@@ -76,17 +77,16 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pictures]:
     """The client of a process of its own, whose folder has a path too long for a socket."""
     folder = tmp_path_factory.mktemp("run") / ("x" * 100)
     folder.mkdir()
-    run = [sys.executable, "-m", "service.images", str(folder), "pictures-0"]
-    process = Program(
-        run, folder, folder / "output", {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
-    )
-    try:
-        ready = "Pictures can be scored"  # the socket is there a moment before it listens
-        eventually(lambda: ready in (folder / "output").read_text(), ready, 60)
-        yield Pictures(folder)
-        assert process.stop() == 0
-    finally:
-        process.close()
+    environment = {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
+    with listen(folder) as listening:
+        number = listening.fileno()
+        run = [sys.executable, "-m", "service.images", str(folder), "pictures-0", str(number)]
+        process = Program(run, folder, folder / "output", environment, pass_fds=[number])
+        try:
+            yield Pictures(folder)  # the first picture waits in the socket
+            assert process.stop() == 0
+        finally:
+            process.close()
 
 
 @pytest.mark.slow
@@ -147,10 +147,10 @@ def test_a_model_that_is_not_there_is_a_failure(pictures: Pictures) -> None:
 
 
 def test_no_more_pictures_are_in_work_than_may_be(tmp_path: Path) -> None:
-    with listener(tmp_path) as silent, ThreadPoolExecutor(1) as threads:
+    with listen(tmp_path) as silent, ThreadPoolExecutor(1) as threads:
         pictures = Pictures(tmp_path, most=1)
         first = threads.submit(pictures.score, Task("digits", b"x"))
-        with silent.accept(), pytest.raises(PicturesBusy):
+        with silent.accept()[0], pytest.raises(PicturesBusy):
             pictures.score(Task("digits", b"x"))
         with pytest.raises(PicturesUnavailable):
             first.result()
@@ -174,3 +174,13 @@ def test_web_processes_import_no_library_of_pictures() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_more_pictures_than_may_wait_are_turned_away(tmp_path: Path) -> None:
+    """No process takes them; the kernel lets one more wait than the socket was told."""
+    with listen(tmp_path), ExitStack() as opened:
+        pictures = Pictures(tmp_path)
+        for _ in range(WAITING + 1):
+            opened.enter_context(pictures._connected())
+        with pytest.raises(PicturesBusy):
+            pictures.score(Task("digits", b"x"))
