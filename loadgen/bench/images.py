@@ -26,8 +26,6 @@ from threading import Event
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
-import psutil
-
 from client.amqp import AmqpClient
 from loadgen.bench.callers import Call, Connect, Work, at_a_rate, at_full_speed, lasting, percentile
 from loadgen.bench.latency import latency
@@ -166,10 +164,7 @@ class ImageBench:
 
     def _cpu_of_photos(self) -> float:
         """Seconds of the CPU that the processes have taken which decode and score pictures."""
-        children = psutil.Process(self._web.pid).children()
-        return sum(
-            usage.cpu_total(one.pid) for one in children if _PICTURE_PROCESS in one.cmdline()
-        )
+        return usage.cpu_of_children(self._web.pid, _PICTURE_PROCESS)
 
 
 def _work(found: Sequence[Picture], callers: int) -> Work:

@@ -36,6 +36,12 @@ def cpu_total(pid: int) -> float:
     return sum(cpu_by_process(pid).values())
 
 
+def cpu_of_children(pid: int, module: str) -> float:
+    """The same of the children that run a module of Python, with all below them."""
+    children = psutil.Process(pid).children()
+    return sum(cpu_total(one.pid) for one in children if module in one.cmdline())
+
+
 def busiest_share(before: dict[int, float], after: dict[int, float]) -> float:
     """The busiest process's share of the processor time between two readings, 0 to 1."""
     spent = [seconds - before.get(pid, 0.0) for pid, seconds in after.items()]
