@@ -9,6 +9,7 @@ import pytest
 from loadgen.common.processes import free_port
 from tests.support.pictures import file_of, five
 from tests.support.server import KEY, serving
+from tests.support.swapping import registry_of_twins
 from tests.support.web_server import web_serving
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,9 @@ expected-statuses = ["2xx", 304, 400, 401, 404, 409, 410, 415, 422, 429]
 
 def test_schemathesis_finds_no_fault_in_jobs(tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(_OF_JOBS)
-    with web_serving(tmp_path) as server:
+    registry_of_twins(tmp_path)
+    models = str(tmp_path / "models")
+    with web_serving(tmp_path, trainers="example", registry=models) as server:
         with server.client() as client:  # the models are loaded then
             picture = {"file_name": file_of(five(), "PNG")}
             assert client.post("/v1/inference", files=picture).json()["prediction"] == 5
@@ -90,5 +93,5 @@ def test_schemathesis_finds_no_fault_in_jobs(tmp_path: Path) -> None:
         )
         said = server.output()
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr
-    assert "Tested: 25" in ran.stdout, "every operation was requested"
+    assert "Tested: 26" in ran.stdout, "every operation was requested"
     assert '"status":500' not in said
