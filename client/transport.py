@@ -21,7 +21,7 @@ class Unreachable(Exception):
 
 
 class Refused(Exception):
-    """A reply that is no success: its status, the reason in words, when to try again.
+    """A reply that is not a success: its status, the reason in words, when to try again.
 
     `retry_after` are seconds, 0 where the reply names none.
     """

@@ -110,7 +110,7 @@ class Permissions(NamedTuple):
 
 
 class UnsafePath(Exception):
-    """A path is no file or folder of this user, or others can replace it."""
+    """A path is not a file or folder of this user, or others can replace it."""
 
 
 def main() -> int:
@@ -130,7 +130,7 @@ def main() -> int:
         sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         return 73
     except UnicodeError:
-        sys.stderr.write(f"{arguments.folder}: .env or a file of secrets is no UTF-8 text\n")
+        sys.stderr.write(f"{arguments.folder}: .env or a file of secrets is not UTF-8 text\n")
         return 73
     return 0
 

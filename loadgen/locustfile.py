@@ -35,7 +35,7 @@ class Connection(FastHttpUser):
 
     abstract = True
     concurrency = 1
-    # Locust's default is no check, so any server could get the key. SSL_CERT_FILE names own CAs.
+    # Locust's default is not a check, so any server could get the key. SSL_CERT_FILE names own CAs.
     insecure = False
     # Shared by all connections: loading the machine's CAs takes 25 ms.
     ssl_context_factory = staticmethod(cache(gevent.ssl.create_default_context))

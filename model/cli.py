@@ -98,7 +98,7 @@ def share(text: str) -> float:
     with suppress(ValueError):
         if 0 <= (number := float(text)) <= 1:
             return number
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class NotUtf8(InvalidRequest):
 
 
 class ModelRefused(ScoringError):
-    """A file that is no model, or a model that this project can't serve truthfully."""
+    """A file that is not a model, or a model that this project can't serve truthfully."""
 
 
 class ExtraMissing(ModelRefused):

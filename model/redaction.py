@@ -1,17 +1,17 @@
 """The patterns of number plates in texts and ids, and the redaction of texts with them.
 
-No code passes a plate to a log, a report or a trace. This is the second defence, for texts of
-other origin: ids that clients choose, messages of libraries, names in a traceback. A plate that is
-taken for an id stays in logs; an id that is taken for a plate only costs its client the own id. So
-what may be a plate is taken for one.
+No code passes a plate to a log, a report or a trace. This is the second defence, for texts from
+elsewhere: ids that clients choose, messages of libraries, names in a traceback. A plate that is
+taken for an id would stay in logs, but an id that is taken for a plate only costs its client the
+id. So everything that may be a plate counts as one.
 
 A plate may be in small letters, with Latin letters that look or sound like the Cyrillic ones, with
-gaps between any of its characters, with its region first, and within a longer word. Not found is,
-in small letters within a word in small letters, what has its digits in one piece at one end, or no
-region: `node12345` is no trailer's plate. Nor is, in a text, a short English word between blanks a
-group of letters, or a unit behind a number.
+gaps between any of its characters, with its region first, and within a longer word. One in small
+letters within a longer word in small letters is not found if all its digits are at one end, or if
+it has no region: `node12345` is not a trailer's plate. In a text, a short English word between
+blanks is not a group of letters, and neither is a unit after a number.
 
-The patterns for ids are in the dialect that Python and PCRE share: `service.edge` has them, too.
+The patterns for ids use the syntax that Python and PCRE share, since `service.edge` uses them, too.
 """
 
 import re
@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 _WITHHELD: Final = "[plate]"
 
-# L is a letter of plates, P one that is no D, F any letter, d a digit, R the region, which is also
+# L is a letter of plates, P one other than D, F any letter, d a digit, R the region, which is also
 # found first; another letter is itself. A number says how many there are. The formats are those of
 # `model.regno.plates`.
 _LAYOUTS: Final = (
@@ -91,7 +91,7 @@ _ID: Final = f"{_BEGIN}(?:{'|'.join(_IDS)}){_END}"
 class _Letters(NamedTuple):
     """The insides of character classes: the letters of plates, of foreign ones, by case.
 
-    `but` is a lookahead for what is no group of letters of a plate.
+    `but` is a lookahead for what is not a group of letters of a plate.
     """
 
     of_plates: str
@@ -208,7 +208,7 @@ def may_be_plate(identifier: str) -> bool:
     return bool(not _is_usual(identifier) and _has_digits(identifier) and _in_id(identifier))
 
 
-# In texts, one or two of whatever is no letter or digit are a gap, or any number of usual ones;
+# In texts, one or two of whatever is not a letter or digit are a gap, or any number of usual ones;
 # within words, none is blank. `&` is between fields. Letters before a gap belong to others before.
 _ANY: Final = r"(?:(?!&)[\W_])"
 _NO_BLANK: Final = r"(?:(?![\s&])[\W_])"

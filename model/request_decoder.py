@@ -206,7 +206,7 @@ class RequestDecoder(Generic[T]):
         yield rows
 
     def _element(self, body: bytes, begin: int, end: int) -> T | InvalidRequest:
-        """An element of an array. Raises InvalidRequest when it is no JSON."""
+        """An element of an array. Raises InvalidRequest when it is not JSON."""
         if end - begin > self._longest_row:
             reason = f"the row is longer than {self._longest_row} bytes"
             return InvalidRequest("", reason, "length")

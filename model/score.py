@@ -195,7 +195,7 @@ def _positive(text: str) -> int:
     with suppress(ValueError):
         if (number := int(text)) > 0:
             return number
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
 
 
 def _cpus() -> int:
@@ -209,7 +209,7 @@ def _cost(text: str) -> float:
     with suppress(ValueError):
         if 0 <= (cost := float(text)) < inf:
             return cost
-    raise argparse.ArgumentTypeError(f"{text!r} is no cost: a number from 0 on")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a cost: a number from 0 on")
 
 
 def _run(options: argparse.Namespace, stopped: SignalFlag) -> Summary:

@@ -187,7 +187,7 @@ def load(path: Path = PATH) -> Slo:
     except OSError as error:
         raise SloError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SloError(f"{path}: is no TOML: {error}") from error
+        raise SloError(f"{path}: is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise SloError(f"{path}: {_explain(str(error))}") from error
     if wrong := _contradiction(slo):

@@ -88,7 +88,7 @@ def create_app(parts: Parts) -> App:
     """The app at the public address. Builds nothing that lives longer than itself."""
     settings, metrics = parts.settings, parts.metrics
     app = new_app()
-    app.url_map.merge_slashes = False  # /reg// is no address, not a redirect that loses a body
+    app.url_map.merge_slashes = False  # /reg// is not an address, not a redirect that loses a body
     guard = parts.guard
     scoring = tuple(
         score.ScoreRoute(served.model, scoring_service(served, parts), settings)

@@ -1,4 +1,4 @@
-"""Every test can fail, and its helpers are no test modules.
+"""Every test can fail, and its helpers are not test modules.
 
 mypy finds assertions of what is always true (`truthy-bool`); the rest is found here.
 """

@@ -2,7 +2,7 @@
 
 Starts the service, loads it, and reads its metrics before and after. Stages are wall time inside
 the service; `wait` is the time until a batch begins and until its replies are sent. The rest of the
-CPU time is no stage's: event loop, sockets, HTTP, keys, admission, metrics and logs.
+CPU time is not a stage's: event loop, sockets, HTTP, keys, admission, metrics and logs.
 """
 
 import argparse

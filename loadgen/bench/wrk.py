@@ -15,7 +15,7 @@ from loadgen.common.errors import CannotStart
 from loadgen.common.service import KEY
 
 _SCRIPT: Final = Path(__file__).with_name("post.lua")
-# Longer than the slowest target needs with the longest queue: slow is no error.
+# Longer than the slowest target needs with the longest queue: slow is not an error.
 _TIMEOUT_SECONDS: Final = 60
 
 

@@ -82,7 +82,7 @@ def bounds(stages: Sequence[Stage]) -> list[tuple[int, int]]:
 def _moment(stage: Stage, arrived: float) -> float:
     """The time of the given arrival: the root of a·t + (b - a)/(2·T)·t² = arrived, for t >= 0.
 
-    Written with the sum as divisor, so that a level rate is no special case.
+    Written with the sum as divisor, so that a level rate is not a special case.
     """
     if arrived <= 0:
         return 0.0

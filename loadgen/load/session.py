@@ -205,7 +205,7 @@ class MasterSession(Session):
         try:
             code = EXIT_CODES[self.load_runner.conclude(shape, about)]
         except BadFile as error:
-            # The folder existed at the start. A verdict that can't be written is no success.
+            # The folder existed at the start. A verdict that can't be written is not a success.
             sys.stderr.write(f"Not written. {error}\n")
             code = 2
         self.environment.process_exit_code = code
@@ -241,7 +241,7 @@ class MasterSession(Session):
                 gevent.spawn(self.runner.quit)
 
     def _on_quitting(self) -> None:
-        # A run without a verdict is no success, whatever ended it.
+        # A run without a verdict is not a success, whatever ended it.
         if not self._concluded.is_set() and self.options.headless:
             self.environment.process_exit_code = EXIT_CODES[Outcome.NOTHING_RAN]
 

@@ -15,7 +15,7 @@ from loadgen.load import shapes
 _FILES: Final = {
     "shapes": (shapes.PATH, "file of shapes"),
     "rows": (ROWS, "CSV of readings to send"),
-    # Of the working folder: an installed package is no place for results.
+    # Of the working folder: an installed package is not a place for results.
     "out": (Path("build/load"), "folder of the verdict's files"),
 }
 

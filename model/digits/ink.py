@@ -24,7 +24,7 @@ LARGEST: Final = 320
 _LEAST_CONTRAST: Final = 24
 # Of the greatest contrast: what has less is background.
 _LEAST_INK: Final = 0.3
-# Fewer pixels of ink are no digit.
+# Fewer pixels of ink are not a digit.
 _LEAST_PIXELS: Final = 4
 # Frames around the picture that are removed at most, and how much of each side is one's.
 _FRAMES: Final = 12

@@ -15,7 +15,7 @@ class Network:
     """A network that was loaded: pixels in, probabilities out."""
 
     def __init__(self, blob: bytes) -> None:
-        """Raises ModelRefused for bytes that are no network; ExtraMissing without onnxruntime."""
+        """Raises ModelRefused if they are not a network; ExtraMissing without onnxruntime."""
         self._session = _checked(session(blob))
         (self._input,) = (given.name for given in self._session.get_inputs())
 

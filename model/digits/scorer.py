@@ -89,7 +89,7 @@ class DigitsScorer(Scorer):
         rows = [self.row(picture) for picture in pictures]
         found = self.probabilities(rows)
         if not np.allclose(found.sum(1), 1, atol=_SAME):  # NaN is not, either
-            raise ModelRefused("its scores are no probabilities")
+            raise ModelRefused("its scores are not probabilities")
         if self.manifest and self.manifest.golden:
             expected = np.asarray(self.manifest.golden)
             if expected.shape != found.shape or not np.allclose(found, expected, atol=_SAME):

@@ -83,7 +83,7 @@ def _psi(text: str) -> float:
     with suppress(ValueError):
         if 0 <= (limit := float(text)) < math.inf:
             return limit
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of 0 or more")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
 
 
 def _run(options: argparse.Namespace) -> None:

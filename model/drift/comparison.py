@@ -26,7 +26,7 @@ from model.scorer import Bins, Scorer, Table
 LEAST_SHARE: Final = 1e-4
 # The last bin of numbers, whose other bins are named by their upper ends.
 BEYOND: Final = "+Inf"
-# The variable that is no feature: the score's probability of the positive class.
+# The variable that is not a feature: the score's probability of the positive class.
 SCORE: Final = "positive"
 # Of unchanged populations, the share whose PSI is within `chance_limit`.
 _WITHIN: Final = 0.95
@@ -37,7 +37,7 @@ _RELEVANT: Final = 0.1
 class Rows(Struct):
     """The requests of a file: a table of their features, and the scores (n,) of a model.
 
-    `faults` counts rows that are no requests by "field: reason"; `format` says how the file is
+    `faults` counts rows that are not requests by "field: reason"; `format` says how the file is
     written.
     """
 
@@ -53,7 +53,7 @@ class Rows(Struct):
 
     @property
     def bad_share(self) -> float:
-        """The share of the file's rows that are no requests."""
+        """The share of the file's rows that are not requests."""
         bad = self.faults.total()
         return bad / (bad + len(self.positives))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = np.ndarray[Any, Any]
 Counts: TypeAlias = dict[tuple[str, str], int]
 
-# The variable that is no feature: the score's probability of the positive class.
+# The variable that is not a feature: the score's probability of the positive class.
 SCORE: Final = "positive"
 BEYOND: Final = "+Inf"
 OTHER: Final = "other"

@@ -84,7 +84,7 @@ class ImagenetScorer(Scorer):
         """Score the golden picture. Raises ModelRefused if the manifest says otherwise."""
         found = self.golden()
         if not abs(found.sum() - 1) < _SAME:  # NaN is not, either
-            raise ModelRefused("its scores are no probabilities")
+            raise ModelRefused("its scores are not probabilities")
         for number, expected in (self.manifest.golden if self.manifest else {}).items():
             if not abs(found[number] - expected) < _SAME:
                 raise ModelRefused("it scores the golden picture otherwise than its manifest says")

@@ -32,8 +32,8 @@ base64, which is decoded in another process. The three take turns, so that what 
 does hits them alike. The first two are counted in seconds of the CPU.
 """
 _EPILOG: Final = """\
-exit status: 0 done, 2 wrong usage, 65 the file is no picture or the model is refused, 66 the file
-can't be read.
+exit status: 0 done, 2 wrong usage, 65 the file is not a picture or the model is refused, 66 the
+file can't be read.
 """
 
 

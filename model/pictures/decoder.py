@@ -67,7 +67,7 @@ class Decoder:
         The picture is turned by its EXIF orientation, and white where it is transparent; one that
         has transparent parts and may `keep_alpha` has the shape (h, w, 4). It is reduced, to save
         time, if its shorter side stays `side` at least; with 0 it keeps its size.
-        Raises InvalidRequest, whose field is "image", for a file that is no picture or exceeds a
+        Raises InvalidRequest, whose field is "image", for a file that is not a picture or exceeds a
         limit; NoDecoder if all processes are busy for too long or none can be started.
         """
         self._check(blob)
@@ -107,7 +107,7 @@ class Decoder:
     def _fault(self, outcome: Outcome) -> InvalidRequest:
         match outcome:
             case Outcome.UNKNOWN:
-                return InvalidRequest(FIELD, f"is no picture that can be read: send {NAMES}")
+                return InvalidRequest(FIELD, f"is not a picture that can be read: send {NAMES}")
             case Outcome.PIXELS:
                 reason = f"has more than {self._limits.pixels} pixels"
                 return InvalidRequest(FIELD, reason, "range")

@@ -20,7 +20,7 @@ def session(network: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(network, options, ["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has an exception class for each kind of fault
-        raise ModelRefused("it is no ONNX model that onnxruntime can load") from error
+        raise ModelRefused("it is not an ONNX model that onnxruntime can load") from error
 
 
 def _onnxruntime() -> Any:

@@ -239,7 +239,7 @@ def _limit(text: str) -> float:
     with suppress(ValueError):
         if 0 <= (limit := float(text)) < math.inf:
             return limit
-    raise argparse.ArgumentTypeError(f"{text} is no number of 0 or more")
+    raise argparse.ArgumentTypeError(f"{text} is not a number of 0 or more")
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

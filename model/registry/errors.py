@@ -12,7 +12,7 @@ class Refused(RegistryError):
 
 
 class RowsRefused(Refused):
-    """A file of rows that is no table, or has no row to compare versions on."""
+    """A file of rows that is not a table, or has no row to compare versions on."""
 
 
 class Damaged(RegistryError):

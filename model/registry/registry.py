@@ -103,7 +103,7 @@ class Registry:
     def add(self, files: Files) -> bool:
         """Store a version that was validated; False if the same is there already.
 
-        Raises Refused when the version has another model, was removed, or is no name for one.
+        Raises Refused when the version has another model, was removed, or is not a name for one.
         """
         version = check_name("version", files.described().version)
         if version in RegistryState.parse(self._store.read().text).removed:

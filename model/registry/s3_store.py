@@ -274,7 +274,7 @@ def _keep_closed(cache: Path) -> None:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether a path is this user's, is no link, and is not for others to write to."""
+    """Whether a path is this user's, is not a link, and is not for others to write to."""
     status = path.lstat()
     own = status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode)
     return own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

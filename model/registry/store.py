@@ -157,7 +157,7 @@ def check_name(kind: str, name: str) -> str:
     if is_taken(name):
         raise Refused(f"{kind} {name!r} is taken: it is a name of the registry's own")
     if not is_name(name):
-        raise Refused(f"{kind} {name!r} is no name: {RULE}")
+        raise Refused(f"{kind} {name!r} is not a name: {RULE}")
     return name
 
 

@@ -85,7 +85,7 @@ class ValidationProcess:
         except OSError as error:
             self._outcome.refused = f"it can't be validated: {error.strerror}"
         except ValueError:  # a null byte, or half a surrogate pair
-            self._outcome.refused = "it can't be validated: its path or positive class is no text"
+            self._outcome.refused = "it can't be validated: its path or positive class is not text"
 
     def _start(self, *arguments: str) -> None:
         with ExitStack() as made:
@@ -157,7 +157,7 @@ def check_model(path: Path, positive_class: str = "", name: str = catalog.DEFAUL
 def model_digest(path: Path) -> str:
     """The SHA-256 of a model file and of its manifest: a refusal depends on both.
 
-    Raises ModelRefused for one that can't be read, is no regular file or too large.
+    Raises ModelRefused for one that can't be read, is not a regular file or too large.
     """
     manifest, hashes = path.parent / MANIFEST, []  # / and . have no name to replace
     try:

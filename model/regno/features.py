@@ -30,7 +30,7 @@ CATEGORICAL: Final = (
     *("camera_type", "camera_class", "weekday", "month"),
     *("regno_template", "regno_template_ai"),
 )
-# Of these a model has seen what its rows happened to hold: a new month is no unknown category.
+# Of these a model has seen what its rows happened to hold: a new month is not an unknown category.
 CALENDAR: Final = ("weekday", "month")
 TEXT: Final = ("afts_regno_ai_text", "regno_recognize_text")
 NUMERIC: Final = (

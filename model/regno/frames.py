@@ -3,7 +3,7 @@
 A row is read by the rules of the HTTP body and scored as the service scores it. What pandas holds
 is taken as what it means: a missing value (None, NaN, NaT) is an empty cell, values of numpy and
 timestamps are what they hold; text with decimal commas or dates with the day first is read as in
-files. A row that is no reading stops nothing: it has missing values in the result, and
+files. A row that is not a reading stops nothing: it has missing values in the result, and
 `score_frame` and `explain_frame` say in the column `error` why, as "field: reason".
 """
 
@@ -57,7 +57,7 @@ class FrameScorer:
     letters and with any signs between words, as in files (`Camera Type`, `cameraType`). The results
     have its index, and one row for each of its rows. The methods raise ValueError for a frame
     without these columns or with dates such as 02/01/2021 whose month is unclear, and for anything
-    that is no DataFrame.
+    that is not a DataFrame.
     """
 
     def __init__(self, scorer: RegnoScorer) -> None:
@@ -227,7 +227,7 @@ def _read(part: pd.DataFrame, start: int, writing: "Writing") -> _Rows:
     columns = [part[field].astype(object) for field in FIELDS]
     plain = [column.where(column.notna(), "").tolist() for column in columns]
     times = FIELDS.index("time_check")
-    # A number is no time: as text it gets the reason that it gets in a file.
+    # A number is not a time: as text it gets the reason that it gets in a file.
     plain[times] = [str(cell) if isinstance(cell, int | float) else cell for cell in plain[times]]
     faults = _rewrite(plain, writing)
     rows = _Rows([], [], [])

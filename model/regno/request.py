@@ -162,7 +162,7 @@ def parse_wall_clock(text: object) -> WallClock:
 
 
 def _bad_time(sent: object) -> str:
-    """Why a value is no time, with what it seems to be instead."""
+    """Why a value is not a time, with what it seems to be instead."""
     if not isinstance(sent, str) or len(sent) > _LONGEST_TIME:
         return _BAD_TIME
     form = next((form for pattern, form in _OTHER_TIMES if pattern.fullmatch(sent.strip())), "")

@@ -365,7 +365,7 @@ class RegnoScorer:
     def warm(self) -> None:
         """Do on the golden rows what requests will do, so that no request pays for first-time work.
 
-        Raises ModelRefused when that can't be done, when a score is no probability, or when it
+        Raises ModelRefused when that can't be done, when a score is not a probability, or when it
         is not the manifest's.
         """
         readings = golden.readings()
@@ -378,7 +378,7 @@ class RegnoScorer:
                 self.unseen_in_calendar(row)
             _ = self.categories  # computed once, on first use
         if not all(abs(s.positive + s.negative - 1) < 1e-9 for s in scores):  # NaN is not, either
-            raise ModelRefused("its scores are no probabilities")
+            raise ModelRefused("its scores are not probabilities")
         positives = [score.positive for score in scores]
         with _refusing_reference():
             self.drift_counter().add_rows(rows, positives)

@@ -34,7 +34,7 @@ def read_header(file: BinaryIO, lines: int = 1) -> bytes:
     if not header[0]:
         raise TableRefused("it is empty")
     if max(map(len, header)) == _HEADER_BYTES:
-        raise TableRefused("its first line is no header: it is too long")
+        raise TableRefused("its first line is not a header: it is too long")
     return b"".join(header)
 
 

@@ -26,7 +26,7 @@ _SHORT: Final = 1e10
 _EXACT: Final = 2.0**53
 _NOT_UTF8: Final = "must be UTF-8 text"
 _USUAL: Final = Writing()
-_NOT_A_ROW: Final = "the row is no JSON object"
+_NOT_A_ROW: Final = "the row is not a JSON object"
 _NO_JSON: Final = "the row holds NaN or Infinity, which JSON does not have: write null"
 _NAN: Final = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\b")
 
@@ -34,7 +34,7 @@ _NAN: Final = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\b")
 class Cells(NamedTuple):
     """`n` rows: `columns` are the wanted ones, of `n` cells each, as pyarrow arrays of text.
 
-    A column is one of bytes where a cell is no UTF-8.
+    A column is one of bytes where a cell is not UTF-8.
 
     `faults` says of rows that can't be read why; their cells are empty. `lines` are the lines
     or row numbers (from 1) of the file at which rows begin. `rows` are the rows of CSV and JSON

@@ -40,7 +40,7 @@ def places(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     found = matched(names, wanted)
     if missing := [name for name in wanted if name not in found]:
         if any(map(_is_number, names)):
-            raise TableRefused("its first line has numbers and is no header: put the names first")
+            raise TableRefused("its first line has numbers, not names: put a header before it")
         others = [name for at, name in enumerate(names) if at not in found.values()]
         has = f"; it {'also ' if found else ''}has {_listed(others)}" if others else ""
         raise ColumnsMissing(f"its header lacks {', '.join(missing)}{has}", missing)

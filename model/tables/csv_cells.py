@@ -31,7 +31,7 @@ class CsvCells(NamedTuple):
     """`n` rows: the bytes of each without its line end, and the wanted columns of `n` cells each.
 
     The rows are an array of large binaries. A column is a pyarrow array of text, or of bytes where
-    a cell is no UTF-8. `faults` tells for rows that can't be read why; their cells are empty, and
+    a cell is not UTF-8. `faults` tells for rows that can't be read why; their cells are empty, and
     their bytes hold as many cells as the header nevertheless. `lines` are the file's lines (from 1)
     at which the rows begin. `empty` counts the rows that were left out since all their cells are
     empty, as Excel writes them.
@@ -47,7 +47,7 @@ class CsvCells(NamedTuple):
 def read_cells(block: Block, width: int, wanted: Sequence[int], sep: str = ",") -> CsvCells:
     """The wanted cells of a block whose header has `width` of them, separated by `sep`.
 
-    Line ends may be those of Unix or Windows; empty lines are no rows.
+    Line ends may be those of Unix or Windows; empty lines are not rows.
     Raises TableRefused when a quoted cell does not end.
     """
     return _quick(block, width, wanted, sep) or _careful(block, width, wanted, sep)
@@ -135,7 +135,7 @@ def _records(block: Block, sep: str) -> Iterator[tuple[int, str, list[str] | Non
     """The line of each row, its text, and its cells, None when they can't be read."""
     csv.field_size_limit(sys.maxsize)
     text = block.text if block.text.endswith(b"\n") else block.text + b"\n"
-    # Bytes that are no UTF-8 go through unharmed: `surrogateescape` gives them back.
+    # Bytes that are not UTF-8 go through unharmed: `surrogateescape` gives them back.
     decoded = text.decode(errors="surrogateescape")
     lines = io.StringIO(f"{decoded}{_END}\n", newline="\n").readlines()
     reader = csv.reader(lines, delimiter=sep)

@@ -118,7 +118,7 @@ def _check_texts(file: BinaryIO) -> None:
 
 
 def _other(file: BinaryIO) -> str:
-    """What a file seems to be that is no .xlsx."""
+    """What a file seems to be that is not an .xlsx."""
     try:
         names = set(ZipFile(file).namelist())
     except BadZipFile:

@@ -59,7 +59,7 @@ class ExcelWriter:
         return value
 
     def _of_type(self, text: str, kind: str) -> Any:
-        # A text that begins with "=" is no formula.
+        # A text that begins with "=" is not a formula.
         cell = WriteOnlyCell(self._sheet, text)
         cell.data_type = kind
         return cell

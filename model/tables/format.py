@@ -190,7 +190,7 @@ def _encoding(text: str) -> str:
     try:
         return text_encoding(text)
     except LookupError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no encoding of text") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not an encoding of text") from error
 
 
 def _decimal(text: str) -> str:
@@ -240,7 +240,7 @@ def text_format(
     header = find_header(text, wanted, options.sep)
     lines = text.removeprefix("\ufeff").split("\n", header.skip + header.lines)
     if header.skip < len(lines) and _CONTROL.search(lines[header.skip]):
-        raise TableRefused(f"it holds binary data and is no text: {_NO_ROWS}")
+        raise TableRefused(f"it holds binary data and is not text: {_NO_ROWS}")
     rows = _first_rows("".join(lines[header.skip + header.lines :]), header.sep)
     found = Format(
         *("CSV", header.sep, encoding),
@@ -257,7 +257,7 @@ def encoding_of(sample: bytes) -> str:
     """The encoding of a text, by its beginning.
 
     Lines that are not UTF-8 among others that are do not make it another encoding: these rows are
-    bad. Raises TableRefused for what is no text.
+    bad. Raises TableRefused for what is not text.
     """
     for bom, name in _BOMS:
         if sample.startswith(bom):

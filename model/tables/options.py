@@ -48,7 +48,7 @@ def text_encoding(name: str) -> str:
     """
     try:
         found = codecs.lookup(name).name
-        "".encode(found)  # LookupError for what is no text, such as `hex`
+        "".encode(found)  # LookupError for what is not text, such as `hex`
         codecs.getincrementaldecoder(found)(errors=text_errors(found)).decode(b"")
     except (ValueError, UnicodeError) as error:  # a NUL in the name; no way to read on
         raise LookupError(name) from error
@@ -56,5 +56,5 @@ def text_encoding(name: str) -> str:
 
 
 def text_errors(encoding: str) -> str:
-    """How to go on behind bytes that are no text: with them, or, of wide characters, without."""
+    """How to go on behind bytes that are not text: with them, or, of wide characters, without."""
     return "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"

@@ -267,7 +267,7 @@ def _value(value: Any) -> Any:
 
 
 def _joined(row: bytes, tail: bytes) -> bytes:
-    """An object with more members; what is no object is left out."""
+    """An object with more members; what is not an object is left out."""
     row = row.strip()
     if not (row.startswith(b"{") and row.endswith(b"}")):
         return tail

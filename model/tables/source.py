@@ -187,7 +187,7 @@ class _Unpacked(gzip.GzipFile):
 
 
 class _Recoded(io.RawIOBase):
-    """A text in UTF-8. A byte that its encoding lacks stays one that is no UTF-8.
+    """A text in UTF-8. A byte that its encoding lacks stays one that is not UTF-8.
 
     With `lone_returns` its lines end with carriage returns, which become line feeds.
     """

@@ -104,7 +104,7 @@ def open_table(
 ) -> Iterator[Table]:
     """Open a file; `-` is standard input. Of the `optional` columns those are wanted that it has.
 
-    Raises OSError, and TableRefused if it is no table with the wanted columns.
+    Raises OSError, and TableRefused if it is not a table with the wanted columns.
     """
     with open_source(path, options, wanted) as source:
         opened = _OPENERS[source.format.kind](source, wanted, options.sheet)
@@ -143,7 +143,7 @@ def _open_csv(source: Source, wanted: Sequence[str], sheet: str) -> _Opened:
         lines = io.StringIO(header.decode("utf-8-sig"), newline="")
         names = next(csv.reader(lines, delimiter=source.format.sep))
     except (UnicodeError, csv.Error, StopIteration) as error:
-        raise TableRefused("its first line is no CSV header in UTF-8") from error
+        raise TableRefused("its first line is not a CSV header in UTF-8") from error
     if more := source.format.trailing:
         bare = header.rstrip(b"\r\n")
         header = bare + source.format.sep.encode() * more + header[len(bare) :]
@@ -162,7 +162,7 @@ def _open_json_lines(source: Source, wanted: Sequence[str], sheet: str) -> _Open
             continue  # a bad row, or the last one, which the sample cuts
         names |= dict.fromkeys(rows[-1])
     if not names:
-        raise TableRefused("its first line is no JSON object: write one object to a line")
+        raise TableRefused("its first line is not a JSON object: write one object to a line")
     listed = list(names)
 
     def sample(at: Sequence[int]) -> list[list[str]]:

@@ -146,7 +146,7 @@ def _check_webhook(settings: Settings) -> None:
         usable = False
     if not usable or any(character.isspace() for character in settings.webhook_url):
         field = "webhook_url_file" if settings.webhook_url_file else "webhook_url"
-        raise _bad(field, "is no http:// or https:// address")
+        raise _bad(field, "is not an http:// or https:// address")
 
 
 def _check_email(settings: Settings) -> None:
@@ -157,7 +157,7 @@ def _check_email(settings: Settings) -> None:
                 raise _bad("email_to", f"is missing, though {variable(field)} is set")
         return
     if not all(_ADDRESS.fullmatch(address.strip()) for address in settings.email_to.split(",")):
-        raise _bad("email_to", "is no list of addresses such as ops@example.org")
+        raise _bad("email_to", "is not a list of addresses such as ops@example.org")
     if not _ADDRESS.fullmatch(settings.email_from):
         raise _bad("email_from", "is missing or no address; mail needs a sender")
     if not _HOST_PORT.fullmatch(settings.smtp_host):
@@ -171,4 +171,4 @@ def _check_path(settings: Settings, field: str) -> None:
     """Check only the path: the file may be on the machine of Alertmanager."""
     path = getattr(settings, field)
     if path and not path.startswith("/"):
-        raise _bad(field, "is no absolute path")
+        raise _bad(field, "is not an absolute path")

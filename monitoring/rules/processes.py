@@ -216,7 +216,7 @@ def _saturated(slo: Slo, alerts: Alerts) -> list[Rule]:
 
 
 def _memory(slo: Slo, alerts: Alerts) -> list[Rule]:
-    """Compared with the maximum of an hour long ago, so that a start or a spike is no growth."""
+    """Compared with the maximum of an hour long ago, so that a start or a spike is not growth."""
     resident = "scoring_process_resident_memory_bytes"
     limits = slo.process
     return [

@@ -21,7 +21,7 @@ def groups(slo: Slo) -> list[Group]:
 
 
 def _no_traffic(slo: Slo, alerts: Alerts) -> Rule:
-    """Counts scored requests only, so that many wrong keys are no traffic.
+    """Counts scored requests only, so that many wrong keys are not traffic.
 
     Usual is the traffic at the same time a week ago: nights and Sundays are quiet, and an outage
     does not become usual within days. Without a week of history it is yesterday's traffic, without

@@ -245,7 +245,7 @@ class Consumer:
 
 
 def _octets(text: str | bytes) -> bytes:
-    """A property as it came; pika leaves what is no UTF-8 as it is."""
+    """A property as it came; pika leaves what is not UTF-8 as it is."""
     return text if isinstance(text, bytes) else text.encode()
 
 

@@ -127,7 +127,7 @@ def _check_url(url: str, schemes: Collection[str], form: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in schemes and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no port, brackets that do not close
+    except ValueError:  # a port that is not a port, brackets that do not close
         usable = False
     if url and not usable:
         raise ValueError(f"its form is {form}")
@@ -138,8 +138,8 @@ def _web_address(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no port, brackets that do not close
-        raise ValueError("it is no web address") from None
+    except ValueError:  # a port that is not a port, brackets that do not close
+        raise ValueError("it is not a web address") from None
     if text and not usable:
-        raise ValueError("it is no http:// or https:// address")
+        raise ValueError("it is not an http:// or https:// address")
     return parts

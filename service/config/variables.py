@@ -163,7 +163,7 @@ def _of_file(dotenv: Path) -> dict[str, str | None]:
         raise SettingsError(str(dotenv), "it looks like UTF-16, not UTF-8")
     for binding in parse_stream(StringIO(text)):
         if binding.error or (binding.key is not None and binding.value is None):
-            reason = f"line {_line(binding)} is no NAME=value, or a quotation mark does not close"
+            reason = f"line {_line(binding)} is not NAME=value, or a quotation mark does not close"
             raise SettingsError(str(dotenv), reason)
     return dotenv_values(stream=StringIO(text))
 

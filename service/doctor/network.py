@@ -85,7 +85,7 @@ def _unix(machine: Machine, path: Path) -> Finding:
     if not path.exists():
         return ok("address", f"{path} is free")
     if not stat.S_ISSOCK(path.stat().st_mode):
-        return fail("address", f"{path} is there, and is no socket", "remove it, or another path")
+        return fail("address", f"{path} exists and is not a socket", "remove it, or another path")
     # A start would take the path from a running server without notice.
     if holder := _process_at_path(machine, path):
         return _taken("address", str(path), holder)

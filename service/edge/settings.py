@@ -312,7 +312,7 @@ def _check_each(settings: Settings) -> None:
 def _address_or_port(text: str) -> str:
     match = _ADDRESS.fullmatch(text)
     usable = match and 1 <= int(match["port"]) <= 65535
-    return "" if usable else "is no port and no address:port"
+    return "" if usable else "is neither a port nor address:port"
 
 
 def _address(text: str) -> str:
@@ -329,7 +329,7 @@ def _network(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    return "" if _PATH.fullmatch(text) else "is no absolute path of letters, digits and ._@+-"
+    return "" if _PATH.fullmatch(text) else "is not an absolute path of letters, digits and ._@+-"
 
 
 def _check_certificates(settings: Settings) -> None:

@@ -99,7 +99,7 @@ def _drop(stores: Stores, job: Job) -> str:
 def _one(stores: Stores, job: str) -> Job:
     found = stores.records.get(job)
     if found is None or found.state is not State.DEAD:
-        raise Exit(os.EX_NOINPUT, f"{job}: is no dead job")
+        raise Exit(os.EX_NOINPUT, f"{job}: is not a dead job")
     return found
 
 

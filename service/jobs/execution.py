@@ -303,7 +303,7 @@ class Execution:
         return partial(attempt.give_back, self._pace.clock() + pause, error, counted=True)
 
     def _note(self, job: Job, seconds: float) -> None:
-        """Log and count an attempt: what came of it is no secret, the job's id is its owner's."""
+        """Log and count an attempt. Its outcome is not secret; the job's id is its owner's."""
         log.info(
             "Job %s (%s): %s after %.3f s; rows: %d; attempt: %d of %d",
             job.id,

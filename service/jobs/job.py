@@ -94,7 +94,7 @@ def _digits(number: int, count: int) -> str:
 
 
 def created_at(job: str) -> float:
-    """Return when an id was made, in seconds since 1970; infinity for what is no id."""
+    """Return when an id was made, in seconds since 1970; infinity for what is not an id."""
     if len(job) != _TIME_DIGITS + _RANDOM_DIGITS:
         return inf
     try:

@@ -173,7 +173,7 @@ class JobModels:
 def load_job_models(settings: Settings) -> JobModels:
     """Return the models that the settings name, not warm: nothing is predicted before a fork.
 
-    Rows of jobs are neither captured nor kept for the parity check: they are no live requests.
+    Rows of jobs are neither captured nor kept for the parity check: they are not live requests.
     Raises SettingsError.
     """
     settings = structs.replace(settings, capture=0.0, parity_rows=0)

@@ -64,7 +64,7 @@ def _plain(address: Address) -> Address:
 def resolved(address: Address) -> Any:
     """The address that a file descriptor is bound to; any other address unchanged.
 
-    Raises SettingsError for a file descriptor that is no socket.
+    Raises SettingsError for a file descriptor that is not a socket.
     """
     if not isinstance(address, int):
         return address
@@ -72,7 +72,7 @@ def resolved(address: Address) -> Any:
         with socket.socket(fileno=os.dup(address)) as listener:
             return listener.getsockname()
     except OSError as error:
-        reason = f"fd://{address} is no socket: {error.strerror}"
+        reason = f"fd://{address} is not a socket: {error.strerror}"
         raise SettingsError(_BIND, reason) from error
 
 
@@ -111,7 +111,7 @@ def _is_free(endpoint: Endpoint) -> bool:
 
 def _check_path(endpoint: Endpoint, path: Path) -> None:
     if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
-        raise SettingsError(endpoint.name, f"{path} is there, and is no socket")
+        raise SettingsError(endpoint.name, f"{path} exists and is not a socket")
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise SettingsError(endpoint.name, f"a socket's path may have {LONGEST_PATH} bytes")
     if not os.access(path.parent, os.W_OK | os.X_OK):

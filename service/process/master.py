@@ -228,7 +228,7 @@ class Master(Arbiter):  # type: ignore[misc]
                 self.other_child_ended(pid, code)
 
     def other_child_ended(self, pid: int, code: int) -> None:
-        """Handle the end of a child that is no worker: an orphan that init, this process, got."""
+        """Handle the end of a child that is not a worker: an orphan, if this process is init."""
 
     def _handle_exit(self, worker: "ScoringWorker", code: int) -> None:
         """`code` is the exit code, or the negative number of the signal that killed it."""

@@ -22,7 +22,7 @@ _ROUNDS: Final = 5
 # How long a refusal is remembered: the machine may have been short of memory or time, and then
 # a later validation has another result.
 _REFUSED_SECONDS: Final = 20.0
-# The greatest size of a verdict in bytes, and its last byte: a partial write is no verdict.
+# The greatest size of a verdict in bytes, and its last byte: a partial write is not a verdict.
 _LONGEST: Final = 4096
 _END: Final = b"\0"
 

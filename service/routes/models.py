@@ -42,7 +42,7 @@ from service.telemetry.record import record_of
 _LONGEST_BODY: Final = 4096
 # For the document; `is_name` knows the names that are taken, too.
 _NAME: Final = "[A-Za-z0-9][A-Za-z0-9._+-]{0,127}"
-_NO_NAME: Final = "version: it is no name of a version"
+_NO_NAME: Final = "version: it is not a name of a version"
 
 T = TypeVar("T")
 C = TypeVar("C", bound="Reasons")

@@ -34,7 +34,7 @@ class Inputs:
     def uncounted(
         self, scorer: Scorer, request: Request, record: Record
     ) -> tuple[Row, InvalidRequest | None]:
-        """The same for a request that is no traffic of the model: warned of, but not counted."""
+        """The same for a request that is not traffic of the model: warned of, but not counted."""
         row, checked = self._settled(scorer, request)
         if checked is None:
             return row, None

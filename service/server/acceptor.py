@@ -178,7 +178,7 @@ class FairAcceptor(Acceptor):
 
     def _is_crowded(self) -> bool:
         least = self._scoreboard.least(self._own)
-        # One or a tenth more is no matter, and lets a burst in faster.
+        # One or a tenth more does not matter, and lets a burst in faster.
         return least is not None and self.connections > least + 1 + least // 10
 
 

@@ -170,7 +170,7 @@ class Connection(Protocol):
             self._site.admit(request)
 
     def _stop_parsing(self, status: int, reason: str = "") -> None:
-        """What has come is no HTTP, or not all of it: refuse the request that it is part of."""
+        """What has come is not HTTP, or not all of it: refuse the request that it is part of."""
         self._parses_no_more = True
         if self._parser.request is None:
             self._request = self._site.unparsed()

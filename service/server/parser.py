@@ -38,7 +38,7 @@ _CR: Final = 13
 
 
 class BadRequest(Exception):
-    """Bytes that are no request; `status` is that of the reply."""
+    """Bytes that are not a request; `status` is that of the reply."""
 
     def __init__(self, status: int = 400) -> None:
         super().__init__(status)

@@ -45,7 +45,7 @@ def report(error: BaseException, record: Record) -> None:
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log an unexpected error of something that is no single request."""
+    """Log an unexpected error of something that is not a single request."""
     log.error("Internal error in %s: %s", what, described(error))
 
 

@@ -72,7 +72,7 @@ def method_of(method: str) -> str:
 def route_of(environ: "WSGIEnvironment", routes: Collection[str]) -> str:
     """The route's template. Flask clears the request after the call: this is for during it.
 
-    `routes` are all addresses that are no patterns, without a slash at their end.
+    `routes` are all addresses that are not patterns, without a slash at their end.
     """
     # None where Flask did not see the request.
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)

@@ -1,4 +1,4 @@
-"""Replies to errors that are no fault of the service."""
+"""Replies to errors that are not a fault of the service."""
 
 from typing import Final
 

@@ -158,9 +158,9 @@ def test_a_request_cannot_send_its_reply_into_another_queue(
     "properties",
     [
         pytest.param({"headers": {"detail": [{"a": None}]}}, id="a table for a word"),
-        pytest.param({"message_id": b"\xff"}, id="an id that is no text"),
-        pytest.param({"content_type": b"\xff"}, id="a type that is no text"),
-        pytest.param({"correlation_id": b"\xff"}, id="a correlation id that is no text"),
+        pytest.param({"message_id": b"\xff"}, id="an id that is not text"),
+        pytest.param({"content_type": b"\xff"}, id="a type that is not text"),
+        pytest.param({"correlation_id": b"\xff"}, id="a correlation id that is not text"),
     ],
 )
 def test_odd_properties_are_answered_and_stop_nothing(

@@ -84,7 +84,7 @@ def _assert_read_alike(data: bytes, edge: Edge) -> int:
     alike = 0
     for request, answer in zip(ours, answers, strict=False):
         if answer.status not in {200, _OWN}:
-            break  # it is refused, and the bytes after it are no request
+            break  # it is refused, and the bytes after it are not a request
         if answer.status == 200:
             assert answer.body == repr(_as_read(request)).encode()
         alike += 1

@@ -117,7 +117,7 @@ def test_every_request_of_the_contract_is_scored(
     assert abs(score["positive"] + score["negative"] - 1) < 1e-12
 
 
-# Blanks around a header's value are no part of it, and clients refuse to send them.
+# Blanks around a header's value are not part of it, and clients refuse to send them.
 
 
 @settings(max_examples=soak.size(100))
@@ -130,7 +130,7 @@ def test_any_content_type_is_answered(client: ScoringClient, kind: str) -> None:
 @given(key=_PRINTABLE)
 def test_any_wrong_key_is_a_401(client: ScoringClient, key: str) -> None:
     reply = client.post(b"{}", {"x-api-key": key})
-    # Blanks around a header's value are no part of it.
+    # Blanks around a header's value are not part of it.
     assert reply.status == (400 if key.strip(" ") == KEY else 401)
 
 

@@ -135,7 +135,7 @@ def test_a_reply_over_amqp_is_that_of_http(
 def test_each_process_takes_the_requests_of_its_models_alone(
     vhost: str, digits: AmqpServer, photos: AmqpServer
 ) -> None:
-    """Nothing takes plates here: that is no queue, and counted."""
+    """Nothing takes plates here: that is not a queue, and is not counted."""
 
     def answered(status: str, route: str) -> list[float | None]:
         counts = "scoring_amqp_requests_total"

@@ -112,7 +112,7 @@ def _headers(opened: Connection) -> None:
 
 
 def _kinds(server: Server, row: bytes) -> None:
-    """What is no HTTP; bodies that are refused unread, cut, or too long."""
+    """What is not HTTP; bodies that are refused unread, cut, or too long."""
     assert_refused_by_service(
         exchange(server, f"{LATIN} /{KEY} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     )

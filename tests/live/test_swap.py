@@ -131,7 +131,7 @@ def test_the_shadow_follows_its_alias(tmp_path: Path) -> None:
             "all compared",
         )
         registry.promote(SECOND, who="the tests")
-        eventually(lambda: _shadows(server) == [""] * 2, "what is live is no shadow")
+        eventually(lambda: _shadows(server) == [""] * 2, "what is live is not a shadow")
         wait_until_all_serve(server, SECOND)
 
 

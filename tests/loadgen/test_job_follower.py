@@ -76,7 +76,7 @@ def test_a_clock_of_a_worker_that_is_behind_makes_no_negative_time() -> None:
 
 
 def test_the_list_is_read_until_all_followed_jobs_were_seen() -> None:
-    """Others of the key are no concern, and neither is what is older."""
+    """Others of the key do not matter, and neither is what is older."""
     following = Following(
         listed(shown("other", "dead"), shown("c", "running"), following="c"),
         listed(shown("b", "succeeded"), shown("a", "queued"), following="a"),

@@ -71,7 +71,7 @@ def test_a_file_without_a_key_is_named(content: str | None, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_no_process_behind(tmp_path: Path, number: int) -> None:
-    """Not the service either, which has a session of its own; the status is no success."""
+    """Not the service either, which has a session of its own; the status is not a success."""
     arguments = ("--shape", "made", "--shapes", str(shapes_file(tmp_path)), "--out", str(tmp_path))
     with subprocess.Popen(
         # What started these tests may ignore signals, as nohup and a shell's `&` do.
@@ -106,7 +106,7 @@ def test_a_folder_that_is_gone_when_a_run_ends_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_master_whose_last_worker_is_lost_ends(tmp_path: Path) -> None:
-    """It does not wait for another worker, and the exit code is no success."""
+    """It does not wait for another worker, and the exit code is not a success."""
     port = str(free_port())
     files = ("--shapes", str(shapes_file(tmp_path)), "--out", str(tmp_path / "out"))
     with double() as url:

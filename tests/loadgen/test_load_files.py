@@ -67,7 +67,7 @@ def test_a_run_that_lost_a_generator_is_no_verdict(tmp_path: Path) -> None:
     load_runner = At(tmp_path, lambda: sending)
     smoke = shapes.named("smoke")
     load_runner.begin(smoke)
-    # One that came later has no share of the schedule, and is no replacement.
+    # One that came later has no share of the schedule, and is not a replacement.
     sending[1] = "three"
     load_runner.moment = 60
     assert load_runner.conclude(smoke, {}) is Outcome.GENERATOR_LAGGED

@@ -219,7 +219,7 @@ def test_jobs_are_followed_to_their_end(tmp_path: Path) -> None:
     assert sum(second["rows"] for second in content["seconds"]) >= 200
     assert stage["jobs"]["finished_ms"]["p50"] >= stage["latency_ms"]["p50"]
     assert {check["name"] for check in stage["checks"] if not check["holds"]} >= {"requests"}
-    assert code == 1, "forty are no proof"
+    assert code == 1, "forty are not proof"
     page = (tmp_path / "out/made.html").read_text(encoding="utf-8")
     assert "rows scored a second" in page
 
@@ -237,7 +237,7 @@ def test_pictures_are_answered_and_each_answer_is_looked_at(
     assert stage["failures"] == {}, output
     assert stage["sent"] == stage["planned"] == 2 * rate
     assert {check["name"] for check in stage["checks"] if not check["holds"]} >= {"requests"}
-    assert code == 1, "so few are no proof"
+    assert code == 1, "so few are not proof"
 
 
 @pytest.mark.slow

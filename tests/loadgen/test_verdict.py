@@ -205,7 +205,7 @@ def test_a_search_that_the_generator_ended_found_no_knee() -> None:
     lagged, broken = judged(cpu=1.0), judged(right=0)
     for ends in ((judged(), lagged), (judged(), lagged, broken), (judged(), broken, lagged)):
         assert run(*ends, seeks_knee=True).outcome is Outcome.GENERATOR_LAGGED
-    # What came before a rate that held is no question any more.
+    # What came before a rate that held is not a question any more.
     assert run(lagged, judged(), broken, broken, seeks_knee=True).outcome is Outcome.HELD
 
 

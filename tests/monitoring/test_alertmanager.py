@@ -119,12 +119,12 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 _BAD: Final[list[tuple[dict[str, str], str, str]]] = [
     ({}, "WEBHOOK_URL", "there is no receiver of notifications: set it, or ALERTMANAGER_EMAIL_TO"),
-    ({"WEBHOOK_URL": "bell.example/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
-    ({"WEBHOOK_URL": "ftp://bell/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
-    ({"WEBHOOK_URL": "http://bell:x/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
-    ({"WEBHOOK_URL": "http://[bell/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
-    ({"WEBHOOK_URL": "http://a b/wL9x"}, "WEBHOOK_URL", "is no http:// or https:// address"),
-    ({"WEBHOOK_URL": "http://"}, "WEBHOOK_URL", "is no http:// or https:// address"),
+    ({"WEBHOOK_URL": "bell.example/wL9x"}, "WEBHOOK_URL", "is not an http:// or https:// address"),
+    ({"WEBHOOK_URL": "ftp://bell/wL9x"}, "WEBHOOK_URL", "is not an http:// or https:// address"),
+    ({"WEBHOOK_URL": "http://bell:x/wL9x"}, "WEBHOOK_URL", "is not an http:// or https:// address"),
+    ({"WEBHOOK_URL": "http://[bell/wL9x"}, "WEBHOOK_URL", "is not an http:// or https:// address"),
+    ({"WEBHOOK_URL": "http://a b/wL9x"}, "WEBHOOK_URL", "is not an http:// or https:// address"),
+    ({"WEBHOOK_URL": "http://"}, "WEBHOOK_URL", "is not an http:// or https:// address"),
     ({"WEBHOOK_URL_FILE": "/nowhere"}, "WEBHOOK_URL_FILE", "/nowhere can't be read"),
     (
         {"WEBHOOK_URL": "http://b/", "WEBHOOK_URL_FILE": "/dev/null"},
@@ -133,11 +133,11 @@ _BAD: Final[list[tuple[dict[str, str], str, str]]] = [
     ({"WEBHOOK_URL_FILE": "/dev/null"}, "WEBHOOK_URL_FILE", "/dev/null is empty"),
     (
         {"WEBHOOK_URL": "http://b/", "WEBHOOK_TOKEN_FILE": "token"},
-        *("WEBHOOK_TOKEN_FILE", "is no absolute path"),
+        *("WEBHOOK_TOKEN_FILE", "is not an absolute path"),
     ),
     ({"SMTP_HOST": "m:25"}, "EMAIL_TO", "is missing, though ALERTMANAGER_SMTP_HOST is set"),
-    ({"EMAIL_TO": "ops"}, "EMAIL_TO", "is no list of addresses such as ops@example.org"),
-    ({"EMAIL_TO": "a@b,,c@d"}, "EMAIL_TO", "is no list of addresses such as ops@example.org"),
+    ({"EMAIL_TO": "ops"}, "EMAIL_TO", "is not a list of addresses such as ops@example.org"),
+    ({"EMAIL_TO": "a@b,,c@d"}, "EMAIL_TO", "is not a list of addresses such as ops@example.org"),
     ({"EMAIL_TO": "a@b"}, "EMAIL_FROM", "is missing or no address; mail needs a sender"),
     (
         {"EMAIL_TO": "a@b", "EMAIL_FROM": "c@d"},

@@ -66,7 +66,7 @@ _WRONG = {
         )
     ],
     "[drift]": [("[dirft]", "the file: Object contains unknown field `dirft`")],
-    "[objective]": [("[objective", "is no TOML: Expected ']'")],
+    "[objective]": [("[objective", "is not TOML: Expected ']'")],
 }
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "slo.toml"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(slo.SloError, match=r"slo\.toml: is no TOML"):
+    with pytest.raises(slo.SloError, match=r"slo\.toml: is not TOML"):
         slo.load(path)
 
 

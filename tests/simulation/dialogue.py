@@ -363,7 +363,7 @@ class Dialogue(Watcher):
 
 
 def _text_of(reply: Reply) -> str:
-    """An error's text without what differs each time; "" of what is no error."""
+    """An error's text without what differs each time; "" of what is not an error."""
     if reply.status < 400 or not reply.body:
         return ""
     text = str(json.loads(reply.body)["body"])

@@ -149,7 +149,7 @@ class Loader:
         """A version's scorer. Raises ModelRefused."""
         del present
         if version == REFUSED:
-            raise ModelRefused("its scores are no probabilities")
+            raise ModelRefused("its scores are not probabilities")
         return scorers()[version]
 
     @staticmethod

@@ -102,7 +102,7 @@ class Spec(Struct, eq=False):
         if self.is_named != (fields["x-request-id"] == self.name):
             return f"it is for {fields['x-request-id']}"
         if reply.status not in (self.statuses | _BY_HEAD if not came else self.statuses):
-            return f"{reply.status} is no answer to {self.kind}"
+            return f"{reply.status} is not an answer to {self.kind}"
         if not came and reply.status not in _BY_HEAD:
             return f"{reply.status} before all of it had come"
         if self.closes and not reply.closes:
@@ -257,7 +257,7 @@ class Requests:
         return spec
 
     def malformed(self, name: str) -> Spec:
-        """Bytes that are no request."""
+        """Bytes that are not a request."""
         odd = detangle.choice(_ODD)
         spec = _spec(name, "a malformed request", odd.data, set(odd.statuses), closes=True)
         spec.is_named = False

@@ -32,7 +32,7 @@ def runner(
 
 
 def files(version: str, model: bytes = b"model", **changed: object) -> Files:
-    """A version that the registry takes, though it is no model."""
+    """A version that the registry takes, though it is not a model."""
     manifest = {"version": version, "file": "model.cbm", "sha256": sha256(model).hexdigest()}
     return Files(model, json.dumps({**manifest, **changed}).encode())
 

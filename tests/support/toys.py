@@ -14,7 +14,7 @@ NUMERIC_PAIR = ("hour", "afts_regno_ai_score")
 
 
 def table(names: Sequence[str]) -> list[list[Any]]:
-    """The golden features of these names, as rows; 0 for a name that is no feature."""
+    """The golden features of these names, as rows; 0 for a name that is not a feature."""
     rows = [line["features"] | _differences(line["request"]) for line in lines(GOLDEN)]
     return [[_value(row.get(name, 0)) for name in names] for row in rows]
 

@@ -91,7 +91,7 @@ def _ink(image: Array) -> Ink:
     try:
         return ink_of(np.pad(image, _MARGIN))
     except InvalidRequest as fault:
-        raise DataRefused(f"one of the images is no digit: {fault.reason}") from fault
+        raise DataRefused(f"one of the images is not a digit: {fault.reason}") from fault
 
 
 def _scaled(images: list[Array]) -> Array:

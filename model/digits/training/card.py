@@ -36,7 +36,7 @@ probability, and the three likeliest digits.
 ## Intended use
 
 Pictures that show one digit: by a pen, in broad, thin or dotted strokes, in any colours that
-contrast with the paper. It has no class for what is no digit: letters, several digits and photos
+contrast with the paper. It has no class for what is not a digit: letters, several digits and photos
 of other things get an answer, often a confident one. Few people of MNIST write a 1 with a serif:
 such a 1, as printers' fonts have it, is taken for a 7. Not for plates, cheques or anything in which
 a wrong digit does harm unseen.

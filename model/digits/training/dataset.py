@@ -75,7 +75,7 @@ def _arrays(path: Path) -> dict[str, Array]:
     except KeyError:
         raise DataRefused(f"{path} lacks one of the arrays {', '.join(_ARRAYS)}") from None
     except (BadZipFile, ValueError, EOFError) as error:
-        raise DataRefused(f"{path} is no .npz file of plain arrays") from error
+        raise DataRefused(f"{path} is not an .npz file of plain arrays") from error
 
 
 def _of_json(folder: Path) -> Digits:

@@ -61,7 +61,7 @@ def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[s
     """
     values = scores.matrix(WIDTH, np.inf)
     symbols = _looked_up(_symbol_codes(), codes[:, : values.shape[1]])
-    # The last row is for all characters that are no symbols.
+    # The last row is for all characters that are not symbols.
     least = np.full((len(SYMBOLS) + 1, len(readings)), np.inf)
     places = symbols * len(readings) + np.arange(len(readings))[:, None]
     np.minimum.at(least.reshape(-1), places.reshape(-1), values.reshape(-1))

@@ -60,8 +60,8 @@ class Checked(NamedTuple):
 def check(cells: Sequence[pa.Array], faults: dict[int, str]) -> Checked:
     """Check columns of cells, one for each of `FIELDS` in their order, of equal lengths.
 
-    A column is of text, or of bytes if some are no UTF-8. There must be at least one row. Rows that
-    have a fault already are left out.
+    A column is of text, or of bytes if some are not UTF-8. There must be at least one row. Rows
+    that have a fault already are left out.
     """
     usual, columns = _columns(cells, list(faults))
     unusual, all_faults = {}, dict(faults)
@@ -125,7 +125,7 @@ def _columns(cells: Sequence[pa.Array], faulty: list[int]) -> tuple[Array, Colum
 
 
 def _text(array: pa.Array, usual: Array) -> pa.Array:
-    """The cells as text; those that are no UTF-8 are not usual, and empty."""
+    """The cells as text; those that are not UTF-8 are not `usual`, and empty."""
     if array.type == pa.string():
         return array
     cells = array.to_pylist()
@@ -277,7 +277,7 @@ def _usual_hours(characters: Array) -> Array:
 
 @lru_cache(_REMEMBERED)
 def _date(date: str) -> int:
-    """Twelve times the day's ordinal plus the month, -1 when it is no date."""
+    """Twelve times the day's ordinal plus the month, -1 when it is not a date."""
     try:
         clock = parse_wall_clock(date)
     except ValueError:

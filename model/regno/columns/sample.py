@@ -14,7 +14,7 @@ _PARCEL_ROWS: Final = 5_000
 
 
 def read(sample: Path) -> Iterator[Reading | None]:
-    """Each row of a file of any form that `model.tables` knows, None for one that is no reading.
+    """Each row of a file of any form that `model.tables` knows, None for one that is not a reading.
 
     Raises ModelRefused for a file that is no such table.
     """

@@ -54,7 +54,7 @@ class Joined(Struct, frozen=True):
     """What a join came to. A label is that of one key, however often the file repeats it.
 
     `used` of the `labels` have a row, `shared` of these more than one; `empty` keys have an empty
-    cell, which is no label yet, and `unkeyed` labels an empty cell in their key, which has no row.
+    cell instead of a label, and `unkeyed` labels an empty cell in their key, so they have no row.
     `rows` rows got a label, `rows_with_own` have only one of their own, `rows_without` have none.
     """
 

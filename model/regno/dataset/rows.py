@@ -182,7 +182,7 @@ class Labels:
             )
 
     def fault(self, cell: bytes) -> str:
-        """Why a cell is no label; a word is repeated only if no plate can be it."""
+        """Why a cell is not a label; a word is repeated only if no plate can be it."""
         text = cell.decode(errors="replace").strip().lower()
         if not text:
             return EMPTY

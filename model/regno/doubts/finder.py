@@ -11,7 +11,7 @@ A warning is named by its kind and by what it is about, as in `X-Score-Warnings`
     readings-agree                both readings are of one plate: there is nothing to decide
     normalised:FIELD              a guard put the value right; it replaces the warning of the value
 
-An empty list is no mismatch: the contract says what it counts as.
+An empty list is not a mismatch: the contract says what it counts as.
 """
 
 from collections import Counter
@@ -187,6 +187,6 @@ def _outside(sizes: Array, bounds: Bounds) -> Array:
 
 
 def _beyond(lists: Lists) -> Array:
-    """Where a list has a number that is no confidence."""
+    """Where a list has a number that is not a confidence."""
     beyond: Array = (lists.least < _LEAST) | (lists.greatest > _GREATEST)
     return beyond

@@ -178,7 +178,7 @@ def _check_groups(names: Sequence[str], contents: Contents) -> None:
         if name in FIELDS and name not in contents.rows.table:
             raise Exit(
                 65,
-                f"--by {name}: its values are no groups; of times, date, month, hour, weekday are",
+                f"--by {name}: its values are not groups; of times, date, month, hour, weekday are",
             )
         if name in contents.extra and any(map(_holds_plate, contents.extra[name].unique())):
             raise Exit(
@@ -217,7 +217,7 @@ def _scores(scorer: RegnoScorer, rows: LabelledRows, steps: Steps, title: str) -
     ]
     positives = np.concatenate(parts)
     if not ((positives >= 0) & (positives <= 1)).all():
-        raise DataRefused("the model gives scores that are no probabilities")
+        raise DataRefused("the model gives scores that are not probabilities")
     return positives
 
 

@@ -206,14 +206,14 @@ def _share(text: str) -> float:
     with suppress(ValueError):
         if 0 < (share := float(text)) <= 1:
             return share
-    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and of at most 1")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and of at most 1")
 
 
 def _cost(text: str) -> float:
     with suppress(ValueError):
         if 0 <= (cost := float(text)) <= _HIGHEST:
             return cost
-    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {_HIGHEST:g}")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {_HIGHEST:g}")
 
 
 _HIGHEST: Final = 1e9

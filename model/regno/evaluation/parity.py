@@ -90,7 +90,7 @@ class Differences(Struct, frozen=True):
 class Parity(Struct, frozen=True):
     """The result of a comparison; a struct that msgspec writes as JSON.
 
-    `rows` were scored by both; `unusable` of them got a score that is no probability and are
+    `rows` were scored by both; `unusable` of them got a score that is not a probability and are
     left out of everything else. Seconds are those of the processor for one row, features and
     all, in the best of several calls; `slowdown` is the candidate's over the live model's.
     """
@@ -118,7 +118,7 @@ class Parity(Struct, frozen=True):
 
     def _unusable(self) -> Iterator[Breach]:
         if self.unusable:
-            reason = f"{self.unusable} of {self.rows} rows have a score that is no probability"
+            reason = f"{self.unusable} of {self.rows} rows have a score that is not a probability"
             yield Breach(reason)
 
     def _changed(self, limits: Limits) -> Iterator[Breach]:

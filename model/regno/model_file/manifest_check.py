@@ -47,7 +47,7 @@ def _names(manifest: Manifest) -> Iterator[str]:
     for field in ("name", "version"):
         text = getattr(manifest, field)
         if not is_name(text):
-            yield f"{field}: {printable(text)} is no name: {RULE}"
+            yield f"{field}: {printable(text)} is not a name: {RULE}"
         if is_plate(text):
             yield f"{field}: {PLATE}"
 
@@ -71,7 +71,7 @@ def _vocabularies(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
         if name in differences.CATEGORICAL:
             yield f"vocabularies: {name} is made of what was read, so none of its values is unknown"
         elif name not in CATEGORICAL or kinds.get(name) != "categorical":
-            yield f"vocabularies: {printable(name)} is no category that the model takes"
+            yield f"vocabularies: {printable(name)} is not a category that the model takes"
         yield from _sizes(f"vocabularies: {name}", values)
 
 
@@ -80,7 +80,7 @@ def _golden(manifest: Manifest) -> Iterator[str]:
     if scores and len(scores) != rows:
         yield f"golden: it has {len(scores)} scores of {rows} rows"
     if not all(0 <= score <= 1 for score in scores):
-        yield "golden: a score is no probability"
+        yield "golden: a score is not a probability"
 
 
 def _reference(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _reference(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
     taken = {SCORE, *(name for name, _ in model.features)}
     for variable in manifest.reference:
         if variable.name not in taken:
-            yield f"reference: {printable(variable.name)} is no feature of the model"
+            yield f"reference: {printable(variable.name)} is not a feature of the model"
         yield from _sizes(f"reference: {variable.name}", variable.values or variable.bounds)
         for wrong in (*_bins(variable), *_shares(variable)):
             yield f"reference: {variable.name}: {wrong}"
@@ -107,7 +107,7 @@ def _bins(variable: Variable) -> Iterator[str]:
     else:
         yield "texts have no bins"
     if not _rises(variable.bounds):
-        yield "its bounds are no rising numbers"
+        yield "its bounds are not rising numbers"
     if len(set(variable.bins)) < len(variable.bins):
         yield f"two of its bins have one name, or a value is called {OTHER}"
 
@@ -121,7 +121,7 @@ def _shares(variable: Variable) -> Iterator[str]:
     if not abs(sum(variable.shares) - 1) <= _ROUNDED:
         yield "its shares do not add up to 1"
     if not 0 <= variable.importance <= 1:
-        yield "its importance is no share"
+        yield "its importance is not a share"
 
 
 def _sizes(field: str, values: Sequence[object]) -> Iterator[str]:
@@ -137,9 +137,9 @@ def _borders(manifest: Manifest, model: BinaryModel) -> Iterator[str]:
     kinds = dict(model.features)
     for name, borders in manifest.borders.items():
         if kinds.get(name) != "numeric":
-            yield f"borders: {printable(name)} is no number that the model takes"
+            yield f"borders: {printable(name)} is not a number that the model takes"
         if not _rises(borders):
-            yield f"borders: {printable(name)}: they are no rising numbers"
+            yield f"borders: {printable(name)}: they are not rising numbers"
 
 
 def _plate_lengths(manifest: Manifest) -> Iterator[str]:
@@ -150,12 +150,12 @@ def _plate_lengths(manifest: Manifest) -> Iterator[str]:
 def _calibration(manifest: Manifest) -> Iterator[str]:
     calibration = manifest.calibration
     if isinstance(calibration, Platt) and not isfinite(calibration.slope + calibration.intercept):
-        yield "calibration: slope or intercept is no number"
+        yield "calibration: slope or intercept is not a number"
     if isinstance(calibration, Isotonic):
         if len(calibration.scores) != len(calibration.probabilities):
             yield "calibration: there are not as many probabilities as scores"
         if not _rises(calibration.scores):
-            yield "calibration: scores are no rising numbers"
+            yield "calibration: scores are not rising numbers"
         # Not `low > high`, which NaN is not either.
         if not all(low <= high for low, high in pairwise((0, *calibration.probabilities, 1))):
             yield "calibration: probabilities do not rise from 0 to 1"
@@ -172,7 +172,7 @@ def _thresholds(manifest: Manifest) -> Iterator[str]:
 def _texts(manifest: Manifest) -> Iterator[str]:
     last = manifest.training.get("last", "")
     if not isinstance(last, str):
-        yield "training: last is no text"
+        yield "training: last is not text"
     elif redact(last) != last:
         yield f"training: last: {PLATE}"
     reason = manifest.unexplained or ""

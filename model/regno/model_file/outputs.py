@@ -50,7 +50,7 @@ def output_of(model: CatBoost) -> Output:
     output = Output(loss, scale, bias if isinstance(bias, list) else [bias])
     if loss not in _DIMENSIONS:
         cause = f"trained with {printable(loss)}" if loss else "its file names no loss function"
-        raise ModelRefused(f"{cause}: its scores are no probabilities of two classes")
+        raise ModelRefused(f"{cause}: its scores are not probabilities of two classes")
     if len(output.bias) != _DIMENSIONS[loss]:
         raise ModelRefused(f"{loss} gives {_DIMENSIONS[loss]} scores a row, not {len(output.bias)}")
     _check_leaves(output, model.get_leaf_values(), model.get_tree_leaf_counts())
@@ -79,7 +79,7 @@ def _check_leaves(output: Output, leaves: Array, counts: Array) -> None:
         greatest = np.maximum.reduceat(np.abs(values), trees).sum(axis=0)
         sound = np.isfinite(abs(output.scale) * greatest + np.abs(output.bias))
     if not sound.all():
-        raise ModelRefused("its leaves hold values that are no numbers, or too great to add up")
+        raise ModelRefused("its leaves hold values that are not numbers, or too great to add up")
     if output.loss == _ONE_VS_ALL:
         gaps = np.maximum.reduceat(np.abs(values.sum(axis=1)), trees).sum()
         if abs(output.scale) * gaps + abs(sum(output.bias)) > _SAME:

@@ -21,7 +21,7 @@ from model.regno.model_file.catboost_file import BinaryModel
 Guard: TypeAlias = tuple[int, str, Callable[[Value], bool]]
 
 # Only what clients send is probed, starting from the values that the contract names. The other
-# categories are computed here from closed lists: a month that a model never saw is no fault of
+# categories are computed here from closed lists: a month that a model never saw is not a fault of
 # the data.
 PROBED: Final = {
     "camera_type": ("Стационарная", "Передвижная"),
@@ -30,7 +30,7 @@ PROBED: Final = {
         *("Форсаж", "АвтоУраган-ВСМ2", "Стрит Фалькон"),
     ),
 }
-# No JSON client's category begins so: U+0000 is no part of any name.
+# No JSON client's category begins so: U+0000 is not a part of any name.
 _NONSENSE: Final = "\0never seen"
 # A probe is a prediction, and clients may send any number of new values: these limit the probes a
 # second and the unknown values remembered. Values beyond them count as unseen: honest traffic has

@@ -179,7 +179,7 @@ def _wrong_ranges(parameters: Parameters) -> str:
 
 
 def _wrong_features(without: Sequence[str], chosen: str) -> str:
-    """Which of some names is no feature of the chosen set, "" if all are."""
+    """Which of some names is not a feature of the chosen set, "" if all are."""
     for name in without:
         if name not in SETS[chosen]:
             those = f"those of set {chosen}: {', '.join(SETS[chosen])}"
@@ -202,7 +202,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ParametersRefused(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeError) as error:
-        raise ParametersRefused(f"{path} is no TOML: {error}") from error
+        raise ParametersRefused(f"{path} is not TOML: {error}") from error
 
 
 def _explain(message: str) -> str:

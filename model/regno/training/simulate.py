@@ -243,7 +243,7 @@ def _misread(plate: str, line: Camera, rng: Generator) -> str:
 
 
 def _look_alike(plate: str, position: int, rng: Generator, strict: float = _STRICT) -> str:
-    """Cameras mostly know that a digit is no letter (`strict` is the chance)."""
+    """Cameras mostly know that a digit is not a letter (`strict` is the chance)."""
     symbol = plate[position]
     options = _LOOK_ALIKES.get(symbol, symbol)  # a second mistake can fall on a `_`
     if rng.random() < strict:

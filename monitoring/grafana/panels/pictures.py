@@ -92,7 +92,7 @@ def _figures(limits: Pictures) -> list[Panel]:
 
 def _outcomes() -> Graph:
     description = (
-        "Pictures by what became of them. refused: it is no picture, or too large; busy: no "
+        "Pictures by what became of them. refused: it is not a picture, or too large; busy: no "
         "process to decode it was free; unavailable: no picture process answered."
     )
     counter = f"sum by (outcome) ({rate('scoring_picture_requests_total')})"

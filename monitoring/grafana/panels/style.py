@@ -85,7 +85,7 @@ def bars(panel: table.Panel, head: str, **properties: object) -> table.Panel:
 
 
 def if_empty(panel: _Kind, text: str) -> _Kind:
-    """A text for a panel without values, where that is no fault."""
+    """A text for a panel without values, where that is not a fault."""
     return panel.no_value(text)
 
 

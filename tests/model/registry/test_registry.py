@@ -123,7 +123,7 @@ def test_a_version_never_changes(registry: Registry) -> None:
 )
 def test_a_version_is_named_by_a_valid_folder_name(version: str, tmp_path: Path) -> None:
     registry = _registry(tmp_path / "models")
-    with pytest.raises(Refused, match=r"is no name|is taken"):
+    with pytest.raises(Refused, match=r"is not a name|is taken"):
         registry.add(files(version))
     with pytest.raises(Refused, match="no version"):
         registry.fetch(version)

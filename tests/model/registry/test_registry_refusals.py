@@ -1,4 +1,4 @@
-"""Files that are no model to serve: each is refused by the registry's command, by name."""
+"""Files that are not a model to serve: each is refused by the registry's command, by name."""
 
 import json
 import sys

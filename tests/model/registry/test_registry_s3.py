@@ -217,7 +217,7 @@ def test_a_version_corrupted_in_the_bucket_is_refused_and_found_by_verify(
     server.client.put_object(Bucket=BUCKET, Key=key, Body=b"on")
     with pytest.raises(Damaged, match="SHA-256 differs"):
         registry.fetch("v1")
-    assert _copies(tmp_path) == [], "a partial download is no version"
+    assert _copies(tmp_path) == [], "a partial download is not a version"
     server.client.put_object(Bucket=BUCKET, Key=key, Body=b"one")
     registry.fetch("v1")
     server.client.put_object(Bucket=BUCKET, Key=key, Body=b"on")

@@ -176,7 +176,7 @@ def test_a_good_file_is_validated_for_each_positive_class(tmp_path: Path) -> Non
     for positive_class, reason in (
         ("", "it is not clear which is positive"),
         ("c", "positive_class is c, and its classes are a and b"),
-        ("\0", "it can't be validated: its path or positive class is no text"),
+        ("\0", "it can't be validated: its path or positive class is not text"),
     ):
         with pytest.raises(ModelRefused, match=reason):
             check_model(path, positive_class)

@@ -68,7 +68,7 @@ def _specified(a: str, b: str, s: Sequence[float], length: Sequence[float]) -> d
         "diff_first": differ[0] if differ else -1,
         "diff_last": differ[-1] if differ else -1,
         "diff_min_score": min(inside) if inside else 1,
-        # Where an overflow came first it is no number, but a factor is 0.
+        # Where an overflow came first it is not a number, but a factor is 0.
         "diff_product_score": 0 if isnan(product) else product,
         "same_min_score": min(others) if others else 1,
         "camera_length_score": length[len(a)] if len(a) < len(length) else 0,

@@ -479,7 +479,7 @@ def test_a_sheet_that_breaks_off_is_refused() -> None:
 
 
 def test_the_decimal_sign_holds_for_text_in_a_sheet() -> None:
-    """One cell with a point shows that commas are no decimals: only the option says otherwise."""
+    """One cell with a point shows that commas are not decimals: only the option says otherwise."""
     out = io.BytesIO()
     accuracies = ["94.5", *["94,5"] * (len(ROWS) - 1)]
     pd.DataFrame(ROWS).assign(recognition_accuracy=accuracies).to_excel(out, index=False)
@@ -574,7 +574,7 @@ def test_faults_name_the_rows_of_a_sheet_and_the_lines_of_json() -> None:
     lines[2:3] = [b"", b"[1]", b'{"label": 1}', b'{"label": NaN}']
     faults = read(io.BytesIO(b"\n".join(lines)), "label", lambda _: None).faults
     assert faults == [
-        ("line 4", "the row is no JSON object"),
+        ("line 4", "the row is not a JSON object"),
         ("line 5", "regno_recognize: is missing"),
         ("line 6", "the row holds NaN or Infinity, which JSON does not have: write null"),
     ]

@@ -134,7 +134,7 @@ from types import SimpleNamespace
 class SettingsError(Exception): ...
 def load(*, dotenv):
     if "bad" in dotenv.name:
-        raise SettingsError("EDGE_LISTEN: is no port")
+        raise SettingsError("EDGE_LISTEN: is not a port")
     return SimpleNamespace(
         workdir="/nowhere", bytes_needed=1,
         admin_addresses="all" if "odd" in dotenv.name else "::1",

@@ -21,7 +21,7 @@ _OPEN = {
     "/readyz": "probes have no key",
     "/v2/health/live": "probes have no key",
     "/v2/health/ready": "probes have no key",
-    "/openapi.json": "the document is no secret",
+    "/openapi.json": "the document is not a secret",
     "/docs/": "shows the document",
     "/docs": "leads there",
     "/docs/<path:path>": "the files of the page",

@@ -97,7 +97,7 @@ def test_details_and_explanations_have_the_warnings_of_the_score(
     counted = _counted(client)
     assert _header(_post(client, odd, "/reg/explain")) == warnings
     assert _header(_post(client, [known, odd], "/reg/explain")) == warnings
-    assert _counted(client) == counted, "an explanation is no traffic of the model"
+    assert _counted(client) == counted, "an explanation is not traffic of the model"
 
 
 def test_the_score_is_what_it_was(client: FlaskClient, known: Body) -> None:
@@ -177,7 +177,7 @@ def test_yesterday_today_and_tomorrow_are_plausible(client: FlaskClient, known: 
 
 
 class TestCalendar:
-    """A month or weekday that training data happened to lack is no reason to doubt a reading."""
+    """A month or weekday that training data happened to lack is not a reason to doubt a reading."""
 
     @pytest.fixture
     def summer(self) -> RegnoScorer:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 _TOKEN = "token-of-the-tests"
 _CLIENTS = {"127.0.0.1": 200, "203.0.113.9": 401}
-# llhttp knows the methods that are registered; others are no HTTP to it.
+# llhttp knows the methods that are registered; others are not HTTP to it.
 _KNOWN = [(method, address) for method, address in REQUESTS if method != "BREW"]
 
 

@@ -40,7 +40,7 @@ _OTHERS = [
 
 @pytest.mark.parametrize("plate", _PLATES)
 def test_a_plate_is_taken_out_of_a_text(plate: str) -> None:
-    assert redact(f"can't read {plate}, it is no number") == "can't read [plate], it is no number"
+    assert redact(f"can't read {plate}, not a number") == "can't read [plate], not a number"
     assert redact(f"'{plate}'") == "'[plate]'"
     assert redact(f"{plate}_{plate}") == "[plate]_[plate]"
     assert may_be_plate(plate)

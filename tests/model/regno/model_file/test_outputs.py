@@ -446,7 +446,7 @@ def test_whatever_the_leaves_hold_all_scores_are_probabilities(
 ) -> None:
     model = one_tree
     values = np.resize(leaves, len(model.get_leaf_values()))
-    values[-1] = 31.0  # so that it is no constant
+    values[-1] = 31.0  # so that it is not a constant
     model.set_leaf_values(values)
     model.set_scale_and_bias(scale, [bias])
     reached = [scale * value + bias for value in (min(values), max(values))]

@@ -56,7 +56,7 @@ def test_within_the_margin_nothing_changes_the_decision(
     margin = thresholds.margin(positive)
     assert margin >= 0
     moved = positive + share * margin
-    assume(abs(moved - positive) < margin)  # what is less than a double can tell is no move
+    assume(abs(moved - positive) < margin)  # what is less than a double can tell is not a move
     assert thresholds.decide(moved) == thresholds.decide(positive)
 
 
