@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 Body = bytes | Iterable[bytes] | None
 
 _PIECE: Final = 1 << 18
-_UNKNOWN: Final = "the reply is none of this service"
+_UNKNOWN: Final = "the reply is not from this service"
 
 
 class Unreachable(Exception):

@@ -336,7 +336,7 @@ def _no_number(text: str, wanted: str) -> str:
     if not text.strip():
         return EMPTY
     if _DECIMAL_COMMA.fullmatch(text.strip()):
-        return "has a decimal comma, where a point is wanted"
+        return "has a decimal comma instead of a point"
     # As tables write what is Boolean there.
     if text.strip().lower() in ("true", "false"):
         return _other_type(wanted, "bool")

@@ -131,14 +131,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         return sub
 
     command("list", _list, "Show all versions, with aliases and figures.")
-    command("show", _show, "Show all that is known of a version.").add_argument("version")
+    command("show", _show, "Show everything about a version.").add_argument("version")
     _add_compare(
         command("compare", _compare, "Compare version B with version A; either may be an alias.")
     )
     command("history", _history, "Show who changed the aliases, when and why; newest last.")
     _add_file(command("add", _add, "Validate a model file and store it as a version."))
     _add_changes(command)
-    remove = command("remove", _remove, "Remove a version that no alias names, for ever.")
+    remove = command("remove", _remove, "Remove a version that has no alias, permanently.")
     remove.add_argument("version")
     remove.add_argument("--note", default="", help="why, for the history")
     export_ = command("export", _export, "Write a version and its report into a folder.")
@@ -163,7 +163,7 @@ def _add_file(add: argparse.ArgumentParser) -> None:
         "--vocabulary-from",
         type=Path,
         metavar="FILE",
-        help="readings whose camera types and classes the model knows, if it has no manifest",
+        help="readings with the camera types and classes of its training, if it has no manifest",
     )
     add.add_argument(
         "--reference-from",
@@ -223,13 +223,13 @@ def _add_limits(promote: argparse.ArgumentParser) -> None:
     """Those of the parity gate, named as the service's settings are."""
     limits = promote.add_argument_group(
         "limits of the comparison",
-        "Where labels show that the version is better, it may decide differently as often as it "
-        "does; one that they show to be worse is refused.",
+        "If labels show that the version is better, it may decide any number of rows differently; "
+        "a version that they show to be worse is refused.",
     )
     limits.add_argument(
         "--accept-flips",
         action="store_true",
-        help="it may decide and score differently, however much",
+        help="lift the limits on decisions and scores",
     )
     for name, (flag, description) in _LIMITS.items():
         limits.add_argument(flag, dest=name, type=_limit, metavar="N", help=description)
@@ -258,7 +258,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         "--cache",
         type=Path,
         metavar="DIR",
-        help="for copies of what lies in S3 (default: ~/.cache/plate-scoring)",
+        help="for copies of files in S3 (default: ~/.cache/plate-scoring)",
     )
     add("--json", action="store_true", help="print JSON")
 

@@ -168,7 +168,7 @@ class Registry:
 
         def step(aliases: Aliases) -> Aliases:
             if aliases.previous != version:
-                raise Refused("the aliases were changed meanwhile: look, then try again")
+                raise Refused("the aliases were changed meanwhile: check them, then try again")
             return rolled_back(aliases)
 
         return self._change("rollback", step, who, note, forced)

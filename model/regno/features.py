@@ -115,7 +115,7 @@ def in_order_of(wanted: Sequence[str]) -> Callable[[Reading], Row]:
     """
     unknown = [name for name in wanted if name not in KINDS]
     if unknown:
-        raise ModelRefused(f"it wants features that are not known: {', '.join(unknown)}")
+        raise ModelRefused(f"it uses unknown features: {', '.join(unknown)}")
     with_differences = not set(wanted).isdisjoint(differences.NAMES)
     compute = _with_differences if with_differences else all_features
     known = list(KINDS)

@@ -132,7 +132,7 @@ class FrameScorer:
     def explain_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
         """How each score came about: `positive`, `base`, one column for each feature, `error`.
 
-        A feature's value is its contribution in log-odds; above 0 it speaks for the network. `base`
+        A feature's value is its contribution in log-odds; above 0 it favours the network. `base`
         and all contributions add up to the log-odds of `positive`, or, of a calibrated model, of a
         further column `uncalibrated`. It takes some ten milliseconds a row. Raises NotExplained for
         a model that CatBoost can't explain.

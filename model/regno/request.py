@@ -124,7 +124,7 @@ FIELDS: Final[tuple[str, ...]] = Reading.__struct_fields__
 _time = re.compile(TIME_PATTERN)
 _EXAMPLE: Final = "2021-08-01 09:02:59"
 _BAD_TIME: Final = f"not a readable time such as {_EXAMPLE}"
-_WANTED_TIME: Final = f"a time by the clock on the wall is wanted, such as {_EXAMPLE}"
+_WANTED_TIME: Final = f"must be a wall-clock time, such as {_EXAMPLE}"
 # Longer texts are none of the following; a search in them would take long.
 _LONGEST_TIME: Final = 40
 # What exports of tables hold in the place of a time.

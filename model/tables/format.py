@@ -45,9 +45,9 @@ _OTHERS: Final = (
     (b"\x28\xb5\x2f\xfd", "it looks compressed by zstd: decompress it first, or use gzip"),
     (b"Rar!", "it looks like a RAR archive: unpack it first"),
     (b"7z\xbc\xaf", "it looks like a 7z archive: unpack it first"),
-    (b"\x89PNG", "it looks like a PNG picture: a table is wanted"),
-    (b"\xff\xd8\xff", "it looks like a JPEG picture: a table is wanted"),
-    (b"GIF8", "it looks like a GIF picture: a table is wanted"),
+    (b"\x89PNG", "it looks like a PNG picture, not a table"),
+    (b"\xff\xd8\xff", "it looks like a JPEG picture, not a table"),
+    (b"GIF8", "it looks like a GIF picture, not a table"),
     (b"%PDF", "it looks like a PDF: export the table as CSV"),
     (b"SQLite format 3", "it looks like an SQLite database: export the table as CSV"),
     (b"ARROW1", "it looks like an Arrow file: save it as Parquet"),
@@ -182,7 +182,7 @@ def options_of(options: argparse.Namespace) -> Options:
 def _separator(text: str) -> str:
     sep = _NAMES.get(text.lower(), text)
     if sep not in SEPARATORS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of , ; | and tab")
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of , ; | and tab")
     return sep
 
 

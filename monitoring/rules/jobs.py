@@ -113,7 +113,7 @@ def _no_consumer(slo: Slo, alerts: Alerts) -> Rule:
         disappeared("sum(scoring_amqp_consumers)"),
         severity="page",
         sustained=slo.jobs.no_consumer_for,
-        summary="Nobody takes requests over AMQP",
+        summary="No process takes requests over AMQP",
         description=(
             f"For {slo.jobs.no_consumer_for}, no process has consumed requests over AMQP, where "
             "some did within the last day. Requests wait in the broker until they expire."

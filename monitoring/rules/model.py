@@ -122,7 +122,7 @@ def _unseen(slo: Slo, alerts: Alerts) -> list[Rule]:
             summary="{{ $value | humanizePercentage }} of {{ $labels.field }} is unknown",
             description=(
                 "Over 30m, {{ $value | humanizePercentage }} of the rows held a value of "
-                "{{ $labels.field }} that the model never saw in training; "
+                "{{ $labels.field }} that was not in the training data; "
                 f"{percent(slo.drift.unseen_ratio)} is the limit. Their scores mean little."
             ),
         )

@@ -123,7 +123,7 @@ def _refused(slo: Slo, alerts: Alerts) -> Rule:
         "refused",
         description=(
             "Over 15m, {{ $value | humanizePercentage }} of the pictures for the model "
-            "{{ $labels.model }} could not be read, or show nothing that it knows; "
+            "{{ $labels.model }} could not be read, or show nothing that it recognises; "
             f"{percent(limit)} is the limit."
         ),
     )

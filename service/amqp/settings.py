@@ -12,7 +12,9 @@ def load_amqp() -> Settings:
     """The settings, with the metrics at the address of workers. Raises SettingsError."""
     settings = load()
     if not settings.broker:
-        raise SettingsError(variable("broker"), "it names no broker to take requests from")
+        raise SettingsError(
+            variable("broker"), "it is empty, so there is no broker to take requests from"
+        )
     if find_spec("pika") is None:
         reason = "this needs pika, which is not installed: install the extra `queue`"
         raise SettingsError(variable("broker"), reason)

@@ -46,9 +46,9 @@ class Settings(Struct, frozen=True):
         str,
         Meta(
             pattern=r"^[A-Za-z0-9._, -]*\Z",
-            description="Models of pictures that this process serves, too, such as digits, "
-            "separated by commas; they need the extra `images`, and belong into processes that "
-            "score no plates.",
+            description="Picture models that this process also serves, such as digits, separated "
+            "by commas; they need the extra `images`, and slow down a process that scores "
+            "plates.",
         ),
     ] = ""
     registry: Annotated[
@@ -103,7 +103,7 @@ class Settings(Struct, frozen=True):
         str,
         Meta(
             pattern=r"^[A-Za-z0-9._, -]*\Z",
-            description="Names of the keys that may see and change the model at /model, "
+            description="Names of the keys that may read and change the versions at /model, "
             "separated by commas.",
         ),
     ] = ""
@@ -126,9 +126,9 @@ class Settings(Struct, frozen=True):
     unseen: Annotated[
         Policy,
         Meta(
-            description="A category the model never saw: accept (with a warning), normalise "
-            "(use the known one that differs by case, spaces or look-alike letters only) or "
-            "reject (400); weekdays and months are always accepted."
+            description="A category that was not in the training data: accept (with a warning), "
+            "normalise (use the known one that differs only by case, spaces or look-alike "
+            "letters) or reject (400); weekdays and months are always accepted."
         ),
     ] = "accept"
     guards: Annotated[
@@ -227,8 +227,8 @@ class Settings(Struct, frozen=True):
         Meta(
             ge=0,
             le=300,
-            description="Seconds from the start of a stop, when /readyz turns 503, to the end of "
-            "accepting: the time that balancers need to notice.",
+            description="Seconds from the start of a stop, when /readyz turns 503, to the last "
+            "new connection: the time that balancers need to react.",
         ),
     ] = 0
     graceful_timeout: Annotated[
@@ -236,7 +236,7 @@ class Settings(Struct, frozen=True):
     ] = 30
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(description="Least severe line that is logged."),
+        Meta(description="Least severe level that is logged."),
     ] = "info"
     log_form: Annotated[
         Literal["auto", "json", "human"],
@@ -297,8 +297,8 @@ class Settings(Struct, frozen=True):
     capture_plates: Annotated[
         Literal["no", "yes"],
         Meta(
-            description="Whether they hold the plates; no: digits and letters are exchanged for "
-            "random ones, in each row anew."
+            description="Whether they contain the plates; no: digits and letters are replaced by "
+            "random ones, different in each row."
         ),
     ] = "no"
     capture_mb: Annotated[
@@ -410,15 +410,15 @@ class Settings(Struct, frozen=True):
         str,
         Meta(
             pattern=r"^[A-Za-z0-9._, -]*\Z",
-            description="Models whose requests over AMQP these processes take, separated by "
-            "commas, of those that they serve; empty: all of them.",
+            description="Models whose AMQP requests these processes answer, separated by commas; "
+            "empty: all that they serve.",
         ),
     ] = ""
     broker: Annotated[
         str,
         Meta(
             description="URL of RabbitMQ, amqp(s)://USER:PASSWORD@HOST:PORT/VHOST, for jobs and "
-            "AMQP requests; empty: jobs are done by a process beside the web processes."
+            "AMQP requests; empty: the web processes start a process that does the jobs."
         ),
     ] = ""
     broker_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
@@ -486,7 +486,7 @@ class Settings(Struct, frozen=True):
         Meta(
             ge=1,
             le=3600,
-            description="A worker that shows no progress for so long loses its job to another.",
+            description="Seconds without progress after which a worker loses its job.",
         ),
     ] = 30.0
     job_checkpoint_rows: Annotated[

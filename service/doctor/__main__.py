@@ -40,12 +40,12 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m service.doctor",
-        description="Check this machine and these settings for every known trap.",
+        description="Check this machine and the settings for known faults.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="write the findings as JSON")
-    parser.add_argument("--strict", action="store_true", help="let a warning fail too")
+    parser.add_argument("--strict", action="store_true", help="treat a warning as a failure")
     return parser.parse_args()
 
 

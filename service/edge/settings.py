@@ -165,7 +165,7 @@ class Settings(Struct, frozen=True):
         str,
         Meta(
             description="Addresses or networks of balancers in front, separated by commas, whose "
-            "X-Forwarded-For is believed: each must add the address that it sees."
+            "X-Forwarded-For is trusted: each must add the address of its client."
         ),
     ] = ""
     admin_addresses: Annotated[

@@ -88,7 +88,7 @@ def _look_after_webhooks(settings: Settings, options: argparse.Namespace) -> int
 def _kinds(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if unknown := sorted({*names} - {*KINDS}):
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(KINDS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(KINDS)}")
     return names
 
 

@@ -222,7 +222,7 @@ def _job_of(letter: Any) -> str:
     try:
         ((job,), _, _) = letter.decode()
     except (DecodeError, ContentDisallowed, TypeError, ValueError):
-        log.warning("A message among the dead letters of jobs is none of a job; it is dropped")
+        log.warning("A dead letter of jobs does not name a job; it is dropped")
         return ""
     return str(job)
 

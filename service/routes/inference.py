@@ -140,7 +140,7 @@ class InferenceRoute:
         )
 
     def model_ready(self, name: str, version: str = "") -> Reply:
-        """Whether a model can be asked. Raises Refused."""
+        """Whether a model is ready. Raises Refused."""
         of = self.named(name, version)
         is_ready = self._state(of)[1] == "READY"
         return ok(ModelReady(of.name, is_ready), 200 if is_ready else 503)

@@ -58,7 +58,7 @@ def document(explain_rows: int, others: Sequence[Model] = ()) -> Part:
             "title": "Plate scoring",
             "version": "1",
             "description": "A camera and a neural network read the same number plate "
-            "differently. POST /reg/ says how probably the network is right.",
+            "differently. POST /reg/ returns the probability that the network is right.",
         },
         "paths": _paths(default, others),
         "components": {
@@ -228,7 +228,7 @@ def _requests(explain_rows: int) -> Part:
     """The bodies of requests with readings, by name: a generator makes a type of each."""
     rows = {
         "type": "array",
-        "description": "Readings. A row that is none gets an error in its place.",
+        "description": "Readings. An invalid row gets an error in its place.",
         "items": {},
     }
     return {
@@ -265,7 +265,7 @@ def _one_or_many(one: list[Part], row: str) -> Part:
 
 def _headers() -> Part:
     described = {
-        "X-Request-Id": "The caller's id of the request if its key is good, else a new one",
+        "X-Request-Id": "The caller's id of the request if its key is valid, else a new one",
         "X-Model-Version": "Version of the model that serves",
         "Server-Timing": "Milliseconds spent in decode, features and predict",
         "X-Score-Warnings": "What makes the scores doubtful, each once, with a comma between: "
@@ -282,18 +282,18 @@ def _error_responses() -> Part:
         "guard",
         "401": "The x-api-key header is missing or wrong",
         "403": "The key has no admin rights",
-        "408": "The body took too long to come",
+        "408": "The body did not arrive in time",
         "409": "It can't be done: no such version, a model that can't be served or differs too "
         "much, or no registry is followed",
         "413": "The body is too long, or the array has too many rows",
         "414": "The target is longer than 4096 bytes",
         "415": "The body is not declared as JSON in UTF-8, or is in another encoding",
-        "417": "Expect holds something else than 100-continue",
-        "429": "Too much to do, or too many wrong keys from this address; Retry-After says in how "
-        "many seconds to come again",
+        "417": "Expect has a value other than 100-continue",
+        "429": "Overloaded, or too many wrong keys from this address; Retry-After has the seconds "
+        "after which to try again",
         "431": "The head is too large, or has too many fields",
-        "500": "An internal error; the text holds the request id",
-        "501": "The scores of the model that serves can't be explained; GET /model says why",
-        "503": "Not ready, the registry can't be reached, or the machine has no process left",
+        "500": "An internal error; the text contains the request id",
+        "501": "The scores of the model that serves can't be explained; GET /model has the reason",
+        "503": "Not ready, the registry can't be reached, or no process can be started",
     }
     return error_responses(described)

@@ -35,7 +35,7 @@ def paths(names: Sequence[str], example: Part, *reply_headers: str) -> Part:
     model = {"name": "model", "in": "path", "required": True, "schema": known}
     version = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
     made = {
-        PATH: _shown("v2", "The server and the extensions that it knows", ServerMetadata, "401"),
+        PATH: _shown("v2", "The server and the extensions that it supports", ServerMetadata, "401"),
         f"{PATH}/health/live": _shown("v2_live", "This worker answers", Live),
         f"{PATH}/health/ready": _shown("v2_ready", "Requests are wanted", Ready, "503"),
     }
@@ -49,7 +49,7 @@ def paths(names: Sequence[str], example: Part, *reply_headers: str) -> Part:
         address = f"{PATH}/models/{{model}}{rest}"
         kinds = (
             ("", "v2_model", "The inputs and outputs of a model", ModelMetadata, ()),
-            ("/ready", "v2_model_ready", "Whether a model can be asked", ModelReady, ("503",)),
+            ("/ready", "v2_model_ready", "Whether a model is ready", ModelReady, ("503",)),
         )
         for end, name, summary, kind, refusals in kinds:
             operation = _shown(f"{name}{suffix}", summary, kind, "401", "404", *refusals)
@@ -99,9 +99,9 @@ def _infer(
     return {
         "post": {
             "operationId": name,
-            "summary": "Score rows that come as tensors",
+            "summary": "Score rows that are sent as tensors",
             "description": "One input for each field of a request, or one input `request` whose "
-            "elements are such in JSON. Bytes of tensors may follow the JSON, as Triton has it.",
+            "elements are requests in JSON. Bytes of tensors may follow the JSON, as in Triton.",
             "security": [{"key": []}],
             "parameters": parameters,
             "requestBody": {
@@ -126,5 +126,5 @@ def _errors(*statuses: str) -> Part:
     made = errors(*statuses)
     content = {JSON: {"schema": ref("Refusal")}}
     for status in statuses:
-        made[status] = {"description": "Refused, for the reason in words", "content": content}
+        made[status] = {"description": "Refused, with the reason in words", "content": content}
     return made

@@ -21,8 +21,8 @@ def paths(names: Sequence[str]) -> Part:
         "description": "Which of the models that are served",
         "schema": {"type": "string", "enum": names, "default": names[0]},
     }
-    how = "The version that serves, and how each worker of this host is"
-    shadow = "Have a version shadow the live one, or none"
+    how = "The live version, and the state of each worker of this host"
+    shadow = "Set the shadow version, or remove it"
     return {
         "/model": _shown(named, "get_model", how, "StateReply"),
         "/model/versions": _shown(
@@ -33,7 +33,7 @@ def paths(names: Sequence[str]) -> Part:
             *("409", "503"),
         ),
         "/model/promote": _change(named, "promote", "Make a version live", Promotion),
-        "/model/rollback": _change(named, "rollback", "Go back to the previous one", Rollback),
+        "/model/rollback": _change(named, "rollback", "Roll back to the previous one", Rollback),
         "/model/shadow": _change(named, "shadow", shadow, ShadowChange),
     }
 

@@ -319,7 +319,7 @@ class Connection(Protocol):
                 self.transport.close()
         elif self.waits_for == BODY:
             if waited > patience.body or self._is_stalled(now):
-                self._stop_parsing(408, "the body took too long to come")
+                self._stop_parsing(408, "the body did not arrive in time")
                 self._answer_refused()
         elif self.waits_for == END and self._is_over(now):
             self.transport.abort()
@@ -374,7 +374,7 @@ class Connection(Protocol):
             self.transport.abort()
             return
         if self.waits_for == BODY:
-            self._stop_parsing(408, "the body does not come, and others need the connection")
+            self._stop_parsing(408, "the body does not arrive, and others need the connection")
             self._answer_refused()
             get_running_loop().call_later(_LAST_READ_SECONDS, self.transport.close)
         else:

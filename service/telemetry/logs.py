@@ -92,7 +92,7 @@ class ServerLogger(Logger):  # type: ignore[misc]
         self._unreported += dropped
         if self._unreported and self.lines.is_read:
             self.warning(
-                "%d lines of the log were dropped: their reader stood still", self._unreported
+                "%d log lines were dropped: their reader was stopped or too slow", self._unreported
             )
             self._unreported = 0
         return dropped

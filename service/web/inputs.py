@@ -275,7 +275,7 @@ class _Counted:
         except ParseException:
             raise Refused(400, "the chunks of the body can't be read") from None
         except OSError:
-            raise Refused(408, "the body took too long to come") from None
+            raise Refused(408, "the body did not arrive in time") from None
         self._record.body_bytes += len(piece)
         if not piece and self._stated and self._record.body_bytes < int(self._stated):
             raise Refused(400, "the body ends before its Content-Length")
@@ -322,7 +322,7 @@ class _File:
     def only(self, *_: object, **__: object) -> Any:
         """This file for the one file of a form. Raises Refused for a second one."""
         if self._is_taken:
-            raise Refused(400, "file: one file is wanted")
+            raise Refused(400, "file: exactly one file is required")
         self._is_taken = True
         return self
 

@@ -51,7 +51,7 @@ _MODELS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "corrupt": (lambda _: b"CBM1" + bytes(64), "it is not a CatBoost model"),
     "truncated": (lambda _: BUNDLED.read_bytes()[:1_000_000], "it is not a CatBoost model"),
     "empty": (lambda _: b"", "it is empty"),
-    "foreign": (_foreign, "it wants features that are not known: speed"),
+    "foreign": (_foreign, "it uses unknown features: speed"),
     "of-three": (_of_three, "it is a classifier of 3 classes"),
 }
 

@@ -62,5 +62,5 @@ class ShadowHarness:
         }
 
     def rows(self) -> dict[str, float]:
-        """Rows by what became of them."""
+        """Rows by their result."""
         return {result: n for (result,), n in self.counted("scoring_shadow_rows_total").items()}

@@ -100,7 +100,7 @@ def _checked(images: Array, labels: Array, name: str) -> Digits:
         )
     if len(images) < _LEAST:
         raise DataRefused(
-            f"there are {len(images)} {name} images, and at least {_LEAST} are wanted"
+            f"there are {len(images)} {name} images, but at least {_LEAST} are needed"
         )
     if not (_within(images, 255) and _within(labels, max(_DIGITS))):
         raise DataRefused(f"the {name} images are not of 0 to 255, or the labels not of 0 to 9")

@@ -276,8 +276,8 @@ def _unseen(scorer: RegnoScorer, rows: LabelledRows) -> list[str]:
     kinds = {name: "category" for name, kind in features if kind == "categorical"}
     table = rows.table[[name for name, _ in features]].astype(kinds)
     return [
-        f"{name}: {count} of {len(table)} rows have a value that the model never saw; their scores "
-        "are guesses"
+        f"{name}: {count} of {len(table)} rows have a value that was not in the training "
+        "data; their scores are guesses"
         for name, count in scorer.unseen_in_table(table).items()
     ]
 

@@ -28,13 +28,11 @@ class Influence(Struct):
 
     feature: str
     value: Annotated[float | int | str | None, Meta(description="The row's; null if missing.")]
-    contribution: Annotated[
-        float, Meta(description="In log-odds; above 0 it speaks for the network.")
-    ]
+    contribution: Annotated[float, Meta(description="In log-odds; above 0 it favours the network.")]
     step: Annotated[
         float, Meta(description="By how much it moved the probability, in this list's order.")
     ]
-    pushes: Annotated[Side, Meta(description="The side that it speaks for.")]
+    pushes: Annotated[Side, Meta(description="The side that it favours.")]
     text: Annotated[str, Meta(description="All of that in words.")]
 
 
@@ -110,7 +108,7 @@ def _influence(name: str, value: Value, contribution: float, step: float) -> Inf
     if pushes == "neither":
         text = f"{text}: makes no difference"
     else:
-        text = f"{text}: speaks for the {pushes}, {contribution:+.3f} ({100 * step:+.1f} points)"
+        text = f"{text}: favours the {pushes}, {contribution:+.3f} ({100 * step:+.1f} points)"
     return Influence(name, known, contribution, step, pushes, text)
 
 

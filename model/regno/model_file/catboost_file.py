@@ -278,7 +278,7 @@ def _check_kinds(features: list[tuple[str, str]]) -> None:
     if unknown:
         more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
         first = ", ".join(unknown[:_NAMED])
-        raise ModelRefused(f"it wants features that are not known: {first}{more}")
+        raise ModelRefused(f"it uses unknown features: {first}{more}")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ModelRefused(f"it names features twice: {', '.join(repeated)}")
     able = {

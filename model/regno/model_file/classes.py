@@ -35,7 +35,7 @@ def classes_of(labels: Sequence[Any], positive: str = "") -> Classes:
     names = [_name(label) for label in labels]
     if len(names) != 2:
         what = f"a classifier of {len(names)} classes" if names else "no classifier"
-        raise ModelRefused(f"it is {what}; a binary classifier is wanted")
+        raise ModelRefused(f"it is {what}; a binary classifier is required")
     if any(map(is_plate, names)):
         raise ModelRefused(f"the name of one of its classes: {PLATE}")
     first, second = names

@@ -64,7 +64,7 @@ def _figures(limits: Pictures) -> list[Panel]:
     steps = ((None, GOOD), (limits.failed_ratio, BAD))
     slow = quantile(0.99, "scoring_picture_request_duration_seconds")
     return [
-        number("Pictures", "suffix:/s", "Pictures asked about.", now(f"sum({requests})"), PLAIN),
+        number("Pictures", "suffix:/s", "Queries about pictures.", now(f"sum({requests})"), PLAIN),
         number(
             "Not scored",
             "percentunit",
@@ -75,7 +75,7 @@ def _figures(limits: Pictures) -> list[Panel]:
         number(
             "99 % within",
             "s",
-            "From a picture being handed over to its answer.",
+            "From sending a picture to the picture process to its answer.",
             now(slow),
             ((None, GOOD), (limits.p99_seconds, BAD)),
         ),
@@ -92,7 +92,7 @@ def _figures(limits: Pictures) -> list[Panel]:
 
 def _outcomes() -> Graph:
     description = (
-        "Pictures by what became of them. refused: it is not a picture, or too large; busy: no "
+        "Pictures by result. refused: it is not a picture, or too large; busy: no "
         "process to decode it was free; unavailable: no picture process answered."
     )
     counter = f"sum by (outcome) ({rate('scoring_picture_requests_total')})"
@@ -106,7 +106,7 @@ def _durations(limits: Pictures) -> Graph:
     panel = _quantiles(
         "Time to the answer",
         "request_duration_seconds",
-        "From a picture being handed over to its answer, half and 99 % of them.",
+        "From sending a picture to the picture process to its answer, half and 99 % of them.",
     )
     return limited(panel, limits.p99_seconds)
 
@@ -125,7 +125,7 @@ def _waits() -> Graph:
     return _quantiles(
         "Wait",
         "wait_seconds",
-        "From a picture being handed over to the beginning of the work on it.",
+        "From sending a picture to the picture process to the start of its work.",
     )
 
 
@@ -200,8 +200,8 @@ def _starts() -> Graph:
 
 def _in_flight() -> Graph:
     description = (
-        "Pictures that were handed over and have no answer yet. It is limited by the threads of "
-        "the web processes."
+        "Pictures that were sent to the picture process and have no answer yet. The threads of the "
+        "web processes limit their number."
     )
     query = over_time(f"sum(scoring_picture_requests_in_flight{{{CHOSEN}}})", "in flight")
     return graph("Pictures in flight", "short", description, query)

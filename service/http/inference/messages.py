@@ -164,7 +164,7 @@ def _with_bytes(request: InferRequest, rest: bytes) -> Iterator[tuple[InputTenso
         yield given, rest[at : at + size]
         at += size
     if at < len(rest):
-        raise InvalidRequest("", f"{len(rest) - at} bytes came that are of no input", "count")
+        raise InvalidRequest("", f"{len(rest) - at} bytes belong to no input", "count")
 
 
 def _body(
@@ -243,7 +243,7 @@ def _outputs(request: InferRequest, signature: Signature) -> Iterator[tuple[Tens
 def _named(name: str, place: str, known: Mapping[str, Tensor]) -> Tensor:
     """The tensor of a name. What a client wrote in its place is not repeated."""
     if name not in known:
-        reason = f"{place}: the model has none of this name, only {', '.join(known)}"
+        reason = f"{place}: the model has no tensor of this name, only {', '.join(known)}"
         raise InvalidRequest("", reason)
     return known[name]
 

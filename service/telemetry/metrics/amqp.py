@@ -28,7 +28,7 @@ class AmqpMetrics:
         )
         self._duration = BulkHistogram(
             "scoring_amqp_request_duration_seconds",
-            "From a request's delivery to its reply being published.",
+            "From the delivery of a request to the publication of its reply.",
             ("route",),
             buckets=BUCKETS,
             registry=registry,
@@ -42,7 +42,7 @@ class AmqpMetrics:
         )
         unanswered = Counter(
             "scoring_amqp_requests_unanswered",
-            "Requests over AMQP without a reply, or whose reply nobody took.",
+            "Requests over AMQP whose reply was not sent or not delivered.",
             ("reason",),
             registry=registry,
         )

@@ -43,12 +43,12 @@ class BackgroundMetrics:
         self._reloads = {result: reloads.labels(result) for result in ("loaded", "refused")}
         self._dropped_lines = Counter(
             "scoring_log_lines_dropped",
-            "Lines of the log that were dropped since their reader stood still.",
+            "Log lines that were dropped because their reader was stopped or too slow.",
             registry=registry,
         )
         self._failures = Counter(
             "scoring_background_failures",
-            "Failures in a worker's background work, by its part; the worker goes on.",
+            "Failures in a worker's background work, by its part; the worker continues.",
             ("part",),
             registry=registry,
         )

@@ -42,7 +42,7 @@ class HttpMetrics:
         )
         self._duration = BulkHistogram(
             "scoring_http_request_duration_seconds",
-            "From the request's head being read to its reply being ready.",
+            "From reading the request's head to the finished reply.",
             ("route", "method", "status"),
             buckets=BUCKETS,
             registry=registry,

@@ -31,14 +31,14 @@ class JobMetrics:
         )
         self._oldest = Gauge(
             "scoring_jobs_oldest_waiting_seconds",
-            "How long the oldest job waits that is due; 0 without one.",
+            "How long the oldest due job has waited; 0 without one.",
             ("kind",),
             multiprocess_mode="livemax",
             registry=registry,
         )
         self._reachable = Gauge(
             "scoring_jobs_reachable",
-            "1 while this process reaches the records, or the queue, of jobs.",
+            "1 while this process can reach the records, or the queue, of jobs.",
             ("part",),
             multiprocess_mode="livemin",
             registry=registry,
@@ -58,7 +58,7 @@ class JobMetrics:
         )
         self._oldest_webhook = Gauge(
             "scoring_webhooks_oldest_due_seconds",
-            "How long the webhook waits for an attempt that is due for the longest time.",
+            "How long the webhook that is overdue the longest has waited for an attempt.",
             multiprocess_mode="livemax",
             registry=registry,
         )

@@ -27,10 +27,10 @@ class CatalogMetrics:
         def gauge(name: str, text: str, mode: Mode, *labels: str) -> Gauge:
             return Gauge(name, text, ("model", *labels), multiprocess_mode=mode, registry=registry)
 
-        self.rows = counter("scoring_catalog_rows", "Rows by what became of them.", "result")
+        self.rows = counter("scoring_catalog_rows", "Rows by their result.", "result")
         self.refused = counter(
             "scoring_catalog_rows_refused",
-            "Rows that could not be scored, by what was wrong.",
+            "Rows that could not be scored, by reason.",
             "reason",
         )
         self.live = gauge(
@@ -42,7 +42,7 @@ class CatalogMetrics:
         self.loads = counter("scoring_catalog_loads", "Versions loaded.", "result")
         self.live_refused = gauge(
             "scoring_catalog_live_refused",
-            "1 while a worker refuses the version that is live by name, and serves another.",
+            "1 while a worker refuses the registry's live version and serves another one.",
             "livemax",
             "worker",
         )
@@ -54,19 +54,19 @@ class CatalogMetrics:
         )
         self.shadow_rows = counter(
             "scoring_catalog_shadow_rows",
-            "Live rows that were picked for the shadow version, by what became of them.",
+            "Live rows that were picked for the shadow version, by their result.",
             "result",
         )
         self.shadow_difference = BulkHistogram(
             "scoring_catalog_shadow_difference",
-            "The shadow version's score less the live one.",
+            "The shadow version's score minus the live one.",
             ("model",),
             buckets=BOUNDS,
             registry=registry,
         )
         self.positive = BulkHistogram(
             "scoring_catalog_positive",
-            "Scores: how probably the answer is right, or yes.",
+            "Scores: the probability that the answer is right, or yes.",
             ("model",),
             buckets=SCORES,
             registry=registry,

@@ -32,7 +32,7 @@ class PredictionMetrics:
 
         self.positive = BulkHistogram(
             "scoring_positive",
-            "Scores: how probably the network's reading is right.",
+            "Scores: the probability that the network's reading is right.",
             buckets=BOUNDS,
             registry=registry,
         )

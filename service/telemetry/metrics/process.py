@@ -31,7 +31,7 @@ class ProcessMetrics:
 
         self._memory = gauge(
             "process_resident_memory_bytes",
-            "Resident memory of a worker, pages it shares with others included.",
+            "Resident memory of a worker, including pages that it shares with others.",
             "livesum",
             "worker",
         )
@@ -81,7 +81,7 @@ class AcceptMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._queue = Gauge(
             "scoring_accept_queue_length",
-            "Connections that no worker accepted yet.",
+            "Connections that no worker has accepted yet.",
             multiprocess_mode="livemax",
             registry=registry,
         )

@@ -31,14 +31,14 @@ class RolloutMetrics:
         )
         self._refused = Gauge(
             "scoring_model_live_refused",
-            "1 while a worker refuses the version that is live by name, and serves another.",
+            "1 while a worker refuses the registry's live version and serves another one.",
             ("worker",),
             multiprocess_mode="livemax",
             registry=registry,
         )
         self._generation = Gauge(
             "scoring_model_generation",
-            "The generation of the registry's aliases that a worker serves by.",
+            "The generation of the registry's aliases that a worker uses.",
             ("worker",),
             multiprocess_mode="livemax",
             registry=registry,

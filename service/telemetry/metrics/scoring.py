@@ -26,7 +26,7 @@ class ScoringMetrics:
         self._rows = {result: rows.labels(result) for result in _RESULTS}
         self._refused = Counter(
             "scoring_rows_refused",
-            "Rows that could not be scored, by what was wrong with which field.",
+            "Rows that could not be scored, by reason and field.",
             ("reason", "field"),
             registry=registry,
         )

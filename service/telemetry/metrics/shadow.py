@@ -34,7 +34,7 @@ class ShadowMetrics:
         self._rows = {result: rows.labels(result) for result in RESULTS}
         self._difference = BulkHistogram(
             "scoring_shadow_difference",
-            "The shadow model's score less the live one: above 0 it leans to the network.",
+            "The shadow model's score minus the live one; above 0 it favours the network.",
             buckets=BOUNDS,
             registry=registry,
         )
@@ -48,7 +48,7 @@ class ShadowMetrics:
         )  # fmt: skip
         self._waiting = Gauge(
             "scoring_shadow_queue_rows",
-            "Rows that wait for the shadow model, in the worker where they are most.",
+            "Rows that wait for the shadow model, in the worker that has the most.",
             multiprocess_mode="livemax",
             registry=registry,
         )

@@ -14,7 +14,7 @@ from model.regno.request import FIELDS, Reading, decode_custom
 from model.request_decoder import RequestDecoder
 from tests.support.tables import as_csv, in_process, samples
 
-_COMMA = "has a decimal comma, where a point is wanted"
+_COMMA = "has a decimal comma instead of a point"
 _NO_NUMBER = "must be a number, not other text"
 _NO_INTEGER = "must be an integer, not other text"
 _FINITE = "must be a finite number"

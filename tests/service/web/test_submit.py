@@ -230,7 +230,7 @@ def test_a_form_without_a_file_or_with_two_is_refused(web: Web) -> None:
         data=parts + b"--x--\r\n",
         content_type="multipart/form-data; boundary=x",
     )
-    assert (twice.status_code, reason_of(twice)) == (400, "file: one file is wanted")
+    assert (twice.status_code, reason_of(twice)) == (400, "file: exactly one file is required")
     assert web.blobs == []
 
 

@@ -105,7 +105,7 @@ def test_the_values_are_those_of_the_row_and_the_text_are_plain(
     }.items():
         assert features[feature].text.startswith(message)
     first = result.features[0]
-    assert f"speaks for the {first.pushes}, {first.contribution:+.3f} " in first.text
+    assert f"favours the {first.pushes}, {first.contribution:+.3f} " in first.text
     assert result.text.startswith(f"The network is right with {100 * result.positive:.1f} %")
     assert features[first.feature].text.partition(": ")[0] in result.text
 
