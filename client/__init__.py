@@ -2,7 +2,7 @@
 
 `Client` and `AsyncClient` ask for scores, explanations, models and what pictures show; `JobClient`
 submits jobs, waits for them and fetches results. `python -m client` does so from the command line.
-`client.amqp` asks over AMQP.
+`client.amqp` sends requests over AMQP.
 May import: stdlib, pika, tqdm. Never: `service`, `model`, or another room.
 """
 

@@ -17,7 +17,7 @@ _INTERRUPTED: Final = 130
 
 
 class Usage(Exception):
-    """What the command line asks for can't be done."""
+    """The command can't be done."""
 
 
 class Parser(argparse.ArgumentParser):

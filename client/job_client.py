@@ -77,7 +77,7 @@ class JobClient:
         timeout: float = _LONGEST_WAIT + _SLACK,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`key` is the `x-api-key`. Raises ValueError for an address that is none."""
+        """`key` is the `x-api-key`. Raises ValueError for an invalid address."""
         self._transport = Transport(url, key, timeout)
         self._retries = Retries(sleep=sleep)
         self._sleep = sleep
@@ -140,7 +140,7 @@ class JobClient:
     ) -> Job:
         """The job when it has ended, or after so many seconds; `note` gets it every `step` seconds.
 
-        A service that can't be reached for a moment is asked again.
+        If the service can't be reached for a moment, the request is repeated.
         """
         end = None if seconds is None else time.monotonic() + seconds
         while True:

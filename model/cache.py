@@ -1,6 +1,6 @@
 """A cache of results that take long to compute: what it does, and how a process opens one.
 
-The service has such a cache (`service.cache`); this room knows none.
+The service has such a cache (`service.cache`); this package has none.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -128,7 +128,7 @@ def exit_status(prog: str, run: Callable[[], None]) -> int:
 
 
 def piped_status(run: Callable[[], int]) -> int:
-    """The status that `run` returns; 141, as of SIGPIPE, if nobody reads its output any more."""
+    """The status that `run` returns; 141, as of SIGPIPE, if its output is closed."""
     try:
         status = run()
         if sys.stdout is not None:

@@ -24,7 +24,7 @@ class MlflowFailed(ScoringError):
 
 
 class NotOnServer(MlflowFailed):
-    """What was asked for is not there."""
+    """The object does not exist."""
 
 
 def client() -> Any:

@@ -1,7 +1,7 @@
 """What a model is to the rest of the project: the protocols `Model` and `Scorer`.
 
 A model's package implements both, and `model.catalog` names it. Requests, rows, tables and scores
-are types of the model's own: who calls hands them on and does not look into them, but for the
+are types of the model's own: callers pass them on and do not look into them, but for the
 `positive` of a score.
 """
 
@@ -420,7 +420,7 @@ class Model(Protocol):
         return None
 
     def read_requests(self, path: Path, /) -> Iterator[Request | None]:
-        """The requests of a CSV file, None for a row that is none. Raises ModelRefused."""
+        """The requests of a CSV file, None for an invalid row. Raises ModelRefused."""
         raise ModelRefused(f"{self.name} reads no requests from {path}")
 
     def write_captured(self, path: Path, rows: Sequence[Captured], *, plates: bool) -> None:

@@ -54,7 +54,7 @@ class DigitsModel(Model):
         return msgspec.structs.replace(manifest, reference=reference(inks, confidences))
 
     def read_requests(self, path: Path, /) -> Iterator[Picture | None]:
-        """The pictures of a table, None for a row that is none. Raises ModelRefused."""
+        """The pictures of a table, None for an invalid row. Raises ModelRefused."""
         return read(path)
 
     def trial_requests(self) -> Sequence[Picture]:

@@ -36,7 +36,7 @@ class ImagenetModel(Model):
         self._query = query
 
     def queries(self) -> Mapping[str, Query]:
-        """What can be asked of a picture, by name."""
+        """The queries about a picture, by name."""
         known = queries.queries()
         return {self._query: known[self._query]} if self._query else known
 

@@ -3,9 +3,10 @@
 PIPE is the file descriptor of the connection to the parent; the process ends when that is closed.
 A message is a `HOW` and a file; a reply is a `HEAD`, and the pixels if there are any.
 
-The files come from anybody, and the libraries that decode them have had faults. So the process has
-an empty environment, can't open files or sockets or write any, and has limits: MEMORY bytes in
-addition to what the libraries take, and CPU seconds for each picture. Its parent does not trust it.
+The files come from untrusted senders, and the libraries that decode them have had faults. So the
+process has an empty environment, can't open or write files or sockets, and has limits: MEMORY bytes
+in addition to those of the libraries, and CPU seconds for each picture. Its parent does not
+trust its replies.
 """
 
 import os

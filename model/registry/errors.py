@@ -8,7 +8,7 @@ class RegistryError(ScoringError):
 
 
 class Refused(RegistryError):
-    """What was asked for can't be done: no such version, a version that is taken, a bad name."""
+    """The command can't be done: no such version, a version that exists already, a bad name."""
 
 
 class RowsRefused(Refused):
@@ -24,4 +24,4 @@ class Unavailable(RegistryError):
 
 
 class Conflict(RegistryError):
-    """Somebody else changed the aliases meanwhile."""
+    """The aliases were changed meanwhile."""

@@ -1,10 +1,10 @@
-"""An artifact store in a bucket of S3 or of a server that speaks its protocol.
+"""An artifact store in a bucket of S3 or of a server with its protocol.
 
     <prefix>/<name>/<version>/{artifact, manifest.json, report/...}
     <prefix>/<name>/aliases.json
 
 The manifest is written last and makes the version. Each object is written on a condition
-(If-None-Match, If-Match), so of two writers one loses, with Conflict. A server that knows no
+(If-None-Match, If-Match), so of two writers one loses, with Conflict. A server without
 conditions takes the last writer's aliases. Address, region and credentials are boto3's
 business: AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and its other variables and files.
 """
@@ -49,7 +49,7 @@ _CONFIG: Final = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
-# A server that sends a few bytes now and then must not hold anybody up for ever.
+# A server that sends a few bytes now and then must not block a caller for ever.
 _PATIENCE: Final = 120.0
 _CHUNK: Final = 1 << 20
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -153,7 +153,7 @@ class S3Store:
         return read_report(described, read)
 
     def remove(self, version: str) -> None:
-        """Remove a version: the manifest first, so that what is left of it is none."""
+        """Remove a version: the manifest first, so that the rest does not count as a version."""
         names = self._listed().get(version, {})
         with self._errors_mapped():
             for name in sorted(names, key=lambda name: name != MANIFEST):

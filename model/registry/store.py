@@ -1,4 +1,4 @@
-"""What an artifact store does: keep bytes whole. It knows nothing of models or aliases' rules."""
+"""What an artifact store does: keep bytes whole. It has no rules of models or aliases."""
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256

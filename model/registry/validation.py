@@ -24,7 +24,7 @@ _PROCESS: Final = "model.registry.validation_process"
 _PATIENCE: Final = 120.0
 # A sample may have a million rows.
 _PATIENCE_WITH_SAMPLE: Final = 600.0
-# The digests of files that this process knows to be good, with the positive class and the model.
+# The digests of files that this process has validated, with the positive class and the model.
 _good: Final[set[tuple[str, str, str]]] = set()
 
 
@@ -142,7 +142,7 @@ def validate(
 def check_model(path: Path, positive_class: str = "", name: str = catalog.DEFAULT) -> None:
     """Raises ModelRefused, naming the file and the reason, for one that can't be served.
 
-    `positive_class` and `name` are as for `validate`. A file that this process knows to be good is
+    `positive_class` and `name` are as for `validate`. A file that this process has validated is
     not validated again.
     """
     try:

@@ -113,7 +113,7 @@ class RegnoModel(Model):
         return ThresholdChoice(Costs(**costs), by_costs=by_costs).of(scorer.manifest)
 
     def read_requests(self, path: Path, /) -> Iterator[Reading | None]:
-        """The readings of a CSV file, None for a row that is none. Raises ModelRefused."""
+        """The readings of a CSV file, None for an invalid row. Raises ModelRefused."""
         return sample.read(path)
 
     def write_captured(self, path: Path, rows: Sequence[Captured], *, plates: bool) -> None:

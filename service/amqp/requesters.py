@@ -1,4 +1,4 @@
-"""Whether anybody still waits for a reply: asked before work that is worth the question."""
+"""Whether the requester still waits for a reply: checked before expensive work."""
 
 from collections import deque
 from collections.abc import Callable
@@ -8,9 +8,9 @@ _NOT_FOUND: Final = 404
 
 
 class Requesters:
-    """Asks the broker for queues of replies, one after the other, on a channel of its own.
+    """Checks whether reply queues exist, one after the other, on a channel of its own.
 
-    The broker's only answer that a queue is gone is to close the channel that asked.
+    If a queue does not exist, the broker's only answer is to close the channel.
     """
 
     def __init__(self, connection: Any) -> None:

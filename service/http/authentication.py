@@ -60,7 +60,7 @@ class Guard:
 
 
 def _last(clients: bytes) -> str:
-    """The address that the nearest proxy saw: the client may have made up the others."""
+    """The address that the nearest proxy added: the client may have made up the others."""
     return clients.rpartition(b",")[2].strip().decode("latin-1")
 
 

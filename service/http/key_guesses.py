@@ -64,6 +64,6 @@ def _network(address: str) -> str:
     """The address; of IPv6 the part that a customer of a provider has all of."""
     try:
         parsed = ip_address(address)
-    except ValueError:  # a proxy may call its clients what it likes
+    except ValueError:  # a proxy may use any names for its clients
         return address
     return parsed.exploded[:19] if isinstance(parsed, IPv6Address) else address

@@ -31,7 +31,7 @@ T = TypeVar("T")
 _FIRST_PAUSE: Final = 2.0
 # The longest pause until there may be room again.
 _ROOM_PAUSE: Final = 10.0
-# While the records are away, an attempt asks for them about so often.
+# While the records can't be reached, an attempt tries again about this often.
 _ASK_SECONDS: Final = 0.5
 # Work is saved at least so often: until then, no wish to cancel is read.
 _SAVE_SECONDS: Final = 2.0
@@ -55,7 +55,7 @@ class Result(NamedTuple):
 
 
 class Cancelled(Exception):
-    """The attempt ends before its work is done: its caller wished so."""
+    """The attempt ends before its work is done: its caller has cancelled the job."""
 
 
 class Stopped(Exception):

@@ -81,7 +81,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 def new_id(now: float) -> str:
-    """Return an id that nobody guesses; ids of later milliseconds sort behind it.
+    """Return an id that can't be guessed; ids of later milliseconds sort behind it.
 
     Its form is that of a ULID in lower case: the milliseconds since 1970, and 80 random bits.
     """

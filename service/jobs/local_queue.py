@@ -13,7 +13,7 @@ from service.jobs.job import Job
 
 
 class LocalQueue:
-    """What tells the workers of this machine that there is a job."""
+    """Notifies the workers of this machine of a new job."""
 
     def __init__(self, folder: Path) -> None:
         self._path = _path(folder)
@@ -29,7 +29,7 @@ class LocalQueue:
                 os.close(pipe)
 
     def ping(self) -> None:
-        """The records are asked by themselves."""
+        """Workers read the records by themselves."""
 
 
 class WakeUp:

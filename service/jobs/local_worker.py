@@ -30,7 +30,7 @@ from service.telemetry.error_reports import reports
 from service.telemetry.failures import contained, log_failure
 from service.telemetry.metrics import multiprocess
 
-# How long a child that finds no job waits before it asks again; it is woken for a new one.
+# How long a child that finds no job waits before it looks again; a new job wakes it.
 _LEAST_WAIT: Final = 0.05
 _GREATEST_WAIT: Final = 0.5
 _SWEEP_SECONDS: Final = 1.0

@@ -1,4 +1,4 @@
-"""What tells workers that there is a job to do."""
+"""How workers are notified of a new job."""
 
 from typing import Protocol
 
@@ -16,7 +16,7 @@ class QueueFull(Exception):
 class Queue(Protocol):
     """Publishes jobs by their id. A job may be published twice: claims of its record decide.
 
-    It knows no delay: the sweeper publishes a job that is to be tried again when that is due.
+    It has no delay: the sweeper publishes a job again when its next attempt is due.
     """
 
     def publish(self, job: Job) -> None:

@@ -161,7 +161,7 @@ class Records(ABC):
         version: str = "",
         error: str = "",
     ) -> Job:
-        """End the job; it is CANCELLED if its caller wished so before. Raises FenceLost.
+        """End the job; it is CANCELLED if its caller has cancelled it before. Raises FenceLost.
 
         `rows` are all that were done, 0 if that is to stay as it is.
         """
@@ -192,7 +192,7 @@ class Records(ABC):
         """Give the job back, to be claimed again from `due` on. Raises FenceLost.
 
         Not `counted`, the attempt is as if it had not been made: its worker had to stop. The job is
-        CANCELLED if its caller wished so before.
+        CANCELLED if its caller has cancelled it before.
         """
         event = partial(
             transitions.retried,

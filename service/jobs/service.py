@@ -1,4 +1,4 @@
-"""What every interface does with jobs: submit, look at, cancel. It knows no HTTP."""
+"""What every interface does with jobs: submit, show, cancel. It contains no HTTP."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -25,7 +25,7 @@ class StillAccepting(Exception):
 
 
 class JobService:
-    """Jobs as their owners see them: each sees its own only."""
+    """Jobs as shown to their owners: an owner has access to its own jobs only."""
 
     def __init__(self, settings: Settings, stores: Stores, now: Callable[[], float] = time) -> None:
         self._settings = settings

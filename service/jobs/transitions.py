@@ -107,7 +107,7 @@ def finished(  # noqa: PLR0913 - what one change holds
     version: str = "",
     error: str = "",
 ) -> Job:
-    """Return the ended job; CANCELLED if its caller wished so before. Raises FenceLost."""
+    """Return the ended job; CANCELLED if its caller has cancelled it before. Raises FenceLost."""
     _check(job, fence)
     if job.cancelling:
         return _ended(job, now, State.CANCELLED)
@@ -132,7 +132,7 @@ def retried(  # noqa: PLR0913 - what one change holds
     counted: bool,
     without_room_since: float = 0.0,
 ) -> Job:
-    """Return the job as it waits for its next attempt; CANCELLED if its caller wished so.
+    """Return the job as it waits for its next attempt; CANCELLED if its caller has cancelled it.
 
     The attempt that ends is not counted if it was its worker that had to stop. Raises FenceLost.
     """

@@ -113,7 +113,7 @@ class ServerHooks(ABC):
         contained("workers", self._publish_workers_configured, server)
 
     def _publish_workers_configured(self, server: "Master") -> None:
-        """Only the master knows how many workers there should be: TTIN and TTOU change it."""
+        """Only the master has the configured number of workers: TTIN and TTOU change it."""
         self.parts.metrics.process.configured(server.num_workers)
 
     def _publish(self, logger: "ServerLogger", sockets: "Iterable[socket]", in_flight: int) -> None:

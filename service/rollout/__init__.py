@@ -7,6 +7,7 @@ rollout_state (each worker's status and the order, in shared memory). startup bu
 gate says what may be promoted.
 
 A rollout: each worker reads the alias, loads the version in a thread, and writes that it is ready.
-The worker that sees all others ready writes the order: this version, at that moment. All workers
-obey it, those that start later too, so a host ends in one version whichever worker dies.
+The first worker that finds all others ready writes the order: the version and the moment of the
+change. All workers follow it, also those that start later, so all workers of a host end with the
+same version, whichever of them dies.
 """

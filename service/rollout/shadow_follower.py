@@ -1,6 +1,6 @@
 """One worker's shadow model, which follows the alias `shadow`.
 
-Each worker does so by itself: no caller sees which version shadows the live model.
+Each worker does so by itself: callers do not learn which version shadows the live model.
 """
 
 import logging

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ExplainRoute:
-    """Explains bodies by a slot's live version. Nothing it sees counts as traffic of the model.
+    """Explains bodies by a slot's live version. Its rows do not count as traffic of the model.
 
     `path` is its template, `paths` its two spellings.
     """

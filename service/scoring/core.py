@@ -1,7 +1,7 @@
 """Scoring with the live model: guards, rows or a table, counts, details.
 
 What was scored is handed to the shadow model, to the capture, and to those who compare versions. It
-knows no HTTP and no event loop: the caller gathers single rows into batches, and does other things
+uses no HTTP and no event loop: the caller gathers single rows into batches, and does other things
 between the steps of an array.
 """
 

@@ -42,7 +42,7 @@ class Live:
 
 
 class Slot:
-    """Holds what serves. A request reads `current` once, so it never sees two.
+    """Holds the live version. A request reads `current` once, so it never uses two.
 
     `recent` are the newest requests of this worker, in memory only: a version that
     is to be live is tried on them first.

@@ -2,7 +2,7 @@
 
 Single rows share batches, arrays are scored in steps and in turn, and what can't be answered in
 time is rejected with Overloaded. A caller makes a `Call` and gets its outcome by the call's
-methods. Nothing here knows HTTP.
+methods. Nothing here uses HTTP.
 """
 
 from asyncio import Task, get_running_loop

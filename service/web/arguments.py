@@ -11,7 +11,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z_-]{1,32}")
 
 
 def check_known(given: Iterable[str], known: Collection[str]) -> None:
-    """Raise Refused, with its name, for an argument that is none of the known ones."""
+    """Raise Refused, with its name, for an unknown argument."""
     for name in given:
         if name not in known:
             shown = name if _PLAIN.fullmatch(name) else "an argument"

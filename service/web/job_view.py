@@ -15,7 +15,7 @@ class Progress(Struct):
 
 
 class JobView(Struct):
-    """What a caller sees of its job. Times are in UTC, null where there is none yet.
+    """What a caller gets of its job. Times are in UTC, null where there is none yet.
 
     `attempts` were begun. `cancelling` is there while a running job is to be cancelled, `deadline`
     if the job has one, `version` once a model's version scores, `result_url` when there is a
@@ -54,7 +54,7 @@ def path_of(job: Job) -> str:
 
 
 def view_of(job: Job, position: int | None = None) -> JobView:
-    """What its owner sees of a job, with its position among those that wait if it is known."""
+    """What the owner of a job gets, with its position among the waiting jobs if it is known."""
     return JobView(
         id=job.id,
         kind=job.kind,

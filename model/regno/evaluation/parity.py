@@ -18,7 +18,7 @@ from model.regno.score import Score
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-# Classes that neither model knows: their names come from clients and may be anything.
+# Classes that neither model has learnt: their names come from clients and may be anything.
 OTHER: Final = "other"
 # Rows of one call, about as many as the service scores at once under load.
 BLOCK: Final = 50
@@ -78,7 +78,7 @@ class Flips(Struct, frozen=True):
 class Differences(Struct, frozen=True):
     """Of the network's probability: the absolute difference, and `shift`, the mean with its sign.
 
-    The shift is above 0 when the candidate believes the network more. All are nan without rows.
+    The shift is above 0 when the candidate favours the network more. All are nan without rows.
     """
 
     mean: float

@@ -1,7 +1,7 @@
 """pylignum as the evaluator of a model without texts: the scores of CatBoost, to the last bit.
 
 CatBoost builds a Pool for each call, which takes longer than its trees; pylignum takes the rows as
-they are. A model asks for it by `evaluator` in its manifest. It is used only if the package is
+they are. A model selects it by `evaluator` in its manifest. It is used only if the package is
 installed (the extra `lignum`) and a trial at load gives the same bits as CatBoost; otherwise
 CatBoost evaluates the model.
 """

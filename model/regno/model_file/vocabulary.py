@@ -1,6 +1,6 @@
-"""Which categories a model knows.
+"""Which categories a model has learnt.
 
-CatBoost silently scores a category that it never saw like any other unseen one, and that flips
+CatBoost silently scores a new category like any other unseen one, and that flips
 decisions. A manifest lists the values seen in training. A bare .cbm holds only their hashes, but
 it can be probed: a value that scores exactly like nonsense, in every one of several different
 rows, is unknown to the model.
@@ -97,7 +97,7 @@ def known(
 
 
 class _Probe:
-    """Whether the model knows a value of the feature at `index`."""
+    """Whether the model has learnt a value of the feature at `index`."""
 
     def __init__(
         self, model: BinaryModel, contexts: Sequence[Row], index: int, named: Sequence[str]

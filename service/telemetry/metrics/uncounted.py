@@ -1,4 +1,4 @@
-"""A null object for series that nobody can read: each of its methods does nothing."""
+"""A null object for series that can't be read: each of its methods does nothing."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast

@@ -1,4 +1,4 @@
-"""/jobs: submit work whose result nobody has to wait for, look at it, fetch it, cancel it."""
+"""/jobs: submit work without waiting for it, show it, fetch its result, cancel it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -204,7 +204,7 @@ def blueprint(routes: JobRoutes, guard: Guard) -> Blueprint:
     for path, name, view, method, arguments in rules:
         jobs.add_url_rule(path, name, view, methods=[method])
         known[f"{jobs.name}.{name}"] = arguments
-    # A misspelt name would change what is done, without a word.
+    # A typing error in a name would change the job without notice.
     jobs.before_request(lambda: check_known(request.args, known[request.endpoint or ""]))
     return jobs
 
