@@ -79,7 +79,7 @@ def _waiting(channel: Any) -> int:
         pytest.param(b"{}", id="a field is missing"),
         pytest.param(b"{", id="no JSON"),
         pytest.param(b"[]", id="an empty array"),
-        pytest.param(b'"\xff"', id="no UTF-8"),
+        pytest.param(b'"\xff"', id="not UTF-8"),
         pytest.param(b'{"a":"' + b"x" * 70_000 + b'"}', id="too long"),
     ],
 )

@@ -212,7 +212,7 @@ def _hostile() -> dict[str, bytes]:
         "quotes": b'["' + b'\\"' * (half - 2) + b'"]',
         "rows in a text": b'["' + b"},{" * (_LONGEST_BODY // 3 - 2) + b'"]',
         "one number": b"[" + b"1" * (_LONGEST_BODY - 2) + b"]",
-        "no UTF-8": b'["' + b"\xff" * (_LONGEST_BODY - 4) + b'"]',
+        "not UTF-8": b'["' + b"\xff" * (_LONGEST_BODY - 4) + b'"]',
         "one object": b"[{" + b",".join(b'"k%d":1' % n for n in range(1_350_000)) + b"}]",
         "no commas": b"[" + VALID * (_LONGEST_BODY // len(VALID)) + b"]",
         "ones, encoded twice": b'"' + _full_of(b"1") + b'"',

@@ -217,7 +217,7 @@ def test_a_file_that_is_no_such_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelRefused, match="can't be read"):
         MODEL.load(tmp_path / "none.onnx")
     (tmp_path / "odd.onnx").write_bytes(b"odd")
-    with pytest.raises(ModelRefused, match=r"odd\.onnx.*no ONNX model"):
+    with pytest.raises(ModelRefused, match=r"odd\.onnx.*not an ONNX model"):
         MODEL.load(tmp_path / "odd.onnx")
     with pytest.raises(ModelRefused, match="other bytes"):
         MODEL.load(_copy(tmp_path, sha256="0" * 64))

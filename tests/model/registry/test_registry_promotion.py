@@ -80,7 +80,7 @@ def test_equal_scores_pass_and_the_comparison_is_printed(tmp_path: Path) -> None
     first, *rest = output.splitlines()
     assert mentions(first, "316 rows", "0 decided differently")
     remark, moved = rest[-4:-2]
-    assert states(remark, f"1 of 301 rows of {rows} ", "no readings")
+    assert states(remark, f"1 of 301 rows of {rows} ", "not readings")
     assert moved == f"live: {FIRST} -> {SECOND}"
     assert last_change(registry) == ("promote", "")
     back = as_json(command(tmp_path, "promote", FIRST, "--json", *models))

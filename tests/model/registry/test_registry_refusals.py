@@ -84,8 +84,8 @@ def _written(folder: Path, content: bytes) -> Path:
 @pytest.mark.parametrize(
     ("make", "fact"),
     [
-        (_corrupt, "no CatBoost model"),
-        (_truncated, "no CatBoost model"),
+        (_corrupt, "not a CatBoost model"),
+        (_truncated, "not a CatBoost model"),
         (_empty, "empty"),
         (_foreign, "not known: speed"),
         (_of_three, "3 classes"),

@@ -54,7 +54,7 @@ def test_cells_are_those_of_the_csv_module(rows: list[list[str]]) -> None:
         (b"a,b\n", ("header lacks regno_recognize, ",)),
         (HEADER.rstrip() + b",direction\n", ("header", "twice: direction")),
         (HEADER.rstrip() + b",error\n", ("output", "columns: error")),
-        (b"\xff\n", ("first line", "no CSV header")),
+        (b"\xff\n", ("first line", "not a CSV header")),
     ],
 )
 def test_headers_that_are_refused(header: bytes, facts: tuple[str, ...]) -> None:

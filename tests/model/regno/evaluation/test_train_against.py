@@ -152,7 +152,7 @@ def test_a_model_that_learnt_from_the_held_out_rows_is_reported(
 def test_no_model_to_compare_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "rows.csv", labelled())
     assert run(tmp_path, "--against", tmp_path / "rows.csv") == 65
-    assert mentions(capsys.readouterr().err, "rows.csv is refused", "no CatBoost model")
+    assert mentions(capsys.readouterr().err, "rows.csv is refused", "not a CatBoost model")
     assert not (tmp_path / "out").exists()
 
 

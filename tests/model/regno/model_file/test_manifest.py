@@ -144,13 +144,13 @@ def _added(**variable: object) -> Json:
         (_with("classes", ["1"]), ("classes:", "0 and 1")),
         (
             _with("vocabularies", {"hour": ["1"]}),
-            ("vocabularies: hour", "no category"),
+            ("vocabularies: hour", "not a category"),
         ),
         (
             _with("vocabularies", {"regno_recognize_text": ["А"]}),
-            ("vocabularies: regno_recognize_text", "no category"),
+            ("vocabularies: regno_recognize_text", "not a category"),
         ),
-        (_with("vocabularies", {"speed": ["1"]}), ("vocabularies: speed", "no category")),
+        (_with("vocabularies", {"speed": ["1"]}), ("vocabularies: speed", "not a category")),
         (
             _with("vocabularies", {"camera_class": ["x" * 1001]}),
             ("vocabularies: camera_class:", "a value", "longer"),

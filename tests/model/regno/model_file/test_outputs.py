@@ -27,7 +27,7 @@ from tests.support.vacuous import nonempty
 
 PAIR = toys.NUMERIC_PAIR
 READINGS = [from_fields(**line["request"]) for line in lines(GOLDEN)[:20]]
-_NO_PROBABILITIES = ("no probabilities", "two classes")
+_NO_PROBABILITIES = ("not probabilities", "two classes")
 _NO_CLASSIFIER = ("no classifier",)
 _NO_LOSS = ("no loss function",)
 _CONSTANT = ("every reading", "same score")
@@ -189,7 +189,7 @@ def test_a_scaled_model_is_served_as_catboost_gives_it(
         (1e-300, 0.0, _CONSTANT),
         (1.0, 1e308, _CONSTANT),
         (1.0, -800.0, _CONSTANT),
-        (1e308, 0.0, ("no numbers", "too great")),
+        (1e308, 0.0, ("not numbers", "too great")),
     ],
 )
 def test_a_scale_that_leaves_no_score_is_refused(
@@ -212,7 +212,7 @@ def test_a_scale_or_bias_that_is_no_number_is_refused(
     blob = path.read_bytes()
     assert blob.count(struct.pack("<d", mark)) == 1
     path.write_bytes(blob.replace(struct.pack("<d", mark), struct.pack("<d", number)))
-    assert mentions(_refusal(path), "no CatBoost model", "catboost/libs/model/model.cpp")
+    assert mentions(_refusal(path), "not a CatBoost model", "catboost/libs/model/model.cpp")
 
 
 def test_one_against_all_that_does_not_add_up_is_refused(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_leaf_that_no_row_reaches_must_hold_a_number(number: float, tmp_path: 
     path = toys.save(model, tmp_path)
     result = CatBoost().load_model(str(path)).predict(toys.table(PAIR), "Probability")
     assert np.isfinite(result).all(), "golden rows would show it"
-    assert mentions(_refusal(path), "leaves", "no numbers")
+    assert mentions(_refusal(path), "leaves", "not numbers")
 
 
 def test_a_constant_is_refused(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_embeddings_are_refused(tmp_path: Path) -> None:
 def test_another_format_under_this_name_is_refused(form: str, tmp_path: Path) -> None:
     path = tmp_path / "model.cbm"
     _fit(_LABELS, **_CLASSIFIER).save_model(str(path), format=form)
-    assert mentions(_refusal(path), "no CatBoost model")
+    assert mentions(_refusal(path), "not a CatBoost model")
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "endless device"])

@@ -55,7 +55,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[catboost]\nl2_leaf_reg = nan\n", ("catboost.l2_leaf_reg: ", "number", "0")),
         ("[split]\nheld_out = 0.0\n", ("split.held_out: ", "at least 0.01")),
         ("[split]\nheld_out = 0.5\nvalidation = 0.45\n", ("tenth of the rows",)),
-        ("[catboost\n", ("no TOML",)),
+        ("[catboost\n", ("not TOML",)),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, facts: tuple[str, ...]) -> None:
@@ -106,7 +106,7 @@ def test_another_encoding_is_named(encoding: str, facts: tuple[str, ...], tmp_pa
     own.write_text("[catboost]  # глубина\ndepth = 5\n", encoding=encoding)
     with pytest.raises(ParametersRefused) as refused:
         parameters.load(own)
-    assert states(str(refused.value), f"{own} ", "no TOML", *facts)
+    assert states(str(refused.value), f"{own} ", "not TOML", *facts)
 
 
 def test_the_command_stops_before_it_reads_a_row(
