@@ -176,7 +176,7 @@ def test_a_file_that_is_no_picture_is_named(
         page.goto("/home")
         page.get_by_label("Choose a picture").set_input_files(night)
         page.get_by_role("button", name="Ask").click()
-        expect(page.get_by_role("alert")).to_contain_text("no picture", timeout=60_000)
+        expect(page.get_by_role("alert")).to_contain_text("not a picture", timeout=60_000)
 
 
 def test_the_interface_can_be_tried_in_the_session(server: WebServer, browser: Browser) -> None:

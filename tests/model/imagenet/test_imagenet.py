@@ -282,4 +282,4 @@ def test_the_command_that_measures_says_what_is_wrong(
     assert speed.main([str(tmp_path / "none.png")]) == 66
     (tmp_path / "odd.png").write_bytes(b"odd")
     assert speed.main([str(tmp_path / "odd.png")]) == 65
-    assert "no picture" in capsys.readouterr().err
+    assert "not a picture" in capsys.readouterr().err

@@ -168,9 +168,9 @@ _SVG = b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'></svg>"
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
         (file_of(smooth(), "ICO", sizes=[(16, 16)]), "ICO"),
         (b"PK\x03\x04" + file_of(smooth(), "PNG"), "ZIP"),
-        (b"GIF89a=1;//<script>alert(1)</script>", "no picture"),
-        (file_of(smooth(), "PPM"), "no picture"),
-        (b"no picture at all", "no picture"),
+        (b"GIF89a=1;//<script>alert(1)</script>", "not a picture"),
+        (file_of(smooth(), "PPM"), "not a picture"),
+        (b"no picture at all", "not a picture"),
     ],
 )
 def test_a_file_of_another_format_is_refused_by_its_name(blob: bytes, named: str) -> None:

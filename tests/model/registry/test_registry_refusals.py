@@ -87,7 +87,7 @@ def _written(folder: Path, content: bytes) -> Path:
         (_corrupt, "not a CatBoost model"),
         (_truncated, "not a CatBoost model"),
         (_empty, "empty"),
-        (_foreign, "not known: speed"),
+        (_foreign, "unknown features: speed"),
         (_of_three, "3 classes"),
         (_regression, "no classifier"),
         (_huge, "268435456 bytes"),

@@ -120,8 +120,8 @@ def test_what_might_never_end_is_not_read(kind: str, place: str, tmp_path: Path)
             path.touch()
             os.truncate(path, 1 << 40)
     reasons = {
-        "pipe": "no regular file",
-        "device": "no regular file",
+        "pipe": "not a regular file",
+        "device": "not a regular file",
         "folder": "Is a directory",
         "hole": f"{268435456 if place == 'model' else 4194304} bytes",
     }

@@ -112,5 +112,5 @@ def test_rows_follow_the_order_that_is_wanted(names: Sequence[str]) -> None:
 
 
 def test_every_unknown_name_is_reported() -> None:
-    with pytest.raises(ModelRefused, match=r"not known: speed, A$"):
+    with pytest.raises(ModelRefused, match=r"unknown features: speed, A$"):
         in_order_of(["hour", "speed", "A"])

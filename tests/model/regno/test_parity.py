@@ -107,7 +107,7 @@ def test_a_score_that_is_no_probability_is_a_breach_whatever_the_limits() -> Non
     lax = Limits(flips=1, flips_in_class=1, mean_difference=1, slowdown=9, least_rows=0)
     (breach,) = result.breaches(lax)
     assert breach.limit == ""
-    assert mentions(breach.reason, "3 of 4 rows", "no probability")
+    assert mentions(breach.reason, "3 of 4 rows", "not a probability")
 
 
 def test_no_usable_row_at_all() -> None:
@@ -115,7 +115,7 @@ def test_no_usable_row_at_all() -> None:
     assert isnan(result.differences.mean)
     assert result.flips.share == 0
     (breach,) = result.breaches(Limits(slowdown=9))
-    assert mentions(breach.reason, "2 of 2 rows", "no probability")
+    assert mentions(breach.reason, "2 of 2 rows", "not a probability")
     assert b'"differences":{"mean":null' in msgspec.json.encode(result)
 
 

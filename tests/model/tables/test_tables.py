@@ -235,11 +235,11 @@ def _zip(name: str = "rows.csv") -> bytes:
         (b"\x80\x05\x95\x00", ("Python pickle",)),
         (b"CBM1\x00", ("CatBoost model",)),
         (b"rows.csv".ljust(257, b"\0") + b"ustar", ("tar archive",)),
-        (b"\x01\x02\x03;\x04\nx", ("binary", "no text")),
+        (b"\x01\x02\x03;\x04\nx", ("binary", "not text")),
         (b'{\n "a": 1\n}', ("first line", "not a JSON object", "one object")),
         (b'{"a":' * 3000 + b"}" * 3000, ("first line", "not a JSON object")),
         (b"a;b\n1;2\n", ("header lacks regno_recognize", "it has a, b")),
-        (_csv().partition(b"\n")[2], ("first line", "numbers", "no header")),
+        (_csv().partition(b"\n")[2], ("first line", "numbers", "header")),
         (_zip(), ("ZIP archive", "unpack")),
         (b"\xd0\xcf\x11\xe0" + bytes(600), ("Excel", ".xls", "save it as")),
         (

@@ -57,7 +57,7 @@ def test_a_port_that_becomes_free_is_waited_for(tmp_path: Path) -> None:
             ("SCORING_PORT: ", "192.0.2.1:{port}: ", "Cannot assign requested address"),
         ),
         ({"host": "unix:{folder}/none/s"}, ("SCORING_HOST: ", "{folder}/none ", "not there")),
-        ({"host": "unix:{folder}/file"}, ("SCORING_HOST: ", "{folder}/file ", "no socket")),
+        ({"host": "unix:{folder}/file"}, ("SCORING_HOST: ", "{folder}/file ", "not a socket")),
         ({"host": "unix:{folder}/" + "x" * 120}, ("SCORING_HOST: ", "107 bytes")),
     ],
 )

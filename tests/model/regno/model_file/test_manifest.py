@@ -66,7 +66,7 @@ def test_an_older_one_without_the_newer_fields_is_sound(folder: Path) -> None:
 @pytest.mark.parametrize("field", ["version", "name"])
 def test_a_name_that_no_header_may_hold_is_refused(field: str, version: str, folder: Path) -> None:
     reason = _refusal(folder, {**_BUNDLED, field: version})
-    assert states(reason, f"is wrong: {field}: ", "no name", "letters", "digits", ". _ + -")
+    assert states(reason, f"is wrong: {field}: ", "not a name", "letters", "digits", ". _ + -")
     assert len(reason) < 200
 
 
@@ -160,8 +160,8 @@ def _added(**variable: object) -> Json:
             ("vocabularies: camera_class:", "10000 values"),
         ),
         (_with("golden", _BUNDLED["golden"][1:]), ("golden:", "15 scores", "16 rows")),
-        (_with("golden", [2.0, *_BUNDLED["golden"][1:]]), ("golden:", "no probability")),
-        (_with("golden", [-0.1, *_BUNDLED["golden"][1:]]), ("golden:", "no probability")),
+        (_with("golden", [2.0, *_BUNDLED["golden"][1:]]), ("golden:", "not a probability")),
+        (_with("golden", [-0.1, *_BUNDLED["golden"][1:]]), ("golden:", "not a probability")),
         (
             _added(name="regno_recognize_text", bounds=[1.0], shares=[0.1, 0.9]),
             ("reference: regno_recognize_text:", "no bins"),
@@ -170,7 +170,10 @@ def _added(**variable: object) -> Json:
             _added(name="regno_recognize_text", values=["А"], shares=[0.1, 0.9]),
             ("reference: regno_recognize_text:", "no bins"),
         ),
-        (_added(name="speed", bounds=[1.0], shares=[0.1, 0.9]), ("reference: speed", "no feature")),
+        (
+            _added(name="speed", bounds=[1.0], shares=[0.1, 0.9]),
+            ("reference: speed", "not a feature"),
+        ),
         (_with("reference", [_HOUR, _HOUR]), ("reference:", "variable", "twice")),
         (
             _varied("camera_class", bounds=[1.0], values=[], shares=[0.5, 0.5]),
@@ -226,12 +229,12 @@ def _added(**variable: object) -> Json:
         ),
         (_varied("hour", importance=-0.1), ("reference: hour:", "importance")),
         (_varied("hour", importance=1.5), ("reference: hour:", "importance")),
-        (_with("borders", {"camera_class": [1.0]}), ("borders: camera_class", "no number")),
-        (_with("borders", {"speed": [1.0]}), ("borders: speed", "no number")),
+        (_with("borders", {"camera_class": [1.0]}), ("borders: camera_class", "not a number")),
+        (_with("borders", {"speed": [1.0]}), ("borders: speed", "not a number")),
         (_with("borders", {"hour": [2.0, 1.0]}), ("borders: hour:", "rising")),
         (_with("plate_lengths", 1001), ("plate_lengths:", "long")),
         (_with("plate_lengths", 10**30), ("plate_lengths:", "long")),
-        (_with("training", {"last": 5}), ("training: last", "no text")),
+        (_with("training", {"last": 5}), ("training: last", "not text")),
         (_with("unexplained", "x" * 301), ("unexplained:", "too long", "not printable")),
         (_with("unexplained", "a\nb"), ("unexplained:", "too long", "not printable")),
     ],
@@ -282,7 +285,7 @@ def test_what_cant_be_read_is_reported(text: str, fact: str, folder: Path) -> No
 
 def test_a_pipe_in_its_place_is_refused_at_once(folder: Path) -> None:
     os.mkfifo(folder / "manifest.json")
-    with pytest.raises(ModelRefused, match=stating("can't be read", "no regular file")):
+    with pytest.raises(ModelRefused, match=stating("can't be read", "not a regular file")):
         RegnoScorer.load(folder / BUNDLED.name)
 
 
@@ -342,7 +345,7 @@ def test_a_category_called_as_the_last_bin_goes_into_it() -> None:
 @pytest.mark.parametrize(
     ("change", "facts"),
     [
-        (lambda manifest: manifest | {"version": "модель"}, ("version: модель ", "no name")),
+        (lambda manifest: manifest | {"version": "модель"}, ("version: модель ", "not a name")),
         (
             lambda manifest: manifest | _varied("hour", shares=[1.0]),
             ("reference: hour: ", "1 shares"),

@@ -343,9 +343,9 @@ def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/null" if kind == "device" else "/dev/zero")
-    assert mentions(_refusal(path), "can't be read", "no regular file")
+    assert mentions(_refusal(path), "can't be read", "not a regular file")
     done = command(tmp_path, "add", path, "--models", tmp_path / "models", expect=66)
-    assert mentions(done.stderr, f"{path}: ", "no regular file")
+    assert mentions(done.stderr, f"{path}: ", "not a regular file")
 
 
 def test_a_file_beyond_all_size_is_refused(tmp_path: Path) -> None:

@@ -106,13 +106,13 @@ def _fitted(pool: Pool, **options: Any) -> CatBoost:
 
 def test_every_unknown_feature_is_named(tmp_path: Path) -> None:
     model = toys.train(("hour", "speed", "lane"))
-    assert mentions(_refusal(toys.save(model, tmp_path)), "not known: speed, lane")
+    assert mentions(_refusal(toys.save(model, tmp_path)), "unknown features: speed, lane")
 
 
 @pytest.mark.parametrize("name", ["A", "Hour", "hour ", "feature_0", "Ё"])
 def test_a_feature_almost_of_the_contract_is_unknown(name: str, tmp_path: Path) -> None:
     model = toys.train(("direction", name))
-    assert f"not known: {name}" in _refusal(toys.save(model, tmp_path))
+    assert f"unknown features: {name}" in _refusal(toys.save(model, tmp_path))
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 11])
