@@ -24,7 +24,7 @@ _WITHOUT_BODY: Final = (204, 304)
 
 
 class _Broken(Exception):
-    """What came is no reply of HTTP."""
+    """What came is not a reply of HTTP."""
 
 
 # What a connection ends with, and what its bytes may be.

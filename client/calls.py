@@ -30,7 +30,7 @@ class Reply(NamedTuple):
         try:
             return json.loads(self.body)
         except ValueError:
-            raise Refused(self.status, "the reply is none of this service") from None
+            raise Refused(self.status, "the reply is not from this service") from None
 
 
 class Call(NamedTuple, Generic[T]):
@@ -48,7 +48,7 @@ class Call(NamedTuple, Generic[T]):
 
 
 class ServedModel(NamedTuple):
-    """A model, its live version, and whether it can be asked."""
+    """A model, its live version, and whether it is ready."""
 
     name: str
     version: str
@@ -143,5 +143,5 @@ def _plain(filename: str) -> str:
 
 
 def _encoded(text: str) -> bytes:
-    """UTF-8; names of files may hold bytes that are no text."""
+    """UTF-8; names of files may hold bytes that are not text."""
     return text.encode("utf-8", "replace")

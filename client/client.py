@@ -15,7 +15,7 @@ DEFAULT_URL: Final = "http://localhost:8085"
 
 
 class Client:
-    """Asks the service. Methods raise Refused or Unreachable.
+    """Sends requests to the service. Methods raise Refused or Unreachable.
 
     Threads may share it. What the service can't take at the moment is sent again, after the
     seconds that `Retry-After` names; so is what broke off. `timeout` of a call is its deadline, all

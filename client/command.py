@@ -28,7 +28,7 @@ _PORT: Final = 8085
 _BATCH_ROWS: Final = 500
 _EPILOG: Final = """\
 `jobs` has commands of its own: jobs --help.
-The address and the key may stand in the environment instead: CLIENT_URL, CLIENT_KEY.
+The address and the key may be in the environment instead: CLIENT_URL, CLIENT_KEY.
 exit status: 0 done, 1 the service refused something, 2 wrong usage or an unreadable file, 69 the
 service can't be reached, 130 Ctrl-C.
 """
@@ -110,7 +110,7 @@ def _send(client: Client, options: argparse.Namespace) -> int:
                 except Refused as refused:
                     failed = True
                     found = {"error": f"{refused.status}: {refused.reason}"}
-                # A name may hold bytes that are no text.
+                # A name may hold bytes that are not text.
                 yield {"file": os.fsencode(path).decode("utf-8", "replace"), **found}
                 bar.update()
 
@@ -186,7 +186,7 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m client",
-        description="Ask the service over HTTP.",
+        description="Send requests to the service over HTTP.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -209,12 +209,12 @@ def _parser() -> argparse.ArgumentParser:
     score = command("score", "score the rows of a CSV file; - is standard input", _score)
     score.add_argument("file")
     score.add_argument("--detail", action="store_true", help="decisions, too")
-    explain = command("explain", "say what each feature did to a score, of JSON", _explain)
+    explain = command("explain", "show the contribution of each feature to a score; JSON", _explain)
     explain.add_argument("file")
     command("models", "list the models and their live versions", _models)
-    send = command("send", "have pictures classified, or asked a query", _send)
+    send = command("send", "classify pictures, or answer a query about them", _send)
     send.add_argument("-f", "--filepath", action="append", required=True, help="may be repeated")
     send.add_argument("--query", default="", help='such as "cat?"; without: which digit it is')
-    listed = command("list", "list what was classified, oldest first", _list)
-    listed.add_argument("--limit", type=_count, help="at most so many")
+    listed = command("list", "list the classified pictures, oldest first", _list)
+    listed.add_argument("--limit", type=_count, help="at most this many")
     return parser

@@ -27,8 +27,8 @@ _STATES: Final = (
     *("succeeded", "failed", "cancelled", "expired", "dead"),
 )
 _EPILOG: Final = """\
-The address and the key may stand in the environment instead: CLIENT_URL, CLIENT_KEY.
-`plate-scoring jobs dead list|show|requeue|drop` is for operators, who have the records at hand.
+The address and the key may be in the environment instead: CLIENT_URL, CLIENT_KEY.
+`plate-scoring jobs dead list|show|requeue|drop` is for operators, who can reach the records.
 exit status: 0 done, 1 the service refused it or the job did not succeed, 2 wrong usage, 69 the
 service can't be reached, 130 Ctrl-C.
 """
@@ -191,12 +191,12 @@ def _decoded(file: BinaryIO) -> Any:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m client.jobs",
-        description="Submit jobs to the web processes over HTTP, look at them, fetch results.",
+        description="Submit jobs to the web processes over HTTP, show them, fetch results.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     everywhere = Parser(add_help=False)
-    address = "address of the web processes, or of the edge before them (default: %(default)s)"
+    address = "address of the web processes, or of the edge in front of them (default: %(default)s)"
     add_everywhere(everywhere, url_of_environment() or DEFAULT_URL, address)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -223,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
             _add_output(made)
     listed = command("list", "print the jobs of this key, newest first", _list)
     listed.add_argument("--state", choices=_STATES, default="", help="of one state only")
-    listed.add_argument("--limit", type=int, help="at most so many")
+    listed.add_argument("--limit", type=int, help="at most this many")
     return parser
 
 
@@ -237,7 +237,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     add("--model", default="regno", help="name of the model (default: %(default)s)")
     add("--detail", action="store_true", help="decisions, margins and warnings, too")
     add("--format", default="", help="form of a table's result: csv, jsonl, parquet, xlsx")
-    add("--sep", default="", help="what separates the cells of a CSV file")
+    add("--sep", default="", help="separator of the cells of a CSV file")
     add("--encoding", default="", help="encoding of a text file")
     add("--decimal", default="", help="decimal sign of a text file")
     add("--dates", default="", help="dmy or mdy: which comes first in dates of a text file")

@@ -191,7 +191,7 @@ def parse_scores(value: object) -> Scores:
 
 
 def _bad_scores(sent: object) -> str:
-    """Why a value is no list, with what it seems to be instead."""
+    """Why a value is not a list, with what it seems to be instead."""
     if sent == "":
         return EMPTY
     if not isinstance(sent, str) or sent[:1] not in _OTHER_LISTS:

@@ -42,7 +42,7 @@ class Answers(Protocol):
         """The inputs and outputs of a model. Raises Refused."""
 
     def model_ready(self, name: str, version: str = "") -> Reply:
-        """Whether a model can be asked. Raises Refused."""
+        """Whether a model is ready. Raises Refused."""
 
     def infer(self, name: str, version: str = "") -> Reply:
         """Read, score, reply."""

@@ -86,7 +86,7 @@ class PictureInference:
         )
 
     def model_ready(self, name: str, version: str = "") -> Reply:
-        """Whether a model can be asked. Raises Refused."""
+        """Whether a model is ready. Raises Refused."""
         self._live(self._named(name), version)
         return ok(ModelReady(name, ready=True))
 
