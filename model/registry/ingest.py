@@ -101,7 +101,7 @@ def _report_of(path: Path, digest: str) -> dict[str, bytes]:
 
 
 def check_readable(path: Path) -> None:
-    """Raises FileUnreadable for what is no file, or one that can't be opened."""
+    """Raises FileUnreadable for what is not a file, or one that can't be opened."""
     try:
         files.opened(path).close()
     except OSError as error:
@@ -130,7 +130,7 @@ def rows_left_out(path: Path, good: int, bad: int) -> list[str]:
         raise RowsRefused(f"no row of {path} is a reading; {_REASONS}")
     if not bad:
         return []
-    return [f"{bad} of {good + bad} rows of {path} are no readings; {_REASONS}"]
+    return [f"{bad} of {good + bad} rows of {path} are not readings; {_REASONS}"]
 
 
 def _read(path: Path) -> bytes:

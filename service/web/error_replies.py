@@ -18,9 +18,9 @@ from service.web.readiness import NO_RECORDS
 REPLIES: Final[dict[type[Exception], tuple[int, str]]] = {
     KeyReused: (422, "Idempotency-Key: it was used for another request"),
     StillAccepting: (409, "Idempotency-Key: its request is still being accepted"),
-    Full: (429, "as many jobs wait as may wait"),
+    Full: (429, "the limit of waiting jobs is reached"),
     RecordsUnavailable: (503, NO_RECORDS),
-    BlobsUnavailable: (503, "inputs and results can't be kept or read now"),
+    BlobsUnavailable: (503, "inputs and results can't be stored or read now"),
     PicturesBusy: (429, "as many pictures are in work as may be"),
     PicturesUnavailable: (503, "pictures can't be scored now"),
     PicturesFailed: (500, "the picture could not be scored"),

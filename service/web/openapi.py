@@ -72,22 +72,22 @@ _NAME: Final[Part] = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
 _NAME_OR_NONE: Final[Part] = {"type": "string", "pattern": "^[A-Za-z0-9._-]{0,64}$"}
 _DETAIL: Final[Part] = {"type": "integer", "enum": [0, 1], "default": 0}
 _TABLE_ARGUMENTS: Final[tuple[tuple[str, str, Part], ...]] = (
-    ("format", "Of a file: the form of its result, if it is to be another", _enum(list(FORMATS))),
-    ("sep", "Of a file: what separates its cells", _enum((",", ";", "|", "tab"))),
+    ("format", "For a file: the format of its result, by default its own", _enum(list(FORMATS))),
+    ("sep", "For a file: the separator of its cells", _enum((",", ";", "|", "tab"))),
     (
         "encoding",
-        "Of a file: its encoding, one that Python knows",
+        "For a file: its encoding, by Python's name",
         {"type": "string", "minLength": 1, "examples": ["cp1251"]},
     ),
-    ("decimal", "Of a file: its decimal sign", _enum((".", ","))),
+    ("decimal", "For a file: its decimal sign", _enum((".", ","))),
     (
         "dates",
-        "Of a file: whether the day or the month is first in its dates",
+        "For a file: whether the day or the month is first in its dates",
         _enum(("dmy", "mdy")),
     ),
     (
         "sheet",
-        "Of an Excel file: the sheet, if it is not the first",
+        "For an Excel file: the sheet, by default the first",
         {"type": "string", "minLength": 1},
     ),
 )
@@ -115,13 +115,13 @@ _SUBMIT_HEADERS: Final[tuple[Part, ...]] = (
     },
 )
 _HEADERS: Final = {
-    "X-Request-Id": "The caller's id of the request if its key is good, else a new one",
+    "X-Request-Id": "The caller's id of the request if its key is valid, else a new one",
     "X-Model-Version": "Version of the model that scored",
     "Location": "The address of the job",
-    "Retry-After": "In how many seconds to look again",
-    "Idempotency-Replayed": "true if the job was there before, by the same key",
-    "Preference-Applied": "How long the reply waited at most",
-    "ETag": "Of the job as it is shown; for If-None-Match",
+    "Retry-After": "Seconds until the next request for it",
+    "Idempotency-Replayed": "true if the same key has made the job before",
+    "Preference-Applied": "The longest time that the service waited",
+    "ETag": "The job's state as shown; for If-None-Match",
     "Content-Disposition": "The name of the file",
     "Link": "The next page, with rel=next; without it this is the last one",
 }
@@ -131,20 +131,20 @@ _ERRORS: Final = {
     "401": "The x-api-key header is missing or wrong",
     "403": "A page of another address used a session, or this key may not train",
     "404": "There is no such job or picture of this key, or no such query",
-    "408": "The body took too long to come",
+    "408": "The body did not arrive in time",
     "409": "The job's state does not allow it (X-Job-State names it), or the same key is still "
     "being accepted",
-    "410": "The result is not kept any more",
+    "410": "The result has been removed",
     "413": "The body is too long",
     "414": "The target is longer than the server takes",
     "415": "The body's type, charset or encoding is not taken",
-    "417": "Expect holds something else than 100-continue",
+    "417": "Expect has a value other than 100-continue",
     "422": "The idempotency key was used for another request",
-    "429": "As many jobs wait as may wait, or too many wrong keys came from this address",
+    "429": "The limit of waiting jobs is reached, or too many wrong keys came from this address",
     "431": "The head is too large, or has too many fields",
-    "500": "An internal error; the text holds the request id",
+    "500": "An internal error; the text contains the request id",
     "501": "This installation has no such model: it needs the extra images; or no registry",
-    "503": "What keeps jobs can't be reached, or there is no room; pictures can't be scored now",
+    "503": "The store of jobs can't be reached or is full; pictures can't be scored now",
 }
 
 
@@ -197,9 +197,11 @@ def _submit(models: Sequence[str]) -> Part:
         "security": [{"key": []}],
         "parameters": [
             *_SUBMIT_HEADERS,
-            _query("detail", "1: decisions, margins and warnings, too", _DETAIL),
-            _query("model", "Of a file: the model's name", _enum(models)),
-            _query("filename", "Of a file: its name, which its result gets", {"type": "string"}),
+            _query("detail", "1: also decisions, margins and warnings", _DETAIL),
+            _query("model", "For a file: the model's name", _enum(models)),
+            _query(
+                "filename", "For a file: its name, which the result gets too", {"type": "string"}
+            ),
             _query("webhook", "The endpoint to notify at the end", _NAME_OR_NONE),
             *(_query(name, text, schema) for name, text, schema in _TABLE_ARGUMENTS),
         ],
@@ -289,7 +291,7 @@ def _result() -> Part:
     return {
         "operationId": "get_result",
         "summary": "The result of a job",
-        "description": "Of JSON exactly the bytes of the synchronous reply, of a file a file.",
+        "description": "For JSON exactly the bytes of the synchronous reply, for a file a file.",
         "security": [{"key": []}],
         "responses": {
             "200": {

@@ -242,7 +242,7 @@ def _parse(blob: bytes) -> CatBoost:
         with NamedTemporaryFile(suffix=".cbm") as copy:
             copy.write(blob)
             copy.flush()
-            with refusing(f"it is no CatBoost model{_other(blob)}", copy.name):
+            with refusing(f"it is not a CatBoost model{_other(blob)}", copy.name):
                 model.load_model(copy.name)
     except OSError as error:
         raise ModelRefused(f"no temporary copy of it can be made: {error.strerror}") from error

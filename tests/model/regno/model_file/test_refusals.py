@@ -46,11 +46,11 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"", "it is empty"),
-        (b"\n", "no CatBoost model"),
-        (b"junk" * 1000, "no CatBoost model"),
-        (b"CBM1", "no CatBoost model"),
-        (b"CBM1\xff\xff\xff\xff", "no CatBoost model"),
-        (b"CBM1" + bytes(64), "no CatBoost model"),
+        (b"\n", "not a CatBoost model"),
+        (b"junk" * 1000, "not a CatBoost model"),
+        (b"CBM1", "not a CatBoost model"),
+        (b"CBM1\xff\xff\xff\xff", "not a CatBoost model"),
+        (b"CBM1" + bytes(64), "not a CatBoost model"),
         (b"{}", "no CatBoost model in the form .cbm, which save_model writes: "),
     ],
     ids=["empty", "blank", "junk", "magic", "length", "zeros", "json"],
@@ -66,7 +66,7 @@ def test_a_truncated_model_is_refused(share: float, toy: Path, tmp_path: Path) -
     path = tmp_path / "model.cbm"
     blob = toy.read_bytes()
     path.write_bytes(blob[: int(len(blob) * share)])
-    assert "no CatBoost model" in _refusal(path)
+    assert "not a CatBoost model" in _refusal(path)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.999])
@@ -74,7 +74,7 @@ def test_the_bundled_model_truncated_is_refused(share: float, tmp_path: Path) ->
     path = tmp_path / "model.cbm"
     blob = BUNDLED.read_bytes()
     path.write_bytes(blob[: int(len(blob) * share)])
-    assert "no CatBoost model" in _refusal(path)
+    assert "not a CatBoost model" in _refusal(path)
 
 
 def test_a_regression_is_refused(tmp_path: Path) -> None:
