@@ -16,8 +16,8 @@ Array: TypeAlias = np.ndarray[Any, Any]
 def weights_of(cells: Sequence[str], column: str, where: Callable[[int], str]) -> Array:
     """The weights of rows, shape (rows,), from the cells of a column; `where` names a row.
 
-    A row of weight 0 has no influence. Raises DataRefused for a cell that is not a number from 0, or
-    if all are 0.
+    A row of weight 0 has no influence. Raises DataRefused for a cell that is not a
+    number of at least 0, or if all are 0.
     """
     plain = pd.Series(cells, dtype=object).str.strip().str.replace(",", ".")
     weights = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=float)

@@ -226,7 +226,7 @@ def test_bad_rows_of_a_sample_are_counted(models: Path, bare: Path, tmp_path: Pa
     (tmp_path / "sample.csv").write_bytes(as_csv(rows))
     sample = ("--reference-from", tmp_path / "sample.csv")
     done = command(tmp_path, "add", bare, *sample, "--models", models)
-    assert mentions(done.stdout, "1 of 4 rows of", "no readings", "model.score counts the reasons")
+    assert mentions(done.stdout, "1 of 4 rows of", "not readings", "model.score counts the reasons")
 
 
 def test_a_refusal_names_no_option_that_a_command_lacks(

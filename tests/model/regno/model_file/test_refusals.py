@@ -51,7 +51,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         (b"CBM1", "not a CatBoost model"),
         (b"CBM1\xff\xff\xff\xff", "not a CatBoost model"),
         (b"CBM1" + bytes(64), "not a CatBoost model"),
-        (b"{}", "no CatBoost model in the form .cbm, which save_model writes: "),
+        (b"{}", "not a CatBoost model in the form .cbm, which save_model writes: "),
     ],
     ids=["empty", "blank", "junk", "magic", "length", "zeros", "json"],
 )
