@@ -60,7 +60,7 @@ _REFUSED: Final = {
     "nothing drawn": (file_of(Image.new("L", (90, 90)), "PNG"), 400, "image: "),
     "10,000 frames with nothing drawn": (many_frames(10_000), 400, "image: "),
     "a byte too long": (_FIVE + b"\0" * ((8 << 20) + 1 - len(_FIVE)), 400, "longer"),
-    "far too long": (_FIVE + b"\0" * (10 << 20), 413, "longer|large"),
+    "far too long": (_FIVE + b"\0" * (10 << 20), 413, "at most 8 MiB"),
 }
 
 
