@@ -4,8 +4,8 @@ A record is a hash with its JSON and a revision. A change reads it, applies the 
 stores share, and commits it by a script unless the revision has changed meanwhile: so fence, lease
 and the table of states stand in one place, and record, indexes and outbox change together.
 
-What Redis has answered outlives its process. A loss of power may take the last second with
-`appendfsync everysec`, and nothing with `always`.
+With `appendfsync always` what Redis has answered outlives its process and a loss of power. With
+`everysec` a loss of power may take the last second, and a crash up to two while the disk is busy.
 """
 
 import logging

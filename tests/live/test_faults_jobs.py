@@ -206,7 +206,10 @@ def test_a_crash_of_records_and_broker_takes_nothing_that_was_taken(
     redis: RedisServer,
     tmp_path: Path,
 ) -> None:
-    with _submitting(make_jobs(), settings_of_jobs, tmp_path / "web") as submissions:
+    with (
+        redis.losing_nothing(),
+        _submitting(make_jobs(), settings_of_jobs, tmp_path / "web") as submissions,
+    ):
         submissions.more(taken=10)
         redis.kill()
         submissions.more(refused=3)

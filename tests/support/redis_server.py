@@ -1,7 +1,8 @@
 """A real Redis server of Debian's package, on loopback, with its append-only file in a folder."""
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ class RedisServer(DataServer):
         with suppress(RedisError), Redis(port=self.port, socket_timeout=1) as client:
             return bool(client.ping())
         return False
+
+    @contextmanager
+    def losing_nothing(self) -> Iterator[None]:
+        """Each change on the disk before its reply, while the block runs.
+
+        Otherwise Redis may hold a write back while the disk is busy, and a crash would lose it.
+        """
+        self._command = (*self._command, "--appendfsync", "always")
+        self.restart()
+        try:
+            yield
+        finally:
+            self._command = self._command[:-2]
+            self.restart()
 
     def clear(self) -> None:
         """Remove all data."""

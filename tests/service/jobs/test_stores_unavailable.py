@@ -104,11 +104,12 @@ def test_a_redis_that_is_not_there_is_away(redis: RedisServer, records_url: str)
 
 @pytest.mark.slow
 def test_what_was_accepted_outlives_a_crash_of_redis(redis: RedisServer, records_url: str) -> None:
-    records = RedisRecords(records_url)
-    jobs = [records.accept(a_job(), "", 99).job for _ in range(20)]
-    redis.kill()
-    redis.start()
-    assert [records.get(job.id) for job in jobs] == jobs
+    with redis.losing_nothing():
+        records = RedisRecords(records_url)
+        jobs = [records.accept(a_job(), "", 99).job for _ in range(20)]
+        redis.kill()
+        redis.start()
+        assert [records.get(job.id) for job in jobs] == jobs
 
 
 @pytest.mark.slow
