@@ -62,11 +62,15 @@ class WebMaster(Master):
             child.ended(pid, code)
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
-        """Stop all processes for good, at the same time."""
+        """Stop all processes for good; those that the web processes need, after these."""
         until = monotonic() + (self.cfg.graceful_timeout if graceful else 0.0)
         for child in self._children:
-            child.begin_stop()
+            if not child.serves:
+                child.begin_stop()
         super().stop(graceful)
+        for child in self._children:
+            if child.serves:  # requests in flight have waited for it
+                child.begin_stop()
         for child in self._children:
             child.wait(until)
 
@@ -89,6 +93,11 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._restarts = Restarts()
         self._is_stopping = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether it works for requests that the web processes have in flight."""
+        return self._listening is not None
 
     def keep_running(self) -> None:
         """Start the process if it does not run, unless a restart has to wait."""

@@ -4,6 +4,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import psutil
@@ -15,6 +16,8 @@ from tests.support.web_server import WebServer, web_serving
 
 pytestmark = pytest.mark.slow
 
+# The side of a square that takes a while to decode.
+_LARGE = 4_000
 _CALLERS = 8
 _KILLS = 3
 _PNG = {"content-type": "image/png"}
@@ -75,3 +78,19 @@ def test_while_none_runs_pictures_wait_for_the_next(server: WebServer) -> None:
         reply = client.post("/digits/classify", content=file_of(five(), "PNG"), headers=_PNG)
     assert (reply.status_code, reply.json()) == (201, "[5]")
     eventually(lambda: _ready(server) == before + 2, "both score again")
+
+
+def test_a_stop_waits_for_the_pictures_in_flight(tmp_path: Path) -> None:
+    large = file_of(five().resize((_LARGE, _LARGE)), "PNG")
+    with web_serving(tmp_path) as server, ThreadPoolExecutor(_CALLERS) as threads:
+        eventually(lambda: _ready(server) == 1, "it scores")
+
+        def call() -> int:
+            with server.client() as client:
+                path = "/digits/classify"
+                return client.post(path, content=large, headers=_PNG).status_code
+
+        callers = [threads.submit(call) for _ in range(_CALLERS)]
+        eventually(lambda: "/digits/classify" in server.output(), "the first is answered")
+        server.process.send_signal(signal.SIGTERM)
+        assert {caller.result() for caller in callers} == {201}
