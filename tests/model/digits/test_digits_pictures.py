@@ -159,7 +159,7 @@ _BLANK: Final = file_of(Image.new("L", (50, 50), 255), "PNG")
         ('{"image": "\u0436"}'.encode(), "base64"),
         (b'{"image": 5}', "base64"),
         (b'{"image": ""}', "empty"),
-        (b'{"image": "aGVsbG8="}', "no picture"),
+        (b'{"image": "aGVsbG8="}', "not a picture"),
         (b"{}", "missing"),
         (_body(_BLANK), "no digit"),
         (_body(file_of(_image(5), "PNG")[:-40]), "truncated"),
