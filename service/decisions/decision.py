@@ -13,7 +13,8 @@ class Decision(Struct, frozen=True, tag_field="type", tag="decision"):
     among the readable rows of the request. `warnings` are those of the whole request. `limits` and
     `costs` are the thresholds and the cost matrix in force. `audit_probability` is the chance that
     this decision had of being drawn for review, whatever its score; `audited` says whether it was.
-    `policy` is what would have happened had the spool been full. Times are seconds of the epoch.
+    `generation` is that of the registry's aliases, 0 without one. `policy` is what would have
+    happened had the spool been full. Times are seconds of the epoch.
     """
 
     request_id: str
@@ -35,14 +36,13 @@ class Decision(Struct, frozen=True, tag_field="type", tag="decision"):
     audit_probability: float
     audited: bool
 
-    @property
-    def id(self) -> str:
-        """What people call it by: the request's id, and the row of an array."""
-        return f"{self.request_id}:{self.row}" if self.row else self.request_id
-
 
 class Event(Struct, frozen=True, tag_field="type", tag="event"):
-    """Something that happened beside decisions: `kind` is one of `EVENTS`, `data` says what."""
+    """Something that happened beside decisions.
+
+    `kind` is start, stop, swap, access, forget, retention or damage, of those that the logging
+    standards behind article 12 of the AI Act name; `data` says what.
+    """
 
     time: float
     kind: str
@@ -64,11 +64,6 @@ Entry: TypeAlias = Decision | Event | Feedback
 # Whose reading was right.
 OUTCOMES: Final = ("network", "camera", "neither")
 
-# The kinds that the logging standards behind article 12 of the AI Act name.
-EVENTS: Final = (
-    *("start", "stop", "swap", "settings", "override"),
-    *("access", "forget", "retention", "damage"),
-)
 _decoder = msgspec.json.Decoder(Entry)
 encode = msgspec.json.Encoder().encode
 

@@ -8,7 +8,7 @@ a policy: rows are scored and are missing in the log (`best-effort`), or request
 """
 
 from asyncio import get_running_loop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +58,10 @@ class Recorder:
         metrics: DecisionMetrics,
         code: str,
     ) -> None:
-        """`decisions` are those of a scorer; `code` is the version of this program."""
+        """`decisions` are those of a scorer; `code` is the version of this program.
+
+        `generation`, of the registry's aliases, is set by what follows them.
+        """
         self._model = model
         self._folder = Path(settings.decisions_dir) / SPOOL
         self._secrets = Secrets(Path(settings.decisions_dir) / SECRETS)
@@ -117,14 +120,6 @@ class Recorder:
                 random() < self._probability,  # noqa: S311 - drawn, and no secret
             )
         )
-
-    def offer_all(
-        self, record: "Record", first: int, requests: Sequence[Request],
-        scores: Sequence[Score], live: Served,
-    ) -> None:  # fmt: skip
-        """The same for rows of an array, the first of which has the place `first`."""
-        for row, (request, score) in enumerate(zip(requests, scores, strict=True), first):
-            self.offer(record, row, request, score, live)
 
     def note(self, kind: str, **data: str) -> None:
         """Keep an event."""

@@ -44,11 +44,6 @@ class Secrets:
             raise MissingKey(month)
         return self.month_key(month)
 
-    def remove_month(self, month: str) -> None:
-        """Remove the key of a month: nothing of it can be read any more."""
-        self._path(f"{month}.key").unlink(missing_ok=True)
-        self.month_key.cache_clear()
-
     def _month_key(self, month: str) -> bytes:
         return self._secret(f"{month}.key")
 

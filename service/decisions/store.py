@@ -164,11 +164,6 @@ class Store:
         found = self._one("SELECT note FROM heads ORDER BY size DESC LIMIT 1")
         return str(found[0]) if found else ""
 
-    def head_of(self, size: int) -> str:
-        """The signed checkpoint of this size, "" if there is none."""
-        found = self._one("SELECT note FROM heads WHERE size = ?", size)
-        return str(found[0]) if found else ""
-
     def add_head(self, size: int, time: float, note: str) -> None:
         """Keep a signed checkpoint."""
         self._database.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (size, time, note))

@@ -298,6 +298,8 @@ class Follower:
         self._metrics.registry_up(worker, up=self._status.state != Phase.UNREACHABLE)
         self._metrics.live_refused(worker, refused=self._status.refused is not None)
         self._metrics.serving(worker, self._status.serving.generation)
+        if recorder := self._slot.recorder:
+            recorder.generation = self._status.serving.generation
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await get_running_loop().run_in_executor(self._threads, function, *arguments)

@@ -66,8 +66,9 @@ def logged(folder: Path) -> dict[str, Decision]:
     finally:
         log.close()
     found = [entry for entry in entries if isinstance(entry, Decision)]
-    assert len({one.id for one in found}) == len(found)
-    return {one.id: one for one in found}
+    named = {f"{one.request_id}:{one.row}": one for one in found}
+    assert len(named) == len(found)
+    return {name.removesuffix(":0"): one for name, one in named.items()}
 
 
 def test_single_rows_and_arrays_are_logged_as_they_were_scored(tmp_path: Path) -> None:

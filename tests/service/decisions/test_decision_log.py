@@ -174,7 +174,7 @@ def test_what_is_too_old_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_without_a_months_key_the_entry_is_forgotten(log: DecisionLog) -> None:
-    log.secrets.remove_month("2027-01")
+    (log.folder / "secrets" / "2027-01.key").unlink()
     with pytest.raises(Forgotten):
         log.canonical(log.find("#0"))
 

@@ -43,7 +43,9 @@ class World:
         self.scoreboard.take()
         self.scoreboard.take()
         self.rollout_state = RolloutState(os.memfd_create("a-test"))
-        self.slot = _fake(current=self.made(_fake(version="first")), shadow=None, prepare=self.made)
+        self.slot = _fake(
+            current=self.made(_fake(version="first")), shadow=None, recorder=None, prepare=self.made
+        )
         self.slot.change = partial(setattr, self.slot, "current")
         nothing = _fake(
             loaded=lambda _: None,
