@@ -52,11 +52,11 @@ _RIGHT: Final = {
 _REFUSED: Final = {
     "81 megapixels in 10 kB": (bomb(), 400, "pixels"),
     "half a file": (_FIVE[: len(_FIVE) // 2], 400, "truncated or damaged"),
-    "a head alone": (_FIVE[:40], 400, "truncated or damaged|no picture"),
+    "a head alone": (_FIVE[:40], 400, "truncated or damaged|not a picture"),
     "SVG": (_SVG, 400, "is SVG"),
     "HEIC": (_HEIC, 400, "is HEIC"),
     "TIFF": (file_of(five(), "TIFF"), 400, "is TIFF"),
-    "text": (b"no picture", 400, "no picture"),
+    "text": (b"no picture", 400, "not a picture"),
     "nothing drawn": (file_of(Image.new("L", (90, 90)), "PNG"), 400, "image: "),
     "10,000 frames with nothing drawn": (many_frames(10_000), 400, "image: "),
     "a byte too long": (_FIVE + b"\0" * ((8 << 20) + 1 - len(_FIVE)), 400, "longer"),

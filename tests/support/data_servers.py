@@ -1,5 +1,6 @@
 """Servers of Debian's packages that keep their data: start, stop, kill and pause."""
 
+import os
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,7 +60,10 @@ class DataServer(ABC):
     def pause(self) -> None:
         """Keep its connections, and answer nothing."""
         assert self._program
-        self._program.process.send_signal(signal.SIGSTOP)
+        process = self._program.process
+        process.send_signal(signal.SIGSTOP)
+        # A thread may go on until another one has taken the signal, and answer meanwhile.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Answer again."""

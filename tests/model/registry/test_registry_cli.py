@@ -121,6 +121,7 @@ def test_json_says_the_same(models: Path, tmp_path: Path) -> None:
         "unexplained": "",
         "drift_variables": 39,
         "new": True,
+        "remarks": [],
     }
     assert added == expected
     moved = run("promote", BUNDLED_VERSION, "--note", "first")
