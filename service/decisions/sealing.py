@@ -1,6 +1,6 @@
 """Each entry is encrypted with a key of its own, which its salt and the month's key make.
 
-Without the salt nobody can decrypt it, whoever has the month's key: so a single entry can be
+Without the salt it can't be decrypted, even with the month's key: so a single entry can be
 forgotten. A key encrypts one entry only, so its nonce may be constant.
 """
 

@@ -1,6 +1,6 @@
 """The secrets of the log, as files of one folder: month keys, the key of the index, the log's key.
 
-Whoever needs a secret that does not exist makes it; of several that do so at once, the first wins.
+A process that needs a secret makes it if there is none; of several at once, the first one's stays.
 """
 
 import hmac

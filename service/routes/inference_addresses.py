@@ -1,6 +1,6 @@
 """The addresses of the Open Inference Protocol, and how replies and errors look there.
 
-Whoever answers them is handed in: the scoring processes for rows, the web processes for pictures.
+What answers them is passed in: the scoring processes for rows, the web processes for pictures.
 """
 
 from collections.abc import Callable, Mapping, Sequence

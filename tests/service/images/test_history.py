@@ -46,7 +46,7 @@ def test_a_key_sees_its_own_only(settings: Settings, tmp_path: Path) -> None:
     assert not history.delete("bob", entry.digest)
     added(history, b"png", "bob")
     assert history.picture("bob", entry.digest) == b"png"
-    assert history.delete("alice", entry.digest)
+    assert history.delete("alice", entry.digest) is True
     assert history.picture("alice", entry.digest) is None
     assert history.picture("bob", entry.digest) == b"png", "an entry still shows it"
 
