@@ -72,6 +72,7 @@ class Recorder:
         self._decisions = decisions
         self._metrics = metrics
         self._code = code
+        # The first one is drawn after the fork: two workers must not have the same.
         self._salts = salts()
         self._frames: list[bytes] = []
         self._rows = self._dropped = 0
@@ -128,15 +129,14 @@ class Recorder:
     def flush(self) -> None:
         """Write what waits."""
         self._scheduled = False
-        if not self._frames:
+        if not (self._frames or self._failing):
             return
         try:
+            self._month_key(time())
             segment = self._segment or self._open()
             segment.write(b"".join(self._frames))
         except OSError as error:
-            if not self._failing:
-                log_failure("the spool of decisions", error)
-            self._failing = True
+            self._fails(error)
             return
         self._failing = False
         self._metrics.written(self._rows)
@@ -175,15 +175,30 @@ class Recorder:
             self._segment = None
 
     def _add(self, entry: Entry) -> None:
-        month = month_of(entry.time)
-        if month != self._month[0]:
-            self._month = (month, self._secrets.month_key(month))
+        try:
+            month, key = self._month_key(entry.time)
+        except OSError as error:
+            self._fails(error)
+            self._dropped += 1
+            return
         salt = next(self._salts)
-        sealed = seal(self._month[1], salt, encode(entry))
+        sealed = seal(key, salt, encode(entry))
         self._frames.append(framed(Frame(month, salt, sealed)))
         self._rows += 1
         if not self._scheduled and not self._failing:
             self._schedule()
+
+    def _month_key(self, moment: float) -> tuple[str, bytes]:
+        """The month of a moment, and its key. Raises OSError."""
+        month = month_of(moment)
+        if month != self._month[0]:
+            self._month = (month, self._secrets.month_key(month))
+        return self._month
+
+    def _fails(self, error: OSError) -> None:
+        if not self._failing:
+            log_failure("the spool of decisions", error)
+        self._failing = True
 
     def _schedule(self) -> None:
         try:
