@@ -8,7 +8,7 @@ methods. Nothing here uses HTTP.
 from asyncio import Task, get_running_loop
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +20,9 @@ from service.scoring.core import Outcome, Scoring
 from service.scoring.live import Live, Slot
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record
+
+if TYPE_CHECKING:
+    from service.decisions.recorder import Recorder
 
 T = TypeVar("T")
 
@@ -119,7 +122,8 @@ class ScoringService:
         Overloaded.
         """
         record = call.record
-        self._check_recorder()
+        if self.slot.recorder:
+            self._check_recorder(self.slot.recorder)
         live = self.live(record)
         if len(call.body) > ARRAY_BYTES:
             latest = self.admission.check_array(len(call.body), seconds)
@@ -139,7 +143,8 @@ class ScoringService:
 
     def score(self, live: Live, call: Call, seconds: float | None) -> None:
         """The same at once, without an event loop. Raises what scoring raises, too."""
-        self._check_recorder()
+        if self.slot.recorder:
+            self._check_recorder(self.slot.recorder)
         self.admission.check(len(call.body), seconds)
         self._score(live, self._decoded(call), call)
 
@@ -150,10 +155,9 @@ class ScoringService:
         call.body = b""
         call.fail(error)
 
-    def _check_recorder(self) -> None:
+    def _check_recorder(self, recorder: "Recorder") -> None:
         """Raise Overloaded where no row may be scored whose decision is not kept."""
-        recorder = self.slot.recorder
-        if recorder is not None and recorder.refuses:
+        if recorder.refuses:
             raise self.admission.overloaded(DECISIONS)
 
     def _decoded(self, call: Call) -> Request | list[Request | InvalidRequest]:

@@ -55,7 +55,7 @@ def _versions(tmp_path: Path) -> list[str]:
     return [entry.version for entry in registry.versions()]
 
 
-def test_the_job_worker_beside_the_web_processes_trains(
+def test_the_job_worker_of_the_web_processes_trains(
     tmp_path: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EPOCHS", "2")

@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 
 
 @pytest.mark.slow
-def test_pictures_are_measured_over_both_ways_and_plates_beside_them(broker_url: str) -> None:
+def test_pictures_are_measured_over_both_ways_and_plates_with_them(broker_url: str) -> None:
     small = ("--quick", "--rate", "50", "--workers", "1", "--callers", "4", "--limit", "0")
     done = subprocess.run(
         [sys.executable, "-m", "loadgen.bench.images", broker_url, *small],
