@@ -1,10 +1,10 @@
 """Recorder: a worker's decisions on their way to its segment of the spool.
 
-A row costs its sealing and an append to a list, which is written once in an iteration of the event
-loop, in one call. A killed worker loses what it had scored in that iteration; a power loss costs
-what was not synchronised yet, about a second. For a spool that can't be written or is full there is
-a policy: rows are scored and are missing in the log (`best-effort`), or requests are rejected
-(`required`).
+Rows gather in a list, which is sealed and written once in an iteration of the event loop, in one
+call; replies wait for it. A killed worker loses what it had scored in that iteration, and nobody
+has a reply to; a power loss costs what was not synchronised yet, about a second. For a spool that
+can't be written or is full there is a policy: rows are scored and are missing in the log
+(`best-effort`), or requests are rejected (`required`).
 """
 
 from asyncio import get_running_loop
@@ -74,8 +74,10 @@ class Recorder:
         self._code = code
         # The first one is drawn after the fork: two workers must not have the same.
         self._salts = salts()
+        self._entries: list[Entry] = []
         self._frames: list[bytes] = []
-        self._rows = self._dropped = 0
+        self._replies: list[Callable[[bool], None]] = []
+        self._dropped = 0
         self._scheduled = self._full = self._failing = False
         self._segment: SegmentWriter | None = None
         self._opened = 0.0
@@ -90,11 +92,17 @@ class Recorder:
         """Whether requests are to be rejected, since their decisions could not be kept."""
         return (self._full or self._failing) and self._policy == REQUIRED
 
+    @property
+    def may_reply(self) -> bool:
+        """Whether rows that were offered may be replied to, once there was a try to write them."""
+        return not self._failing or self._policy != REQUIRED
+
     def offer(
         self, record: "Record", row: int, request: Request, score: Score, live: Served
     ) -> None:
         """Keep the decision on a row that was scored; `row` is its place in its array."""
-        if self._full or len(self._frames) >= _MOST:
+        # Where all are required, admitted requests may exceed the bounds; no other is admitted.
+        if self._policy != REQUIRED and (self._full or self._waiting >= _MOST):
             self._dropped += 1
             return
         limits, decided = self._decided(live)
@@ -126,22 +134,29 @@ class Recorder:
         """Keep an event."""
         self._add(Event(time(), kind, data))
 
+    def when_written(self, reply: Callable[[bool], None]) -> None:
+        """Call `reply` when what was offered until now is written, or can't be.
+
+        It is given whether the rows may be replied to. It must not raise.
+        """
+        if self._scheduled:
+            self._replies.append(reply)
+        else:
+            reply(self.may_reply)
+
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits, and have the rows replied to."""
         self._scheduled = False
-        if not (self._frames or self._failing):
-            return
         try:
-            self._month_key(time())
-            segment = self._segment or self._open()
-            segment.write(b"".join(self._frames))
+            if self._waiting or self._failing:
+                self._write()
+                self._failing = False
         except OSError as error:
             self._fails(error)
-            return
-        self._failing = False
-        self._metrics.written(self._rows)
-        self._frames.clear()
-        self._rows = 0
+        replies, self._replies = self._replies, []
+        may_reply = self.may_reply
+        for reply in replies:
+            reply(may_reply)
 
     def publish(self) -> None:
         """Once a second: count, try again what could not be written, synchronise, measure."""
@@ -167,26 +182,33 @@ class Recorder:
     def close(self) -> None:
         """At the end of the worker: write what waits, and close the segment."""
         self.flush()
-        self._metrics.dropped(self._dropped + self._rows)
+        self._metrics.dropped(self._dropped + self._waiting)
         if self._thread:
             self._thread.shutdown()
         if self._segment:
             _finish(self._segment)
             self._segment = None
 
+    @property
+    def _waiting(self) -> int:
+        return len(self._entries) + len(self._frames)
+
     def _add(self, entry: Entry) -> None:
-        try:
-            month, key = self._month_key(entry.time)
-        except OSError as error:
-            self._fails(error)
-            self._dropped += 1
-            return
-        salt = next(self._salts)
-        sealed = seal(key, salt, encode(entry))
-        self._frames.append(framed(Frame(month, salt, sealed)))
-        self._rows += 1
+        self._entries.append(entry)
         if not self._scheduled and not self._failing:
             self._schedule()
+
+    def _write(self) -> None:
+        """Seal and write what waits. Raises OSError."""
+        month, key = self._month_key(time())
+        for entry in self._entries:
+            salt = next(self._salts)
+            self._frames.append(framed(Frame(month, salt, seal(key, salt, encode(entry)))))
+        self._entries.clear()
+        segment = self._segment or self._open()
+        segment.write(b"".join(self._frames))
+        self._metrics.written(len(self._frames))
+        self._frames.clear()
 
     def _month_key(self, moment: float) -> tuple[str, bytes]:
         """The month of a moment, and its key. Raises OSError."""

@@ -7,6 +7,7 @@ methods. Nothing here uses HTTP.
 
 from asyncio import Task, get_running_loop
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,10 +74,10 @@ class Call(Struct, gc=False, eq=False):
             outcome = service.scoring.outcome(
                 self.live, self.sent, score, record, detail=self.detail
             )
-            self.answer(outcome)
-            service.answered(record)
         except Exception as error:  # noqa: BLE001 - handed back
             service.fail(self, error)
+            return
+        service.hand_back(self, partial(self.answer, outcome))
 
     def failed(self, error: Exception) -> None:
         """The row could not be scored."""
@@ -134,7 +135,7 @@ class ScoringService:
         call.latest = self.admission.check_single(seconds)
         decoded = self._decoded(call)
         if isinstance(decoded, list):  # of a few rows
-            self._score(live, decoded, call)
+            self.hand_back(call, self._score(live, decoded, call))
             return
         call.live, call.sent = live, decoded
         call.guarded, call.row = self.scoring.row(live, decoded, record)
@@ -143,10 +144,38 @@ class ScoringService:
 
     def score(self, live: Live, call: Call, seconds: float | None) -> None:
         """The same at once, without an event loop. Raises what scoring raises, too."""
-        if self.slot.recorder:
-            self._check_recorder(self.slot.recorder)
+        recorder = self.slot.recorder
+        if recorder:
+            self._check_recorder(recorder)
         self.admission.check(len(call.body), seconds)
-        self._score(live, self._decoded(call), call)
+        reply = self._score(live, self._decoded(call), call)
+        if recorder:
+            recorder.flush()
+            if not recorder.may_reply:
+                raise self.admission.overloaded(DECISIONS)
+        reply()
+        self.answered(call.record)
+
+    def hand_back(self, call: Call, reply: Callable[[], None]) -> None:
+        """Have a call reply with its outcomes, once its decisions are kept if any are."""
+        recorder = self.slot.recorder
+        if recorder:
+            recorder.when_written(partial(self._reply_if, call, reply))
+        else:
+            self._reply(call, reply)
+
+    def _reply_if(self, call: Call, reply: Callable[[], None], may_reply: bool) -> None:  # noqa: FBT001 - said by the recorder
+        if may_reply:
+            self._reply(call, reply)
+        else:
+            self.fail(call, self.admission.overloaded(DECISIONS))
+
+    def _reply(self, call: Call, reply: Callable[[], None]) -> None:
+        try:
+            reply()
+            self.answered(call.record)
+        except Exception as error:  # noqa: BLE001 - handed back
+            self.fail(call, error)
 
     def fail(self, call: Call, error: Exception) -> None:
         """Hand back why there is no outcome; an invalid request is counted."""
@@ -169,28 +198,27 @@ class ScoringService:
 
     def _score(
         self, live: Live, decoded: Request | list[Request | InvalidRequest], call: Call
-    ) -> None:
+    ) -> Callable[[], None]:
+        """Score, and return what hands back the outcomes."""
         record = call.record
         if isinstance(decoded, list):
             for outcomes in self.scoring.array(live, [decoded], record, detail=call.detail):
                 call.add(outcomes)
-            call.end()
-        else:
-            call.answer(self.scoring.one(live, decoded, record, detail=call.detail))
-        self.answered(record)
+            return call.end
+        return partial(call.answer, self.scoring.one(live, decoded, record, detail=call.detail))
 
     async def _array(self, live: Live, latest: float, call: Call) -> None:
         try:
             async with self.admission.array(len(call.body), latest):
                 if is_array(call.body):
                     await self._steps(live, call)
+                    reply: Callable[[], None] = call.end
                 else:  # one long row
-                    self._score(live, self._decoded(call), call)
-                    return
-            call.end()
-            self.answered(call.record)
+                    reply = self._score(live, self._decoded(call), call)
         except Exception as error:  # noqa: BLE001 - handed back
             self.fail(call, error)
+            return
+        self.hand_back(call, reply)
 
     async def _steps(self, live: Live, call: Call) -> None:
         """Score an array step by step, between which others are served."""

@@ -1,5 +1,6 @@
 """The recorder of a worker: what it writes, and what it does where nothing can be written."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,8 @@ from model.regno.scorer import RegnoScorer
 from service.config.settings import Settings
 from service.decisions.decision import Decision, Event, decode
 from service.decisions.log import DecisionLog
-from service.decisions.recorder import Recorder
+from service.decisions.recorder import SPOOL, Recorder
+from service.decisions.segments import segments
 from service.decisions.sink import Sink
 from service.telemetry.metrics.decisions import DecisionMetrics
 from service.telemetry.record import Record
@@ -84,13 +86,50 @@ def test_a_folder_that_can_not_be_written_is_tried_again(tmp_path: Path, policy:
     worker.offer()  # no exception: scoring goes on
     assert worker.recorder.refuses == (policy == "required")
     worker.recorder.publish()
-    assert worker.counted("dropped") == 1
     folder.unlink()
     worker.recorder.publish()
     assert not worker.recorder.refuses
     worker.offer(2)
     worker.recorder.close()
-    assert [entry.request_id for entry in logged(folder)] == ["request-0", "request-1"]
+    assert worker.counted("dropped") == 0
+    requests = [entry.request_id for entry in logged(folder)]
+    assert requests == ["request-0", "request-0", "request-1"]
+
+
+def test_replies_wait_for_what_was_offered_before(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    replies: list[bool] = []
+
+    async def serve(worker: Worker) -> list[int]:
+        worker.offer(2)
+        worker.recorder.when_written(replies.append)
+        before = len(replies)
+        await asyncio.sleep(0)
+        return [before, len(replies), sum(path.stat().st_size for path in segments(folder / SPOOL))]
+
+    worker = Worker(folder, "required")
+    before, after, size = asyncio.run(serve(worker))
+    worker.recorder.close()
+    assert (before, after, replies) == (0, 1, [True])
+    assert size > 0
+    assert len(logged(folder)) == 2
+
+
+@pytest.mark.parametrize("policy", ["required", "best-effort"])
+def test_a_row_that_can_not_be_written_is_replied_to_by_the_policy(
+    tmp_path: Path, policy: str
+) -> None:
+    (tmp_path / "log").write_text("a file is in its place")
+    replies: list[bool] = []
+
+    async def serve(worker: Worker) -> None:
+        for _ in range(2):  # the spool is known not to be writable the second time
+            worker.offer()
+            worker.recorder.when_written(replies.append)
+            await asyncio.sleep(0)
+
+    asyncio.run(serve(Worker(tmp_path / "log", policy)))
+    assert replies == [policy == "best-effort"] * 2
 
 
 def test_what_waits_for_a_full_disk_is_written_later(
