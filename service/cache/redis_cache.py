@@ -4,15 +4,13 @@ import hmac
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from model.cache import Lookup
 from service import VERSION
+from service.redis.connection import connect
 
 T = TypeVar("T")
 
@@ -34,12 +32,7 @@ class RedisCache:
     """
 
     def __init__(self, url: str, secret: str, keep_seconds: float) -> None:
-        self._redis: Any = Redis.from_url(
-            url,
-            socket_connect_timeout=_WAIT_SECONDS,
-            socket_timeout=_WAIT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis = connect(url, _WAIT_SECONDS, _WAIT_SECONDS)
         self._secret = secret.encode()
         self._keep_ms = max(1, round(keep_seconds * 1000))
         self._next_try = 0.0

@@ -400,8 +400,16 @@ class Settings(Struct, frozen=True):
     history_entries: Annotated[
         int, Meta(ge=1, description="Answers about pictures that are kept for each key.")
     ] = 1000
+    history_key_mb: Annotated[
+        int, Meta(ge=1, description="Greatest size of the pictures kept for each key, in MiB.")
+    ] = 64
     history_mb: Annotated[
-        int, Meta(ge=1, description="Greatest size of all pictures that are kept, in MiB.")
+        int,
+        Meta(
+            ge=1,
+            description="Greatest size of all pictures that are kept, in MiB; the key that keeps "
+            "the most loses its oldest first.",
+        ),
     ] = 256
     worker_metrics_bind: Annotated[
         str, Meta(description="IP:PORT at which a worker process shows its metrics; empty: none.")

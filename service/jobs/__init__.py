@@ -5,7 +5,7 @@ claims a job's record before it works on it, and every later change carries the 
 states, transitions: the rules; records, blobs, stores: what is kept, and where; queues, sweeper:
 what brings jobs to workers; kinds, execution: what is done; local_worker: by whom in the embedded
 form; distributed_worker, celery_worker: by whom with a broker.
-May import: `model`, and of `service` config, http, overload, rollout, runtime, scoring, telemetry.
-Never: flask, gunicorn, `service.server`, `service.web`. Only `celery_*` imports Celery, only
-`redis_*` Redis; no scoring process imports this package.
+May import: `model`, and of `service` config, http, overload, redis, rollout, runtime, scoring,
+telemetry. Never: flask, gunicorn, `service.server`, `service.web`. Only `celery_*` imports Celery,
+only `redis_*` Redis; no scoring process imports this package.
 """

@@ -6,15 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from service.jobs.records import RecordsUnavailable
+from service.redis.connection import connect
 
-_CONNECT_SECONDS: Final = 0.4
-_REPLY_SECONDS: Final = 0.5
 _COMMIT: Final = Path(__file__).with_name("commit.lua").read_text("utf-8")
 
 Command = tuple[str | bytes, ...]
@@ -25,13 +21,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         """Nothing is connected before the first use."""
-        # One try: a client that tries again by itself makes a storm of a server's trouble.
-        self.redis: Any = Redis.from_url(
-            url,
-            socket_connect_timeout=_CONNECT_SECONDS,
-            socket_timeout=_REPLY_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self.redis = connect(url)
         self._commit = self.redis.register_script(_COMMIT)
 
     @contextmanager

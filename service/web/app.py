@@ -12,7 +12,7 @@ from service.http.authentication import Guard
 from service.http.request_ids import RequestIds
 from service.http.wsgi_app import new_app, surround
 from service.images.client import Pictures, is_installed
-from service.images.history import History
+from service.images.history_store import open_history
 from service.jobs.service import JobService
 from service.jobs.stores import Stores, jobs_folder
 from service.jobs.webhooks import Endpoints
@@ -76,7 +76,7 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     app.register_blueprint(home.models(settings, sessions, asked))
     plate_pages = plates.PlatePages(service, inputs, waiting)
     app.register_blueprint(plates.blueprint(plate_pages, routes.result, sessions))
-    history = History(settings, jobs_folder(settings))
+    history = open_history(settings, jobs_folder(settings))
     picture_routes = pictures.PictureRoutes(
         parts.pictures, Uploads(settings), history, installed=installed
     )

@@ -12,6 +12,8 @@ from redis.retry import Retry
 
 from deploy.init_env import Setup
 from loadgen.common.processes import free_port
+from service.images.history import Bounds, New
+from service.images.redis_history import RedisHistory
 from service.jobs.records import RecordsUnavailable
 from service.jobs.redis_records import RedisRecords
 from tests.support.data_servers import DataServer
@@ -68,6 +70,10 @@ def test_records_outlive_a_restart(redis: StackRedis) -> None:
 
 
 def test_its_user_may_touch_jobs_and_look_and_nobody_else_may_anything(redis: StackRedis) -> None:
+    history = RedisHistory(redis.url, Bounds(1, 9, 9))
+    _, entry = (history.add(New("alice", "digits", "", "v1", {}, png, 0.0)) for png in (b"1", b"2"))
+    assert history.newest("alice", 9) == [entry]
+    assert history.delete("alice", entry.digest) is True
     with Redis.from_url(redis.url) as user:
         user.hset("jobs:any", "field", "value")
         assert user.config_get("appendonly") == {"appendonly": "yes"}

@@ -56,6 +56,16 @@ class RedisServer(DataServer):
             self._command = self._command[:-2]
             self.restart()
 
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """No memory for anything new while the block runs."""
+        with Redis(port=self.port) as client:
+            client.config_set("maxmemory", 1)
+            try:
+                yield
+            finally:
+                client.config_set("maxmemory", 0)
+
     def clear(self) -> None:
         """Remove all data."""
         with Redis(port=self.port) as client:

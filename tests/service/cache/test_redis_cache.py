@@ -94,16 +94,6 @@ def _with_a_password(redis: RedisServer) -> Iterator[None]:
             client.config_set("requirepass", "")
 
 
-@contextmanager
-def _full(redis: RedisServer) -> Iterator[None]:
-    with Redis(port=redis.port) as client:
-        client.config_set("maxmemory", 1)
-        try:
-            yield
-        finally:
-            client.config_set("maxmemory", 0)
-
-
 @pytest.mark.parametrize("fault", [RedisServer.paused, _killed, _with_a_password])
 def test_a_redis_that_does_not_answer_is_a_miss_and_left_alone_for_a_while(
     fault: Callable[[RedisServer], AbstractContextManager[None]],
@@ -124,6 +114,6 @@ def test_a_redis_that_does_not_answer_is_a_miss_and_left_alone_for_a_while(
 def test_a_full_redis_keeps_nothing_and_raises_nothing(
     cache: RedisCache, redis: RedisServer
 ) -> None:
-    with _full(redis):
+    with redis.full():
         cache.put({b"a": b"1"})
     assert cache.get([b"a"]).values == [None]

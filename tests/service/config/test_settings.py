@@ -118,6 +118,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "trainers": ("cameras", "cameras"),
     "train_seconds": ("60", 60.0),
     "history_entries": ("10", 10),
+    "history_key_mb": ("2", 2),
     "history_mb": ("5", 5),
     "worker_metrics_bind": ("127.0.0.1:9102", "127.0.0.1:9102"),
     "amqp_models": ("digits, cat", "digits, cat"),
