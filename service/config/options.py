@@ -337,6 +337,15 @@ class Settings(Struct, frozen=True):
         ),
     ] = 0.01
 
+    reviewers: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._, -]*\Z",
+            description="Names of the keys that may see decisions with their plates and give "
+            "feedback, separated by commas; empty: none.",
+        ),
+    ] = ""
+
     web_host: Annotated[
         str, Meta(description="Address on which the web processes listen (python -m service.web).")
     ] = "127.0.0.1"
@@ -539,6 +548,11 @@ class Settings(Struct, frozen=True):
     def trainer_names(self) -> frozenset[str]:
         """The names in `trainers`."""
         return frozenset(self.trainers.replace(",", " ").split())
+
+    @property
+    def reviewer_names(self) -> frozenset[str]:
+        """The names in `reviewers`."""
+        return frozenset(self.reviewers.replace(",", " ").split())
 
     @property
     def extra_names(self) -> frozenset[str]:

@@ -2,16 +2,15 @@
 
 import argparse
 import logging
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
 from time import sleep, time
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,12 +18,13 @@ from model import ModelRefused, catalog
 from model.cli import Exit, SignalFlag, command_parser, exit_status, stop_signals
 from service.config.settings import Settings, SettingsError, load, refuse_start, variable
 from service.decisions import feedback, proof, quality_report
+from service.decisions.choice import Condition, condition, moment
 from service.decisions.log import CHECKPOINT, Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.replay import Replayed, replay
 from service.decisions.sink import Sink
-from service.decisions.store import Row
+from service.decisions.store import UNUSABLE, Row
 from service.decisions.witness import Inconsistent, Witness
 from service.telemetry.log_lines import log_to_stdout
 
@@ -41,7 +41,6 @@ refused, 66 there is no such decision, 73 the log can't be written, 78 a setting
 """
 _TICK_SECONDS: Final = 1.0
 _DAY_SECONDS: Final = 86_400
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": _DAY_SECONDS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +66,7 @@ def _opened(settings: Settings) -> Iterator[DecisionLog]:
             opened.close()
     except BrokenPipeError:  # of standard output
         raise
-    except (OSError, sqlite3.Error) as error:
+    except UNUSABLE as error:
         raise Exit(73, f"the log can't be written: {error}") from error
     except (DamagedTile, BadNote, Damaged) as error:
         raise Exit(1, f"the log is damaged: {error}") from error
@@ -108,18 +107,18 @@ def _ship(opened: DecisionLog) -> int:
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> None:
-    condition, values = _chosen(options)
+    chosen, values = _chosen(options)
     with _opened(settings) as opened:
-        for row in opened.store.rows(condition, *values):
+        for row in opened.store.rows(chosen, *values):
             _write(_line(row))
 
 
 def _stats(settings: Settings, options: argparse.Namespace) -> None:
-    condition, values = _chosen(options)
+    chosen, values = _chosen(options)
     with _opened(settings) as opened:
         counts = Counter(
             (row.kind, row.version, row.decision, row.salt is None)
-            for row in opened.store.rows(condition, *values)
+            for row in opened.store.rows(chosen, *values)
         )
     for (kind, version, decision, forgotten), number in sorted(counts.items()):
         state = "forgotten" if forgotten else ""
@@ -136,10 +135,10 @@ def _show(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _export(settings: Settings, options: argparse.Namespace) -> None:
-    condition, values = _chosen(options)
+    chosen, values = _chosen(options)
     forgotten = exported = 0
     with _opened(settings) as opened:
-        for row in opened.store.rows(condition, *values):
+        for row in opened.store.rows(chosen, *values):
             try:
                 sys.stdout.buffer.write(opened.canonical(row) + b"\n")
                 exported += 1
@@ -190,10 +189,10 @@ def _forget(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _replay(settings: Settings, options: argparse.Namespace) -> None:
-    condition, values = _chosen(options)
+    chosen, values = _chosen(options)
     with _opened(settings) as opened:
         try:
-            found = replay(settings, opened, condition, values, options.model)
+            found = replay(settings, opened, chosen, values, options.model)
         except ModelRefused as error:
             raise Exit(65, str(error)) from error
     _write(_replayed(found))
@@ -219,13 +218,16 @@ def _feedback(settings: Settings, options: argparse.Namespace) -> None:
             taken = feedback.take(opened, options.file, options.source or options.file.name)
         except feedback.Unusable as error:
             raise Exit(65, f"{options.file}: {error}") from error
-    _write(f"labelled: {taken.labelled}; unknown: {taken.unknown}; forgotten: {taken.forgotten}")
+    _write(
+        f"labelled: {taken.labelled}; said before: {taken.repeated}; unknown: {taken.unknown}; "
+        f"forgotten: {taken.forgotten}"
+    )
 
 
 def _quality(settings: Settings, options: argparse.Namespace) -> None:
-    condition, values = _chosen(options)
+    chosen, values = _chosen(options)
     with _opened(settings) as opened:
-        found = quality_report.measured(opened, condition, values, options.limit)
+        found = quality_report.measured(opened, chosen, values, options.limit)
     _write(quality_report.text(found))
     if found.evidence.is_broken:
         raise Exit(1, f"more than {options.limit:.2%} of the automatic decisions are wrong")
@@ -272,17 +274,10 @@ def _key(text: str) -> Verifier:
         raise Exit(2, f"not a key of a log or a witness: {error}") from error
 
 
-def _chosen(options: argparse.Namespace) -> tuple[str, list[Any]]:
-    """The condition of SQL, and its values, that the options state."""
-    wanted = {
-        "time >= ?": options.since,
-        "time < ?": options.until,
-        "version = ?": options.version,
-        "decision = ?": options.decision,
-        "audited > ?": 0 if options.audited else None,
-    }
-    stated = {condition: value for condition, value in wanted.items() if value is not None}
-    return " AND ".join(stated) or "1", list(stated.values())
+def _chosen(options: argparse.Namespace) -> Condition:
+    return condition(
+        options.since, options.until, options.version, options.decision, audited=options.audited
+    )
 
 
 def _line(row: Row) -> str:
@@ -295,17 +290,10 @@ def _line(row: Row) -> str:
 
 
 def _moment(text: str) -> float:
-    """A time of ISO 8601, or how long ago: 90m, 12h, 30d."""
-    number, unit = text[:-1], text[-1:]
-    if number.isdecimal() and unit in _UNITS:
-        return (datetime.now(UTC) - timedelta(seconds=int(number) * _UNITS[unit])).timestamp()
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time such as 2026-11-30, and no age such as 12h"
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return moment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 def _rate(text: str) -> float:

@@ -1,7 +1,8 @@
-"""Labels that come later, from a CSV file: what became of decisions."""
+"""Labels that come later: what became of decisions, by whom, and each once."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import time
 from typing import Final, NamedTuple
@@ -9,6 +10,7 @@ from typing import Final, NamedTuple
 from model import catalog
 from service.decisions.decision import OUTCOMES, Decision, Entry, Feedback, decode
 from service.decisions.log import DecisionLog, Forgotten, Unknown
+from service.decisions.store import Row
 
 # The columns: which decision, and its outcome or the true reading.
 REQUEST, ROW, OUTCOME, READING = "request_id", "row", "outcome", "true_reading"
@@ -16,15 +18,26 @@ _LONGEST_NAME: Final = 200
 
 
 class Unusable(Exception):
-    """The file or one of its lines can't be used, for this reason."""
+    """The file, one of its lines or a label can't be used, for this reason."""
 
 
 class Taken(NamedTuple):
-    """Labels by what became of them."""
+    """Labels by what became of them; `repeated` are those that their source has given before."""
 
     labelled: int
     unknown: int
     forgotten: int
+    repeated: int = 0
+
+
+class Label(NamedTuple):
+    """What somebody says of a decision: its outcome, or else the true reading."""
+
+    request_id: str
+    row: int
+    outcome: str
+    reading: str
+    source: str
 
 
 def take(log: DecisionLog, path: Path, source: str) -> Taken:
@@ -35,14 +48,60 @@ def take(log: DecisionLog, path: Path, source: str) -> Taken:
     found, unknown, forgotten = [], 0, 0
     for line, cells in _lines(path):
         try:
-            found.append(_feedback(log, line, cells, source))
+            found.append(feedback_of(log, _label(cells, source)))
         except Unknown:
             unknown += 1
         except Forgotten:
             forgotten += 1
-    if found:
-        log.record(found)
-    return Taken(len(found), unknown, forgotten)
+        except Unusable as error:
+            raise Unusable(f"line {line}: {error}") from None
+    labelled = add(log, found)
+    return Taken(labelled, unknown, forgotten, len(found) - labelled)
+
+
+def feedback_of(log: DecisionLog, label: Label) -> Feedback:
+    """The entry of a label. Raises Unknown, Forgotten, and Unusable without the label's plate."""
+    found = log.find(f"{label.request_id}:{label.row}")
+    outcome = label.outcome
+    if not outcome and label.reading:
+        outcome = _proved(decode(log.canonical(found)), label.reading)
+    if outcome not in OUTCOMES:
+        raise Unusable(f"{OUTCOME} must be one of {', '.join(OUTCOMES)}")
+    return Feedback(time(), label.request_id, label.row, outcome, label.source[:_LONGEST_NAME])
+
+
+def add(log: DecisionLog, found: Sequence[Feedback]) -> int:
+    """Add what its sources have not said before: how many. The log must be locked."""
+    said: dict[tuple[str, int, str], str] = {}
+    new = []
+    for one in found:
+        name = (one.request_id, one.row, one.source)
+        if name not in said:
+            said[name] = _said(log, one)
+        if said[name] != one.outcome:
+            new.append(one)
+        said[name] = one.outcome
+    if new:
+        log.record(new)
+    return len(new)
+
+
+def about(log: DecisionLog, decision: Row) -> Iterator[Feedback]:
+    """What was said of a decision, in order; what was forgotten is left out."""
+    condition = "kind = 'feedback' AND request_id = ? AND row = ? AND idx > ?"
+    named = (decision.request_id, decision.row, decision.entry)
+    for row in log.store.rows(condition, *named):
+        with suppress(Forgotten):
+            entry = decode(log.canonical(row))
+            if isinstance(entry, Feedback):
+                yield entry
+
+
+def _said(log: DecisionLog, label: Feedback) -> str:
+    """The latest outcome that a label's source has given of its decision, "" if none."""
+    decision = log.find(f"{label.request_id}:{label.row}")
+    outcomes = [one.outcome for one in about(log, decision) if one.source == label.source]
+    return outcomes[-1] if outcomes else ""
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -58,17 +117,12 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise Unusable("it is no CSV in UTF-8") from error
 
 
-def _feedback(log: DecisionLog, line: int, cells: dict[str, str], source: str) -> Feedback:
-    """The label of a line. Raises Unknown, Forgotten, and Unusable without the line's plate."""
-    request, row, outcome = cells[REQUEST], cells.get(ROW) or "0", cells.get(OUTCOME) or ""
+def _label(cells: dict[str, str], source: str) -> Label:
+    row = cells.get(ROW) or "0"
     if not row.isdecimal():
-        raise Unusable(f"line {line}: {ROW} must be a whole number")
-    found = log.find(f"{request}:{row}")
-    if not outcome and (truth := cells.get(READING)):
-        outcome = _proved(decode(log.canonical(found)), truth)
-    if outcome not in OUTCOMES:
-        raise Unusable(f"line {line}: {OUTCOME} must be one of {', '.join(OUTCOMES)}")
-    return Feedback(time(), request, int(row), outcome, source[:_LONGEST_NAME])
+        raise Unusable(f"{ROW} must be a whole number")
+    outcome, reading = cells.get(OUTCOME) or "", cells.get(READING) or ""
+    return Label(cells[REQUEST], int(row), outcome, reading, source)
 
 
 def _proved(entry: Entry, truth: str) -> str:

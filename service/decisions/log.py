@@ -16,8 +16,9 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from math import inf
 from pathlib import Path
-from time import time
+from time import monotonic, sleep, time
 from typing import Any, Final, NamedTuple
 
 from model import catalog
@@ -33,6 +34,7 @@ from service.decisions.store import Row, Store
 
 ORIGIN: Final = "plate-scoring/decisions"
 CHECKPOINT: Final = "checkpoint"
+_LOCK_PAUSE: Final = 0.01
 
 
 class Forgotten(Exception):
@@ -41,6 +43,10 @@ class Forgotten(Exception):
 
 class Unknown(Exception):
     """The log has no such entry."""
+
+
+class Busy(Exception):
+    """Another process changes the log for longer than the caller waits."""
 
 
 class Damaged(Exception):
@@ -77,11 +83,14 @@ class DecisionLog:
         return self._signer.verifier.text
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Wait until nobody else changes the log, and keep others from it."""
+    def locked(self, seconds: float = inf) -> Iterator[None]:
+        """Wait until nobody else changes the log, and keep others from it.
+
+        Raises Busy after so many seconds.
+        """
         descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor, seconds)
             yield
         finally:
             os.close(descriptor)
@@ -240,6 +249,22 @@ class DecisionLog:
 def leaf_of(salt: bytes, canonical: bytes) -> bytes:
     """The hash of an entry's leaf."""
     return tree.leaf_hash(sha256(salt + canonical).digest())
+
+
+def _lock(descriptor: int, seconds: float) -> None:
+    """Lock a file. Raises Busy after so many seconds."""
+    until = monotonic() + seconds
+    while True:
+        try:
+            # The kernel has no lock that waits for a limited time.
+            limited = seconds < inf
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if limited else 0))
+        except BlockingIOError:
+            if monotonic() >= until:
+                raise Busy from None
+            sleep(_LOCK_PAUSE)
+        else:
+            return
 
 
 def _row(number: int, one: Opened, place: Place) -> Row:

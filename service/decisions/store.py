@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from service.decisions.archive import Place
 
+# What reading and writing raise when the file, or one of the others of the log, can't be used.
+UNUSABLE: Final = (OSError, sqlite3.Error)
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
     idx INTEGER PRIMARY KEY, kind TEXT, request_id TEXT, row INTEGER, time REAL, month TEXT,

@@ -22,10 +22,12 @@ from service.runtime.scoreboard import Scoreboard
 from service.telemetry.metrics import ServerMetrics
 from service.telemetry.record import Record
 from service.web import openapi
+from service.web.decision_log import ReviewedLog
 from service.web.error_replies import REPLIES, reply_to
 from service.web.inputs import Inputs
 from service.web.readiness import Readiness
 from service.web.routes import (
+    decisions,
     home,
     inference,
     jobs,
@@ -83,6 +85,8 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     app.register_blueprint(pictures.blueprint(picture_routes, sessions))
     shown = picture_pages.PicturePages(picture_routes)
     app.register_blueprint(picture_pages.blueprint(shown, sessions))
+    decision_routes = decisions.DecisionRoutes(ReviewedLog(settings))
+    app.register_blueprint(decisions.blueprint(decision_routes, sessions))
     readiness = Readiness(service.ping, scoreboard)
     app.register_blueprint(probes.blueprint(readiness))
     inferring = inference.PictureInference(settings, parts.pictures, installed=installed)

@@ -23,7 +23,7 @@ from service.jobs.states import State
 from service.jobs.train_kind import Trained
 from service.routes import openapi_inference
 from service.routes.openapi import EXAMPLE
-from service.web import openapi_pictures
+from service.web import openapi_decisions, openapi_pictures
 from service.web.inputs import FILES, FORM
 from service.web.job_view import JobList, JobView
 from service.web.routes.inference import PICTURE_MODELS
@@ -129,12 +129,12 @@ _ERRORS: Final = {
     "400": "Not JSON, or a field or an argument is missing, not known, of the wrong type or out "
     "of range",
     "401": "The x-api-key header is missing or wrong",
-    "403": "A page of another address used a session, or this key may not train",
-    "404": "There is no such job or picture of this key, or no such query",
+    "403": "A page of another address used a session, or this key may not train or see decisions",
+    "404": "There is no such job or picture of this key, no such query, or no such decision",
     "408": "The body did not arrive in time",
     "409": "The job's state does not allow it (X-Job-State names it), or the same key is still "
     "being accepted",
-    "410": "The result has been removed",
+    "410": "The result has been removed, or the decision was forgotten",
     "413": "The body is too long",
     "414": "The target is longer than the server takes",
     "415": "The body's type, charset or encoding is not taken",
@@ -143,8 +143,10 @@ _ERRORS: Final = {
     "429": "The limit of waiting jobs is reached, or too many wrong keys came from this address",
     "431": "The head is too large, or has too many fields",
     "500": "An internal error; the text contains the request id",
-    "501": "This installation has no such model: it needs the extra images; or no registry",
-    "503": "The store of jobs can't be reached or is full; pictures can't be scored now",
+    "501": "This installation has no such model: it needs the extra images; or no registry, or no "
+    "decision log",
+    "503": "The store of jobs can't be reached or is full; pictures can't be scored now; the "
+    "decision log can't be used now",
 }
 
 
@@ -168,6 +170,7 @@ def document(models: Sequence[str]) -> Part:
             },
             "/jobs/{job_id}/result": {"parameters": [_JOB_ID], "get": _result()},
             "/digits/train": {"post": _train()},
+            **openapi_decisions.paths(),
             **openapi_pictures.paths(),
             **openapi_inference.paths(PICTURE_MODELS, openapi_pictures.PICTURE),
             "/": {"get": _text("Address and key are right", "home", "401", "429", secured=True)},
@@ -396,6 +399,7 @@ def _schemas(models: Sequence[str]) -> Part:
     return {
         **default.schemas(REF),
         **views,
+        **openapi_decisions.schemas(),
         **openapi_pictures.schemas(),
         **openapi_inference.schemas(),
         "Submission": {

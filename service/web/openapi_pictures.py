@@ -13,7 +13,7 @@ from service.web.sessions import COOKIE
 
 SECURITY: Final[Part] = {"session": {"type": "apiKey", "in": "cookie", "name": COOKIE}}
 _FORM: Final = "multipart/form-data"
-_KEY_OR_SESSION: Final[list[Part]] = [{"key": []}, {"session": []}]
+KEY_OR_SESSION: Final[list[Part]] = [{"key": []}, {"session": []}]
 _FILE: Final[Part] = {"type": "string", "format": "binary"}
 _IMAGES: Final = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
 _EVERYWHERE: Final = ("401", "403", "429", "500", "503")
@@ -108,7 +108,7 @@ def _classify() -> Part:
         "summary": "Which digit a picture shows",
         "description": "A picture as the body, as a file in a form, or, in JSON, the path of a "
         "file in the folder SCORING_DIGITS_DATA of the server.",
-        "security": _KEY_OR_SESSION,
+        "security": KEY_OR_SESSION,
         "parameters": [detail],
         "requestBody": {
             "required": True,
@@ -129,7 +129,7 @@ def _infer() -> Part:
     return {
         "operationId": "infer",
         "summary": "Which digit a picture shows; it is kept in the history",
-        "security": _KEY_OR_SESSION,
+        "security": KEY_OR_SESSION,
         "requestBody": _body({_FORM: {"schema": ref("FileNameForm")}}),
         "responses": {
             "200": _bare("The digit", ref("Inference"), _ENTRY, _scored()),
@@ -145,7 +145,7 @@ def _inferences() -> Part:
     return {
         "operationId": "list_inferences",
         "summary": "The digits of this key, oldest first",
-        "security": _KEY_OR_SESSION,
+        "security": KEY_OR_SESSION,
         "parameters": [
             _query("limit", "At most so many", limit),
             _query("after", "From behind this one, as `Link` names it", after),
@@ -164,7 +164,7 @@ def _ask() -> Part:
         "summary": "The answer to a query about a picture, yes or no",
         "description": "The picture is a file in a form, or has an address at one of the hosts of "
         "SCORING_IMAGE_URL_HOSTS.",
-        "security": _KEY_OR_SESSION,
+        "security": KEY_OR_SESSION,
         "requestBody": _body(
             {
                 _FORM: {"schema": ref("QueryForm")},
@@ -185,7 +185,7 @@ def _queries() -> Part:
     return {
         "operationId": "list_queries",
         "summary": "What can be asked",
-        "security": _KEY_OR_SESSION,
+        "security": KEY_OR_SESSION,
         "responses": {
             "200": _bare("The queries", ref("QueriesReply"), example, _headers()),
             **errors(*_EVERYWHERE),
@@ -197,7 +197,7 @@ def _upload() -> Part:
     return {
         "operationId": "get_upload",
         "summary": "A picture of the history, as it was decoded",
-        "security": _KEY_OR_SESSION,
+        "security": KEY_OR_SESSION,
         "responses": {
             "200": {
                 "description": "A PNG file without metadata",
@@ -214,7 +214,7 @@ def _delete() -> Part:
     return {
         "operationId": "delete_upload",
         "summary": "Remove a picture and its entries of the history",
-        "security": _KEY_OR_SESSION,
+        "security": KEY_OR_SESSION,
         "responses": {
             "200": _bare("It is gone", ref("TextReply"), None, _headers()),
             **errors("404", *_EVERYWHERE),

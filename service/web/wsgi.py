@@ -36,6 +36,7 @@ from service.web.webhooks import Webhooks
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+_OF_DECISIONS: Final = ("401", "403", "429", "500", "501", "503")
 _ROUTES: Final = (
     (
         "/jobs",
@@ -58,6 +59,10 @@ _ROUTES: Final = (
     ("/home/models", "GET", ("200", "401", "500")),
     ("/home/pictures", "GET", ("200", "401", "500")),
     ("/home/pictures/delete", "POST", ("303", "401", "403", "500", "503")),
+    ("/decisions", "GET", ("200", "400", *_OF_DECISIONS)),
+    ("/decisions/<request_id>", "GET", ("200", "400", "404", "410", *_OF_DECISIONS)),
+    ("/decisions/<request_id>/proof", "GET", ("200", "400", "404", "410", *_OF_DECISIONS)),
+    ("/feedback", "POST", ("200", "400", "404", "410", "413", "415", *_OF_DECISIONS)),
     ("/digits/classify", "POST", ("201", "400", "401", "413", "415", "429", "500", "501", "503")),
     (
         "/digits/train",

@@ -63,7 +63,9 @@ def test_schemathesis_finds_no_fault_in_jobs(tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(_OF_JOBS)
     registry_of_twins(tmp_path)
     models = str(tmp_path / "models")
-    with web_serving(tmp_path, trainers="example", registry=models) as server:
+    rights = {"trainers": "example", "reviewers": "example"}
+    log = str(tmp_path / "decisions")
+    with web_serving(tmp_path, **rights, registry=models, decisions_dir=log) as server:
         with server.client() as client:  # the models are loaded then
             picture = {"file_name": file_of(five(), "PNG")}
             assert client.post("/v1/inference", files=picture).json()["prediction"] == 5
@@ -93,5 +95,5 @@ def test_schemathesis_finds_no_fault_in_jobs(tmp_path: Path) -> None:
         )
         said = server.output()
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr
-    assert "Tested: 26" in ran.stdout, "every operation was requested"
+    assert "Tested: 30" in ran.stdout, "every operation was requested"
     assert '"status":500' not in said

@@ -105,6 +105,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "decisions_spool_mb": ("20", 20),
     "decisions_days": ("365", 365),
     "decisions_audit": ("0.05", 0.05),
+    "reviewers": ("desk", "desk"),
     "web_host": ("10.0.0.1", "10.0.0.1"),
     "web_port": ("8081", 8081),
     "web_workers": ("2", 2),

@@ -1,5 +1,7 @@
 """The document of the web processes is valid, and true of their routes and replies."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from openapi_spec_validator import validate
 
 from service.jobs.states import State
 from service.web.openapi import document
+from tests.support.decisions import filled
 from tests.support.web import READING, Web
 
 
@@ -85,6 +88,19 @@ def test_what_is_replied_is_of_its_schema(state: State, web: Web) -> None:
     )
     _valid({"$ref": "#/components/schemas/JobListReply"}, web.call("GET", "/jobs").json)
     _valid({"$ref": "#/components/schemas/ErrorReply"}, web.call("GET", "/jobs/0").json)
+
+
+def test_decisions_are_of_their_schemas(make_web: Callable[..., Web], tmp_path: Path) -> None:
+    log = filled(tmp_path / "log", 2)
+    web = make_web(reviewers="example", decisions_dir=str(log.folder))
+    label = {"request_id": "request-1", "outcome": "camera"}
+    for name, reply in (
+        ("FeedbackReply", web.call("POST", "/feedback", json=label)),
+        ("DecisionReply", web.call("GET", "/decisions/request-1")),
+        ("DecisionListReply", web.call("GET", "/decisions")),
+    ):
+        assert reply.status_code == 200
+        _valid({"$ref": f"#/components/schemas/{name}"}, reply.json)
 
 
 @pytest.mark.parametrize("path", ["/docs", "/v1/ui"])
