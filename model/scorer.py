@@ -54,6 +54,16 @@ class Score(Protocol):
         """How probable the positive class is."""
 
 
+class ScoredRow(NamedTuple):
+    """A row that was scored; `row` is its place in its array, `features` their fingerprint."""
+
+    row: int
+    request: Request
+    score: Score
+    features: str
+    warnings: tuple[str, ...]
+
+
 class Bins(Protocol):
     """A feature or the score, cut into bins; `shares` are those of the reference rows in them.
 
@@ -170,6 +180,20 @@ class Scorer(Protocol):
     def score_table(self, table: Table, /) -> Sequence[Any]:
         """One score for each row of a table."""
         return self.score(table)
+
+    def fingerprint(self, row: Row, /) -> str:
+        """What equal features have in common and others have not, "" if there is no such thing."""
+        del row
+        return ""
+
+    def fingerprints(self, table: Table, /) -> Sequence[str]:
+        """That of each row of a table."""
+        return [self.fingerprint(row) for row in table]
+
+    def warnings_of(self, requests: Sequence[Request], table: Table, /) -> Sequence[Sequence[str]]:
+        """The warnings of each request, whose table is given."""
+        del table
+        return [()] * len(requests)
 
     def group_of(self, request: Request, /) -> str:
         """The group of a request for which versions are compared apart, "" for none."""

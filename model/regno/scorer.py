@@ -1,7 +1,7 @@
 """The regno scorer: requests in, probabilities out."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from hashlib import sha256
@@ -18,6 +18,7 @@ from model.drift.counter import DriftCounter, Variable
 from model.errors import ModelRefused, NotExplained
 from model.names import printable
 from model.regno import golden
+from model.regno.columns.fingerprints import Fingerprints
 from model.regno.columns.table import Columns, TableMaker, columns_of
 from model.regno.doubts import ranges
 from model.regno.doubts.finder import NORMALISED, PLATES, UNSEEN, WARNINGS, Doubts, named
@@ -68,6 +69,7 @@ class RegnoScorer:
         self.version = described.version if described else f"sha256-{model.sha256[:12]}"
         self._to_row = in_order_of([name for name, _ in model.features])
         self.table = TableMaker(model.features)
+        self._fingerprints = Fingerprints(model.features)
         names = [name for name, _ in model.features]
         self._class_at = names.index("camera_class") if "camera_class" in names else None
         self._unexplained: str | None = None
@@ -250,6 +252,26 @@ class RegnoScorer:
         """The fields that have Latin letters where Cyrillic ones are meant; one of `warnings`."""
         return [plate for plate in PLATES if has_lookalikes(getattr(reading, plate))]
 
+    def warnings_of(self, readings: Sequence[Reading], table: pd.DataFrame) -> list[Sequence[str]]:
+        """The warnings of each reading, whose table is given."""
+        unseen: dict[int, list[str]] = {}
+        for feature, codes in self._unseen_codes(table):
+            column: Any = table[feature].array
+            for row in np.flatnonzero(np.isin(column.codes, list(codes))).tolist():
+                unseen.setdefault(row, []).append(named(UNSEEN, feature))
+        return [
+            [*unseen.get(row, ()), *self._doubts.of(reading)]
+            for row, reading in enumerate(readings)
+        ]
+
+    def fingerprint(self, row: Row) -> str:
+        """See `Fingerprints`."""
+        return self._fingerprints.of_row(row)
+
+    def fingerprints(self, table: pd.DataFrame) -> list[str]:
+        """The fingerprint of each row of a table."""
+        return self._fingerprints.of_table(table)
+
     def count_warnings(self, columns: Columns, table: pd.DataFrame) -> dict[str, int]:
         """The number of readings with each warning; `table` is the table of the same readings."""
         unseen = self.unseen_in_table(table)
@@ -351,16 +373,23 @@ class RegnoScorer:
 
     def unseen_in_table(self, table: pd.DataFrame) -> dict[str, int]:
         """For each categorical feature with values that the model never saw, their rows."""
+        return {name: sum(counts.values()) for name, counts in self._unseen_codes(table)}
+
+    def _unseen_codes(self, table: pd.DataFrame) -> Iterator[tuple[str, dict[int, int]]]:
+        """The categorical features with such values, and the rows of each of these, by code."""
         row: list[Any] = [""] * table.shape[1]
-        counts: dict[str, int] = {}
         for at, (name, kind) in enumerate(self._model.features):
             if kind == "categorical" and name in CATEGORICAL:
                 column: Any = table[name].array
                 rows = np.bincount(column.codes, minlength=len(column.categories))
-                for value, count in zip(column.categories, rows.tolist(), strict=True):
-                    if count and name in self.unseen([*row[:at], value, *row[at + 1 :]]):
-                        counts[name] = counts.get(name, 0) + count
-        return counts
+                values = zip(column.categories, rows.tolist(), strict=True)
+                unseen = {
+                    code: count
+                    for code, (value, count) in enumerate(values)
+                    if count and name in self.unseen([*row[:at], value, *row[at + 1 :]])
+                }
+                if unseen:
+                    yield name, unseen
 
     def warm(self) -> None:
         """Do on the golden rows what requests will do, so that no request pays for first-time work.

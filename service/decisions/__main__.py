@@ -198,6 +198,8 @@ def _replay(settings: Settings, options: argparse.Namespace) -> None:
     _write(_replayed(found))
     if found.differ and not options.model:
         raise Exit(1, f"{found.differ} scores are not those that were logged")
+    if found.features:
+        raise Exit(1, f"{found.features} rows have other features than were logged")
 
 
 def _replayed(found: Replayed) -> str:
@@ -206,7 +208,8 @@ def _replayed(found: Replayed) -> str:
     )
     return (
         f"replayed: {found.same + found.differ}; equal to the last bit: {found.same}; "
-        f"forgotten: {found.forgotten}; of versions that are not there: {found.unavailable}\n"
+        f"forgotten: {found.forgotten}; of versions that are not there: {found.unavailable}; "
+        f"with other features than were scored: {found.features}\n"
         f"decisions that change: {sum(found.flips.values())}{flips}"
     )
 

@@ -10,7 +10,8 @@ class Decision(Struct, frozen=True, tag_field="type", tag="decision"):
     """A row that was scored, as it was scored.
 
     `request` is its JSON, guards applied, with the numbers that were scored. `row` is its place
-    among the readable rows of the request. `warnings` are those of the whole request. `limits` and
+    among the readable rows of the request. `features` is the fingerprint of its features, "" for
+    entries of the version that kept none. `warnings` are the row's own. `limits` and
     `costs` are the thresholds and the cost matrix in force. `audit_probability` is the chance that
     this decision had of being drawn for review, whatever its score; `audited` says whether it was.
     `generation` is that of the registry's aliases, 0 without one. `policy` is what would have
@@ -35,6 +36,7 @@ class Decision(Struct, frozen=True, tag_field="type", tag="decision"):
     policy: str
     audit_probability: float
     audited: bool
+    features: str = ""
 
 
 class Event(Struct, frozen=True, tag_field="type", tag="event"):

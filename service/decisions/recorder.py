@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Raw
 
-from model.scorer import Decisions, Model, Request, Score
+from model.scorer import Decisions, Model, ScoredRow
 from service.config.settings import Settings
 from service.decisions.decision import Decision, Entry, Event, encode
 from service.decisions.sealing import month_of, salts, seal
@@ -97,20 +97,18 @@ class Recorder:
         """Whether rows that were offered may be replied to, once there was a try to write them."""
         return not self._failing or self._policy != REQUIRED
 
-    def offer(
-        self, record: "Record", row: int, request: Request, score: Score, live: Served
-    ) -> None:
-        """Keep the decision on a row that was scored; `row` is its place in its array."""
+    def offer(self, record: "Record", live: Served, scored: ScoredRow) -> None:
+        """Keep the decision on a row of a request."""
         # Where all are required, admitted requests may exceed the bounds; no other is admitted.
         if self._policy != REQUIRED and (self._full or self._waiting >= _MOST):
             self._dropped += 1
             return
         limits, decided = self._decided(live)
-        positive = score.positive
+        positive = scored.score.positive
         self._add(
             Decision(
                 record.request_id,
-                row,
+                scored.row,
                 time(),
                 record.key_name,
                 self._model.name,
@@ -118,15 +116,16 @@ class Recorder:
                 live.scorer.sha256,
                 self._code,
                 self.generation,
-                Raw(self._model.json_of(request)),
+                Raw(self._model.json_of(scored.request)),
                 positive,
                 decided.decide(positive) if decided else "",
                 limits,
                 self._costs,
-                record.warnings,
+                scored.warnings,
                 self._policy,
                 self._probability,
                 random() < self._probability,  # noqa: S311 - drawn, and no secret
+                scored.features,
             )
         )
 

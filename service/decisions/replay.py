@@ -17,10 +17,14 @@ _BATCH: Final = 500
 
 
 class Replayed(NamedTuple):
-    """Rows by what became of them; `flips` counts changes of decisions, as (before, after)."""
+    """Rows by what became of them; `flips` counts changes of decisions, as (before, after).
+
+    `features` are rows whose features are no longer those that were scored.
+    """
 
     same: int
     differ: int
+    features: int
     forgotten: int
     unavailable: int
     flips: Counter[tuple[str, str]]
@@ -85,14 +89,21 @@ def replay(
             counts["unavailable"] += len(batch)
             continue
         decided = model.decisions(settings.costs, scorer, by_costs=by_costs)
-        scores = scorer.score([decode_request(bytes(one.request)) for one in batch])
-        for decision, score in zip(batch, scores, strict=True):
+        rows = [scorer.row(decode_request(bytes(one.request))) for one in batch]
+        for decision, row, score in zip(batch, rows, scorer.predict(rows), strict=True):
             counts["same" if score.positive == decision.positive else "differ"] += 1
+            if decision.features and scorer.fingerprint(row) != decision.features:
+                counts["features"] += 1
             after = decided.decide(score.positive) if decided else ""
             if after != decision.decision:
                 flips[decision.decision, after] += 1
     return Replayed(
-        counts["same"], counts["differ"], counts["forgotten"], counts["unavailable"], flips
+        counts["same"],
+        counts["differ"],
+        counts["features"],
+        counts["forgotten"],
+        counts["unavailable"],
+        flips,
     )
 
 

@@ -8,16 +8,19 @@ between the steps of an array.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from model import InvalidRequest
-from model.scorer import Decisions, Model, Request, Row, Score, Scorer
+from model.scorer import Decisions, Model, Request, Row, Score, ScoredRow, Scorer
 from service.config import guard_policies as policies
 from service.config.settings import Settings
 from service.scoring.inputs import Inputs
 from service.scoring.live import Live, Slot
 from service.telemetry.metrics import Metrics
 from service.telemetry.record import Record
+
+if TYPE_CHECKING:
+    from service.decisions.recorder import Recorder
 
 # A score, a score with details, or InvalidRequest: why a row has none.
 Outcome: TypeAlias = Any
@@ -28,6 +31,10 @@ STEP_ROWS: Final = 500
 LAST_STEP_ROWS: Final = 1000
 # Rows whose details are made in one step.
 _STEP_DETAILS: Final = 100
+
+
+# The fingerprint of a row's features, and its warnings.
+Described: TypeAlias = tuple[str, Sequence[str]]
 
 
 def reviewer_of(model: Model, settings: Settings) -> Any:
@@ -56,7 +63,7 @@ class Scoring:
         Raises InvalidRequest when a guard refuses it.
         """
         began = perf_counter()
-        scored, row, refused = self._inputs.row(live, request, record)
+        scored, row, refused, _ = self._inputs.row(live, request, record)
         record.features_seconds = perf_counter() - began
         if refused:
             raise refused
@@ -73,18 +80,20 @@ class Scoring:
             raise
         record.predict_seconds = perf_counter() - began
         live.scored([row], [score])
-        self.scored(live, scored, score, record)
+        self.scored(live, scored, row, score, record)
         return self.outcome(live, request, score, record, detail=detail)
 
-    def scored(self, live: Live, request: Request, score: Score, record: Record) -> None:
-        """Hand on a request that has its score, as it was scored."""
+    def scored(self, live: Live, request: Request, row: Row, score: Score, record: Record) -> None:
+        """Hand on a request that has its score, as it was scored, and its features."""
         self._slot.recent.append(request)
         if self._slot.shadow:
             self._slot.shadow.offer(request, score, live.version)
         if self._slot.capture:
             self._slot.capture.offer(record.request_id, 0, request, score, live.version)
         if self._slot.recorder:
-            self._slot.recorder.offer(record, 0, request, score, live)
+            features = live.scorer.fingerprint(row)
+            scored = ScoredRow(0, request, score, features, record.warnings)
+            self._slot.recorder.offer(record, live, scored)
 
     def outcome(
         self, live: Live, request: Request, score: Score, record: Record, *, detail: bool
@@ -133,11 +142,13 @@ class Scoring:
         many = self._inputs.as_sent and len(requests) >= live.scorer.table_rows
         by = self._by_table if many else self._by_rows
         try:
-            results = by(live, requests, record)
+            results, described = by(live, requests, record)
         except Exception:
             self._metrics.failed(len(requests))
             raise
         self._hand_on(live, requests, results, record)
+        if self._slot.recorder:
+            self._keep(self._slot.recorder, live, requests, results, described(), record)
         if len(requests) == len(items):
             return [*results]
         scored = iter(results)
@@ -156,43 +167,61 @@ class Scoring:
         )
         if self._slot.shadow:
             self._slot.shadow.offer_all(requests, results, live.version)
-        capture, recorder = self._slot.capture, self._slot.recorder
-        if capture or recorder:
-            scored = enumerate(zip(requests, results, strict=True), record.rows - len(requests))
-            for row, (request, got) in scored:
-                if isinstance(got, InvalidRequest):
-                    continue
-                if capture:
-                    capture.offer(record.request_id, row, request, got, live.version)
-                if recorder:
-                    recorder.offer(record, row, request, got, live)
+        if self._slot.capture:
+            for row, request, got in _scored(requests, results, record):
+                self._slot.capture.offer(record.request_id, row, request, got, live.version)
 
-    def _by_rows(self, live: Live, requests: list[Request], record: Record) -> list[Outcome]:
+    @staticmethod
+    def _keep(  # noqa: PLR0913, PLR0917 - all that a decision consists of
+        recorder: "Recorder",
+        live: Live,
+        requests: Sequence[Request],
+        results: Sequence[Outcome],
+        described: Iterable[Described],
+        record: Record,
+    ) -> None:
+        rows = zip(_scored(requests, results, record), described, strict=True)
+        for (row, request, got), (features, warnings) in rows:
+            recorder.offer(record, live, ScoredRow(row, request, got, features, tuple(warnings)))
+
+    def _by_rows(
+        self, live: Live, requests: list[Request], record: Record
+    ) -> tuple[Sequence[Outcome], Callable[[], Iterable[Described]]]:
         began = perf_counter()
         checked = [self._inputs.row(live, request, record) for request in requests]
         featured = perf_counter()
         # The shadow and the parity gate must score the same.
-        requests[:] = [scored for scored, _, _ in checked]
-        rows = [row for _, row, refused in checked if not refused]
+        requests[:] = [scored for scored, _, _, _ in checked]
+        rows = [row for _, row, refused, _ in checked if not refused]
         scores = live.scorer.predict(rows)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
         live.scored(rows, scores)
-        for _, _, refused in checked:
+        for _, _, refused, _ in checked:
             if refused:
                 self._metrics.refused(refused)
         following = iter(scores)
-        return [refused or next(following) for _, _, refused in checked]
+        outcomes = [refused or next(following) for _, _, refused, _ in checked]
+        warnings = [warnings for _, _, refused, warnings in checked if not refused]
+        return outcomes, lambda: zip(map(live.scorer.fingerprint, rows), warnings, strict=True)
 
-    def _by_table(self, live: Live, requests: list[Request], record: Record) -> Sequence[Score]:
+    def _by_table(
+        self, live: Live, requests: list[Request], record: Record
+    ) -> tuple[Sequence[Outcome], Callable[[], Iterable[Described]]]:
         began = perf_counter()
-        table = self._inputs.table(live, requests, record)
+        table, warned = self._inputs.table(live, requests, record)
         featured = perf_counter()
-        scores: Sequence[Score] = live.scorer.score_table(table)
+        scorer = live.scorer
+        scores: Sequence[Score] = scorer.score_table(table)
         record.features_seconds += featured - began
         record.predict_seconds += perf_counter() - featured
         live.scored_table(requests, table, scores)
-        return scores
+
+        def described() -> Iterable[Described]:
+            warnings = scorer.warnings_of(requests, table) if warned else [()] * len(requests)
+            return zip(scorer.fingerprints(table), warnings, strict=True)
+
+        return scores, described
 
     def _detailed(
         self, live: Live, items: Sequence[Request | InvalidRequest], results: Sequence[Outcome]
@@ -207,6 +236,16 @@ class Scoring:
                 yield detailed
                 detailed = []
         yield detailed
+
+
+def _scored(
+    requests: Sequence[Request], results: Sequence[Outcome], record: Record
+) -> Iterator[tuple[int, Request, Score]]:
+    """The requests that have scores, with their places in their array."""
+    rows = enumerate(zip(requests, results, strict=True), record.rows - len(requests))
+    for row, (request, got) in rows:
+        if not isinstance(got, InvalidRequest):
+            yield row, request, got
 
 
 def _steps(

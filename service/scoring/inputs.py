@@ -1,6 +1,6 @@
 """From requests to rows: guarded by the policies, and what is doubtful is noted and counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from model import InvalidRequest
 from model.scorer import Checked, Request, Reviewer, Row, Scorer, Table
@@ -21,15 +21,15 @@ class Inputs:
 
     def row(
         self, live: Live, request: Request, record: Record
-    ) -> tuple[Request, Row, InvalidRequest | None]:
-        """The request as it is scored, its row, and the fault if it is to be refused."""
+    ) -> tuple[Request, Row, InvalidRequest | None, Sequence[str]]:
+        """The request as it is scored, its row, the fault if it is to be refused, and warnings."""
         row, checked = self._settled(live.scorer, request)
         if checked is None:
-            return request, row, None
+            return request, row, None, ()
         warnings = checked.names
         record.warn(warnings)
         live.predictions.warned(dict.fromkeys(warnings, 1))
-        return checked.request or request, checked.row, checked.fault
+        return checked.request or request, checked.row, checked.fault, warnings
 
     def uncounted(
         self, scorer: Scorer, request: Request, record: Record
@@ -50,9 +50,11 @@ class Inputs:
         return row, self._reviewer.settle(scorer, request, row, warnings)
 
     @staticmethod
-    def table(live: Live, requests: Sequence[Request], record: Record) -> Table:
-        """The table of requests that are scored as they were sent."""
+    def table(
+        live: Live, requests: Sequence[Request], record: Record
+    ) -> tuple[Table, Mapping[str, int]]:
+        """The table of requests that are scored as they were sent, and their warnings' rows."""
         table, warnings = live.scorer.table_of(requests)
         record.warn(warnings)
         live.predictions.warned(warnings)
-        return table
+        return table, warnings

@@ -70,7 +70,7 @@ class Call(Struct, gc=False, eq=False):
         record.wait_seconds = began - self.queued
         record.predict_seconds = ended - began
         try:
-            service.scoring.scored(self.live, self.guarded, score, record)
+            service.scoring.scored(self.live, self.guarded, self.row, score, record)
             outcome = service.scoring.outcome(
                 self.live, self.sent, score, record, detail=self.detail
             )

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadgen.common.options import ROOT
+from model.regno import RegnoScorer
+from model.regno.request import Reading, decode_custom
 from service.decisions.decision import Decision, decode
 from service.decisions.log import DecisionLog
 from service.decisions.segments import segments
@@ -72,7 +75,9 @@ def logged(folder: Path) -> dict[str, Decision]:
 
 
 def test_single_rows_and_arrays_are_logged_as_they_were_scored(tmp_path: Path) -> None:
-    folder, rows = tmp_path / "log", tables.samples(60)
+    folder, rows = tmp_path / "log", tables.samples(300)
+    rows[20]["afts_regno_ai"] = rows[20]["regno_recognize"]
+    rows[250]["afts_regno_ai"] = rows[250]["regno_recognize"]
     with serving(tmp_path, decisions="required", decisions_dir=str(folder)) as server:
         scores = score(server, rows[:10])
         with server.client() as client:
@@ -90,6 +95,16 @@ def test_single_rows_and_arrays_are_logged_as_they_were_scored(tmp_path: Path) -
     assert json.loads(bytes(one.request))["time_check"] == rows[0]["time_check"]
     assert (one.key_name, one.version, one.policy) == ("example", "regno-sim-a1233957", "required")
     assert one.limits.keys() == {"camera", "network"}
+    scorer = RegnoScorer.load()
+    for each in found.values():
+        row = scorer.row(
+            reading := msgspec.json.decode(each.request, type=Reading, dec_hook=decode_custom)
+        )
+        assert each.features == scorer.fingerprint(row)
+        assert each.warnings == tuple(scorer.warnings(reading, row))
+    agree = [name for name, each in found.items() if "readings-agree" in each.warnings]
+    assert {f"{identity}:20", f"{identity}:250"} <= set(agree)
+    assert len(agree) < len(found) / 2
     replayed = run(folder, "replay")
     assert replayed.returncode == 0
     assert f"equal to the last bit: {len(expected)};" in replayed.stdout

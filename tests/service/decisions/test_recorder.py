@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from model.regno import golden
 from model.regno.scorer import RegnoScorer
+from model.scorer import ScoredRow
 from service.config.settings import Settings
 from service.decisions.decision import Decision, Event, decode
 from service.decisions.log import DecisionLog
@@ -41,7 +42,8 @@ class Worker:
         """Score so many golden readings."""
         for number, reading in enumerate(golden.readings()[:count]):
             (score,) = SCORER.score([reading])
-            self.recorder.offer(Record(f"request-{number}"), 0, reading, score, LIVE)
+            scored = ScoredRow(0, reading, score, "f" * 64, ("readings-agree",))
+            self.recorder.offer(Record(f"request-{number}"), LIVE, scored)
 
     def counted(self, result: str) -> float | None:
         """Entries by what became of them."""
@@ -73,6 +75,7 @@ def test_decisions_and_events_are_written_as_they_were(tmp_path: Path) -> None:
         (score,) = SCORER.score([request])
         assert (decision.positive, score.positive) == (SCORER.score([reading])[0].positive,) * 2
         assert (decision.generation, decision.audited, decision.sha256) == (7, True, SCORER.sha256)
+        assert (decision.features, decision.warnings) == ("f" * 64, ("readings-agree",))
     assert isinstance(event, Event)
     assert (event.kind, event.data) == ("swap", {"former": "v1", "version": "v2"})
     assert (worker.counted("written"), worker.counted("dropped")) == (4, 0)

@@ -173,3 +173,16 @@ def test_conformance_rows(conformance: list[dict[str, Any]], customer_scorer: Re
     readings = [from_fields(**line["request"]) for line in conformance]
     _assert_equal(readings)
     _assert_same_scores(customer_scorer, readings)
+
+
+def test_each_row_of_a_table_has_its_own_warnings(scorer: RegnoScorer) -> None:
+    doubtful = [
+        _reading(camera_class="Новая", camera_type="?"),
+        _reading(afts_regno_ai=_reading().regno_recognize),
+        _reading(camera_class="Новая", afts_regno_ai="M001AA77"),
+    ]
+    readings = [*_golden(), *doubtful]
+    rows = zip(readings, scorer.rows(readings), strict=True)
+    expected = [scorer.warnings(reading, row) for reading, row in rows]
+    assert scorer.warnings_of(readings, scorer.table.of_readings(readings)) == expected
+    assert all(expected[-3:])
