@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from model.cache import ExplanationCache
-from model.errors import InvalidRequest, ModelRefused
+from model.errors import InvalidRequest, ModelRefused, NotExplained
 from model.request_decoder import RequestDecoder
 
 if TYPE_CHECKING:
@@ -221,6 +221,13 @@ class Scorer(Protocol):
         """
         raise NotImplementedError
 
+    def explained_here(self, rows: Sequence[Row], /) -> Sequence[Any]:
+        """The same in this process, which it holds up: for one that scores nothing.
+
+        Raises NotExplained.
+        """
+        raise NotExplained(f"this model makes no explanations of {len(rows)} rows")
+
     def memory_of(self, request: Request, /) -> int:
         """About how many bytes a request takes beyond its fixed part."""
         del request
@@ -416,6 +423,14 @@ class Model(Protocol):
         """Whose reading a true one proves right: `network`, `camera`, or `neither` of them."""
         del request, truth
         raise NotImplementedError
+
+    def comparison(self, request: Request, /) -> Any:
+        """What a person compares who reviews a decision on a request; None if nobody can.
+
+        A struct with `places` of both readings, a `text` that says where they differ, and
+        `likeness`, equal for requests that are compared in the same way. No score is in it.
+        """
+        del request
 
     def reviewer(
         self,

@@ -14,6 +14,7 @@ from model.regno.features import CALENDAR
 from model.regno.model_file.manifest import Manifest
 from model.regno.plates import plain
 from model.regno.request import Reading, encode_reading
+from model.regno.review.comparison import Comparison, compare
 from model.regno.review.decision import Costs, ThresholdChoice, Thresholds
 from model.regno.review.detail import Detail, Reviewer
 from model.regno.schema import components
@@ -90,6 +91,10 @@ class RegnoModel(Model):
         camera, network = self.subjects(request)
         right = {camera: "camera", network: "network"}
         return right.get(self.mark(truth), "neither")
+
+    def comparison(self, request: Reading, /) -> Comparison:
+        """Both readings place by place, and what is known of them."""
+        return compare(request)
 
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas of readings, scores, details and explanations."""

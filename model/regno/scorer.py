@@ -309,7 +309,7 @@ class RegnoScorer:
         """
         rows = self.rows(golden.readings()[:1])
         try:
-            self._explanations(rows, self._model.contributions(rows))
+            self.explained_here(rows)
         except NotExplained as reason:
             self._unexplained = str(reason)
         else:
@@ -326,6 +326,13 @@ class RegnoScorer:
         if not rows:
             return []
         return self._explanations(rows, explainer.contributions(rows, seconds))
+
+    def explained_here(self, rows: Sequence[Row]) -> list[Explanation]:
+        """The same in this process: some 10 ms a row, in which nothing is scored.
+
+        Raises NotExplained.
+        """
+        return self._explanations(rows, self._model.contributions(rows))
 
     def _explanations(
         self, rows: Sequence[Row], parts: Sequence[Contributions]

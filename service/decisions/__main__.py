@@ -23,6 +23,7 @@ from service.decisions.log import CHECKPOINT, Damaged, DecisionLog, Forgotten, U
 from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.replay import Replayed, replay
+from service.decisions.review import Figures, ReviewQueue
 from service.decisions.sink import Sink
 from service.decisions.store import UNUSABLE, Row
 from service.decisions.witness import Inconsistent, Witness
@@ -236,6 +237,31 @@ def _quality(settings: Settings, options: argparse.Namespace) -> None:
         raise Exit(1, f"more than {options.limit:.2%} of the automatic decisions are wrong")
 
 
+def _review(settings: Settings, _options: argparse.Namespace) -> None:
+    with _opened(settings) as opened:
+        queue = ReviewQueue(opened)
+        try:
+            while queue.take_in():
+                pass
+            found = queue.figures()
+        finally:
+            queue.close()
+    _write(_reviewed(found))
+
+
+def _reviewed(found: Figures) -> str:
+    oldest = f", the oldest of {_time(found.oldest)}" if found.oldest else ""
+    lines = [f"waiting: {found.waiting}{oldest}; for a second answer: {found.again}"]
+    lines += [f"{number:>10}  {reviewer}" for reviewer, number in found.answered.items()]
+    if agreed := found.agreement:
+        alpha = "-" if agreed.alpha is None else f"{agreed.alpha:.3f}"
+        lines.append(
+            f"equal answers: {agreed.share:.1%} of {agreed.cases} cases "
+            f"(95 % interval {agreed.low:.1%} to {agreed.high:.1%}); alpha {alpha}"
+        )
+    return "\n".join(lines)
+
+
 def _cosign(_settings: Settings, options: argparse.Namespace) -> None:
     witness = Witness(options.name, options.state)
     _write_error(f"the key of this witness is {witness.verifier.text}\n")
@@ -284,12 +310,15 @@ def _chosen(options: argparse.Namespace) -> Condition:
 
 
 def _line(row: Row) -> str:
-    when = datetime.fromtimestamp(row.time, UTC).isoformat(timespec="seconds")
     name = row.kind if row.kind != "decision" else f"{row.request_id}:{row.row}"
     score = "" if row.positive is None else repr(row.positive)
     forgotten = "" if row.salt else "forgotten"
-    parts = (f"#{row.entry}", when, name, row.version, row.decision, score, forgotten)
+    parts = (f"#{row.entry}", _time(row.time), name, row.version, row.decision, score, forgotten)
     return "  ".join(filter(None, parts))
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
 def _moment(text: str) -> float:
@@ -350,6 +379,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument(
         "--limit", type=_rate, default=0.01, help="share of errors that is promised (0.01)"
     )
+    command("review", "what waits for reviewers, who has answered, and how they agree", _review)
     command("check", "check every entry against the tree and its checkpoint", _check)
     command("key", "print the public key of the log", _key_of_log)
     forget = command("forget", "forget all decisions about a plate, for good", _forget)

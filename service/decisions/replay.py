@@ -30,7 +30,7 @@ class Replayed(NamedTuple):
     flips: Counter[tuple[str, str]]
 
 
-class _Scorers:
+class Scorers:
     """Scorers by the SHA-256 of their files: those of the settings, and of the registry."""
 
     def __init__(self, settings: Settings, other: Path | None) -> None:
@@ -80,7 +80,7 @@ def replay(
     other: Path | None = None,
 ) -> Replayed:
     """Score decisions again, by `other` or by the versions that made them. Raises ModelRefused."""
-    scorers, counts = _Scorers(settings, other), Counter[str]()
+    scorers, counts = Scorers(settings, other), Counter[str]()
     flips: Counter[tuple[str, str]] = Counter()
     model = catalog.entry(catalog.DEFAULT).load()
     decode_request, by_costs = model.decoder(1), settings.thresholds == "costs"
@@ -121,7 +121,7 @@ def _decisions(
 
 
 def _by_scorer(
-    scorers: _Scorers, decisions: Iterator[Decision]
+    scorers: Scorers, decisions: Iterator[Decision]
 ) -> Iterator[tuple[Any, list[Decision]]]:
     """Decisions that follow each other and have one scorer, so many at a time at the most."""
     for scorer, group in groupby(decisions, scorers.of):

@@ -1,0 +1,47 @@
+"""How much reviewers agree, by cases that two of them answered.
+
+Raw agreement is the share of cases with equal answers. Reviewers who guess agree, too, so
+Krippendorff's alpha sets it beside what chance makes of the same answers: 1 is perfect, 0 is
+chance (Krippendorff, Computing Krippendorff's alpha-reliability, 2011). Cohen's kappa is for two
+fixed people; here any two of many answer a case.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from service.decisions.quality import wilson
+
+
+class Agreement(NamedTuple):
+    """The share of cases with equal answers, with its 95 % interval.
+
+    `alpha` is None where all answers are equal: then chance would do as well.
+    """
+
+    cases: int
+    share: float
+    low: float
+    high: float
+    alpha: float | None
+
+
+def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement | None:
+    """The agreement of pairs of answers, None without any."""
+    if not pairs:
+        return None
+    cases = len(pairs)
+    same = sum(one == other for one, other in pairs)
+    low, high = wilson(same / cases, cases)
+    return Agreement(cases, same / cases, low, high, _alpha(pairs))
+
+
+def _alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Alpha for nominal answers, of which each case has two."""
+    answers = Counter(answer for pair in pairs for answer in pair)
+    total = answers.total()
+    by_chance = total**2 - sum(number**2 for number in answers.values())
+    if not by_chance:
+        return None
+    observed = 2 * sum(one != other for one, other in pairs)
+    return 1 - (total - 1) * observed / by_chance
