@@ -8,11 +8,12 @@ import msgspec
 
 from model.digits import golden, request
 from model.digits.manifest import Manifest
-from model.digits.reference import read, reference
+from model.digits.reference import reference
 from model.digits.request import Picture, PictureFile
 from model.digits.score import Digit
 from model.digits.scorer import DigitsScorer
 from model.pictures.picture_decoder import PictureDecoder
+from model.pictures.picture_table import requests_of
 from model.scorer import Model
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class DigitsModel(Model):
 
     def read_requests(self, path: Path, /) -> Iterator[Picture | None]:
         """The pictures of a table, None for an invalid row. Raises ModelRefused."""
-        return read(path)
+        return requests_of(path, request.decoder(1))
 
     def trial_requests(self) -> Sequence[Picture]:
         """The golden pictures."""

@@ -16,12 +16,16 @@ SHORTER: Final = 256
 
 
 class Crop:
-    """Pixels of shape (224, 224, 3). A class, since msgspec decodes its own types otherwise."""
+    """Pixels of shape (224, 224, 3). A class, since msgspec decodes its own types otherwise.
 
-    __slots__ = ("pixels",)
+    `size` are the width and the height of the picture that it was cut from, as it was decoded.
+    """
 
-    def __init__(self, pixels: Pixels) -> None:
+    __slots__ = ("pixels", "size")
+
+    def __init__(self, pixels: Pixels, size: tuple[int, int] = (SIDE, SIDE)) -> None:
         self.pixels = pixels
+        self.size = size
 
 
 def crop_of(blob: bytes) -> Crop:
@@ -38,4 +42,4 @@ def crop_of_pixels(pixels: Pixels) -> Crop:
     resized = library.fromarray(pixels).resize(
         (SIDE, SIDE), library.Resampling.BICUBIC, box=(left, top, left + side, top + side)
     )
-    return Crop(np.asarray(resized))
+    return Crop(np.asarray(resized), (width, height))

@@ -18,12 +18,13 @@ from tqdm import tqdm
 from model import manifests
 from model.cli import Exit, command_parser, exit_status, os_errors_exit
 from model.errors import InvalidRequest
-from model.imagenet.crop import Pixels, crop_of
+from model.imagenet.crop import Crop, Pixels, crop_of
 from model.imagenet.export import exported, halved
 from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.model import BUNDLED, MODEL
 from model.imagenet.network import Network
 from model.imagenet.queries import queries
+from model.imagenet.reference import OF_PHOTOS, reference
 
 Probabilities = NDArray[np.float64]
 
@@ -70,6 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="more folders, and all below them",
     )
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="folders of photos, and all below them, by which drift is measured (default: none)",
+    )
     options = parser.parse_args(arguments)
     return exit_status(options.prog, lambda: _run(options))
 
@@ -79,25 +87,26 @@ def _run(options: argparse.Namespace) -> None:
         raise Exit(69, f"not installed: pip install {' '.join(missing)}")
     full = exported()
     small = halved(full)
-    pictures = dict(_pictures(options.pictures))
+    shipped = [Path(str(files(module) / folder)) for module, folder in _SHIPPED]
+    pictures = {path: crop.pixels for path, crop in _crops((*shipped, *options.pictures))}
+    photos = [crop for _, crop in _crops(options.reference)]
     expected, found = (_probabilities(network, pictures) for network in (full, small))
     with os_errors_exit(73, options.out):
-        _write(options.out, small, _agreement(expected, found))
+        _write(options.out, small, _agreement(expected, found), photos)
     for name, query in queries().items():
         _show(name, dict(zip(pictures, found[:, query.classes].sum(1).tolist(), strict=True)))
 
 
-def _pictures(folders: Sequence[Path]) -> Iterator[tuple[str, Pixels]]:
+def _crops(folders: Sequence[Path]) -> Iterator[tuple[str, Crop]]:
     """The names and the crops of all pictures."""
-    shipped = [Path(str(files(module) / folder)) for module, folder in _SHIPPED]
-    for folder in (*shipped, *folders):
+    for folder in folders:
         with os_errors_exit(66, folder):
             paths = [path for path in sorted(folder.rglob("*")) if path.suffix in _SUFFIXES]
             if not paths:
                 raise Exit(66, f"{folder}: there are no pictures")
             for path in tqdm(paths, desc=folder.name, disable=None):
                 try:
-                    yield str(path), crop_of(path.read_bytes()).pixels
+                    yield str(path), crop_of(path.read_bytes())
                 except InvalidRequest as fault:
                     sys.stderr.write(f"{path} is left out: {fault.reason}\n")
 
@@ -121,7 +130,9 @@ def _agreement(expected: Probabilities, found: Probabilities) -> dict[str, float
     }
 
 
-def _write(folder: Path, network: bytes, agreement: dict[str, float]) -> None:
+def _write(
+    folder: Path, network: bytes, agreement: dict[str, float], photos: Sequence[Crop]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / BUNDLED.name
     path.write_bytes(network)
@@ -137,6 +148,7 @@ def _write(folder: Path, network: bytes, agreement: dict[str, float]) -> None:
         golden={number: float(golden[number]) for number in best},
         libraries={package: version(package) for package in packages},
         agreement=agreement,
+        reference=reference(photos, OF_PHOTOS) if photos else [],
     )
     manifests.write(manifest, folder / manifests.FILE_NAME)
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in _labels()), "utf-8")

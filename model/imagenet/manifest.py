@@ -3,6 +3,7 @@
 import numpy as np
 from msgspec import Struct
 
+from model.drift.counter import Variable
 from model.imagenet.crop import SIDE, Pixels
 
 
@@ -10,7 +11,8 @@ class Manifest(Struct):
     """What is known about a model.
 
     `golden` has the best classes of the golden picture and their probabilities, `libraries` the
-    packages that the file was made with, `agreement` how it differs from the full weights.
+    packages that the file was made with, `agreement` how it differs from the full weights,
+    `reference` how photos are distributed, for drift.
     """
 
     name: str
@@ -20,6 +22,7 @@ class Manifest(Struct):
     golden: dict[int, float] = {}
     libraries: dict[str, str] = {}
     agreement: dict[str, float] = {}
+    reference: list[Variable] = []
 
 
 def golden_picture() -> Pixels:

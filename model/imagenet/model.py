@@ -1,6 +1,6 @@
 """Imagenet as a model of the catalog."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +11,12 @@ from model.imagenet import queries, request
 from model.imagenet.crop import Crop
 from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.queries import Query
+from model.imagenet.reference import reference
 from model.imagenet.request import Picture, PictureFile
 from model.imagenet.score import Answer
 from model.imagenet.scorer import ImagenetScorer
 from model.pictures.picture_decoder import PictureDecoder
+from model.pictures.picture_table import requests_of
 from model.scorer import Model
 
 if TYPE_CHECKING:
@@ -54,6 +56,20 @@ class ImagenetModel(Model):
         del sample
         derived = Manifest(self.name, scorer.version, path.name, scorer.sha256)
         return replace(scorer.manifest or derived, name=self.name)
+
+    def with_reference(self, manifest: Manifest, scorer: ImagenetScorer, rows: Path, /) -> Manifest:
+        """The same with the drift reference of a table of photos. Raises ModelRefused.
+
+        Scores are in it if all pictures are asked the same.
+        """
+        asked = [picture for picture in self.read_requests(rows) if picture]
+        scores = [score.positive for score in scorer.predict(asked)] if self._query else None
+        crops = [picture.image for picture in asked]
+        return replace(manifest, reference=reference(crops, scores=scores))
+
+    def read_requests(self, path: Path, /) -> Iterator[Picture | None]:
+        """The photos of a table, None for an invalid row. Raises ModelRefused."""
+        return requests_of(path, self.decoder(1), ("query",))
 
     def trial_requests(self) -> Sequence[Picture]:
         """The golden picture."""

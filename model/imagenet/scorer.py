@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import files, manifests
+from model.drift.counter import Variable
 from model.errors import ModelRefused
 from model.imagenet.manifest import Manifest, golden_picture
 from model.imagenet.network import Network
 from model.imagenet.queries import queries
+from model.imagenet.reference import FEATURES, PhotoDrift
 from model.imagenet.request import Picture
 from model.imagenet.score import Answer, answer_of
 from model.scorer import Scorer
@@ -70,6 +72,12 @@ class ImagenetScorer(Scorer):
         found = self.probabilities(rows)
         asked = (queries().get(row.query or self._query) for row in rows)
         return [answer_of(each, query) for each, query in zip(found, asked, strict=True)]
+
+    def drift_counter(self, reference: Sequence[Variable] | None = None, /) -> PhotoDrift:
+        """A new counter by a reference, without one by the manifest's, which may be empty."""
+        if reference is None:
+            reference = self.manifest.reference if self.manifest else []
+        return PhotoDrift(FEATURES, reference)
 
     def memory_of(self, request: Picture, /) -> int:
         """About how many bytes a picture takes: those of its middle."""

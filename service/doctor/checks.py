@@ -125,6 +125,7 @@ def _of_model(
         partial(model.model, path, validated, bundled=is_bundled, name=name),
         partial(model.positive, validated, name),
         partial(model.explanations, validated, name),
+        partial(model.drift_reference, validated, name),
         partial(registry.registry, settings, name),
     )
     if name != catalog.DEFAULT:
@@ -135,5 +136,4 @@ def _of_model(
         partial(files.temporary_folder, run_folder.temporary(), path, named),
         *checks,
         partial(model.thresholds, validated, settings.thresholds),
-        partial(model.drift_reference, validated),
     )

@@ -12,7 +12,7 @@ from model.registry import Validated
 from service.doctor.finding import Finding, fail, ok, titled, warn
 
 _REFERENCE: Final = (
-    "give it one: python -m model.registry add FILE --version NEW --reference-from readings.csv"
+    "give it one: python -m model.registry add FILE{name} --version NEW --reference-from TABLE"
 )
 _TRUST: Final = "put the file back that its manifest was written for, or train it anew"
 
@@ -26,12 +26,13 @@ class _Manifest(Struct):
     """What is read of one."""
 
     version: str
-    golden: list[float] = []
+    golden: list[msgspec.Raw] | dict[str, msgspec.Raw] = []
     classes: list[str] = []
     positive_class: str = ""
     # None for a model that makes no explanations.
     unexplained: str | None = None
-    reference: list[msgspec.Raw] = []
+    # None for a model by whose inputs no drift can be measured.
+    reference: list[msgspec.Raw] | None = None
     thresholds: _Thresholds | None = None
 
 
@@ -75,16 +76,20 @@ def positive(validated: Validated, name: str = catalog.DEFAULT) -> Iterator[Find
         yield ok(titled("classes", name), f"positive is the probability of class {named}")
 
 
-def drift_reference(validated: Validated) -> Iterator[Finding]:
-    """Whether drift can be measured: what readings and scores are compared with."""
+def drift_reference(validated: Validated, name: str = catalog.DEFAULT) -> Iterator[Finding]:
+    """Whether drift can be measured: what requests and scores are compared with."""
     if validated.refused:
         return
-    manifest = _manifest(validated)
-    if count := len(manifest.reference):
-        yield ok("drift", f"the manifest holds the distributions of {count} variables")
-    else:
-        state = f"{manifest.version} has no drift reference: InputDrift and ScoreShift can't fire"
-        yield warn("drift", state, _REFERENCE)
+    manifest, subject = _manifest(validated), titled("drift", name)
+    if manifest.reference:
+        count = len(manifest.reference)
+        yield ok(subject, f"the manifest holds the distributions of {count} variables")
+    elif manifest.reference is not None:
+        alerts, option = "InputDrift and ScoreShift", ""
+        if name != catalog.DEFAULT:
+            alerts, option = "OtherModelDrift", f" --name {name}"
+        state = f"{manifest.version} has no drift reference: {alerts} can't fire"
+        yield warn(subject, state, _REFERENCE.format(name=option))
 
 
 def thresholds(validated: Validated, setting: str) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
@@ -9,12 +10,14 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.support.paths import ROOT
 from tests.support.pictures import file_of, five
 from tests.support.server import METRICS_TOKEN, eventually
 from tests.support.web_server import WebServer, web_serving
 
 pytestmark = pytest.mark.slow
 
+_CAT = ROOT / "tests" / "support" / "photos" / "cat.jpg"
 _PLACE = "pictures-0"
 _STARTS = "scoring_picture_worker_starts_total"
 _UP = f'scoring_picture_worker_up{{worker="{_PLACE}"}}'
@@ -73,6 +76,24 @@ def test_every_picture_is_counted_by_what_became_of_it(server: WebServer) -> Non
     assert sum(value for name, value in grown.items() if re.fullmatch(drift, name)) == 3
     memory = f'scoring_picture_process_resident_memory_bytes{{worker="{_PLACE}"}}'
     eventually(lambda: _values(server).get(memory, 0) > 2**24, "its memory is shown")
+
+
+def test_the_inputs_of_photos_are_counted_for_drift(server: WebServer) -> None:
+    with server.client() as client:
+        files = {"image": ("cat.jpg", _CAT.read_bytes())}
+        asked = client.post("/query", data={"query": "cat?"}, files=files)
+    assert asked.status_code == 200, asked.text
+    eventually(lambda: _photos(server) == {"brightness": 1, "contrast": 1}, "it is counted by both")
+
+
+def _photos(server: WebServer) -> dict[str, int]:
+    """How many photos are counted by each variable."""
+    name = r'scoring_catalog_drift_rows_total\{bin="[^"]+",model="imagenet",variable="(\w+)"\}'
+    counted: Counter[str] = Counter()
+    for series, rows in _values(server).items():
+        if found := re.fullmatch(name, series):
+            counted[found[1]] += int(rows)
+    return dict(counted)
 
 
 def test_a_restart_is_counted_and_its_counts_go_on(server: WebServer) -> None:

@@ -34,6 +34,7 @@ from model.imagenet.queries import Query
 from model.imagenet.score import answer_of, labels
 from model.pictures.decoder import shared
 from model.pictures.picture_decoder import MOST_PICTURES
+from tests.support.commands import run_module
 from tests.support.paths import ROOT
 from tests.support.pictures import bomb, file_of, turned_by_exif
 
@@ -259,6 +260,50 @@ def test_the_schemas_are_those_of_pictures_and_answers() -> None:
     assert schemas["PictureFile"]["properties"]["query"]["enum"] == ["", "cat?", "dog?"]
     assert schemas["PictureFile"]["required"] == ["image"]
     assert set(schemas["Answer"]["required"]) == {"positive", "top"}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with two versions of `cat` by two photos; one has their drift reference."""
+    folder = tmp_path_factory.mktemp("photos")
+    table = folder / "photos.csv"
+    cells = [b64encode(blob).decode() for blob in (CAT, COFFEE, b"no picture")]
+    table.write_text("image\n" + "\n".join(cells) + "\n")
+    for arguments in (("own", "--reference-from", table), ("plain",)):
+        named = ("--models", folder / "models", "--name", "cat")
+        done = run_module(
+            *(folder, "model.registry", "add", BUNDLED, "--version", *arguments, *named), cwd=ROOT
+        )
+        assert done.returncode == 0, done.stderr
+    return folder / "models" / "cat"
+
+
+def test_a_version_has_the_drift_reference_of_own_photos(registry: Path) -> None:
+    manifest = cat.MODEL.load(registry / "own" / "model.onnx").manifest
+    assert manifest
+    variables = {variable.name: variable for variable in manifest.reference}
+    assert list(variables) == ["brightness", "contrast", "shape", "size", "positive"]
+    sizes = sorted(max(Image.open(BytesIO(blob)).size) for blob in (CAT, COFFEE))
+    assert variables["size"].bounds == sizes
+    assert variables["size"].shares == [0.5, 0.5, 0.0]
+    assert variables["positive"].bounds == pytest.approx([0.0, 0.92], abs=0.03)
+    assert len(cat.MODEL.load(registry / "plain" / "model.onnx").drift_counter().reference) == 2
+
+
+def test_photos_are_counted_by_the_bins_of_the_reference(
+    registry: Path, scorer: ImagenetScorer
+) -> None:
+    own = cat.MODEL.load(registry / "own" / "model.onnx").drift_counter()
+    dark = Picture(crop_of_pixels(np.zeros((300, 600, 3), np.uint8)))
+    own.add_rows([dark, _read(_body(CAT))], [0.0, 0.92])
+    counted = own.take()
+    assert sum(rows for (variable, _), rows in counted.items() if variable == "size") == 2
+    assert counted["size", "+Inf"] == 1, "600 pixels are more than any photo had"
+    bundled = scorer.drift_counter()
+    bundled.add_rows([dark] * 3, [0.5] * 3)
+    darkest = {of.name: (of.name, of.bins[0]) for of in bundled.reference}
+    assert bundled.take() == {darkest["brightness"]: 3, darkest["contrast"]: 3}
+    assert scorer.drift_counter([]).take() == {}
 
 
 def test_making_the_file_names_the_packages_that_it_needs(

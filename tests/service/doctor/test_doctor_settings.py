@@ -336,6 +336,24 @@ def test_a_model_without_a_drift_reference_is_reported() -> None:
     assert (finding.level, finding.name) == ("warn", "drift")
     assert "--reference-from" in finding.remedy
     assert list(model.drift_reference(_validated(refused="no"))) == []
+    finding = only(model.drift_reference(_validated(variables=0), "cat"))
+    assert (finding.level, finding.name) == ("warn", "drift cat")
+    assert "OtherModelDrift" in finding.description
+    assert "--name cat" in finding.remedy
+    without = Validated(manifest=msgspec.Raw(b'{"version":"v"}'))
+    assert list(model.drift_reference(without, "toy")) == [], "it makes no bins"
+
+
+@pytest.mark.parametrize(("name", "golden"), [("digits", 20), ("imagenet", 5), ("cat", 5)])
+def test_the_bundled_models_of_pictures_are_checked(name: str, golden: int) -> None:
+    entry = catalog.entry(name)
+    assert entry.bundled
+    manifest = entry.bundled.with_name("manifest.json").read_bytes()
+    validated = Validated(manifest=msgspec.Raw(manifest))
+    finding = only(model.model(entry.bundled, validated, bundled=True, name=name))
+    assert (finding.level, f"{golden} golden scores agree" in finding.description) == ("ok", True)
+    assert only(model.drift_reference(validated, name)).level == "ok"
+    assert list(model.explanations(validated, name)) == []
 
 
 def test_it_is_said_which_thresholds_decide() -> None:
