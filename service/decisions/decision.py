@@ -42,8 +42,9 @@ class Decision(Struct, frozen=True, tag_field="type", tag="decision"):
 class Event(Struct, frozen=True, tag_field="type", tag="event"):
     """Something that happened beside decisions.
 
-    `kind` is start, stop, swap, access, forget, retention or damage, of those that the logging
-    standards behind article 12 of the AI Act name; `data` says what.
+    `kind` is start, stop, swap, change (of a setting), override (of a refusal to promote), access,
+    forget, retention or damage: those that the logging standards behind article 12 of the AI Act
+    name. `data` says what.
     """
 
     time: float

@@ -21,6 +21,7 @@ from msgspec import Raw
 from model.scorer import Decisions, Model, ScoredRow
 from service.config.settings import Settings
 from service.decisions.decision import Decision, Entry, Event, encode
+from service.decisions.in_force import changes, settings_in_force
 from service.decisions.sealing import month_of, salts, seal
 from service.decisions.secrets import Secrets
 from service.decisions.segments import Frame, SegmentWriter, framed, segments
@@ -63,6 +64,7 @@ class Recorder:
         `generation`, of the registry's aliases, is set by what follows them.
         """
         self._model = model
+        self._settings = settings
         self._folder = Path(settings.decisions_dir) / SPOOL
         self._secrets = Secrets(Path(settings.decisions_dir) / SECRETS)
         self._most_bytes = settings.decisions_spool_mb << 20
@@ -128,6 +130,22 @@ class Recorder:
                 scored.features,
             )
         )
+
+    def started(self, live: Served) -> None:
+        """Keep that this worker started, with what is in force, and what has changed before."""
+        in_force = settings_in_force(self._settings)
+        try:
+            changed = changes(self._folder.parent, in_force)
+        except OSError as error:
+            log_failure("the settings in force of the decisions", error)
+            changed = []
+        for change in changed:
+            self.note("change", **change._asdict())
+        self.note("start", **self._served(live), code=self._code, **in_force)
+
+    def swapped(self, former: Served, live: Served) -> None:
+        """Keep that another version serves."""
+        self.note("swap", former=former.version, **self._served(live))
 
     def note(self, kind: str, **data: str) -> None:
         """Keep an event."""
@@ -233,6 +251,12 @@ class Recorder:
     def _open(self) -> SegmentWriter:
         self._segment, self._opened = SegmentWriter(self._folder), time()
         return self._segment
+
+    def _served(self, live: Served) -> dict[str, str]:
+        """A version, for an event: which, and its thresholds."""
+        limits, _ = self._decided(live)
+        thresholds = {f"threshold_{name}": str(limit) for name, limit in limits.items()}
+        return {"version": live.version, "sha256": live.scorer.sha256, **thresholds}
 
     def _decided(self, live: Served) -> tuple[dict[str, float], Decisions | None]:
         """The thresholds of a version, looked up when it changes."""

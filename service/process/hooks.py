@@ -43,9 +43,8 @@ class ScoringHooks(ServerHooks):
                 raise
             counted.loaded("loaded")
             served.slot.bind_worker(str(worker.place))
-        if recorder := parts.slot.recorder:
-            live = parts.slot.current
-            recorder.note("start", version=live.version, sha256=live.scorer.sha256)
+        if parts.slot.recorder:
+            parts.slot.recorder.started(parts.slot.current)
         return start_followers(parts, parts.served, worker.place)
 
     def publish(self) -> None:

@@ -13,7 +13,7 @@ from asyncio import Task, get_running_loop, sleep
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,6 +30,9 @@ from service.scoring.shadow import Shadow
 from service.telemetry.failures import log_failure
 from service.telemetry.metrics.models import ModelMetrics
 from service.telemetry.metrics.rollout import RolloutMetrics
+
+if TYPE_CHECKING:
+    from service.decisions.recorder import Recorder
 
 T = TypeVar("T")
 
@@ -258,7 +261,26 @@ class Follower:
         if former != order.target.version:  # else only the shadow has changed
             await self._in_thread(self._loader.keep, order.target.version)
             self._measure_mixed(order.target)
+            if self._slot.recorder:
+                await self._note_override(self._slot.recorder, order.target)
         return True
+
+    async def _note_override(self, recorder: "Recorder", target: Target) -> None:
+        """Keep with the decisions that the version serves against a refusal, if it does."""
+        try:
+            history = await self._in_thread(self._registry.history)
+        except RegistryError as error:
+            log_failure("the history of the registry", error)
+            return
+        for change in history:
+            if change.forced and change.aliases.generation == target.generation:
+                recorder.note(
+                    "override",
+                    version=target.version,
+                    what=change.what,
+                    who=change.who,
+                    reason=change.forced,
+                )
 
     def _switch(self, target: Target) -> None:
         old = self._slot.current

@@ -96,7 +96,7 @@ class Slot:
         self._rollout.live(self._former.version, self._worker, serves=False)
         self._rollout.live(live.version, self._worker, serves=True)
         if self.recorder:
-            self.recorder.note("swap", former=self._former.version, version=live.version)
+            self.recorder.swapped(self._former, live)
 
     @property
     def served(self) -> list[Live]:

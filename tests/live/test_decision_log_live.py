@@ -12,9 +12,11 @@ import msgspec
 import pytest
 
 from loadgen.common.options import ROOT
+from model import ModelRefused
+from model.registry import open_registry
 from model.regno import RegnoScorer
 from model.regno.request import Reading, decode_custom
-from service.decisions.decision import Decision, decode
+from service.decisions.decision import Decision, Event, decode
 from service.decisions.log import DecisionLog
 from service.decisions.segments import segments
 from tests.support import tables
@@ -22,6 +24,7 @@ from tests.support.commands import Done, environment, run_module
 from tests.support.metrics import value
 from tests.support.planted import PLATE
 from tests.support.server import KEY_HEADER, Server, eventually, serving
+from tests.support.swapping import FIRST, SECOND, following, registry_of_twins, wait_until_all_serve
 
 pytestmark = pytest.mark.slow
 
@@ -171,3 +174,39 @@ def test_no_file_of_the_log_has_a_plate_in_clear(tmp_path: Path) -> None:
 
 def _content(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def events(folder: Path, kind: str) -> list[dict[str, str]]:
+    """The data of the events of a kind, in order."""
+    log = DecisionLog(folder)
+    try:
+        entries = [decode(log.canonical(row)) for row in log.store.rows("kind = ?", kind)]
+    finally:
+        log.close()
+    return [one.data for one in entries if isinstance(one, Event)]
+
+
+def test_changes_of_settings_and_overrides_are_events(tmp_path: Path) -> None:
+    def refusing(path: Path) -> None:
+        raise ModelRefused(f"{path.name} is not wanted")
+
+    folder = tmp_path / "log"
+    registry_of_twins(tmp_path)
+    settings = {"decisions": "required", "decisions_dir": str(folder), "cost_manual": "0.1"}
+    with sinking(folder), following(tmp_path, **settings) as server:
+        registry = open_registry(tmp_path / "models", check=refusing)
+        registry.promote(SECOND, who="an operator", force=True)
+        wait_until_all_serve(server, SECOND)
+        eventually(lambda: len(events(folder, "override")) == 2, "both workers have noted it")
+    settings["cost_manual"] = "0.2"
+    with sinking(folder), serving(tmp_path / "changed", **settings):
+        eventually(lambda: len(events(folder, "start")) == 4, "both starts are in the log")
+    for one in events(folder, "override"):
+        assert (one["version"], one["what"], one["who"]) == (SECOND, "promote", "an operator")
+        assert "is not wanted" in one["reason"]
+    swaps = [(one["former"], one["version"]) for one in events(folder, "swap")]
+    assert swaps == [(FIRST, SECOND)] * 2
+    changed = {"setting": "SCORING_COST_MANUAL", "before": "0.1", "after": "0.2"}
+    assert events(folder, "change") == [changed]
+    starts = [one["SCORING_COST_MANUAL"] for one in events(folder, "start")]
+    assert starts == ["0.1"] * 2 + ["0.2"] * 2
