@@ -419,6 +419,11 @@ class Model(Protocol):
         """What a person writes, in the spelling of `subjects`."""
         return text
 
+    def group(self, request: Request, /) -> str:
+        """The group of a request for which quality is measured apart, "" for none."""
+        del request
+        return ""
+
     def outcome(self, request: Request, truth: str, /) -> str:
         """Whose reading a true one proves right: `network`, `camera`, or `neither` of them."""
         del request, truth
@@ -497,6 +502,14 @@ class Model(Protocol):
         """
         del candidate, other, rows
         return None
+
+    def decision_page(self, measured: Any, about: str, /) -> str:
+        """The quality of logged decisions as one HTML page; `about` says which they are.
+
+        Raises ModuleNotFoundError without the packages of training.
+        """
+        del measured, about
+        raise NotImplementedError
 
     def score_cells(
         self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1

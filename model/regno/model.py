@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.redaction import is_whole_plate
 from model.regno import capture_file, golden, manifest_builder
 from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
@@ -86,6 +87,11 @@ class RegnoModel(Model):
         """A plate without blanks, in Cyrillic capitals."""
         return plain(text)
 
+    def group(self, request: Reading, /) -> str:
+        """The camera class, "" where a caller sent a plate in its place."""
+        group = RegnoScorer.group_of(request)
+        return "" if is_whole_plate(group) else group
+
     def outcome(self, request: Reading, truth: str, /) -> str:
         """Whose reading a plate proves right; the network's if both are of that plate."""
         camera, network = self.subjects(request)
@@ -144,6 +150,11 @@ class RegnoModel(Model):
     def quality(self, candidate: RegnoScorer, other: RegnoScorer, rows: Any, /) -> Any:
         """The `Quality` of a scorer on labelled readings, compared with another one."""
         return _verdict().quality(candidate, other, rows)
+
+    def decision_page(self, measured: Any, about: str, /) -> str:
+        """The page on the quality of logged decisions."""
+        page = import_module("model.regno.evaluation.decision_page")
+        return page.html(measured, about)  # type: ignore[no-any-return]
 
     def score_cells(
         self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1

@@ -15,13 +15,23 @@ from typing import Final
 import msgspec
 
 from model import ModelRefused, catalog
-from model.cli import Exit, SignalFlag, command_parser, exit_status, stop_signals
+from model.cli import (
+    Exit,
+    SignalFlag,
+    command_parser,
+    exit_status,
+    os_errors_exit,
+    require,
+    stop_signals,
+)
 from service.config.settings import Settings, SettingsError, load, refuse_start, variable
 from service.decisions import feedback, proof, quality_report
 from service.decisions.choice import Condition, condition, moment
+from service.decisions.groups import Groups
 from service.decisions.log import CHECKPOINT, Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
+from service.decisions.quality_report import Measured, Measurement
 from service.decisions.replay import Replayed, replay
 from service.decisions.review import Figures, ReviewQueue
 from service.decisions.sink import Sink
@@ -231,8 +241,12 @@ def _feedback(settings: Settings, options: argparse.Namespace) -> None:
 def _quality(settings: Settings, options: argparse.Namespace) -> None:
     chosen, values = _chosen(options)
     with _opened(settings) as opened:
-        found = quality_report.measured(opened, chosen, values, options.limit)
+        how = Measurement(settings.costs, options.limit, Groups())
+        found = quality_report.measured(opened, chosen, values, how)
     _write(quality_report.text(found))
+    if options.html:
+        with os_errors_exit(73, options.html):
+            options.html.write_text(_page(found, options), encoding="utf-8")
     if found.evidence.is_broken:
         raise Exit(1, f"more than {options.limit:.2%} of the automatic decisions are wrong")
 
@@ -260,6 +274,15 @@ def _reviewed(found: Figures) -> str:
             f"(95 % interval {agreed.low:.1%} to {agreed.high:.1%}); alpha {alpha}"
         )
     return "\n".join(lines)
+
+
+def _page(found: Measured, options: argparse.Namespace) -> str:
+    stated = {"since": options.since, "until": options.until}
+    times = [f"{name} {_time(moment)}" for name, moment in stated.items() if moment is not None]
+    chosen = filter(None, (options.version, options.decision))
+    about = ", ".join(("Decisions", *times, *chosen, f"measured at {_time(time())}"))
+    require({"scipy": "SciPy", "matplotlib": "matplotlib"})
+    return catalog.entry(catalog.DEFAULT).load().decision_page(found, about)
 
 
 def _cosign(_settings: Settings, options: argparse.Namespace) -> None:
@@ -379,6 +402,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument(
         "--limit", type=_rate, default=0.01, help="share of errors that is promised (0.01)"
     )
+    measure.add_argument("--html", type=Path, help="also write this page, with charts")
     command("review", "what waits for reviewers, who has answered, and how they agree", _review)
     command("check", "check every entry against the tree and its checkpoint", _check)
     command("key", "print the public key of the log", _key_of_log)

@@ -6,11 +6,15 @@ as the inverse of it (Horvitz and Thompson, A generalization of sampling without
 finite universe, JASA 47, 1952). Manual decisions are all looked at and count once.
 """
 
-from collections.abc import Iterable, Sequence
-from math import sqrt
+from collections.abc import Iterable, Mapping, Sequence
+from math import nan, sqrt
 from typing import Final, NamedTuple
 
+from service.decisions import probabilities
+from service.decisions.probabilities import Weighted
+
 MANUAL: Final = "manual"
+NETWORK: Final = "network"
 # The normal distribution's 97.5 % quantile.
 _Z: Final = 1.959963984540054
 # A bet never risks more than this share of the evidence.
@@ -20,12 +24,14 @@ _BOLDEST: Final = 0.5
 class Labelled(NamedTuple):
     """A decision with its outcome: whose reading was right, `network`, `camera` or `neither`.
 
-    `audited` is the probability with which it was drawn for review, 0 if it was not.
+    `audited` is the probability with which it was drawn for review, 0 if it was not. `positive` is
+    the score: how probable it was that the network's is right.
     """
 
     decision: str
     outcome: str
     audited: float
+    positive: float = nan
 
     @property
     def is_wrong(self) -> bool:
@@ -47,6 +53,49 @@ class Rate(NamedTuple):
     low: float
     high: float
     labels: int
+
+
+class Figures(NamedTuple):
+    """How good the decisions of a group are, by the labels of those that were drawn for review.
+
+    `errors` and `cost` are of automatic decisions: their rate of wrong ones, and what these cost
+    for each automatic decision. `auc`, `log_loss` and `calibration_error` are of the scores. What
+    has no labels is None or nan.
+    """
+
+    errors: Rate | None
+    cost: float
+    auc: float
+    log_loss: float
+    calibration_error: float
+
+
+def figures(labelled: Sequence[Labelled], costs: Mapping[str, float]) -> Figures:
+    """The figures of decisions; `costs` has that of each wrong decision, as `network_wrong`."""
+    scored = drawn(labelled)
+    return Figures(
+        error_rate(labelled),
+        _cost(labelled, costs),
+        probabilities.auc(scored),
+        probabilities.log_loss(scored),
+        probabilities.calibration_error(scored),
+    )
+
+
+def drawn(labelled: Iterable[Labelled]) -> list[Weighted]:
+    """The scores of the decisions that were drawn for review, manual ones too."""
+    return [
+        Weighted(one.positive, one.outcome == NETWORK, 1 / one.audited)
+        for one in labelled
+        if one.audited
+    ]
+
+
+def _cost(labelled: Iterable[Labelled], costs: Mapping[str, float]) -> float:
+    automatic = [one for one in labelled if one.decision != MANUAL and one.audited]
+    weight = sum(one.weight for one in automatic)
+    spent = sum(one.weight * costs[f"{one.decision}_wrong"] for one in automatic if one.is_wrong)
+    return spent / weight if weight else nan
 
 
 def error_rate(labelled: Iterable[Labelled]) -> Rate | None:

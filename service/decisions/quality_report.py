@@ -1,62 +1,120 @@
-"""The quality of the decisions of a log, in all and by version, as a table."""
+"""The quality of the decisions of a log: in all, by day, class, version and decision."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import isnan
+from typing import Any, Final, NamedTuple
 
+from service.decisions import quality
+from service.decisions.groups import Groups
 from service.decisions.log import DecisionLog
-from service.decisions.quality import MANUAL, Evidence, Labelled, Rate, error_rate
+from service.decisions.probabilities import Bin, reliability
+from service.decisions.quality import MANUAL, Evidence, Figures, Labelled, Rate
+from service.decisions.store import Row
+
+# More classes than these are one: callers send their names.
+MOST_CLASSES: Final = 20
+OTHERS: Final = "others"
+BY: Final = ("decision", "version", "class", "day")
 
 
 class Measured(NamedTuple):
-    """Error rates by what they are of, and the evidence against the promised rate.
+    """Figures of all decisions, and by what they are of (`BY`) and its value.
 
-    `left_out` are labels of automatic decisions that no audit drew: how probable it was that they
-    got one is not known.
+    `labels` is the number of labelled decisions, and `left_out` that of automatic ones that no
+    audit drew: how probable it was that they got a label is not known.
     """
 
-    rates: dict[str, Rate | None]
+    every: Figures
+    by: dict[str, dict[str, Figures]]
+    reliability: list[Bin]
+    labels: int
     evidence: Evidence
     left_out: int
 
 
-def measured(log: DecisionLog, condition: str, values: Sequence[Any], limit: float) -> Measured:
+class Measurement(NamedTuple):
+    """What is measured by: costs of wrong decisions, and the rate of them that is promised."""
+
+    costs: Mapping[str, float]
+    limit: float
+    groups: Groups
+    newest: int = -1
+
+
+def measured(log: DecisionLog, condition: str, values: Sequence[Any], how: Measurement) -> Measured:
     """The quality of the labelled decisions that a condition of SQL chooses."""
-    by_version: dict[str, list[Labelled]] = {}
-    evidence, left_out = Evidence(limit), 0
-    for version, one in _labelled(log, condition, values):
-        by_version.setdefault(version, []).append(one)
+    # Those that were forgotten, too: what this needs of them is nothing personal.
+    found = list(log.store.labelled(condition, *values, newest=how.newest))
+    labelled = [Labelled(row.decision, said, row.audited, row.positive or 0) for row, said in found]
+    evidence = Evidence(how.limit)
+    for one in labelled:
         if one.decision != MANUAL and one.audited:
             evidence.add(one.is_wrong)
-        left_out += one.weight == 0
-    every = [one for found in by_version.values() for one in found]
-    rates = {"all automatic decisions": error_rate(every)}
-    for side in ("camera", "network"):
-        rates[f"for the {side}"] = error_rate([one for one in every if one.decision == side])
-    for version, found in by_version.items():
-        rates[f"version {version}"] = error_rate(found)
-    return Measured(rates, evidence, left_out)
+    named = [_names(log, row, how.groups) for row, _ in found]
+    _limit_classes(named)
+    by = {name: _by(labelled, [each[name] for each in named], how.costs) for name in BY}
+    return Measured(
+        quality.figures(labelled, how.costs),
+        by,
+        reliability(quality.drawn(labelled)),
+        len(labelled),
+        evidence,
+        sum(one.weight == 0 for one in labelled),
+    )
 
 
 def text(found: Measured) -> str:
-    """The table."""
-    lines = [f"{'wrong':32}{'rate':>8}  95 % interval    labels"]
-    lines += [_line(name, rate) for name, rate in found.rates.items()]
+    """A table."""
+    lines = [
+        f"{'wrong':32}{'rate':>8}  {'95 % interval':16} {'labels':>6}     AUC     ECE     cost"
+    ]
+    lines.append(_line("all automatic decisions", found.every))
+    for name, by in found.by.items():
+        lines += [_line(f"{name} {value}", figures) for value, figures in by.items()]
     limit, wealth = found.evidence.limit, found.evidence.wealth
     lines.append(f"labels without a known probability, left out: {found.left_out}")
     lines.append(f"evidence against at most {limit:.2%}: {wealth:.3g} (20 is enough)")
     return "\n".join(lines)
 
 
-def _line(name: str, rate: Rate | None) -> str:
+def _names(log: DecisionLog, row: Row, groups: Groups) -> dict[str, str]:
+    return {
+        "decision": row.decision,
+        "version": row.version,
+        "class": groups.of(log, row),
+        "day": datetime.fromtimestamp(row.time, UTC).date().isoformat(),
+    }
+
+
+def _limit_classes(named: Sequence[dict[str, str]]) -> None:
+    counts = Counter(each["class"] for each in named)
+    shown = {name for name, _ in counts.most_common(MOST_CLASSES)}
+    for each in named:
+        if each["class"] not in shown:
+            each["class"] = OTHERS
+
+
+def _by(
+    labelled: Sequence[Labelled], names: Sequence[str], costs: Mapping[str, float]
+) -> dict[str, Figures]:
+    grouped: dict[str, list[Labelled]] = {}
+    for one, name in zip(labelled, names, strict=True):
+        grouped.setdefault(name, []).append(one)
+    return {name: quality.figures(grouped[name], costs) for name in sorted(grouped)}
+
+
+def _line(name: str, figures: Figures) -> str:
+    measures = "".join(
+        f"{'-' if isnan(value) else format(value, '.4f'):>8}"
+        for value in (figures.auc, figures.calibration_error, figures.cost)
+    )
+    return f"{name:32}{_rate(figures.errors)}{measures}"
+
+
+def _rate(rate: Rate | None) -> str:
     if rate is None:
-        return f"{name:32}{'-':>8}  no audited label"
+        return f"{'-':>8}  {'no audited label':16} {0:>6}"
     interval = f"{rate.low:.2%} to {rate.high:.2%}"
-    return f"{name:32}{rate.value:>8.2%}  {interval:16} {rate.labels:>6}"
-
-
-def _labelled(
-    log: DecisionLog, condition: str, values: Sequence[Any]
-) -> Iterator[tuple[str, Labelled]]:
-    """Those that were forgotten, too: what this needs of them is nothing personal."""
-    for row, outcome in log.store.labelled(condition, *values):
-        yield row.version, Labelled(row.decision, outcome, row.audited)
+    return f"{rate.value:>8.2%}  {interval:16} {rate.labels:>6}"

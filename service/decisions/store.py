@@ -113,15 +113,36 @@ class Store:
         values = (index, outcome, source, time)
         self._database.execute("INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?)", values)
 
-    def labelled(self, condition: str = "1", *values: Any) -> Iterator[tuple[Row, str]]:
-        """The decisions for which a condition of SQL holds and whose outcome is known, with it."""
+    def labelled(
+        self, condition: str = "1", *values: Any, newest: int = -1
+    ) -> Iterator[tuple[Row, str]]:
+        """The decisions for which a condition of SQL holds and whose outcome is known, with it.
+
+        They come in the order of their labels, of which only so many of the newest are looked at.
+        """
         columns = ", ".join(f"entries.{name}" for name in _COLUMNS.split(", "))
+        # A cross join begins with the labels, of which there are far fewer.
         query = (
-            f"SELECT {columns}, outcome FROM entries JOIN labels ON labels.idx = entries.idx "  # noqa: S608
-            f"WHERE entries.kind = 'decision' AND {condition} ORDER BY entries.idx"
+            f"SELECT {columns}, outcome FROM "  # noqa: S608
+            "(SELECT * FROM labels ORDER BY given DESC, idx DESC LIMIT ?) AS labels "
+            "CROSS JOIN entries ON labels.idx = entries.idx "
+            f"WHERE entries.kind = 'decision' AND {condition} ORDER BY given, entries.idx"
         )
-        for found in self._database.execute(query, values):
+        for found in self._database.execute(query, (newest, *values)):
             yield Row._make(found[:-1]), found[-1]
+
+    @property
+    def newest_label(self) -> float:
+        """When the newest label was given, 0 without any."""
+        (newest,) = self._one("SELECT coalesce(max(given), 0) FROM labels")
+        return float(newest)
+
+    @property
+    def newest_version(self) -> str:
+        """The version that made the newest decision, "" without any."""
+        query = "SELECT version FROM entries WHERE kind = 'decision' ORDER BY idx DESC LIMIT 1"
+        found = self._one(query)
+        return str(found[0]) if found else ""
 
     def row(self, index: int) -> Row | None:
         """An entry by its place in the log."""

@@ -46,6 +46,23 @@ def of_evaluation(made: Evaluation) -> dict[str, str]:
     return drawn
 
 
+def of_decisions(made: Any) -> dict[str, str]:
+    """SVG by the chart's name, of the quality of logged decisions; none where labels lack."""
+    drawn = {}
+    if made.reliability:
+        bins = [each._asdict() for each in made.reliability]
+        drawn["reliability"] = _svg("reliability", lambda axes: _reliability(axes, bins))
+    for name, by in made.by.items():
+        rates = {value: of.errors for value, of in by.items() if of.errors}
+        if rates:
+            drawn[name] = _svg(
+                name,
+                lambda axes, rates=rates: _error_rates(axes, rates, made.evidence.limit),  # type: ignore[misc]
+                (2 * _SIZE[0], max(1.6, 0.26 * len(rates) + 0.9)),
+            )
+    return drawn
+
+
 def of_training(made: Report, shap: ShapValues) -> dict[str, str]:
     """SVG by the chart's name; `shap` are SHAP values of the model that was measured."""
     drawn = _of_scores(made.reliability, made)
@@ -224,6 +241,22 @@ def _simulation(axes: "Axes", controlled: Controlled) -> None:
     axes.margins(y=0.18)
     _percent(axes, "x")
     axes.legend(loc="upper left", frameon=False)
+
+
+def _error_rates(axes: "Axes", rates: Mapping[str, Any], limit: float) -> None:
+    places = np.arange(len(rates))[::-1]
+    low, value, high = (
+        [getattr(rate, end) for rate in rates.values()] for end in ("low", "value", "high")
+    )
+    axes.hlines(places, low, high, color="tab:blue", alpha=0.6)
+    axes.plot(value, places, "o", color="tab:blue", label="Wrong, 95 %")
+    axes.axvline(limit, color="tab:red", linestyle="--", label="Promised at most")
+    axes.set_yticks(
+        places, [name[:_LONGEST] for name in rates], fontsize=8 if len(rates) > _MANY else 9
+    )
+    axes.set(xlabel="Share of automatic decisions that is wrong", ylim=(-0.6, len(rates) - 0.4))
+    _percent(axes, "x")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
 def _segments(axes: "Axes", found: Mapping[str, Segment]) -> None:

@@ -1,4 +1,4 @@
-"""Model card, report of a training (Markdown, HTML) and of an evaluation (HTML), by `templates/`.
+"""Model card and reports (Markdown, HTML) of a training, an evaluation, decisions, by `templates/`.
 
 `python -m model.regno.evaluation.render` renders the card of the bundled model anew.
 """
@@ -72,6 +72,11 @@ def training(made: "Report", charts: Mapping[str, str]) -> str:
 def evaluation(made: "Evaluation", charts: Mapping[str, str]) -> str:
     """The page of an evaluation: one HTML file that needs nothing else; `charts` are SVG."""
     return _page("EVALUATION.html.j2", made, charts)
+
+
+def decisions(measured: Any, about: str, charts: Mapping[str, str]) -> str:
+    """The page on the quality of logged decisions; `charts` are SVG."""
+    return _page("DECISIONS.html.j2", measured, charts, about=about)
 
 
 def write_card(folder: Path) -> None:
@@ -156,9 +161,9 @@ def _value(row: object, column: str) -> object:
     return row[column] if isinstance(row, Mapping) else getattr(row, column)
 
 
-def _page(name: str, made: "Evaluation | Report", charts: Mapping[str, str]) -> str:
+def _page(name: str, made: Any, charts: Mapping[str, str], **more: str) -> str:
     drawn = {chart: Markup(svg) for chart, svg in charts.items()}  # noqa: S704 - our own
-    return _pages.get_template(name).render(made=made, charts=drawn)
+    return _pages.get_template(name).render(made=made, charts=drawn, **more)
 
 
 def _render(name: str, **values: object) -> str:

@@ -9,10 +9,13 @@ from model.regno import golden
 from service.decisions import quality_report
 from service.decisions.decision import Feedback, decode
 from service.decisions.feedback import Taken, Unusable, take
+from service.decisions.groups import Groups
 from service.decisions.log import DecisionLog
 from service.decisions.quality import Rate
+from service.decisions.quality_report import Measurement
 from tests.support.decisions import REGNO, decision, opened
 
+HOW = Measurement({"network_wrong": 10.0, "camera_wrong": 4.0}, 0.01, Groups())
 AUDITED = {"audited": True, "audit_probability": 0.5}
 
 
@@ -68,7 +71,9 @@ def test_forgotten_decisions_take_no_reading_and_keep_their_label(
     with log.locked():
         log.forget(REGNO.mark(golden.readings()[0].afts_regno_ai))
     assert take(log, labels(tmp_path, "request_id,true_reading\nrequest-0,x\n"), "s").forgotten == 1
-    rate = quality_report.measured(log, "1", (), 0.01).rates["for the camera"]
+    found = quality_report.measured(log, "1", (), HOW)
+    rate = found.by["decision"]["camera"].errors
+    assert list(found.by["class"]) == ["not known"]
     assert rate is not None
     assert (rate.value, rate.labels) == (1.0, 1)
 
@@ -97,12 +102,12 @@ def test_the_report_weights_by_the_audit(log: DecisionLog, tmp_path: Path) -> No
     outcomes = ("camera", "camera", "neither", "network", "camera")
     rows = "".join(f"request-{at},{outcome}\n" for at, outcome in enumerate(outcomes))
     take(log, labels(tmp_path, f"request_id,outcome\n{rows}request-9,network\n"), "s")
-    found = quality_report.measured(log, "version = ?", ("v1",), 0.01)
-    every = found.rates["all automatic decisions"]
-    assert every == found.rates["version v1"]
+    found = quality_report.measured(log, "version = ?", ("v1",), HOW)
+    every = found.every.errors
+    assert found.by["version"] == {"v1": found.every}
     assert isinstance(every, Rate)
     assert (every.value, every.labels) == (0.5, 4)
     assert found.left_out == 1
     assert found.evidence.wealth > 1
-    assert "for the camera" in quality_report.text(found)
-    assert quality_report.measured(log, "time < ?", (0,), 0.01).rates["for the camera"] is None
+    assert "decision camera" in quality_report.text(found)
+    assert quality_report.measured(log, "time < ?", (0,), HOW).every.errors is None
