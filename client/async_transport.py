@@ -4,16 +4,16 @@ import asyncio
 import re
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from email.message import Message
 from http.client import HTTPException, parse_headers
 from io import BytesIO
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from client.calls import Reply
-from client.transport import Unreachable, address_of, refusal_of
+from client.transport import PIECE, Unreachable, address_of, refusal_of
 
 _HEAD: Final = 64 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: (.*))?")
@@ -29,6 +29,16 @@ class _Broken(Exception):
 
 # What a connection ends with, and what its bytes may be.
 _BROKEN: Final = (OSError, EOFError, asyncio.LimitOverrunError, HTTPException, _Broken)
+
+
+class Pieces(NamedTuple):
+    """A body that is sent a piece at a time, and its length."""
+
+    length: int
+    content: AsyncIterator[bytes]
+
+
+Body = bytes | Pieces | None
 
 
 class _Connection(NamedTuple):
@@ -80,13 +90,13 @@ class AsyncTransport:
         self._free = asyncio.Semaphore(connections)
 
     async def request(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self, method: str, path: str, headers: Mapping[str, str], body: Body, seconds: float
     ) -> Reply:
         """The reply to a request. Raises Refused or Unreachable; a call may be cancelled."""
         sent = self._encoded(method, path, headers, body)
         try:
             async with asyncio.timeout(seconds), self._free:
-                head, text = await self._asked(sent)
+                head, text = await self._asked(sent, body if isinstance(body, Pieces) else None)
         except TimeoutError:
             raise Unreachable(f"{self._host}: timed out") from None
         except _BROKEN as error:
@@ -104,45 +114,85 @@ class AsyncTransport:
             with suppress(OSError):
                 await writer.wait_closed()
 
-    def _encoded(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> bytes:
+    def _encoded(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> bytes:
+        """The head of a request, and its body if that is at hand."""
         named = {**self._named, **headers}
         if body is not None:
-            named["Content-Length"] = str(len(body))
+            named["Content-Length"] = str(body.length if isinstance(body, Pieces) else len(body))
         _check(named.values())
         if not _TARGET.fullmatch(f"{self._base}{path}"):
             raise ValueError("a path must be of printable ASCII characters without blanks")
         lines = [f"{method} {self._base}{path} HTTP/1.1", *(f"{k}: {v}" for k, v in named.items())]
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
+        return "\r\n".join([*lines, "", ""]).encode("ascii") + (
+            body if isinstance(body, bytes) else b""
+        )
 
-    async def _asked(self, sent: bytes) -> tuple[_Head, bytes]:
-        """A reply. The service may have ended a connection that was idle: another one is used."""
-        while self._idle:
+    async def _asked(self, sent: bytes, pieces: Pieces | None) -> tuple[_Head, bytes]:
+        """A reply. The service may have ended a connection that was idle: another one is used.
+
+        A body in pieces, which can't be sent twice, has a new one at once.
+        """
+        while self._idle and pieces is None:
             with suppress(ConnectionError):
-                return await self._exchanged(self._idle.pop(), sent)
+                return await self._exchanged(self._idle.pop(), sent, None)
         opened = asyncio.open_connection(self._host, self._port, ssl=self._context, limit=_HEAD)
-        return await self._exchanged(_Connection(*await opened), sent)
+        return await self._exchanged(_Connection(*await opened), sent, pieces)
 
-    async def _exchanged(self, connection: _Connection, sent: bytes) -> tuple[_Head, bytes]:
+    async def _exchanged(
+        self, connection: _Connection, sent: bytes, pieces: Pieces | None
+    ) -> tuple[_Head, bytes]:
         reader, writer = connection
         is_reusable = False
         try:
-            writer.write(sent)
-            with suppress(ConnectionError):  # refused before all was sent: the reply says why
-                await writer.drain()
-            head = await _head_of(reader)
+            head = await _sent(connection, sent, pieces)
             try:
                 text = await _body_of(reader, head)
             except ConnectionError as error:  # no reason to ask again at once
                 raise _Broken from error
-            is_reusable = head.keeps
+            # What refuses a body in pieces may have left some of them unread.
+            is_reusable = head.keeps and pieces is None
             return head, text
         finally:
             if is_reusable:
                 self._idle.append(connection)
             else:
                 writer.transport.abort()
+
+
+async def _sent(connection: _Connection, sent: bytes, pieces: Pieces | None) -> _Head:
+    """Send a request, and return the head of the reply."""
+    reader, writer = connection
+    writer.write(sent)
+    if pieces is None:
+        with suppress(ConnectionError):  # refused before all was sent: the reply says why
+            await writer.drain()
+        return await _head_of(reader)
+    # A reply before the end of the body must be read at once: the connection may be reset next.
+    head = asyncio.create_task(_head_of(reader))
+    sending = asyncio.create_task(_send(writer, pieces))
+    try:
+        await asyncio.wait((head, sending), return_when=asyncio.FIRST_COMPLETED)
+        if not head.done():
+            with suppress(ConnectionError):
+                await sending
+        return await head
+    finally:
+        head.cancel()
+        sending.cancel()
+        await asyncio.gather(head, sending, return_exceptions=True)
+
+
+async def _send(writer: asyncio.StreamWriter, pieces: Pieces) -> None:
+    async for piece in pieces.content:
+        writer.write(piece)
+        await writer.drain()
+
+
+async def pieces_of(file: BinaryIO, note: Callable[[int], object]) -> AsyncIterator[bytes]:
+    """The content of a file, a piece at a time; `note` gets the length of each."""
+    while piece := await asyncio.to_thread(file.read, PIECE):
+        note(len(piece))
+        yield piece
 
 
 async def _head_of(reader: asyncio.StreamReader) -> _Head:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import uuid4
 
-from client.transport import Refused
+from client.transport import UNKNOWN, Refused
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Reply(NamedTuple):
         try:
             return json.loads(self.body)
         except ValueError:
-            raise Refused(self.status, "the reply is not from this service") from None
+            raise Refused(self.status, UNKNOWN) from None
 
 
 class Call(NamedTuple, Generic[T]):
@@ -62,6 +62,14 @@ class Page(NamedTuple):
     following: str
 
 
+def body_of(reply: Reply) -> Any:
+    """What the envelope of a reply holds. Raises Refused where there is none."""
+    try:
+        return reply.decoded()["body"]
+    except (KeyError, TypeError):
+        raise Refused(reply.status, UNKNOWN) from None
+
+
 def score(given: Any, *, detail: bool, path: str) -> Call[Any]:
     """The score of one request or of several."""
     return _posted(f"{path}?detail={int(detail)}", given)
@@ -89,7 +97,7 @@ def classify(image: bytes, filename: str) -> Call[dict[str, Any]]:
 
 def query(image: bytes, asked: str, filename: str) -> Call[dict[str, Any]]:
     """The answer to a query about a picture."""
-    return _form("/query", {"image": (filename, image)}, {"query": asked}, _body_of)
+    return _form("/query", {"image": (filename, image)}, {"query": asked}, body_of)
 
 
 def first_page(limit: int | None) -> str:
@@ -109,11 +117,7 @@ def page(path: str) -> Call[Page]:
 
 def _posted(path: str, given: Any) -> Call[Any]:
     body = json.dumps(given, ensure_ascii=False).encode()
-    return Call("POST", path, {"Content-Type": _JSON}, body, _body_of)
-
-
-def _body_of(reply: Reply) -> Any:
-    return reply.decoded()["body"]
+    return Call("POST", path, {"Content-Type": _JSON}, body, body_of)
 
 
 def _form(

@@ -1,66 +1,18 @@
 """Jobs over HTTP for Python programs."""
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from http.client import HTTPResponse
-from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
-from urllib.parse import quote, urlencode
-from uuid import uuid4
+from typing import Any, BinaryIO, TypeVar
 
+from client import job_calls
+from client.calls import Call, Reply
+from client.job_calls import DEFAULT_URL, LONGEST_WAIT, TIMEOUT, Job, Waiting
 from client.retries import Retries
-from client.transport import Body, Refused, Transport, body_of, pieces_of
+from client.transport import Body, Transport, pieces_of
 
-DEFAULT_URL: Final = "http://127.0.0.1:5001"
-# The media type of a file, by its suffix.
-MEDIA_TYPES: Final[Mapping[str, str]] = {
-    ".csv": "text/csv",
-    ".tsv": "text/tab-separated-values",
-    ".jsonl": "application/jsonl",
-    ".ndjson": "application/jsonl",
-    ".parquet": "application/vnd.apache.parquet",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".gz": "application/gzip",
-}
-_ANY: Final = "application/octet-stream"
-_JSON: Final = "application/json"
-_ENDED: Final = frozenset(("succeeded", "failed", "cancelled", "expired", "dead"))
-# The longest wait that the service grants, and how much longer its reply may take.
-_LONGEST_WAIT: Final = 30
-_SLACK: Final = 30.0
-
-
-class Job(NamedTuple):
-    """A job as the service shows it. `done` of `total` rows are done; `shown` has all it says."""
-
-    id: str
-    state: str
-    model: str
-    done: int
-    total: int
-    error: str
-    shown: Mapping[str, Any]
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the state is the last one."""
-        return self.state in _ENDED
-
-    @classmethod
-    def of(cls, shown: Mapping[str, Any]) -> "Job":
-        """A job out of a reply."""
-        progress = shown.get("progress", {})
-        return cls(
-            id=shown["id"],
-            state=shown["state"],
-            model=shown["model"],
-            done=progress.get("done", 0),
-            total=progress.get("total", 0),
-            error=shown.get("error", ""),
-            shown=shown,
-        )
+T = TypeVar("T")
 
 
 class JobClient:
@@ -74,7 +26,7 @@ class JobClient:
         self,
         key: str,
         url: str = DEFAULT_URL,
-        timeout: float = _LONGEST_WAIT + _SLACK,
+        timeout: float = TIMEOUT,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`key` is the `x-api-key`. Raises ValueError for an invalid address."""
@@ -96,10 +48,10 @@ class JobClient:
         idempotency_key: str = "",
     ) -> Job:
         """Submit the body of the model's own route: one request, or a list of them."""
-        body = {"model": model, "input": given, **({"webhook": webhook} if webhook else {})}
-        text = json.dumps(body, ensure_ascii=False).encode()
-        path = f"/jobs?detail={int(detail)}"
-        return self._submit(path, _JSON, idempotency_key, lambda: (text, len(text)))
+        call = job_calls.submitted(
+            given, model, detail=detail, webhook=webhook, idempotency_key=idempotency_key
+        )
+        return self._again(lambda: self._asked(call))
 
     def submit_file(
         self,
@@ -116,90 +68,71 @@ class JobClient:
         `file` must be seekable. `arguments` are further ones: detail, format, sep, encoding,
         decimal, webhook. `note` gets the length of each piece that was sent.
         """
-        path = f"/jobs?{urlencode({'model': model, 'filename': filename, **arguments})}"
-        kind = MEDIA_TYPES.get(Path(filename).suffix.lower(), _ANY)
+        call = job_calls.submitted_file(filename, model, idempotency_key, arguments)
         length = file.seek(0, 2)
 
-        def body() -> tuple[Body, int]:
+        def send() -> Job:
             file.seek(0)
-            return pieces_of(file, note), length
+            return self._asked(call, pieces_of(file, note), length)
 
-        return self._submit(path, kind, idempotency_key, body)
+        return self._again(send)
 
     def job(self, job: str, wait: int = 0) -> Job:
         """The job; after its end, or after `wait` seconds (at most 30)."""
-        with self._transport.request("GET", f"{_path(job)}?wait={wait}") as response:
-            return Job.of(body_of(response))
+        return self._asked(job_calls.job(job, wait))
 
     def wait(
         self,
         job: str,
         seconds: float | None = None,
         note: Callable[[Job], object] = lambda _: None,
-        step: int = _LONGEST_WAIT,
+        step: int = LONGEST_WAIT,
     ) -> Job:
         """The job when it has ended, or after so many seconds; `note` gets it every `step` seconds.
 
         If the service can't be reached for a moment, the request is repeated.
         """
-        end = None if seconds is None else time.monotonic() + seconds
+        waiting = Waiting(seconds, step)
         while True:
-            left = step if end is None else min(step, end - time.monotonic())
+            left = waiting.left()
             found = self._again(lambda: self.job(job, max(0, int(left))))  # noqa: B023 - called at once
             note(found)
-            if found.has_ended or (end is not None and time.monotonic() >= end):
+            if waiting.is_over(found):
                 return found
             if left < 1:
                 self._sleep(max(0.0, left))
 
     def result(self, job: str) -> bytes:
         """The result: the body of the synchronous reply, or the content of the file."""
-        with self.open_result(job) as response:
-            return response.read()
+        return self._asked(job_calls.result(job))
 
     def open_result(self, job: str) -> AbstractContextManager[HTTPResponse]:
         """The reply with the result, to be read piece by piece."""
-        return self._transport.request("GET", f"{_path(job)}/result")
+        return self._transport.request("GET", job_calls.result_path(job))
 
     def cancel(self, job: str) -> Job:
         """Cancel a job. One that runs is still `running` in the reply, and `cancelling`."""
-        with self._transport.request("DELETE", _path(job)) as response:
-            return Job.of(body_of(response))
+        return self._asked(job_calls.cancelled(job))
 
     def jobs(self, state: str = "", limit: int | None = None) -> Iterator[Job]:
         """The jobs of this key, newest first, as many as there are or as the limit says."""
         after, left = "", limit
         while left is None or left > 0:
-            page = min(100, left or 100)
-            query = {"limit": str(page), "state": state, "after": after}
-            query_string = urlencode({name: value for name, value in query.items() if value})
-            with self._transport.request("GET", f"/jobs?{query_string}") as response:
-                shown = body_of(response)
-            yield from map(Job.of, shown["jobs"])
-            after = shown["next"]
-            left = None if left is None else left - page
+            page = self._asked(job_calls.page(state, after, left))
+            yield from page.jobs
+            after = page.after
+            left = None if left is None else left - len(page.jobs)
             if not after:
                 return
 
-    def _submit(self, path: str, kind: str, key: str, body: Callable[[], tuple[Body, int]]) -> Job:
-        headers = {"Content-Type": kind, "Idempotency-Key": key or uuid4().hex}
+    def _asked(self, call: Call[T], content: Body = None, length: int | None = None) -> T:
+        body = call.body if content is None else content
+        with self._transport.request(
+            call.method, call.path, call.headers, body, length
+        ) as response:
+            reply = Reply(response.status, response.headers, response.read())
+        return call.read(reply)
 
-        def send() -> Job:
-            content, length = body()
-            with self._transport.request("POST", path, headers, content, length) as response:
-                return Job.of(body_of(response))
-
-        return self._again(send)
-
-    def _again(self, call: Callable[[], Job]) -> Job:
+    def _again(self, send: Callable[[], Job]) -> Job:
         """Call once more, a few times, where that may help."""
-        return self._retries.call(call, may_pass=_may_pass)
-
-
-def _may_pass(refused: Refused) -> bool:
-    """Also of a submission whose first copy is still being accepted."""
-    return refused.may_pass or (refused.status == 409 and refused.retry_after > 0)
-
-
-def _path(job: str) -> str:
-    return f"/jobs/{quote(job, safe='')}"
+        return self._retries.call(send, may_pass=job_calls.may_pass)

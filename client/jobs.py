@@ -19,7 +19,8 @@ from client.command_line import (
     progress_bar,
     url_of_environment,
 )
-from client.job_client import DEFAULT_URL, Job, JobClient
+from client.job_calls import DEFAULT_URL, Job
+from client.job_client import JobClient
 
 _STEP_SECONDS: Final = 1
 _STATES: Final = (

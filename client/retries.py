@@ -52,13 +52,18 @@ class AsyncRetries:
         self._tries = tries
         self._sleep = sleep
 
-    async def call(self, send: Callable[[], Awaitable[T]], end: float) -> T:
-        """What `send` returns. Raises the last Refused or Unreachable."""
+    async def call(
+        self,
+        send: Callable[[], Awaitable[T]],
+        end: float | None = None,
+        may_pass: Callable[[Refused], bool] = lambda refused: refused.may_pass,
+    ) -> T:
+        """As `Retries.call`."""
         for tried in range(1, self._tries):
             try:
                 return await send()
             except (Refused, Unreachable) as error:
-                if isinstance(error, Refused) and not error.may_pass:
+                if isinstance(error, Refused) and not may_pass(error):
                     raise
                 pause = _pause(error, tried, end)
             await self._sleep(pause)

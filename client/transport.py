@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 from urllib.parse import urlsplit
 
 Body = bytes | Iterable[bytes] | None
 
-_PIECE: Final = 1 << 18
-_UNKNOWN: Final = "the reply is not from this service"
+PIECE: Final = 1 << 18
+UNKNOWN: Final = "the reply is not from this service"
 
 
 class Unreachable(Exception):
@@ -175,17 +175,9 @@ def _asked(
     return connection.getresponse()
 
 
-def body_of(response: HTTPResponse) -> Any:
-    """What the envelope of a reply holds. Raises Refused where there is none."""
-    try:
-        return json.loads(response.read())["body"]
-    except (ValueError, KeyError, TypeError):
-        raise Refused(response.status, _UNKNOWN) from None
-
-
 def pieces_of(file: BinaryIO, note: Callable[[int], object]) -> Iterator[bytes]:
     """The content of a file, a piece at a time; `note` gets the length of each."""
-    while piece := file.read(_PIECE):
+    while piece := file.read(PIECE):
         note(len(piece))
         yield piece
 
@@ -196,7 +188,7 @@ def refusal_of(status: int, phrase: str, headers: Message, text: bytes) -> Refus
         said = json.loads(text)
         reason = str(said["error"] if "error" in said else said["body"])
     except (ValueError, KeyError, TypeError):
-        reason = phrase or _UNKNOWN
+        reason = phrase or UNKNOWN
     stated = headers.get("Retry-After", "")
     return Refused(status, reason, float(stated) if stated.isascii() and stated.isdigit() else 0.0)
 

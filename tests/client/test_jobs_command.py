@@ -1,17 +1,18 @@
 """`plate-scoring jobs` against the real web processes, and what it says where there are none."""
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from client import Job, JobClient, Refused, Unreachable
+from client import AsyncJobClient, Job, JobClient, Refused, Unreachable
 from client.jobs import main
 from loadgen.common.processes import free_port
 from tests.support.commands import environment
@@ -131,6 +132,68 @@ def test_refusals_have_a_status_and_a_reason(jobs: JobClient) -> None:
         jobs.submit({**READING, "direction": "north"})
     assert refused.value.status == 400
     assert refused.value.reason.startswith("direction: ")
+
+
+# For coroutines.
+
+
+@pytest.fixture
+async def async_jobs(web: WebServer) -> AsyncIterator[AsyncJobClient]:
+    """A client with the key."""
+    async with AsyncJobClient(KEY, web.url) as client:
+        yield client
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_many_jobs_are_submitted_and_waited_for_at_once(
+    jobs: JobClient, async_jobs: AsyncJobClient
+) -> None:
+    submitted = await asyncio.gather(*(async_jobs.submit([READING] * n) for n in range(1, 9)))
+    seen: list[Job] = []
+    ended = await asyncio.gather(*(async_jobs.wait(job.id, note=seen.append) for job in submitted))
+    assert [(job.id, job.state) for job in ended] == [(job.id, "succeeded") for job in submitted]
+    assert {job.id for job in seen if job.has_ended} == {job.id for job in submitted}
+    results = await asyncio.gather(*(async_jobs.result(job.id) for job in ended))
+    assert [len(json.loads(body)["body"]) for body in results] == list(range(1, 9))
+    assert [jobs.result(job.id) for job in ended] == results
+    newest = [job.id async for job in async_jobs.jobs("succeeded", limit=3)]
+    assert newest == [job.id for job in jobs.jobs("succeeded", limit=3)]
+    assert len(newest) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_tables_are_uploaded_in_pieces(async_jobs: AsyncJobClient) -> None:
+    sent: list[int] = []
+    content = as_csv(samples(2000))
+    job = await async_jobs.submit_file(
+        BytesIO(content), "night.csv", note=sent.append, format="jsonl"
+    )
+    assert (sum(sent), len(sent) > 1) == (len(content), True)
+    assert (await async_jobs.wait(job.id)).done == 2000
+    assert len((await async_jobs.result(job.id)).splitlines()) == 2000
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_a_job_that_has_ended_can_not_be_cancelled(async_jobs: AsyncJobClient) -> None:
+    job = await async_jobs.wait((await async_jobs.submit(READING)).id)
+    with pytest.raises(Refused) as refused:
+        await async_jobs.cancel(job.id)
+    assert refused.value.status == 409
+    with pytest.raises(Refused) as refused:
+        await async_jobs.submit({**READING, "direction": "north"})
+    assert (refused.value.status, refused.value.reason[:11]) == (400, "direction: ")
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_an_upload_that_is_refused_says_why(web: WebServer) -> None:
+    async with AsyncJobClient("wrong", web.url) as jobs:
+        with pytest.raises(Refused) as refused:
+            await jobs.submit_file(BytesIO(b"x" * (8 << 20)), "night.csv")
+    assert refused.value.status == 401
 
 
 # Without a service.
