@@ -169,12 +169,18 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra images \
 	  --constraints requirements-dev.lock --output-file requirements-images.lock \
 	  $$(sed -n '/^pillow==/d; s/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock)
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra train-images \
+	  --constraints requirements-dev.lock --output-file requirements-train.lock \
+	  $(MLXTEND_ALONE:%=--no-emit-package %) $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' \
+	  requirements.lock requirements-images.lock)
 	for image in generator alerts; do \
 	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $$image \
 	  --constraints requirements-dev.lock --output-file requirements-$$image.lock; done
 	echo "mlflow==3.17.*" | $(BIN)/uv pip compile $(LOCK_FLAGS) - $(MLFLOW_UNUSED:%=--no-emit-package %) \
 	  --output-file tests/support/mlflow-server.lock
 
+# The image of job workers that train gets its data sets from callers.
+MLXTEND_ALONE := cloudpickle joblib mlxtend scikit-learn threadpoolctl
 # What MLflow's server installs and the tracking server never imports: 270 MB.
 MLFLOW_UNUSED := contourpy cycler docker fonttools gitdb gitpython joblib kiwisolver matplotlib pillow \
   prettytable pyarrow pyparsing scikit-learn skops smmap threadpoolctl wcwidth

@@ -48,7 +48,7 @@ _COMMANDS = {"make": _installs(_make("setup", "web", "audit")), "images": _image
 @pytest.mark.parametrize("where", _COMMANDS)
 def test_locks_are_installed_by_hash_and_from_wheels_only(where: str) -> None:
     commands = _COMMANDS[where]
-    assert len(commands) == {"make": 4, "images": 5}[where]
+    assert len(commands) == {"make": 4, "images": 6}[where]
     for command in commands:
         assert "--require-hashes" in command
         assert "--only-binary :all:" in command
@@ -118,6 +118,7 @@ def test_the_workflow_runs_targets_of_the_makefile_with_pinned_actions() -> None
         ("queue", {"celery", "pika", "redis"}, set()),
         # The service's image is without the one that CatBoost brings for its plots.
         ("images", {"onnxruntime"}, {"pillow"}),
+        ("train", {"onnx"}, set()),
     ],
 )
 def test_the_packages_of_an_extra_are_those_that_the_service_has_not(
@@ -137,6 +138,7 @@ def test_the_packages_of_an_extra_are_those_that_the_service_has_not(
 def test_there_are_as_many_locks_as_are_known() -> None:
     assert [path.name for path in _LOCKS] == [
         *("requirements-alerts.lock", "requirements-dev.lock", "requirements-generator.lock"),
-        *("requirements-images.lock", "requirements-queue.lock", "requirements.lock"),
+        *("requirements-images.lock", "requirements-queue.lock", "requirements-train.lock"),
+        "requirements.lock",
     ]
     assert [path.parent.name for path in _NPM_LOCKS] == ["page", "schema"]

@@ -21,7 +21,9 @@ from tests.support.paths import ROOT
 _BIN: Final = Path(sys.executable).parent
 PROJECT: Final = "stack-test"
 # Options of Compose for all that the file describes.
-ALL: Final = ("--profile", "load", "--profile", "queue", "--profile", "images")
+ALL: Final = tuple(
+    text for name in ("load", "queue", "images", "train") for text in ("--profile", name)
+)
 
 
 def compose_binary() -> str:

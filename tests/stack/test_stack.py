@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from loadgen.load.verdict import EXIT_CODES, Outcome
 from service import VERSION
 from tests.stack.system import ALL, PROJECT, System, configuration
+from tests.support.digits import write_digits
 from tests.support.paths import ROOT, lines
 from tests.support.server import eventually
 from tests.support.vacuous import nonempty
@@ -253,8 +255,8 @@ def test_prometheus_saw_the_load_from_both_ends(system: System) -> None:
 
 
 def test_a_second_build_without_a_change_takes_all_from_the_cache(system: System) -> None:
-    images = [f"plate-scoring{more}" for more in ("", "-queue", "-images", "-loadgen", "-alerts")]
-    names = [f"{image}:{VERSION}" for image in images]
+    ours = ("", "-queue", "-images", "-train", "-loadgen", "-alerts")
+    names = [f"plate-scoring{more}:{VERSION}" for more in ours]
     before = system.engine.docker("image", "inspect", "--format", "{{.Id}}", *names)
     system.must(*ALL, "build")
     after = system.engine.docker("image", "inspect", "--format", "{{.Id}}", *names)
@@ -273,6 +275,19 @@ def test_images_hold_what_they_need_only(system: System) -> None:
         assert path == ""
     cache = "ls /root/.cache /opt/venv/bin/pip 2>/dev/null || :"
     assert system.engine.docker(*look, _SERVICE_IMAGE, "-c", cache) == ""
+
+
+def test_the_image_that_trains_has_all_that_a_training_needs(
+    system: System, tmp_path: Path
+) -> None:
+    data = write_digits(tmp_path / "mnist.npz")
+    done = system.engine.docker(
+        *("run", "--rm", "--entrypoint", "sh", "--volume", f"{data}:/mnist.npz:ro"),
+        *("--env", "EPOCHS=1", f"plate-scoring-train:{VERSION}", "-c"),
+        "python -m model.digits.train --data /mnist.npz --out /tmp/new >/tmp/log 2>&1"
+        " && ls /tmp/new || cat /tmp/log",
+    )
+    assert {"model.onnx", "manifest.json"} <= set(done.split()), done
 
 
 def test_a_stop_is_orderly(system: System) -> None:

@@ -21,7 +21,9 @@ _DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 # Each target of the Dockerfile, with the lines that follow it.
 _IMAGES = dict(
     re.findall(
-        r"^FROM (?:base|service|queue) AS (\w+)\n((?:(?!FROM ).*\n)*)", _DOCKERFILE, re.MULTILINE
+        r"^FROM (?:base|service|queue|images) AS (\w+)\n((?:(?!FROM ).*\n)*)",
+        _DOCKERFILE,
+        re.MULTILINE,
     )
 )
 # In containers secrets come as files only.
@@ -33,6 +35,7 @@ _ONCE = {"edge-config", "alertmanager-config"}
 _WITH_JOBS = {"job-worker", "amqp-worker", "rabbitmq", "redis"}
 _QUEUE = {"web", *_WITH_JOBS}
 _IMAGES_ALONE = {"web-images", "amqp-images"}
+_TRAINING = {"train-worker"}
 # Settings of the web processes, job workers and AMQP workers are those from here on.
 _FIRST_OF_QUEUE = "web_host"
 
@@ -65,6 +68,23 @@ def test_the_profile_of_pictures_has_other_web_processes_and_workers_for_picture
         assert services[name]["cpu_shares"] == 256, "scoring comes first"
 
 
+def test_the_profile_of_training_adds_the_one_worker_that_trains(services: dict[str, Any]) -> None:
+    options = ("--profile", "images")
+    without = configuration(ROOT / ".env.example", *options)["services"].keys()
+    both = configuration(ROOT / ".env.example", *options, "--profile", "train")["services"].keys()
+    assert both - without == _TRAINING
+    worker = services["train-worker"]
+    assert worker["entrypoint"][-2:] == ["--kinds", "train"]
+    assert services["job-worker"]["environment"]["SCORING_TRAINERS"] == "", "it would need packages"
+    writable = {
+        name
+        for name, one in services.items()
+        for volume in one.get("volumes", ())
+        if volume["target"] == "/models" and not volume.get("read_only")
+    }
+    assert writable == _TRAINING, "it adds versions"
+
+
 def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert configuration(tmp_path / "empty")["services"].keys() >= {"scoring", "edge"}
@@ -76,7 +96,10 @@ def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
         ("scoring", scoring, _SECRET),
         *(
             (name, scoring, _SECRET)
-            for name in ("web", "job-worker", "amqp-worker", "web-images", "amqp-images")
+            for name in (
+                *("web", "job-worker", "train-worker"),
+                *("amqp-worker", "web-images", "amqp-images"),
+            )
         ),
         # Its own address is for itself only.
         ("edge-config", edge, {"EDGE_STATUS_LISTEN"}),
@@ -136,7 +159,7 @@ def test_each_server_has_a_health_check(services: dict[str, Any]) -> None:
         assert name == "scoring" or services[name]["healthcheck"]["test"][0] == "CMD"
     for name, text in _IMAGES.items():
         # What runs once needs none, and the containers of the last two differ.
-        assert ("HEALTHCHECK" in text) == (name not in {"alerts", "queue", "images"})
+        assert ("HEALTHCHECK" in text) == (name not in {"alerts", "queue", "images", "train"})
 
 
 def test_what_serves_comes_back_and_what_runs_once_does_not(services: dict[str, Any]) -> None:
@@ -182,11 +205,11 @@ def test_addresses_behind_the_edge_are_outside_the_dynamic_range(
 def test_broker_and_records_are_for_those_who_use_them(services: dict[str, Any]) -> None:
     assert configuration(ROOT / ".env.example", *ALL)["networks"]["queue"]["internal"] is True
     users = {name for name, one in services.items() if "queue" in one.get("networks", {})}
-    assert users == {*_QUEUE, *_IMAGES_ALONE}
+    assert users == {*_QUEUE, *_IMAGES_ALONE, *_TRAINING}
     assert services["redis"]["networks"].keys() == {"queue"}
     # The data of RabbitMQ have its host's name in theirs.
     assert services["rabbitmq"]["hostname"] == "rabbitmq"
-    for name in ("web", "web-images", "job-worker"):
+    for name in ("web", "web-images", "job-worker", "train-worker"):
         folders = [one for one in services[name]["volumes"] if one["target"] == "/jobs"]
         assert [one["source"] for one in folders] == ["jobs"], "inputs above 64 KiB are files there"
 
@@ -194,12 +217,13 @@ def test_broker_and_records_are_for_those_who_use_them(services: dict[str, Any])
 def test_each_user_of_the_broker_has_its_own_secret(services: dict[str, Any]) -> None:
     given = {
         name: sorted(one["source"] for one in services[name]["secrets"] if "b" in one["source"])
-        for name in (*_QUEUE, *_IMAGES_ALONE)
+        for name in (*_QUEUE, *_IMAGES_ALONE, *_TRAINING)
     }
     assert given == {
         "web": ["broker_web", "webhooks"],
         "web-images": ["broker_web", "webhooks"],
         "job-worker": ["broker_worker", "webhooks"],
+        "train-worker": ["broker_worker", "webhooks"],
         "amqp-worker": ["broker_amqp", "webhooks"],
         "amqp-images": ["broker_amqp", "webhooks"],
         "rabbitmq": ["broker_users"],
@@ -276,13 +300,14 @@ def test_every_image_has_a_version(services: dict[str, Any]) -> None:
 
 def test_each_image_is_a_target_of_the_dockerfile(services: dict[str, Any]) -> None:
     built = {one["build"]["target"] for one in services.values() if "build" in one}
-    assert built == _IMAGES.keys() == {"service", "queue", "images", "loadgen", "alerts"}
+    assert built == _IMAGES.keys()
+    assert built == {"service", "queue", "images", "train", "loadgen", "alerts"}
 
 
 @pytest.mark.parametrize("name", _IMAGES)
 def test_an_image_is_made_in_stages_and_its_user_owns_nothing(name: str) -> None:
     assert f"FROM builder AS {name}-packages\n" in _DOCKERFILE
-    folder = f"/opt/{name}" if name in {"queue", "images"} else "/opt/venv"
+    folder = f"/opt/{name}" if name in {"queue", "images", "train"} else "/opt/venv"
     assert f"COPY --from={name}-packages {folder} {folder}\n" in _IMAGES[name]
     users = re.findall(r"^USER (\d+):\d+$", _IMAGES[name], re.MULTILINE)
     assert int(users[-1]) > 1000
@@ -290,7 +315,7 @@ def test_an_image_is_made_in_stages_and_its_user_owns_nothing(name: str) -> None
 
 def test_all_images_have_one_base_with_a_version() -> None:
     bases = set(re.findall(r"^FROM (\S+)", _DOCKERFILE, re.MULTILINE))
-    assert bases == {"python:${PYTHON}", "builder", "base", "service", "queue"}
+    assert bases == {"python:${PYTHON}", "builder", "base", "service", "queue", "images"}
     versions = re.findall(r"^ARG PYTHON=(.*)$", _DOCKERFILE, re.MULTILINE)
     assert len(versions) == 1
     assert re.fullmatch(r"3\.11\.\d+-slim-bookworm", versions[0])
