@@ -55,6 +55,17 @@ def test_inferences_of_pictures_go_to_the_web_processes_and_those_of_plates_do_n
     assert [one.path for one in echo.received] == [f"/v2/models/regno{path}"]
 
 
+def test_the_index_of_all_models_is_at_the_web_processes(
+    with_web: Edge, web: Echo, echo: Echo
+) -> None:
+    index = "/v2/repository/index"
+    assert with_web.ask("POST", index).status == 200
+    assert with_web.ask("POST", index, headers={}).status == 401
+    assert with_web.ask("POST", index, b" " * 2000).status == 413
+    assert [(one.method, one.path) for one in web.received] == [("POST", index)]
+    assert echo.received == []
+
+
 def test_a_picture_may_be_as_long_as_the_web_processes_take_it(with_web: Edge, web: Echo) -> None:
     assert PICTURE_INFERENCE_BODY == LONGEST_BODY
     for size, status in ((LONGEST_BODY, 200), (LONGEST_BODY + 1, 413)):

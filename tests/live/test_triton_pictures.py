@@ -49,12 +49,17 @@ def test_it_finds_the_models_of_pictures_ready(client: triton.InferenceServerCli
     assert client.is_server_live()
     assert client.is_server_ready()
     index = client.get_model_repository_index(headers=_key())
-    assert [one["name"] for one in index] == ["digits", "imagenet", "cat", "dog"]
+    assert [(one["name"], one["state"]) for one in index] == [
+        ("regno", "UNKNOWN"),  # it is served by other processes
+        *((name, "READY") for name in ("digits", "imagenet", "cat", "dog")),
+    ]
+    assert index[0]["version"].startswith("regno-sim-")
+    assert index[0]["reason"] == "GET /v2/models/regno/ready"
     assert client.is_model_ready("digits", headers=_key())
     assert not client.is_model_ready("regno", headers=_key())
     digits = client.get_model_metadata("digits", headers=_key())
     assert digits["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [-1]}]
-    assert digits["versions"] == [index[0]["version"]]
+    assert digits["versions"] == [index[1]["version"]]
 
 
 def test_probabilities_have_all_their_digits(client: triton.InferenceServerClient) -> None:

@@ -30,7 +30,10 @@ class ModelReady(Struct):
 
 
 class IndexedModel(Struct):
-    """A model in the index: its live version, and READY or UNAVAILABLE."""
+    """A model in the index: its live version, and READY, UNAVAILABLE or UNKNOWN.
+
+    `reason` says why it is not ready, or which request tells whether it is.
+    """
 
     name: str
     version: str

@@ -26,9 +26,9 @@ from service.http.inference.signature import Signature, described, signature_of
 from service.http.reply import Reply
 from service.images.client import Pictures
 from service.images.messages import Answer, Task
-from service.routes.inference_addresses import ok, reply_of
+from service.routes.inference_addresses import PATH, ok, reply_of
 from service.telemetry.record import record_of
-from service.web.live_versions import picture_version
+from service.web.live_versions import live_versions, picture_version
 
 PICTURE_MODELS: Final = [one.name for one in catalog.entries().values() if one.extra == "images"]
 # The largest file in base64, and a little more.
@@ -64,13 +64,20 @@ class PictureInference:
         return ok(ServerMetadata())
 
     def index(self) -> Reply:
-        """All models of pictures."""
-        return ok(
-            [
-                IndexedModel(name, picture_version(of.entry, self._settings), "READY")
-                for name, of in self._models.items()
-            ]
-        )
+        """All models: those of pictures, and those that the scoring processes serve.
+
+        Whether the latter are ready is known there alone.
+        """
+        pictures = [
+            IndexedModel(name, picture_version(of.entry, self._settings), "READY")
+            for name, of in self._models.items()
+        ]
+        others = [
+            IndexedModel(of.model, of.version, "UNKNOWN", f"GET {PATH}/models/{of.model}/ready")
+            for of in live_versions(self._settings, {})
+            if of.model not in self._models
+        ]
+        return ok([*others, *pictures])
 
     def model(self, name: str, version: str = "") -> Reply:
         """The inputs and outputs of a model. Raises Refused."""
