@@ -10,7 +10,13 @@ from service.images.history import Entry
 from service.telemetry.record import record_of
 from service.web import pages
 from service.web.routes.home import HOME
-from service.web.routes.pictures import DIGITS, PHOTOS, PictureRoutes, known_queries
+from service.web.routes.pictures import (
+    DIGITS,
+    PHOTOS,
+    PictureRoutes,
+    known_queries,
+    thresholds,
+)
 from service.web.sessions import Sessions
 from service.web.uploads import Upload
 
@@ -108,5 +114,9 @@ def _shown(entry: Entry) -> Shown:
     if entry.model == DIGITS:
         return Shown(str(score["prediction"]), score["confidence"], "confidence", entry)
     thing = entry.query.rstrip("?")
-    words = f"Yes, a {thing}" if score["answer"] else f"No {thing}"
-    return Shown(words, score["positive"], f"probability of a {thing}", entry)
+    # Below its threshold a query is not denied: the picture may show one that is hard to see.
+    words = f"Yes, a {thing}" if score["answer"] else f"Not recognised as a {thing}"
+    share_of = f"probability of a {thing}"
+    if threshold := thresholds().get(entry.query):
+        share_of += f"; from {100 * threshold:g}\u00a0% on the answer is yes"
+    return Shown(words, score["positive"], share_of, entry)

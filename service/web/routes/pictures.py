@@ -150,10 +150,15 @@ def blueprint(routes: PictureRoutes, sessions: Sessions) -> Blueprint:
 
 def known_queries() -> list[str]:
     """The names of the queries."""
+    return list(thresholds())
+
+
+def thresholds() -> dict[str, float]:
+    """The queries, each with the probability from which on its answer is yes."""
     if PHOTOS not in catalog.entries():
-        return []
+        return {}
     model: Any = catalog.entry(PHOTOS).load()
-    return list(model.queries())
+    return {name: query.threshold for name, query in model.queries().items()}
 
 
 def _known(query: object) -> str:

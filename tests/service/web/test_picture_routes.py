@@ -36,6 +36,7 @@ class Answering(Pictures):
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
+        self.photo: dict[str, Any] = _PHOTO
         self.fault: Exception | None = None
 
     def score(self, task: Task) -> Answer:
@@ -43,7 +44,7 @@ class Answering(Pictures):
         if self.fault:
             raise self.fault
         png = b"png of " + task.picture if task.keep else b""
-        return Answer(_PHOTO if task.query else _DIGIT, "v1", png)
+        return Answer(self.photo if task.query else _DIGIT, "v1", png)
 
 
 @pytest.fixture
@@ -268,7 +269,7 @@ def test_the_page_asks_shows_and_remembers(web: Web, answering: Answering) -> No
     assert browser.get("/home").status_code == 200
     page = browser.post("/home", data={"query": "cat?", "file": (BytesIO(PICTURE), "c.png")}).text
     assert "Yes, a cat" in page
-    assert "93.0&nbsp;%" in page
+    assert "93.0&nbsp;% probability of a cat; from 25\u00a0% on the answer is yes" in page
     page = browser.post("/home", data={"query": "digit", "file": (BytesIO(PICTURE), "5.png")}).text
     assert "90.0&nbsp;%" in page
     assert [task.model for task in answering.tasks] == ["imagenet", "digits"]
@@ -278,6 +279,14 @@ def test_the_page_asks_shows_and_remembers(web: Web, answering: Answering) -> No
     digest = listed[0]["img_url"][9:73]
     browser.post("/home/pictures/delete", data={"digest": digest})
     assert browser.get("/home/pictures").text.count("<li") < again.count("<li")
+
+
+def test_below_its_threshold_a_probable_dog_is_not_denied(web: Web, answering: Answering) -> None:
+    answering.photo = {**_PHOTO, "answer": False, "positive": 0.6}
+    sent = {"query": "dog?", "file": (BytesIO(PICTURE), "d.png")}
+    page = _signed_in(web).post("/home", data=sent).text
+    assert "Not recognised as a dog" in page
+    assert "60.0&nbsp;% probability of a dog; from 75\u00a0% on the answer is yes" in page
 
 
 @pytest.mark.parametrize(
