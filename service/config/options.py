@@ -337,15 +337,6 @@ class Settings(Struct, frozen=True):
         ),
     ] = 0.01
 
-    reviewers: Annotated[
-        str,
-        Meta(
-            pattern=r"^[A-Za-z0-9._, -]*\Z",
-            description="Names of the keys that may see decisions with their plates and give "
-            "feedback, separated by commas; empty: none.",
-        ),
-    ] = ""
-
     web_host: Annotated[
         str, Meta(description="Address on which the web processes listen (python -m service.web).")
     ] = "127.0.0.1"
@@ -391,6 +382,14 @@ class Settings(Struct, frozen=True):
         Meta(
             description="Folder of the pictures that image_path may name, and of the data sets of "
             "POST /digits/train; empty: none."
+        ),
+    ] = ""
+    reviewers: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._, -]*\Z",
+            description="Names of the keys that may see decisions with their plates and give "
+            "feedback, separated by commas; empty: none.",
         ),
     ] = ""
     trainers: Annotated[
