@@ -38,7 +38,9 @@ RUN: Final = 20
 _WINDOW: Final = 200
 # Entries of the log that are taken in at a time.
 _BATCH: Final = 500
-_LOCK_SECONDS: Final = 10.0
+# The log's lock is held by the sink, that of the queue for moments only.
+_LOG_SECONDS: Final = 2.0
+_QUEUE_SECONDS: Final = 10.0
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS cases (
@@ -113,7 +115,7 @@ class ReviewQueue:
         self._clock = clock
         self._second_share = second_share
         path = log.folder / FILE
-        self._database = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)
+        self._database = sqlite3.connect(path, timeout=_QUEUE_SECONDS, isolation_level=None)
         path.chmod(0o600)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA secure_delete = ON")
@@ -153,7 +155,7 @@ class ReviewQueue:
         written.
         """
         row = self._log.store.row(index)
-        with self._log.locked(_LOCK_SECONDS), self._transaction():
+        with self._log.locked(_LOG_SECONDS), self._transaction():
             if row is None or not self._may_answer(reviewer, index):
                 raise NotHeld
             label = Label(row.request_id, row.row, outcome, "", reviewer)

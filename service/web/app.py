@@ -7,6 +7,7 @@ from flask import Flask
 
 from service.config.models import served
 from service.config.settings import Settings
+from service.decisions.reasons import Explained
 from service.http.api_keys import ApiKeys
 from service.http.authentication import Guard
 from service.http.request_ids import RequestIds
@@ -35,6 +36,7 @@ from service.web.routes import (
     pictures,
     plates,
     probes,
+    review,
     training,
 )
 from service.web.sessions import Sessions
@@ -85,8 +87,12 @@ def create_app(parts: Parts, observe: Observe) -> Flask:
     app.register_blueprint(pictures.blueprint(picture_routes, sessions))
     shown = picture_pages.PicturePages(picture_routes)
     app.register_blueprint(picture_pages.blueprint(shown, sessions))
-    decision_routes = decisions.DecisionRoutes(ReviewedLog(settings))
-    app.register_blueprint(decisions.blueprint(decision_routes, sessions))
+    reviewed = ReviewedLog(settings)
+    app.register_blueprint(decisions.blueprint(decisions.DecisionRoutes(reviewed), sessions))
+    review_pages = review.ReviewPages(reviewed, Explained(settings))
+    app.register_blueprint(review.blueprint(review_pages, sessions))
+    # Only those see a link to it.
+    app.jinja_env.globals["reviewers"] = settings.reviewer_names if settings.decisions_dir else ()
     readiness = Readiness(service.ping, scoreboard)
     app.register_blueprint(probes.blueprint(readiness))
     inferring = inference.PictureInference(settings, parts.pictures, installed=installed)

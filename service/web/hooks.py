@@ -45,9 +45,11 @@ class WebHooks(ServerHooks):
         contained("workers", self.parts.metrics.picture_processes.configured, number)
 
     def publish(self) -> None:
-        """Read the state of jobs, if it is time."""
+        """Read the state of jobs and of the review queue, if it is time."""
         if counts := self.parts.job_counts:
             contained("jobs", counts.publish)
+        if review := self.parts.review_counts:
+            contained("review", review.publish)
 
     def worker_exit(self, server: "Master", worker: Any) -> None:
         """In a worker: stop sending webhooks, too."""

@@ -26,11 +26,13 @@ from service.telemetry.metrics.http import Series, common_series
 from service.telemetry.metrics.jobs import JobMetrics
 from service.telemetry.metrics.pictures import PREFIX, PictureMetrics
 from service.telemetry.metrics.process import ProcessMetrics
+from service.telemetry.metrics.review import ReviewMetrics
 from service.telemetry.metrics.uncounted import uncounted
 from service.telemetry.record import Record, record_of
 from service.telemetry.tracing import traces
 from service.web.app import Parts, create_app, create_metrics_app
 from service.web.job_counts import JobCounts
+from service.web.review_counts import ReviewCounts
 from service.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ _ROUTES: Final = (
     ("/decisions", "GET", ("200", "400", *_OF_DECISIONS)),
     ("/decisions/<request_id>", "GET", ("200", "400", "404", "410", *_OF_DECISIONS)),
     ("/decisions/<request_id>/proof", "GET", ("200", "400", "404", "410", *_OF_DECISIONS)),
+    ("/decisions/<request_id>/evidence", "GET", ("200", "400", "404", "410", *_OF_DECISIONS)),
+    ("/review", "GET", ("200", "400", *_OF_DECISIONS)),
+    ("/review", "POST", ("303", "400", "413", *_OF_DECISIONS)),
     ("/feedback", "POST", ("200", "400", "404", "410", "413", "415", *_OF_DECISIONS)),
     ("/digits/classify", "POST", ("201", "400", "401", "413", "415", "429", "500", "501", "503")),
     (
@@ -110,6 +115,7 @@ class WebMetrics(ServerMetrics):
     def __init__(self, key_names: Iterable[str], *, kept: bool) -> None:
         super().__init__(key_names, series(), kept=kept)
         self.jobs = JobMetrics(self.registry, KINDS, State)
+        self.review = ReviewMetrics(self.registry)
         self.pictures = (
             PictureMetrics(self.registry, catalog.picture_models())
             if kept
@@ -127,6 +133,7 @@ class Application:
         self.webhooks: Webhooks | None = None
         self.metrics = metrics
         self.job_counts: JobCounts | None = None
+        self.review_counts: ReviewCounts | None = None
         self._public: WSGIApplication | None = None
         self._metrics_page: WSGIApplication | None = None
 
@@ -151,6 +158,8 @@ class Application:
             self.webhooks = Webhooks(self._endpoints, stores.records, self.metrics.jobs)
             self.webhooks.start()
         self.job_counts = JobCounts(stores, self.metrics.jobs)
+        if shared.settings.decisions_dir and shared.settings.reviewer_names:
+            self.review_counts = ReviewCounts(shared.settings, self.metrics.review)
         self._public = create_app(parts, observe)
         self._metrics_page = create_metrics_app(parts, observe)
         return observe

@@ -123,7 +123,11 @@ def test_a_submission_that_breaks_off_is_not_sent_twice(with_web: Edge, web: Ech
 
 @pytest.mark.parametrize(
     "path",
-    ["/home", "/home/plates", "/home/tables/0/result", "/static/x.js", "/query", "/v1/inference"],
+    [
+        *("/home", "/home/plates", "/home/tables/0/result", "/static/x.js", "/query"),
+        *("/v1/inference", "/review", "/feedback", "/decisions", "/decisions/x?row=1"),
+        *("/decisions/x/proof", "/decisions/x/evidence"),
+    ],
 )
 def test_pages_are_passed_on_without_a_key(path: str, with_web: Edge, web: Echo) -> None:
     cookie = {"Cookie": "session=x", "Sec-Fetch-Site": "none"}
@@ -131,7 +135,9 @@ def test_pages_are_passed_on_without_a_key(path: str, with_web: Edge, web: Echo)
     assert (web.last["cookie"], web.last["sec-fetch-site"]) == ("session=x", "none")
 
 
-@pytest.mark.parametrize("path", ["/homes", "/static", "/static/a/b"])
+@pytest.mark.parametrize(
+    "path", ["/homes", "/static", "/static/a/b", "/review/x", "/decisions/x/y"]
+)
 def test_no_more_than_the_pages_is(path: str, with_web: Edge, web: Echo) -> None:
     assert with_web.ask("GET", path, headers={}).status == 404
     assert web.received == []

@@ -140,7 +140,7 @@ class DecisionRoutes:
         """A decision with its plates, once it is noted who has seen it."""
         check_known(request.args, ("row",))
         with self._reviewed.opened() as opened:
-            row, canonical = found(opened, request_id, _row())
+            row, canonical = found(opened, request_id, row_argument())
             said = [
                 FeedbackShown(timestamp(one.time), one.outcome, one.source)
                 for one in feedback.about(opened, row)
@@ -152,7 +152,7 @@ class DecisionRoutes:
         """The proof of a decision, as `decisions verify` takes it; it holds the plates."""
         check_known(request.args, ("row",))
         with self._reviewed.opened() as opened:
-            row, _ = found(opened, request_id, _row())
+            row, _ = found(opened, request_id, row_argument())
             self._reviewed.note_access(opened, _key(), row)
             made = proof.encode(proof.of(opened, row))
         return Response(made, content_type=JSON)
@@ -208,7 +208,8 @@ def _line(row: Row) -> DecisionLine:
     )
 
 
-def _row() -> int:
+def row_argument() -> int:
+    """The `row` of the current request, 0 without one. Raises Refused."""
     return _number("row", 0, 0, 1_000_000)
 
 

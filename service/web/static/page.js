@@ -1,7 +1,8 @@
 // What the pages do better with a script. Without it each form is sent as forms are.
 // A form with `data-into="ID"` is sent in the background, and of the page that is replied the
 // element with that id takes the place of the one that is shown. An element with `data-poll` is
-// replaced by its like from that address, until it has none.
+// replaced by its like from that address, until it has none. Keys press the buttons whose
+// `data-keys` name them, while the content has the focus.
 "use strict";
 
 const LOOK_AGAIN_MS = 700;
@@ -107,11 +108,29 @@ function droppable(drop) {
   input.addEventListener("change", () => preview(drop, input));
 }
 
+// A key by what is printed on it or, on a keyboard of another alphabet, by its place.
+function pressed(event) {
+  if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  const names = [event.key.toLowerCase(), event.code.replace(/^(Key|Digit|Numpad)/, "").toLowerCase()];
+  for (const button of document.querySelectorAll("[data-keys]")) {
+    if (!button.dataset.keys.split(" ").some((key) => names.includes(key))) continue;
+    event.preventDefault();
+    // Pressed twice, it would answer the next case, or this one again.
+    if (!button.form.dataset.sent) button.click();
+    button.form.dataset.sent = "yes";
+    return;
+  }
+}
+
 function prepare(root) {
   const within = (selector) => [...root.querySelectorAll(selector), ...(root.matches?.(selector) ? [root] : [])];
   within("form[data-into]").forEach((form) => form.addEventListener("submit", submitted));
   within("[data-drop]").forEach(droppable);
   within("[data-poll]").forEach(lookAgain);
+  within("[data-shortcuts]").forEach((element) => {
+    element.closest("main").addEventListener("keydown", pressed);
+    element.focus({ preventScroll: true });
+  });
 }
 
 document.documentElement.classList.add("scripted");
