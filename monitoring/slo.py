@@ -84,6 +84,8 @@ class Process(_Table, frozen=True):
     capture_lost_for: Duration
     spool_bytes: Count
     spool_for: Duration
+    review_seconds: Count
+    review_for: Duration
     registry_unreachable_for: Duration
     keys_refused_for: Duration
 

@@ -182,7 +182,25 @@ def _decisions(slo: Slo, alerts: Alerts) -> list[Rule]:
                 "When the spool is full, decisions are lost or requests rejected."
             ),
         ),
+        _not_reviewed(slo, alerts),
     ]
+
+
+def _not_reviewed(slo: Slo, alerts: Alerts) -> Rule:
+    oldest, sustained = slo.process.review_seconds, slo.process.review_for
+    return alerts.make(
+        "DecisionsNotReviewed",
+        f"max by (instance) (scoring_review_oldest_seconds) > {oldest}",
+        severity="ticket",
+        sustained=sustained,
+        summary="Decisions of {{ $labels.instance }} wait for reviewers",
+        description=(
+            f"For {sustained}, the oldest decision that waits for a reviewer at "
+            f"{{{{ $labels.instance }}}} has been older than {oldest // 86_400} days, now "
+            "{{ $value | humanizeDuration }}. Its audit draws have no labels either, so error "
+            "rates lag behind."
+        ),
+    )
 
 
 def _saturated(slo: Slo, alerts: Alerts) -> list[Rule]:
