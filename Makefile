@@ -160,7 +160,7 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	$(BIN)/pip install --quiet "uv==0.13.8"
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra s3 --output-file requirements.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra traces --extra s3 --extra train \
-	  --extra mlflow --extra lignum --extra queue --extra images --extra train-images --group bench \
+	  --extra mlflow --extra lignum --extra queue --extra images --extra decisions --extra train-images --group bench \
 	  --group monitoring --group dev \
 	  --constraints requirements.lock --output-file requirements-dev.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra queue \
@@ -173,6 +173,9 @@ lock: $(DEV) ## Resolve the locked dependencies again
 	  --constraints requirements-dev.lock --output-file requirements-train.lock \
 	  $(MLXTEND_ALONE:%=--no-emit-package %) $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' \
 	  requirements.lock requirements-images.lock)
+	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --extra decisions \
+	  --constraints requirements-dev.lock --output-file requirements-decisions.lock \
+	  $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock)
 	for image in generator alerts; do \
 	  $(BIN)/uv pip compile $(LOCK_FLAGS) --group $$image \
 	  --constraints requirements-dev.lock --output-file requirements-$$image.lock; done

@@ -437,6 +437,16 @@ class Model(Protocol):
         """
         del request
 
+    def facts(self, request: Request, /) -> Mapping[str, str | int | float]:
+        """What may be kept of a request for analysis, by column: nothing personal."""
+        del request
+        return {}
+
+    def vectors(self, request: Request, /) -> Mapping[str, Sequence[float]]:
+        """The confidences that came with a request, by name: nothing personal either."""
+        del request
+        return {}
+
     def reviewer(
         self,
         policies: Mapping[str, Any],

@@ -8,7 +8,6 @@ from flask import Flask
 
 from service.app import App, Parts
 from service.http import errors
-from service.http.bearer import bears
 from service.http.reply import Reply
 from service.http.request_ids import new_id
 from service.overload.admission import EXPLAIN
@@ -22,6 +21,7 @@ from service.server.request import Request, path_of
 from service.server.site import Budget, Endpoint, Events, Site
 from service.server.wsgi import ProbeEndpoint, ThreadedWsgiEndpoint, WsgiEndpoint
 from service.telemetry import failures
+from service.telemetry.metrics.bearer import bears
 from service.telemetry.record import METHODS, Record, record_of
 
 if TYPE_CHECKING:

@@ -116,6 +116,7 @@ def test_the_workflow_runs_targets_of_the_makefile_with_pinned_actions() -> None
     ("extra", "packages", "in_both"),
     [
         ("queue", {"celery", "pika", "redis"}, set()),
+        ("decisions", {"clickhouse-connect", "duckdb", "pymongo"}, set()),
         # The service's image is without the one that CatBoost brings for its plots.
         ("images", {"onnxruntime"}, {"pillow"}),
         ("train", {"onnx"}, set()),
@@ -137,8 +138,8 @@ def test_the_packages_of_an_extra_are_those_that_the_service_has_not(
 
 def test_there_are_as_many_locks_as_are_known() -> None:
     assert [path.name for path in _LOCKS] == [
-        *("requirements-alerts.lock", "requirements-dev.lock", "requirements-generator.lock"),
-        *("requirements-images.lock", "requirements-queue.lock", "requirements-train.lock"),
-        "requirements.lock",
+        *("requirements-alerts.lock", "requirements-decisions.lock", "requirements-dev.lock"),
+        *("requirements-generator.lock", "requirements-images.lock"),
+        *("requirements-queue.lock", "requirements-train.lock", "requirements.lock"),
     ]
     assert [path.parent.name for path in _NPM_LOCKS] == ["page", "schema"]

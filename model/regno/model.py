@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.redaction import is_whole_plate
-from model.regno import capture_file, golden, manifest_builder
+from model.regno import analysis, capture_file, golden, manifest_builder
 from model.regno.columns import sample
 from model.regno.evaluation.gate import Gate
 from model.regno.evaluation.parity import Limits, Parity
@@ -101,6 +101,14 @@ class RegnoModel(Model):
     def comparison(self, request: Reading, /) -> Comparison:
         """Both readings place by place, and what is known of them."""
         return compare(request)
+
+    def facts(self, request: Reading, /) -> dict[str, str | int | float]:
+        """What no plate can be told from: camera, hour, templates, lengths, confidences."""
+        return analysis.facts(request)
+
+    def vectors(self, request: Reading, /) -> dict[str, list[float]]:
+        """The network's confidences, without the characters."""
+        return analysis.vectors(request)
 
     def schemas(self, ref_template: str, /) -> dict[str, Any]:
         """JSON Schemas of readings, scores, details and explanations."""

@@ -122,6 +122,25 @@ def check_redis(url: str) -> None:
         raise ValueError(f"its form is {form}, DB a number")
 
 
+def check_clickhouse(url: str) -> None:
+    """The URL of ClickHouse's HTTP interface, whose path is a database."""
+    form = "http(s)://USER:PASSWORD@HOST:PORT/DATABASE"
+    _check_url(url, ("http", "https"), form)
+    if url and not urlsplit(url).path.strip("/"):
+        raise ValueError(f"its form is {form}")
+
+
+def check_mongodb(url: str) -> None:
+    """The URL of MongoDB, which may name several hosts; its path is a database."""
+    if url and not _is_mongodb(url):
+        raise ValueError("its form is mongodb(+srv)://USER:PASSWORD@HOST:PORT/DATABASE")
+
+
+_is_mongodb: Final = re.compile(
+    r"mongodb(\+srv)?://([^@/]+@)?[A-Za-z0-9.:,\[\]_-]+/[^/?]+(\?.*)?"
+).fullmatch
+
+
 def _check_url(url: str, schemes: Collection[str], form: str) -> None:
     """The reason does not repeat the URL, which holds a password."""
     try:

@@ -520,12 +520,38 @@ class Settings(Struct, frozen=True):
         str,
         Meta(description="Hosts of webhooks that may have private addresses, separated by commas."),
     ] = ""
+    decisions_parquet: Annotated[
+        Literal["on", "off"],
+        Meta(
+            description="Whether the sink also writes rows of decisions, without plates, as "
+            "Parquet files into SCORING_DECISIONS_DIR, for python -m service.decisions query."
+        ),
+    ] = "on"
+    clickhouse: Annotated[
+        str,
+        Meta(
+            description="URL of a ClickHouse that gets these rows too, "
+            "http(s)://USER:PASSWORD@HOST:PORT/DATABASE; empty: none."
+        ),
+    ] = ""
+    clickhouse_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
+    mongodb: Annotated[
+        str,
+        Meta(
+            description="URL of a MongoDB that gets the confidences of each decision as vectors, "
+            "mongodb(+srv)://USER:PASSWORD@HOST:PORT/DATABASE; empty: none."
+        ),
+    ] = ""
+    mongodb_file: Annotated[str, Meta(description="File that holds that URL.")] = ""
+    sink_metrics_bind: Annotated[
+        str, Meta(description="IP:PORT at which the sink shows its metrics; empty: none.")
+    ] = ""
 
     def __repr__(self) -> str:
         """Names and values, secrets masked."""
         secret = (
             *("api_keys", "metrics_token", "sentry_dsn"),
-            *("broker", "records", "cache", "cache_secret"),
+            *("broker", "records", "cache", "cache_secret", "clickhouse", "mongodb"),
         )
         shown = (
             f"{name}={'***' if name in secret and value else repr(value)}"

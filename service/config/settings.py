@@ -54,6 +54,8 @@ _IN_FILES: Final = {
     "records": "URL",
     "cache": "URL",
     "cache_secret": "secret",
+    "clickhouse": "URL",
+    "mongodb": "URL",
 }
 # As long as the hash that it is used with.
 _SECRET_CHARACTERS: Final = 32
@@ -152,6 +154,9 @@ def _check_texts(settings: Settings) -> None:
         "broker": addresses.check_broker,
         "records": addresses.check_redis,
         "cache": addresses.check_redis,
+        "clickhouse": addresses.check_clickhouse,
+        "mongodb": addresses.check_mongodb,
+        "sink_metrics_bind": lambda text: text and addresses.ip_and_port(text),
     }
     for field, check in checks.items():
         try:

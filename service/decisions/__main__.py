@@ -35,9 +35,11 @@ from service.decisions.quality_report import Measured, Measurement
 from service.decisions.replay import Replayed, replay
 from service.decisions.review import Figures, ReviewQueue
 from service.decisions.sink import Sink
+from service.decisions.sink_process import exporting
 from service.decisions.store import UNUSABLE, Row
 from service.decisions.witness import Inconsistent, Witness
 from service.telemetry.log_lines import log_to_stdout
+from service.telemetry.metrics.decision_sink import SinkMetrics
 
 log = logging.getLogger("scoring")
 
@@ -86,16 +88,26 @@ def _opened(settings: Settings) -> Iterator[DecisionLog]:
 def _sink(settings: Settings, _options: argparse.Namespace) -> None:
     """Ship segments until a signal ends it."""
     log_to_stdout(settings)
-    with _opened(settings) as opened, stop_signals() as stopped:
-        log.info("Decisions go from the spool into the log; its key is %s", opened.verifier_key)
-        retained = 0.0
-        while True:
-            with opened.locked(), stopped.deferred():
-                _ship(opened)
-                if time() - retained > _DAY_SECONDS:
-                    retained = time()
-                    opened.retain(settings.decisions_days * _DAY_SECONDS)
-            _wait(stopped)
+    try:
+        with _opened(settings) as opened, stop_signals() as stopped, exporting(settings) as metrics:
+            log.info("Decisions go from the spool into the log; its key is %s", opened.verifier_key)
+            _take(settings, opened, stopped, metrics)
+    except SettingsError as error:
+        refuse_start(error)
+
+
+def _take(
+    settings: Settings, opened: DecisionLog, stopped: SignalFlag, metrics: SinkMetrics
+) -> None:
+    retained = 0.0
+    while True:
+        with opened.locked(), stopped.deferred():
+            _ship(opened, metrics.taken)
+            metrics.synced()
+            if time() - retained > _DAY_SECONDS:
+                retained = time()
+                opened.retain(settings.decisions_days * _DAY_SECONDS)
+        _wait(stopped)
 
 
 def _wait(stopped: SignalFlag) -> None:
@@ -103,11 +115,13 @@ def _wait(stopped: SignalFlag) -> None:
     stopped.check()
 
 
-def _ship(opened: DecisionLog) -> int:
-    """Take the spool into the log: how many entries."""
+def _ship(opened: DecisionLog, taken: Callable[..., None] | None = None) -> int:
+    """Take the spool into the log: how many entries. `taken` counts each batch."""
     entries = 0
     for shipped in Sink(opened).ship():
         entries += shipped.entries
+        if taken:
+            taken(*shipped)
         if shipped.damaged_bytes or shipped.unreadable:
             log.error(
                 "A segment is damaged: %d bytes and %d entries can't be read",
@@ -285,6 +299,18 @@ def _page(found: Measured, options: argparse.Namespace) -> str:
     return catalog.entry(catalog.DEFAULT).load().decision_page(found, about)
 
 
+def _query(settings: Settings, options: argparse.Namespace) -> None:
+    require({"duckdb": "duckdb"}, "decisions")
+    from service.decisions import query  # noqa: PLC0415 - of an extra
+
+    write = {"csv": query.write_csv, "json": query.write_json, "table": query.write_table}
+    try:
+        with query.answered(Path(settings.decisions_dir), options.sql) as answer:
+            write[options.form](answer, sys.stdout)
+    except query.BadQuery as error:
+        raise Exit(65, str(error)) from None
+
+
 def _cosign(_settings: Settings, options: argparse.Namespace) -> None:
     witness = Witness(options.name, options.state)
     _write_error(f"the key of this witness is {witness.verifier.text}\n")
@@ -404,6 +430,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     measure.add_argument("--html", type=Path, help="also write this page, with charts")
     command("review", "what waits for reviewers, who has answered, and how they agree", _review)
+    ask = command("query", "a question in SQL to the rows for analysis, by DuckDB", _query)
+    ask.add_argument("sql", help="one SELECT; the view is `decisions`")
+    ask.add_argument("--form", choices=("table", "csv", "json"), default="table")
     command("check", "check every entry against the tree and its checkpoint", _check)
     command("key", "print the public key of the log", _key_of_log)
     forget = command("forget", "forget all decisions about a plate, for good", _forget)

@@ -82,6 +82,11 @@ class DecisionLog:
         """The public key of the log, for those who verify."""
         return self._signer.verifier.text
 
+    @property
+    def id(self) -> str:
+        """A short name of this log among others: the number of its key."""
+        return self._signer.verifier.key_id.hex()
+
     @contextmanager
     def locked(self, seconds: float = inf) -> Iterator[None]:
         """Wait until nobody else changes the log, and keep others from it.
@@ -174,12 +179,14 @@ class DecisionLog:
         indexes = self.store.about(self.secrets.index_of(mark))
         with self.store.transaction():
             self.store.forget(indexes)
+            self.store.add_removals(indexes, time())
         self.store.clean()
         self.note("forget", entries=str(len(indexes)))
         return len(indexes)
 
     def retain(self, seconds: float) -> int:
         """Forget what is older: how many. The log must be locked."""
+        self.store.drop_removals(time() - seconds)
         old = self.store.rows("time < ? AND salt IS NOT NULL", time() - seconds)
         indexes = [row.entry for row in old]
         if indexes:

@@ -1,7 +1,8 @@
 """The mutable part of the log, in one SQLite file: the keyring, the index, and how far it is.
 
 An entry has a row with what is asked for most, nothing of it personal, and its salt. Forgetting
-removes salts and index entries; nothing else is ever changed.
+removes salts and index entries; nothing else is ever changed. Stores for analysis read here which
+rows to remove.
 """
 
 import sqlite3
@@ -26,7 +27,10 @@ CREATE TABLE IF NOT EXISTS subjects (mark BLOB, idx INTEGER, PRIMARY KEY (mark, 
 CREATE INDEX IF NOT EXISTS of_entry ON subjects (idx);
 CREATE TABLE IF NOT EXISTS labels (idx INTEGER PRIMARY KEY, outcome TEXT, source TEXT, given REAL);
 CREATE TABLE IF NOT EXISTS segments (name TEXT PRIMARY KEY, done INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS heads (size INTEGER PRIMARY KEY, time REAL, note TEXT)
+CREATE TABLE IF NOT EXISTS heads (size INTEGER PRIMARY KEY, time REAL, note TEXT);
+CREATE TABLE IF NOT EXISTS removals (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, idx INTEGER, time REAL
+)
 """
 _COLUMNS: Final = (
     "idx, kind, request_id, row, time, month, version, decision, positive, audited, "
@@ -163,6 +167,26 @@ class Store:
         places = [(index,) for index in indexes]
         self._database.executemany("UPDATE entries SET salt = NULL WHERE idx = ?", places)
         self._database.executemany("DELETE FROM subjects WHERE idx = ?", places)
+
+    def add_removals(self, indexes: Sequence[int], time: float) -> None:
+        """Keep which entries were forgotten, for stores that have rows of them."""
+        rows = [(index, time) for index in indexes]
+        self._database.executemany("INSERT INTO removals (idx, time) VALUES (?, ?)", rows)
+
+    def removals(self, after: int, most: int) -> list[tuple[int, int]]:
+        """The next removals behind one: their numbers, and the entries."""
+        query = "SELECT number, idx FROM removals WHERE number > ? ORDER BY number LIMIT ?"
+        return self._database.execute(query, (after, most)).fetchall()
+
+    def removals_after(self, number: int) -> tuple[int, float | None]:
+        """How many there are behind one, and the time of the first of them."""
+        query = "SELECT count(*), min(time) FROM removals WHERE number > ?"
+        count, first = self._one(query, number)
+        return count, first
+
+    def drop_removals(self, before: float) -> None:
+        """Drop removals of so long ago: by then stores have removed the rows by their age."""
+        self._database.execute("DELETE FROM removals WHERE time < ?", (before,))
 
     def clean(self) -> None:
         """Leave nothing of what was deleted in the write-ahead log."""

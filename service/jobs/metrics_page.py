@@ -6,20 +6,14 @@ A thread in the parent could hold a lock in the moment of a fork.
 import logging
 import os
 import signal
-import socket
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from service.config import addresses
 from service.config.settings import Settings, SettingsError, variable
-from service.http.bearer import bears
 from service.telemetry.metrics import multiprocess
-
-_TEXT: Final = "text/plain; charset=utf-8"
+from service.telemetry.metrics.page_server import PageServer, PageUnavailable
 
 log = logging.getLogger("scoring")
 
@@ -77,54 +71,22 @@ def _serve(server: "_Server") -> NoReturn:
         os._exit(1)
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(PageServer):
     """Ends with the worker."""
 
-    daemon_threads = True
-
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
-        self.registry = registry
-        self.token = settings.metrics_token
         self._parent = os.getpid()
-        host, port = addresses.ip_and_port(settings.worker_metrics_bind)
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
+        address = addresses.ip_and_port(settings.worker_metrics_bind)
+        super().__init__(address, settings.metrics_token, lambda: _page(registry))
 
     def service_actions(self) -> None:
         """Look twice a second whether the worker still runs."""
         if os.getppid() != self._parent:
             os._exit(0)
 
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of a client that has gone."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = 10
-
-    def do_GET(self) -> None:
-        """Answer."""
-        if self.path == "/healthz":
-            self._answer(HTTPStatus.OK, b"ok", _TEXT)
-        elif self.path != "/metrics":
-            self._answer(HTTPStatus.NOT_FOUND, b"not found", _TEXT)
-        elif not bears(self.headers.get("Authorization", ""), self.server.token):
-            self._answer(HTTPStatus.UNAUTHORIZED, b"the bearer token is missing or wrong", _TEXT)
-        else:
-            try:
-                page = generate_latest(multiprocess.collector(self.server.registry))
-            except (multiprocess.FolderRemoved, OSError):
-                self._answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the metrics are removed", _TEXT)
-            else:
-                self._answer(HTTPStatus.OK, page, CONTENT_TYPE_PLAIN_0_0_4)
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing: the worker's log is of jobs."""
-
-    def _answer(self, status: HTTPStatus, page: bytes, kind: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
+def _page(registry: CollectorRegistry) -> bytes:
+    try:
+        return generate_latest(multiprocess.collector(registry))
+    except (multiprocess.FolderRemoved, OSError) as error:
+        raise PageUnavailable from error

@@ -18,9 +18,9 @@ from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_options_header
 
-from service.http.bearer import bears
 from service.http.errors import Refused
 from service.telemetry.metrics import multiprocess
+from service.telemetry.metrics.bearer import bears
 from service.telemetry.record import record_of
 
 PATH: Final = "/metrics"

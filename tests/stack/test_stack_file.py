@@ -31,6 +31,11 @@ _SECRET = {
     f"SCORING_{name}"
     for name in ("API_KEYS", "METRICS_TOKEN", "BROKER", "RECORDS", "CACHE", "CACHE_SECRET")
 }
+# What the sink of decisions alone reads.
+_OF_SINK = {
+    f"SCORING_{name}"
+    for name in ("DECISIONS_PARQUET", "CLICKHOUSE", "CLICKHOUSE_FILE", "MONGODB", "MONGODB_FILE")
+} | {"SCORING_SINK_METRICS_BIND"}
 _ONCE = {"edge-config", "alertmanager-config"}
 _WITH_JOBS = {"job-worker", "amqp-worker", "rabbitmq", "redis"}
 _QUEUE = {"web", *_WITH_JOBS}
@@ -95,7 +100,7 @@ def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
     [
         ("scoring", scoring, _SECRET),
         *(
-            (name, scoring, _SECRET)
+            (name, scoring, _SECRET | _OF_SINK)
             for name in (
                 *("web", "job-worker", "train-worker"),
                 *("amqp-worker", "web-images", "amqp-images"),

@@ -27,6 +27,8 @@ _DSN = "https://wL9x@errors.example/17"
 _TOKEN_FILE = str(ROOT / "tests/support/token.txt")
 _BROKER = "amqp://jobs:wL9x@queue:5672/scoring"
 _BROKER_FILE = str(ROOT / "tests/support/broker.txt")
+_CLICKHOUSE_FILE = str(ROOT / "tests/support/clickhouse.txt")
+_MONGODB_FILE = str(ROOT / "tests/support/mongodb.txt")
 _REDIS_FILE = str(ROOT / "tests/support/redis.txt")
 _SECRETS: dict[str, Any] = {
     "api_keys": "partner:wL9x",
@@ -143,6 +145,12 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "job_workers": ("2", 2),
     "webhooks_file": ("/run/webhooks", "/run/webhooks"),
     "webhook_allowed_hosts": ("hooks.internal", "hooks.internal"),
+    "decisions_parquet": ("off", "off"),
+    "clickhouse": ("http://u:p@clickhouse:8123/scoring",) * 2,
+    "clickhouse_file": (_CLICKHOUSE_FILE, _CLICKHOUSE_FILE),
+    "mongodb": ("mongodb://u:p@a:27017,b:27017/scoring?tls=true",) * 2,
+    "mongodb_file": (_MONGODB_FILE, _MONGODB_FILE),
+    "sink_metrics_bind": ("127.0.0.1:9103", "127.0.0.1:9103"),
 }
 
 
@@ -242,7 +250,16 @@ _BAD = [
     *(("web_host", value) for value in ("unix:", "no.such.host.invalid")),
     *(("web_port", value) for value in ("0", "http")),
     *(("web_threads", value) for value in ("1", "257")),
-    *((f"{of}_metrics_bind", value) for of in ("web", "worker") for value in ("9100", "h:1")),
+    *(
+        (f"{of}_metrics_bind", value)
+        for of in ("web", "worker", "sink")
+        for value in ("9100", "h:1")
+    ),
+    *(
+        ("clickhouse", value)
+        for value in ("clickhouse:8123", "http://c", "http://c:x/d", "tcp://c/d")
+    ),
+    *(("mongodb", value) for value in ("m:27017/d", "mongodb://m", "mongodb:///d", "http://m/d")),
     ("web_metrics_bind", "127.0.0.1:5001"),
     *(("broker", value) for value in ("queue:5672", "amqp://", "redis://queue", "amqp://q:x")),
     *(("records", value) for value in ("r:6379", "redis://", "http://r", "redis://r/name")),
