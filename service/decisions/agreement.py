@@ -7,7 +7,7 @@ fixed people; here any two of many answer a case.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from service.decisions.quality import wilson
@@ -26,22 +26,25 @@ class Agreement(NamedTuple):
     alpha: float | None
 
 
-def agreement(pairs: Sequence[tuple[str, str]]) -> Agreement | None:
-    """The agreement of pairs of answers, None without any."""
-    if not pairs:
+def agreement(pairs: Mapping[tuple[str, str], int]) -> Agreement | None:
+    """The agreement of pairs of answers, of which each came so often; None without any."""
+    cases = sum(pairs.values())
+    if not cases:
         return None
-    cases = len(pairs)
-    same = sum(one == other for one, other in pairs)
+    same = sum(number for (one, other), number in pairs.items() if one == other)
     low, high = wilson(same / cases, cases)
     return Agreement(cases, same / cases, low, high, _alpha(pairs))
 
 
-def _alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
+def _alpha(pairs: Mapping[tuple[str, str], int]) -> float | None:
     """Alpha for nominal answers, of which each case has two."""
-    answers = Counter(answer for pair in pairs for answer in pair)
+    answers = Counter[str]()
+    for pair, number in pairs.items():
+        for answer in pair:
+            answers[answer] += number
     total = answers.total()
     by_chance = total**2 - sum(number**2 for number in answers.values())
     if not by_chance:
         return None
-    observed = 2 * sum(one != other for one, other in pairs)
+    observed = 2 * sum(number for (one, other), number in pairs.items() if one != other)
     return 1 - (total - 1) * observed / by_chance

@@ -46,16 +46,19 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS cases (
     idx INTEGER PRIMARY KEY, time REAL, likeness TEXT, wanted INTEGER, answers INTEGER DEFAULT 0
 );
-CREATE INDEX IF NOT EXISTS waiting ON cases (time, idx) WHERE answers < wanted;
+CREATE INDEX IF NOT EXISTS waiting ON cases (time, idx, answers) WHERE answers < wanted;
 CREATE TABLE IF NOT EXISTS leases (idx INTEGER PRIMARY KEY, reviewer TEXT, until REAL);
 CREATE TABLE IF NOT EXISTS skipped (
     idx INTEGER, reviewer TEXT, until REAL, PRIMARY KEY (idx, reviewer)
 );
 CREATE TABLE IF NOT EXISTS answers (
-    idx INTEGER, reviewer TEXT, outcome TEXT, given REAL, PRIMARY KEY (idx, reviewer)
+    idx INTEGER, reviewer TEXT, outcome TEXT, PRIMARY KEY (idx, reviewer)
 );
 CREATE TABLE IF NOT EXISTS reviewers (
-    reviewer TEXT PRIMARY KEY, likeness TEXT, run INTEGER
+    reviewer TEXT PRIMARY KEY, likeness TEXT, run INTEGER, answered INTEGER DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS pairs (
+    first TEXT, second TEXT, number INTEGER DEFAULT 0, PRIMARY KEY (first, second)
 );
 CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), seen INTEGER)
 """
@@ -70,9 +73,17 @@ SELECT idx, likeness FROM cases WHERE answers < wanted
     AND NOT EXISTS (SELECT 1 FROM answers WHERE answers.idx = cases.idx AND reviewer = :reviewer)
 ORDER BY time, idx LIMIT :window
 """
-_PAIRS: Final = """
-SELECT group_concat(outcome, ' ') FROM (SELECT * FROM answers ORDER BY given, rowid)
-GROUP BY idx HAVING count(*) = 2
+_WAITING: Final = """
+SELECT sum(answers = 0), min(CASE WHEN answers = 0 THEN time END), sum(answers > 0)
+FROM cases WHERE answers < wanted
+"""
+_RUN_OF: Final = """
+INSERT INTO reviewers (reviewer, likeness, run) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET likeness = excluded.likeness, run = excluded.run
+"""
+_PAIR: Final = """
+INSERT INTO pairs SELECT outcome, :outcome, 1 FROM answers WHERE idx = :idx
+ON CONFLICT DO UPDATE SET number = number + 1
 """
 
 
@@ -129,16 +140,16 @@ class ReviewQueue:
         """Take in some of what the log has had since: whether there may be more."""
         with self._transaction():
             found = self._database.execute("SELECT seen FROM progress").fetchone()
-            seen = found[0] if found else -1
+            seen, last = found[0] if found else -1, self._log.store.size - 1
             rows = list(islice(self._log.store.rows(_NEWS, seen), _BATCH))
             for row in rows:
                 self._take(row)
             if any(row.kind in ("forget", "retention") for row in rows):
                 self._drop_forgotten()
-            if rows:
-                seen = rows[-1].entry
-                self._database.execute("INSERT OR REPLACE INTO progress VALUES (1, ?)", (seen,))
-        return len(rows) == _BATCH
+            is_all = len(rows) < _BATCH
+            seen = max(seen, last) if is_all else rows[-1].entry
+            self._database.execute("INSERT OR REPLACE INTO progress VALUES (1, ?)", (seen,))
+        return not is_all
 
     def next(self, reviewer: str) -> Case | None:
         """The case that a reviewer holds, or the next one, locked to them; None without one."""
@@ -156,14 +167,11 @@ class ReviewQueue:
         """
         row = self._log.store.row(index)
         with self._log.locked(_LOG_SECONDS), self._transaction():
-            if row is None or not self._may_answer(reviewer, index):
+            if row is None or not (self._is_latest(row) and self._may_answer(reviewer, index)):
                 raise NotHeld
             label = Label(row.request_id, row.row, outcome, "", reviewer)
             feedback.add(self._log, [feedback.feedback_of(self._log, label)])
-            values = (index, reviewer, outcome, self._clock())
-            self._database.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", values)
-            self._database.execute("UPDATE cases SET answers = answers + 1 WHERE idx = ?", (index,))
-            self._database.execute("DELETE FROM leases WHERE idx = ?", (index,))
+            self._keep(reviewer, index, outcome)
 
     def skip(self, reviewer: str, index: int) -> None:
         """Leave a case to others. Raises NotHeld."""
@@ -177,12 +185,20 @@ class ReviewQueue:
     def figures(self) -> Figures:
         """The state of the queue."""
         select = self._database.execute
-        waiting = "FROM cases WHERE answers < wanted"
-        number, oldest = select(f"SELECT count(*), min(time) {waiting} AND answers = 0").fetchone()
-        (again,) = select(f"SELECT count(*) {waiting} AND answers > 0").fetchone()
-        answered = select("SELECT reviewer, count(*) FROM answers GROUP BY reviewer ORDER BY 1")
-        pairs = [tuple(outcomes.split()) for (outcomes,) in select(_PAIRS)]
-        return Figures(number, oldest, again, dict(answered), agreement(pairs))
+        waiting, oldest, again = select(_WAITING).fetchone()
+        answered = select("SELECT reviewer, answered FROM reviewers WHERE answered ORDER BY 1")
+        pairs = {(one, other): number for one, other, number in select("SELECT * FROM pairs")}
+        return Figures(waiting or 0, oldest, again or 0, dict(answered), agreement(pairs))
+
+    def _keep(self, reviewer: str, index: int, outcome: str) -> None:
+        """Keep an answer; if it is the second one, the pair of both, too."""
+        change = self._database.execute
+        change(_PAIR, {"idx": index, "outcome": outcome})
+        change("INSERT INTO answers VALUES (?, ?, ?)", (index, reviewer, outcome))
+        change("INSERT OR IGNORE INTO reviewers VALUES (?, '', 0, 0)", (reviewer,))
+        change("UPDATE reviewers SET answered = answered + 1 WHERE reviewer = ?", (reviewer,))
+        change("UPDATE cases SET answers = answers + 1 WHERE idx = ?", (index,))
+        change("DELETE FROM leases WHERE idx = ?", (index,))
 
     def _take(self, row: Row) -> None:
         """Take in an entry: a case, or a label by which a case is settled."""
@@ -239,7 +255,7 @@ class ReviewQueue:
         like = [one for one in free if one[1] == likeness] if run < RUN else []
         index, chosen = (like or free)[0]
         values = (reviewer, chosen, run + 1 if chosen == likeness else 1)
-        select("INSERT OR REPLACE INTO reviewers VALUES (?, ?, ?)", values)
+        select(_RUN_OF, values)
         return int(index)
 
     def _may_answer(self, reviewer: str, index: int) -> bool:
@@ -255,9 +271,11 @@ class ReviewQueue:
     def _readable(self, index: int) -> Decision | None:
         """A decision by its place; None if it was forgotten, or a later one has taken its id."""
         row = self._log.store.row(index)
-        if row is None or self._log.find(f"{row.request_id}:{row.row}").entry != index:
-            return None
-        return self._decision(row)
+        return self._decision(row) if row and self._is_latest(row) else None
+
+    def _is_latest(self, row: Row) -> bool:
+        """Whether labels of a decision's id are about this one: callers may use an id again."""
+        return self._log.find(f"{row.request_id}:{row.row}").entry == row.entry
 
     def _decision(self, row: Row) -> Decision | None:
         try:

@@ -1,5 +1,6 @@
 """The review queue: which case comes next, to whom, what becomes of answers, and agreement."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -212,6 +213,8 @@ def test_what_was_forgotten_or_has_a_later_namesake_is_not_asked(
         log.forget(REGNO.mark(READINGS[0].afts_regno_ai))
         log.store.forget([1])  # as the log is before it has noted what it forgot
     assert queue.figures().waiting == 4
+    with pytest.raises(NotHeld):  # a label would be the later one's
+        queue.answer("bob", 2, "camera")
     assert asked(queue, "ann") == [3]
     queue.take_in()
     assert queue.figures().waiting == 0
@@ -284,7 +287,7 @@ def test_readings_of_other_lengths_are_aligned(
 def test_agreement_is_that_of_published_examples(
     one: str, other: str, share: float, alpha: float
 ) -> None:
-    found = agreement(list(zip(one, other, strict=True)))
+    found = agreement(Counter(zip(one, other, strict=True)))
     assert found is not None
     assert found.share == share
     assert found.alpha == pytest.approx(alpha, abs=5e-4)
@@ -292,10 +295,10 @@ def test_agreement_is_that_of_published_examples(
 
 
 def test_equal_answers_have_no_alpha_and_none_have_no_agreement() -> None:
-    found = agreement([("a", "a")] * 3)
+    found = agreement({("a", "a"): 3})
     assert found is not None
     assert (found.share, found.alpha) == (1.0, None)
-    assert agreement([]) is None
+    assert agreement({}) is None
 
 
 def test_reasons_are_those_of_the_version_that_decided(settings: Settings) -> None:
