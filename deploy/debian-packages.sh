@@ -22,7 +22,7 @@ case ${1:-} in
   tests) # no `grep -q`: it ends before fc-list does, which pipefail counts as a failure
     missing=$(missing_of wrk=wrk curl=curl prometheus=prometheus chromium=chromium \
       prometheus-alertmanager=prometheus-alertmanager nginx=nginx-light openssl=openssl \
-      rabbitmq-server=rabbitmq-server redis-server=redis-server
+      rabbitmq-server=rabbitmq-server redis-server=redis-server fiu-run=fiu-utils
       fc-list 2>/dev/null | grep -i inter >/dev/null || echo fontconfig fonts-inter) ;;
   stack)
     missing=$(missing_of dockerd=docker.io iptables=iptables mmdebstrap=mmdebstrap) ;;

@@ -185,9 +185,13 @@ class DecisionLog:
         return len(indexes)
 
     def retain(self, seconds: float) -> int:
-        """Forget what is older: how many. The log must be locked."""
+        """Forget what has been in the log for longer: how many. The log must be locked.
+
+        The times in entries don't count: a worker's clock that was wrong must not destroy them.
+        """
         self.store.drop_removals(time() - seconds)
-        old = self.store.rows("time < ? AND salt IS NOT NULL", time() - seconds)
+        size = self.store.size_before(time() - seconds)
+        old = self.store.rows("idx < ? AND salt IS NOT NULL", size)
         indexes = [row.entry for row in old]
         if indexes:
             with self.store.transaction():

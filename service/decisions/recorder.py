@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from random import random
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Raw
@@ -183,18 +183,17 @@ class Recorder:
         size = sum(_size(path) for path in segments(self._folder))
         self._full = size > self._most_bytes
         self._metrics.spooled(size)
-        segment, syncing = self._segment, self._syncing
-        if segment is None or (syncing and not syncing.done()):
+        if self._is_syncing() or not (segment := self._segment):
             return
         # Made here: a thread does not survive the fork of the worker.
         self._thread = self._thread or ThreadPoolExecutor(1, "decisions")
-        is_old = time() - self._opened > _SEGMENT_SECONDS
+        is_old = monotonic() - self._opened > _SEGMENT_SECONDS
         # The sink removes closed segments only, which makes room.
         if segment.size > _SEGMENT_BYTES or is_old or self._full:
             self._segment = None
             self._syncing = self._thread.submit(_finish, segment)
         else:
-            self._syncing = self._thread.submit(_sync, segment)
+            self._syncing = self._thread.submit(segment.sync)
 
     def close(self) -> None:
         """At the end of the worker: write what waits, and close the segment."""
@@ -203,7 +202,8 @@ class Recorder:
         if self._thread:
             self._thread.shutdown()
         if self._segment:
-            _finish(self._segment)
+            with suppress(OSError):  # the process ends, and has said so of the disk before
+                _finish(self._segment)
             self._segment = None
 
     @property
@@ -227,6 +227,21 @@ class Recorder:
         self._metrics.written(len(self._frames))
         self._frames.clear()
 
+    def _is_syncing(self) -> bool:
+        """Whether a synchronisation runs; one that has failed ends its segment."""
+        syncing = self._syncing
+        if not syncing or not syncing.done():
+            return syncing is not None
+        self._syncing = None
+        error = syncing.exception()
+        if isinstance(error, OSError):
+            # The kernel may have dropped what it could not write, and says so once.
+            self._fails(error)
+            if self._segment:
+                self._segment.close()
+                self._segment = None
+        return False
+
     def _month_key(self, moment: float) -> tuple[str, bytes]:
         """The month of a moment, and its key. Raises OSError."""
         month = month_of(moment)
@@ -249,7 +264,7 @@ class Recorder:
         loop.call_soon(self.flush)
 
     def _open(self) -> SegmentWriter:
-        self._segment, self._opened = SegmentWriter(self._folder), time()
+        self._segment, self._opened = SegmentWriter(self._folder), monotonic()
         return self._segment
 
     def _served(self, live: Served) -> dict[str, str]:
@@ -272,13 +287,8 @@ def _size(path: Path) -> int:
     return 0
 
 
-def _sync(segment: SegmentWriter) -> None:
+def _finish(segment: SegmentWriter) -> None:
     try:
         segment.sync()
-    except OSError as error:
-        log_failure("the spool of decisions", error)
-
-
-def _finish(segment: SegmentWriter) -> None:
-    _sync(segment)
-    segment.close()
+    finally:
+        segment.close()

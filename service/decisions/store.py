@@ -211,6 +211,18 @@ class Store:
         found = self._one("SELECT note FROM heads ORDER BY size DESC LIMIT 1")
         return str(found[0]) if found else ""
 
+    def size_before(self, moment: float) -> int:
+        """How many entries were certainly in the log before a moment, by the sink's clock.
+
+        What was added after an entry of a later time does not count: the clock was set back.
+        """
+        found = self._one(
+            "SELECT max(size) FROM heads WHERE time < ?1 AND size < "
+            "(SELECT ifnull(min(size), 1 << 62) FROM heads WHERE time >= ?1)",
+            moment,
+        )
+        return int(found[0] or 0)
+
     def add_head(self, size: int, time: float, note: str) -> None:
         """Keep a signed checkpoint."""
         self._database.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", (size, time, note))

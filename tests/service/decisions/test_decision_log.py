@@ -162,15 +162,34 @@ def _plates(number: int) -> tuple[str, str]:
     return reading.regno_recognize, reading.afts_regno_ai
 
 
-def test_what_is_too_old_is_forgotten(tmp_path: Path) -> None:
-    log = DecisionLog(tmp_path)
-    log.append([opened(log, decision(0, time=1.7e9)), opened(log, decision(1, time=4e9))])
+def test_what_is_too_old_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, now = DecisionLog(tmp_path), [4e9]
+    monkeypatch.setattr("service.decisions.log.time", lambda: now[0])
+    log.append([opened(log, decision(0)), opened(log, decision(1, time=8e9))])
+    now[0] += 86_401
+    log.append([opened(log, decision(2, time=1e9))])  # by a worker whose clock is wrong
     with log.locked():
-        assert log.retain(86_400) == 1
+        assert log.retain(86_400) == 2
         assert log.retain(86_400) == 0
     with pytest.raises(Forgotten):
         log.canonical(log.find("#0"))
-    assert decode(log.canonical(log.find("#1"))) == decision(1, time=4e9)
+    assert decode(log.canonical(log.find("#2"))) == decision(2, time=1e9)
+
+
+def test_a_sink_whose_clock_is_set_back_forgets_nothing_too_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, now = DecisionLog(tmp_path), [4e9]
+    monkeypatch.setattr("service.decisions.log.time", lambda: now[0])
+    log.append([opened(log, decision(0))])
+    now[0] -= 1e9
+    log.append([opened(log, decision(1))])
+    now[0] = 4e9 + 10
+    with log.locked():
+        assert log.retain(86_400) == 0
+    now[0] += 86_400
+    with log.locked():
+        assert log.retain(86_400) == 2
 
 
 def test_without_a_months_key_the_entry_is_forgotten(log: DecisionLog) -> None:

@@ -2,54 +2,18 @@
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from msgspec import structs
-from prometheus_client import CollectorRegistry
 
 from model.regno import golden
-from model.regno.scorer import RegnoScorer
-from model.scorer import ScoredRow
-from service.config.settings import Settings
 from service.decisions.decision import Decision, Event, decode
 from service.decisions.log import DecisionLog
-from service.decisions.recorder import SPOOL, Recorder
+from service.decisions.recorder import SPOOL
 from service.decisions.segments import segments
 from service.decisions.sink import Sink
-from service.telemetry.metrics.decisions import DecisionMetrics
-from service.telemetry.record import Record
 from tests.support.decisions import REGNO
-
-SCORER = RegnoScorer.load()
-LIVE = SimpleNamespace(version="v1", scorer=SCORER)
-
-
-class Worker:
-    """A recorder without a server; each row is written at once."""
-
-    def __init__(self, folder: Path, policy: str, **changed: Any) -> None:
-        self.registry = CollectorRegistry()
-        settings = structs.replace(
-            Settings(), decisions=policy, decisions_dir=str(folder), **changed
-        )
-        metrics = DecisionMetrics(self.registry)
-        decisions = REGNO.decisions(settings.costs, SCORER)
-        self.recorder = Recorder(REGNO, settings, lambda _: decisions, metrics, "0.1.0")
-
-    def offer(self, count: int = 1) -> None:
-        """Score so many golden readings."""
-        for number, reading in enumerate(golden.readings()[:count]):
-            (score,) = SCORER.score([reading])
-            scored = ScoredRow(0, reading, score, "f" * 64, ("readings-agree",))
-            self.recorder.offer(Record(f"request-{number}"), LIVE, scored)
-
-    def counted(self, result: str) -> float | None:
-        """Entries by what became of them."""
-        return self.registry.get_sample_value(
-            "scoring_decision_log_entries_total", {"result": result}
-        )
+from tests.support.recording import SCORER, Worker
 
 
 def logged(folder: Path) -> list[Any]:
