@@ -10,7 +10,18 @@ from model import catalog
 from model.registry import ValidationProcess
 from service.config.models import served
 from service.config.settings import Settings, other_variables, renamed_variables, unknown_variables
-from service.doctor import cache, edge, files, jobs, machine, model, network, registry, webhooks
+from service.doctor import (
+    cache,
+    edge,
+    files,
+    jobs,
+    machine,
+    model,
+    network,
+    registry,
+    stores,
+    webhooks,
+)
 from service.doctor import settings as configuration
 from service.doctor.finding import Finding, titled, unknown
 from service.doctor.machine import Machine
@@ -36,6 +47,7 @@ def findings(settings: Settings, dotenv: Path = Path(".env")) -> list[Finding]:
         partial(jobs.jobs, here, settings),
         partial(cache.cache, settings),
         partial(webhooks.webhooks, settings),
+        partial(stores.stores, settings),
     )
 
 

@@ -10,7 +10,7 @@ from service.decisions.log import DecisionLog
 from service.decisions.stores.store import AnalysisStore
 
 # The settings with URLs of stores, and the packages that these need.
-_PACKAGES: Final = {"clickhouse": "clickhouse_connect", "mongodb": "pymongo"}
+PACKAGES: Final = {"clickhouse": "clickhouse_connect", "mongodb": "pymongo"}
 
 
 def opened_by_name(settings: Settings) -> dict[str, Callable[[DecisionLog], AnalysisStore]]:
@@ -27,7 +27,7 @@ def opened_by_name(settings: Settings) -> dict[str, Callable[[DecisionLog], Anal
 
 def check_packages(settings: Settings) -> None:
     """Raise SettingsError for a store whose package is missing."""
-    for field, package in _PACKAGES.items():
+    for field, package in PACKAGES.items():
         if getattr(settings, field) and not find_spec(package):
             reason = f"this needs {package}, which is not installed: install the extra `decisions`"
             raise SettingsError(variable(field), reason)
