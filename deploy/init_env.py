@@ -54,12 +54,17 @@ _PERMISSIONS: Final = {
     ),
 }
 _RECORDS_URL: Final = "records"
+# The users of the stores of decisions, likewise, and the sink's URLs.
+_CLICKHOUSE: Final = "clickhouse_users"
+_MONGODB: Final = "mongodb_users"
 # All but what concerns the whole server, with what the records ask of it.
 _RECORDS_RULES: Final = "~jobs:* resetchannels +@all -@admin -@dangerous +info +config|get"
 # The files of each secret that has more than the one of its name.
 _FILES: Final = {
     _BROKER: (_BROKER, *(f"broker_{user}" for user in _PERMISSIONS)),
     _RECORDS: (_RECORDS, _RECORDS_URL),
+    _CLICKHOUSE: (_CLICKHOUSE, "clickhouse"),
+    _MONGODB: (_MONGODB, "mongodb_root", "mongodb"),
 }
 # How each is brought into force. The generator's key stands in two files: its own and the keys'.
 _IN_FORCE: Final = {
@@ -69,6 +74,9 @@ _IN_FORCE: Final = {
     _PASSWORD: "docker compose exec grafana grafana cli admin reset-admin-password …",
     _BROKER: "docker compose restart rabbitmq web job-worker amqp-worker",
     _RECORDS: "docker compose restart redis web job-worker",
+    _CLICKHOUSE: "docker compose restart clickhouse sink",
+    # It reads them only for a new volume: what the old one has is sent again.
+    _MONGODB: "docker compose rm --stop --force mongodb sink, docker volume rm …_mongodb, make up",
 }
 _COMMENT: Final = re.compile(r"^[ \t]*#.*", re.MULTILINE)
 _GENERATORS_LINE: Final = re.compile(r"^[ \t]*loadgen:(\S+).*\n?", re.MULTILINE)
@@ -214,7 +222,7 @@ class Setup:
     def complete(self, *, force: bool) -> Iterator[str]:
         """Create missing files, or replace all but certificates; yields a line on each."""
         existing = {name for name in _IN_FORCE if self._has_secret(name)}
-        for name in (_KEYS, _TOKEN, _PASSWORD, _BROKER, _RECORDS):
+        for name in (_KEYS, _TOKEN, _PASSWORD, _BROKER, _RECORDS, _CLICKHOUSE, _MONGODB):
             if force or name not in existing:
                 yield from self._write(self._new(name))
         if _KEYS in existing and _GENERATOR not in existing and not force:
@@ -243,10 +251,8 @@ class Setup:
         """The files that hold a new secret, and their contents."""
         if name == _PASSWORD:
             return {name: secrets.token_urlsafe(24)}
-        if name == _BROKER:
-            return _new_broker_users()
-        if name == _RECORDS:
-            return _new_records_user()
+        if name in _NEW_USERS:
+            return _NEW_USERS[name]()
         secret = secrets.token_urlsafe(32)
         if name == _TOKEN:
             return {name: f"{secret}\n"}
@@ -350,6 +356,47 @@ def _new_records_user() -> dict[str, str]:
     # permissions, and would drop each transaction that they do not allow.
     users = f"user default off ~* &* +@all\nuser scoring on #{digest} {_RECORDS_RULES}\n"
     return {_RECORDS: users, _RECORDS_URL: f"redis://scoring:{password}@redis:6379/0\n"}
+
+
+def _new_clickhouse_user() -> dict[str, str]:
+    """The users that ClickHouse loads at its start, of which there is one, and its URL."""
+    password = secrets.token_urlsafe(24)
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    users = f"""\
+<clickhouse>
+    <users>
+        <default remove="remove"/>
+        <sink>
+            <password_sha256_hex>{digest}</password_sha256_hex>
+            <networks><ip>::/0</ip></networks>
+            <profile>default</profile>
+            <quota>default</quota>
+            <grants><query>GRANT ALL ON scoring.*</query></grants>
+        </sink>
+    </users>
+</clickhouse>
+"""
+    url = f"http://sink:{password}@clickhouse:8123/scoring\n"
+    return {_CLICKHOUSE: users, "clickhouse": url}
+
+
+def _new_mongodb_users() -> dict[str, str]:
+    """The password of MongoDB's root, what makes the sink's user, and the URL of that."""
+    root, password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    user = {"user": "sink", "pwd": password, "roles": ["readWrite"]}
+    return {
+        _MONGODB: f'db.getSiblingDB("scoring").createUser({json.dumps(user)});\n',
+        "mongodb_root": root,
+        "mongodb": f"mongodb://sink:{password}@mongodb:27017/scoring\n",
+    }
+
+
+_NEW_USERS: Final[dict[str, Callable[[], dict[str, str]]]] = {
+    _BROKER: _new_broker_users,
+    _RECORDS: _new_records_user,
+    _CLICKHOUSE: _new_clickhouse_user,
+    _MONGODB: _new_mongodb_users,
+}
 
 
 def _has_operators_certificates(edge: Path) -> bool:

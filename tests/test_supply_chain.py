@@ -48,7 +48,7 @@ _COMMANDS = {"make": _installs(_make("setup", "web", "audit")), "images": _image
 @pytest.mark.parametrize("where", _COMMANDS)
 def test_locks_are_installed_by_hash_and_from_wheels_only(where: str) -> None:
     commands = _COMMANDS[where]
-    assert len(commands) == {"make": 4, "images": 6}[where]
+    assert len(commands) == {"make": 4, "images": 7}[where]
     for command in commands:
         assert "--require-hashes" in command
         assert "--only-binary :all:" in command

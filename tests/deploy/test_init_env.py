@@ -28,12 +28,15 @@ _CREDENTIALS = "aws_credentials"
 _EMPTY = {_CREDENTIALS, "webhooks"}
 _BROKER = {"broker_users", "broker_web", "broker_worker", "broker_amqp"}
 _RECORDS = {"records_users", "records"}
+_CLICKHOUSE = {"clickhouse_users", "clickhouse"}
+_MONGODB = {"mongodb_users", "mongodb_root", "mongodb"}
 _SECRETS = {
     *("api_keys", "loadgen_api_key", "metrics_token", "grafana_admin_password"),
-    *(_BROKER | _RECORDS | _EMPTY),
+    *(_BROKER | _RECORDS | _CLICKHOUSE | _MONGODB | _EMPTY),
 }
 # Each is named by the first of its files.
-_NAMES = _SECRETS - _EMPTY - (_BROKER - {"broker_users"}) - (_RECORDS - {"records_users"})
+_NAMED = {"broker_users", "records_users", "clickhouse_users", "mongodb_users"}
+_NAMES = _SECRETS - _EMPTY - ((_BROKER | _RECORDS | _CLICKHOUSE | _MONGODB) - _NAMED)
 
 
 def make(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -164,6 +167,7 @@ _ALL_KEYS = {"api_keys", "loadgen_api_key"}
         *(("metrics_token", {"metrics_token"}), ("api_keys", _ALL_KEYS)),
         *(("loadgen_api_key", _ALL_KEYS), ("grafana_admin_password", {"grafana_admin_password"})),
         *(("broker_users", _BROKER), ("records_users", _RECORDS)),
+        *(("clickhouse_users", _CLICKHOUSE), ("mongodb_users", _MONGODB)),
     ],
 )
 def test_one_secret_is_made_anew(name: str, changed: set[str], tmp_path: Path) -> None:
@@ -206,6 +210,25 @@ def test_the_user_of_redis_has_the_password_of_its_url(tmp_path: Path) -> None:
     assert default.startswith("user default off ")
     digest = sha256(str(url.password).encode()).hexdigest()
     assert user.startswith(f"user {url.username} on #{digest} ")
+
+
+def test_the_users_of_stores_have_the_passwords_of_their_urls(tmp_path: Path) -> None:
+    make(tmp_path)
+    folder = tmp_path / "secrets"
+    url = urlsplit((folder / "clickhouse").read_text().strip())
+    users = (folder / "clickhouse_users").read_text()
+    digest = sha256(str(url.password).encode()).hexdigest()
+    assert f"<password_sha256_hex>{digest}</password_sha256_hex>" in users
+    assert '<default remove="remove"/>' in users
+    assert str(url.password) not in users
+    url = urlsplit((folder / "mongodb").read_text().strip())
+    script = (folder / "mongodb_users").read_text()
+    made = json.loads(script.partition("createUser(")[2].rpartition(")")[0])
+    assert made == {"user": url.username, "pwd": url.password, "roles": ["readWrite"]}
+    assert (folder / "mongodb_root").read_text() not in script
+    for name in ("clickhouse", "mongodb"):
+        setting = {f"SCORING_{name.upper()}_FILE": str(folder / name)}
+        assert getattr(load(setting, tmp_path / "none"), name).endswith("/scoring")
 
 
 def test_a_lost_file_of_a_secret_renews_all_of_its_files(tmp_path: Path) -> None:

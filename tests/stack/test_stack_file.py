@@ -30,24 +30,30 @@ _IMAGES = dict(
 _SECRET = {
     f"SCORING_{name}"
     for name in ("API_KEYS", "METRICS_TOKEN", "BROKER", "RECORDS", "CACHE", "CACHE_SECRET")
-}
+} | {"SCORING_CLICKHOUSE", "SCORING_MONGODB"}
 # What the sink of decisions alone reads.
 _OF_SINK = {
     f"SCORING_{name}"
-    for name in ("DECISIONS_PARQUET", "CLICKHOUSE", "CLICKHOUSE_FILE", "MONGODB", "MONGODB_FILE")
-} | {"SCORING_SINK_METRICS_BIND"}
+    for name in ("DECISIONS_PARQUET", "CLICKHOUSE_FILE", "MONGODB_FILE", "SINK_METRICS_BIND")
+}
 _ONCE = {"edge-config", "alertmanager-config"}
 _WITH_JOBS = {"job-worker", "amqp-worker", "rabbitmq", "redis"}
 _QUEUE = {"web", *_WITH_JOBS}
 _IMAGES_ALONE = {"web-images", "amqp-images"}
 _TRAINING = {"train-worker"}
+_STORES = {"clickhouse", "mongodb"}
+# Images that are others and some packages; they have no check of their own.
+_ON_ANOTHER = {"queue", "images", "train", "decisions"}
+_WITHOUT_CHECK = {"alerts", *_ON_ANOTHER}
+# Nothing stands in for the images of stores, so the tests of the engine are without them.
+_EVERY = (*ALL, "--profile", "decisions")
 # Settings of the web processes, job workers and AMQP workers are those from here on.
 _FIRST_OF_QUEUE = "web_host"
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    parsed: dict[str, Any] = configuration(ROOT / ".env.example", *ALL)["services"]
+    parsed: dict[str, Any] = configuration(ROOT / ".env.example", *_EVERY)["services"]
     return parsed
 
 
@@ -88,6 +94,33 @@ def test_the_profile_of_training_adds_the_one_worker_that_trains(services: dict[
         if volume["target"] == "/models" and not volume.get("read_only")
     }
     assert writable == _TRAINING, "it adds versions"
+
+
+def test_the_profile_of_decisions_has_the_sink_and_its_stores_on_a_network_of_their_own() -> None:
+    usual = configuration(ROOT / ".env.example")["services"].keys()
+    made = configuration(ROOT / ".env.example", "--profile", "decisions")
+    services = made["services"]
+    assert services.keys() - usual == {"sink", *_STORES}
+    assert made["networks"]["stores"]["internal"] is True
+    assert services["sink"]["networks"].keys() == {"stores", "watch"}
+    for name in _STORES:
+        assert services[name]["networks"].keys() == {"stores"}
+        assert "ports" not in services[name]
+        assert "PASSWORD" not in str(services[name].get("environment", {})).replace(
+            "PASSWORD_FILE", ""
+        )
+
+
+def test_the_folder_of_decisions_is_for_those_who_write_or_show_them(
+    services: dict[str, Any],
+) -> None:
+    holders = {
+        name
+        for name, one in services.items()
+        if "/decisions" in {mounted["target"] for mounted in one.get("volumes", ())}
+    }
+    assert holders == {"scoring", "web", "web-images", "amqp-worker", "sink"}
+    assert services["sink"]["environment"]["SCORING_DECISIONS_DIR"] == "/decisions"
 
 
 def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
@@ -139,7 +172,7 @@ def test_what_the_example_offers_is_what_is_used() -> None:
 def test_the_examples_values_are_the_files_own(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     empty, full = (
-        configuration(path, *ALL) for path in (tmp_path / "empty", ROOT / ".env.example")
+        configuration(path, *_EVERY) for path in (tmp_path / "empty", ROOT / ".env.example")
     )
     for one in (*empty["services"].values(), *full["services"].values()):
         one.pop("environment", None)
@@ -164,7 +197,7 @@ def test_each_server_has_a_health_check(services: dict[str, Any]) -> None:
         assert name == "scoring" or services[name]["healthcheck"]["test"][0] == "CMD"
     for name, text in _IMAGES.items():
         # What runs once needs none, and the containers of the last two differ.
-        assert ("HEALTHCHECK" in text) == (name not in {"alerts", "queue", "images", "train"})
+        assert ("HEALTHCHECK" in text) == (name not in _WITHOUT_CHECK)
 
 
 def test_what_serves_comes_back_and_what_runs_once_does_not(services: dict[str, Any]) -> None:
@@ -208,7 +241,7 @@ def test_addresses_behind_the_edge_are_outside_the_dynamic_range(
 
 
 def test_broker_and_records_are_for_those_who_use_them(services: dict[str, Any]) -> None:
-    assert configuration(ROOT / ".env.example", *ALL)["networks"]["queue"]["internal"] is True
+    assert configuration(ROOT / ".env.example", *_EVERY)["networks"]["queue"]["internal"] is True
     users = {name for name, one in services.items() if "queue" in one.get("networks", {})}
     assert users == {*_QUEUE, *_IMAGES_ALONE, *_TRAINING}
     assert services["redis"]["networks"].keys() == {"queue"}
@@ -306,13 +339,13 @@ def test_every_image_has_a_version(services: dict[str, Any]) -> None:
 def test_each_image_is_a_target_of_the_dockerfile(services: dict[str, Any]) -> None:
     built = {one["build"]["target"] for one in services.values() if "build" in one}
     assert built == _IMAGES.keys()
-    assert built == {"service", "queue", "images", "train", "loadgen", "alerts"}
+    assert built == {"service", "loadgen", *_WITHOUT_CHECK}
 
 
 @pytest.mark.parametrize("name", _IMAGES)
 def test_an_image_is_made_in_stages_and_its_user_owns_nothing(name: str) -> None:
     assert f"FROM builder AS {name}-packages\n" in _DOCKERFILE
-    folder = f"/opt/{name}" if name in {"queue", "images", "train"} else "/opt/venv"
+    folder = f"/opt/{name}" if name in _ON_ANOTHER else "/opt/venv"
     assert f"COPY --from={name}-packages {folder} {folder}\n" in _IMAGES[name]
     users = re.findall(r"^USER (\d+):\d+$", _IMAGES[name], re.MULTILINE)
     assert int(users[-1]) > 1000
