@@ -189,13 +189,16 @@ class DecisionLog:
 
         The times in entries don't count: a worker's clock that was wrong must not destroy them.
         """
-        self.store.drop_removals(time() - seconds)
-        size = self.store.size_before(time() - seconds)
-        old = self.store.rows("idx < ? AND salt IS NOT NULL", size)
+        now = time()
+        self.store.drop_removals(now - seconds)
+        size = self.store.size_before(now - seconds)
+        old = list(self.store.rows("idx < ? AND salt IS NOT NULL", size))
         indexes = [row.entry for row in old]
         if indexes:
             with self.store.transaction():
                 self.store.forget(indexes)
+                # Stores remove the others by their times.
+                self.store.add_removals([row.entry for row in old if row.time > now - seconds], now)
             self.store.clean()
             self.note("retention", entries=str(len(indexes)))
         return len(indexes)
