@@ -8,6 +8,7 @@ Importing anything here starts nothing and reads no file.
 
 from model.errors import (
     KINDS,
+    DataRefused,
     ExplainerGone,
     InvalidRequest,
     ModelRefused,
@@ -25,6 +26,7 @@ from model.utf8 import body_text, is_array
 __all__ = [
     "KINDS",
     "PLATE",
+    "DataRefused",
     "ExplainerGone",
     "InvalidRequest",
     "ModelRefused",

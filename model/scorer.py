@@ -513,6 +513,24 @@ class Model(Protocol):
         del candidate, other, rows
         return None
 
+    def recalibrated(  # noqa: PLR0913, PLR0917 - what a calibration is made of
+        self,
+        path: Path,
+        requests: Sequence[Request],
+        labels: Sequence[int],
+        weights: Sequence[float],
+        method: str,
+        version: str,
+        /,
+    ) -> Any:
+        """A version's file with a new calibration, by labelled requests in the order of time.
+
+        It has `manifest`, and the probabilities `before` and `after` of the newest requests.
+        Raises ModelRefused, DataRefused, and ModuleNotFoundError without the packages of training.
+        """
+        del path, requests, labels, weights, method, version
+        raise NotImplementedError
+
     def decision_page(self, measured: Any, about: str, /) -> str:
         """The quality of logged decisions as one HTML page; `about` says which they are.
 

@@ -314,7 +314,7 @@ def test_printed_commands_exist_with_their_options(page: str, command: str) -> N
     command, _, for_gunicorn = command.partition(" -- ")
     module, *arguments = shlex.split(command)
     known = _help(module)
-    if module == "model.registry" and arguments:
+    if module in {"model.registry", "service.decisions"} and arguments:
         known = _help(module, arguments[0])
     assert _options(arguments) <= known, page
     assert _options(shlex.split(for_gunicorn)) <= _help("gunicorn"), page

@@ -159,6 +159,20 @@ class RegnoModel(Model):
         """The `Quality` of a scorer on labelled readings, compared with another one."""
         return _verdict().quality(candidate, other, rows)
 
+    def recalibrated(  # noqa: PLR0913, PLR0917 - see Model
+        self,
+        path: Path,
+        requests: Sequence[Reading],
+        labels: Sequence[int],
+        weights: Sequence[float],
+        method: str,
+        version: str,
+        /,
+    ) -> Any:
+        """A version's file with a new calibration; see `Model.recalibrated`."""
+        module = import_module("model.regno.training.recalibration")
+        return module.recalibrated(path, requests, labels, weights, method, version)
+
     def decision_page(self, measured: Any, about: str, /) -> str:
         """The page on the quality of logged decisions."""
         page = import_module("model.regno.evaluation.decision_page")

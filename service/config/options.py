@@ -337,6 +337,15 @@ class Settings(Struct, frozen=True):
         ),
     ] = 0.01
 
+    quality_limit: Annotated[
+        float,
+        Meta(
+            gt=0,
+            lt=1,
+            description="Share of wrong automatic decisions that is promised not to be exceeded.",
+        ),
+    ] = 0.01
+
     web_host: Annotated[
         str, Meta(description="Address on which the web processes listen (python -m service.web).")
     ] = "127.0.0.1"

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from getpass import getuser
+from math import inf
 from pathlib import Path
 from time import sleep, time
 from typing import Final
 
 import msgspec
 
-from model import ModelRefused, catalog
+from model import DataRefused, ModelRefused, catalog
 from model.cli import (
     Exit,
     SignalFlag,
@@ -24,19 +25,22 @@ from model.cli import (
     require,
     stop_signals,
 )
+from model.registry import RegistryError, Unavailable
 from service.config.settings import Settings, SettingsError, load, refuse_start, variable
-from service.decisions import feedback, proof, quality_report
+from service.decisions import feedback, proof, quality_report, recalibrate, training_set
 from service.decisions.choice import Condition, condition, moment
 from service.decisions.groups import Groups
 from service.decisions.log import CHECKPOINT, Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.quality_report import Measured, Measurement
-from service.decisions.replay import Replayed, replay
+from service.decisions.recalibrate import Recalibration
+from service.decisions.replay import Replayed, registry_of, replay
 from service.decisions.review import Figures, ReviewQueue
 from service.decisions.sink import Sink
 from service.decisions.sink_process import exporting
 from service.decisions.store import UNUSABLE, Row
+from service.decisions.training_set import LABEL, Known
 from service.decisions.witness import Inconsistent, Witness
 from service.telemetry.log_lines import log_to_stdout
 from service.telemetry.metrics.decision_sink import SinkMetrics
@@ -255,14 +259,68 @@ def _feedback(settings: Settings, options: argparse.Namespace) -> None:
 def _quality(settings: Settings, options: argparse.Namespace) -> None:
     chosen, values = _chosen(options)
     with _opened(settings) as opened:
-        how = Measurement(settings.costs, options.limit, Groups())
+        limit = settings.quality_limit if options.limit is None else options.limit
+        how = Measurement(settings.costs, limit, Groups())
         found = quality_report.measured(opened, chosen, values, how)
     _write(quality_report.text(found))
     if options.html:
         with os_errors_exit(73, options.html):
             options.html.write_text(_page(found, options), encoding="utf-8")
     if found.evidence.is_broken:
-        raise Exit(1, f"more than {options.limit:.2%} of the automatic decisions are wrong")
+        raise Exit(1, f"more than {limit:.2%} of the automatic decisions are wrong")
+
+
+def _training_set(settings: Settings, options: argparse.Namespace) -> None:
+    if options.held_out and options.cut is None:
+        raise Exit(2, "--held-out needs --cut")
+    known = Known(inf if options.labels_until is None else options.labels_until, options.cut)
+    with _opened(settings) as opened:
+        found, left_out = training_set.examples(opened, _chosen(options), known)
+        parts = {options.out: [one for one in found if known.is_early(one.time)]}
+        if options.held_out:
+            parts[options.held_out] = [one for one in found if not known.is_early(one.time)]
+        for path, rows in parts.items():
+            if not rows:
+                raise Exit(65, f"{path}: there is no labelled decision for it")
+        with opened.locked():
+            opened.note("access", user=getuser(), exported=str(sum(map(len, parts.values()))))
+    for path, rows in parts.items():
+        with os_errors_exit(73, path):
+            training_set.write(path, rows)
+        ones = sum(one.cells[LABEL] for one in rows)
+        _write(f"{path}: {len(rows)} rows, {ones} of them with the label 1")
+    for reason, number in sorted(left_out.items()):
+        _write(f"left out, {reason}: {number}")
+
+
+def _calibrate(settings: Settings, options: argparse.Namespace) -> None:
+    require({"sklearn": "scikit-learn", "scipy": "SciPy"})
+    if not settings.registry:
+        raise Exit(78, f"{variable('registry')}: it names no registry")
+    with _opened(settings) as opened:
+        found, _ = training_set.examples(opened, _chosen(options), Known())
+    try:
+        registry = registry_of(settings)
+        old = registry.named(options.of)
+        path = registry.fetch(old)
+        name = recalibrate.version_of(old, options.method, time())
+        made = recalibrate.fitted(path, found, options.method, name)
+        _write(_recalibrated(made))
+        if not made.is_better:
+            raise Exit(1, f"no version is added: it would be no better than {old}")
+        _write(f"added, not promoted: {recalibrate.add(registry, path, made)}")
+    except (ModelRefused, DataRefused) as error:
+        raise Exit(65, str(error)) from error
+    except RegistryError as error:
+        raise Exit(69 if isinstance(error, Unavailable) else 1, str(error)) from error
+
+
+def _recalibrated(made: Recalibration) -> str:
+    lines = [f"{made.labels} labels; of the newest quarter, by a calibration of the others:"]
+    for name in ("log_loss", "calibration_error"):
+        before, after = getattr(made.before, name), getattr(made.after, name)
+        lines.append(f"  {name}: {before:.4f} before, {after:.4f} after")
+    return "\n".join(lines)
 
 
 def _review(settings: Settings, _options: argparse.Namespace) -> None:
@@ -426,9 +484,16 @@ def _parser() -> argparse.ArgumentParser:
     measure = command("quality", "the errors of automatic decisions, by audited labels", _quality)
     _add_choice(measure)
     measure.add_argument(
-        "--limit", type=_rate, default=0.01, help="share of errors that is promised (0.01)"
+        "--limit", type=_rate, help="share of errors that is promised (SCORING_QUALITY_LIMIT)"
     )
     measure.add_argument("--html", type=Path, help="also write this page, with charts")
+    train = command("training-set", "write labelled decisions for model.train", _training_set)
+    _add_choice(train)
+    _add_training_set(train)
+    calibrated = command("calibrate", "add a version with a new calibration", _calibrate)
+    _add_choice(calibrated)
+    calibrated.add_argument("--of", default="live", help="of this version or alias (live)")
+    calibrated.add_argument("--method", choices=recalibrate.METHODS, default="platt")
     command("review", "what waits for reviewers, who has answered, and how they agree", _review)
     ask = command("query", "a question in SQL to the rows for analysis, by DuckDB", _query)
     ask.add_argument("sql", help="one SELECT; the view is `decisions`")
@@ -443,6 +508,21 @@ def _parser() -> argparse.ArgumentParser:
     cosign.add_argument("--name", required=True, help="of this witness")
     cosign.add_argument("--state", type=Path, required=True, help="folder of this witness")
     return parser
+
+
+def _add_training_set(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("out", type=_table, metavar="OUT", help="new file, .csv or .parquet; it has plates")
+    add("--labels-until", type=_moment, metavar="TIME", help="labels that were given before it")
+    add("--cut", type=_moment, metavar="TIME", help="only decisions and labels before it; see next")
+    add("--held-out", type=_table, metavar="FILE", help="those from --cut on, to measure with")
+
+
+def _table(text: str) -> Path:
+    path = Path(text)
+    if path.suffix in training_set.SUFFIXES:
+        return path
+    raise argparse.ArgumentTypeError(f"must end in {' or '.join(training_set.SUFFIXES)}")
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from model import catalog
 from service.decisions.decision import Decision, decode
-from service.decisions.log import DecisionLog, Forgotten
+from service.decisions.log import Damaged, DecisionLog, Forgotten
 from service.decisions.store import Row
 
 UNKNOWN: Final = "not known"
@@ -19,7 +19,7 @@ class Groups:
         self._known: dict[int, str] = {}
 
     def of(self, log: DecisionLog, row: Row) -> str:
-        """The group of a decision; `UNKNOWN` if it was forgotten or its model has none."""
+        """The group of a decision; `UNKNOWN` if it can't be read or its model has none."""
         found = self._known.get(row.entry)
         if found is None:
             if len(self._known) >= _MOST:
@@ -37,6 +37,6 @@ def group_of(decision: Decision) -> str:
 def _group(log: DecisionLog, row: Row) -> str:
     try:
         entry = decode(log.canonical(row))
-    except Forgotten:
+    except (Forgotten, Damaged):
         return UNKNOWN
     return group_of(entry) if isinstance(entry, Decision) else UNKNOWN

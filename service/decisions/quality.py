@@ -41,9 +41,9 @@ class Labelled(NamedTuple):
     @property
     def weight(self) -> float:
         """For how many decisions it stands; 0 for one whose chance of a label is not known."""
-        if self.audited:
-            return 1 / self.audited
-        return 1.0 if self.decision == MANUAL else 0.0
+        if self.decision == MANUAL:  # all are looked at, drawn or not
+            return 1.0
+        return 1 / self.audited if self.audited else 0.0
 
 
 class Rate(NamedTuple):

@@ -1,7 +1,7 @@
 """The quality of the decisions of a log: in all, by day, class, version and decision."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isnan
 from typing import Any, Final, NamedTuple
@@ -47,11 +47,7 @@ def measured(log: DecisionLog, condition: str, values: Sequence[Any], how: Measu
     """The quality of the labelled decisions that a condition of SQL chooses."""
     # Those that were forgotten, too: what this needs of them is nothing personal.
     found = list(log.store.labelled(condition, *values, newest=how.newest))
-    labelled = [Labelled(row.decision, said, row.audited, row.positive or 0) for row, said in found]
-    evidence = Evidence(how.limit)
-    for one in labelled:
-        if one.decision != MANUAL and one.audited:
-            evidence.add(one.is_wrong)
+    labelled = [_labelled(row, outcome) for row, outcome in found]
     named = [_names(log, row, how.groups) for row, _ in found]
     _limit_classes(named)
     by = {name: _by(labelled, [each[name] for each in named], how.costs) for name in BY}
@@ -60,7 +56,7 @@ def measured(log: DecisionLog, condition: str, values: Sequence[Any], how: Measu
         by,
         reliability(quality.drawn(labelled)),
         len(labelled),
-        evidence,
+        _evidence(labelled, how.limit),
         sum(one.weight == 0 for one in labelled),
     )
 
@@ -77,6 +73,18 @@ def text(found: Measured) -> str:
     lines.append(f"labels without a known probability, left out: {found.left_out}")
     lines.append(f"evidence against at most {limit:.2%}: {wealth:.3g} (20 is enough)")
     return "\n".join(lines)
+
+
+def _labelled(row: Row, outcome: str) -> Labelled:
+    return Labelled(row.decision, outcome, row.audited, row.positive or 0.0)
+
+
+def _evidence(labelled: Iterable[Labelled], limit: float) -> Evidence:
+    made = Evidence(limit)
+    for one in labelled:
+        if one.decision != MANUAL and one.audited:
+            made.add(one.is_wrong)
+    return made
 
 
 def _names(log: DecisionLog, row: Row, groups: Groups) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from model import ModelRefused, catalog
-from model.registry import RegistryError, open_registry
+from model.registry import Registry, RegistryError, open_registry
 from service.config.settings import Settings
 from service.decisions.decision import Decision, decode
 from service.decisions.log import DecisionLog, Forgotten
@@ -31,20 +31,29 @@ class Replayed(NamedTuple):
 
 
 class Scorers:
-    """Scorers by the SHA-256 of their files: those of the settings, and of the registry."""
+    """Scorers by version and the SHA-256 of the file: those of the settings, and of the registry.
+
+    Versions may share a file, and differ in their calibration.
+    """
 
     def __init__(self, settings: Settings, other: Path | None) -> None:
         self._settings = settings
         self._other = other
         self._model = catalog.entry(catalog.DEFAULT).load()
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[tuple[str, str], Any] = {}
 
     def of(self, decision: Decision) -> Any:
         """The scorer for a decision, None if its version is not there. Raises ModelRefused."""
-        wanted = "" if self._other else decision.sha256
+        wanted = ("", "") if self._other else (decision.version, decision.sha256)
         if wanted not in self._loaded:
-            self._loaded[wanted] = next(self._candidates(decision), None)
+            self._loaded[wanted] = self._best(decision)
         return self._loaded[wanted]
+
+    def _best(self, decision: Decision) -> Any:
+        """The version itself; where it is not there, another one of the same file."""
+        found = list(self._candidates(decision))
+        named = (scorer for scorer in found if scorer.version == decision.version)
+        return next(named, found[0] if found else None)
 
     def _candidates(self, decision: Decision) -> Iterator[Any]:
         settings, bundled = self._settings, catalog.entry(catalog.DEFAULT).bundled
@@ -67,9 +76,13 @@ class Scorers:
             yield scorer
 
     def _fetched(self, version: str) -> Path:
-        settings = self._settings
-        cache = Path(settings.registry_cache) if settings.registry_cache else None
-        return open_registry(settings.registry, self._model.name, cache).fetch(version)
+        return registry_of(self._settings).fetch(version)
+
+
+def registry_of(settings: Settings) -> Registry:
+    """The registry of the default model that the settings name. Raises RegistryError."""
+    cache = Path(settings.registry_cache) if settings.registry_cache else None
+    return open_registry(settings.registry, catalog.DEFAULT, cache)
 
 
 def replay(

@@ -7,7 +7,7 @@ from msgspec import Raw, structs
 
 from model import catalog
 from model.regno import golden
-from service.decisions.decision import Decision, Entry, encode
+from service.decisions.decision import Decision, Entry, Feedback, encode
 from service.decisions.log import DecisionLog, Opened
 from service.decisions.sealing import month_of, salts, seal
 from service.decisions.segments import Frame, SegmentWriter, framed
@@ -37,6 +37,13 @@ def sealed(log: DecisionLog, entry: Entry) -> Frame:
 def opened(log: DecisionLog, entry: Entry) -> Opened:
     """The same as the sink has it."""
     return log.opened(sealed(log, entry))
+
+
+def add_labelled(log: DecisionLog, number: int, outcome: str, given: float, **changed: Any) -> None:
+    """Add a decision that was drawn for review with a chance of one half, and its label."""
+    made = decision(number, **{"audited": True, "audit_probability": 0.5, **changed})
+    log.append([opened(log, made)])
+    log.record([Feedback(given, made.request_id, 0, outcome, "s")])
 
 
 def spool(log: DecisionLog, entries: list[Decision]) -> SegmentWriter:

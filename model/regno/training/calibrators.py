@@ -14,12 +14,17 @@ Method: TypeAlias = Literal["isotonic", "platt"]
 _NO_PENALTY: Final = 1e10
 
 
-def fit(method: Method, labels: Array, probabilities: Array) -> Calibration:
+def fit(
+    method: Method, labels: Array, probabilities: Array, weights: Array | None = None
+) -> Calibration:
     """The calibration of a model's probabilities by the labels of the same rows, shape (rows,).
 
-    Raises DataRefused if the probabilities do not rise with the labels.
+    `weights` are how much each row counts, None if they count the same. Raises DataRefused if the
+    probabilities do not rise with the labels.
     """
-    calibration = (_isotonic if method == "isotonic" else _platt)(labels, probabilities)
+    fitted = _isotonic if method == "isotonic" else _platt
+    has_both = labels.size and labels.min() != labels.max()
+    calibration = fitted(labels, probabilities, weights) if has_both else None
     if calibration is None:
         raise DataRefused(
             f"the probabilities of the {labels.size} validation rows do not rise with their "
@@ -28,20 +33,21 @@ def fit(method: Method, labels: Array, probabilities: Array) -> Calibration:
     return calibration
 
 
-def _isotonic(labels: Array, probabilities: Array) -> Isotonic | None:
+def _isotonic(labels: Array, probabilities: Array, weights: Array | None) -> Isotonic | None:
     from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - changes the environment
 
     # No probability of 0 or 1 can be known from so many rows (the rule of succession).
     least = 1 / (labels.size + 2)
-    fitted = IsotonicRegression(y_min=least, y_max=1 - least).fit(probabilities, labels)
+    regression = IsotonicRegression(y_min=least, y_max=1 - least)
+    fitted = regression.fit(probabilities, labels, sample_weight=weights)
     scores, calibrated = fitted.X_thresholds_.tolist(), fitted.y_thresholds_.tolist()
     return None if calibrated[0] == calibrated[-1] else Isotonic(scores, calibrated)
 
 
-def _platt(labels: Array, probabilities: Array) -> Platt | None:
+def _platt(labels: Array, probabilities: Array, weights: Array | None) -> Platt | None:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - as above
 
     rows = log_odds_of(probabilities).reshape(-1, 1)
-    fitted = LogisticRegression(C=_NO_PENALTY).fit(rows, labels)
+    fitted = LogisticRegression(C=_NO_PENALTY).fit(rows, labels, sample_weight=weights)
     slope, intercept = fitted.coef_.item(), fitted.intercept_.item()
     return Platt(slope, intercept) if slope > 0 else None

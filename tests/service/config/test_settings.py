@@ -107,6 +107,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "decisions_spool_mb": ("20", 20),
     "decisions_days": ("365", 365),
     "decisions_audit": ("0.05", 0.05),
+    "quality_limit": ("0.02", 0.02),
     "reviewers": ("desk", "desk"),
     "web_host": ("10.0.0.1", "10.0.0.1"),
     "web_port": ("8081", 8081),

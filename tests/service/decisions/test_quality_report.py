@@ -18,7 +18,7 @@ from service.decisions.groups import Groups
 from service.decisions.log import DecisionLog
 from service.decisions.quality_report import MOST_CLASSES, OTHERS, Measured, Measurement
 from tests.support.commands import run_module
-from tests.support.decisions import REGNO, decision, opened
+from tests.support.decisions import REGNO, add_labelled
 
 DAY = datetime(2026, 11, 30, tzinfo=UTC).timestamp()
 
@@ -34,11 +34,8 @@ def of_class(name: str, number: int = 0) -> Raw:
 
 
 def add(log: DecisionLog, number: int, outcome: str, **changed: Any) -> None:
-    """Add a decision that was drawn with a chance of one half, and its label."""
-    usual = {"audited": True, "audit_probability": 0.5, "time": DAY}
-    made = decision(number, **{**usual, **changed})
-    log.append([opened(log, made)])
-    log.record([Feedback(DAY + number, made.request_id, 0, outcome, "s")])
+    """Add a decision and its label, in the order of their numbers."""
+    add_labelled(log, number, outcome, DAY + number, **{"time": DAY, **changed})
 
 
 @pytest.fixture
