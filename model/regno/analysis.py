@@ -4,6 +4,8 @@ No character of a reading is here, nor a feature that names one: not the symbols
 or the pairs that differ, of which a plate could be put together.
 """
 
+from functools import lru_cache
+
 from model.redaction import is_whole_plate
 from model.regno.differences import differing
 from model.regno.plates import category
@@ -37,6 +39,7 @@ def vectors(reading: Reading) -> dict[str, list[float]]:
     }
 
 
+@lru_cache(maxsize=256)  # cameras are few
 def _name(text: str) -> str:
     """A name that callers send, unless they sent a plate in its place."""
     return "" if is_whole_plate(text) else text

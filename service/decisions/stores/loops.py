@@ -21,7 +21,7 @@ from service.telemetry.failures import described
 from service.telemetry.metrics.decision_sink import SinkMetrics
 
 _TICK_SECONDS: Final = 0.5
-_LONGEST_PAUSE: Final = 30.0
+_LONGEST_PAUSE: Final = 5.0
 # How often the age of rows is looked at.
 _RETAIN_SECONDS: Final = 3_600.0
 _STOP_SECONDS: Final = 5.0

@@ -6,13 +6,18 @@ the exact score somebody could try plates until one fits. So it is rounded, and 
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
-from model import catalog
+from model import InvalidRequest, UnknownModel, catalog
 from model.redaction import redact
+from model.scorer import Decoder, Model
 from service.decisions.decision import Decision, Feedback, decode
 from service.decisions.log import Damaged, DecisionLog, Forgotten
 from service.decisions.store import Row
+
+_Facts: TypeAlias = Mapping[str, str | int | float]
+_Vectors: TypeAlias = Mapping[str, Sequence[float]]
 
 # Of 20,000 plates, 16 to 38 have the score of a golden reading then; exactly, none has.
 _DIGITS: Final = 3
@@ -78,7 +83,7 @@ class Batch(NamedTuple):
     until: int
     token: str
     rows: list[AnalysisRow]
-    vectors: list[Mapping[str, Sequence[float]]]
+    vectors: list[_Vectors]
     labels: list[Label]
 
 
@@ -99,15 +104,28 @@ def _add(batch: Batch, log: DecisionLog, row: Row) -> None:
     except (Forgotten, Damaged):
         return
     if isinstance(entry, Decision):
-        model = catalog.entry(entry.model).load()
-        request = model.decoder(1)(bytes(entry.request))
-        batch.rows.append(_decided(log.id, row.entry, entry, model.facts(request)))
-        batch.vectors.append(model.vectors(request))
+        facts, vectors = _of_request(entry)
+        batch.rows.append(_decided(log.id, row.entry, entry, facts))
+        batch.vectors.append(vectors)
 
 
-def _decided(
-    log: str, number: int, entry: Decision, facts: Mapping[str, str | int | float]
-) -> AnalysisRow:
+def _of_request(entry: Decision) -> tuple[_Facts, _Vectors]:
+    """What the model says of the request; nothing, if it is gone or can't read it any more."""
+    try:
+        model, decoder = _reader(entry.model)
+        request = decoder(bytes(entry.request))
+    except (UnknownModel, InvalidRequest):
+        return {}, {}
+    return model.facts(request), model.vectors(request)
+
+
+@lru_cache
+def _reader(name: str) -> tuple[Model, Decoder]:
+    model = catalog.entry(name).load()
+    return model, model.decoder(1)
+
+
+def _decided(log: str, number: int, entry: Decision, facts: _Facts) -> AnalysisRow:
     known = {name: facts.get(name, default) for name, default in _DEFAULTS.items()}
     return AnalysisRow(
         log,

@@ -11,6 +11,7 @@ import pytest
 from bson.binary import Binary, BinaryVectorDtype
 from msgspec import Raw, structs
 
+from model import UnknownModel
 from model.regno import golden
 from model.regno.plates import TWINS
 from model.regno.request import Scores
@@ -107,6 +108,19 @@ def test_a_row_has_what_is_not_personal(case: Case, log: DecisionLog) -> None:
     assert found == expected
     others = {"_id", "char_scores", "length_scores", "source"}
     assert row.keys() - expected.keys() <= others
+
+
+def test_a_decision_of_a_model_that_is_gone_holds_up_no_other(
+    case: Case, log: DecisionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(name: str) -> None:
+        raise UnknownModel(name)
+
+    monkeypatch.setattr("service.decisions.stores.rows._reader", gone)
+    assert case.export(log) == 20
+    if not isinstance(case, MongoCase):  # it has nothing but what the model says
+        assert {row["camera_type"] for row in case.rows(log)} == {""}
+        assert case.entries(log) == list(range(20))
 
 
 def test_mongodb_has_the_confidences_as_packed_vectors(mongodb: MongoDB, tmp_path: Path) -> None:
