@@ -120,7 +120,7 @@ def test_a_sink_that_is_killed_at_any_moment_sends_each_row_once(
     log: DecisionLog, clickhouse: ClickHouse, mongodb: MongoDB, cases: list[Case]
 ) -> None:
     random, number = Random(3), 0
-    for _ in range(3):
+    for _ in range(2):
         with closing(Sink(log, clickhouse, mongodb)) as sink:
             eventually(lambda: sink.metric("store_lag_entries", "mongodb") >= 0, "it runs")
             for _ in range(random.randrange(1, 4)):
