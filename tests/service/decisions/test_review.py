@@ -192,6 +192,44 @@ def test_a_second_answer_comes_from_somebody_else(
     assert asked(queue, "eve") == []
 
 
+def test_a_tenth_of_the_cases_is_for_two_reviewers(
+    log: DecisionLog, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = iter((0.0, 0.5, 0.0999, 0.1, 0.9))
+    monkeypatch.setattr(review, "random", lambda: next(draws))
+    add(log, *(like(number, 0) for number in range(5)))
+    queue = ReviewQueue(log, clock=clock)
+    queue.take_in()
+    assert asked(queue, "ann") == [0, 1, 2, 3, 4]
+    assert asked(queue, "bob") == [0, 2]
+    queue.close()
+
+
+def test_a_reviewer_who_looks_again_keeps_the_case_for_longer(
+    log: DecisionLog, make_queue: Callable[..., ReviewQueue], clock: Clock
+) -> None:
+    add(log, like(0, 0))
+    queue = make_queue()
+    for _ in range(3):
+        clock.now += review.LEASE_SECONDS - 1
+        assert queue.next("ann")
+        assert queue.next("bob") is None
+
+
+def test_a_damaged_decision_is_asked_of_nobody(
+    log: DecisionLog, make_queue: Callable[..., ReviewQueue]
+) -> None:
+    add(log, like(0, 0), like(1, 0), like(2, 0))
+    queue = make_queue()
+    (path,) = (log.folder / "archive").iterdir()
+    content = bytearray(path.read_bytes())
+    content[3] ^= 1
+    path.write_bytes(content)
+    add(log, like(3, 0))
+    assert asked(queue, "ann") == [1, 2]
+    assert asked(make_queue(), "ann") == [3]
+
+
 def test_who_gave_a_label_elsewhere_settles_a_case(
     log: DecisionLog, make_queue: Callable[..., ReviewQueue]
 ) -> None:

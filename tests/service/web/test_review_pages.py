@@ -15,6 +15,7 @@ from service.decisions import feedback, review
 from service.decisions.log import DecisionLog
 from service.decisions.review import ReviewQueue
 from service.telemetry.metrics.review import ReviewMetrics
+from service.web import decision_log
 from service.web.review_counts import ReviewCounts
 from tests.support.decisions import decision, opened
 from tests.support.web import OTHER_HEADER, Web
@@ -125,6 +126,24 @@ def test_only_reviewers_and_only_where_there_is_a_log(
     signed_out = desk.client.open(path, method=method)
     assert signed_out.status_code == 401
     assert "API key" in signed_out.text
+
+
+def test_nothing_is_shown_or_answered_while_it_can_not_be_noted(
+    desk: Web, log: DecisionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = desk.call("GET", "/review")
+    monkeypatch.setattr(decision_log, "_LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(review, "_LOG_SECONDS", 0.0)
+    with log.locked():
+        for reply in (
+            desk.call("GET", "/review"),
+            desk.call("GET", "/decisions/request-0/evidence"),
+            answer(desk, case_of(shown), "camera"),
+        ):
+            assert (reply.status_code, reply.mimetype) == (503, "text/html")
+            assert "in use by another process" in reply.text
+            assert "<mark>" not in reply.text
+    assert answer(desk, case_of(shown), "camera").headers["Location"] == "/review?last=camera"
 
 
 def test_the_link_is_for_reviewers(desk: Web) -> None:
