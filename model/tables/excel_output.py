@@ -1,9 +1,10 @@
 """A table written as Excel's .xlsx. Nothing but the writer of such a file imports this."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 import openpyxl
@@ -12,6 +13,9 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from model.tables.errors import TableRefused
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 _EXCEL_ROWS: Final = 1_048_576
 _TOO_MANY: Final = "Excel holds at most 1,048,575 rows: name a .csv or .parquet file"
 
@@ -19,9 +23,15 @@ _TOO_MANY: Final = "Excel holds at most 1,048,575 rows: name a .csv or .parquet 
 class ExcelWriter:
     """Writes rows of values to the only sheet of a new book."""
 
-    def __init__(self, file: BinaryIO, names: Sequence[str], sheet: str) -> None:
-        """`names` are those of the columns, for the first row."""
+    def __init__(
+        self, file: BinaryIO, names: Sequence[str], sheet: str, look: Callable[[], None]
+    ) -> None:
+        """`names` are those of the columns, for the first row.
+
+        `look` is called often while the book is packed; what it raises ends that.
+        """
         self._file = file
+        self._look = look
         self._book = openpyxl.Workbook(write_only=True)
         self._sheet = self._book.create_sheet(sheet)
         self._rows = 1
@@ -37,14 +47,20 @@ class ExcelWriter:
 
     def close(self) -> None:
         """Write the book; the file stays open."""
-        made = io.BytesIO()
-        self._book.save(made)
+        made = _Packed(self._look)
+        try:
+            self._book.save(made)
+        except BaseException:
+            self.abandon()
+            raise
         self._file.write(made.getbuffer())
 
     def abandon(self) -> None:
         """Remove the temporary file in which openpyxl keeps the rows until the book is written."""
-        self._sheet.close()
-        self._sheet._writer.cleanup()  # noqa: SLF001 - it has no public name
+        if not self._sheet.closed:
+            self._sheet.close()
+        with suppress(FileNotFoundError):  # it is packed
+            self._sheet._writer.cleanup()  # noqa: SLF001 - it has no public name
 
     def _cell(self, value: Any) -> Any:
         if isinstance(value, float):
@@ -63,3 +79,19 @@ class ExcelWriter:
         cell = WriteOnlyCell(self._sheet, text)
         cell.data_type = kind
         return cell
+
+
+class _Packed(io.BytesIO):
+    """The book as it is packed. After an end no part of it looks again: zipfile writes its last."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        super().__init__()
+        self._look: Callable[[], None] | None = look
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Look, and write."""
+        if look := self._look:
+            self._look = None
+            look()
+            self._look = look
+        return super().write(data)

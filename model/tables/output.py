@@ -292,15 +292,21 @@ class Writer(Protocol):
         """In the place of `close`: the file stays unfinished, and nothing is left beside it."""
 
 
-def writer(file: BinaryIO, out: Format, renderer: Renderer, sheet: str = "scores") -> Writer:
-    """What writes an output to a file."""
+def writer(
+    file: BinaryIO,
+    out: Format,
+    renderer: Renderer,
+    sheet: str = "scores",
+    look: Callable[[], None] = lambda: None,
+) -> Writer:
+    """What writes an output to a file; `look` is called often while it packs a book of Excel."""
     if out.kind == "Parquet":
         return _ParquetWriter(file)
     if out.kind == "Excel":
         # openpyxl is imported only where it is needed: each process would take 0.1 s for it.
         from model.tables.excel_output import ExcelWriter  # noqa: PLC0415
 
-        return ExcelWriter(file, renderer.names, sheet)
+        return ExcelWriter(file, renderer.names, sheet, look)
     return _TextWriter(file, out, renderer.header)
 
 

@@ -21,7 +21,7 @@ from service.jobs.job import Job
 from service.jobs.processes import is_dead
 from service.jobs.records import Records, RecordsUnavailable
 from service.jobs.states import TERMINAL, State
-from service.jobs.transitions import LONGEST_PAUSE, FenceLost
+from service.jobs.transitions import LONGEST_PAUSE, FenceLost, holds
 from service.telemetry.failures import report
 from service.telemetry.record import Record
 
@@ -112,6 +112,14 @@ class Attempt:
         Raises as `save`.
         """
         if self._is_long_ago or self._stopping():
+            self.save(**self._progress())
+
+    def look(self) -> None:
+        """Within a step that has many small parts: the same, but for a stop by itself.
+
+        Raises as `save`.
+        """
+        if self._is_long_ago:
             self.save(**self._progress())
 
     @contextmanager
@@ -231,7 +239,7 @@ class Execution:
         found = self._records.get(job)
         if not found or found.state is not State.RUNNING or found.worker == worker:
             return False
-        return now < found.lease_until and not is_dead(found.worker)
+        return holds(found, now) and not is_dead(found.worker)
 
     def _gave_back(self, job: str, now: float) -> bool:
         """Have a job tried again later whose process died: others of its queue come first."""

@@ -32,8 +32,9 @@ class Job(Struct, frozen=True, kw_only=True):
     `owner` is the name of the key that submitted it. `kind` names what is done with the input
     (`service.jobs.kinds`), `input` and `result` are references to `service.jobs.blobs`.
     `fingerprint` is the SHA-256 of kind, model, parameters, webhook and input. A worker holds the
-    job until `lease_until`; `fence` counts the claims, and only the newest may change the record.
-    `due` is when the next attempt may begin, `published` when the queue last got the job.
+    job until `lease_until`, `lease` seconds after its last sign of life; `fence` counts the claims,
+    and only the newest may change the record. `due` is when the next attempt may begin, `published`
+    when the queue last got the job.
     `without_room_since` is when its attempts began to end for lack of room for its blobs.
     `cancelling` is the caller's wish while the job runs. `keep` is for how many seconds the record
     stays after the job's end. `error` is for the caller: "field: reason", never an exception's
@@ -64,6 +65,7 @@ class Job(Struct, frozen=True, kw_only=True):
     fence: int = 0
     worker: str = ""
     lease_until: float = 0.0
+    lease: float = 0.0
     without_room_since: float = 0.0
     cancelling: bool = False
     done: int = 0

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -107,7 +108,8 @@ class Records(ABC):
 
         It may be returned ended, as `claim` does.
         """
-        for job in self.due(kinds, now, limit=10):
+        strays = (job.id for job in self.strays(now, limit=10) if job.kind in kinds)
+        for job in (*self.due(kinds, now, limit=10), *strays):
             if claimed := self.claim(job, worker, now, lease):
                 return claimed
         return None
@@ -239,6 +241,17 @@ class Records(ABC):
         """Return jobs that run."""
 
     @abstractmethod
+    def longest_leased(self, limit: int) -> Sequence[Job]:
+        """Return running jobs, those first whose leases end last."""
+
+    def strays(self, now: float, limit: int) -> Sequence[Job]:
+        """Return running jobs whose leases end later than they can: the clock went back.
+
+        They are to be published again.
+        """
+        return [job for job in self.longest_leased(limit) if transitions.is_stray(job, now)]
+
+    @abstractmethod
     def unattended(self, now: float, limit: int) -> Sequence[Job]:
         """Return jobs to be published again, since the queue owes them a worker by now.
 
@@ -270,10 +283,13 @@ class Records(ABC):
         """Return for each endpoint with events in the outbox when its first one is due."""
 
     @abstractmethod
-    def take_event(self, endpoint: str, latest: float, until: float) -> Event | None:
+    def take_event(
+        self, endpoint: str, latest: float, until: float, later: float = inf
+    ) -> Event | None:
         """Return the event of an endpoint that is due first, and by `latest`; None without one.
 
-        No other sender gets it before `until`.
+        What is due after `later` was written before the clock went back, and is due, too. No other
+        sender gets it before `until`.
         """
 
     @abstractmethod

@@ -41,6 +41,9 @@ _DEAD: Final = f"{_PREFIX}dead"
 # The endpoints that events were stored for; each has a sorted set of its own.
 _ENDPOINTS: Final = f"{_PREFIX}endpoints"
 _DEAD_OUTBOX: Final = f"{_PREFIX}outbox-dead"
+# That of all endpoints, as versions before theirs had it, and how many events are moved at a time.
+_FORMER_OUTBOX: Final = f"{_PREFIX}outbox"
+_CARRIED: Final = 100
 _DEAD_EVENTS: Final = 1000
 # Others have changed the record so often between reading and committing it.
 _TRIES: Final = 100
@@ -127,6 +130,11 @@ class RedisRecords(Records):
     def running(self, limit: int) -> Sequence[Job]:
         return self._first(_RUNNING, inf, limit)
 
+    def longest_leased(self, limit: int) -> Sequence[Job]:
+        with self._client.answering() as redis:
+            ids = redis.zrevrange(_RUNNING, 0, limit - 1)
+        return self._jobs(ids)
+
     def unattended(self, now: float, limit: int) -> Sequence[Job]:
         return self._first(_UNATTENDED, now, limit)
 
@@ -160,6 +168,7 @@ class RedisRecords(Records):
         return 1 + (place or 0)
 
     def owed(self) -> Mapping[str, float]:
+        self._carry_over()
         with self._client.answering() as redis, redis.pipeline(transaction=False) as pipe:
             endpoints = sorted(endpoint.decode() for endpoint in redis.smembers(_ENDPOINTS))
             for endpoint in endpoints:
@@ -167,15 +176,22 @@ class RedisRecords(Records):
             firsts = pipe.execute()
         return {name: first[0][1] for name, first in zip(endpoints, firsts, strict=True) if first}
 
-    def take_event(self, endpoint: str, latest: float, until: float) -> Event | None:
+    def take_event(
+        self, endpoint: str, latest: float, until: float, later: float = inf
+    ) -> Event | None:
         for _ in range(_TRIES):
             with self._client.answering() as redis:
-                due = redis.zrangebyscore(_outbox(endpoint), "-inf", latest, 0, 1)
+                outbox = _outbox(endpoint)
+                due = redis.zrangebyscore(outbox, "-inf", latest, 0, 1) or (
+                    redis.zrangebyscore(outbox, f"({later}", "inf", 0, 1) if later < inf else ()
+                )
             if not due:
                 return None
             # Another sender may have taken it meanwhile: then the next one is looked for.
             taken = self._changed_event(
-                due[0].decode(), lambda known: structs.replace(known, due=until), latest
+                due[0].decode(),
+                lambda known: structs.replace(known, due=until),
+                lambda known: not latest < known.due <= later,
             )
             if taken:
                 return taken
@@ -190,7 +206,6 @@ class RedisRecords(Records):
             lambda known: structs.replace(
                 known, attempts=known.attempts + 1, due=due, error=error, dead=dead
             ),
-            inf,
         )
         if dead:
             with self._client.answering() as redis:
@@ -243,13 +258,24 @@ class RedisRecords(Records):
             job = redis.get(idem)
         return self.get(job.decode()) if job else None
 
+    def _carry_over(self) -> None:
+        """Bring events to their endpoints that former versions have stored in one set for all."""
+        with self._client.answering() as redis:
+            ids = redis.zrange(_FORMER_OUTBOX, 0, _CARRIED - 1)
+        for event in _decoded(ids):
+            self._changed_event(event, lambda known: known)
+            self._client.commit([], [("ZREM", _FORMER_OUTBOX, event)])
+
     def _changed_event(
-        self, event: str, change: Callable[[Event], Event], latest: float
+        self,
+        event: str,
+        change: Callable[[Event], Event],
+        allowed: Callable[[Event], bool] = lambda _: True,
     ) -> Event | None:
-        """Change an event that is due by then. None if it is not, or another sender has it."""
+        """Change an event if it is allowed. None if it is not, or another sender has it."""
         with self._client.answering() as redis:
             record, revision = redis.hmget(_event_key(event), "record", "revision")
-        if record is None or (before := _event(record)).due > latest:
+        if record is None or not allowed(before := _event(record)):
             return None
         commands = _stored_event(change(before), int(revision) + 1)
         unchanged = _is_unchanged(_event_key(event), int(revision))

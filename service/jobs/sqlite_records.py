@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,6 +166,9 @@ class SqliteRecords(Records):
     def running(self, limit: int) -> Sequence[Job]:
         return self._jobs("state = 'running' LIMIT ?", limit)
 
+    def longest_leased(self, limit: int) -> Sequence[Job]:
+        return self._jobs("state = 'running' ORDER BY lease_until DESC LIMIT ?", limit)
+
     def unattended(self, now: float, limit: int) -> Sequence[Job]:
         return self._jobs("unattended <= ? ORDER BY unattended LIMIT ?", now, limit)
 
@@ -203,15 +207,16 @@ class SqliteRecords(Records):
             found[last] = due
         return found
 
-    def take_event(self, endpoint: str, latest: float, until: float) -> Event | None:
-        query = (
-            "SELECT record FROM outbox WHERE dead = 0 AND endpoint = ? AND due <= ? "
-            "ORDER BY due LIMIT 1"
-        )
-        if not self._rows(query, endpoint, latest):  # a look that takes no lock
+    def take_event(
+        self, endpoint: str, latest: float, until: float, later: float = inf
+    ) -> Event | None:
+        one = "SELECT record, due FROM outbox WHERE dead = 0 AND endpoint = ? AND due"
+        query = f"{one} <= ? UNION ALL {one} > ? ORDER BY due LIMIT 1"
+        values = (endpoint, latest, endpoint, later)
+        if not self._rows(query, *values):  # a look that takes no lock
             return None
         with self._change() as database:
-            if (row := database.execute(query, (endpoint, latest)).fetchone()) is None:
+            if (row := database.execute(query, values).fetchone()) is None:
                 return None
             event = _event(row[0])
             _store_event(database, msgspec.structs.replace(event, due=until))

@@ -37,7 +37,8 @@ class Sweeper:
         """
         latest = monotonic() + _SWEEP_SECONDS
         with suppress(QueueUnavailable, QueueFull):  # the next sweep tries again
-            for job in _until(latest, self._records.unattended(now, _AT_ONCE)):
+            owed = (*self._records.unattended(now, _AT_ONCE), *self._records.strays(now, _AT_ONCE))
+            for job in _until(latest, owed):
                 self._queue.publish(job)
                 self._records.queued(job.id, now)
         for job in _until(latest, self._records.expired(now, _AT_ONCE)):

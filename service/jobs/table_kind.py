@@ -1,12 +1,12 @@
 """Jobs of the kind `table`: a file of readings that is scored as `python -m model.score` does."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from model.bulk.workers import CHUNK_ROWS, ERROR, Work, outcome_of
-from model.tables.format import Format
+from model.tables.format import SAMPLE_BYTES, Format, binary_kind
 from model.tables.output import Renderer, Writer, output_format, writer
 from model.tables.parts import can_be_packed, packed, unpacked
 from model.tables.table import Parcel, Table, open_table
@@ -15,6 +15,7 @@ from service.jobs.checkpoint import Checkpoint
 from service.jobs.execution import Attempt, Result
 from service.jobs.models import JobModel, JobModels
 from service.jobs.parameters import TableParameters, table_parameters
+from service.jobs.watched_file import watched
 
 _MEDIA_TYPES: Final[Mapping[str, str]] = {
     "CSV": "text/csv",
@@ -45,7 +46,8 @@ class TableKind:
         wanted = served.model.request.__struct_fields__
         with ExitStack() as opened:
             with attempt.holding():  # Excel's texts are read at once
-                file = opened.enter_context(attempt.blobs.open(job.input))
+                blob = opened.enter_context(attempt.blobs.open(job.input))
+                file = opened.enter_context(_watched(blob, attempt))
                 table = opened.enter_context(open_table(file, wanted, parameters.options))
             out = output_format(Path(), table.layout.format, parameters.format)
             work = self._work(served, table, out, parameters)
@@ -67,6 +69,15 @@ class TableKind:
             costs=self._costs if parameters.detail else None,
             by_costs=self._by_costs,
         )
+
+
+@contextmanager
+def _watched(blob: BinaryIO, attempt: Attempt) -> Iterator[BinaryIO]:
+    """The file, of which a book of Excel is read for long before its first row."""
+    is_book = binary_kind(blob.read(SAMPLE_BYTES)) == "Excel"
+    blob.seek(0)
+    with watched(blob, attempt.look) if is_book else nullcontext(blob) as file:
+        yield file
 
 
 class _Rows:
@@ -102,7 +113,8 @@ class _Rows:
             else:
                 self._attempt.keep()
         with self._attempt.holding(), self._attempt.blobs.writing(self._attempt.job.id) as blob:
-            self._write(writer(blob.file, self._out, self._work.renderer))
+            renderer, look = self._work.renderer, self._attempt.look
+            self._write(writer(blob.file, self._out, renderer, look=look))
         return blob.reference
 
     def _write(self, target: Writer) -> None:

@@ -20,6 +20,8 @@ QUEUED_SECONDS: Final = 600.0
 # No pause before another attempt is longer, so what is due later was written before the clock went
 # back: it is due now.
 LONGEST_PAUSE: Final = 60.0
+# The greatest one of the settings, for a job that does not tell its own.
+LONGEST_LEASE: Final = 3600.0
 # The clocks of two machines may differ by so much.
 _CLOCKS_SECONDS: Final = 0.5
 _ENDS: Final = {
@@ -45,8 +47,7 @@ def queued(job: Job, now: float) -> Job:
 
 def claimed(job: Job, worker: str, now: float, lease: float, *, redelivered: bool) -> Job | None:
     """Return the job with a new attempt, or ended if it may have none; None: nothing to do."""
-    leased = job.state is State.RUNNING and now < job.lease_until
-    if job.state in TERMINAL or (leased and not redelivered):
+    if job.state in TERMINAL or (holds(job, now) and not redelivered):
         return None
     if job.cancelling:
         return _ended(job, now, State.CANCELLED)
@@ -62,6 +63,7 @@ def claimed(job: Job, worker: str, now: float, lease: float, *, redelivered: boo
         state=next_state(job.state, Event.CLAIM),
         worker=worker,
         lease_until=now + lease,
+        lease=lease,
         started=job.started or now,
         attempts=job.attempts + 1,
         fence=job.fence + 1,
@@ -88,6 +90,7 @@ def progressed(  # noqa: PLR0913 - what one change holds
         job,
         without_room_since=without_room_since,
         lease_until=now + lease,
+        lease=lease,
         done=done,
         total=total,
         checkpoint=checkpoint,
@@ -191,6 +194,28 @@ def requeued(job: Job, now: float) -> Job:
 def waits(job: Job) -> bool:
     """Whether the job counts among those that wait."""
     return job.state in {State.ACCEPTED, State.QUEUED}
+
+
+def holds(job: Job, now: float) -> bool:
+    """Whether the lease of a running job is not over.
+
+    One that ends later than it can was given before the clock went back: it is over, since a worker
+    that lives gives itself a new one.
+    """
+    left = job.lease_until - now
+    longest = (job.lease or LONGEST_LEASE) + LONGEST_PAUSE
+    return job.state is State.RUNNING and 0 < left <= longest
+
+
+def is_stray(job: Job, now: float) -> bool:
+    """Whether no worker holds a running job though its lease seems to run: the queue owes it one.
+
+    It was not published for this reason yet.
+    """
+    published = 0 <= now - job.published < QUEUED_SECONDS
+    return (
+        job.state is State.RUNNING and now < job.lease_until and not (holds(job, now) or published)
+    )
 
 
 def unattended_since(job: Job) -> float:

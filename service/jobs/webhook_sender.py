@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from math import inf
 from random import uniform
 from threading import Lock
 from time import monotonic
@@ -27,6 +28,8 @@ SCHEDULE: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _JITTER: Final = 0.2
 # An event belongs to its sender for longer than an attempt takes.
 _LEASE_SECONDS: Final = 60.0
+# No event is due later: otherwise the clock went back.
+_LONGEST_WAIT: Final = SCHEDULE[-1] * (1 + _JITTER) + _LEASE_SECONDS
 # How many messages are sent at a time, in all and to one endpoint.
 _SENDERS: Final = 16
 _OF_ENDPOINT: Final = 2
@@ -73,7 +76,8 @@ class Sender:
         begun = []
         for endpoint, due in self._records.owed().items():
             for _ in range(_OF_ENDPOINT):
-                if due <= self._latest(endpoint) and self._traffic.begin(endpoint):
+                latest, later = self._bounds(endpoint)
+                if not latest < due <= later and self._traffic.begin(endpoint):
                     turn = self._threads.submit(contained, "webhooks", self._turn, endpoint)
                     begun.append(turn)
         return begun
@@ -96,14 +100,17 @@ class Sender:
         finally:
             self._traffic.end(endpoint)
 
-    def _latest(self, endpoint: str) -> float:
-        """By when an event must have been due that is taken now."""
+    def _bounds(self, endpoint: str) -> tuple[float, float]:
+        """By when an event must have been due that is taken now, and after when no event can be."""
         now = self._now()
-        return now - _LONGEST if self._traffic.is_paused(endpoint, now) else now
+        if self._traffic.is_paused(endpoint, now):
+            return now - _LONGEST, inf
+        return now, now + _LONGEST_WAIT
 
     def _next(self, endpoint: str) -> Event | None:
+        latest, later = self._bounds(endpoint)
         until = self._now() + _LEASE_SECONDS
-        return self._records.take_event(endpoint, self._latest(endpoint), until)
+        return self._records.take_event(endpoint, latest, until, later)
 
     def _send(self, event: Event) -> None:
         result, error = self._attempt(event)
@@ -146,6 +153,10 @@ class _Pause(Struct, frozen=True):
     seconds: float
     until: float
 
+    def lasts(self, now: float) -> bool:
+        """Whether it is not over; before its own beginning it is, for the clock went back."""
+        return self.until - self.seconds - 1 < now < self.until
+
 
 class _Traffic:
     """How many senders each endpoint has, and which are left alone. Threads share it."""
@@ -172,7 +183,7 @@ class _Traffic:
         """Whether an endpoint is to be left alone now."""
         with self._lock:
             pause = self._pauses.get(endpoint)
-            return pause is not None and now < pause.until
+            return pause is not None and pause.lasts(now)
 
     def reached(self, endpoint: str) -> None:
         """Note that an endpoint has answered."""
@@ -183,6 +194,6 @@ class _Traffic:
         """Leave an endpoint alone, for longer each time; what fails together counts once."""
         with self._lock:
             last = self._pauses.get(endpoint)
-            if last is None or now >= last.until:
+            if last is None or not last.lasts(now):
                 seconds = min(2 * last.seconds, GREATEST_PAUSE) if last else FIRST_PAUSE
                 self._pauses[endpoint] = _Pause(seconds, now + seconds)

@@ -2,13 +2,16 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from io import BytesIO
 from itertools import count
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow.parquet
 import pytest
 from flask.testing import FlaskClient
@@ -257,6 +260,59 @@ def test_a_cancellation_while_a_table_is_written_is_obeyed(
     bench.execution.deliver(job, "w")
     assert (bench.job(job).state, bench.job(job).done) == (State.CANCELLED, 1500)
     assert not (bench.blobs._folder / job).exists()
+    assert list(temporary.iterdir()) == []
+
+
+class Slow(BytesIO):
+    """A file of which each reading takes seconds; with the first one its job is cancelled."""
+
+    def __init__(self, content: bytes, bench: Bench, job: str) -> None:
+        super().__init__(content)
+        self._bench = bench
+        self._job = job
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._bench.records.cancel(self._job, "alice", self._bench.clock.now)
+        self._bench.clock.now += 3
+        return super().read(size)
+
+
+def test_a_cancellation_while_a_workbook_is_opened_is_obeyed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = BytesIO()
+    pd.read_csv(BytesIO(as_csv(_TABLE[:20])), dtype=str).to_excel(content, index=False)
+    job = bench.submit(content.getvalue(), "table", {})
+    file = Slow(content.getvalue(), bench, job)
+    monkeypatch.setattr(bench.blobs, "open", lambda _reference: file)
+    bench.execution.deliver(job, "w")
+    assert (bench.job(job).state, bench.job(job).done) == (State.CANCELLED, 0)
+    assert file.closed
+
+
+def test_a_cancellation_while_a_workbook_is_packed_is_obeyed(
+    bench: Bench, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = bench.submit(as_csv(_TABLE[:1500]), "table", {"format": "xlsx"})
+    packed = []
+    writing = bench.blobs.writing
+
+    @contextmanager
+    def noted(name: str) -> Iterator[Any]:
+        with writing(name) as blob:
+            bench.at_look = cancel  # all rows are scored and saved
+            yield blob
+            packed.append(blob)
+
+    def cancel() -> None:
+        """Before the last rows are added to the book; the next look is seconds later."""
+        bench.records.cancel(job, "alice", bench.clock.now)
+        bench.clock.now += 3
+
+    monkeypatch.setattr(bench.blobs, "writing", noted)
+    bench.execution.deliver(job, "w")
+    assert bench.job(job).state is State.CANCELLED
+    assert packed == []
     assert list(temporary.iterdir()) == []
 
 

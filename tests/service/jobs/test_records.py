@@ -10,7 +10,7 @@ from msgspec import structs
 from service.jobs.job import Job, created_at, new_id
 from service.jobs.records import Full, KeyReused, Records
 from service.jobs.states import TERMINAL, TRANSITIONS, Event, State, TransitionError, next_state
-from service.jobs.transitions import ACCEPTED_SECONDS, QUEUED_SECONDS, FenceLost
+from service.jobs.transitions import ACCEPTED_SECONDS, LONGEST_PAUSE, QUEUED_SECONDS, FenceLost
 from tests.support.jobs import KEEP, LEASE, NOW, a_job, events
 
 if TYPE_CHECKING:
@@ -339,6 +339,23 @@ def test_a_job_without_a_lease_is_next(records: Records) -> None:
     assert (taken.id, taken.attempts) == (job.id, 2)
 
 
+def test_a_lease_longer_than_any_is_over_for_the_clock_went_back(records: Records) -> None:
+    job = _accepted(records)
+    ahead = NOW + 7200
+    held = records.claim(job.id, "w", ahead, LEASE)
+    assert held is not None
+    assert records.claim(job.id, "other", ahead - LONGEST_PAUSE, LEASE) is None, "clocks differ"
+    assert records.strays(ahead - LONGEST_PAUSE, 9) == []
+    assert records.strays(NOW, 9) == [held]
+    records.progress(job.id, held.fence, NOW, LEASE, done=1, total=2, checkpoint="", version="")
+    assert records.strays(NOW, 9) == [], "its worker lives"
+    assert records.claim(job.id, "other", NOW, LEASE) is None
+    records.progress(job.id, held.fence, ahead, LEASE, done=1, total=2, checkpoint="", version="")
+    taken = records.next(["score"], "other", NOW, LEASE)
+    assert taken is not None
+    assert (taken.id, taken.attempts, taken.lease_until) == (job.id, 2, NOW + LEASE)
+
+
 def test_what_the_queue_owes_a_worker_is_unattended(records: Records) -> None:
     accepted = _accepted(records)
     assert not records.unattended(NOW + ACCEPTED_SECONDS - 1, 9)
@@ -477,6 +494,17 @@ def test_each_endpoint_is_owed_its_own_events(records: Records) -> None:
     for event in (taken, *more):
         records.unsent(event, NOW, "", dead=True)
     assert records.owed() == {}
+
+
+def test_an_event_due_later_than_any_is_due_for_the_clock_went_back(records: Records) -> None:
+    _ended(records, State.SUCCEEDED, webhook="hook")
+    (event,) = events(records, NOW)
+    records.unsent(event, NOW + 900, "status: 500", dead=False)
+    assert records.take_event("alice:hook", NOW, NOW + 60, later=NOW + 900) is None
+    taken = records.take_event("alice:hook", NOW, NOW + 60, later=NOW + 899)
+    assert taken is not None
+    assert taken.id == event.id
+    assert records.owed() == {"alice:hook": NOW + 60}
 
 
 def test_two_workers_never_get_the_same_job(records: Records) -> None:

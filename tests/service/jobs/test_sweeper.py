@@ -9,7 +9,7 @@ from service.jobs.queues import QueueUnavailable
 from service.jobs.records import Records
 from service.jobs.sweeper import Sweeper
 from service.jobs.transitions import ACCEPTED_SECONDS
-from tests.support.jobs import KEEP, NOW, a_job
+from tests.support.jobs import KEEP, LEASE, NOW, a_job
 
 
 class _Queue:
@@ -38,6 +38,20 @@ def test_a_job_that_nobody_published_is_published_once(records: Records, tmp_pat
     sweeper.sweep(NOW + ACCEPTED_SECONDS)
     sweeper.sweep(NOW + ACCEPTED_SECONDS + 1)
     assert queue.published == [job.id]
+
+
+def test_a_job_with_a_lease_from_before_the_clock_went_back_is_published_once(
+    records: Records, tmp_path: Path
+) -> None:
+    queue = _Queue()
+    sweeper = Sweeper(records, FileBlobs(tmp_path / "blobs"), queue)
+    job = records.accept(a_job(), "", 9).job
+    records.queued(job.id, NOW + 7200)
+    records.claim(job.id, "w", NOW + 7200, LEASE)
+    sweeper.sweep(NOW)
+    sweeper.sweep(NOW + 1)
+    assert queue.published == [job.id]
+    assert records.claim(job.id, "other", NOW + 1, LEASE) is not None
 
 
 def test_what_has_expired_is_removed_with_its_blobs(records: Records, tmp_path: Path) -> None:

@@ -256,3 +256,15 @@ def test_what_is_overdue_by_days_for_an_endpoint_out_of_reach_is_given_up(
     assert (given_up.job, given_up.error) == ("job-1", "it can't be reached")
     assert unplugged.calls == 2  # it was not called for the one that was given up
     assert outbox.records.owed() == {"camera:done": outbox.now}
+
+
+def test_a_delay_from_before_the_clock_went_back_is_not_waited_for(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    unplugged = Unplugged(tmp_path, outbox)
+    assert outbox.attempts(unplugged.sender) == 1
+    unplugged.answers = True
+    outbox.now -= 30 * 86_400
+    assert outbox.attempts(unplugged.sender) == 1
+    assert outbox.results == ["failed", "sent"]
+    assert outbox.records.owed() == {}
