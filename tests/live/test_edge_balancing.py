@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
@@ -270,7 +269,7 @@ def test_a_broken_connection_is_retried_once_for_a_score_and_never_for_another_p
 
 
 @pytest.mark.slow
-def test_a_host_that_does_not_even_refuse_delays_by_a_second_and_no_more(
+def test_a_host_that_does_not_even_refuse_is_out_of_turn_after_three_requests(
     pair: tuple[Echo, Echo], tmp_path: Path
 ) -> None:
     with ExitStack() as opened:
@@ -284,8 +283,8 @@ def test_a_host_that_does_not_even_refuse_delays_by_a_second_and_no_more(
             filler.settimeout(0)
             filler.connect_ex(("127.0.0.1", port))
         with edge_before(tmp_path / "edge", port, pair[0].port, workers="1") as edge:
-            began = time.monotonic()
             assert [_score(edge).status for _ in range(20)] == [200] * 20
-            # Three failures put it out of turn: not each of the twenty waited for its second.
-            assert 0.9 <= time.monotonic() - began < 20
+        # Each of these waited for a second. On a slow machine it may have had another turn.
+        waited = [line for line in edge.log() if line["upstream"].startswith(f"127.0.0.1:{port},")]
+        assert 3 <= len(waited) < 20
         assert len(pair[0].received) == 20
