@@ -118,5 +118,5 @@ def _shown(entry: Entry) -> Shown:
     words = f"Yes, a {thing}" if score["answer"] else f"Not recognised as a {thing}"
     share_of = f"probability of a {thing}"
     if threshold := thresholds().get(entry.query):
-        share_of += f"; from {100 * threshold:g}\u00a0% on the answer is yes"
+        share_of += f"; {100 * threshold:g}\u00a0% or more means yes"
     return Shown(words, score["positive"], share_of, entry)

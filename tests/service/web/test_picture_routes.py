@@ -269,7 +269,7 @@ def test_the_page_asks_shows_and_remembers(web: Web, answering: Answering) -> No
     assert browser.get("/home").status_code == 200
     page = browser.post("/home", data={"query": "cat?", "file": (BytesIO(PICTURE), "c.png")}).text
     assert "Yes, a cat" in page
-    assert "93.0&nbsp;% probability of a cat; from 25\u00a0% on the answer is yes" in page
+    assert "93.0&nbsp;% probability of a cat; 25\u00a0% or more means yes" in page
     page = browser.post("/home", data={"query": "digit", "file": (BytesIO(PICTURE), "5.png")}).text
     assert "90.0&nbsp;%" in page
     assert [task.model for task in answering.tasks] == ["imagenet", "digits"]
@@ -286,7 +286,7 @@ def test_below_its_threshold_a_probable_dog_is_not_denied(web: Web, answering: A
     sent = {"query": "dog?", "file": (BytesIO(PICTURE), "d.png")}
     page = _signed_in(web).post("/home", data=sent).text
     assert "Not recognised as a dog" in page
-    assert "60.0&nbsp;% probability of a dog; from 75\u00a0% on the answer is yes" in page
+    assert "60.0&nbsp;% probability of a dog; 75\u00a0% or more means yes" in page
 
 
 @pytest.mark.parametrize(
