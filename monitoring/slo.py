@@ -129,6 +129,24 @@ class Pictures(_Table, frozen=True, rename={"sustained": "for"}):
     min_pictures: Count
 
 
+class Quality(_Table, frozen=True):
+    """The limits of alerts on the quality of decisions."""
+
+    evidence: Annotated[float, Meta(gt=1)]
+    labels_missing_for: Duration
+    unmeasured_for: Duration
+
+    @property
+    def labels_missing_seconds(self) -> int:
+        """`labels_missing_for` in seconds."""
+        return seconds(self.labels_missing_for)
+
+    @property
+    def unmeasured_seconds(self) -> int:
+        """`unmeasured_for` in seconds."""
+        return seconds(self.unmeasured_for)
+
+
 class PictureTest(_Table, frozen=True):
     """The limits of load tests with pictures, which the load generator reads."""
 
@@ -169,6 +187,7 @@ class Slo(_Table, frozen=True):
     process: Process
     jobs: Jobs
     pictures: Pictures
+    quality: Quality
     drift: Drift
     load_test: LoadTest
     job_test: JobTest

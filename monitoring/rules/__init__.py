@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from monitoring.rules import drift, jobs, model, objectives, pictures, processes, traffic
+from monitoring.rules import drift, jobs, model, objectives, pictures, processes, quality, traffic
 from monitoring.rules.promql import Group
 from monitoring.slo import Slo
 
@@ -24,6 +24,7 @@ FILES: Final[dict[str, Callable[[Slo], list[Group]]]] = {
     "model.yml": model.groups,
     "pictures.yml": pictures.groups,
     "processes.yml": processes.groups,
+    "quality.yml": quality.groups,
     "traffic.yml": traffic.groups,
 }
 

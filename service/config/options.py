@@ -345,6 +345,9 @@ class Settings(Struct, frozen=True):
             description="Share of wrong automatic decisions that is promised not to be exceeded.",
         ),
     ] = 0.01
+    quality_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days of decisions whose quality is measured.")
+    ] = 28
 
     web_host: Annotated[
         str, Meta(description="Address on which the web processes listen (python -m service.web).")

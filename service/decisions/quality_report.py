@@ -61,6 +61,12 @@ def measured(log: DecisionLog, condition: str, values: Sequence[Any], how: Measu
     )
 
 
+def evidence(log: DecisionLog, version: str, limit: float) -> Evidence:
+    """The evidence of all labels against a version."""
+    found = log.store.labelled("version = ?", version)
+    return _evidence((_labelled(row, outcome) for row, outcome in found), limit)
+
+
 def text(found: Measured) -> str:
     """A table."""
     lines = [

@@ -1,4 +1,4 @@
-"""What the process of the sink does beside taking in the spool: its metrics, and the stores."""
+"""What the process of the sink does beside taking in the spool: metrics, quality, stores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from service.config import addresses
 from service.config.settings import Settings, SettingsError, variable
+from service.decisions.quality_loop import QualityLoop
 from service.decisions.stores.configured import check_packages
 from service.decisions.stores.loops import StoreLoops
+from service.telemetry.metrics.decision_quality import QualityMetrics
 from service.telemetry.metrics.decision_sink import SinkMetrics
 from service.telemetry.metrics.page_server import PageServer
 
@@ -25,10 +27,14 @@ def exporting(settings: Settings) -> Iterator[SinkMetrics]:
     metrics = SinkMetrics(registry)
     with _page(settings, registry):
         loops = StoreLoops(settings, metrics)
+        quality = QualityLoop(settings, QualityMetrics(registry))
+        if settings.sink_metrics_bind:
+            quality.start()
         try:
             yield metrics
         finally:
             loops.stop()
+            quality.stop()
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def test_the_issues_dashboards_are_there() -> None:
         "workers": "Scoring: workers",
         "jobs": "Scoring: jobs",
         "pictures": "Scoring: pictures",
+        "quality": "Scoring: quality",
         "load": "Scoring: load test",
     }
 
@@ -70,6 +71,7 @@ def test_limits_come_from_the_objectives(tmp_path: Path) -> None:
         "latency_seconds = 0.05": ("latency_seconds = 0.1", "service.json"),
         "p99_ms = 25": ("p99_ms = 33", "load.json"),
         "alert = 0.25": ("alert = 0.31", "model.json"),
+        "evidence = 20": ("evidence = 30", "quality.json"),
         "cpu_ratio = 0.9": ("cpu_ratio = 0.83", "workers.json"),
     }
     made = files.make(slo.load())

@@ -111,7 +111,7 @@ def test_variables_offer_what_there_is(loaded: Loaded) -> None:
         dashboards.values(variables[name], loaded.prometheus, loaded.span)
         for name in ("instance", "camera_class", "feature")
     )
-    assert len(instance) == 4  # the service, web processes, a job worker, an AMQP worker
+    assert len(instance) == 5  # the service, web processes, a job and an AMQP worker, a sink
     assert {"Стрелка-М", "other"} <= set(camera_class)
     assert {"camera_class", "positive"} <= set(feature)
     chosen = {variable.name: variable for variable in loaded.variables("model")}

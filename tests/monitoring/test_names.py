@@ -3,14 +3,22 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from client.amqp import AmqpClient
 from loadgen.common.processes import free_port
+from service.config.settings import Settings
+from service.decisions.groups import Groups
+from service.decisions.log import DecisionLog
+from service.decisions.quality_loop import measure
+from service.telemetry.metrics.decision_quality import QualityMetrics
+from tests.screenshots.decision_path import fill
 from tests.support.amqp import answering
 from tests.support.installation import Installation
 from tests.support.paths import ROOT, WITH_TOY
@@ -48,9 +56,21 @@ def sources() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def page(scoring_page: str, amqp_page: str, web_page: str, worker_page: str) -> str:
+def page(
+    scoring_page: str, amqp_page: str, web_page: str, worker_page: str, quality_page: str
+) -> str:
     """The metrics of all kinds of processes."""
-    return scoring_page + amqp_page + web_page + worker_page
+    return scoring_page + amqp_page + web_page + worker_page + quality_page
+
+
+@pytest.fixture(scope="module")
+def quality_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The metrics of a sink on the quality of decisions."""
+    folder, registry = tmp_path_factory.mktemp("quality"), CollectorRegistry()
+    fill(folder)
+    with closing(DecisionLog(folder)) as log:
+        measure(log, Settings(), Groups(), QualityMetrics(registry))
+    return generate_latest(registry).decode()
 
 
 @pytest.fixture(scope="module")

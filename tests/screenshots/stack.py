@@ -15,6 +15,7 @@ from loadgen.common import registry, service
 from loadgen.common.options import MODEL, ROOT
 from loadgen.common.processes import free_port, responds, running
 from tests.screenshots import ScreenshotError
+from tests.screenshots.decision_path import running_sink
 from tests.screenshots.prometheus import Prometheus
 from tests.screenshots.queue_path import running_queue_path
 from tests.support.paths import WITH_TOY
@@ -63,13 +64,15 @@ def running_stack(folder: Path) -> Iterator[Stack]:
     toy_command(folder, "promote", FIRST)
     with (
         running_queue_path(folder / "queue", KEYS[0], _settings(port, models)) as others,
+        running_sink(folder, _settings(port, models)) as sink,
         running(
             service.COMMAND, folder / "service" / "log",
             lambda: responds(f"{address}/readyz"), _settings(port, models),
         ) as master,
         running(
             _prometheus(
-                folder, {"scoring": [port], "jobs": others, "loadgen": [load_port]}, prometheus_port
+                folder, {"scoring": [port], "jobs": [*others, sink], "loadgen": [load_port]},
+                prometheus_port,
             ),
             folder / "prometheus" / "log", lambda: responds(f"{prometheus.url}/-/ready"),
         ),

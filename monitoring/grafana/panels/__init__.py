@@ -8,7 +8,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.panels import jobs, load, model, pictures, service, workers
+from monitoring.grafana.panels import jobs, load, model, pictures, quality, service, workers
 from monitoring.slo import Slo
 
 DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
@@ -17,5 +17,6 @@ DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
     "workers": workers.build,
     "jobs": jobs.build,
     "pictures": pictures.build,
+    "quality": quality.build,
     "load": load.build,
 }

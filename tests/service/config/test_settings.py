@@ -108,6 +108,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "decisions_days": ("365", 365),
     "decisions_audit": ("0.05", 0.05),
     "quality_limit": ("0.02", 0.02),
+    "quality_days": ("7", 7),
     "reviewers": ("desk", "desk"),
     "web_host": ("10.0.0.1", "10.0.0.1"),
     "web_port": ("8081", 8081),
