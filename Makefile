@@ -59,9 +59,9 @@ coverage: $(DEV) tools ## Lines and branches that the fast tests run, servers th
 	$(BIN)/coverage html --quiet --directory build/coverage/html
 	$(BIN)/coverage report
 
-soak: $(DEV) tools ## Hours: long fuzzing, an hour of load with memory watched, 100,000 simulated schedules
+soak: $(DEV) tools ## Hours: long fuzzing, an hour of load with memory watched, 100,000 schedules, decisions replayed
 	SOAK=1 $(BIN)/pytest $(TIMES).xml tests/live/test_memory.py tests/live/test_faults_mutants.py \
-	  tests/live/test_fuzz.py tests/live/test_edge_odd.py
+	  tests/live/test_fuzz.py tests/live/test_edge_odd.py tests/service/decisions/test_replay.py
 	$(BIN)/python -m tests.simulation --schedules 100000 $(ARGS)
 
 format: $(DEV) ## Format the code and fix what ruff can fix

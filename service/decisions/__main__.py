@@ -35,7 +35,8 @@ from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.quality_report import Measured, Measurement
 from service.decisions.recalibrate import Recalibration
-from service.decisions.replay import Replayed, registry_of, replay
+from service.decisions.replay import Replayed, registry_of
+from service.decisions.replay_processes import replay_all
 from service.decisions.review import Figures, ReviewQueue
 from service.decisions.sink import Sink
 from service.decisions.sink_process import exporting
@@ -218,10 +219,9 @@ def _forget(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _replay(settings: Settings, options: argparse.Namespace) -> None:
-    chosen, values = _chosen(options)
     with _opened(settings) as opened:
         try:
-            found = replay(settings, opened, chosen, values, options.model)
+            found = replay_all(settings, opened, _chosen(options), options.model, options.processes)
         except ModelRefused as error:
             raise Exit(65, str(error)) from error
     _write(_replayed(found))
@@ -232,15 +232,24 @@ def _replay(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def _replayed(found: Replayed) -> str:
-    flips = "".join(
-        f"\n  {before} to {after}: {number}" for (before, after), number in found.flips.items()
-    )
-    return (
+    changes: Counter[tuple[str, str]] = Counter()
+    classes: Counter[str] = Counter()
+    for (group, before, after), number in found.flips.items():
+        changes[before, after] += number
+        classes[group] += number
+    what = (
         f"replayed: {found.same + found.differ}; equal to the last bit: {found.same}; "
-        f"forgotten: {found.forgotten}; of versions that are not there: {found.unavailable}; "
-        f"with other features than were scored: {found.features}\n"
-        f"decisions that change: {sum(found.flips.values())}{flips}"
+        f"forgotten: {found.counts['forgotten']}; "
+        f"of versions that are not there: {found.counts['unavailable']}; "
+        f"with other features than were scored: {found.features}"
     )
+    lines = [what, f"decisions that change: {changes.total()}"]
+    lines += [f"  {before} to {after}: {number}" for (before, after), number in changes.items()]
+    lines += [
+        f"  class {group}: {number} of {found.rows[group]}, {number / found.rows[group]:.2%}"
+        for group, number in classes.most_common()
+    ]
+    return "\n".join(lines)
 
 
 def _feedback(settings: Settings, options: argparse.Namespace) -> None:
@@ -469,6 +478,9 @@ def _parser() -> argparse.ArgumentParser:
     replayed = command("replay", "score stored requests again, and compare", _replay)
     _add_choice(replayed)
     replayed.add_argument("--model", type=Path, help="by this file (default: as they were scored)")
+    replayed.add_argument(
+        "--processes", type=int, default=0, help="so many (default: of all cores)"
+    )
     for name, help_text, run in (
         ("show", "one decision with its plates, as JSON; is itself an entry", _show),
         ("prove", "the proof of a decision, as JSON", _prove),

@@ -1,7 +1,7 @@
 """Replay: stored requests are scored again, by the version that scored them or by another one."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 from model import ModelRefused, catalog
 from model.registry import Registry, RegistryError, open_registry
 from service.config.settings import Settings
+from service.decisions.choice import Condition
 from service.decisions.decision import Decision, decode
+from service.decisions.groups import UNKNOWN
 from service.decisions.log import DecisionLog, Forgotten
 
 # Rows that are scored at a time.
@@ -17,17 +19,40 @@ _BATCH: Final = 500
 
 
 class Replayed(NamedTuple):
-    """Rows by what became of them; `flips` counts changes of decisions, as (before, after).
+    """Rows by what became of them, by their group, and changes of decisions.
 
-    `features` are rows whose features are no longer those that were scored.
+    Keys of `flips` are (group, before, after); groups are those of `Model.group`.
     """
 
-    same: int
-    differ: int
-    features: int
-    forgotten: int
-    unavailable: int
-    flips: Counter[tuple[str, str]]
+    counts: Counter[str]
+    rows: Counter[str]
+    flips: Counter[tuple[str, str, str]]
+
+    @property
+    def same(self) -> int:
+        """Rows whose score is equal to the last bit."""
+        return self.counts["same"]
+
+    @property
+    def differ(self) -> int:
+        """Rows with another score."""
+        return self.counts["differ"]
+
+    @property
+    def features(self) -> int:
+        """Rows whose features are no longer those that were scored."""
+        return self.counts["features"]
+
+    def add(self, other: "Replayed") -> None:
+        """Count the rows of another part of the log, too."""
+        self.counts.update(other.counts)
+        self.rows.update(other.rows)
+        self.flips.update(other.flips)
+
+
+def nothing() -> Replayed:
+    """What no row has come to."""
+    return Replayed(Counter(), Counter(), Counter())
 
 
 class Scorers:
@@ -37,7 +62,7 @@ class Scorers:
     """
 
     def __init__(self, settings: Settings, other: Path | None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._other = other
         self._model = catalog.entry(catalog.DEFAULT).load()
         self._loaded: dict[tuple[str, str], Any] = {}
@@ -56,7 +81,7 @@ class Scorers:
         return next(named, found[0] if found else None)
 
     def _candidates(self, decision: Decision) -> Iterator[Any]:
-        settings, bundled = self._settings, catalog.entry(catalog.DEFAULT).bundled
+        settings, bundled = self.settings, catalog.entry(catalog.DEFAULT).bundled
         if self._other:
             yield self._model.load(self._other, settings.positive_class)
             return
@@ -67,7 +92,7 @@ class Scorers:
             yield from self._registered(decision)
 
     def _registered(self, decision: Decision) -> Iterator[Any]:
-        settings = self._settings
+        settings = self.settings
         try:
             scorer = self._model.load(self._fetched(decision.version), settings.positive_class)
         except (RegistryError, ModelRefused):
@@ -76,7 +101,7 @@ class Scorers:
             yield scorer
 
     def _fetched(self, version: str) -> Path:
-        return registry_of(self._settings).fetch(version)
+        return registry_of(self.settings).fetch(version)
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -85,45 +110,33 @@ def registry_of(settings: Settings) -> Registry:
     return open_registry(settings.registry, catalog.DEFAULT, cache)
 
 
-def replay(
-    settings: Settings,
-    log: DecisionLog,
-    condition: str,
-    values: Sequence[Any],
-    other: Path | None = None,
-) -> Replayed:
-    """Score decisions again, by `other` or by the versions that made them. Raises ModelRefused."""
-    scorers, counts = Scorers(settings, other), Counter[str]()
-    flips: Counter[tuple[str, str]] = Counter()
+def replay(scorers: Scorers, log: DecisionLog, chosen: Condition) -> Replayed:
+    """Score decisions again, by the versions that made them or another one. Raises ModelRefused."""
+    found, settings = nothing(), scorers.settings
     model = catalog.entry(catalog.DEFAULT).load()
     decode_request, by_costs = model.decoder(1), settings.thresholds == "costs"
-    for scorer, batch in _by_scorer(scorers, _decisions(log, condition, values, counts)):
+    for scorer, batch in _by_scorer(scorers, _decisions(log, chosen, found.counts)):
         if scorer is None:
-            counts["unavailable"] += len(batch)
+            found.counts["unavailable"] += len(batch)
             continue
         decided = model.decisions(settings.costs, scorer, by_costs=by_costs)
-        rows = [scorer.row(decode_request(bytes(one.request))) for one in batch]
-        for decision, row, score in zip(batch, rows, scorer.predict(rows), strict=True):
-            counts["same" if score.positive == decision.positive else "differ"] += 1
+        requests = [decode_request(bytes(one.request)) for one in batch]
+        rows = list(map(scorer.row, requests))
+        scores = scorer.predict(rows)
+        for decision, request, row, score in zip(batch, requests, rows, scores, strict=True):
+            found.counts["same" if score.positive == decision.positive else "differ"] += 1
             if decision.features and scorer.fingerprint(row) != decision.features:
-                counts["features"] += 1
+                found.counts["features"] += 1
+            group = model.group(request) or UNKNOWN
+            found.rows[group] += 1
             after = decided.decide(score.positive) if decided else ""
             if after != decision.decision:
-                flips[decision.decision, after] += 1
-    return Replayed(
-        counts["same"],
-        counts["differ"],
-        counts["features"],
-        counts["forgotten"],
-        counts["unavailable"],
-        flips,
-    )
+                found.flips[group, decision.decision, after] += 1
+    return found
 
 
-def _decisions(
-    log: DecisionLog, condition: str, values: Sequence[Any], counts: Counter[str]
-) -> Iterator[Decision]:
-    for row in log.store.rows(f"kind = 'decision' AND {condition}", *values):
+def _decisions(log: DecisionLog, chosen: Condition, counts: Counter[str]) -> Iterator[Decision]:
+    for row in log.store.rows(f"kind = 'decision' AND {chosen.text}", *chosen.values):
         try:
             entry = decode(log.canonical(row))
         except Forgotten:
