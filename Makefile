@@ -101,7 +101,7 @@ page-pictures: $(DEV) tools ## Make docs/pictures/page_*.png again
 	$(BIN)/python -m tests.screenshots.pages
 
 ##@ Measuring
-.PHONY: bench bench-quick bench-table bench-amqp bench-jobs bench-images profile
+.PHONY: bench bench-quick bench-table bench-amqp bench-jobs bench-images bench-decisions profile
 bench: $(DEV) tools ## The service against its baselines, 15 minutes; ARGS=--help lists the flags
 	$(BIN)/python -m loadgen.bench $(ARGS)
 
@@ -119,6 +119,9 @@ bench-jobs: $(DEV) ## POST /reg/ beside busy job workers and alone; the same row
 
 bench-images: $(DEV) ## Pictures a second, and POST /reg/ beside them and alone; BROKER=amqp://… for AMQP, too
 	$(BIN)/python -m loadgen.bench.images $(BROKER) $(ARGS)
+
+bench-decisions: $(DEV) tools ## What the decision log costs POST /reg/, and a million decisions counted
+	$(BIN)/python -m loadgen.bench.decisions $(ARGS)
 
 profile: $(DEV) tools ## Where the microseconds of one request go, from the service under load
 	$(BIN)/python -m loadgen.bench.profile $(ARGS)

@@ -8,7 +8,6 @@ CPU time is not a stage's: event loop, sockets, HTTP, keys, admission, metrics a
 import argparse
 import re
 import sys
-import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
@@ -16,7 +15,6 @@ from typing import Final, NamedTuple
 from loadgen.bench import options, wrk
 from loadgen.common import rows, service, usage
 from loadgen.common.errors import CannotStart
-from loadgen.common.service import METRICS_TOKEN
 
 _STAGE: Final = re.compile(r'^scoring_stage_seconds_total\{stage="(\w+)"\} (\S+)$', re.MULTILINE)
 _ROWS: Final = re.compile(r"^scoring_batch_rows_sum (\S+)$", re.MULTILINE)
@@ -60,11 +58,7 @@ def _profile(chosen: options.Options, connections: int, seconds: int) -> str:
 
 
 def _read(port: int) -> Reading:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}
-    )
-    with urllib.request.urlopen(request) as reply:  # noqa: S310 - an address of our own
-        text = reply.read().decode()
+    text = service.metrics(port)
     return Reading(
         {stage: float(seconds) for stage, seconds in _STAGE.findall(text)},
         sum(map(float, _ROWS.findall(text))),

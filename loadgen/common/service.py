@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,3 +132,13 @@ def scores(port: int, body: bytes) -> bool:
         return client.post(port, body, KEY).status == 200
     except OSError:
         return False
+
+
+def metrics(port: int) -> str:
+    """The metrics page of a target."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}
+    )
+    with urllib.request.urlopen(request) as reply:  # noqa: S310 - an address of our own
+        text: str = reply.read().decode()
+    return text
