@@ -33,7 +33,7 @@ _ARRAY_ROWS: Final = 400
 _CONNECTIONS: Final = 16
 _FILLING: Final = 4
 _LOOK_SECONDS: Final = 0.5
-_SCORED: Final = re.compile(r"^scoring_scored_requests_total(?:{.*})? (\S+)$", re.MULTILINE)
+_SCORED: Final = re.compile(r'^scoring_rows_total{result="scored"} (\S+)$', re.MULTILINE)
 _DECISIONS: Final = re.compile(r"^ *(\d+)  decision ", re.MULTILINE)
 
 

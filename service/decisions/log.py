@@ -15,6 +15,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from hashlib import sha256
 from math import inf
 from pathlib import Path
@@ -22,6 +23,7 @@ from time import monotonic, sleep, time
 from typing import Any, Final, NamedTuple
 
 from model import catalog
+from model.scorer import Decoder, Model
 from service.decisions.archive import Archive, Place
 from service.decisions.decision import Decision, Entry, Event, Feedback, decode, encode
 from service.decisions.merkle import checkpoint, tree
@@ -298,5 +300,11 @@ def _row(number: int, one: Opened, place: Place) -> Row:
 def _subjects(entry: Entry) -> Sequence[str]:
     if not isinstance(entry, Decision):
         return ()
-    model = catalog.entry(entry.model).load()
-    return model.subjects(model.decoder(1)(bytes(entry.request)))
+    model, decoder = _model_of(entry.model)
+    return model.subjects(decoder(bytes(entry.request)))
+
+
+@cache
+def _model_of(name: str) -> tuple[Model, Decoder]:
+    model = catalog.entry(name).load()
+    return model, model.decoder(1)

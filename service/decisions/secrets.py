@@ -6,7 +6,7 @@ A process that needs a secret makes it if there is none; of several at once, the
 import hmac
 import os
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,8 @@ class Secrets:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.month_key = cache(self._month_key)
+        # Called for each entry: to make a path takes longer than to look for the file.
+        self._path = cache(folder.joinpath)
 
     def signer(self, origin: str) -> Signer:
         """What signs the checkpoints of the log of this name."""
@@ -36,7 +38,11 @@ class Secrets:
 
     def index_of(self, subject: str) -> bytes:
         """What a person's mark, such as a plate, is called in the index."""
-        return hmac.digest(self._secret(_INDEX), subject.encode(), "sha256")
+        return hmac.digest(self._index_key, subject.encode(), "sha256")
+
+    @cached_property
+    def _index_key(self) -> bytes:
+        return self._secret(_INDEX)
 
     def known_month_key(self, month: str) -> bytes:
         """The key of a month. Raises MissingKey if there is none."""
@@ -46,9 +52,6 @@ class Secrets:
 
     def _month_key(self, month: str) -> bytes:
         return self._secret(f"{month}.key")
-
-    def _path(self, name: str) -> Path:
-        return self._folder / name
 
     def _secret(self, name: str) -> bytes:
         path = self._path(name)
