@@ -114,6 +114,13 @@ class Jobs(_Table, frozen=True):
     no_consumer_for: Duration
 
 
+class Stores(_Table, frozen=True):
+    """The limits of alerts on stores of decisions."""
+
+    lag_seconds: Positive
+    lag_for: Duration
+
+
 class Pictures(_Table, frozen=True, rename={"sustained": "for"}):
     """The limits of alerts on pictures and the processes that score them."""
 
@@ -186,6 +193,7 @@ class Slo(_Table, frozen=True):
     saturation: Saturation
     process: Process
     jobs: Jobs
+    stores: Stores
     pictures: Pictures
     quality: Quality
     drift: Drift

@@ -9,7 +9,17 @@ from typing import Any, Final
 
 import yaml
 
-from monitoring.rules import drift, jobs, model, objectives, pictures, processes, quality, traffic
+from monitoring.rules import (
+    decisions,
+    drift,
+    jobs,
+    model,
+    objectives,
+    pictures,
+    processes,
+    quality,
+    traffic,
+)
 from monitoring.rules.promql import Group
 from monitoring.slo import Slo
 
@@ -19,6 +29,7 @@ HEADER: Final = (
 )
 FILES: Final[dict[str, Callable[[Slo], list[Group]]]] = {
     "objectives.yml": objectives.groups,
+    "decisions.yml": decisions.groups,
     "drift.yml": drift.groups,
     "jobs.yml": jobs.groups,
     "model.yml": model.groups,

@@ -42,7 +42,7 @@ def _page(settings: Settings, registry: CollectorRegistry) -> Iterator[None]:
     if not settings.sink_metrics_bind:
         yield
         return
-    ProcessCollector(registry=registry, namespace="scoring_decision_sink")
+    ProcessCollector(registry=registry)
     address = addresses.ip_and_port(settings.sink_metrics_bind)
     try:
         server = PageServer(address, settings.metrics_token, lambda: generate_latest(registry))

@@ -34,6 +34,7 @@ def test_the_issues_dashboards_are_there() -> None:
         "model": "Scoring: model",
         "workers": "Scoring: workers",
         "jobs": "Scoring: jobs",
+        "decisions": "Scoring: decisions",
         "pictures": "Scoring: pictures",
         "quality": "Scoring: quality",
         "load": "Scoring: load test",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from client.amqp import AmqpClient
-from loadgen.common.processes import free_port
+from loadgen.common.processes import free_port, responds, running
 from service.config.settings import Settings
 from service.decisions.groups import Groups
 from service.decisions.log import DecisionLog
@@ -20,6 +21,7 @@ from service.decisions.quality_loop import measure
 from service.telemetry.metrics.decision_quality import QualityMetrics
 from tests.screenshots.decision_path import fill
 from tests.support.amqp import answering
+from tests.support.commands import environment, prefixed
 from tests.support.installation import Installation
 from tests.support.paths import ROOT, WITH_TOY
 from tests.support.rabbitmq import RabbitMQ
@@ -56,11 +58,16 @@ def sources() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def page(
-    scoring_page: str, amqp_page: str, web_page: str, worker_page: str, quality_page: str
+def page(  # noqa: PLR0913, PLR0917 - of so many kinds
+    scoring_page: str,
+    amqp_page: str,
+    web_page: str,
+    worker_page: str,
+    sink_page: str,
+    quality_page: str,
 ) -> str:
     """The metrics of all kinds of processes."""
-    return scoring_page + amqp_page + web_page + worker_page + quality_page
+    return scoring_page + amqp_page + web_page + worker_page + sink_page + quality_page
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,24 @@ def quality_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     with closing(DecisionLog(folder)) as log:
         measure(log, Settings(), Groups(), QualityMetrics(registry))
     return generate_latest(registry).decode()
+
+
+@pytest.fixture(scope="module")
+def sink_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The metrics of a sink of decisions, once its store has what is there: nothing."""
+    folder, address = tmp_path_factory.mktemp("names"), f"127.0.0.1:{free_port()}"
+    settings = {"decisions_dir": str(folder / "log"), "sink_metrics_bind": address}
+    named = environment(folder, prefixed("SCORING", settings))
+    command = (sys.executable, "-m", "service.decisions", "sink")
+
+    def look() -> str:
+        return httpx.get(f"http://{address}/metrics").text
+
+    with running(
+        command, folder / "sink.log", lambda: responds(f"http://{address}/healthz"), named
+    ):
+        eventually(lambda: "scoring_decision_store_rows_total{" in look(), "its store is open")
+        yield look()
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,8 @@ def running_stack(folder: Path) -> Iterator[Stack]:
         ) as master,
         running(
             _prometheus(
-                folder, {"scoring": [port], "jobs": [*others, sink], "loadgen": [load_port]},
+                folder,
+                {"scoring": [port], "jobs": others, "decisions": [sink], "loadgen": [load_port]},
                 prometheus_port,
             ),
             folder / "prometheus" / "log", lambda: responds(f"{prometheus.url}/-/ready"),
@@ -112,6 +113,8 @@ def _settings(port: int, models: Path) -> dict[str, str]:
         "SCORING_API_KEYS": f"cameras:{KEYS[0]},archive:{KEYS[1]}",
         "SCORING_METRICS_TOKEN": _TOKEN,
         "SCORING_LOG_LEVEL": "warning",
+        "SCORING_DECISIONS": "best-effort",
+        "SCORING_DECISIONS_DIR": str(models.parent / "kept"),
         "SCORING_CAPTURE": "0.5",
         "SCORING_CAPTURE_DIR": str(models.parent / "captured"),
         **WITH_TOY,

@@ -8,7 +8,16 @@ from typing import Final
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from monitoring.grafana.panels import jobs, load, model, pictures, quality, service, workers
+from monitoring.grafana.panels import (
+    decisions,
+    jobs,
+    load,
+    model,
+    pictures,
+    quality,
+    service,
+    workers,
+)
 from monitoring.slo import Slo
 
 DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
@@ -16,6 +25,7 @@ DASHBOARDS: Final[dict[str, Callable[[Slo], Dashboard]]] = {
     "model": model.build,
     "workers": workers.build,
     "jobs": jobs.build,
+    "decisions": decisions.build,
     "pictures": pictures.build,
     "quality": quality.build,
     "load": load.build,

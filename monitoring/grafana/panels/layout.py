@@ -59,7 +59,7 @@ def variable_now(name: str, label: str, expr: str, label_of: str, first: str) ->
     return made.regex(f'/{label_of}="([^"]+)"/')
 
 
-INSTANCE: Final = variable("instance", "Instance", 'up{job=~"scoring|jobs"}, instance')
+INSTANCE: Final = variable("instance", "Instance", 'up{job=~"scoring|jobs|decisions"}, instance')
 
 
 def dashboard(
