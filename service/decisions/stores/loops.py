@@ -74,13 +74,23 @@ class StoreLoop(Thread):
 
     def run(self) -> None:
         """Work until the end."""
-        # Of this thread alone: connections to SQLite are not shared.
-        with closing(DecisionLog(Path(self._settings.decisions_dir))) as decisions:
-            while not self._stopping.is_set():
-                try:
-                    self._work(decisions)
-                except Exception as error:  # noqa: BLE001 - of any of three libraries
-                    self._fails(decisions, error)
+        while not self._stopping.is_set():
+            try:
+                # Of this thread alone: connections to SQLite are not shared.
+                with closing(DecisionLog(Path(self._settings.decisions_dir))) as decisions:
+                    self._follow(decisions)
+            except Exception as error:  # noqa: BLE001 - the log itself can't be read now
+                self._count(error)
+                self._stopping.wait(_LONGEST_PAUSE)
+
+    def _follow(self, decisions: DecisionLog) -> None:
+        """Export until the end, whatever the store does. Raises what the log does."""
+        while not self._stopping.is_set():
+            try:
+                self._work(decisions)
+            except Exception as error:  # noqa: BLE001 - of any of three libraries
+                self._count(error)
+                self._pause(decisions)
 
     def _work(self, decisions: DecisionLog) -> None:
         """Export until the end. Raises what the store does."""
@@ -103,13 +113,16 @@ class StoreLoop(Thread):
             log.info("The store %s takes decisions again", self._store)
         self._failures = 0
 
-    def _fails(self, decisions: DecisionLog, error: Exception) -> None:
-        """Count, log the first time, and pause."""
+    def _count(self, error: Exception) -> None:
+        """Count a failure, and log the first of several."""
         self._metrics.failed(self._store)
         self._failures += 1
         if self._failures == 1:
             reason = error if isinstance(error, StoreRefused) else described(error)
             log.error("The store %s takes no decisions: %s", self._store, reason)
+
+    def _pause(self, decisions: DecisionLog) -> None:
+        """Wait, the longer the more often it failed, and state the lag meanwhile."""
         pause = min(_TICK_SECONDS * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
         until = monotonic() + pause
         while monotonic() < until and not self._stopping.wait(_TICK_SECONDS):

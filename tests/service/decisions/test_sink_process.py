@@ -1,7 +1,7 @@
 """The process of the sink with stores that are away, and killed at any moment."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -23,12 +23,18 @@ from tests.support.analysis_stores import (
 from tests.support.commands import environment, prefixed, run_module
 from tests.support.decisions import decision, spool
 from tests.support.paths import ROOT
-from tests.support.server import eventually
+from tests.support.server import eventually as soon
 
 pytestmark = pytest.mark.slow
 
 _TOKEN = "wL9x-token"
+_LONGEST = 300.0
 _STORES = ("parquet", "clickhouse", "mongodb")
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Wait as long as a busy machine may take for several processes."""
+    soon(holds, what, _LONGEST)
 
 
 class Sink(Program):
@@ -109,7 +115,7 @@ def test_stores_that_are_away_lag_and_get_each_row_once(
             assert sink.metric("store_lag_seconds", store) >= 0
         clickhouse.start()
         mongodb.start()
-        eventually(lambda: sink.lags() == [0, 0, 0], "all stores have all", seconds=90)
+        eventually(lambda: sink.lags() == [0, 0, 0], "all stores have all")
         assert sink.metric("sink_last_sync_timestamp_seconds") > 1.7e9
     assert 60 < len(kept(log)) < 80
     for case in cases:
@@ -134,7 +140,6 @@ def test_a_sink_that_is_killed_at_any_moment_sends_each_row_once(
         eventually(
             lambda: log.store.size == number and sink.lags() == [0, 0, 0],
             "all stores have all",
-            seconds=90,
         )
     for case in cases:
         assert case.entries(log) == list(range(number))
