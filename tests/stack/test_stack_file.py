@@ -34,7 +34,10 @@ _SECRET = {
 # What the sink of decisions alone reads.
 _OF_SINK = {
     f"SCORING_{name}"
-    for name in ("DECISIONS_PARQUET", "CLICKHOUSE_FILE", "MONGODB_FILE", "SINK_METRICS_BIND")
+    for name in (
+        *("DECISIONS_PARQUET", "CLICKHOUSE_FILE", "MONGODB_FILE"),
+        *("SINK_METRICS_BIND", "QUALITY_LIMIT", "QUALITY_DAYS"),
+    )
 }
 _ONCE = {"edge-config", "alertmanager-config"}
 _WITH_JOBS = {"job-worker", "amqp-worker", "rabbitmq", "redis"}
@@ -131,7 +134,8 @@ def test_it_is_understood_without_any_env(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "secret"),
     [
-        ("scoring", scoring, _SECRET),
+        ("scoring", scoring, _SECRET | _OF_SINK),
+        ("sink", scoring, _SECRET),
         *(
             (name, scoring, _SECRET | _OF_SINK)
             for name in (
@@ -148,10 +152,12 @@ def test_every_setting_reaches_its_container(
     name: str, settings: Any, secret: set[str], services: dict[str, Any]
 ) -> None:
     fields = settings.FIELDS
-    if name == "scoring":  # a cache needs packages that its image has not
+    if name in {"scoring", "sink"}:  # a cache needs packages that their images have not
         fields = fields[: fields.index(_FIRST_OF_QUEUE)]
         fields = [field for field in fields if not field.startswith("cache")]
     known = {settings.variable(field) for field in fields}
+    if name == "sink":
+        known |= _OF_SINK
     # Those of a registry at S3 are not ours to name.
     given = {key for key in services[name]["environment"] if not key.startswith("AWS_")}
     former = {scoring: set(VARIABLES.former.values()), alertmanager: {alertmanager.FORMER}}
