@@ -173,10 +173,11 @@ class JobModels:
 def load_job_models(settings: Settings) -> JobModels:
     """Return the models that the settings name, not warm: nothing is predicted before a fork.
 
-    Rows of jobs are neither captured nor kept for the parity check: they are not live requests.
+    Rows of jobs are neither captured nor kept for the parity check: they are not live requests. Nor
+    are their decisions kept, which are those of files: an attempt may score rows again.
     Raises SettingsError.
     """
-    settings = structs.replace(settings, capture=0.0, parity_rows=0)
+    settings = structs.replace(settings, capture=0.0, parity_rows=0, decisions="off")
     default = catalog.entry(catalog.DEFAULT).load()
     decisions = decisions_of(default, settings)
     metrics = Metrics((), default, decisions, kept=bool(settings.worker_metrics_bind))

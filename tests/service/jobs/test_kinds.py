@@ -26,7 +26,7 @@ from service.jobs.blobs import FileBlobs
 from service.jobs.execution import Execution, Pace
 from service.jobs.job import Job
 from service.jobs.kinds import kinds
-from service.jobs.models import JobModels
+from service.jobs.models import JobModels, load_job_models
 from service.jobs.sqlite_records import SqliteRecords
 from service.jobs.states import State
 from service.rollout.startup import Served
@@ -512,3 +512,12 @@ def test_without_its_redis_a_job_is_done(
     with redis.paused():
         assert bench.done(_json(request_body)).state is State.SUCCEEDED
     assert _lookups(bench) == {"error": 1}
+
+
+def test_decisions_of_jobs_are_not_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    settings = structs.replace(Settings(), decisions="required", decisions_dir=str(log))
+    bench = Bench(tmp_path, load_job_models(settings), settings)
+    bench.models.start("0")
+    assert bench.done(json.dumps(samples(3)).encode()).state is State.SUCCEEDED
+    assert not log.exists()
