@@ -28,10 +28,9 @@ class Entry(NamedTuple):
 
     `module` is the one that has its `MODEL`, `path` the address that its requests are posted to,
     `artifact` the name of a version's file in a registry, `bundled` the file that is used where no
-    other is named, if there is one. `scores_tables`: its `score_cells` works on whole columns in
-    compiled code, so that several threads can do so at once. `extra` names the extra that has
-    packages it needs beyond those of a plain installation; such a model is served by processes
-    that are set to serve it, and no other process imports these packages.
+    other is named, if there is one. `extra` names the extra that has packages it needs beyond
+    those of a plain installation; such a model is served by processes that are set to serve it, and
+    no other process imports these packages.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Entry(NamedTuple):
     path: str
     artifact: str
     bundled: Path | None = None
-    scores_tables: bool = False
     extra: str = ""
 
     def load(self) -> "Model":
@@ -69,7 +67,6 @@ _OWN: Final = (
         "/reg/",
         "model.cbm",
         bundled=_HERE / "regno" / "regno.cbm",
-        scores_tables=True,
     ),
     Entry(
         "digits",

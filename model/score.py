@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from math import inf
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, NoReturn
@@ -60,7 +60,7 @@ a run that breaks off or is stopped leaves nothing behind.
 _EPILOG: Final = """\
 exit status: 0 done, 1 done but too many rows are bad: all of them, or a greater share than
 --max-bad (the output is written all the same), 2 wrong usage, 65 the input is no such table or the
-model is refused, 66 the input can't be read, 70 a worker process of --detail died, 73 the output
+model is refused, 66 the input can't be read, 70 a worker process died, 73 the output
 can't be created, 74 it can't be written, 130 Ctrl-C, 141 nobody reads the output any more, 143
 SIGTERM.
 """
@@ -168,7 +168,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--processes",
         type=_positive,
         default=_cpus(),
-        help="processes with --detail, else threads (default: one for each CPU)",
+        help="worker processes (default: one for each CPU)",
     )
     parser.add_argument(
         "--chunk-rows",
@@ -217,7 +217,7 @@ def _run(options: argparse.Namespace, stopped: SignalFlag) -> Summary:
     if not (artifact := options.model or model.bundled):
         raise Exit(2, f"{options.name} has no bundled model: name one by --model")
     _check_there(options.input)
-    with _refusals(options.input), _workers(options) as pool:
+    with _refusals(options.input), workers(options.name, options.processes) as pool:
         if options.model is not None and not _is_same(options.model, model.bundled):
             check_model(options.model, options.positive_class, options.name)
         with ExitStack() as reading:
@@ -231,10 +231,6 @@ def _run(options: argparse.Namespace, stopped: SignalFlag) -> Summary:
                 with os_errors_exit(73, options.output):
                     file = writing.enter_context(whole_file(options.output))
                 return _score(options, _Job(artifact, pool, table, file), stopped)
-
-
-def _workers(options: argparse.Namespace) -> AbstractContextManager[Workers]:
-    return workers(options.name, options.processes, detail=options.detail)
 
 
 class _Job(NamedTuple):
@@ -267,8 +263,6 @@ def _score(options: argparse.Namespace, job: _Job, stopped: SignalFlag) -> Summa
         renderer,
         positive_class=options.positive_class,
         costs=_costs(options) if options.detail else None,
-        # Half of them: the other threads read and write meanwhile, and CatBoost has the rest.
-        threads=-(-options.processes // 2),
         by_costs=any(getattr(options, f"cost_{name}") is not None for name in _COSTS),
     )
     summary, target = Summary(table.layout.format), writer(job.file, out, renderer)

@@ -539,17 +539,13 @@ class Model(Protocol):
         del measured, about
         raise NotImplementedError
 
-    def score_cells(
-        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
-    ) -> "Scored":
+    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
         """The scores of the rows of a table, by the model of a path. Raises ModelRefused.
 
-        `cells` has the columns of the request's fields. If calls can't predict at once, each may
-        do so by so many threads.
+        `cells` has the columns of the request's fields.
         """
         from model.bulk.rows import score_rows  # noqa: PLC0415 - what serves needs no tables
 
-        del threads
         return score_rows(self, artifact, cells, positive_class)
 
 

@@ -67,14 +67,12 @@ class DigitsModel(Model):
         kinds = (PictureFile, Digit)
         return msgspec.json.schema_components(kinds, ref_template=ref_template)[1]
 
-    def score_cells(
-        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
-    ) -> "Scored":
+    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
         """The scores of the rows of a table, whose column `image` has the files in base64.
 
         A cell holds one value: candidates are written as 5:0.98, and lists with spaces between.
         """
-        scored = super().score_cells(artifact, cells, positive_class, threads=threads)
+        scored = super().score_cells(artifact, cells, positive_class)
         columns = {
             **scored.columns,
             "top": [

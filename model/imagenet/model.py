@@ -82,14 +82,12 @@ class ImagenetModel(Model):
         schemas[PictureFile.__name__]["properties"]["query"]["enum"] = ["", *self.queries()]
         return schemas
 
-    def score_cells(
-        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
-    ) -> "Scored":
+    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
         """The scores of the rows of a table, whose column `image` has the files in base64.
 
         A cell holds one value: labels are written as tabby:0.38, with semicolons between.
         """
-        scored = super().score_cells(artifact, cells, positive_class, threads=threads)
+        scored = super().score_cells(artifact, cells, positive_class)
         top = [
             "; ".join(f"{one.label}:{one.probability:g}" for one in cell or ())
             for cell in scored.columns["top"]

@@ -178,13 +178,11 @@ class RegnoModel(Model):
         page = import_module("model.regno.evaluation.decision_page")
         return page.html(measured, about)  # type: ignore[no-any-return]
 
-    def score_cells(
-        self, artifact: str, cells: "Cells", positive_class: str = "", *, threads: int = 1
-    ) -> "Scored":
+    def score_cells(self, artifact: str, cells: "Cells", positive_class: str = "") -> "Scored":
         """The scores of the rows of a table, by the model of a path."""
         from model.regno import bulk  # noqa: PLC0415 - what serves needs no tables
 
-        return bulk.score_cells(artifact, cells, positive_class, threads=threads)
+        return bulk.score_cells(artifact, cells, positive_class)
 
 
 def _drift_rows() -> Any:

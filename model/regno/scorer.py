@@ -371,12 +371,9 @@ class RegnoScorer:
         pairs = self.predict_table(table).tolist()
         return [Score(negative, positive) for negative, positive in pairs]
 
-    def predict_table(self, table: pd.DataFrame, threads: int = 1) -> np.ndarray[Any, Any]:
-        """[negative, positive] for each row of a table that `self.table` made.
-
-        CatBoost predicts by so many threads.
-        """
-        return self._served.probabilities_of_table(table, threads)
+    def predict_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """[negative, positive] for each row of a table that `self.table` made."""
+        return self._served.probabilities_of_table(table)
 
     def unseen_in_table(self, table: pd.DataFrame) -> dict[str, int]:
         """For each categorical feature with values that the model never saw, their rows."""

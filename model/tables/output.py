@@ -141,9 +141,9 @@ class Renderer:
                 return numbers
             cells = numbers.to_pylist()
         else:
+            if column.count("") == len(column):  # nearly always, where it is that of errors
+                return pa.repeat(_scalar(b""), len(column))
             cells = [_text(value) for value in column]
-            if not any(cells):
-                return pa.repeat(_scalar(b""), len(cells))
         if self._out.decimal == "," and _is_of_numbers(column):
             cells = [cell.replace(b".", b",") for cell in cells]
         return _array(map(self._quoted, cells))

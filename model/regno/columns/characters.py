@@ -6,7 +6,7 @@ must not widen it for all.
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -42,25 +42,41 @@ _CLASSES: Final = (r"\d", "[А-Я]", *_NAMED)
 _OTHER: Final = len(_CLASSES) + 1
 
 
-def sizes(texts: Sequence[str]) -> Array:
-    """How many characters each text has, shape (n,)."""
-    return np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
+class Readings:
+    """`n` readings; what is needed of their characters is computed once, on first use."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self.texts)
+
+    @cached_property
+    def sizes(self) -> Array:
+        """How many characters each has, shape (n,)."""
+        return np.fromiter(map(len, self.texts), dtype=np.intp, count=len(self.texts))
+
+    @cached_property
+    def codes(self) -> Array:
+        """The codes of the first characters, 0 beyond a reading's end, shape (n, `WIDTH`)."""
+        texts = np.array(self.texts, dtype=f"U{WIDTH}")
+        return texts.view(np.uint32).reshape(len(self.texts), WIDTH)
+
+    @cached_property
+    def long(self) -> list[int]:
+        """The places of those that have more characters than `codes` holds."""
+        places: list[int] = np.flatnonzero(self.sizes > WIDTH).tolist()
+        return places
 
 
-def character_codes(readings: Sequence[str]) -> Array:
-    """The codes of the first characters, 0 beyond a reading's end, shape (n, some width)."""
-    texts = np.array(readings, dtype=f"U{WIDTH}")
-    return texts.view(np.uint32).reshape(len(readings), WIDTH)
-
-
-def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[str, Array]:
+def least_scores(readings: Readings, scores: Lists) -> dict[str, Array]:
     """For each symbol its least score in each reading, 1 where it does not occur, shape (n,).
 
-    `codes` are the readings' `character_codes`.
     Characters and scores are paired from the left, up to the shorter of the two.
     """
     values = scores.matrix(WIDTH, np.inf)
-    symbols = _looked_up(_symbol_codes(), codes[:, : values.shape[1]])
+    symbols = _looked_up(_symbol_codes(), readings.codes[:, : values.shape[1]])
     # The last row is for all characters that are not symbols.
     least = np.full((len(SYMBOLS) + 1, len(readings)), np.inf)
     places = symbols * len(readings) + np.arange(len(readings))[:, None]
@@ -70,37 +86,35 @@ def least_scores(readings: Sequence[str], codes: Array, scores: Lists) -> dict[s
     return dict(zip(SYMBOLS, least, strict=False))
 
 
-def _add_long(least: Array, readings: Sequence[str], scores: Lists) -> None:
+def _add_long(least: Array, readings: Readings, scores: Lists) -> None:
     """What lies beyond the matrix."""
-    for row in np.flatnonzero(sizes(readings) > WIDTH).tolist():
-        beyond = zip(readings[row][WIDTH:], scores.row(row)[WIDTH:], strict=False)
+    for row in readings.long:
+        beyond = zip(readings.texts[row][WIDTH:], scores.row(row)[WIDTH:], strict=False)
         for symbol, score in beyond:
             code = _SYMBOL_CODE.get(symbol)
             if code is not None and score < least[code, row]:
                 least[code, row] = score
 
 
-def format_codes(readings: Sequence[str], codes: Array) -> Array:
+def format_codes(readings: Readings) -> Array:
     """The plate format of each reading as an index into `FORMAT_NAMES`, shape (n,).
 
-    `codes` are the readings' `character_codes`.
     Readings are distinguished by the classes of their characters. A format is looked up once
     for each such shape, by the same function that serves single readings.
     """
-    which, shapes = pd.factorize(_shapes(readings, codes))
+    which, shapes = pd.factorize(_shapes(readings))
     example = np.empty(len(shapes), dtype=np.intp)
     example[which] = np.arange(len(readings))
-    formats = [_FORMAT_CODE[category(readings[row])] for row in example.tolist()]
+    formats = [_FORMAT_CODE[category(readings.texts[row])] for row in example.tolist()]
     return np.array(formats)[which]
 
 
-def _shapes(readings: Sequence[str], codes: Array) -> Array:
+def _shapes(readings: Readings) -> Array:
     """A number for each reading; readings of equal numbers match the same formats."""
-    lengths = sizes(readings)
     classes = np.zeros((len(readings), WIDTH), dtype=np.uint8)
     # By length and not by code, since a reading may hold the code 0.
-    present = np.arange(_SHAPE) < lengths[:, None]
-    known = _looked_up(_character_classes(), codes[:, :_SHAPE])
+    present = np.arange(_SHAPE) < readings.sizes[:, None]
+    known = _looked_up(_character_classes(), readings.codes[:, :_SHAPE])
     np.multiply(known, present, out=classes[:, :_SHAPE])
     pairs = classes[:, 0::2] | classes[:, 1::2] << _SHAPE_BITS
     return pairs.view(np.uint64).reshape(-1)
@@ -111,17 +125,25 @@ def _shapes(readings: Sequence[str], codes: Array) -> Array:
 PLAIN, OTHER, LOOKALIKE, SPECIAL = range(4)
 
 
-def kinds(readings: Sequence[str], codes: Array) -> Array:
+def kinds(readings: Readings) -> Array:
     """The greatest kind of a character in each reading, shape (n,).
 
-    `codes` are the readings' `character_codes`; a reading that does not fit them is SPECIAL.
+    A reading that does not fit its `codes` is SPECIAL.
     """
-    lengths = sizes(readings)
-    width = min(int(lengths.max()), WIDTH)
-    within = np.arange(width) < lengths[:, None]
-    greatest: Array = (_looked_up(_kinds(), codes[:, :width]) * within).max(axis=1, initial=PLAIN)
-    greatest[lengths > WIDTH] = SPECIAL
+    within = np.arange(WIDTH) < readings.sizes[:, None]
+    each = _looked_up(_kinds(), readings.codes) * within
+    greatest = np.full(len(readings), PLAIN, dtype=np.uint8)
+    # Nearly all are PLAIN, which is 0: eight characters are compared at once.
+    other = np.flatnonzero(each.view(np.uint64).any(axis=1))
+    greatest[other] = each[other].max(axis=1, initial=PLAIN)
+    greatest[readings.long] = SPECIAL
     return greatest
+
+
+def same(camera: Readings, network: Readings) -> Array:
+    """Which pairs are equal, shape (n,), as far as their `codes` show."""
+    equal: Array = (camera.codes == network.codes).all(axis=1) & (camera.sizes == network.sizes)
+    return equal
 
 
 def agree(camera: Array, network: Array) -> Array:

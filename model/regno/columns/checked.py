@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import InvalidRequest
+from model.regno.columns.characters import Readings
 from model.regno.columns.ragged import Lists
-from model.regno.columns.table import MONTHS, Columns, columns_of
+from model.regno.columns.table import MONTHS, Columns, coded, columns_of
 from model.regno.request import FIELDS, LONGEST, Reading, from_fields, parse_wall_clock
 from model.request_decoder import invalid_request
 from model.tables.cells import texts_of
@@ -30,8 +30,6 @@ _IS_LIST: Final = rf"^\[{_NUMBER}(?:, ?{_NUMBER})*\]$"
 _USUAL_TIME: Final = len("2021-08-01 09:02:59")
 _DATE: Final = len("2021-08-01")
 _REMEMBERED: Final = 4096
-# The bit that makes a capital letter of ASCII a small one.
-_SMALL: Final = np.uint8(0x20)
 # The greatest hour, minute and second of the clock; each is at this place in the usual form.
 _GREATEST: Final = {11: 23, 14: 59, 17: 59}
 
@@ -109,8 +107,8 @@ def _columns(cells: Sequence[pa.Array], faulty: list[int]) -> tuple[Array, Colum
     wanted = pa.array(usual)
     kept = column if every else {name: one.filter(wanted) for name, one in column.items()}
     return usual, Columns(
-        camera=_strings(kept["regno_recognize"]),
-        network=_strings(kept["afts_regno_ai"]),
+        camera=Readings(_strings(kept["regno_recognize"])),
+        network=Readings(_strings(kept["afts_regno_ai"])),
         accuracy=accuracies[usual],
         confidence=confidences[usual],
         character_scores=character_lists if every else character_lists.only(usual),
@@ -145,14 +143,15 @@ def _strings(array: pa.Array) -> list[str]:
 
 
 def _categories(array: pa.Array) -> Any:
-    coded = array.dictionary_encode()
-    # A dtype must be named: pandas would make a string array of plain objects.
-    kinds: Any = pd.Series(coded.dictionary.to_pylist(), dtype=object)
-    return pd.Categorical.from_codes(coded.indices.to_numpy(), categories=kinds)
+    distinct = array.dictionary_encode()
+    return coded(distinct.indices.to_numpy(), distinct.dictionary.to_pylist())
 
 
 def _numbers(array: pa.Array) -> Array:
     """Each cell as a JSON number, NaN where it is none, shape (n,)."""
+    plain = _cast(array)
+    if plain is not None and _are_json(*_bytes(array)):
+        return plain
     numbers = pc.if_else(pc.match_substring_regex(array, _IS_NUMBER), array, None)
     values: Array = numbers.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return values
@@ -178,21 +177,44 @@ def _plain_lists(array: pa.Array) -> Lists | None:
     """The score lists as programs write them, None if one is not so.
 
     The same lists as `_IS_LIST` describes, with a blank behind each comma and finite numbers, told
-    by single bytes: to match the pattern takes twice as long.
+    by single bytes: to match the pattern and to split the lists takes twice as long.
     """
-    data, starts, ends = _bytes(array)
-    if not (ends > starts).all():
+    data, _, ends = _bytes(array)
+    # A number ends at a comma or a bracket. The next one begins two bytes behind, since the cells
+    # lie one behind the other.
+    stops = np.flatnonzero((data == ord(",")) | (data == ord("]")))
+    closing = data[stops] == ord("]")
+    last = np.flatnonzero(closing)
+    if not np.array_equal(stops[last] + 1, ends) or data[0] != ord("["):
         return None
-    if not ((data[starts] == ord("[")).all() and (data[ends - 1] == ord("]")).all()):
+    before = np.where(closing, ord("["), ord(" "))
+    if (data[stops[:-1] + 1] != before[:-1]).any():
         return None
-    parts = pc.split_pattern(_inner(array), ", ")
+    starts = np.concatenate(([1], stops[:-1] + 2))
+    numbers = _cast(_every_other(data, starts, stops))
+    if numbers is None or not _are_json(data, starts, stops):
+        return None
+    return Lists(numbers[::2].copy(), np.diff(last, prepend=-1))
+
+
+def _every_other(data: Array, starts: Array, ends: Array) -> pa.Array:
+    """Texts within `data`, and nulls for what is between them, without copying any."""
+    places = np.column_stack((starts, ends)).astype(np.int32)
+    size = places.size - 1
+    # Bits of the even places are set.
+    valid = np.full(size // 8 + 1, 0b01010101, np.uint8)
+    buffers = [pa.py_buffer(valid), pa.py_buffer(places), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), size, buffers)
+
+
+def _cast(texts: pa.Array) -> Array | None:
+    """Texts as finite numbers as pyarrow reads them, None if one is none; any number for a null."""
     try:
-        numbers = parts.flatten().cast(pa.float64()).to_numpy()
+        cast = texts.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-    if not (_are_json(data) and np.isfinite(numbers).all()):
-        return None
-    return Lists(numbers, np.diff(parts.offsets.to_numpy()))
+    numbers: Array = np.frombuffer(cast.buffers()[1], np.float64, len(cast), 8 * cast.offset)
+    return numbers if np.isfinite(numbers).all() else None
 
 
 def _inner(lists: pa.Array) -> pa.Array:
@@ -201,23 +223,31 @@ def _inner(lists: pa.Array) -> pa.Array:
     return pc.binary_slice(lists.cast(pa.binary()), 1, -1).view(pa.string())
 
 
-def _are_json(lists: Array) -> bool:
-    """Whether lists of what pyarrow reads as finite numbers hold such of JSON only.
+def _are_json(data: Array, starts: Array, ends: Array) -> bool:
+    """Whether texts within `data` that pyarrow reads as finite numbers are such of JSON.
 
-    `lists` are their bytes, the first and the last of which are brackets. pyarrow also reads
-    numbers that begin with a plus or a point, have leading zeros, or no digits behind their point.
+    pyarrow also reads numbers that begin with a plus or a point, have leading zeros, or no digits
+    behind their point. Points are in numbers only.
     """
-    # A byte less than "0" wraps to a great one.
-    digit = lists - np.uint8(ord("0")) <= 9
-    point = lists == ord(".")
-    before, here, behind = slice(None, -2), slice(1, -1), slice(2, None)
-    if (lists == ord("+")).any() or (point[here] & ~(digit[before] & digit[behind])).any():
+    first = starts + (data[starts] == ord("-"))
+    last = ends - 1
+    points = np.flatnonzero(data == ord("."))
+    if not (_are_digits(data[first]) and _are_digits(data[last])):
         return False
-    zero_leads = (lists[here] == ord("0")) & digit[behind] & ~(digit | point)[before]
-    zeros = np.flatnonzero(zero_leads) + 1
-    signed = lists[zeros - 1] == ord("-")
-    # Those of exponents may have leading zeros.
-    return bool((lists[zeros - 1 - signed] | _SMALL == ord("e")).all())
+    if not _are_digits(data[points + 1]):
+        return False
+    zeros = np.flatnonzero((data[first] == ord("0")) & (first < last))
+    return not _digits(data[first[zeros] + 1]).any()
+
+
+def _digits(characters: Array) -> Array:
+    # A byte less than "0" wraps to a great one.
+    digits: Array = characters - np.uint8(ord("0")) <= 9
+    return digits
+
+
+def _are_digits(characters: Array) -> bool:
+    return bool(_digits(characters).all())
 
 
 def _split(lists: pa.Array) -> tuple[Array, Array]:

@@ -4,13 +4,12 @@ They are computed from matrices of characters and confidences, which are only so
 fit is computed row by row.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from model.regno.columns.characters import WIDTH
+from model.regno.columns.characters import WIDTH, Readings
 from model.regno.columns.ragged import Lists
 from model.regno.differences import LENGTH, differing, scores_at
 
@@ -36,21 +35,18 @@ class Differences(NamedTuple):
     pairs: Array
 
 
-def differences(
-    camera: Sequence[str],
-    network: Sequence[str],
-    codes: tuple[Array, Array],
-    scores: Lists,
-) -> Differences:
-    """The differences of readings; `codes` are the `character_codes` of both."""
-    shared = np.minimum(_lengths(camera), _lengths(network))
+def differences(camera: Readings, network: Readings, scores: Lists) -> Differences:
+    """The differences of readings."""
+    codes = camera.codes, network.codes
+    shared = np.minimum(camera.sizes, network.sizes)
     differ = (codes[0] != codes[1]) & (np.arange(WIDTH) < shared[:, None])
     size = differ.sum(axis=1)
     first = np.where(size > 0, differ.argmax(axis=1), -1)
     last = np.where(size > 0, WIDTH - 1 - differ[:, ::-1].argmax(axis=1), -1)
     made = Differences(size, first, last, *_scores(differ, scores), _pairs(codes, first))
     for row in np.flatnonzero((shared > WIDTH) | (scores.sizes > WIDTH)).tolist():
-        _replace(made, row, (camera[row], network[row]), scores.row(row).tolist())
+        pair = camera.texts[row], network.texts[row]
+        _replace(made, row, pair, scores.row(row).tolist())
     return made
 
 
@@ -104,7 +100,3 @@ def _pair(number: int) -> str:
     if number == int(_NO_PAIR):
         return LENGTH
     return chr(number >> _CODE_BITS) + chr(number & (1 << _CODE_BITS) - 1)
-
-
-def _lengths(texts: Sequence[str]) -> Array:
-    return np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))

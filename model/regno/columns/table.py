@@ -7,14 +7,14 @@ quick, and CatBoost takes a DataFrame of such columns quicker than rows.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from model.regno.columns.characters import FORMAT_NAMES, character_codes, format_codes, least_scores
+from model.regno.columns.characters import FORMAT_NAMES, Readings, format_codes, least_scores
 from model.regno.columns.differences import Differences, differences, pair_categories
 from model.regno.columns.ragged import Lists
 from model.regno.differences import tail
@@ -27,6 +27,7 @@ _STRINGS: Final = frozenset(name for name, kind in KINDS.items() if kind != "num
 # The first of January 2024 was a Monday. Wall-clock times bear no zone.
 WEEKDAYS: Final = [WallClock(datetime(2024, 1, 1 + day)).weekday for day in range(7)]  # noqa: DTZ001
 MONTHS: Final = [WallClock(datetime(2024, 1 + month, 1)).month for month in range(12)]  # noqa: DTZ001
+_FEW: Final = 64
 _MONTH: Final = {name: code for code, name in enumerate(MONTHS)}
 _fields = attrgetter(*Reading.__struct_fields__)
 _clock = attrgetter("day", "month", "hour")
@@ -40,8 +41,8 @@ class Columns(NamedTuple):
     `camera_type` and `camera_class` may be Categoricals.
     """
 
-    camera: Sequence[str]
-    network: Sequence[str]
+    camera: Readings
+    network: Readings
     accuracy: Array
     confidence: Array
     character_scores: Lists
@@ -62,8 +63,8 @@ def columns_of(readings: Sequence[Reading]) -> Columns:
     camera_type, camera_class, times, direction = rest
     day, month, hour = zip(*map(_clock, times), strict=True)
     return Columns(
-        camera,
-        network,
+        Readings(camera),
+        Readings(network),
         np.array(accuracy, dtype=float),
         np.array(confidence, dtype=float),
         Lists.of(characters),
@@ -111,13 +112,23 @@ def _categorical(values: Sequence[str] | pd.Categorical) -> Any:
     if isinstance(values, pd.Categorical):
         return values
     codes, distinct = pd.factorize(np.fromiter(values, dtype=object, count=len(values)))
-    return _coded(codes, distinct)
+    return coded(codes, distinct.tolist())
 
 
-def _coded(codes: Array, names: Any) -> Any:
+def coded(codes: Array, names: Sequence[str]) -> Any:
+    """A Categorical of these names, by their places."""
+    make = _usual_kind if len(names) <= _FEW else _kind
+    # Not validated: the codes come from what has just made the names.
+    return pd.Categorical.from_codes(codes, dtype=make(tuple(names)), validate=False)
+
+
+def _kind(names: tuple[str, ...]) -> pd.CategoricalDtype:
     # A dtype must be named: pandas would make a string array of plain objects.
-    kinds: Any = pd.Series(names, dtype=object)
-    return pd.Categorical.from_codes(codes, categories=kinds)
+    return pd.CategoricalDtype(pd.Series(names, dtype=object))
+
+
+# Most parcels of a file have the same few categories.
+_usual_kind: Final = lru_cache(16)(_kind)
 
 
 def as_declared(table: pd.DataFrame, features: Sequence[tuple[str, str]]) -> pd.DataFrame:
@@ -136,42 +147,29 @@ class _Parts:
 
     @cached_property
     def symbols(self) -> Mapping[str, Array]:
-        return least_scores(self.columns.network, self.network_codes, self.columns.character_scores)
-
-    @cached_property
-    def network_codes(self) -> Array:
-        return character_codes(self.columns.network)
-
-    @cached_property
-    def camera_codes(self) -> Array:
-        return character_codes(self.columns.camera)
+        return least_scores(self.columns.network, self.columns.character_scores)
 
     @cached_property
     def differences(self) -> Differences:
-        camera, network = self.columns.camera, self.columns.network
-        codes = (self.camera_codes, self.network_codes)
-        return differences(camera, network, codes, self.columns.character_scores)
+        columns = self.columns
+        return differences(columns.camera, columns.network, columns.character_scores)
 
-    @cached_property
+    @property
     def lengths(self) -> tuple[Array, Array]:
-        return _lengths(self.columns.camera), _lengths(self.columns.network)
+        return self.columns.camera.sizes, self.columns.network.sizes
 
     def pairs(self) -> Any:
-        return _coded(*pair_categories(self.differences.pairs))
+        return coded(*pair_categories(self.differences.pairs))
 
     def weekdays(self) -> Any:
         # Day 1 was a Monday.
-        return _coded((self.columns.day - 1) % len(WEEKDAYS), WEEKDAYS)
+        return coded((self.columns.day - 1) % len(WEEKDAYS), WEEKDAYS)
 
     def camera_formats(self) -> Any:
-        return _coded(format_codes(self.columns.camera, self.camera_codes), FORMAT_NAMES)
+        return coded(format_codes(self.columns.camera), FORMAT_NAMES)
 
     def network_formats(self) -> Any:
-        return _coded(format_codes(self.columns.network, self.network_codes), FORMAT_NAMES)
-
-
-def _lengths(texts: Sequence[str]) -> Array:
-    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        return coded(format_codes(self.columns.network), FORMAT_NAMES)
 
 
 def _spaced(texts: Sequence[str]) -> Sequence[str]:
@@ -202,11 +200,11 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     "camera_type": lambda parts: _categorical(parts.columns.camera_type),
     "camera_class": lambda parts: _categorical(parts.columns.camera_class),
     "weekday": _Parts.weekdays,
-    "month": lambda parts: _coded(parts.columns.month, MONTHS),
+    "month": lambda parts: coded(parts.columns.month, MONTHS),
     "regno_template": _Parts.camera_formats,
     "regno_template_ai": _Parts.network_formats,
-    "afts_regno_ai_text": lambda parts: _spaced(parts.columns.network),
-    "regno_recognize_text": lambda parts: _spaced(parts.columns.camera),
+    "afts_regno_ai_text": lambda parts: _spaced(parts.columns.network.texts),
+    "regno_recognize_text": lambda parts: _spaced(parts.columns.camera.texts),
     "diff_count": lambda parts: parts.differences.size,
     "diff_length": lambda parts: np.abs(parts.lengths[0] - parts.lengths[1]),
     "diff_first": lambda parts: parts.differences.first,
@@ -217,6 +215,6 @@ _MAKERS: Final[Mapping[str, Callable[[_Parts], Any]]] = {
     "camera_length_score": lambda parts: parts.columns.length_scores.at(parts.lengths[0], 0),
     "network_length_score": lambda parts: parts.columns.length_scores.at(parts.lengths[1], 0),
     "diff_pair": _Parts.pairs,
-    "camera_tail": lambda parts: _categorical(list(map(tail, parts.columns.camera))),
-    "network_tail": lambda parts: _categorical(list(map(tail, parts.columns.network))),
+    "camera_tail": lambda parts: _categorical(list(map(tail, parts.columns.camera.texts))),
+    "network_tail": lambda parts: _categorical(list(map(tail, parts.columns.network.texts))),
 }

@@ -15,16 +15,15 @@ An empty list is not a mismatch: the contract says what it counts as.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
-from operator import eq
 from time import time
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from model.regno.columns import characters
-from model.regno.columns.characters import sizes
+from model.regno.columns.characters import Readings
 from model.regno.columns.ragged import Lists
 from model.regno.columns.table import Columns
 from model.regno.doubts.ranges import CONFIDENCE, Bounds
@@ -121,8 +120,8 @@ class Doubts:
     def count(self, columns: Columns) -> dict[str, int]:
         """In how many of many readings there is each warning; those that none has are left out."""
         characters, lengths = columns.character_scores, columns.length_scores
-        camera_sizes, network_sizes = sizes(columns.camera), sizes(columns.network)
-        counts = _count_letters(columns.camera, columns.network)
+        camera_sizes, network_sizes = columns.camera.sizes, columns.network.sizes
+        counts = _count_letters((columns.camera, columns.network))
         unfit = (lengths.sizes != self._plate_lengths) | (network_sizes >= self._plate_lengths)
         doubtful = {
             _CAMERA_LENGTH: _outside(camera_sizes, self._camera),
@@ -161,22 +160,23 @@ def _of_letters(camera: str, network: str) -> list[str]:
     return warnings
 
 
-def _count_letters(camera: Sequence[str], network: Sequence[str]) -> Counter[str]:
-    """In how many pairs of plates there is each of these warnings."""
-    codes = characters.character_codes(camera), characters.character_codes(network)
-    kinds = characters.kinds(camera, codes[0]), characters.kinds(network, codes[1])
+def _count_letters(plates: tuple[Readings, Readings]) -> Counter[str]:
+    """In how many pairs of plates, the camera's and the network's, there is each warning."""
+    camera, network = plates
+    kinds = characters.kinds(camera), characters.kinds(network)
     greatest = np.maximum(*kinds)
-    same = np.fromiter(map(eq, camera, network), dtype=bool, count=len(camera))
+    same = characters.same(camera, network)
     is_other = (greatest > characters.PLAIN) & (greatest < characters.SPECIAL)
-    same[is_other] = characters.agree(codes[0][is_other], codes[1][is_other])
+    same[is_other] = characters.agree(camera.codes[is_other], network.codes[is_other])
     special = np.flatnonzero(greatest == characters.SPECIAL)
     same[special] = False
     counts: Counter[str] = Counter({AGREE: int(same.sum())})
-    for pair, times in Counter((camera[row], network[row]) for row in special.tolist()).items():
+    pairs = ((camera.texts[row], network.texts[row]) for row in special.tolist())
+    for pair, times in Counter(pairs).items():
         counts.update(dict.fromkeys(_of_letters(*pair), times))
     for at, warning in enumerate((_CAMERA_LATIN, _NETWORK_LATIN)):
         rows = np.flatnonzero(is_other & (kinds[at] == characters.LOOKALIKE)).tolist()
-        counts[warning] += sum(has_lookalikes((camera, network)[at][row]) for row in rows)
+        counts[warning] += sum(has_lookalikes(plates[at].texts[row]) for row in rows)
     return counts
 
 

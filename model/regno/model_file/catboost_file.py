@@ -26,7 +26,7 @@ from model.regno.score import Contributions
 # CatBoost swaps process-wide log streams around every public predict. Two predicts at once
 # race on them and leave lines such as `Object info sizes: 1 41` on stdout, where the logs
 # are. So all models of a process share this lock: a server scores one batch at a time anyway, and
-# where threads score a file, CatBoost has several for the one call.
+# files are scored by processes.
 _one_predict_at_a_time: Final = threading.Lock()
 
 # CatBoost takes whole numbers as categories, but no fractions.
@@ -109,12 +109,9 @@ class BinaryModel:
         pairs: list[list[float]] = self._predict(rows).tolist()
         return pairs
 
-    def probabilities_of_table(self, table: pd.DataFrame, threads: int = 1) -> np.ndarray[Any, Any]:
-        """[negative, positive] for each row of a table with the columns of `features`.
-
-        CatBoost predicts by so many threads.
-        """
-        return self._predict(table, threads)
+    def probabilities_of_table(self, table: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """[negative, positive] for each row of a table with the columns of `features`."""
+        return self._predict(table)
 
     def check_names(self, row: Row) -> None:
         """Raises ModelRefused for a feature without a name, as far as a name may hide that.
@@ -176,12 +173,10 @@ class BinaryModel:
         values[..., -1] += bias
         return values
 
-    def _predict(
-        self, rows: Sequence[Row] | pd.DataFrame, threads: int = 1
-    ) -> np.ndarray[Any, Any]:
+    def _predict(self, rows: Sequence[Row] | pd.DataFrame) -> np.ndarray[Any, Any]:
         with _one_predict_at_a_time:
             scores: np.ndarray[Any, Any] = self._model.predict(
-                self._pool(rows), prediction_type="Probability", thread_count=threads
+                self._pool(rows), prediction_type="Probability", thread_count=1
             )
         return scores if self._is_plain else self.finished(scores)
 

@@ -1,5 +1,10 @@
 """The files that are scored and written: their ends, links, changes while they are read."""
 
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +16,9 @@ from model.regno.request import FIELDS
 from model.tables.csv_cells import _END
 from model.tables.output import Renderer
 from model.tables.table import open_table
-from tests.support.tables import as_csv, assert_scored, read, run, samples, scored
+from tests.support.paths import ROOT
+from tests.support.server import eventually
+from tests.support.tables import HEADER, as_csv, assert_scored, read, run, samples, scored
 
 
 def test_the_output_may_replace_the_input_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -64,15 +71,15 @@ def test_a_file_that_is_replaced_while_it_is_read_is_scored_as_it_was(
     path = tmp_path / "in.csv"
     rows = samples(50)
     path.write_bytes(as_csv(rows))
-    with open_table(path, FIELDS) as table, workers("regno", 1, detail=False) as pool:
+    with open_table(path, FIELDS) as table, workers("regno", 1) as pool:
         layout = table.layout
         renderer = Renderer(layout, layout.format, ["negative", "positive", "error"])
         work = Work("regno", str(BUNDLED), layout, renderer)
         (tmp_path / "new.csv").write_bytes(as_csv(rows[::-1]))
         (tmp_path / "new.csv").replace(path)
-        done = list(pool.scored(work, table.parcels(10)))
+        done = [bytes(one.outcome.content) for one in pool.scored(work, table.parcels(10))]
     assert len(done) >= 5
-    text = renderer.header + b"".join(one.outcome.content for one in done)
+    text = renderer.header + b"".join(done)
     assert_scored(scorer, rows, read(text))
 
 
@@ -82,3 +89,58 @@ def test_a_descriptor_of_this_process_is_read_by_it(scorer: RegnoScorer, tmp_pat
     done = run("/dev/stdin", tmp_path / "out.csv", given=as_csv(rows))
     assert done.returncode == 0, done.stderr
     assert_scored(scorer, rows, read((tmp_path / "out.csv").read_bytes()))
+
+
+def _large(path: Path) -> Path:
+    rows = as_csv(samples(200)).partition(b"\n")[2]
+    path.write_bytes(HEADER + rows * 1000)
+    return path
+
+
+def _under_way(folder: Path) -> "tuple[subprocess.Popen[bytes], list[int]]":
+    """A run that has written some output, and its workers."""
+    source = _large(folder / "in.csv")
+    command = [sys.executable, "-m", "model.score", str(source), str(folder / "out.csv")]
+    command += ["--processes", "2", "--no-progress"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    eventually(lambda: any(path.stat().st_size for path in folder.glob(".out*")), "some output")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return process, list(map(int, children.split()))
+
+
+def _is_running(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+def test_a_worker_that_dies_ends_the_run_and_leaves_nothing(tmp_path: Path) -> None:
+    process, workers = _under_way(tmp_path)
+    os.kill(workers[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 70
+    assert errors == (b"python -m model.score: a worker process died; was there memory enough?\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_no_worker_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    process, workers = _under_way(tmp_path)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate(timeout=60)
+    eventually(lambda: not any(map(_is_running, workers)), "the end of the workers")
+
+
+def test_a_parcel_beyond_the_shared_memory_is_scored_as_any(
+    scorer: RegnoScorer, tmp_path: Path
+) -> None:
+    rows = samples(40)
+    path = tmp_path / "in.csv"
+    path.write_bytes(as_csv(rows))
+    with open_table(path, FIELDS) as table, workers("regno", 1, shared=1 << 12) as pool:
+        layout = table.layout
+        renderer = Renderer(layout, layout.format, ["negative", "positive", "error"])
+        work = Work("regno", str(BUNDLED), layout, renderer)
+        done = [bytes(one.outcome.content) for one in pool.scored(work, table.parcels(7))]
+    assert max(map(len, done)) > 1 << 12 > min(map(len, done))
+    assert_scored(scorer, rows, read(renderer.header + b"".join(done)))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.regno import RegnoScorer
-from model.regno.columns.characters import FORMAT_NAMES, character_codes, format_codes
+from model.regno.columns.characters import FORMAT_NAMES, Readings, format_codes
 from model.regno.columns.table import TableMaker
 from model.regno.features import CATEGORICAL, NAMES, TEXT, in_order_of
 from model.regno.plates import category
@@ -124,7 +124,7 @@ def test_the_longest_reading_does_not_widen_the_others() -> None:
 @given(st.lists(PLATES, min_size=1, max_size=40))
 @settings(max_examples=300)
 def test_formats_are_those_of_single_readings(readings: list[str]) -> None:
-    codes = format_codes(readings, character_codes(readings))
+    codes = format_codes(Readings(readings))
     assert [FORMAT_NAMES[code] for code in codes] == list(map(category, readings))
 
 
