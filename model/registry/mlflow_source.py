@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from model import mlflow_client
 from model.errors import ModelRefused
@@ -33,10 +33,13 @@ def downloaded(uri: str) -> Iterator[Downloaded]:
     MLFLOW_TRACKING_URI. Raises Unavailable, also if the URI needs a server and none is set; Refused
     where there is no such model, and ModelRefused for a model without a CatBoost flavour.
     """
+    if not uri:
+        raise Refused(f"{PREFIX} names no model: write {PREFIX}models:/NAME/VERSION, for example")
     with TemporaryDirectory(prefix="mlflow-") as folder:
         try:
             mlflow = mlflow_client.client()
             _check_server(uri, is_set=mlflow.is_tracking_uri_set())
+            mlflow_client.announce(mlflow.get_tracking_uri())
             with mlflow_client.failures():
                 place = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
                 described = mlflow.models.Model.load(str(place))
@@ -65,13 +68,7 @@ def _check_server(uri: str, *, is_set: bool) -> None:
 
 def source_of(uri: str, server: str) -> str:
     """What a manifest says of a model that came from a URI and a server; without credentials."""
-    source = PREFIX + _public(uri)
-    return (
-        f"{source} on {_public(server)}" if server.startswith(("http://", "https://")) else source
-    )
-
-
-def _public(uri: str) -> str:
-    """A URI without credentials: no user, no password, no query, no fragment."""
-    parts = urlsplit(uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    source = PREFIX + mlflow_client.public(uri)
+    if mlflow_client.is_remote(server):
+        return f"{source} on {mlflow_client.public(server)}"
+    return source

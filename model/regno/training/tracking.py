@@ -19,6 +19,8 @@ from model.regno.training import candidate
 # The model's folder among the artifacts, and its file there, as MLflow's flavour has it.
 MODEL: Final = "model"
 _FILE: Final = "model.cb"
+# MLflow adds the address of the Git remote, which may hold a password.
+_WITHHELD: Final = {"mlflow.source.git.repoURL": ""}
 _METRICS: Final = ("auc", "accuracy", "brier", "log_loss", "calibration_error")
 
 
@@ -79,8 +81,9 @@ def tracked(uri: str) -> Iterator[Tracked | None]:
     try:
         mlflow = mlflow_client.client()
         mlflow.set_tracking_uri(uri)
+        mlflow_client.announce(uri)
         with mlflow_client.failures():
-            run = mlflow.start_run().info.run_id
+            run = mlflow.start_run(tags=_WITHHELD).info.run_id
     except MlflowFailed as reason:
         raise Exit(69, f"MLFLOW_TRACKING_URI: {reason}") from reason
     status = "FAILED"

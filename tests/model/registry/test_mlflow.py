@@ -1,6 +1,7 @@
 """MLflow: trainings are logged as runs, and the registry takes models, with a real server."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import mlflow
 import pytest
+from mlflow import environment_variables
 from mlflow.models import Model
 
 from loadgen.common.processes import environment, free_port
@@ -77,12 +79,15 @@ def test_a_training_is_a_run_and_its_model_a_version(
         for point in made["learning_curve"]["points"]
     ]
     assert logged.data.tags["version"] == made["version"]
+    # The remote's address may hold a password.
+    assert logged.data.tags["mlflow.source.git.repoURL"] == ""
     artifacts = {artifact.path for artifact in client.list_artifacts(logged.info.run_id)}
     assert artifacts >= {"REPORT.md", "report.json", "regno.cbm", "manifest.json", "model"}
     uri = f"runs:/{logged.info.run_id}/model"
     capsys.readouterr()
     assert _add(folder, f"mlflow:{uri}") == 0
-    assert capsys.readouterr().err == ""
+    said = f"MLflow: {mlflow.get_tracking_uri()} (without a reply: up to a minute)\n"
+    assert capsys.readouterr().err == said
     registered = mlflow.register_model(uri, "regno")
     assert _add(folder, f"mlflow:models:/regno/{registered.version}", "--version", "other") == 0
     registry = open_registry(folder / "models")
@@ -153,6 +158,39 @@ def test_a_server_that_is_gone_stops_the_training_before_it_begins(
     assert "MLFLOW_TRACKING_URI: " in capsys.readouterr().err
     assert not (folder / "out").exists()
     assert _add(folder, "mlflow:models:/regno/1") == 69
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_reply_is_named_and_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:pw@{address}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        assert run(folder) == 69
+        shown = capsys.readouterr().err
+        assert shown.startswith(f"MLflow: http://{address} (without a reply: up to a minute)\n")
+        assert "pw@" not in shown
+        assert _add(folder, "mlflow:models:/regno/1") == 69
+
+
+def test_a_request_waits_no_longer_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    mlflow_client.client()
+    seconds, retries = (getattr(environment_variables, name).get() for name in names)
+    assert seconds * (1 + retries) < 60
+
+
+def test_a_prefix_without_a_model_is_refused_with_its_form(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _add(folder, "mlflow:") == 1
+    assert "mlflow: names no model: write mlflow:models:/NAME/VERSION" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
