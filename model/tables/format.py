@@ -82,7 +82,7 @@ class Format(NamedTuple):
     `sep` and `encoding` are those of its text: "" in Parquet and Excel. `decimal`, `list_decimal`
     and `dates` are as in `Writing`. `skip` counts the lines before the header of CSV, `header` its
     own, and `trailing` the separators at the end of each row that it lacks. `sheet` is the one of
-    Excel that is read, "" for the first.
+    Excel that is read, "" for the first; `zone` is that of the times in Parquet, if they have one.
     """
 
     kind: Kind
@@ -96,6 +96,7 @@ class Format(NamedTuple):
     header: int = 1
     trailing: int = 0
     sheet: str = ""
+    zone: str = ""
 
     def __str__(self) -> str:
         """What was found, such as "CSV separated by ';', cp1251, decimal commas"."""
@@ -112,6 +113,8 @@ class Format(NamedTuple):
             parts.append(f"header in line {self.skip + 1}")
         if self.sheet:
             parts.append(f"sheet {self.sheet}")
+        if self.zone:
+            parts.append(f"times by the clock of {self.zone}")
         if self.trailing:
             parts.append("rows end with a separator")
         if self.gzip:

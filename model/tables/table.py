@@ -111,11 +111,19 @@ def open_table(
         optional = [name for name in optional if name in matched(opened.names, optional)]
         wanted = [*wanted, *optional]
         at, form = places(opened.names, wanted), source.format._replace(sheet=opened.sheet)
+        form = form._replace(zone=_zone(opened.schema, at))
         if opened.sample:
             samples = opened.sample(at)
             form = form.written(writing_of(samples, options.decimal, options.dates))
         layout = Layout(form, opened.names, wanted, at, opened.header, optional)
         yield Table(source, layout, opened.schema, opened.rows)
+
+
+def _zone(schema: pa.Schema | None, at: Sequence[int]) -> str:
+    """The zone of the times in these columns, by whose clock they are read; "" if none has one."""
+    kinds = [schema.types[place] for place in at] if schema is not None else []
+    zones = (kind.tz for kind in kinds if pa.types.is_timestamp(kind) and kind.tz)
+    return next(zones, "")
 
 
 class _Opened(NamedTuple):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from model.bulk.workers import ERROR, Work, outcome_of
 from model.regno import BUNDLED, RegnoScorer
-from model.regno.request import FIELDS
+from model.regno.request import FIELDS, from_fields
 from model.regno.review.detail import Detail
 from model.regno.score import Score
 from model.tables.errors import TableRefused
@@ -201,6 +201,21 @@ def test_times_with_a_zone_are_text_in_excel(tmp_path: Path) -> None:
     frame.to_parquet(content)
     written = _written(content.getvalue(), "o.xlsx", tmp_path)
     assert written["time_check"].tolist() == ["2021-08-01 09:02:59+03:00"] * 2
+
+
+@pytest.mark.parametrize(("zone", "said"), [("UTC", ", times by the clock of UTC"), (None, "")])
+def test_the_zone_by_whose_clock_times_are_read_is_said(
+    scorer: RegnoScorer, tmp_path: Path, zone: str | None, said: str
+) -> None:
+    rows = samples(3)
+    frame = pd.DataFrame(rows)
+    frame["time_check"] = pd.to_datetime(frame["time_check"]).dt.tz_localize(zone)
+    frame.to_parquet(tmp_path / "in.parquet")
+    done = run(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert done.stderr.decode().startswith(f"{tmp_path / 'in.parquet'}: Parquet{said}\n")
+    written = pd.read_parquet(tmp_path / "out.parquet")
+    expected = [score.positive for score in scorer.score([from_fields(**row) for row in rows])]
+    assert written["positive"].tolist() == expected
 
 
 def test_line_ends_with_a_return_too_many_are_line_ends(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import json
 import re
 import zipfile
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -430,6 +430,34 @@ def test_the_first_sheet_with_all_columns_is_read_unless_one_is_named(tmp_path: 
         read(path, "other label", lambda _: None)
     with pytest.raises(TableRefused, match=stating("no sheet 'Rows'", "it has 'Титул'")):
         read(path, "label", lambda _: None, Options(sheet="Rows"))
+
+
+def test_a_hidden_sheet_is_read_only_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.xlsx"
+    with pd.ExcelWriter(path) as sheets:
+        pd.DataFrame(ROWS[:9]).to_excel(sheets, sheet_name="Старое", index=False)
+        pd.DataFrame(ROWS).to_excel(sheets, sheet_name="Данные", index=False)
+        sheets.book["Старое"].sheet_state = "hidden"
+    contents = read(path, "label", lambda _: None)
+    assert (len(contents.rows.labels), str(contents.format)) == (len(ROWS), "Excel")
+    contents = read(path, "label", lambda _: None, Options(sheet="Старое"))
+    assert (len(contents.rows.labels), str(contents.format)) == (9, "Excel")
+
+
+def _formulas(book: openpyxl.Workbook, columns: Sequence[int], first: int) -> None:
+    for row in book.active.iter_rows(min_row=first):
+        for at in columns:
+            row[at].value = f"=B{row[at].row}"
+
+
+@pytest.mark.parametrize(
+    ("columns", "first", "named"),
+    [((0,), 2, "regno_recognize"), (range(len(ROWS[0])), 1, "first sheet")],
+)
+def test_formulas_without_values_are_named(columns: Sequence[int], first: int, named: str) -> None:
+    content = _workbook(lambda book: _formulas(book, columns, first))
+    with pytest.raises(TableRefused, match=stating(named, "formulas without values", "save it")):
+        read(io.BytesIO(content), "label", lambda _: None)
 
 
 def _workbook(change: Callable[[openpyxl.Workbook], object]) -> bytes:
