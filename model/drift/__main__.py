@@ -122,7 +122,7 @@ def _check(
             )
     worst = max(compared.psi_weighted, compared.psi_score)
     if options.max_psi is not None and worst > options.max_psi:
-        raise Exit(1, f"the PSI {worst:.3f} is above {options.max_psi:g} (--max-psi)")
+        raise Exit(1, f"the PSI {worst:.3g} is above {options.max_psi:g} (--max-psi)")
 
 
 def _few_rows(compared: Comparison) -> str:

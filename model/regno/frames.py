@@ -8,6 +8,7 @@ files. A row that is not a reading stops nothing: it has missing values in the r
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -269,6 +270,8 @@ def _describer(
     usual = msgspec.structs.asdict(DEFAULT_COSTS)
     if unknown := [name for name in costs or () if name not in usual]:
         raise ValueError(f"costs are of {', '.join(usual)}, not of {', '.join(unknown)}")
+    if odd := [name for name, cost in (costs or {}).items() if not _is_number(cost)]:
+        raise ValueError(f"the cost {odd[0]} is no number")
     chosen = Costs(**{**usual, **(costs or {})})
     if not (chosen.network_wrong > 0 and chosen.camera_wrong > 0 and chosen.manual >= 0):
         raise ValueError("network_wrong and camera_wrong must cost more than 0, manual not less")
@@ -280,6 +283,10 @@ def _describer(
         return [detail.decision, detail.margin, " ".join(names), detail.model]
 
     return described
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
 
 
 def _kinds(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """The command `python -m model.evaluate`."""
 
+import errno
 import math
+import os
 import re
 import sys
 from argparse import Namespace
@@ -73,6 +75,7 @@ def run(options: Namespace) -> int:
 
 
 def _run(options: Namespace, signals: SignalFlag) -> None:
+    _check_out(options.out)
     path = _path(options)
     scorer = _loaded(path, "" if options.registry else options.positive_class)
     against = _against(options)
@@ -82,6 +85,18 @@ def _run(options: Namespace, signals: SignalFlag) -> None:
     made = _evaluated(steps, (scorer, against), contents, source)
     _write(options, made)
     _check_limits(options, made)
+
+
+def _check_out(folder: Path | None) -> None:
+    """Raise Exit at once for a folder of reports that can't be made or written to."""
+    if folder is None:
+        return
+    with os_errors_exit(73, folder):
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 class Steps:

@@ -91,6 +91,9 @@ def test_given_costs_decide(frames: FrameScorer, rows: list[dict[str, Any]]) -> 
         frames.score_frame(_frame(rows), detail=True, costs={"review": 1})
     with pytest.raises(ValueError, match=stating("camera_wrong", "more than 0")):
         frames.score_frame(_frame(rows), detail=True, costs={"camera_wrong": 0})
+    for odd in ("a", None, [1]):
+        with pytest.raises(ValueError, match=stating("cost", "manual", "no number")):
+            frames.score_frame(_frame(rows), detail=True, costs={"manual": odd})  # type: ignore[dict-item]
 
 
 def test_the_index_stays_and_the_frame_is_left_as_it_is(

@@ -87,6 +87,11 @@ def test_what_has_changed_is_on_top_and_fails_a_job(
     assert re.search(r" [\d.]+ – [\d.]+: \d+\.\d% → \d+\.\d%$", changed)
     assert "--max-psi" in shown.err
     assert drift.main([str(then), str(other)]) == 0
+    capsys.readouterr()
+    assert drift.main([str(then), str(alike), "--max-psi", "0"]) == 1
+    above = re.search(r"the PSI (\S+) is above 0 \(--max-psi\)", capsys.readouterr().err)
+    assert above
+    assert 0 < float(above[1]) < 0.1
 
 
 def test_few_rows_are_warned_of_and_their_drift_is_named_chance(

@@ -302,6 +302,16 @@ def test_a_missing_file_is_66(tmp_path: Path) -> None:
     assert run(tmp_path / "none.csv") == 66
 
 
+@pytest.mark.parametrize("place", ["file", "file/below/it"])
+def test_a_report_that_has_no_place_fails_before_the_work(
+    tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("text")
+    # The rows are not read: they are not there.
+    assert run(tmp_path / "none.csv", "--out", tmp_path / place) == 73
+    assert capsys.readouterr().err.endswith(f"{tmp_path / place}: Not a directory\n")
+
+
 def test_a_version_of_a_registry_is_measured(
     rows: Path, tmp_path: Path, measured: Measured
 ) -> None:
