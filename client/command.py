@@ -185,7 +185,7 @@ def _count(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog="python -m client",
+        prog=getattr(sys.modules["__main__"], "PROGRAM", "python -m client"),
         description="Send requests to the service over HTTP.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -191,7 +191,7 @@ def _decoded(file: BinaryIO) -> Any:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog="python -m client.jobs",
+        prog=getattr(sys.modules["__main__"], "PROGRAM", "python -m client.jobs"),
         description="Submit jobs to the web processes over HTTP, show them, fetch results.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

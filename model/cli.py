@@ -81,8 +81,17 @@ def os_errors_exit(status: int, path: Path) -> Iterator[None]:
         raise Exit(status, f"{path}: {error.strerror or error}") from error
 
 
+def program(usual: str) -> str:
+    """The name that a command was called by: that of the console program, else the usual one."""
+    return str(getattr(sys.modules["__main__"], "PROGRAM", usual))
+
+
 def command_parser(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """A parser whose texts keep their lines; the options have `prog`, for messages."""
+    """A parser whose texts keep their lines; the options have its `prog`, for messages.
+
+    `prog` is the command's usual name.
+    """
+    prog = program(prog)
     parser = argparse.ArgumentParser(
         prog=prog,
         description=description,

@@ -68,8 +68,10 @@ def _run(name: str, command: Command, arguments: Sequence[str]) -> None:
     if command.package and find_spec(command.package) is None:
         extra = f"plate-scoring[{command.extra}]"
         sys.exit(_usage_error(f"{name} needs more packages: pip install '{extra}'"))
-    sys.argv = [f"plate-scoring {name}", *command.arguments, *arguments]
-    runpy.run_module(command.module, run_name="__main__", alter_sys=True)
+    sys.argv = [name, *command.arguments, *arguments]
+    # Its help and messages name it as it was called.
+    called = {"PROGRAM": f"plate-scoring {'client' if command.arguments else name}"}
+    runpy.run_module(command.module, called, run_name="__main__", alter_sys=True)
 
 
 def help_text() -> str:

@@ -13,7 +13,7 @@ _STDERR = 2
 def serve(prog: str, description: str, configuration: Path) -> None:
     """Replace this process by gunicorn; arguments after `--` are gunicorn's own."""
     parser = argparse.ArgumentParser(
-        prog=prog,
+        prog=getattr(sys.modules["__main__"], "PROGRAM", prog),
         description=description,
         epilog=VARIABLES.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

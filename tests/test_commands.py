@@ -23,7 +23,7 @@ from tests.support.tables import as_csv, read, samples
 ROOMS = ("model", "service", "monitoring", "loadgen")
 # Made by a command, and not there to be worked from.
 _CARD = "MODEL_CARD.md"
-_NAMED = re.compile(r'(?:prog=|command_parser\()"python -m ([\w.]+)"')
+_NAMED = re.compile(r'(?:prog=|command_parser\(|program\(|"PROGRAM", )"python -m ([\w.]+)"')
 _IN_A_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _IN_A_LINE = re.compile(r"`(?:\.venv/bin/)?(python\s+-m\s[^`]+)`")
 PAGES = [

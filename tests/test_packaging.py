@@ -53,8 +53,21 @@ def _program(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_a_command_gets_its_arguments_and_its_status_is_the_programs() -> None:
     done = _program("edge", "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("usage: python -m service.edge ")
+    assert done.stdout.startswith("usage: plate-scoring edge ")
     assert _program("edge", "--no-such-flag").returncode == 2
+
+
+@pytest.mark.slow
+def test_a_command_names_the_program_as_it_was_called() -> None:
+    for name in ("serve", "simulate", "doctor", "edge", "decisions", "jobs", "send", "load"):
+        called = "client" if COMMANDS[name].arguments else name
+        shown = _program(name, "--help").stdout
+        assert re.match(rf"usage: plate-scoring {called}[ \n]", shown), (name, shown[:60])
+    done = _program("score", "none.csv", "out.csv")
+    assert done.stderr == "plate-scoring score: none.csv: No such file or directory\n"
+    usual = [sys.executable, "-m", "model.score", "--help"]
+    shown = subprocess.run(usual, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith("usage: python -m model.score ")
 
 
 def test_an_unknown_command_is_named_and_so_are_the_known_ones() -> None:

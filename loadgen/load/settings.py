@@ -3,6 +3,7 @@
 Locust's command line, which the container has, and `python -m loadgen.load` take the same ones.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ _FILES: Final = {
 def parser(program: str, description: str) -> Any:
     """A parser whose help names the variables."""
     return configargparse.ArgumentParser(
-        prog=program,
+        prog=getattr(sys.modules["__main__"], "PROGRAM", program),
         description=description,
         formatter_class=configargparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -22,6 +22,7 @@ from model.cli import (
     command_parser,
     exit_status,
     os_errors_exit,
+    program,
     require,
     stop_signals,
 )
@@ -48,7 +49,7 @@ from service.telemetry.metrics.decision_sink import SinkMetrics
 
 log = logging.getLogger("scoring")
 
-_PROGRAM: Final = "python -m service.decisions"
+_PROGRAM: Final = program("python -m service.decisions")
 _DESCRIPTION: Final = """\
 Keep, show, prove and forget decisions. The log is in SCORING_DECISIONS_DIR.
 """

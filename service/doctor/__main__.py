@@ -39,7 +39,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m service.doctor",
+        prog=getattr(sys.modules["__main__"], "PROGRAM", "python -m service.doctor"),
         description="Check this machine and the settings for known faults.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

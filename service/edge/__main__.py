@@ -34,7 +34,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m service.edge",
+        prog=getattr(sys.modules["__main__"], "PROGRAM", "python -m service.edge"),
         description="Make nginx's config. Settings are variables or lines of .env:",
         epilog=VARIABLES.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

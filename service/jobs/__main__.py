@@ -4,10 +4,11 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import structs
 
-from model.cli import exit_status
+from model.cli import exit_status, program
 from service.config.options import VARIABLES, variable
 from service.config.settings import (
     Settings,
@@ -29,11 +30,13 @@ from service.telemetry.log_lines import log_to_stdout
 
 log = logging.getLogger("scoring")
 
+_PROGRAM: Final = program("python -m service.jobs")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m service.jobs",
+        prog=_PROGRAM,
         description="Do jobs. Settings are environment variables or lines of .env:",
         epilog=VARIABLES.help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -76,12 +79,14 @@ def _tell_alive(settings: Settings, _options: argparse.Namespace) -> int:
 
 def _look_after_dead(settings: Settings, options: argparse.Namespace) -> int:
     """Do what was asked with dead jobs, and return the exit status. Raises SettingsError."""
-    return exit_status("python -m service.jobs dead", lambda: dead_jobs.run(settings, options))
+    return exit_status(
+        program("python -m service.jobs") + " dead", lambda: dead_jobs.run(settings, options)
+    )
 
 
 def _look_after_webhooks(settings: Settings, options: argparse.Namespace) -> int:
     """Do what was asked with webhooks, and return the exit status. Raises SettingsError."""
-    command = "python -m service.jobs webhooks"
+    command = f"{_PROGRAM} webhooks"
     return exit_status(command, lambda: webhook_commands.run(settings, options))
 
 

@@ -27,7 +27,7 @@ import pyarrow as pa
 from numpy.random import Generator
 
 from model.bulk.output import whole_file
-from model.cli import exit_status, os_errors_exit
+from model.cli import exit_status, os_errors_exit, program
 from model.regno.request import FIELDS
 from model.tables.cells import Cells
 from model.tables.format import Format
@@ -42,6 +42,7 @@ LENGTHS: Final = 11  # the network scores the plate lengths 0 to 10
 
 # fmt: off
 # L is a letter, d a digit, R a region, the rest stands for itself; the numbers are shares.
+_PROGRAM: Final = program("python -m model.simulate")
 _PLATES: Final = {
     "LdddLLR": 0.86, "LLdddR": 0.035, "LLddddR": 0.03, "ddddLLR": 0.015, "LddddLL": 0.003,
     "LLdddLR": 0.012, "ТLLdddR": 0.006, "LddddR": 0.015, "ddddLR": 0.004, "dddLR": 0.004,
@@ -326,7 +327,7 @@ def main() -> int:
         with os_errors_exit(73, options.out), whole_file(options.out) as file:
             _write(file, form, names, rows)
 
-    return exit_status("python -m model.simulate", run)
+    return exit_status(_PROGRAM, run)
 
 
 def _write(file: BinaryIO, out: Format, names: Sequence[str], rows: Sequence[Row]) -> None:
@@ -347,7 +348,7 @@ def _write(file: BinaryIO, out: Format, names: Sequence[str], rows: Sequence[Row
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m model.simulate",
+        prog=_PROGRAM,
         description="Write simulated readings as a file of the ten fields. Its form is that of its "
         "suffix: .csv, .tsv or .jsonl, also with .gz behind it, .parquet or .xlsx.",
     )

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def _trainings() -> list[psutil.Process]:
     """The trainings that this process has started."""
-    children = psutil.Process().children()
-    return [child for child in children if "model.digits.train" in child.cmdline()]
+    return [child for child in psutil.Process().children() if _is_training(child)]
+
+
+def _is_training(child: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):  # one of another test that has ended
+        return "model.digits.train" in child.cmdline()
+    return False
 
 
 def test_a_training_makes_a_candidate_that_is_not_live(bench: Bench, data: bytes) -> None:
