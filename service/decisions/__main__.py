@@ -31,7 +31,7 @@ from service.config.settings import Settings, SettingsError, load, refuse_start,
 from service.decisions import feedback, proof, quality_report, recalibrate, training_set
 from service.decisions.choice import Condition, condition, moment
 from service.decisions.groups import Groups
-from service.decisions.log import CHECKPOINT, Damaged, DecisionLog, Forgotten, Unknown
+from service.decisions.log import CHECKPOINT, LOCK_PAUSE, Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.quality_report import Measured, Measurement
@@ -39,7 +39,7 @@ from service.decisions.recalibrate import Recalibration
 from service.decisions.replay import Replayed, registry_of
 from service.decisions.replay_processes import replay_all
 from service.decisions.review import Figures, ReviewQueue
-from service.decisions.sink import Sink
+from service.decisions.sink import Shipped, Sink
 from service.decisions.sink_process import exporting
 from service.decisions.store import UNUSABLE, Row
 from service.decisions.training_set import LABEL, Known
@@ -107,34 +107,49 @@ def _take(
 ) -> None:
     retained = 0.0
     while True:
-        with opened.locked(), stopped.deferred():
-            _ship(opened, metrics.taken)
-            metrics.synced()
-            if time() - retained > _DAY_SECONDS:
-                retained = time()
+        batches = Sink(opened).ship()
+        # Locked for a batch at a time: after a long stop, those who ask would wait for minutes.
+        while _take_batch(opened, stopped, batches, metrics):
+            sleep(LOCK_PAUSE)  # those who wait look for the lock as often
+            stopped.check()
+        metrics.synced()
+        if time() - retained > _DAY_SECONDS:
+            retained = time()
+            with opened.locked(), stopped.deferred():
                 opened.retain(settings.decisions_days * _DAY_SECONDS)
-        _wait(stopped)
+        sleep(_TICK_SECONDS)
+        stopped.check()
 
 
-def _wait(stopped: SignalFlag) -> None:
-    sleep(_TICK_SECONDS)
-    stopped.check()
+def _take_batch(
+    opened: DecisionLog, stopped: SignalFlag, batches: Iterator[Shipped], metrics: SinkMetrics
+) -> bool:
+    """Take the next batch into the log; False if there is none."""
+    with opened.locked(), stopped.deferred():
+        shipped = next(batches, None)
+    if shipped is None:
+        return False
+    metrics.taken(*shipped)
+    _log_damage(shipped)
+    return True
 
 
-def _ship(opened: DecisionLog, taken: Callable[..., None] | None = None) -> int:
-    """Take the spool into the log: how many entries. `taken` counts each batch."""
+def _ship(opened: DecisionLog) -> int:
+    """Take the spool into the log, which is locked: how many entries."""
     entries = 0
     for shipped in Sink(opened).ship():
         entries += shipped.entries
-        if taken:
-            taken(*shipped)
-        if shipped.damaged_bytes or shipped.unreadable:
-            log.error(
-                "A segment is damaged: %d bytes and %d entries can't be read",
-                shipped.damaged_bytes,
-                shipped.unreadable,
-            )
+        _log_damage(shipped)
     return entries
+
+
+def _log_damage(shipped: Shipped) -> None:
+    if shipped.damaged_bytes or shipped.unreadable:
+        log.error(
+            "A segment is damaged: %d bytes and %d entries can't be read",
+            shipped.damaged_bytes,
+            shipped.unreadable,
+        )
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> None:

@@ -36,7 +36,7 @@ from service.decisions.store import Row, Store
 
 ORIGIN: Final = "plate-scoring/decisions"
 CHECKPOINT: Final = "checkpoint"
-_LOCK_PAUSE: Final = 0.01
+LOCK_PAUSE: Final = 0.01
 
 
 class Forgotten(Exception):
@@ -278,7 +278,7 @@ def _lock(descriptor: int, seconds: float) -> None:
         except BlockingIOError:
             if monotonic() >= until:
                 raise Busy from None
-            sleep(_LOCK_PAUSE)
+            sleep(LOCK_PAUSE)
         else:
             return
 

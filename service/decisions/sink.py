@@ -32,24 +32,24 @@ class Sink:
     def ship(self) -> Iterator[Shipped]:
         """Take in what the spool has now, batch by batch.
 
-        The log must be locked. Raises OSError, sqlite3.Error and DamagedTile.
+        The log must be locked for each batch; between two, others may change it, or take in what
+        comes next. Raises OSError, sqlite3.Error and DamagedTile.
         """
         for path in segments(self._spool):
             yield from self._segment(path)
 
     def _segment(self, path: Path) -> Iterator[Shipped]:
-        # Asked first: what a worker wrote before it ended is read then.
-        closed = is_closed(path)
-        done = self._log.store.done(path.name)
-        with path.open("rb") as file:
-            file.seek(done)
-            while piece := _piece(file.read(_READ_BYTES), closed):
-                yield self._batch(path, piece, done)
-                done += piece.end
-                file.seek(done)
-        if closed:
-            path.unlink()
-            self._log.store.drop_segment(path.name)
+        while path.exists():
+            # Asked first: what a worker wrote before it ended is read then.
+            closed = is_closed(path)
+            done = self._log.store.done(path.name)
+            piece = _piece(_read(path, done), closed)
+            if piece is None:
+                if closed:
+                    path.unlink()
+                    self._log.store.drop_segment(path.name)
+                return
+            yield self._batch(path, piece, done)
 
     def _batch(self, path: Path, piece: Piece, done: int) -> Shipped:
         opened = list(self._opened(piece.frames))
@@ -70,6 +70,12 @@ class Sink:
                 yield self._log.opened(frame)
             except (Unreadable, MissingKey, ValueError):
                 continue
+
+
+def _read(path: Path, place: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(place)
+        return file.read(_READ_BYTES)
 
 
 def _piece(content: bytes, closed: bool) -> Piece | None:  # noqa: FBT001 - of the segment

@@ -265,3 +265,27 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     signer: Signer = one.signer("a")
     assert signer.verifier.text == two.signer("a").verifier.text
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "s").iterdir()} == {0o600}
+
+
+def test_two_sinks_that_take_turns_take_each_entry_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.decisions.sink._READ_BYTES", 5_000)  # some entries in a batch
+    log, other = DecisionLog(tmp_path), DecisionLog(tmp_path)
+    spool(log, [decision(number) for number in range(60)]).close()
+    spool(log, [decision(number) for number in range(60, 90)]).close()
+    waiting = [Sink(log).ship(), Sink(other).ship()]
+    batches = 0
+    while waiting:
+        sink = waiting.pop(0)
+        with log.locked():
+            if next(sink, None):
+                batches += 1
+                waiting.append(sink)
+                log.note("access")  # by another process, between two batches
+    assert batches > 10
+    assert sorted(ids(log)) == sorted(f"request-{number}" for number in range(90))
+    assert list(log.check()) == []
+    assert segments(tmp_path / "spool") == []
+    log.close()
+    other.close()
