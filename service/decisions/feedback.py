@@ -8,6 +8,7 @@ from time import time
 from typing import Final, NamedTuple
 
 from model import catalog
+from model.redaction import redact
 from service.decisions.decision import OUTCOMES, Decision, Entry, Feedback, decode
 from service.decisions.log import DecisionLog, Forgotten, Unknown
 from service.decisions.store import Row
@@ -67,7 +68,9 @@ def feedback_of(log: DecisionLog, label: Label) -> Feedback:
         outcome = _proved(decode(log.canonical(found)), label.reading)
     if outcome not in OUTCOMES:
         raise Unusable(f"{OUTCOME} must be one of {', '.join(OUTCOMES)}")
-    return Feedback(time(), label.request_id, label.row, outcome, label.source[:_LONGEST_NAME])
+    # The index has it in clear: a file may be named by a plate.
+    source = redact(label.source[:_LONGEST_NAME])
+    return Feedback(time(), label.request_id, label.row, outcome, source)
 
 
 def add(log: DecisionLog, found: Sequence[Feedback]) -> int:

@@ -14,6 +14,7 @@ from service.decisions.log import DecisionLog
 from service.decisions.quality import Rate
 from service.decisions.quality_report import Measurement
 from tests.support.decisions import REGNO, decision, opened
+from tests.support.planted import PLATE
 
 HOW = Measurement({"network_wrong": 10.0, "camera_wrong": 4.0}, 0.01, Groups())
 AUDITED = {"audited": True, "audit_probability": 0.5}
@@ -48,6 +49,17 @@ def test_labels_are_entries_and_the_latest_counts(log: DecisionLog, tmp_path: Pa
     assert isinstance(entry, Feedback)
     assert (entry.request_id, entry.outcome, entry.source) == ("request-0", "network", "court")
     assert list(log.check()) == []
+
+
+def test_a_source_that_holds_a_plate_is_kept_without_it(log: DecisionLog, tmp_path: Path) -> None:
+    path = labels(tmp_path, "request_id,outcome\nrequest-0,network\n")
+    assert take(log, path, f"complaint {PLATE}.csv").labelled == 1
+    entry = decode(log.canonical(log.find("#5")))
+    assert isinstance(entry, Feedback)
+    assert entry.source.startswith("complaint ")
+    log.close()
+    files = [path.read_bytes() for path in log.folder.rglob("*") if path.is_file()]
+    assert not any(PLATE.encode() in content for content in files)
 
 
 def test_a_true_reading_says_whose_was_right(log: DecisionLog, tmp_path: Path) -> None:
