@@ -31,7 +31,15 @@ from service.config.settings import Settings, SettingsError, load, refuse_start,
 from service.decisions import feedback, proof, quality_report, recalibrate, training_set
 from service.decisions.choice import Condition, condition, moment
 from service.decisions.groups import Groups
-from service.decisions.log import CHECKPOINT, LOCK_PAUSE, Damaged, DecisionLog, Forgotten, Unknown
+from service.decisions.log import (
+    CHECKPOINT,
+    LOCK_PAUSE,
+    Busy,
+    Damaged,
+    DecisionLog,
+    Forgotten,
+    Unknown,
+)
 from service.decisions.merkle.note import BadNote, Verifier, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.quality_report import Measured, Measurement
@@ -218,7 +226,8 @@ def _verify(_settings: Settings, options: argparse.Namespace) -> None:
 
 def _check(settings: Settings, _options: argparse.Namespace) -> None:
     with _opened(settings) as opened:
-        faults = list(opened.check()) if opened.store.head else []
+        is_new = not opened.store.head and not (opened.folder / CHECKPOINT).exists()
+        faults = [] if is_new else list(opened.check())
         size = opened.store.size
     for fault in faults:
         _write(fault)
@@ -231,7 +240,12 @@ def _forget(settings: Settings, options: argparse.Namespace) -> None:
     mark = catalog.entry(catalog.DEFAULT).load().mark(options.plate)
     with _opened(settings) as opened, opened.locked():
         _ship(opened)
-        _write(f"forgotten: {opened.forget(mark)}")
+        Sink(opened).overwrite()
+        try:
+            _write(f"forgotten: {opened.forget(mark)}")
+        except Busy:
+            reason = "it is forgotten, but still on disk, since another process reads the log"
+            raise Exit(73, f"{reason}: forget it again when that has ended") from None
 
 
 def _replay(settings: Settings, options: argparse.Namespace) -> None:

@@ -48,7 +48,7 @@ class Unknown(Exception):
 
 
 class Busy(Exception):
-    """Another process changes the log for longer than the caller waits."""
+    """Another process uses the log for longer than the caller waits."""
 
 
 class Damaged(Exception):
@@ -177,13 +177,18 @@ class DecisionLog:
             raise Damaged(f"entry {row.entry} can't be decrypted") from None
 
     def forget(self, mark: str) -> int:
-        """Forget all decisions about a plate, or the like: how many. The log must be locked."""
+        """Forget all decisions about a plate, or the like: how many. The log must be locked.
+
+        Raises Busy if their salts are forgotten, but still on disk: somebody reads the log. They
+        are removed when this is called again.
+        """
         indexes = self.store.about(self.secrets.index_of(mark))
         with self.store.transaction():
             self.store.forget(indexes)
             self.store.add_removals(indexes, time())
-        self.store.clean()
         self.note("forget", entries=str(len(indexes)))
+        if not self.store.clean():
+            raise Busy
         return len(indexes)
 
     def retain(self, seconds: float) -> int:
@@ -218,9 +223,14 @@ class DecisionLog:
 
         Entries that were forgotten are checked by their hashes alone.
         """
-        size, head = self.store.size, self.head()
+        # The log may grow meanwhile: what was published before is in the store then.
+        published = self._published()
+        with self.store.transaction():
+            size, head = self.store.size, self.head()
         if head.size != size:
             yield f"the checkpoint counts {head.size} entries, and the store has {size}"
+        if published > head.size:
+            yield f"{published} entries were published, and the store has {size}: it is an old copy"
         tiles = self.tiles(head.size)
         for expected, row in enumerate(self.store.rows()):
             if row.entry != expected:
@@ -228,6 +238,7 @@ class DecisionLog:
                 return
             if row.entry < head.size and (fault := self._fault(row, tiles)):
                 yield fault
+        yield from tiles.faults()
         if tree.root(tiles, head.size) != head.root:
             yield "the tree has another root than its checkpoint"
 
@@ -240,10 +251,15 @@ class DecisionLog:
             return str(fault)
         if leaf_of(row.salt or b"", canonical) != tiles.subtree(0, row.entry):
             return f"entry {row.entry} is not the one that was logged"
-        entry = decode(canonical)
-        named = (row.request_id, row.row)
-        if isinstance(entry, Decision) and (entry.request_id, entry.row) != named:
-            return f"entry {row.entry} has another id in the store"
+        frame = Frame(row.month, row.salt or b"", b"")
+        logged = _row(row.entry, Opened(frame, canonical, decode(canonical)), row.location)
+        differing = [
+            name
+            for name, stored, known in zip(Row._fields, row, logged, strict=True)
+            if stored != known
+        ]
+        if differing:
+            return f"entry {row.entry} has another {', '.join(differing)} in the store"
         return ""
 
     def _label(self, feedback: Feedback) -> None:
@@ -254,6 +270,14 @@ class DecisionLog:
     def _signed(self, tiles: Tiles) -> str:
         root = tree.root(tiles, tiles.size)
         return checkpoint.sign(Checkpoint(self._origin, tiles.size, root), self._signer)
+
+    def _published(self) -> int:
+        """The size of the checkpoint beside the store, 0 without one. Raises BadNote."""
+        try:
+            signed = (self.folder / CHECKPOINT).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return 0
+        return checkpoint.opened(signed, self._signer.verifier).size
 
     def _publish(self, signed: str) -> None:
         path = self.folder / CHECKPOINT

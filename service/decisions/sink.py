@@ -8,7 +8,7 @@ from service.decisions.log import DecisionLog, Opened
 from service.decisions.recorder import SPOOL
 from service.decisions.sealing import Unreadable
 from service.decisions.secrets import MissingKey
-from service.decisions.segments import Frame, Piece, is_closed, read, segments
+from service.decisions.segments import Frame, Piece, is_closed, overwrite, read, segments
 
 # Some thousand entries: a batch of the log. No frame is longer.
 _READ_BYTES: Final = 4 << 20
@@ -37,6 +37,11 @@ class Sink:
         """
         for path in segments(self._spool):
             yield from self._segment(path)
+
+    def overwrite(self) -> None:
+        """Leave no salts in the spool of what is in the log. It must be locked. Raises OSError."""
+        for path in segments(self._spool):
+            overwrite(path, self._log.store.done(path.name))
 
     def _segment(self, path: Path) -> Iterator[Shipped]:
         while path.exists():

@@ -15,6 +15,8 @@ from service.decisions.archive import Place
 
 # What reading and writing raise when the file, or one of the others of the log, can't be used.
 UNUSABLE: Final = (OSError, sqlite3.Error)
+# For others who read or write.
+_WAIT_SECONDS: Final = 10
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
     idx INTEGER PRIMARY KEY, kind TEXT, request_id TEXT, row INTEGER, time REAL, month TEXT,
@@ -71,7 +73,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, timeout=10, isolation_level=None)
+        self._database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
         path.chmod(0o600)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
@@ -188,9 +190,10 @@ class Store:
         """Drop removals of so long ago: by then stores have removed the rows by their age."""
         self._database.execute("DELETE FROM removals WHERE time < ?", (before,))
 
-    def clean(self) -> None:
-        """Leave nothing of what was deleted in the write-ahead log."""
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def clean(self) -> bool:
+        """Leave nothing of what was deleted in the write-ahead log; False if it is being read."""
+        is_busy, *_ = self._one("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not is_busy
 
     def done(self, segment: str) -> int:
         """How many bytes of a segment are in the log."""

@@ -1,7 +1,8 @@
 """The hashes of a tree as files: C2SP tlog-tiles.
 
 A tile at level L holds up to 256 hashes of complete subtrees of 256^L leaves each. A full tile
-never changes. A partial one has its number of hashes in its name and is replaced by a longer one.
+never changes. A partial one has its number of hashes in its name; the full one takes the place of
+all of them.
 """
 
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from shutil import rmtree
 from typing import Final
 
 from service.decisions.merkle.tree import HASH_BYTES, node_hash
@@ -68,6 +70,20 @@ class Tiles:
             hashes = _above(hashes)
         return hashes[0]
 
+    def faults(self) -> Iterator[str]:
+        """Full tiles whose hashes don't make the one that the level above has of them.
+
+        The root of a tree is made of the highest hashes alone. Raises DamagedTile.
+        """
+        level, count = 0, self.size >> _HEIGHT
+        while count:
+            above = (level + 1) * _HEIGHT
+            for number in range(count):
+                if _root_of(self._full(level, number)) != self.subtree(above, number):
+                    first, last = number << above, (number + 1 << above) - 1
+                    yield f"hashes of entries {first} to {last} are changed"
+            level, count = level + 1, count >> _HEIGHT
+
     def _extend(self, level: int, at: int, hashes: Sequence[bytes]) -> list[bytes]:
         """Write hashes of a level behind its first `at`. Returns the roots of full tiles."""
         number, held = divmod(at, WIDTH)
@@ -76,8 +92,10 @@ class Tiles:
         roots = []
         for tile in _cut(content):
             width = len(tile) // HASH_BYTES
-            self._write(self._folder / tile_path(level, number, width), tile)
+            path = self._folder / tile_path(level, number, width)
+            self._write(path, tile)
             if width == WIDTH:
+                rmtree(path.with_name(f"{path.name}.p"), ignore_errors=True)
                 roots.append(_root_of(tile))
             number += 1
         return roots

@@ -12,15 +12,15 @@ from model.regno import golden
 from service.decisions import proof
 from service.decisions.archive import Archive
 from service.decisions.decision import decode, encode
-from service.decisions.log import Damaged, DecisionLog, Forgotten, Unknown
+from service.decisions.log import Busy, Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.merkle.note import Signer, verifier_of
 from service.decisions.merkle.tiles import Tiles
 from service.decisions.secrets import Secrets
-from service.decisions.segments import segments
+from service.decisions.segments import framed, segments
 from service.decisions.sink import Sink
 from service.decisions.store import Store
 from service.decisions.witness import Inconsistent, Witness
-from tests.support.decisions import REGNO, decision, filled, ids, opened, spool
+from tests.support.decisions import REGNO, decision, filled, ids, opened, sealed, spool
 
 PLATE = golden.readings()[0].afts_regno_ai
 
@@ -204,7 +204,12 @@ def test_without_a_months_key_the_entry_is_forgotten(log: DecisionLog) -> None:
     ("statement", "fault"),
     [
         ("DELETE FROM entries WHERE idx = 4", "entry 4 lacks"),
-        ("UPDATE entries SET request_id = 'x' WHERE idx = 4", "entry 4 has another id"),
+        ("UPDATE entries SET request_id = 'x' WHERE idx = 4", "entry 4 has another request_id"),
+        (
+            "UPDATE entries SET decision = 'camera', audited = 1 WHERE idx = 4",
+            "entry 4 has another decision, audited in the store",
+        ),
+        ("UPDATE entries SET kind = 'feedback' WHERE idx = 4", "entry 4 has another kind"),
         ("UPDATE entries SET salt = zeroblob(16) WHERE idx = 4", "entry 4 can't be decrypted"),
         (
             "UPDATE entries SET (place, length, salt) = "  # noqa: ISC004
@@ -237,6 +242,63 @@ def test_a_changed_archive_is_found_and_the_entry_named(log: DecisionLog) -> Non
     assert list(log.check()) == ["entry 6 can't be decrypted"]
     with pytest.raises(Damaged):
         log.canonical(log.find("#6"))
+
+
+def test_a_changed_hash_is_found_below_one_that_is_as_it_was(tmp_path: Path) -> None:
+    log = filled(tmp_path, 600)
+    path = tmp_path / "tile/0/001"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with log.locked():
+        log.store.forget([511])  # otherwise its record is found not to be that of the hash
+    assert list(log.check()) == ["hashes of entries 256 to 511 are changed"]
+
+
+def test_a_store_that_is_an_older_copy_is_found(log: DecisionLog) -> None:
+    with sqlite3.connect(log.folder / "log.sqlite") as database:
+        database.execute("DELETE FROM entries WHERE idx >= 14")
+        database.execute("DELETE FROM heads WHERE size > 14")
+    database.close()
+    assert list(log.check()) == [
+        "20 entries were published, and the store has 14: it is an old copy"
+    ]
+
+
+def test_what_is_forgotten_is_not_in_a_segment_that_is_still_written(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path)
+    segment = spool(log, [decision(0)])
+    (path,) = segments(tmp_path / "spool")
+    ship(log)
+    salt = log.find("#0").salt
+    assert salt
+    assert salt in path.read_bytes()
+    with log.locked():
+        Sink(log).overwrite()
+    assert path.read_bytes() == bytes(segment.size)
+    segment.write(framed(sealed(log, decision(1))))
+    assert ship(log) == 1
+    assert ids(log) == ["request-0", "request-1"]
+
+
+def test_who_forgets_is_told_what_a_reader_keeps_on_disk(
+    log: DecisionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salt = log.find("#0").salt
+    assert salt
+    monkeypatch.setattr("service.decisions.store._WAIT_SECONDS", 0.01)
+    writer, reader = DecisionLog(log.folder), DecisionLog(log.folder)
+    rows = reader.store.rows()
+    next(rows)
+    with writer.locked(), pytest.raises(Busy):
+        writer.forget(REGNO.mark(PLATE))
+    del rows
+    reader.close()
+    with writer.locked():
+        assert writer.forget(REGNO.mark(PLATE)) == 0
+    stored = b"".join(path.read_bytes() for path in log.folder.rglob("*") if path.is_file())
+    assert salt not in stored
+    writer.close()
 
 
 def test_a_witness_does_not_cosign_another_past(log: DecisionLog, tmp_path: Path) -> None:

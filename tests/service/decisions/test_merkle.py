@@ -103,6 +103,19 @@ def test_a_root_does_not_depend_on_how_the_leaves_came(counts: list[int]) -> Non
         assert root(tiles, begin // 2) == computed(leaves[: begin // 2])
 
 
+def test_a_full_tile_takes_the_place_of_the_partial_ones(tmp_path: Path) -> None:
+    leaves = [leaf_hash(str(number).encode()) for number in range(600)]
+    tiles = Tiles(tmp_path, 0)
+    for leaf in leaves:
+        tiles.append([leaf])
+    assert sorted(path.name for path in (tmp_path / "tile/0").iterdir()) == ["000", "001", "002.p"]
+    whole = Tiles(tmp_path / "whole", 0)
+    whole.append(leaves)
+    # As of checkpoints from before the tile was full, too.
+    for size in (1, 255, 256, 300, 600):
+        assert root(Tiles(tmp_path, size), size) == root(whole, size)
+
+
 def test_leaves_beyond_the_checkpoint_are_written_again(tmp_path: Path) -> None:
     Tiles(tmp_path, 0).append(list(map(leaf, range(300))))
     Tiles(tmp_path, 300).append(list(map(leaf, range(1000, 1300))))  # no checkpoint of these
