@@ -4,12 +4,14 @@ It keeps the last checkpoint that it cosigned, and its own key. It needs the til
 nothing that is secret.
 """
 
+import fcntl
 import os
 from pathlib import Path
 from time import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from service.config import files
 from service.decisions.merkle import checkpoint, tree
 from service.decisions.merkle.checkpoint import Checkpoint
 from service.decisions.merkle.note import Signer, Verifier
@@ -47,11 +49,14 @@ class Witness:
         witness cosigned last.
         """
         head = checkpoint.opened(signed, log)
-        self._check(head, log, Tiles(tiles, head.size))
-        seen = self._folder / "checkpoint"
-        aside = seen.with_suffix(".part")
-        aside.write_text(signed, encoding="utf-8")
-        aside.replace(seen)
+        # Two at once would each cosign another future of the log.
+        descriptor = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._check(head, log, Tiles(tiles, head.size))
+            files.write(self._folder / "checkpoint", signed, 0o600)
+        finally:
+            os.close(descriptor)
         return signed + self._signer.line(head.text, int(time()))
 
     def _check(self, head: Checkpoint, log: Verifier, tiles: Tiles) -> None:

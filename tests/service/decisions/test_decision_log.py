@@ -3,7 +3,11 @@
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -317,6 +321,35 @@ def test_a_witness_does_not_cosign_another_past(log: DecisionLog, tmp_path: Path
         witness.cosign(rewritten.store.head, key, before)
     log.append([opened(log, decision(300))])
     assert "— w " in Witness("w", tmp_path / "witness").cosign(log.store.head, key, log.folder)
+
+
+def test_a_witness_cosigns_one_of_two_futures_that_come_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path / "one", 5).close()
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    logs = [DecisionLog(tmp_path / name) for name in ("one", "two")]
+    for number, log in enumerate(logs):
+        log.append([opened(log, decision(number))])
+    key, heads = verifier_of(logs[0].verifier_key), [log.store.head for log in logs]
+    check, barrier = Witness._check, Barrier(2)
+
+    def checks(*arguments: Any) -> None:
+        check(*arguments)
+        with suppress(BrokenBarrierError):
+            barrier.wait(0.2)  # for the other one, which has checked as well unless it is locked
+
+    def cosigns(signed: str, tiles: Path) -> bool:
+        try:
+            return bool(Witness("w", tmp_path / "witness").cosign(signed, key, tiles))
+        except Inconsistent:
+            return False
+
+    Witness("w", tmp_path / "witness")
+    monkeypatch.setattr(Witness, "_check", checks)
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(cosigns, heads, [log.folder for log in logs])
+        assert sorted(found) == [False, True]
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:
