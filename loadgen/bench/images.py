@@ -3,7 +3,8 @@
 Each round measures three things. Digits: requests a second by as many callers as are busy, then
 p99 at half of that rate, over HTTP and, with a RabbitMQ, over AMQP. Photos: how many the web
 processes answer, in all and for each second of the CPU of the process that scores them. Plates: the
-latency of POST /reg/ at a fixed rate alone, and while photos keep that process busy. Then
+latency of POST /reg/ at a fixed rate alone, while photos keep that process busy, and beside
+programs that only count, which is what the machine costs. Then
 `model.imagenet.speed` compares the scorer of photos with bare onnxruntime.
 
 Exit codes: 0 held, 1 POST /reg/ is slower than `--limit` allows or the answers differ, 2 something
@@ -12,6 +13,7 @@ is missing.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from base64 import b64encode
@@ -28,6 +30,7 @@ from typing import Any, Final, NamedTuple
 
 from client.amqp import AmqpClient
 from loadgen.bench.callers import Call, Connect, Work, at_a_rate, at_full_speed, lasting, percentile
+from loadgen.bench.counting import counting
 from loadgen.bench.latency import latency
 from loadgen.common import client, machine, pictures, rows, service, usage
 from loadgen.common.errors import BadFile, CannotStart, WrongAnswers
@@ -55,10 +58,14 @@ class Digits(NamedTuple):
 
 
 class Plates(NamedTuple):
-    """Latencies of POST /reg/ in ms, alone and beside photos; and the photos a second."""
+    """Latencies of POST /reg/ in ms: alone, beside photos, beside programs that count.
+
+    And the photos a second.
+    """
 
     alone: float
     beside: float
+    scheduled: float
     photos: float
     photos_by_cpu: float
 
@@ -152,7 +159,9 @@ class ImageBench:
                 is_over.set()
             answered, seconds = busy.result(), perf_counter() - began
             spent = self._cpu_of_photos() - before
-        return Plates(alone, beside, answered / seconds, answered / spent)
+        with counting(os.cpu_count() or 1):
+            scheduled = self._p99()
+        return Plates(alone, beside, scheduled, answered / seconds, answered / spent)
 
     def _send_photos(self, goes_on: Callable[[], bool]) -> int:
         """How many photos were answered."""
@@ -228,6 +237,7 @@ def _report(
         *(f"  {line}" for line in speed.splitlines()),
         f"POST /reg/ at {options.rate} requests a second:",
         f"  alone: p99 {of_plates.alone:.1f} ms; beside photos: p99 {of_plates.beside:.1f} ms",
+        f"  beside programs that count, one for each core: p99 {of_plates.scheduled:.1f} ms",
         f"  p99 beside photos / p99 alone: {_ratio(plates):.2f}",
     ]
     return "\n".join(lines) + "\n"

@@ -1,8 +1,9 @@
 """`python -m loadgen.bench.jobs`: what `POST /reg/` feels of busy job workers, and what jobs cost.
 
-Each round measures the latency of POST /reg/ at a fixed rate twice, while the job workers are idle
-and while each of them has a job all the time, and compares the two. The rows of one file are then
-scored as a job from the file, as a job from an array, and by arrays over HTTP.
+Each round measures the latency of POST /reg/ at a fixed rate three times: while the job workers are
+idle, while each of them has a job all the time, and beside as many programs of their niceness that
+only count, which is what the machine's scheduler costs. The rows of one file are then scored as a
+job from the file, as a job from an array, and by arrays over HTTP.
 
 Exit codes: 0 held, 1 the latency beside jobs exceeds `--limit`, 2 something is missing.
 """
@@ -25,6 +26,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from client import Job as JobView
 from client import JobClient, Refused, Unreachable
+from loadgen.bench.counting import counting
 from loadgen.bench.latency import latency
 from loadgen.common import client, machine, rows, service
 from loadgen.common.errors import CannotStart
@@ -68,13 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             server = started.enter_context(service.running(MODEL, options.workers, body))
             web = started.enter_context(service.doing_jobs(MODEL, 1, body, more))
             bench = JobBench(server, web, sample, options)
-            pairs = [bench.beside() for _ in range(options.rounds)]
+            rounds = [bench.beside() for _ in range(options.rounds)]
             ways = [bench.ways() for _ in range(min(_MOST_WAYS, options.rounds))]
     except (CannotStart, Refused, Unreachable, OSError) as error:
         sys.stderr.write(f"Not measured. {error}\n")
         return 2
-    alone, busy = map(_medians, zip(*pairs, strict=True))
-    sys.stdout.write(_report(alone, busy, _medians(ways), options))
+    alone, busy, scheduled = map(_medians, zip(*rounds, strict=True))
+    sys.stdout.write(_report(alone, busy, scheduled, _medians(ways), options))
     return int(busy.p99 / alone.p99 > options.limit)
 
 
@@ -114,14 +116,19 @@ class JobBench:
         self._array = json.loads(rows.arrays(sample, self._rows)[0])
         self._arrays = rows.arrays(sample, _ARRAY_ROWS)
 
-    def beside(self) -> tuple[Beside, Beside]:
-        """The latency alone, and beside jobs. Raises CannotStart, Refused, Unreachable."""
+    def beside(self) -> tuple[Beside, Beside, Beside]:
+        """The latency alone, beside jobs, and beside programs that count.
+
+        Raises CannotStart, Refused, Unreachable.
+        """
         alone = self._latency()
         with self._saturated():
             before, began = self._rows_done(), perf_counter()
             beside = self._latency()
             rate = (self._rows_done() - before) / (perf_counter() - began)
-        return alone, beside._replace(rows=rate)
+        with counting(self._options.job_workers):
+            scheduled = self._latency()
+        return alone, beside._replace(rows=rate), scheduled
 
     def ways(self) -> Ways:
         """Rows a second in each way. Raises CannotStart, Refused, Unreachable."""
@@ -201,13 +208,17 @@ def _medians(rounds: Sequence[Figures]) -> Figures:
     return type(rounds[0])(*map(median, zip(*rounds, strict=True)))
 
 
-def _report(alone: Beside, busy: Beside, ways: Ways, options: argparse.Namespace) -> str:
+def _report(
+    alone: Beside, busy: Beside, scheduled: Beside, ways: Ways, options: argparse.Namespace
+) -> str:
     lines = [
         machine.summary(machine.describe()),
         f"POST /reg/ at {options.rate} requests a second; medians of {options.rounds} rounds:",
         f"  alone:       {_line(alone)}",
         f"  beside jobs: {_line(busy)}",
+        f"  beside programs that count: {_line(scheduled)}",
         f"  p99 beside jobs / p99 alone: {busy.p99 / alone.p99:.2f}",
+        f"  p99 beside jobs / p99 beside programs that count: {busy.p99 / scheduled.p99:.2f}",
         f"{options.rows_wanted:,} rows, one caller, nothing else going on:",
         f"  job from a file:       {ways.table:8,.0f} rows/s",
         f"  job from an array:     {ways.array:8,.0f} rows/s",

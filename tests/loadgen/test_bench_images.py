@@ -25,6 +25,7 @@ def test_pictures_are_measured_over_both_ways_and_plates_with_them(broker_url: s
         r"photos, 16 callers: (\S+)/s",
         r"  for each second of the CPU, decoding included: (\S+)",
         r"  onnxruntime alone: (\S+) pictures/s of the CPU",
+        r"  beside programs that count, one for each core: p99 (\S+) ms",
         r"  p99 beside photos / p99 alone: (\S+)",
     ):
         found = re.search(f"^{line}$", done.stdout, re.MULTILINE)
