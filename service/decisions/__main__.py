@@ -40,7 +40,7 @@ from service.decisions.log import (
     Forgotten,
     Unknown,
 )
-from service.decisions.merkle.note import BadNote, Verifier, verifier_of
+from service.decisions.merkle.note import BadNote, Verifier, is_name, verifier_of
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.quality_report import Measured, Measurement
 from service.decisions.recalibrate import Recalibration
@@ -63,8 +63,9 @@ Keep, show, prove and forget decisions. The log is in SCORING_DECISIONS_DIR.
 """
 _EPILOG: Final = """\
 An ID is that of a request, with `:ROW` for a row of an array, or # and the place in the log.
-exit status: 0 done, 1 something does not hold, differs or is damaged, 2 wrong usage, 65 a model is
-refused, 66 there is no such decision, 73 the log can't be written, 78 a setting can't be used.
+exit status: 0 done, 1 something does not hold, differs or is damaged, 2 wrong usage, 65 a model or
+a file is refused, 66 there is no such decision, 73 the log can't be written, 78 a setting can't be
+used.
 """
 _TICK_SECONDS: Final = 1.0
 _DAY_SECONDS: Final = 86_400
@@ -312,6 +313,8 @@ def _quality(settings: Settings, options: argparse.Namespace) -> None:
 def _training_set(settings: Settings, options: argparse.Namespace) -> None:
     if options.held_out and options.cut is None:
         raise Exit(2, "--held-out needs --cut")
+    if options.held_out and options.held_out.resolve() == options.out.resolve():
+        raise Exit(2, "--held-out: must be another file than OUT")
     known = Known(inf if options.labels_until is None else options.labels_until, options.cut)
     with _opened(settings) as opened:
         found, left_out = training_set.examples(opened, _chosen(options), known)
@@ -481,6 +484,19 @@ def _rate(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
 
 
+def _processes(text: str) -> int:
+    with suppress(ValueError):
+        if (number := int(text)) >= 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of processes, 1 or more")
+
+
+def _name(text: str) -> str:
+    if is_name(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r}: must be a name without blanks and +")
+
+
 def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
@@ -509,7 +525,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_choice(replayed)
     replayed.add_argument("--model", type=Path, help="by this file (default: as they were scored)")
     replayed.add_argument(
-        "--processes", type=int, default=0, help="so many (default: of all cores)"
+        "--processes", type=_processes, default=0, help="so many (default: of all cores)"
     )
     for name, help_text, run in (
         ("show", "one decision with its plates, as JSON; is itself an entry", _show),
@@ -547,7 +563,7 @@ def _parser() -> argparse.ArgumentParser:
     cosign = command("cosign", "as a witness, cosign the log's checkpoint", _cosign)
     cosign.add_argument("log", type=Path, help="folder with the log's tiles and checkpoint")
     cosign.add_argument("--key", required=True, help="the log's, or a file with it")
-    cosign.add_argument("--name", required=True, help="of this witness")
+    cosign.add_argument("--name", type=_name, required=True, help="of this witness")
     cosign.add_argument("--state", type=Path, required=True, help="folder of this witness")
     return parser
 

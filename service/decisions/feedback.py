@@ -16,6 +16,8 @@ from service.decisions.store import Row
 # The columns: which decision, and its outcome or the true reading.
 REQUEST, ROW, OUTCOME, READING = "request_id", "row", "outcome", "true_reading"
 _LONGEST_NAME: Final = 200
+# The digits of a row's number.
+_LONGEST_ROW: Final = 15
 
 
 class Unusable(Exception):
@@ -116,13 +118,15 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 raise Unusable(f"columns {REQUEST} and {OUTCOME} or {READING} are wanted")
             for cells in reader:
                 yield reader.line_num, cells
+    except OSError as error:
+        raise Unusable(str(error.strerror)) from error
     except (UnicodeError, csv.Error) as error:
         raise Unusable("it is no CSV in UTF-8") from error
 
 
 def _label(cells: dict[str, str], source: str) -> Label:
     row = cells.get(ROW) or "0"
-    if not row.isdecimal():
+    if not (row.isascii() and row.isdigit() and len(row) <= _LONGEST_ROW):
         raise Unusable(f"{ROW} must be a whole number")
     outcome, reading = cells.get(OUTCOME) or "", cells.get(READING) or ""
     return Label(cells[REQUEST], int(row), outcome, reading, source)

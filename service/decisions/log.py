@@ -37,6 +37,8 @@ from service.decisions.store import Row, Store
 ORIGIN: Final = "plate-scoring/decisions"
 CHECKPOINT: Final = "checkpoint"
 LOCK_PAUSE: Final = 0.01
+# The digits of a place or a row: SQLite has no number of 19 nines.
+_LONGEST_NUMBER: Final = 15
 
 
 class Forgotten(Exception):
@@ -151,11 +153,11 @@ class DecisionLog:
 
         Callers may use an id again: the latest one is found.
         """
-        if name.startswith("#") and name[1:].isdecimal():
+        if name.startswith("#") and _is_number(name[1:]):
             found = self.store.row(int(name[1:]))
         else:
             request, colon, row = name.rpartition(":")
-            if not (colon and row.isdecimal()):
+            if not (colon and _is_number(row)):
                 request, row = name, "0"
             condition = "kind = 'decision' AND request_id = ? AND row = ?"
             found = next(self.store.rows(condition, request, int(row), order="idx DESC"), None)
@@ -332,3 +334,8 @@ def _subjects(entry: Entry) -> Sequence[str]:
 def _model_of(name: str) -> tuple[Model, Decoder]:
     model = catalog.entry(name).load()
     return model, model.decoder(1)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a whole number that the store can look for."""
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER

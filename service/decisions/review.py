@@ -165,9 +165,12 @@ class ReviewQueue:
         Raises NotHeld, Unusable for an outcome that is none, and Busy while the log can't be
         written.
         """
-        row = self._log.store.row(index)
         with self._log.locked(_LOG_SECONDS), self._transaction():
-            if row is None or not (self._is_latest(row) and self._may_answer(reviewer, index)):
+            row = self._log.store.row(index)
+            # What was forgotten since the page was made takes no label, as by `POST /feedback`.
+            if row is None or row.salt is None or not self._is_latest(row):
+                raise NotHeld
+            if not self._may_answer(reviewer, index):
                 raise NotHeld
             label = Label(row.request_id, row.row, outcome, "", reviewer)
             feedback.add(self._log, [feedback.feedback_of(self._log, label)])
@@ -275,6 +278,8 @@ class ReviewQueue:
 
     def _is_latest(self, row: Row) -> bool:
         """Whether labels of a decision's id are about this one: callers may use an id again."""
+        if row.kind != "decision":  # an event has no id
+            return False
         return self._log.find(f"{row.request_id}:{row.row}").entry == row.entry
 
     def _decision(self, row: Row) -> Decision | None:

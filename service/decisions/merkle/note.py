@@ -79,7 +79,7 @@ def verifier_of(text: str) -> Verifier:
     key_id, _, encoded = rest.partition("+")
     typed = _decoded(encoded)
     kind, key = typed[:1], typed[1:]
-    if not _is_name(name) or len(key) != _KEY_BYTES or kind[0] not in {_ED25519, _COSIGNATURE}:
+    if not is_name(name) or len(key) != _KEY_BYTES or kind[0] not in {_ED25519, _COSIGNATURE}:
         raise BadNote("it is no verifier key of Ed25519")
     found = Verifier(name, Ed25519PublicKey.from_public_bytes(key), kind[0] == _COSIGNATURE)
     if found.key_id.hex() != key_id:
@@ -116,7 +116,7 @@ def opened(note: str, verifiers: Sequence[Verifier]) -> tuple[str, dict[str, int
 def _signatures(lines: str) -> Iterator[tuple[str, bytes, bytes]]:
     for line in lines.removesuffix("\n").split("\n"):
         name, separator, encoded = line.removeprefix(_DASH).partition(" ")
-        if not line.startswith(_DASH) or not separator or not _is_name(name):
+        if not line.startswith(_DASH) or not separator or not is_name(name):
             raise BadNote("a line behind its text is no signature")
         signature = _decoded(encoded)
         yield name, signature[:_ID_BYTES], signature[_ID_BYTES:]
@@ -149,5 +149,6 @@ def _decoded(encoded: str) -> bytes:
     return found
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a signed note can have a signature by this name."""
     return bool(name) and "+" not in name and not any(sign.isspace() for sign in name)

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from model.regno import golden
 from service.decisions import proof
+from service.decisions.__main__ import main
 from service.decisions.archive import Archive
 from service.decisions.decision import decode, encode
 from service.decisions.log import Busy, Damaged, DecisionLog, Forgotten, Unknown
@@ -49,7 +50,7 @@ def test_an_entry_is_read_as_it_was_logged(log: DecisionLog) -> None:
     assert log.find("request-7:0") == log.find("#7") == row
     assert (row.version, row.decision, row.positive) == ("v1", "manual", 0.25)
     assert list(log.check()) == []
-    for name in ("request-20", "request-7:1", "#20", "#x", ""):
+    for name in ("request-20", "request-7:1", "#20", "#x", "", f"#{2**63}", f"request-7:{2**63}"):
         with pytest.raises(Unknown):
             log.find(name)
 
@@ -384,3 +385,19 @@ def test_two_sinks_that_take_turns_take_each_entry_once(
     assert segments(tmp_path / "spool") == []
     log.close()
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["replay", "--processes", "-1"], "--processes: '-1' is no number of processes"),
+        (["cosign", "log", "--key", "k", "--state", "s", "--name", "a b"], "--name: 'a b': must"),
+        (["cosign", "log", "--key", "k", "--state", "s", "--name", "a+b"], "--name: 'a+b': must"),
+    ],
+)
+def test_arguments_that_can_not_be_used_are_named(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert named in capsys.readouterr().err

@@ -97,6 +97,7 @@ def test_forgotten_decisions_take_no_reading_and_keep_their_label(
         ("outcome\nnetwork\n", "request_id"),
         ("request_id,outcome\nrequest-0,right\n", "line 2: outcome must be one of"),
         ("request_id,outcome,row\nrequest-0,camera,x\n", "line 2: row must be a whole number"),
+        (f"request_id,outcome,row\nrequest-0,camera,{2**63}\n", "line 2: row must be a whole"),
         ("request_id,outcome\nrequest-1,camera\nrequest-0,\n", "line 3: outcome"),
     ],
 )
@@ -107,6 +108,11 @@ def test_a_file_that_can_not_be_used_adds_nothing(
         take(log, labels(tmp_path, text), "s")
     assert reason in str(raised.value)
     assert (list(log.store.labelled()), log.store.size) == ([], 5)
+
+
+def test_a_file_that_is_not_there_is_no_fault_of_the_log(log: DecisionLog, tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="No such file"):
+        take(log, tmp_path / "missing.csv", "s")
 
 
 def test_the_report_weights_by_the_audit(log: DecisionLog, tmp_path: Path) -> None:

@@ -139,6 +139,30 @@ def test_a_late_answer_counts_if_nobody_has_taken_the_case(
     assert queue.figures().answered == {"ann": 1}
 
 
+def test_an_answer_to_what_is_no_decision_is_not_taken(
+    log: DecisionLog, make_queue: Callable[..., ReviewQueue]
+) -> None:
+    with log.locked():
+        log.note("access", key="ann")
+    queue = make_queue()
+    queue.take_in()
+    with pytest.raises(NotHeld):
+        queue.answer("ann", 0, "camera")
+
+
+def test_an_answer_to_what_was_forgotten_meanwhile_is_not_taken(
+    log: DecisionLog, make_queue: Callable[..., ReviewQueue]
+) -> None:
+    add(log, like(0, 0))
+    queue = make_queue()
+    assert queue.next("ann")
+    with log.locked():
+        log.forget(REGNO.mark(golden.readings()[0].afts_regno_ai))
+    with pytest.raises(NotHeld):
+        queue.answer("ann", 0, "camera")
+    assert not list(log.store.labelled())
+
+
 def test_a_skipped_case_goes_to_others_and_comes_back_later(
     log: DecisionLog, make_queue: Callable[..., ReviewQueue], clock: Clock
 ) -> None:

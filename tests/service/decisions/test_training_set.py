@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from model.regno import golden
 from service.decisions import training_set
+from service.decisions.__main__ import main
 from service.decisions.choice import condition
 from service.decisions.decision import Feedback
 from service.decisions.log import DecisionLog
@@ -73,6 +74,16 @@ def test_an_id_that_is_used_again_has_its_own_label(log: DecisionLog) -> None:
     log.append([opened(log, decision(0, request=other, audited=True))])
     found, _ = training_set.examples(log, condition(), Known())
     assert [one.cells["regno_recognize"] for one in found] == [golden.readings()[0].regno_recognize]
+
+
+def test_one_file_is_not_written_over_the_other(
+    log: DecisionLog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_labelled(log, 0, "network", START, decision="manual")
+    monkeypatch.setenv("SCORING_DECISIONS_DIR", str(log.folder))
+    monkeypatch.chdir(log.folder.parent)
+    assert main(["training-set", "a.csv", "--cut", "1d", "--held-out", "./a.csv"]) == 2
+    assert "--held-out: must be another file" in capsys.readouterr().err
 
 
 @pytest.mark.slow
