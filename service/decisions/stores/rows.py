@@ -14,13 +14,10 @@ from model.redaction import redact
 from model.scorer import Decoder, Model
 from service.decisions.decision import Decision, Feedback, decode
 from service.decisions.log import Damaged, DecisionLog, Forgotten
-from service.decisions.store import Row
+from service.decisions.store import SCORE_DIGITS, Row
 
 _Facts: TypeAlias = Mapping[str, str | int | float]
 _Vectors: TypeAlias = Mapping[str, Sequence[float]]
-
-# Of 20,000 plates, 16 to 38 have the score of a golden reading then; exactly, none has.
-_DIGITS: Final = 3
 
 
 class AnalysisRow(NamedTuple):
@@ -138,7 +135,7 @@ def _decided(log: str, number: int, entry: Decision, facts: _Facts) -> AnalysisR
         entry.version,
         entry.code,
         entry.generation,
-        round(entry.positive, _DIGITS),
+        round(entry.positive, SCORE_DIGITS),
         entry.decision,
         entry.limits,
         entry.costs,

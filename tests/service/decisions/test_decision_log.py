@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -258,6 +259,18 @@ def test_a_changed_hash_is_found_below_one_that_is_as_it_was(tmp_path: Path) -> 
     with log.locked():
         log.store.forget([511])  # otherwise its record is found not to be that of the hash
     assert list(log.check()) == ["hashes of entries 256 to 511 are changed"]
+
+
+def test_a_score_that_tells_a_plate_is_not_kept_of_what_is_forgotten(tmp_path: Path) -> None:
+    log = filled(tmp_path, 1)
+    log.append([opened(log, decision(0, positive=0.09407467828775463))])
+    with log.locked():
+        assert log.forget(REGNO.mark(PLATE)) == 2
+    log.close()
+    exact = struct.pack(">d", 0.09407467828775463)
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert exact not in stored
+    assert DecisionLog(tmp_path).find("#1").positive == 0.094
 
 
 def test_a_store_that_is_an_older_copy_is_found(log: DecisionLog) -> None:
