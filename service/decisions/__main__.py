@@ -193,6 +193,11 @@ def _export(settings: Settings, options: argparse.Namespace) -> None:
     chosen, values = _chosen(options)
     forgotten = exported = 0
     with _opened(settings) as opened:
+        chosen, values = f"{chosen} AND idx < ?", [*values, opened.store.size]
+        readable = sum(row.salt is not None for row in opened.store.rows(chosen, *values))
+        # At first: who ends it half-way has seen some, too.
+        with opened.locked():
+            opened.note("access", user=getuser(), exported=str(readable))
         for row in opened.store.rows(chosen, *values):
             try:
                 sys.stdout.buffer.write(opened.canonical(row) + b"\n")
@@ -200,8 +205,6 @@ def _export(settings: Settings, options: argparse.Namespace) -> None:
             except Forgotten:
                 forgotten += 1
         sys.stdout.flush()
-        with opened.locked():
-            opened.note("access", user=getuser(), exported=str(exported))
     sys.stderr.write(f"exported: {exported}; forgotten: {forgotten}\n")
 
 
@@ -209,7 +212,10 @@ def _prove(settings: Settings, options: argparse.Namespace) -> None:
     with _opened(settings) as opened:
         row = _found(opened, options.id)
         _readable(opened, row)
-        sys.stdout.write(proof.encode(proof.of(opened, row)).decode())
+        made = proof.of(opened, row)
+        with opened.locked():
+            opened.note("access", user=getuser(), index=str(row.entry))
+    sys.stdout.write(proof.encode(made).decode())
 
 
 def _verify(_settings: Settings, options: argparse.Namespace) -> None:

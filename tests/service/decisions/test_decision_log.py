@@ -273,6 +273,20 @@ def test_a_score_that_tells_a_plate_is_not_kept_of_what_is_forgotten(tmp_path: P
     assert DecisionLog(tmp_path).find("#1").positive == 0.094
 
 
+def test_who_sees_entries_is_noted_before_they_do(
+    log: DecisionLog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SCORING_DECISIONS_DIR", str(log.folder))
+    assert main(["prove", "#3"]) == 0
+    assert "request-3" in capsys.readouterr().out
+    assert log.canonical(log.find("#20")).count(b'"index":"3"') == 1
+    monkeypatch.setattr(DecisionLog, "canonical", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # whatever ends it half-way
+        main(["export"])
+    monkeypatch.undo()
+    assert log.canonical(log.find("#21")).count(b'"exported":"21"') == 1
+
+
 def test_a_store_that_is_an_older_copy_is_found(log: DecisionLog) -> None:
     with sqlite3.connect(log.folder / "log.sqlite") as database:
         database.execute("DELETE FROM entries WHERE idx >= 14")
