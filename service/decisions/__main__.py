@@ -34,6 +34,7 @@ from service.decisions.groups import Groups
 from service.decisions.log import (
     CHECKPOINT,
     LOCK_PAUSE,
+    STORE,
     Busy,
     Damaged,
     DecisionLog,
@@ -44,6 +45,7 @@ from service.decisions.merkle.note import BadNote, Verifier, is_name, verifier_o
 from service.decisions.merkle.tiles import DamagedTile
 from service.decisions.quality_report import Measured, Measurement
 from service.decisions.recalibrate import Recalibration
+from service.decisions.recorder import SPOOL
 from service.decisions.replay import Replayed, registry_of
 from service.decisions.replay_processes import replay_all
 from service.decisions.review import Figures, ReviewQueue
@@ -64,9 +66,10 @@ Keep, show, prove and forget decisions. The log is in SCORING_DECISIONS_DIR.
 _EPILOG: Final = """\
 An ID is that of a request, with `:ROW` for a row of an array, or # and the place in the log.
 exit status: 0 done, 1 something does not hold, differs or is damaged, 2 wrong usage, 65 a model or
-a file is refused, 66 there is no such decision, 73 the log can't be written, 78 a setting can't be
-used.
+a file is refused, 66 there is no such decision or log, 73 the log can't be written, 78 a setting
+can't be used.
 """
+_NOTHING_FORGOTTEN: Final = "forgotten: 0; no decision is about this plate, or all are forgotten"
 _TICK_SECONDS: Final = 1.0
 _DAY_SECONDS: Final = 86_400
 
@@ -80,7 +83,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_start(error)
     if not settings.decisions_dir and options.run not in {_verify, _cosign}:
         refuse_start(SettingsError(variable("decisions_dir"), "it names no folder"))
-    return exit_status(_PROGRAM, lambda: options.run(settings, options))
+    return exit_status(_PROGRAM, lambda: _run(settings, options))
+
+
+def _run(settings: Settings, options: argparse.Namespace) -> None:
+    folder = Path(settings.decisions_dir)
+    # In a mistyped folder a command would make an empty log, and call it sound.
+    needs_log = options.run not in {_verify, _cosign, _sink, _key}
+    if needs_log and not any((folder / name).exists() for name in (STORE, SPOOL)):
+        raise Exit(66, f"{folder}: there is no log of decisions; the sink makes it")
+    options.run(settings, options)
 
 
 @contextmanager
@@ -249,7 +261,8 @@ def _forget(settings: Settings, options: argparse.Namespace) -> None:
         _ship(opened)
         Sink(opened).overwrite()
         try:
-            _write(f"forgotten: {opened.forget(mark)}")
+            forgotten = opened.forget(mark)
+            _write(f"forgotten: {forgotten}" if forgotten else _NOTHING_FORGOTTEN)
         except Busy:
             reason = "it is forgotten, but still on disk, since another process reads the log"
             raise Exit(73, f"{reason}: forget it again when that has ended") from None

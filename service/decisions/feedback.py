@@ -76,16 +76,12 @@ def feedback_of(log: DecisionLog, label: Label) -> Feedback:
 
 
 def add(log: DecisionLog, found: Sequence[Feedback]) -> int:
-    """Add what its sources have not said before: how many. The log must be locked."""
-    said: dict[tuple[str, int, str], str] = {}
-    new = []
-    for one in found:
-        name = (one.request_id, one.row, one.source)
-        if name not in said:
-            said[name] = _said(log, one)
-        if said[name] != one.outcome:
-            new.append(one)
-        said[name] = one.outcome
+    """Add what its sources have not said before: how many. The log must be locked.
+
+    Of what a source says several times of a decision here, the last counts.
+    """
+    last = {(one.request_id, one.row, one.source): one for one in found}
+    new = [one for one in last.values() if _said(log, one) != one.outcome]
     if new:
         log.record(new)
     return len(new)

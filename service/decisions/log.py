@@ -36,6 +36,7 @@ from service.decisions.store import Row, Store
 
 ORIGIN: Final = "plate-scoring/decisions"
 CHECKPOINT: Final = "checkpoint"
+STORE: Final = "log.sqlite"
 LOCK_PAUSE: Final = 0.01
 # The digits of a place or a row: SQLite has no number of 19 nines.
 _LONGEST_NUMBER: Final = 15
@@ -71,7 +72,7 @@ class DecisionLog:
     def __init__(self, folder: Path, origin: str = ORIGIN) -> None:
         self.folder = folder
         self.secrets = Secrets(folder / "secrets")
-        self.store = Store(folder / "log.sqlite")
+        self.store = Store(folder / STORE)
         self._archive = Archive(folder / "archive")
         self._signer = self.secrets.signer(origin)
         self._origin = origin

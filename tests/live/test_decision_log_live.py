@@ -210,3 +210,10 @@ def test_changes_of_settings_and_overrides_are_events(tmp_path: Path) -> None:
     assert events(folder, "change") == [changed]
     starts = [one["SCORING_COST_MANUAL"] for one in events(folder, "start")]
     assert starts == ["0.1"] * 2 + ["0.2"] * 2
+
+
+def test_no_command_but_the_sink_makes_a_log(tmp_path: Path) -> None:
+    done = run(tmp_path / "typo", "check")
+    assert (done.returncode, done.stdout) == (66, "")
+    assert "there is no log of decisions" in done.stderr
+    assert not (tmp_path / "typo").exists()

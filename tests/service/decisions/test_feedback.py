@@ -51,6 +51,13 @@ def test_labels_are_entries_and_the_latest_counts(log: DecisionLog, tmp_path: Pa
     assert list(log.check()) == []
 
 
+def test_a_source_that_corrects_itself_may_be_sent_again(log: DecisionLog, tmp_path: Path) -> None:
+    path = labels(tmp_path, "request_id,outcome\nrequest-0,network\nrequest-0,camera\n")
+    assert take(log, path, "court") == Taken(1, 0, 0, 1)
+    assert take(log, path, "court") == Taken(0, 0, 0, 2)
+    assert [outcome for _, outcome in log.store.labelled()] == ["camera"]
+
+
 def test_a_source_that_holds_a_plate_is_kept_without_it(log: DecisionLog, tmp_path: Path) -> None:
     path = labels(tmp_path, "request_id,outcome\nrequest-0,network\n")
     assert take(log, path, f"complaint {PLATE}.csv").labelled == 1
