@@ -143,6 +143,7 @@ def _filter(path: Path, kept: "Callable[[pa.Table], pa.Table]") -> None:
         return
     after = kept(before)
     if not after.num_rows:
+        _aside(path).unlink(missing_ok=True)  # a killed sink leaves rows there
         path.unlink()
         with suppress(OSError):  # others are in it
             path.parent.rmdir()
@@ -164,10 +165,14 @@ def _write(path: Path, table: pa.Table) -> None:
     _replace(path, lambda file: pq.write_table(table, file, compression="zstd"))
 
 
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
 def _replace(path: Path, write: "Callable[[Any], object]") -> None:
     """Write a file that appears whole, for this user alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
+    aside = _aside(path)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         write(file)

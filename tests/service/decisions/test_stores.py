@@ -1,5 +1,6 @@
 """Stores for analysis: each decision once, without its plate, and none that was forgotten."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from service.decisions.decision import Feedback
 from service.decisions.log import DecisionLog
 from service.decisions.stores import exporter
 from service.decisions.stores.exporter import Exporter, lag_behind
-from service.decisions.stores.parquet_store import FOLDER
+from service.decisions.stores.parquet_store import FOLDER, ParquetStore
 from service.decisions.stores.rows import AnalysisRow, read
 from service.decisions.stores.store import AnalysisStore, Position, StoreRefused
 from tests.support.analysis_stores import (
@@ -396,3 +397,13 @@ def test_labels_of_a_file_reach_the_stores(log: DecisionLog, tmp_path: Path) -> 
     case = ParquetCase()
     case.export(log)
     assert case.rows(log)[0]["outcome"] == "network"
+
+
+def test_no_row_is_left_by_a_killed_sink_of_what_is_forgotten(tmp_path: Path) -> None:
+    log, folder = filled(tmp_path / "log", 2), tmp_path / "analysis"
+    store = ParquetStore(folder)
+    store.append(read(log, 0, 2))
+    (path,) = folder.glob("decisions/*/*.parquet")
+    shutil.copy(path, path.with_name(f".{path.name}.part"))  # it was about to take its place
+    store.remove([0, 1])
+    assert [found for found in folder.rglob("*") if found.is_file()] == []
