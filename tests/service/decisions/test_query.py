@@ -94,7 +94,7 @@ def test_before_the_first_export_there_are_no_rows(tmp_path: Path) -> None:
 
 
 def test_the_questions_of_the_page_have_answers(folder: Path) -> None:
-    page = (ROOT / "docs/decision-log.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/decisions-log.md").read_text(encoding="utf-8")
     questions = page.partition("```sql\n")[2].partition("```")[0].strip().split(";")
     asked = [question for question in questions if question.strip()]
     assert len(asked) >= 4
