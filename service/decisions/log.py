@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from model import catalog
 from model.scorer import Decoder, Model
+from service.config import files
 from service.decisions.archive import Archive, Place
 from service.decisions.decision import Decision, Entry, Event, Feedback, decode, encode
 from service.decisions.merkle import checkpoint, tree
@@ -70,9 +71,13 @@ class DecisionLog:
     """The log in a folder."""
 
     def __init__(self, folder: Path, origin: str = ORIGIN) -> None:
+        """Raises Damaged for a log that has lost a secret: a new one would contradict it."""
         self.folder = folder
         self.secrets = Secrets(folder / "secrets")
         self.store = Store(folder / STORE)
+        if self.store.size and (lost := self.secrets.lost()):
+            self.store.close()
+            raise Damaged(f"{lost} is lost: restore it")
         self._archive = Archive(folder / "archive")
         self._signer = self.secrets.signer(origin)
         self._origin = origin
@@ -114,9 +119,14 @@ class DecisionLog:
     def append(self, found: Sequence[Opened], segment: str = "", done: int = 0) -> None:
         """Add entries; `done` is how far the segment that they come from is in the log then.
 
-        The log must be locked.
+        The log must be locked. Raises Damaged in an old copy of the store, whose later entries
+        would be overwritten.
         """
         first, (file, end) = self.store.size, self.store.archive_end
+        if (published := self._published()) > first:
+            raise Damaged(
+                f"{published} entries were published, and {STORE} has {first}: restore it"
+            )
         places = self._archive.append([one.frame.sealed for one in found], file, end)
         tiles = Tiles(self.folder, first)
         tiles.append([leaf_of(one.frame.salt, one.canonical) for one in found])
@@ -201,7 +211,7 @@ class DecisionLog:
         """
         now = time()
         self.store.drop_removals(now - seconds)
-        size = self.store.size_before(now - seconds)
+        size = self.store.size_before(now - seconds, now)
         old = list(self.store.rows("idx < ? AND salt IS NOT NULL", size))
         indexes = [row.entry for row in old]
         if indexes:
@@ -234,6 +244,7 @@ class DecisionLog:
             yield f"the checkpoint counts {head.size} entries, and the store has {size}"
         if published > head.size:
             yield f"{published} entries were published, and the store has {size}: it is an old copy"
+        yield from self._unfounded()
         tiles = self.tiles(head.size)
         for expected, row in enumerate(self.store.rows()):
             if row.entry != expected:
@@ -245,11 +256,34 @@ class DecisionLog:
         if tree.root(tiles, head.size) != head.root:
             yield "the tree has another root than its checkpoint"
 
+    def _unfounded(self) -> Iterator[str]:
+        """Salts and labels in the store that no entry accounts for."""
+        forgotten, labels, is_known = 0, dict[int, str](), True
+        for row in self.store.rows("kind IN ('forget', 'retention', 'feedback')"):
+            try:
+                entry = decode(self.canonical(row))
+            except (Forgotten, Damaged):
+                is_known = False
+                continue
+            if isinstance(entry, Event):
+                forgotten += int(entry.data["entries"])
+            elif isinstance(entry, Feedback):
+                with suppress(Unknown):
+                    labels[self.find(f"{entry.request_id}:{entry.row}").entry] = entry.outcome
+        lost = self.store.forgotten
+        if is_known and lost > forgotten:
+            yield f"{lost} entries have no salt, and {forgotten} were forgotten"
+        stored = {row.entry: outcome for row, outcome in self.store.labelled()}
+        for entry_number in sorted(labels):
+            if stored.get(entry_number) != labels[entry_number]:
+                yield f"entry {entry_number} has another label in the store than was logged"
+
     def _fault(self, row: Row, tiles: Tiles) -> str:
         try:
             canonical = self.canonical(row)
         except Forgotten:
-            return ""
+            lacks_key = f"entry {row.entry} can't be read: the key of {row.month} lacks"
+            return "" if row.salt is None else lacks_key
         except Damaged as fault:
             return str(fault)
         if leaf_of(row.salt or b"", canonical) != tiles.subtree(0, row.entry):
@@ -263,6 +297,9 @@ class DecisionLog:
         ]
         if differing:
             return f"entry {row.entry} has another {', '.join(differing)} in the store"
+        marks = {self.secrets.index_of(mark) for mark in _subjects(decode(canonical))}
+        if marks != self.store.marks(row.entry):
+            return f"entry {row.entry} has other marks in the index, so `forget` would not find it"
         return ""
 
     def _label(self, feedback: Feedback) -> None:
@@ -283,10 +320,8 @@ class DecisionLog:
         return checkpoint.opened(signed, self._signer.verifier).size
 
     def _publish(self, signed: str) -> None:
-        path = self.folder / CHECKPOINT
-        aside = path.with_name(f".{CHECKPOINT}.part")
-        aside.write_text(signed, encoding="utf-8")
-        aside.replace(path)
+        # For everybody: verifiers and witnesses read it.
+        files.write(self.folder / CHECKPOINT, signed, 0o644)
 
 
 def leaf_of(salt: bytes, canonical: bytes) -> bytes:

@@ -148,8 +148,9 @@ class Recorder:
         self.note("swap", former=former.version, **self._served(live))
 
     def note(self, kind: str, **data: str) -> None:
-        """Keep an event."""
-        self._add(Event(time(), kind, data))
+        """Keep an event. A text that is no Unicode, as a file's name may be, is made some."""
+        texts = {name: text.encode(errors="replace").decode() for name, text in data.items()}
+        self._add(Event(time(), kind, texts))
 
     def when_written(self, reply: Callable[[bool], None]) -> None:
         """Call `reply` when what was offered until now is written, or can't be.

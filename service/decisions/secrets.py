@@ -3,6 +3,7 @@
 A process that needs a secret makes it if there is none; of several at once, the first one's stays.
 """
 
+import errno
 import hmac
 import os
 from contextlib import suppress
@@ -44,6 +45,11 @@ class Secrets:
     def _index_key(self) -> bytes:
         return self._secret(_INDEX)
 
+    def lost(self) -> str:
+        """The first secret of a log that is not there, by its path, "" if none lacks."""
+        lacking = (path for name in (_INDEX, _LOG) if not (path := self._path(name)).exists())
+        return str(next(lacking, ""))
+
     def known_month_key(self, month: str) -> bytes:
         """The key of a month. Raises MissingKey if there is none."""
         if not self._path(f"{month}.key").exists():
@@ -56,7 +62,7 @@ class Secrets:
     def _secret(self, name: str) -> bytes:
         path = self._path(name)
         with suppress(FileNotFoundError):
-            return path.read_bytes()
+            return _whole(path)
         for folder in (self._folder.parent, self._folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = path.with_name(f".{name}.{os.getpid()}")
@@ -70,4 +76,12 @@ class Secrets:
                 os.link(aside, path)
         finally:
             aside.unlink()
-        return path.read_bytes()
+        return _whole(path)
+
+
+def _whole(path: Path) -> bytes:
+    """A secret of the full length. Raises OSError for a part of one, which would seal poorly."""
+    content = path.read_bytes()
+    if len(content) != KEY_BYTES:
+        raise OSError(errno.EIO, "is no whole key", str(path))
+    return content

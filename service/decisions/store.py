@@ -167,6 +167,16 @@ class Store:
         found = self._database.execute("SELECT idx FROM subjects WHERE mark = ?", (mark,))
         return [index for (index,) in found]
 
+    def marks(self, index: int) -> set[bytes]:
+        """The marks of whom an entry is about."""
+        found = self._database.execute("SELECT mark FROM subjects WHERE idx = ?", (index,))
+        return {mark for (mark,) in found}
+
+    @property
+    def forgotten(self) -> int:
+        """How many entries have no salt."""
+        return int(self._one("SELECT count(*) FROM entries WHERE salt IS NULL")[0])
+
     def forget(self, indexes: Sequence[int]) -> None:
         """Remove the salts of entries, and all marks of them; round their scores.
 
@@ -222,15 +232,17 @@ class Store:
         found = self._one("SELECT note FROM heads ORDER BY size DESC LIMIT 1")
         return str(found[0]) if found else ""
 
-    def size_before(self, moment: float) -> int:
+    def size_before(self, moment: float, now: float) -> int:
         """How many entries were certainly in the log before a moment, by the sink's clock.
 
-        What was added after an entry of a later time does not count: the clock was set back.
+        What was added after an entry of a later time does not count: the clock was set back. Times
+        that are still to come say nothing: the clock was wrong then.
         """
         found = self._one(
             "SELECT max(size) FROM heads WHERE time < ?1 AND size < "
-            "(SELECT ifnull(min(size), 1 << 62) FROM heads WHERE time >= ?1)",
+            "(SELECT ifnull(min(size), 1 << 62) FROM heads WHERE time BETWEEN ?1 AND ?2)",
             moment,
+            now,
         )
         return int(found[0] or 0)
 

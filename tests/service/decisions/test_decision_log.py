@@ -14,10 +14,10 @@ import pytest
 from msgspec import structs
 
 from model.regno import golden
-from service.decisions import proof
+from service.decisions import feedback, proof
 from service.decisions.__main__ import main
 from service.decisions.archive import Archive
-from service.decisions.decision import decode, encode
+from service.decisions.decision import Feedback, decode, encode
 from service.decisions.log import Busy, Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.merkle.note import Signer, verifier_of
 from service.decisions.merkle.tiles import Tiles
@@ -258,7 +258,10 @@ def test_a_changed_hash_is_found_below_one_that_is_as_it_was(tmp_path: Path) -> 
     path.write_bytes(content)
     with log.locked():
         log.store.forget([511])  # otherwise its record is found not to be that of the hash
-    assert list(log.check()) == ["hashes of entries 256 to 511 are changed"]
+    assert list(log.check()) == [
+        "1 entries have no salt, and 0 were forgotten",
+        "hashes of entries 256 to 511 are changed",
+    ]
 
 
 def test_a_score_that_tells_a_plate_is_not_kept_of_what_is_forgotten(tmp_path: Path) -> None:
@@ -428,3 +431,83 @@ def test_arguments_that_can_not_be_used_are_named(
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert named in capsys.readouterr().err
+
+
+def test_an_old_copy_of_the_store_overwrites_nothing(tmp_path: Path) -> None:
+    filled(tmp_path, 20).close()
+    old = (tmp_path / "log.sqlite").read_bytes()
+    log = filled(tmp_path, 20)
+    log.close()
+    (tmp_path / "log.sqlite").write_bytes(old)
+    files = {path: path.read_bytes() for path in (tmp_path / "archive").iterdir()}
+    log = DecisionLog(tmp_path)
+    with pytest.raises(Damaged, match=r"40 entries were published, .*log\.sqlite has 20"):
+        log.append([opened(log, decision(1))])
+    assert {path: path.read_bytes() for path in (tmp_path / "archive").iterdir()} == files
+    log.close()
+
+
+@pytest.mark.parametrize("name", ["index.key", "log.key"])
+def test_a_lost_secret_is_not_made_anew(tmp_path: Path, name: str) -> None:
+    filled(tmp_path, 3).close()
+    (tmp_path / "secrets" / name).unlink()
+    with pytest.raises(Damaged, match=f"{name} is lost"):
+        DecisionLog(tmp_path)
+    assert not (tmp_path / "secrets" / name).exists()
+
+
+def test_a_part_of_a_key_seals_nothing(tmp_path: Path) -> None:
+    secrets = Secrets(tmp_path / "secrets")
+    secrets.month_key("2026-11")
+    (tmp_path / "secrets" / "2026-11.key").write_bytes(b"")
+    with pytest.raises(OSError, match="is no whole key"):
+        Secrets(tmp_path / "secrets").month_key("2026-11")
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE entries SET salt = NULL WHERE idx = 2", "1 entries have no salt, and 0 were"),
+        ("UPDATE labels SET outcome = 'camera'", "entry 1 has another label in the store"),
+        ("DELETE FROM labels", "entry 1 has another label in the store"),
+        ("DELETE FROM subjects WHERE idx = 3", "entry 3 has other marks in the index"),
+    ],
+)
+def test_what_the_store_alone_has_is_checked_too(
+    tmp_path: Path, statement: str, fault: str
+) -> None:
+    log = filled(tmp_path, 7)
+    with log.locked():
+        feedback.add(log, [Feedback(1.8e9, "request-1", 0, "network", "court")])
+    assert list(log.check()) == []
+    log.close()
+    with sqlite3.connect(tmp_path / "log.sqlite") as database:
+        database.execute(statement)
+    database.close()
+    log = DecisionLog(tmp_path)
+    (found,) = log.check()
+    assert found.startswith(fault)
+    log.close()
+
+
+def test_entries_whose_months_key_is_lost_are_named(tmp_path: Path) -> None:
+    log = filled(tmp_path, 2)
+    (tmp_path / "secrets" / "2027-01.key").unlink()
+    faults = [f"entry {at} can't be read: the key of 2027-01 lacks" for at in range(2)]
+    assert list(log.check()) == faults
+    log.close()
+
+
+def test_a_clock_that_was_ahead_keeps_nothing_for_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, now = DecisionLog(tmp_path), [4e9]
+    monkeypatch.setattr("service.decisions.log.time", lambda: now[0])
+    now[0] += 1e9
+    log.append([opened(log, decision(0))])
+    now[0] -= 1e9
+    log.append([opened(log, decision(1))])
+    now[0] += 86_401
+    with log.locked():
+        assert log.retain(86_400) == 2
+    log.close()
