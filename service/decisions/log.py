@@ -75,7 +75,9 @@ class DecisionLog:
         self.folder = folder
         self.secrets = Secrets(folder / "secrets")
         self.store = Store(folder / STORE)
-        if self.store.size and (lost := self.secrets.lost()):
+        if not self.store.size:
+            self.secrets.make()
+        elif lost := self.secrets.lost():
             self.store.close()
             raise Damaged(f"{lost} is lost: restore it")
         self._archive = Archive(folder / "archive")

@@ -45,6 +45,11 @@ class Secrets:
     def _index_key(self) -> bytes:
         return self._secret(_INDEX)
 
+    def make(self) -> None:
+        """Make those of a new log. Raises OSError."""
+        for name in (_INDEX, _LOG):
+            self._secret(name)
+
     def lost(self) -> str:
         """The first secret of a log that is not there, by its path, "" if none lacks."""
         lacking = (path for name in (_INDEX, _LOG) if not (path := self._path(name)).exists())
