@@ -16,6 +16,8 @@ from client.calls import Reply
 from client.transport import PIECE, Unreachable, address_of, refusal_of
 
 _HEAD: Final = 64 * 1024
+# That of http.client, which other libraries of a process set to what they like.
+_MOST_HEADERS: Final = 100
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: (.*))?")
 _CHUNK: Final = re.compile(rb"[0-9a-fA-F]{1,8}")
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -204,7 +206,7 @@ async def _head_of(reader: asyncio.StreamReader) -> _Head:
             raise _Broken if error.partial else ConnectionResetError from error
         first, _, rest = lines.partition(b"\r\n")
         found = _STATUS.fullmatch(first)
-        if not found:
+        if not found or rest.count(b"\r\n") > _MOST_HEADERS + 1:
             raise _Broken
         if int(found[1]) >= 200:
             phrase = (found[2] or b"").decode("latin-1")

@@ -179,7 +179,11 @@ async def test_bodies_of_each_kind_are_read(reply: bytes) -> None:
         b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200 + b"\r\n",
     ],
 )
-async def test_what_is_no_reply_is_unreachable(reply: bytes) -> None:
+async def test_what_is_no_reply_is_unreachable(
+    reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a library in the process of a caller does, for all of it.
+    monkeypatch.setattr("http.client._MAXHEADERS", 10_000)
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1: "):
         await _asked(reply)
 
