@@ -18,7 +18,9 @@ def test_a_stream_sends_every_due_request_in_turn() -> None:
         with streaming(job) as stream:
             stats = stream.wait()
     assert stats.counts() == {"200": 50}
-    assert stats.seconds >= 2 - 1 / 20
+    # From the first request, which may be late, to the last one, due after 1.95, which a timer may
+    # send a little early.
+    assert stats.seconds > 1.9 - stats.ends["200"].due["max"] / 1e3
     [(version, body)] = stats.bodies
     assert version == ""
     assert "positive" in body
