@@ -10,8 +10,7 @@ The queue is a file beside the log: it holds places in the log, likenesses and a
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import islice
 from random import random
 from time import time
@@ -24,7 +23,7 @@ from service.decisions.decision import Decision, decode
 from service.decisions.feedback import Label
 from service.decisions.log import Damaged, DecisionLog, Forgotten, Unknown
 from service.decisions.quality import MANUAL
-from service.decisions.store import Row
+from service.decisions.store import Row, transaction
 
 FILE: Final = "review.sqlite"
 # Nobody compares two readings for longer; who comes back later gets another case.
@@ -138,7 +137,7 @@ class ReviewQueue:
 
     def take_in(self) -> bool:
         """Take in some of what the log has had since: whether there may be more."""
-        with self._transaction():
+        with transaction(self._database):
             found = self._database.execute("SELECT seen FROM progress").fetchone()
             seen, last = found[0] if found else -1, self._log.store.size - 1
             rows = list(islice(self._log.store.rows(_NEWS, seen), _BATCH))
@@ -165,7 +164,7 @@ class ReviewQueue:
         Raises NotHeld, Unusable for an outcome that is none, and Busy while the log can't be
         written.
         """
-        with self._log.locked(_LOG_SECONDS), self._transaction():
+        with self._log.locked(_LOG_SECONDS), transaction(self._database):
             row = self._log.store.row(index)
             # What was forgotten since the page was made takes no label, as by `POST /feedback`.
             if row is None or row.salt is None or not self._is_latest(row):
@@ -178,7 +177,7 @@ class ReviewQueue:
 
     def skip(self, reviewer: str, index: int) -> None:
         """Leave a case to others. Raises NotHeld."""
-        with self._transaction():
+        with transaction(self._database):
             if not self._may_answer(reviewer, index):
                 raise NotHeld
             values = (index, reviewer, self._clock() + SKIP_SECONDS)
@@ -227,7 +226,7 @@ class ReviewQueue:
 
     def _leased(self, reviewer: str) -> int | None:
         """The place of the case that a reviewer holds, or of one that is locked to them now."""
-        with self._transaction():
+        with transaction(self._database):
             now = self._clock()
             for table in ("leases", "skipped"):
                 self._database.execute(f"DELETE FROM {table} WHERE until <= ?", (now,))  # noqa: S608
@@ -298,17 +297,6 @@ class ReviewQueue:
         places = [(index,) for index in indexes]
         self._database.executemany("DELETE FROM cases WHERE idx = ?", places)
         self._database.executemany("DELETE FROM leases WHERE idx = ?", places)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All changes within, or none."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
 
 def comparison_of(decision: Decision) -> Any:

@@ -7,7 +7,7 @@ rows to remove.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -71,6 +71,18 @@ class Row(NamedTuple):
         return Place(self.file, self.place, self.length)
 
 
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All changes of a database within, or none."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
+
+
 class Store:
     """The store in a file; `write` is for the one process that changes the log."""
 
@@ -88,16 +100,9 @@ class Store:
         """Close the file."""
         self._database.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All changes within, or none."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        return transaction(self._database)
 
     @property
     def size(self) -> int:

@@ -364,7 +364,7 @@ def test_a_planted_plate_is_in_no_store(
 
 
 def test_a_stored_score_is_that_of_many_plates(tmp_path: Path) -> None:
-    """An exact score is that of one plate: whoever has the model could try all of them."""
+    """An exact score is that of one plate: with the model all of them could be tried."""
     reading, scorer = golden.readings()[0], RegnoScorer.load()
     (true,) = scorer.score([reading])
     log = DecisionLog(tmp_path)

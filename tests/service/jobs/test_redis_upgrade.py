@@ -20,7 +20,7 @@ def _as_before_endpoints(url: str) -> None:
 
 
 def _cancelled(records: RedisRecords, owner: str) -> str:
-    """The id of a job that has ended, and of which an endpoint is told."""
+    """The id of a job that has ended, and whose end is sent to an endpoint."""
     job = records.accept(a_job(webhook="done", owner=owner), "", 9999).job
     records.cancel(job.id, owner, NOW)
     return job.id
